@@ -1,0 +1,27 @@
+//! The only reader of the clock.
+
+use tokio::time::Instant;
+
+/// Milliseconds since the server was built. Runs on tokio's clock, so a paused runtime stops it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
+    pub(crate) fn start() -> Self {
+        Clock { start: Instant::now() }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
+    pub(crate) fn now(self) -> u64 {
+        let elapsed = Instant::now().saturating_duration_since(self.start);
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The instant of a time on this clock.
+    pub(crate) fn instant(self, time: u64) -> Instant {
+        self.start + std::time::Duration::from_millis(time)
+    }
+}

@@ -1,0 +1,3 @@
+//! Frame <-> bytes, pure. One file for each family of clients.
+
+pub(crate) mod native;

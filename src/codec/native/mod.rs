@@ -1,0 +1,56 @@
+//! The native protocol's spelling; PROTOCOL.md beside this folder is its text.
+
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use bytestring::ByteString;
+
+use crate::session::frame::{CloseReason, Frame};
+
+pub(crate) use read::Reader;
+pub(crate) use write::{Writer, write_refusal};
+
+/// The version that this library speaks.
+pub(crate) const VERSION: u64 = 1;
+
+/// The longest head of a record: letter, fields and colon.
+const MAX_HEAD: usize = 640;
+
+/// The longest attempt, id or secret.
+const MAX_NAME: usize = 128;
+
+/// One record, read.
+#[derive(Clone, Debug)]
+pub(crate) enum Said {
+    Frame(Frame),
+    Head(Head),
+}
+
+/// The first record of whatever a client sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    Open { version: u64, ordinal: u64, attempt: ByteString, auth: ByteString },
+    Resume { version: u64, ordinal: u64, turn: u64, seen: bool, pass: Pass },
+    Upload { version: u64, pass: Pass },
+}
+
+/// What lets a request into a session, and how far the client has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pass {
+    pub(crate) id: ByteString,
+    pub(crate) secret: ByteString,
+    pub(crate) received: u64,
+}
+
+/// Why a record could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed(pub(crate) &'static str);
+
+impl From<Malformed> for CloseReason {
+    fn from(Malformed(what): Malformed) -> Self {
+        CloseReason::fixed(4004, what)
+    }
+}

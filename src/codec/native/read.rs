@@ -1,0 +1,249 @@
+//! Bytes -> records.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::{Buf, Bytes};
+use bytestring::ByteString;
+
+use super::{Head, MAX_HEAD, MAX_NAME, Malformed, Pass, Said};
+use crate::{
+    message::{Message, Spelling},
+    session::frame::{CloseReason, Frame, Grant, MAX_NUMBER, Outcome, Start},
+};
+
+type Result<T> = std::result::Result<T, Malformed>;
+
+/// Reads the records of one body or link, and counts its messages.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    spelling: Spelling,
+    /// The number of the next message; 0 while none was stated.
+    next: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(spelling: Spelling) -> Self {
+        Reader { spelling, next: 0 }
+    }
+
+    /// Takes the next record off `input`; `None` when it is empty. On a WebSocket `input` is one text message.
+    pub(crate) fn read(&mut self, input: &mut Bytes) -> Result<Option<Said>> {
+        while !input.is_empty() {
+            if self.spelling == Spelling::WebSocket && input[0] == b'm' {
+                let payload = input.split_off(1);
+                input.clear();
+                return self.message(text(payload)?.into()).map(|frame| Some(Said::Frame(frame)));
+            }
+            let end = input.iter().take(MAX_HEAD).position(|&byte| byte == b':');
+            let head = input.split_to(end.ok_or(Malformed("a record without a colon"))?);
+            input.advance(1);
+            let mut fields = Fields::new(&head)?;
+            if fields.letter == b'n' {
+                self.next = fields.number()?;
+                if self.next == 0 {
+                    return Err(Malformed("messages are numbered from 1"));
+                }
+                continue;
+            }
+            return self.record(&mut fields, input).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// A WebSocket binary message.
+    pub(crate) fn binary(&mut self, payload: Bytes) -> Result<Frame> {
+        self.message(Message::Binary(payload))
+    }
+
+    fn message(&mut self, message: Message) -> Result<Frame> {
+        if self.next == 0 {
+            return Err(Malformed("a message without a number"));
+        }
+        if self.next > MAX_NUMBER {
+            return Err(Malformed("a number out of range"));
+        }
+        let number = self.next;
+        self.next += 1;
+        Ok(Frame::Message { number, parcel: message.into() })
+    }
+
+    fn record(&mut self, fields: &mut Fields<'_>, input: &mut Bytes) -> Result<Said> {
+        let frame = match fields.letter {
+            b'm' if self.spelling != Spelling::WebSocket => {
+                let payload = self.text(fields.number()?, input)?;
+                self.message(payload.into())?
+            }
+            b'b' if self.spelling != Spelling::WebSocket => {
+                let payload = self.data(fields.number()?, input)?;
+                self.message(Message::Binary(payload))?
+            }
+            b'd' => {
+                let (from, to) = (fields.number()?, fields.number()?);
+                self.next = to + 1; // It stands for messages, which are counted.
+                Frame::Dropped { from, to }
+            }
+            b'a' => Frame::Ack { received: fields.number()? },
+            b'w' => Frame::Want,
+            b'h' => Frame::Hold { received: fields.number()?, epoch: fields.number()? },
+            b'g' => Frame::Go { received: fields.number()?, epoch: fields.number()? },
+            b'p' => Frame::Ping { id: fields.number()? },
+            b'q' => Frame::Pong { id: fields.number()?, received: fields.number()? },
+            b'v' => Frame::Proof,
+            b'c' => Frame::Close { number: fields.number()?, reason: self.reason(fields, input)? },
+            b'z' => Frame::Away { delay: fields.number()? },
+            b'x' => Frame::End(self.reason(fields, input)?),
+            b's' => Frame::Start(start(fields)?),
+            b'o' | b'r' | b'u' => return self.head(fields, input).map(Said::Head),
+            _ => return Err(Malformed("an unknown record")),
+        };
+        Ok(Said::Frame(frame))
+    }
+
+    fn head(&self, fields: &mut Fields<'_>, input: &mut Bytes) -> Result<Head> {
+        let letter = fields.letter;
+        let version = fields.number()?;
+        Ok(match letter {
+            b'o' => Head::Open {
+                version,
+                ordinal: fields.number()?,
+                attempt: fields.name()?,
+                auth: self.text(fields.number()?, input)?,
+            },
+            b'r' => Head::Resume {
+                version,
+                ordinal: fields.number()?,
+                turn: fields.number()?,
+                seen: fields.number()? != 0,
+                pass: fields.pass()?,
+            },
+            _ => Head::Upload { version, pass: fields.pass()? },
+        })
+    }
+
+    fn reason(&self, fields: &mut Fields<'_>, input: &mut Bytes) -> Result<CloseReason> {
+        let code = u16::try_from(fields.number()?).map_err(|_| Malformed("a code out of range"))?;
+        Ok(CloseReason { code, text: self.text(fields.number()?, input)? })
+    }
+
+    /// A text payload whose length counts bytes, or UTF-16 units where the carrier is a string.
+    fn text(&self, length: u64, input: &mut Bytes) -> Result<ByteString> {
+        let length = usize::try_from(length).map_err(|_| CUT)?;
+        let bytes = match self.spelling {
+            Spelling::Bytes => length,
+            Spelling::Text | Spelling::WebSocket => utf16_prefix(input, length)?,
+        };
+        take(input, bytes).and_then(text)
+    }
+
+    fn data(&self, length: u64, input: &mut Bytes) -> Result<Bytes> {
+        let length = usize::try_from(length).map_err(|_| CUT)?;
+        let data = take(input, length)?;
+        if self.spelling == Spelling::Bytes {
+            return Ok(data);
+        }
+        STANDARD.decode(&data).map(Bytes::from).map_err(|_| Malformed("bad base64"))
+    }
+}
+
+const CUT: Malformed = Malformed("a payload that is cut short");
+
+fn take(input: &mut Bytes, length: usize) -> Result<Bytes> {
+    if length > input.len() { Err(CUT) } else { Ok(input.split_to(length)) }
+}
+
+fn text(bytes: Bytes) -> Result<ByteString> {
+    ByteString::try_from(bytes).map_err(|_| Malformed("text that is not UTF-8"))
+}
+
+/// How many bytes of UTF-8 make so many UTF-16 units.
+fn utf16_prefix(input: &[u8], units: usize) -> Result<usize> {
+    if input.get(..units).ok_or(CUT)?.is_ascii() {
+        return Ok(units);
+    }
+    let (mut at, mut left) = (0, units);
+    while left > 0 {
+        // A character outside the basic plane is four bytes and two units.
+        let (bytes, cost) = match *input.get(at).ok_or(CUT)? {
+            0x00..=0x7f => (1, 1),
+            0xc0..=0xdf => (2, 1),
+            0xe0..=0xef => (3, 1),
+            _ => (4, 2),
+        };
+        at += bytes;
+        left = left.checked_sub(cost).ok_or(Malformed("a length that splits a character"))?;
+    }
+    if at > input.len() { Err(CUT) } else { Ok(at) }
+}
+
+fn start(fields: &mut Fields<'_>) -> Result<Start> {
+    let outcome = match fields.next()? {
+        b"full" => Outcome::Full,
+        b"new" => Outcome::New,
+        _ => return Err(Malformed("an unknown outcome")),
+    };
+    let received = fields.number()?;
+    let grant = match outcome {
+        Outcome::Full => None,
+        Outcome::New => Some(Box::new(Grant {
+            id: fields.name()?,
+            secret: fields.name()?,
+            interval: fields.number()?,
+            timeout: fields.number()?,
+            grace: fields.number()?,
+            limit: fields.number()?,
+            batch: fields.number()?,
+            hold: fields.number()?,
+        })),
+    };
+    Ok(Start { outcome, received, grant })
+}
+
+/// The letter of a record and what stands between it and the colon.
+struct Fields<'a> {
+    letter: u8,
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Fields<'a> {
+    fn new(head: &'a [u8]) -> Result<Self> {
+        let (&letter, rest) = head.split_first().ok_or(Malformed("a record without a letter"))?;
+        Ok(Fields { letter, rest: Some(rest) })
+    }
+
+    fn next(&mut self) -> Result<&'a [u8]> {
+        let rest = self.rest.ok_or(Malformed("a record with too few fields"))?;
+        let (field, rest) = match rest.iter().position(|&byte| byte == b',') {
+            Some(comma) => (&rest[..comma], Some(&rest[comma + 1..])),
+            None => (rest, None),
+        };
+        self.rest = rest;
+        Ok(field)
+    }
+
+    fn number(&mut self) -> Result<u64> {
+        let field = self.next()?;
+        if field.is_empty() || field.len() > 16 || (field[0] == b'0' && field.len() > 1) {
+            return Err(Malformed("a malformed number"));
+        }
+        let mut number = 0;
+        for &byte in field {
+            if !byte.is_ascii_digit() {
+                return Err(Malformed("a malformed number"));
+            }
+            number = number * 10 + u64::from(byte - b'0');
+        }
+        if number > MAX_NUMBER { Err(Malformed("a number out of range")) } else { Ok(number) }
+    }
+
+    fn name(&mut self) -> Result<ByteString> {
+        let field = self.next()?;
+        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+        if field.is_empty() || field.len() > MAX_NAME || !field.iter().all(fits) {
+            return Err(Malformed("a malformed name"));
+        }
+        text(Bytes::copy_from_slice(field))
+    }
+
+    fn pass(&mut self) -> Result<Pass> {
+        Ok(Pass { id: self.name()?, secret: self.name()?, received: self.number()? })
+    }
+}

@@ -1,0 +1,166 @@
+//! What applications say: [`Message`], and the message of a broadcast with one cell for each spelling.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// What an application sends or receives: text or binary. The kind is part of the message and arrives as it was sent.
+///
+/// Payloads are shared bytes, so a clone costs no copy.
+///
+/// ```
+/// use anywire::Message;
+///
+/// let hello = Message::from("hello");
+/// assert_eq!(hello.as_text(), Some("hello"));
+/// assert_eq!(Message::from(vec![1, 2, 3]).as_bytes(), [1, 2, 3]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Text: Unicode scalar values.
+    Text(ByteString),
+    /// Any bytes.
+    Binary(Bytes),
+}
+
+impl Message {
+    /// The text, or `None` of a binary message.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Message::Text(text) => Some(text),
+            Message::Binary(_) => None,
+        }
+    }
+
+    /// The payload: of a text message its UTF-8.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Message::Text(text) => text.as_bytes(),
+            Message::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The payload, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Message::Text(text) => text.into_bytes(),
+            Message::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The payload's length in bytes.
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether the payload is empty. An empty message is a message: it is numbered and delivered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A text message that holds `value` as JSON.
+    ///
+    /// # Errors
+    /// When the value's `Serialize` fails, or it has a map whose keys are not strings.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::to_string(value).map(Message::from)
+    }
+
+    /// Reads the payload, text or binary, as JSON.
+    ///
+    /// # Errors
+    /// When it is not JSON, or not of this type.
+    pub fn parse_json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(self.as_bytes())
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Message::Text(text.into())
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Message::Text(text.into())
+    }
+}
+
+impl From<ByteString> for Message {
+    fn from(text: ByteString) -> Self {
+        Message::Text(text)
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(bytes: Bytes) -> Self {
+        Message::Binary(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Message::Binary(bytes.into())
+    }
+}
+
+impl From<&[u8]> for Message {
+    fn from(bytes: &[u8]) -> Self {
+        Message::Binary(Bytes::copy_from_slice(bytes))
+    }
+}
+
+/// How a codec writes a message: an index into the cells of a [`Broadcast`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// A record of a body that is a string.
+    Text,
+    /// A record of a body that is bytes.
+    Bytes,
+    /// A whole WebSocket frame.
+    WebSocket,
+}
+
+/// A message for many sessions: it is spelled once for each spelling, when first needed, and the outboxes share it.
+#[derive(Debug)]
+pub(crate) struct Broadcast {
+    message: Message,
+    spelled: [OnceLock<Bytes>; 3],
+}
+
+impl Broadcast {
+    /// The bytes of this spelling; `spell` makes them the first time.
+    pub(crate) fn spelled(&self, spelling: Spelling, spell: impl FnOnce(&Message) -> Bytes) -> &Bytes {
+        self.spelled[spelling as usize].get_or_init(|| spell(&self.message))
+    }
+}
+
+/// A message on its way out: a session's own, or one shared with others.
+#[derive(Clone, Debug)]
+pub(crate) enum Parcel {
+    Own(Message),
+    Shared(Arc<Broadcast>),
+}
+
+impl Parcel {
+    /// A parcel whose clones share their spellings.
+    pub(crate) fn shared(message: Message) -> Self {
+        Parcel::Shared(Arc::new(Broadcast { message, spelled: Default::default() }))
+    }
+
+    pub(crate) fn message(&self) -> &Message {
+        match self {
+            Parcel::Own(message) => message,
+            Parcel::Shared(broadcast) => &broadcast.message,
+        }
+    }
+}
+
+impl From<Message> for Parcel {
+    fn from(message: Message) -> Self {
+        Parcel::Own(message)
+    }
+}

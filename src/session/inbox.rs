@@ -1,0 +1,221 @@
+//! Counted arrivals, and when an acknowledgement is due.
+
+use std::collections::VecDeque;
+
+use super::outbox::ENTRY_COST;
+use crate::message::Message;
+
+/// An acknowledgement is due after so many messages ...
+const ACK_MESSAGES: u32 = 128;
+/// ... or so many bytes.
+const ACK_BYTES: usize = 32 * 1024;
+
+/// What came in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    Message(Message),
+    /// The other half dropped these numbers.
+    Gap {
+        from: u64,
+        to: u64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    New,
+    /// Had it already.
+    Repeat,
+    /// Something before it is missing.
+    Hole,
+    /// No room; the other half is asked to hold.
+    Full,
+}
+
+/// Where the two halves stand with holding and going on: each hold and each go is one step further, so that whatever
+/// comes late, twice or on another link is known as such by comparing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stage(u64);
+
+impl Stage {
+    /// Nothing was ever held.
+    pub(crate) const START: Stage = Stage(1);
+
+    pub(crate) fn new(epoch: u64, going: bool) -> Self {
+        Stage(epoch * 2 + u64::from(going))
+    }
+
+    pub(crate) fn epoch(self) -> u64 {
+        self.0 / 2
+    }
+
+    pub(crate) fn going(self) -> bool {
+        self.0 % 2 == 1
+    }
+}
+
+/// What was taken and not yet consumed. Allocates when first used.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    queue: VecDeque<Arrival>,
+    received: u64,
+    bytes: usize,
+    limit: usize,
+    unacked_messages: u32,
+    unacked_bytes: usize,
+    ack_due: bool,
+    /// The highest number that was ever acknowledged, on whatever link.
+    told: u64,
+    /// Counts the holds; the last one stands while `holding`.
+    epoch: u64,
+    holding: bool,
+    #[cfg(test)]
+    pub(super) sabotage: Option<super::sabotage::Sabotage>,
+}
+
+impl Inbox {
+    /// An inbox whose first message has the number `base + 1`, and that is full at `limit` bytes.
+    pub(crate) fn new(base: u64, limit: usize) -> Self {
+        Inbox {
+            queue: VecDeque::new(),
+            received: base,
+            bytes: 0,
+            limit,
+            unacked_messages: 0,
+            unacked_bytes: 0,
+            ack_due: false,
+            told: base,
+            epoch: 0,
+            holding: false,
+            #[cfg(test)]
+            sabotage: None,
+        }
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(crate) fn take(&mut self, number: u64, message: Message) -> Taken {
+        let length = message.len();
+        let taken = self.admit(number, number, length);
+        if taken == Taken::New {
+            self.unacked_messages += 1;
+            self.unacked_bytes += length;
+            self.bytes += length + ENTRY_COST;
+            self.queue.push_back(Arrival::Message(message));
+        }
+        taken
+    }
+
+    pub(crate) fn take_gap(&mut self, from: u64, to: u64) -> Taken {
+        let from = from.max(self.received + 1);
+        let taken = self.admit(from, to, 0);
+        if taken == Taken::New {
+            self.unacked_messages += 1;
+            self.bytes += ENTRY_COST;
+            self.queue.push_back(Arrival::Gap { from, to });
+        }
+        taken
+    }
+
+    /// Takes the number of a close, for which there is always room.
+    pub(crate) fn take_close(&mut self, number: u64) -> Taken {
+        let taken = self.place(number, number);
+        if taken == Taken::New {
+            self.received = number;
+        }
+        self.ack_due = true;
+        taken
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Arrival> {
+        let arrival = self.queue.pop_front()?;
+        self.bytes -= ENTRY_COST;
+        if let Arrival::Message(message) = &arrival {
+            self.bytes -= message.len();
+        }
+        if self.holding && self.bytes * 2 <= self.limit {
+            self.holding = false;
+        }
+        Some(arrival)
+    }
+
+    /// Whether the other half should hold or go on.
+    pub(crate) fn stage(&self) -> Stage {
+        Stage::new(self.epoch, !self.holding)
+    }
+
+    pub(crate) fn ack_due(&self) -> bool {
+        self.ack_due || self.unacked_messages >= ACK_MESSAGES || self.unacked_bytes >= ACK_BYTES
+    }
+
+    pub(crate) fn want_ack(&mut self) {
+        self.ack_due = true;
+    }
+
+    pub(crate) fn told(&self) -> u64 {
+        self.told
+    }
+
+    /// An acknowledgement of all that was taken has been said.
+    pub(crate) fn ack_said(&mut self) {
+        self.told = self.received;
+        self.ack_due = false;
+        self.unacked_messages = 0;
+        self.unacked_bytes = 0;
+    }
+
+    /// Gives unused memory back.
+    pub(crate) fn shrink(&mut self) {
+        if self.queue.is_empty() && self.queue.capacity() > 0 {
+            self.queue = VecDeque::new();
+        }
+    }
+
+    fn place(&mut self, from: u64, to: u64) -> Taken {
+        #[cfg(test)]
+        match self.sabotage {
+            Some(super::sabotage::Sabotage::NoDedup) if to <= self.received => return Taken::New,
+            Some(super::sabotage::Sabotage::CountsOnAfterAHole) if to > self.received => return Taken::New,
+            _ => {}
+        }
+        if to <= self.received {
+            // The other half repeats itself: it has not heard.
+            self.ack_due = true;
+            Taken::Repeat
+        } else if from > self.received + 1 {
+            Taken::Hole
+        } else {
+            Taken::New
+        }
+    }
+
+    fn admit(&mut self, from: u64, to: u64, length: usize) -> Taken {
+        let taken = self.place(from, to);
+        if taken != Taken::New {
+            return taken;
+        }
+        if self.bytes > 0 && self.bytes + length + ENTRY_COST > self.limit {
+            if !self.holding {
+                self.holding = true;
+                self.epoch += 1;
+            }
+            #[cfg(test)]
+            if self.sabotage == Some(super::sabotage::Sabotage::AcknowledgesBeforeTaking) {
+                self.received = to;
+            }
+            return Taken::Full;
+        }
+        self.received = self.received.max(to);
+        Taken::New
+    }
+}

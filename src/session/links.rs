@@ -1,0 +1,315 @@
+//! The links of a session: which are attached, which is proven, which carries.
+
+use super::frame::{CloseReason, Outcome, reason};
+use super::inbox::Stage;
+
+/// More links than this at once is no honest client; the lowest goes.
+const MAX_LINKS: usize = 8;
+
+/// On so many turns of a link a hold or a go is said: each answer but one may be lost.
+const STAGE_TURNS: u8 = 3;
+
+/// Names one attachment within its session. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LinkId(u32);
+
+#[cfg(test)]
+impl LinkId {
+    pub(crate) fn numbered(number: u32) -> Self {
+        LinkId(number)
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// What a link can carry, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// Both ways until it is cut.
+    Duplex,
+    /// The first request of a link with turns: the first flight up, one flush down.
+    Opening,
+    /// One answer down, after at most `hold` milliseconds.
+    Poll { hold: u64 },
+    /// Answers down until its budget is spent.
+    Stream,
+    /// One body up, one acknowledgement down.
+    Upload,
+}
+
+impl Wire {
+    /// Whether the link is one of a sequence of requests, so that it lives on between them.
+    pub(crate) fn has_turns(self) -> bool {
+        matches!(self, Wire::Opening | Wire::Poll { .. } | Wire::Stream)
+    }
+
+    /// Whether it stays open long enough to need a heartbeat.
+    pub(crate) fn beats(self) -> bool {
+        matches!(self, Wire::Duplex | Wire::Stream)
+    }
+
+    pub(crate) fn carries_down(self) -> bool {
+        !matches!(self, Wire::Upload)
+    }
+
+    pub(crate) fn carries_up(self) -> bool {
+        matches!(self, Wire::Duplex | Wire::Opening | Wire::Upload)
+    }
+}
+
+/// How to attach a link.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attach {
+    pub(crate) ordinal: u64,
+    pub(crate) turn: u64,
+    pub(crate) wire: Wire,
+    /// Server: the link opens the session.
+    pub(crate) opening: bool,
+    /// Server: the client has received a start on this ordinal.
+    pub(crate) seen: bool,
+    /// Server: how far the client says that it has come.
+    pub(crate) received: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) id: LinkId,
+    pub(crate) ordinal: u64,
+    pub(crate) turn: u64,
+    pub(crate) wire: Wire,
+    /// Not between two turns.
+    pub(crate) attached: bool,
+    pub(crate) proven: bool,
+    /// The answer to the attach, until said (server) or heard (client).
+    pub(crate) start: Option<Outcome>,
+    /// A proof (client) or an answer to an upload (server) must be said.
+    pub(crate) reply_due: bool,
+    /// The next number to say here.
+    pub(crate) cursor: u64,
+    pub(crate) stage_said: Stage,
+    /// The stage that the link said last, and on how many turns.
+    pub(crate) stage_turns: (Stage, u8),
+    pub(crate) want_said: u64,
+    /// Server: nothing was heard for too long. It may take long until its transport notices.
+    pub(crate) dead: bool,
+    /// Why it ends, until said.
+    pub(crate) ending: Option<CloseReason>,
+    /// How far we had come when that was last said here.
+    pub(crate) told: u64,
+    /// What comes on it after a violation is not read.
+    pub(crate) deaf: bool,
+    /// Of a closed session: how far we have come was said.
+    pub(crate) farewell: bool,
+    /// Nothing more will be said on it.
+    pub(crate) finished: bool,
+    /// When a poll is answered empty, or an unproven link ended.
+    pub(crate) deadline: Option<u64>,
+}
+
+impl Link {
+    pub(crate) fn end(&mut self, reason: CloseReason) {
+        if !self.finished && self.ending.is_none() {
+            self.ending = Some(reason);
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.attached && !self.finished && self.ending.is_none()
+    }
+}
+
+/// The links of a session. At most a handful, so a scan is the fastest look-up.
+#[derive(Debug)]
+pub(crate) struct Links {
+    all: Vec<Link>,
+    next: u32,
+    /// The highest ordinal that was ever proven: what is lower comes late.
+    floor: u64,
+    #[cfg(test)]
+    pub(super) sabotage: Option<super::sabotage::Sabotage>,
+}
+
+impl Links {
+    pub(crate) fn new() -> Self {
+        Links {
+            all: Vec::new(),
+            next: 0,
+            floor: 0,
+            #[cfg(test)]
+            sabotage: None,
+        }
+    }
+
+    pub(crate) fn get(&self, id: LinkId) -> Option<&Link> {
+        self.all.iter().find(|link| link.id == id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.all.iter_mut().find(|link| link.id == id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.all.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.all.iter_mut()
+    }
+
+    /// Whether some link other than an upload is attached, and not dead.
+    pub(crate) fn any_attached(&self) -> bool {
+        self.all.iter().any(|link| link.attached && !link.dead && link.wire.carries_down())
+    }
+
+    /// Whether this (ordinal, turn) may attach: a higher one may, an equal one is a duplicate, a lower one late.
+    pub(crate) fn admit(&self, ordinal: u64, turn: u64) -> Result<(), CloseReason> {
+        if ordinal < self.floor {
+            return Err(reason::LATE);
+        }
+        match self.all.iter().find(|link| link.ordinal == ordinal && link.wire.carries_down()) {
+            #[cfg(test)]
+            Some(link) if turn == link.turn && self.sabotage == Some(super::sabotage::Sabotage::EqualOrdinalWins) => {
+                Ok(())
+            }
+            Some(link) if turn == link.turn => Err(reason::DUPLICATE),
+            Some(link) if turn < link.turn || !link.wire.has_turns() => Err(reason::LATE),
+            // The ordinal was proven, and its link is gone: a WebSocket has no second turn.
+            None if ordinal == self.floor && ordinal > 0 => Err(reason::LATE),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a link, or the next turn of one. `cursor` is where it starts.
+    pub(crate) fn add(&mut self, attach: Attach, cursor: u64, stage_said: Stage) -> &mut Link {
+        self.next += 1;
+        let mut proven = attach.wire == Wire::Upload;
+        let mut stage_turns = (stage_said, 0);
+        let mut stage_said = stage_said;
+        if attach.wire.carries_down() {
+            if let Some(at) = self.all.iter().position(|link| link.ordinal == attach.ordinal && link.wire.has_turns()) {
+                let before = self.all.remove(at);
+                proven = before.proven;
+                stage_turns = before.stage_turns;
+                // Else a stage would for ever be news, and no poll would wait again.
+                if stage_turns.1 >= STAGE_TURNS {
+                    stage_said = stage_turns.0;
+                }
+            }
+            if self.all.iter().filter(|link| link.wire.carries_down()).count() >= MAX_LINKS {
+                self.drop_lowest();
+            }
+        }
+        if self.all.is_empty() {
+            self.all.reserve_exact(1); // Most sessions never have two at a time.
+        }
+        self.all.push(Link {
+            id: LinkId(self.next),
+            ordinal: attach.ordinal,
+            turn: attach.turn,
+            wire: attach.wire,
+            attached: true,
+            proven,
+            start: None,
+            reply_due: false,
+            cursor,
+            stage_said,
+            stage_turns,
+            want_said: 0,
+            dead: false,
+            ending: None,
+            told: 0,
+            deaf: false,
+            farewell: false,
+            finished: false,
+            deadline: None,
+        });
+        self.all.last_mut().expect("a link was just pushed")
+    }
+
+    /// The link has gone. One with turns is kept, detached, for the next turn.
+    pub(crate) fn detach(&mut self, id: LinkId) {
+        let Some(at) = self.all.iter().position(|link| link.id == id) else { return };
+        let link = &mut self.all[at];
+        if link.wire.has_turns() && link.ordinal >= self.floor {
+            link.attached = false;
+            link.finished = true;
+            link.deadline = None;
+        } else {
+            self.all.remove(at);
+        }
+    }
+
+    /// The link is proven; those of lower ordinals have served. The server ends them; the client, to which the new link
+    /// may still break before the server has the proof, gives them up only `serve_until` then.
+    pub(crate) fn prove(&mut self, id: LinkId, serve_until: Option<u64>) {
+        let Some(link) = self.get_mut(id) else { return };
+        if link.proven {
+            return;
+        }
+        link.proven = true;
+        link.deadline = match link.wire {
+            Wire::Poll { .. } => link.deadline,
+            _ => None,
+        };
+        let ordinal = link.ordinal;
+        if ordinal >= self.floor {
+            self.floor = ordinal;
+            self.retire_below(ordinal, serve_until);
+        }
+    }
+
+    #[cfg(test)]
+    /// Forgets a link with turns to which no next turn will come.
+    pub(crate) fn retire(&mut self, ordinal: u64) {
+        self.all.retain(|link| link.ordinal != ordinal || link.attached);
+    }
+
+    /// The ordinal of the proven link that carries; `None` while every link carries.
+    pub(crate) fn carrier(&self) -> Option<u64> {
+        self.proven_downlinks().map(|link| link.ordinal).max()
+    }
+
+    /// Whether the link that carries is a sequence of requests, so that what goes up needs uploads.
+    pub(crate) fn carrier_has_turns(&self) -> bool {
+        self.proven_downlinks().max_by_key(|link| link.ordinal).is_some_and(|link| link.wire.has_turns())
+    }
+
+    /// Whether this link carries data and the session's control frames.
+    pub(crate) fn carries(&self, link: &Link) -> bool {
+        link.is_open() && (link.wire == Wire::Upload || self.carrier().is_none_or(|ordinal| ordinal == link.ordinal))
+    }
+
+    /// A link that carries and needs a heartbeat.
+    pub(crate) fn beating(&self) -> bool {
+        self.all.iter().any(|link| link.wire.beats() && self.carries(link))
+    }
+
+    fn proven_downlinks(&self) -> impl Iterator<Item = &Link> {
+        self.all.iter().filter(|link| {
+            let lives = link.wire.has_turns() || !link.finished;
+            link.proven && lives && link.wire.carries_down() && link.ending.is_none()
+        })
+    }
+
+    fn retire_below(&mut self, ordinal: u64, serve_until: Option<u64>) {
+        self.all.retain(|link| link.ordinal >= ordinal || link.attached || link.wire == Wire::Upload);
+        for link in &mut self.all {
+            if link.ordinal < ordinal && link.wire.carries_down() {
+                match serve_until {
+                    None => link.end(reason::REPLACED),
+                    Some(_) => link.deadline = serve_until,
+                }
+            }
+        }
+    }
+
+    fn drop_lowest(&mut self) {
+        let lowest =
+            self.all.iter().filter(|link| link.wire.carries_down()).min_by_key(|link| (link.proven, link.ordinal));
+        if let Some(id) = lowest.map(|link| link.id) {
+            self.all.retain(|link| link.id != id);
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! One half of a session.
+//!
+//! Two rules carry the promise: a half takes only the next number that it lacks, from whatever link brings it; a half
+//! that moves to a link starts there at the first number that is not acknowledged, and says so.
+
+use std::collections::VecDeque;
+
+use super::{
+    frame::{CloseReason, reason},
+    heartbeat::Heartbeat,
+    inbox::{Arrival, Inbox, Stage},
+    links::{LinkId, Links},
+    outbox::{Body, Outbox},
+};
+use crate::message::Parcel;
+
+/// Which half. Apart from opening, attaching and heartbeats they are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Server,
+    Client,
+}
+
+/// What a machine is given at birth. Times in milliseconds, sizes in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Config {
+    pub(crate) role: Role,
+    /// Server: ping after so long without traffic.
+    pub(crate) interval: u64,
+    /// Silence after a ping means that the link is dead.
+    pub(crate) timeout: u64,
+    /// A session without a link is kept so long; an ended one is remembered so long.
+    pub(crate) grace: u64,
+    /// A link must be proven within this time.
+    pub(crate) proof: u64,
+    pub(crate) inbox: usize,
+    pub(crate) outbox: usize,
+    /// The first message in each direction has the number `base + 1`; 0 outside tests.
+    pub(crate) base: u64,
+}
+
+/// Where the session's life stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum State {
+    /// Client: no start was heard yet.
+    Opening,
+    /// At least one link is attached.
+    Open,
+    /// No link is attached.
+    Interrupted,
+    /// We have closed, and the other half has not acknowledged it.
+    Closing,
+    /// Over; acknowledges what comes late.
+    Closed,
+}
+
+/// What the driver of a client must know. The server half tells by its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The first start was heard.
+    Opened,
+    /// The other half does not know the session any more.
+    Lost(CloseReason),
+    /// The server goes away; make a new link after this many milliseconds.
+    Away(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendError {
+    /// The outbox is full.
+    Full,
+    /// The session is closed, or closing.
+    Closed,
+    /// All numbers are used up.
+    Exhausted,
+}
+
+/// The state of one half. Methods are getters, `handle_*` and attach/detach (what the network or the clock did),
+/// commands (`send`, `close`, ...: what the application wants) and `poll_*` (what the caller must do now).
+///
+/// After anything that changes it the caller polls: the links for frames, the application for arrivals, the timekeeper
+/// for the deadline.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(super) config: Config,
+    pub(super) outbox: Outbox,
+    pub(super) inbox: Inbox,
+    pub(super) links: Links,
+    pub(super) heartbeat: Heartbeat,
+    /// What the other half last said of holding and going on.
+    pub(super) stage_heard: Stage,
+    pub(super) opened: bool,
+    /// We have closed.
+    pub(super) closing: Option<CloseReason>,
+    pub(super) closed: Option<CloseReason>,
+    /// Not acknowledged when the session closed.
+    pub(super) unacknowledged: usize,
+    /// Since when no link is attached, or the session is closed.
+    pub(super) alone_since: u64,
+    /// Attaches that have begun and hold off the end of grace.
+    pub(super) begun: u32,
+    /// A begun attach came to nothing since a link was last attached: somebody is there, so grace begins anew.
+    pub(super) abandoned: bool,
+    /// The last stage that was said, on whatever link.
+    pub(super) stage_told: Stage,
+    pub(super) pong_due: Option<u64>,
+    pub(super) probe_due: bool,
+    pub(super) aborted_here: bool,
+    /// An abort must be said.
+    pub(super) abort_due: bool,
+    pub(super) away: Option<u64>,
+    pub(super) events: VecDeque<Event>,
+    pub(super) stir: bool,
+    pub(super) over: bool,
+    #[cfg(test)]
+    pub(super) sabotage: Option<super::sabotage::Sabotage>,
+}
+
+// Getters.
+impl Machine {
+    pub(crate) fn new(config: Config, now: u64) -> Self {
+        Machine {
+            config,
+            outbox: Outbox::new(config.base, config.outbox),
+            inbox: Inbox::new(config.base, config.inbox),
+            links: Links::new(),
+            heartbeat: Heartbeat::new(config.interval, config.timeout, now),
+            stage_heard: Stage::START,
+            stage_told: Stage::START,
+            opened: config.role == Role::Server,
+            closing: None,
+            closed: None,
+            unacknowledged: 0,
+            alone_since: now,
+            begun: 0,
+            abandoned: false,
+            pong_due: None,
+            probe_due: false,
+            aborted_here: false,
+            abort_due: false,
+            away: None,
+            events: VecDeque::new(),
+            stir: false,
+            over: false,
+            #[cfg(test)]
+            sabotage: None,
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match () {
+            () if self.closed.is_some() => State::Closed,
+            () if self.closing.is_some() => State::Closing,
+            () if !self.opened => State::Opening,
+            () if self.links.any_attached() => State::Open,
+            () => State::Interrupted,
+        }
+    }
+
+    /// Why the session is closed.
+    pub(crate) fn closed(&self) -> Option<&CloseReason> {
+        self.closed.as_ref()
+    }
+
+    /// Nothing more can happen; the caller forgets the session.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.inbox.received()
+    }
+
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.outbox.acked()
+    }
+
+    pub(crate) fn last_number(&self) -> u64 {
+        self.outbox.last()
+    }
+
+    pub(crate) fn outbox_bytes(&self) -> usize {
+        self.outbox.bytes()
+    }
+
+    /// Bytes in both boxes.
+    pub(crate) fn buffered(&self) -> usize {
+        self.inbox.bytes() + self.outbox.bytes()
+    }
+
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.inbox.stage().going()
+    }
+
+    /// Whether, since last asked, something happened that concerns links other than the one that brought it.
+    pub(crate) fn take_stir(&mut self) -> bool {
+        std::mem::take(&mut self.stir)
+    }
+
+    pub(crate) fn outbox_fits(&self, length: usize) -> bool {
+        self.outbox.fits(length)
+    }
+
+    pub(crate) fn arrivals(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// Messages that the other half has not acknowledged; after the end, those it never did.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        if self.closed.is_some() { self.unacknowledged } else { self.outbox.unacknowledged() }
+    }
+
+    /// Milliseconds of the last heartbeat's round trip.
+    pub(crate) fn rtt(&self) -> Option<u64> {
+        self.heartbeat.rtt()
+    }
+
+    /// Why the transport shall give the link up though it cannot say all that it has.
+    pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
+        let aborted = self.closed.as_ref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 43));
+        match self.links.get(id) {
+            None => Some(reason::REPLACED),
+            Some(_) if aborted.is_some() => aborted.cloned(),
+            Some(link) => link.ending.clone(),
+        }
+    }
+
+    /// Whether the transport shall flush what it has and drop the link.
+    pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
+        self.links.get(id).is_none_or(|link| link.finished || !link.attached)
+    }
+
+    #[cfg(test)]
+    /// Client: whether this ordinal has heard a start.
+    pub(crate) fn seen(&self, ordinal: u64) -> bool {
+        self.links.iter().any(|link| link.ordinal == ordinal && link.wire.carries_down() && link.proven)
+    }
+
+    #[cfg(test)]
+    /// Client: whether something waits for an upload.
+    pub(crate) fn wants_upload(&self) -> bool {
+        let data = self.outbox.acked() < self.outbox.last() && self.stage_heard.going();
+        let control = self.pong_due.is_some() || self.probe_due || self.stage_told < self.inbox.stage();
+        let lives = self.closed.is_none() && (data || control);
+        self.links.carrier_has_turns() && (lives || self.inbox.ack_due() || self.abort_due)
+    }
+
+    #[cfg(test)]
+    /// Client: what is left of a lost session: messages that may or may not have arrived, and those never put on a link.
+    pub(crate) fn salvage(self) -> (Vec<crate::message::Message>, Vec<crate::message::Message>) {
+        self.outbox.salvage()
+    }
+
+    /// The ordinal of the proven link that carries.
+    pub(crate) fn carrier(&self) -> Option<u64> {
+        self.links.carrier()
+    }
+}
+
+// What the application wants.
+impl Machine {
+    /// Numbers a message and keeps it until it is acknowledged.
+    pub(crate) fn send(&mut self, parcel: Parcel) -> Result<(), SendError> {
+        self.may_send()?;
+        if !self.outbox.fits(parcel.message().len()) {
+            // Who waits for room must hear how far the other half has come.
+            if self.outbox.wanted() <= self.outbox.acked() {
+                self.outbox.want();
+            }
+            return Err(SendError::Full);
+        }
+        self.outbox.push(Body::Message(parcel));
+        Ok(())
+    }
+
+    /// As [`send`](Self::send), but leaves a gap where there is no room. Returns whether there was.
+    pub(crate) fn send_droppable(&mut self, parcel: Parcel) -> Result<bool, SendError> {
+        match self.send(parcel) {
+            Ok(()) => Ok(true),
+            Err(SendError::Full) => {
+                self.outbox.push(Body::Dropped);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks the other half to acknowledge all that was sent so far.
+    pub(crate) fn flush(&mut self) {
+        self.outbox.want();
+    }
+
+    /// Closes behind all that was sent. Closing twice is no error; the first reason stands.
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        if self.closed.is_none() && self.closing.is_none() {
+            self.closing = Some(reason.clone());
+            self.outbox.push(Body::Close(reason));
+            self.outbox.want();
+        }
+    }
+
+    /// Ends the session at once; what is under way is lost.
+    pub(crate) fn abort(&mut self, now: u64, reason: CloseReason) {
+        self.aborted_here |= self.closed.is_none();
+        self.abort_due = self.aborted_here;
+        self.finish(now, reason);
+    }
+
+    /// Server: asks the client to make a new link after `delay` milliseconds.
+    pub(crate) fn go_away(&mut self, delay: u64) {
+        self.away = Some(delay);
+    }
+}
+
+impl Machine {
+    /// What came next in order.
+    pub(crate) fn poll_arrival(&mut self) -> Option<Arrival> {
+        self.inbox.pop()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn may_send(&self) -> Result<(), SendError> {
+        if self.closed.is_some() || self.closing.is_some() {
+            Err(SendError::Closed)
+        } else if self.outbox.exhausted() {
+            Err(SendError::Exhausted)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn finish(&mut self, now: u64, reason: CloseReason) {
+        self.stir = true;
+        if self.closed.is_none() {
+            self.unacknowledged = self.outbox.unacknowledged();
+            self.outbox.clear();
+            self.closed = Some(reason);
+            self.alone_since = now;
+        }
+    }
+}

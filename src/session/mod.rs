@@ -1,0 +1,25 @@
+//! The life of one client, pure: no clock, no I/O, no lock, no randomness.
+//!
+//! [`Machine`](machine::Machine) is one half of a session. `handle_*` is what the network or the clock did, `poll_*` is what the
+//! caller must do now, time is an argument in milliseconds.
+
+pub(crate) mod frame;
+pub(crate) mod heartbeat;
+pub(crate) mod inbox;
+pub(crate) mod links;
+pub(crate) mod machine;
+pub(crate) mod outbox;
+mod receive;
+#[cfg(test)]
+pub(crate) mod sabotage;
+mod timers;
+mod transmit;
+
+#[cfg(test)]
+mod tests;
+
+pub use frame::CloseReason;
+pub(crate) use frame::{Frame, Grant, Outcome, Start, reason};
+pub(crate) use inbox::Arrival;
+pub(crate) use links::{Attach, LinkId, Wire};
+pub(crate) use machine::{Config, Machine, Role, SendError, State};

@@ -1,0 +1,217 @@
+//! Sent and not yet acknowledged.
+
+use std::collections::VecDeque;
+
+use super::frame::{CloseReason, MAX_NUMBER};
+use crate::message::Parcel;
+
+/// What an entry costs beyond its payload, so that empty messages too are bounded.
+pub(crate) const ENTRY_COST: usize = 64;
+
+/// One number of the outbox, or a run of dropped ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) body: Body,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Message(Parcel),
+    Dropped,
+    Close(CloseReason),
+}
+
+impl Entry {
+    fn cost(&self) -> usize {
+        match &self.body {
+            Body::Message(parcel) => parcel.message().len() + ENTRY_COST,
+            Body::Dropped | Body::Close(_) => 0,
+        }
+    }
+}
+
+/// The messages of one direction from the first that is not acknowledged. Allocates when first used.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    entries: VecDeque<Entry>,
+    /// The last number that the other half has.
+    acked: u64,
+    /// The last number in use.
+    last: u64,
+    /// The last number that was ever put on a link: an acknowledgement beyond it is a lie.
+    sent: u64,
+    /// An acknowledgement is wanted once this number was said.
+    wanted: u64,
+    bytes: usize,
+    limit: usize,
+    #[cfg(test)]
+    pub(super) sabotage: Option<super::sabotage::Sabotage>,
+}
+
+impl Outbox {
+    /// An outbox whose first message gets the number `base + 1`, and that is full at `limit` bytes.
+    pub(crate) fn new(base: u64, limit: usize) -> Self {
+        Outbox {
+            entries: VecDeque::new(),
+            acked: base,
+            last: base,
+            sent: base,
+            wanted: base,
+            bytes: 0,
+            limit,
+            #[cfg(test)]
+            sabotage: None,
+        }
+    }
+
+    pub(crate) fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn wanted(&self) -> u64 {
+        self.wanted
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether a message of this length fits. An empty outbox takes any.
+    pub(crate) fn fits(&self, length: usize) -> bool {
+        self.bytes == 0 || self.bytes + length + ENTRY_COST <= self.limit
+    }
+
+    /// Whether another number can be given away; one is kept back for the close.
+    pub(crate) fn exhausted(&self) -> bool {
+        self.last + 1 >= MAX_NUMBER
+    }
+
+    /// How many messages are not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.entries.iter().filter(|entry| matches!(entry.body, Body::Message(_))).count()
+    }
+
+    pub(crate) fn push(&mut self, body: Body) {
+        self.last += 1;
+        if let (Body::Dropped, Some(Entry { last, body: Body::Dropped, .. })) = (&body, self.entries.back_mut()) {
+            // A run that is already on a link grows without harm: its number range is said anew for the new part.
+            *last = self.last;
+            return;
+        }
+        let entry = Entry { first: self.last, last: self.last, body };
+        self.bytes += entry.cost();
+        self.entries.push_back(entry);
+        if self.bytes * 2 > self.limit && self.wanted <= self.acked {
+            self.wanted = self.last;
+        }
+    }
+
+    /// Asks for an acknowledgement of all there is.
+    pub(crate) fn want(&mut self) {
+        self.wanted = self.last;
+    }
+
+    /// The entry that holds this number.
+    pub(crate) fn entry(&self, number: u64) -> Option<&Entry> {
+        if number > self.last {
+            return None; // Most often: all was said.
+        }
+        let first = self.entries.front()?.first;
+        let near = usize::try_from(number.checked_sub(first)?).ok()?;
+        match self.entries.get(near) {
+            Some(entry) if entry.first == number => Some(entry),
+            _ => {
+                let at = self.entries.partition_point(|entry| entry.last < number);
+                self.entries.get(at).filter(|entry| entry.first <= number)
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sent_up_to(&self) -> u64 {
+        self.sent
+    }
+
+    #[cfg(test)]
+    pub(crate) fn was_sent(&self, number: u64) -> bool {
+        number <= self.sent
+    }
+
+    /// Remembers that all up to `number` was put on a link.
+    pub(crate) fn mark_sent(&mut self, number: u64) {
+        self.sent = self.sent.max(number);
+        #[cfg(test)]
+        if self.sabotage == Some(super::sabotage::Sabotage::FreesOnWrite) {
+            let freed = self.entries.iter().take_while(|entry| entry.last <= number).map(Entry::cost).sum::<usize>();
+            self.bytes -= freed;
+            self.entries.retain(|entry| entry.last > number);
+        }
+    }
+
+    /// Frees what the other half has. `Err` if it claims to have what was never sent; returns whether anything was freed.
+    pub(crate) fn acknowledge(&mut self, received: u64) -> Result<bool, ()> {
+        #[cfg(test)]
+        if self.sabotage == Some(super::sabotage::Sabotage::BelievesAnyAcknowledgement) {
+            self.sent = self.sent.max(received.min(self.last));
+        }
+        #[cfg(test)]
+        let received = match self.sabotage {
+            Some(super::sabotage::Sabotage::BelievesAnyAcknowledgement) => received.min(self.last),
+            _ => received,
+        };
+        if received > self.sent {
+            return Err(());
+        }
+        if received <= self.acked {
+            return Ok(false);
+        }
+        self.acked = received;
+        while let Some(front) = self.entries.front_mut() {
+            if front.last <= received {
+                self.bytes -= front.cost();
+                self.entries.pop_front();
+            } else {
+                front.first = front.first.max(received + 1);
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Forgets what is left; the numbers stand.
+    pub(crate) fn clear(&mut self) {
+        self.entries = VecDeque::new();
+        self.bytes = 0;
+    }
+
+    #[cfg(test)]
+    /// What is left: messages that were put on a link, and those that never were.
+    pub(crate) fn salvage(self) -> (Vec<crate::message::Message>, Vec<crate::message::Message>) {
+        let sent = self.sent;
+        let (mut unknown, mut unsent) = (Vec::new(), Vec::new());
+        for entry in self.entries {
+            if let Body::Message(parcel) = entry.body {
+                let messages = if entry.first <= sent { &mut unknown } else { &mut unsent };
+                messages.push(parcel.message().clone());
+            }
+        }
+        (unknown, unsent)
+    }
+
+    /// Gives unused memory back; for idle moments, since a busy outbox would only allocate it again.
+    pub(crate) fn shrink(&mut self) {
+        if self.entries.is_empty() && self.entries.capacity() > 0 {
+            self.entries = VecDeque::new();
+        }
+    }
+}

@@ -1,0 +1,183 @@
+use super::*;
+use crate::session::State;
+
+fn bye() -> CloseReason {
+    CloseReason::new(3000, "bye")
+}
+
+#[test]
+fn everything_said_before_a_close_arrives_before_it() {
+    let mut pair = Pair::opened();
+    send_all(&mut pair.client, 1, 3);
+    pair.client.close(bye());
+    assert_eq!(pair.client.state(), State::Closing);
+    pair.talk(1);
+    assert_eq!((pair.client.closed(), pair.server.closed()), (Some(&bye()), Some(&bye())));
+    assert_eq!((pair.client.state(), pair.client.unacknowledged()), (State::Closed, 0));
+    assert_eq!(taken(&mut pair.server), "1 2 3");
+    assert!(!pair.server.is_over(), "its acknowledgement of the close may be lost");
+}
+
+#[test]
+fn a_close_is_replayed_like_a_message() {
+    let mut pair = Pair::opened();
+    send(&mut pair.server, "last");
+    pair.server.close(bye());
+    pair.cut(1);
+    assert_eq!(pair.server.state(), State::Closing);
+    pair.resume(2, 2);
+    assert_eq!((pair.client.closed(), pair.server.closed()), (Some(&bye()), Some(&bye())));
+    assert_eq!(taken(&mut pair.client), "last");
+    assert!(pair.server.is_over(), "the client has said that it is through");
+}
+
+#[test]
+fn a_half_that_has_closed_goes_on_taking() {
+    let mut pair = Pair::opened();
+    pair.server.close(bye());
+    hear(&mut pair.server, 1, pair.down, [numbered(1, "still")]);
+    assert_eq!((taken(&mut pair.server).as_str(), pair.server.closed()), ("still", None));
+}
+
+#[test]
+fn a_half_that_has_taken_a_close_is_done() {
+    let mut pair = Pair::opened();
+    send(&mut pair.server, "never said");
+    hear(&mut pair.server, 1, pair.down, [Frame::Close { number: 1, reason: bye() }, numbered(2, "behind the end")]);
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1 x1000");
+    assert_eq!((taken(&mut pair.server).as_str(), pair.server.unacknowledged()), ("", 1));
+}
+
+#[test]
+fn both_may_close_at_once() {
+    let mut pair = Pair::opened();
+    pair.client.close(bye());
+    pair.server.close(CloseReason::new(1000, ""));
+    pair.talk(1);
+    assert_eq!((pair.client.state(), pair.server.state()), (State::Closed, State::Closed));
+}
+
+#[test]
+fn closing_twice_keeps_the_first_reason() {
+    let mut pair = Pair::opened();
+    pair.client.close(bye());
+    pair.client.close(CloseReason::new(1000, "again"));
+    pair.talk(1);
+    assert_eq!((pair.server.closed(), pair.server.received()), (Some(&bye()), 1));
+    pair.client.close(CloseReason::new(1000, "after the end"));
+    assert_eq!(pair.client.closed(), Some(&bye()));
+}
+
+#[test]
+fn a_repeated_close_is_acknowledged_again() {
+    let mut pair = Pair::opened();
+    let close = || Frame::Close { number: 1, reason: bye() };
+    hear(&mut pair.server, 1, pair.down, [close()]);
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1 x1000");
+    let upload = pair.server.attach(2, upload()).expect("it is remembered for a while");
+    hear(&mut pair.server, 2, upload, [close()]);
+    assert_eq!(spoken(&mut pair.server, 2, upload), "a1");
+    let down = pair.server.attach(3, resume(2)).expect("it is remembered for a while");
+    hear(&mut pair.server, 3, down, [close()]);
+    assert_eq!(spoken(&mut pair.server, 3, down), "sfull1 a1 x1000");
+}
+
+#[test]
+fn every_link_of_a_closed_session_says_how_far_it_came() {
+    let mut server = server();
+    let low = server.attach(0, opens(1)).expect("a new link");
+    let high = server.attach(0, opens(2)).expect("a new link");
+    hear(&mut server, 1, high, [Frame::Close { number: 1, reason: bye() }]);
+    assert_eq!(spoken(&mut server, 1, low), "snew1 a1 x1000");
+    assert_eq!(spoken(&mut server, 1, high), "snew1 a1 x1000");
+}
+
+#[test]
+fn a_replaced_link_of_a_closed_session_is_told_that_it_was_replaced() {
+    let mut pair = Pair::opened();
+    let high = pair.server.attach(1, resume(2)).expect("a new link");
+    hear(&mut pair.server, 1, high, [Frame::Proof, Frame::Close { number: 1, reason: bye() }]);
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1 x4000", "no 41xx: the client might think its session lost");
+}
+
+#[test]
+fn an_ended_session_is_remembered_for_the_grace_time() {
+    let mut pair = Pair::opened();
+    hear(&mut pair.server, 100, pair.down, [Frame::Close { number: 1, reason: bye() }]);
+    says(&mut pair.server, 100, pair.down);
+    pair.server.detach(100, pair.down);
+    pair.server.handle_timeout(100 + GRACE - 1);
+    assert!(!pair.server.is_over());
+    pair.server.handle_timeout(100 + GRACE);
+    assert!(pair.server.is_over());
+    assert_eq!(code(pair.server.attach(100 + GRACE, resume(2))), 4103);
+    pair.server.handle_timeout(100 + 9 * GRACE);
+    assert!(pair.server.is_over());
+}
+
+#[test]
+fn a_client_remembers_its_end_as_long() {
+    let mut pair = Pair::opened();
+    hear(&mut pair.client, 100, pair.up, [Frame::Close { number: 1, reason: bye() }]);
+    assert_eq!(spoken(&mut pair.client, 100, pair.up), "a1 x1000");
+    pair.client.handle_timeout(100 + GRACE - 1);
+    assert!(!pair.client.is_over());
+    pair.client.handle_timeout(100 + GRACE);
+    assert!(pair.client.is_over());
+}
+
+#[test]
+fn an_abort_ends_at_once() {
+    let mut pair = Pair::opened();
+    send(&mut pair.server, "under way");
+    pair.server.abort(1, CloseReason::new(4310, "enough"));
+    assert_eq!(pair.server.unacknowledged(), 1);
+    let said = says(&mut pair.server, 1, pair.down);
+    assert_eq!(told(&said), "a0 x4310");
+    hear(&mut pair.client, 1, pair.up, said);
+    assert_eq!(pair.client.closed(), Some(&CloseReason::new(4310, "enough")));
+    assert_eq!(
+        code(pair.server.attach(2, resume(2)).and_then(|link| {
+            let said = says(&mut pair.server, 2, link);
+            assert_eq!(told(&said), "sfull0 a0 x4310", "who comes back is told");
+            pair.server.handle_timeout(1 + 2 * GRACE);
+            pair.server.attach(2 * GRACE, resume(3))
+        })),
+        4310
+    );
+}
+
+#[test]
+fn a_client_can_abort() {
+    let mut pair = Pair::opened();
+    pair.client.abort(1, CloseReason::new(4310, "enough"));
+    pair.talk(1);
+    assert_eq!(pair.server.closed(), Some(&CloseReason::new(4310, "enough")));
+    pair.client.abort(2, CloseReason::new(4310, "again"));
+    assert_eq!(pair.client.closed(), Some(&CloseReason::new(4310, "enough")));
+}
+
+#[test]
+fn an_end_that_is_no_end_of_the_session_leaves_it_alone() {
+    for ended in [1000, 4000, 4003, 4005, 4200] {
+        let mut pair = Pair::opened();
+        hear(&mut pair.client, 1, pair.up, [Frame::End(CloseReason::new(ended, ""))]);
+        assert_eq!((pair.client.closed(), pair.client.link_is_over(pair.up)), (None, true), "{ended}");
+        hear(&mut pair.server, 1, pair.down, [Frame::End(CloseReason::new(ended, ""))]);
+        assert_eq!((pair.server.closed(), pair.server.is_over()), (None, false), "{ended}");
+    }
+    for ended in [4300, 4301, 4311, 4400] {
+        let mut pair = Pair::opened();
+        hear(&mut pair.client, 1, pair.up, [Frame::End(CloseReason::new(ended, ""))]);
+        assert_eq!(pair.client.closed().map(|reason| reason.code), Some(ended));
+    }
+}
+
+#[test]
+fn a_client_that_is_told_of_an_abort_lets_the_server_forget() {
+    let mut pair = Pair::opened();
+    pair.server.abort(1, CloseReason::new(4310, ""));
+    pair.server.attach(1, resume(2)).expect("a new link");
+    hear(&mut pair.server, 1, pair.down, [Frame::End(CloseReason::new(4310, ""))]);
+    assert!(pair.server.is_over());
+}

@@ -1,0 +1,105 @@
+use super::*;
+use crate::session::State;
+
+#[test]
+fn a_session_without_a_link_ends_when_grace_does() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    assert_eq!((pair.server.state(), pair.server.poll_timeout()), (State::Interrupted, Some(100 + GRACE)));
+    pair.server.handle_timeout(100 + GRACE - 1);
+    assert_eq!(pair.server.closed(), None);
+    pair.server.handle_timeout(100 + GRACE);
+    assert_eq!(pair.server.closed().map(|reason| reason.code), Some(4103));
+    assert!(pair.server.is_over());
+}
+
+#[test]
+fn a_link_in_time_saves_it() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    pair.resume(GRACE, 2);
+    pair.server.handle_timeout(100 + GRACE);
+    assert_eq!(pair.server.closed(), None);
+}
+
+#[test]
+fn an_upload_is_a_sign_of_life_and_no_link() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    let link = pair.server.attach(5_000, upload()).expect("an upload");
+    assert_eq!(pair.server.state(), State::Interrupted);
+    pair.server.detach(5_000, link);
+    pair.server.handle_timeout(100 + GRACE);
+    assert_eq!((pair.server.closed(), pair.server.poll_timeout()), (None, Some(5_000 + GRACE)));
+}
+
+#[test]
+fn an_attach_that_has_begun_holds_the_end_off() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    pair.server.begin();
+    pair.server.begin();
+    assert_eq!(pair.server.poll_timeout(), None);
+    pair.server.handle_timeout(100 + GRACE);
+    pair.server.abandon();
+    pair.server.handle_timeout(101 + GRACE);
+    assert_eq!(pair.server.closed(), None, "another is still under way");
+    pair.resume(102 + GRACE, 2);
+    pair.server.abandon();
+    pair.cut(200 + GRACE);
+    pair.server.handle_timeout(200 + 2 * GRACE - 1);
+    assert_eq!(pair.server.closed(), None);
+    pair.server.handle_timeout(200 + 2 * GRACE);
+    assert!(pair.server.is_over());
+}
+
+#[test]
+fn an_attach_that_came_to_nothing_gives_a_new_grace() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    pair.server.begin();
+    pair.server.abandon();
+    pair.server.handle_timeout(100 + GRACE);
+    assert_eq!((pair.server.closed(), pair.server.poll_timeout()), (None, Some(100 + 2 * GRACE)));
+    pair.server.handle_timeout(100 + 2 * GRACE);
+    assert!(pair.server.is_over());
+}
+
+#[test]
+fn a_server_that_slept_longer_than_grace_blames_nobody() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    let woken = 100 + 2 * GRACE + 1;
+    pair.server.handle_timeout(woken);
+    assert_eq!((pair.server.closed(), pair.server.poll_timeout()), (None, Some(woken + GRACE)));
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    pair.server.handle_timeout(100 + 2 * GRACE);
+    assert!(pair.server.is_over(), "a timer that is merely late is no sleep");
+}
+
+#[test]
+fn a_close_that_nobody_takes_ends_with_grace_too() {
+    let mut pair = Pair::opened();
+    send(&mut pair.server, "lost");
+    pair.server.close(CloseReason::new(1000, ""));
+    pair.cut(100);
+    pair.server.handle_timeout(100 + GRACE);
+    assert_eq!(pair.server.closed().map(|reason| reason.code), Some(4103));
+    assert_eq!(pair.server.unacknowledged(), 1);
+}
+
+#[test]
+fn a_link_that_is_dead_is_none_even_if_its_transport_does_not_notice() {
+    let mut pair = Pair::opened();
+    pair.server.handle_timeout(INTERVAL);
+    says(&mut pair.server, INTERVAL, pair.down);
+    let dead = INTERVAL + TIMEOUT;
+    pair.server.handle_timeout(dead);
+    let end = dead + INTERVAL + TIMEOUT + GRACE;
+    assert_eq!(pair.server.poll_timeout(), Some(end));
+    pair.server.handle_timeout(end - 1);
+    assert_eq!(pair.server.closed(), None);
+    pair.server.handle_timeout(end);
+    assert!(pair.server.is_over());
+}

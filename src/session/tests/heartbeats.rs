@@ -1,0 +1,188 @@
+use super::*;
+
+#[test]
+fn silence_is_pinged_and_an_answer_measured() {
+    let mut pair = Pair::opened();
+    assert_eq!(pair.server.poll_timeout(), Some(INTERVAL));
+    pair.server.handle_timeout(INTERVAL - 1);
+    assert_eq!(spoken(&mut pair.server, INTERVAL - 1, pair.down), "");
+    pair.server.handle_timeout(INTERVAL);
+    let ping = says(&mut pair.server, INTERVAL + 5, pair.down);
+    assert_eq!(told(&ping), "p1005", "its answer is awaited from when it leaves");
+    assert_eq!(pair.server.poll_timeout(), Some(INTERVAL + 5 + TIMEOUT));
+    hear(&mut pair.client, INTERVAL + 20, pair.up, ping);
+    let pong = says(&mut pair.client, INTERVAL + 20, pair.up);
+    assert_eq!(told(&pong), "q1005,0");
+    hear(&mut pair.server, INTERVAL + 45, pair.down, pong);
+    assert_eq!(pair.server.rtt(), Some(40));
+    assert_eq!(pair.server.poll_timeout(), Some(INTERVAL + 5 + INTERVAL));
+}
+
+#[test]
+fn a_pong_from_the_future_measures_nothing() {
+    let mut pair = Pair::opened();
+    hear(&mut pair.server, 10, pair.down, [Frame::Pong { id: 11, received: 0 }]);
+    assert_eq!(pair.server.rtt(), None);
+    hear(&mut pair.server, 10, pair.down, [Frame::Pong { id: 10, received: 0 }]);
+    assert_eq!(pair.server.rtt(), Some(0));
+}
+
+#[test]
+fn a_link_that_does_not_answer_is_ended() {
+    let mut pair = Pair::opened();
+    pair.server.handle_timeout(INTERVAL);
+    says(&mut pair.server, INTERVAL, pair.down);
+    pair.server.handle_timeout(INTERVAL + TIMEOUT - 1);
+    assert_eq!(spoken(&mut pair.server, INTERVAL + TIMEOUT - 1, pair.down), "");
+    pair.server.handle_timeout(INTERVAL + TIMEOUT);
+    assert_eq!(spoken(&mut pair.server, INTERVAL + TIMEOUT, pair.down), "x4003");
+    assert!(pair.server.link_is_over(pair.down));
+    assert_eq!(pair.server.closed(), None);
+}
+
+#[test]
+fn any_traffic_counts_as_life() {
+    let mut pair = Pair::opened();
+    pair.server.handle_timeout(INTERVAL);
+    says(&mut pair.server, INTERVAL, pair.down);
+    hear(&mut pair.server, INTERVAL + TIMEOUT - 1, pair.down, [numbered(1, "here")]);
+    pair.server.handle_timeout(INTERVAL + TIMEOUT);
+    assert!(!pair.server.link_is_over(pair.down));
+}
+
+#[test]
+fn a_ping_that_cannot_leave_does_not_wait_for_ever() {
+    let mut pair = Pair::opened();
+    pair.server.handle_timeout(INTERVAL);
+    assert_eq!(pair.server.poll_timeout(), Some(INTERVAL + INTERVAL + TIMEOUT));
+    pair.server.handle_timeout(2 * INTERVAL + TIMEOUT);
+    assert_eq!(spoken(&mut pair.server, 2 * INTERVAL + TIMEOUT, pair.down), "x4003");
+}
+
+#[test]
+fn a_server_that_slept_pings_before_it_judges() {
+    let mut pair = Pair::opened();
+    pair.server.handle_timeout(INTERVAL);
+    says(&mut pair.server, INTERVAL, pair.down);
+    let woken = INTERVAL + 2 * TIMEOUT + 1;
+    pair.server.handle_timeout(woken);
+    assert_eq!(spoken(&mut pair.server, woken, pair.down), format!("p{woken}"));
+    pair.server.handle_timeout(woken + TIMEOUT);
+    assert_eq!(spoken(&mut pair.server, woken + TIMEOUT, pair.down), "x4003");
+}
+
+#[test]
+fn a_client_gives_a_silent_link_up() {
+    let mut pair = Pair::opened();
+    let dead = INTERVAL + TIMEOUT;
+    assert_eq!(pair.client.poll_timeout(), Some(dead));
+    pair.client.handle_timeout(dead - 1);
+    assert!(!pair.client.link_is_over(pair.up));
+    pair.client.handle_timeout(dead);
+    assert!(pair.client.link_is_over(pair.up));
+    assert_eq!(pair.client.poll_timeout(), None);
+}
+
+#[test]
+fn a_client_that_slept_asks_for_a_sign_of_life() {
+    let mut pair = Pair::opened();
+    let woken = INTERVAL + 2 * TIMEOUT + 1;
+    pair.client.handle_timeout(woken);
+    assert_eq!(spoken(&mut pair.client, woken, pair.up), "w");
+    assert_eq!(pair.client.poll_timeout(), Some(woken + TIMEOUT));
+    hear(&mut pair.client, woken + 30, pair.up, [Frame::Ack { received: 0 }]);
+    pair.client.handle_timeout(woken + TIMEOUT);
+    assert!(!pair.client.link_is_over(pair.up));
+    assert_eq!(pair.client.poll_timeout(), Some(woken + 30 + INTERVAL + TIMEOUT));
+}
+
+#[test]
+fn a_link_that_falls_back_to_a_lower_one_gives_it_its_own_time() {
+    let mut pair = Pair::opened();
+    let high = pair.client.attach(0, resume(2)).expect("a new link");
+    let start = super::super::Start { outcome: Outcome::Full, received: 0, grant: None };
+    hear(&mut pair.client, 0, high, [Frame::Start(start)]);
+    let dead = INTERVAL + TIMEOUT;
+    pair.client.handle_timeout(dead);
+    assert!(pair.client.link_is_over(high) && !pair.client.link_is_over(pair.up));
+    assert_eq!((pair.client.carrier(), pair.client.poll_timeout()), (Some(1), Some(PROOF)));
+}
+
+#[test]
+fn polls_have_no_heartbeat_and_their_own_patience() {
+    let (mut client, mut server) = (client(), server());
+    let up = client.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+    let down = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+    let start = says(&mut server, 0, down);
+    hear(&mut client, 0, up, start);
+    client.detach(0, up);
+    server.detach(0, down);
+    assert_eq!(client.poll_timeout(), None, "nothing is awaited between two turns");
+    client.attach(100, turn(1, 1, POLL)).expect("the next turn");
+    let poll = server.attach(100, turn(1, 1, POLL)).expect("the next turn");
+    assert_eq!(client.poll_timeout(), Some(100 + 5_000 + TIMEOUT));
+    server.handle_timeout(100 + 3 * INTERVAL);
+    assert_eq!(spoken(&mut server, 100 + 3 * INTERVAL, poll), "sfull0");
+}
+
+#[test]
+fn the_server_tells_the_client_what_silence_means() {
+    let mut client = client();
+    let up = client.attach(0, opens(1)).expect("a new link");
+    let grant = super::super::Grant {
+        id: "id".into(),
+        secret: "secret".into(),
+        interval: 7_000,
+        timeout: 3_000,
+        grace: 1,
+        limit: 1,
+        batch: 1,
+        hold: 1,
+    };
+    let start = super::super::Start { outcome: Outcome::New, received: 0, grant: Some(Box::new(grant)) };
+    hear(&mut client, 5, up, [Frame::Start(start)]);
+    assert_eq!(client.poll_timeout(), Some(5 + 10_000));
+}
+
+#[test]
+fn a_judgement_that_is_late_by_no_more_than_its_term_stands() {
+    let mut pair = Pair::opened();
+    pair.server.handle_timeout(INTERVAL);
+    says(&mut pair.server, INTERVAL, pair.down);
+    pair.server.handle_timeout(INTERVAL + 2 * TIMEOUT);
+    assert_eq!(spoken(&mut pair.server, INTERVAL + 2 * TIMEOUT, pair.down), "x4003");
+    let mut pair = Pair::opened();
+    pair.client.handle_timeout(INTERVAL + 2 * TIMEOUT);
+    assert!(pair.client.link_is_over(pair.up));
+}
+
+#[test]
+fn a_server_that_slept_in_quiet_pings() {
+    let mut pair = Pair::opened();
+    pair.server.handle_timeout(50 * INTERVAL);
+    assert_eq!(spoken(&mut pair.server, 50 * INTERVAL, pair.down), "p50000");
+}
+
+#[test]
+fn what_is_said_alone_does_not_put_a_ping_off() {
+    let mut pair = Pair::opened();
+    send(&mut pair.server, "into the void");
+    says(&mut pair.server, INTERVAL - 1, pair.down);
+    assert_eq!(pair.server.poll_timeout(), Some(INTERVAL), "nothing was heard");
+    hear(&mut pair.server, INTERVAL - 1, pair.down, [numbered(1, "x")]);
+    assert_eq!(pair.server.poll_timeout(), Some(2 * INTERVAL - 1));
+}
+
+#[test]
+fn a_link_after_none_begins_with_a_clean_slate() {
+    let mut pair = Pair::opened();
+    pair.server.handle_timeout(INTERVAL);
+    pair.server.detach(INTERVAL, pair.down);
+    let now = 8 * INTERVAL;
+    let down = pair.server.attach(now, Attach { wire: Wire::Opening, ..resume(2) }).expect("a new link");
+    assert_eq!(spoken(&mut pair.server, now, down), "sfull0", "the ping that was due is not");
+    pair.server.detach(now, down);
+    let stream = pair.server.attach(now, turn(2, 1, Wire::Stream)).expect("the next turn");
+    assert_eq!(spoken(&mut pair.server, now, stream), "sfull0");
+    assert_eq!(pair.server.poll_timeout(), Some(now + INTERVAL));
+}

@@ -1,0 +1,178 @@
+//! The machine's stories, one theme a file. The simulation, beside this folder, pairs machines under a hostile wire.
+
+use super::{Arrival, Attach, CloseReason, Config, Frame, LinkId, Machine, Role, Wire, frame::Outcome};
+use crate::message::Message;
+
+mod acknowledging;
+mod attaching;
+mod closing;
+mod grace;
+mod heartbeats;
+mod holding;
+mod opening;
+mod racing;
+mod replay;
+mod uploads;
+
+const INTERVAL: u64 = 1_000;
+const TIMEOUT: u64 = 500;
+const GRACE: u64 = 10_000;
+const PROOF: u64 = 2_000;
+
+fn config(role: Role) -> Config {
+    Config {
+        role,
+        interval: INTERVAL,
+        timeout: TIMEOUT,
+        grace: GRACE,
+        proof: PROOF,
+        inbox: 4_096,
+        outbox: 4_096,
+        base: 0,
+    }
+}
+
+fn server() -> Machine {
+    Machine::new(config(Role::Server), 0)
+}
+
+fn client() -> Machine {
+    Machine::new(config(Role::Client), 0)
+}
+
+/// A WebSocket that resumes, from a client that has taken nothing.
+fn resume(ordinal: u64) -> Attach {
+    Attach { ordinal, turn: 0, wire: Wire::Duplex, opening: false, seen: false, received: 0 }
+}
+
+fn opens(ordinal: u64) -> Attach {
+    Attach { opening: true, ..resume(ordinal) }
+}
+
+/// A turn of a link over HTTP; those after the first come from a client that has heard a start.
+fn turn(ordinal: u64, turn: u64, wire: Wire) -> Attach {
+    Attach { turn, wire, seen: turn > 0, ..resume(ordinal) }
+}
+
+fn upload() -> Attach {
+    Attach { wire: Wire::Upload, ..resume(0) }
+}
+
+const POLL: Wire = Wire::Poll { hold: 5_000 };
+
+fn numbered(number: u64, text: &str) -> Frame {
+    Frame::Message { number, parcel: Message::from(text).into() }
+}
+
+fn send(machine: &mut Machine, text: &str) {
+    machine.send(Message::from(text).into()).expect("there is room");
+}
+
+fn send_all(machine: &mut Machine, from: u64, to: u64) {
+    for number in from..=to {
+        send(machine, &number.to_string());
+    }
+}
+
+/// All that a link has to say now.
+fn says(machine: &mut Machine, now: u64, link: LinkId) -> Vec<Frame> {
+    std::iter::from_fn(|| machine.poll_transmit(now, link)).collect()
+}
+
+/// The same as one reads it: `m1:hello`, `a3`, `c4:1000`, `x4000`, and the record's letter otherwise.
+fn spoken(machine: &mut Machine, now: u64, link: LinkId) -> String {
+    told(&says(machine, now, link))
+}
+
+fn told(frames: &[Frame]) -> String {
+    let one = |frame: &Frame| match frame {
+        Frame::Start(start) => {
+            format!("s{}{}", if start.outcome == Outcome::New { "new" } else { "full" }, start.received)
+        }
+        Frame::Message { number, parcel } => {
+            format!("m{number}:{}", parcel.message().as_text().unwrap_or("binary"))
+        }
+        Frame::Dropped { from, to } => format!("d{from}-{to}"),
+        Frame::Ack { received } => format!("a{received}"),
+        Frame::Want => "w".into(),
+        Frame::Hold { received, epoch } => format!("h{received},{epoch}"),
+        Frame::Go { received, epoch } => format!("g{received},{epoch}"),
+        Frame::Ping { id } => format!("p{id}"),
+        Frame::Pong { id, received } => format!("q{id},{received}"),
+        Frame::Proof => "v".into(),
+        Frame::Close { number, reason } => format!("c{number}:{}", reason.code),
+        Frame::Away { delay } => format!("z{delay}"),
+        Frame::End(reason) => format!("x{}", reason.code),
+    };
+    frames.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+fn hear(machine: &mut Machine, now: u64, link: LinkId, frames: impl IntoIterator<Item = Frame>) {
+    for frame in frames {
+        if machine.handle_frame(now, link, frame).is_err() {
+            return;
+        }
+    }
+}
+
+/// What the application is given: texts, and gaps as `5-7`.
+fn taken(machine: &mut Machine) -> String {
+    let one = |arrival| match arrival {
+        Arrival::Message(message) => message.as_text().unwrap_or("binary").to_owned(),
+        Arrival::Gap { from, to } => format!("{from}-{to}"),
+    };
+    std::iter::from_fn(|| machine.poll_arrival()).map(one).collect::<Vec<_>>().join(" ")
+}
+
+fn code(result: Result<LinkId, CloseReason>) -> u16 {
+    result.expect_err("refused").code
+}
+
+/// Two halves and one WebSocket between them.
+struct Pair {
+    client: Machine,
+    server: Machine,
+    up: LinkId,
+    down: LinkId,
+}
+
+impl Pair {
+    /// Opened, proven, nothing said yet.
+    fn opened() -> Pair {
+        let (mut client, mut server) = (client(), server());
+        let up = client.attach(0, opens(1)).expect("a new link");
+        let down = server.attach(0, opens(1)).expect("a new link");
+        let mut pair = Pair { client, server, up, down };
+        pair.talk(0);
+        assert_eq!(pair.server.carrier(), Some(1));
+        pair
+    }
+
+    /// Carries everything both ways until there is nothing to say.
+    fn talk(&mut self, now: u64) {
+        loop {
+            let up = says(&mut self.client, now, self.up);
+            let down = says(&mut self.server, now, self.down);
+            if up.is_empty() && down.is_empty() {
+                return;
+            }
+            hear(&mut self.server, now, self.down, up);
+            hear(&mut self.client, now, self.up, down);
+        }
+    }
+
+    /// The link is cut; what it had to say is lost.
+    fn cut(&mut self, now: u64) {
+        says(&mut self.client, now, self.up);
+        says(&mut self.server, now, self.down);
+        self.client.detach(now, self.up);
+        self.server.detach(now, self.down);
+    }
+
+    fn resume(&mut self, now: u64, ordinal: u64) {
+        let attach = Attach { received: self.client.received(), ..resume(ordinal) };
+        self.up = self.client.attach(now, attach).expect("a new link");
+        self.down = self.server.attach(now, attach).expect("a new link");
+        self.talk(now);
+    }
+}

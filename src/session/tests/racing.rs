@@ -1,0 +1,147 @@
+use super::*;
+
+#[test]
+fn while_no_link_is_proven_every_link_carries() {
+    let mut server = server();
+    send_all(&mut server, 1, 2);
+    let low = server.attach(0, opens(1)).expect("a new link");
+    let high = server.attach(0, opens(2)).expect("a new link");
+    assert_eq!(spoken(&mut server, 0, low), "snew0 m1:1 m2:2");
+    assert_eq!(spoken(&mut server, 0, high), "snew0 m1:1 m2:2");
+    assert_eq!(server.carrier(), None);
+}
+
+#[test]
+fn the_proven_link_of_the_highest_ordinal_carries() {
+    let mut pair = Pair::opened();
+    let high = pair.server.attach(1, resume(2)).expect("a new link");
+    send(&mut pair.server, "one");
+    assert_eq!(spoken(&mut pair.server, 1, high), "sfull0", "an unproven link says no data while another is proven");
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "m1:one");
+    hear(&mut pair.server, 2, high, [Frame::Proof]);
+    assert_eq!(spoken(&mut pair.server, 2, pair.down), "x4000");
+    assert!(pair.server.link_is_over(pair.down));
+    send(&mut pair.server, "two");
+    assert_eq!(spoken(&mut pair.server, 2, high), "m1:one m2:two", "it starts at what is not acknowledged");
+}
+
+#[test]
+fn a_lower_link_that_proves_itself_later_is_ended() {
+    let mut server = server();
+    let low = server.attach(0, opens(1)).expect("a new link");
+    let high = server.attach(0, opens(2)).expect("a new link");
+    hear(&mut server, 1, high, [Frame::Proof]);
+    hear(&mut server, 2, low, [Frame::Proof]);
+    assert_eq!(server.carrier(), Some(2));
+    assert_eq!(spoken(&mut server, 2, low), "snew0 x4000");
+    assert_eq!(code(server.attach(3, resume(1))), 4002);
+}
+
+#[test]
+fn the_old_link_serves_at_the_client_until_the_server_ends_it() {
+    let mut pair = Pair::opened();
+    let high = pair.client.attach(1, resume(2)).expect("a new link");
+    let there = pair.server.attach(1, resume(2)).expect("a new link");
+    let start = says(&mut pair.server, 1, there);
+    hear(&mut pair.client, 1, high, start);
+    assert_eq!(pair.client.carrier(), Some(2));
+    assert_eq!(spoken(&mut pair.client, 1, pair.up), "", "the client does not end it");
+    pair.client.detach(2, high);
+    assert_eq!(pair.client.carrier(), Some(1), "the new link broke before its proof arrived; the old one is there");
+    send(&mut pair.client, "still");
+    assert_eq!(spoken(&mut pair.client, 2, pair.up), "m1:still");
+}
+
+#[test]
+fn a_client_gives_an_old_link_up_that_the_server_does_not_end() {
+    let mut pair = Pair::opened();
+    let high = pair.client.attach(1, resume(2)).expect("a new link");
+    let there = pair.server.attach(1, resume(2)).expect("a new link");
+    let start = says(&mut pair.server, 1, there);
+    hear(&mut pair.client, 1, high, start);
+    pair.client.handle_timeout(PROOF);
+    assert!(!pair.client.link_is_over(pair.up));
+    pair.client.handle_timeout(PROOF + 1);
+    assert_eq!(spoken(&mut pair.client, PROOF + 1, pair.up), "x4007");
+    assert!(pair.client.link_is_over(pair.up));
+}
+
+#[test]
+fn an_unproven_link_has_only_so_much_time() {
+    let mut pair = Pair::opened();
+    let high = pair.server.attach(1, resume(2)).expect("a new link");
+    pair.server.handle_timeout(PROOF);
+    assert_eq!(spoken(&mut pair.server, PROOF, high), "sfull0");
+    pair.server.handle_timeout(PROOF + 1);
+    assert_eq!(spoken(&mut pair.server, PROOF + 1, high), "x4007");
+    let quiet = pair.client.attach(1, resume(2)).expect("a new link");
+    pair.client.handle_timeout(PROOF + 1);
+    assert_eq!(spoken(&mut pair.client, PROOF + 1, quiet), "x4007", "the start did not come");
+}
+
+#[test]
+fn what_an_old_carrier_acknowledged_is_said_again_by_the_new_one() {
+    let mut pair = Pair::opened();
+    let high = pair.server.attach(1, resume(2)).expect("a new link");
+    says(&mut pair.server, 1, high);
+    hear(&mut pair.server, 1, high, [numbered(1, "a"), Frame::Want]);
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1", "the old link still carries, and may be dead");
+    hear(&mut pair.server, 2, high, [Frame::Proof]);
+    assert_eq!(spoken(&mut pair.server, 2, high), "a1");
+}
+
+#[test]
+fn a_wish_for_an_acknowledgement_is_repeated_on_a_new_link() {
+    let mut pair = Pair::opened();
+    send(&mut pair.client, "a");
+    pair.client.flush();
+    assert_eq!(spoken(&mut pair.client, 1, pair.up), "m1:a w");
+    assert_eq!(spoken(&mut pair.client, 1, pair.up), "", "once on each link");
+    pair.client.detach(2, pair.up);
+    let up = pair.client.attach(2, resume(2)).expect("a new link");
+    assert_eq!(spoken(&mut pair.client, 2, up), "m1:a w");
+}
+
+#[test]
+fn the_server_can_ask_for_a_new_link() {
+    let mut pair = Pair::opened();
+    pair.server.go_away(250);
+    let said = says(&mut pair.server, 1, pair.down);
+    assert_eq!(told(&said), "z250");
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "");
+    while pair.client.poll_event().is_some() {}
+    hear(&mut pair.client, 1, pair.up, said);
+    assert_eq!(pair.client.poll_event(), Some(super::super::machine::Event::Away(250)));
+}
+
+#[test]
+fn a_link_that_has_ended_ends_once() {
+    let mut pair = Pair::opened();
+    let high = pair.server.attach(1, resume(2)).expect("a new link");
+    hear(&mut pair.server, 1, pair.down, [Frame::End(CloseReason::new(1000, ""))]);
+    hear(&mut pair.server, 2, high, [Frame::Proof]);
+    assert_eq!(spoken(&mut pair.server, 2, pair.down), "", "the client has left it already");
+    let higher = pair.server.attach(3, resume(3)).expect("a new link");
+    assert!(pair.server.handle_frame(3, high, Frame::Ping { id: 1 }).is_err());
+    hear(&mut pair.server, 4, higher, [Frame::Proof]);
+    assert_eq!(spoken(&mut pair.server, 4, high), "sfull0 x4004", "the first reason stands");
+    assert_eq!(spoken(&mut pair.server, 4, high), "");
+}
+
+#[test]
+fn a_transport_that_cannot_write_is_told_why_its_link_ends() {
+    let mut pair = Pair::opened();
+    assert_eq!(pair.server.link_ending(pair.down), None);
+    let high = pair.server.attach(1, resume(2)).expect("a new link");
+    hear(&mut pair.server, 1, high, [Frame::Proof]);
+    assert_eq!(pair.server.link_ending(pair.down).map(|reason| reason.code), Some(4000));
+    assert_eq!(pair.server.link_ending(high), None);
+    pair.server.close(CloseReason::new(1000, ""));
+    hear(&mut pair.server, 2, high, [Frame::Close { number: 1, reason: CloseReason::new(3000, "") }]);
+    assert_eq!(pair.server.link_ending(high), None, "it has still to say how far it came");
+    pair.server.detach(3, pair.down);
+    assert_eq!(pair.server.link_ending(pair.down).map(|reason| reason.code), Some(4000), "it is gone");
+    let mut pair = Pair::opened();
+    pair.server.abort(1, CloseReason::new(4310, ""));
+    assert_eq!(pair.server.link_ending(pair.down).map(|reason| reason.code), Some(4310));
+}

@@ -1,0 +1,99 @@
+use super::*;
+
+#[test]
+fn a_new_link_starts_at_the_first_message_that_is_not_acknowledged() {
+    let mut pair = Pair::opened();
+    send_all(&mut pair.server, 1, 5);
+    let said = says(&mut pair.server, 1, pair.down);
+    hear(&mut pair.client, 1, pair.up, said.into_iter().take(3));
+    pair.cut(2);
+    send(&mut pair.server, "6");
+    let attach = Attach { received: pair.client.received(), ..resume(2) };
+    let down = pair.server.attach(3, attach).expect("a new link");
+    assert_eq!(spoken(&mut pair.server, 3, down), "sfull0 m4:4 m5:5 m6:6");
+    assert_eq!(pair.server.acknowledged(), 3);
+}
+
+#[test]
+fn a_repeat_is_dropped_and_acknowledged_again() {
+    let mut pair = Pair::opened();
+    hear(&mut pair.server, 1, pair.down, [numbered(1, "a"), numbered(2, "b"), numbered(1, "a"), numbered(2, "b")]);
+    assert_eq!(taken(&mut pair.server), "a b");
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a2");
+}
+
+#[test]
+fn nothing_is_taken_behind_a_hole() {
+    let mut pair = Pair::opened();
+    hear(&mut pair.server, 1, pair.down, [numbered(2, "b"), Frame::Dropped { from: 3, to: 4 }, numbered(1, "a")]);
+    assert_eq!((taken(&mut pair.server).as_str(), pair.server.received()), ("a", 1));
+    let close = Frame::Close { number: 3, reason: CloseReason::new(1000, "") };
+    hear(&mut pair.server, 1, pair.down, [close]);
+    assert_eq!((pair.server.closed(), pair.server.received()), (None, 1));
+}
+
+#[test]
+fn messages_keep_their_kind_and_may_be_empty() {
+    let mut pair = Pair::opened();
+    let all = [Message::from(""), Message::from(vec![]), Message::from("x"), Message::from(vec![0, 255])];
+    for message in &all {
+        pair.client.send(message.clone().into()).expect("there is room");
+    }
+    pair.talk(1);
+    let arrived: Vec<Arrival> = std::iter::from_fn(|| pair.server.poll_arrival()).collect();
+    assert_eq!(arrived, all.map(Arrival::Message));
+}
+
+#[test]
+fn a_droppable_message_without_room_leaves_a_gap() {
+    let mut pair = Pair::opened();
+    let large = "x".repeat(1_900);
+    send(&mut pair.server, &large);
+    send(&mut pair.server, &large);
+    for expected in [false, false] {
+        assert_eq!(pair.server.send_droppable(Message::from(&*large).into()), Ok(expected));
+    }
+    let said = says(&mut pair.server, 1, pair.down);
+    assert_eq!(told(&said[2..]), "w d3-4");
+    assert_eq!(
+        pair.server.send_droppable(Message::from(&*large).into()),
+        Ok(false),
+        "the run grows behind what was said"
+    );
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "d5-5");
+    hear(&mut pair.client, 1, pair.up, said);
+    hear(&mut pair.client, 1, pair.up, [Frame::Dropped { from: 3, to: 5 }]);
+    assert_eq!(taken(&mut pair.client), format!("{large} {large} 3-4 5-5"));
+    assert_eq!(pair.server.unacknowledged(), 2, "what was dropped is not counted");
+    hear(&mut pair.server, 1, pair.down, [Frame::Ack { received: 4 }]);
+    pair.cut(2);
+    let down = pair.server.attach(3, Attach { received: 4, ..resume(2) }).expect("a new link");
+    assert_eq!(spoken(&mut pair.server, 3, down), "sfull0 d5-5", "a run can be acknowledged in part");
+    assert_eq!(pair.server.outbox_bytes(), 0);
+}
+
+#[test]
+fn a_run_of_dropped_messages_must_make_sense() {
+    for (from, to) in [(0, 1), (2, 1), (1, super::super::frame::MAX_NUMBER + 1)] {
+        let mut pair = Pair::opened();
+        let result = pair.client.handle_frame(1, pair.up, Frame::Dropped { from, to });
+        assert_eq!(result.expect_err("malformed").code, 4004);
+    }
+}
+
+#[test]
+fn both_directions_survive_any_number_of_cuts() {
+    let mut pair = Pair::opened();
+    let mut expected = Vec::new();
+    for round in 1..=20 {
+        send(&mut pair.client, &round.to_string());
+        send(&mut pair.server, &round.to_string());
+        expected.push(round.to_string());
+        if round % 2 == 0 {
+            pair.cut(round);
+            pair.resume(round, round);
+        }
+    }
+    assert_eq!(taken(&mut pair.client), expected.join(" "));
+    assert_eq!(taken(&mut pair.server), expected.join(" "));
+}

@@ -1,0 +1,125 @@
+//! Deadlines: when to look, and what has passed.
+
+use super::{
+    frame::reason,
+    heartbeat::Verdict,
+    links::{Link, Wire},
+    machine::{Machine, Role},
+};
+
+impl Machine {
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do. Any other call may change it.
+    pub(crate) fn poll_timeout(&self) -> Option<u64> {
+        if self.over {
+            return Some(0);
+        }
+        let links = self.links.iter().filter_map(|link| link.deadline).min();
+        let own = match self.config.role {
+            _ if self.closed.is_some() => Some(self.alone_since + self.config.grace),
+            Role::Server if !self.links.any_attached() => {
+                (self.begun == 0).then_some(self.alone_since + self.config.grace)
+            }
+            Role::Server => self.links.beating().then(|| self.heartbeat.deadline()),
+            Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
+        };
+        [links, own].into_iter().flatten().min()
+    }
+
+    /// Looks at every deadline that has passed. Calling it early or often does no harm.
+    pub(crate) fn handle_timeout(&mut self, now: u64) {
+        if self.over {
+            return;
+        }
+        self.check_links(now);
+        match self.config.role {
+            Role::Server => self.check_server(now),
+            Role::Client => self.check_client(now),
+        }
+        self.shrink();
+    }
+
+    /// Gives back what empty boxes hold.
+    pub(super) fn shrink(&mut self) {
+        self.outbox.shrink();
+        self.inbox.shrink();
+    }
+
+    fn check_links(&mut self, now: u64) {
+        let due = |link: &&Link| link.deadline.is_some_and(|deadline| deadline <= now);
+        loop {
+            let Some(id) = self.links.iter().find(due).map(|link| link.id) else { return };
+            let Some(link) = self.links.get_mut(id) else { return };
+            link.deadline = None;
+            if self.config.role == Role::Server && matches!(link.wire, Wire::Poll { .. }) {
+                link.finished = true;
+            } else {
+                self.end_link(id, reason::SLOW_PROOF);
+            }
+        }
+    }
+
+    fn check_server(&mut self, now: u64) {
+        let grace = self.config.grace;
+        if self.closed.is_some() {
+            self.over = now >= self.alone_since + grace;
+        } else if !self.links.any_attached() {
+            let deadline = self.alone_since + grace;
+            if self.begun == 0 && now >= deadline {
+                if now - deadline > grace || std::mem::take(&mut self.abandoned) {
+                    self.alone_since = now; // We slept: the client may have been there all the time.
+                } else {
+                    self.finish(now, reason::EXPIRED);
+                    self.over = true;
+                }
+            }
+        } else if self.links.beating() && self.heartbeat.check(now) == Verdict::Dead {
+            self.end_beating();
+            self.heartbeat.restart(now);
+            if !self.links.any_attached() {
+                // Should the transport not notice: so long it takes the client to.
+                self.alone_since = now + self.config.interval + self.config.timeout;
+            }
+        }
+    }
+
+    fn check_client(&mut self, now: u64) {
+        if self.closed.is_some() {
+            self.over = now >= self.alone_since + self.config.grace;
+            return;
+        }
+        let Some(span) = self.watch_span() else { return };
+        match self.heartbeat.watch(now, span) {
+            Verdict::Fine => {}
+            Verdict::Slept => self.probe_due = true,
+            Verdict::Dead => {
+                let carrier = self.links.carrier();
+                for link in self.links.iter_mut().filter(|link| Some(link.ordinal) == carrier) {
+                    link.finished = true;
+                }
+                // A lower link that still serves gets its own time.
+                self.heartbeat.restart(now);
+            }
+        }
+    }
+
+    fn end_beating(&mut self) {
+        let carrier = self.links.carrier();
+        for link in self.links.iter_mut() {
+            if link.wire.beats() && carrier.is_none_or(|ordinal| ordinal == link.ordinal) {
+                link.end(reason::SILENT);
+                link.dead = true;
+            }
+        }
+    }
+
+    /// Client: how long the carrying link may be silent.
+    fn watch_span(&self) -> Option<u64> {
+        let carrier = self.links.carrier();
+        let link = self.links.iter().find(|link| Some(link.ordinal) == carrier && link.wire.carries_down())?;
+        match link.wire {
+            _ if !link.is_open() => None,
+            Wire::Poll { hold } => Some(hold + self.config.timeout),
+            _ => Some(self.heartbeat.interval + self.heartbeat.timeout),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What server halves say: each link's frames, onto its wire, until its answer ends.
+
+use super::{
+    cover::{Fault, What},
+    packet::frame_size,
+    wire::Cut,
+    world::{Happening, World},
+};
+use crate::session::{Frame, LinkId, Outcome, Wire};
+
+/// A WebSocket's or a stream's write.
+const WRITE: usize = 6_000;
+
+impl World<'_> {
+    /// Does all that a server half now asks for.
+    pub(crate) fn pump_server(&mut self, session: usize) {
+        if self.server.sessions[session].gone || self.now < self.server.asleep_until {
+            return;
+        }
+        for conn in self.server.sessions[session].conns.clone() {
+            if self.conns[conn].down.stalled_until <= self.now {
+                self.pump_conn(session, conn);
+            }
+        }
+        if self.server.slow_until <= self.now {
+            self.server_takes(session, u64::MAX);
+        }
+        self.check_server_closed(session);
+        self.arm_server(session);
+    }
+
+    fn pump_conn(&mut self, session: usize, conn: usize) {
+        let Some((_, link)) = self.conns[conn].session else { return };
+        loop {
+            let frames = self.server_frames(session, link);
+            let nothing = frames.is_empty();
+            let over = self.server.sessions[session].machine.link_is_over(link);
+            let one = &mut self.conns[conn];
+            match one.wire {
+                Wire::Poll { .. } => {
+                    one.held.extend(frames);
+                    let ripe = one.held.iter().any(|frame| !matches!(frame, Frame::Start(_)));
+                    if !ripe && !over {
+                        return;
+                    }
+                    let frames = std::mem::take(&mut one.held);
+                    self.check_poll(session, link, &frames);
+                    self.write(conn, frames);
+                    return self.server_ends(conn);
+                }
+                Wire::Opening | Wire::Upload => {
+                    self.write(conn, frames);
+                    return self.server_ends(conn);
+                }
+                Wire::Stream => {
+                    one.budget = one.budget.saturating_sub(frames.iter().map(frame_size).sum());
+                    let spent = one.budget == 0;
+                    self.write(conn, frames);
+                    if over || spent {
+                        return self.server_ends(conn);
+                    }
+                }
+                Wire::Duplex => {
+                    self.write(conn, frames);
+                    if over {
+                        return self.server_ends(conn);
+                    }
+                }
+            }
+            if nothing {
+                return;
+            }
+        }
+    }
+
+    fn server_frames(&mut self, session: usize, link: LinkId) -> Vec<Frame> {
+        let one = &mut self.server.sessions[session];
+        let (mut frames, mut size, mut run) = (Vec::new(), 0, false);
+        while size < WRITE
+            && let Some(mut frame) =
+                run.then(|| one.machine.poll_run(link)).flatten().or_else(|| one.machine.poll_transmit(self.now, link))
+        {
+            // As transports do: what follows a message is pulled as a run.
+            run = matches!(frame, Frame::Message { .. });
+            if let Frame::Start(start) = &mut frame
+                && start.outcome == Outcome::New
+            {
+                start.grant = Some(Box::new(one.grant.clone()));
+            }
+            size += frame_size(&frame);
+            frames.push(frame);
+        }
+        frames
+    }
+
+    fn write(&mut self, conn: usize, frames: Vec<Frame>) {
+        if !frames.is_empty() {
+            let packet = self.conns[conn].codec.encode(None, frames);
+            self.ship_down(conn, packet);
+        }
+    }
+
+    fn server_ends(&mut self, conn: usize) {
+        if self.faults_go_on() && self.random.one_in(16) && self.conns[conn].wire != Wire::Duplex {
+            // The answer goes its way and never comes to an end that the client sees.
+            self.note(Fault::ResponseLost);
+            let silent = self.random.one_in(2);
+            self.cut(conn, Cut { up: true, down: true, lost: true, silent });
+        }
+        self.end_down(conn);
+        self.server_drops(conn);
+    }
+
+    pub(crate) fn server_timer(&mut self, session: usize) {
+        self.server.sessions[session].armed = None;
+        if self.server.sessions[session].gone {
+            return;
+        }
+        self.note_pair(session, What::Timeout);
+        let now = self.now;
+        let machine = &mut self.server.sessions[session].machine;
+        machine.handle_timeout(now);
+        if !machine.is_over() && machine.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.fail("a server's deadline that does not move");
+        }
+        self.pump_server(session);
+    }
+
+    fn arm_server(&mut self, session: usize) {
+        let one = &self.server.sessions[session];
+        if one.machine.is_over() {
+            return;
+        }
+        let Some(deadline) = one.machine.poll_timeout() else { return };
+        if one.armed.is_none_or(|armed| armed > deadline) {
+            self.server.sessions[session].armed = Some(deadline);
+            let (late, tie) = self.lateness();
+            self.at(deadline + late, tie, Happening::ServerTimer(session));
+        }
+    }
+}

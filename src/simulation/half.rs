@@ -1,0 +1,241 @@
+//! The client half as the driver sees it: the Rust machine here, the shipped JavaScript one elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    cover::{Coverage, What},
+    packet::{Codec, Packet, frame_size},
+};
+use crate::{
+    codec::native::Head,
+    message::{Message, Parcel, Spelling},
+    session::{
+        Arrival, Attach, CloseReason, Config, Frame, Grant, LinkId, Machine, Role, SendError, State, machine::Event,
+    },
+};
+
+/// What a driver may do with a client half. A link is named by the number that `attach` gave.
+pub(crate) trait ClientHalf {
+    fn attach(
+        &mut self,
+        now: u64,
+        attach: Attach,
+        spelling: Option<Spelling>,
+        cover: &mut Coverage,
+    ) -> Result<LinkId, CloseReason>;
+    fn detach(&mut self, now: u64, link: LinkId, cover: &mut Coverage);
+    fn retire(&mut self, now: u64, ordinal: u64, cover: &mut Coverage);
+    /// Takes what came on a link. What follows a violation is not read.
+    fn receive(&mut self, now: u64, link: LinkId, packet: Packet, cover: &mut Coverage);
+    /// What a link has to say, at most about `limit` bytes; `None` if nothing, a head counting as something.
+    fn transmit(&mut self, now: u64, link: LinkId, head: Option<Head>, limit: usize) -> Option<Packet>;
+    fn timeout(&mut self, now: u64, cover: &mut Coverage);
+    fn deadline(&self) -> Option<u64>;
+    fn send(&mut self, message: Parcel, cover: &mut Coverage) -> Result<(), SendError>;
+    fn send_droppable(&mut self, message: Parcel, cover: &mut Coverage) -> Result<bool, SendError>;
+    fn flush(&mut self, cover: &mut Coverage);
+    fn close(&mut self, now: u64, reason: CloseReason, cover: &mut Coverage);
+    fn abort(&mut self, now: u64, reason: CloseReason, cover: &mut Coverage);
+    fn arrival(&mut self) -> Option<Arrival>;
+    fn event(&mut self) -> Option<Event>;
+    fn state(&self) -> State;
+    fn closed(&self) -> Option<CloseReason>;
+    fn link_is_over(&self, link: LinkId) -> bool;
+    fn wants_upload(&self) -> bool;
+    fn seen(&self, ordinal: u64) -> bool;
+    fn carrier(&self) -> Option<u64>;
+    fn received(&self) -> u64;
+    fn acknowledged(&self) -> u64;
+    fn unacknowledged(&self) -> usize;
+    /// The highest number that was ever put on a link.
+    fn said(&self) -> u64;
+    /// What the server granted when the session opened.
+    fn grant(&self) -> Option<&Grant>;
+    /// What is left of a lost session; the half is of no use after it.
+    fn salvage(&mut self) -> (Vec<Message>, Vec<Message>);
+}
+
+/// The Rust machine in the client's role.
+#[derive(Debug)]
+pub(crate) struct RustHalf {
+    machine: Machine,
+    codecs: BTreeMap<LinkId, Codec>,
+    grant: Option<Box<Grant>>,
+    said: u64,
+    /// Links whose carrier is not read any more.
+    deaf: BTreeSet<LinkId>,
+    config: Config,
+}
+
+impl RustHalf {
+    pub(crate) fn new(machine: Machine, config: Config) -> Self {
+        RustHalf { machine, codecs: BTreeMap::new(), grant: None, said: config.base, deaf: BTreeSet::new(), config }
+    }
+
+    fn note(&self, cover: &mut Coverage, what: What) {
+        cover.pair(Role::Client, self.machine.state(), what);
+    }
+
+    /// A start of another session than ours: the opening reached a server that had forgotten the first.
+    fn is_of_another(&mut self, frame: &Frame) -> bool {
+        let Frame::Start(start) = frame else { return false };
+        let Some(grant) = &start.grant else { return false };
+        self.grant.get_or_insert_with(|| grant.clone()).id != grant.id
+    }
+}
+
+impl ClientHalf for RustHalf {
+    fn attach(
+        &mut self,
+        now: u64,
+        attach: Attach,
+        spelling: Option<Spelling>,
+        cover: &mut Coverage,
+    ) -> Result<LinkId, CloseReason> {
+        let state = self.machine.state();
+        let result = self.machine.attach(now, attach);
+        cover.pair(Role::Client, state, if result.is_ok() { What::Attach } else { What::AttachRefused });
+        let id = result?;
+        self.codecs.insert(id, Codec::new(spelling));
+        Ok(id)
+    }
+
+    fn detach(&mut self, now: u64, link: LinkId, cover: &mut Coverage) {
+        self.note(cover, What::Detach);
+        self.codecs.remove(&link);
+        self.machine.detach(now, link);
+    }
+
+    fn retire(&mut self, _: u64, ordinal: u64, cover: &mut Coverage) {
+        self.note(cover, What::Retire);
+        self.machine.retire(ordinal);
+    }
+
+    fn receive(&mut self, now: u64, link: LinkId, packet: Packet, cover: &mut Coverage) {
+        let Some(codec) = self.codecs.get_mut(&link).filter(|_| !self.deaf.contains(&link)) else { return };
+        let (_, frames) = codec.decode(packet).expect("the wire corrupts nothing");
+        for frame in frames {
+            if self.is_of_another(&frame) {
+                self.machine.end(link, CloseReason::new(4004, "another session"));
+                self.deaf.insert(link);
+                return;
+            }
+            self.note(cover, What::of(&frame));
+            if self.machine.handle_frame(now, link, frame).is_err() {
+                self.note(cover, What::Violation);
+                self.deaf.insert(link);
+                return;
+            }
+        }
+    }
+
+    fn transmit(&mut self, now: u64, link: LinkId, head: Option<Head>, limit: usize) -> Option<Packet> {
+        let (mut frames, mut size) = (Vec::new(), 0);
+        while size < limit
+            && let Some(frame) = self.machine.poll_transmit(now, link)
+        {
+            size += frame_size(&frame);
+            match &frame {
+                Frame::Message { number, .. } | Frame::Close { number, .. } => self.said = self.said.max(*number),
+                Frame::Dropped { to, .. } => self.said = self.said.max(*to),
+                _ => {}
+            }
+            frames.push(frame);
+        }
+        if frames.is_empty() && head.is_none() {
+            return None;
+        }
+        Some(self.codecs.get_mut(&link).expect("an attached link has a codec").encode(head, frames))
+    }
+
+    fn timeout(&mut self, now: u64, cover: &mut Coverage) {
+        self.note(cover, What::Timeout);
+        self.machine.handle_timeout(now);
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        if self.machine.is_over() { None } else { self.machine.poll_timeout() }
+    }
+
+    fn send(&mut self, message: Parcel, cover: &mut Coverage) -> Result<(), SendError> {
+        let result = self.machine.send(message);
+        self.note(cover, if result == Err(SendError::Full) { What::SendFull } else { What::Send });
+        result
+    }
+
+    fn send_droppable(&mut self, message: Parcel, cover: &mut Coverage) -> Result<bool, SendError> {
+        self.note(cover, What::SendDroppable);
+        self.machine.send_droppable(message)
+    }
+
+    fn flush(&mut self, cover: &mut Coverage) {
+        self.note(cover, What::Flush);
+        self.machine.flush();
+    }
+
+    fn close(&mut self, _: u64, reason: CloseReason, cover: &mut Coverage) {
+        self.note(cover, What::CloseCalled);
+        self.machine.close(reason);
+    }
+
+    fn abort(&mut self, now: u64, reason: CloseReason, cover: &mut Coverage) {
+        self.note(cover, What::Abort);
+        self.machine.abort(now, reason);
+    }
+
+    fn arrival(&mut self) -> Option<Arrival> {
+        self.machine.poll_arrival()
+    }
+
+    fn event(&mut self) -> Option<Event> {
+        self.machine.poll_event()
+    }
+
+    fn state(&self) -> State {
+        self.machine.state()
+    }
+
+    fn closed(&self) -> Option<CloseReason> {
+        self.machine.closed().cloned()
+    }
+
+    fn link_is_over(&self, link: LinkId) -> bool {
+        self.machine.link_is_over(link)
+    }
+
+    fn wants_upload(&self) -> bool {
+        self.machine.wants_upload()
+    }
+
+    fn seen(&self, ordinal: u64) -> bool {
+        self.machine.seen(ordinal)
+    }
+
+    fn carrier(&self) -> Option<u64> {
+        self.machine.carrier()
+    }
+
+    fn received(&self) -> u64 {
+        self.machine.received()
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.machine.acknowledged()
+    }
+
+    fn unacknowledged(&self) -> usize {
+        self.machine.unacknowledged()
+    }
+
+    fn said(&self) -> u64 {
+        self.said
+    }
+
+    fn grant(&self) -> Option<&Grant> {
+        self.grant.as_deref()
+    }
+
+    fn salvage(&mut self) -> (Vec<Message>, Vec<Message>) {
+        std::mem::replace(&mut self.machine, Machine::new(self.config, 0)).salvage()
+    }
+}

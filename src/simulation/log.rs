@@ -1,0 +1,85 @@
+//! What one half sent in one session, and whether what the other half was given is that.
+
+use crate::{message::Message, session::Arrival};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Sent {
+    Message(Message),
+    Dropped,
+    Close,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    base: u64,
+    entries: Vec<Sent>,
+}
+
+impl Log {
+    pub(crate) fn new(base: u64) -> Self {
+        Log { base, entries: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, sent: Sent) {
+        self.entries.push(sent);
+    }
+
+    pub(crate) fn last(&self) -> u64 {
+        self.base + self.entries.len() as u64
+    }
+
+    fn get(&self, number: u64) -> Option<&Sent> {
+        let at = number.checked_sub(self.base + 1)?;
+        self.entries.get(usize::try_from(at).ok()?)
+    }
+
+    /// The number of the close, if there is one.
+    pub(crate) fn close(&self) -> Option<u64> {
+        matches!(self.entries.last(), Some(Sent::Close)).then(|| self.last())
+    }
+
+    /// The messages above a number, up to another.
+    pub(crate) fn messages(&self, above: u64, to: u64) -> impl Iterator<Item = &Message> {
+        let index = |number: u64| usize::try_from(number.saturating_sub(self.base)).expect("few entries");
+        let (from, to) = (index(above), index(to).min(self.entries.len()));
+        self.entries[from.min(to)..to].iter().filter_map(|sent| match sent {
+            Sent::Message(message) => Some(message),
+            Sent::Dropped | Sent::Close => None,
+        })
+    }
+
+    /// Compares what arrived with what was sent as `next`, which goes on.
+    pub(crate) fn check(&self, next: &mut u64, arrival: &Arrival) -> Result<(), String> {
+        match arrival {
+            Arrival::Message(message) => {
+                match self.get(*next) {
+                    Some(Sent::Message(sent)) if sent == message => {}
+                    Some(Sent::Message(sent)) => {
+                        return Err(format!("{next} should be {}, is {}", brief(sent), brief(message)));
+                    }
+                    other => return Err(format!("{next} is {}, was sent as {other:?}", brief(message))),
+                }
+                *next += 1;
+            }
+            Arrival::Gap { from, to } => {
+                if from != next || from > to {
+                    return Err(format!("a gap from {from} to {to} where {next} is next"));
+                }
+                for number in *from..=*to {
+                    if !matches!(self.get(number), Some(Sent::Dropped)) {
+                        return Err(format!("a gap over {number}, which was not dropped"));
+                    }
+                }
+                *next = to + 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn brief(message: &Message) -> String {
+    let bytes = message.as_bytes();
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
+    let kind = if message.as_text().is_some() { "text" } else { "binary" };
+    format!("{kind} {head:?} of {} bytes", bytes.len())
+}

@@ -1,0 +1,22 @@
+//! Two halves of a session against each other and a seeded, hostile wire.
+//!
+//! Time is virtual and all chance comes from the seed, so that a seed that fails fails again. The oracle knows what each
+//! half sent and when a session may be lost; any other loss, gap, repeat, disorder or standstill is a failure.
+//!
+//! `ANYWIRE_SEEDS` says how many seeds to run, `ANYWIRE_FIRST_SEED` where to begin.
+
+mod answers;
+mod client;
+mod cover;
+mod faults;
+mod half;
+mod log;
+mod oracle;
+mod packet;
+mod plan;
+mod random;
+mod run;
+mod script;
+mod server;
+mod wire;
+mod world;

@@ -1,0 +1,331 @@
+//! What must hold whatever happens, and what may be lost when.
+
+use super::{cover::Fault, log::Log, world::World};
+use crate::{
+    message::Message,
+    session::{Attach, CloseReason, Frame, LinkId, State, Wire, reason},
+};
+
+/// A reason that ends a session at once.
+fn aborts(reason: &CloseReason) -> bool {
+    reason.code / 100 == 43
+}
+
+impl World<'_> {
+    /// The server's session that the client is in.
+    pub(crate) fn bound(&self) -> Option<usize> {
+        let grant = self.client.half.grant()?;
+        Some(grant.id.trim_start_matches("id-").parse().expect("our ids are numbered"))
+    }
+
+    pub(crate) fn client_log(&self, generation: u32) -> &Log {
+        if generation == self.client.generation {
+            &self.client.log
+        } else {
+            &self.server.client_logs[generation as usize]
+        }
+    }
+
+    /// Nobody has acknowledged what was not taken.
+    pub(crate) fn check_always(&mut self) {
+        let Some(session) = self.bound().filter(|_| !self.client.lost) else { return };
+        let (client, server) = (&self.client.half, &self.server.sessions[session].machine);
+        let (client_acked, server_received) = (client.acknowledged(), server.received());
+        let (server_acked, client_received) = (server.acknowledged(), client.received());
+        if client_acked > server_received {
+            self.fail(format!("the client believes {client_acked} acknowledged, the server has {server_received}"));
+        }
+        if server_acked > client_received {
+            self.fail(format!("the server believes {server_acked} acknowledged, the client has {client_received}"));
+        }
+        if self.random.one_in(32) {
+            self.check_counts(session);
+        }
+    }
+
+    fn check_counts(&mut self, session: usize) {
+        let client = &self.client;
+        if client.half.state() != State::Closed {
+            let expected = client.log.messages(client.half.acknowledged(), client.log.last()).count();
+            if client.half.unacknowledged() != expected {
+                let told = client.half.unacknowledged();
+                return self.fail(format!("the client tells {told} unacknowledged messages, there are {expected}"));
+            }
+        }
+        let one = &self.server.sessions[session];
+        if one.machine.closed().is_none() {
+            let expected = one.log.messages(one.machine.acknowledged(), one.log.last()).count();
+            let told = one.machine.unacknowledged();
+            if told != expected {
+                self.fail(format!("the server tells {told} unacknowledged messages, there are {expected}"));
+            }
+        }
+    }
+
+    /// The client's application takes at most so many arrivals.
+    pub(crate) fn client_takes(&mut self, most: u64) {
+        for _ in 0..most {
+            let Some(arrival) = self.client.half.arrival() else { return };
+            let Some(session) = self.bound() else {
+                return self.fail(format!("{arrival:?} arrived before the session was opened"));
+            };
+            if let Err(wrong) = self.server.sessions[session].log.check(&mut self.client.read, &arrival) {
+                return self.fail(format!("at the client: {wrong}"));
+            }
+        }
+    }
+
+    /// The server's application takes at most so many arrivals.
+    pub(crate) fn server_takes(&mut self, session: usize, most: u64) {
+        for _ in 0..most {
+            let Some(arrival) = self.server.sessions[session].machine.poll_arrival() else { return };
+            let mut read = self.server.sessions[session].read;
+            let result = self.client_log(self.server.sessions[session].generation).check(&mut read, &arrival);
+            self.server.sessions[session].read = read;
+            if let Err(wrong) = result {
+                return self.fail(format!("at the server: {wrong}"));
+            }
+        }
+    }
+}
+
+// Duplicates.
+impl World<'_> {
+    /// The connection that is attached with this ordinal and turn, and is not about to end.
+    pub(crate) fn holder_of(&self, session: usize, attach: &Attach) -> Option<LinkId> {
+        if attach.wire == Wire::Upload {
+            return None;
+        }
+        let one = &self.server.sessions[session];
+        let pairs = &one.pairs;
+        pairs
+            .iter()
+            .rev()
+            .find(|(ordinal, turn, link)| {
+                (*ordinal, *turn) == (attach.ordinal, attach.turn) && !one.machine.link_is_over(*link)
+            })
+            .map(|&(.., link)| link)
+    }
+
+    /// Polls wait for something: one that is answered again and again with the same hold or go would never rest.
+    pub(crate) fn check_poll(&mut self, session: usize, link: LinkId, frames: &[Frame]) {
+        let one = &mut self.server.sessions[session];
+        let stage = frames.iter().find_map(|frame| match frame {
+            Frame::Hold { epoch, .. } => Some(epoch * 2),
+            Frame::Go { epoch, .. } => Some(epoch * 2 + 1),
+            _ => None,
+        });
+        let idle = frames.iter().all(|frame| matches!(frame, Frame::Start(_) | Frame::Hold { .. } | Frame::Go { .. }));
+        let ordinal = one.pairs.iter().find(|pair| pair.2 == link).map(|pair| pair.0);
+        let (Some(stage), Some(ordinal), true) = (stage, ordinal, idle) else { return };
+        let again = (one.idle_polls.0, one.idle_polls.1) == (ordinal, stage);
+        one.idle_polls = (ordinal, stage, if again { one.idle_polls.2 + 1 } else { 1 });
+        if one.idle_polls.2 > 5 {
+            self.fail(format!("polls on ordinal {ordinal} do not wait: {frames:?}"));
+        }
+    }
+
+    pub(crate) fn check_duplicate(&mut self, session: usize, attach: &Attach, first: Option<LinkId>, admitted: bool) {
+        let Some(first) = first else { return };
+        if admitted {
+            self.fail(format!("a duplicate was admitted: {attach:?}"));
+        } else if self.server.sessions[session].machine.link_is_over(first) {
+            self.fail(format!("a duplicate harmed the first: {attach:?}"));
+        }
+    }
+}
+
+// The end of a session.
+impl World<'_> {
+    pub(crate) fn check_server_closed(&mut self, session: usize) {
+        let one = &self.server.sessions[session];
+        let Some(reason) = one.machine.closed().cloned() else { return };
+        if one.closed_seen {
+            return;
+        }
+        self.server.sessions[session].closed_seen = true;
+        self.server_takes(session, u64::MAX);
+        let one = &self.server.sessions[session];
+        let ours = one.ends.contains(&reason);
+        let theirs = self.ends_of(one.generation).contains(&reason);
+        let unacknowledged = one.log.messages(one.machine.acknowledged(), one.log.last()).count();
+        let wrong = if reason == reason::EXPIRED {
+            let grace = self.plan.grace;
+            // A link on which nobody answers a ping is none, whether or not its transport has noticed.
+            let silent = one.begun == 0 && self.now >= one.heard_at + grace;
+            let legal = silent || one.quiet_since.is_some_and(|since| self.now >= since + grace);
+            (!legal).then(|| format!("expired, but quiet only since {:?}, grace is {grace}", one.quiet_since))
+        } else if aborts(&reason) && (ours || theirs) {
+            None
+        } else if ours {
+            (one.machine.acknowledged() != one.log.last()).then(|| "its close was not acknowledged".to_owned())
+        } else if theirs {
+            let close = self.client_log(one.generation).close();
+            (Some(one.read) != close).then(|| format!("the client closed with {close:?}, {} is next", one.read))
+        } else {
+            Some("nobody has closed it".to_owned())
+        };
+        if one.machine.unacknowledged() < unacknowledged {
+            let told = one.machine.unacknowledged();
+            self.fail(format!("a closed server half tells {told} unacknowledged, there are {unacknowledged}"));
+        }
+        self.trace(|| format!("server   session {session} is closed: {reason}"));
+        if reason == reason::EXPIRED {
+            self.note(Fault::Expired);
+        }
+        if let Some(wrong) = wrong {
+            self.fail(format!("server session {session} ended with {reason}: {wrong}"));
+        }
+    }
+
+    pub(crate) fn check_client_closed(&mut self) {
+        let Some(reason) = self.client.half.closed() else { return };
+        if std::mem::replace(&mut self.client.closed_seen, true) {
+            return;
+        }
+        self.client_takes(u64::MAX);
+        let client = &self.client;
+        let ours = self.ends_of(client.generation).contains(&reason);
+        let mut sessions = self.server.sessions.iter();
+        let one = sessions.find(|one| one.generation == client.generation && one.ends.contains(&reason));
+        let wrong = if aborts(&reason) && (ours || one.is_some()) {
+            None
+        } else if ours {
+            (client.half.acknowledged() != client.log.last()).then(|| "its close was not acknowledged".to_owned())
+        } else if let Some(one) = one {
+            let close = one.log.close();
+            (Some(client.read) != close).then(|| format!("the server closed with {close:?}, {} is next", client.read))
+        } else {
+            Some("nobody has closed it".to_owned())
+        };
+        let unacknowledged = client.log.messages(client.half.acknowledged(), client.log.last()).count();
+        if client.half.unacknowledged() < unacknowledged {
+            let told = client.half.unacknowledged();
+            self.fail(format!("a closed client half tells {told} unacknowledged, there are {unacknowledged}"));
+        }
+        self.trace(|| format!("client   is closed: {reason}"));
+        // It tells every link, one of which may have opened another session meanwhile.
+        self.client_ends.entry(self.client.generation).or_default().push(reason.clone());
+        if let Some(wrong) = wrong {
+            self.fail(format!("the client's session ended with {reason}: {wrong}"));
+        }
+        let pause = self.random.below(1500);
+        self.after(pause, super::world::Happening::NextSession(self.client.generation));
+    }
+
+    /// With what reasons the client of a generation has closed or aborted.
+    fn ends_of(&self, generation: u32) -> &[CloseReason] {
+        self.client_ends.get(&generation).map_or(&[], Vec::as_slice)
+    }
+
+    /// The client was told that its session is lost.
+    pub(crate) fn session_lost(&mut self, reason: &CloseReason) {
+        let bound = self.bound();
+        let generation = self.client.generation;
+        // One that has not heard which session is its own may be told of any that it has opened.
+        let mut mine = self.server.sessions.iter().enumerate().filter(|(at, session)| match bound {
+            Some(bound) => *at == bound,
+            None => session.generation == generation,
+        });
+        let legal = mine.any(|(_, session)| match reason.code {
+            4100 => session.gone,
+            4103 => session.machine.is_over(),
+            _ => false,
+        });
+        if !legal {
+            return self.fail(format!("the client's session was lost without need: {reason}"));
+        }
+        self.trace(|| format!("client   has lost its session: {reason}"));
+        self.client_takes(u64::MAX);
+        let (said, acked) = (self.client.half.said(), self.client.half.acknowledged());
+        let (unknown, unsent) = self.client.half.salvage();
+        let log = &self.client.log;
+        let expected: Vec<&Message> = log.messages(acked, said).collect();
+        let never: Vec<&Message> = log.messages(said.max(acked), log.last()).collect();
+        // The shipped client, once closed, opens no other session that could send what is left.
+        let matters = !(self.script && log.close().is_some());
+        if matters && (unknown.iter().ne(expected) || unsent.iter().ne(never)) {
+            return self.fail(format!(
+                "salvaged {} unknown and {} unsent messages wrongly",
+                unknown.len(),
+                unsent.len()
+            ));
+        }
+        if !unknown.is_empty() {
+            self.cover.fault(Fault::LostUnknown);
+        }
+        if !unsent.is_empty() {
+            self.cover.fault(Fault::LostUnsent);
+        }
+        for message in unsent.into_iter().rev() {
+            self.client.resend.push_front(message);
+        }
+        (self.client.closed_seen, self.client.lost) = (true, true);
+        self.next_session(self.client.generation);
+    }
+}
+
+// The end of a run.
+impl World<'_> {
+    pub(crate) fn all_has_arrived(&mut self) -> bool {
+        let all_sent = self.client.sent >= self.goal && self.server.sent >= self.goal && self.client.resend.is_empty();
+        let (Some(session), true) = (self.current(), all_sent) else { return false };
+        let one = &self.server.sessions[session];
+        let client = &self.client;
+        let lives = self.bound() == Some(session)
+            && matches!(client.half.state(), State::Open | State::Interrupted)
+            && one.machine.closed().is_none()
+            && one.log.close().is_none();
+        if !lives || client.read != one.log.last() + 1 || one.read != client.log.last() + 1 {
+            return false;
+        }
+        let acknowledged =
+            client.half.acknowledged() == client.log.last() && one.machine.acknowledged() == one.log.last();
+        if !acknowledged && !std::mem::replace(&mut self.flushed, true) {
+            self.client.half.flush(&mut self.cover);
+            self.server.sessions[session].machine.flush();
+            self.pump_server(session);
+            self.pump_client();
+        }
+        acknowledged
+    }
+
+    pub(crate) fn begin_finale(&mut self) {
+        let session = self.current().expect("all has arrived in a session");
+        let who = self.random.below(3);
+        if who != 1 {
+            self.client_closes();
+        }
+        if who != 0 {
+            self.server_closes(session);
+        }
+    }
+
+    pub(crate) fn what_is_stuck(&self) -> String {
+        let client = &self.client;
+        let mut text = format!(
+            "client {:?}, sent {}, next to read {}, last {}, acknowledged {}, carrier {:?}, chans {:?}",
+            client.half.state(),
+            client.sent,
+            client.read,
+            client.log.last(),
+            client.half.acknowledged(),
+            client.half.carrier(),
+            client.chans.iter().map(|chan| (chan.conn, chan.wire, chan.ordinal, chan.turn)).collect::<Vec<_>>(),
+        );
+        for (at, one) in self.server.sessions.iter().enumerate().filter(|(_, one)| !one.gone && !one.machine.is_over())
+        {
+            text += &format!(
+                "; server session {at} {:?}, sent {}, next to read {}, last {}, acknowledged {}, carrier {:?}, conns {:?}",
+                one.machine.state(),
+                self.server.sent,
+                one.read,
+                one.log.last(),
+                one.machine.acknowledged(),
+                one.machine.carrier(),
+                one.conns,
+            );
+        }
+        text
+    }
+}

@@ -1,0 +1,166 @@
+//! What travels at once in one direction, as Rust values or as the bytes of one of the three spellings.
+
+use bytes::Bytes;
+
+use crate::{
+    codec::native::{Head, Reader, Said, Writer},
+    message::{Message, Spelling},
+    session::{CloseReason, Frame},
+};
+
+/// One carrier's unit: a body or a part of one, or a WebSocket message.
+#[derive(Clone, Debug)]
+pub(crate) enum Chunk {
+    Text(Bytes),
+    Binary(Bytes),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Payload {
+    Frames(Vec<Frame>),
+    Chunks(Vec<Chunk>),
+}
+
+#[derive(Clone)]
+pub(crate) struct Packet {
+    /// Its place among all that the client has ever shipped.
+    pub(crate) order: u64,
+    /// A client's head record; inside the bytes where there are bytes.
+    pub(crate) head: Option<Head>,
+    pub(crate) payload: Payload,
+}
+
+impl std::fmt::Debug for Packet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(head) = &self.head {
+            write!(f, "{head:?} ")?;
+        }
+        match &self.payload {
+            Payload::Frames(frames) => f.write_str(&brief_frames(frames)),
+            Payload::Chunks(chunks) => {
+                for chunk in chunks {
+                    let (Chunk::Text(bytes) | Chunk::Binary(bytes)) = chunk;
+                    let text = String::from_utf8_lossy(bytes).replace("..", "");
+                    write!(f, "{} ", text.chars().take(400).collect::<String>())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Frames as a trace shows them, a run of messages as one.
+fn brief_frames(frames: &[Frame]) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut run: Option<(u64, u64)> = None;
+    let told = |(from, to): (u64, u64)| if from == to { format!("m{from}") } else { format!("m{from}..{to}") };
+    for frame in frames {
+        if let Frame::Message { number, .. } = frame {
+            run = match run {
+                Some((from, to)) if to + 1 == *number => Some((from, *number)),
+                other => {
+                    parts.extend(other.map(told));
+                    Some((*number, *number))
+                }
+            };
+        } else {
+            parts.extend(run.take().map(told));
+            parts.push(format!("{frame:?}"));
+        }
+    }
+    parts.extend(run.map(told));
+    parts.join(" ")
+}
+
+impl Packet {
+    /// Appends an acknowledgement that nobody said.
+    pub(crate) fn append_ack(&mut self, received: u64) {
+        match &mut self.payload {
+            Payload::Frames(frames) => frames.push(Frame::Ack { received }),
+            Payload::Chunks(chunks) => chunks.push(Chunk::Text(format!("a{received}:").into())),
+        }
+    }
+}
+
+pub(crate) fn frame_size(frame: &Frame) -> usize {
+    match frame {
+        Frame::Message { parcel, .. } => parcel.message().len() + 8,
+        _ => 8,
+    }
+}
+
+/// Both directions of one carrier, at one end of it.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    spelling: Spelling,
+    writer: Writer,
+    reader: Reader,
+}
+
+/// How a carrier is spelled; `None` passes Rust values.
+#[derive(Debug)]
+pub(crate) struct Codec(Option<Ends>);
+
+impl Codec {
+    pub(crate) fn new(spelling: Option<Spelling>) -> Self {
+        Codec(spelling.map(|spelling| Ends { spelling, writer: Writer::new(spelling), reader: Reader::new(spelling) }))
+    }
+
+    pub(crate) fn encode(&mut self, head: Option<Head>, frames: Vec<Frame>) -> Packet {
+        let Some(ends) = &mut self.0 else { return Packet { order: 0, head, payload: Payload::Frames(frames) } };
+        let mut chunks = Vec::new();
+        let mut out = Vec::new();
+        if let Some(head) = &head {
+            ends.writer.head(head, &mut out);
+        }
+        for frame in &frames {
+            match frame {
+                Frame::Message { number, parcel } if ends.spelling == Spelling::WebSocket => {
+                    ends.writer.count(*number, &mut out);
+                    match parcel.message() {
+                        Message::Text(text) => {
+                            out.push(b'm');
+                            out.extend_from_slice(text.as_bytes());
+                            chunks.push(Chunk::Text(std::mem::take(&mut out).into()));
+                        }
+                        Message::Binary(bytes) => {
+                            if !out.is_empty() {
+                                chunks.push(Chunk::Text(std::mem::take(&mut out).into()));
+                            }
+                            chunks.push(Chunk::Binary(bytes.clone()));
+                        }
+                    }
+                }
+                _ => ends.writer.write(frame, &mut out),
+            }
+        }
+        if !out.is_empty() {
+            chunks.push(Chunk::Text(out.into()));
+        }
+        Packet { order: 0, head: None, payload: Payload::Chunks(chunks) }
+    }
+
+    /// The records of a packet. What cannot be read is a fault of the codec: the wire corrupts nothing.
+    pub(crate) fn decode(&mut self, packet: Packet) -> Result<(Option<Head>, Vec<Frame>), CloseReason> {
+        let chunks = match packet.payload {
+            Payload::Frames(frames) => return Ok((packet.head, frames)),
+            Payload::Chunks(chunks) => chunks,
+        };
+        let Some(ends) = &mut self.0 else { return Err(CloseReason::new(4004, "bytes where values were expected")) };
+        let (mut head, mut frames) = (packet.head, Vec::new());
+        for chunk in chunks {
+            match chunk {
+                Chunk::Binary(bytes) => frames.push(ends.reader.binary(bytes)?),
+                Chunk::Text(mut bytes) => {
+                    while let Some(said) = ends.reader.read(&mut bytes)? {
+                        match said {
+                            Said::Frame(frame) => frames.push(frame),
+                            Said::Head(said) => head = Some(said),
+                        }
+                    }
+                }
+            }
+        }
+        Ok((head, frames))
+    }
+}

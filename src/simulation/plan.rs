@@ -1,0 +1,124 @@
+//! What a seed decides before the world begins: sizes, times and manners.
+
+use bytes::Bytes;
+
+use super::random::Random;
+use crate::{
+    message::{Message, Parcel, Spelling},
+    session::{Config, Role},
+};
+
+/// Each side sends so many messages at least.
+const MESSAGES: u64 = 500;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) interval: u64,
+    pub(crate) timeout: u64,
+    pub(crate) grace: u64,
+    pub(crate) proof: u64,
+    pub(crate) hold: u64,
+    pub(crate) inbox: usize,
+    pub(crate) outbox: usize,
+    pub(crate) base: u64,
+    /// Whether packets are spelled out in bytes.
+    pub(crate) spelled: bool,
+    pub(crate) latency: u64,
+    pub(crate) jitter: u64,
+    pub(crate) target: u64,
+    /// So many of them between two lulls, in which all must arrive.
+    pub(crate) lap: u64,
+    /// Milliseconds between two bursts, and the most messages of one.
+    pub(crate) client_pause: u64,
+    pub(crate) server_pause: u64,
+    pub(crate) burst: u64,
+    /// The longest payload of most messages.
+    pub(crate) large: u64,
+    /// Milliseconds between two faults.
+    pub(crate) fault_pause: u64,
+    /// Of 8 tries, how many are WebSockets.
+    pub(crate) sockets: u64,
+    pub(crate) stream_budget: usize,
+    pub(crate) upload_limit: usize,
+    /// One in so many sends is droppable; 0 is none.
+    pub(crate) droppable: u64,
+    /// Of 4 uploads that failed, how many are sent again as they were.
+    pub(crate) repeats: u64,
+    /// One in so many packets arrives when the receiver has a deadline.
+    pub(crate) snap: u64,
+}
+
+impl Plan {
+    pub(crate) fn new(random: &mut Random) -> Self {
+        Plan {
+            interval: random.range(300, 1500),
+            timeout: random.range(150, 600),
+            grace: random.range(1500, 5000),
+            proof: random.range(300, 1000),
+            hold: random.range(100, 1500),
+            inbox: random.pick(&[3_000, 12_000, 64_000, 256_000]),
+            outbox: random.pick(&[3_000, 12_000, 64_000, 256_000]),
+            base: random.pick(&[0, 0, 0, (1 << 31) - 2, (1 << 32) - 2, (1 << 53) - 20_000]),
+            spelled: random.one_in(3),
+            latency: random.range(1, 40),
+            jitter: random.range(0, 30),
+            target: MESSAGES + random.below(60),
+            lap: random.pick(&[60, 120, 200, 600]),
+            client_pause: random.range(10, 200),
+            server_pause: random.range(10, 200),
+            burst: random.range(2, 16),
+            large: random.pick(&[40, 200, 1000]),
+            fault_pause: random.range(40, 500),
+            sockets: random.below(9),
+            stream_budget: random.pick(&[200, 2_000, 20_000]),
+            upload_limit: random.pick(&[60, 400, 4_000, 40_000]),
+            droppable: random.pick(&[0, 2, 5, 20]),
+            repeats: random.pick(&[0, 2, 4]),
+            snap: random.pick(&[4, 16, 64]),
+        }
+    }
+
+    pub(crate) fn config(&self, role: Role) -> Config {
+        Config {
+            role,
+            interval: self.interval,
+            timeout: self.timeout,
+            grace: self.grace,
+            proof: self.proof,
+            inbox: self.inbox,
+            outbox: self.outbox,
+            base: self.base,
+        }
+    }
+
+    pub(crate) fn spelling(&self, random: &mut Random, duplex: bool) -> Option<Spelling> {
+        match (self.spelled, duplex) {
+            (false, _) => None,
+            (true, true) => Some(Spelling::WebSocket),
+            (true, false) => Some(random.pick(&[Spelling::Text, Spelling::Bytes])),
+        }
+    }
+
+    /// The `count`th message of a side; no two are alike.
+    pub(crate) fn message(&self, random: &mut Random, side: char, count: u64) -> Parcel {
+        let filler = match random.below(16) {
+            0..3 => 0,
+            3..15 => random.below(self.large),
+            _ => random.below(5_000),
+        };
+        let mut text = format!("{side}{count}:");
+        if random.one_in(4) {
+            // What a codec may trip over: controls, separators, characters of two UTF-16 units, its own grammar.
+            text += random.pick(&["\0", "\r\n", "\u{2028}", "\u{ffff}", "😀é", "m3:", "\u{feff}", ":,"]);
+        }
+        text.extend(std::iter::repeat_n('.', filler as usize));
+        let message = match random.below(3) {
+            // An empty message is one too.
+            0 if random.one_in(24) => Message::Text("".into()),
+            1 if random.one_in(24) => Message::Binary(Bytes::new()),
+            0 => Message::Binary(text.into_bytes().into()),
+            _ => Message::Text(text.into()),
+        };
+        if random.one_in(4) { Parcel::shared(message) } else { message.into() }
+    }
+}

@@ -1,0 +1,157 @@
+//! Runs seeds, and the controls that show that the oracle sees.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use super::{
+    cover::Coverage,
+    half::{ClientHalf, RustHalf},
+    plan::Plan,
+    script::{Host, ScriptHalf},
+    world::{Setup, World},
+};
+use crate::session::{Machine, Role, sabotage::Sabotage};
+
+/// In the normal run.
+const SEEDS: u64 = 2_000;
+/// With the shipped client, which is behind a pipe.
+const SCRIPT_SEEDS: u64 = 60;
+/// A control must be caught within so many.
+const CONTROL_SEEDS: u64 = 100;
+const THREADS: usize = 2;
+const TRACE_TAIL: usize = 120;
+
+pub(crate) fn from_environment(name: &str, otherwise: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
+        Err(_) => otherwise,
+    }
+}
+
+fn rust_half(sabotage: Option<Sabotage>) -> impl Fn(&Plan, u64) -> Box<dyn ClientHalf> {
+    move |plan: &Plan, now: u64| -> Box<dyn ClientHalf> {
+        let config = plan.config(Role::Client);
+        let mut machine = Machine::new(config, now);
+        machine.sabotage(sabotage);
+        Box::new(RustHalf::new(machine, config))
+    }
+}
+
+/// Runs one seed; the failure's text with the tail of what happened, if it fails.
+fn run_seed(seed: u64, setup: Setup<'_>) -> (Coverage, Result<(), String>) {
+    let run = |traced| {
+        let mut world = World::new(seed, setup, traced);
+        let result = catch_unwind(AssertUnwindSafe(|| world.run()));
+        let result = result.unwrap_or_else(|panic| Err(format!("panicked: {}", panic_text(&*panic))));
+        world.cover.sent = [world.client.sent, world.server.sent];
+        (world.cover.clone(), result, world.take_trace())
+    };
+    let (cover, result, _) = run(false);
+    if result.is_ok() || setup.sabotage.is_some() {
+        return (cover, result);
+    }
+    let (cover, again, trace) = run(true);
+    let tail = trace[trace.len().saturating_sub(TRACE_TAIL)..].join("\n");
+    let failure = again.err().unwrap_or_else(|| "failed once and then not: chance leaked in".to_owned());
+    (cover, Err(format!("seed {seed}: {failure}\n{tail}\nseed {seed}: {failure}")))
+}
+
+fn panic_text(panic: &dyn std::any::Any) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text").to_owned()
+}
+
+type Runner = Box<dyn Fn(u64) -> (Coverage, Result<(), String>)>;
+
+/// Runs `count` seeds on some threads. Stops at the first failure.
+fn run_seeds(first: u64, count: u64, run: impl Fn() -> Runner + Sync) -> (Coverage, Option<String>) {
+    let next = AtomicU64::new(first);
+    let sum = Mutex::new((Coverage::new(), None));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let run = run();
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count || sum.lock().expect("no panic").1.is_some() {
+                        return;
+                    }
+                    let (cover, result) = run(seed);
+                    let mut sum = sum.lock().expect("no panic");
+                    sum.0.add(&cover);
+                    if let Err(failure) = result {
+                        sum.1.get_or_insert(failure);
+                    }
+                }
+            });
+        }
+    });
+    sum.into_inner().expect("no panic")
+}
+
+#[test]
+fn every_message_arrives_once_and_in_order() {
+    let first = from_environment("ANYWIRE_FIRST_SEED", 1);
+    let count = from_environment("ANYWIRE_SEEDS", SEEDS);
+    let (cover, failure) = run_seeds(first, count, || {
+        Box::new(|seed| run_seed(seed, Setup { make_half: &rust_half(None), sabotage: None, script: false }))
+    });
+    if let Some(failure) = failure {
+        panic!("{failure}");
+    }
+    println!("{count} seeds from {first}: {} sessions, {:?} messages sent up and down", cover.sessions, cover.sent);
+    println!("{}", cover.table());
+    assert!(cover.sent[0] >= 500 * count && cover.sent[1] >= 500 * count, "too few messages: {:?}", cover.sent);
+    // A single seed cannot have met everything.
+    if count >= 1_000 {
+        let shortcomings = cover.shortcomings();
+        assert!(shortcomings.is_empty(), "the run has shortcomings:\n{}", shortcomings.join("\n"));
+    }
+}
+
+#[test]
+fn every_wrong_machine_is_caught() {
+    let mut missed = Vec::new();
+    for &sabotage in Sabotage::ALL {
+        let sabotage = Some(sabotage);
+        let setup = Setup { make_half: &rust_half(sabotage), sabotage, script: false };
+        let caught = (1..=CONTROL_SEEDS).find_map(|seed| run_seed(seed, setup).1.err().map(|why| (seed, why)));
+        match caught {
+            Some((seed, why)) => println!("{sabotage:?}: caught at seed {seed}: {why}"),
+            None => missed.push(sabotage),
+        }
+    }
+    assert!(missed.is_empty(), "not caught within {CONTROL_SEEDS} seeds: {missed:?}");
+}
+
+/// With the machine that is shipped to clients. Each thread has its own host.
+#[test]
+fn the_shipped_client_holds_the_promise_too() {
+    if Host::start().is_none() {
+        eprintln!("\n\n    NOT RUN: no `node` was found, so the shipped client was NOT paired with the server\n\n");
+        return;
+    }
+    let first = from_environment("ANYWIRE_FIRST_SEED", 1);
+    let count = from_environment("ANYWIRE_JS_SEEDS", SCRIPT_SEEDS);
+    let (cover, failure) = run_seeds(first, count, || {
+        let host = Host::start().expect("it started a moment ago");
+        Box::new(move |seed| {
+            let make_half = |plan: &Plan, _: u64| -> Box<dyn ClientHalf> {
+                Box::new(ScriptHalf::new(host.clone(), plan.base, plan.outbox))
+            };
+            run_seed(seed, Setup { make_half: &make_half, sabotage: None, script: true })
+        })
+    });
+    if let Some(failure) = failure {
+        panic!("{failure}");
+    }
+    println!("{count} seeds from {first}: {} sessions, {:?} messages sent up and down", cover.sessions, cover.sent);
+    println!("{}", cover.table());
+    assert!(cover.sent[0] >= 500 * count && cover.sent[1] >= 500 * count, "too few messages: {:?}", cover.sent);
+}

@@ -1,0 +1,402 @@
+//! A driver of server halves: it plays the server, its transports and its applications.
+
+use std::collections::HashMap;
+
+use super::{
+    cover::{Fault, What},
+    log::{Log, Sent},
+    packet::{Codec, Packet},
+    wire::Waiting,
+    world::{Happening, World},
+};
+use crate::{
+    codec::native::Head,
+    message::Spelling,
+    session::{Attach, CloseReason, Frame, Grant, LinkId, Machine, Role, SendError, Wire, reason},
+};
+
+pub(crate) struct ServerSession {
+    pub(crate) machine: Machine,
+    pub(crate) grant: Grant,
+    spent: bool,
+    /// Forgotten by a restart.
+    pub(crate) gone: bool,
+    /// Which of the client's sessions opened it.
+    pub(crate) generation: u32,
+    pub(crate) log: Log,
+    /// The next number to arrive from the client.
+    pub(crate) read: u64,
+    pub(crate) conns: Vec<usize>,
+    pub(crate) begun: u32,
+    /// How many links are attached, uploads aside.
+    downlinks: u32,
+    /// Since when nobody is attached and nothing has begun.
+    pub(crate) quiet_since: Option<u64>,
+    pub(crate) quiet_from: u64,
+    /// When the client was last heard of.
+    pub(crate) heard_at: u64,
+    pub(crate) armed: Option<u64>,
+    /// With what reasons the application has closed or aborted.
+    pub(crate) ends: Vec<CloseReason>,
+    pub(crate) closed_seen: bool,
+    /// Of polls that were answered with nothing but a hold or a go: on which ordinal, of which epoch, how many.
+    pub(crate) idle_polls: (u64, u64, u32),
+    /// What was attached as which ordinal and turn.
+    pub(crate) pairs: Vec<(u64, u64, LinkId)>,
+}
+
+#[derive(Default)]
+pub(crate) struct Host {
+    pub(crate) sessions: Vec<ServerSession>,
+    pub(crate) attempts: HashMap<String, usize>,
+    /// What the client sent in its former sessions.
+    pub(crate) client_logs: Vec<Log>,
+    /// More is to come.
+    pub(crate) sending: bool,
+    pub(crate) sent: u64,
+    count: u64,
+    pub(crate) asleep_until: u64,
+    pub(crate) slow_until: u64,
+}
+
+impl ServerSession {
+    fn note_quiet(&mut self, now: u64) {
+        let busy = self.begun > 0 || self.downlinks > 0;
+        self.quiet_since = match self.quiet_since {
+            _ if busy => None,
+            Some(since) => Some(since),
+            None => Some(now),
+        };
+    }
+}
+
+// Requests.
+impl World<'_> {
+    pub(crate) fn up_arrives(&mut self, conn: usize, packet: Packet) {
+        if self.is_lost(conn, true) || self.conns[conn].answered {
+            return;
+        }
+        if packet.order < self.arrived {
+            self.note(Fault::OvertakingLinks);
+        }
+        self.arrived = self.arrived.max(packet.order);
+        if self.conns[conn].waiting.is_some() {
+            return self.conns[conn].backlog.push(packet);
+        }
+        self.trace(|| format!("server < #{conn} {packet:?}"));
+        let (head, frames) = self.conns[conn].codec.decode(packet).expect("the wire corrupts nothing");
+        if let Some((session, link)) = self.conns[conn].session {
+            self.feed(session, link, frames);
+            self.pump_server(session);
+        } else if let Some(head) = head {
+            self.request(conn, head, frames);
+        }
+    }
+
+    fn request(&mut self, conn: usize, head: Head, frames: Vec<Frame>) {
+        if self.conns[conn].link.is_none() {
+            self.note(if matches!(head, Head::Upload { .. }) { Fault::UploadLate } else { Fault::LateRequest });
+        }
+        let session = match &head {
+            Head::Open { attempt, .. } => match self.server.attempts.get(&**attempt) {
+                Some(&session) if self.server.sessions[session].spent => {
+                    self.note(Fault::Spent);
+                    return self.refuse(conn, reason::SPENT);
+                }
+                Some(&session) => session,
+                None => self.open_session(attempt.to_string()),
+            },
+            Head::Resume { pass, .. } | Head::Upload { pass, .. } => {
+                let known = |session: &&mut ServerSession| session.grant.id == pass.id && !session.gone;
+                let Some(session) = self.server.sessions.iter_mut().find(known) else {
+                    return self.refuse(conn, reason::UNKNOWN);
+                };
+                assert_eq!(session.grant.secret, pass.secret, "the client has another session's secret");
+                session.spent = true;
+                self.server.sessions.iter().position(|session| session.grant.id == pass.id).expect("just found")
+            }
+        };
+        if self.faults_go_on() && self.random.one_in(16) && !matches!(head, Head::Upload { .. }) {
+            self.note(Fault::SlowAttach);
+            self.note_pair(session, What::Begin);
+            let one = &mut self.server.sessions[session];
+            one.machine.begin();
+            one.begun += 1;
+            one.note_quiet(self.now);
+            self.conns[conn].waiting = Some(Waiting { session, head, frames });
+            let delay =
+                if self.random.one_in(4) { self.random.below(self.plan.grace * 2) } else { self.random.below(300) };
+            return self.after(delay, Happening::SlowAttach(conn));
+        }
+        self.attach_server(conn, session, &head, frames);
+    }
+
+    fn open_session(&mut self, attempt: String) -> usize {
+        let index = self.server.sessions.len();
+        let plan = &self.plan;
+        let grant = Grant {
+            id: format!("id-{index}").into(),
+            secret: format!("secret-{index}").into(),
+            interval: plan.interval,
+            timeout: plan.timeout,
+            grace: plan.grace,
+            limit: 100_000,
+            batch: 100_000,
+            hold: plan.hold,
+        };
+        let mut machine = Machine::new(plan.config(Role::Server), self.now);
+        machine.sabotage(self.sabotage);
+        let generation = attempt.trim_start_matches("attempt-").parse().expect("our attempts are numbered");
+        self.server.sessions.push(ServerSession {
+            machine,
+            grant,
+            spent: false,
+            gone: false,
+            generation,
+            log: Log::new(plan.base),
+            read: plan.base + 1,
+            conns: Vec::new(),
+            begun: 0,
+            downlinks: 0,
+            quiet_since: Some(self.now),
+            quiet_from: self.now,
+            heard_at: self.now,
+            armed: None,
+            ends: Vec::new(),
+            closed_seen: false,
+            idle_polls: (0, 0, 0),
+            pairs: Vec::new(),
+        });
+        self.server.attempts.insert(attempt, index);
+        self.cover.sessions += 1;
+        index
+    }
+
+    /// An attach that took its time is done.
+    pub(crate) fn slow_attach(&mut self, conn: usize) {
+        let Some(Waiting { session, head, frames }) = self.conns[conn].waiting.take() else { return };
+        if !self.server.sessions[session].gone {
+            self.attach_server(conn, session, &head, frames);
+        }
+        self.abandon(session);
+        for packet in std::mem::take(&mut self.conns[conn].backlog) {
+            self.up_arrives(conn, packet);
+        }
+    }
+
+    fn abandon(&mut self, session: usize) {
+        self.note_pair(session, What::Abandon);
+        let now = self.now;
+        let one = &mut self.server.sessions[session];
+        one.machine.abandon();
+        one.begun -= 1;
+        one.heard_at = now;
+        if now >= one.quiet_from + self.plan.grace && one.machine.closed().is_none() {
+            self.cover.fault(Fault::BegunHoldsGrace);
+        }
+        self.server.sessions[session].note_quiet(now);
+        self.pump_server(session);
+    }
+
+    fn attach_server(&mut self, conn: usize, session: usize, head: &Head, frames: Vec<Frame>) {
+        let wire = self.conns[conn].wire;
+        let attach = match *head {
+            Head::Open { ordinal, .. } => {
+                Attach { ordinal, turn: 0, wire, opening: true, seen: false, received: self.plan.base }
+            }
+            Head::Resume { ordinal, turn, seen, ref pass, .. } => {
+                Attach { ordinal, turn, wire, opening: false, seen, received: pass.received }
+            }
+            Head::Upload { ref pass, .. } => {
+                Attach { ordinal: 0, turn: 0, wire, opening: false, seen: false, received: pass.received }
+            }
+        };
+        let first = self.holder_of(session, &attach);
+        let one = &mut self.server.sessions[session];
+        let state = one.machine.state();
+        let result = one.machine.attach(self.now, attach);
+        self.trace(|| format!("server   session {session} attaches {attach:?} on #{conn}: {result:?}"));
+        self.check_duplicate(session, &attach, first, result.is_ok());
+        match result {
+            Err(reason) => {
+                self.cover.pair(Role::Server, state, What::AttachRefused);
+                match reason.code {
+                    4001 => self.note(Fault::DuplicateRefused),
+                    4002 => self.note(Fault::LateRefused),
+                    _ => {}
+                }
+                self.refuse(conn, reason);
+            }
+            Ok(link) => {
+                self.cover.pair(Role::Server, state, What::Attach);
+                let one = &mut self.server.sessions[session];
+                if wire == Wire::Upload && one.quiet_since.is_some() {
+                    one.quiet_since = Some(self.now);
+                }
+                one.conns.push(conn);
+                if wire != Wire::Upload {
+                    one.downlinks += 1;
+                    one.note_quiet(self.now);
+                    one.pairs.push((attach.ordinal, attach.turn, link));
+                }
+                self.conns[conn].session = Some((session, link));
+                self.feed(session, link, frames);
+                self.pump_server(session);
+            }
+        }
+    }
+
+    fn refuse(&mut self, conn: usize, reason: CloseReason) {
+        self.trace(|| format!("server   refuses #{conn}: {reason}"));
+        self.conns[conn].answered = true;
+        // A refusal is in the text spelling whatever was asked for; its words are ASCII, which all spell alike.
+        let spelling = self.conns[conn].spelling.map(|spelling| match spelling {
+            Spelling::Bytes => Spelling::Text,
+            other => other,
+        });
+        let packet = Codec::new(spelling).encode(None, vec![Frame::End(reason)]);
+        self.ship_down(conn, packet);
+        self.end_down(conn);
+    }
+
+    fn feed(&mut self, session: usize, link: LinkId, frames: Vec<Frame>) {
+        let now = self.now;
+        self.server.sessions[session].heard_at = now;
+        for frame in frames {
+            self.note_pair(session, What::of(&frame));
+            if self.server.sessions[session].machine.handle_frame(now, link, frame).is_err() {
+                self.note_pair(session, What::Violation);
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn up_ends(&mut self, conn: usize) {
+        if let Some(Waiting { session, .. }) = self.conns[conn].waiting.take() {
+            self.note(Fault::AttachAbandoned);
+            self.conns[conn].answered = true;
+            self.abandon(session);
+        }
+        self.server_drops(conn);
+    }
+
+    /// The server is through with a connection.
+    pub(crate) fn server_drops(&mut self, conn: usize) {
+        self.conns[conn].answered = true;
+        let Some((session, link)) = self.conns[conn].session.take() else { return };
+        self.trace(|| format!("server   drops #{conn}"));
+        self.note_pair(session, What::Detach);
+        let upload = self.conns[conn].wire == Wire::Upload;
+        let one = &mut self.server.sessions[session];
+        one.machine.detach(self.now, link);
+        one.conns.retain(|&other| other != conn);
+        if !upload {
+            one.quiet_from = self.now;
+            one.downlinks -= 1;
+            one.note_quiet(self.now);
+        }
+        self.pump_server(session);
+    }
+
+    pub(crate) fn note_pair(&mut self, session: usize, what: What) {
+        let one = &self.server.sessions[session];
+        if !one.gone {
+            self.cover.pair(Role::Server, one.machine.state(), what);
+        }
+    }
+}
+
+// The application.
+impl World<'_> {
+    /// The session that the client's present one opened last.
+    pub(crate) fn current(&self) -> Option<usize> {
+        let session = *self.server.attempts.get(&self.client.attempt())?;
+        (!self.server.sessions[session].gone).then_some(session)
+    }
+
+    pub(crate) fn server_sends(&mut self) {
+        self.server.sending = self.server.sent < self.goal;
+        if self.server.sending {
+            let pause = self.random.range(1, self.plan.server_pause * 2);
+            self.after(pause, Happening::ServerSends);
+        }
+        let Some(session) = self.current() else { return };
+        for _ in 0..self.random.range(1, self.plan.burst) {
+            if self.server.sent >= self.goal || !self.server_sends_one(session) {
+                break;
+            }
+        }
+        if self.random.one_in(8) {
+            self.note_pair(session, What::Flush);
+            self.server.sessions[session].machine.flush();
+        }
+        self.pump_server(session);
+    }
+
+    fn server_sends_one(&mut self, session: usize) -> bool {
+        let parcel = self.plan.message(&mut self.random, 's', self.server.count + 1);
+        let message = parcel.message().clone();
+        let droppable = self.plan.droppable > 0 && self.random.one_in(self.plan.droppable);
+        let machine = &mut self.server.sessions[session].machine;
+        let result = if droppable { machine.send_droppable(parcel) } else { machine.send(parcel).map(|()| true) };
+        let full = result == Err(SendError::Full);
+        self.note_pair(
+            session,
+            if droppable {
+                What::SendDroppable
+            } else if full {
+                What::SendFull
+            } else {
+                What::Send
+            },
+        );
+        let sent = match result {
+            Ok(true) => Sent::Message(message),
+            Ok(false) => {
+                self.note(Fault::ServerGap);
+                Sent::Dropped
+            }
+            Err(SendError::Exhausted) => {
+                self.fail("the server's numbers are exhausted");
+                return false;
+            }
+            Err(SendError::Full | SendError::Closed) => return false,
+        };
+        self.server.sessions[session].log.push(sent);
+        self.server.count += 1;
+        self.server.sent += 1;
+        true
+    }
+
+    pub(crate) fn server_reads(&mut self) {
+        if self.server.slow_until > self.now {
+            let pause = self.random.range(20, 200);
+            self.after(pause, Happening::ServerReads);
+        }
+        for session in 0..self.server.sessions.len() {
+            if !self.server.sessions[session].gone {
+                self.server_takes(session, 3);
+                self.pump_server(session);
+            }
+        }
+    }
+
+    /// The server process ends and starts again, without its sessions.
+    pub(crate) fn restart(&mut self) {
+        for session in &mut self.server.sessions {
+            session.gone = true;
+            session.conns.clear();
+        }
+        self.server.attempts.clear();
+        for conn in 0..self.conns.len() {
+            let one = &mut self.conns[conn];
+            let known = one.session.take().is_some() | one.waiting.take().is_some();
+            if known {
+                one.answered = true;
+                let silent = self.random.one_in(4);
+                let lost = self.random.one_in(2);
+                self.cut(conn, super::wire::Cut { up: true, down: true, lost, silent });
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Connections: each direction is ordered; between connections nothing is.
+
+use super::{
+    cover::Fault,
+    packet::{Codec, Packet},
+    world::{Happening, World},
+};
+use crate::{
+    codec::native::Head,
+    message::Spelling,
+    session::{Frame, LinkId, Wire},
+};
+
+/// One direction of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    /// When the last packet of it arrives.
+    last: u64,
+    /// Takes nothing more.
+    closed: bool,
+    /// What is on its way does not arrive either.
+    lost: bool,
+    pub(crate) stalled_until: u64,
+}
+
+/// An attach that takes its time at the server.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) session: usize,
+    pub(crate) head: Head,
+    pub(crate) frames: Vec<Frame>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) wire: Wire,
+    pub(crate) spelling: Option<Spelling>,
+    /// The client's link; none once it gave up, and on copies that are nobody's.
+    pub(crate) link: Option<LinkId>,
+    /// The server's session and link.
+    pub(crate) session: Option<(usize, LinkId)>,
+    pub(crate) waiting: Option<Waiting>,
+    pub(crate) backlog: Vec<Packet>,
+    /// The server is through with it.
+    pub(crate) answered: bool,
+    /// The server's end.
+    pub(crate) codec: Codec,
+    /// What a poll's answer has so far.
+    pub(crate) held: Vec<Frame>,
+    pub(crate) budget: usize,
+    pub(crate) up: Lane,
+    pub(crate) down: Lane,
+    delay: u64,
+}
+
+/// What becomes of a connection that is cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    pub(crate) up: bool,
+    pub(crate) down: bool,
+    /// What is on its way is lost; otherwise it arrives, perhaps late.
+    pub(crate) lost: bool,
+    /// Nobody is told.
+    pub(crate) silent: bool,
+}
+
+impl Conn {
+    pub(crate) fn add_delay(&mut self, delay: u64) {
+        self.delay += delay;
+    }
+}
+
+impl World<'_> {
+    /// A packet that says nothing yet, as this connection is spelled.
+    pub(crate) fn empty_packet(&self, conn: usize) -> Packet {
+        Codec::new(self.conns[conn].spelling).encode(None, Vec::new())
+    }
+
+    pub(crate) fn connect(&mut self, wire: Wire, spelling: Option<Spelling>, link: Option<LinkId>) -> usize {
+        let blocked = if wire == Wire::Duplex { self.sockets_blocked } else { self.http_blocked };
+        let lane = || Lane { closed: blocked, lost: blocked, ..Lane::default() };
+        let delay = if self.random.one_in(8) { self.random.below(200) } else { 0 };
+        self.conns.push(Conn {
+            wire,
+            spelling,
+            link,
+            session: None,
+            waiting: None,
+            backlog: Vec::new(),
+            answered: false,
+            codec: Codec::new(spelling),
+            held: Vec::new(),
+            budget: self.plan.stream_budget,
+            up: lane(),
+            down: lane(),
+            delay,
+        });
+        self.conns.len() - 1
+    }
+
+    pub(crate) fn ship_up(&mut self, conn: usize, mut packet: Packet) {
+        self.shipped += 1;
+        packet.order = self.shipped;
+        self.trace(|| format!("client   #{conn} -> {packet:?}"));
+        self.ship(conn, true, Happening::Up(conn, packet));
+    }
+
+    pub(crate) fn ship_down(&mut self, conn: usize, packet: Packet) {
+        self.trace(|| format!("server   #{conn} -> {packet:?}"));
+        self.ship(conn, false, Happening::Down(conn, packet));
+    }
+
+    /// The answer has ended.
+    pub(crate) fn end_down(&mut self, conn: usize) {
+        self.ship(conn, false, Happening::DownEnd(conn, true));
+        self.conns[conn].down.closed = true;
+    }
+
+    /// The client has given the connection up.
+    pub(crate) fn hang_up(&mut self, conn: usize) {
+        self.trace(|| format!("client   hangs up #{conn}"));
+        self.conns[conn].link = None;
+        self.ship(conn, true, Happening::UpEnd(conn));
+        self.conns[conn].up.closed = true;
+    }
+
+    fn ship(&mut self, conn: usize, up: bool, what: Happening) {
+        let one = &self.conns[conn];
+        let lane = if up { &one.up } else { &one.down };
+        if lane.closed {
+            return;
+        }
+        let floor = lane.last.max(lane.stalled_until);
+        let mut time = self.now + self.plan.latency + self.random.below(self.plan.jitter + 1) + one.delay;
+        if self.faults_go_on() && self.random.one_in(self.plan.snap) {
+            time = self.snapped(conn, up, time);
+        }
+        let time = time.max(floor);
+        let one = &mut self.conns[conn];
+        let lane = if up { &mut one.up } else { &mut one.down };
+        lane.last = time;
+        self.at(time, 1, what);
+    }
+
+    /// The receiver's next deadline, or the moment after it, if that is not far.
+    fn snapped(&self, conn: usize, up: bool, time: u64) -> u64 {
+        let deadline = if up {
+            self.conns[conn].session.and_then(|(session, _)| self.server.sessions[session].machine.poll_timeout())
+        } else {
+            self.client.half.deadline()
+        };
+        let tie = time % 2;
+        deadline.filter(|&deadline| deadline >= time && deadline < time + 2_000).map_or(time, |deadline| deadline + tie)
+    }
+
+    /// Whether what comes on this lane is lost.
+    pub(crate) fn is_lost(&self, conn: usize, up: bool) -> bool {
+        if up { self.conns[conn].up.lost } else { self.conns[conn].down.lost }
+    }
+
+    pub(crate) fn cut(&mut self, conn: usize, cut: Cut) {
+        self.trace(|| format!("cut      #{conn} {cut:?}"));
+        let one = &mut self.conns[conn];
+        for (lane, hit) in [(&mut one.up, cut.up), (&mut one.down, cut.down)] {
+            lane.closed |= hit;
+            lane.lost |= hit && cut.lost;
+        }
+        let (up_last, down_last) = (one.up.last, one.down.last);
+        if !cut.silent {
+            let (first, second) = (self.random.below(150), self.random.below(150));
+            let (first, second) = if cut.lost {
+                (first, second)
+            } else {
+                (first.max(up_last.saturating_sub(self.now)), second.max(down_last.saturating_sub(self.now)))
+            };
+            self.after(first, Happening::UpEnd(conn));
+            self.after(second, Happening::DownEnd(conn, false));
+        }
+    }
+
+    /// A copy of a request: it arrives too, later. With `wins` the client hears the copy's answer, not the first's.
+    pub(crate) fn copy_request(&mut self, conn: usize, packet: Packet, wins: bool) {
+        let (wire, spelling, link) = (self.conns[conn].wire, self.conns[conn].spelling, self.conns[conn].link);
+        let copy = self.connect(wire, spelling, None);
+        self.trace(|| format!("request #{conn} is copied as #{copy}{}", if wins { ", which wins" } else { "" }));
+        if wins {
+            self.note(Fault::DuplicateWins);
+            self.conns[conn].link = None;
+            self.conns[copy].link = link;
+            if let Some(chan) = self.client.chans.iter_mut().find(|chan| Some(chan.link) == link) {
+                chan.conn = copy;
+            }
+        }
+        self.conns[copy].delay = self.random.below(600);
+        self.ship(copy, true, Happening::Up(copy, packet));
+    }
+
+    /// What was cut in silence is noticed, and what was blocked is free.
+    pub(crate) fn heal(&mut self) {
+        (self.sockets_blocked, self.http_blocked) = (false, false);
+        for conn in 0..self.conns.len() {
+            let one = &mut self.conns[conn];
+            one.up.stalled_until = 0;
+            one.down.stalled_until = 0;
+            if one.up.closed || one.down.closed {
+                self.at(one_later(self.conns[conn].up.last, self.now), 1, Happening::UpEnd(conn));
+                self.at(one_later(self.conns[conn].down.last, self.now), 1, Happening::DownEnd(conn, false));
+            }
+        }
+        for session in 0..self.server.sessions.len() {
+            self.pump_server(session);
+        }
+        self.pump_client();
+    }
+}
+
+fn one_later(last: u64, now: u64) -> u64 {
+    last.max(now) + 1
+}

@@ -1,0 +1,366 @@
+//! Virtual time, the queue of what will happen, and the loop.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+};
+
+use super::{
+    client::Client,
+    cover::{Coverage, Fault},
+    half::ClientHalf,
+    packet::Packet,
+    plan::Plan,
+    random::Random,
+    server::Host,
+    wire::Conn,
+};
+use crate::session::{CloseReason, LinkId, sabotage::Sabotage};
+
+/// After this time nothing more is done to the two halves, whatever was sent.
+const FAULTS_END: u64 = 120_000;
+/// In this time of calm something must have arrived that had not, unless all has ...
+const CALM: u64 = 20_000;
+/// ... and in this time all: a small inbox on a slow line takes a few messages in each round trip.
+const LONG_CALM: u64 = 900_000;
+/// More events than any honest run has: the two halves keep each other busy.
+const MANY_EVENTS: u64 = 400_000;
+
+#[derive(Debug)]
+pub(crate) enum Happening {
+    Up(usize, Packet),
+    UpEnd(usize),
+    Down(usize, Packet),
+    DownEnd(usize, bool),
+    SlowAttach(usize),
+    ClientTimer,
+    ServerTimer(usize),
+    ClientSends,
+    ServerSends,
+    ClientReads,
+    ServerReads,
+    Chooser,
+    UploadDue(LinkId, u32),
+    NextSession(u32),
+    ClientWakes,
+    ServerWakes,
+    Fault,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Client,
+    Server,
+    Nowhere,
+}
+
+impl Happening {
+    fn place(&self) -> Place {
+        use Happening::*;
+        match self {
+            Down(..) | DownEnd(..) | ClientTimer | ClientSends | ClientReads | Chooser | UploadDue(..)
+            | NextSession(_) => Place::Client,
+            Up(..) | UpEnd(_) | SlowAttach(_) | ServerTimer(_) | ServerSends | ServerReads => Place::Server,
+            ClientWakes | ServerWakes | Fault => Place::Nowhere,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Queued {
+    /// Time, a tie's order, the order of queueing.
+    key: (u64, u8, u64),
+    what: Happening,
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Queued {}
+
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Queued {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+/// Makes the client half of a generation; the seed's plan says how.
+pub(crate) type MakeHalf<'a> = &'a dyn Fn(&Plan, u64) -> Box<dyn ClientHalf>;
+
+/// Who plays.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    pub(crate) make_half: MakeHalf<'a>,
+    /// How both halves are wrong.
+    pub(crate) sabotage: Option<Sabotage>,
+    /// The client half is the script, which understands bytes only.
+    pub(crate) script: bool,
+}
+
+/// A server machine and a client machine, all that is between them, and an oracle.
+pub(crate) struct World<'a> {
+    pub(crate) now: u64,
+    queued: u64,
+    queue: BinaryHeap<Reverse<Queued>>,
+    pub(crate) random: Random,
+    pub(crate) plan: Plan,
+    pub(crate) cover: Coverage,
+    pub(crate) failure: Option<String>,
+    trace: Option<Vec<String>>,
+    pub(crate) conns: Vec<Conn>,
+    pub(crate) client: Client,
+    pub(crate) server: Host,
+    pub(crate) make_half: MakeHalf<'a>,
+    pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) script: bool,
+    /// Nothing more is done to the halves since then.
+    pub(crate) calm: Option<u64>,
+    calm_at: Option<u64>,
+    /// So many messages each way, then all must arrive before more are sent.
+    pub(crate) goal: u64,
+    pub(crate) fault_queued: bool,
+    pub(crate) finale: bool,
+    pub(crate) sockets_blocked: bool,
+    pub(crate) http_blocked: bool,
+    /// With what reasons the client's sessions were closed or aborted.
+    pub(crate) client_ends: HashMap<u32, Vec<CloseReason>>,
+    pub(crate) flushed: bool,
+    progress: [u64; 5],
+    progress_at: u64,
+    pub(crate) shipped: u64,
+    pub(crate) arrived: u64,
+    client_deferred: Vec<Happening>,
+    server_deferred: Vec<Happening>,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(seed: u64, setup: Setup<'a>, traced: bool) -> Self {
+        let Setup { make_half, sabotage, script } = setup;
+        let mut random = Random::new(seed);
+        let mut plan = Plan::new(&mut random);
+        plan.spelled |= script;
+        let goal = plan.lap.min(plan.target);
+        let client = Client::new(make_half(&plan, 0), plan.base, 0, 0);
+        let mut world = World {
+            now: 0,
+            queued: 0,
+            queue: BinaryHeap::new(),
+            random,
+            plan,
+            cover: Coverage::new(),
+            failure: None,
+            trace: traced.then(Vec::new),
+            conns: Vec::new(),
+            client,
+            server: Host::default(),
+            make_half,
+            sabotage,
+            script,
+            calm: None,
+            calm_at: None,
+            goal,
+            fault_queued: true,
+            finale: false,
+            sockets_blocked: false,
+            http_blocked: false,
+            client_ends: HashMap::new(),
+            flushed: false,
+            progress: [0; 5],
+            progress_at: 0,
+            shipped: 0,
+            arrived: 0,
+            client_deferred: Vec::new(),
+            server_deferred: Vec::new(),
+        };
+        world.after(0, Happening::Chooser);
+        world.after(0, Happening::Fault);
+        world.resume_sending();
+        world
+    }
+
+    /// Runs the world to its end; the failure's text if it ends ill.
+    pub(crate) fn run(&mut self) -> Result<(), String> {
+        let mut events = 0;
+        while self.failure.is_none() && !self.is_done() {
+            let Some(Reverse(Queued { key: (time, ..), what })) = self.queue.pop() else {
+                self.fail("nothing is left to happen");
+                break;
+            };
+            self.now = time;
+            events += 1;
+            if events > MANY_EVENTS {
+                self.fail("the halves keep each other busy");
+            }
+            self.happen(what);
+            self.check_always();
+            self.see_to_calm();
+        }
+        match self.failure.take() {
+            Some(failure) => Err(format!("{failure}, at {} ms", self.now)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, what: impl Into<String>) {
+        if self.failure.is_none() {
+            self.failure = Some(what.into());
+        }
+    }
+
+    pub(crate) fn trace(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>7} {}", self.now, line()));
+        }
+    }
+
+    pub(crate) fn take_trace(&mut self) -> Vec<String> {
+        self.trace.take().unwrap_or_default()
+    }
+
+    /// Queues what happens `delay` ms from now.
+    pub(crate) fn after(&mut self, delay: u64, what: Happening) {
+        self.at(self.now + delay, 1, what);
+    }
+
+    pub(crate) fn at(&mut self, time: u64, tie: u8, what: Happening) {
+        self.queued += 1;
+        self.queue.push(Reverse(Queued { key: (time.max(self.now), tie, self.queued), what }));
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what.place() {
+            Place::Client if self.now < self.client.asleep_until => return self.client_deferred.push(what),
+            Place::Server if self.now < self.server.asleep_until => return self.server_deferred.push(what),
+            _ => {}
+        }
+        match what {
+            Happening::Up(conn, packet) => self.up_arrives(conn, packet),
+            Happening::UpEnd(conn) => self.up_ends(conn),
+            Happening::SlowAttach(conn) => self.slow_attach(conn),
+            Happening::ServerTimer(session) => self.server_timer(session),
+            Happening::ServerSends => self.server_sends(),
+            Happening::ServerReads => self.server_reads(),
+            Happening::Down(conn, packet) => self.down_arrives(conn, packet),
+            Happening::DownEnd(conn, clean) => self.down_ends(conn, clean),
+            Happening::ClientTimer => self.client_timer(),
+            Happening::ClientSends => self.client_sends(),
+            Happening::ClientReads => self.client_reads(),
+            Happening::Chooser => self.choose(),
+            Happening::UploadDue(link, generation) => self.upload_due(link, generation),
+            Happening::NextSession(generation) => self.next_session(generation),
+            Happening::Fault => self.fault(),
+            Happening::ClientWakes => {
+                if self.now >= self.client.asleep_until {
+                    let deferred = std::mem::take(&mut self.client_deferred);
+                    self.wake(deferred);
+                }
+            }
+            Happening::ServerWakes => {
+                if self.now >= self.server.asleep_until {
+                    let deferred = std::mem::take(&mut self.server_deferred);
+                    self.wake(deferred);
+                }
+            }
+        }
+    }
+
+    /// What came in sleep happens now, in its order; or the timers first, which is worse.
+    fn wake(&mut self, mut deferred: Vec<Happening>) {
+        if self.random.one_in(2) {
+            deferred.sort_by_key(|what| !matches!(what, Happening::ClientTimer | Happening::ServerTimer(_)));
+        }
+        for what in deferred {
+            self.happen(what);
+            self.check_always();
+        }
+    }
+
+    fn see_to_calm(&mut self) {
+        match self.calm {
+            None => {
+                let all_sent = self.client.sent >= self.goal && self.server.sent >= self.goal;
+                if all_sent && self.calm_at.is_none() {
+                    // The last messages too shall meet faults.
+                    self.calm_at = Some(self.now + self.random.below(2_000));
+                }
+                if self.now >= FAULTS_END || self.calm_at.is_some_and(|at| at <= self.now) {
+                    self.calm = Some(self.now);
+                    self.trace(|| "calm".into());
+                    self.heal();
+                }
+            }
+            Some(since) => {
+                if !self.finale && self.all_has_arrived() {
+                    self.after_calm();
+                }
+                let progress = self.progress();
+                if self.progress != progress {
+                    (self.progress, self.progress_at) = (progress, self.now);
+                }
+                let still_since = self.progress_at.max(since);
+                if self.now > still_since + CALM + self.plan.grace * 4 || self.now > since + LONG_CALM {
+                    let stuck = self.what_is_stuck();
+                    self.fail(format!("stuck: {stuck}"));
+                }
+            }
+        }
+    }
+
+    /// Something that changes whenever the two halves come nearer to the end.
+    fn progress(&self) -> [u64; 5] {
+        let server = self.current().map_or([0; 2], |session| {
+            let one = &self.server.sessions[session];
+            [one.read, one.machine.acknowledged()]
+        });
+        let client = &self.client;
+        [u64::from(client.generation), client.read, client.half.acknowledged(), server[0], server[1]]
+    }
+
+    /// All has arrived: on with the faults, or to the end.
+    fn after_calm(&mut self) {
+        if self.goal >= self.plan.target {
+            self.finale = true;
+            return self.begin_finale();
+        }
+        self.goal = (self.goal + self.plan.lap).min(self.plan.target);
+        (self.calm, self.calm_at, self.flushed) = (None, None, false);
+        self.trace(|| "calm is over".into());
+        self.resume_sending();
+        if !std::mem::replace(&mut self.fault_queued, true) {
+            self.after(0, Happening::Fault);
+        }
+    }
+
+    /// The applications go on when they have stopped.
+    pub(crate) fn resume_sending(&mut self) {
+        if !std::mem::replace(&mut self.client.sending, true) {
+            self.after(0, Happening::ClientSends);
+        }
+        if !std::mem::replace(&mut self.server.sending, true) {
+            self.after(0, Happening::ServerSends);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.finale
+            && self.client.closed_seen
+            && self.server.sessions.iter().all(|session| session.gone || session.machine.is_over())
+    }
+
+    pub(crate) fn faults_go_on(&self) -> bool {
+        self.calm.is_none()
+    }
+
+    pub(crate) fn note(&mut self, fault: Fault) {
+        self.cover.fault(fault);
+    }
+}
