@@ -1,0 +1,118 @@
+//! Who is in which room.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Mutex},
+};
+
+use uuid::Uuid;
+
+use super::{Member, SHARDS, lock};
+use crate::{
+    message::Parcel,
+    shared::{SendError, Shared, reason},
+};
+
+type Members = HashMap<Uuid, Arc<Shared>>;
+
+/// Names to rooms, a part of all.
+type Shard = HashMap<Arc<str>, Arc<Mutex<Members>>>;
+
+/// Rooms by name. A room exists while it has members.
+#[derive(Debug, Default)]
+pub(super) struct Rooms {
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+/// Where a room send goes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Target {
+    pub(crate) room: String,
+    pub(crate) except: Vec<Uuid>,
+    pub(crate) except_rooms: Vec<String>,
+    pub(crate) droppable: bool,
+}
+
+/// What became of a room send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Members whose outbox took the message.
+    pub sent: usize,
+    /// Members that the message skipped, since it was droppable and their outbox full; they are told of the gap.
+    pub skipped: usize,
+    /// Members whose outbox was full, and whose session was therefore aborted with code 4311.
+    pub slow: usize,
+}
+
+impl Rooms {
+    /// Returns the room's name, shared.
+    pub(super) fn join(&self, member: &Arc<Member>, room: &str) -> Arc<str> {
+        let mut shard = lock(self.shard(room));
+        let name = match shard.get_key_value(room) {
+            Some((name, _)) => name.clone(),
+            None => Arc::from(room),
+        };
+        let members = shard.entry(name.clone()).or_default();
+        lock(members).insert(member.id(), member.shared.clone());
+        name
+    }
+
+    pub(super) fn leave(&self, id: Uuid, room: &str) {
+        let mut shard = lock(self.shard(room));
+        let Some(members) = shard.get(room) else { return };
+        let empty = {
+            let mut members = lock(members);
+            members.remove(&id);
+            members.is_empty()
+        };
+        if empty {
+            shard.remove(room);
+        }
+    }
+
+    pub(super) fn members(&self, room: &str) -> Vec<Uuid> {
+        self.room(room).map(|members| lock(&members).keys().copied().collect()).unwrap_or_default()
+    }
+
+    pub(super) fn deliver(&self, target: &Target, parcel: &Parcel) -> Delivered {
+        let mut except = target.except.clone();
+        for room in &target.except_rooms {
+            except.extend(self.members(room));
+        }
+        except.sort_unstable();
+        let mut delivered = Delivered::default();
+        let Some(members) = self.room(&target.room) else { return delivered };
+        // The room's lock is what gives its messages one order for all members.
+        for (id, shared) in &*lock(&members) {
+            if !except.is_empty() && except.binary_search(id).is_ok() {
+                continue;
+            }
+            let result = match target.droppable {
+                true => shared.send_droppable(parcel.clone()),
+                false => shared.send(parcel.clone()).map(|()| true),
+            };
+            match result {
+                Ok(true) => delivered.sent += 1,
+                Ok(false) => delivered.skipped += 1,
+                Err(SendError::Full) => {
+                    delivered.slow += 1;
+                    shared.abort(reason::TOO_SLOW);
+                }
+                Err(SendError::Exhausted) => shared.abort(reason::EXHAUSTED),
+                Err(SendError::Closed) => {}
+            }
+        }
+        delivered
+    }
+
+    fn room(&self, room: &str) -> Option<Arc<Mutex<Members>>> {
+        lock(self.shard(room)).get(room).cloned()
+    }
+
+    fn shard(&self, room: &str) -> &Mutex<Shard> {
+        let mut hasher = DefaultHasher::new();
+        room.hash(&mut hasher);
+        &self.shards[usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or(0)]
+    }
+}

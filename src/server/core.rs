@@ -1,0 +1,146 @@
+//! What every route and every handle needs of a server.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use bytestring::ByteString;
+use uuid::Uuid;
+
+use super::opening::Attempts;
+use crate::{
+    config::{Config, millis},
+    hub::{Hub, Member},
+    ids,
+    session::{self, CloseReason, Grant, Machine, Role, reason},
+    shared::{Schedule, Shared},
+};
+
+/// One server's state. Everything public is a handle to it.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) hub: Hub,
+    pub(crate) schedule: Arc<Schedule>,
+    pub(crate) attempts: Arc<Attempts>,
+    draining: AtomicBool,
+    ticking: AtomicBool,
+}
+
+impl Core {
+    pub(crate) fn new(mut config: Config) -> Self {
+        if config.node.is_empty() {
+            config.node = ids::random().simple().to_string()[..8].to_owned();
+        }
+        let schedule = Arc::new(Schedule::new());
+        let remembered = millis(config.grace) + millis(config.open_timeout);
+        Core {
+            config,
+            hub: Hub::default(),
+            attempts: Arc::new(Attempts::new(schedule.clock(), remembered)),
+            schedule,
+            draining: AtomicBool::new(false),
+            ticking: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether nobody keeps the deadlines yet; who asks first must see to it.
+    pub(crate) fn wants_timekeeper(&self) -> bool {
+        !self.ticking.swap(true, Ordering::Relaxed)
+    }
+
+    /// A new session, known to all.
+    pub(crate) fn create(&self) -> Arc<Member> {
+        let config = &self.config;
+        let id = ids::random();
+        let grant = Grant {
+            id: ByteString::from(format!("{}.{}", config.node, id.simple())),
+            secret: ByteString::from(ids::random().simple().to_string()),
+            interval: millis(config.heartbeat_interval),
+            timeout: millis(config.heartbeat_timeout),
+            grace: millis(config.grace),
+            limit: config.message_limit as u64,
+            batch: config.message_limit as u64,
+            hold: millis(config.hold),
+        };
+        let machine = session::Config {
+            role: Role::Server,
+            interval: grant.interval,
+            timeout: grant.timeout,
+            grace: grant.grace,
+            proof: millis(config.open_timeout),
+            inbox: config.inbox,
+            outbox: config.outbox,
+            base: 0,
+        };
+        let machine = Machine::new(machine, self.schedule.clock().now());
+        self.hub.insert(Arc::new(Shared::new(id, machine, grant, self.schedule.clone())))
+    }
+
+    /// The session of an id as clients know it.
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Member>> {
+        let (node, id) = id.rsplit_once('.')?;
+        if node != self.config.node {
+            return None;
+        }
+        self.hub.get(Uuid::try_parse(id).ok()?)
+    }
+
+    /// The session is over.
+    pub(crate) fn forget(&self, id: Uuid) {
+        if let Some(member) = self.hub.remove(id) {
+            member.shared.forget();
+            tracing::debug!(session = %id, "forgotten");
+        }
+    }
+
+    /// Whether a new session may open now.
+    pub(crate) fn admit_new(&self) -> Result<(), CloseReason> {
+        // A fifth is kept for the sessions that there are.
+        if self.is_draining() {
+            Err(GOING)
+        } else if self.hub.len() >= self.config.max_sessions {
+            Err(CloseReason::fixed(4200, "too many sessions"))
+        } else if self.schedule.bytes() > self.config.max_bytes / 5 * 4 {
+            Err(CloseReason::fixed(4201, "short of memory"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether a session that there is may come back now.
+    pub(crate) fn admit_back(&self) -> Result<(), CloseReason> {
+        if self.schedule.bytes() > self.config.max_bytes {
+            Err(CloseReason::fixed(4201, "short of memory"))
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.schedule.ring();
+    }
+}
+
+/// New sessions are for the server that comes after this one.
+const GOING: CloseReason = CloseReason::fixed(4202, "the server is going away");
+
+/// What links are told when the window of a shutdown is over.
+pub(crate) const GONE: CloseReason = CloseReason::fixed(4005, "the server is going away");
+
+/// The refusal of a pass: unknown session, or wrong secret.
+pub(crate) fn unlock(core: &Core, id: &str, secret: &str) -> Result<Arc<Member>, CloseReason> {
+    let member = core.find(id).ok_or(reason::UNKNOWN)?;
+    if member.shared.unlock(secret) { Ok(member) } else { Err(reason::WRONG_SECRET) }
+}

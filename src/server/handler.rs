@@ -1,0 +1,191 @@
+//! The application's async fn: axum's extractors on the opening request, and a [`Session`] last.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytestring::ByteString;
+use serde::de::DeserializeOwned;
+
+use super::session::Session;
+use crate::shared::Shared;
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The handler, its extractors done: give it its session.
+pub(crate) type Ready = Box<dyn FnOnce(Session) -> Boxed<()> + Send>;
+
+/// A handler of sessions with a state `S`, its type forgotten.
+pub(crate) type AnyHandler<S> = Arc<dyn Fn(Parts, S) -> Boxed<Result<Ready, Response>> + Send + Sync>;
+
+/// What handles a session: an `async fn` whose arguments are up to eight of axum's extractors
+/// ([`FromRequestParts`]) and, last, a [`Session`].
+///
+/// The extractors run once for each session, on the request that opened it. If one rejects, the client is told code 4301 with the
+/// rejection's text, and over HTTP its status. The session ends when the handler returns.
+///
+/// ```
+/// use anywire::Session;
+/// use axum::http::HeaderMap;
+///
+/// async fn greet(headers: HeaderMap, session: Session) {
+///     let _ = session.send(format!("{} headers", headers.len())).await;
+/// }
+/// # fn check<T, H: anywire::Handler<T, ()>>(_: H) {}
+/// # check(greet);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot handle sessions",
+    note = "a handler is an `async fn` that takes axum extractors (at most eight, each `FromRequestParts`), then a `Session`, and returns `()`"
+)]
+pub trait Handler<T, S>: Clone + Send + Sync + 'static {
+    /// Runs the extractors.
+    #[doc(hidden)]
+    fn prepare(self, parts: Parts, state: S) -> impl Future<Output = Result<Prepared, Response>> + Send;
+}
+
+/// A handler whose extractors are done.
+#[doc(hidden)]
+pub struct Prepared(Ready);
+
+pub(crate) fn erase<H, T, S>(handler: H) -> AnyHandler<S>
+where
+    H: Handler<T, S>,
+    S: Send + 'static,
+{
+    Arc::new(move |parts, state| {
+        let handler = handler.clone();
+        Box::pin(async move { handler.prepare(parts, state).await.map(|Prepared(ready)| ready) })
+    })
+}
+
+macro_rules! handler {
+    ($($T:ident)*) => {
+        impl<F, Fut, S, $($T,)*> Handler<($($T,)*), S> for F
+        where
+            F: FnOnce($($T,)* Session) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future<Output = ()> + Send + 'static,
+            S: Send + Sync + 'static,
+            $($T: FromRequestParts<S> + Send + 'static,)*
+        {
+            #[allow(non_snake_case, unused_variables, unused_mut, reason = "there may be no extractor")]
+            async fn prepare(self, mut parts: Parts, state: S) -> Result<Prepared, Response> {
+                $(let $T = match $T::from_request_parts(&mut parts, &state).await {
+                    Ok(value) => value,
+                    Err(rejection) => return Err(rejection.into_response()),
+                };)*
+                Ok(Prepared(Box::new(move |session| Box::pin(self($($T,)* session)))))
+            }
+        }
+    };
+}
+
+handler!();
+handler!(T1);
+handler!(T1 T2);
+handler!(T1 T2 T3);
+handler!(T1 T2 T3 T4);
+handler!(T1 T2 T3 T4 T5);
+handler!(T1 T2 T3 T4 T5 T6);
+handler!(T1 T2 T3 T4 T5 T6 T7);
+handler!(T1 T2 T3 T4 T5 T6 T7 T8);
+
+/// The handler's task. Links are woken when the handler yields and not at each send, so that what one turn says is one write.
+pub(crate) struct Turns {
+    shared: Arc<Shared>,
+    handler: Boxed<()>,
+}
+
+impl Turns {
+    pub(crate) fn new(shared: Arc<Shared>, handler: Boxed<()>) -> Self {
+        shared.set_running(true);
+        Turns { shared, handler }
+    }
+}
+
+impl Future for Turns {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        /// Ends the turn even if the handler panics.
+        struct Turn<'a>(&'a Shared);
+        impl Drop for Turn<'_> {
+            fn drop(&mut self) {
+                self.0.end_turn();
+            }
+        }
+        let this = &mut *self;
+        this.shared.begin_turn();
+        let _turn = Turn(&this.shared);
+        this.handler.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        self.shared.set_running(false);
+    }
+}
+
+/// The auth data that the client gave with its opening, as an extractor.
+///
+/// The client's `auth` option is sent in the first frame, never in a URL. `T` is read from it as JSON; if that fails, from the whole
+/// text as one JSON string, so that `Auth<String>` takes a bare token.
+///
+/// ```
+/// use anywire::{Auth, Session};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Token { token: String }
+///
+/// async fn chat(Auth(token): Auth<Token>, session: Session) {
+///     let _ = session.send(token.token).await;
+/// }
+/// # fn check<T, H: anywire::Handler<T, ()>>(_: H) {}
+/// # check(chat);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Auth<T>(pub T);
+
+/// Why [`Auth`] rejected an opening: a status of 401 and a text.
+#[derive(Debug)]
+pub struct AuthRejection(serde_json::Error);
+
+/// Where the open frame's auth data waits for [`Auth`].
+#[derive(Clone, Debug)]
+pub(crate) struct AuthData(pub(crate) ByteString);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Auth<T> {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthRejection> {
+        let text = parts.extensions.get::<AuthData>().map_or("", |data| &data.0);
+        serde_json::from_str(text)
+            .or_else(|error| serde_json::from_value(text.into()).map_err(|_| error))
+            .map(Auth)
+            .map_err(AuthRejection)
+    }
+}
+
+impl fmt::Display for AuthRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the auth data does not fit: {}", self.0)
+    }
+}
+
+impl std::error::Error for AuthRejection {}
+
+impl IntoResponse for AuthRejection {
+    fn into_response(self) -> Response {
+        (StatusCode::UNAUTHORIZED, self.to_string()).into_response()
+    }
+}

@@ -1,0 +1,209 @@
+//! A client in memory, for users' own tests of their handlers.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use axum::http::{Request, request::Parts};
+use bytestring::ByteString;
+
+use super::{builder::Server, routes::open_local};
+use crate::{
+    clock::Clock,
+    config::{Transport, millis},
+    ids,
+    message::{Message, Parcel},
+    session::{Arrival, Attach, CloseReason, Config, LinkId, Machine, Role, SendError, Wire},
+    shared::Shared,
+    transport::Link,
+};
+
+/// A client without a network: it opens a session of the server in this process and talks to its handler, over the same machine
+/// as real clients do. For tests.
+///
+/// It answers heartbeats only while one of its methods runs.
+///
+/// ```
+/// use anywire::{Anywire, LocalClient, Session};
+///
+/// async fn shout(mut session: Session) {
+///     while let Some(message) = session.recv().await {
+///         let text = message.as_text().unwrap_or_default().to_uppercase();
+///         let _ = session.send(text).await;
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let live = Anywire::builder().handler(shout).build();
+/// let mut client = LocalClient::open(&live, (), "").await.unwrap();
+/// client.send("hello");
+/// assert_eq!(client.recv().await.unwrap().as_text(), Some("HELLO"));
+/// client.cut(); // The session lives on.
+/// client.send("again");
+/// client.resume().unwrap();
+/// assert_eq!(client.recv().await.unwrap().as_text(), Some("AGAIN"));
+/// # }
+/// ```
+pub struct LocalClient {
+    machine: Machine,
+    clock: Clock,
+    link: Option<(Link, LinkId)>,
+    shared: Arc<Shared>,
+    ordinal: u64,
+}
+
+impl LocalClient {
+    /// Opens a session with this auth data. Waits for the handler's extractors. They see a request of the test's own process: `POST /open` without
+    /// headers; [`open_with`](Self::open_with) takes another.
+    ///
+    /// # Errors
+    /// The reason for which the server refused.
+    pub async fn open<S>(server: &Server<S>, state: S, auth: &str) -> Result<Self, CloseReason>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let (parts, ()) = Request::post("/open").body(()).expect("a plain request is valid").into_parts();
+        Self::open_with(server, state, auth, parts).await
+    }
+
+    /// Opens a session with a request of your own for the extractors. The origin policy is not applied.
+    ///
+    /// # Errors
+    /// The reason for which the server refused.
+    pub async fn open_with<S>(server: &Server<S>, state: S, auth: &str, parts: Parts) -> Result<Self, CloseReason>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let attempt = ByteString::from(ids::random().simple().to_string());
+        let mut opened = open_local(&server.core, server.handler(), state, parts, &attempt, auth.into()).await?;
+        let shared = opened.member.shared.clone();
+        let clock = shared.schedule().clock();
+        let server_config = &server.core.config;
+        let config = Config {
+            role: Role::Client,
+            interval: millis(server_config.heartbeat_interval),
+            timeout: millis(server_config.heartbeat_timeout),
+            grace: millis(server_config.grace),
+            proof: millis(server_config.open_timeout),
+            inbox: usize::MAX / 2,
+            outbox: server_config.inbox,
+            base: 0,
+        };
+        let machine = Machine::new(config, clock.now());
+        let mut client = LocalClient { machine, clock, link: None, shared, ordinal: 0 };
+        client.attach(true)?;
+        opened.start();
+        client.pump(&mut Context::from_waker(Waker::noop()));
+        Ok(client)
+    }
+
+    /// Sends a message. Without a link it is kept for [`resume`](Self::resume).
+    ///
+    /// # Panics
+    /// If the session is closed, or more than an inbox is unacknowledged.
+    pub fn send(&mut self, message: impl Into<Message>) {
+        let result = self.machine.send(Parcel::Own(message.into()));
+        assert_ne!(result, Err(SendError::Full), "the client's outbox is full");
+        assert_eq!(result, Ok(()), "the session is closed");
+        self.pump(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// The next message from the handler. Waits for it; `None` when the session is over. Cancel-safe.
+    pub async fn recv(&mut self) -> Option<Message> {
+        poll_fn(|cx| {
+            self.pump(cx);
+            loop {
+                match self.machine.poll_arrival() {
+                    Some(Arrival::Message(message)) => return Poll::Ready(Some(message)),
+                    Some(Arrival::Gap { .. }) => {}
+                    None if self.machine.closed().is_some() => return Poll::Ready(None),
+                    None => return Poll::Pending,
+                }
+            }
+        })
+        .await
+    }
+
+    /// Cuts the link, as a network does. The session lives on for the grace time.
+    pub fn cut(&mut self) {
+        if let Some((_, id)) = self.link.take() {
+            self.machine.detach(self.clock.now(), id);
+        }
+    }
+
+    /// Attaches a new link after a [`cut`](Self::cut).
+    ///
+    /// # Errors
+    /// The reason for which the server refused, as that the session is over.
+    pub fn resume(&mut self) -> Result<(), CloseReason> {
+        self.cut();
+        self.attach(false)?;
+        self.pump(&mut Context::from_waker(Waker::noop()));
+        Ok(())
+    }
+
+    /// Closes the session behind all that was sent.
+    pub fn close(&mut self, code: u16, text: &str) {
+        self.machine.close(CloseReason::new(code, text));
+        self.pump(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// Why the session is over, if it is.
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.machine.closed().cloned()
+    }
+
+    /// The session's id, as [`Live::session`](crate::Live::session) takes it.
+    pub fn id(&self) -> ByteString {
+        self.shared.public_id()
+    }
+
+    fn attach(&mut self, opening: bool) -> Result<(), CloseReason> {
+        self.ordinal += 1;
+        let received = self.machine.received();
+        let wire = Wire::Duplex;
+        let attach = Attach { ordinal: self.ordinal, turn: 0, wire, opening, seen: false, received };
+        let link = Link::attach(self.shared.clone(), attach, Transport::WebSocket)?;
+        let id = self.machine.attach(self.clock.now(), attach)?;
+        self.link = Some((link, id));
+        Ok(())
+    }
+
+    /// Carries frames both ways until neither half has more to say.
+    fn pump(&mut self, cx: &mut Context<'_>) {
+        let Some((link, id)) = &self.link else { return };
+        let now = self.clock.now();
+        loop {
+            let mut quiet = true;
+            let machine = &mut self.machine;
+            // What it is told of a violation it would be told on the link, too.
+            let _ = link.input(|| {
+                let frame = machine.poll_transmit(now, *id);
+                quiet &= frame.is_none();
+                Ok(frame)
+            });
+            let mut frames = Vec::new();
+            link.pull(cx, |frame| {
+                frames.push(frame);
+                true
+            });
+            for frame in frames {
+                quiet = false;
+                let _ = self.machine.handle_frame(now, *id, frame);
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for LocalClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalClient").field("id", &self.id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! Opening is idempotent: raced or retried opens with one attempt id get one session, and the application sees one.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use axum::http::StatusCode;
+use bytestring::ByteString;
+use tokio::sync::watch;
+
+use crate::{
+    clock::Clock,
+    hub::Member,
+    session::{CloseReason, reason},
+};
+
+/// Why an open was refused: what the client is told, and the status where the carrier has one.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: CloseReason,
+    pub(super) status: StatusCode,
+}
+
+/// The openings of late, by attempt id.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    inner: Mutex<Inner>,
+    clock: Clock,
+    /// Milliseconds for which an attempt is remembered: as long as a client may still be trying with it.
+    remembered: u64,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    attempts: HashMap<ByteString, Attempt>,
+    /// When to look at an attempt again, in order.
+    purge: VecDeque<(u64, ByteString)>,
+}
+
+#[derive(Debug)]
+enum Attempt {
+    /// Under way; the channel closes when it is decided.
+    Opening(watch::Receiver<()>),
+    Open(Weak<Member>),
+    Rejected(Box<Refusal>),
+    /// Used; remembered so that a late copy does not open another session.
+    Spent,
+}
+
+/// What an open finds.
+pub(super) enum Found {
+    /// It is the first: it opens the session, or lets the next one try by dropping this.
+    First(Claim),
+    /// The session that an open with this attempt id got.
+    Session(Arc<Member>),
+}
+
+/// The right to open a session.
+pub(super) struct Claim {
+    attempts: Arc<Attempts>,
+    attempt: ByteString,
+    decided: bool,
+    _waiting: watch::Sender<()>,
+}
+
+impl Claim {
+    pub(super) fn open(mut self, member: &Arc<Member>) {
+        self.decide(Attempt::Open(Arc::downgrade(member)));
+    }
+
+    /// The application's own word: an open that was raced gets the same.
+    pub(super) fn reject(mut self, refusal: Refusal) {
+        self.decide(Attempt::Rejected(Box::new(refusal)));
+    }
+
+    fn decide(&mut self, attempt: Attempt) {
+        self.decided = true;
+        let again = self.attempts.clock.now() + self.attempts.remembered;
+        let mut inner = lock(&self.attempts.inner);
+        inner.attempts.insert(self.attempt.clone(), attempt);
+        inner.purge.push_back((again, self.attempt.clone()));
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.decided {
+            lock(&self.attempts.inner).attempts.remove(&self.attempt);
+        }
+    }
+}
+
+impl Attempts {
+    pub(super) fn new(clock: Clock, remembered: u64) -> Self {
+        Attempts { inner: Mutex::default(), clock, remembered }
+    }
+
+    /// Finds the session of this attempt, or the right to open it. Waits for an open that is under way. Cancel-safe.
+    pub(super) async fn claim(self: &Arc<Self>, attempt: &ByteString) -> Result<Found, Refusal> {
+        // Who is always rejected opens no session, whose deadlines would see to it.
+        self.purge();
+        loop {
+            let mut waiting = {
+                let mut inner = lock(&self.inner);
+                match inner.attempts.entry(attempt.clone()) {
+                    Entry::Vacant(entry) => {
+                        let (sender, receiver) = watch::channel(());
+                        entry.insert(Attempt::Opening(receiver));
+                        let attempt = attempt.clone();
+                        let claim = Claim { attempts: self.clone(), attempt, decided: false, _waiting: sender };
+                        return Ok(Found::First(claim));
+                    }
+                    Entry::Occupied(mut entry) => match entry.get() {
+                        Attempt::Opening(waiting) => waiting.clone(),
+                        Attempt::Rejected(refusal) => return Err(Refusal::clone(refusal)),
+                        Attempt::Spent => return Err(reason::SPENT.into()),
+                        Attempt::Open(member) => match member.upgrade() {
+                            Some(member) if !member.shared.is_claimed() => return Ok(Found::Session(member)),
+                            _ => {
+                                entry.insert(Attempt::Spent);
+                                return Err(reason::SPENT.into());
+                            }
+                        },
+                    },
+                }
+            };
+            // An error says that the claim was decided or dropped.
+            let _ = waiting.changed().await;
+        }
+    }
+
+    /// Forgets attempts that have been spent for long enough.
+    pub(super) fn purge(&self) {
+        let now = self.clock.now();
+        let mut inner = lock(&self.inner);
+        while inner.purge.front().is_some_and(|(time, _)| *time <= now) {
+            let Some((_, attempt)) = inner.purge.pop_front() else { return };
+            match inner.attempts.get_mut(&attempt) {
+                // From now on it is remembered once more as long.
+                Some(slot @ Attempt::Open(_)) => {
+                    let claimed = match slot {
+                        Attempt::Open(member) => member.upgrade().is_none_or(|member| member.shared.is_claimed()),
+                        _ => false,
+                    };
+                    if claimed {
+                        *slot = Attempt::Spent;
+                    }
+                    inner.purge.push_back((now + self.remembered, attempt));
+                }
+                _ => drop(inner.attempts.remove(&attempt)),
+            }
+        }
+    }
+}
+
+fn lock(mutex: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

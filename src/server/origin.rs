@@ -1,0 +1,158 @@
+//! One origin policy on every transport.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+
+use crate::config::Origins;
+
+static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// What the headers say about who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Allowed,
+    Refused,
+    /// Nothing says where the request comes from: no browser of this century, or a page that hides it.
+    Unknown,
+}
+
+impl Origins {
+    /// Judges a request by `Origin`, else `Sec-Fetch-Site`, else `Referer`.
+    pub(crate) fn judge(&self, headers: &HeaderMap, uri: &Uri) -> Verdict {
+        if let Some(origin) = headers.get(header::ORIGIN) {
+            return allowed(self.allow(origin, headers, uri));
+        }
+        match headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
+            Some(b"same-origin") => return Verdict::Allowed,
+            Some(b"same-site" | b"cross-site") => return allowed(*self == Origins::Any),
+            _ => {}
+        }
+        let Some(referer) = headers.get(header::REFERER).and_then(|referer| referer.to_str().ok()) else {
+            return Verdict::Unknown;
+        };
+        match HeaderValue::from_str(origin_of(referer)) {
+            Ok(origin) => allowed(self.allow(&origin, headers, uri)),
+            Err(_) => Verdict::Refused,
+        }
+    }
+
+    /// Whether pages of this origin may use the server.
+    pub(crate) fn allow(&self, origin: &HeaderValue, headers: &HeaderMap, uri: &Uri) -> bool {
+        match self {
+            Origins::Any => true,
+            Origins::Same => is_same(origin, headers, uri),
+            Origins::List(list) => list.contains(origin) || is_same(origin, headers, uri),
+        }
+    }
+}
+
+/// The CORS headers of an answer, from the same policy by which the request is judged.
+///
+/// Made here and not by a layer: a layer's future keeps a slice of the request, and with it the connection's read buffer, for
+/// as long as a poll is parked.
+#[derive(Debug)]
+pub(crate) struct Cors {
+    origin: Option<HeaderValue>,
+    credentials: bool,
+}
+
+impl Cors {
+    pub(crate) fn of(origins: &Origins, headers: &HeaderMap, uri: &Uri) -> Self {
+        let origin = headers.get(header::ORIGIN).filter(|origin| origins.allow(origin, headers, uri));
+        let copy = |origin: &HeaderValue| HeaderValue::from_bytes(origin.as_bytes()).ok();
+        Cors { origin: origin.and_then(copy), credentials: *origins != Origins::Any }
+    }
+
+    /// Adds the headers to an answer, and to that of a preflight those that it asks for.
+    pub(crate) fn apply(self, headers: &mut HeaderMap, preflight: bool) {
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+        let Some(origin) = self.origin else { return };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if self.credentials {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        if preflight {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+        }
+    }
+}
+
+fn allowed(allowed: bool) -> Verdict {
+    if allowed { Verdict::Allowed } else { Verdict::Refused }
+}
+
+/// Whether the origin's host and port are those that the request was sent to. The scheme cannot be compared: behind a proxy that ends
+/// TLS the server does not know its own.
+fn is_same(origin: &HeaderValue, headers: &HeaderMap, uri: &Uri) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let Some(host) = host.or_else(|| uri.authority().map(|authority| authority.as_str())) else { return false };
+    let Some((scheme, authority)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else {
+        return false;
+    };
+    let default = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return false,
+    };
+    let bare = |name: &str| name.strip_suffix(default).unwrap_or(name).to_ascii_lowercase();
+    bare(host) == bare(authority)
+}
+
+/// The origin part of a URL.
+fn origin_of(url: &str) -> &str {
+    let Some(start) = url.find("://").map(|at| at + 3) else { return url };
+    match url[start..].find(['/', '?', '#']) {
+        Some(end) => &url[..start + end],
+        None => url,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(origins: &Origins, pairs: &[(&str, &str)]) -> Verdict {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        origins.judge(&headers, &Uri::from_static("/live/open"))
+    }
+
+    #[test]
+    fn same_host_only_by_default() {
+        let same = Origins::Same;
+        let host = ("host", "chat.test:8080");
+        assert_eq!(judge(&same, &[host, ("origin", "http://chat.test:8080")]), Verdict::Allowed);
+        assert_eq!(judge(&same, &[host, ("origin", "http://CHAT.test:8080")]), Verdict::Allowed);
+        assert_eq!(judge(&same, &[host, ("origin", "http://chat.test")]), Verdict::Refused);
+        assert_eq!(judge(&same, &[host, ("origin", "null")]), Verdict::Refused);
+        assert_eq!(judge(&same, &[("host", "chat.test"), ("origin", "https://chat.test")]), Verdict::Allowed);
+        assert_eq!(judge(&same, &[("host", "chat.test:443"), ("origin", "https://chat.test")]), Verdict::Allowed);
+        assert_eq!(judge(&same, &[("host", "chat.test"), ("origin", "https://evil.test")]), Verdict::Refused);
+    }
+
+    #[test]
+    fn without_an_origin_other_headers_tell() {
+        let same = Origins::Same;
+        let host = ("host", "chat.test");
+        assert_eq!(judge(&same, &[host]), Verdict::Unknown);
+        assert_eq!(judge(&same, &[host, ("sec-fetch-site", "same-origin")]), Verdict::Allowed);
+        assert_eq!(judge(&same, &[host, ("sec-fetch-site", "cross-site")]), Verdict::Refused);
+        assert_eq!(judge(&same, &[host, ("sec-fetch-site", "none")]), Verdict::Unknown);
+        assert_eq!(judge(&same, &[host, ("referer", "http://chat.test/page?x")]), Verdict::Allowed);
+        assert_eq!(judge(&same, &[host, ("referer", "http://evil.test/chat.test")]), Verdict::Refused);
+        assert_eq!(judge(&Origins::Any, &[host, ("sec-fetch-site", "cross-site")]), Verdict::Allowed);
+        assert_eq!(judge(&Origins::Any, &[host]), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_list_adds_to_the_same_host() {
+        let list = Origins::List(vec![HeaderValue::from_static("https://app.test")]);
+        let host = ("host", "live.test");
+        assert_eq!(judge(&list, &[host, ("origin", "https://app.test")]), Verdict::Allowed);
+        assert_eq!(judge(&list, &[host, ("origin", "http://app.test")]), Verdict::Refused);
+        assert_eq!(judge(&list, &[host, ("origin", "https://live.test")]), Verdict::Allowed);
+    }
+}

@@ -1,0 +1,144 @@
+//! What the application wants of a session.
+
+use std::task::{Context, Poll};
+
+use super::{CloseReason, SendError, Shared, reason};
+use crate::{
+    message::Parcel,
+    session::{Arrival, State},
+};
+
+impl Shared {
+    pub(crate) fn poll_arrival(&self, cx: &mut Context<'_>) -> Poll<Option<Arrival>> {
+        let mut inner = self.lock();
+        let holding = inner.machine.is_holding();
+        if let Some(arrival) = inner.machine.poll_arrival() {
+            if holding && !inner.machine.is_holding() {
+                inner.wake_carriers();
+            }
+            if inner.machine.arrivals() == 0 {
+                self.account(&mut inner);
+            }
+            return Poll::Ready(Some(arrival));
+        }
+        if inner.machine.closed().is_some() {
+            return Poll::Ready(None);
+        }
+        inner.receiver = Some(cx.waker().clone());
+        inner.receiver_turns = inner.in_turn;
+        Poll::Pending
+    }
+
+    pub(crate) fn send(&self, parcel: Parcel) -> Result<(), SendError> {
+        let mut inner = self.lock();
+        inner.machine.send(parcel)?;
+        inner.wake_carriers();
+        self.account(&mut inner);
+        Ok(())
+    }
+
+    pub(crate) fn send_droppable(&self, parcel: Parcel) -> Result<bool, SendError> {
+        let mut inner = self.lock();
+        let sent = inner.machine.send_droppable(parcel)?;
+        inner.wake_carriers();
+        self.account(&mut inner);
+        Ok(sent)
+    }
+
+    /// Waits until a message of this length fits, or the session is closed.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>, length: usize) -> Poll<()> {
+        let mut inner = self.lock();
+        if inner.machine.outbox_fits(length) || inner.machine.state() >= State::Closing {
+            return Poll::Ready(());
+        }
+        inner.wait(cx.waker());
+        Poll::Pending
+    }
+
+    /// Asks for an acknowledgement of all that was sent; returns the number to wait for.
+    pub(crate) fn flush(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.machine.flush();
+        inner.wake_carriers();
+        inner.machine.last_number()
+    }
+
+    /// Waits until the number is acknowledged: `Ok`, or the session has ended before: `Err`.
+    pub(crate) fn poll_acknowledged(&self, cx: &mut Context<'_>, number: u64) -> Poll<Result<(), CloseReason>> {
+        let mut inner = self.lock();
+        if inner.machine.acknowledged() >= number {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(reason) = inner.machine.closed() {
+            return Poll::Ready(Err(reason.clone()));
+        }
+        inner.wait(cx.waker());
+        Poll::Pending
+    }
+
+    pub(crate) fn close(&self, reason: CloseReason) {
+        let mut inner = self.lock();
+        inner.machine.close(reason);
+        if inner.closing.is_none() && inner.machine.closed().is_none() {
+            inner.await_close(self.schedule.clock().now());
+        }
+        inner.wake_links();
+        inner.wake_senders();
+        self.settle(&mut inner);
+    }
+
+    pub(crate) fn abort(&self, reason: CloseReason) {
+        let mut inner = self.lock();
+        inner.machine.abort(self.schedule.clock().now(), reason);
+        inner.wake_receiver();
+        inner.wake_links();
+        inner.wake_senders();
+        self.settle(&mut inner);
+    }
+
+    pub(crate) fn go_away(&self, delay: u64) {
+        let mut inner = self.lock();
+        inner.machine.go_away(delay);
+        inner.wake_links();
+    }
+
+    /// The handler is about to be polled: links are not woken before [`end_turn`](Self::end_turn).
+    pub(crate) fn begin_turn(&self) {
+        self.lock().in_turn = true;
+    }
+
+    pub(crate) fn end_turn(&self) {
+        let mut inner = self.lock();
+        inner.in_turn = false;
+        inner.turn_due = false;
+        let first = !std::mem::replace(&mut inner.turned, true);
+        if std::mem::take(&mut inner.stirred) || first {
+            inner.wake_links();
+        }
+    }
+
+    pub(crate) fn set_running(&self, running: bool) {
+        let mut inner = self.lock();
+        inner.running = running;
+        if !running && std::mem::take(&mut inner.turn_due) {
+            inner.wake_links();
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.lock().running
+    }
+
+    /// The machine will not be asked again: what it still buffers counts no longer.
+    pub(crate) fn forget(&self) {
+        let mut inner = self.lock();
+        inner.forgotten = true;
+        self.account(&mut inner);
+        if inner.machine.closed().is_none() {
+            inner.machine.abort(self.schedule.clock().now(), reason::ENDED);
+        }
+        inner.wake_receiver();
+        inner.wake_senders();
+        inner.wake_links();
+    }
+}

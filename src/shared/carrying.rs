@@ -1,0 +1,173 @@
+//! What links do with a session.
+
+use std::task::Context;
+
+use super::{Attach, CloseReason, Frame, LinkId, Pulled, Shared, Wire, reason};
+use crate::config::Transport;
+
+impl Shared {
+    /// Holds off the end of grace until [`abandon`](Self::abandon).
+    pub(crate) fn begin(&self) {
+        self.lock().machine.begin();
+    }
+
+    pub(crate) fn abandon(&self) {
+        let mut inner = self.lock();
+        inner.machine.abandon();
+        self.settle(&mut inner);
+    }
+
+    pub(crate) fn attach(&self, attach: Attach, transport: Transport) -> Result<LinkId, CloseReason> {
+        let mut inner = self.lock();
+        let now = self.schedule.clock.now();
+        let id = inner.machine.attach(now, attach)?;
+        if inner.closing.is_some() {
+            inner.await_close(now);
+        }
+        if attach.wire != Wire::Upload {
+            inner.transport = transport;
+        }
+        if inner.links.is_empty() {
+            inner.links.reserve_exact(1);
+        }
+        inner.links.push((id, None));
+        // An older turn or link may have to go, and its acknowledgement may have made room.
+        inner.wake_links();
+        inner.wake_senders();
+        self.settle(&mut inner);
+        Ok(id)
+    }
+
+    pub(crate) fn detach(&self, link: LinkId) {
+        let mut inner = self.lock();
+        inner.links.retain(|(id, _)| *id != link);
+        inner.machine.detach(self.schedule.clock.now(), link);
+        if inner.machine.take_stir() {
+            inner.wake_links(); // Another carries now.
+        }
+        self.settle(&mut inner);
+    }
+
+    /// Hands over what one read brought: `read` yields frames until `None`. A violation or a malformed record ends the link.
+    pub(crate) fn input(
+        &self,
+        link: LinkId,
+        mut read: impl FnMut() -> Result<Option<Frame>, CloseReason>,
+    ) -> Result<(), CloseReason> {
+        let mut inner = self.lock();
+        let now = self.schedule.clock.now();
+        let before = inner.machine.acknowledged();
+        let outcome = loop {
+            match read() {
+                Ok(Some(Frame::Message { parcel, .. })) if parcel.message().len() as u64 > inner.grant.limit => {
+                    inner.machine.end(link, reason::TOO_LARGE);
+                    break Err(reason::TOO_LARGE);
+                }
+                Ok(Some(frame)) => match inner.machine.handle_frame(now, link, frame) {
+                    Ok(()) => {}
+                    Err(violation) => break Err(violation),
+                },
+                Ok(None) => break Ok(()),
+                Err(malformed) => {
+                    inner.machine.end(link, malformed.clone());
+                    break Err(malformed);
+                }
+            }
+        };
+        if inner.machine.arrivals() > 0 || inner.machine.closed().is_some() {
+            inner.wake_receiver();
+        }
+        if inner.machine.acknowledged() != before || inner.machine.closed().is_some() {
+            inner.wake_senders();
+        }
+        if inner.machine.take_stir() {
+            inner.wake_links();
+            self.settle(&mut inner);
+        } else {
+            self.account(&mut inner);
+        }
+        outcome
+    }
+
+    /// Gives `take` the frames that the link has to say, until it returns `false`; registers the waker when there are none.
+    pub(crate) fn pull(&self, link: LinkId, cx: &mut Context<'_>, mut take: impl FnMut(Frame) -> bool) -> Pulled {
+        let mut inner = self.lock();
+        let now = self.schedule.clock.now();
+        let (mut pinged, mut run) = (false, false);
+        let pulled = loop {
+            let frame = match run {
+                true => inner.machine.poll_run(link),
+                false => inner.machine.poll_transmit(now, link),
+            };
+            match frame {
+                Some(frame) => {
+                    pinged |= matches!(frame, Frame::Ping { .. });
+                    run = matches!(frame, Frame::Message { .. });
+                    if !take(inner.complete(frame)) {
+                        break Pulled::More;
+                    }
+                }
+                None if inner.machine.link_is_over(link) => break Pulled::Over,
+                None => {
+                    inner.register(link, cx.waker());
+                    break Pulled::Drained;
+                }
+            }
+        };
+        if pinged {
+            self.settle(&mut inner);
+        }
+        pulled
+    }
+
+    /// Whether a link that has just brought input should wait: the handler was woken, and what it says can go out together with
+    /// the acknowledgement. If so, the waker is registered and woken when the handler yields.
+    pub(crate) fn awaits_turn(&self, link: LinkId, cx: &Context<'_>) -> bool {
+        let mut inner = self.lock();
+        if inner.turn_due {
+            inner.stirred = true;
+            inner.register(link, cx.waker());
+        }
+        inner.turn_due
+    }
+
+    /// Why a link that cannot write shall be given up; registers the waker while it need not.
+    pub(crate) fn link_ending(&self, link: LinkId, cx: &mut Context<'_>) -> Option<CloseReason> {
+        let mut inner = self.lock();
+        let ending = inner.machine.link_ending(link);
+        if ending.is_none() {
+            inner.register(link, cx.waker());
+        }
+        ending
+    }
+
+    /// Whether the handler has been polled since the session opened: its first words can ride on the first flush.
+    pub(crate) fn has_turned(&self, link: LinkId, cx: &mut Context<'_>) -> bool {
+        let mut inner = self.lock();
+        let ready = inner.turned || inner.machine.closed().is_some();
+        if !ready {
+            inner.register(link, cx.waker());
+        }
+        ready
+    }
+
+    /// The timekeeper's call. Returns whether the session is over, so that it can be forgotten.
+    pub(crate) fn handle_timeout(&self) -> bool {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        let now = self.schedule.clock.now();
+        // Else it is an earlier deadline's entry; ours is still there, and a second would never go away.
+        if inner.scheduled <= now {
+            inner.scheduled = u64::MAX;
+        }
+        inner.machine.handle_timeout(now);
+        inner.check_close(now);
+        inner.wake_links();
+        if inner.machine.closed().is_some() {
+            inner.wake_receiver();
+            inner.wake_senders();
+        }
+        self.settle(inner);
+        inner.machine.is_over()
+    }
+}

@@ -1,0 +1,258 @@
+//! One lock round a session's machine, and who waits for it. Stamps the time; no lock is held over an await.
+
+mod application;
+mod carrying;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    task::Waker,
+};
+
+use bytestring::ByteString;
+use uuid::Uuid;
+
+use crate::{
+    config::Transport,
+    session::{Grant, Machine, Outcome, Start},
+};
+
+pub(crate) use schedule::Schedule;
+
+/// The machine's words, for those who carry and do not know the machine.
+pub(crate) use crate::session::{Attach, CloseReason, Frame, LinkId, SendError, Wire, reason};
+
+const CLOSE_UNANSWERED: CloseReason = CloseReason::fixed(4311, "too slow: the close was not acknowledged");
+
+/// Changes of a session's memory smaller than this are not worth an atomic operation.
+const ACCOUNT_GRAIN: usize = 4096;
+
+/// A session: its machine behind one short lock, and the wakers of those who wait.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    id: Uuid,
+    schedule: Arc<Schedule>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    machine: Machine,
+    /// Told with the first start of each opening.
+    grant: Box<Grant>,
+    receiver: Option<Waker>,
+    links: Vec<(LinkId, Option<Waker>)>,
+    /// Of the link that was attached last.
+    transport: Transport,
+    /// Those who wait for room in the outbox or for an acknowledgement.
+    senders: Vec<Waker>,
+    /// The session's handler is being polled: what it sends leaves when it yields.
+    in_turn: bool,
+    /// A link must be woken when the turn ends.
+    stirred: bool,
+    /// The handler has been polled at least once.
+    turned: bool,
+    /// The handler has a task.
+    running: bool,
+    /// The receiver's waker is the handler's task: when it was woken, a turn comes.
+    receiver_turns: bool,
+    /// A turn will come, since the receiver was woken.
+    turn_due: bool,
+    /// The secret has been used.
+    secret_used: bool,
+    /// The deadline that the schedule knows.
+    scheduled: u64,
+    accounted: usize,
+    /// The session is over and counts no longer.
+    forgotten: bool,
+    /// We have closed: until when an acknowledgement must have come, beyond this number.
+    closing: Option<(u64, u64)>,
+}
+
+/// What a link gets when it asks what to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pulled {
+    /// There is more; the caller had enough.
+    More,
+    /// Nothing more now; the waker is registered.
+    Drained,
+    /// Nothing more ever; the transport flushes and drops the link.
+    Over,
+}
+
+impl Shared {
+    pub(crate) fn new(id: Uuid, machine: Machine, grant: Grant, schedule: Arc<Schedule>) -> Self {
+        let inner = Inner {
+            machine,
+            grant: Box::new(grant),
+            receiver: None,
+            links: Vec::new(),
+            transport: Transport::WebSocket,
+            senders: Vec::new(),
+            in_turn: false,
+            stirred: false,
+            turned: false,
+            running: false,
+            receiver_turns: false,
+            turn_due: false,
+            secret_used: false,
+            scheduled: u64::MAX,
+            accounted: 0,
+            forgotten: false,
+            closing: None,
+        };
+        let shared = Shared { id, schedule, inner: Mutex::new(inner) };
+        shared.settle(&mut shared.lock());
+        shared
+    }
+
+    pub(crate) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The id as clients know it: it names the node.
+    pub(crate) fn public_id(&self) -> ByteString {
+        self.lock().grant.id.clone()
+    }
+
+    pub(crate) fn schedule(&self) -> &Arc<Schedule> {
+        &self.schedule
+    }
+
+    /// Compares in constant time, and remembers that the secret was used.
+    pub(crate) fn unlock(&self, secret: &str) -> bool {
+        let mut inner = self.lock();
+        let known = inner.grant.secret.as_bytes();
+        let differs = known.iter().zip(secret.as_bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+        let fits = known.len() == secret.len() && differs == 0;
+        inner.secret_used |= fits;
+        fits
+    }
+
+    /// Whether the client has shown that it knows the secret, so that its attempt id is worth nothing any more.
+    pub(crate) fn is_claimed(&self) -> bool {
+        let inner = self.lock();
+        inner.secret_used || inner.machine.carrier().is_some()
+    }
+
+    /// The transport of the link that was attached last.
+    pub(crate) fn transport(&self) -> Transport {
+        self.lock().transport
+    }
+
+    /// Looks at the machine.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Machine) -> R) -> R {
+        look(&self.lock().machine)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        lock(&self.inner)
+    }
+
+    /// After a change: the next deadline and the byte count. Sending and acknowledging move no deadline nearer, so there
+    /// [`account`](Self::account) is enough.
+    fn settle(&self, inner: &mut Inner) {
+        if inner.forgotten {
+            return;
+        }
+        let closing = inner.closing.map(|(deadline, _)| deadline);
+        if let Some(deadline) = [inner.machine.poll_timeout(), closing].into_iter().flatten().min()
+            && deadline < inner.scheduled
+        {
+            inner.scheduled = deadline;
+            self.schedule.push(deadline, self.id);
+        }
+        self.account(inner);
+    }
+
+    fn account(&self, inner: &mut Inner) {
+        let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() };
+        if bytes.abs_diff(inner.accounted) >= ACCOUNT_GRAIN || (bytes == 0 && inner.accounted > 0) {
+            self.schedule.bytes.fetch_add(bytes.wrapping_sub(inner.accounted), Ordering::Relaxed);
+            inner.accounted = bytes;
+        }
+    }
+}
+
+impl Inner {
+    /// The machine leaves a start's grant to us.
+    fn complete(&self, mut frame: Frame) -> Frame {
+        if let Frame::Start(Start { outcome: Outcome::New, grant, .. }) = &mut frame {
+            *grant = Some(self.grant.clone());
+        }
+        frame
+    }
+
+    fn register(&mut self, link: LinkId, waker: &Waker) {
+        if let Some((_, slot)) = self.links.iter_mut().find(|(id, _)| *id == link) {
+            match slot {
+                Some(old) if old.will_wake(waker) => {}
+                _ => *slot = Some(waker.clone()),
+            }
+        }
+    }
+
+    /// Among the senders; once, however often it asks.
+    fn wait(&mut self, waker: &Waker) {
+        if !self.senders.iter().any(|known| known.will_wake(waker)) {
+            self.senders.push(waker.clone());
+        }
+    }
+
+    /// A client that lives but never acknowledges the close would hold the session for as long as it likes.
+    fn await_close(&mut self, now: u64) {
+        self.closing = Some((now + self.grant.grace, self.machine.acknowledged()));
+    }
+
+    fn check_close(&mut self, now: u64) {
+        match self.closing {
+            Some(_) if self.machine.closed().is_some() => self.closing = None,
+            Some((deadline, before)) if deadline <= now => {
+                self.await_close(now);
+                // Who is away has the grace time.
+                if self.machine.acknowledged() == before && !self.links.is_empty() {
+                    self.machine.abort(now, CLOSE_UNANSWERED);
+                    self.closing = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn wake_receiver(&mut self) {
+        if let Some(waker) = self.receiver.take() {
+            self.turn_due |= self.receiver_turns && self.running;
+            waker.wake();
+        }
+    }
+
+    fn wake_links(&mut self) {
+        for (_, waker) in &mut self.links {
+            if let Some(waker) = waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Something is to be said: now, or when the handler yields.
+    fn wake_carriers(&mut self) {
+        if self.in_turn {
+            self.stirred = true;
+        } else {
+            self.wake_links();
+        }
+    }
+
+    fn wake_senders(&mut self) {
+        for waker in self.senders.drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+/// A panic under a lock is a bug of ours in one session; the others go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

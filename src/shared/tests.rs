@@ -1,0 +1,61 @@
+//! The schedule, which nothing outside shows.
+
+use std::{sync::Arc, time::Duration};
+
+use bytestring::ByteString;
+use uuid::Uuid;
+
+use super::{Attach, Schedule, Shared, Wire};
+use crate::{
+    config::Transport,
+    session::{Config, Grant, Machine, Role},
+};
+
+fn session() -> Shared {
+    let schedule = Arc::new(Schedule::new());
+    let config = Config {
+        role: Role::Server,
+        interval: 25_000,
+        timeout: 20_000,
+        grace: 60_000,
+        proof: 10_000,
+        inbox: 1 << 20,
+        outbox: 1 << 20,
+        base: 0,
+    };
+    let grant = Grant {
+        id: ByteString::from_static("id"),
+        secret: ByteString::from_static("secret"),
+        interval: config.interval,
+        timeout: config.timeout,
+        grace: config.grace,
+        limit: 1 << 20,
+        batch: 1 << 20,
+        hold: 25_000,
+    };
+    Shared::new(Uuid::nil(), Machine::new(config, 0), grant, schedule)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_stands_in_the_schedule_a_bounded_number_of_times() {
+    let session = session();
+    let mut most = 0;
+    for turn in 0..2000 {
+        let wire = Wire::Poll { hold: 25_000 };
+        let attach = Attach { ordinal: 1, turn, wire, opening: turn == 0, seen: turn > 0, received: 0 };
+        let link = session.attach(attach, Transport::XhrPoll).unwrap();
+        tokio::time::advance(Duration::from_millis(1000)).await;
+        session.detach(link);
+        // Some deadlines come while no poll is there.
+        tokio::time::advance(Duration::from_millis(turn % 7 * 1000)).await;
+        let mut fired = 0;
+        while let Some(due) = session.schedule().due() {
+            for _ in due {
+                fired += 1;
+                assert!(!session.handle_timeout(), "it lives");
+            }
+        }
+        most = most.max(fired);
+    }
+    assert!(most <= 3, "{most} deadlines of one session at once");
+}

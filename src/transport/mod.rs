@@ -1,0 +1,66 @@
+//! Carries bytes for a session. Knows the session and its codec, never a room, a URL or user code.
+
+mod downlink;
+mod uplink;
+mod websocket;
+
+use std::{sync::Arc, task::Context};
+
+use crate::{
+    codec::native::Writer,
+    config::Transport,
+    shared::{Attach, CloseReason, Frame, LinkId, Pulled, Shared},
+};
+
+pub(crate) use downlink::{answer, stream};
+pub(crate) use uplink::{Body, BodyError, read_body, take, upload_answer};
+pub(crate) use websocket::{Ended, Socket};
+
+/// One attachment of a transport to a session. Detaches when dropped.
+#[derive(Debug)]
+pub(crate) struct Link {
+    shared: Arc<Shared>,
+    id: LinkId,
+}
+
+impl Link {
+    /// Attaches; a refusal's reason is for the client.
+    pub(crate) fn attach(shared: Arc<Shared>, attach: Attach, transport: Transport) -> Result<Self, CloseReason> {
+        let id = shared.attach(attach, transport)?;
+        Ok(Link { shared, id })
+    }
+
+    /// Hands over frames that came on this link, until `read` yields `None`.
+    pub(crate) fn input(&self, read: impl FnMut() -> Result<Option<Frame>, CloseReason>) -> Result<(), CloseReason> {
+        self.shared.input(self.id, read)
+    }
+
+    /// Takes the frames that the session has to say here, until `take` returns `false`.
+    pub(crate) fn pull(&self, cx: &mut Context<'_>, take: impl FnMut(Frame) -> bool) -> Pulled {
+        self.shared.pull(self.id, cx, take)
+    }
+
+    /// Whether to wait for the handler's turn before saying anything; see [`Shared::awaits_turn`].
+    pub(crate) fn awaits_turn(&self, cx: &Context<'_>) -> bool {
+        self.shared.awaits_turn(self.id, cx)
+    }
+
+    /// Why the link shall be given up though it cannot write.
+    fn ending(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
+        self.shared.link_ending(self.id, cx)
+    }
+
+    /// Appends what there is to say to a body, up to `most` bytes.
+    fn gather(&self, cx: &mut Context<'_>, writer: &mut Writer, out: &mut Vec<u8>, most: usize) -> Pulled {
+        self.pull(cx, |frame| {
+            writer.write(&frame, out);
+            out.len() < most
+        })
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.shared.detach(self.id);
+    }
+}

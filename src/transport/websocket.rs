@@ -1,0 +1,436 @@
+//! A WebSocket (RFC 6455), both ways on one task: one read, one turn, one write.
+//!
+//! The framing is tungstenite's, fed from memory: the socket is read into a buffer that all connections of a worker share, so
+//! that an idle connection holds none.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::{
+    self, Message as Wire,
+    error::CapacityError,
+    protocol::{
+        CloseFrame, Role, WebSocketConfig, WebSocketContext,
+        frame::{FrameHeader, coding::Data, coding::OpCode},
+    },
+};
+
+use super::Link;
+use crate::{
+    codec::native::{self, Reader, Writer},
+    message::{Message, Parcel, Spelling},
+    shared::{CloseReason, Frame, Pulled, reason},
+};
+
+/// What one read takes at most.
+const SCRATCH: usize = 64 * 1024;
+
+/// What one write gathers at most, about.
+const GATHER: usize = 64 * 1024;
+
+/// Turns before other tasks of the worker get theirs.
+const TURNS: usize = 16;
+
+/// How long we wait for the other side's close frame before the connection is dropped.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A worker's output buffer is cut back to this when a large message had made it larger.
+const KEEP: usize = 256 * 1024;
+
+thread_local! {
+    static INPUT: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
+    static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Why a socket carries no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The connection broke, or was closed without a word.
+    Broken,
+    /// The other side said why; our answer to its close frame waits to be written.
+    Theirs,
+    /// We leave, and say why.
+    Ours(CloseReason),
+}
+
+/// An upgraded connection with its framing.
+pub(crate) struct Socket<I> {
+    io: I,
+    framing: WebSocketContext,
+    /// What the connection would not take yet.
+    out: Vec<u8>,
+    written: usize,
+}
+
+/// What tungstenite takes for a stream: reads give what the socket gave, writes gather.
+struct Memory<'a> {
+    input: &'a [u8],
+    out: &'a mut Vec<u8>,
+}
+
+impl io::Read for Memory<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.input.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let length = buffer.len().min(self.input.len());
+        let (head, rest) = self.input.split_at(length);
+        buffer[..length].copy_from_slice(head);
+        self.input = rest;
+        Ok(length)
+    }
+}
+
+impl io::Write for Memory<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
+    /// Frames an upgraded connection, as the server. Messages larger than `limit` end it.
+    pub(crate) fn new(io: I, limit: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(256)
+            .write_buffer_size(0)
+            .max_message_size(Some(limit))
+            .max_frame_size(Some(limit));
+        Socket { io, framing: WebSocketContext::new(Role::Server, Some(config)), out: Vec::new(), written: 0 }
+    }
+
+    /// Waits for the first message, which must be text. Returns it and what came behind it.
+    ///
+    /// Not cancel-safe: what was read is lost.
+    pub(crate) async fn first(&mut self) -> Result<(Bytes, Vec<u8>), Ended> {
+        poll_fn(|cx| {
+            loop {
+                let chunk = ready!(self.poll_read(cx, <[u8]>::to_vec))?;
+                let mut memory = Memory { input: &chunk, out: &mut self.out };
+                loop {
+                    match next(&mut self.framing, &mut memory) {
+                        Ok(Some(Wire::Text(text))) => return Poll::Ready(Ok((text.into(), memory.input.to_vec()))),
+                        // The pong waits for the first write.
+                        Ok(Some(Wire::Ping(_) | Wire::Pong(_))) => {}
+                        Ok(Some(_)) => return Poll::Ready(Err(Ended::Ours(reason::MALFORMED))),
+                        Ok(None) => break,
+                        Err(Stop::Said(_)) => return Poll::Ready(Err(Ended::Theirs)),
+                        Err(Stop::Ended(ended)) => return Poll::Ready(Err(ended)),
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Carries the session until the connection or the link ends. `reader` has read the head of the first message, `rest` is what
+    /// stood behind the head, `early` what came behind the message.
+    pub(crate) async fn run(mut self, link: Link, mut reader: Reader, rest: Bytes, early: Vec<u8>) {
+        let mut writer = Writer::new(Spelling::WebSocket);
+        let mut early = Some((rest, early));
+        let ended = poll_fn(|cx| {
+            if let Some((rest, early)) = early.take()
+                && let Err(ended) = self.input(&link, &mut reader, rest, &early)
+            {
+                return Poll::Ready(ended);
+            }
+            self.poll_turns(cx, &link, &mut reader, &mut writer)
+        })
+        .await;
+        drop(link);
+        match ended {
+            Ended::Broken => {}
+            // Boxed: an open link need not carry the room for its end.
+            Ended::Theirs => Box::pin(self.farewell(false)).await,
+            Ended::Ours(reason) => Box::pin(self.close(reason)).await,
+        }
+    }
+
+    /// Says why, and lets the other side read it.
+    pub(crate) async fn close(mut self, reason: CloseReason) {
+        let mut end = reason.text.len().min(123);
+        while !reason.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let frame = CloseFrame { code: reason.code.into(), reason: reason.text[..end].into() };
+        let mut memory = Memory { input: &[], out: &mut self.out };
+        // It fails only if a close frame has gone out before.
+        let _ = self.framing.close(&mut memory, Some(frame));
+        self.farewell(true).await;
+    }
+
+    /// Writes what is left and, if the other side has not closed yet, waits a moment until it has: a connection that is dropped with
+    /// unread input may take what was written last with it.
+    async fn farewell(mut self, wait: bool) {
+        let closed = poll_fn(|cx| {
+            let mut memory = Memory { input: &[], out: &mut self.out };
+            let _ = self.framing.flush(&mut memory);
+            loop {
+                if ready!(self.poll_write(cx)).is_err() || !wait {
+                    return Poll::Ready(());
+                }
+                let done = match ready!(self.poll_read(cx, <[u8]>::to_vec)) {
+                    Err(_) => true,
+                    Ok(chunk) => {
+                        let mut memory = Memory { input: &chunk, out: &mut self.out };
+                        loop {
+                            match next(&mut self.framing, &mut memory) {
+                                Ok(Some(_)) => {}
+                                Ok(None) => break false,
+                                Err(_) => break true,
+                            }
+                        }
+                    }
+                };
+                if done {
+                    return Poll::Ready(());
+                }
+            }
+        });
+        let _ = tokio::time::timeout(FAREWELL, closed).await;
+        let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+    }
+
+    fn poll_turns(
+        &mut self,
+        cx: &mut Context<'_>,
+        link: &Link,
+        reader: &mut Reader,
+        writer: &mut Writer,
+    ) -> Poll<Ended> {
+        let mut brought = false;
+        for _ in 0..TURNS {
+            let said = match self.poll_write(cx) {
+                Poll::Ready(Ok(())) if brought && link.awaits_turn(cx) => Said::All,
+                Poll::Ready(Ok(())) => self.say(cx, link, writer),
+                Poll::Ready(Err(ended)) => return Poll::Ready(ended),
+                Poll::Pending => Said::Blocked,
+            };
+            if matches!(said, Said::Blocked) {
+                // What it has to say at the end could not be said.
+                if let Some(reason) = link.ending(cx) {
+                    return Poll::Ready(Ended::Ours(reason));
+                }
+            }
+            if let Said::Last(reason) = said {
+                return Poll::Ready(Ended::Ours(reason));
+            }
+            match self.poll_input(cx, link, reader) {
+                Poll::Ready(Ok(())) => brought = true,
+                Poll::Ready(Err(ended)) => return Poll::Ready(ended),
+                Poll::Pending if matches!(said, Said::More) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Gathers what the session has to say and writes it, once.
+    fn say(&mut self, cx: &mut Context<'_>, link: &Link, writer: &mut Writer) -> Said {
+        OUTPUT.with_borrow_mut(|out| {
+            out.clear();
+            out.shrink_to(KEEP);
+            let mut gather = Gather { writer, out, control: Vec::new(), last: None };
+            let pulled = link.pull(cx, |frame| gather.take(frame));
+            gather.end_control();
+            let last = gather.last.take();
+            let mut written = 0;
+            let blocked = loop {
+                if written == out.len() {
+                    break false;
+                }
+                match Pin::new(&mut self.io).poll_write(cx, &out[written..]) {
+                    Poll::Ready(Ok(length)) if length > 0 => written += length,
+                    // An error comes again when the rest is written.
+                    _ => break true,
+                }
+            };
+            if blocked {
+                self.out.extend_from_slice(&out[written..]);
+            }
+            match pulled {
+                Pulled::Over => Said::Last(last.unwrap_or(reason::REPLACED)),
+                _ if blocked => Said::Blocked,
+                Pulled::More => Said::More,
+                Pulled::Drained => Said::All,
+            }
+        })
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>, link: &Link, reader: &mut Reader) -> Poll<Result<(), Ended>> {
+        INPUT.with_borrow_mut(|buffer| {
+            let length = ready!(read(&mut self.io, cx, buffer))?;
+            Poll::Ready(self.input(link, reader, Bytes::new(), &buffer[..length]))
+        })
+    }
+
+    /// Hands over everything that one read gave, under one lock.
+    fn input(&mut self, link: &Link, reader: &mut Reader, mut text: Bytes, chunk: &[u8]) -> Result<(), Ended> {
+        let framing = &mut self.framing;
+        let mut memory = Memory { input: chunk, out: &mut self.out };
+        let mut ended = None;
+        let mut pinged = false;
+        // A violation has ended the link: it says so at the next turn.
+        let _ = link.input(|| {
+            while ended.is_none() {
+                match reader.read(&mut text)? {
+                    Some(native::Said::Frame(frame)) => return Ok(Some(frame)),
+                    Some(native::Said::Head(_)) => return Err(reason::UNEXPECTED),
+                    None => {}
+                }
+                match next(framing, &mut memory) {
+                    Ok(Some(Wire::Text(message))) => text = message.into(),
+                    Ok(Some(Wire::Binary(payload))) => return Ok(Some(reader.binary(payload)?)),
+                    Ok(Some(_)) => pinged = true,
+                    Ok(None) => break,
+                    Err(Stop::Ended(why)) => ended = Some(why),
+                    Err(Stop::Said(reason)) => {
+                        ended = Some(Ended::Theirs);
+                        return Ok(Some(Frame::End(reason)));
+                    }
+                }
+            }
+            Ok(None)
+        });
+        if pinged {
+            let _ = framing.flush(&mut memory);
+        }
+        ended.map_or(Ok(()), Err)
+    }
+
+    fn poll_read<R>(&mut self, cx: &mut Context<'_>, take: impl FnOnce(&[u8]) -> R) -> Poll<Result<R, Ended>> {
+        INPUT.with_borrow_mut(|buffer| {
+            let length = ready!(read(&mut self.io, cx, buffer))?;
+            Poll::Ready(Ok(take(&buffer[..length])))
+        })
+    }
+
+    /// Writes what the connection would not take before.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        while self.written < self.out.len() {
+            match ready!(Pin::new(&mut self.io).poll_write(cx, &self.out[self.written..])) {
+                Ok(length) if length > 0 => self.written += length,
+                _ => return Poll::Ready(Err(Ended::Broken)),
+            }
+        }
+        if !self.out.is_empty() {
+            self.out = Vec::new();
+            self.written = 0;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What came of asking the session what to say.
+enum Said {
+    /// All there was.
+    All,
+    /// There is more.
+    More,
+    /// The connection takes no more now.
+    Blocked,
+    /// The link is over.
+    Last(CloseReason),
+}
+
+/// Collects WebSocket frames: control records together, messages each in their own.
+struct Gather<'a> {
+    writer: &'a mut Writer,
+    out: &'a mut Vec<u8>,
+    control: Vec<u8>,
+    last: Option<CloseReason>,
+}
+
+impl Gather<'_> {
+    fn take(&mut self, frame: Frame) -> bool {
+        match frame {
+            Frame::Message { number, parcel } => {
+                self.writer.count(number, &mut self.control);
+                self.end_control();
+                match parcel {
+                    Parcel::Own(message) => put_message(self.out, &message),
+                    Parcel::Shared(broadcast) => {
+                        let spelled = broadcast.spelled(Spelling::WebSocket, |message| {
+                            let mut bytes = Vec::with_capacity(message.len() + 15);
+                            put_message(&mut bytes, message);
+                            bytes.into()
+                        });
+                        self.out.extend_from_slice(spelled);
+                    }
+                }
+            }
+            Frame::End(reason) => self.last = Some(reason),
+            other => self.writer.write(&other, &mut self.control),
+        }
+        self.out.len() < GATHER
+    }
+
+    fn end_control(&mut self) {
+        if !self.control.is_empty() {
+            put_frame(self.out, Data::Text, &[&self.control]);
+            self.control.clear();
+        }
+    }
+}
+
+fn put_message(out: &mut Vec<u8>, message: &Message) {
+    match message {
+        Message::Text(text) => put_frame(out, Data::Text, &[b"m", text.as_bytes()]),
+        Message::Binary(bytes) => put_frame(out, Data::Binary, &[bytes]),
+    }
+}
+
+fn put_frame(out: &mut Vec<u8>, kind: Data, parts: &[&[u8]]) {
+    let length = parts.iter().map(|part| part.len() as u64).sum();
+    let header = FrameHeader { opcode: OpCode::Data(kind), ..FrameHeader::default() };
+    header.format(length, out).expect("writing to a vector cannot fail");
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+fn read<I: AsyncRead + Unpin>(io: &mut I, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Ended>> {
+    let mut buffer = ReadBuf::new(buffer);
+    match ready!(Pin::new(io).poll_read(cx, &mut buffer)) {
+        Ok(()) if !buffer.filled().is_empty() => Poll::Ready(Ok(buffer.filled().len())),
+        _ => Poll::Ready(Err(Ended::Broken)),
+    }
+}
+
+enum Stop {
+    Ended(Ended),
+    /// The other side's close frame.
+    Said(CloseReason),
+}
+
+/// The next message that the input completes.
+fn next(framing: &mut WebSocketContext, memory: &mut Memory<'_>) -> Result<Option<Wire>, Stop> {
+    match framing.read(memory) {
+        Ok(Wire::Close(frame)) => Err(Stop::Said(match frame {
+            Some(CloseFrame { code, reason }) => CloseReason::new(code.into(), reason.as_str()),
+            None => CloseReason::fixed(1005, ""),
+        })),
+        Ok(message) => Ok(Some(message)),
+        Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. })) => {
+            Err(Stop::Ended(Ended::Ours(reason::TOO_LARGE)))
+        }
+        Err(tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_) | tungstenite::Error::Capacity(_)) => {
+            Err(Stop::Ended(Ended::Ours(reason::MALFORMED)))
+        }
+        Err(_) => Err(Stop::Ended(Ended::Broken)),
+    }
+}
