@@ -1,0 +1,112 @@
+/** Builds `dist/`, or with an argument another folder. */
+import { readFileSync, writeFileSync, mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { rollup } from 'rollup'
+import { transformAsync } from '@babel/core'
+import { minify } from 'terser'
+
+const here = new URL('.', import.meta.url)
+const path = (name) => fileURLToPath(new URL(name, here))
+const read = (name) => readFileSync(path(name), 'utf8')
+
+const LEGACY = /\?legacy$/
+
+/** Sets `LEGACY`; in modules imported with `?legacy`, and in those that they import, it is true. */
+const flags = (legacy) => ({
+  name: 'flags',
+  async resolveId(source, importer = '') {
+    if (!LEGACY.test(source) && !LEGACY.test(importer)) return null
+    const found = await this.resolve(source.replace(LEGACY, ''), importer.replace(LEGACY, ''), { skipSelf: true })
+    return `${found.id}?legacy`
+  },
+  load: (id) => (LEGACY.test(id) ? readFileSync(id.replace(LEGACY, ''), 'utf8') : null),
+  // As long as the word, so that the source map stays right.
+  transform: (code, id) => ({ code: code.replace(/\bLEGACY\b/g, legacy || LEGACY.test(id) ? 'true  ' : 'false '), map: null })
+})
+
+const bundle = async (input, format, legacy) => {
+  const built = await rollup({ input: path(input), plugins: [flags(legacy)] })
+  const { output } = await built.generate({
+    format,
+    name: 'anywire',
+    strict: false,
+    esModule: false,
+    freeze: false,
+    externalLiveBindings: false,
+    sourcemap: true,
+    generatedCode: { constBindings: true }
+  })
+  const { code, map } = output[0]
+  map.sources = map.sources.map((source) => source.replace(/^.*src\//, '../src/'))
+  // Declarations of one kind join, and pack better.
+  return { code: code.replace(/\bconst /g, 'let   '), map }
+}
+
+/** The plainest syntax there is: no reserved word as a property, nothing newer than 1999. */
+const toES3 = ({ code, map }) =>
+  transformAsync(code, {
+    configFile: false,
+    babelrc: false,
+    sourceType: 'script',
+    inputSourceMap: map,
+    sourceMaps: true,
+    compact: false,
+    assumptions: { noNewArrows: true, ignoreFunctionLength: true, iterableIsArray: true, mutableTemplateObject: true, noDocumentAll: true },
+    presets: [
+      [
+        '@babel/preset-env',
+        {
+          targets: { ie: '8' },
+          modules: false,
+          exclude: ['transform-typeof-symbol'],
+          include: ['transform-property-literals', 'transform-member-expression-literals', 'transform-reserved-words']
+        }
+      ]
+    ]
+  })
+
+/** The order of short names; the same whatever else the code says, so that a change of one name changes no other. */
+const ORDER = 'etnrioslacudfmhpgbvykwxTERSDAOIMLPCBNFGHUKVWYXZjqzJQ_$'
+const short = {
+  get(n) {
+    const letter = ORDER[n % ORDER.length]
+    return n < ORDER.length ? letter : letter + this.get(Math.floor(n / ORDER.length) - 1)
+  }
+}
+
+/** Properties that end in an underscore are ours alone and get short names: those of `names.json`, with which the whole packs well. */
+const shrink = async ({ code, map }, options, name) => {
+  const nameCache = { props: { props: { ...JSON.parse(read('names.json'))[name] } } }
+  const result = await minify(code, {
+    ...options,
+    compress: { passes: 4, pure_getters: true, ...options.compress },
+    mangle: { properties: { regex: /_$/ }, nth_identifier: short },
+    nameCache,
+    sourceMap: map && { content: map, filename: name, url: `${name}.map` }
+  })
+  return { code: `${result.code}\n`, map: result.map, names: nameCache.props.props }
+}
+
+const module = async (input, name) => {
+  const { code } = await bundle(input, 'es', false)
+  return shrink({ code }, { module: true, ecma: 2020, compress: { unsafe_arrows: true, reduce_funcs: false, booleans_as_integers: true } }, name)
+}
+
+/** The files of `dist/` that are scripts, by name. */
+export const bundles = async () => ({
+  'anywire.js': await shrink(await toES3(await bundle('src/legacy.js', 'iife', true)), { ie8: true, ecma: 5, safari10: true }, 'anywire.js'),
+  'anywire.mjs': await module('src/index.js', 'anywire.mjs'),
+  'machine.mjs': await module('src/machine.js', 'machine.mjs')
+})
+
+export const build = async (folder) => {
+  mkdirSync(folder, { recursive: true })
+  const write = (name, text) => writeFileSync(`${folder}/${name}`, text)
+  for (const [name, { code, map }] of Object.entries(await bundles())) {
+    write(name, code)
+    if (map) write(`${name}.map`, `${map}\n`)
+  }
+  write('anywire.d.ts', read('src/types.d.ts'))
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build(process.argv[2] || path('dist'))

@@ -1,0 +1,74 @@
+/**
+ * The native codec: frames <-> records (src/codec/PROTOCOL.md, section 2).
+ *
+ * A frame is an array: the letter, its fields (numbers where the protocol says so), the payload last. Bodies are bytes, or strings in
+ * the bundle for old browsers; both have `indexOf`, `slice` and `length`, so one parser reads them.
+ */
+import * as bytes from './bytes.js'
+import * as text from './text.js'
+
+export const textOf = LEGACY ? text.textOf : bytes.textOf
+export const pack = LEGACY ? text.pack : bytes.pack
+export const join = LEGACY ? text.join : bytes.join
+const unpack = LEGACY ? text.unpack : bytes.unpack
+const COLON = LEGACY ? text.COLON : bytes.COLON
+
+/** How many fields there are behind each letter that a client hears, the length of a payload among them. All are numbers but some of `s`. */
+const FIELDS = { a: 1, b: 1, c: 3, d: 2, g: 2, h: 2, m: 1, n: 1, p: 1, sfull: 2, snew: 10, w: 0, x: 2, z: 1 }
+
+/** The letters that have a payload. */
+const PAYLOAD = /[bcmox]/
+
+export const MAX = 9007199254740991
+
+export const fail = (why) => {
+  throw Error(why || 'malformed')
+}
+
+const number = (field) => (/^(0|[1-9]\d*)$/.test(field) && field <= MAX ? +field : fail())
+
+/**
+ * Reads the whole records of `data` from `at` on and returns where the first incomplete one begins. Each goes to `take`, but the one that
+ * ends the carrier to `end`. In a WebSocket's text message (`socket`), a string, `m` takes the rest.
+ */
+export const decode = (data, at, take, end, socket) => {
+  while (at < data.length) {
+    if (socket && data.charAt(at) === 'm') {
+      take(['m', data.slice(at + 1)])
+      return data.length
+    }
+    let to = data.indexOf(socket ? ':' : COLON, at)
+    if (to < 0) break
+    const head = textOf(data.slice(at, to++))
+    const letter = head.charAt(0)
+    const frame = head.slice(1).split(',')
+    // What is not in the table throws as well.
+    frame.length = FIELDS[letter === 's' ? letter + frame[0] : letter]
+    for (let i = 0; i < frame.length; i++) if (letter !== 's' || i === 1 || i > 3) frame[i] = number(frame[i])
+    if (PAYLOAD.test(letter)) {
+      const payload = data.slice(to, (to += frame.pop()))
+      if (to > data.length) break
+      frame.push(letter === 'b' ? unpack(payload) : textOf(payload))
+    }
+    at = to
+    if (letter === 'x') end(frame[0], frame[1])
+    else take([letter].concat(frame))
+  }
+  return at
+}
+
+/** The records of `frames` as one body, or as one text for a WebSocket. */
+export const encode = (frames, socket) => {
+  const spell = socket ? textOf : pack
+  const pieces = []
+  for (const frame of frames) {
+    const fields = frame.slice(1)
+    let payload = ''
+    if (PAYLOAD.test(frame[0])) {
+      payload = spell(fields.pop())
+      fields.push(payload.length)
+    }
+    pieces.push(spell(frame[0] + fields + ':'), spell(payload))
+  }
+  return socket ? pieces.join('') : join(pieces)
+}

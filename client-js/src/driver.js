@@ -1,0 +1,410 @@
+/** Ties machine, chooser and transports together; the only file with timers and a clock. */
+import { createMachine, ID, SECRET, GRACE, LIMIT, BATCH } from './session.js'
+import { createChooser, HTTP, WEBSOCKET } from './chooser.js'
+import { openSocket } from './transports/websocket.js'
+import { emitter } from './emitter.js'
+import { frameOf } from './message.js'
+import { fail } from './codec.js'
+import { address, later, memory, nonce, root, socketAddress } from './env.js'
+
+const NEVER = 1e9
+const FIRST_FLIGHT = 16384
+const PATIENCE = 10000
+/** A stream whose start does not come within this and two round trips is kept back by something. */
+const LATE = 1000
+/** A link that lived so long was useful. */
+const LIVED = 10000
+/** While nobody looks, attempts are this much further apart. */
+const CALM = 2000
+const POST = 10000
+/** The slowest upload that is waited for, in bytes per millisecond. */
+const POST_RATE = 10
+const HEAD = 999
+const BUFFER = 4194304
+const DEAD = 1
+
+/**
+ * @param request how this bundle makes HTTP requests
+ * @param streaming the name of its streaming transport
+ */
+export const drive = (url, options, request, streaming) => {
+  const allow = (transport) => (!options.transports || ('' + options.transports).indexOf(transport) >= 0) && transport
+  const Socket = allow('websocket') && (options.WebSocket || root.WebSocket)
+  const stream = allow(streaming)
+  const poll = allow('xhr-poll')
+  const session = { state: 'connecting', transport: '', rtt: 0 }
+  const emit = emitter(session)
+  const machine = createMachine(options.buffer || BUFFER, 0)
+  const remember = memory(url)
+  const chooser = createChooser(
+    (Socket ? WEBSOCKET : 0) + (stream || poll ? HTTP : 0),
+    remember(),
+    Math.random,
+    remember,
+    (kind, ordinal) => (kind ? start(kind, ordinal) : begin())
+  )
+  let trace = []
+  let attempt = nonce()
+  let auth
+  let carrier = 0
+  let upload
+  let posting
+  let waiters = []
+  let unknown
+  let timer
+  let giveUp
+  let busy
+  let clock = 0
+  let before = +new Date()
+
+  /** Adds up differences: a clock that is set back stands still. */
+  const now = () => {
+    const date = +new Date()
+    clock += Math.max(0, date - before)
+    before = date
+    return clock
+  }
+
+  const id = () => machine.terms_[ID]
+
+  const hidden = () => (LEGACY ? document.hidden : root.document?.hidden)
+
+  /** A head that shows who we are. */
+  const pass = (letter, fields) => [letter, 1].concat(fields, id(), machine.terms_[SECRET], machine.say_())
+
+  const call = (name, frames, take, done) => request(address(url, name, id()), frames, options.credentials, take, done)
+
+  const gather = (link, frames) => {
+    for (let frame; (frame = machine.pollTransmit_(link)); ) frames.push(frame)
+    return frames
+  }
+
+  // Links.
+
+  const drop = (link, code, reason = '', wait = 0) => {
+    const entry = link.entry_
+    link.gone_ = 1
+    link.waits_ = 0
+    link.close_()
+    entry.ended = now()
+    entry.outcome = code + ' ' + reason
+    machine.detach_(link)
+    link.useful_ ||= clock - entry.proven > LIVED
+    chooser.ended_(clock, link, hidden() ? wait + CALM : wait)
+  }
+
+  const dropBelow = (ordinal, code, reason) => {
+    for (const link of machine.links_) if (link.ordinal_ < ordinal) drop(link, code, reason)
+  }
+
+  /** The other half or the network has ended a link; the class of the code says what that means. */
+  const lost = (link, code, reason, wait) => {
+    if (link.gone_) return
+    if (/^(1000|3|4[34]|4006)/.test(code)) machine.finish_(code, reason)
+    drop(link, code, reason, wait)
+    // An opening that comes too late for the session that another link has opened loses only itself.
+    if (/^41/.test(code) && !(link.opening_ && id())) {
+      machine.lose_()
+      attempt = nonce()
+      dropBelow(NEVER, code, reason)
+    }
+    pump()
+  }
+
+  const take = (link) => (frame) => {
+    if (link.gone_) return
+    if (frame[0] === 'z') chooser.leave_(now(), frame[1])
+    else {
+      link.waits_ = 0
+      link.useful_ ||= frame[0] !== 's'
+      machine.handleFrame_(now(), link, frame)
+    }
+    pump()
+  }
+
+  /** Acts when no start has come by then. */
+  const watch = (link, patience, act) => {
+    const mine = (link.waits_ = {})
+    setTimeout(() => link.waits_ === mine && act(), patience)
+  }
+
+  const head = (link) =>
+    link.opening_ ? ['o', 1, link.ordinal_, attempt, auth] : pass('r', [link.ordinal_, link.turn_, link.turn_ && 1])
+
+  /** The next turn over HTTP: the opening, or on a resume a poll that is answered at once; from then on a stream or a poll. */
+  const turn = (link) => {
+    const began = now()
+    const streams = link.turn_ && stream && (!poll || chooser.streams_(began))
+    const name = streams ? stream : poll || stream
+    const frames = [head(link)].concat(link.queue_)
+    link.queue_ = []
+    link.poll_ = !streams
+    link.entry_.transport = name
+    link.close_ = call(
+      link.opening_ ? 'open' : name,
+      link.opening_ ? gather(link, frames) : frames,
+      take(link),
+      (code, reason, wait) => {
+        if (link.gone_) return
+        if (streams) chooser.streamed_(now(), !(clock - began > LATE || (!code && link.useful_)))
+        if (code) lost(link, code, reason, wait)
+        else turn(link)
+        pump()
+      }
+    )
+    link.turn_++
+    if (streams && poll) {
+      watch(link, LATE + 2 * session.rtt, () => {
+        chooser.streamed_(now(), 2)
+        turnAgain(link)
+      })
+    }
+  }
+
+  const turnAgain = (link) => {
+    link.close_()
+    turn(link)
+  }
+
+  const start = (kind, ordinal) => {
+    const link = {
+      ordinal_: ordinal,
+      duplex_: kind - HTTP,
+      opening_: !id(),
+      turn_: 0,
+      room_: FIRST_FLIGHT,
+      at_: now(),
+      close_: now,
+      entry_: { transport: 'websocket', at: clock }
+    }
+    trace = trace.concat(link.entry_).slice(-20)
+    machine.attach_(clock, link)
+    try {
+      if (link.duplex_) {
+        openSocket(
+          link,
+          Socket,
+          socketAddress(address(url, 'websocket', id())),
+          () => {
+            link.at_ = now()
+            link.write_(gather(link, [head(link)]))
+          },
+          take(link),
+          (code, reason) => lost(link, code, reason)
+        )
+      } else turn(link)
+      watch(link, options.timeout || PATIENCE, () => lost(link, 4007))
+    } catch (error) {
+      lost(link, -1, error.message)
+    }
+  }
+
+  // Uploads.
+
+  const post = (link) => {
+    machine.rewind_(link, machine.terms_[BATCH] - HEAD)
+    const frames = gather(link, [pass('u', [])])
+    const done = (code, reason, wait) => {
+      clearTimeout(slow)
+      upload = 0
+      if (code) lost(link, code, reason, wait)
+      pump()
+    }
+    const stop = call('send', frames, (frame) => machine.handleFrame_(now(), {}, frame), done)
+    const slow = setTimeout(
+      () => {
+        stop()
+        done(-1)
+      },
+      POST + (machine.terms_[BATCH] - link.room_) / POST_RATE
+    )
+    upload = 1
+  }
+
+  const transmit = (gathered) => {
+    const link = machine.carrier_
+    if (link.duplex_) link.write_(gather(link, []))
+    else if (link && !upload && machine.pending_(link)) {
+      // What is said in one turn of the page goes in one body.
+      if (gathered) post(link)
+      else if (!posting) {
+        posting = 1
+        later(() => {
+          posting = 0
+          transmit(1)
+          pump()
+        })
+      }
+    }
+  }
+
+  // The application.
+
+  /** Answers those who wait for a flush. */
+  const settle = (all) => {
+    const list = waiters
+    waiters = []
+    for (const waiter of list) {
+      const done = waiter[0] <= machine.acked_
+      if (all || done) later(() => waiter[1](done))
+      else waiters.push(waiter)
+    }
+  }
+
+  const carried = (link) => {
+    const was = session.state
+    session.rtt = now() - link.at_
+    link.entry_.proven = clock
+    chooser.proven_(clock, link)
+    dropBelow(link.ordinal_, 4000)
+    session.state = 'open'
+    if (was === 'connecting') emit('open')
+    else if (was !== 'open') emit('resumed', unknown ? 'new' : 'full', unknown)
+    unknown = 0
+  }
+
+  /** Shows how things stand. */
+  const refresh = () => {
+    const link = machine.carrier_
+    const old = session.transport
+    const moved = link !== carrier
+    carrier = link
+    session.bufferedAmount = machine.bytes_
+    session.unacknowledged = machine.unacknowledged_
+    session.id = id()
+    if (link) session.transport = link.entry_.transport
+    if (moved && link) carried(link)
+    else if (moved) emit((session.state = 'interrupted'))
+    if (old && old !== session.transport) emit('transport', session.transport)
+  }
+
+  const closed = (how) => {
+    // The last word does not wait for an upload under way.
+    upload = 0
+    transmit(1)
+    dropBelow(NEVER, how.code, how.reason)
+    listen('removeEventListener')
+    clearTimeout(timer)
+    clearTimeout(giveUp)
+    carrier = 0
+    session.state = 'closed'
+    refresh()
+    settle(1)
+    emit('closed', how)
+  }
+
+  /** Does all there is to do, whoever asks. What listeners ask for meanwhile is done before it returns; after the end nothing is. */
+  const pump = () => {
+    if (busy) return
+    busy = 1
+    refresh()
+    for (let event; (event = machine.pollEvent_()); ) {
+      const [name, first, second] = event
+      if (name === 'closed') return closed(first)
+      if (name === 'lost') {
+        unknown = (unknown || []).concat(first)
+        session.state = 'interrupted'
+        settle(1)
+      } else emit(name, first, second)
+    }
+    settle()
+    transmit()
+    busy = 0
+    clearTimeout(timer)
+    timer = setTimeout(fire, Math.min(machine.pollTimeout_() - now(), chooser.pollTimeout_() - clock, NEVER))
+  }
+
+  /** Makes sure that the link that carries lives. */
+  const probe = () => {
+    const link = machine.carrier_
+    if (link) {
+      machine.probe_(now(), link)
+      if (!link.duplex_) turnAgain(link)
+    }
+  }
+
+  const fire = () => {
+    const verdict = machine.handleTimeout_(now())
+    chooser.handleTimeout_(clock)
+    if (verdict > DEAD) probe()
+    else if (verdict) lost(machine.carrier_, 4003)
+    pump()
+  }
+
+  /** The page or the network came back. */
+  const wake = () => {
+    if (!hidden()) {
+      chooser.nudge_(now())
+      probe()
+      fire()
+    }
+  }
+
+  const listen = (method) => {
+    if (root[method]) for (const name of ['online', 'pageshow', 'visibilitychange']) root[method](name, wake)
+  }
+
+  const begin = () => {
+    const go = (value) => {
+      auth = (value || '') + ''
+      chooser.begin_(now())
+      pump()
+    }
+    const refuse = (error) => {
+      emit('error', error)
+      chooser.ended_(now(), {}, 0)
+      pump()
+    }
+    try {
+      let value = id() ? auth : options.auth
+      if (value?.call) value = value()
+      if (value?.then) value.then(go, refuse)
+      else go(value)
+    } catch (error) {
+      refuse(error)
+    }
+  }
+
+  session.trace = () => trace
+
+  /** Whether there was room; what can never be sent throws. */
+  session.send = (data) => {
+    const frame = frameOf(data)
+    if (machine.over_ || machine.closing_) fail('closed')
+    if (frame.size_ > machine.terms_[LIMIT]) fail('too large')
+    const taken = machine.send_(frame)
+    pump()
+    return taken
+  }
+
+  session.flush = (done) => {
+    const wait = (done) => {
+      waiters.push([machine.flush_(), done])
+      settle(machine.over_)
+      pump()
+    }
+    if (LEGACY && (done || !root.Promise)) wait(done)
+    else return new Promise(wait)
+  }
+
+  session.close = (code = 1000, reason = '') => {
+    if (machine.over_ || machine.closing_) return
+    machine.close_(code, reason)
+    // What nothing carries ends with grace.
+    giveUp = setTimeout(() => {
+      if (!machine.carrier_) machine.finish_(code, reason)
+      pump()
+    }, machine.terms_[GRACE])
+    pump()
+  }
+
+  session.abort = (reason = '') => {
+    machine.abort_(4310, reason)
+    pump()
+  }
+
+  listen('addEventListener')
+  refresh()
+  later(begin)
+  return session
+}

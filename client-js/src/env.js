@@ -1,0 +1,44 @@
+/** What surrounds the client: a page, a worker or Node. `LEGACY` is set by the build for the bundle that old browsers run. */
+
+export const root = LEGACY ? self : globalThis
+
+const DAY = 864e5
+
+/** At least 120 random bits, in field characters. */
+export const nonce = () =>
+  LEGACY && !(root.crypto && crypto.getRandomValues)
+    ? [Math.random(), Math.random(), Math.random(), +new Date()].join('.')
+    : [].join.call(crypto.getRandomValues(new Uint32Array(4)), '.')
+
+/** The address of `path` below `url` for a session; the query of `url` is kept. */
+export const address = (url, path, id) =>
+  url.replace(/^ws/, 'http').replace(/\/?(\?|$)/, '/' + path + '?session=' + id + '&')
+
+const anchor = (url) => {
+  const link = document.createElement('a')
+  link.href = url
+  return link
+}
+
+/** The same for a WebSocket, which wants it whole. */
+export const socketAddress = (url) => (LEGACY ? anchor(url) : new URL(url, root.location)).href.replace(/^http/, 'ws')
+
+/** The kind of transport that served this address best, for a day; storage may be missing, full or forbidden. */
+export const memory = (url) => (kind) => {
+  const time = +new Date()
+  let known
+  try {
+    const store = localStorage
+    if (kind) store['anywire' + url] = (time + DAY) * 4 + kind
+    known = store['anywire' + url]
+  } catch (e) {
+    // Nothing is remembered.
+  }
+  return known / 4 > time ? known % 4 : 0
+}
+
+/** Calls back when the running code has ended, and before timers that a hidden page would delay. */
+export const later =
+  !LEGACY ? queueMicrotask
+  : root.Promise ? (task) => Promise.resolve().then(task)
+  : (task) => setTimeout(task, 0)

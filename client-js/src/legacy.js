@@ -1,0 +1,5 @@
+/** The client for any browser: the global `anywire`. */
+import { drive } from './driver.js'
+import { request } from './transports/xhr.js'
+
+export default { connect: (url, options = {}) => drive(url, options, request, 'xhr-stream') }

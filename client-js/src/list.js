@@ -1,0 +1,6 @@
+/** `list` without `item`, a new list. */
+export const without = (list, item) => {
+  const kept = []
+  for (const one of list || kept) if (one !== item) kept.push(one)
+  return kept
+}

@@ -1,0 +1,76 @@
+/**
+ * The machine and the codec under plain names, for rigs that pair them with another implementation; built by the same steps as the client.
+ * The codecs of both bundles are here: `LEGACY` holds inside what is imported with `?legacy`.
+ */
+import { createMachine } from './session.js'
+import * as current from './codec.js'
+import * as legacy from './codec.js?legacy'
+
+/** A spelling's bodies are strings or Uint8Arrays; in a WebSocket's `m` takes the rest. */
+const spelling = (codec, socket) => ({
+  decode: (data, at, take) => codec.decode(data, at, take, (code, reason) => take(['x', code, reason]), socket),
+  encode: (frames) => codec.encode(frames, socket)
+})
+
+export const spellings = {
+  text: spelling(legacy, 0),
+  bytes: spelling(current, 0),
+  /** As the bundle for old browsers speaks it, and as the other one does. */
+  websocket: spelling(legacy, 1),
+  socket: spelling(current, 1)
+}
+
+export const machine = (capacity, base) => {
+  const half = createMachine(capacity, base)
+  return {
+    attach: half.attach_,
+    detach: (now, link) => half.detach_(link),
+    handleFrame: half.handleFrame_,
+    handleTimeout: half.handleTimeout_,
+    send: (frame, size) => {
+      frame.size_ = size
+      return half.send_(frame)
+    },
+    flush: half.flush_,
+    close: half.close_,
+    abort: half.abort_,
+    finish: half.finish_,
+    lose: half.lose_,
+    probe: half.probe_,
+    pollTransmit: half.pollTransmit_,
+    pollEvent: half.pollEvent_,
+    pollTimeout: half.pollTimeout_,
+    rewind: half.rewind_,
+    pending: half.pending_,
+    unacknowledged: () => half.unacknowledged_,
+    /** How far we have come, for the head of a request: an acknowledgement. */
+    received: half.say_,
+    taken: () => half.received_,
+    acked: () => half.acked_,
+    closing: () => half.closing_,
+    terms: () => half.terms_,
+    carrier: () => half.carrier_,
+    bytes: () => half.bytes_
+  }
+}
+
+/** A link as the machine wants it. */
+export const link = ({ ordinal, duplex, opening, poll, room }) => ({
+  ordinal_: ordinal,
+  duplex_: duplex,
+  opening_: opening,
+  poll_: poll,
+  room_: room
+})
+
+link.poll = (one, poll) => {
+  one.poll_ = poll
+}
+link.room = (one, room) => {
+  if (!one.proven_) one.room_ = room
+}
+link.duplex = (one) => one.duplex_
+/** What a turn that only comes down says in its request. */
+link.queue = (one, frames) => {
+  while (one.queue_.length) frames.push(one.queue_.shift())
+}

@@ -1,0 +1,280 @@
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { createChooser, HTTP, WEBSOCKET } from '../src/chooser.js'
+
+const BOTH = HTTP + WEBSOCKET
+
+/** A chooser in virtual time; `acts` are what it said and when. */
+const world = ({ allowed = BOTH, known = 0, random = () => 1 } = {}) => {
+  const acts = []
+  const remembered = []
+  const links = {}
+  let now = 0
+  const chooser = createChooser(
+    allowed,
+    known,
+    random,
+    (kind) => remembered.push(kind),
+    (kind, ordinal) => {
+      if (kind) links[kind] = { duplex_: kind - 1, ordinal }
+      acts.push(kind ? [now, kind === HTTP ? 'http' : 'websocket'] : [now, 'begin'])
+      if (!kind) chooser.begin_(now)
+    }
+  )
+  const self = {
+    acts,
+    remembered,
+    chooser,
+    links,
+    begin: () => chooser.begin_(now),
+    /** Lets time pass, firing each deadline when it is due. */
+    until(time) {
+      while (chooser.pollTimeout_() <= time) {
+        now = Math.max(now, chooser.pollTimeout_())
+        chooser.handleTimeout_(now)
+      }
+      now = time
+    },
+    proven(kind) {
+      links[kind].proven_ = 1
+      chooser.proven_(now, links[kind])
+    },
+    ended(kind, { useful = 0, wait = 0 } = {}) {
+      links[kind].useful_ = useful
+      chooser.ended_(now, links[kind], wait)
+    },
+    now: () => now
+  }
+  return self
+}
+
+const names = (acts) => acts.map(([at, what]) => `${what}@${at}`).join(' ')
+
+test('WebSocket first; HTTP 250 ms later when it is silent', () => {
+  const it = world()
+  it.begin()
+  it.until(249)
+  assert.equal(names(it.acts), 'websocket@0')
+  it.until(5000)
+  assert.equal(names(it.acts), 'websocket@0 http@250')
+})
+
+test('HTTP at once when the WebSocket is refused', () => {
+  const it = world()
+  it.begin()
+  it.until(40)
+  it.ended(WEBSOCKET)
+  it.until(41)
+  assert.equal(names(it.acts), 'websocket@0 http@40')
+})
+
+test('no HTTP when the WebSocket proves itself in time', () => {
+  const it = world()
+  it.begin()
+  it.until(200)
+  it.proven(WEBSOCKET)
+  it.until(1e6)
+  assert.equal(names(it.acts), 'websocket@0')
+  assert.deepEqual(it.remembered, [WEBSOCKET])
+})
+
+test('the better kind has the higher ordinal, and a later round a higher one than both', () => {
+  const it = world()
+  it.begin()
+  it.until(250)
+  const [http, socket] = [it.links[HTTP].ordinal, it.links[WEBSOCKET].ordinal]
+  assert.ok(socket > http)
+  it.ended(HTTP)
+  it.ended(WEBSOCKET)
+  it.until(1000)
+  assert.ok(it.links[WEBSOCKET].ordinal > socket)
+  assert.ok(it.links[HTTP].ordinal > socket)
+})
+
+test('what worked last goes first, and the other one a second later', () => {
+  const it = world({ known: HTTP })
+  it.begin()
+  it.until(999)
+  assert.equal(names(it.acts), 'http@0')
+  it.until(1000)
+  assert.equal(names(it.acts), 'http@0 websocket@1000')
+})
+
+test('a kind that is not allowed is never tried', () => {
+  const http = world({ allowed: HTTP, known: WEBSOCKET })
+  http.begin()
+  http.until(1)
+  http.proven(HTTP)
+  http.until(1e7)
+  assert.equal(names(http.acts), 'http@0')
+  const socket = world({ allowed: WEBSOCKET, known: HTTP })
+  socket.begin()
+  socket.until(5)
+  assert.equal(names(socket.acts), 'websocket@0')
+  socket.ended(WEBSOCKET)
+  socket.until(100000)
+  assert.equal(names(socket.acts), 'websocket@0 begin@305 websocket@305')
+})
+
+test('over HTTP a WebSocket is tried again after 5 s, 30 s, 5 min and every 5 min, and the failure is remembered', () => {
+  const it = world()
+  it.begin()
+  it.until(250)
+  it.proven(HTTP)
+  it.until(10000)
+  it.ended(WEBSOCKET)
+  const failAll = (until) => {
+    while (it.chooser.pollTimeout_() <= until) {
+      it.until(it.chooser.pollTimeout_())
+      it.ended(WEBSOCKET)
+    }
+  }
+  failAll(1e6)
+  assert.equal(names(it.acts), 'websocket@0 http@250 websocket@15000 websocket@45000 websocket@345000 websocket@645000 websocket@945000')
+  assert.deepEqual(new Set(it.remembered), new Set([HTTP]))
+})
+
+test('a WebSocket that was refused while nothing worked is not held against it', () => {
+  const it = world()
+  it.begin()
+  it.ended(WEBSOCKET)
+  it.until(1)
+  it.ended(HTTP)
+  assert.deepEqual(it.remembered, [])
+  it.until(1000)
+  it.proven(WEBSOCKET)
+  assert.deepEqual(it.remembered, [WEBSOCKET])
+})
+
+test('a WebSocket that takes over is remembered and reconnected first', () => {
+  const it = world()
+  it.begin()
+  it.until(250)
+  it.proven(HTTP)
+  it.until(300)
+  it.proven(WEBSOCKET)
+  it.ended(HTTP)
+  it.until(20000)
+  assert.equal(names(it.acts), 'websocket@0 http@250')
+  it.ended(WEBSOCKET, { useful: 1 })
+  it.until(20300)
+  assert.equal(names(it.acts.slice(2)), 'begin@20300 websocket@20300')
+  it.until(21299)
+  assert.equal(it.acts.length, 4)
+  it.until(21300)
+  assert.equal(names(it.acts.slice(4)), 'http@21300')
+})
+
+test('a raced attempt that lost may be made again later', () => {
+  const it = world()
+  it.begin()
+  it.until(250)
+  it.proven(WEBSOCKET)
+  it.ended(HTTP)
+  it.until(1000)
+  it.ended(WEBSOCKET, { useful: 1 })
+  it.until(1300)
+  it.ended(WEBSOCKET)
+  it.until(1301)
+  assert.equal(names(it.acts.slice(2)), 'begin@1300 websocket@1300 http@1300')
+})
+
+test('the backoff doubles up to 20 s, with full jitter, and starts afresh only after a useful link', () => {
+  const waits = (random) => {
+    const it = world({ allowed: WEBSOCKET, random })
+    const found = []
+    it.begin()
+    for (let i = 0; i < 9; i++) {
+      const from = it.now()
+      it.ended(WEBSOCKET)
+      it.until(it.chooser.pollTimeout_())
+      found.push(it.now() - from)
+    }
+    return [it, found]
+  }
+  const [it, longest] = waits(() => 1)
+  assert.deepEqual(longest, [300, 600, 1200, 2400, 4800, 9600, 19200, 20000, 20000])
+  assert.deepEqual(waits(() => 0)[1], [0, 0, 0, 0, 0, 0, 0, 0, 0])
+  assert.deepEqual(waits(() => 0.5)[1].slice(0, 3), [150, 300, 600])
+  it.proven(WEBSOCKET)
+  let from = it.now()
+  it.ended(WEBSOCKET, { useful: 0 })
+  it.until(it.chooser.pollTimeout_())
+  assert.equal(it.now() - from, 20000)
+  it.proven(WEBSOCKET)
+  from = it.now()
+  it.ended(WEBSOCKET, { useful: 1 })
+  it.until(it.chooser.pollTimeout_())
+  assert.equal(it.now() - from, 300)
+})
+
+test('a server that asks for patience gets it', () => {
+  const it = world({ random: () => 0 })
+  it.begin()
+  it.ended(WEBSOCKET, { wait: 5000 })
+  it.until(0)
+  it.ended(HTTP, { wait: 5000 })
+  assert.equal(it.chooser.pollTimeout_(), 5000)
+})
+
+test('a nudge ends the wait, and is nothing otherwise', () => {
+  const it = world()
+  it.begin()
+  it.chooser.nudge_(0)
+  it.until(0)
+  assert.equal(names(it.acts), 'websocket@0')
+  it.ended(WEBSOCKET)
+  it.until(1)
+  it.ended(HTTP)
+  it.until(100)
+  it.chooser.nudge_(100)
+  it.until(100)
+  assert.equal(names(it.acts.slice(2)), 'begin@100 websocket@100')
+})
+
+test('a server that goes away gets a new link beside the old one after the pause it asked for', () => {
+  const it = world()
+  it.begin()
+  it.until(10)
+  it.proven(WEBSOCKET)
+  const old = it.links[WEBSOCKET]
+  it.chooser.leave_(10, 3000)
+  it.until(3009)
+  assert.equal(it.acts.length, 1)
+  it.until(3010)
+  assert.equal(names(it.acts.slice(1)), 'begin@3010 websocket@3010')
+  it.proven(WEBSOCKET)
+  it.chooser.ended_(3020, old, 0)
+  it.until(1e6)
+  assert.equal(it.acts.length, 3)
+})
+
+test('when the carrier goes while a WebSocket is being tried, HTTP is tried too', () => {
+  const it = world()
+  it.begin()
+  it.until(250)
+  it.proven(HTTP)
+  it.until(260)
+  it.ended(HTTP)
+  it.until(509)
+  assert.equal(names(it.acts), 'websocket@0 http@250')
+  it.until(510)
+  assert.equal(names(it.acts), 'websocket@0 http@250 http@510')
+})
+
+test('streams: two early deaths or one that is kept back make it poll for 30 s, then 5 min', () => {
+  const { chooser } = world()
+  assert.ok(chooser.streams_(0))
+  chooser.streamed_(100, 1)
+  assert.ok(chooser.streams_(101))
+  chooser.streamed_(200, 0)
+  chooser.streamed_(300, 1)
+  assert.ok(chooser.streams_(301))
+  chooser.streamed_(400, 1)
+  assert.ok(!chooser.streams_(401))
+  assert.ok(!chooser.streams_(30399))
+  assert.ok(chooser.streams_(30400))
+  chooser.streamed_(31000, 2)
+  assert.ok(!chooser.streams_(330999))
+  assert.ok(chooser.streams_(331000))
+})

@@ -1,0 +1,436 @@
+/** `connect()` from end to end in virtual time, with WebSocket and fetch in the test's hands. */
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { setImmediate } from 'node:timers/promises'
+import { ReadableStream } from 'node:stream/web'
+import './current.mjs'
+import { createClock } from './clock.mjs'
+import { createServer } from './server.mjs'
+import { connect } from '../src/index.js'
+
+const settle = async () => {
+  for (let i = 0; i < 20; i++) await setImmediate()
+}
+
+/** Plays the network: `mode.websocket` and `mode.http` are ok, refused or silent. */
+const createNetwork = (terms) => {
+  const clock = createClock()
+  const server = createServer(terms)
+  const mode = { websocket: 'ok', http: 'ok' }
+  const sockets = []
+  const streams = []
+
+  const Socket = class {
+    constructor(url) {
+      assert.match(url, /^ws:\/\/host\/live\/websocket\?session=(id\d+)?&$/)
+      this.readyState = 0
+      this.line = { socket: true, write: (data) => this.hear(data), end: (code = 1000, reason = '') => this.cut(code, reason) }
+      sockets.push(this)
+      if (mode.websocket === 'refused') clock.setTimeout(() => this.cut(1006), 5)
+      if (mode.websocket === 'ok') clock.setTimeout(() => this.open(), 5)
+    }
+
+    open() {
+      this.readyState = 1
+      this.onopen()
+    }
+
+    hear(data) {
+      clock.setTimeout(() => this.readyState === 1 && this.onmessage({ data: typeof data === 'string' ? data : new Uint8Array(data).buffer }), 5)
+    }
+
+    send(data) {
+      assert.equal(this.readyState, 1)
+      clock.setTimeout(() => !this.broken && mode.websocket === 'ok' && server.receive(data, this.line), 5)
+    }
+
+    cut(code = 1006, reason = '') {
+      this.broken = true
+      if (this.readyState > 1) return
+      this.readyState = 3
+      this.onclose({ code, reason })
+    }
+
+    close() {
+      this.readyState = 3
+    }
+  }
+
+  const answer = (path, body, signal, resolve, reject) => {
+    let controller
+    let over
+    const end = (act) => {
+      if (!over) act()
+      over = true
+    }
+    const stream = new ReadableStream({ start: (one) => (controller = one) })
+    const respond = (status) => resolve({ ok: status < 400, status, body: stream, headers: { get: () => null } })
+    signal.addEventListener('abort', () => end(() => controller.error(Error('aborted'))))
+    streams.push({ path, cut: () => end(() => controller.error(Error('cut'))) })
+    server.request(path, body, {
+      bytes: true,
+      write(chunk) {
+        respond(200)
+        if (!over) controller.enqueue(new Uint8Array(chunk))
+      },
+      end: () => end(() => controller.close()),
+      refuse(status, text) {
+        respond(status)
+        controller.enqueue(new Uint8Array(Buffer.from(text)))
+        end(() => controller.close())
+      }
+    }, reject)
+  }
+
+  const fetch = (url, { method, body, signal }) => {
+    const [, path] = /^http:\/\/host\/live\/([a-z-]+)\?session=(?:id\d+)?&bytes=1$/.exec(url)
+    assert.equal(method, 'POST')
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(Error('aborted')))
+      if (mode.http === 'refused') clock.setTimeout(() => reject(Error('refused')), 5)
+      if (mode.http === 'ok') clock.setTimeout(() => signal.aborted || answer(path, body, signal, resolve, reject), 5)
+    })
+  }
+
+  return { clock, server, mode, sockets, streams, Socket, fetch, pass: (time) => clock.pass(time, settle) }
+}
+
+const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'error']
+
+/** A story in which time and the network are ours. */
+const story = (name, run, { terms, ...options } = {}) =>
+  test(name, async () => {
+    const network = createNetwork(terms)
+    const { clock } = network
+    const ours = { setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, Date: clock.Date, fetch: network.fetch }
+    const theirs = Object.fromEntries(Object.keys(ours).map((key) => [key, globalThis[key]]))
+    Object.assign(globalThis, ours)
+    try {
+      const open = (more) => {
+        const session = connect('ws://host/live', { WebSocket: network.Socket, ...options, ...more })
+        const events = []
+        for (const event of EVENTS) session.on(event, (...details) => events.push([event, ...details.filter((detail) => detail !== undefined && detail !== 0)]))
+        return { session, events, named: (event) => events.filter(([one]) => one === event) }
+      }
+      await run({ ...network, open, get half() {
+        return network.server.sessions.at(-1)
+      } })
+    } finally {
+      Object.assign(globalThis, theirs)
+    }
+  })
+
+const HTTP_ONLY = { transports: ['fetch-stream', 'xhr-poll'] }
+
+describe('opening', () => {
+  story('states, events and what is known of the session', async (it) => {
+    const { session, events } = it.open()
+    assert.deepEqual([session.state, session.transport, session.id], ['connecting', '', ''])
+    await it.pass(100)
+    assert.deepEqual([session.state, session.transport, session.id], ['open', 'websocket', 'id1'])
+    assert.equal(session.rtt, 10)
+    assert.deepEqual(events, [['open']])
+  })
+
+  story('auth is a text', async (it) => {
+    it.open({ auth: 'token \u20ac' })
+    await it.pass(100)
+    assert.equal(it.half.auth, 'token \u20ac')
+  })
+
+  story('auth is asked at each open, and not to resume', async (it) => {
+    let asked = 0
+    const { session } = it.open({ auth: () => `token ${++asked}`, transports: ['websocket'] })
+    await it.pass(100)
+    it.sockets[0].cut()
+    await it.pass(1000)
+    assert.equal(session.state, 'open')
+    assert.equal(asked, 1)
+    it.half.forgotten = true
+    it.sockets.at(-1).cut()
+    await it.pass(3000)
+    assert.equal(asked, 2)
+    assert.deepEqual(it.server.sessions.map(({ auth }) => auth), ['token 1', 'token 2'])
+  })
+
+  story('auth is promised', async (it) => {
+    let tell
+    it.open({ auth: () => new Promise((resolve) => (tell = resolve)) })
+    await it.pass(1000)
+    assert.equal(it.sockets.length, 0)
+    tell('late')
+    await it.pass(100)
+    assert.equal(it.half.auth, 'late')
+  })
+
+  for (const [how, fail] of [['throws', () => { throw Error('no token') }], ['is refused', () => Promise.reject(Error('no token'))]]) {
+    story(`auth that ${how} is told and asked again`, async (it) => {
+      let asked = 0
+      const { named, session } = it.open({ auth: () => (asked++ ? 'token' : fail()) })
+      await it.pass(1000)
+      assert.equal(named('error').length, 1)
+      assert.equal(named('error')[0][1].message, 'no token')
+      assert.equal(session.state, 'open')
+      assert.equal(it.half.auth, 'token')
+    })
+  }
+
+  story('HTTP carries until a silent WebSocket comes round', async (it) => {
+    it.mode.websocket = 'silent'
+    const { session, named } = it.open()
+    await it.pass(249)
+    assert.deepEqual(it.streams, [])
+    await it.pass(100)
+    assert.deepEqual([session.state, session.transport], ['open', 'fetch-stream'])
+    it.mode.websocket = 'ok'
+    it.sockets[0].open()
+    await it.pass(100)
+    assert.equal(session.transport, 'websocket')
+    assert.equal(it.server.sessions.length, 1, 'both opened one session')
+    assert.equal(named('open').length, 1)
+    assert.deepEqual(named('transport').at(-1), ['transport', 'websocket'])
+    assert.deepEqual(named('interrupted'), [])
+  })
+
+  story('a refusal by the application is the end', async (it) => {
+    const { session, named } = it.open()
+    await it.pass(7)
+    it.sockets[0].cut(4301, 'who are you?')
+    await it.pass(60000)
+    assert.equal(session.state, 'closed')
+    assert.deepEqual(named('closed'), [['closed', { code: 4301, reason: 'who are you?', unacknowledged: 0 }]])
+    assert.equal(it.sockets.length, 1)
+  })
+})
+
+for (const [name, options] of [['WebSocket', {}], ['HTTP', HTTP_ONLY], ['polls', { transports: ['xhr-poll'] }]]) {
+  describe(`over ${name}`, () => {
+    const tell = (what, run) => story(what, run, options)
+
+    tell('messages go both ways, and are acknowledged when asked for', async (it) => {
+      const { session, named } = it.open()
+      const sent = ['before', '', 'a\u0000b', '\ud83d\ude00', '\ufeffm1:']
+      assert.equal(session.send(sent[0]), true)
+      assert.deepEqual([session.unacknowledged, session.bufferedAmount], [1, 64 + 6])
+      await it.pass(100)
+      for (const text of sent.slice(1)) session.send(text)
+      const done = session.flush()
+      await it.pass(100)
+      assert.equal(await done, true)
+      assert.deepEqual([session.unacknowledged, session.bufferedAmount], [0, 0])
+      assert.deepEqual(it.half.messages, sent)
+      for (const text of sent) it.half.send(text)
+      await it.pass(100)
+      assert.deepEqual(named('message').map(([, text]) => text), sent)
+    })
+
+    tell('bytes go both ways, and what was handed in may be used again', async (it) => {
+      const { session, named } = it.open()
+      await it.pass(100)
+      const bytes = new Uint8Array([9, 0, 128, 255, 9])
+      session.send(bytes.subarray(1, 4))
+      session.send(new DataView(bytes.buffer, 1, 1))
+      session.send(bytes.buffer)
+      session.send(new ArrayBuffer(0))
+      bytes.fill(1)
+      await it.pass(100)
+      assert.deepEqual(it.half.messages.map((data) => [...data]), [[0, 128, 255], [0], [9, 0, 128, 255, 9], []])
+      it.half.send(Buffer.from([0, 200]))
+      await it.pass(100)
+      assert.ok(named('message')[0][1] instanceof ArrayBuffer)
+      assert.deepEqual([...new Uint8Array(named('message')[0][1])], [0, 200])
+    })
+
+    tell('it closes with code and reason behind what was sent, and a flush after the end is answered', async (it) => {
+      const { session, named } = it.open()
+      await it.pass(100)
+      session.send('last')
+      session.close(3001, 'done')
+      assert.throws(() => session.send('late'))
+      await it.pass(100)
+      assert.deepEqual(it.half.messages, ['last'])
+      assert.deepEqual(it.half.closed, [3001, 'done'])
+      assert.deepEqual(named('closed'), [['closed', { code: 3001, reason: 'done', unacknowledged: 0 }]])
+      assert.equal(session.state, 'closed')
+      assert.equal(await session.flush(), true)
+    })
+
+    tell('the server closes behind its last message', async (it) => {
+      const { session, named } = it.open()
+      await it.pass(100)
+      it.half.send('last')
+      it.half.close(3002, 'bye')
+      await it.pass(100)
+      assert.deepEqual(named('message'), [['message', 'last']])
+      assert.deepEqual(named('closed'), [['closed', { code: 3002, reason: 'bye', unacknowledged: 0 }]])
+      assert.equal(session.state, 'closed')
+      assert.equal(it.half.acked, 2)
+    })
+
+    tell('a cut is told, survived, and nothing is lost or repeated', async (it) => {
+      const { session, events, named } = it.open()
+      await it.pass(100)
+      it.mode.websocket = it.mode.http = 'refused'
+      for (const one of [...it.sockets, ...it.streams]) one.cut()
+      await it.pass(10)
+      assert.equal(session.state, 'interrupted')
+      session.send('meanwhile')
+      it.half.send('for you')
+      await it.pass(5000)
+      it.mode.websocket = it.mode.http = 'ok'
+      await it.pass(30000)
+      assert.deepEqual(events.map(([event]) => event).filter((event) => !/transport|message/.test(event)), ['open', 'interrupted', 'resumed'])
+      assert.deepEqual(named('resumed'), [['resumed', 'full']])
+      assert.deepEqual(it.half.messages, ['meanwhile'])
+      assert.deepEqual(named('message'), [['message', 'for you']])
+    })
+
+    tell('a server that has forgotten gives a new session, and what is unknown is told', async (it) => {
+      const { session, named } = it.open()
+      await it.pass(100)
+      it.half.forgotten = true
+      it.mode.websocket = it.mode.http = 'silent'
+      session.send('unknown')
+      const done = session.flush()
+      await it.pass(100)
+      it.mode.websocket = it.mode.http = 'refused'
+      for (const one of [...it.sockets, ...it.streams]) one.cut()
+      await it.pass(100)
+      session.send('unsent')
+      it.mode.websocket = it.mode.http = 'ok'
+      await it.pass(10000)
+      assert.equal(await done, false)
+      assert.deepEqual(named('resumed'), [['resumed', 'new', ['unknown']]])
+      assert.equal(session.id, it.half.id)
+      assert.deepEqual(it.half.messages, ['unsent'])
+    })
+  })
+}
+
+describe('what may be sent', () => {
+  story('neither a Blob nor anything else that is neither text nor bytes', async (it) => {
+    const { session } = it.open()
+    await it.pass(50)
+    for (const wrong of [{ size: 1, type: '', slice() {} }, 7, null, undefined, {}, [1]]) assert.throws(() => session.send(wrong), /neither text nor bytes/)
+    assert.equal(session.unacknowledged, 0)
+  })
+
+  story('nothing over the limit, which counts UTF-8', async (it) => {
+    const { session } = it.open()
+    await it.pass(50)
+    assert.equal(session.send('\u20ac'.repeat(10)), true)
+    assert.throws(() => session.send('\u20ac'.repeat(10) + 'x'), /too large/)
+    assert.throws(() => session.send(new Uint8Array(31)), /too large/)
+    await it.pass(50)
+    assert.equal(it.half.messages.length, 1)
+  }, { terms: { limit: 30 } })
+
+  story('half a surrogate pair becomes U+FFFD', async (it) => {
+    const { session } = it.open()
+    session.send('a\ud800b\udc00\ud83d\ude00')
+    await it.pass(50)
+    assert.deepEqual(it.half.messages, ['a\ufffdb\ufffd\ud83d\ude00'])
+  })
+
+  story('no more than the buffer takes', async (it) => {
+    const { session } = it.open({ buffer: 200 })
+    assert.deepEqual([session.send('a'.repeat(100)), session.send('b'), session.bufferedAmount], [true, false, 164])
+    await it.pass(100)
+    assert.equal(session.send('c'), true)
+    await it.pass(100)
+    assert.deepEqual(it.half.messages.map((text) => text[0]), ['a', 'c'])
+  })
+})
+
+describe('the rest', () => {
+  story('a listener that throws harms neither the session nor its neighbours', async (it) => {
+    const { session, named } = it.open()
+    const thrown = []
+    const report = (error) => thrown.push(error.message)
+    session.on('message', () => {
+      throw Error('mine')
+    })
+    const after = []
+    session.on('message', (text) => after.push(text))
+    await it.pass(50)
+    process.setUncaughtExceptionCaptureCallback(report)
+    try {
+      it.half.send('one')
+      it.half.send('two')
+      await it.pass(50)
+    } finally {
+      process.setUncaughtExceptionCaptureCallback(null)
+    }
+    assert.deepEqual(after, ['one', 'two'])
+    assert.equal(named('message').length, 2)
+    assert.deepEqual(thrown, ['mine', 'mine'])
+    assert.equal(session.state, 'open')
+  })
+
+  story('a listener that was taken off hears nothing, one that was put on twice hears once', async (it) => {
+    const { session } = it.open()
+    const heard = []
+    const on = (text) => heard.push(['on', text])
+    const off = (text) => heard.push(['off', text])
+    for (const listener of [on, on, off]) session.on('message', listener)
+    session.off('message', off)
+    await it.pass(50)
+    it.half.send('one')
+    await it.pass(50)
+    assert.deepEqual(heard, [['on', 'one']])
+  })
+
+  story('the trace keeps the last twenty attempts with their outcome', async (it) => {
+    it.mode.websocket = it.mode.http = 'refused'
+    const { session } = it.open()
+    await it.pass(600000)
+    const trace = session.trace()
+    assert.equal(trace.length, 20)
+    assert.ok(it.sockets.length > 20)
+    for (const { transport, at, ended, outcome, proven } of trace) {
+      assert.match(transport, /^(websocket|xhr-poll)$/)
+      assert.match(outcome, transport === 'websocket' ? /^1006 / : /^-1 refused/)
+      assert.equal(ended - at, 5)
+      assert.equal(proven, undefined)
+    }
+    it.mode.websocket = 'ok'
+    await it.pass(60000)
+    const last = session.trace().at(-1)
+    assert.deepEqual([last.transport, last.proven - last.at, last.ended], ['websocket', 15, undefined])
+  })
+
+  story('a silent WebSocket is found dead, a sleeper asks first', async (it) => {
+    const { session, named } = it.open()
+    await it.pass(100)
+    it.clock.sleep(60000)
+    await it.pass(100)
+    assert.deepEqual(named('interrupted'), [], 'asked, and answered')
+    it.sockets[0].line.write = () => {}
+    await it.pass(36000)
+    assert.equal(named('interrupted').length, 1)
+    assert.match(session.trace()[0].outcome, /^4003 /)
+    assert.equal(session.state, 'open')
+  })
+
+  story('a server that goes away gets its new link beside the old one', async (it) => {
+    const { session, named } = it.open()
+    await it.pass(100)
+    it.half.put('z3000')
+    await it.pass(2900)
+    assert.equal(it.sockets.length, 1)
+    await it.pass(300)
+    assert.equal(it.sockets.length, 2)
+    assert.deepEqual([session.state, named('interrupted')], ['open', []])
+    it.half.send('still here')
+    await it.pass(100)
+    assert.deepEqual(named('message'), [['message', 'still here']])
+  })
+
+  story('an abort is heard by the server and ends at once', async (it) => {
+    const { session, named } = it.open()
+    await it.pass(100)
+    session.abort('enough')
+    assert.equal(session.state, 'closed')
+    assert.equal(named('closed')[0][1].code, 4310)
+  })
+})

@@ -1,0 +1,258 @@
+/** The machine's stories: closing, heartbeats, and the session that is lost. How messages go is in `session.test.mjs`. */
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { half, startFull, startNew, HOLD, INTERVAL, TIMEOUT } from './half.mjs'
+
+const opened = (base = 0) => {
+  const one = half(1e6, base)
+  const link = one.opens(2)
+  one.hears(link, startNew(base))
+  assert.equal(one.says(link), 'v')
+  return { ...one, link }
+}
+
+const SPAN = INTERVAL + TIMEOUT
+
+describe('closing', () => {
+  test('is numbered behind the last message, asks for its acknowledgement and ends with it', () => {
+    const one = opened()
+    one.send('1')
+    one.machine.close_(3001, 'enough')
+    assert.equal(one.says(one.link), 'n1 1 c2,3001,enough w')
+    assert.equal(one.machine.unacknowledged_, 1, 'a close is no message')
+    one.hears(one.link, ['a', 1])
+    assert.deepEqual(one.events(), [])
+    one.hears(one.link, ['a', 2])
+    assert.deepEqual(one.events(), [['closed', { code: 3001, reason: 'enough', unacknowledged: 0 }]])
+    assert.equal(one.says(one.link), '')
+  })
+
+  test('is replayed after a cut', () => {
+    const one = opened()
+    one.send('1')
+    one.machine.close_(1000, '')
+    one.says(one.link)
+    one.machine.detach_(one.link)
+    const next = one.resumes(34)
+    one.hears(next, startFull(1))
+    assert.equal(one.says(next), 'v n2 c2,1000, w')
+  })
+
+  test('goes up with an upload, under a hold with the messages before it', () => {
+    const one = half()
+    const link = one.http(17)
+    one.hears(link, startNew())
+    one.send('1')
+    one.machine.close_(1000, '')
+    one.hears(link, ['h', 0, 1])
+    assert.equal(one.uploads(link), '')
+    one.hears(link, ['g', 0, 1])
+    assert.equal(one.uploads(link), 'n1 1 c2,1000, w')
+    assert.ok(one.machine.pending_(link))
+  })
+
+  test('whoever has closed goes on taking until it is acknowledged', () => {
+    const one = opened()
+    one.machine.close_(1000, '')
+    one.says(one.link)
+    one.hears(one.link, ['n', 1], ['m', 'a'])
+    assert.deepEqual(one.messages(), ['a'])
+    one.hears(one.link, ['a', 1], ['m', 'b'])
+    assert.deepEqual(one.events().map(([name]) => name), ['closed'])
+  })
+
+  test('by the other half is taken behind its messages, and acknowledged', () => {
+    const one = opened()
+    one.send('never heard')
+    one.hears(one.link, ['n', 1], ['m', 'a'], ['c', 2, 3000, 'bye'])
+    assert.deepEqual(one.events(), [['message', 'a'], ['closed', { code: 3000, reason: 'bye', unacknowledged: 1 }]])
+    assert.equal(one.says(one.link), 'a2')
+  })
+
+  test('over HTTP it is acknowledged by one more request', () => {
+    const one = half()
+    const link = one.http(17)
+    one.hears(link, startNew(), ['c', 1, 1000, ''])
+    assert.ok(one.machine.pending_(link))
+    assert.equal(one.machine.say_(), 1)
+    assert.ok(!one.machine.pending_(link))
+  })
+
+  test('behind a hole it is not taken, and no acknowledgement reaches it', () => {
+    const one = opened()
+    one.hears(one.link, ['c', 2, 1000, ''])
+    assert.deepEqual(one.events(), [])
+    assert.equal(one.machine.received_, 0)
+    assert.equal(one.says(one.link), 'a0')
+    one.hears(one.link, ['n', 1], ['m', 'a'], ['c', 2, 1000, ''])
+    assert.deepEqual(one.events().map(([name]) => name), ['message', 'closed'])
+  })
+
+  test('from both sides at once it ends once', () => {
+    const one = opened()
+    one.machine.close_(3001, 'ours')
+    assert.equal(one.says(one.link), 'n1 c1,3001,ours w')
+    one.hears(one.link, ['c', 1, 3002, 'theirs'], ['a', 1])
+    assert.deepEqual(one.events(), [['closed', { code: 3002, reason: 'theirs', unacknowledged: 0 }]])
+    assert.equal(one.says(one.link), 'a1')
+  })
+
+  test('an abort is the last word of the link and ends at once', () => {
+    const one = opened()
+    one.send('1')
+    one.hears(one.link, ['n', 1])
+    one.machine.abort_(4310, 'stop')
+    one.hears(one.link, ['m', 'late'])
+    assert.deepEqual(one.events(), [['closed', { code: 4310, reason: 'stop', unacknowledged: 1 }]])
+    assert.equal(one.says(one.link), 'x4310,stop')
+  })
+
+  test('an abort with nothing that carries ends too', () => {
+    const one = opened()
+    one.machine.detach_(one.link)
+    one.machine.abort_(4310, '')
+    assert.equal(one.events()[0][0], 'closed')
+  })
+
+  test('an end from outside ends once', () => {
+    const one = opened()
+    one.machine.finish_(4301, 'no')
+    one.machine.finish_(1000, 'again')
+    assert.deepEqual(one.events(), [['closed', { code: 4301, reason: 'no', unacknowledged: 0 }]])
+  })
+})
+
+describe('heartbeats', () => {
+  test('a ping is answered with what was taken', () => {
+    const one = opened()
+    one.hears(one.link, ['n', 1], ['m', 'a'], ['p', 42])
+    assert.equal(one.says(one.link), 'q42,1')
+  })
+
+  test('over HTTP the answer goes up with an upload, from a poll only when it must', () => {
+    const one = half()
+    const link = one.http(17)
+    one.hears(link, startNew())
+    link.poll_ = false
+    one.hears(link, ['p', 42])
+    assert.ok(one.machine.pending_(link))
+    assert.equal(one.uploads(link), 'q42,0')
+  })
+
+  test('a link on which nothing came for interval + timeout is dead; anything that comes is a sign of life', () => {
+    const one = opened()
+    assert.equal(one.machine.pollTimeout_(), SPAN)
+    assert.ok(!one.machine.handleTimeout_(SPAN - 1))
+    assert.equal(one.machine.handleTimeout_(SPAN), true)
+    one.machine.handleFrame_(700, one.link, ['a', 0])
+    assert.equal(one.machine.pollTimeout_(), 700 + SPAN)
+    assert.ok(!one.machine.handleTimeout_(SPAN))
+  })
+
+  test('a poll waits as long as the server may hold it', () => {
+    const one = half()
+    const link = one.http(17)
+    one.hears(link, startNew())
+    assert.equal(one.machine.pollTimeout_(), HOLD + TIMEOUT)
+    link.poll_ = false
+    assert.equal(one.machine.pollTimeout_(), SPAN)
+  })
+
+  test('nothing is watched while nothing carries', () => {
+    const one = opened()
+    one.machine.detach_(one.link)
+    assert.equal(one.machine.pollTimeout_(), Infinity)
+    assert.ok(!one.machine.handleTimeout_(1e9))
+  })
+
+  test('whoever wakes late was asleep: the link is asked, has the timeout to answer, and then is dead', () => {
+    const one = opened()
+    const late = SPAN + TIMEOUT + 1
+    assert.equal(one.machine.handleTimeout_(late - 1), true, 'a little late is no sleep')
+    assert.equal(one.machine.handleTimeout_(late), 2)
+    one.machine.probe_(late, one.link)
+    assert.equal(one.says(one.link), 'w')
+    assert.equal(one.machine.pollTimeout_(), late + TIMEOUT)
+    assert.ok(!one.machine.handleTimeout_(late + TIMEOUT - 1))
+    assert.equal(one.machine.handleTimeout_(late + TIMEOUT), true)
+    one.machine.handleFrame_(late + 1, one.link, ['a', 0])
+    assert.equal(one.machine.pollTimeout_(), late + 1 + SPAN)
+  })
+
+  test('a link over HTTP is asked by another turn', () => {
+    const one = half()
+    const link = one.http(17)
+    one.hears(link, startNew())
+    one.machine.probe_(9000, link)
+    assert.equal(one.says(link), '')
+    assert.equal(one.machine.pollTimeout_(), 9000 + TIMEOUT)
+  })
+})
+
+describe('a lost session', () => {
+  test('what was put on a link is unknown; the rest goes into the new session, numbered from 1', () => {
+    const one = opened()
+    one.send('taken', 'unknown', new Uint8Array([7]))
+    one.says(one.link)
+    one.hears(one.link, ['a', 1])
+    one.send('unsent')
+    one.machine.lose_()
+    assert.deepEqual(one.events(), [['lost', ['unknown', new Uint8Array([7])]]])
+    assert.equal(one.machine.unacknowledged_, 1)
+    one.machine.detach_(one.link)
+    const next = one.opens(34)
+    assert.equal(one.says(next), 'n1 unsent')
+    one.hears(next, startNew(1, 'another'), ['n', 1], ['m', 'a'])
+    assert.equal(one.machine.unacknowledged_, 0)
+    assert.deepEqual(one.messages(), ['a'])
+  })
+
+  test('what was put on any link is unknown, not only on the last', () => {
+    const one = half()
+    const socket = one.opens(18)
+    const http = one.http(17, true)
+    one.send('1')
+    one.says(socket)
+    one.hears(http, startNew())
+    one.machine.lose_()
+    assert.deepEqual(one.events(), [['lost', ['1']]])
+  })
+
+  test('nothing that the new server half says is measured by the old session', () => {
+    const one = opened(100)
+    one.send('1')
+    one.says(one.link)
+    one.hears(one.link, ['h', 100, 9], ['n', 101], ['m', 'a'])
+    one.events()
+    one.machine.lose_()
+    one.events()
+    one.machine.detach_(one.link)
+    const next = one.opens(34)
+    one.hears(next, startNew(0, 'another'))
+    one.send('2')
+    assert.equal(one.says(next), 'v n1 2', 'the hold has gone with its session')
+    one.hears(next, ['n', 1], ['m', 'b'], ['h', 0, 1])
+    assert.deepEqual(one.messages(), ['b'])
+    one.send('3')
+    assert.equal(one.says(next), '')
+  })
+
+  test('an empty one has nothing unknown, and its buffer is empty', () => {
+    const one = opened()
+    one.send('1')
+    one.says(one.link)
+    one.hears(one.link, ['a', 1])
+    one.machine.lose_()
+    assert.deepEqual(one.events(), [['lost', []]])
+    assert.equal(one.machine.bytes_, 0)
+  })
+
+  test('one that was closing is over', () => {
+    const one = opened()
+    one.send('1')
+    one.machine.close_(3001, 'done')
+    one.says(one.link)
+    one.machine.lose_()
+    assert.deepEqual(one.events(), [['closed', { code: 3001, reason: 'done', unacknowledged: 1 }]])
+  })
+})

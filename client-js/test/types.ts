@@ -1,0 +1,24 @@
+// The types say what a program may write; `tsc` checks that each line is as they promise.
+import { connect, type Session } from '../dist/anywire.js'
+
+const session: Session = connect('/live', { auth: async () => 'token', transports: ['websocket', 'xhr-poll'], buffer: 1000 })
+session.on('message', (message) => {
+  const text: string = typeof message === 'string' ? message : new TextDecoder().decode(message)
+  const taken: boolean = session.send(text)
+  if (!taken) session.flush().then((all: boolean) => session.close(all ? 1000 : 3001, 'done'))
+})
+session.on('closed', ({ code, reason, unacknowledged }) => session.trace()[0]?.transport === 'websocket' && [code + unacknowledged, reason.length])
+session.on('resumed', (outcome, detail) => {
+  const what: 'full' | 'gap' | 'new' = outcome
+  return [what, detail]
+})
+session.on('transport', (name) => name === 'fetch-stream')
+session.off('open', () => {})
+session.send(new Uint8Array(3))
+session.send(new DataView(new ArrayBuffer(3)))
+// @ts-expect-error a Blob must be read first
+session.send(new Blob([]))
+// @ts-expect-error there is no such event
+session.on('opened', () => {})
+// @ts-expect-error there is no such transport
+connect('/live', { transports: ['carrier-pigeon'] })
