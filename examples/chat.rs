@@ -1,0 +1,232 @@
+//! A chat with rooms, names, who is here, typing, pictures, and a panel that shows the session survive.
+//!
+//! `cargo run --example chat`, then open <http://127.0.0.1:8080> in two windows.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anywire::{Anywire, Message, Session};
+use axum::{Router, extract::State, response::Html, routing::get};
+use serde::{Deserialize, Serialize};
+
+/// Longest text that a person may say, in characters.
+const MAX_TEXT: usize = 2_000;
+const MAX_PICTURE: usize = 512 * 1024;
+const MAX_NAME: usize = 24;
+
+/// What the page says.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Request {
+    /// Enter a room. The key tells a person who reloads from one who takes the name of another.
+    Join {
+        room: String,
+        name: String,
+        key: String,
+    },
+    Say(String),
+    Typing,
+}
+
+/// What the page is told.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Event<'a> {
+    /// You are in this room, under this name.
+    Joined {
+        room: &'a str,
+        name: &'a str,
+    },
+    /// Everybody who is in the room.
+    Here(Vec<String>),
+    Said {
+        from: &'a str,
+        text: &'a str,
+    },
+    Typing {
+        from: &'a str,
+    },
+    /// What you sent makes no sense, and why.
+    Sorry(&'a str),
+}
+
+impl From<Event<'_>> for Message {
+    fn from(event: Event<'_>) -> Self {
+        Message::json(&event).expect("events are plain JSON")
+    }
+}
+
+/// Who is in which room. A person is there as long as one of their sessions is, and a session outlives a reload by the grace
+/// time; so nobody flickers.
+#[derive(Default)]
+struct People {
+    rooms: BTreeMap<String, BTreeMap<String, Person>>,
+}
+
+struct Person {
+    key: String,
+    sessions: usize,
+}
+
+type Shared = Arc<Mutex<People>>;
+
+impl People {
+    fn enter(&mut self, room: &str, name: &str, key: &str) -> Result<(), &'static str> {
+        let room = self.rooms.entry(room.to_owned()).or_default();
+        let person = room.entry(name.to_owned()).or_insert_with(|| Person { key: key.to_owned(), sessions: 0 });
+        if person.key != key {
+            return Err("Somebody here has that name already. Pick another one, please.");
+        }
+        person.sessions += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self, room: &str, name: &str) {
+        let Some(people) = self.rooms.get_mut(room) else { return };
+        if let Some(person) = people.get_mut(name) {
+            person.sessions -= 1;
+            if person.sessions == 0 {
+                people.remove(name);
+            }
+        }
+        if people.is_empty() {
+            self.rooms.remove(room);
+        }
+    }
+
+    fn here(&self, room: &str) -> Vec<String> {
+        self.rooms.get(room).map(|people| people.keys().cloned().collect()).unwrap_or_default()
+    }
+}
+
+/// Where a session stands.
+struct Seat {
+    room: String,
+    name: String,
+}
+
+async fn chat(State(people): State<Shared>, mut session: Session) {
+    let mut seat: Option<Seat> = None;
+    while let Some(message) = session.recv().await {
+        if let Err(sorry) = handle(&people, &session, &mut seat, &message) {
+            // The session may be over; then nobody is left to be told.
+            let _ = session.send(Event::Sorry(sorry)).await;
+        }
+    }
+    leave(&people, &session, seat.take());
+}
+
+fn handle(people: &Shared, session: &Session, seat: &mut Option<Seat>, message: &Message) -> Result<(), &'static str> {
+    let Some(text) = message.as_text() else {
+        let seat = seat.as_ref().ok_or("Join a room first.")?;
+        return picture(session, seat, message.as_bytes());
+    };
+    let request = serde_json::from_str(text).map_err(|_| "That was no message of this chat.")?;
+    match (request, seat.as_ref()) {
+        (Request::Join { room, name, key }, _) => join(people, session, seat, &room, &name, &key),
+        (_, None) => Err("Join a room first."),
+        (Request::Say(text), Some(seat)) => {
+            let text = text.trim();
+            match text.chars().count() {
+                0 => Err("There is nothing in that message."),
+                1..=MAX_TEXT => {
+                    session.within(&*seat.room).send(Event::Said { from: &seat.name, text });
+                    Ok(())
+                }
+                _ => Err("That is a bit long: 2,000 characters are the most."),
+            }
+        }
+        (Request::Typing, Some(seat)) => {
+            // If somebody's line is slow, this is the message that they can do without.
+            session.to(&*seat.room).droppable().send(Event::Typing { from: &seat.name });
+            Ok(())
+        }
+    }
+}
+
+fn join(
+    people: &Shared,
+    session: &Session,
+    seat: &mut Option<Seat>,
+    room: &str,
+    name: &str,
+    key: &str,
+) -> Result<(), &'static str> {
+    let (room, name) = (room.trim(), name.trim());
+    let fits = |text: &str| (1..=MAX_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if !fits(room) || !fits(name) {
+        return Err("Names and rooms have 1 to 24 characters.");
+    }
+    if key.len() > 64 {
+        return Err("That was no message of this chat.");
+    }
+    lock(people).enter(room, name, key)?;
+    leave(people, session, seat.take());
+    session.join(room);
+    *seat = Some(Seat { room: room.to_owned(), name: name.to_owned() });
+    session.within(room).except(session).send(Event::Here(lock(people).here(room)));
+    // An outbox that is full so early belongs to a session that will be closed as too slow.
+    let _ = session.try_send(Event::Joined { room, name });
+    let _ = session.try_send(Event::Here(lock(people).here(room)));
+    Ok(())
+}
+
+fn leave(people: &Shared, session: &Session, seat: Option<Seat>) {
+    let Some(Seat { room, name }) = seat else { return };
+    session.leave(&room);
+    lock(people).leave(&room, &name);
+    session.within(&*room).send(Event::Here(lock(people).here(&room)));
+}
+
+/// Passes a picture on: the sender's name, its length first, then the picture.
+fn picture(session: &Session, seat: &Seat, picture: &[u8]) -> Result<(), &'static str> {
+    let kind = match picture {
+        [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] | [b'G', b'I', b'F', b'8', ..] => Ok(()),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(()),
+        _ => Err("Only PNG, JPEG, GIF and WebP pictures, please."),
+    };
+    kind?;
+    if picture.len() > MAX_PICTURE {
+        return Err("That picture is too large: 512 KB are the most.");
+    }
+    let name = seat.name.as_bytes();
+    let mut bytes = Vec::with_capacity(1 + name.len() + picture.len());
+    bytes.push(u8::try_from(name.len()).expect("24 characters are at most 96 bytes"));
+    bytes.extend_from_slice(name);
+    bytes.extend_from_slice(picture);
+    session.within(&*seat.room).send(bytes);
+    Ok(())
+}
+
+fn lock(people: &Shared) -> std::sync::MutexGuard<'_, People> {
+    people.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let live = Anywire::builder()
+        // Whoever closes the page is gone after this; whoever reloads it was never away.
+        .grace(Duration::from_secs(10))
+        .message_limit(MAX_PICTURE + 1024)
+        .handler(chat)
+        .build();
+    let page = Html(include_str!("chat.html"));
+    let app = Router::new()
+        .route("/", get(move || async move { page }))
+        .nest("/live", live.routes())
+        .with_state(Shared::default());
+
+    let port = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse::<u16>())?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let stop = async move {
+        let _ = tokio::signal::ctrl_c().await;
+        live.shutdown(Duration::from_secs(1)).await;
+    };
+    anywire::serve_until(listener, app, stop).await?;
+    Ok(())
+}

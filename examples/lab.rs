@@ -1,0 +1,202 @@
+//! The server that the browser tests drive: it echoes, counts, checks numbered messages and sends bursts of them.
+//!
+//! `cargo run --example lab -- --port 8000`, then open `/page` and call `anywire.connect('/live')` in the console.
+//!
+//! A message comes back as it is, unless it begins with `#` or `!`: `#<n> <filler>` is checked for loss, repetition, order and
+//! damage and not answered; `!count`, `!check`, `!burst N`, `!burst N over MS`, `!close CODE REASON` and `!abort` are commands.
+#![allow(clippy::disallowed_methods, reason = "an example is a program: it may read the clock")]
+
+use std::{collections::HashSet, error::Error, time::Duration};
+
+use anywire::{Anywire, Message, Session};
+use axum::{Router, response::Html, routing::get};
+use tokio::time::{Instant, MissedTickBehavior};
+
+const PAGE: &str = "<!doctype html><meta charset=utf-8><title>Anywire lab</title><link rel=icon href=data:,><script src=/live/client.js></script>";
+
+struct Flags {
+    port: u16,
+    heartbeat: Duration,
+    timeout: Duration,
+    grace: Duration,
+    hold: Duration,
+}
+
+impl Flags {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
+        let millis = Duration::from_millis;
+        let mut flags = Flags {
+            port: 0,
+            heartbeat: millis(25_000),
+            timeout: millis(20_000),
+            grace: millis(60_000),
+            hold: millis(25_000),
+        };
+        while let Some(flag) = words.next() {
+            let value: u64 = words.next().ok_or_else(|| format!("{flag} wants a number"))?.parse()?;
+            match flag.as_str() {
+                "--port" => flags.port = u16::try_from(value)?,
+                "--heartbeat-ms" => flags.heartbeat = millis(value),
+                "--timeout-ms" => flags.timeout = millis(value),
+                "--grace-ms" => flags.grace = millis(value),
+                "--hold-ms" => flags.hold = millis(value),
+                _ => return Err(format!("unknown flag: {flag}").into()),
+            }
+        }
+        Ok(flags)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let flags = Flags::parse(std::env::args().skip(1))?;
+    let live = Anywire::builder()
+        .heartbeat_interval(flags.heartbeat)
+        .heartbeat_timeout(flags.timeout)
+        .grace(flags.grace)
+        .hold(flags.hold)
+        .handler(talk)
+        .build();
+    let app = Router::new().route("/page", get(Html(PAGE))).nest("/live", live.routes());
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", flags.port)).await?;
+    println!("listening on {}", listener.local_addr()?);
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+async fn talk(mut session: Session) {
+    let mut received = 0u64;
+    let mut tally = Tally::default();
+    let mut burst = Burst::default();
+    loop {
+        let message = tokio::select! {
+            message = session.recv() => message,
+            numbers = burst.due() => {
+                for n in numbers {
+                    if session.send(numbered(n)).await.is_err() {
+                        return;
+                    }
+                }
+                continue;
+            }
+        };
+        let Some(message) = message else { return };
+        received += 1;
+        let answer = match message.as_bytes() {
+            [b'#', ..] => {
+                tally.take(&message);
+                continue;
+            }
+            [b'!', command @ ..] if message.as_text().is_some() => match String::from_utf8_lossy(command).as_ref() {
+                "count" => Message::from(received.to_string()),
+                "check" => Message::from(tally.json()),
+                "abort" => return session.abort(),
+                other => match other.split_once(' ') {
+                    Some(("close", words)) => return close(&session, words),
+                    Some(("burst", words)) => {
+                        burst = Burst::parse(words);
+                        continue;
+                    }
+                    _ => Message::from(format!("unknown command: {other}")),
+                },
+            },
+            _ => message,
+        };
+        if session.send(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn close(session: &Session, words: &str) {
+    let (code, reason) = words.split_once(' ').unwrap_or((words, ""));
+    session.close(code.parse().unwrap_or(1000), reason.to_owned());
+}
+
+/// The message of a number, as the page says it too: every tenth is binary, the length varies, the filler is of one to four bytes.
+fn numbered(n: u64) -> Message {
+    let text = spell(n);
+    if n.is_multiple_of(10) { Message::from(text.into_bytes()) } else { Message::from(text) }
+}
+
+fn spell(n: u64) -> String {
+    format!("#{n} {}", "é€😀x".repeat(usize::try_from(n % 13).unwrap_or(0)))
+}
+
+/// What was wrong with the numbered messages.
+#[derive(Default)]
+struct Tally {
+    seen: HashSet<u64>,
+    last: u64,
+    received: u64,
+    lost: u64,
+    repeated: u64,
+    disordered: u64,
+    wrong: u64,
+}
+
+impl Tally {
+    fn take(&mut self, message: &Message) {
+        let text = String::from_utf8_lossy(message.as_bytes());
+        let n = text[1..].split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        if *message != numbered(n) {
+            self.wrong += 1;
+        }
+        self.received += 1;
+        if !self.seen.insert(n) {
+            self.repeated += 1;
+        } else if n > self.last {
+            self.lost += n - self.last - 1;
+            self.last = n;
+        } else {
+            self.disordered += 1;
+            self.lost -= 1;
+        }
+    }
+
+    fn json(&self) -> String {
+        let Tally { received, lost, repeated, disordered, wrong, .. } = self;
+        format!(
+            r#"{{"received":{received},"lost":{lost},"repeated":{repeated},"disordered":{disordered},"wrong":{wrong}}}"#
+        )
+    }
+}
+
+/// Numbered messages spread evenly over a time.
+#[derive(Default)]
+struct Burst {
+    total: u64,
+    sent: u64,
+    over: Duration,
+    ticks: Option<(Instant, tokio::time::Interval)>,
+}
+
+impl Burst {
+    /// `N` or `N over MS`.
+    fn parse(words: &str) -> Self {
+        let (total, over) = words.split_once(" over ").unwrap_or((words, "0"));
+        let mut interval = tokio::time::interval(Duration::from_millis(5));
+        interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Burst {
+            total: total.parse().unwrap_or(0),
+            sent: 0,
+            over: Duration::from_millis(over.parse().unwrap_or(0)),
+            ticks: Some((Instant::now(), interval)),
+        }
+    }
+
+    /// Waits for the next tick; gives the numbers that are due then. Never comes back when all are sent.
+    async fn due(&mut self) -> std::ops::RangeInclusive<u64> {
+        if self.sent >= self.total {
+            self.ticks = None;
+        }
+        let Some((began, interval)) = &mut self.ticks else { return std::future::pending().await };
+        interval.tick().await;
+        let part = began.elapsed().as_secs_f64() / self.over.as_secs_f64().max(1e-9);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        let due = (self.total as f64 * part.min(1.0)).ceil() as u64;
+        let numbers = self.sent + 1..=due;
+        self.sent = due.max(self.sent);
+        numbers
+    }
+}
