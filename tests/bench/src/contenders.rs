@@ -1,0 +1,73 @@
+//! Who is compared: a server and the way a client speaks to it.
+
+use crate::servers::Server;
+use crate::wire::{Client, Dial, engineio, native_http, native_ws, raw};
+
+/// One row of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Contender {
+    Plain,
+    Tuned,
+    SocketIo,
+    AnywireWs,
+    AnywireStream,
+    SocketIoPoll,
+    AnywirePoll,
+}
+
+impl Contender {
+    /// All that this build can run, WebSocket first.
+    pub(crate) fn all() -> Vec<Self> {
+        let anywire = cfg!(feature = "anywire");
+        [
+            Self::Plain,
+            Self::Tuned,
+            Self::SocketIo,
+            Self::AnywireWs,
+            Self::AnywireStream,
+            Self::SocketIoPoll,
+            Self::AnywirePoll,
+        ]
+        .into_iter()
+        .filter(|contender| anywire || contender.server() != Server::Anywire)
+        .collect()
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "axum plain",
+            Self::Tuned => "axum tuned",
+            Self::SocketIo => "socketioxide ws",
+            Self::AnywireWs => "anywire websocket",
+            Self::AnywireStream => "anywire fetch-stream",
+            Self::SocketIoPoll => "socketioxide polling",
+            Self::AnywirePoll => "anywire xhr-poll",
+        }
+    }
+
+    pub(crate) fn server(self) -> Server {
+        match self {
+            Self::Plain => Server::Plain,
+            Self::Tuned => Server::Tuned,
+            Self::SocketIo | Self::SocketIoPoll => Server::SocketIo,
+            Self::AnywireWs | Self::AnywireStream | Self::AnywirePoll => Server::Anywire,
+        }
+    }
+
+    /// Whether a session is a sequence of HTTP requests, at least one of them parked.
+    pub(crate) fn is_http(self) -> bool {
+        matches!(self, Self::AnywireStream | Self::SocketIoPoll | Self::AnywirePoll)
+    }
+
+    /// A client that has not connected yet.
+    pub(crate) fn client(self, dial: &Dial) -> Box<dyn Client> {
+        match self {
+            Self::Plain | Self::Tuned => Box::new(raw::Raw::new(dial)),
+            Self::SocketIo => Box::new(engineio::Socket::new(dial)),
+            Self::SocketIoPoll => Box::new(engineio::Polling::new(dial)),
+            Self::AnywireWs => Box::new(native_ws::Socket::new(dial)),
+            Self::AnywireStream => Box::new(native_http::Http::new(dial, "fetch-stream", true)),
+            Self::AnywirePoll => Box::new(native_http::Http::new(dial, "xhr-poll", false)),
+        }
+    }
+}

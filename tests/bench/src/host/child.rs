@@ -1,0 +1,66 @@
+//! The server process: started, asked what it has used, ended by its own handle.
+
+use crate::servers::{Scene, Server};
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+pub(crate) struct ServerProcess {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl ServerProcess {
+    pub(crate) fn start(server: Server, scene: Scene) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["serve", server.name(), scene.name()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting the server process")?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().context("the server's output")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let address = line.trim().parse();
+        // Built before the address is judged, so that a bad one still ends the child.
+        let mut process = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        process.address = address.with_context(|| format!("{} server did not start", server.name()))?;
+        Ok(process)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// CPU time of all threads, user and system.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        let mut nanoseconds = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            let path = task?.path().join("schedstat");
+            let text = fs::read_to_string(path)?;
+            let first = text.split_whitespace().next().context("empty schedstat")?;
+            nanoseconds += first.parse::<u64>()?;
+        }
+        ensure!(nanoseconds > 0, "the kernel keeps no schedstat");
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// Resident bytes.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).context("no Rss in smaps_rollup")?;
+        let kilobytes: u64 = line.trim_end_matches("kB").trim().parse()?;
+        Ok(kilobytes * 1024)
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // Fails only if it has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,89 @@
+//! What the machine is and what it says: CPUs, limits, the clock of stolen time.
+
+pub(crate) mod child;
+pub(crate) mod syscalls;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::fs;
+
+/// Who wants a CPU of its own.
+#[derive(Clone, Copy)]
+pub(crate) enum Role {
+    Server,
+    Generator,
+}
+
+/// Puts this process on the CPU of its role. With one CPU alone there is nothing to choose.
+pub(crate) fn pin(role: Role) {
+    let cpus = allowed_cpus();
+    let [first, .., last] = cpus[..] else { return };
+    let mut set = CpuSet::new();
+    set.set(match role {
+        Role::Server => first,
+        Role::Generator => last,
+    });
+    if let Err(error) = sched_setaffinity(None, &set) {
+        eprintln!("not pinned to a CPU: {error}");
+    }
+}
+
+fn allowed_cpus() -> Vec<usize> {
+    let set = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
+    (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()
+}
+
+/// Raises the soft limit of open files to the hard one and says what it is.
+pub(crate) fn raise_file_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum.unwrap_or(u64::MAX),
+        Err(_) => limit.current.unwrap_or(u64::MAX),
+    }
+}
+
+/// One line that says where the figures come from.
+pub(crate) fn description() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model =
+        cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1)).unwrap_or("unknown CPU");
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let count = cpu.lines().filter(|line| line.starts_with("processor")).count();
+    format!("{count} x {model}, Linux {}", kernel.trim())
+}
+
+/// Processes that wanted a CPU over the last minute; ours are two of them.
+pub(crate) fn load_average() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or("unknown").to_owned()
+}
+
+/// Ticks of all CPUs since boot.
+#[derive(Clone, Copy)]
+pub(crate) struct Ticks {
+    total: u64,
+    stolen: u64,
+}
+
+impl Ticks {
+    pub(crate) fn now() -> Self {
+        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let fields: Vec<u64> = stat
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .skip(1)
+            .take(8)
+            .map(|field| field.parse().unwrap_or(0))
+            .collect();
+        Self { total: fields.iter().sum(), stolen: fields.get(7).copied().unwrap_or(0) }
+    }
+
+    /// Percent of all CPU time since `earlier` that the hypervisor gave to others.
+    pub(crate) fn stolen_since(self, earlier: Self) -> f64 {
+        let total = self.total.saturating_sub(earlier.total).max(1);
+        100.0 * self.stolen.saturating_sub(earlier.stolen) as f64 / total as f64
+    }
+}

@@ -1,0 +1,93 @@
+//! Sessions that have exchanged one message each way and then do nothing.
+
+use super::payload::Payloads;
+use super::{OPENING, WAIT, open_all, settle};
+use crate::contenders::Contender;
+use crate::host::child::ServerProcess;
+use crate::net::{Driver, Fleet};
+use crate::servers::Scene;
+use crate::wire::{Client, Inbox};
+use anyhow::{Result, ensure};
+use std::ops::Range;
+
+const SIZE: usize = 32;
+/// Sessions that pay what a process pays once; they are not counted.
+const FIRST: usize = 100;
+
+struct Idle {
+    payloads: Payloads,
+    opened: usize,
+    answered: usize,
+}
+
+impl Driver for Idle {
+    fn opened(&mut self, _index: usize, _client: &mut dyn Client) -> Result<()> {
+        self.opened += 1;
+        Ok(())
+    }
+
+    fn messages(&mut self, index: usize, inbox: &Inbox, _client: &mut dyn Client) -> Result<()> {
+        for payload in inbox.iter() {
+            let number = self.payloads.check(payload)?;
+            ensure!(number == index as u64, "another client's message");
+            self.answered += 1;
+        }
+        Ok(())
+    }
+
+    fn closed(&mut self, _index: usize) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Resident bytes of the server per idle session.
+pub(crate) fn run(contender: Contender, sessions: usize) -> Result<f64> {
+    let process = ServerProcess::start(contender.server(), Scene::Echo)?;
+    let mut fleet = Fleet::new(process.address)?;
+    let mut idle = Idle { payloads: Payloads::new(SIZE), opened: 0, answered: 0 };
+    let before = settled(&mut fleet, &mut idle, &process, contender, 0..FIRST)?;
+    let all = FIRST..FIRST + sessions;
+    let after = settled(&mut fleet, &mut idle, &process, contender, all)?;
+    Ok(after.saturating_sub(before) as f64 / sessions as f64)
+}
+
+/// Opens clients, exchanges a message with each, waits until the server has nothing to do, and says how large it is.
+/// All this a few at a time: the peak of a crowd is not what an idle session costs.
+fn settled(
+    fleet: &mut Fleet,
+    idle: &mut Idle,
+    process: &ServerProcess,
+    contender: Contender,
+    indices: Range<usize>,
+) -> Result<u64> {
+    for few in split(indices.clone()) {
+        open_all(fleet, idle, contender, few.clone(), |idle| idle.opened)?;
+        drop_uplinks(fleet, idle, few)?;
+    }
+    settle(fleet, idle, process)?;
+    for few in split(indices) {
+        for index in few.clone() {
+            fleet.with(index, |client| client.send(idle.payloads.make(index as u64)))?;
+        }
+        while idle.answered < few.end {
+            fleet.turn(WAIT, idle)?;
+        }
+        drop_uplinks(fleet, idle, few)?;
+    }
+    settle(fleet, idle, process)?;
+    process.resident()
+}
+
+fn split(indices: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    indices.clone().step_by(OPENING).map(move |start| start..indices.end.min(start + OPENING))
+}
+
+/// Closes the connections for uploads, as browsers do with idle ones, once their answers have come.
+fn drop_uplinks(fleet: &mut Fleet, idle: &mut Idle, indices: Range<usize>) -> Result<()> {
+    for index in indices {
+        while !fleet.drop_uplink(index)? {
+            fleet.turn(WAIT, idle)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! The four loads. Each starts a server of its own, verifies every byte that comes back, and returns figures.
+
+pub(crate) mod echo;
+pub(crate) mod fanout;
+pub(crate) mod memory;
+mod payload;
+pub(crate) mod setup;
+
+use crate::contenders::Contender;
+use crate::host::child::ServerProcess;
+use crate::net::{Driver, Fleet};
+use anyhow::{Context, Result, bail};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// How long one wait for events may last; short, so that the ends of windows are seen.
+const WAIT: Duration = Duration::from_millis(5);
+/// Sessions that may be opening at once; well below any listener's backlog.
+const OPENING: usize = 64;
+
+/// How long a server must have been nearly idle to have nothing left to do, and how often that is looked at.
+const SPAN: Duration = Duration::from_millis(50);
+const SPANS: usize = 400;
+
+/// Opens the clients of `indices`, some at a time, until `ready` counts them all.
+fn open_all<D: Driver>(
+    fleet: &mut Fleet,
+    driver: &mut D,
+    contender: Contender,
+    indices: Range<usize>,
+    ready: impl Fn(&D) -> usize,
+) -> Result<()> {
+    let mut next = indices.start;
+    while ready(driver) < indices.end {
+        while next < indices.end && next < ready(driver) + OPENING {
+            fleet.open(next, contender)?;
+            next += 1;
+        }
+        fleet.turn(WAIT, driver).with_context(|| {
+            let (ready, all) = (ready(driver), indices.end);
+            format!("{ready} of {all} sessions are ready")
+        })?;
+    }
+    Ok(())
+}
+
+/// Waits until the server has nothing left to do. Sessions are open for a client before they are for the server's
+/// handlers: socketioxide answers a connect before its handler has run, and loses the events that come in between.
+fn settle(fleet: &mut Fleet, driver: &mut dyn Driver, process: &ServerProcess) -> Result<()> {
+    for _ in 0..SPANS {
+        let before = process.cpu()?;
+        let span = run_for(fleet, driver, SPAN)?;
+        if process.cpu()? - before < span / 25 {
+            return Ok(());
+        }
+    }
+    bail!("the server is busy with nothing to do");
+}
+
+/// Lets the load run for `span`; says how long it was.
+fn run_for(fleet: &mut Fleet, driver: &mut dyn Driver, span: Duration) -> Result<Duration> {
+    let start = Instant::now();
+    while start.elapsed() < span {
+        fleet.turn(WAIT, driver)?;
+    }
+    Ok(start.elapsed())
+}
+
+/// Times, of which the middle and the end of the tail are wanted.
+#[derive(Default)]
+pub(crate) struct Latencies(Vec<u32>);
+
+impl Latencies {
+    /// So many samples are enough for any percentile wanted here.
+    const MOST: usize = 4_000_000;
+
+    fn add(&mut self, latency: Duration) {
+        if self.0.len() < Self::MOST {
+            // In tenths of a microsecond; seven minutes fit.
+            self.0.push((latency.as_nanos() / 100) as u32);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The latency, in µs, that `share` of the samples do not exceed.
+    fn quantile(&mut self, share: f64) -> f64 {
+        if self.0.is_empty() {
+            return 0.0;
+        }
+        let rank = ((self.0.len() - 1) as f64 * share) as usize;
+        let (_, &mut value, _) = self.0.select_nth_unstable(rank);
+        f64::from(value) / 10.0
+    }
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}

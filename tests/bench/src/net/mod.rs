@@ -1,0 +1,177 @@
+//! One thread, one epoll: the connections of all clients, and a driver that says what they send.
+
+mod socket;
+
+use crate::contenders::Contender;
+use crate::wire::{Client, Dial, Inbox, Phase, Wires};
+use anyhow::{Context, Result, ensure};
+use mio::{Events, Poll, Token};
+use socket::Socket;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// A server that says nothing for so long, while something is awaited, has failed.
+const STALL: Duration = Duration::from_secs(20);
+/// Large, so that one read takes all that is there.
+const SCRATCH: usize = 256 * 1024;
+
+/// What the load does when something happened to client `index`.
+pub(crate) trait Driver {
+    fn opened(&mut self, index: usize, client: &mut dyn Client) -> Result<()>;
+    fn messages(&mut self, index: usize, inbox: &Inbox, client: &mut dyn Client) -> Result<()>;
+    /// The session has ended, as it was asked to.
+    fn closed(&mut self, index: usize) -> Result<()>;
+}
+
+struct Member {
+    client: Box<dyn Client>,
+    wires: Wires,
+    sockets: [Option<Socket>; 2],
+}
+
+/// All clients of one measurement.
+pub(crate) struct Fleet {
+    poll: Poll,
+    events: Events,
+    members: Vec<Option<Member>>,
+    dial: Dial,
+    scratch: Vec<u8>,
+    inbox: Inbox,
+    sources: u16,
+    heard: Instant,
+    /// Writes that the clients have made: the turns that a server could answer with one write each.
+    pub(crate) writes: u64,
+}
+
+impl Fleet {
+    pub(crate) fn new(address: SocketAddr) -> Result<Self> {
+        Ok(Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(1024),
+            members: Vec::new(),
+            dial: Dial::new(address),
+            scratch: vec![0; SCRATCH],
+            inbox: Inbox::default(),
+            sources: 0,
+            heard: Instant::now(),
+            writes: 0,
+        })
+    }
+
+    /// Begins to open a session in slot `index`, which must be free.
+    pub(crate) fn open(&mut self, index: usize, contender: Contender) -> Result<()> {
+        if self.members.len() <= index {
+            self.members.resize_with(index + 1, || None);
+        }
+        ensure!(self.members[index].is_none(), "slot {index} is taken");
+        let mut member =
+            Member { client: contender.client(&self.dial), wires: Wires::default(), sockets: [None, None] };
+        member.client.open(&mut member.wires);
+        self.members[index] = Some(member);
+        self.heard = Instant::now();
+        self.write(index)
+    }
+
+    /// Lets `act` have client `index`, and writes what it left.
+    pub(crate) fn with(&mut self, index: usize, act: impl FnOnce(&mut dyn Client)) -> Result<()> {
+        let member = self.member(index)?;
+        act(member.client.as_mut());
+        member.client.flush(&mut member.wires);
+        self.heard = Instant::now();
+        self.write(index)
+    }
+
+    /// Closes client `index`'s second connection, if it has one and does not need it now; says whether it has none.
+    pub(crate) fn drop_uplink(&mut self, index: usize) -> Result<bool> {
+        let member = self.member(index)?;
+        if member.client.is_uploading() {
+            return Ok(false);
+        }
+        member.sockets[1] = None;
+        Ok(true)
+    }
+
+    /// Waits at most `wait` for something and handles all of it.
+    pub(crate) fn turn(&mut self, wait: Duration, driver: &mut dyn Driver) -> Result<()> {
+        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        match self.poll.poll(&mut events, Some(wait)) {
+            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
+            _ => {}
+        }
+        if events.is_empty() {
+            ensure!(self.heard.elapsed() < STALL, "the server has been silent for {STALL:?}");
+        } else {
+            self.heard = Instant::now();
+        }
+        for event in &events {
+            let Token(token) = event.token();
+            let (index, wire) = (token / 2, token % 2);
+            if event.is_writable() {
+                self.write(index)?;
+            }
+            let ending = event.is_read_closed() || event.is_error();
+            if event.is_readable() || ending {
+                self.read(index, wire, ending, driver).with_context(|| format!("client {index}"))?;
+            }
+        }
+        self.events = events;
+        Ok(())
+    }
+
+    fn member(&mut self, index: usize) -> Result<&mut Member> {
+        self.members.get_mut(index).and_then(Option::as_mut).with_context(|| format!("no client {index}"))
+    }
+
+    fn read(&mut self, index: usize, wire: usize, ending: bool, driver: &mut dyn Driver) -> Result<()> {
+        let Some(member) = self.members.get_mut(index).and_then(Option::as_mut) else {
+            return Ok(());
+        };
+        let before = member.client.phase();
+        self.inbox.clear();
+        let Some(socket) = member.sockets[wire].as_mut() else {
+            return Ok(());
+        };
+        let ended = socket.read(&mut self.scratch, ending)?;
+        if !socket.input.is_empty() {
+            let used = member.client.received(wire, &socket.input, &mut member.wires, &mut self.inbox)?;
+            socket.consume(used);
+        }
+        if ended {
+            member.sockets[wire] = None;
+            member.client.ended(wire)?;
+        }
+        if before == Phase::Opening && member.client.phase() == Phase::Open {
+            driver.opened(index, member.client.as_mut())?;
+        }
+        if !self.inbox.is_empty() {
+            driver.messages(index, &self.inbox, member.client.as_mut())?;
+        }
+        if member.client.phase() == Phase::Closed {
+            self.members[index] = None;
+            return driver.closed(index);
+        }
+        member.client.flush(&mut member.wires);
+        self.write(index)
+    }
+
+    fn write(&mut self, index: usize) -> Result<()> {
+        let Some(member) = self.members.get_mut(index).and_then(Option::as_mut) else {
+            return Ok(());
+        };
+        for wire in 0..2 {
+            if member.wires.0[wire].is_empty() {
+                continue;
+            }
+            if member.sockets[wire].is_none() {
+                self.sources = (self.sources + 1) % socket::SOURCES;
+                let token = Token(index * 2 + wire);
+                let connected = Socket::connect(self.dial.address, self.sources, self.poll.registry(), token)?;
+                member.sockets[wire] = Some(connected);
+            }
+            if let Some(socket) = member.sockets[wire].as_mut() {
+                self.writes += socket.write(&mut member.wires.0[wire])?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! The command line.
+
+use crate::contenders::Contender;
+use crate::servers::{Scene, Server};
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) const HELP: &str = "\
+Anywire's benchmark. Build it with --release.
+
+  anywire-bench [options]
+
+  --quick            a smoke run of less than a minute; its figures say nothing
+  --rounds N         rounds, interleaved (5)
+  --only MEASURE     echo, fanout, setup or memory; may be repeated
+  --server TEXT      only rows whose name contains TEXT; may be repeated
+  --window MS        length of each measured window (1000)
+  --out FILE         write the report to FILE too
+";
+
+/// What to do.
+pub(crate) enum Command {
+    Help,
+    Serve(Server, Scene),
+    Measure(Options),
+}
+
+/// The four kinds of measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Measure {
+    Echo,
+    Fanout,
+    Setup,
+    Memory,
+}
+
+impl Measure {
+    const ALL: [Self; 4] = [Self::Echo, Self::Fanout, Self::Setup, Self::Memory];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Fanout => "fanout",
+            Self::Setup => "setup",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// How much to measure.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) quick: bool,
+    pub(crate) rounds: usize,
+    pub(crate) only: Vec<Measure>,
+    pub(crate) contenders: Vec<Contender>,
+    pub(crate) window: Duration,
+    pub(crate) out: Option<PathBuf>,
+}
+
+impl Options {
+    /// Load that is run before the clock starts: caches, allocator and branch predictors settle.
+    pub(crate) fn warm_up(&self) -> Duration {
+        self.window / 4
+    }
+}
+
+pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command> {
+    let mut quick = false;
+    let mut rounds = None;
+    let mut window = None;
+    let mut only = Vec::new();
+    let mut filters = Vec::new();
+    let mut out = None;
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().with_context(|| format!("{argument} wants a value"));
+        match argument.as_str() {
+            "serve" => return Ok(Command::Serve(value()?.parse()?, value()?.parse()?)),
+            "-h" | "--help" => return Ok(Command::Help),
+            "--quick" => quick = true,
+            "--rounds" => rounds = Some(value()?.parse::<usize>()?.max(1)),
+            "--window" => window = Some(Duration::from_millis(value()?.parse()?)),
+            "--only" => only.push(measure(&value()?)?),
+            "--server" => filters.push(value()?),
+            "--out" => out = Some(PathBuf::from(value()?)),
+            _ => bail!("unknown argument {argument}\n\n{HELP}"),
+        }
+    }
+    if only.is_empty() {
+        only = Measure::ALL.to_vec();
+    }
+    only.sort();
+    only.dedup();
+    Ok(Command::Measure(Options {
+        quick,
+        rounds: rounds.unwrap_or(if quick { 1 } else { 5 }),
+        only,
+        contenders: chosen(&filters)?,
+        window: window.unwrap_or(Duration::from_millis(if quick { 200 } else { 1000 })),
+        out,
+    }))
+}
+
+fn measure(name: &str) -> Result<Measure> {
+    Measure::ALL
+        .into_iter()
+        .find(|measure| measure.name() == name)
+        .with_context(|| format!("no measure is called {name}\n\n{HELP}"))
+}
+
+fn chosen(filters: &[String]) -> Result<Vec<Contender>> {
+    let wanted =
+        |contender: &Contender| filters.is_empty() || filters.iter().any(|text| contender.name().contains(text));
+    let chosen: Vec<_> = Contender::all().into_iter().filter(wanted).collect();
+    if chosen.is_empty() {
+        bail!("no server's name contains {}", filters.join(" or "));
+    }
+    Ok(chosen)
+}

@@ -1,0 +1,171 @@
+//! Which measurements, in which order: by round, then by setting, then by contender, so that the rows of one table
+//! are neighbours in time.
+
+use crate::contenders::Contender;
+use crate::host::{self, Ticks, syscalls::Counter};
+use crate::load::{echo, fanout, memory, setup};
+use crate::options::{Measure, Options};
+use crate::report::{self, Context, Metric, Results, Setting};
+use anyhow::{Result, bail};
+use std::time::Instant;
+
+/// Descriptors that are neither side's sessions.
+const SPARE_FILES: u64 = 500;
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    host::pin(host::Role::Generator);
+    let files = host::raise_file_limit();
+    let counter = if options.only.contains(&Measure::Echo) { Counter::detect() } else { Counter::Missing };
+    let load = host::load_average();
+    let (ticks, start) = (Ticks::now(), Instant::now());
+    let mut results = Results::default();
+    for round in 0..options.rounds {
+        for setting in settings(options, files) {
+            // Another one goes first each time: whoever goes first finds another machine than whoever goes last.
+            for place in 0..options.contenders.len() {
+                let contender = options.contenders[(place + round) % options.contenders.len()];
+                eprintln!("round {} of {}: {setting}, {}", round + 1, options.rounds, contender.name());
+                let run = Run { options, round, setting, contender, counter };
+                if let Err(error) = run.measure(&mut results) {
+                    eprintln!("  failed: {error:#}");
+                    results.fail(setting, contender, round, &error);
+                }
+            }
+        }
+    }
+    let context = Context {
+        host: host::description(),
+        stolen: Ticks::now().stolen_since(ticks),
+        load: [load, host::load_average()],
+        elapsed: start.elapsed(),
+        counter,
+    };
+    let text = report::render(options, &results, &context);
+    print!("{text}");
+    if let Some(path) = &options.out {
+        std::fs::write(path, &text)?;
+    }
+    if results.has_failures() {
+        bail!("some measurements failed; see the report");
+    }
+    Ok(())
+}
+
+fn settings(options: &Options, files: u64) -> Vec<Setting> {
+    let members = if options.quick { 200 } else { 1000 };
+    let mut settings = Vec::new();
+    for measure in &options.only {
+        match measure {
+            Measure::Echo => {
+                for size in [32, 1024] {
+                    for depth in [1, 16] {
+                        settings.push(Setting::Echo { depth, size });
+                    }
+                }
+            }
+            Measure::Fanout => {
+                for burst in [1, 10] {
+                    settings.push(Setting::Fanout { members, burst });
+                }
+            }
+            Measure::Setup => settings.push(Setting::Setup),
+            Measure::Memory => {
+                let (sockets, polls) = if options.quick { (1000, 500) } else { (10_000, 2000) };
+                let most = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX);
+                if sockets > most {
+                    eprintln!("{files} open files allow for {most} sessions of {sockets}");
+                }
+                settings.push(Setting::Memory {
+                    sockets: sockets.min(most),
+                    // Two connections each on the way.
+                    polls: polls.min(most / 2),
+                });
+            }
+        }
+    }
+    settings
+}
+
+/// One cell in one round.
+struct Run<'options> {
+    options: &'options Options,
+    round: usize,
+    setting: Setting,
+    contender: Contender,
+    counter: Counter,
+}
+
+impl Run<'_> {
+    fn measure(&self, results: &mut Results) -> Result<()> {
+        match self.setting {
+            Setting::Echo { depth, size } => self.echo(results, depth, size),
+            Setting::Fanout { members, burst } => self.fanout(results, members, burst),
+            Setting::Setup => {
+                let (window, warm_up) = (self.options.window, self.options.warm_up());
+                let figures = setup::run(self.contender, window, warm_up)?;
+                self.add(results, &[(Metric::Cpu, figures.cpu), (Metric::Rate, figures.rate)]);
+                Ok(())
+            }
+            Setting::Memory { sockets, polls } => {
+                let is_http = self.contender.is_http();
+                let sessions = if is_http { polls } else { sockets };
+                let bytes = memory::run(self.contender, sessions)?;
+                self.add(results, &[(Metric::Bytes, bytes)]);
+                Ok(())
+            }
+        }
+    }
+
+    fn echo(&self, results: &mut Results, depth: usize, size: usize) -> Result<()> {
+        let spec = echo::Spec { depth, size, window: self.options.window, warm_up: self.options.warm_up() };
+        let figures = echo::run(self.contender, spec, self.counter)?;
+        self.add(
+            results,
+            &[
+                (Metric::Cpu, figures.cpu),
+                (Metric::Rate, figures.rate),
+                (Metric::P50, figures.p50),
+                (Metric::P99, figures.p99),
+                (Metric::Late, figures.late as f64),
+            ],
+        );
+        if let Some(calls) = figures.calls {
+            let (counts, turns) = (calls.counts, calls.turns.max(1) as f64);
+            let messages = calls.messages.max(1) as f64;
+            self.add(
+                results,
+                &[
+                    (Metric::Reads, counts.reads as f64 / messages),
+                    (Metric::Writes, counts.writes as f64 / messages),
+                    (Metric::Wakes, counts.wakes as f64 / messages),
+                    (Metric::Waits, counts.waits as f64 / messages),
+                    (Metric::ReadsPerTurn, counts.reads as f64 / turns),
+                    (Metric::WritesPerTurn, counts.writes as f64 / turns),
+                ],
+            );
+        }
+        Ok(())
+    }
+
+    fn fanout(&self, results: &mut Results, members: usize, burst: u64) -> Result<()> {
+        let spec = fanout::Spec { members, burst, window: self.options.window, warm_up: self.options.warm_up() };
+        let figures = fanout::run(self.contender, spec)?;
+        self.add(
+            results,
+            &[
+                (Metric::Cpu, figures.cpu),
+                (Metric::Rate, figures.rate),
+                (Metric::P50, figures.p50),
+                (Metric::P99, figures.p99),
+                (Metric::Late, figures.late as f64),
+            ],
+        );
+        Ok(())
+    }
+
+    fn add(&self, results: &mut Results, values: &[(Metric, f64)]) {
+        for &(metric, value) in values {
+            results.add(self.setting, self.contender, metric, self.round, value);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The report: what was measured, as tables of medians with least and most, ratios, and a verdict.
+
+mod results;
+mod tables;
+mod verdict;
+
+pub(crate) use results::{Metric, Results, Setting};
+
+use crate::contenders::Contender;
+use crate::host::syscalls::Counter;
+use crate::options::{Measure, Options};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// What is to be known of the run as a whole.
+pub(crate) struct Context {
+    pub(crate) host: String,
+    /// Before and after.
+    pub(crate) load: [String; 2],
+    pub(crate) stolen: f64,
+    pub(crate) elapsed: Duration,
+    pub(crate) counter: Counter,
+}
+
+pub(crate) fn render(options: &Options, results: &Results, context: &Context) -> String {
+    let mut out = String::new();
+    head(&mut out, options, context);
+    for setting in results.settings() {
+        tables::setting(&mut out, results, setting);
+    }
+    tables::ratios(&mut out, results);
+    verdict::verdict(&mut out, results);
+    failures(&mut out, results);
+    out
+}
+
+// Writing into a String cannot fail, here and below.
+fn head(out: &mut String, options: &Options, context: &Context) {
+    let _ = writeln!(out, "# Anywire's benchmark\n");
+    let _ = writeln!(out, "- {}", context.host);
+    let _ = writeln!(
+        out,
+        "- {} round(s), windows of {:?}, {:.0} s in all, {:.1} % of the CPUs' time stolen by the hypervisor",
+        options.rounds,
+        options.window,
+        context.elapsed.as_secs_f64(),
+        context.stolen
+    );
+    let _ = writeln!(
+        out,
+        "- load average {} before, {} after (two are ours; with others at work latencies say little)",
+        context.load[0], context.load[1]
+    );
+    if options.only.contains(&Measure::Echo) {
+        let _ = writeln!(out, "- system calls counted by {}", context.counter.name());
+    }
+    if options.quick {
+        let _ = writeln!(out, "- **a smoke run: that it ran is all that these figures say**");
+    }
+    if cfg!(debug_assertions) {
+        let _ = writeln!(out, "- **built without --release: the figures are void**");
+    }
+    if !Contender::all().contains(&Contender::AnywireWs) {
+        let _ = writeln!(out, "- built without the feature `anywire`: peers only");
+    }
+    let _ = writeln!(out, "- each cell: median (least–most) over the rounds; a ratio is taken within each round");
+}
+
+fn failures(out: &mut String, results: &Results) {
+    if !results.has_failures() {
+        return;
+    }
+    let _ = writeln!(out, "\n## Failures\n");
+    for failure in results.failures() {
+        let _ = writeln!(out, "- {failure}");
+    }
+}

@@ -1,0 +1,158 @@
+//! What was measured, by setting, contender, metric and round.
+
+use crate::contenders::Contender;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// What the clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Setting {
+    Echo { size: usize, depth: usize },
+    Fanout { members: usize, burst: u64 },
+    Setup,
+    Memory { sockets: usize, polls: usize },
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Echo { size, depth } => write!(f, "echo 64 x {depth}, {size} B"),
+            Self::Fanout { members, burst: 1 } => write!(f, "fan-out of 1 to {members}, 128 B"),
+            Self::Fanout { members, burst } => {
+                write!(f, "fan-out of bursts of {burst} to {members}, 128 B")
+            }
+            Self::Setup => write!(f, "session opened and closed"),
+            Self::Memory { sockets, polls } => {
+                write!(f, "idle sessions, {sockets} on WebSocket, {polls} over HTTP")
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Metric {
+    Cpu,
+    Rate,
+    P50,
+    P99,
+    Late,
+    Reads,
+    Writes,
+    Wakes,
+    Waits,
+    ReadsPerTurn,
+    WritesPerTurn,
+    Bytes,
+}
+
+/// The middle of some values, and how far they spread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) least: f64,
+    pub(super) most: f64,
+}
+
+impl Spread {
+    pub(super) fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let (&least, &most) = (values.first()?, values.last()?);
+        let middle = values.len() / 2;
+        let median =
+            if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
+        Some(Self { median, least, most })
+    }
+}
+
+type Rounds = BTreeMap<usize, f64>;
+
+#[derive(Default)]
+pub(crate) struct Results {
+    values: BTreeMap<(Setting, Contender, Metric), Rounds>,
+    failures: Vec<String>,
+}
+
+impl Results {
+    pub(crate) fn add(&mut self, setting: Setting, contender: Contender, metric: Metric, round: usize, value: f64) {
+        let rounds = self.values.entry((setting, contender, metric)).or_default();
+        rounds.insert(round, value);
+    }
+
+    pub(crate) fn fail(&mut self, setting: Setting, contender: Contender, round: usize, error: &anyhow::Error) {
+        let name = contender.name();
+        self.failures.push(format!("{setting}, {name}, round {}: {error:#}", round + 1));
+    }
+
+    pub(crate) fn has_failures(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
+    pub(super) fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
+    pub(super) fn settings(&self) -> BTreeSet<Setting> {
+        self.values.keys().map(|&(setting, ..)| setting).collect()
+    }
+
+    pub(super) fn contenders(&self, setting: Setting) -> BTreeSet<Contender> {
+        let here = self.values.keys().filter(|key| key.0 == setting);
+        here.map(|&(_, contender, _)| contender).collect()
+    }
+
+    fn rounds(&self, setting: Setting, contender: Contender, metric: Metric) -> Option<&Rounds> {
+        self.values.get(&(setting, contender, metric))
+    }
+
+    pub(super) fn spread(&self, setting: Setting, contender: Contender, metric: Metric) -> Option<Spread> {
+        let rounds = self.rounds(setting, contender, metric)?;
+        Spread::of(rounds.values().copied().collect())
+    }
+
+    /// One row's metric over another's, taken within each round that has both.
+    pub(super) fn ratio(
+        &self,
+        setting: Setting,
+        (above, above_metric): (Contender, Metric),
+        (below, below_metric): (Contender, Metric),
+    ) -> Option<Spread> {
+        let above = self.rounds(setting, above, above_metric)?;
+        let below = self.rounds(setting, below, below_metric)?;
+        let ratios =
+            above.iter().filter_map(|(round, value)| Some(value / below.get(round)?)).filter(|ratio| ratio.is_finite());
+        Spread::of(ratios.collect())
+    }
+
+    /// All that was counted of a metric for a contender, over settings and rounds.
+    pub(super) fn total(&self, contender: Contender, metric: Metric) -> Option<f64> {
+        let mut rows = self
+            .values
+            .iter()
+            .filter(|((_, who, what), _)| *who == contender && *what == metric)
+            .flat_map(|(_, rounds)| rounds.values())
+            .peekable();
+        rows.peek()?;
+        Some(rows.sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_taken_within_a_round() {
+        let mut results = Results::default();
+        let mut add = |contender, round, value| {
+            results.add(Setting::Setup, contender, Metric::Cpu, round, value);
+        };
+        for (round, [above, below]) in [[1.0, 2.0], [30.0, 10.0], [8.0, 8.0]].into_iter().enumerate() {
+            add(Contender::AnywireWs, round, above);
+            add(Contender::Plain, round, below);
+        }
+        add(Contender::Plain, 3, 1000.0);
+        let cpu = |contender| (contender, Metric::Cpu);
+        let ratio = results.ratio(Setting::Setup, cpu(Contender::AnywireWs), cpu(Contender::Plain)).unwrap();
+        assert_eq!([ratio.least, ratio.median, ratio.most], [0.5, 1.0, 3.0]);
+    }
+}

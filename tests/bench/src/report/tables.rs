@@ -1,0 +1,134 @@
+//! Tables, in Markdown.
+
+use super::results::{Metric, Results, Setting, Spread};
+use crate::contenders::Contender;
+use std::fmt::Write;
+
+/// A column's title, what stands in it, and in what unit.
+type Column = (&'static str, Metric, f64);
+
+const LOAD: [Column; 4] = [
+    ("CPU µs", Metric::Cpu, 1.0),
+    ("thousand/s", Metric::Rate, 1e-3),
+    ("p50 ms", Metric::P50, 1e-3),
+    ("p99 ms", Metric::P99, 1e-3),
+];
+const LATE: Column = ("out of order", Metric::Late, 1.0);
+const CALLS: [Column; 6] = [
+    ("reads/msg", Metric::Reads, 1.0),
+    ("writes/msg", Metric::Writes, 1.0),
+    ("wakes/msg", Metric::Wakes, 1.0),
+    ("waits/msg", Metric::Waits, 1.0),
+    ("reads/turn", Metric::ReadsPerTurn, 1.0),
+    ("writes/turn", Metric::WritesPerTurn, 1.0),
+];
+
+/// All that was measured in one setting.
+pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
+    let unit = match setting {
+        Setting::Echo { .. } => "CPU µs a message and its answer",
+        Setting::Fanout { .. } => "CPU µs a delivery",
+        Setting::Setup => "CPU µs a session",
+        Setting::Memory { .. } => "resident bytes a session",
+    };
+    let _ = writeln!(out, "\n## {setting} ({unit})\n");
+    let columns = match setting {
+        Setting::Echo { .. } => [&LOAD[..], &[LATE]].concat(),
+        Setting::Fanout { .. } => [&LOAD[..], &[LATE]].concat(),
+        Setting::Setup => LOAD[..2].to_vec(),
+        Setting::Memory { .. } => vec![("bytes", Metric::Bytes, 1.0)],
+    };
+    table(out, results, setting, &columns);
+    let is_counted = results
+        .contenders(setting)
+        .iter()
+        .any(|&contender| results.spread(setting, contender, Metric::Reads).is_some());
+    if is_counted {
+        let _ = writeln!(
+            out,
+            "\nSystem calls, medians; a turn is one write of the generator, so one read and one write are enough for it:\n"
+        );
+        calls(out, results, setting);
+    }
+}
+
+fn table(out: &mut String, results: &Results, setting: Setting, columns: &[Column]) {
+    header(out, columns.iter().map(|column| column.0));
+    for contender in results.contenders(setting) {
+        let _ = write!(out, "| {} |", contender.name());
+        for &(_, metric, unit) in columns {
+            let spread = results.spread(setting, contender, metric);
+            let _ = write!(out, " {} |", shown(spread, unit));
+        }
+        out.push('\n');
+    }
+}
+
+fn calls(out: &mut String, results: &Results, setting: Setting) {
+    header(out, CALLS.iter().map(|column| column.0));
+    for contender in results.contenders(setting) {
+        let _ = write!(out, "| {} |", contender.name());
+        for (_, metric, _) in CALLS {
+            let _ = match results.spread(setting, contender, metric) {
+                Some(spread) => write!(out, " {:.3} |", spread.median),
+                None => write!(out, " — |"),
+            };
+        }
+        out.push('\n');
+    }
+}
+
+/// Anywire's CPU (or memory) over its peers', setting by setting.
+pub(super) fn ratios(out: &mut String, results: &Results) {
+    let pairs = [
+        (Contender::AnywireWs, Contender::Tuned),
+        (Contender::AnywireWs, Contender::Plain),
+        (Contender::AnywireWs, Contender::SocketIo),
+        (Contender::AnywireStream, Contender::SocketIoPoll),
+        (Contender::AnywirePoll, Contender::SocketIoPoll),
+        (Contender::Tuned, Contender::SocketIo),
+    ];
+    let _ = writeln!(out, "\n## Ratios of CPU (of memory in the last row)\n");
+    let titles = pairs.map(|(above, below)| format!("{} / {}", above.name(), below.name()));
+    header(out, titles.iter().map(String::as_str));
+    for setting in results.settings() {
+        let metric = match setting {
+            Setting::Memory { .. } => Metric::Bytes,
+            _ => Metric::Cpu,
+        };
+        let _ = write!(out, "| {setting} |");
+        for (above, below) in pairs {
+            let ratio = results.ratio(setting, (above, metric), (below, metric));
+            let _ = write!(out, " {} |", shown(ratio, 1.0));
+        }
+        out.push('\n');
+    }
+}
+
+fn header<'title>(out: &mut String, titles: impl Iterator<Item = &'title str>) {
+    let mut rule = String::from("| --- |");
+    let _ = write!(out, "| |");
+    for title in titles {
+        let _ = write!(out, " {title} |");
+        rule.push_str(" ---: |");
+    }
+    let _ = writeln!(out, "\n{rule}");
+}
+
+/// A median with least and most, if there is more than one value.
+pub(super) fn shown(spread: Option<Spread>, unit: f64) -> String {
+    let Some(Spread { median, least, most }) = spread else {
+        return "—".to_owned();
+    };
+    let [median, least, most] = [median, least, most].map(|value| number(value * unit));
+    if least == most { median } else { format!("{median} ({least}–{most})") }
+}
+
+fn number(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        large if large >= 100.0 => format!("{value:.0}"),
+        middle if middle >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}

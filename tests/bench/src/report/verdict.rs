@@ -1,0 +1,138 @@
+//! The bars that Anywire has set itself, and whether this run reached them.
+
+use super::results::{Metric, Results, Setting, Spread};
+use super::tables::shown;
+use crate::contenders::Contender;
+use std::fmt::Write;
+
+/// Reads and writes are counted over whole runs: a few belong to the run's ends and not to its turns.
+const TURN: f64 = 1.02;
+
+struct Bar {
+    rank: &'static str,
+    what: String,
+    unit: &'static str,
+    limit: f64,
+    measured: Option<Spread>,
+}
+
+pub(super) fn verdict(out: &mut String, results: &Results) {
+    let mut bars = Vec::new();
+    for setting in results.settings() {
+        match setting {
+            Setting::Echo { depth, .. } => echo(&mut bars, results, setting, depth),
+            Setting::Fanout { burst, .. } => fanout(&mut bars, results, setting, burst),
+            Setting::Setup => bars.push(Bar {
+                rank: "Aim",
+                what: format!("{setting}: CPU / axum plain"),
+                unit: "x",
+                limit: 1.15,
+                measured: ratio(results, setting, Contender::AnywireWs, Contender::Plain),
+            }),
+            Setting::Memory { .. } => memory(&mut bars, results, setting),
+        }
+    }
+    bars.extend(order(results));
+    // Musts before aims, otherwise as measured.
+    bars.sort_by_key(|bar| bar.rank != "Must");
+    let _ = writeln!(out, "\n## Verdict\n");
+    let _ = writeln!(out, "| | bar | at most | measured | |");
+    let _ = writeln!(out, "| --- | --- | ---: | ---: | --- |");
+    for bar in bars {
+        let word = match bar.measured {
+            None => "not measured",
+            Some(spread) if spread.median <= bar.limit => "reached",
+            Some(_) => "**not reached**",
+        };
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} {} | {} | {word} |",
+            bar.rank,
+            bar.what,
+            bar.limit,
+            bar.unit,
+            shown(bar.measured, 1.0)
+        );
+    }
+}
+
+fn ratio(results: &Results, setting: Setting, above: Contender, below: Contender) -> Option<Spread> {
+    results.ratio(setting, (above, Metric::Cpu), (below, Metric::Cpu))
+}
+
+fn echo(bars: &mut Vec<Bar>, results: &Results, setting: Setting, depth: usize) {
+    let ws = Contender::AnywireWs;
+    bars.push(Bar {
+        rank: "Aim",
+        what: format!("{setting}: CPU / axum tuned"),
+        unit: "x",
+        limit: 1.3,
+        measured: ratio(results, setting, ws, Contender::Tuned),
+    });
+    bars.push(Bar {
+        rank: "Aim",
+        what: format!("{setting}: p99 / p50"),
+        unit: "x",
+        limit: 4.0,
+        measured: results.ratio(setting, (ws, Metric::P99), (ws, Metric::P50)),
+    });
+    if depth == 16 {
+        bars.push(Bar {
+            rank: "Aim",
+            what: format!("{setting}: long polling's CPU / socketioxide's"),
+            unit: "x",
+            limit: 0.6,
+            measured: ratio(results, setting, Contender::AnywirePoll, Contender::SocketIoPoll),
+        });
+    }
+    for (call, metric) in [("reads", Metric::ReadsPerTurn), ("writes", Metric::WritesPerTurn)] {
+        bars.push(Bar {
+            rank: "Must",
+            what: format!("{setting}: {call} a turn, WebSocket"),
+            unit: "",
+            limit: TURN,
+            measured: results.spread(setting, ws, metric),
+        });
+    }
+}
+
+fn fanout(bars: &mut Vec<Bar>, results: &Results, setting: Setting, burst: u64) {
+    bars.push(Bar {
+        rank: "Must",
+        what: format!("{setting}: CPU / socketioxide"),
+        unit: "x",
+        limit: if burst == 1 { 0.8 } else { 0.65 },
+        measured: ratio(results, setting, Contender::AnywireWs, Contender::SocketIo),
+    });
+}
+
+fn memory(bars: &mut Vec<Bar>, results: &Results, setting: Setting) {
+    for (what, contender, limit) in [
+        ("an idle WebSocket session", Contender::AnywireWs, 6000.0),
+        ("a parked long poll", Contender::AnywirePoll, 16_000.0),
+    ] {
+        bars.push(Bar {
+            rank: "Must",
+            what: format!("memory of {what}"),
+            unit: "B",
+            limit,
+            measured: results.spread(setting, contender, Metric::Bytes),
+        });
+    }
+}
+
+/// One bar for all that was ever counted out of order.
+fn order(results: &Results) -> Option<Bar> {
+    let totals: Vec<f64> = [Contender::AnywireWs, Contender::AnywireStream, Contender::AnywirePoll]
+        .into_iter()
+        .filter_map(|contender| results.total(contender, Metric::Late))
+        .collect();
+    let total = totals.iter().sum();
+    Some(Bar {
+        rank: "Must",
+        what: "messages out of order, all settings and transports".to_owned(),
+        unit: "",
+        limit: 0.0,
+        measured: if totals.is_empty() { None } else { Spread::of(vec![total]) },
+    })
+}

@@ -1,0 +1,121 @@
+//! The servers under test, each as its users would write it.
+
+#[cfg(feature = "anywire")]
+mod anywire;
+mod members;
+mod plain;
+mod socketio;
+mod tuned;
+
+use anyhow::Result;
+#[cfg(not(feature = "anywire"))]
+use anyhow::bail;
+use axum::Router;
+use axum::serve::ListenerExt;
+use std::io::{Read, Write};
+use std::str::FromStr;
+use tokio::net::TcpListener;
+
+/// A message that begins with this byte is echoed to its sender in the fan-out scene too, so that a subscriber
+/// can tell that it has joined.
+pub(crate) const GREETING: u8 = b'?';
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    Plain,
+    Tuned,
+    SocketIo,
+    Anywire,
+}
+
+impl Server {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Tuned => "tuned",
+            Self::SocketIo => "socketio",
+            Self::Anywire => "anywire",
+        }
+    }
+}
+
+impl FromStr for Server {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        [Self::Plain, Self::Tuned, Self::SocketIo, Self::Anywire]
+            .into_iter()
+            .find(|server| server.name() == name)
+            .ok_or_else(|| anyhow::anyhow!("no server is called {name}"))
+    }
+}
+
+/// What a server does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scene {
+    /// Sends it back.
+    Echo,
+    /// Sends it to everybody, the sender included.
+    Fanout,
+}
+
+impl Scene {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Fanout => "fanout",
+        }
+    }
+}
+
+impl FromStr for Scene {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        [Self::Echo, Self::Fanout]
+            .into_iter()
+            .find(|scene| scene.name() == name)
+            .ok_or_else(|| anyhow::anyhow!("no scene is called {name}"))
+    }
+}
+
+/// Serves until standard input ends, which it does when the generator goes away for whatever reason.
+pub(crate) fn serve(server: Server, scene: Scene) -> Result<()> {
+    crate::host::pin(crate::host::Role::Server);
+    crate::host::raise_file_limit();
+    // The threads come after the pinning, so that the runtime starts one worker and not one a CPU.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(0);
+    });
+    runtime.block_on(async {
+        let app = router(server, scene)?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let mut stdout = std::io::stdout();
+        writeln!(stdout, "{}", listener.local_addr()?)?;
+        stdout.flush()?;
+        #[cfg(feature = "anywire")]
+        if server == Server::Anywire {
+            return Ok(::anywire::serve(listener, app).await?);
+        }
+        let listener = listener.tap_io(|stream| {
+            // Fails only on a connection that is already gone.
+            let _ = stream.set_nodelay(true);
+        });
+        axum::serve(listener, app).await?;
+        Ok(())
+    })
+}
+
+fn router(server: Server, scene: Scene) -> Result<Router> {
+    Ok(match server {
+        Server::Plain => plain::router(scene),
+        Server::Tuned => tuned::router(scene),
+        Server::SocketIo => socketio::router(scene),
+        #[cfg(feature = "anywire")]
+        Server::Anywire => anywire::router(scene),
+        #[cfg(not(feature = "anywire"))]
+        Server::Anywire => bail!("built without the feature `anywire`"),
+    })
+}

@@ -1,0 +1,33 @@
+//! socketioxide with its defaults, events as its examples write them.
+
+use super::{GREETING, Scene};
+use axum::Router;
+use socketioxide::SocketIo;
+use socketioxide::extract::{Data, SocketRef};
+
+const EVENT: &str = "e";
+const ROOM: &str = "all";
+
+pub(super) fn router(scene: Scene) -> Router {
+    let (layer, io) = SocketIo::new_layer();
+    match scene {
+        Scene::Echo => io.ns("/", async |socket: SocketRef| {
+            socket.on(EVENT, async |socket: SocketRef, Data(text): Data<String>| {
+                // Fails only when the socket is gone.
+                let _ = socket.emit(EVENT, &text);
+            });
+        }),
+        Scene::Fanout => io.ns("/", async |socket: SocketRef| {
+            socket.join(ROOM);
+            socket.on(EVENT, async |socket: SocketRef, Data(text): Data<String>| {
+                // Both fail only for sockets that are gone.
+                if text.as_bytes().first() == Some(&GREETING) {
+                    let _ = socket.emit(EVENT, &text);
+                } else {
+                    let _ = socket.within(ROOM).emit(EVENT, &text).await;
+                }
+            });
+        }),
+    };
+    Router::new().layer(layer)
+}

@@ -1,0 +1,204 @@
+//! The native protocol over HTTP: the downlink's requests on wire 0, uploads on wire 1, one of each at a time.
+
+use super::http::{self, Answer};
+use super::native::{ORDINAL, Session, Spelling};
+use super::{Client, Dial, Inbox, Phase, Wires};
+use anyhow::{Result, ensure};
+use std::collections::VecDeque;
+use std::mem;
+
+const DOWN: usize = 0;
+const UP: usize = 1;
+
+pub(crate) struct Http {
+    dial: Dial,
+    phase: Phase,
+    downlink: &'static str,
+    is_stream: bool,
+    session: Session,
+    answers: [Answer; 2],
+    turn: u64,
+    is_attached: bool,
+    is_uploading: bool,
+    /// Records of messages, each with its length, the first numbered `first`.
+    queue: Vec<u8>,
+    lengths: VecDeque<usize>,
+    first: u64,
+    /// Records that go in front of the messages of the next upload.
+    head: Vec<u8>,
+    closing: Option<String>,
+}
+
+impl Http {
+    /// A client with the downlink `downlink`: a stream, or one flush a request.
+    pub(crate) fn new(dial: &Dial, downlink: &'static str, is_stream: bool) -> Self {
+        Self {
+            dial: dial.clone(),
+            phase: Phase::Opening,
+            downlink,
+            is_stream,
+            session: Session::new(),
+            answers: [Answer::new(), Answer::new()],
+            turn: 0,
+            is_attached: false,
+            is_uploading: false,
+            queue: Vec::new(),
+            lengths: VecDeque::new(),
+            first: 1,
+            head: Vec::new(),
+            closing: None,
+        }
+    }
+
+    fn path(&self, request: &str) -> String {
+        // A stream is read as bytes, a poll as text.
+        let bytes = if self.is_stream { "&bytes=1" } else { "" };
+        format!("/live/{request}?session={}{bytes}", self.session.id)
+    }
+
+    fn attach(&mut self, out: &mut Vec<u8>) {
+        self.turn += 1;
+        let Session { id, secret, received, .. } = &self.session;
+        let record = format!("r1,{ORDINAL},{},1,{id},{secret},{received}:", self.turn);
+        http::post(&self.dial, &self.path(self.downlink), &[record.as_bytes()], out);
+        self.session.acked();
+        self.is_attached = true;
+    }
+
+    /// Takes as many queued messages as fit into one body.
+    fn batch(&mut self) -> Vec<u8> {
+        let mut size = 0;
+        let mut count = 0;
+        for length in &self.lengths {
+            if count > 0 && size + length > self.session.batch {
+                break;
+            }
+            size += length;
+            count += 1;
+        }
+        self.lengths.drain(..count);
+        let rest = self.queue.split_off(size);
+        self.first += count as u64;
+        mem::replace(&mut self.queue, rest)
+    }
+
+    fn upload(&mut self, out: &mut Vec<u8>) {
+        let Session { id, secret, received, .. } = &self.session;
+        let mut body = format!("u1,{id},{secret},{received}:").into_bytes();
+        self.session.acked();
+        self.session.control(&mut body);
+        body.append(&mut self.head);
+        if !self.lengths.is_empty() {
+            body.extend_from_slice(format!("n{}:", self.first).as_bytes());
+            body.append(&mut self.batch());
+        }
+        if self.lengths.is_empty()
+            && let Some(close) = self.closing.take()
+        {
+            body.extend_from_slice(close.as_bytes());
+        }
+        http::post(&self.dial, &self.path("send"), &[&body], out);
+        self.is_uploading = true;
+    }
+
+    fn has_to_upload(&self) -> bool {
+        let session = &self.session;
+        // A poll's next attach acknowledges by itself.
+        let is_acking = session.is_acking && (self.is_attached || self.phase == Phase::Closing);
+        !self.lengths.is_empty() || self.closing.is_some() || session.pong.is_some() || is_acking
+    }
+
+    fn finish(&mut self, wire: usize) -> Result<()> {
+        let answer = &self.answers[wire];
+        ensure!(answer.body.is_empty(), "the body ends within a record: {}", String::from_utf8_lossy(&answer.body));
+        if wire == UP {
+            self.is_uploading = false;
+            let is_taken = self.session.acknowledged + 1 >= self.first;
+            ensure!(is_taken, "the server did not take all of an upload");
+        } else {
+            self.is_attached = false;
+        }
+        Ok(())
+    }
+
+    /// Closed is when the close is acknowledged and the downlink's last answer has ended.
+    fn settle(&mut self) {
+        let is_acknowledged = self.closing.is_none() && self.session.acknowledged == self.session.sent;
+        if self.phase == Phase::Closing && is_acknowledged && !self.is_attached && !self.is_uploading {
+            self.phase = Phase::Closed;
+        }
+    }
+}
+
+impl Client for Http {
+    fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    fn open(&mut self, wires: &mut Wires) {
+        let body = Session::opening();
+        let path = if self.is_stream { "/live/open?bytes=1" } else { "/live/open" };
+        http::post(&self.dial, path, &[body.as_bytes()], &mut wires.0[DOWN]);
+        self.is_attached = true;
+    }
+
+    fn received(&mut self, wire: usize, input: &[u8], _wires: &mut Wires, inbox: &mut Inbox) -> Result<usize> {
+        let progress = self.answers[wire].feed(input)?;
+        let answer = &mut self.answers[wire];
+        let used = self.session.read(&answer.body, Spelling::Lengths, inbox)?;
+        answer.body.drain(..used);
+        if let Some(reason) = &self.session.ended {
+            ensure!(self.phase == Phase::Closing, "status {}, the server ended it: {reason}", answer.status);
+        }
+        if progress.is_done {
+            self.finish(wire)?;
+            ensure!(progress.used == input.len(), "an answer nobody asked for");
+        }
+        let is_ready = !self.is_stream || self.turn > 0;
+        if self.phase == Phase::Opening && self.session.is_started && is_ready {
+            self.phase = Phase::Open;
+        }
+        self.settle();
+        Ok(progress.used)
+    }
+
+    fn ended(&mut self, wire: usize) -> Result<()> {
+        // An idle connection may go at any time: the next request makes another.
+        let is_idle = match wire {
+            DOWN => !self.is_attached,
+            _ => !self.is_uploading,
+        };
+        ensure!(is_idle, "the server hung up in the middle of an answer");
+        Ok(())
+    }
+
+    fn is_uploading(&self) -> bool {
+        self.is_uploading
+    }
+
+    fn send(&mut self, payload: &[u8]) {
+        self.session.sent += 1;
+        let head = format!("m{}:", payload.len());
+        self.queue.extend_from_slice(head.as_bytes());
+        self.queue.extend_from_slice(payload);
+        self.lengths.push_back(head.len() + payload.len());
+    }
+
+    fn close(&mut self) {
+        self.phase = Phase::Closing;
+        self.closing = Some(self.session.closing());
+    }
+
+    fn flush(&mut self, wires: &mut Wires) {
+        if !self.is_attached
+            && self.session.is_started
+            && self.session.ended.is_none()
+            && matches!(self.phase, Phase::Opening | Phase::Open)
+        {
+            self.attach(&mut wires.0[DOWN]);
+        }
+        if !self.is_uploading && self.session.is_started && self.has_to_upload() {
+            self.upload(&mut wires.0[UP]);
+        }
+    }
+}

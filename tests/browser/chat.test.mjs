@@ -1,0 +1,162 @@
+// The chat example as two people use it: words, pictures, who is here, and a wire that changes under them.
+
+import assert from 'node:assert/strict'
+import { mkdir } from 'node:fs/promises'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { launch, visit } from './browser.mjs'
+import { start } from './lab.mjs'
+import { endAll } from './support.mjs'
+
+const TIMEOUT = { timeout: 90_000 }
+const PATIENCE = { timeout: 20_000 }
+const OUT = fileURLToPath(new URL('out/', import.meta.url))
+/** A red square of 8 by 8. */
+const PICTURE = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mO4YOCAFTEMLQkAZplQAe0LctUAAAAASUVORK5CYII=', 'base64'
+)
+
+let browser, chat, origin
+
+before(async () => {
+  await mkdir(OUT, { recursive: true })
+  browser = await launch()
+  chat = await start('chat', ['0'])
+  origin = `http://127.0.0.1:${chat.port}`
+})
+after(() => endAll(browser, chat))
+
+async function enter(name, room) {
+  const page = await visit(browser, origin)
+  await page.fill('#name', name)
+  await page.fill('#where', room)
+  await page.click('#join button')
+  return page
+}
+
+async function say(page, text) {
+  await page.fill('#text', text)
+  await page.press('#text', 'Enter')
+}
+
+const inside = (page, room) => page.waitForFunction((room) => document.querySelector('#room').textContent.includes(room), room, PATIENCE)
+const here = (page, names) =>
+  page.waitForFunction(
+    (names) => [...document.querySelectorAll('#here li')].map((li) => li.textContent.replace(' (you)', '')).sort().join() === names,
+    names.sort().join(), PATIENCE
+  )
+const sees = (page, text) =>
+  page.waitForFunction((text) => [...document.querySelectorAll('.said')].some((each) => each.textContent.endsWith(text)), text, PATIENCE)
+/** Waits until a transport of this kind carries; else tells what the page's panel says. */
+async function carriedBy(page, wanted) {
+  try {
+    await page.waitForFunction(
+      (source) => {
+        const [state, transport] = ['#state', '#transport'].map((id) => document.querySelector(id).textContent)
+        return state === 'open' && new RegExp(source).test(transport)
+      },
+      wanted.source, PATIENCE
+    )
+  } catch (error) {
+    throw new Error(`never carried by ${wanted}: ${await page.innerText('aside')}`, { cause: error })
+  }
+}
+
+const words = (page, begin) =>
+  page.$$eval('.said', (all, begin) => all.map((each) => each.lastChild.textContent).filter((text) => text.startsWith(begin)), begin)
+
+test('two people talk, send a picture, and change their wire in mid-sentence', TIMEOUT, async (t) => {
+  const ada = await enter('Ada', 'lobby')
+  const ben = await enter('Ben', 'lobby')
+  t.after(() => endAll(ada.context(), ben.context()))
+  await here(ada, ['Ada', 'Ben'])
+  await here(ben, ['Ada', 'Ben'])
+
+  const tricky = '<b>not bold</b> & "quoted" – ñ 漢字 😀'
+  await say(ada, tricky)
+  await sees(ben, tricky)
+  await ben.type('#text', 'typing')
+  await ada.waitForFunction(() => document.querySelector('#typing').textContent.includes('Ben'), null, PATIENCE)
+
+  await ada.setInputFiles('#file', { name: 'red.png', mimeType: 'image/png', buffer: PICTURE })
+  await ben.waitForFunction(() => document.querySelector('.said img')?.naturalWidth === 8, null, PATIENCE)
+
+  // streams that are cut twice in a row are given up for polling for a while
+  let said = 0
+  const talk = async (n) => {
+    for (const end = said + n; said < end; ) await say(ada, `line ${++said}`)
+  }
+  for (const [button, transport] of [['fetch-stream', /stream$|poll$/], ['xhr-poll', /poll$/], ['all', /./]]) {
+    await talk(3)
+    await ada.click(`[data-allow=${button}]`)
+    await talk(3)
+    await carriedBy(ada, transport)
+    await ada.click('#cut')
+  }
+  await talk(2)
+  await sees(ben, `line ${said}`)
+  assert.deepEqual(await words(ben, 'line'), Array.from({ length: said }, (_, i) => `line ${i + 1}`))
+  assert.notEqual(await ada.textContent('#resumed'), '0', 'the cuts were felt')
+
+  await ada.setViewportSize({ width: 1100, height: 720 })
+  await ada.screenshot({ path: `${OUT}chat.png` })
+  await ben.setViewportSize({ width: 420, height: 820 })
+  await ben.screenshot({ path: `${OUT}chat-narrow.png` })
+  assert.deepEqual([...ada.complaints, ...ben.complaints], [])
+})
+
+test('who reloads never left; who leaves is gone after the grace', TIMEOUT, async (t) => {
+  const cleo = await enter('Cleo', 'porch')
+  const dan = await enter('Dan', 'porch')
+  t.after(() => endAll(cleo.context()))
+  await here(cleo, ['Cleo', 'Dan'])
+  await cleo.evaluate(() => {
+    self.absences = 0
+    new MutationObserver(() => {
+      const names = document.querySelector('#here').textContent
+      if (names && !names.includes('Dan')) self.absences += 1
+    }).observe(document.querySelector('#here'), { childList: true, subtree: true })
+  })
+  await dan.reload()
+  await inside(dan, 'porch')
+  await say(dan, 'back again')
+  await sees(cleo, 'back again')
+  assert.equal(await cleo.evaluate(() => self.absences), 0)
+  await dan.context().close()
+  await here(cleo, ['Cleo'])
+})
+
+test('rooms are apart', TIMEOUT, async (t) => {
+  const eve = await enter('Eve', 'east')
+  const walt = await enter('Walt', 'west')
+  t.after(() => endAll(eve.context(), walt.context()))
+  await inside(eve, 'east')
+  await inside(walt, 'west')
+  await say(eve, 'only in the east')
+  await sees(eve, 'only in the east')
+  await say(walt, 'only in the west')
+  await sees(walt, 'only in the west')
+  assert.deepEqual(await words(walt, 'only'), ['only in the west'])
+})
+
+test('bad input gets a friendly message, and the session lives', TIMEOUT, async (t) => {
+  const fay = await enter('Fay', 'attic')
+  await inside(fay, 'attic')
+  const twin = await enter('Fay', 'attic')
+  t.after(() => endAll(fay.context(), twin.context()))
+  await twin.waitForFunction(() => document.querySelector('#sorry').textContent.length > 10, null, PATIENCE)
+  t.diagnostic(`a name that is taken: ${await twin.textContent('#sorry')}`)
+
+  for (const [name, send] of [
+    ['too long', () => self.say({ say: 'x'.repeat(3000) })],
+    ['nonsense', () => self.say({ no: 'such thing' })],
+    ['no picture', () => self.say(new ArrayBuffer(3))]
+  ]) {
+    const before = await fay.locator('#log .note.sorry').count()
+    await fay.evaluate(send)
+    await fay.waitForFunction((n) => document.querySelectorAll('#log .note.sorry').length > n, before, PATIENCE)
+    t.diagnostic(`${name}: ${await fay.locator('#log .note.sorry').last().textContent()}`)
+  }
+  await say(fay, 'still here')
+  await sees(fay, 'still here')
+})

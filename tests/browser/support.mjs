@@ -1,0 +1,63 @@
+// What the browser tests share: a page with the client and the checks in it, and sessions in that page told from here.
+
+import { fileURLToPath } from 'node:url'
+import { FaultProxy } from '../proxies/fault-proxy.mjs'
+import { visit } from './browser.mjs'
+
+const PAGE = fileURLToPath(new URL('page.js', import.meta.url))
+
+/** The two bundles, and which transports each has. */
+export const BUNDLES = {
+  es3: ['websocket', 'xhr-stream', 'xhr-poll'],
+  module: ['websocket', 'fetch-stream', 'xhr-poll']
+}
+
+/** A page from the lab at `origin`, with the bundle as `self.anywire`. */
+export async function openPage(browser, origin, bundle = 'es3') {
+  const page = await visit(browser, `${origin}/page`)
+  if (bundle === 'module') {
+    await page.evaluate(async () => {
+      self.anywire = await import('/live/client.mjs')
+    })
+  }
+  await page.addScriptTag({ path: PAGE })
+  return page
+}
+
+/** Opens a session in the page; what it returns tells it what to do. `first` is said at once, before the session is open. */
+export async function openSession(page, options, first = []) {
+  const index = await page.evaluate(
+    ({ options, first }) => {
+      const watched = self.lab.open('/live', options)
+      for (const message of first) watched.send(message)
+      return self.lab.sessions.length - 1
+    },
+    { options, first }
+  )
+  const call = (run, argument) =>
+    page.evaluate(`(${run})(self.lab.sessions[${index}], ${JSON.stringify(argument) ?? 'undefined'})`)
+  return {
+    index,
+    call,
+    report: () => call((watched) => watched.report()),
+    send: (...messages) => call((watched, all) => all.map((message) => watched.send(message)), messages),
+    opened: () => call((watched) => self.lab.until(() => watched.session.state === 'open')),
+    flushed: () => call((watched) => watched.session.flush()),
+    texts: () => call((watched) => watched.messages.map((message) => message.data)),
+    /** Waits for the next text that begins so, and gives it. */
+    heard: (prefix) =>
+      call(
+        (watched, start) => self.lab.until(() => watched.messages.find((m) => m.kind === 'text' && m.data.startsWith(start))?.data),
+        prefix
+      )
+  }
+}
+
+export function proxyFor(lab, options = {}) {
+  return FaultProxy.listen({ target: lab.port, ...options })
+}
+
+/** Ends everything in order, whatever state it is in. */
+export async function endAll(...things) {
+  for (const thing of things) await (thing?.close ?? thing?.stop)?.call(thing)
+}

@@ -1,0 +1,260 @@
+//! Whatever comes, nothing panics, no answer blames the server, nobody else notices and no session is left behind.
+//!
+//! Seeded: `ANYWIRE_FUZZ` says how many requests, `ANYWIRE_FUZZ_SEED` with which seed to begin.
+#![allow(clippy::disallowed_methods)]
+
+mod support;
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
+
+use anywire::{Anywire, Server};
+use axum::{body::Body as HttpBody, http::Method};
+use futures::SinkExt;
+use http_body_util::BodyExt;
+use support::{Came, Peer, Site, Socket, Spelling, attempt, echo, site, until};
+use tokio_tungstenite::tungstenite::Message;
+
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+fn count_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PANICS.fetch_add(1, SeqCst);
+        usual(info);
+    }));
+}
+
+fn environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
+}
+
+/// Xorshift: repeatable, and good enough to stumble with.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound.max(1) as u64).unwrap()
+    }
+
+    fn one_in(&mut self, chance: usize) -> bool {
+        self.below(chance) == 0
+    }
+
+    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+}
+
+const NUMBERS: [&str; 10] =
+    ["0", "1", "2", "7", "00", "-1", "9007199254740991", "9007199254740992", "18446744073709551616", ""];
+const RECORDS: [&str; 22] = [
+    "n1:",
+    "n2:",
+    "m3:abc",
+    "m2:é!",
+    "b4:AAAA",
+    "b0:",
+    "d1,1:",
+    "d1,9007199254740991:",
+    "a0:",
+    "a1:",
+    "w:",
+    "h0,1:",
+    "g0,1:",
+    "p1:",
+    "q0,0:",
+    "v:",
+    "c1,1000,0:",
+    "z1:",
+    "x4310,0:",
+    "sfull,0:",
+    "m",
+    "mrest",
+];
+
+/// Something like what a client would send.
+fn sentence(random: &mut Random, peer: &Peer) -> Vec<u8> {
+    let (id, secret) = (&peer.id, &peer.secret);
+    let (ordinal, turn, seen) = (random.below(9), random.below(4), random.below(2));
+    let mut text = match random.below(5) {
+        0 => format!("o1,{ordinal},{},0:", attempt()),
+        1 => format!("o1,{ordinal},same,4:auth"),
+        2 => format!("r1,{ordinal},{turn},{seen},{id},{secret},0:"),
+        3 => format!("u1,{id},{secret},0:"),
+        _ => String::new(),
+    };
+    for _ in 0..random.below(6) {
+        text.push_str(random.pick(&RECORDS));
+    }
+    text.into_bytes()
+}
+
+/// What becomes of it on a bad day.
+fn spoil(random: &mut Random, mut bytes: Vec<u8>) -> Vec<u8> {
+    for _ in 0..random.below(4) {
+        let at = random.below(bytes.len() + 1);
+        let to = (at + random.below(8)).min(bytes.len());
+        match random.below(6) {
+            0 => bytes.insert(at, u8::try_from(random.below(256)).unwrap()),
+            1 => drop(bytes.drain(at..to)),
+            2 => bytes.truncate(at),
+            3 => {
+                let again = bytes[at..to].to_vec();
+                bytes.splice(at..at, again);
+            }
+            4 => {
+                let number = random.pick(&NUMBERS).bytes();
+                let digits = bytes.iter().skip(at).take_while(|byte| byte.is_ascii_digit()).count();
+                bytes.splice(at..at + digits, number);
+            }
+            _ => drop(bytes.splice(at..at, random.pick(&RECORDS).bytes())),
+        }
+    }
+    bytes
+}
+
+struct Stage {
+    server: Server,
+    site: Site,
+    witness: Peer,
+    socket: Socket,
+    victim: Peer,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let server = Anywire::builder()
+            .hold(Duration::from_millis(50))
+            .open_timeout(Duration::from_millis(500))
+            .grace(Duration::from_secs(5))
+            .message_limit(4096)
+            .inbox(8192)
+            .outbox(8192)
+            .handler(echo)
+            .build();
+        let site = site(&server);
+        let (witness, socket) = Peer::open_socket(&site).await;
+        let victim = Peer::open(&site).await;
+        Stage { server, site, witness, socket, victim }
+    }
+
+    /// The witness's echo comes; the victim is replaced if it did not survive.
+    async fn look(&mut self, seed: u64) {
+        let count = self.witness.got.len() + 1;
+        self.socket.text(format!("n{count}:mhere")).await;
+        self.witness.last += 1;
+        self.witness.take_until(&mut self.socket, count).await;
+        self.socket.text(format!("a{count}:")).await;
+        assert_eq!(PANICS.load(SeqCst), 0, "seed {seed}");
+        if self.server.session(&self.victim.id).is_none() {
+            self.victim = Peer::open(&self.site).await;
+        }
+    }
+
+    async fn end(mut self) {
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.socket.text("w:").await;
+        }
+        let witness = self.server.session(&self.witness.id).expect("the witness lives");
+        until("all others are gone", || self.server.len() == 1).await;
+        assert!(witness.is_connected());
+        assert_eq!(PANICS.load(SeqCst), 0);
+    }
+}
+
+async fn fuzz_http(requests: u64, first: u64) {
+    let mut stage = Stage::new().await;
+    let mut seen = std::collections::BTreeMap::new();
+    for seed in first..first + requests {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        for _ in 0..8 {
+            random.next();
+        }
+        stage.victim.spelling = if random.one_in(2) { Spelling::Text } else { Spelling::Bytes };
+        let route = random.pick(&["open", "send", "xhr-poll", "xhr-stream", "fetch-stream"]);
+        let sentence = sentence(&mut random, &stage.victim);
+        let body = spoil(&mut random, sentence);
+        let path = if random.one_in(8) { route.to_owned() } else { stage.victim.path(route) };
+        let request = stage.site.request(Method::POST, &path).body(HttpBody::from(body.clone())).unwrap();
+        let mut response = stage.site.send(request).await;
+        let status = response.status().as_u16();
+        *seen.entry(status).or_insert(0) += 1;
+        let said = String::from_utf8_lossy(&body).into_owned();
+        assert!(matches!(status, 200 | 400 | 408 | 409 | 410 | 413 | 503), "seed {seed}: {status} for {said:?}");
+        // A stream has no end: its start is enough.
+        drop(response.body_mut().frame().await);
+        if seed % 16 == 0 {
+            stage.look(seed).await;
+        }
+    }
+    assert!(seen[&200] > requests / 50 && seen[&400] > requests / 50, "both good and bad were among them: {seen:?}");
+    stage.end().await;
+}
+
+async fn fuzz_websocket(connections: u64, first: u64) {
+    let mut stage = Stage::new().await;
+    let mut codes = std::collections::BTreeMap::new();
+    for seed in first..first + connections {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        for _ in 0..8 {
+            random.next();
+        }
+        let mut socket = stage.site.websocket("websocket").await;
+        let mut messages = random.below(5) + 1;
+        if random.one_in(2) {
+            let mut peer = stage.victim.clone();
+            peer.ordinal = seed;
+            socket.body(peer.resume()).await;
+            messages += 1;
+        }
+        for _ in 0..messages {
+            let sentence = sentence(&mut random, &stage.victim);
+            let bytes = spoil(&mut random, sentence);
+            let message = match String::from_utf8(bytes) {
+                Ok(text) if !random.one_in(8) => Message::text(text),
+                Ok(text) => Message::binary(text.into_bytes()),
+                Err(error) => Message::binary(error.into_bytes()),
+            };
+            // It may have been closed meanwhile.
+            if socket.io.send(message).await.is_err() {
+                break;
+            }
+        }
+        if random.one_in(2) {
+            loop {
+                match socket.quiet().await {
+                    Some(Came::Closed(code, _)) => *codes.entry(code).or_insert(0) += 1,
+                    Some(Came::Records(_)) => continue,
+                    Some(Came::Broken) | None => {}
+                }
+                break;
+            }
+        }
+        drop(socket);
+        if seed % 16 == 0 {
+            stage.look(seed).await;
+        }
+    }
+    assert!(codes.keys().all(|code| matches!(code, 1000 | 1005 | 3000..=3999 | 4000..=4499)), "{codes:?}");
+    assert!(codes[&4004] > 0, "{codes:?}");
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_comes_breaks_the_server() {
+    count_panics();
+    let (requests, first) = (environment("ANYWIRE_FUZZ", 8000), environment("ANYWIRE_FUZZ_SEED", 1));
+    fuzz_http(requests, first).await;
+    fuzz_websocket(requests / 2, first).await;
+}

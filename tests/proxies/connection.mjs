@@ -1,0 +1,271 @@
+// One connection of a page through the fault proxy: what it carries, how much has passed, and how it can be hurt.
+
+import net from 'node:net'
+import { FrameBorders, RequestReader, ResponseTracker, inside } from './framing.mjs'
+import { faults } from './faults.mjs'
+import { Line } from './line.mjs'
+
+const KINDS = {
+  open: 'open', send: 'send', 'xhr-poll': 'poll', 'xhr-stream': 'stream', 'fetch-stream': 'stream'
+}
+
+/** What a request is to the session: websocket, open, send, poll, stream or other. */
+export function classify(request) {
+  if (request.upgrade) return 'websocket'
+  const path = request.url.split('?')[0]
+  return request.method === 'POST' ? (KINDS[path.slice(path.lastIndexOf('/') + 1)] ?? 'other') : 'other'
+}
+
+export class Connection {
+  #proxy
+  #client
+  #server = null
+  #reader = new RequestReader()
+  #answers = new ResponseTracker()
+  #upFrames = null
+  #lastWay = null
+  #losing = false
+  #swallowing = false
+  #armed = { up: null, down: null }
+  #found = null
+
+  constructor(proxy, client, id) {
+    this.#proxy = proxy
+    this.#client = client
+    this.id = id
+    this.kind = 'idle'
+    this.open = true
+    this.flights = 0
+    this.requests = []
+    this.up = new Line(() => proxy.delay, (item) => this.#fromClient(item))
+    this.down = new Line(() => proxy.delay, (item) => this.#toClient(item))
+    client.setNoDelay(true)
+    client.on('data', (bytes) => {
+      this.#countFlight()
+      proxy.emit('heard', { connection: this, bytes })
+      this.up.push(bytes)
+    })
+    // pages never close one half only
+    client.on('end', () => client.destroy())
+    client.on('error', () => {})
+    client.on('close', () => this.#clientGone())
+  }
+
+  // ---- what faults do with it ----
+
+  /** Hands bytes to the server. */
+  forward(bytes) {
+    this.#connect().write(bytes)
+  }
+
+  /** Answers the client in the server's place. */
+  reply(text) {
+    this.down.push(Buffer.from(text, 'latin1'))
+  }
+
+  /** From now on nothing of what the client says is heard. */
+  swallow() {
+    this.#swallowing = true
+  }
+
+  /** Lets the next answer reach the proxy and nobody else; then the connection dies. */
+  loseAnswer() {
+    this.#losing = true
+  }
+
+  /** Delivers one request a second time, `lateness` ms after, on a connection of its own; nobody reads that answer. */
+  repeat(bytes, lateness) {
+    const timer = setTimeout(() => {
+      const copy = this.#proxy.dial()
+      const tracker = new ResponseTracker()
+      copy.on('error', () => {})
+      copy.on('end', () => copy.destroy())
+      copy.on('data', (answer) => {
+        if (tracker.push(answer).completed > 0) copy.destroy()
+      })
+      copy.write(bytes)
+    }, lateness)
+    this.#proxy.timers.add(timer)
+  }
+
+  /**
+   * Kills the connection: `rst` or `fin`. With `lag` the server learns of it that much later. Bytes in `last` still
+   * reach the client.
+   */
+  cut(how, { lag = 0, last = null } = {}) {
+    if (!this.open) return
+    this.open = false
+    this.up.close()
+    this.down.close()
+    const hurt = (socket) => (how === 'rst' ? reset(socket) : socket.destroy())
+    if (last) this.#client.write(last, () => hurt(this.#client))
+    else hurt(this.#client)
+    const server = this.#server
+    if (server) {
+      server.removeAllListeners('data')
+      server.resume()
+      if (lag > 0) this.#proxy.timers.add(setTimeout(() => hurt(server), lag))
+      else hurt(server)
+    }
+    this.#proxy.emit('cut', { connection: this, kind: this.kind, how })
+  }
+
+  /** Nothing passes for `ms`, in the ways named: `up`, `down` or `both`. */
+  stall(ms, way = 'both') {
+    if (way !== 'down') this.up.stall(ms)
+    if (way !== 'up') this.down.stall(ms)
+  }
+
+  get stalled() {
+    return this.up.stalled || this.down.stalled
+  }
+
+  /** Cuts in the middle of the next frame, chunk or body of these kinds that goes `way`. Returns a function that disarms it. */
+  arm(way, how, done = () => {}, kinds = null) {
+    const armed = { how, done, fits: () => !kinds || kinds.includes(this.kind) }
+    this.#armed[way] = armed
+    return () => {
+      if (this.#armed[way] === armed) this.#armed[way] = null
+    }
+  }
+
+  // ---- client to server ----
+
+  #countFlight() {
+    if (this.#lastWay !== 'up') this.flights += 1
+    this.#lastWay = 'up'
+  }
+
+  #fromClient(item) {
+    if (this.#swallowing) return
+    if (this.#upFrames) {
+      this.#forwardFrames(item)
+      return
+    }
+    for (const request of this.#reader.push(item)) this.#exchange(request)
+  }
+
+  #exchange(request) {
+    this.kind = classify(request)
+    this.requests.push(this.kind)
+    const fault = this.#proxy.faultFor(this.kind)
+    this.#proxy.emit('request', { connection: this, kind: this.kind, fault: fault?.name ?? null, url: request.url })
+    if (!this.open) return
+    if (fault) faults[fault.name](this, request, fault, this.#proxy.random)
+    else if (this.#armed.up?.fits() && !request.upgrade) this.#cutRequest(request)
+    else this.forward(request.raw)
+    if (request.upgrade && !this.#swallowing && this.open) this.#becomeTunnel()
+  }
+
+  #becomeTunnel() {
+    this.#upFrames = new FrameBorders()
+    const rest = this.#reader.rest()
+    if (rest.length > 0) this.#forwardFrames(rest)
+  }
+
+  #cutRequest(request) {
+    const { how, done } = this.#armed.up
+    this.#armed.up = null
+    faults['cut-request'](this, request, { how }, this.#proxy.random)
+    done()
+  }
+
+  #forwardFrames(bytes) {
+    const borders = new Set()
+    this.#upFrames.take(bytes, 0, (offset) => borders.add(offset))
+    const at = this.#armed.up?.fits() ? inside(bytes, borders, 0, this.#proxy.random) : undefined
+    if (at === undefined) {
+      this.forward(bytes)
+      return
+    }
+    const { how, done } = this.#armed.up
+    this.#armed.up = null
+    this.#connect().write(bytes.subarray(0, at), () => {
+      this.cut(how)
+      done()
+    })
+  }
+
+  // ---- server to client ----
+
+  #connect() {
+    if (this.#server) return this.#server
+    const server = this.#proxy.dial()
+    this.#server = server
+    server.on('data', (bytes) => this.down.push(bytes))
+    server.on('end', () => this.down.push(null))
+    server.on('error', () => {
+      if (this.open) this.cut('rst')
+    })
+    return server
+  }
+
+  #toClient(item) {
+    if (item === null) {
+      if (this.#losing) this.cut('rst')
+      else this.#client.end()
+      return
+    }
+    const seen = this.#answers.push(item)
+    if (this.#losing) {
+      if (seen.completed > 0 || (this.kind === 'stream' && seen.bodyBytes > 0)) this.cut('rst')
+      return
+    }
+    const armed = seen.bodyBytes > 0 && this.#armed.down?.fits()
+    const at = armed ? inside(item, seen.borders, seen.bodyFrom, this.#proxy.random) : undefined
+    if (at !== undefined) {
+      const { how, done } = this.#armed.down
+      this.#armed.down = null
+      this.cut(how, { last: item.subarray(0, at) })
+      done()
+      return
+    }
+    this.#lastWay = 'down'
+    this.#client.write(item)
+    this.#proxy.look(this, item)
+    if (seen.completed > 0) this.kind = 'idle'
+  }
+
+  #clientGone() {
+    if (this.open) {
+      this.open = false
+      this.down.close()
+      this.#endServer()
+    }
+    this.#proxy.forget(this)
+  }
+
+  /** What the client said before it went is still under way; behind a stalled line the server never learns. */
+  #endServer() {
+    const server = this.#server
+    if (!this.up.stalled && server) {
+      const end = () => {
+        this.up.close()
+        server.destroy()
+      }
+      this.#proxy.timers.add(setTimeout(end, this.#proxy.delay + 50))
+    } else {
+      this.up.close()
+      if (server) server.removeAllListeners('data').resume()
+    }
+  }
+
+  /** For the proxy's watch: the end of what has passed, so that a text split over two pieces is found. */
+  tail(bytes, keep) {
+    const seen = this.#found ? Buffer.concat([this.#found, bytes]) : bytes
+    this.#found = seen.subarray(Math.max(0, seen.length - keep))
+    return seen
+  }
+}
+
+/** A reset; a socket that is already shutting down cannot be reset (libuv refuses, and its handle would never close). */
+function reset(socket) {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
+}
+
+export function dial(port, host) {
+  const socket = net.connect(port, host)
+  socket.setNoDelay(true)
+  return socket
+}

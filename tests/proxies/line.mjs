@@ -1,0 +1,50 @@
+// One direction of a connection: bytes come out in order, each after the delay, none while the line is stalled.
+
+export class Line {
+  #delay
+  #out
+  #queue = []
+  #stalledUntil = 0
+  #timer = null
+  #closed = false
+
+  /** `delay()` is the delay in ms now; `out(item)` takes what has passed; an item is a Buffer or `null` for the end. */
+  constructor(delay, out) {
+    this.#delay = delay
+    this.#out = out
+  }
+
+  push(item) {
+    if (this.#closed) return
+    this.#queue.push({ item, due: performance.now() + this.#delay() })
+    this.#run()
+  }
+
+  /** Holds everything back for `ms`, what is on its way included. */
+  stall(ms) {
+    this.#stalledUntil = Math.max(this.#stalledUntil, performance.now() + ms)
+    this.#run()
+  }
+
+  get stalled() {
+    return performance.now() < this.#stalledUntil
+  }
+
+  close() {
+    clearTimeout(this.#timer)
+    this.#queue = []
+    this.#closed = true
+  }
+
+  #run() {
+    clearTimeout(this.#timer)
+    while (this.#queue.length > 0) {
+      const wait = Math.max(this.#queue[0].due, this.#stalledUntil) - performance.now()
+      if (wait > 0) {
+        this.#timer = setTimeout(() => this.#run(), wait)
+        return
+      }
+      this.#out(this.#queue.shift().item)
+    }
+  }
+}

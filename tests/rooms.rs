@@ -1,0 +1,228 @@
+//! Rooms: who gets what, in which order, and what becomes of the slow.
+#![allow(clippy::disallowed_methods)]
+
+mod support;
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use anywire::{Anywire, Auth, Delivered, Server, Session, SessionHandle};
+use support::{Payload, Peer, Record, Site, Socket, Spelling, attempt, site, until};
+use tokio::time::sleep;
+
+/// Joins the rooms that its auth data names, and waits.
+async fn joiner(Auth(rooms): Auth<Vec<String>>, mut session: Session) {
+    for room in &rooms {
+        assert!(session.join(room));
+    }
+    while session.recv().await.is_some() {}
+}
+
+fn joiners() -> (Server, Site) {
+    let server = Anywire::builder().outbox(4096).handler(joiner).build();
+    let site = site(&server);
+    (server, site)
+}
+
+async fn member(site: &Site, rooms: &[&str]) -> (Peer, Socket) {
+    let auth = format!("[{}]", rooms.iter().map(|room| format!("{room:?}")).collect::<Vec<_>>().join(","));
+    Peer::open_socket_with(site, &attempt(), &auth).await
+}
+
+fn sent(sent: usize) -> Delivered {
+    Delivered { sent, ..Delivered::default() }
+}
+
+fn ids(handles: &[SessionHandle]) -> HashSet<String> {
+    handles.iter().map(|handle| handle.id().to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_reaches_whom_it_names() {
+    let (server, site) = joiners();
+    let mut members = [
+        member(&site, &["a"]).await,
+        member(&site, &["a", "b"]).await,
+        member(&site, &["b"]).await,
+        member(&site, &[]).await,
+    ];
+    let handle = |at: usize| server.session(&members[at].0.id).unwrap();
+    let [first, both, last, outside] = [handle(0), handle(1), handle(2), handle(3)];
+    assert_eq!(ids(&server.members("a")), ids(&[first.clone(), both.clone()]));
+    assert_eq!(both.rooms().len(), 2);
+
+    // Each message names who gets it.
+    let mut want = vec![Vec::new(); 4];
+    let mut expect = |message: &'static str, delivered: Delivered, who: &[usize]| {
+        assert_eq!(delivered, sent(who.len()), "{message}");
+        who.iter().for_each(|&at| want[at].push(message));
+        want.clone()
+    };
+    expect("all of a", server.to("a").send("all of a"), &[0, 1]);
+    expect("not me", first.to("a").send("not me"), &[1]);
+    expect("me too", first.within("a").send("me too"), &[0, 1]);
+    expect("from outside", outside.to("a").send("from outside"), &[0, 1]);
+    expect("all but", server.to("a").except(&both).send("all but"), &[0]);
+    expect("nobody", server.to("a").except(&both).except(&first).send("nobody"), &[]);
+    expect("not b", server.to("a").except_room("b").send("not b"), &[0]);
+    expect("b but not a", server.to("b").except_room("a").send("b but not a"), &[2]);
+    expect("no such room", server.to("c").send("no such room"), &[]);
+    assert!(last.leave("b"));
+    assert!(!last.leave("b"), "it is not in it any more");
+    expect("after leaving", server.to("b").send("after leaving"), &[1]);
+    assert!(last.join("a"));
+    assert!(!last.join("a"), "it is in it already");
+    let want = expect("after joining", server.to("a").send("after joining"), &[0, 1, 2]);
+    for (at, (peer, socket)) in members.iter_mut().enumerate() {
+        peer.take_until(socket, want[at].len()).await;
+        assert_eq!(peer.texts(), want[at], "member {at}");
+        assert_eq!(socket.quiet().await, None, "member {at} gets nothing else");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_of_link_gets_the_same_message() {
+    let (server, site) = joiners();
+    let (mut by_socket, mut socket) = member(&site, &["a"]).await;
+    let mut others = Vec::new();
+    for spelling in [Spelling::Text, Spelling::Bytes] {
+        let mut peer = Peer::new(&site);
+        peer.spelling = spelling;
+        let answer = peer.post_open(&attempt(), "[\"a\"]").await;
+        peer.take(&answer.records());
+        others.push(peer);
+    }
+    let payloads = [Payload::from("é💥"), Payload::Binary(vec![0, 255, 128]), Payload::from("")];
+    for payload in &payloads {
+        let message = match payload {
+            Payload::Text(text) => anywire::Message::from(text.as_str()),
+            Payload::Binary(bytes) => anywire::Message::from(bytes.as_slice()),
+        };
+        assert_eq!(server.to("a").send(message), sent(3));
+    }
+    by_socket.take_until(&mut socket, 3).await;
+    assert_eq!(by_socket.got, payloads);
+    for peer in &mut others {
+        peer.poll().await;
+        assert_eq!(peer.got, payloads);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_slow_are_closed_and_the_rest_do_not_notice() {
+    let (server, site) = joiners();
+    let (mut quick, mut socket) = member(&site, &["a"]).await;
+    let mut slow = Peer::open_with(&site, &attempt(), "[\"a\"]").await;
+    let mut skipped = Peer::open_with(&site, &attempt(), "[\"b\"]").await;
+    for number in 0..10 {
+        let text = format!("{number}{}", "x".repeat(1000));
+        let delivered = server.to("a").send(text.as_str());
+        match number {
+            0..3 => assert_eq!(delivered, sent(2), "{number}"),
+            3 => assert_eq!((delivered.sent, delivered.slow), (1, 1)),
+            _ => assert_eq!(delivered, sent(1)),
+        }
+        let delivered = server.to("b").droppable().send(text.as_str());
+        assert_eq!((delivered.sent, delivered.skipped), if number < 3 { (1, 0) } else { (0, 1) });
+        quick.take_until(&mut socket, number + 1).await;
+        socket.text(format!("a{}:", number + 1)).await;
+        until("it was acknowledged", || server.session(&quick.id).unwrap().unacknowledged() == 0).await;
+    }
+    slow.turn = 1;
+    let records = slow.send_poll().await.records();
+    assert!(matches!(records.last(), Some(Record::End(4311, _))), "{records:?}");
+    assert!(server.session(&slow.id).is_none());
+    assert_eq!(server.members("a").len(), 1, "it is not in the room any more");
+    skipped.poll().await;
+    assert_eq!((skipped.got.len(), &skipped.gaps[..]), (3, &[(4, 10)][..]), "it is told what it missed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_over_is_in_no_room_and_joins_none() {
+    let (server, site) = joiners();
+    let (peer, socket) = member(&site, &["a"]).await;
+    let handle = server.session(&peer.id).unwrap();
+    handle.abort();
+    until("it has left", || server.members("a").is_empty()).await;
+    drop(socket);
+    sleep(Duration::from_secs(61)).await;
+    until("it is forgotten", || server.is_empty()).await;
+    assert!(!handle.join("a"));
+    assert!(server.members("a").is_empty());
+    assert_eq!(server.to("a").send("x"), sent(0));
+    assert!(handle.rooms().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_connection_keeps_its_rooms_for_grace() {
+    let (server, site) = joiners();
+    let (mut peer, socket) = member(&site, &["a"]).await;
+    drop(socket);
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(server.to("a").send("meanwhile"), sent(1));
+    let mut socket = peer.resume_socket().await;
+    peer.take_until(&mut socket, 1).await;
+    assert_eq!(peer.texts(), ["meanwhile"]);
+    drop(socket);
+    sleep(Duration::from_secs(61)).await;
+    until("it has left", || server.members("a").is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_above_the_limit_goes_to_nobody() {
+    let server = Anywire::builder().message_limit(10).handler(joiner).build();
+    let (mut peer, mut socket) = member(&site(&server), &["a"]).await;
+    assert_eq!(server.to("a").send("12345678901"), sent(0));
+    assert_eq!(server.to("a").send("1234567890"), sent(1));
+    peer.take_until(&mut socket, 1).await;
+    assert_eq!(peer.texts(), ["1234567890"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_members_see_one_order_however_many_send_at_once() {
+    const SENDERS: usize = 8;
+    const EACH: usize = 200;
+    let server = Anywire::builder().handler(joiner).build();
+    let site = site(&server);
+    let mut members = Vec::new();
+    for _ in 0..6 {
+        members.push(member(&site, &["a"]).await);
+    }
+    // A session is open before its handler has run: here, on threads of their own.
+    until("all have joined", || server.members("a").len() == 6).await;
+    let started = Arc::new(AtomicUsize::new(0));
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|sender| {
+            let (live, started) = (server.live(), started.clone());
+            tokio::spawn(async move {
+                started.fetch_add(1, SeqCst);
+                for number in 0..EACH {
+                    assert_eq!(live.to("a").send(format!("{sender}:{number}")), sent(6));
+                    if number % 16 == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut orders = Vec::new();
+    for (mut peer, mut socket) in members {
+        peer.take_until(&mut socket, SENDERS * EACH).await;
+        orders.push(peer.texts().into_iter().map(str::to_owned).collect::<Vec<_>>());
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    assert!(orders.iter().all(|order| *order == orders[0]), "one order for all");
+    for sender in 0..SENDERS {
+        let own: Vec<_> = orders[0].iter().filter(|text| text.starts_with(&format!("{sender}:"))).collect();
+        assert_eq!(own.len(), EACH);
+        assert!(own.iter().enumerate().all(|(number, text)| **text == format!("{sender}:{number}")));
+    }
+}

@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# Tests everything. Needs Rust, Node 20 and, for the browser tests, Chromium; installs what it can.
+#
+#   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--bench]
+#
+#   --quick         no browser, no benchmark: what one runs while writing
+#   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
+#   --first-seed N  where they begin (also ANYWIRE_FIRST_SEED)
+#   --soak          the long form of the browser soak: 10,000 messages each way, 50 cuts
+#   --bench         also run the benchmark, not only compile it
+set -uo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top" || exit 1
+
+quick=0 soak=0 bench=0
+usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; }
+number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --quick) quick=1 ;;
+    --soak) soak=1 ;;
+    --bench) bench=1 ;;
+    --seeds) number "$1" "${2-}"; export ANYWIRE_SEEDS=$2; shift ;;
+    --first-seed) number "$1" "${2-}"; export ANYWIRE_FIRST_SEED=$2; shift ;;
+    -h|--help) usage; exit 0 ;;
+    *) echo "unknown flag: $1" >&2; usage >&2; exit 2 ;;
+  esac
+  shift
+done
+
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$top/target}
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never} NO_COLOR=1 NODE_OPTIONS=--test-reporter=spec
+logs=$CARGO_TARGET_DIR/run
+mkdir -p "$logs"
+
+passed=0 failed=0
+failures=() times=()
+
+# The tests that a section's log counts: cargo's summaries, node's (TAP and spec). Prints "passed failed".
+counted() {
+  awk '
+    /^test result: / { for (i = 1; i < NF; i++) { if ($(i+1) == "passed;") p += $i; if ($(i+1) == "failed;") f += $i } }
+    /^(#|ℹ) pass [0-9]+$/ { p += $3 }
+    /^(#|ℹ) (fail|cancelled) [0-9]+$/ { f += $3 }
+    END { print p + 0, f + 0 }
+  ' "$1"
+}
+
+# section NAME COMMAND...: runs it, counts its tests (one for a command that has none), goes on whatever comes.
+section() {
+  local name=$1 log started status p f
+  shift
+  log=$logs/${name//[^a-z0-9]/-}.log
+  started=$SECONDS
+  printf '\n=== %s\n' "$name"
+  "$@" 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
+  read -r p f < <(counted "$log")
+  if [ $((p + f)) -eq 0 ]; then
+    if [ "$status" -eq 0 ]; then p=1; else f=1; fi
+  elif [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
+    f=1
+  fi
+  passed=$((passed + p)) failed=$((failed + f))
+  [ "$f" -eq 0 ] || failures+=("$name")
+  times+=("$(printf '%5d s  %6d passed %4d failed  %s' $((SECONDS - started)) "$p" "$f" "$name")")
+  return "$status"
+}
+
+# Counts a suite whose runner found nothing to run as a failure: an empty folder must not look green.
+nonempty() {
+  local log
+  log=$(mktemp)
+  "$@" 2>&1 | tee "$log"
+  local status=${PIPESTATUS[0]} p f
+  read -r p f < <(counted "$log")
+  rm -f "$log"
+  if [ $((p + f)) -eq 0 ]; then echo "no test ran"; return 1; fi
+  return "$status"
+}
+
+tools() {
+  local missing=0 major
+  command -v cargo >/dev/null || { echo "Rust is missing: install it with rustup"; missing=1; }
+  cargo fmt --version >/dev/null 2>&1 || { echo "rustfmt is missing: rustup component add rustfmt"; missing=1; }
+  cargo clippy --version >/dev/null 2>&1 || { echo "clippy is missing: rustup component add clippy"; missing=1; }
+  if command -v node >/dev/null; then
+    major=$(node -p 'process.versions.node.split(".")[0]')
+    [ "$major" -ge 20 ] || { echo "Node $major is too old: install Node 20 or newer"; missing=1; }
+  else
+    echo "Node is missing: install Node 20 or newer, with npm"; missing=1
+  fi
+  [ "$missing" -eq 0 ] && cargo --version && echo "node $(node --version)"
+  return "$missing"
+}
+
+chromium() {
+  local found
+  for found in "${ANYWIRE_CHROMIUM-}" /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome; do
+    if [ -n "$found" ] && [ -x "$found" ]; then echo "$found"; return 0; fi
+  done
+  return 1
+}
+
+browser() {
+  if ! chromium >/dev/null; then
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+      apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends chromium >"$logs/apt.log" 2>&1 ||
+        { tail -n 20 "$logs/apt.log"; return 1; }
+    else
+      echo "Chromium is missing: install it (Debian: apt-get install chromium) or set ANYWIRE_CHROMIUM to its path"
+      return 1
+    fi
+  fi
+  chromium
+}
+
+# Installs what the client's lock file says, unless that is there already; playwright-core for the browser tests is among it.
+packages() {
+  local lock=client-js/package-lock.json stamp=client-js/node_modules/.installed
+  if cmp -s "$stamp" "$lock"; then echo "installed"; return 0; fi
+  # a registry may lack what a package has for other platforms; `npm ci` then refuses a lock that `npm install` takes
+  (cd client-js && { npm ci --loglevel=error || npm install --no-save --loglevel=error; }) && cp "$lock" "$stamp"
+}
+
+# Building must give what is committed: the crate serves dist as it stands.
+build_client() {
+  local before status=0
+  before=$(mktemp -d)
+  cp -R client-js/dist/. "$before/" 2>/dev/null
+  (cd client-js && npm run --silent build) || status=1
+  if ! diff -rq "$before" client-js/dist; then
+    echo "client-js/dist was stale: commit what the build has just made"
+    status=1
+  fi
+  rm -rf "$before"
+  return "$status"
+}
+
+client() { (cd client-js && npm test --silent); }
+client_check() { (cd client-js && npm run --silent check); }
+rustdoc() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps; }
+lints() { cargo clippy --all-targets -- -D warnings; }
+proxies() { node --test tests/proxies/*.test.mjs; }
+browser_tests() {
+  cargo build --examples || return 1
+  ANYWIRE_SOAK=$soak ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/browser/*.test.mjs
+}
+bench_check() { cargo clippy --manifest-path tests/bench/Cargo.toml --all-targets -- -D warnings; }
+bench_run() { cargo run --release --manifest-path tests/bench/Cargo.toml; }
+
+finish() {
+  printf '\n=== times\n'
+  printf '%s\n' "${times[@]}"
+  printf '%5d s  in all\n' "$SECONDS"
+  [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
+  printf '%d passed, %d failed\n' "$passed" "$failed"
+  [ "$failed" -eq 0 ]
+  exit
+}
+
+section "tools" tools || finish
+section "npm packages" packages || finish
+section "client build, fresh dist" build_client
+section "client lints, types and sizes" client_check
+section "client tests" nonempty client
+section "format" cargo fmt --check
+section "lints" lints
+section "rustdoc" rustdoc
+section "rust tests" nonempty cargo test --no-fail-fast
+if [ "$quick" -eq 0 ]; then
+  section "fault proxy" nonempty proxies
+  section "chromium" browser && section "browser tests" nonempty browser_tests
+  section "benchmark compiles" bench_check
+fi
+[ "$bench" -eq 0 ] || section "benchmark" bench_run
+finish

@@ -1,0 +1,125 @@
+//! The library's own HTTP server, over real sockets.
+#![allow(clippy::disallowed_methods)]
+
+mod support;
+
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use anywire::{Anywire, Server, Session};
+use axum::{Router, routing::get};
+use support::{Peer, Site, attempt, echo, until};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+/// Nothing here waits for a clock; this is for what hangs.
+async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it hangs")
+}
+
+async fn welcome(session: Session) {
+    session.send(session.remote_address().map_or("unknown".into(), |address| address.to_string())).await.unwrap();
+    echo(session).await;
+}
+
+struct Running {
+    site: Site,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+async fn run(server: &Server) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().route("/", get(|| async { "page" })).nest("/live", server.routes());
+    let (stop, stopped) = oneshot::channel();
+    let live = server.live();
+    let served = tokio::spawn(anywire::serve_until(listener, app, async move {
+        // Dropped is stopped, too.
+        let _ = stopped.await;
+        live.shutdown(Duration::from_millis(50)).await;
+    }));
+    Running { site: Site::at(address), address, stop, served }
+}
+
+#[tokio::test]
+async fn serves_every_transport_and_knows_the_client() {
+    in_time(async {
+        let server = Anywire::builder().handler(welcome).build();
+        let running = run(&server).await;
+        let mut peer = Peer::open(&running.site).await;
+        peer.say("by poll").await;
+        while peer.got.len() < 2 {
+            peer.poll().await;
+        }
+        let mut stream = peer.stream("fetch-stream").await;
+        peer.say("by stream").await;
+        while peer.got.len() < 3 {
+            peer.take(&stream.next().await.unwrap());
+        }
+        let mut socket = peer.resume_socket().await;
+        peer.put("by WebSocket");
+        socket.flight(&peer).await;
+        peer.take_until(&mut socket, 4).await;
+        assert_eq!(peer.texts(), ["127.0.0.1", "by poll", "by stream", "by WebSocket"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stops_in_good_order() {
+    in_time(async {
+        let server = Anywire::builder().handler(welcome).build();
+        let running = run(&server).await;
+        let (_peer, mut socket) = Peer::open_socket(&running.site).await;
+        let mut polling = Peer::open(&running.site).await;
+        polling.turn = 1;
+        let session = server.session(&polling.id).unwrap();
+        let poll = tokio::spawn(async move { polling.send_poll().await.records() });
+        until("the poll is parked", || session.is_connected()).await;
+        // A connection that is kept for a next request.
+        let mut idle = TcpStream::connect(running.address).await.unwrap();
+        idle.write_all(b"GET / HTTP/1.1\r\nhost: chat.test\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 1024];
+        let length = idle.read(&mut answer).await.unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+
+        running.stop.send(()).unwrap();
+        // Told to go, then sent away.
+        assert_eq!(socket.closed().await.0, 4005);
+        drop(socket);
+        assert!(matches!(poll.await.unwrap()[..], [_, support::Record::Away(_), ..]));
+        running.served.await.unwrap().unwrap();
+        let mut rest = Vec::new();
+        idle.read_to_end(&mut rest).await.unwrap();
+        assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_http_hurts_nobody() {
+    in_time(async {
+        let server = Anywire::builder().handler(welcome).build();
+        let running = run(&server).await;
+        let (mut peer, mut socket) = Peer::open_socket(&running.site).await;
+        for bytes in
+            [&b"\x16\x03\x01\x02\x00"[..], b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[0xff; 20_000]]
+        {
+            let mut stream = TcpStream::connect(running.address).await.unwrap();
+            let _ = stream.write_all(bytes).await;
+            let _ = stream.shutdown().await;
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+            assert!(!rest.starts_with(b"HTTP/1.1 2") && !rest.starts_with(b"HTTP/1.1 5"), "{rest:?}");
+        }
+        peer.put(attempt());
+        socket.flight(&peer).await;
+        peer.take_until(&mut socket, 2).await;
+    })
+    .await;
+}

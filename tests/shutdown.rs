@@ -1,0 +1,127 @@
+//! A graceful end: clients are told at their own moments, come back until the window is over, and then are sent away.
+#![allow(clippy::disallowed_methods)]
+
+mod support;
+
+use std::{collections::HashSet, time::Duration};
+
+use anywire::{Anywire, Server, Session};
+use support::{Came, Peer, Record, Site, attempt, echo, site, until};
+use tokio::time::{Instant, sleep};
+
+const WINDOW: Duration = Duration::from_secs(20);
+
+fn server() -> (Server, Site) {
+    let server = Anywire::builder().handler(echo).build();
+    let site = site(&server);
+    (server, site)
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_client_is_told_its_own_moment() {
+    let (server, site) = server();
+    let mut sockets = Vec::new();
+    for _ in 0..30 {
+        sockets.push(Peer::open_socket(&site).await.1);
+    }
+    let mut polling = Peer::open(&site).await;
+    let mut streaming = Peer::open(&site).await;
+    let mut stream = streaming.stream("fetch-stream").await;
+    streaming.take(&stream.next().await.unwrap());
+    let live = server.live();
+    let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
+    let mut delays = Vec::new();
+    for socket in &mut sockets {
+        let Record::Away(delay) = socket.records().await[0] else { panic!("not told") };
+        delays.push(delay);
+    }
+    polling.poll().await;
+    delays.push(polling.away.expect("a poll is told too"));
+    streaming.take(&stream.next().await.unwrap());
+    delays.push(streaming.away.expect("a stream is told too"));
+    assert!(delays.iter().all(|delay| *delay < 20_000), "{delays:?}");
+    assert!(delays.iter().collect::<HashSet<_>>().len() > 16, "spread: {delays:?}");
+    let (low, high) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
+    assert!(high - low > 5_000, "over the window: {delays:?}");
+    shutdown.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_sessions_are_refused_and_old_ones_come_back_until_the_end() {
+    let (server, site) = server();
+    let (mut peer, mut socket) = Peer::open_socket(&site).await;
+    let (mut away, gone) = Peer::open_socket(&site).await;
+    drop(gone);
+    until("the link is gone", || !server.session(&away.id).unwrap().is_connected()).await;
+    let live = server.live();
+    let before = Instant::now();
+    let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
+    assert!(matches!(socket.records().await[0], Record::Away(_)));
+
+    let answer = Peer::new(&site).post_open(&attempt(), "").await;
+    assert_eq!(answer.refusal(503).0, 4202);
+    assert!(answer.headers.contains_key("retry-after"));
+    assert_eq!(Peer::new(&site).say_open(&attempt(), "").await.closed().await.0, 4202);
+
+    // Make before break, as told; the new link is not told again, or it would go on for ever.
+    let mut second = peer.resume_socket().await;
+    assert_eq!(socket.closed().await.0, 4000);
+    peer.put("x");
+    second.flight(&peer).await;
+    peer.take_until(&mut second, 1).await;
+    assert_eq!(second.quiet().await, None);
+    assert_eq!(peer.away, None);
+
+    // Who was away is told when it comes back.
+    sleep(Duration::from_secs(10)).await;
+    let mut back = away.resume_socket().await;
+    assert!(away.away.is_some());
+
+    assert_eq!(second.closed().await.0, 4005);
+    assert_eq!(back.closed().await.0, 4005);
+    shutdown.await.unwrap();
+    let passed = before.elapsed();
+    assert!(passed >= WINDOW && passed < WINDOW + Duration::from_secs(1), "the handlers have ended: {passed:?}");
+    assert!(server.sessions().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_and_streams_end_with_the_window() {
+    let (server, site) = server();
+    let mut polling = Peer::open(&site).await;
+    let mut streaming = Peer::open(&site).await;
+    let mut stream = streaming.stream("xhr-stream").await;
+    let live = server.live();
+    let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
+    let mut ends = Vec::new();
+    let mut polls = 0;
+    while ends.is_empty() {
+        polls += 1;
+        let records = polling.poll().await;
+        ends.extend(records.into_iter().filter(|record| matches!(record, Record::End(4005, _))));
+    }
+    assert!(polls <= 3, "told once, then held: {polls} polls");
+    let mut last = Vec::new();
+    while let Some(records) = stream.next().await {
+        last = records;
+    }
+    assert!(matches!(last.last(), Some(Record::End(4005, _))), "{last:?}");
+    shutdown.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_does_not_end_is_waited_for_in_vain_for_five_seconds() {
+    let server = Anywire::builder()
+        .handler(|session: Session| async move {
+            let _session = session;
+            std::future::pending::<()>().await;
+        })
+        .build();
+    let (_, mut socket) = Peer::open_socket(&site(&server)).await;
+    let before = Instant::now();
+    server.shutdown(Duration::from_secs(1)).await;
+    let passed = before.elapsed();
+    assert!(passed >= Duration::from_secs(6) && passed < Duration::from_secs(7), "{passed:?}");
+    assert!(matches!(socket.next().await, Came::Records(_)));
+    assert_eq!(socket.closed().await.0, 4005);
+}

@@ -1,0 +1,14 @@
+//! A client of the native protocol that shares no code with the library, and servers for it to talk to.
+#![allow(dead_code, unused_imports, unreachable_pub, clippy::disallowed_methods)]
+
+mod handlers;
+mod peer;
+mod site;
+mod socket;
+mod wire;
+
+pub use handlers::{echo, site};
+pub use peer::{Peer, attempt};
+pub use site::{Answer, HOST, Io, Records, Site, until};
+pub use socket::{Came, Socket};
+pub use wire::{Body, Grant, MAX, Parser, Payload, Record, Spelling};

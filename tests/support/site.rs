@@ -1,0 +1,189 @@
+//! A server to talk to: in this process over pipes in memory (so that tokio's paused clock works), or over real sockets.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Method, Request, Response, StatusCode, request::Builder},
+};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper_util::{rt::TokioExecutor, rt::TokioIo, service::TowerToHyperService};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
+use tower::ServiceExt;
+
+use super::wire::{Parser, Record, Spelling};
+
+pub const HOST: &str = "chat.test";
+
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// Where the server is.
+#[derive(Clone, Debug)]
+enum Place {
+    Here(Router),
+    Socket(SocketAddr),
+}
+
+/// A server's routes below `/live`, and how requests get there.
+#[derive(Clone, Debug)]
+pub struct Site {
+    place: Place,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub spelling: Spelling,
+}
+
+impl Answer {
+    pub fn records(&self) -> Vec<Record> {
+        // Refusals are always in the text spelling.
+        let spelling = if self.status.is_success() { self.spelling } else { Spelling::Text };
+        Parser::body(spelling, &self.body)
+    }
+
+    /// The code and text of a refusal, whose status is checked.
+    pub fn refusal(&self, status: u16) -> (u16, String) {
+        assert_eq!(self.status, status, "{:?}", String::from_utf8_lossy(&self.body));
+        match self.records().as_slice() {
+            [Record::End(code, text)] => (*code, text.clone()),
+            other => panic!("not a refusal: {other:?}"),
+        }
+    }
+}
+
+impl Site {
+    /// In this process. The router has the server's routes at `/live`.
+    pub fn here(router: Router) -> Self {
+        Site { place: Place::Here(router) }
+    }
+
+    /// Served on a port of the loopback interface.
+    pub async fn socket(router: Router) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+        Site { place: Place::Socket(address) }
+    }
+
+    /// A server that listens at this address.
+    pub fn at(address: SocketAddr) -> Self {
+        Site { place: Place::Socket(address) }
+    }
+
+    /// A new connection.
+    pub async fn connect(&self) -> Box<dyn Io> {
+        match &self.place {
+            Place::Socket(address) => {
+                let stream = TcpStream::connect(address).await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                Box::new(stream)
+            }
+            Place::Here(router) => {
+                let (client, server) = tokio::io::duplex(64 * 1024);
+                let service = TowerToHyperService::new(router.clone());
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(server), service)
+                    .with_upgrades();
+                // It ends in an error when the client goes without a word, as clients do.
+                tokio::spawn(async move { drop(connection.await) });
+                Box::new(client)
+            }
+        }
+    }
+
+    /// A request of a page of the same origin.
+    pub fn request(&self, method: Method, path: &str) -> Builder {
+        let builder = Request::builder().method(method).uri(format!("/live/{path}")).header("host", HOST);
+        builder.header("origin", format!("http://{HOST}"))
+    }
+
+    /// Sends a request and reads the head of its answer.
+    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+        match &self.place {
+            Place::Here(router) => router.clone().oneshot(request).await.unwrap(),
+            Place::Socket(_) => {
+                let io = TokioIo::new(self.connect().await);
+                let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+                tokio::spawn(connection);
+                let response = sender.send_request(request).await.unwrap();
+                response.map(Body::new)
+            }
+        }
+    }
+
+    /// Sends a request and reads its answer.
+    pub async fn ask(&self, request: Request<Body>) -> Answer {
+        let spelling = spelling_of(request.uri().query());
+        let response = self.send(request).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body, spelling }
+    }
+
+    pub async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
+        self.ask(self.request(Method::POST, path).body(body.into()).unwrap()).await
+    }
+
+    /// A request whose answer is read as it comes.
+    pub async fn stream(&self, path: &str, body: impl Into<Body>) -> Records {
+        let request = self.request(Method::POST, path).body(body.into()).unwrap();
+        let spelling = spelling_of(request.uri().query());
+        let response = self.send(request).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        Records { body: response.into_body(), parser: Parser::new(spelling) }
+    }
+
+    /// A connection of HTTP/2, prior knowledge.
+    pub async fn http2(&self) -> hyper::client::conn::http2::SendRequest<Body> {
+        let io = TokioIo::new(self.connect().await);
+        let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+}
+
+fn spelling_of(query: Option<&str>) -> Spelling {
+    let bytes = query.unwrap_or_default().split('&').any(|pair| pair == "bytes=1");
+    if bytes { Spelling::Bytes } else { Spelling::Text }
+}
+
+/// A streaming answer.
+pub struct Records {
+    body: Body,
+    parser: Parser,
+}
+
+impl Records {
+    pub fn new(body: Body, spelling: Spelling) -> Self {
+        Records { body, parser: Parser::new(spelling) }
+    }
+
+    /// The records of the next chunk; `None` at the end.
+    pub async fn next(&mut self) -> Option<Vec<Record>> {
+        let frame = self.body.frame().await?.unwrap();
+        Some(self.parser.feed(&frame.into_data().unwrap()))
+    }
+}
+
+/// Waits until `condition` holds: for facts that have no event to wait for. Gives up after a time that no healthy run needs.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..24_000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("in vain: {what}");
+}

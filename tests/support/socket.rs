@@ -1,0 +1,191 @@
+//! A WebSocket of the native protocol.
+
+use axum::http::{Request, StatusCode, header};
+use futures::{SinkExt, StreamExt};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message,
+        handshake::client::generate_key,
+        protocol::{CloseFrame, Role},
+    },
+};
+
+use super::{
+    peer::Peer,
+    site::{HOST, Io, Site},
+    wire::{Body, Parser, Payload, Record, Spelling},
+};
+
+/// What came on a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Came {
+    Records(Vec<Record>),
+    /// The server's close frame.
+    Closed(u16, String),
+    /// The connection broke.
+    Broken,
+}
+
+pub struct Socket {
+    pub io: WebSocketStream<Box<dyn Io>>,
+    parser: Parser,
+}
+
+impl Site {
+    /// A WebSocket connection of a page of the same origin, nothing said yet.
+    pub async fn websocket(&self, path: &str) -> Socket {
+        self.websocket_as(path, &[("origin", &format!("http://{HOST}"))]).await.unwrap()
+    }
+
+    /// A WebSocket connection with these headers, or the status with which it was refused.
+    pub async fn websocket_as(&self, path: &str, headers: &[(&str, &str)]) -> Result<Socket, StatusCode> {
+        let mut request = Request::get(format!("ws://{HOST}/live/{path}"))
+            .header(header::HOST, HOST)
+            .header(header::CONNECTION, "keep-alive, Upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_VERSION, "13")
+            .header(header::SEC_WEBSOCKET_KEY, generate_key());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let io = self.connect().await;
+        match tokio_tungstenite::client_async(request.body(()).unwrap(), io).await {
+            Ok((io, _)) => Ok(Socket { io, parser: Parser::new(Spelling::WebSocket) }),
+            Err(Error::Http(response)) => Err(response.status()),
+            Err(error) => panic!("no WebSocket: {error}"),
+        }
+    }
+}
+
+impl Socket {
+    pub async fn text(&mut self, text: impl Into<String>) {
+        self.io.send(Message::text(text.into())).await.unwrap();
+    }
+
+    pub async fn body(&mut self, body: Body) {
+        self.text(String::from_utf8(body.bytes).unwrap()).await;
+    }
+
+    /// What comes next; empty messages and WebSocket's own pings are passed over.
+    pub async fn next(&mut self) -> Came {
+        loop {
+            let records = match self.io.next().await {
+                Some(Ok(Message::Text(text))) => self.parser.text_message(&text),
+                Some(Ok(Message::Binary(bytes))) => vec![self.parser.binary_message(bytes.to_vec())],
+                Some(Ok(Message::Close(Some(CloseFrame { code, reason })))) => {
+                    return Came::Closed(code.into(), reason.to_string());
+                }
+                Some(Ok(Message::Close(None))) => return Came::Closed(1005, String::new()),
+                Some(Ok(_)) => Vec::new(),
+                Some(Err(_)) | None => return Came::Broken,
+            };
+            if !records.is_empty() {
+                return Came::Records(records);
+            }
+        }
+    }
+
+    /// The next records, which must come.
+    pub async fn records(&mut self) -> Vec<Record> {
+        match self.next().await {
+            Came::Records(records) => records,
+            other => panic!("no records but {other:?}"),
+        }
+    }
+
+    /// The server's close frame; records before it are passed over.
+    pub async fn closed(&mut self) -> (u16, String) {
+        loop {
+            match self.next().await {
+                Came::Records(_) => {}
+                Came::Closed(code, reason) => return (code, reason),
+                Came::Broken => panic!("broken without a close frame"),
+            }
+        }
+    }
+
+    /// Says all that the peer has outstanding.
+    pub async fn flight(&mut self, peer: &Peer) {
+        if let Some((first, _)) = peer.outbox.front() {
+            self.text(format!("n{first}:")).await;
+        }
+        for (_, payload) in &peer.outbox {
+            self.payload(payload).await;
+        }
+    }
+
+    pub async fn payload(&mut self, payload: &Payload) {
+        let message = match payload {
+            Payload::Text(text) => Message::text(format!("m{text}")),
+            Payload::Binary(bytes) => Message::binary(bytes.clone()),
+        };
+        self.io.send(message).await.unwrap();
+    }
+}
+
+impl Peer {
+    /// Opens over WebSocket.
+    pub async fn open_socket(site: &Site) -> (Self, Socket) {
+        Self::open_socket_with(site, &super::attempt(), "").await
+    }
+
+    pub async fn open_socket_with(site: &Site, attempt: &str, auth: &str) -> (Self, Socket) {
+        let mut peer = Peer::new(site);
+        let mut socket = peer.say_open(attempt, auth).await;
+        peer.take(&socket.records().await);
+        assert!(peer.seen, "the first record is the start");
+        socket.text("v:").await;
+        (peer, socket)
+    }
+
+    /// Connects and says the open record with the next ordinal.
+    pub async fn say_open(&mut self, attempt: &str, auth: &str) -> Socket {
+        self.switch();
+        let mut socket = self.site.websocket("websocket").await;
+        let body = Body::new(Spelling::WebSocket).with_text('o', &[&1, &self.ordinal, &attempt], auth);
+        socket.body(body).await;
+        socket
+    }
+
+    /// Attaches by WebSocket with a higher ordinal and takes the start; `v` and what is outstanding are said.
+    pub async fn resume_socket(&mut self) -> Socket {
+        let mut socket = self.begin_socket().await;
+        self.take(&socket.records().await);
+        assert!(self.seen, "the first record is the start");
+        socket.text("v:").await;
+        socket.flight(self).await;
+        socket
+    }
+
+    /// Attaches by WebSocket with a higher ordinal.
+    pub async fn begin_socket(&mut self) -> Socket {
+        self.switch();
+        let path = format!("websocket?session={}", self.id);
+        let mut socket = self.site.websocket(&path).await;
+        socket.body(self.resume()).await;
+        socket
+    }
+
+    /// Takes what comes on a WebSocket until so many messages were taken in all.
+    pub async fn take_until(&mut self, socket: &mut Socket, count: usize) {
+        while self.got.len() < count {
+            self.take(&socket.records().await);
+        }
+    }
+}
+
+impl Socket {
+    /// What came, if anything did until all tasks were idle. Needs tokio's paused clock.
+    pub async fn quiet(&mut self) -> Option<Came> {
+        tokio::time::timeout(std::time::Duration::from_millis(1), self.next()).await.ok()
+    }
+}
+
+impl Socket {
+    /// A WebSocket over a connection that is through with its handshake.
+    pub async fn over(io: Box<dyn Io>) -> Self {
+        let io = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
+        Socket { io, parser: Parser::new(Spelling::WebSocket) }
+    }
+}

@@ -1,0 +1,272 @@
+//! The native protocol's records, written from `PROTOCOL.md` alone and sharing nothing with the library.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+/// The last number that there is.
+pub const MAX: u64 = (1 << 53) - 1;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    Text,
+    Bytes,
+    WebSocket,
+}
+
+/// A message's payload with its kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Payload {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl From<&str> for Payload {
+    fn from(text: &str) -> Self {
+        Payload::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Payload {
+    fn from(text: String) -> Self {
+        Payload::Text(text)
+    }
+}
+
+impl From<&[u8]> for Payload {
+    fn from(bytes: &[u8]) -> Self {
+        Payload::Binary(bytes.to_vec())
+    }
+}
+
+/// What the server grants a new session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub id: String,
+    pub secret: String,
+    pub interval: u64,
+    pub timeout: u64,
+    pub grace: u64,
+    pub limit: u64,
+    pub batch: u64,
+    pub hold: u64,
+}
+
+/// What the server says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    Full(u64),
+    New(u64, Grant),
+    /// With the number that the counting gave it.
+    Message(u64, Payload),
+    Dropped(u64, u64),
+    Ack(u64),
+    Want,
+    Hold(u64, u64),
+    Go(u64, u64),
+    Ping(u64),
+    Close(u64, u16, String),
+    Away(u64),
+    End(u16, String),
+}
+
+/// Reads what the server says on one link or in one body, and panics at whatever the protocol's text does not allow it to say.
+#[derive(Debug)]
+pub struct Parser {
+    spelling: Spelling,
+    next: Option<u64>,
+    pending: Vec<u8>,
+}
+
+impl Parser {
+    pub fn new(spelling: Spelling) -> Self {
+        Parser { spelling, next: None, pending: Vec::new() }
+    }
+
+    /// The records of a whole body.
+    pub fn body(spelling: Spelling, body: &[u8]) -> Vec<Record> {
+        let mut parser = Parser::new(spelling);
+        let records = parser.feed(body);
+        assert!(parser.pending.is_empty(), "a record cut short: {:?}", String::from_utf8_lossy(&parser.pending));
+        records
+    }
+
+    /// The records that a chunk of a body completes.
+    pub fn feed(&mut self, chunk: &[u8]) -> Vec<Record> {
+        self.pending.extend_from_slice(chunk);
+        let mut records = Vec::new();
+        while let Some((record, length)) = self.record() {
+            self.pending.drain(..length);
+            records.extend(record);
+        }
+        records
+    }
+
+    /// The records of a WebSocket text message.
+    pub fn text_message(&mut self, text: &str) -> Vec<Record> {
+        assert_eq!(self.spelling, Spelling::WebSocket);
+        let mut records = Vec::new();
+        self.pending = text.as_bytes().to_vec();
+        while !self.pending.is_empty() {
+            if self.pending[0] == b'm' {
+                let payload = String::from_utf8(self.pending.split_off(1)).unwrap();
+                self.pending.clear();
+                records.push(self.message(Payload::Text(payload)));
+            } else {
+                let (record, length) = self.record().expect("a WebSocket message holds whole records");
+                self.pending.drain(..length);
+                records.extend(record);
+            }
+        }
+        records
+    }
+
+    /// A WebSocket binary message.
+    pub fn binary_message(&mut self, payload: Vec<u8>) -> Record {
+        self.message(Payload::Binary(payload))
+    }
+
+    fn message(&mut self, payload: Payload) -> Record {
+        let number = self.next.expect("the first message is preceded by its number");
+        self.next = Some(number + 1);
+        Record::Message(number, payload)
+    }
+
+    /// The first record, or a counting one's absence, and its length; `None` if it is not complete.
+    fn record(&mut self) -> Option<(Option<Record>, usize)> {
+        let colon = self.pending.iter().position(|&byte| byte == b':')?;
+        let head = std::str::from_utf8(&self.pending[..colon]).expect("a record's head is ASCII").to_owned();
+        let (letter, fields) = head.split_at(1);
+        let fields: Vec<&str> = if fields.is_empty() { Vec::new() } else { fields.split(',').collect() };
+        let number = |at: usize| number(fields[at]);
+        let mut length = colon + 1;
+        let record = match letter {
+            "n" => {
+                self.next = Some(number(0));
+                None
+            }
+            "m" | "b" => {
+                let (bytes, used) = self.payload(length, number(0), letter == "m")?;
+                length += used;
+                let payload = match letter {
+                    "m" => Payload::Text(String::from_utf8(bytes).unwrap()),
+                    _ if self.spelling == Spelling::Bytes => Payload::Binary(bytes),
+                    _ => Payload::Binary(STANDARD.decode(bytes).unwrap()),
+                };
+                Some(self.message(payload))
+            }
+            "c" | "x" => {
+                let at = fields.len() - 1;
+                let (text, used) = self.payload(length, number(at), true)?;
+                length += used;
+                let (text, code) = (String::from_utf8(text).unwrap(), u16::try_from(number(at - 1)).unwrap());
+                Some(if letter == "c" { Record::Close(number(0), code, text) } else { Record::End(code, text) })
+            }
+            "s" => Some(start(&fields)),
+            "d" => Some(Record::Dropped(number(0), number(1))),
+            "a" => Some(Record::Ack(number(0))),
+            "w" => Some(Record::Want),
+            "h" => Some(Record::Hold(number(0), number(1))),
+            "g" => Some(Record::Go(number(0), number(1))),
+            "p" => Some(Record::Ping(number(0))),
+            "z" => Some(Record::Away(number(0))),
+            other => panic!("the server does not say {other:?}"),
+        };
+        Some((record, length))
+    }
+
+    /// A payload of so many units, and how many bytes it takes; `None` if it is not complete.
+    fn payload(&self, at: usize, length: u64, text: bool) -> Option<(Vec<u8>, usize)> {
+        let rest = &self.pending[at..];
+        let length = usize::try_from(length).unwrap();
+        if self.spelling == Spelling::Bytes || !text {
+            return rest.get(..length).map(|payload| (payload.to_vec(), length));
+        }
+        let (mut units, mut bytes) = (0, 0);
+        while units < length {
+            let width = match rest.get(bytes)? {
+                0..=0x7f => 1,
+                0x80..=0xdf => 2,
+                0xe0..=0xef => 3,
+                _ => 4,
+            };
+            rest.get(bytes + width - 1)?;
+            units += if width == 4 { 2 } else { 1 };
+            bytes += width;
+        }
+        assert_eq!(units, length, "a length that splits a character");
+        Some((rest[..bytes].to_vec(), bytes))
+    }
+}
+
+fn start(fields: &[&str]) -> Record {
+    match (fields[0], fields.len()) {
+        ("full", 2) => Record::Full(number(fields[1])),
+        ("new", 10) => {
+            let at = |at: usize| number(fields[at]);
+            let (id, secret) = (fields[2].to_owned(), fields[3].to_owned());
+            let (interval, timeout, grace, limit, batch, hold) = (at(4), at(5), at(6), at(7), at(8), at(9));
+            Record::New(at(1), Grant { id, secret, interval, timeout, grace, limit, batch, hold })
+        }
+        _ => panic!("no start: {fields:?}"),
+    }
+}
+
+fn number(field: &str) -> u64 {
+    assert!(field == "0" || !field.starts_with('0'), "a number with a leading zero");
+    assert!(field.bytes().all(|byte| byte.is_ascii_digit()), "not a number: {field:?}");
+    let number = field.parse().expect("a number");
+    assert!(number <= MAX, "a number out of range");
+    number
+}
+
+/// Spells a body for the text or the bytes spelling.
+#[derive(Clone, Debug)]
+pub struct Body {
+    spelling: Spelling,
+    pub bytes: Vec<u8>,
+}
+
+impl Body {
+    pub fn new(spelling: Spelling) -> Self {
+        Body { spelling, bytes: Vec::new() }
+    }
+
+    pub fn raw(mut self, text: &str) -> Self {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    /// A head record or any other without a payload.
+    pub fn record(self, letter: char, fields: &[&dyn std::fmt::Display]) -> Self {
+        let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
+        self.raw(&format!("{letter}{}:", fields.join(",")))
+    }
+
+    /// A record that ends with a text payload.
+    pub fn with_text(self, letter: char, fields: &[&dyn std::fmt::Display], text: &str) -> Self {
+        let length: &dyn std::fmt::Display = &self.length(text);
+        let fields = fields.iter().copied().chain([length]).collect::<Vec<_>>();
+        self.record(letter, &fields).raw(text)
+    }
+
+    pub fn payload(mut self, payload: &Payload) -> Self {
+        match payload {
+            Payload::Text(text) => self.with_text('m', &[], text),
+            Payload::Binary(bytes) if self.spelling == Spelling::Bytes => {
+                self = self.record('b', &[&bytes.len()]);
+                self.bytes.extend_from_slice(bytes);
+                self
+            }
+            Payload::Binary(bytes) => {
+                let text = STANDARD.encode(bytes);
+                self.record('b', &[&text.len()]).raw(&text)
+            }
+        }
+    }
+
+    fn length(&self, text: &str) -> usize {
+        match self.spelling {
+            Spelling::Bytes => text.len(),
+            _ => text.encode_utf16().count(),
+        }
+    }
+}
