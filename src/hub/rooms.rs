@@ -14,7 +14,28 @@ use crate::{
     shared::{SendError, Shared, reason},
 };
 
-type Members = HashMap<Uuid, Arc<Shared>>;
+/// In no order. Looked through far more often than searched: a send visits all, a leave finds one.
+#[derive(Debug, Default)]
+struct Members {
+    all: Vec<Arc<Shared>>,
+    /// Where each stands.
+    places: HashMap<Uuid, usize>,
+}
+
+impl Members {
+    fn insert(&mut self, shared: Arc<Shared>) {
+        self.places.insert(shared.id(), self.all.len());
+        self.all.push(shared);
+    }
+
+    fn remove(&mut self, id: Uuid) {
+        let Some(at) = self.places.remove(&id) else { return };
+        self.all.swap_remove(at);
+        if let Some(moved) = self.all.get(at) {
+            self.places.insert(moved.id(), at);
+        }
+    }
+}
 
 /// Names to rooms, a part of all.
 type Shard = HashMap<Arc<str>, Arc<Mutex<Members>>>;
@@ -54,7 +75,7 @@ impl Rooms {
             None => Arc::from(room),
         };
         let members = shard.entry(name.clone()).or_default();
-        lock(members).insert(member.id(), member.shared.clone());
+        lock(members).insert(member.shared.clone());
         name
     }
 
@@ -63,8 +84,8 @@ impl Rooms {
         let Some(members) = shard.get(room) else { return };
         let empty = {
             let mut members = lock(members);
-            members.remove(&id);
-            members.is_empty()
+            members.remove(id);
+            members.all.is_empty()
         };
         if empty {
             shard.remove(room);
@@ -72,7 +93,7 @@ impl Rooms {
     }
 
     pub(super) fn members(&self, room: &str) -> Vec<Uuid> {
-        self.room(room).map(|members| lock(&members).keys().copied().collect()).unwrap_or_default()
+        self.room(room).map(|members| lock(&members).all.iter().map(|shared| shared.id()).collect()).unwrap_or_default()
     }
 
     pub(super) fn deliver(&self, target: &Target, parcel: &Parcel) -> Delivered {
@@ -84,8 +105,8 @@ impl Rooms {
         let mut delivered = Delivered::default();
         let Some(members) = self.room(&target.room) else { return delivered };
         // The room's lock is what gives its messages one order for all members.
-        for (id, shared) in &*lock(&members) {
-            if !except.is_empty() && except.binary_search(id).is_ok() {
+        for shared in &lock(&members).all {
+            if !except.is_empty() && except.binary_search(&shared.id()).is_ok() {
                 continue;
             }
             let result = match target.droppable {

@@ -5,7 +5,6 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use bytestring::ByteString;
 use uuid::Uuid;
 
 use super::opening::Attempts;
@@ -13,14 +12,15 @@ use crate::{
     config::{Config, millis},
     hub::{Hub, Member},
     ids,
-    session::{self, CloseReason, Grant, Machine, Role, reason},
-    shared::{Schedule, Shared},
+    session::{self, CloseReason, Machine, Role, reason},
+    shared::{Schedule, Shared, Terms},
 };
 
 /// One server's state. Everything public is a handle to it.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: Config,
+    terms: Arc<Terms>,
     pub(crate) hub: Hub,
     pub(crate) schedule: Arc<Schedule>,
     pub(crate) attempts: Arc<Attempts>,
@@ -35,8 +35,18 @@ impl Core {
         }
         let schedule = Arc::new(Schedule::new());
         let remembered = millis(config.grace) + millis(config.open_timeout);
+        let terms = Terms {
+            node: config.node.clone(),
+            interval: millis(config.heartbeat_interval),
+            timeout: millis(config.heartbeat_timeout),
+            grace: millis(config.grace),
+            limit: config.message_limit as u64,
+            batch: config.message_limit as u64,
+            hold: millis(config.hold),
+        };
         Core {
             config,
+            terms: Arc::new(terms),
             hub: Hub::default(),
             attempts: Arc::new(Attempts::new(schedule.clock(), remembered)),
             schedule,
@@ -54,28 +64,19 @@ impl Core {
     pub(crate) fn create(&self) -> Arc<Member> {
         let config = &self.config;
         let id = ids::random();
-        let grant = Grant {
-            id: ByteString::from(format!("{}.{}", config.node, id.simple())),
-            secret: ByteString::from(ids::random().simple().to_string()),
-            interval: millis(config.heartbeat_interval),
-            timeout: millis(config.heartbeat_timeout),
-            grace: millis(config.grace),
-            limit: config.message_limit as u64,
-            batch: config.message_limit as u64,
-            hold: millis(config.hold),
-        };
         let machine = session::Config {
             role: Role::Server,
-            interval: grant.interval,
-            timeout: grant.timeout,
-            grace: grant.grace,
+            interval: self.terms.interval,
+            timeout: self.terms.timeout,
+            grace: self.terms.grace,
             proof: millis(config.open_timeout),
             inbox: config.inbox,
             outbox: config.outbox,
             base: 0,
         };
         let machine = Machine::new(machine, self.schedule.clock().now());
-        self.hub.insert(Arc::new(Shared::new(id, machine, grant, self.schedule.clone())))
+        let shared = Shared::new(id, ids::random(), machine, self.terms.clone(), self.schedule.clone());
+        self.hub.insert(Arc::new(shared))
     }
 
     /// The session of an id as clients know it.

@@ -187,8 +187,8 @@ impl LocalClient {
                 Ok(frame)
             });
             let mut frames = Vec::new();
-            link.pull(cx, |frame| {
-                frames.push(frame);
+            link.pull(cx, |saying| {
+                frames.push(saying.into_frame());
                 true
             });
             for frame in frames {

@@ -23,3 +23,4 @@ pub(crate) use frame::{Frame, Grant, Outcome, Start, reason};
 pub(crate) use inbox::Arrival;
 pub(crate) use links::{Attach, LinkId, Wire};
 pub(crate) use machine::{Config, Machine, Role, SendError, State};
+pub(crate) use transmit::Saying;

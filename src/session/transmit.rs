@@ -1,5 +1,7 @@
 //! What a link has to say next.
 
+#[cfg(test)]
+use super::sabotage::Sabotage;
 use super::{
     frame::{CloseReason, Frame, Start, reason},
     inbox::Inbox,
@@ -7,16 +9,62 @@ use super::{
     machine::{Machine, Role},
     outbox::Body,
 };
+use crate::message::Parcel;
+
+/// What a link is to say: messages are lent, since they stay in the outbox.
+#[derive(Debug)]
+pub(crate) enum Saying<'a> {
+    Message { number: u64, parcel: &'a Parcel },
+    Frame(Frame),
+}
+
+impl Saying<'_> {
+    pub(crate) fn into_frame(self) -> Frame {
+        match self {
+            Saying::Message { number, parcel } => Frame::Message { number, parcel: parcel.clone() },
+            Saying::Frame(frame) => frame,
+        }
+    }
+}
+
+/// What comes next on a link.
+enum Next {
+    Nothing,
+    Control(Frame),
+    Data,
+}
+
+impl From<Option<Frame>> for Next {
+    fn from(frame: Option<Frame>) -> Self {
+        frame.map_or(Next::Nothing, Next::Control)
+    }
+}
 
 impl Machine {
     /// The next frame that this link has to say.
     pub(crate) fn poll_transmit(&mut self, now: u64, id: LinkId) -> Option<Frame> {
-        let frame = self.next_frame(now, id)?;
-        self.note(id, &frame);
+        self.transmit(now, id, |saying| saying.into_frame())
+    }
+
+    /// Gives `say` the next that this link has to say.
+    pub(crate) fn transmit<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Saying<'_>) -> R) -> Option<R> {
+        let said = match self.next(now, id) {
+            Next::Nothing => None,
+            Next::Control(frame) => {
+                self.note(id, &frame);
+                Some(say(Saying::Frame(frame)))
+            }
+            Next::Data => self.transmit_data(id, say),
+        }?;
         if self.links.get(id).is_none_or(|link| link.wire != Wire::Upload) {
             self.heartbeat.said(now);
         }
-        Some(frame)
+        Some(said)
+    }
+
+    /// The same of a link that has just said a message, in the same breath: what goes before messages has been said.
+    pub(crate) fn transmit_run<R>(&mut self, id: LinkId, say: impl FnOnce(Saying<'_>) -> R) -> Option<R> {
+        self.transmit_data(id, say)
     }
 
     /// What a frame tells of how far we have come need not be told again.
@@ -36,46 +84,39 @@ impl Machine {
         }
     }
 
-    /// The next frame of a link that has just said a message, in the same breath: what goes before messages has been said.
-    pub(crate) fn poll_run(&mut self, id: LinkId) -> Option<Frame> {
-        let frame = self.next_data(id)?;
-        self.note(id, &frame);
-        Some(frame)
-    }
-
-    fn next_frame(&mut self, now: u64, id: LinkId) -> Option<Frame> {
+    fn next(&mut self, now: u64, id: LinkId) -> Next {
         let server = self.config.role == Role::Server;
         let received = self.inbox.received();
-        let link = self.links.get_mut(id)?;
+        let Some(link) = self.links.get_mut(id) else { return Next::Nothing };
         if link.finished || !link.attached {
-            return None;
+            return Next::Nothing;
         }
         if server {
             if let Some(outcome) = link.start.take() {
-                return Some(Frame::Start(Start { outcome, received, grant: None }));
+                return Next::Control(Frame::Start(Start { outcome, received, grant: None }));
             }
             if link.wire == Wire::Upload {
-                return self.answer_upload(id);
+                return self.answer_upload(id).into();
             }
         } else if !link.wire.carries_up() {
-            return None;
+            return Next::Nothing;
         } else if std::mem::take(&mut link.reply_due) {
-            return Some(Frame::Proof);
+            return Next::Control(Frame::Proof);
         }
         if let Some(closed) = &self.closed {
             let frame = last_frame(&self.inbox, link, closed, self.abort_due);
             self.abort_due &= !matches!(frame, Some(Frame::End(_)));
-            return frame;
+            return frame.into();
         }
         if let Some(reason) = link.ending.take() {
             link.finished = true;
-            return Some(Frame::End(reason));
+            return Next::Control(Frame::End(reason));
         }
-        let link = self.links.get(id)?;
-        if !self.links.carries(link) {
-            return None;
+        let carries = self.links.get(id).is_some_and(|link| self.links.carries(link));
+        match carries {
+            true => self.next_control(now, id).map_or(Next::Data, Next::Control),
+            false => Next::Nothing,
         }
-        self.next_control(now, id).or_else(|| self.next_data(id))
     }
 
     fn next_control(&mut self, now: u64, id: LinkId) -> Option<Frame> {
@@ -109,42 +150,41 @@ impl Machine {
         None
     }
 
-    fn next_data(&mut self, id: LinkId) -> Option<Frame> {
+    fn transmit_data<R>(&mut self, id: LinkId, say: impl FnOnce(Saying<'_>) -> R) -> Option<R> {
         let link = self.links.get_mut(id)?;
         let acked = self.outbox.acked();
         link.cursor = link.cursor.max(acked + 1);
         let wanted = self.outbox.wanted();
         if wanted > acked && link.cursor > wanted && link.want_said < wanted {
             link.want_said = wanted;
-            return Some(Frame::Want);
+            return Some(say(Saying::Frame(Frame::Want)));
         }
         if !self.stage_heard.going() {
             return None;
         }
         let entry = self.outbox.entry(link.cursor)?;
-        if matches!(entry.body, Body::Close(_)) && link.told < self.inbox.received() {
-            // The other half is done when it has the close: what arrived before must not look lost to it.
-            return Some(Frame::Ack { received: self.inbox.received() });
-        }
         let (from, to) = (link.cursor, entry.last);
-        let frame = match &entry.body {
-            Body::Message(parcel) => Frame::Message { number: from, parcel: parcel.clone() },
-            Body::Dropped => Frame::Dropped { from, to },
-            Body::Close(reason) => Frame::Close { number: from, reason: reason.clone() },
-        };
+        let number = from;
         #[cfg(test)]
-        let frame = match self.sabotage {
-            Some(super::sabotage::Sabotage::ForgetsTheClose)
-                if matches!(frame, Frame::Close { .. }) && self.outbox.was_sent(to) =>
-            {
+        let number = if self.sabotage == Some(Sabotage::RestartsNumbers) { from - acked } else { number };
+        let said = match &entry.body {
+            // The other half is done when it has the close: what arrived before must not look lost to it.
+            Body::Close(_) if link.told < self.inbox.received() => {
+                let frame = Frame::Ack { received: self.inbox.received() };
+                self.note(id, &frame);
+                return Some(say(Saying::Frame(frame)));
+            }
+            #[cfg(test)]
+            Body::Close(_) if self.sabotage == Some(Sabotage::ForgetsTheClose) && self.outbox.was_sent(to) => {
                 return None;
             }
-            Some(super::sabotage::Sabotage::RestartsNumbers) => renumbered(frame, acked),
-            _ => frame,
+            Body::Close(reason) => say(Saying::Frame(Frame::Close { number: from, reason: reason.clone() })),
+            Body::Dropped => say(Saying::Frame(Frame::Dropped { from, to })),
+            Body::Message(parcel) => say(Saying::Message { number, parcel }),
         };
         link.cursor = to + 1;
         self.outbox.mark_sent(to);
-        Some(frame)
+        Some(said)
     }
 
     /// Server: an upload's answer is always how far we have come.
@@ -179,13 +219,5 @@ fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: b
         _ if aborted => Some(Frame::End(closed.clone())),
         // What was replaced is told so: the answer that ends the session may be on its way on another link.
         _ => Some(Frame::End(link.ending.take().unwrap_or(reason::CLOSED))),
-    }
-}
-
-#[cfg(test)]
-fn renumbered(frame: Frame, acked: u64) -> Frame {
-    match frame {
-        Frame::Message { number, parcel } => Frame::Message { number: number - acked, parcel },
-        other => other,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use super::{CloseReason, SendError, Shared, reason};
+use super::{CloseReason, SendError, Shared, reason, turn};
 use crate::{
     message::Parcel,
     session::{Arrival, State},
@@ -80,7 +80,7 @@ impl Shared {
         let mut inner = self.lock();
         inner.machine.close(reason);
         if inner.closing.is_none() && inner.machine.closed().is_none() {
-            inner.await_close(self.schedule.clock().now());
+            inner.await_close(self.schedule.clock().now(), self.terms.grace);
         }
         inner.wake_links();
         inner.wake_senders();
@@ -102,8 +102,9 @@ impl Shared {
         inner.wake_links();
     }
 
-    /// The handler is about to be polled: links are not woken before [`end_turn`](Self::end_turn).
+    /// The handler is about to be polled: links, its own and those of others it sends to, are not woken before [`end_turn`](Self::end_turn).
     pub(crate) fn begin_turn(&self) {
+        turn::begin();
         self.lock().in_turn = true;
     }
 
@@ -115,6 +116,8 @@ impl Shared {
         if std::mem::take(&mut inner.stirred) || first {
             inner.wake_links();
         }
+        drop(inner);
+        turn::end();
     }
 
     pub(crate) fn set_running(&self, running: bool) {

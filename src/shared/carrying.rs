@@ -2,7 +2,7 @@
 
 use std::task::Context;
 
-use super::{Attach, CloseReason, Frame, LinkId, Pulled, Shared, Wire, reason};
+use super::{Attach, CloseReason, Frame, LinkId, Pulled, Saying, Shared, Wire, reason};
 use crate::config::Transport;
 
 impl Shared {
@@ -22,7 +22,7 @@ impl Shared {
         let now = self.schedule.clock.now();
         let id = inner.machine.attach(now, attach)?;
         if inner.closing.is_some() {
-            inner.await_close(now);
+            inner.await_close(now, self.terms.grace);
         }
         if attach.wire != Wire::Upload {
             inner.transport = transport;
@@ -59,7 +59,7 @@ impl Shared {
         let before = inner.machine.acknowledged();
         let outcome = loop {
             match read() {
-                Ok(Some(Frame::Message { parcel, .. })) if parcel.message().len() as u64 > inner.grant.limit => {
+                Ok(Some(Frame::Message { parcel, .. })) if parcel.message().len() as u64 > self.terms.limit => {
                     inner.machine.end(link, reason::TOO_LARGE);
                     break Err(reason::TOO_LARGE);
                 }
@@ -89,25 +89,25 @@ impl Shared {
         outcome
     }
 
-    /// Gives `take` the frames that the link has to say, until it returns `false`; registers the waker when there are none.
-    pub(crate) fn pull(&self, link: LinkId, cx: &mut Context<'_>, mut take: impl FnMut(Frame) -> bool) -> Pulled {
+    /// Gives `take` what the link has to say, until it returns `false`; registers the waker when there is nothing.
+    pub(crate) fn pull(&self, link: LinkId, cx: &mut Context<'_>, mut take: impl FnMut(Saying<'_>) -> bool) -> Pulled {
         let mut inner = self.lock();
+        let machine = &mut inner.machine;
         let now = self.schedule.clock.now();
         let (mut pinged, mut run) = (false, false);
+        let mut say = |saying: Saying<'_>| {
+            pinged |= matches!(saying, Saying::Frame(Frame::Ping { .. }));
+            (matches!(saying, Saying::Message { .. }), take(self.complete(saying)))
+        };
         let pulled = loop {
-            let frame = match run {
-                true => inner.machine.poll_run(link),
-                false => inner.machine.poll_transmit(now, link),
+            let said = match run {
+                true => machine.transmit_run(link, &mut say),
+                false => machine.transmit(now, link, &mut say),
             };
-            match frame {
-                Some(frame) => {
-                    pinged |= matches!(frame, Frame::Ping { .. });
-                    run = matches!(frame, Frame::Message { .. });
-                    if !take(inner.complete(frame)) {
-                        break Pulled::More;
-                    }
-                }
-                None if inner.machine.link_is_over(link) => break Pulled::Over,
+            match said {
+                Some((message, true)) => run = message,
+                Some((_, false)) => break Pulled::More,
+                None if machine.link_is_over(link) => break Pulled::Over,
                 None => {
                     inner.register(link, cx.waker());
                     break Pulled::Drained;
@@ -161,7 +161,7 @@ impl Shared {
             inner.scheduled = u64::MAX;
         }
         inner.machine.handle_timeout(now);
-        inner.check_close(now);
+        inner.check_close(now, self.terms.grace);
         inner.wake_links();
         if inner.machine.closed().is_some() {
             inner.wake_receiver();

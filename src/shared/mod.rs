@@ -5,6 +5,7 @@ mod carrying;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
@@ -22,7 +23,7 @@ use crate::{
 pub(crate) use schedule::Schedule;
 
 /// The machine's words, for those who carry and do not know the machine.
-pub(crate) use crate::session::{Attach, CloseReason, Frame, LinkId, SendError, Wire, reason};
+pub(crate) use crate::session::{Attach, CloseReason, Frame, LinkId, Saying, SendError, Wire, reason};
 
 const CLOSE_UNANSWERED: CloseReason = CloseReason::fixed(4311, "too slow: the close was not acknowledged");
 
@@ -33,15 +34,27 @@ const ACCOUNT_GRAIN: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Shared {
     id: Uuid,
+    secret: Uuid,
+    terms: Arc<Terms>,
     schedule: Arc<Schedule>,
     inner: Mutex<Inner>,
+}
+
+/// What a server tells of all its sessions: with an id and a secret it is the [`Grant`] of one.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) node: String,
+    pub(crate) interval: u64,
+    pub(crate) timeout: u64,
+    pub(crate) grace: u64,
+    pub(crate) limit: u64,
+    pub(crate) batch: u64,
+    pub(crate) hold: u64,
 }
 
 #[derive(Debug)]
 struct Inner {
     machine: Machine,
-    /// Told with the first start of each opening.
-    grant: Box<Grant>,
     receiver: Option<Waker>,
     links: Vec<(LinkId, Option<Waker>)>,
     /// Of the link that was attached last.
@@ -83,10 +96,9 @@ pub(crate) enum Pulled {
 }
 
 impl Shared {
-    pub(crate) fn new(id: Uuid, machine: Machine, grant: Grant, schedule: Arc<Schedule>) -> Self {
+    pub(crate) fn new(id: Uuid, secret: Uuid, machine: Machine, terms: Arc<Terms>, schedule: Arc<Schedule>) -> Self {
         let inner = Inner {
             machine,
-            grant: Box::new(grant),
             receiver: None,
             links: Vec::new(),
             transport: Transport::WebSocket,
@@ -103,7 +115,7 @@ impl Shared {
             forgotten: false,
             closing: None,
         };
-        let shared = Shared { id, schedule, inner: Mutex::new(inner) };
+        let shared = Shared { id, secret, terms, schedule, inner: Mutex::new(inner) };
         shared.settle(&mut shared.lock());
         shared
     }
@@ -114,7 +126,7 @@ impl Shared {
 
     /// The id as clients know it: it names the node.
     pub(crate) fn public_id(&self) -> ByteString {
-        self.lock().grant.id.clone()
+        format!("{}.{}", self.terms.node, self.id.simple()).into()
     }
 
     pub(crate) fn schedule(&self) -> &Arc<Schedule> {
@@ -123,11 +135,11 @@ impl Shared {
 
     /// Compares in constant time, and remembers that the secret was used.
     pub(crate) fn unlock(&self, secret: &str) -> bool {
-        let mut inner = self.lock();
-        let known = inner.grant.secret.as_bytes();
+        let known = self.secret.simple().encode_lower(&mut Uuid::encode_buffer()).to_owned();
+        let known = known.as_bytes();
         let differs = known.iter().zip(secret.as_bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
         let fits = known.len() == secret.len() && differs == 0;
-        inner.secret_used |= fits;
+        self.lock().secret_used |= fits;
         fits
     }
 
@@ -145,6 +157,16 @@ impl Shared {
     /// Looks at the machine.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Machine) -> R) -> R {
         look(&self.lock().machine)
+    }
+
+    /// The machine leaves a start's grant to us.
+    fn complete<'a>(&self, mut saying: Saying<'a>) -> Saying<'a> {
+        if let Saying::Frame(Frame::Start(Start { outcome: Outcome::New, grant, .. })) = &mut saying {
+            let Terms { interval, timeout, grace, limit, batch, hold, .. } = *self.terms;
+            let (id, secret) = (self.public_id(), self.secret.simple().to_string().into());
+            *grant = Some(Box::new(Grant { id, secret, interval, timeout, grace, limit, batch, hold }));
+        }
+        saying
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -177,14 +199,6 @@ impl Shared {
 }
 
 impl Inner {
-    /// The machine leaves a start's grant to us.
-    fn complete(&self, mut frame: Frame) -> Frame {
-        if let Frame::Start(Start { outcome: Outcome::New, grant, .. }) = &mut frame {
-            *grant = Some(self.grant.clone());
-        }
-        frame
-    }
-
     fn register(&mut self, link: LinkId, waker: &Waker) {
         if let Some((_, slot)) = self.links.iter_mut().find(|(id, _)| *id == link) {
             match slot {
@@ -202,15 +216,15 @@ impl Inner {
     }
 
     /// A client that lives but never acknowledges the close would hold the session for as long as it likes.
-    fn await_close(&mut self, now: u64) {
-        self.closing = Some((now + self.grant.grace, self.machine.acknowledged()));
+    fn await_close(&mut self, now: u64, grace: u64) {
+        self.closing = Some((now + grace, self.machine.acknowledged()));
     }
 
-    fn check_close(&mut self, now: u64) {
+    fn check_close(&mut self, now: u64, grace: u64) {
         match self.closing {
             Some(_) if self.machine.closed().is_some() => self.closing = None,
             Some((deadline, before)) if deadline <= now => {
-                self.await_close(now);
+                self.await_close(now, grace);
                 // Who is away has the grace time.
                 if self.machine.acknowledged() == before && !self.links.is_empty() {
                     self.machine.abort(now, CLOSE_UNANSWERED);
@@ -240,7 +254,7 @@ impl Inner {
     fn wake_carriers(&mut self) {
         if self.in_turn {
             self.stirred = true;
-        } else {
+        } else if !turn::defer(&mut self.links) {
             self.wake_links();
         }
     }

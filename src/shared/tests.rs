@@ -2,13 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytestring::ByteString;
 use uuid::Uuid;
 
-use super::{Attach, Schedule, Shared, Wire};
+use super::{Attach, Schedule, Shared, Terms, Wire};
 use crate::{
     config::Transport,
-    session::{Config, Grant, Machine, Role},
+    session::{Config, Machine, Role},
 };
 
 fn session() -> Shared {
@@ -23,9 +22,8 @@ fn session() -> Shared {
         outbox: 1 << 20,
         base: 0,
     };
-    let grant = Grant {
-        id: ByteString::from_static("id"),
-        secret: ByteString::from_static("secret"),
+    let terms = Terms {
+        node: "node".to_owned(),
         interval: config.interval,
         timeout: config.timeout,
         grace: config.grace,
@@ -33,7 +31,7 @@ fn session() -> Shared {
         batch: 1 << 20,
         hold: 25_000,
     };
-    Shared::new(Uuid::nil(), Machine::new(config, 0), grant, schedule)
+    Shared::new(Uuid::nil(), Uuid::nil(), Machine::new(config, 0), Arc::new(terms), schedule)
 }
 
 #[tokio::test(start_paused = true)]

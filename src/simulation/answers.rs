@@ -77,8 +77,10 @@ impl World<'_> {
         let one = &mut self.server.sessions[session];
         let (mut frames, mut size, mut run) = (Vec::new(), 0, false);
         while size < WRITE
-            && let Some(mut frame) =
-                run.then(|| one.machine.poll_run(link)).flatten().or_else(|| one.machine.poll_transmit(self.now, link))
+            && let Some(mut frame) = run
+                .then(|| one.machine.transmit_run(link, |saying| saying.into_frame()))
+                .flatten()
+                .or_else(|| one.machine.poll_transmit(self.now, link))
         {
             // As transports do: what follows a message is pulled as a run.
             run = matches!(frame, Frame::Message { .. });

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use futures::Stream;
 
-use super::Link;
+use super::{Link, write};
 use crate::{codec::native::Writer, message::Spelling, shared::Pulled};
 
 /// One flush is about this large at most; more follows in the next.
@@ -27,8 +27,8 @@ pub(crate) async fn answer(link: Link, spelling: Spelling, wait: bool) -> Vec<u8
     }
     let mut started = 0;
     poll_fn(|cx| {
-        let pulled = link.pull(cx, |frame| {
-            writer.write(&frame, &mut out);
+        let pulled = link.pull(cx, |saying| {
+            write(&mut writer, saying, &mut out);
             if started == 0 {
                 started = out.len();
             }

@@ -9,7 +9,7 @@ use std::{sync::Arc, task::Context};
 use crate::{
     codec::native::Writer,
     config::Transport,
-    shared::{Attach, CloseReason, Frame, LinkId, Pulled, Shared},
+    shared::{Attach, CloseReason, Frame, LinkId, Pulled, Saying, Shared},
 };
 
 pub(crate) use downlink::{answer, stream};
@@ -36,7 +36,7 @@ impl Link {
     }
 
     /// Takes the frames that the session has to say here, until `take` returns `false`.
-    pub(crate) fn pull(&self, cx: &mut Context<'_>, take: impl FnMut(Frame) -> bool) -> Pulled {
+    pub(crate) fn pull(&self, cx: &mut Context<'_>, take: impl FnMut(Saying<'_>) -> bool) -> Pulled {
         self.shared.pull(self.id, cx, take)
     }
 
@@ -52,8 +52,8 @@ impl Link {
 
     /// Appends what there is to say to a body, up to `most` bytes.
     fn gather(&self, cx: &mut Context<'_>, writer: &mut Writer, out: &mut Vec<u8>, most: usize) -> Pulled {
-        self.pull(cx, |frame| {
-            writer.write(&frame, out);
+        self.pull(cx, |saying| {
+            write(writer, saying, out);
             out.len() < most
         })
     }
@@ -62,5 +62,12 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.shared.detach(self.id);
+    }
+}
+
+fn write(writer: &mut Writer, saying: Saying<'_>, out: &mut Vec<u8>) {
+    match saying {
+        Saying::Message { number, parcel } => writer.message(number, parcel, out),
+        Saying::Frame(frame) => writer.write(&frame, out),
     }
 }

@@ -4,11 +4,11 @@ use axum::body::BodyDataStream;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
-use super::Link;
+use super::{Link, write};
 use crate::{
     codec::native::{Reader, Said, Writer},
     message::Spelling,
-    shared::{CloseReason, Frame, reason},
+    shared::{CloseReason, reason},
 };
 
 /// A request's body, read and not yet understood.
@@ -60,8 +60,8 @@ pub(crate) fn upload_answer(link: &Link, spelling: Spelling) -> Vec<u8> {
     let mut writer = Writer::new(spelling);
     let mut out = Vec::new();
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    link.pull(&mut cx, |frame: Frame| {
-        writer.write(&frame, &mut out);
+    link.pull(&mut cx, |saying| {
+        write(&mut writer, saying, &mut out);
         true
     });
     out

@@ -27,7 +27,7 @@ use super::Link;
 use crate::{
     codec::native::{self, Reader, Writer},
     message::{Message, Parcel, Spelling},
-    shared::{CloseReason, Frame, Pulled, reason},
+    shared::{CloseReason, Frame, Pulled, Saying, reason},
 };
 
 /// What one read takes at most.
@@ -244,7 +244,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             out.clear();
             out.shrink_to(KEEP);
             let mut gather = Gather { writer, out, control: Vec::new(), last: None };
-            let pulled = link.pull(cx, |frame| gather.take(frame));
+            let pulled = link.pull(cx, |saying| gather.take(saying));
             gather.end_control();
             let last = gather.last.take();
             let mut written = 0;
@@ -355,13 +355,13 @@ struct Gather<'a> {
 }
 
 impl Gather<'_> {
-    fn take(&mut self, frame: Frame) -> bool {
-        match frame {
-            Frame::Message { number, parcel } => {
+    fn take(&mut self, saying: Saying<'_>) -> bool {
+        match saying {
+            Saying::Message { number, parcel } => {
                 self.writer.count(number, &mut self.control);
                 self.end_control();
                 match parcel {
-                    Parcel::Own(message) => put_message(self.out, &message),
+                    Parcel::Own(message) => put_message(self.out, message),
                     Parcel::Shared(broadcast) => {
                         let spelled = broadcast.spelled(Spelling::WebSocket, |message| {
                             let mut bytes = Vec::with_capacity(message.len() + 15);
@@ -372,8 +372,8 @@ impl Gather<'_> {
                     }
                 }
             }
-            Frame::End(reason) => self.last = Some(reason),
-            other => self.writer.write(&other, &mut self.control),
+            Saying::Frame(Frame::End(reason)) => self.last = Some(reason),
+            Saying::Frame(other) => self.writer.write(&other, &mut self.control),
         }
         self.out.len() < GATHER
     }

@@ -27,10 +27,7 @@ impl Writer {
     /// Appends a frame to a body. On a WebSocket only what is not a message is written here.
     pub(crate) fn write(&mut self, frame: &Frame, out: &mut Vec<u8>) {
         match frame {
-            Frame::Message { number, parcel } => {
-                self.count(*number, out);
-                self.message(parcel, out);
-            }
+            Frame::Message { number, parcel } => self.message(*number, parcel, out),
             Frame::Dropped { from, to } => {
                 put(out, b'd', &[*from, *to]);
                 self.next = 0;
@@ -75,7 +72,9 @@ impl Writer {
         }
     }
 
-    fn message(&self, parcel: &Parcel, out: &mut Vec<u8>) {
+    /// Appends a message.
+    pub(crate) fn message(&mut self, number: u64, parcel: &Parcel, out: &mut Vec<u8>) {
+        self.count(number, out);
         match parcel {
             Parcel::Own(message) => self.payload(message, out),
             Parcel::Shared(broadcast) => {
