@@ -1,0 +1,70 @@
+// Demands that the client does not meet yet, so no part of the default run: a running stream that a proxy starts to hold, or one whose
+// start came only because more was said behind it, is delivering within a second and two round trips, in the same session, nothing lost.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { CLIENTS, endAll, launch, openBehind, startLab } from './browse.mjs'
+import { openSession } from '../../browser/support.mjs'
+import { Middlebox } from './middlebox.mjs'
+
+/** What the demand allows, and what a busy machine adds. */
+const ALLOWED = 1000
+const MARGIN = 500
+const STREAMS = { current: 'fetch-stream', 'xhr-only': 'xhr-stream' }
+let browser, lab
+
+before(async () => {
+  browser = await launch()
+  lab = await startLab()
+})
+after(() => endAll(browser, lab))
+
+for (const client of Object.keys(CLIENTS)) {
+  test(`a running stream that is held from now on: ${client}`, { timeout: 120_000 }, async (t) => {
+    const box = await Middlebox.listen({ target: lab.port })
+    t.after(() => box.close())
+    const page = await openBehind(browser, client, { front: box.faults })
+    t.after(() => page.context().close())
+    const session = await openSession(page, { transports: [STREAMS[client], 'xhr-poll'] }, ['hello'])
+    await session.heard('hello')
+    await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), STREAMS[client])
+    await session.send('on the stream')
+    await session.heard('on the stream')
+    const id = await session.call((watched) => watched.session.id)
+    box.relay.become('hold')
+    const took = await session.call((watched) => {
+      const began = performance.now()
+      watched.send('into the held stream')
+      return self.lab.until(() => watched.messages[2], 90_000).then(() => performance.now() - began)
+    })
+    const report = await session.report()
+    const trace = await session.call((watched) => watched.session.trace())
+    t.diagnostic(`${client}: back after ${Math.round(took)} ms, rtt ${report.rtt}, transports ${report.transports}, ${JSON.stringify(trace)}`)
+    assert.deepEqual(await session.texts(), ['hello', 'on the stream', 'into the held stream'])
+    assert.equal(await session.call((watched) => watched.session.id), id)
+    assert.equal(report.resumed.new + report.resumed.gap, 0)
+    assert.ok(took <= ALLOWED + 2 * report.rtt + MARGIN, `delivering again after ${Math.round(took)} ms`)
+  })
+}
+
+const BUSY = { total: 30, ms: 800 }
+for (const [name, mode, sizes] of [['one chunk behind', 'behind'], ['buffered up to 1 KiB', 'threshold', { bytes: 1024 }]]) {
+  for (const client of Object.keys(CLIENTS)) {
+    test(`busy from the start, ${name}: ${client}`, { timeout: 120_000 }, async (t) => {
+      const box = await Middlebox.listen({ target: lab.port })
+      t.after(() => box.close())
+      box.relay.become(mode, sizes)
+      const page = await openBehind(browser, client, { front: box.faults })
+      t.after(() => page.context().close())
+      const session = await openSession(page, { transports: [STREAMS[client], 'xhr-poll'] }, [`!burst ${BUSY.total} over ${BUSY.ms}`])
+      const took = await session.call((watched, total) => {
+        const began = performance.now()
+        return self.lab.until(() => watched.tally.received === total, 90_000).then(() => performance.now() - began)
+      }, BUSY.total)
+      const report = await session.report()
+      t.diagnostic(`${client}: all ${BUSY.total} after ${Math.round(took)} ms, transports ${report.transports}`)
+      assert.deepEqual(report.tally, { received: BUSY.total, lost: 0, repeated: 0, disordered: 0, wrong: 0 })
+      assert.ok(took <= BUSY.ms + ALLOWED + 2 * report.rtt + MARGIN, `the last message after ${Math.round(took)} ms`)
+    })
+  }
+}

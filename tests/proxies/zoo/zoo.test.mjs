@@ -1,0 +1,77 @@
+// Each proxy between the real server and both browsers. ANYWIRE_ZOO=all for every engine; ANYWIRE_ZOO_ROWS names a file for the rows.
+
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { after, before, test } from 'node:test'
+import { CLIENTS, WHOLE, counted, endAll, faultsOf, launch, startLab, visitBehind } from './browse.mjs'
+import { CASES } from './cases.mjs'
+import { ENGINES, missing, startEngine } from './engines.mjs'
+import { Middlebox } from './middlebox.mjs'
+
+const TIMEOUT = { timeout: 90_000 }
+const ALL = process.env.ANYWIRE_ZOO === 'all'
+const rows = []
+let browser, lab
+
+before(async () => {
+  browser = await launch()
+  lab = await startLab()
+})
+after(async () => {
+  await endAll(browser, lab)
+  if (process.env.ANYWIRE_ZOO_ROWS) await writeFile(process.env.ANYWIRE_ZOO_ROWS, JSON.stringify(rows))
+})
+
+function note(t, proxy, client, visit) {
+  const { transport, first, requests, report } = visit
+  const { received, lost, repeated, disordered, wrong } = faultsOf(visit)
+  rows.push({ proxy, client, transport, first, requests, lost })
+  t.diagnostic(
+    `${proxy}, ${client}: ${transport} by way of ${report.transports.join(', ')}; first message after ${first} ms and ${requests.join(' ')}; ` +
+      `resumed ${JSON.stringify(report.resumed)}`
+  )
+  assert.deepEqual({ received, lost, repeated, disordered, wrong }, WHOLE)
+  assert.equal(report.resumed.new + report.resumed.gap, 0, 'the same session')
+}
+
+/** Nothing is said until the middlebox has cut; then a message comes back. */
+async function linger(session, box) {
+  const end = performance.now() + 10_000
+  const cuts = box.relay.cuts
+  while (box.relay.cuts === cuts && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 20))
+  await session.send('after the cut')
+  await session.heard('after the cut')
+}
+
+async function behindMiddlebox(t, name, client) {
+  const { shape, arm, expect, polls, lingers, fell } = CASES[name]
+  const box = await Middlebox.listen({ target: lab.port, ...shape })
+  t.after(() => box.close())
+  const visit = await visitBehind(browser, client, { front: box.faults, arm: () => arm?.(box), expect: expect[client] })
+  t.after(() => visit.page.context().close())
+  note(t, `own: ${name}`, client, visit)
+  if (polls) assert.deepEqual(visit.requests.filter((kind) => kind !== 'websocket'), ['open'], 'requests until the first message')
+  if (lingers) await linger(visit.session, box)
+  if (fell) assert.ok(fell(box), 'what the middlebox should have done happened')
+}
+
+for (const [name, { expect }] of Object.entries(CASES)) {
+  for (const client of Object.keys(expect)) test(`own middlebox, ${name}: ${client}`, TIMEOUT, (t) => behindMiddlebox(t, name, client))
+}
+
+async function behindEngine(t, name, client) {
+  const engine = await startEngine(name, lab.port)
+  let place, visit
+  // an engine ends when its connections have
+  t.after(() => endAll(visit?.page.context(), place?.front, engine))
+  place = await counted(engine)
+  visit = await visitBehind(browser, client, { ...place, server: lab.port, expect: ENGINES[name].expect[client] })
+  note(t, name, client, visit)
+}
+
+for (const name of Object.keys(ENGINES).filter((name) => ALL || name.startsWith('nginx'))) {
+  const lacks = missing(name)
+  for (const client of Object.keys(CLIENTS)) {
+    test(`${name}: ${client}`, { ...TIMEOUT, skip: lacks && `install ${lacks}` }, (t) => behindEngine(t, name, client))
+  }
+}
