@@ -6,7 +6,6 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use bytestring::ByteString;
 use tokio::sync::watch;
 
 use crate::{
@@ -33,9 +32,9 @@ pub(crate) struct Attempts {
 
 #[derive(Debug, Default)]
 struct Inner {
-    attempts: HashMap<ByteString, Attempt>,
+    attempts: HashMap<Arc<str>, Attempt>,
     /// When to look at an attempt again, in order.
-    purge: VecDeque<(u64, ByteString)>,
+    purge: VecDeque<(u64, Arc<str>)>,
 }
 
 #[derive(Debug)]
@@ -59,7 +58,7 @@ pub(super) enum Found {
 /// The right to open a session.
 pub(super) struct Claim {
     attempts: Arc<Attempts>,
-    attempt: ByteString,
+    attempt: Arc<str>,
     decided: bool,
     _waiting: watch::Sender<()>,
 }
@@ -97,9 +96,10 @@ impl Attempts {
     }
 
     /// Finds the session of this attempt, or the right to open it. Waits for an open that is under way. Cancel-safe.
-    pub(super) async fn claim(self: &Arc<Self>, attempt: &ByteString) -> Result<Found, Refusal> {
+    pub(super) async fn claim(self: &Arc<Self>, attempt: &str) -> Result<Found, Refusal> {
         // Who is always rejected opens no session, whose deadlines would see to it.
         self.purge();
+        let attempt: Arc<str> = attempt.into();
         loop {
             let mut waiting = {
                 let mut inner = lock(&self.inner);

@@ -65,6 +65,8 @@ struct Inner {
     in_turn: bool,
     /// A link must be woken when the turn ends.
     stirred: bool,
+    /// Who waited for something to say has been woken, and nobody waits since.
+    roused: bool,
     /// The handler has been polled at least once.
     turned: bool,
     /// The handler has a task.
@@ -105,6 +107,7 @@ impl Shared {
             senders: Vec::new(),
             in_turn: false,
             stirred: false,
+            roused: false,
             turned: false,
             running: false,
             receiver_turns: false,
@@ -200,6 +203,7 @@ impl Shared {
 
 impl Inner {
     fn register(&mut self, link: LinkId, waker: &Waker) {
+        self.roused = false;
         if let Some((_, slot)) = self.links.iter_mut().find(|(id, _)| *id == link) {
             match slot {
                 Some(old) if old.will_wake(waker) => {}
@@ -254,8 +258,11 @@ impl Inner {
     fn wake_carriers(&mut self) {
         if self.in_turn {
             self.stirred = true;
-        } else if !turn::defer(&mut self.links) {
-            self.wake_links();
+        } else if !self.roused {
+            self.roused = true;
+            if !turn::defer(&mut self.links) {
+                self.wake_links();
+            }
         }
     }
 

@@ -213,7 +213,7 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
             return Ok(Next::Flush { link, spelling, wait: seen });
         }
         let stream = transport::stream(link, spelling, self.core.config.stream_budget);
-        Ok(Next::Answered(answer(spelling, Body::from_stream(stream))))
+        Ok(Next::Answered(Box::new(answer(spelling, Body::from_stream(stream)))))
     }
 
     fn upload(
@@ -228,7 +228,8 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
         let link = self.attach(pass, attach, Transport::XhrPoll)?;
         drop(begun);
         transport::take(&link, &mut body)?;
-        Ok(Next::Answered(answer(spelling, Body::from(transport::upload_answer(&link, spelling)))))
+        let response = answer(spelling, Body::from(transport::upload_answer(&link, spelling)));
+        Ok(Next::Answered(Box::new(response)))
     }
 
     /// Attaches to the session of a pass.
@@ -246,7 +247,7 @@ pub(super) type Admitting = Pin<Box<dyn Future<Output = Result<Next, Refusal>> +
 /// The answer to a request that was admitted, or not. While it waits for something to say it holds no more than that takes.
 pub(super) async fn finish(next: Result<Next, Refusal>) -> Response {
     match next {
-        Ok(Next::Answered(response)) => response,
+        Ok(Next::Answered(response)) => *response,
         Ok(Next::Flush { link, spelling, wait }) => {
             answer(spelling, Body::from(transport::answer(link, spelling, wait).await))
         }
@@ -256,13 +257,10 @@ pub(super) async fn finish(next: Result<Next, Refusal>) -> Response {
 
 /// How a request goes on.
 pub(super) enum Next {
-    Answered(Response),
+    /// Boxed: a poll that waits has no need of the room.
+    Answered(Box<Response>),
     /// The answer is what the link says in its first flush; with `wait`, it waits for something beyond the start.
-    Flush {
-        link: Link,
-        spelling: Spelling,
-        wait: bool,
-    },
+    Flush { link: Link, spelling: Spelling, wait: bool },
 }
 
 /// Attaches an opening, takes its first flight and starts the handler, whose first words ride on the answer.
