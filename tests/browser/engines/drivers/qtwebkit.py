@@ -1,0 +1,11 @@
+"""Opens a page in QtWebKit and stays until it is ended: qtwebkit.py URL."""
+import sys
+from PyQt5.QtCore import QUrl
+from PyQt5.QtWidgets import QApplication
+from PyQt5.QtWebKitWidgets import QWebPage
+
+app = QApplication(sys.argv)
+page = QWebPage()
+page.loadFinished.connect(lambda ok: ok or app.exit(3))
+page.mainFrame().load(QUrl(sys.argv[1]))
+sys.exit(app.exec_())

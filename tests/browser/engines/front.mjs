@@ -1,0 +1,181 @@
+// What one engine talks to: the page, the scenario and the reports here, everything below `/live` from an Anywire server. It can cut
+// what it carries.
+
+import { EventEmitter } from 'node:events'
+import { readFileSync } from 'node:fs'
+import http from 'node:http'
+import net from 'node:net'
+
+const HOST = '127.0.0.1'
+const SCENARIO = readFileSync(new URL('scenario.js', import.meta.url))
+
+/**
+ * The emulator runs no timer while requests follow one another. Here each is sent by a timer, so that those that are due come first;
+ * how requests are made stays as the version had it.
+ */
+const TAKE_TURNS = `
+function taking_turns(make) {
+  return function (name) {
+    var real = make(name), own = this, over
+    own.responseText = ''
+    own.open = function (method, url, async) { real.open(method, url, async) }
+    own.setRequestHeader = function (header, value) { real.setRequestHeader(header, value) }
+    own.getResponseHeader = function (header) { return real.getResponseHeader(header) }
+    own.abort = function () { over = 1; real.abort() }
+    own.send = function (body) {
+      setTimeout(function () {
+        if (over) return
+        real.onreadystatechange = function () {
+          if (over) return
+          own.readyState = real.readyState
+          if (own.readyState === 4) { own.status = real.status; own.responseText = real.responseText }
+          if (own.onreadystatechange) own.onreadystatechange()
+        }
+        real.send(body)
+      }, 1)
+    }
+  }
+}
+var RealActive = window.ActiveXObject, RealRequest = window.XMLHttpRequest
+if (RealRequest) window.XMLHttpRequest = taking_turns(function () { return new RealRequest() })
+window.ActiveXObject = taking_turns(function (name) { return new RealActive(name) })`
+
+/** The emulated versions have what the real ones had not. */
+const STRIP = `
+var all = 'every filter forEach indexOf isArray lastIndexOf map reduce reduceRight some'.split(' '), i
+for (i = 0; i < all.length; i++) { delete Array.prototype[all[i]]; delete Array[all[i]] }
+all = 'create defineProperty defineProperties freeze getOwnPropertyDescriptor getOwnPropertyNames getPrototypeOf keys seal'.split(' ')
+for (i = 0; i < all.length; i++) delete Object[all[i]]
+delete Date.now; delete Date.prototype.toISOString; delete String.prototype.trim; delete Function.prototype.bind
+JSON = undefined
+var Uint8Array, ArrayBuffer, Promise
+Uint8Array = ArrayBuffer = Promise = undefined`
+
+const page = (plan, emulated) => `<!doctype html><html><head><title>Anywire</title>${emulated ? `<script>${emulated < 9 ? STRIP : ''}${TAKE_TURNS}</script>` : ''}
+<script src="/live/client.js"></script><script src="/scenario.js"></script></head>
+<body><script>scenario(${JSON.stringify(plan)})</script></body></html>`
+
+export class Front extends EventEmitter {
+  #target
+  #plan
+  #emulated
+  #referer
+  #server
+  #sockets = new Set()
+  #live = new Map()
+  #armed = false
+
+  static async listen(options) {
+    const front = new Front(options)
+    await new Promise((resolve, reject) => front.#server.once('error', reject).listen(0, HOST, resolve))
+    front.port = front.#server.address().port
+    front.origin = `http://${HOST}:${front.port}`
+    return front
+  }
+
+  /** `target` is the Anywire server's port; an engine without pages gets the `referer` of one. */
+  constructor({ target, transports, alone, emulated, referer }) {
+    super()
+    this.#target = target
+    this.#plan = { base: '', transports, alone }
+    this.#emulated = emulated
+    this.#referer = referer
+    this.#server = http.createServer((request, response) => this.#answer(request, response))
+    this.#server.on('upgrade', (request, socket, head) => this.#tunnel(request, socket, head))
+    this.#server.on('connection', (socket) => {
+      socket.setNoDelay(true).setMaxListeners(0)
+      socket.on('error', () => {})
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
+    })
+  }
+
+  #answer(request, response) {
+    const path = request.url.split('?')[0]
+    const say = (type, body) => response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body)
+    if (path.startsWith('/live')) this.#forward(request, response, path)
+    else if (path === '/page') say('text/html; charset=utf-8', page(this.#plan, this.#emulated))
+    else if (path === '/scenario.js') say('text/javascript; charset=utf-8', SCENARIO)
+    else if (path === '/cut') say('text/plain', this.#cut())
+    else if (path === '/report') this.#report(request, () => say('text/plain', 'ok'))
+    // what keeps a host without timers of its own turning
+    else if (path === '/pump') setTimeout(() => say('text/plain', ''), 500)
+    else response.writeHead(404).end()
+  }
+
+  #report(request, done) {
+    const pieces = []
+    request.on('data', (piece) => pieces.push(piece))
+    request.on('end', () => {
+      done()
+      this.emit('report', JSON.parse(Buffer.concat(pieces).toString()))
+    })
+  }
+
+  /** Cuts what is under way; where nothing is, because the engine does one request at a time, the next downlink. */
+  #cut() {
+    const count = this.#live.size
+    for (const cut of this.#live.values()) cut()
+    this.#armed = count === 0
+    return String(count)
+  }
+
+  /** Whether the request goes on; `cut` is what cuts it later, or now. */
+  #carry(socket, path, cut) {
+    if (path.endsWith('/send') || path.endsWith('.js')) return true
+    if (this.#armed) {
+      this.#armed = false
+      cut()
+      return false
+    }
+    this.#live.set(socket, cut)
+    return true
+  }
+
+  #forward(request, response, path) {
+    const { method, url, socket } = request
+    const cut = () => {
+      // within the answer: what has not been answered at all, engines repeat by themselves
+      if (!response.headersSent) response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 100 })
+      response.write('a', () => socket.destroy())
+    }
+    if (!this.#carry(socket, path, cut)) return
+    const headers = this.#referer ? [...request.rawHeaders, 'Referer', `${this.origin}/page`] : request.rawHeaders
+    const options = { host: HOST, port: this.#target, method, path: url, headers, agent: false }
+    const up = http.request(options, (answer) => {
+      if (response.headersSent) return
+      response.writeHead(answer.statusCode, answer.rawHeaders.filter((_, i, all) => !/^connection$/i.test(all[i - (i % 2)])))
+      response.flushHeaders()
+      answer.pipe(response)
+      answer.on('error', () => socket.destroy())
+    })
+    up.on('error', () => socket.destroy())
+    response.on('close', () => {
+      this.#live.delete(socket)
+      up.destroy()
+    })
+    request.pipe(up)
+  }
+
+  #tunnel(request, socket, head) {
+    if (!this.#carry(socket, request.url.split('?')[0], () => socket.resetAndDestroy())) return
+    const up = net.connect(this.#target, HOST)
+    const lines = [`${request.method} ${request.url} HTTP/1.1`]
+    for (let i = 0; i < request.rawHeaders.length; i += 2) lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`)
+    up.setNoDelay(true)
+    up.write(`${lines.join('\r\n')}\r\n\r\n`)
+    up.write(head)
+    up.pipe(socket).pipe(up)
+    up.on('error', () => socket.destroy())
+    up.on('close', () => socket.destroy())
+    socket.on('close', () => {
+      this.#live.delete(socket)
+      up.destroy()
+    })
+  }
+
+  async close() {
+    for (const socket of this.#sockets) socket.destroy()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+}

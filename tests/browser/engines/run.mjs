@@ -1,0 +1,161 @@
+#!/usr/bin/env node
+// Drives the client through the same scenario in many engines; see engines.mjs for which.
+//
+//   node tests/browser/engines/run.mjs [--all] [--engine NAME]... [--results]
+//
+// Without a flag the small set runs. Engines are fetched when first needed, which may take minutes; each may then take
+// ANYWIRE_ENGINE_SECONDS (150). --results writes tests/browser/RESULTS.md.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, readFile, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { startLab } from '../lab.mjs'
+import { ENGINES, TRANSPORTS } from './engines.mjs'
+import { Front } from './front.mjs'
+import { apt } from './install.mjs'
+import { results } from './results.mjs'
+
+const CASES = ['exchange', 'binary', 'large', 'cut', 'closed by the page', 'closed by the server']
+const SECONDS = Number(process.env.ANYWIRE_ENGINE_SECONDS ?? 150)
+
+const { values: flags } = parseArgs({
+  options: { all: { type: 'boolean' }, results: { type: 'boolean' }, engine: { type: 'string', multiple: true } }
+})
+
+function chosen() {
+  for (const name of flags.engine ?? []) {
+    if (!ENGINES[name]) throw new Error(`no such engine: ${name}; there are ${Object.keys(ENGINES).join(', ')}`)
+  }
+  return Object.keys(ENGINES).filter((name) => (flags.engine ? flags.engine.includes(name) : flags.all || ENGINES[name].small))
+}
+
+const started = new Set()
+
+/** Ends a process with all that it started: each is the leader of its own group. */
+async function end(child) {
+  const gone = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // the whole group has ended by itself
+  }
+  await gone
+  started.delete(child)
+}
+
+async function startDisplay(home) {
+  const path = await apt(['xvfb'], '/usr/bin/Xvfb')
+  const child = spawn(path, ['-displayfd', '3', '-screen', '0', '1024x768x24', '-nolisten', 'tcp'], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'], detached: true, env: { ...process.env, HOME: home }
+  })
+  started.add(child)
+  const [number] = await Promise.race([once(child.stdio[3], 'data'), once(child, 'exit').then(() => ['none'])])
+  if (String(number) === 'none') throw new Error('Xvfb has ended')
+  return { child, display: `:${String(number).trim()}` }
+}
+
+/** Runs the scenario in one engine and gives its last report, which may lack what never came. */
+async function drive(engine, command, lab, surroundings) {
+  const transports = TRANSPORTS.filter((each) => !engine.cannot?.[each])
+  const front = await Front.listen({ target: lab.port, transports, ...engine })
+  const profile = await mkdtemp(join(surroundings.home, 'profile-'))
+  const [program, ...args] = command({ url: `${front.origin}/page`, origin: front.origin, seconds: SECONDS, transports, profile })
+  const env = { ...process.env, HOME: profile, DISPLAY: surroundings.display, QTWEBENGINE_DISABLE_SANDBOX: '1', ...command.env }
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env })
+  started.add(child)
+  let report = { cases: [] }
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => (said = (said + piece).slice(-1000)))
+  const [why, timer] = await new Promise((resolve) => {
+    const timer = setTimeout(() => resolve([`not done after ${SECONDS} s`, timer]), SECONDS * 1000)
+    child.on('error', (error) => resolve([error.message, timer]))
+    child.on('exit', (code, signal) => resolve([`the engine ended with ${signal ?? code}`, timer]))
+    front.on('report', (latest) => {
+      if (latest.cases.length >= report.cases.length) report = latest
+      if (latest.done) resolve(['', timer])
+    })
+  })
+  clearTimeout(timer)
+  if (child.pid) await end(child)
+  await command.ended?.()
+  await front.close()
+  return { ...report, why: why && `${why}${said && `: ${said.trim().split('\n').at(-1)}`}` }
+}
+
+/** What should have been reported, with what was. */
+function judge(engine, report) {
+  const outcome = (transport, name) => {
+    const found = report.cases.find((each) => each.transport === transport && each.name === name)
+    return { transport, name, ms: found?.ms ?? 0, failure: found ? found.failure : `never reported (${report.why})` }
+  }
+  const broken = report.cases.filter((each) => each.name === 'parses')
+  const able = TRANSPORTS.filter((each) => !engine.cannot?.[each])
+  return [...broken, outcome('', 'by itself'), ...able.flatMap((transport) => CASES.map((name) => outcome(transport, name)))]
+}
+
+function print(name, row) {
+  console.log(`\n${name}: ${row.engine.stands}`)
+  if (row.missing) return console.log(`  cannot be installed: ${row.missing}`)
+  const { chose, first, firstBy, bytes } = row.report
+  console.log(`  by itself on ${chose ?? 'nothing'}; first message after ${first ?? '?'} ms by ${firstBy ?? 'nothing'}; ${bytes ? 'has' : 'has no'} ArrayBuffer`)
+  for (const { transport, name, ms, failure } of row.outcomes) console.log(`  ${failure ? 'FAIL' : 'ok  '} ${transport} ${name}, ${ms} ms${failure && `: ${failure}`}`)
+}
+
+async function examine(name, labs, surroundings) {
+  const engine = ENGINES[name]
+  try {
+    const command = await engine.install()
+    const report = await drive(engine, command, engine.shortHold ? labs.short : labs.usual, surroundings)
+    return { name, engine, report, outcomes: judge(engine, report) }
+  } catch (error) {
+    return { name, engine, missing: error.message, outcomes: [] }
+  }
+}
+
+/** The page's script must run wherever the client does. */
+async function gate() {
+  const { parse } = createRequire(new URL('../../../client-js/package.json', import.meta.url))('acorn')
+  for (const name of ['scenario.js', 'drivers/jscript.js']) {
+    parse(await readFile(new URL(name, import.meta.url), 'utf8'), { ecmaVersion: 3, allowReserved: 'never', allowReturnOutsideFunction: true })
+  }
+}
+
+async function main() {
+  const names = chosen()
+  await gate()
+  const home = await mkdtemp(join(tmpdir(), 'anywire-engines-'))
+  const labs = { usual: await startLab(), short: await startLab({ 'hold-ms': 100 }) }
+  const display = await startDisplay(home)
+  const rows = []
+  const interrupt = () => process.exit(130)
+  const endAll = () => {
+    for (const child of [labs.usual.child, labs.short.child]) child.kill('SIGKILL')
+    for (const child of started) end(child)
+  }
+  process.on('exit', endAll)
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
+  try {
+    for (const name of names) {
+      const row = await examine(name, labs, { home, display: display.display })
+      rows.push(row)
+      print(name, row)
+    }
+  } finally {
+    await end(display.child)
+    await labs.usual.stop()
+    await labs.short.stop()
+    await rm(home, { recursive: true, force: true, maxRetries: 5 })
+  }
+  const all = rows.flatMap((row) => row.outcomes)
+  const failed = all.filter((each) => each.failure).length + rows.filter((row) => row.missing && row.engine.small).length
+  console.log(`\n# pass ${all.filter((each) => !each.failure).length}\n# fail ${failed}`)
+  if (flags.results) await writeFile(new URL('../RESULTS.md', import.meta.url), results(rows, TRANSPORTS, CASES))
+  process.exitCode = failed || all.length === 0 ? 1 : 0
+}
+
+await main()

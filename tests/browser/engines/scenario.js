@@ -1,0 +1,315 @@
+/* What every engine does with the client. ES3, and nothing that Internet Explorer 6 lacks. */
+var scenario = (function () {
+  var TOTAL = 200
+  var CODE = 3005
+  var SPECIAL = [
+    '\u00f1 \u6f22\u5b57 \ud83d\ude00 \udbff\udfff', '\u0000\u0001\u0008\u001f\r\n\t\u007f\u0085', '\u2028\u2029\ufeff\ufffe\uffff',
+    '</script>"\'\\<!--]]>', '1:m5:n1:', ' ', '&amp; <b>'
+  ]
+  var hasBytes = typeof Uint8Array !== 'undefined'
+  var plan, report
+
+  function now() { return new Date().getTime() }
+
+  function quote(value) {
+    var text = '', i, code
+    if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+    value = String(value)
+    for (i = 0; i < value.length; i++) {
+      code = value.charCodeAt(i)
+      if (code < 32 || code > 126 || code === 34 || code === 92) text += '\\u' + ('000' + code.toString(16)).slice(-4)
+      else text += value.charAt(i)
+    }
+    return '"' + text + '"'
+  }
+
+  function json(value) {
+    var parts = [], i, name
+    if (value && typeof value === 'object') {
+      if (typeof value.join !== 'undefined') {
+        for (i = 0; i < value.length; i++) parts[i] = json(value[i])
+        return '[' + parts.join(',') + ']'
+      }
+      for (name in value) if (value[name] !== undefined) parts[parts.length] = quote(name) + ':' + json(value[name])
+      return '{' + parts.join(',') + '}'
+    }
+    return quote(value)
+  }
+
+  function post(path, body, done) {
+    var xhr = typeof XMLHttpRequest === 'undefined' ? new ActiveXObject('Microsoft.XMLHTTP') : new XMLHttpRequest()
+    xhr.open('POST', plan.base + path, true)
+    xhr.setRequestHeader('Content-Type', 'text/plain')
+    xhr.onreadystatechange = function () {
+      if (xhr.readyState === 4 && done) done()
+    }
+    xhr.send(body)
+  }
+
+  function spell(n) {
+    var text = '#' + n + ' ', i
+    for (i = 0; i < n % 13; i++) text += '\u00e9\u20ac\ud83d\ude00x'
+    return text
+  }
+
+  function bytesOf(text) {
+    var raw = unescape(encodeURIComponent(text)), bytes = new Uint8Array(raw.length), i
+    for (i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i)
+    return bytes
+  }
+
+  function special(n) { return n % 10 === 3 ? '' : n + ' ' + SPECIAL[n % SPECIAL.length] }
+
+  function longText() {
+    var parts = [], size = 0, i
+    for (i = 0; size < 1000000; i++) {
+      parts[i] = i + ','
+      size += parts[i].length
+    }
+    return parts.join('').slice(0, 1000000)
+  }
+
+  /* Text, or the bytes as an array of numbers: what was heard, in a form that can be compared. */
+  function plain(data) {
+    if (typeof data === 'string') return data
+    return hasBytes ? new Uint8Array(data) : data
+  }
+
+  function same(heard, said) {
+    var i
+    heard = plain(heard)
+    if (typeof said === 'string' || typeof heard === 'string') return heard === said
+    if (heard.length !== said.length) return false
+    for (i = 0; i < said.length; i++) if (heard[i] !== said[i]) return false
+    return true
+  }
+
+  function utf8(n) {
+    var raw = unescape(encodeURIComponent(spell(n))), bytes = [], i
+    for (i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i)
+    return bytes
+  }
+
+  function told(session) {
+    var trace = session.trace(), lines = [], i
+    for (i = Math.max(0, trace.length - 4); i < trace.length; i++) lines[lines.length] = trace[i].transport + ' ' + (trace[i].outcome || 'alive')
+    return session.state + ' on ' + (session.transport || 'nothing') + '; ' + lines.join(', ')
+  }
+
+  /* Opens a session; `heard` is told of each message, `ended` of the end. Returns what ends the case, once. */
+  function open(transport, seconds, finish, allowed) {
+    var began = now(), session, over, timer
+    var watched = { resumed: { full: 0, gap: 0, 'new': 0 } }
+    function end(failure) {
+      if (over) return
+      over = 1
+      clearTimeout(timer)
+      watched.ms = now() - began
+      session.off('message', take)
+      if (session.state !== 'closed') session.abort()
+      setTimeout(function () { finish(failure || '', watched) }, 0)
+    }
+    function guard(run) {
+      return function (a, b) {
+        if (over || !run) return
+        try {
+          run(a, b)
+        } catch (e) {
+          end('threw: ' + (e.message || e))
+        }
+      }
+    }
+    function take(data) { guard(watched.message)(data) }
+    session = anywire.connect(plan.base + '/live', transport ? { transports: [transport] } : allowed ? { transports: allowed } : {})
+    watched.session = session
+    watched.end = end
+    session.on('message', take)
+    session.on('open', function () {
+      watched.opened = now() - began
+      guard(watched.open)()
+    })
+    session.on('resumed', function (outcome) { watched.resumed[outcome]++ })
+    session.on('closed', function (how) {
+      if (watched.closed) guard(watched.closed)(how)
+      else end('closed by itself: ' + how.code + ' ' + how.reason)
+    })
+    timer = setTimeout(function () { end((watched.stage || 'no end') + ' after ' + seconds + ' s: ' + told(session)) }, seconds * 1000)
+    return watched
+  }
+
+  /* Says `said` and hears it come back, in order. */
+  function echo(watched, said, expected, then) {
+    var next = 0, i
+    watched.stage = 'heard 0 of ' + said.length
+    watched.message = function (data) {
+      if (!same(data, expected[next])) return watched.end('message ' + next + ' differs')
+      watched.stage = 'heard ' + ++next + ' of ' + said.length
+      if (next === said.length) then()
+    }
+    for (i = 0; i < said.length; i++) if (watched.session.send(said[i]) === false) return watched.end('refused message ' + i)
+  }
+
+  function exchange(transport, finish) {
+    var watched = open(transport, 30, finish), said = [], i
+    for (i = 0; i < TOTAL; i++) said[i] = special(i)
+    function flushed(done) {
+      watched.end(!done ? 'flush failed' : transport && watched.session.transport !== transport ? 'carried by ' + watched.session.transport : '')
+    }
+    function lone() { echo(watched, ['\ud800 alone \udc00'], ['\ufffd alone \ufffd'], function () { watched.session.flush(flushed) }) }
+    watched.open = function () { echo(watched, said, said, lone) }
+  }
+
+  /* Numbered messages, every tenth of them binary, from the server and to it; then all byte values there and back. */
+  function binary(transport, finish) {
+    var watched = open(transport, 30, finish), next = 1, i
+    var every = hasBytes ? new Uint8Array(256) : null
+    function all() {
+      if (!hasBytes) return watched.end()
+      for (i = 0; i < 256; i++) every[i] = i
+      echo(watched, [every, every.buffer], [every, every], function () { watched.end() })
+    }
+    function said() {
+      for (i = 1; i <= TOTAL; i++) watched.session.send(i % 10 || !hasBytes ? spell(i) : bytesOf(spell(i)))
+      watched.stage = 'waits for the tally'
+      watched.message = function (data) {
+        var wrong = hasBytes ? 0 : TOTAL / 10
+        if (data !== '{"received":' + TOTAL + ',"lost":0,"repeated":0,"disordered":0,"wrong":' + wrong + '}') return watched.end('server heard ' + data)
+        all()
+      }
+      watched.session.send('!check')
+    }
+    watched.open = function () {
+      watched.message = function (data) {
+        if (!same(data, next % 10 ? spell(next) : utf8(next))) return watched.end('number ' + next + ' of the server differs')
+        watched.stage = 'heard ' + next + ' of ' + TOTAL + ' of the server'
+        if (next++ === TOTAL) said()
+      }
+      watched.session.send('!burst ' + TOTAL)
+    }
+  }
+
+  function large(transport, finish) {
+    var watched = open(transport, 60, finish), text = longText(), said = [text], bytes, i
+    if (hasBytes) {
+      bytes = new Uint8Array(1000000)
+      for (i = 0; i < bytes.length; i++) bytes[i] = (i * 7 + (i >> 8)) & 255
+      said[1] = bytes
+    }
+    watched.open = function () { echo(watched, said, said, function () { watched.end() }) }
+  }
+
+  function cut(transport, finish) {
+    var watched = open(transport, 40, finish), heard = 0, said = 0
+    function say(to) {
+      while (said < to) watched.session.send(special(said++))
+    }
+    function whole() {
+      if (heard < 100) return
+      if (watched.resumed['new'] || watched.resumed.gap) return watched.end('resumed with loss')
+      if (watched.resumed.full) return watched.end()
+      setTimeout(whole, 20)
+    }
+    watched.message = function (data) {
+      if (data !== special(heard)) return watched.end('message ' + heard + ' differs')
+      watched.stage = 'heard ' + ++heard + ' of 100'
+      if (heard === 50) {
+        say(75)
+        post('/cut', '', function () { say(100) })
+      }
+      if (heard === 100) {
+        watched.stage = 'all heard, but never resumed'
+        whole()
+      }
+    }
+    watched.open = function () { say(50) }
+  }
+
+  function closedHere(transport, finish) {
+    var watched = open(transport, 15, finish)
+    watched.closed = function (how) {
+      watched.end(how.code === 3001 && how.reason === 'good \u00e9' && how.unacknowledged === 0 ? '' : json(how))
+    }
+    watched.open = function () {
+      watched.session.send('last')
+      watched.session.close(3001, 'good \u00e9')
+    }
+  }
+
+  function closedThere(transport, finish) {
+    var watched = open(transport, 15, finish), heard = 0
+    watched.message = function () { heard++ }
+    watched.closed = function (how) {
+      watched.end(how.code === CODE && how.reason === 'good night' && heard === 22 ? '' : heard + ' heard, ' + json(how))
+    }
+    watched.open = function () {
+      watched.session.send('one')
+      watched.session.send('two')
+      watched.session.send('!burst 20')
+      // behind the burst, which is sent by a timer of the server
+      watched.message = function (data) {
+        if (++heard === 22) watched.session.send('!close ' + CODE + ' good night')
+      }
+    }
+  }
+
+  /* The client chooses. What carries once two seconds have passed without a change is its choice. */
+  function alone(finish) {
+    var watched = open('', 30, finish, plan.alone), began = now(), last = now()
+    watched.session.on('transport', function () { last = now() })
+    function settled() {
+      if (now() - last < 2000) return setTimeout(settled, 100)
+      report.chose = watched.session.transport
+      watched.end()
+    }
+    watched.message = function (data) {
+      if (data !== 'hello') return watched.end('heard ' + data)
+      report.first = now() - began
+      report.firstBy = watched.session.transport
+      last = now()
+      settled()
+    }
+    watched.session.send('hello')
+  }
+
+  var CASES = { exchange: exchange, binary: binary, large: large, cut: cut, 'closed by the page': closedHere, 'closed by the server': closedThere }
+
+  function finished(last) {
+    report.done = last ? 1 : 0
+    post('/report', json(report))
+  }
+
+  function run(jobs) {
+    var job = jobs[0], began = now()
+    if (!job) return finished(1)
+    function next(failure, watched) {
+      var rest = [], i
+      report.cases[report.cases.length] = {
+        transport: job.transport, name: job.name, failure: failure, ms: now() - began, opened: watched && watched.opened
+      }
+      // what does not even open is not tried five times more
+      for (i = 1; i < jobs.length; i++) {
+        if (!(watched && watched.opened !== undefined) && jobs[i].transport === job.transport) {
+          report.cases[report.cases.length] = { transport: job.transport, name: jobs[i].name, failure: 'not tried', ms: 0 }
+        } else rest[rest.length] = jobs[i]
+      }
+      if (rest.length) finished(0)
+      run(rest)
+    }
+    try {
+      if (job.transport) CASES[job.name](job.transport, next)
+      else alone(next)
+    } catch (e) {
+      next('threw: ' + (e.message || e))
+    }
+  }
+
+  return function (wanted) {
+    var jobs = [{ transport: '', name: 'by itself' }], i, name
+    plan = wanted
+    report = { agent: typeof navigator === 'undefined' ? '' : navigator.userAgent, bytes: hasBytes, cases: [] }
+    for (i = 0; i < plan.transports.length; i++) {
+      for (name in CASES) jobs[jobs.length] = { transport: plan.transports[i], name: name }
+    }
+    run(jobs)
+  }
+})()
