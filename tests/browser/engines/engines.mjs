@@ -1,5 +1,6 @@
 // The engines: how each is got and started, and what it cannot do. Rows in the order of the table.
 
+import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,9 +17,10 @@ const OLD_SOCKET = 'speaks the draft hixie-76'
 const EMULATED = 'the emulator reads an answer whole'
 const BUFFERS = 'the network layer holds every stream to its end'
 
-const compiled = async (name, source, args) => {
-  const folder = await cached(name, (draft) => run('javac', [...args, '-d', draft, driver(source)]))
-  return folder
+/** A driver's classes; a driver that has changed is compiled anew. */
+const compiled = (name, source, args) => {
+  const version = createHash('sha1').update(readFileSync(driver(source))).digest('hex').slice(0, 8)
+  return cached(`${name}-${version}`, (draft) => run('javac', [...args, '-d', draft, driver(source)]))
 }
 
 /**
@@ -145,6 +147,6 @@ export const ENGINES = {
   ie9: htmlunit('selenium-server@2.44.0', 9),
   chromium49: {
     stands: 'QtWebEngine 5.7, Chromium 49',
-    install: () => Promise.reject(new Error('its packages want a Python that no current system has'))
+    install: () => Promise.reject(new Error('not tried yet: its packages want Python 3.6'))
   }
 }

@@ -90,6 +90,9 @@ var scenario = (function () {
     return bytes
   }
 
+  /* What is not open by then is never. */
+  var OPENING = 12
+
   function told(session) {
     var trace = session.trace(), lines = [], i
     for (i = Math.max(0, trace.length - 4); i < trace.length; i++) lines[lines.length] = trace[i].transport + ' ' + (trace[i].outcome || 'alive')
@@ -98,12 +101,13 @@ var scenario = (function () {
 
   /* Opens a session; `heard` is told of each message, `ended` of the end. Returns what ends the case, once. */
   function open(transport, seconds, finish, allowed) {
-    var began = now(), session, over, timer
+    var began = now(), session, over, timer, opening
     var watched = { resumed: { full: 0, gap: 0, 'new': 0 } }
     function end(failure) {
       if (over) return
       over = 1
       clearTimeout(timer)
+      clearTimeout(opening)
       watched.ms = now() - began
       session.off('message', take)
       if (session.state !== 'closed') session.abort()
@@ -133,6 +137,9 @@ var scenario = (function () {
       if (watched.closed) guard(watched.closed)(how)
       else end('closed by itself: ' + how.code + ' ' + how.reason)
     })
+    opening = setTimeout(function () {
+      if (watched.opened === undefined) end('not open after ' + OPENING + ' s: ' + told(session))
+    }, OPENING * 1000)
     timer = setTimeout(function () { end((watched.stage || 'no end') + ' after ' + seconds + ' s: ' + told(session)) }, seconds * 1000)
     return watched
   }
@@ -256,10 +263,16 @@ var scenario = (function () {
   function alone(finish) {
     var watched = open('', 30, finish, plan.alone), began = now(), last = now()
     watched.session.on('transport', function () { last = now() })
+    // the client tells a change of transport when something happens, so something does
+    function again() {
+      echo(watched, ['again'], ['again'], function () {
+        report.chose = watched.session.transport
+        watched.end()
+      })
+    }
     function settled() {
-      if (now() - last < 2000) return setTimeout(settled, 100)
-      report.chose = watched.session.transport
-      watched.end()
+      if (now() - last < 2000) setTimeout(settled, 100)
+      else again()
     }
     watched.message = function (data) {
       if (data !== 'hello') return watched.end('heard ' + data)
