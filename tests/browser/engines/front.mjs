@@ -137,7 +137,7 @@ export class Front extends EventEmitter {
     const cut = () => {
       // within the answer: what has not been answered at all, engines repeat by themselves
       if (!response.headersSent) response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 100 })
-      response.write('a', () => socket.destroy())
+      if (!response.writableEnded) response.write('a', () => socket.destroy())
     }
     if (!this.#carry(socket, path, cut)) return
     const headers = this.#referer ? [...request.rawHeaders, 'Referer', `${this.origin}/page`] : request.rawHeaders
@@ -150,6 +150,8 @@ export class Front extends EventEmitter {
       answer.on('error', () => socket.destroy())
     })
     up.on('error', () => socket.destroy())
+    // what has been answered in full can no longer be cut
+    response.on('finish', () => this.#live.delete(socket))
     response.on('close', () => {
       this.#live.delete(socket)
       up.destroy()
