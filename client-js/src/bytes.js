@@ -1,7 +1,7 @@
 /** The bytes spelling, for carriers that can do bytes: a body is a Uint8Array, lengths count its bytes. */
 
 // A byte order mark is text like any other.
-const decoder = LEGACY ? 0 : new TextDecoder('utf-8', { ignoreBOM: true })
+const decoder = LEGACY ? 0 : new TextDecoder('utf8', { ignoreBOM: true })
 
 export const COLON = 58
 

@@ -67,7 +67,7 @@ export const drive = (url, options, request, streaming) => {
 
   const id = () => machine.terms_[ID]
 
-  const hidden = () => (LEGACY ? document.hidden : root.document?.hidden)
+  const hidden = () => (LEGACY ? (root.document || 0).hidden : root.document?.hidden)
 
   /** A head that shows who we are. */
   const pass = (letter, fields) => [letter, 1].concat(fields, id(), machine.terms_[SECRET], machine.say_())
@@ -100,13 +100,17 @@ export const drive = (url, options, request, streaming) => {
   /** The other half or the network has ended a link; the class of the code says what that means. */
   const lost = (link, code, reason, wait) => {
     if (link.gone_) return
-    if (/^(1000|3|4[34]|4006)/.test(code)) machine.finish_(code, reason)
-    drop(link, code, reason, wait)
     // An opening that comes too late for the session that another link has opened loses only itself.
-    if (/^41/.test(code) && !(link.opening_ && id())) {
+    const verdict = link.opening_ && id() ? 0 : code
+    if (/^41/.test(verdict)) {
+      // What is planned is no part of a new opening.
+      chooser.leave_(now(), 0)
       machine.lose_()
       attempt = nonce()
       dropBelow(NEVER, code, reason)
+    } else {
+      if (/^(1000|3|4[34]|4006)/.test(verdict)) machine.finish_(code, reason)
+      drop(link, code, reason, wait)
     }
     pump()
   }
@@ -157,6 +161,7 @@ export const drive = (url, options, request, streaming) => {
       watch(link, LATE + 2 * session.rtt, () => {
         chooser.streamed_(now(), 2)
         turnAgain(link)
+        pump()
       })
     }
   }
@@ -260,7 +265,7 @@ export const drive = (url, options, request, streaming) => {
     session.state = 'open'
     if (was === 'connecting') emit('open')
     else if (was !== 'open') emit('resumed', unknown ? 'new' : 'full', unknown)
-    unknown = 0
+    unknown = undefined
   }
 
   /** Shows how things stand. */
@@ -355,13 +360,16 @@ export const drive = (url, options, request, streaming) => {
       chooser.ended_(now(), {}, 0)
       pump()
     }
-    try {
-      let value = id() ? auth : options.auth
-      if (value?.call) value = value()
-      if (value?.then) value.then(go, refuse)
-      else go(value)
-    } catch (error) {
-      refuse(error)
+    let value = id() ? auth : options.auth
+    if (!LEGACY) (async () => (value?.call ? value() : value))().then(go, refuse)
+    else {
+      try {
+        if (value?.call) value = value()
+        if (value?.then) value.then(go, refuse)
+        else go(value)
+      } catch (error) {
+        refuse(error)
+      }
     }
   }
 

@@ -5,10 +5,13 @@ export const root = LEGACY ? self : globalThis
 const DAY = 864e5
 
 /** At least 120 random bits, in field characters. */
-export const nonce = () =>
-  LEGACY && !(root.crypto && crypto.getRandomValues)
-    ? [Math.random(), Math.random(), Math.random(), +new Date()].join('.')
-    : [].join.call(crypto.getRandomValues(new Uint32Array(4)), '.')
+export const nonce = () => {
+  if (!LEGACY) return crypto.getRandomValues(new Uint32Array(4)).join('.')
+  let numbers = [Math.random(), Math.random(), Math.random(), +new Date()]
+  // WebKit of 2012 fills the array and returns nothing; it has no `join` for it either.
+  if (root.crypto && crypto.getRandomValues) crypto.getRandomValues((numbers = new Uint32Array(4)))
+  return [].join.call(numbers, '.')
+}
 
 /** The address of `path` below `url` for a session; the query of `url` is kept. */
 export const address = (url, path, id) =>
@@ -28,13 +31,13 @@ export const memory = (url) => (kind) => {
   const time = +new Date()
   let known
   try {
-    const store = localStorage
-    if (kind) store['anywire' + url] = (time + DAY) * 4 + kind
-    known = store['anywire' + url]
+    const key = 'anywire' + url
+    if (kind) localStorage[key] = (time + DAY) * 4 + kind
+    known = localStorage[key]
   } catch (e) {
     // Nothing is remembered.
   }
-  return known / 4 > time ? known % 4 : 0
+  return known > time * 4 ? known % 4 : 0
 }
 
 /** Calls back when the running code has ended, and before timers that a hidden page would delay. */

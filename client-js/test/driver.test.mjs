@@ -109,7 +109,7 @@ const story = (name, run, { terms, ...options } = {}) =>
       const open = (more) => {
         const session = connect('ws://host/live', { WebSocket: network.Socket, ...options, ...more })
         const events = []
-        for (const event of EVENTS) session.on(event, (...details) => events.push([event, ...details.filter((detail) => detail !== undefined && detail !== 0)]))
+        for (const event of EVENTS) session.on(event, (...details) => events.push([event, ...details.filter((detail) => detail !== undefined)]))
         return { session, events, named: (event) => events.filter(([one]) => one === event) }
       }
       await run({ ...network, open, get half() {
@@ -153,6 +153,17 @@ describe('opening', () => {
     assert.deepEqual(it.server.sessions.map(({ auth }) => auth), ['token 1', 'token 2'])
   })
 
+  story('auth is asked again when a session is lost while links are raced', async (it) => {
+    let asked = 0
+    const { session } = it.open({ auth: () => `token ${++asked}` })
+    await it.pass(100)
+    it.half.forgotten = true
+    it.sockets[0].cut()
+    await it.pass(5000)
+    assert.equal(session.state, 'open')
+    assert.deepEqual(it.server.sessions.map(({ auth }) => auth), ['token 1', 'token 2'])
+  })
+
   story('auth is promised', async (it) => {
     let tell
     it.open({ auth: () => new Promise((resolve) => (tell = resolve)) })
@@ -190,6 +201,25 @@ describe('opening', () => {
     assert.equal(named('open').length, 1)
     assert.deepEqual(named('transport').at(-1), ['transport', 'websocket'])
     assert.deepEqual(named('interrupted'), [])
+  })
+
+  story('the late refusal of an opening that another has overtaken harms nobody', async (it) => {
+    it.mode.websocket = 'silent'
+    const { session, named } = it.open()
+    await it.pass(400)
+    assert.deepEqual([session.state, session.transport], ['open', 'fetch-stream'])
+    it.sockets[0].cut(4301, 'who are you?')
+    await it.pass(400)
+    assert.deepEqual([session.state, named('closed')], ['open', []])
+  })
+
+  story('a stream that something keeps back is given up for polls, and that is shown at once', async (it) => {
+    const { session, named } = it.open(HTTP_ONLY)
+    await it.pass(4)
+    it.mode.http = 'silent'
+    await it.pass(1100)
+    assert.equal(session.transport, 'xhr-poll')
+    assert.deepEqual(named('transport').at(-1), ['transport', 'xhr-poll'])
   })
 
   story('a refusal by the application is the end', async (it) => {
