@@ -1,25 +1,27 @@
 #!/usr/bin/env bash
 # Tests everything. Needs Rust, Node 20 and, for the browser tests, Chromium; installs what it can.
 #
-#   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--bench]
+#   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench]
 #
 #   --quick         no browser, no benchmark: what one runs while writing
 #   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
 #   --first-seed N  where they begin (also ANYWIRE_FIRST_SEED)
 #   --soak          the long form of the browser soak: 10,000 messages each way, 50 cuts
+#   --lab           the client in engines of many years, which it installs, and through the proxies that there are
 #   --bench         also run the benchmark, not only compile it
 set -uo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
-quick=0 soak=0 bench=0
-usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; }
+quick=0 soak=0 lab=0 bench=0
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
 while [ $# -gt 0 ]; do
   case "$1" in
     --quick) quick=1 ;;
     --soak) soak=1 ;;
+    --lab) lab=1 ;;
     --bench) bench=1 ;;
     --seeds) number "$1" "${2-}"; export ANYWIRE_SEEDS=$2; shift ;;
     --first-seed) number "$1" "${2-}"; export ANYWIRE_FIRST_SEED=$2; shift ;;
@@ -147,6 +149,14 @@ browser_tests() {
   cargo build --examples || return 1
   ANYWIRE_SOAK=$soak ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/browser/*.test.mjs
 }
+engines() {
+  cargo build --examples && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/browser/engines/run.mjs --all --results
+}
+# A proxy that is not installed is left out: packages of servers start services, which is for people to decide.
+zoo() {
+  echo "proxies: apt-get install nginx-light haproxy squid apache2 varnish caddy tinyproxy mitmproxy"
+  ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/proxies/zoo/run.mjs --all --results "$logs/zoo.md"
+}
 bench_check() { cargo clippy --manifest-path tests/bench/Cargo.toml --all-targets -- -D warnings; }
 bench_run() { cargo run --release --manifest-path tests/bench/Cargo.toml; }
 
@@ -173,6 +183,10 @@ if [ "$quick" -eq 0 ]; then
   section "fault proxy" nonempty proxies
   section "chromium" browser && section "browser tests" nonempty browser_tests
   section "benchmark compiles" bench_check
+fi
+if [ "$lab" -eq 1 ]; then
+  section "engines" nonempty engines
+  section "proxy zoo" nonempty zoo
 fi
 [ "$bench" -eq 0 ] || section "benchmark" bench_run
 finish

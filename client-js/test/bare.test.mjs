@@ -34,7 +34,7 @@ const strip = (context) => {
   }
 }
 
-const bare = ({ activeX, terms } = {}) => {
+const bare = ({ activeX, terms, surroundings } = {}) => {
   const clock = createClock()
   const server = createServer(terms)
   const wire = []
@@ -99,6 +99,7 @@ const bare = ({ activeX, terms } = {}) => {
     }
   }
   strip(context)
+  Object.assign(context, surroundings)
   runInContext(script, context)
   const session = runInContext('anywire', context).connect('/live', {})
   const story = []
@@ -116,6 +117,24 @@ test('nothing newer than ES3 is there', () => {
     assert.ok(!has(code.replace('has', 'isNaN')), code)
   }
   assert.ok(has('anywire.connect'))
+})
+
+test('chance is asked of an engine that fills the array and returns nothing', () => {
+  const crypto = { getRandomValues: (numbers) => void numbers.fill(7) }
+  const it = bare({ surroundings: { crypto, Uint32Array } })
+  it.clock.advance(3000)
+  assert.equal(it.session.state, 'open')
+  assert.match(it.wire[0], /^o1,\d+,7\.7\.7\.7,0:/)
+})
+
+test('a worker has no document', () => {
+  const it = bare()
+  Reflect.deleteProperty(it.context, 'document')
+  it.clock.advance(3000)
+  assert.equal(it.session.state, 'open')
+  it.server.sessions[0].forgotten = true
+  it.clock.advance(60000)
+  assert.notEqual(it.session.state, 'closed')
 })
 
 for (const activeX of [false, true]) {
