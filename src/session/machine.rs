@@ -278,7 +278,7 @@ impl Machine {
         match self.send(parcel) {
             Ok(()) => Ok(true),
             Err(SendError::Full) => {
-                self.outbox.push(Body::Dropped);
+                self.outbox.skip();
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -294,7 +294,7 @@ impl Machine {
     pub(crate) fn close(&mut self, reason: CloseReason) {
         if self.closed.is_none() && self.closing.is_none() {
             self.closing = Some(reason.clone());
-            self.outbox.push(Body::Close(reason));
+            self.outbox.push(Body::Close(Box::new(reason)));
             self.outbox.want();
         }
     }

@@ -11,23 +11,33 @@ pub(crate) const ENTRY_COST: usize = 64;
 /// One number of the outbox, or a run of dropped ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub(crate) first: u64,
-    pub(crate) last: u64,
+    first: u64,
     pub(crate) body: Body,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Message(Parcel),
-    Dropped,
-    Close(CloseReason),
+    /// All up to `last`.
+    Dropped {
+        last: u64,
+    },
+    /// Boxed: it comes once, and a busy outbox is as large as its entries.
+    Close(Box<CloseReason>),
 }
 
 impl Entry {
+    pub(crate) fn last(&self) -> u64 {
+        match self.body {
+            Body::Dropped { last } => last,
+            _ => self.first,
+        }
+    }
+
     fn cost(&self) -> usize {
         match &self.body {
             Body::Message(parcel) => parcel.message().len() + ENTRY_COST,
-            Body::Dropped | Body::Close(_) => 0,
+            Body::Dropped { .. } | Body::Close(_) => 0,
         }
     }
 }
@@ -101,14 +111,20 @@ impl Outbox {
         self.entries.iter().filter(|entry| matches!(entry.body, Body::Message(_))).count()
     }
 
+    /// Gives the next number away for a message that is dropped.
+    pub(crate) fn skip(&mut self) {
+        if let Some(Entry { body: Body::Dropped { last }, .. }) = self.entries.back_mut() {
+            // A run that is already on a link grows without harm: its number range is said anew for the new part.
+            self.last += 1;
+            *last = self.last;
+        } else {
+            self.push(Body::Dropped { last: self.last + 1 });
+        }
+    }
+
     pub(crate) fn push(&mut self, body: Body) {
         self.last += 1;
-        if let (Body::Dropped, Some(Entry { last, body: Body::Dropped, .. })) = (&body, self.entries.back_mut()) {
-            // A run that is already on a link grows without harm: its number range is said anew for the new part.
-            *last = self.last;
-            return;
-        }
-        let entry = Entry { first: self.last, last: self.last, body };
+        let entry = Entry { first: self.last, body };
         self.bytes += entry.cost();
         self.entries.push_back(entry);
         if self.bytes * 2 > self.limit && self.wanted <= self.acked {
@@ -131,7 +147,7 @@ impl Outbox {
         match self.entries.get(near) {
             Some(entry) if entry.first == number => Some(entry),
             _ => {
-                let at = self.entries.partition_point(|entry| entry.last < number);
+                let at = self.entries.partition_point(|entry| entry.last() < number);
                 self.entries.get(at).filter(|entry| entry.first <= number)
             }
         }
@@ -152,9 +168,9 @@ impl Outbox {
         self.sent = self.sent.max(number);
         #[cfg(test)]
         if self.sabotage == Some(super::sabotage::Sabotage::FreesOnWrite) {
-            let freed = self.entries.iter().take_while(|entry| entry.last <= number).map(Entry::cost).sum::<usize>();
+            let freed = self.entries.iter().take_while(|entry| entry.last() <= number).map(Entry::cost).sum::<usize>();
             self.bytes -= freed;
-            self.entries.retain(|entry| entry.last > number);
+            self.entries.retain(|entry| entry.last() > number);
         }
     }
 
@@ -177,7 +193,7 @@ impl Outbox {
         }
         self.acked = received;
         while let Some(front) = self.entries.front_mut() {
-            if front.last <= received {
+            if front.last() <= received {
                 self.bytes -= front.cost();
                 self.entries.pop_front();
             } else {

@@ -163,7 +163,7 @@ impl Machine {
             return None;
         }
         let entry = self.outbox.entry(link.cursor)?;
-        let (from, to) = (link.cursor, entry.last);
+        let (from, to) = (link.cursor, entry.last());
         let number = from;
         #[cfg(test)]
         let number = if self.sabotage == Some(Sabotage::RestartsNumbers) { from - acked } else { number };
@@ -178,8 +178,10 @@ impl Machine {
             Body::Close(_) if self.sabotage == Some(Sabotage::ForgetsTheClose) && self.outbox.was_sent(to) => {
                 return None;
             }
-            Body::Close(reason) => say(Saying::Frame(Frame::Close { number: from, reason: reason.clone() })),
-            Body::Dropped => say(Saying::Frame(Frame::Dropped { from, to })),
+            Body::Close(reason) => {
+                say(Saying::Frame(Frame::Close { number: from, reason: CloseReason::clone(reason) }))
+            }
+            Body::Dropped { .. } => say(Saying::Frame(Frame::Dropped { from, to })),
             Body::Message(parcel) => say(Saying::Message { number, parcel }),
         };
         link.cursor = to + 1;
