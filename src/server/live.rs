@@ -324,6 +324,8 @@ impl To<'_> {
     /// Sends. Never waits: a member whose outbox is full is closed as too slow (code 4311), or skipped if the message is
     /// [droppable](Self::droppable). The message is spelled once for each kind of link. All members get the messages of one room in
     /// the same order. A message above the limit goes to nobody.
+    ///
+    /// What a handler sends before it next awaits leaves then, as one write for each member; what is sent from elsewhere leaves at once.
     pub fn send(self, message: impl Into<Message>) -> Delivered {
         let message = message.into();
         if message.len() > self.core.config.message_limit {

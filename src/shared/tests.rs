@@ -1,12 +1,20 @@
 //! The schedule, which nothing outside shows.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
 use uuid::Uuid;
 
-use super::{Attach, Schedule, Shared, Terms, Wire};
+use super::{Attach, Pulled, Saying, Schedule, Shared, Terms, Wire};
 use crate::{
     config::Transport,
+    message::Message,
     session::{Config, Machine, Role},
 };
 
@@ -56,4 +64,42 @@ async fn a_session_stands_in_the_schedule_a_bounded_number_of_times() {
         most = most.max(fired);
     }
     assert!(most <= 3, "{most} deadlines of one session at once");
+}
+
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_turn_says_to_others_wakes_each_once_at_its_end() {
+    let (handler, member) = (session(), session());
+    let attach = Attach { ordinal: 1, turn: 0, wire: Wire::Duplex, opening: true, seen: false, received: 0 };
+    let link = member.attach(attach, Transport::WebSocket).unwrap();
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(count.clone());
+    let wait = || {
+        let mut said = 0;
+        let pulled = member.pull(link, &mut Context::from_waker(&waker), |saying| {
+            said += usize::from(matches!(saying, Saying::Message { .. }));
+            true
+        });
+        assert_eq!(pulled, Pulled::Drained);
+        said
+    };
+    let send = || member.send(Message::from("x").into()).unwrap();
+    assert_eq!(wait(), 0);
+    handler.begin_turn();
+    (0..3).for_each(|_| send());
+    assert_eq!(count.0.load(Relaxed), 0);
+    handler.end_turn();
+    assert_eq!(count.0.load(Relaxed), 1);
+    send();
+    assert_eq!(count.0.load(Relaxed), 1, "it is awake already");
+    assert_eq!(wait(), 4);
+    send();
+    assert_eq!(count.0.load(Relaxed), 2, "outside a turn at once");
 }
