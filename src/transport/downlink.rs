@@ -23,7 +23,7 @@ pub(crate) async fn answer(link: Link, spelling: Spelling, wait: bool) -> Vec<u8
     let mut writer = Writer::new(spelling);
     let mut out = Vec::new();
     if !wait {
-        poll_fn(|cx| if link.shared.has_turned(link.id, cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+        poll_fn(|cx| if link.has_turned(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
     let mut started = 0;
     poll_fn(|cx| {

@@ -45,6 +45,11 @@ impl Link {
         self.shared.awaits_turn(self.id, cx)
     }
 
+    /// Whether the handler has had its first turn; see [`Shared::has_turned`].
+    fn has_turned(&self, cx: &mut Context<'_>) -> bool {
+        self.shared.has_turned(self.id, cx)
+    }
+
     /// Why the link shall be given up though it cannot write.
     fn ending(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
         self.shared.link_ending(self.id, cx)

@@ -140,12 +140,18 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     pub(crate) async fn run(mut self, link: Link, mut reader: Reader, rest: Bytes, early: Vec<u8>) {
         let mut writer = Writer::new(Spelling::WebSocket);
         let mut early = Some((rest, early));
+        let mut first = true;
         let ended = poll_fn(|cx| {
             if let Some((rest, early)) = early.take()
                 && let Err(ended) = self.input(&link, &mut reader, rest, &early)
             {
                 return Poll::Ready(ended);
             }
+            // The handler's first words, and its answer to the first flight, ride on the first write.
+            if first && (!link.has_turned(cx) || link.awaits_turn(cx)) {
+                return Poll::Pending;
+            }
+            first = false;
             self.poll_turns(cx, &link, &mut reader, &mut writer)
         })
         .await;
