@@ -3,9 +3,13 @@
  *
  * There are two kinds of link, HTTP (1) and WebSocket (2). Each round gives the better kind the higher ordinal, so that in a race it
  * takes over when it proves itself. What to do it tells by `act`: `(kind, ordinal)`, try this, or `(0)`, make ready and call `begin`.
+ *
+ * A link over HTTP is a sequence of turns, each of which may be a stream or a poll; there may be several ways to do either.
  */
 export const HTTP = 1
 export const WEBSOCKET = 2
+/** Remembered besides the kind: streams were kept back. */
+const HELD = 4
 
 const NEVER = Infinity
 /** The second kind starts so much later: when the first is known to be good, and when nothing is known. */
@@ -16,15 +20,18 @@ const STEPS = [5000, 30000]
 const LAST_STEP = 300000
 const BACKOFF = 300
 const BACKOFF_MAX = 20000
+/** Two cuts after silences that differ by less than this part are no chance. */
+const ALIKE = 0.2
 
 /**
  * A link is told by `duplex_`, `proven_` and `useful_`.
  *
  * @param allowed the sum of the kinds that may be used
- * @param known the kind that worked last, or 0
- * @param remember told the kind that a later page should try first
+ * @param known what `remember` was told last, or 0
+ * @param remember told what a later page should try first
+ * @param streams how many ways to stream there are
  */
-export const createChooser = (allowed, known, random, remember, act) => {
+export const createChooser = (allowed, known, random, remember, act, streams) => {
   let round = 0
   /** The kinds under way, and the link that carries. */
   let trying = 0
@@ -34,9 +41,11 @@ export const createChooser = (allowed, known, random, remember, act) => {
   let at = NEVER
   let plan = 0
   let step = 0
-  let streamAt = 0
+  let stream = 0
+  let streamAt = known < HELD ? 0 : STEPS[0]
   let streamStep = 0
   let streamsCut = 0
+  let silence = 0
 
   const attempt = (kind) => {
     if (kind & allowed & ~trying) {
@@ -50,12 +59,19 @@ export const createChooser = (allowed, known, random, remember, act) => {
     at = now + (STEPS[step] || LAST_STEP)
   }
 
-  return {
+  const keep = (kind) => remember((known = kind) + (streamStep && HELD))
+
+  const chooser = {
+    /** How long the path may be silent before it is cut, as far as is known. */
+    patience_: NEVER,
+    /** Which way to make requests comes next, if there are several: each that never proved itself gives way to the next. */
+    base_: 0,
+
     begin_(now) {
       const first = known & allowed || allowed & WEBSOCKET || HTTP
       round++
       plan = 3 - first
-      at = allowed > WEBSOCKET ? now + (known ? RACE_KNOWN : RACE) : NEVER
+      at = allowed > WEBSOCKET ? now + (known & 3 ? RACE_KNOWN : RACE) : NEVER
       attempt(first)
     },
 
@@ -66,7 +82,7 @@ export const createChooser = (allowed, known, random, remember, act) => {
       at = NEVER
       if (link.duplex_) {
         step = 0
-        remember((known = WEBSOCKET))
+        keep(WEBSOCKET)
       } else if (!(trying & WEBSOCKET)) upgradeLater(now)
     },
 
@@ -77,18 +93,19 @@ export const createChooser = (allowed, known, random, remember, act) => {
     ended_(now, link, wait) {
       trying &= ~(link.duplex_ + HTTP)
       if (link.useful_) delay = BACKOFF
+      if (!link.duplex_ && !link.proven_) chooser.base_++
       if (link === carrier) carrier = 0
       if (carrier) {
         if (link.duplex_ && !link.proven_) {
           // HTTP works where a WebSocket does not, at the same time: this is no outage.
-          remember((known = HTTP))
+          keep(HTTP)
           upgradeLater(now)
           step++
         }
       } else if (!link.proven_ && plan && at < NEVER) at = now
       else if (!trying) {
         plan = 0
-        at = now + wait + random() * delay
+        at = now + (wait || 0) + random() * delay
         delay = Math.min(delay * 2, BACKOFF_MAX)
       } else if (link.proven_) {
         // A WebSocket was being tried when the carrier went: HTTP gets its chance too.
@@ -108,16 +125,25 @@ export const createChooser = (allowed, known, random, remember, act) => {
       at = now + pause
     },
 
-    /** Whether the next turn over HTTP should be a stream. */
-    streams_: (now) => now >= streamAt,
+    /** The way in which the next turn over HTTP should stream, counted from 1; 0: it should not. */
+    stream_: (now) => (now < streamAt ? 0 : streams && 1 + (stream % streams)),
 
     /** A stream ended: well (0), before it was of use (1), or something on the way keeps it back (2). */
     streamed_(now, bad) {
       streamsCut = bad && streamsCut + bad
+      streamStep = bad && streamStep
       if (streamsCut > 1) {
         streamsCut = 0
+        stream++
         streamAt = now + (STEPS[++streamStep] || LAST_STEP)
+        keep(known & 3)
       }
+    },
+
+    /** What carries was cut after a silence. The second time in succession that looks like a rule of the path. */
+    cut_(after) {
+      if (Math.abs(after - silence) < after * ALIKE) chooser.patience_ = Math.min(chooser.patience_, after / 2)
+      silence = after
     },
 
     handleTimeout_(now) {
@@ -131,4 +157,5 @@ export const createChooser = (allowed, known, random, remember, act) => {
 
     pollTimeout_: () => at
   }
+  return chooser
 }

@@ -4,14 +4,21 @@ import { createChooser, HTTP, WEBSOCKET } from './chooser.js'
 import { openSocket } from './transports/websocket.js'
 import { emitter } from './emitter.js'
 import { frameOf } from './message.js'
-import { fail } from './codec.js'
-import { address, later, memory, nonce, root, socketAddress } from './env.js'
+import { encode, fail } from './codec.js'
+import { address, browser, later, memory, nonce, root, socketAddress } from './env.js'
 
 const NEVER = 1e9
 const FIRST_FLIGHT = 16384
 const PATIENCE = 10000
 /** A stream whose start does not come within this and two round trips is kept back by something. */
 const LATE = 1000
+/** The server asked, and gave the stream up, within this: both were kept back. */
+const TOGETHER = 150
+/** What is sent blindly and not acknowledged within this is sent again. */
+const BLIND = 3000
+/** A path that is cut so soon holds nothing open; one asks now and then. */
+const SHORT = 500
+const REST = 2000
 /** A link that lived so long was useful. */
 const LIVED = 10000
 /** While nobody looks, attempts are this much further apart. */
@@ -22,33 +29,48 @@ const POST_RATE = 10
 const HEAD = 999
 const BUFFER = 4194304
 const DEAD = 1
+const HELD = 4008
 
 /**
- * @param request how this bundle makes HTTP requests
- * @param streaming the name of its streaming transport
+ * @param streams the ways to stream: `[name, request]`
+ * @param bases the ways to make single requests: `[poll's name, request, upload's name, upload's request, room]`. Where `room` is given, an
+ *   opening cannot be POSTed: it has so many bytes, and no auth data but by a form.
  */
-export const drive = (url, options, request, streaming) => {
-  const allow = (transport) => (!options.transports || ('' + options.transports).indexOf(transport) >= 0) && transport
+export const drive = (url, options, streams, bases) => {
+  const allow = (way) => !options.transports || (',' + options.transports + ',').indexOf(',' + way + ',') >= 0
+  const allowed = (ways) => {
+    const kept = []
+    for (const way of ways) if (allow(way[0])) kept.push(way)
+    return kept
+  }
   const Socket = allow('websocket') && (options.WebSocket || root.WebSocket)
-  const stream = allow(streaming)
-  const poll = allow('xhr-poll')
+  const polls = allow('poll') || allowed(bases)[0]
   const session = { state: 'connecting', transport: '', rtt: 0 }
   const emit = emitter(session)
   const machine = createMachine(options.buffer || BUFFER, 0)
   const remember = memory(url)
+  const tab = browser()
   const chooser = createChooser(
-    (Socket ? WEBSOCKET : 0) + (stream || poll ? HTTP : 0),
+    (Socket ? WEBSOCKET : 0) + ((streams = allowed(streams))[0] || polls ? HTTP : 0),
     remember(),
     Math.random,
     remember,
-    (kind, ordinal) => (kind ? start(kind, ordinal) : begin())
+    (kind, ordinal) => (kind ? start(kind, ordinal) : begin()),
+    streams.length
   )
   let trace = []
   let attempt = nonce()
   let auth
   let carrier = 0
   let upload
+  /** What was sent by an upload that has no answer. */
+  let blind = 0
+  /** An upload has failed, and is said again. */
+  let failed
   let posting
+  /** When the server last asked how far we have come, and when we last made sure of the path. */
+  let asked
+  let probed = 0
   let waiters = []
   let unknown
   let timer
@@ -72,7 +94,8 @@ export const drive = (url, options, request, streaming) => {
   /** A head that shows who we are. */
   const pass = (letter, fields) => [letter, 1].concat(fields, id(), machine.terms_[SECRET], machine.say_())
 
-  const call = (name, frames, take, done) => request(address(url, name, id()), frames, options.credentials, take, done)
+  const call = (request, name, frames, take, done) =>
+    request(address(url, name, id()) + tab, frames, options.credentials, take, done)
 
   const gather = (link, frames) => {
     for (let frame; (frame = machine.pollTransmit_(link)); ) frames.push(frame)
@@ -100,6 +123,8 @@ export const drive = (url, options, request, streaming) => {
   /** The other half or the network has ended a link; the class of the code says what that means. */
   const lost = (link, code, reason, wait) => {
     if (link.gone_) return
+    // Of itself, and not because somebody said so.
+    if (link === machine.carrier_ && !/^[^-1]/.test(code) && (link.poll_ || now() - link.heard_ > LATE)) chooser.cut_(now() - link.heard_)
     // An opening that comes too late for the session that another link has opened loses only itself.
     const verdict = link.opening_ && id() ? 0 : code
     if (/^41/.test(verdict)) {
@@ -109,7 +134,7 @@ export const drive = (url, options, request, streaming) => {
       attempt = nonce()
       dropBelow(NEVER, code, reason)
     } else {
-      if (/^(1000|3|4[34]|4006)/.test(verdict)) machine.finish_(code, reason)
+      if (/^(100[01]$|3|4[34]|4006)/.test(verdict)) machine.finish_(code, reason)
       drop(link, code, reason, wait)
     }
     pump()
@@ -118,7 +143,9 @@ export const drive = (url, options, request, streaming) => {
   const take = (link) => (frame) => {
     if (link.gone_) return
     if (frame[0] === 'z') chooser.leave_(now(), frame[1])
+    else if (frame[0] === 'y') link.rest_ = frame[1]
     else {
+      if (frame[0] === 'w') asked = now()
       link.waits_ = 0
       link.useful_ ||= frame[0] !== 's'
       machine.handleFrame_(now(), link, frame)
@@ -135,29 +162,46 @@ export const drive = (url, options, request, streaming) => {
   const head = (link) =>
     link.opening_ ? ['o', 1, link.ordinal_, attempt, auth] : pass('r', [link.ordinal_, link.turn_, link.turn_ && 1])
 
-  /** The next turn over HTTP: the opening, or on a resume a poll that is answered at once; from then on a stream or a poll. */
+  /**
+   * The next turn over HTTP: the opening, or on a resume a poll that is answered at once; from then on a stream or a poll. Where the path
+   * holds nothing open, or nothing else is allowed, polls do not wait, but rest in between.
+   */
   const turn = (link) => {
     const began = now()
-    const streams = link.turn_ && stream && (!poll || chooser.streams_(began))
-    const name = streams ? stream : poll || stream
-    const frames = [head(link)].concat(link.queue_)
+    const base = link.base_
+    const stream = link.turn_ && streams[chooser.stream_(polls ? began : NEVER) - 1]
+    const short = !stream && link.turn_ && (chooser.patience_ < SHORT || !allow(base[0]))
+    const name = stream ? stream[0] : short ? 'poll' : base[0]
+    let frames = [head(link)].concat(link.queue_)
     link.queue_ = []
-    link.poll_ = !streams
+    if (link.opening_) gather(link, frames)
+    if (LEGACY && link.opening_ && auth && base[4]) {
+      // A page that cannot read the answer to its opening joins it by a link of its own.
+      frames[0][2]--
+      call(base[3], base[2], frames, now, now)
+      frames = [['j', 1, link.ordinal_, attempt]]
+    }
+    link.poll_ = !stream
+    link.rest_ = short && REST
     link.entry_.transport = name
+    link.waits_ = 0
     link.close_ = call(
-      link.opening_ ? 'open' : name,
-      link.opening_ ? gather(link, frames) : frames,
+      stream ? stream[1] : base[1],
+      link.opening_ && (!LEGACY || !base[4]) ? 'open' : name,
+      frames,
       take(link),
       (code, reason, wait) => {
         if (link.gone_) return
-        if (streams) chooser.streamed_(now(), !(clock - began > LATE || (!code && link.useful_)))
-        if (code) lost(link, code, reason, wait)
+        const ended = now()
+        if (stream) chooser.streamed_(ended, code === HELD ? (ended - asked < TOGETHER) * 2 : !(ended - began > LATE || (!code && link.useful_)))
+        if (code && code !== HELD) lost(link, code, reason, wait)
+        else if (link.rest_) watch(link, link.rest_, () => turn(link))
         else turn(link)
         pump()
       }
     )
     link.turn_++
-    if (streams && poll) {
+    if (stream && polls) {
       watch(link, LATE + 2 * session.rtt, () => {
         chooser.streamed_(now(), 2)
         turnAgain(link)
@@ -172,12 +216,14 @@ export const drive = (url, options, request, streaming) => {
   }
 
   const start = (kind, ordinal) => {
+    const base = bases[chooser.base_ % bases.length]
     const link = {
       ordinal_: ordinal,
       duplex_: kind - HTTP,
       opening_: !id(),
       turn_: 0,
-      room_: FIRST_FLIGHT,
+      room_: (LEGACY && base[4]) || FIRST_FLIGHT,
+      base_: base,
       at_: now(),
       close_: now,
       entry_: { transport: 'websocket', at: clock }
@@ -206,16 +252,32 @@ export const drive = (url, options, request, streaming) => {
 
   // Uploads.
 
-  const post = (link) => {
+  const body = (link) => {
     machine.rewind_(link, machine.terms_[BATCH] - HEAD)
-    const frames = gather(link, [pass('u', [])])
+    return gather(link, [pass('u', [])])
+  }
+
+  const post = (link) => {
+    const base = link.base_
+    const frames = body(link)
+    if (LEGACY && base[2] === 'form-post') {
+      frames.splice(1, 0, ['w'])
+      blind = link.cursor_ - 1
+      setTimeout(() => {
+        blind = 0
+        pump()
+      }, BLIND)
+    }
     const done = (code, reason, wait) => {
       clearTimeout(slow)
       upload = 0
-      if (code) lost(link, code, reason, wait)
+      failed = code === -1 && !failed
+      if (code && !failed) lost(link, code, reason, wait)
+      // Who does not wait for an answer looks for one now.
+      else if (link.rest_) turnAgain(link)
       pump()
     }
-    const stop = call('send', frames, (frame) => machine.handleFrame_(now(), {}, frame), done)
+    const stop = call(base[3], base[2], frames, (frame) => machine.handleFrame_(now(), {}, frame), done)
     const slow = setTimeout(
       () => {
         stop()
@@ -229,7 +291,7 @@ export const drive = (url, options, request, streaming) => {
   const transmit = (gathered) => {
     const link = machine.carrier_
     if (link.duplex_) link.write_(gather(link, []))
-    else if (link && !upload && machine.pending_(link)) {
+    else if (link && !upload && !(LEGACY && machine.acked_ < blind) && machine.pending_(link)) {
       // What is said in one turn of the page goes in one body.
       if (gathered) post(link)
       else if (!posting) {
@@ -316,22 +378,28 @@ export const drive = (url, options, request, streaming) => {
     transmit()
     busy = 0
     clearTimeout(timer)
-    timer = setTimeout(fire, Math.min(machine.pollTimeout_() - now(), chooser.pollTimeout_() - clock, NEVER))
+    timer = setTimeout(fire, Math.min(Math.min(machine.pollTimeout_(), keepAt()) - now(), chooser.pollTimeout_() - clock, NEVER))
   }
 
   /** Makes sure that the link that carries lives. */
   const probe = () => {
     const link = machine.carrier_
     if (link) {
-      machine.probe_(now(), link)
+      machine.probe_((probed = now()), link)
       if (!link.duplex_) turnAgain(link)
     }
+  }
+
+  /** When a path that cuts what is silent must hear something. */
+  const keepAt = () => {
+    const link = machine.carrier_
+    return link && !link.rest_ ? Math.max(probed, link.heard_) + chooser.patience_ : NEVER
   }
 
   const fire = () => {
     const verdict = machine.handleTimeout_(now())
     chooser.handleTimeout_(clock)
-    if (verdict > DEAD) probe()
+    if (verdict > DEAD || clock >= keepAt()) probe()
     else if (verdict) lost(machine.carrier_, 4003)
     pump()
   }
@@ -345,8 +413,19 @@ export const drive = (url, options, request, streaming) => {
     }
   }
 
+  /** The page goes, and does not only rest in the browser's memory: a last word, if there is time for it. */
+  const leave = (event) => {
+    const link = machine.carrier_
+    if (event.persisted || !link) return
+    session.close(1001)
+    if (!link.duplex_) root.navigator?.sendBeacon?.(address(url, 'send', id()) + (LEGACY ? '' : 'bytes=1'), encode(body(link)))
+  }
+
   const listen = (method) => {
-    if (root[method]) for (const name of ['online', 'pageshow', 'visibilitychange']) root[method](name, wake)
+    if (root[method]) {
+      for (const name of ['online', 'pageshow', 'visibilitychange']) root[method](name, wake)
+      root[method]('pagehide', leave)
+    }
   }
 
   const begin = () => {

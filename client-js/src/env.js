@@ -26,18 +26,27 @@ const anchor = (url) => {
 /** The same for a WebSocket, which wants it whole. */
 export const socketAddress = (url) => (LEGACY ? anchor(url) : new URL(url, root.location)).href.replace(/^http/, 'ws')
 
-/** The kind of transport that served this address best, for a day; storage may be missing, full or forbidden. */
+/** What the browser keeps for pages of this origin; it may be missing, full or forbidden. */
+const stored = (key, value) => {
+  try {
+    if (value) localStorage[key] = value
+    return localStorage[key]
+  } catch (e) {
+    // Nothing is kept.
+  }
+}
+
+/** What served this address best, for a day. */
 export const memory = (url) => (kind) => {
   const time = +new Date()
-  let known
-  try {
-    const key = 'anywire' + url
-    if (kind) localStorage[key] = (time + DAY) * 4 + kind
-    known = localStorage[key]
-  } catch (e) {
-    // Nothing is remembered.
-  }
-  return known > time * 4 ? known % 4 : 0
+  const known = stored('anywire' + url, kind && (time + DAY) * 8 + kind)
+  return known > time * 8 ? known % 8 : 0
+}
+
+/** A parameter that is the same in all pages of this browser: their answers that wait share its few connections. */
+export const browser = () => {
+  const id = stored('anywire') || stored('anywire', nonce())
+  return id ? 'browser=' + id + '&' : ''
 }
 
 /** Calls back when the running code has ended, and before timers that a hidden page would delay. */

@@ -2,4 +2,6 @@
 import { drive } from './driver.js'
 import { request } from './transports/xhr.js'
 
-export default { connect: (url, options = {}) => drive(url, options, request, 'xhr-stream') }
+export default {
+  connect: (url, options = {}) => drive(url, options, [['xhr-stream', request]], [['xhr-poll', request, 'send', request]])
+}

@@ -5,7 +5,7 @@ import { createChooser, HTTP, WEBSOCKET } from '../src/chooser.js'
 const BOTH = HTTP + WEBSOCKET
 
 /** A chooser in virtual time; `acts` are what it said and when. */
-const world = ({ allowed = BOTH, known = 0, random = () => 1 } = {}) => {
+const world = ({ allowed = BOTH, known = 0, streams = 1, random = () => 1 } = {}) => {
   const acts = []
   const remembered = []
   const links = {}
@@ -19,7 +19,8 @@ const world = ({ allowed = BOTH, known = 0, random = () => 1 } = {}) => {
       if (kind) links[kind] = { duplex_: kind - 1, ordinal }
       acts.push(kind ? [now, kind === HTTP ? 'http' : 'websocket'] : [now, 'begin'])
       if (!kind) chooser.begin_(now)
-    }
+    },
+    streams
   )
   const self = {
     acts,
@@ -263,18 +264,54 @@ test('when the carrier goes while a WebSocket is being tried, HTTP is tried too'
 })
 
 test('streams: two early deaths or one that is kept back make it poll for 30 s, then 5 min', () => {
-  const { chooser } = world()
-  assert.ok(chooser.streams_(0))
+  const { chooser, remembered } = world()
+  assert.ok(chooser.stream_(0))
   chooser.streamed_(100, 1)
-  assert.ok(chooser.streams_(101))
+  assert.ok(chooser.stream_(101))
   chooser.streamed_(200, 0)
   chooser.streamed_(300, 1)
-  assert.ok(chooser.streams_(301))
+  assert.ok(chooser.stream_(301))
   chooser.streamed_(400, 1)
-  assert.ok(!chooser.streams_(401))
-  assert.ok(!chooser.streams_(30399))
-  assert.ok(chooser.streams_(30400))
+  assert.ok(!chooser.stream_(401))
+  assert.ok(!chooser.stream_(30399))
+  assert.ok(chooser.stream_(30400))
   chooser.streamed_(31000, 2)
-  assert.ok(!chooser.streams_(330999))
-  assert.ok(chooser.streams_(331000))
+  assert.ok(!chooser.stream_(330999))
+  assert.ok(chooser.stream_(331000))
+  assert.deepEqual(remembered, [4, 4])
+  chooser.streamed_(340000, 0)
+  chooser.streamed_(350000, 2)
+  assert.ok(chooser.stream_(380000), 'one that did well wipes the slate')
+})
+
+test('streams: each try is another way, and where they were kept back before none is tried for 5 s', () => {
+  const { chooser } = world({ streams: 3, known: 5 })
+  assert.equal(chooser.stream_(4999), 0)
+  const ways = []
+  for (let now = 5000; ways.length < 5; now += 1e6) {
+    ways.push(chooser.stream_(now))
+    chooser.streamed_(now, 2)
+  }
+  assert.deepEqual(ways, [1, 2, 3, 1, 2])
+  assert.equal(world({ streams: 0 }).chooser.stream_(1e9), 0)
+})
+
+test('requests: a way that never proved itself gives way to the next', () => {
+  const it = world({ allowed: HTTP })
+  it.begin()
+  it.until(1)
+  it.ended(HTTP)
+  assert.equal(it.chooser.base_, 1)
+  it.until(1000)
+  it.proven(HTTP)
+  it.ended(HTTP)
+  assert.equal(it.chooser.base_, 1)
+})
+
+test('silence: two cuts after about the same time are the path; others are chance', () => {
+  const { chooser } = world()
+  const after = (...cuts) => cuts.map((cut) => (chooser.cut_(cut), chooser.patience_))
+  assert.deepEqual(after(10000, 3000, 7000, 20000), [Infinity, Infinity, Infinity, Infinity])
+  assert.deepEqual(after(21000), [10500])
+  assert.deepEqual(after(4000, 4100, 60000, 60001), [10500, 2050, 2050, 2050], 'it is never trusted for longer')
 })

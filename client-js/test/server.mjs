@@ -142,7 +142,7 @@ export const createServer = (terms = {}) => {
       if (!session) return line.refuse(410, record('x4100', 'unknown session'))
       line.ends = name !== 'xhr-stream' && name !== 'fetch-stream'
       if (name === 'send') return line.end()
-      if (name === 'open' || list[0].fields[3] === '0') line.spoke = true
+      if (name === 'open' || name === 'poll' || list[0].fields[3] === '0') line.spoke = true
       attach(session, line)
     },
     /** A message that came on a WebSocket; its session is `line.session`. */
