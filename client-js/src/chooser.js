@@ -20,6 +20,9 @@ const STEPS = [5000, 30000]
 const LAST_STEP = 300000
 const BACKOFF = 300
 const BACKOFF_MAX = 20000
+/** So many WebSockets in succession that were proven and did not live for that long make HTTP the better one. */
+const BRIEF = 3
+const LIVED = 10000
 /** Two cuts after silences that differ by less than this part are no chance. */
 const ALIKE = 0.2
 
@@ -41,6 +44,8 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
   let at = NEVER
   let plan = 0
   let step = 0
+  let since = 0
+  let brief = 0
   let stream = 0
   let streamAt = known < HELD ? 0 : STEPS[0]
   let streamStep = 0
@@ -78,12 +83,11 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
     /** A link is proven and carries. */
     proven_(now, link) {
       carrier = link
+      since = now
       trying &= ~(link.duplex_ + HTTP)
       at = NEVER
-      if (link.duplex_) {
-        step = 0
-        keep(WEBSOCKET)
-      } else if (!(trying & WEBSOCKET)) upgradeLater(now)
+      if (link.duplex_) keep(WEBSOCKET)
+      else if (!(trying & WEBSOCKET)) upgradeLater(now)
     },
 
     /**
@@ -94,7 +98,13 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
       trying &= ~(link.duplex_ + HTTP)
       if (link.useful_) delay = BACKOFF
       if (!link.duplex_ && !link.proven_) chooser.base_++
-      if (link === carrier) carrier = 0
+      if (link === carrier) {
+        carrier = 0
+        if (link.duplex_) {
+          if (now - since > LIVED) step = brief = 0
+          else if (++brief >= BRIEF && allowed & HTTP) keep(HTTP, step++)
+        }
+      }
       if (carrier) {
         if (link.duplex_ && !link.proven_) {
           // HTTP works where a WebSocket does not, at the same time: this is no outage.
@@ -128,15 +138,19 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
     /** The way in which the next turn over HTTP should stream, counted from 1; 0: it should not. */
     stream_: (now) => (now < streamAt ? 0 : streams && 1 + (stream % streams)),
 
-    /** A stream ended: well (0), before it was of use (1), or something on the way keeps it back (2). */
+    /**
+     * A stream ended: well (0), before it was of use (1), or something on the way keeps it back (2). What the browser cannot do it does
+     * in another way; what the path does not let through must wait, whatever the way.
+     */
     streamed_(now, bad) {
       streamsCut = bad && streamsCut + bad
       streamStep = bad && streamStep
       if (streamsCut > 1) {
         streamsCut = 0
-        stream++
-        streamAt = now + (STEPS[++streamStep] || LAST_STEP)
-        keep(known & 3)
+        if (++stream % streams < 1 || bad > 1) {
+          streamAt = now + (STEPS[streamStep++] || LAST_STEP)
+          keep(known & 3)
+        }
       }
     },
 

@@ -393,7 +393,7 @@ export const drive = (url, options, streams, bases) => {
   /** When a path that cuts what is silent must hear something. */
   const keepAt = () => {
     const link = machine.carrier_
-    return link && !link.rest_ ? Math.max(probed, link.heard_) + chooser.patience_ : NEVER
+    return link && chooser.patience_ >= SHORT ? Math.max(probed, link.heard_) + chooser.patience_ : NEVER
   }
 
   const fire = () => {

@@ -263,7 +263,7 @@ test('when the carrier goes while a WebSocket is being tried, HTTP is tried too'
   assert.equal(names(it.acts), 'websocket@0 http@250 http@510')
 })
 
-test('streams: two early deaths or one that is kept back make it poll for 30 s, then 5 min', () => {
+test('streams: two early deaths or one that is kept back make it poll for 5 s, 30 s, then 5 min', () => {
   const { chooser, remembered } = world()
   assert.ok(chooser.stream_(0))
   chooser.streamed_(100, 1)
@@ -273,15 +273,18 @@ test('streams: two early deaths or one that is kept back make it poll for 30 s, 
   assert.ok(chooser.stream_(301))
   chooser.streamed_(400, 1)
   assert.ok(!chooser.stream_(401))
-  assert.ok(!chooser.stream_(30399))
-  assert.ok(chooser.stream_(30400))
-  chooser.streamed_(31000, 2)
-  assert.ok(!chooser.stream_(330999))
-  assert.ok(chooser.stream_(331000))
-  assert.deepEqual(remembered, [4, 4])
-  chooser.streamed_(340000, 0)
-  chooser.streamed_(350000, 2)
-  assert.ok(chooser.stream_(380000), 'one that did well wipes the slate')
+  assert.ok(!chooser.stream_(5399))
+  assert.ok(chooser.stream_(5400))
+  chooser.streamed_(6000, 2)
+  assert.ok(!chooser.stream_(35999))
+  assert.ok(chooser.stream_(36000))
+  chooser.streamed_(40000, 2)
+  assert.ok(!chooser.stream_(339999))
+  assert.ok(chooser.stream_(340000))
+  assert.deepEqual(remembered, [4, 4, 4])
+  chooser.streamed_(350000, 0)
+  chooser.streamed_(360000, 2)
+  assert.ok(chooser.stream_(365000), 'one that did well wipes the slate')
 })
 
 test('streams: each try is another way, and where they were kept back before none is tried for 5 s', () => {
@@ -294,6 +297,38 @@ test('streams: each try is another way, and where they were kept back before non
   }
   assert.deepEqual(ways, [1, 2, 3, 1, 2])
   assert.equal(world({ streams: 0 }).chooser.stream_(1e9), 0)
+})
+
+test('streams: what the browser cannot do it does in another way at once', () => {
+  const { chooser } = world({ streams: 2 })
+  const twice = (now, bad) => [chooser.streamed_(now, bad), chooser.streamed_(now, bad)]
+  twice(1000, 1)
+  assert.equal(chooser.stream_(1000), 2)
+  twice(2000, 1)
+  assert.equal(chooser.stream_(2000), 0, 'all have been tried')
+  assert.equal(chooser.stream_(7000), 1)
+})
+
+test('WebSockets that are cut one after the other make HTTP the better one, for longer each time', () => {
+  const it = world()
+  it.begin()
+  let at = 0
+  for (let i = 0; i < 3; i++) {
+    it.until((at = it.now() + 50))
+    it.proven(WEBSOCKET)
+    it.until((at += 5000))
+    it.ended(WEBSOCKET, { useful: 1 })
+    if (i < 2) it.until(at + 300)
+  }
+  assert.deepEqual(it.remembered, [WEBSOCKET, WEBSOCKET, WEBSOCKET, HTTP])
+  const from = it.acts.length
+  it.until(at + 300)
+  assert.deepEqual(it.acts.slice(from).map(([, what]) => what), ['begin', 'http'])
+  it.proven(HTTP)
+  it.until(at + 300 + 29999)
+  assert.equal(it.acts.length, from + 2)
+  it.until(at + 300 + 30000)
+  assert.equal(it.acts.at(-1)[1], 'websocket')
 })
 
 test('requests: a way that never proved itself gives way to the next', () => {
