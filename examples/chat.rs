@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 const MAX_TEXT: usize = 2_000;
 const MAX_PICTURE: usize = 512 * 1024;
 const MAX_NAME: usize = 24;
+/// A session whose page has lost its wire is kept so long, and somebody whose page has gone counts as here so long.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What the page says.
 #[derive(Deserialize)]
@@ -60,8 +62,7 @@ impl From<Event<'_>> for Message {
     }
 }
 
-/// Who is in which room. A person is there as long as one of their sessions is, and a session outlives a reload by the grace
-/// time; so nobody flickers.
+/// Who is in which room. A person is there as long as one of their sessions is, and a while longer; so a reload does not flicker.
 #[derive(Default)]
 struct People {
     rooms: BTreeMap<String, BTreeMap<String, Person>>,
@@ -116,6 +117,10 @@ async fn chat(State(people): State<Shared>, mut session: Session) {
             // The session may be over; then nobody is left to be told.
             let _ = session.send(Event::Sorry(sorry)).await;
         }
+    }
+    // Who closed the page may be back at once: a reload is no departure.
+    if session.closed().is_some_and(|reason| reason.is_page_gone()) {
+        tokio::time::sleep(GRACE).await;
     }
     leave(&people, &session, seat.take());
 }
@@ -210,7 +215,7 @@ fn lock(people: &Shared) -> std::sync::MutexGuard<'_, People> {
 async fn main() -> Result<(), Box<dyn Error>> {
     let live = Anywire::builder()
         // Whoever closes the page is gone after this; whoever reloads it was never away.
-        .grace(Duration::from_secs(10))
+        .grace(GRACE)
         .message_limit(MAX_PICTURE + 1024)
         .handler(chat)
         .build();

@@ -9,7 +9,7 @@ pub(crate) const MAX_NUMBER: u64 = (1 << 53) - 1;
 
 /// Why a session or a link ended: a code and a text for people.
 ///
-/// Codes: 1000 is an ordinary close, 3000 to 3999 are the application's, 4000 to 4499 are the library's, in
+/// Codes: 1000 is an ordinary close, 1001 says that the client's page went away, 3000 to 3999 are the application's, 4000 to 4499 are the library's, in
 /// classes of a hundred; [`protocol`](crate::protocol), section 7, lists them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseReason {
@@ -23,6 +23,12 @@ impl CloseReason {
     /// A reason from a code and a text.
     pub fn new(code: u16, text: impl Into<ByteString>) -> Self {
         CloseReason { code, text: text.into() }
+    }
+
+    /// Whether the client's page went away: it was closed, left or loaded again. A best-effort word of the page's; where it does not arrive, the
+    /// session ends with the [grace](crate::Builder::grace) time.
+    pub fn is_page_gone(&self) -> bool {
+        self.code == 1001
     }
 
     /// A reason with a text that costs no allocation.
