@@ -2,8 +2,11 @@
 import { decode, encode } from '../codec.js'
 import { root } from '../env.js'
 
-/** A real timer, also where there are promises: what a page was told before comes before it. */
-export const soon = (task) => setTimeout(() => task(), 0)
+/** A script may not have run when its end is told, nor what a frame has said have arrived. */
+const MOMENT = 50
+
+/** A real timer, also where there are promises: not within what calls. */
+export const soon = (task, delay) => setTimeout(() => task(), delay || 0)
 
 /**
  * Makes a request of `begin(url, frames, hear, end, credentials)`, which returns what takes it back. `hear` takes a text, or a text in JSON,
@@ -49,13 +52,13 @@ export const requester = (begin) => (url, frames, credentials, take, done) => {
 /** The records of `frames` as they stand in an address or a form. */
 export const spell = (frames) => encodeURIComponent(encode(frames))
 
-/** Calls `task` when a script or a frame has ended, however; behind what it still has to say. */
+/** Calls `task` when a script or a frame has ended, however. */
 export const ended = (element, task) => {
   element.onload = element.onerror = element.onreadystatechange = () => {
     if (!/loaded|complete|undefined/.test(element.readyState)) return
     // Internet Explorer never frees a circle through an element.
     element.onload = element.onerror = element.onreadystatechange = null
-    soon(task)
+    soon(task, MOMENT)
   }
 }
 
