@@ -54,12 +54,13 @@ export const spell = (frames) => encodeURIComponent(encode(frames))
 
 /** Calls `task` when a script or a frame has ended, however. */
 export const ended = (element, task) => {
-  element.onload = element.onerror = element.onreadystatechange = () => {
-    if (!/loaded|complete|undefined/.test(element.readyState)) return
+  const over = () => {
     // Internet Explorer never frees a circle through an element.
     element.onload = element.onerror = element.onreadystatechange = null
     soon(task, MOMENT)
   }
+  element.onload = element.onerror = over
+  element.onreadystatechange = () => /loaded|complete/.test(element.readyState) && over()
 }
 
 /** At the front: at the end of a page that is still being read Internet Explorer gives up the page. */
