@@ -92,9 +92,13 @@ const module = async (input, name) => {
   return shrink({ code }, { module: true, ecma: 2020, compress: { unsafe_arrows: true, reduce_funcs: false, booleans_as_integers: true } }, name)
 }
 
+/** What old browsers run, from any file: its default export becomes the global `anywire`. */
+export const script = async (input) =>
+  shrink(await toES3(await bundle(input, 'iife', true)), { ie8: true, ecma: 5, safari10: true }, 'anywire.js')
+
 /** The files of `dist/` that are scripts, by name. */
 export const bundles = async () => ({
-  'anywire.js': await shrink(await toES3(await bundle('src/legacy.js', 'iife', true)), { ie8: true, ecma: 5, safari10: true }, 'anywire.js'),
+  'anywire.js': await script('src/legacy.js'),
   'anywire.mjs': await module('src/index.js', 'anywire.mjs'),
   'machine.mjs': await module('src/machine.js', 'machine.mjs')
 })
