@@ -194,7 +194,8 @@ export const drive = (url, options, streams, bases) => {
         if (link.gone_) return
         const ended = now()
         if (stream) chooser.streamed_(ended, code === HELD ? (ended - asked < TOGETHER) * 2 : !(ended - began > LATE || (!code && link.useful_)))
-        if (code && code !== HELD) lost(link, code, reason, wait)
+        // A stream that never began says more of itself than of the network.
+        if (code && code !== HELD && !(code < 0 && stream && polls && link.waits_)) lost(link, code, reason, wait)
         else if (link.rest_) watch(link, link.rest_, () => turn(link))
         else turn(link)
         pump()

@@ -1,7 +1,10 @@
 /** The client for any browser: the global `anywire`. */
 import { drive } from './driver.js'
-import { request } from './transports/xhr.js'
+import { waysTo } from './ways.js'
 
 export default {
-  connect: (url, options = {}) => drive(url, options, [['xhr-stream', request]], [['xhr-poll', request, 'send', request]])
+  connect: (url, options = {}) => {
+    const [streams, bases] = waysTo(url, options.transports)
+    return drive(url, options, streams, bases)
+  }
 }

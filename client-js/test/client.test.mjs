@@ -101,7 +101,8 @@ for (const [name, options] of Object.entries({ poll: POLL, stream: STREAM, both:
     }
     const heard = await session.hears(60)
     assert.deepEqual(heard, Array.from({ length: 60 }, (_, i) => `${i}`))
-    assert.ok(session.events.some(([outcome]) => outcome === 'full'), 'some resume')
+    // A stream that breaks off before it has begun gives way to a poll.
+    assert.ok(name === 'both' || session.events.some(([outcome]) => outcome === 'full'), 'some resume')
     assert.ok(!session.events.some(([outcome]) => outcome === 'new'), 'no new session')
   })
 }
