@@ -562,7 +562,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
     }
 
     test('a poll', () => {
-      const at = open('jsonpPoll')
+      const at = open('jsonp')
       assert.equal(query(at.line).data, BODY)
       assert.match(query(at.line).callback, /^[A-Za-z_]\w{0,63}$/)
       assert.equal(at.line.async, true)
@@ -575,7 +575,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
 
     test('a refusal, a piece of a record, an empty answer, something else', () => {
       for (const [text, code] of [['x4301,2:no', 4301], ['m5:abc', -1], ['', -1], ['<!doctype:', -1]]) {
-        const at = open('jsonpPoll')
+        const at = open('jsonp')
         at.answer(text)
         at.pass()
         assert.equal(at.it.ended.length, 1)
@@ -586,7 +586,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
 
     test('a script that does not come, and one that says nothing', () => {
       for (const act of [(line) => line.break(), (line) => line.end(404), (line) => line.end()]) {
-        const at = open('jsonpPoll')
+        const at = open('jsonp')
         act(at.line)
         at.pass()
         assert.deepEqual(at.it.ended, [[-1]])
@@ -595,7 +595,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
     })
 
     test('stopped, and called all the same', () => {
-      const at = open('jsonpPoll')
+      const at = open('jsonp')
       at.it.stop()
       assert.deepEqual(at.page.elements(), [])
       at.pass()
@@ -606,7 +606,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
     })
 
     test('stopped, and it breaks', () => {
-      const at = open('jsonpPoll')
+      const at = open('jsonp')
       at.it.stop()
       at.line.break()
       at.pass()
@@ -615,7 +615,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
     })
 
     test('stopped by what it brings', () => {
-      const at = open('jsonpPoll', { take: (it) => it.stop() })
+      const at = open('jsonp', { take: (it) => it.stop() })
       at.answer(say('one') + say('two'))
       at.pass()
       assert.deepEqual([at.it.texts(), at.it.ended], [['one'], []])
@@ -623,9 +623,9 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
     })
 
     test('two at once, and two clients in one page', () => {
-      const at = open('jsonpPoll')
+      const at = open('jsonp')
       at.page.run(code)
-      const other = make(at.page, 'jsonpPoll')
+      const other = make(at.page, 'jsonp')
       assert.notEqual(query(at.line).callback, query(other.line).callback)
       at.answer(say('b'), other.line)
       at.answer(say('a'))
@@ -637,7 +637,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
     test('a hundred of them leave nothing behind', () => {
       const page = pageFor(on)
       for (let i = 0; i < 100; i++) {
-        const it = make(page, i % 2 ? 'jsonpPoll' : 'jsonpSend')
+        const it = make(page, 'jsonp')
         if (i % 5 === 0) it.stop()
         if (i % 3 === 0) it.line.break()
         else it.line.write(`${query(it.line).callback}("a1:")`)
@@ -650,7 +650,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
     })
 
     test('an upload in one', () => {
-      const at = open('jsonpSend')
+      const at = open('jsonp')
       assert.deepEqual(Object.keys(query(at.line)), ['session', 'data', 'callback'])
       assert.equal(query(at.line).data, BODY)
       at.answer('a4:')
@@ -664,7 +664,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
     const whole = `u1,id.1,se-cret,3:n1:m${LONG.length}:${LONG}`
 
     test('an upload in parts, one after the other', () => {
-      const at = open('jsonpSend', long)
+      const at = open('jsonp', long)
       let text = ''
       let upload
       for (let k = 0; ; k++) {
@@ -685,13 +685,13 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
       assert.equal(text, whole)
       assert.deepEqual([at.it.taken, at.it.ended], [[['a', 1]], [[0]]])
       assert.match(upload, /^[1-9]\d*$/)
-      const next = make(at.page, 'jsonpSend', long)
+      const next = make(at.page, 'jsonp', long)
       assert.ok(Number(query(next.line).upload) > Number(upload))
     })
 
     test('a part that is refused, and one that does not come', () => {
       for (const refuse of [true, false]) {
-        const at = open('jsonpSend', long)
+        const at = open('jsonp', long)
         at.answer('')
         at.pass()
         const line = at.page.network.last()
@@ -707,7 +707,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
 
     test('stopped between parts, or while one is under way', () => {
       for (const late of [true, false]) {
-        const at = open('jsonpSend', long)
+        const at = open('jsonp', long)
         at.answer('')
         at.pass()
         if (late) at.answer('', at.page.network.last())
@@ -726,7 +726,7 @@ test('pieces end between characters, and are short, whatever the text', () => {
   for (const unit of ['a', 'é', '€', '😀', 'a€', ':a', '::', 'ab😀', '{"k":"v"},', '%', 'aaaé']) {
     for (const length of [1400, 1500, 1501, 5000]) {
       const text = unit.repeat(Math.ceil(length / unit.length))
-      const it = make(page, 'jsonpSend', { frames: [FRAMES[0], ['m', text]] })
+      const it = make(page, 'jsonp', { frames: [FRAMES[0], ['m', text]] })
       let whole = ''
       for (let line = it.line; ; line = page.network.last()) {
         const { data, part = '0.1', callback } = query(line)
