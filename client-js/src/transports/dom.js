@@ -9,8 +9,8 @@ const MOMENT = 50
 export const soon = (task, delay) => setTimeout(() => task(), delay || 0)
 
 /**
- * Makes a request of `begin(url, frames, hear, end, credentials)`, which returns what takes it back. `hear` takes a text, or a text in JSON,
- * and returns whether all is over. `end` without a code: the answer has ended, and whether well its records show, since few of these say.
+ * Makes a request of `begin(url, text, hear, end, credentials)`, which returns what takes it back. `hear` takes a text, or a text in JSON,
+ * and returns whether all is over. `end` of anything but a code: the answer has ended, and whether well its records show, since few say.
  */
 export const requester = (begin) => (url, frames, credentials, take, done) => {
   let rest = ''
@@ -27,7 +27,7 @@ export const requester = (begin) => (url, frames, credentials, take, done) => {
   const end = (code, reason) => {
     if (over) return
     stop()
-    done(code == null ? (heard && !rest ? 0 : -1) : code, reason)
+    done(isNaN(code) ? (heard && !rest ? 0 : -1) : code, reason)
   }
   const hear = (text, json) => {
     try {
@@ -42,15 +42,12 @@ export const requester = (begin) => (url, frames, credentials, take, done) => {
     return over
   }
   try {
-    close = begin(url, frames, hear, end, credentials)
+    close = begin(url, encode(frames), hear, end, credentials)
   } catch (error) {
     soon(() => end(-1, error.message))
   }
   return stop
 }
-
-/** The records of `frames` as they stand in an address or a form. */
-export const spell = (frames) => encodeURIComponent(encode(frames))
 
 /** Calls `task` when a script or a frame has ended, however. */
 export const ended = (element, task) => {
@@ -74,8 +71,7 @@ export const remove = (element) => element.parentNode && element.parentNode.remo
 /** A script or a frame. */
 export const load = (page, name, url, end) => {
   const element = page.createElement(name)
-  const style = element.style
-  if (style) style.display = 'none'
+  ;(element.style || element).display = 'none'
   // Else scripts run in the order of their elements, and an upload's waits for the poll's.
   element.async = true
   element.src = url

@@ -1,10 +1,10 @@
 /** An answer by EventSource: each event is a text in JSON. */
-import { requester, spell } from './dom.js'
+import { requester } from './dom.js'
 
-export const eventSource = requester((url, frames, hear, end, credentials) => {
-  const source = new EventSource(url + 'data=' + spell(frames), { withCredentials: credentials === 'include' })
+export const eventSource = requester((url, text, hear, end, credentials) => {
+  const source = new EventSource(url + 'data=' + encodeURIComponent(text), { withCredentials: credentials === 'include' })
   source.onmessage = (event) => hear(event.data, 1)
   // It would come back by itself, with the same words.
-  source.onerror = () => end()
+  source.onerror = end
   return () => source.close()
 })

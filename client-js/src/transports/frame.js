@@ -1,18 +1,18 @@
 /** Answers as a page that never ends, in a hidden frame whose scripts hand them over. */
-import { conceal, expose, load, remove, requester, soon, spell } from './dom.js'
+import { conceal, expose, load, remove, requester, soon } from './dom.js'
 import { root } from '../env.js'
 
 const listen = (verb, name, task) =>
   root.addEventListener ? root[verb + 'EventListener'](name, task, false) : root[verb === 'add' ? 'attachEvent' : 'detachEvent']('on' + name, task)
 
 /** Internet Explorer's, in a page of its own: none of the signs that a page is loading. The page lives as long as somebody knows it. */
-export const htmlfile = requester((url, frames, hear, end) => {
+export const htmlfile = requester((url, text, hear, end) => {
   let page = new ActiveXObject('htmlfile')
   page.open()
   page.write('<html><body></body></html>')
   page.close()
   page.parentWindow.p = hear
-  let frame = load(page, 'iframe', url + 'callback=p&data=' + spell(frames), end)
+  let frame = load(page, 'iframe', url + 'callback=p&data=' + encodeURIComponent(text), end)
   const close = () => {
     if (!page) return
     listen('remove', 'unload', close)
@@ -27,9 +27,9 @@ export const htmlfile = requester((url, frames, hear, end) => {
   return () => soon(close)
 })
 
-export const iframe = requester((url, frames, hear, end) => {
+export const iframe = requester((url, text, hear, end) => {
   const name = !root.postMessage && expose(hear)
-  const frame = load(document, 'iframe', url + (name ? 'callback=' + name + '&' : '') + 'data=' + spell(frames), end)
+  const frame = load(document, 'iframe', url + (name ? 'callback=' + name + '&' : '') + 'data=' + encodeURIComponent(text), end)
   // Internet Explorer 8 has several of the same window.
   // eslint-disable-next-line eqeqeq
   const message = (event) => event.source == frame.contentWindow && hear(event.data)

@@ -1,46 +1,31 @@
-/** Answers as scripts, which come from anywhere into any browser. */
-import { conceal, expose, load, remove, requester, spell } from './dom.js'
+/** Answers as scripts, which come from anywhere into any browser: a poll or an upload. */
+import { conceal, expose, load, remove, requester } from './dom.js'
+import { root } from '../env.js'
 
 /** Pieces of at most 1,500 characters that end between two characters of the text: Internet Explorer takes addresses of 2,083. */
 const PIECES = /(?:[^%]{1,3}|%..){1,500}(?!%[89AB])/g
 
 let uploads = 0
 
-/** Calls back with the text of a script, or without one where it ends and has said nothing. */
-const ask = (url, answer) => {
-  let settled
-  const settle = (text) => {
-    if (settled) return
-    settled = 1
-    conceal(name)
-    remove(script)
-    answer(text)
-  }
-  const name = expose(settle)
-  const script = load(document, 'script', url + '&callback=' + name, settle)
-  // The function stays: it may be called yet.
-  return () => remove(script)
-}
-
-export const jsonpPoll = requester((url, frames, hear, end) =>
-  ask(url + 'data=' + spell(frames), (text) => {
-    if (text) hear(text)
-    end()
-  })
-)
-
-/** What is too long for one address goes in parts, one after the other. */
-export const jsonpSend = requester((url, frames, hear, end) => {
-  const pieces = spell(frames).match(PIECES)
+export const jsonp = requester((url, text, hear, end) => {
+  const pieces = encodeURIComponent(text).match(PIECES)
   let at = 0
-  let close
-  if (pieces[1]) url += 'upload=' + ++uploads + '&secret=' + frames[0][3] + '&part='
+  let script
+  // An upload too long for one address goes in parts, one after the other. The secret is the third field of its first record.
+  if (pieces[1]) url += 'upload=' + ++uploads + '&secret=' + text.split(',')[2] + '&part='
   const next = () => {
-    close = ask(
-      url + (pieces[1] ? at + '.' + pieces.length + '&' : '') + 'data=' + pieces[at++],
-      (text) => (text == null || hear(text) || at === pieces.length ? end() : next())
-    )
+    /** Called by the script, and at its end: then without an answer, and first where it did not come. */
+    const settle = (answer) => {
+      if (root[name] !== settle) return
+      conceal(name)
+      remove(script)
+      if (answer == null || hear(answer) || at === pieces.length) end()
+      else next()
+    }
+    const name = expose(settle)
+    script = load(document, 'script', url + (pieces[1] ? at + '.' + pieces.length + '&' : '') + 'data=' + pieces[at++] + '&callback=' + name, settle)
   }
   next()
-  return () => close()
+  // The function stays: it may be called yet.
+  return () => remove(script)
 })

@@ -1,8 +1,7 @@
 /** A request by Gecko's XMLHttpRequest of old: each part of the answer is loaded for itself. */
-import { encode } from '../codec.js'
 import { requester } from './dom.js'
 
-export const multipart = requester((url, frames, hear, end, credentials) => {
+export const multipart = requester((url, text, hear, end, credentials) => {
   const xhr = new XMLHttpRequest()
   xhr.multipart = true
   xhr.open('POST', url, true)
@@ -11,6 +10,6 @@ export const multipart = requester((url, frames, hear, end, credentials) => {
   // It does not tell the end of the whole, so an empty part does.
   xhr.onload = () => (xhr.responseText ? hear(xhr.responseText) : end())
   xhr.onerror = () => end(-1)
-  xhr.send(encode(frames))
+  xhr.send(text)
   return () => xhr.abort()
 })
