@@ -46,6 +46,18 @@ pub enum Transport {
     XhrStream,
     /// Long polling; POSTs upwards.
     XhrPoll,
+    /// Server-sent events; POSTs upwards.
+    EventSource,
+    /// A page in a hidden document, whose scripts hand the messages over; POSTs upwards.
+    HtmlFile,
+    /// A page in a hidden frame, whose scripts hand the messages over.
+    Iframe,
+    /// A streaming response in parts, for engines that show only whole ones; POSTs upwards.
+    Multipart,
+    /// Long polling by script tags; forms or script tags upwards.
+    JsonpPoll,
+    /// Polling without waiting; POSTs upwards.
+    Poll,
 }
 
 impl Transport {
@@ -56,6 +68,12 @@ impl Transport {
             Transport::FetchStream => "fetch-stream",
             Transport::XhrStream => "xhr-stream",
             Transport::XhrPoll => "xhr-poll",
+            Transport::EventSource => "eventsource",
+            Transport::HtmlFile => "htmlfile",
+            Transport::Iframe => "iframe",
+            Transport::Multipart => "multipart",
+            Transport::JsonpPoll => "jsonp-poll",
+            Transport::Poll => "poll",
         }
     }
 }
