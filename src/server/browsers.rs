@@ -36,6 +36,15 @@ pub(super) struct Seat {
     browser: Arc<str>,
 }
 
+impl Sitting {
+    pub(super) fn seat(self) -> Option<Seat> {
+        match self {
+            Sitting::Seat(seat) => Some(seat),
+            Sitting::Uncounted | Sitting::Full => None,
+        }
+    }
+}
+
 impl Browsers {
     pub(super) fn sit(self: &Arc<Self>, browser: &str) -> Sitting {
         let mut waiting = self.lock();

@@ -19,6 +19,9 @@ use crate::{
 /// One flush is about this large at most; more follows in the next.
 const FLUSH: usize = 64 * 1024;
 
+/// Milliseconds for which a client rests that may not wait.
+const REST: u64 = 2000;
+
 /// What an answer of one flush waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
@@ -26,8 +29,8 @@ pub(crate) enum Wait {
     Something,
     /// For the handler's first words only.
     Nothing,
-    /// The same; and the client is asked to rest for so many milliseconds before it comes again.
-    Rest { delay: u64 },
+    /// The same; and the client is asked to rest before it comes again, since many answers wait in its browser.
+    Rest,
 }
 
 /// The records of an answer that ends after its first flush.
@@ -44,8 +47,8 @@ pub(crate) async fn answer(link: Link, spelling: Spelling, wait: Wait) -> Vec<u8
         let pulled = link.pull(cx, |saying| {
             write(&mut writer, saying, &mut out);
             if started == 0 {
-                if let Wait::Rest { delay } = wait {
-                    write_rest(delay, &mut out);
+                if wait == Wait::Rest {
+                    write_rest(REST, &mut out);
                 }
                 started = out.len();
             }
@@ -61,18 +64,19 @@ pub(crate) async fn answer(link: Link, spelling: Spelling, wait: Wait) -> Vec<u8
 }
 
 /// The body of a streaming answer: one chunk a flush, until the link is over or about `budget` bytes are spent, what they are wrapped in
-/// not counted.
+/// not counted. `guard` goes with the link.
 pub(crate) fn stream(
     link: Link,
     spelling: Spelling,
     budget: usize,
     mut wrapper: Wrapper,
+    guard: impl Send,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let mut link = Some(link);
+    let mut link = Some((link, guard));
     let mut writer = Writer::new(spelling);
     let mut spent = 0;
     futures::stream::poll_fn(move |cx: &mut Context<'_>| {
-        let Some(attached) = &link else { return Poll::Ready(None) };
+        let Some((attached, _)) = &link else { return Poll::Ready(None) };
         let mut out = Vec::new();
         let pulled = attached.gather(cx, &mut writer, &mut out, FLUSH);
         spent += out.len();

@@ -24,6 +24,8 @@ pub(crate) enum Wrapping {
     /// Each is a part of a `multipart/x-mixed-replace`. Messages stand in it as they are, so that nobody who can send one may guess the
     /// boundary: else one could end a part and begin another.
     Parts { boundary: Box<str> },
+    /// An empty page, whatever there is to say.
+    Blank,
 }
 
 impl Wrapping {
@@ -34,7 +36,7 @@ impl Wrapping {
             }
             Wrapping::Plain => "text/plain; charset=utf-8",
             Wrapping::Events => "text/event-stream",
-            Wrapping::Page { .. } => "text/html; charset=utf-8",
+            Wrapping::Page { .. } | Wrapping::Blank => "text/html; charset=utf-8",
             Wrapping::Call { .. } => "text/javascript; charset=utf-8",
         })
     }
@@ -42,7 +44,7 @@ impl Wrapping {
     /// Appends what goes before the first flush.
     fn begin(&self, out: &mut Vec<u8>) {
         match self {
-            Wrapping::Plain | Wrapping::Events | Wrapping::Call { .. } => {}
+            Wrapping::Plain | Wrapping::Events | Wrapping::Call { .. } | Wrapping::Blank => {}
             Wrapping::Page { callback } => {
                 push(out, &["<!doctype html><html><head><meta charset=\"utf-8\"><script>function p(t){parent."]);
                 match callback {
@@ -62,6 +64,7 @@ impl Wrapping {
     fn put(&self, records: &[u8], last: bool, out: &mut Vec<u8>) {
         match self {
             Wrapping::Plain => out.extend_from_slice(records),
+            Wrapping::Blank => {}
             Wrapping::Events => {
                 push(out, &["data: "]);
                 put_string(records, out);
@@ -232,7 +235,9 @@ mod tests {
 
     #[test]
     fn neighbours_of_what_is_escaped_stand_as_they_are() {
-        for text in ["", "plain", "\u{a0}\u{c1}", "\u{2027}\u{202a}\u{2068}", "\u{fefe}\u{ff00}\u{ffff}", "é€😀\u{10ffff}"] {
+        for text in
+            ["", "plain", "\u{a0}\u{c1}", "\u{2027}\u{202a}\u{2068}", "\u{fefe}\u{ff00}\u{ffff}", "é€😀\u{10ffff}"]
+        {
             assert_eq!(string(text), format!("\"{text}\""));
         }
         assert_eq!(string("</script>\r\n"), r#""\u003c/script\u003e\r\n""#);
