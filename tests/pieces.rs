@@ -15,11 +15,7 @@ async fn silent(session: Session) {
 }
 
 fn server() -> Server {
-    Anywire::builder()
-        .message_limit(60_000)
-        .grace(Duration::from_secs(10))
-        .handler(silent)
-        .build()
+    Anywire::builder().message_limit(60_000).grace(Duration::from_secs(10)).handler(silent).build()
 }
 
 /// One piece of an upload.
@@ -155,11 +151,7 @@ async fn pieces_need_the_secret_and_room() {
 
 #[tokio::test(start_paused = true)]
 async fn pieces_count_as_memory() {
-    let server = Anywire::builder()
-        .max_bytes(100_000)
-        .message_limit(60_000)
-        .handler(silent)
-        .build();
+    let server = Anywire::builder().max_bytes(100_000).message_limit(60_000).handler(silent).build();
     let site = site(&server);
     let peers = [Peer::open(&site).await, Peer::open(&site).await];
     let large = vec![b'x'; 60_000];
