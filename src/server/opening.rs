@@ -221,3 +221,36 @@ impl Drop for Joining<'_> {
 fn lock(mutex: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, pin::pin, task::Context};
+
+    use super::*;
+
+    #[test]
+    fn who_gives_up_a_join_leaves_nothing_behind() {
+        let attempts = Arc::new(Attempts::new(Clock::start(), 1000));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let known = || lock(&attempts.inner).attempts.len();
+        {
+            let mut first = pin!(attempts.join("a"));
+            assert!(first.as_mut().poll(&mut cx).is_pending());
+            {
+                let mut second = pin!(attempts.join("a"));
+                assert!(second.as_mut().poll(&mut cx).is_pending());
+            }
+            assert_eq!(known(), 1, "one still waits");
+            // An opening that comes to nothing is waited out.
+            {
+                let mut claim = pin!(attempts.claim("a"));
+                let claim = claim.as_mut().poll(&mut cx);
+                assert!(matches!(claim, std::task::Poll::Ready(Ok(Found::First(_)))));
+                assert!(first.as_mut().poll(&mut cx).is_pending());
+            }
+            assert!(first.as_mut().poll(&mut cx).is_pending());
+            assert_eq!(known(), 1);
+        }
+        assert_eq!(known(), 0);
+    }
+}
