@@ -9,6 +9,9 @@ use axum::http::HeaderValue;
 /// The answer to a request from elsewhere bears the matching CORS headers. A request without an `Origin` header is
 /// judged by `Sec-Fetch-Site`, then by `Referer`; failing both it may open a session only under [`Origins::Any`], and then
 /// without its cookies.
+///
+/// Script tags and frames send no `Origin`. Where the page's own host serves it, that is no hindrance; from another origin of a list they serve
+/// only browsers too old for `Sec-Fetch-Site`, which need them: all others have CORS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
     /// Pages of the host that serves this request. The default.
