@@ -9,6 +9,9 @@ use axum::http::HeaderValue;
 /// The answer to a request from elsewhere bears the matching CORS headers. A request without an `Origin` header is
 /// judged by `Sec-Fetch-Site`, then by `Referer`; failing both it may open a session only under [`Origins::Any`], and then
 /// without its cookies.
+///
+/// Script tags and frames send no `Origin`. Where the page's own host serves it, that is no hindrance; from another origin of a list they serve
+/// only browsers too old for `Sec-Fetch-Site`, which need them: all others have CORS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
     /// Pages of the host that serves this request. The default.
@@ -46,6 +49,18 @@ pub enum Transport {
     XhrStream,
     /// Long polling; POSTs upwards.
     XhrPoll,
+    /// Server-sent events; POSTs upwards.
+    EventSource,
+    /// A page in a hidden document, whose scripts hand the messages over; POSTs upwards.
+    HtmlFile,
+    /// A page in a hidden frame, whose scripts hand the messages over.
+    Iframe,
+    /// A streaming response in parts, for engines that show only whole ones; POSTs upwards.
+    Multipart,
+    /// Long polling by script tags; forms or script tags upwards.
+    JsonpPoll,
+    /// Polling without waiting; POSTs upwards.
+    Poll,
 }
 
 impl Transport {
@@ -56,6 +71,12 @@ impl Transport {
             Transport::FetchStream => "fetch-stream",
             Transport::XhrStream => "xhr-stream",
             Transport::XhrPoll => "xhr-poll",
+            Transport::EventSource => "eventsource",
+            Transport::HtmlFile => "htmlfile",
+            Transport::Iframe => "iframe",
+            Transport::Multipart => "multipart",
+            Transport::JsonpPoll => "jsonp-poll",
+            Transport::Poll => "poll",
         }
     }
 }

@@ -243,7 +243,7 @@ async fn bodies_that_are_too_large_or_too_slow_or_break_off() {
     let mut peer = Peer::open(&stage.site).await;
     let large = peer.upload_head().raw("n1:").bytes;
     let large = [large, vec![b'm'; 300_000]].concat();
-    for route in ["open", "xhr-poll", "xhr-stream", "fetch-stream", "send"] {
+    for route in ["open", "xhr-poll", "poll", "xhr-stream", "fetch-stream", "send"] {
         stage.refused(&peer.path(route), large.clone(), 413, 4006).await;
         let pieces = large.clone();
         let body = futures::stream::iter(
@@ -272,6 +272,23 @@ async fn requests_that_are_not_the_protocols() {
         for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::PATCH] {
             let request = stage.site.request(method.clone(), route).body(HttpBody::empty()).unwrap();
             assert_eq!(stage.site.ask(request).await.status, 405, "{method} {route}");
+        }
+    }
+    for (route, allowed) in [
+        ("poll", Method::POST),
+        ("multipart", Method::POST),
+        ("form-post", Method::POST),
+        ("eventsource", Method::GET),
+        ("htmlfile", Method::GET),
+        ("iframe", Method::GET),
+        ("jsonp-poll", Method::GET),
+        ("jsonp-send", Method::GET),
+    ] {
+        for method in [Method::GET, Method::POST, Method::HEAD, Method::PUT, Method::DELETE] {
+            let request = stage.site.request(method.clone(), route).body(HttpBody::empty()).unwrap();
+            let answer = stage.site.ask(request).await;
+            assert_eq!(answer.status == 405, method != allowed, "{method} {route}");
+            assert!(method == allowed || answer.headers["allow"] == allowed.as_str());
         }
     }
     assert_eq!(stage.site.post("nothing-here", "").await.status, 404);

@@ -4,7 +4,7 @@ import { request as xhr } from './transports/xhr.js'
 import { xdr } from './transports/xdr.js'
 import { eventSource } from './transports/eventsource.js'
 import { htmlfile, iframe } from './transports/frame.js'
-import { jsonpPoll, jsonpSend } from './transports/jsonp.js'
+import { jsonp } from './transports/jsonp.js'
 import { formPost } from './transports/form.js'
 import { multipart } from './transports/multipart.js'
 
@@ -36,7 +36,7 @@ export const waysTo = (url, transports) => {
   if (page) {
     if (!old) streams.push(['iframe', iframe])
     else if (!foreign) streams.push(['htmlfile', htmlfile])
-    bases.push(/jsonp-send/.test(transports) ? ['jsonp-poll', jsonpPoll, 'jsonp-send', jsonpSend, ROOM] : ['jsonp-poll', jsonpPoll, 'form-post', formPost, ROOM])
+    bases.push(/jsonp-send/.test(transports) ? ['jsonp-poll', jsonp, 'jsonp-send', jsonp, ROOM] : ['jsonp-poll', jsonp, 'form-post', formPost, ROOM])
   }
   return [streams, bases]
 }

@@ -7,7 +7,7 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::opening::Attempts;
+use super::{browsers::Browsers, opening::Attempts};
 use crate::{
     config::{Config, millis},
     hub::{Hub, Member},
@@ -24,6 +24,7 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) schedule: Arc<Schedule>,
     pub(crate) attempts: Arc<Attempts>,
+    pub(crate) browsers: Arc<Browsers>,
     draining: AtomicBool,
     ticking: AtomicBool,
 }
@@ -49,6 +50,7 @@ impl Core {
             terms: Arc::new(terms),
             hub: Hub::default(),
             attempts: Arc::new(Attempts::new(schedule.clock(), remembered)),
+            browsers: Arc::default(),
             schedule,
             draining: AtomicBool::new(false),
             ticking: AtomicBool::new(false),

@@ -1,5 +1,6 @@
 //! The front: knows URLs, users, clocks and tasks.
 
+mod browsers;
 mod builder;
 mod core;
 mod handler;

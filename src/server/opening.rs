@@ -1,7 +1,7 @@
 //! Opening is idempotent: raced or retried opens with one attempt id get one session, and the application sees one.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -39,6 +39,8 @@ struct Inner {
 
 #[derive(Debug)]
 enum Attempt {
+    /// Not begun; those who would join it wait, and the channel closes when it begins.
+    Awaited(watch::Sender<()>),
     /// Under way; the channel closes when it is decided.
     Opening(watch::Receiver<()>),
     Open(Weak<Member>),
@@ -103,30 +105,38 @@ impl Attempts {
         loop {
             let mut waiting = {
                 let mut inner = lock(&self.inner);
-                match inner.attempts.entry(attempt.clone()) {
-                    Entry::Vacant(entry) => {
+                match inner.look(&attempt)? {
+                    Stands::Open(member) => return Ok(Found::Session(member)),
+                    Stands::Opening(waiting) => waiting,
+                    Stands::Unknown => {
                         let (sender, receiver) = watch::channel(());
-                        entry.insert(Attempt::Opening(receiver));
-                        let attempt = attempt.clone();
+                        // Those who wait to join it are woken by what this drops.
+                        inner.attempts.insert(attempt.clone(), Attempt::Opening(receiver));
                         let claim = Claim { attempts: self.clone(), attempt, decided: false, _waiting: sender };
                         return Ok(Found::First(claim));
                     }
-                    Entry::Occupied(mut entry) => match entry.get() {
-                        Attempt::Opening(waiting) => waiting.clone(),
-                        Attempt::Rejected(refusal) => return Err(Refusal::clone(refusal)),
-                        Attempt::Spent => return Err(reason::SPENT.into()),
-                        Attempt::Open(member) => match member.upgrade() {
-                            Some(member) if !member.shared.is_claimed() => return Ok(Found::Session(member)),
-                            _ => {
-                                entry.insert(Attempt::Spent);
-                                return Err(reason::SPENT.into());
-                            }
-                        },
-                    },
                 }
             };
             // An error says that the claim was decided or dropped.
             let _ = waiting.changed().await;
+        }
+    }
+
+    /// The session that another request opens, or will open, with this attempt. Waits for it without end. Cancel-safe.
+    pub(super) async fn join(&self, attempt: &str) -> Result<Arc<Member>, Refusal> {
+        self.purge();
+        let attempt: Arc<str> = attempt.into();
+        loop {
+            let mut waiting = {
+                let mut inner = lock(&self.inner);
+                let receiver = match inner.look(&attempt)? {
+                    Stands::Open(member) => return Ok(member),
+                    Stands::Opening(waiting) => waiting,
+                    Stands::Unknown => inner.await_opening(&attempt),
+                };
+                Joining { attempts: self, attempt: &attempt, receiver }
+            };
+            let _ = waiting.receiver.changed().await;
         }
     }
 
@@ -154,6 +164,93 @@ impl Attempts {
     }
 }
 
+/// How an attempt stands for a request that bears it.
+enum Stands {
+    /// It has not begun.
+    Unknown,
+    Opening(watch::Receiver<()>),
+    Open(Arc<Member>),
+}
+
+impl Inner {
+    fn look(&mut self, attempt: &str) -> Result<Stands, Refusal> {
+        let Some(slot) = self.attempts.get_mut(attempt) else { return Ok(Stands::Unknown) };
+        match slot {
+            Attempt::Awaited(_) => Ok(Stands::Unknown),
+            Attempt::Opening(waiting) => Ok(Stands::Opening(waiting.clone())),
+            Attempt::Rejected(refusal) => Err(Refusal::clone(refusal)),
+            Attempt::Spent => Err(reason::SPENT.into()),
+            Attempt::Open(member) => match member.upgrade() {
+                Some(member) if !member.shared.is_claimed() => Ok(Stands::Open(member)),
+                _ => {
+                    *slot = Attempt::Spent;
+                    Err(reason::SPENT.into())
+                }
+            },
+        }
+    }
+
+    /// What tells when the attempt begins.
+    fn await_opening(&mut self, attempt: &Arc<str>) -> watch::Receiver<()> {
+        let slot = self.attempts.entry(attempt.clone()).or_insert_with(|| Attempt::Awaited(watch::Sender::new(())));
+        match slot {
+            Attempt::Awaited(sender) => sender.subscribe(),
+            // It was unknown under this same lock.
+            _ => watch::channel(()).1,
+        }
+    }
+}
+
+/// Waits to join; the last that gives up leaves nothing behind.
+struct Joining<'a> {
+    attempts: &'a Attempts,
+    attempt: &'a str,
+    receiver: watch::Receiver<()>,
+}
+
+impl Drop for Joining<'_> {
+    fn drop(&mut self) {
+        let mut inner = lock(&self.attempts.inner);
+        let alone = |attempt: &Attempt| matches!(attempt, Attempt::Awaited(sender) if sender.receiver_count() <= 1);
+        if inner.attempts.get(self.attempt).is_some_and(alone) {
+            inner.attempts.remove(self.attempt);
+        }
+    }
+}
+
 fn lock(mutex: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, pin::pin, task::Context};
+
+    use super::*;
+
+    #[test]
+    fn who_gives_up_a_join_leaves_nothing_behind() {
+        let attempts = Arc::new(Attempts::new(Clock::start(), 1000));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let known = || lock(&attempts.inner).attempts.len();
+        {
+            let mut first = pin!(attempts.join("a"));
+            assert!(first.as_mut().poll(&mut cx).is_pending());
+            {
+                let mut second = pin!(attempts.join("a"));
+                assert!(second.as_mut().poll(&mut cx).is_pending());
+            }
+            assert_eq!(known(), 1, "one still waits");
+            // An opening that comes to nothing is waited out.
+            {
+                let mut claim = pin!(attempts.claim("a"));
+                let claim = claim.as_mut().poll(&mut cx);
+                assert!(matches!(claim, std::task::Poll::Ready(Ok(Found::First(_)))));
+                assert!(first.as_mut().poll(&mut cx).is_pending());
+            }
+            assert!(first.as_mut().poll(&mut cx).is_pending());
+            assert_eq!(known(), 1);
+        }
+        assert_eq!(known(), 0);
+    }
 }

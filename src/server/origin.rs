@@ -71,9 +71,40 @@ impl Cors {
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
         if preflight {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+        }
+    }
+}
+
+/// Which pages may have an answer in a frame: those that may open sessions.
+#[derive(Debug)]
+pub(crate) struct Framing {
+    ancestors: HeaderValue,
+    /// For browsers that know only the older header, which cannot say a list.
+    same: bool,
+}
+
+impl Framing {
+    pub(crate) fn of(origins: &Origins) -> Self {
+        let ancestors = match origins {
+            Origins::Any => "frame-ancestors *".to_owned(),
+            Origins::Same => "frame-ancestors 'self'".to_owned(),
+            Origins::List(list) => {
+                let list = list.iter().filter_map(|origin| origin.to_str().ok());
+                list.fold("frame-ancestors 'self'".to_owned(), |all, origin| all + " " + origin)
+            }
+        };
+        let same = *origins == Origins::Same;
+        let strictest = HeaderValue::from_static("frame-ancestors 'none'");
+        Framing { ancestors: HeaderValue::from_str(&ancestors).unwrap_or(strictest), same }
+    }
+
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, self.ancestors.clone());
+        if self.same {
+            headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
         }
     }
 }

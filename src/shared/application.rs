@@ -136,6 +136,7 @@ impl Shared {
     pub(crate) fn forget(&self) {
         let mut inner = self.lock();
         inner.forgotten = true;
+        inner.pieces = None;
         self.account(&mut inner);
         if inner.machine.closed().is_none() {
             inner.machine.abort(self.schedule.clock().now(), reason::ENDED);

@@ -2,6 +2,7 @@
 
 mod application;
 mod carrying;
+mod pieces;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::{
     session::{Grant, Machine, Outcome, Start},
 };
 
+pub(crate) use pieces::{Gathered, Piece};
 pub(crate) use schedule::Schedule;
 
 /// The machine's words, for those who carry and do not know the machine.
@@ -84,6 +86,8 @@ struct Inner {
     forgotten: bool,
     /// We have closed: until when an acknowledgement must have come, beyond this number.
     closing: Option<(u64, u64)>,
+    /// An upload that comes in pieces, if one ever did.
+    pieces: Option<Box<pieces::Pieces>>,
 }
 
 /// What a link gets when it asks what to say.
@@ -117,6 +121,7 @@ impl Shared {
             accounted: 0,
             forgotten: false,
             closing: None,
+            pieces: None,
         };
         let shared = Shared { id, secret, terms, schedule, inner: Mutex::new(inner) };
         shared.settle(&mut shared.lock());
@@ -193,7 +198,8 @@ impl Shared {
     }
 
     fn account(&self, inner: &mut Inner) {
-        let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() };
+        let pieces = inner.pieces.as_ref().map_or(0, |pieces| pieces.bytes());
+        let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + pieces };
         if bytes.abs_diff(inner.accounted) >= ACCOUNT_GRAIN || (bytes == 0 && inner.accounted > 0) {
             self.schedule.bytes.fetch_add(bytes.wrapping_sub(inner.accounted), Ordering::Relaxed);
             inner.accounted = bytes;

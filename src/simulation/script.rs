@@ -234,6 +234,7 @@ impl ScriptHalf {
 fn told_head(head: &Head) -> Value {
     match head {
         Head::Open { version, ordinal, attempt, auth } => json!(["o", version, ordinal, &**attempt, &**auth]),
+        Head::Join { version, ordinal, attempt } => json!(["j", version, ordinal, &**attempt]),
         Head::Resume { version, ordinal, turn, seen, pass } => {
             json!(["r", version, ordinal, turn, u8::from(*seen), &*pass.id, &*pass.secret, pass.received])
         }

@@ -106,6 +106,7 @@ impl World<'_> {
                 Some(&session) => session,
                 None => self.open_session(attempt.to_string()),
             },
+            Head::Join { .. } => unreachable!("the simulated client opens by itself"),
             Head::Resume { pass, .. } | Head::Upload { pass, .. } => {
                 let known = |session: &&mut ServerSession| session.grant.id == pass.id && !session.gone;
                 let Some(session) = self.server.sessions.iter_mut().find(known) else {
@@ -201,7 +202,7 @@ impl World<'_> {
     fn attach_server(&mut self, conn: usize, session: usize, head: &Head, frames: Vec<Frame>) {
         let wire = self.conns[conn].wire;
         let attach = match *head {
-            Head::Open { ordinal, .. } => {
+            Head::Open { ordinal, .. } | Head::Join { ordinal, .. } => {
                 Attach { ordinal, turn: 0, wire, opening: true, seen: false, received: self.plan.base }
             }
             Head::Resume { ordinal, turn, seen, ref pass, .. } => {

@@ -9,20 +9,37 @@ use std::{
 use bytes::Bytes;
 use futures::Stream;
 
-use super::{Link, write};
-use crate::{codec::native::Writer, message::Spelling, shared::Pulled};
+use super::{Link, Wrapper, write};
+use crate::{
+    codec::native::{Writer, write_rest},
+    message::Spelling,
+    shared::Pulled,
+};
 
 /// One flush is about this large at most; more follows in the next.
 const FLUSH: usize = 64 * 1024;
 
-/// The body of an answer that ends after its first flush. With `wait` it waits for something beyond the start, until the link's
-/// hold time is over; without it, for the handler's first words only.
+/// Milliseconds for which a client rests that may not wait.
+const REST: u64 = 2000;
+
+/// What an answer of one flush waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// For something beyond the start, until the link's hold time is over.
+    Something,
+    /// For the handler's first words only.
+    Nothing,
+    /// The same; and the client is asked to rest before it comes again, since many answers wait in its browser.
+    Rest,
+}
+
+/// The records of an answer that ends after its first flush.
 ///
 /// Cancel-safe: dropping it detaches the link, and what it had taken is said again on the next.
-pub(crate) async fn answer(link: Link, spelling: Spelling, wait: bool) -> Vec<u8> {
+pub(crate) async fn answer(link: Link, spelling: Spelling, wait: Wait) -> Vec<u8> {
     let mut writer = Writer::new(spelling);
     let mut out = Vec::new();
-    if !wait {
+    if wait != Wait::Something {
         poll_fn(|cx| if link.has_turned(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
     let mut started = 0;
@@ -30,12 +47,15 @@ pub(crate) async fn answer(link: Link, spelling: Spelling, wait: bool) -> Vec<u8
         let pulled = link.pull(cx, |saying| {
             write(&mut writer, saying, &mut out);
             if started == 0 {
+                if wait == Wait::Rest {
+                    write_rest(REST, &mut out);
+                }
                 started = out.len();
             }
             out.len() < FLUSH
         });
         match pulled {
-            Pulled::Drained if wait && out.len() == started => Poll::Pending,
+            Pulled::Drained if wait == Wait::Something && out.len() == started => Poll::Pending,
             _ => Poll::Ready(()),
         }
     })
@@ -43,13 +63,20 @@ pub(crate) async fn answer(link: Link, spelling: Spelling, wait: bool) -> Vec<u8
     out
 }
 
-/// The body of a streaming answer: one chunk a flush, until the link is over or about `budget` bytes are spent.
-pub(crate) fn stream(link: Link, spelling: Spelling, budget: usize) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let mut link = Some(link);
+/// The body of a streaming answer: one chunk a flush, until the link is over or about `budget` bytes are spent, what they are wrapped in
+/// not counted. `guard` goes with the link.
+pub(crate) fn stream(
+    link: Link,
+    spelling: Spelling,
+    budget: usize,
+    mut wrapper: Wrapper,
+    guard: impl Send,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let mut link = Some((link, guard));
     let mut writer = Writer::new(spelling);
     let mut spent = 0;
     futures::stream::poll_fn(move |cx: &mut Context<'_>| {
-        let Some(attached) = &link else { return Poll::Ready(None) };
+        let Some((attached, _)) = &link else { return Poll::Ready(None) };
         let mut out = Vec::new();
         let pulled = attached.gather(cx, &mut writer, &mut out, FLUSH);
         spent += out.len();
@@ -59,7 +86,7 @@ pub(crate) fn stream(link: Link, spelling: Spelling, budget: usize) -> impl Stre
         match pulled {
             Pulled::Drained if out.is_empty() => Poll::Pending,
             _ if out.is_empty() => Poll::Ready(None),
-            _ => Poll::Ready(Some(Ok(Bytes::from(out)))),
+            _ => Poll::Ready(Some(Ok(wrapper.wrap(out, link.is_none()).into()))),
         }
     })
 }

@@ -3,6 +3,7 @@
 mod downlink;
 mod uplink;
 mod websocket;
+mod wrapping;
 
 use std::{sync::Arc, task::Context};
 
@@ -12,9 +13,10 @@ use crate::{
     shared::{Attach, CloseReason, Frame, LinkId, Pulled, Saying, Shared},
 };
 
-pub(crate) use downlink::{answer, stream};
+pub(crate) use downlink::{Wait, answer, stream};
 pub(crate) use uplink::{Body, BodyError, read_body, take, upload_answer};
 pub(crate) use websocket::{Ended, Socket};
+pub(crate) use wrapping::{Wrapper, Wrapping};
 
 /// One attachment of a transport to a session. Detaches when dropped.
 #[derive(Debug)]

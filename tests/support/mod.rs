@@ -5,10 +5,12 @@ mod handlers;
 mod peer;
 mod site;
 mod socket;
+mod unwrap;
 mod wire;
 
 pub use handlers::{echo, site};
 pub use peer::{Peer, attempt};
 pub use site::{Answer, HOST, Io, Records, Site, until};
 pub use socket::{Came, Socket};
+pub use unwrap::{CALLBACK, DOWNLINKS, Wrap, Wrapped, encode, form};
 pub use wire::{Body, Grant, MAX, Parser, Payload, Record, Spelling};

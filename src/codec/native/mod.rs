@@ -11,7 +11,7 @@ use bytestring::ByteString;
 use crate::session::frame::{CloseReason, Frame};
 
 pub(crate) use read::Reader;
-pub(crate) use write::{Writer, write_refusal};
+pub(crate) use write::{Writer, write_padding, write_refusal, write_rest};
 
 /// The version that this library speaks.
 pub(crate) const VERSION: u64 = 1;
@@ -33,6 +33,7 @@ pub(crate) enum Said {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
     Open { version: u64, ordinal: u64, attempt: ByteString, auth: ByteString },
+    Join { version: u64, ordinal: u64, attempt: ByteString },
     Resume { version: u64, ordinal: u64, turn: u64, seen: bool, pass: Pass },
     Upload { version: u64, pass: Pass },
 }

@@ -92,7 +92,7 @@ impl Reader {
             b'z' => Frame::Away { delay: fields.number()? },
             b'x' => Frame::End(self.reason(fields, input)?),
             b's' => Frame::Start(start(fields)?),
-            b'o' | b'r' | b'u' => return self.head(fields, input).map(Said::Head),
+            b'o' | b'j' | b'r' | b'u' => return self.head(fields, input).map(Said::Head),
             _ => return Err(Malformed("an unknown record")),
         };
         Ok(Said::Frame(frame))
@@ -108,6 +108,7 @@ impl Reader {
                 attempt: fields.name()?,
                 auth: self.text(fields.number()?, input)?,
             },
+            b'j' => Head::Join { version, ordinal: fields.number()?, attempt: fields.name()? },
             b'r' => Head::Resume {
                 version,
                 ordinal: fields.number()?,

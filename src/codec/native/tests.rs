@@ -89,6 +89,9 @@ fn said(record: &[Value], next: &mut u64) -> Said {
             let (attempt, auth) = (words(3).into(), words(4).into());
             return Said::Head(Head::Open { version: at(1), ordinal: at(2), attempt, auth });
         }
+        "j" => {
+            return Said::Head(Head::Join { version: at(1), ordinal: at(2), attempt: words(3).into() });
+        }
         "r" => {
             let seen = at(4) == 1;
             return Said::Head(Head::Resume { version: at(1), ordinal: at(2), turn: at(3), seen, pass: pass(5) });
@@ -256,7 +259,7 @@ impl Dice {
         let mut body = Vec::new();
         let pass =
             |dice: &mut Dice| Pass { id: dice.name().into(), secret: dice.name().into(), received: dice.number() };
-        match self.roll(5) {
+        match self.roll(6) {
             0 => {
                 let (ordinal, attempt, auth) = (self.number(), self.name().into(), self.text().into());
                 body.push(Said::Head(Head::Open { version: 1, ordinal, attempt, auth }));
@@ -267,6 +270,10 @@ impl Dice {
             }
             2 => body.push(Said::Head(Head::Upload { version: 1, pass: pass(self) })),
             3 => {
+                let (ordinal, attempt) = (self.number(), self.name().into());
+                body.push(Said::Head(Head::Join { version: 1, ordinal, attempt }));
+            }
+            4 => {
                 let grant = Grant {
                     id: self.name().into(),
                     secret: self.name().into(),

@@ -62,6 +62,7 @@ impl Writer {
                 let length = self.length(auth);
                 push(out, format_args!("o{version},{ordinal},{attempt},{length}:{auth}"));
             }
+            Head::Join { version, ordinal, attempt } => push(out, format_args!("j{version},{ordinal},{attempt}:")),
             Head::Resume { version, ordinal, turn, seen, pass: Pass { id, secret, received } } => {
                 let seen = u8::from(*seen);
                 push(out, format_args!("r{version},{ordinal},{turn},{seen},{id},{secret},{received}:"));
@@ -129,6 +130,17 @@ pub(crate) fn write_refusal(reason: &CloseReason) -> Vec<u8> {
     let mut out = Vec::with_capacity(reason.text.len() + 16);
     Writer::new(Spelling::Text).reason(b'x', None, reason, &mut out);
     out
+}
+
+/// Asks the client to rest for so many milliseconds behind the end of this answer.
+pub(crate) fn write_rest(delay: u64, out: &mut Vec<u8>) {
+    put(out, b'y', &[delay]);
+}
+
+/// Padding, to be ignored: spaces, which are the same in every spelling.
+pub(crate) fn write_padding(length: usize, out: &mut Vec<u8>) {
+    put(out, b'i', &[length as u64]);
+    out.resize(out.len() + length, b' ');
 }
 
 fn put(out: &mut Vec<u8>, letter: u8, numbers: &[u64]) {

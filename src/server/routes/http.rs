@@ -2,16 +2,126 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::Response,
 };
 
-use crate::{codec::native::write_refusal, message::Spelling, server::opening::Refusal, session::CloseReason};
+use super::{
+    params,
+    table::{Kind, Style},
+};
+use crate::{
+    codec::native::write_refusal,
+    config::Origins,
+    ids,
+    message::Spelling,
+    server::{opening::Refusal, origin::Framing},
+    session::CloseReason,
+    transport::{Wrapper, Wrapping},
+};
 
 /// Seconds after which a client that was refused for want of room may try again; it spreads its tries itself.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
-/// An answer of records.
+const BAD_CALLBACK: CloseReason = CloseReason::fixed(4004, "no callback, or not a name of letters, digits and _");
+
+/// How a request wants to be answered.
+#[derive(Debug)]
+pub(super) struct Manner {
+    /// Of both the request and the answer.
+    pub(super) spelling: Spelling,
+    wrapping: Wrapping,
+    padding: usize,
+    /// The client can read only what has status 200.
+    soft: bool,
+    /// The secret stood in the URL.
+    secretive: bool,
+    /// The answer is a page.
+    framing: Option<Framing>,
+}
+
+impl Manner {
+    /// # Errors
+    /// With the answer to a request that could not read any other. Nothing of the request is in it.
+    pub(super) fn of(kind: Kind, parts: &Parts, origins: &Origins) -> Result<Self, Box<Response>> {
+        let style = kind.style();
+        let bad_callback = || Box::new(refuse(&BAD_CALLBACK.into()));
+        let callback = params::query(parts, "callback");
+        let callback = match callback.filter(|_| matches!(style, Style::Page | Style::Call)) {
+            Some(name) if !params::is_callback(name) => return Err(bad_callback()),
+            name => name.map(Box::from),
+        };
+        let wrapping = match style {
+            Style::Plain => Wrapping::Plain,
+            Style::Events => Wrapping::Events,
+            Style::Page => Wrapping::Page { callback },
+            Style::Call => Wrapping::Call { callback: callback.ok_or_else(bad_callback)? },
+            Style::Parts => Wrapping::Parts { boundary: ids::random().simple().to_string().into() },
+            Style::Blank => Wrapping::Blank,
+        };
+        let bytes = style == Style::Plain && params::query(parts, "bytes") == Some("1");
+        let page = matches!(style, Style::Page | Style::Blank);
+        Ok(Manner {
+            spelling: if bytes { Spelling::Bytes } else { Spelling::Text },
+            wrapping,
+            padding: params::padding(parts),
+            soft: kind.is_get() || params::query(parts, "soft") == Some("1"),
+            secretive: kind.is_get(),
+            framing: page.then(|| Framing::of(origins)),
+        })
+    }
+
+    /// Whether an answer needs to know no more than the spelling.
+    pub(super) fn is_plain(&self) -> bool {
+        self.wrapping == Wrapping::Plain
+    }
+
+    /// An answer that is one flush.
+    pub(super) fn whole(&self, records: Vec<u8>) -> Response {
+        self.answer(Body::from(self.wrapping.whole(records)))
+    }
+
+    /// What wraps the flushes of a streamed answer.
+    pub(super) fn wrapper(&self) -> Wrapper {
+        Wrapper::new(self.wrapping.clone(), self.padding)
+    }
+
+    /// An answer whose body is wrapped already.
+    pub(super) fn answer(&self, body: Body) -> Response {
+        let mut response = answer(self.spelling, body);
+        self.dress(&mut response);
+        response
+    }
+
+    pub(super) fn refuse(&self, refusal: &Refusal) -> Response {
+        let mut response = refuse(refusal);
+        if !self.is_plain() {
+            *response.body_mut() = Body::from(self.wrapping.whole(write_refusal(&refusal.reason)));
+        }
+        if self.soft {
+            *response.status_mut() = StatusCode::OK;
+        }
+        self.dress(&mut response);
+        response
+    }
+
+    fn dress(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        if !self.is_plain()
+            && let Ok(kind) = HeaderValue::from_str(&self.wrapping.content_type())
+        {
+            headers.insert(header::CONTENT_TYPE, kind);
+        }
+        if self.secretive {
+            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        }
+        if let Some(framing) = &self.framing {
+            framing.apply(headers);
+        }
+    }
+}
+
+/// An answer of records, as they are.
 pub(super) fn answer(spelling: Spelling, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();

@@ -3,6 +3,8 @@
 mod client;
 mod http;
 mod native;
+mod params;
+mod table;
 mod upgrade;
 
 use std::sync::Arc;
@@ -17,7 +19,10 @@ use axum::{
 use bytestring::ByteString;
 
 pub(crate) use self::native::Opened;
-use self::native::{Admitting, Front, Kind};
+use self::{
+    native::{Admitting, Front},
+    table::Kind,
+};
 use super::{
     core::Core,
     handler::AnyHandler,
@@ -57,9 +62,9 @@ enum Reply {
 fn dispatch<S: Clone + Send + Sync + 'static>(front: &Front<S>, state: S, request: Request) -> Reply {
     let name = request.uri().path().rsplit('/').next().unwrap_or_default();
     if let Some(kind) = Kind::of(name) {
-        return match *request.method() {
-            Method::POST => Reply::Later(front.clone().admit(kind, state, request)),
-            _ => Reply::Now(wrong_method("POST")),
+        return match request.method() == kind.method() {
+            true => Reply::Later(front.clone().admit(kind, state, request)),
+            false => Reply::Now(wrong_method(if kind.is_get() { "GET" } else { "POST" })),
         };
     }
     Reply::Now(match client::file(name) {

@@ -12,13 +12,18 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use futures::StreamExt;
 
-use super::http::{answer, refuse};
+use super::{
+    http::{Manner, answer},
+    params,
+    table::{Budget, Downlink, Kind},
+};
 use crate::{
-    codec::native::{Head, Pass, Reader, Said, VERSION},
+    codec::native::{self as codec, Head, Pass, Reader, VERSION},
     config::{Origins, Transport, millis},
     hub::Member,
     message::Spelling,
     server::{
+        browsers::{Seat, Sitting},
         core::{Core, unlock},
         handler::{AnyHandler, AuthData, Ready, Turns},
         live::SessionHandle,
@@ -29,12 +34,16 @@ use crate::{
         timekeeper,
     },
     session::{Attach, CloseReason, Wire},
-    shared::Shared,
-    transport::{self, BodyError, Link},
+    shared::{Gathered, Shared},
+    transport::{self, BodyError, Link, Wait},
 };
 
 /// A rejection's text is cut to this.
 const REJECTION: usize = 1024;
+
+/// A form may be so many times as long as what it brings. Encoded twice, a byte of text becomes five, and the limit is that of base64, where a
+/// message takes four thirds of its length.
+const FORM_GROWTH: usize = 4;
 
 const VERSION_NOT_SPOKEN: CloseReason = CloseReason::fixed(4400, "protocol version not spoken");
 const ORIGIN_REFUSED: CloseReason = CloseReason::fixed(4300, "this origin may not open sessions here");
@@ -43,42 +52,9 @@ const ORIGIN_UNKNOWN: CloseReason =
 const WRONG_HEAD: CloseReason = CloseReason::fixed(4004, "not the head record of this request");
 const TOO_SLOW: CloseReason = CloseReason::fixed(4007, "took too long");
 const BODY_TOO_LARGE: CloseReason = CloseReason::fixed(4006, "body too large");
+const NOT_OPENED: CloseReason = CloseReason::fixed(4007, "no opening with this attempt id came");
+const AUTH_IN_URL: CloseReason = CloseReason::fixed(4004, "auth data must not stand in a URL: open by a POST");
 const BODY_BROKEN: CloseReason = CloseReason::fixed(4004, "the body broke off");
-
-/// A route over HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Open,
-    Poll,
-    XhrStream,
-    FetchStream,
-    Send,
-}
-
-impl Kind {
-    /// What the last part of a path means.
-    pub(super) fn of(name: &str) -> Option<Self> {
-        [Kind::Open, Kind::Poll, Kind::XhrStream, Kind::FetchStream, Kind::Send]
-            .into_iter()
-            .find(|kind| kind.path() == name)
-    }
-
-    fn path(self) -> &'static str {
-        match self {
-            Kind::Open => "open",
-            Kind::Send => "send",
-            other => other.transport().name(),
-        }
-    }
-
-    fn transport(self) -> Transport {
-        match self {
-            Kind::XhrStream => Transport::XhrStream,
-            Kind::FetchStream => Transport::FetchStream,
-            Kind::Open | Kind::Poll | Kind::Send => Transport::XhrPoll,
-        }
-    }
-}
 
 /// What the routes serve from.
 pub(super) struct Front<S> {
@@ -112,39 +88,107 @@ impl Opened {
 impl<S: Clone + Send + Sync + 'static> Front<S> {
     /// Reads and understands a request, and attaches it to its session.
     pub(super) fn admit(self, kind: Kind, state: S, request: Request) -> Admitting {
-        Box::pin(self.read(kind, state, request))
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let manner = match Manner::of(kind, &parts, &self.core.config.origins) {
+                Ok(manner) => manner,
+                Err(response) => return Next::Answered(response),
+            };
+            match self.read(kind, state, parts, body, manner.spelling).await {
+                Ok(said) => self.go_on(said, manner),
+                Err(refusal) => Next::Answered(Box::new(manner.refuse(&refusal))),
+            }
+        })
     }
 
-    async fn read(self, kind: Kind, state: S, request: Request) -> Result<Next, Refusal> {
-        let (parts, body) = request.into_parts();
-        let spelling = match query(&parts, "bytes") {
-            Some("1") => Spelling::Bytes,
-            _ => Spelling::Text,
-        };
+    async fn read(&self, kind: Kind, state: S, parts: Parts, body: Body, spelling: Spelling) -> Result<Said, Refusal> {
         let verdict = self.core.config.origins.judge(&parts.headers, &parts.uri);
         if verdict == Verdict::Refused {
             return Err(ORIGIN_REFUSED.into());
         }
         let begun = Begun::new(&self.core, &parts);
-        let body = transport::read_body(body.into_data_stream(), self.core.config.body_limit());
-        let body = match tokio::time::timeout(self.core.config.open_timeout, body).await {
-            Err(_) => return Err(TOO_SLOW.into()),
-            Ok(Err(BodyError::TooLarge)) => return Err(BODY_TOO_LARGE.into()),
-            Ok(Err(BodyError::Broken)) => return Err(BODY_BROKEN.into()),
-            Ok(Ok(body)) => body,
+        let body = self.bring(kind, &parts, body).await?;
+        let body = match self.gather(kind, &parts, body)? {
+            Ok(body) => body,
+            Err(said) => return Ok(said),
         };
         let (head, body) = read_head(spelling, body)?;
-        match (kind, head) {
-            (Kind::Open, Head::Open { ordinal, attempt, auth, .. }) => {
+        match (kind, kind.opens(), head) {
+            (_, Some(transport), Head::Open { ordinal, attempt, auth, .. }) => {
+                if kind.is_get() && !auth.is_empty() {
+                    return Err(AUTH_IN_URL.into());
+                }
                 let opened = self.open(parts, state, verdict, &attempt, auth).await?;
-                first_flight(opened, ordinal, spelling, body)
+                let link = first_flight(opened, ordinal, transport, body)?;
+                Ok(match kind {
+                    // It hears nothing, so nothing counts as said.
+                    Kind::FormPost => Said::Records(Vec::new()),
+                    _ => Said::Flush { link, wait: Wait::Nothing, seat: None },
+                })
             }
-            (Kind::Poll | Kind::XhrStream | Kind::FetchStream, Head::Resume { ordinal, turn, seen, pass, .. }) => {
-                self.resume(kind, (ordinal, turn, seen), &pass, begun, spelling, body)
+            (Kind::Down(_), Some(transport), Head::Join { ordinal, attempt, .. }) => {
+                drop(parts);
+                let opened = self.join(&attempt).await?;
+                let link = first_flight(opened, ordinal, transport, body)?;
+                Ok(Said::Flush { link, wait: Wait::Nothing, seat: None })
             }
-            (Kind::Send, Head::Upload { pass, .. }) => self.upload(&pass, begun, spelling, body),
+            (Kind::Down(row), _, Head::Resume { ordinal, turn, seen, pass, .. }) => {
+                self.resume(row, (ordinal, turn, seen), &pass, begun, &parts, body)
+            }
+            (Kind::Send | Kind::JsonpSend | Kind::FormPost, _, Head::Upload { pass, .. }) => {
+                self.upload(kind, &pass, begun, spelling, body)
+            }
             _ => Err(WRONG_HEAD.into()),
         }
+    }
+
+    /// What a request says: its body, or what stands for it.
+    async fn bring(&self, kind: Kind, parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
+        let limit = self.core.config.body_limit();
+        let said = match kind {
+            _ if kind.is_get() => params::data(parts)?,
+            Kind::FormPost => params::form(&self.read_body(body, limit.saturating_mul(FORM_GROWTH)).await?)?,
+            _ => return self.read_body(body, limit).await,
+        };
+        if said.len() > limit { Err(BODY_TOO_LARGE.into()) } else { Ok(said) }
+    }
+
+    async fn read_body(&self, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+        let body = transport::read_body(body.into_data_stream(), limit);
+        match tokio::time::timeout(self.core.config.open_timeout, body).await {
+            Err(_) => Err(TOO_SLOW.into()),
+            Ok(Err(BodyError::TooLarge)) => Err(BODY_TOO_LARGE.into()),
+            Ok(Err(BodyError::Broken)) => Err(BODY_BROKEN.into()),
+            Ok(Ok(body)) => Ok(body),
+        }
+    }
+
+    /// The whole of an upload that comes in pieces, or the answer to a piece that does not complete it.
+    fn gather(&self, kind: Kind, parts: &Parts, data: Bytes) -> Result<Result<Bytes, Said>, CloseReason> {
+        if !matches!(kind, Kind::JsonpSend) {
+            return Ok(Ok(data));
+        }
+        let Some((piece, id, secret)) = params::piece(parts, &data)? else { return Ok(Ok(data)) };
+        let member = unlock(&self.core, id, secret)?;
+        self.core.admit_back()?;
+        match member.shared.take_piece(piece, self.core.config.body_limit())? {
+            Gathered::Part => Ok(Err(Said::Records(Vec::new()))),
+            Gathered::Whole(data) => Ok(Ok(data.into())),
+            Gathered::Again => {
+                let link = Link::attach(member.shared.clone(), uploading(0), Transport::JsonpPoll)?;
+                Ok(Err(Said::Records(transport::upload_answer(&link, Spelling::Text))))
+            }
+        }
+    }
+
+    /// The session that another request opens.
+    ///
+    /// Where it comes from need not be known: it brings the attempt id, which only the page that opens has, as a resume brings the secret.
+    async fn join(&self, attempt: &str) -> Result<Opened, Refusal> {
+        let joined = tokio::time::timeout(self.core.config.open_timeout, self.core.attempts.join(attempt)).await;
+        let member = joined.map_err(|_| Refusal::from(NOT_OPENED))??;
+        self.core.admit_back()?;
+        Ok(Opened { member, fresh: None })
     }
 
     /// The session of an opening: made by the first with its attempt id, found by the others.
@@ -191,45 +235,79 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
 
     fn resume(
         &self,
-        kind: Kind,
+        row: &Downlink,
         (ordinal, turn, seen): (u64, u64, bool),
         pass: &Pass,
         begun: Begun,
-        spelling: Spelling,
+        parts: &Parts,
         mut body: transport::Body,
-    ) -> Result<Next, Refusal> {
-        let wire = match kind {
+    ) -> Result<Said, Refusal> {
+        let mut seat = None;
+        let (wire, wait) = match row.budget {
             // Nothing has come down yet on this ordinal: whether it does is what the client wants to know first.
-            _ if !seen => Wire::Opening,
-            Kind::Poll => Wire::Poll { hold: millis(self.core.config.hold) },
-            _ => Wire::Stream,
+            _ if !seen => (Wire::Opening, Wait::Nothing),
+            Budget::AtOnce => (Wire::Poll { hold: 0 }, Wait::Nothing),
+            budget => match self.sit(parts) {
+                Sitting::Full => (Wire::Poll { hold: 0 }, Wait::Rest),
+                sitting => {
+                    seat = sitting.seat();
+                    match budget {
+                        Budget::Bytes => (Wire::Stream, Wait::Something),
+                        _ => (Wire::Poll { hold: millis(self.core.config.hold) }, Wait::Something),
+                    }
+                }
+            },
         };
         let attach = Attach { ordinal, turn, wire, opening: false, seen, received: pass.received };
-        let link = self.attach(pass, attach, kind.transport())?;
+        let link = self.attach(pass, attach, row.transport)?;
         drop(begun); // The link holds grace off from here on.
         // A malformed record ends the link, which then says so.
         let _ = transport::take(&link, &mut body);
-        if wire != Wire::Stream {
-            return Ok(Next::Flush { link, spelling, wait: seen });
-        }
-        let stream = transport::stream(link, spelling, self.core.config.stream_budget);
-        Ok(Next::Answered(Box::new(answer(spelling, Body::from_stream(stream)))))
+        Ok(match wire {
+            Wire::Stream => Said::Stream { link, seat },
+            _ => Said::Flush { link, wait, seat },
+        })
+    }
+
+    /// Whether an answer to this request may wait.
+    fn sit(&self, parts: &Parts) -> Sitting {
+        params::browser(parts).map_or(Sitting::Uncounted, |browser| self.core.browsers.sit(browser))
     }
 
     fn upload(
         &self,
+        kind: Kind,
         pass: &Pass,
         begun: Begun,
         spelling: Spelling,
         mut body: transport::Body,
-    ) -> Result<Next, Refusal> {
-        let received = pass.received;
-        let attach = Attach { ordinal: 0, turn: 0, wire: Wire::Upload, opening: false, seen: false, received };
-        let link = self.attach(pass, attach, Transport::XhrPoll)?;
+    ) -> Result<Said, Refusal> {
+        let link = self.attach(pass, uploading(pass.received), Transport::XhrPoll)?;
         drop(begun);
         transport::take(&link, &mut body)?;
-        let response = answer(spelling, Body::from(transport::upload_answer(&link, spelling)));
-        Ok(Next::Answered(Box::new(response)))
+        Ok(Said::Records(match kind {
+            // What is not heard was not said: an acknowledgement that is due stays due on the link that carries.
+            Kind::FormPost => Vec::new(),
+            _ => transport::upload_answer(&link, spelling),
+        }))
+    }
+
+    /// How a request goes on that has been understood.
+    fn go_on(&self, said: Said, manner: Manner) -> Next {
+        match said {
+            Said::Records(records) => Next::Answered(Box::new(manner.whole(records))),
+            Said::Flush { link, wait, seat } => {
+                let spelling = manner.spelling;
+                let plain = manner.is_plain() && seat.is_none();
+                let dress = (!plain).then(|| Box::new(Dress { manner, seat }));
+                Next::Flush { link, spelling, wait, dress }
+            }
+            Said::Stream { link, seat } => {
+                let budget = self.core.config.stream_budget;
+                let stream = transport::stream(link, manner.spelling, budget, manner.wrapper(), seat);
+                Next::Answered(Box::new(manner.answer(Body::from_stream(stream))))
+            }
+        }
     }
 
     /// Attaches to the session of a pass.
@@ -241,52 +319,86 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
     }
 }
 
-/// A request on its way in, in a box of its own: it takes much more room than what waits behind it.
-pub(super) type Admitting = Pin<Box<dyn Future<Output = Result<Next, Refusal>> + Send>>;
-
-/// The answer to a request that was admitted, or not. While it waits for something to say it holds no more than that takes.
-pub(super) async fn finish(next: Result<Next, Refusal>) -> Response {
-    match next {
-        Ok(Next::Answered(response)) => *response,
-        Ok(Next::Flush { link, spelling, wait }) => {
-            answer(spelling, Body::from(transport::answer(link, spelling, wait).await))
-        }
-        Err(refusal) => refuse(&refusal),
-    }
+/// What a request that was understood is to be told.
+enum Said {
+    Records(Vec<u8>),
+    /// What the link says in its first flush.
+    Flush {
+        link: Link,
+        wait: Wait,
+        seat: Option<Seat>,
+    },
+    Stream {
+        link: Link,
+        seat: Option<Seat>,
+    },
 }
+
+/// A request on its way in, in a box of its own: it takes much more room than what waits behind it.
+pub(super) type Admitting = Pin<Box<dyn Future<Output = Next> + Send>>;
 
 /// How a request goes on.
 pub(super) enum Next {
     /// Boxed: a poll that waits has no need of the room.
     Answered(Box<Response>),
-    /// The answer is what the link says in its first flush; with `wait`, it waits for something beyond the start.
-    Flush { link: Link, spelling: Spelling, wait: bool },
+    /// The answer is what the link says in its first flush.
+    Flush { link: Link, spelling: Spelling, wait: Wait, dress: Option<Box<Dress>> },
+}
+
+/// What only some of the answers have that wait; the others shall not carry the room for it.
+pub(super) struct Dress {
+    manner: Manner,
+    seat: Option<Seat>,
+}
+
+/// The answer to a request. While it waits for something to say it holds no more than that takes.
+pub(super) async fn finish(next: Next) -> Response {
+    match next {
+        Next::Answered(response) => *response,
+        Next::Flush { link, spelling, wait, dress } => {
+            let records = transport::answer(link, spelling, wait).await;
+            match dress {
+                None => answer(spelling, Body::from(records)),
+                Some(dress) => {
+                    drop(dress.seat);
+                    dress.manner.whole(records)
+                }
+            }
+        }
+    }
+}
+
+fn uploading(received: u64) -> Attach {
+    Attach { ordinal: 0, turn: 0, wire: Wire::Upload, opening: false, seen: false, received }
 }
 
 /// Attaches an opening, takes its first flight and starts the handler, whose first words ride on the answer.
 fn first_flight(
     mut opened: Opened,
     ordinal: u64,
-    spelling: Spelling,
+    transport: Transport,
     mut body: transport::Body,
-) -> Result<Next, Refusal> {
+) -> Result<Link, CloseReason> {
     let attach = Attach { ordinal, turn: 0, wire: Wire::Opening, opening: true, seen: false, received: 0 };
-    let link = Link::attach(opened.member.shared.clone(), attach, Transport::XhrPoll);
+    let link = Link::attach(opened.member.shared.clone(), attach, transport);
     if let Ok(link) = &link {
         let _ = transport::take(link, &mut body);
     }
     opened.start();
-    Ok(Next::Flush { link: link?, spelling, wait: false })
+    link
 }
 
 /// The head record of a request, its version checked.
 pub(super) fn read_head(spelling: Spelling, mut rest: Bytes) -> Result<(Head, transport::Body), CloseReason> {
     let mut reader = Reader::new(spelling);
     let head = match reader.read(&mut rest)? {
-        Some(Said::Head(head)) => head,
+        Some(codec::Said::Head(head)) => head,
         _ => return Err(WRONG_HEAD),
     };
-    let (Head::Open { version, .. } | Head::Resume { version, .. } | Head::Upload { version, .. }) = head;
+    let (Head::Open { version, .. }
+    | Head::Join { version, .. }
+    | Head::Resume { version, .. }
+    | Head::Upload { version, .. }) = head;
     if version == VERSION { Ok((head, transport::Body { reader, rest })) } else { Err(VERSION_NOT_SPOKEN) }
 }
 
@@ -295,7 +407,7 @@ pub(super) struct Begun(Option<Arc<Shared>>);
 
 impl Begun {
     pub(super) fn new(core: &Core, parts: &Parts) -> Self {
-        let member = query(parts, "session").and_then(|id| core.find(id));
+        let member = params::query(parts, "session").and_then(|id| core.find(id));
         Begun(member.map(|member| {
             member.shared.begin();
             member.shared.clone()
@@ -309,12 +421,6 @@ impl Drop for Begun {
             shared.abandon();
         }
     }
-}
-
-/// A parameter of the query; ids need no decoding.
-pub(super) fn query<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
-    let pairs = parts.uri.query()?.split('&');
-    pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 pub(super) const REFUSED_ORIGIN: CloseReason = ORIGIN_REFUSED;

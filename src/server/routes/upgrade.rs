@@ -105,7 +105,7 @@ async fn attach<S: Clone + Send + Sync + 'static>(
             let attach = Attach { ordinal, turn, wire: Wire::Duplex, opening: false, seen: false, received };
             Ok((front.attach(&pass, attach, Transport::WebSocket)?, body))
         }
-        Head::Upload { .. } => Err(HEAD_EXPECTED),
+        Head::Join { .. } | Head::Upload { .. } => Err(HEAD_EXPECTED),
     }
 }
 

@@ -1,0 +1,123 @@
+//! What stands in a query or in a form.
+
+use axum::http::{Version, request::Parts};
+use bytes::Bytes;
+use percent_encoding::percent_decode;
+
+use crate::{session::CloseReason, shared::Piece};
+
+const NO_DATA: CloseReason = CloseReason::fixed(4004, "no data");
+const NOT_ENCODED: CloseReason =
+    CloseReason::fixed(4004, "a form's data must be percent-encoded: forms change the ends of lines");
+const BAD_PIECE: CloseReason = CloseReason::fixed(4004, "a piece of an upload has part, upload, session and secret");
+
+/// The longest name of a callback.
+const CALLBACK: usize = 64;
+/// The longest name of a browser.
+const BROWSER: usize = 128;
+/// The most padding that a client may ask for.
+const PADDING: usize = 8192;
+
+/// A parameter of the query, as it stands there; ids need no decoding.
+pub(super) fn query<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
+    field(parts.uri.query()?, name)
+}
+
+fn field<'a>(pairs: &'a str, name: &str) -> Option<&'a str> {
+    let pairs = pairs.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// What would be the body, if the request were a POST.
+pub(super) fn data(parts: &Parts) -> Result<Bytes, CloseReason> {
+    let data = query(parts, "data").ok_or(NO_DATA)?;
+    Ok(decode(data.as_bytes()))
+}
+
+/// What a form brought: percent-encoded by the client, so that no browser changes it, and once more by the form.
+pub(super) fn form(body: &[u8]) -> Result<Bytes, CloseReason> {
+    let body = std::str::from_utf8(body).map_err(|_| NOT_ENCODED)?;
+    let value = decode(field(body, "data").ok_or(NO_DATA)?.as_bytes());
+    // Every record has a colon, and no encoded text has one.
+    if value.contains(&b':') { Err(NOT_ENCODED) } else { Ok(decode(&value)) }
+}
+
+fn decode(text: &[u8]) -> Bytes {
+    // A copy in any case: a slice of the head would keep the connection's buffer.
+    percent_decode(text).collect::<Vec<u8>>().into()
+}
+
+/// Whether a script may call a function of this name.
+pub(super) fn is_callback(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let begins = name.as_bytes().first().is_some_and(|first| !first.is_ascii_digit());
+    begins && name.len() <= CALLBACK && name.bytes().all(fits)
+}
+
+/// The browser in whose count an answer that waits belongs. Over HTTP/2 all share one connection, and none need be counted.
+pub(super) fn browser(parts: &Parts) -> Option<&str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let browser = query(parts, "browser").filter(|_| parts.version < Version::HTTP_2)?;
+    ((1..=BROWSER).contains(&browser.len()) && browser.bytes().all(fits)).then_some(browser)
+}
+
+/// The padding that a client asks for.
+pub(super) fn padding(parts: &Parts) -> usize {
+    query(parts, "pad").and_then(|number| number.parse().ok()).map_or(0, |padding: usize| padding.min(PADDING))
+}
+
+/// An upload's piece, with the id and the secret of its session; `None` of an upload that comes whole.
+pub(super) fn piece<'a>(
+    parts: &'a Parts,
+    data: &'a [u8],
+) -> Result<Option<(Piece<'a>, &'a str, &'a str)>, CloseReason> {
+    let Some(part) = query(parts, "part") else { return Ok(None) };
+    let piece = || {
+        let (at, count) = part.split_once('.')?;
+        let (at, count) = (number(at)?, number(count)?);
+        let upload = number(query(parts, "upload")?)?;
+        Some((Piece { upload, at, count, data }, query(parts, "session")?, query(parts, "secret")?))
+    };
+    piece().map(Some).ok_or(BAD_PIECE)
+}
+
+/// A number as the protocol writes them.
+fn number(field: &str) -> Option<u64> {
+    let digits = field.len() <= 16 && field.bytes().all(|byte| byte.is_ascii_digit());
+    let number = field.parse().ok().filter(|number| *number < 1 << 53)?;
+    (digits && (field == "0" || !field.starts_with('0'))).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callbacks() {
+        for name in ["f", "_", "_0", "awCallback7", &"a".repeat(64)] {
+            assert!(is_callback(name), "{name}");
+        }
+        for name in ["", "0f", "a.b", "a-b", "a(b", "é", "a b", "$", "%61", &"a".repeat(65)] {
+            assert!(!is_callback(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn forms() {
+        assert_eq!(form(b"data=u1%252Ca%252Cb%252C0%253Aa%2500").unwrap(), "u1,a,b,0:a\0".as_bytes()[..].to_vec());
+        assert_eq!(form(b"x=1&data=%2541+b&y").unwrap(), b"A+b"[..]);
+        assert_eq!(form(b"data=%25ff").unwrap(), vec![0xff]);
+        for body in [&b""[..], b"data", b"dat=a", b"data=u1%2Ca%3A", b"data=a:", b"\xff&data=a"] {
+            assert!(form(body).is_err(), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number("0"), Some(0));
+        assert_eq!(number("9007199254740991"), Some((1 << 53) - 1));
+        for field in ["", "00", "01", "-1", "+1", "1x", "9007199254740992", "99999999999999999999"] {
+            assert_eq!(number(field), None, "{field}");
+        }
+    }
+}

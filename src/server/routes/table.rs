@@ -1,0 +1,109 @@
+//! The native protocol's URLs over HTTP: one table of the ways down, and the few other routes.
+
+use axum::http::Method;
+
+use crate::config::Transport;
+
+/// A route over HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Open,
+    Down(&'static Downlink),
+    Send,
+    FormPost,
+    JsonpSend,
+}
+
+/// A way to carry down. Its route has the transport's name.
+#[derive(Debug)]
+pub(super) struct Downlink {
+    pub(super) transport: Transport,
+    pub(super) method: Method,
+    pub(super) style: Style,
+    pub(super) budget: Budget,
+}
+
+/// How an answer is wrapped; what varies from request to request is added by each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    Events,
+    Page,
+    Call,
+    Parts,
+    /// An empty page: nothing can be read from it.
+    Blank,
+}
+
+/// How much one answer carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Budget {
+    /// One flush, for which it waits.
+    Flush,
+    /// What there is.
+    AtOnce,
+    /// Flush after flush, until so many bytes are spent as the server's configuration says.
+    Bytes,
+}
+
+static DOWNLINKS: [Downlink; 9] = [
+    row(Transport::XhrPoll, Method::POST, Style::Plain, Budget::Flush),
+    row(Transport::Poll, Method::POST, Style::Plain, Budget::AtOnce),
+    row(Transport::FetchStream, Method::POST, Style::Plain, Budget::Bytes),
+    row(Transport::XhrStream, Method::POST, Style::Plain, Budget::Bytes),
+    row(Transport::Multipart, Method::POST, Style::Parts, Budget::Bytes),
+    row(Transport::EventSource, Method::GET, Style::Events, Budget::Bytes),
+    row(Transport::HtmlFile, Method::GET, Style::Page, Budget::Bytes),
+    row(Transport::Iframe, Method::GET, Style::Page, Budget::Bytes),
+    row(Transport::JsonpPoll, Method::GET, Style::Call, Budget::Flush),
+];
+
+const fn row(transport: Transport, method: Method, style: Style, budget: Budget) -> Downlink {
+    Downlink { transport, method, style, budget }
+}
+
+impl Kind {
+    /// What the last part of a path means.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "open" => Kind::Open,
+            "send" => Kind::Send,
+            "form-post" => Kind::FormPost,
+            "jsonp-send" => Kind::JsonpSend,
+            _ => Kind::Down(DOWNLINKS.iter().find(|row| row.transport.name() == name)?),
+        })
+    }
+
+    pub(super) fn method(self) -> &'static Method {
+        match self {
+            Kind::Open | Kind::Send | Kind::FormPost => &Method::POST,
+            Kind::Down(row) => &row.method,
+            Kind::JsonpSend => &Method::GET,
+        }
+    }
+
+    pub(super) fn style(self) -> Style {
+        match self {
+            Kind::Open | Kind::Send => Style::Plain,
+            Kind::Down(row) => row.style,
+            Kind::FormPost => Style::Blank,
+            Kind::JsonpSend => Style::Call,
+        }
+    }
+
+    /// What the client says, its secret too, stands in the URL.
+    pub(super) fn is_get(self) -> bool {
+        self.method() == Method::GET
+    }
+
+    /// As what a session opens here; `None` where none does.
+    pub(super) fn opens(self) -> Option<Transport> {
+        match self {
+            Kind::Open => Some(Transport::XhrPoll),
+            // Who opens by a form reads by script tags.
+            Kind::FormPost => Some(Transport::JsonpPoll),
+            Kind::Down(Downlink { transport: Transport::JsonpPoll, .. }) => Some(Transport::JsonpPoll),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What the fallback transports wrap records in, unwrapped as the browsers of old would, by code that shares nothing with the library.
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, Method, Request, Response, StatusCode},
+};
+use http_body_util::BodyExt;
+
+use super::{
+    peer::Peer,
+    site::{HOST, Site},
+    wire::{Parser, Record, Spelling},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrap {
+    Plain,
+    Events,
+    Page,
+    Call,
+    Parts,
+}
+
+/// The routes that carry down, whether by GET, and what they wrap in.
+pub const DOWNLINKS: [(&str, bool, Wrap); 9] = [
+    ("xhr-poll", false, Wrap::Plain),
+    ("poll", false, Wrap::Plain),
+    ("xhr-stream", false, Wrap::Plain),
+    ("fetch-stream", false, Wrap::Plain),
+    ("multipart", false, Wrap::Parts),
+    ("eventsource", true, Wrap::Events),
+    ("htmlfile", true, Wrap::Page),
+    ("iframe", true, Wrap::Page),
+    ("jsonp-poll", true, Wrap::Call),
+];
+
+pub const CALLBACK: &str = "aw_1";
+
+pub fn wrap_of(route: &str) -> Wrap {
+    match route {
+        "jsonp-send" => Wrap::Call,
+        _ => DOWNLINKS.iter().find(|(name, ..)| *name == route).map_or(Wrap::Plain, |(.., wrap)| *wrap),
+    }
+}
+
+/// As `encodeURIComponent`.
+pub fn encode(text: &[u8]) -> String {
+    let mut out = String::new();
+    for &byte in text {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => out.push(byte.into()),
+            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' => out.push(byte.into()),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// The body of a form whose field a client has encoded.
+pub fn form(records: &[u8]) -> String {
+    format!("other=1&data={}", encode(encode(records).as_bytes()))
+}
+
+/// An answer of one of these routes, which is read as it comes.
+pub struct Wrapped {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub raw: Vec<u8>,
+    body: Body,
+    wrap: Wrap,
+    taken: usize,
+    parser: Parser,
+}
+
+impl Wrapped {
+    pub fn new(response: Response<Body>, wrap: Wrap) -> Self {
+        let (parts, body) = response.into_parts();
+        let (status, headers) = (parts.status, parts.headers);
+        Wrapped { status, headers, raw: Vec::new(), body, wrap, taken: 0, parser: Parser::new(Spelling::Text) }
+    }
+
+    /// The records that the next chunk completes; `None` at the end.
+    pub async fn next(&mut self) -> Option<Vec<Record>> {
+        if !self.chunk().await {
+            return None;
+        }
+        let flushes = self.flushes();
+        let new = &flushes[self.taken..];
+        self.taken = flushes.len();
+        Some(new.iter().flat_map(|flush| self.parser.feed(flush.as_bytes())).collect())
+    }
+
+    /// All the records up to the end.
+    pub async fn all(&mut self) -> Vec<Record> {
+        let mut all = Vec::new();
+        while let Some(records) = self.next().await {
+            all.extend(records);
+        }
+        all
+    }
+
+    /// What was handed over so far, as texts.
+    pub fn flushes(&self) -> Vec<String> {
+        match self.wrap {
+            Wrap::Plain => vec![String::from_utf8(self.raw.clone()).unwrap()],
+            Wrap::Events => events(&self.raw),
+            Wrap::Page => scripts(&self.raw),
+            Wrap::Call => calls(&self.raw),
+            Wrap::Parts => parts(&self.raw, self.headers["content-type"].to_str().unwrap()),
+        }
+    }
+
+    /// Reads a chunk; `false` at the end.
+    pub async fn chunk(&mut self) -> bool {
+        let Some(frame) = self.body.frame().await else { return false };
+        if self.wrap == Wrap::Plain {
+            self.raw.clear();
+            self.taken = 0;
+        }
+        self.raw.extend_from_slice(&frame.unwrap().into_data().unwrap());
+        true
+    }
+}
+
+/// A string literal: what an engine of 1999 and a JSON parser both read, and what may stand in a page.
+fn literal(source: &str) -> String {
+    for character in source.chars() {
+        let forbidden = matches!(character, '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
+        assert!(!forbidden, "{character:?} in {source}");
+    }
+    serde_json::from_str(source).unwrap_or_else(|error| panic!("{error}: {source}"))
+}
+
+/// An event stream, as its specification says to read it.
+fn events(raw: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(raw).unwrap();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
+    let (mut events, mut data) = (Vec::new(), None::<String>);
+    let lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    for line in lines {
+        if line.is_empty() {
+            events.extend(data.take().map(|data| literal(&data)));
+            continue;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "data" => data = Some(data.map_or(value.to_owned(), |data| data + "\n" + value)),
+            "" => {}
+            other => panic!("an unexpected field {other:?}"),
+        }
+    }
+    events
+}
+
+/// The calls in a page's scripts.
+fn scripts(raw: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(raw).unwrap();
+    assert!(text.starts_with("<!doctype html>"), "{text}");
+    let mut scripts = text.split("<script>").skip(1);
+    let function = scripts.next().unwrap_or_default();
+    assert!(function.starts_with("function p(t){parent."), "{function}");
+    let first = text.find("<script>p(").unwrap_or(text.len());
+    assert!(first >= 2048, "a prelude of {first}");
+    let whole = scripts.filter_map(|script| script.split_once("</script>"));
+    whole.map(|(call, _)| literal(call.strip_prefix("p(").unwrap().strip_suffix(')').unwrap())).collect()
+}
+
+fn calls(raw: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(raw).unwrap();
+    let call = text.strip_prefix("/**/").unwrap_or_else(|| panic!("{text}"));
+    let argument = call.strip_prefix(CALLBACK).unwrap().strip_prefix('(').unwrap();
+    vec![literal(argument.strip_suffix(");").unwrap())]
+}
+
+/// The parts whose delimiter has come.
+fn parts(raw: &[u8], kind: &str) -> Vec<String> {
+    let boundary = kind.strip_prefix("multipart/x-mixed-replace;boundary=").unwrap();
+    assert!(boundary.len() >= 20 && boundary.len() <= 70, "{boundary}");
+    let text = std::str::from_utf8(raw).unwrap();
+    let rest = text.strip_prefix(&format!("--{boundary}\r\n")).unwrap_or_else(|| panic!("{text}"));
+    let mut pieces: Vec<&str> = rest.split(&format!("\r\n--{boundary}")).collect();
+    let tail = pieces.pop().unwrap();
+    assert!(pieces.is_empty() || tail == "\r\n" || tail == "--\r\n", "{tail:?}");
+    pieces
+        .into_iter()
+        .map(|piece| {
+            let piece = piece.strip_prefix("\r\n").unwrap_or(piece);
+            let (head, body) = piece.split_once("\r\n\r\n").unwrap();
+            assert_eq!(head, "Content-Type: text/plain; charset=utf-8");
+            body.to_owned()
+        })
+        .collect()
+}
+
+impl Site {
+    /// A request that a tag of a page of the same origin makes: it bears no `Origin`.
+    pub async fn get(&self, path: &str) -> Wrapped {
+        self.get_as(path, &[("referer", &format!("http://{HOST}/page"))]).await
+    }
+
+    pub async fn get_as(&self, path: &str, headers: &[(&str, &str)]) -> Wrapped {
+        let mut request = Request::get(format!("/live/{path}")).header("host", HOST);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.send(request.body(Body::empty()).unwrap()).await;
+        Wrapped::new(response, wrap_of(path.split('?').next().unwrap()))
+    }
+
+    /// The same records by GET or by POST, as the route wants it.
+    pub async fn say(&self, route: &str, query: &str, records: &[u8]) -> Wrapped {
+        let wrap = wrap_of(route);
+        let gets = route == "jsonp-send" || DOWNLINKS.iter().any(|(name, get, _)| *get && *name == route);
+        let callback = if matches!(wrap, Wrap::Call | Wrap::Page) { CALLBACK } else { "" };
+        if gets {
+            let callback = if callback.is_empty() { String::new() } else { format!("&callback={callback}") };
+            return self.get(&format!("{route}?data={}{callback}{query}", encode(records))).await;
+        }
+        let records = if route == "form-post" { form(records).into_bytes() } else { records.to_vec() };
+        let request = self.request(Method::POST, &format!("{route}?{query}")).body(records.into()).unwrap();
+        Wrapped::new(self.send(request).await, wrap)
+    }
+}
+
+impl Peer {
+    /// The next turn of the present ordinal on this route.
+    pub async fn attach(&mut self, route: &str) -> Wrapped {
+        self.turn += 1;
+        let query = format!("&session={}", self.id);
+        self.site.say(route, &query, &self.resume().bytes).await
+    }
+
+    /// All that waits, by this way up; what the answer says is taken, if it can be read.
+    pub async fn upload_by(&mut self, route: &str) {
+        let query = format!("&session={}", self.id);
+        let body = self.flight(self.upload_head());
+        // Whose answer is not heard asks for word elsewhere.
+        let body = if route == "form-post" { body.record('w', &[]) } else { body };
+        let mut answer = self.site.say(route, &query, &body.bytes).await;
+        assert_eq!(answer.status, 200);
+        let records = answer.all().await;
+        self.take(&records);
+    }
+}
