@@ -261,7 +261,8 @@ mod tests {
         assert_eq!(flush, "<script>p(\"a1:\")</script>\n");
         assert!(whole(Wrapping::Page { callback: None }).contains("{parent.postMessage(t,'*')}"));
         let parts = whole(Wrapping::Parts { boundary: "x".into() });
-        assert_eq!(parts, "--x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\na1:\r\n--x--\r\n");
+        let head = "Content-Type: text/plain; charset=utf-8\r\n\r\n";
+        assert_eq!(parts, format!("--x\r\n{head}a1:\r\n--x\r\n{head}\r\n--x--\r\n"));
     }
 
     #[test]
@@ -272,6 +273,6 @@ mod tests {
         let mut wrapper = Wrapper::new(Wrapping::Parts { boundary: "x".into() }, 3);
         assert!(wrapper.wrap(b"a1:".to_vec(), false).starts_with(b"--x\r\nC"));
         let last = wrapper.wrap(b"a2:".to_vec(), true);
-        assert!(last.starts_with(b"C") && last.ends_with(b"a2:\r\n--x--\r\n"));
+        assert!(last.starts_with(b"C") && last.ends_with(b"\r\n\r\n\r\n--x--\r\n"));
     }
 }
