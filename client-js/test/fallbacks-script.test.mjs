@@ -30,6 +30,17 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
       clean(at.page)
     })
 
+    test('an element that has ended holds nothing', () => {
+      for (const act of ['end', 'break']) {
+        const at = open('jsonp')
+        const [element] = at.page.elements()
+        assert.equal(typeof element.onreadystatechange, 'function')
+        at.line[act]()
+        at.pass()
+        assert.deepEqual([element.onload, element.onerror, element.onreadystatechange], [null, null, null])
+      }
+    })
+
     test('a refusal, a piece of a record, an empty answer, something else', () => {
       for (const [text, code] of [['x4301,2:no', 4301], ['m5:abc', -1], ['', -1], ['<!doctype:', -1]]) {
         const at = open('jsonp')

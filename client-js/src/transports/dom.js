@@ -51,12 +51,11 @@ export const requester = (begin) => (url, frames, credentials, take, done) => {
 
 /** Calls `task` when a script or a frame has ended, however. */
 export const ended = (element, task) => {
-  const over = () => {
+  const over = (element.onload = element.onerror = () => {
     // Internet Explorer never frees a circle through an element.
     element.onload = element.onerror = element.onreadystatechange = null
     soon(task, MOMENT)
-  }
-  element.onload = element.onerror = over
+  })
   element.onreadystatechange = () => /loaded|complete/.test(element.readyState) && over()
 }
 

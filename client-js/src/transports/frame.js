@@ -2,8 +2,8 @@
 import { conceal, expose, load, remove, requester, soon } from './dom.js'
 import { root } from '../env.js'
 
-const listen = (verb, name, task) =>
-  root.addEventListener ? root[verb + 'EventListener'](name, task, false) : root[verb === 'add' ? 'attachEvent' : 'detachEvent']('on' + name, task)
+const listen = (verb, old, name, task) =>
+  root.addEventListener ? root[verb + 'EventListener'](name, task, false) : root[old + 'tachEvent']('on' + name, task)
 
 /** Internet Explorer's, in a page of its own: none of the signs that a page is loading. The page lives as long as somebody knows it. */
 export const htmlfile = requester((url, text, hear, end) => {
@@ -15,14 +15,14 @@ export const htmlfile = requester((url, text, hear, end) => {
   let frame = load(page, 'iframe', url + 'callback=p&data=' + encodeURIComponent(text), end)
   const close = () => {
     if (!page) return
-    listen('remove', 'unload', close)
+    listen('remove', 'de', 'unload', close)
     // Else the connection stays, even beyond this page.
     frame.src = 'about:blank'
     page.body.innerHTML = ''
     page = frame = 0
     if (root.CollectGarbage) CollectGarbage()
   }
-  listen('add', 'unload', close)
+  listen('add', 'at', 'unload', close)
   // A script of the frame may be what calls.
   return () => soon(close)
 })
@@ -33,10 +33,10 @@ export const iframe = requester((url, text, hear, end) => {
   // Internet Explorer 8 has several of the same window.
   // eslint-disable-next-line eqeqeq
   const message = (event) => event.source == frame.contentWindow && hear(event.data)
-  listen('add', 'message', message)
+  listen('add', 'at', 'message', message)
   return () =>
     soon(() => {
-      listen('remove', 'message', message)
+      listen('remove', 'de', 'message', message)
       frame.src = 'about:blank'
       remove(frame)
       if (name) conceal(name)
