@@ -4,7 +4,7 @@
 mod support;
 
 use anywire::{Anywire, Server, Session};
-use support::{Body, CALLBACK, DOWNLINKS, Payload, Peer, Record, Spelling, Wrap, attempt, echo, site};
+use support::{Body, CALLBACK, DOWNLINKS, Payload, Peer, Record, Site, Spelling, Wrap, attempt, echo, site};
 use tokio::time::Instant;
 
 fn echoes() -> Server {
@@ -69,6 +69,31 @@ async fn every_way_carries_both_ways() {
             peer.upload_by(uplink).await;
             take_by(&mut peer, route, hard_payloads().len() + 1).await;
             assert!(peer.gaps.is_empty());
+        }
+    }
+}
+
+/// The same through an HTTP server and a connection, chunks and all.
+#[tokio::test]
+async fn every_way_carries_over_sockets() {
+    let server = echoes();
+    let site = Site::socket(axum::Router::new().nest("/live", server.routes())).await;
+    for (route, _, wrap) in DOWNLINKS {
+        for uplink in ["jsonp-send", "form-post"] {
+            let mut peer = Peer::open(&site).await;
+            let streams = wrap != Wrap::Call && !route.contains("poll");
+            let answer = if streams { Some(peer.attach(route).await) } else { None };
+            for payload in hard_payloads() {
+                peer.put(payload);
+            }
+            peer.upload_by(uplink).await;
+            if let Some(mut answer) = answer {
+                while peer.got.len() < hard_payloads().len() || !peer.outbox.is_empty() {
+                    peer.take(&answer.next().await.unwrap());
+                }
+            }
+            take_by(&mut peer, route, hard_payloads().len()).await;
+            assert_eq!(peer.got, hard_payloads(), "{route} and {uplink}");
         }
     }
 }

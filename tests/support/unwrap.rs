@@ -84,6 +84,9 @@ impl Wrapped {
         if !self.chunk().await {
             return None;
         }
+        if self.wrap == Wrap::Plain {
+            return Some(self.parser.feed(&self.raw)); // It may come in any pieces.
+        }
         let flushes = self.flushes();
         let new = &flushes[self.taken..];
         self.taken = flushes.len();
@@ -131,9 +134,18 @@ fn literal(source: &str) -> String {
     serde_json::from_str(source).unwrap_or_else(|error| panic!("{error}: {source}"))
 }
 
+/// What came, but for a character that came in part.
+fn text(raw: &[u8]) -> &str {
+    match std::str::from_utf8(raw) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&raw[..error.valid_up_to()]).unwrap(),
+        Err(error) => panic!("{error}: {:?}", String::from_utf8_lossy(raw)),
+    }
+}
+
 /// An event stream, as its specification says to read it.
 fn events(raw: &[u8]) -> Vec<String> {
-    let text = std::str::from_utf8(raw).unwrap();
+    let text = text(raw);
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
     let (mut events, mut data) = (Vec::new(), None::<String>);
     let lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
@@ -155,7 +167,7 @@ fn events(raw: &[u8]) -> Vec<String> {
 
 /// The calls in a page's scripts.
 fn scripts(raw: &[u8]) -> Vec<String> {
-    let text = std::str::from_utf8(raw).unwrap();
+    let text = text(raw);
     assert!(text.starts_with("<!doctype html>"), "{text}");
     let mut scripts = text.split("<script>").skip(1);
     let function = scripts.next().unwrap_or_default();
@@ -167,7 +179,10 @@ fn scripts(raw: &[u8]) -> Vec<String> {
 }
 
 fn calls(raw: &[u8]) -> Vec<String> {
-    let text = std::str::from_utf8(raw).unwrap();
+    let text = text(raw);
+    if !text.ends_with(");") {
+        return Vec::new(); // There is more to come.
+    }
     let call = text.strip_prefix("/**/").unwrap_or_else(|| panic!("{text}"));
     let argument = call.strip_prefix(CALLBACK).unwrap().strip_prefix('(').unwrap();
     vec![literal(argument.strip_suffix(");").unwrap())]
@@ -177,11 +192,11 @@ fn calls(raw: &[u8]) -> Vec<String> {
 fn parts(raw: &[u8], kind: &str) -> Vec<String> {
     let boundary = kind.strip_prefix("multipart/x-mixed-replace;boundary=").unwrap();
     assert!(boundary.len() >= 20 && boundary.len() <= 70, "{boundary}");
-    let text = std::str::from_utf8(raw).unwrap();
+    let text = text(raw);
     let rest = text.strip_prefix(&format!("--{boundary}\r\n")).unwrap_or_else(|| panic!("{text}"));
     let mut pieces: Vec<&str> = rest.split(&format!("\r\n--{boundary}")).collect();
     let tail = pieces.pop().unwrap();
-    assert!(pieces.is_empty() || tail == "\r\n" || tail == "--\r\n", "{tail:?}");
+    assert!(pieces.is_empty() || tail.starts_with("\r\n") || "--\r\n".starts_with(tail), "{tail:?}");
     pieces
         .into_iter()
         .map(|piece| {
