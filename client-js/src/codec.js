@@ -14,10 +14,10 @@ const unpack = LEGACY ? text.unpack : bytes.unpack
 const COLON = LEGACY ? text.COLON : bytes.COLON
 
 /** How many fields there are behind each letter that a client hears, the length of a payload among them. All are numbers but some of `s`. */
-const FIELDS = { a: 1, b: 1, c: 3, d: 2, g: 2, h: 2, m: 1, n: 1, p: 1, sfull: 2, snew: 10, w: 0, x: 2, z: 1 }
+const FIELDS = { a: 1, b: 1, c: 3, d: 2, g: 2, h: 2, i: 1, m: 1, n: 1, p: 1, sfull: 2, snew: 10, w: 0, x: 2, y: 1, z: 1 }
 
 /** The letters that have a payload. */
-const PAYLOAD = /[bcmox]/
+const PAYLOAD = /[bcimox]/
 
 export const MAX = 9007199254740991
 

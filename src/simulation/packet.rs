@@ -85,6 +85,7 @@ impl Packet {
 pub(crate) fn frame_size(frame: &Frame) -> usize {
     match frame {
         Frame::Message { parcel, .. } => parcel.message().len() + 8,
+        Frame::Pad { length } => *length as usize + 8,
         _ => 8,
     }
 }

@@ -10,7 +10,11 @@ use bytes::Bytes;
 use futures::Stream;
 
 use super::{Link, write};
-use crate::{codec::native::Writer, message::Spelling, shared::Pulled};
+use crate::{
+    codec::native::Writer,
+    message::Spelling,
+    shared::{Frame, Pulled, Saying},
+};
 
 /// One flush is about this large at most; more follows in the next.
 const FLUSH: usize = 64 * 1024;
@@ -48,18 +52,54 @@ pub(crate) fn stream(link: Link, spelling: Spelling, budget: usize) -> impl Stre
     let mut link = Some(link);
     let mut writer = Writer::new(spelling);
     let mut spent = 0;
+    let mut padding = Padding::default();
     futures::stream::poll_fn(move |cx: &mut Context<'_>| {
+        if let Some(polled) = padding.poll(cx) {
+            return polled.map(|bytes| Some(Ok(bytes)));
+        }
         let Some(attached) = &link else { return Poll::Ready(None) };
         let mut out = Vec::new();
-        let pulled = attached.gather(cx, &mut writer, &mut out, FLUSH);
-        spent += out.len();
+        let pulled = attached.pull(cx, |saying| match saying {
+            Saying::Frame(frame @ Frame::Pad { .. }) => {
+                writer.write(&frame, &mut padding.bytes);
+                false
+            }
+            saying => {
+                write(&mut writer, saying, &mut out);
+                out.len() < FLUSH
+            }
+        });
+        spent += out.len() + padding.bytes.len();
         if pulled == Pulled::Over || spent >= budget {
             link = None;
         }
         match pulled {
             Pulled::Drained if out.is_empty() => Poll::Pending,
-            _ if out.is_empty() => Poll::Ready(None),
+            _ if out.is_empty() => padding.poll(cx).map_or(Poll::Ready(None), |polled| polled.map(|bytes| Some(Ok(bytes)))),
             _ => Poll::Ready(Some(Ok(Bytes::from(out)))),
         }
     })
+}
+
+/// Padding of a stream waits here for the flush before it: it is to push that through whatever keeps the last chunk back, so it must
+/// not share a chunk with it, nor a write.
+#[derive(Default)]
+struct Padding {
+    bytes: Vec<u8>,
+    yielded: bool,
+}
+
+impl Padding {
+    /// `None` if there is none. HTTP writes what it has when a body has nothing ready, so there is nothing ready, once.
+    fn poll(&mut self, cx: &Context<'_>) -> Option<Poll<Bytes>> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        self.yielded = !self.yielded;
+        if self.yielded {
+            cx.waker().wake_by_ref();
+            return Some(Poll::Pending);
+        }
+        Some(Poll::Ready(Bytes::from(std::mem::take(&mut self.bytes))))
+    }
 }
