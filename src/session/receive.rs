@@ -40,7 +40,8 @@ impl Machine {
             self.shrink(); // Between two turns is the idlest moment that there is.
         }
         let alone = !self.links.any_attached();
-        let gap = (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.alone_since));
+        let gap =
+            (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.alone_since));
         let cursor = self.outbox.acked() + 1;
         #[cfg(test)]
         let cursor = match self.sabotage {

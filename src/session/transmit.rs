@@ -65,12 +65,7 @@ impl Machine {
     }
 
     /// The same of a link that has just said a message, in the same breath: what goes before messages has been said.
-    pub(crate) fn transmit_run<R>(
-        &mut self,
-        now: u64,
-        id: LinkId,
-        say: impl FnOnce(Saying<'_>) -> R,
-    ) -> Option<R> {
+    pub(crate) fn transmit_run<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Saying<'_>) -> R) -> Option<R> {
         self.transmit_data(now, id, say)
     }
 

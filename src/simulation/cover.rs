@@ -26,6 +26,7 @@ counted! {
         ClientGap, ServerGap, ClientCloses, ServerCloses, BothClose, ClientAborts, ServerAborts,
         GoAway, Restart, LostUnknown, LostUnsent, Expired, SlowAttach, AttachAbandoned, BegunHoldsGrace,
         Spent, Lie, LateRefused, DuplicateRefused, UploadCarrierChanged, OtherSession,
+        StreamHeld, StreamBehind, StreamBuffered, Asked, Padded, HeldBack, HeldBackGoesOn,
     }
 }
 
@@ -181,13 +182,29 @@ fn impossible(role: Role, state: State, what: What) -> Option<&'static str> {
         (
             Role::Client,
             State::Opening,
-            What::Message | What::Dropped | What::Want | What::Hold | What::Go | What::Ping | What::Close | What::Away | What::Pad,
+            What::Message
+            | What::Dropped
+            | What::Want
+            | What::Hold
+            | What::Go
+            | What::Ping
+            | What::Close
+            | What::Away
+            | What::Pad,
         ) => Some("the start comes first on every link"),
         (Role::Client, State::Interrupted, What::Timeout) => Some("a client without a link waits for nothing"),
         (
             Role::Client,
             State::Interrupted,
-            What::Start | What::Message | What::Dropped | What::Want | What::Go | What::Ping | What::Close | What::Away | What::Pad,
+            What::Start
+            | What::Message
+            | What::Dropped
+            | What::Want
+            | What::Go
+            | What::Ping
+            | What::Close
+            | What::Away
+            | What::Pad,
         ) => Some("comes on a downlink only, and none is attached"),
         _ => None,
     }

@@ -75,7 +75,9 @@ pub(crate) fn stream(link: Link, spelling: Spelling, budget: usize) -> impl Stre
         }
         match pulled {
             Pulled::Drained if out.is_empty() => Poll::Pending,
-            _ if out.is_empty() => padding.poll(cx).map_or(Poll::Ready(None), |polled| polled.map(|bytes| Some(Ok(bytes)))),
+            _ if out.is_empty() => {
+                padding.poll(cx).map_or(Poll::Ready(None), |polled| polled.map(|bytes| Some(Ok(bytes))))
+            }
             _ => Poll::Ready(Some(Ok(Bytes::from(out)))),
         }
     })

@@ -1,5 +1,8 @@
 use super::*;
 
+/// Heartbeats are another story.
+const HOUR: u64 = 3_600_000;
+
 /// Two halves, a stream that carries down, and uploads.
 struct Streaming {
     client: Machine,
@@ -14,6 +17,7 @@ impl Streaming {
     /// Opened by a POST; the stream is its turn 1, which began `gap` ms after the opening's answer had ended.
     fn opened(gap: u64) -> Streaming {
         let (mut client, mut server) = (client(), server());
+        server.heartbeat.interval = HOUR;
         let up = client.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
         let down = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
         let start = says(&mut server, 0, down);
@@ -75,7 +79,7 @@ fn a_clear_path_is_asked_once_and_not_again() {
     one.acknowledges(120, 1);
     assert_eq!(one.server.poll_timeout(), Some(520), "what is said meanwhile is asked for then");
     assert_eq!(one.due(), (520, String::new()));
-    assert_eq!(one.server.poll_timeout(), Some(20 + INTERVAL), "and nothing but the heartbeat is due");
+    assert_eq!(one.server.poll_timeout(), Some(100 + HOUR), "and nothing but the heartbeat is due");
 }
 
 #[test]
@@ -152,12 +156,12 @@ fn padding_follows_whatever_is_said() {
     one.acknowledges(441, 1);
     one.due();
     let (now, told) = one.due();
-    assert_eq!((now, told), (441 + INTERVAL, format!("p{} i16", 441 + INTERVAL)), "a ping must come through");
+    assert_eq!(told, format!("p{now} i16"), "a ping must come through");
 }
 
 /// What a stream that is held says from `now` on.
 fn held(one: &mut Streaming, now: u64) -> (u64, String) {
-    assert_eq!(one.say(now, "into the void").split_once(' ').map(|(_, rest)| rest), Some("w"));
+    assert!(one.say(now, "void").ends_with(":void w"));
     one.due();
     one.due();
     one.due()
@@ -167,7 +171,6 @@ fn held(one: &mut Streaming, now: u64) -> (u64, String) {
 fn a_held_stream_ends_within_a_second_and_two_round_trips() {
     for trip in [0, 5, 60, 400, 2_000] {
         let mut one = Streaming::opened(trip);
-        one.server.heartbeat.interval = 60_000;
         let (now, told) = held(&mut one, trip);
         assert_eq!(told, "x4008");
         assert!(now - trip < 1_000 + 2 * trip, "after {} ms, round trip {trip}", now - trip);
@@ -176,7 +179,7 @@ fn a_held_stream_ends_within_a_second_and_two_round_trips() {
         one.ends(now);
         assert_eq!(one.server.poll_timeout(), Some(now + GRACE), "as between two turns");
         one.next_turn(now + trip, POLL);
-        assert_eq!(spoken(&mut one.server, now + trip, one.down), "sfull0 m1:into the void", "nothing is lost");
+        assert_eq!(spoken(&mut one.server, now + trip, one.down), "sfull0 m1:void", "nothing is lost");
     }
 }
 
@@ -204,7 +207,6 @@ fn the_end_takes_what_is_kept_along_and_the_next_turn_goes_on() {
 #[test]
 fn a_slow_path_is_no_held_one() {
     let mut one = Streaming::opened(2_000);
-    one.server.heartbeat.interval = 60_000;
     let mut now = 2_000;
     for number in 1..20 {
         assert_eq!(one.say(now, "x"), format!("m{number}:x w"));
@@ -218,7 +220,6 @@ fn a_slow_path_is_no_held_one() {
 /// A client whose acknowledgements take `trip` ms, and that goes on with a stream after each end; how often it was ended.
 fn ends_of_a_slow_path(trip: u64) -> usize {
     let mut one = Streaming::opened(0);
-    one.server.heartbeat.interval = 600_000;
     let (mut asked, mut ends, mut next) = (None, 0, None);
     for now in 0..120_000 {
         if next.is_some_and(|at| at <= now) {
@@ -263,7 +264,6 @@ fn a_slow_uploader_settles() {
 #[test]
 fn an_end_that_need_not_have_been_makes_patient() {
     let mut one = Streaming::opened(0);
-    one.server.heartbeat.interval = 60_000;
     let mut now = 0;
     for length in [900, 1_800, 3_600, 7_200, 7_200] {
         let (end, told) = held(&mut one, now);
@@ -295,7 +295,7 @@ fn who_polls_after_an_end_was_kept_waiting() {
     let attach = Attach { received, ..turn(1, one.turn, Wire::Stream) };
     one.down = one.server.attach(end + 1, attach).expect("a stream, later");
     spoken(&mut one.server, end + 1, one.down);
-    assert_eq!(held(&mut one, end + 1), (end + 1 + 900 + 1, "x4008".into()));
+    assert_eq!(held(&mut one, end + 1), (end + 1 + 900, "x4008".into()));
 }
 
 #[test]
@@ -311,7 +311,6 @@ fn a_slow_line_has_time_for_much() {
 fn who_slept_asks_again() {
     for passed in 0..3 {
         let mut one = Streaming::opened(20);
-        one.server.heartbeat.interval = 60_000;
         one.say(100, "a");
         for _ in 0..passed {
             one.due();
@@ -326,12 +325,11 @@ fn who_slept_asks_again() {
 #[test]
 fn the_end_waits_for_a_request_that_comes_in_but_not_for_ever() {
     let mut one = Streaming::opened(0);
-    one.server.heartbeat.interval = 60_000;
     one.say(0, "a");
     one.due();
     one.due();
     one.server.begin();
-    for step in 0..92 {
+    for step in 0..91 {
         assert_eq!(one.due(), (900 + step * 100, String::new()));
     }
     assert_eq!(one.due().1, "x4008");
@@ -341,13 +339,12 @@ fn the_end_waits_for_a_request_that_comes_in_but_not_for_ever() {
 #[test]
 fn a_client_without_room_has_answered() {
     let mut one = Streaming::opened(0);
-    one.server.heartbeat.interval = 60_000;
     one.say(0, "a");
     let link = one.server.attach(50, upload()).expect("an upload");
     hear(&mut one.server, 50, link, [Frame::Hold { received: 0, epoch: 1 }]);
     one.server.detach(50, link);
     assert_eq!(one.due(), (450, String::new()));
-    assert_eq!(one.server.poll_timeout(), Some(60_000));
+    assert_eq!(one.server.poll_timeout(), Some(HOUR));
     let link = one.server.attach(500, upload()).expect("an upload");
     hear(&mut one.server, 500, link, [Frame::Go { received: 0, epoch: 1 }]);
     one.server.detach(500, link);
@@ -402,7 +399,7 @@ fn only_a_stream_that_carries_is_measured() {
     hear(&mut one.server, 20, socket, [Frame::Proof]);
     assert_eq!(spoken(&mut one.server, 20, one.down), "x4000");
     assert_eq!(spoken(&mut one.server, 20, socket), "sfull0 m1:a");
-    assert_eq!(one.server.poll_timeout(), Some(20 + INTERVAL));
+    assert_eq!(one.server.poll_timeout(), Some(20 + HOUR));
 }
 
 #[test]
