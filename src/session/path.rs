@@ -235,9 +235,14 @@ impl Path {
         }
     }
 
-    /// Looks at the deadline. `incoming`: a request is on its way in.
+    /// Looks at the deadlines that have passed. `incoming`: a request is on its way in.
     pub(super) fn check(&mut self, now: u64, heartbeat: Option<u64>, incoming: bool) {
-        let Some(deadline) = self.deadline(heartbeat).filter(|&deadline| deadline <= now) else { return };
+        while let Some(deadline) = self.deadline(heartbeat).filter(|&deadline| deadline <= now) {
+            self.pass(now, deadline, incoming);
+        }
+    }
+
+    fn pass(&mut self, now: u64, deadline: u64, incoming: bool) {
         let patience = self.patience;
         let Some(ask) = &mut self.ask else {
             self.waiting = false;

@@ -88,20 +88,22 @@ pub(crate) fn stream(link: Link, spelling: Spelling, budget: usize) -> impl Stre
 #[derive(Default)]
 struct Padding {
     bytes: Vec<u8>,
-    yielded: bool,
+    yields: u8,
 }
 
 impl Padding {
-    /// `None` if there is none. HTTP writes what it has when a body has nothing ready, so there is nothing ready, once.
+    /// `None` if there is none. HTTP writes what it has when a body has nothing ready, and looks once more in the same breath; so
+    /// there is nothing ready, twice.
     fn poll(&mut self, cx: &Context<'_>) -> Option<Poll<Bytes>> {
         if self.bytes.is_empty() {
             return None;
         }
-        self.yielded = !self.yielded;
-        if self.yielded {
+        self.yields += 1;
+        if self.yields <= 2 {
             cx.waker().wake_by_ref();
             return Some(Poll::Pending);
         }
+        self.yields = 0;
         Some(Poll::Ready(Bytes::from(std::mem::take(&mut self.bytes))))
     }
 }

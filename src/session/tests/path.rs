@@ -323,6 +323,15 @@ fn who_slept_asks_again() {
 }
 
 #[test]
+fn terms_that_passed_together_pass_together() {
+    let mut one = Streaming::opened(0);
+    one.say(0, "a");
+    one.server.handle_timeout(580);
+    assert_eq!(one.server.poll_timeout(), Some(900));
+    assert_eq!(spoken(&mut one.server, 580, one.down), "i4096");
+}
+
+#[test]
 fn the_end_waits_for_a_request_that_comes_in_but_not_for_ever() {
     let mut one = Streaming::opened(0);
     one.say(0, "a");
