@@ -157,7 +157,8 @@ export const createMachine = (capacity, base) => {
       } else if (letter === 'c') {
         if (take(first, first, 0)) finish(second, third)
         due = 1
-      } else if (letter !== 'i') fail()
+      }
+      // What else the codec knows is padding.
     },
 
     /** Whether the link that carries is dead (1), or must be probed since we slept ourselves (2). */

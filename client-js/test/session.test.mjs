@@ -326,12 +326,12 @@ describe('taking', () => {
     assert.deepEqual(one.messages(), ['a', 'b'])
   })
 
-  test('a message without a number is a violation, and so are what only a client says and the number 0', () => {
+  test('a message without a number is a violation, and so is the number 0; padding is ignored', () => {
     const one = opened()
     assert.throws(() => one.hears(one.link, ['m', 'a']))
     assert.throws(() => one.hears(one.link, ['n', 0]))
     assert.throws(() => one.hears(one.link, ['d', 0, 1]))
-    for (const letter of 'oruqvx') assert.throws(() => one.hears(one.link, [letter, 1, 1, 1, 1]), letter)
+    one.hears(one.link, ['i', '   '])
     assert.deepEqual(one.messages(), [])
   })
 

@@ -58,6 +58,7 @@ pub(crate) mod reason {
     pub(crate) const UNEXPECTED: CloseReason = CloseReason::fixed(4004, "not said by this half");
     pub(crate) const TOO_LARGE: CloseReason = CloseReason::fixed(4006, "message too large");
     pub(crate) const SLOW_PROOF: CloseReason = CloseReason::fixed(4007, "the link was not proven in time");
+    pub(crate) const HELD: CloseReason = CloseReason::fixed(4008, "held back on the way");
     pub(crate) const UNKNOWN: CloseReason = CloseReason::fixed(4100, "unknown session");
     pub(crate) const WRONG_SECRET: CloseReason = CloseReason::fixed(4101, "wrong secret");
     pub(crate) const SPENT: CloseReason = CloseReason::fixed(4102, "this opening has been used");
@@ -113,6 +114,14 @@ pub(crate) enum Frame {
     /// The server is going away; come back after this many milliseconds.
     Away {
         delay: u64,
+    },
+    /// Begin the next turn this many milliseconds after the end of this one. The codec reads and writes it; the machine never says it.
+    Rest {
+        delay: u64,
+    },
+    /// So much padding, to be ignored: it pushes what was said before it through whatever keeps it back.
+    Pad {
+        length: u64,
     },
     /// The link ends; the reason's class says whether the session does too.
     End(CloseReason),

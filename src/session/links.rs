@@ -181,6 +181,12 @@ impl Links {
         }
     }
 
+    /// Whether this is the turn behind one that has gone.
+    pub(crate) fn follows(&self, ordinal: u64, turn: u64) -> bool {
+        let mut links = self.all.iter();
+        links.any(|link| link.ordinal == ordinal && !link.attached && link.wire.has_turns() && link.turn + 1 == turn)
+    }
+
     /// Adds a link, or the next turn of one. `cursor` is where it starts.
     pub(crate) fn add(&mut self, attach: Attach, cursor: u64, stage_said: Stage) -> &mut Link {
         self.next += 1;

@@ -11,6 +11,7 @@ use super::{
     inbox::{Arrival, Inbox, Stage},
     links::{LinkId, Links},
     outbox::{Body, Outbox},
+    path::Path,
 };
 use crate::message::Parcel;
 
@@ -87,6 +88,8 @@ pub(crate) struct Machine {
     pub(super) inbox: Inbox,
     pub(super) links: Links,
     pub(super) heartbeat: Heartbeat,
+    /// Made with the first stream: most sessions never have one.
+    pub(super) path: Option<Box<Path>>,
     /// What the other half last said of holding and going on.
     pub(super) stage_heard: Stage,
     pub(super) opened: bool,
@@ -125,6 +128,7 @@ impl Machine {
             inbox: Inbox::new(config.base, config.inbox),
             links: Links::new(),
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
+            path: None,
             stage_heard: Stage::START,
             stage_told: Stage::START,
             opened: config.role == Role::Server,

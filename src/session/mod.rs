@@ -9,6 +9,7 @@ pub(crate) mod inbox;
 pub(crate) mod links;
 pub(crate) mod machine;
 pub(crate) mod outbox;
+mod path;
 mod receive;
 #[cfg(test)]
 pub(crate) mod sabotage;

@@ -1,7 +1,7 @@
 //! What the network did: attach, frames, detach.
 
 use super::{
-    frame::{CloseReason, Frame, MAX_NUMBER, Outcome, Start, reason},
+    frame::{CloseReason, Frame, MAX_NUMBER, Outcome, Start, reason, reason::HELD},
     inbox::{Stage, Taken},
     links::{Attach, Link, LinkId, Wire},
     machine::{Event, Machine, Role},
@@ -29,6 +29,9 @@ impl Machine {
         }
         if attach.wire.carries_down() {
             self.links.admit(attach.ordinal, attach.turn)?;
+            if let Some(path) = &mut self.path {
+                path.turn(attach.ordinal, attach.wire == Wire::Stream);
+            }
         }
         if server && !attach.opening {
             self.acknowledged_up_to(now, attach.received).map_err(|()| reason::BEYOND)?;
@@ -37,6 +40,8 @@ impl Machine {
             self.shrink(); // Between two turns is the idlest moment that there is.
         }
         let alone = !self.links.any_attached();
+        let gap =
+            (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.alone_since));
         let cursor = self.outbox.acked() + 1;
         #[cfg(test)]
         let cursor = match self.sabotage {
@@ -62,6 +67,9 @@ impl Machine {
         }
         if server && attach.seen {
             self.prove(now, id);
+        }
+        if server && attach.wire == Wire::Stream {
+            self.begin_path(id, attach.ordinal, gap);
         }
         if alone {
             self.heartbeat.restart(now);
@@ -166,13 +174,19 @@ impl Machine {
                 self.events.push_back(Event::Away(delay));
                 Ok(())
             }
+            // Nobody says it to us but a server, and its client has not learned to rest.
+            Frame::Pad { .. } | Frame::Rest { .. } if !server => Ok(()),
             Frame::End(reason) => {
                 self.hear_end(now, id, reason);
                 Ok(())
             }
-            Frame::Pong { .. } | Frame::Proof | Frame::Start(_) | Frame::Ping { .. } | Frame::Away { .. } => {
-                Err(reason::UNEXPECTED)
-            }
+            Frame::Pong { .. }
+            | Frame::Proof
+            | Frame::Start(_)
+            | Frame::Ping { .. }
+            | Frame::Away { .. }
+            | Frame::Pad { .. }
+            | Frame::Rest { .. } => Err(reason::UNEXPECTED),
         }
     }
 }
@@ -229,6 +243,10 @@ impl Machine {
 
     fn acknowledged_up_to(&mut self, now: u64, received: u64) -> Result<(), ()> {
         self.outbox.acknowledge(received)?;
+        if let Some(path) = &mut self.path {
+            // The next ask has a deadline.
+            self.stir |= path.acknowledged(now, self.outbox.acked(), self.heartbeat.rtt());
+        }
         if let (Some(reason), true) = (&self.closing, self.closed.is_none() && self.outbox.is_empty()) {
             self.finish(now, reason.clone());
         }
@@ -240,6 +258,9 @@ impl Machine {
         if stage > self.stage_heard {
             self.stir = true;
             self.stage_heard = stage;
+            if let Some(path) = &mut self.path {
+                path.held(now);
+            }
             // What was said beyond was not taken.
             for link in self.links.iter_mut() {
                 link.cursor = link.cursor.min(received + 1);
@@ -290,8 +311,10 @@ impl Machine {
     fn hear_end(&mut self, now: u64, id: LinkId, reason: CloseReason) {
         let server = self.config.role == Role::Server;
         // An upload that ends the session is still answered.
+        let only_turn = !server && reason.code == HELD.code;
         if let Some(link) = self.links.get_mut(id).filter(|link| !server || link.wire != Wire::Upload) {
-            link.finished = true;
+            // The end of a turn alone: that of the answer is behind it, and the next turn follows.
+            link.finished |= !(only_turn && link.wire.has_turns());
         }
         // The loser of a race of openings comes too late, or to a session that is no more; the winner's session lives.
         let loser = !server && self.opened && self.links.get(id).is_some_and(|link| link.start == Some(Outcome::New));

@@ -22,7 +22,7 @@ impl Machine {
             Role::Server => self.links.beating().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
         };
-        [links, own].into_iter().flatten().min()
+        [links, own, self.path_deadline()].into_iter().flatten().min()
     }
 
     /// Looks at every deadline that has passed. Calling it early or often does no harm.
@@ -31,6 +31,7 @@ impl Machine {
             return;
         }
         self.check_links(now);
+        self.check_path(now);
         match self.config.role {
             Role::Server => self.check_server(now),
             Role::Client => self.check_client(now),

@@ -8,6 +8,7 @@ use super::{
     links::{Link, LinkId, Wire},
     machine::{Machine, Role},
     outbox::Body,
+    path::Path,
 };
 use crate::message::Parcel;
 
@@ -52,9 +53,10 @@ impl Machine {
             Next::Nothing => None,
             Next::Control(frame) => {
                 self.note(id, &frame);
+                self.path_of(id).into_iter().for_each(Path::said);
                 Some(say(Saying::Frame(frame)))
             }
-            Next::Data => self.transmit_data(id, say),
+            Next::Data => self.transmit_data(now, id, say),
         }?;
         if self.links.get(id).is_none_or(|link| link.wire != Wire::Upload) {
             self.heartbeat.said(now);
@@ -63,8 +65,8 @@ impl Machine {
     }
 
     /// The same of a link that has just said a message, in the same breath: what goes before messages has been said.
-    pub(crate) fn transmit_run<R>(&mut self, id: LinkId, say: impl FnOnce(Saying<'_>) -> R) -> Option<R> {
-        self.transmit_data(id, say)
+    pub(crate) fn transmit_run<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Saying<'_>) -> R) -> Option<R> {
+        self.transmit_data(now, id, say)
     }
 
     /// What a frame tells of how far we have come need not be told again.
@@ -122,6 +124,10 @@ impl Machine {
     fn next_control(&mut self, now: u64, id: LinkId) -> Option<Frame> {
         let received = self.inbox.received();
         let stage = self.inbox.stage();
+        if self.path_of(id).is_some_and(Path::take_end) {
+            self.links.get_mut(id)?.finished = true;
+            return Some(Frame::End(reason::HELD));
+        }
         let link = self.links.get_mut(id)?;
         if link.stage_said < stage {
             link.stage_said = stage;
@@ -150,19 +156,25 @@ impl Machine {
         None
     }
 
-    fn transmit_data<R>(&mut self, id: LinkId, say: impl FnOnce(Saying<'_>) -> R) -> Option<R> {
+    fn transmit_data<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Saying<'_>) -> R) -> Option<R> {
         let link = self.links.get_mut(id)?;
         let acked = self.outbox.acked();
         link.cursor = link.cursor.max(acked + 1);
         let wanted = self.outbox.wanted();
         if wanted > acked && link.cursor > wanted && link.want_said < wanted {
             link.want_said = wanted;
+            let said = link.cursor - 1;
+            let bytes = self.outbox.bytes();
+            if let Some(path) = self.path_of(id) {
+                path.asked(now, said, bytes);
+                path.said();
+            }
             return Some(say(Saying::Frame(Frame::Want)));
         }
-        if !self.stage_heard.going() {
-            return None;
-        }
-        let entry = self.outbox.entry(link.cursor)?;
+        let entry = if self.stage_heard.going() { self.outbox.entry(link.cursor) } else { None };
+        let Some(entry) = entry else {
+            return self.say_behind(now, id).map(|frame| say(Saying::Frame(frame)));
+        };
         let (from, to) = (link.cursor, entry.last());
         let number = from;
         #[cfg(test)]
@@ -186,6 +198,7 @@ impl Machine {
         };
         link.cursor = to + 1;
         self.outbox.mark_sent(to);
+        self.path_of(id).into_iter().for_each(Path::said);
         Some(said)
     }
 

@@ -94,14 +94,14 @@ impl Shared {
         let mut inner = self.lock();
         let machine = &mut inner.machine;
         let now = self.schedule.clock.now();
-        let (mut pinged, mut run) = (false, false);
+        let (mut timed, mut run) = (false, false);
         let mut say = |saying: Saying<'_>| {
-            pinged |= matches!(saying, Saying::Frame(Frame::Ping { .. }));
+            timed |= matches!(saying, Saying::Frame(Frame::Ping { .. } | Frame::Want));
             (matches!(saying, Saying::Message { .. }), take(self.complete(saying)))
         };
         let pulled = loop {
             let said = match run {
-                true => machine.transmit_run(link, &mut say),
+                true => machine.transmit_run(now, link, &mut say),
                 false => machine.transmit(now, link, &mut say),
             };
             match said {
@@ -114,7 +114,8 @@ impl Shared {
                 }
             }
         };
-        if pinged {
+        if timed {
+            // Its answer is awaited from now on.
             self.settle(&mut inner);
         }
         pulled

@@ -55,7 +55,7 @@ impl World<'_> {
                 Wire::Stream => {
                     one.budget = one.budget.saturating_sub(frames.iter().map(frame_size).sum());
                     let spent = one.budget == 0;
-                    self.write(conn, frames);
+                    self.write_stream(conn, frames);
                     if over || spent {
                         return self.server_ends(conn);
                     }
@@ -78,7 +78,7 @@ impl World<'_> {
         let (mut frames, mut size, mut run) = (Vec::new(), 0, false);
         while size < WRITE
             && let Some(mut frame) = run
-                .then(|| one.machine.transmit_run(link, |saying| saying.into_frame()))
+                .then(|| one.machine.transmit_run(self.now, link, |saying| saying.into_frame()))
                 .flatten()
                 .or_else(|| one.machine.poll_transmit(self.now, link))
         {
@@ -100,6 +100,31 @@ impl World<'_> {
             let packet = self.conns[conn].codec.encode(None, frames);
             self.ship_down(conn, packet);
         }
+    }
+
+    /// Padding has a chunk of its own.
+    fn write_stream(&mut self, conn: usize, frames: Vec<Frame>) {
+        let mut chunk = Vec::new();
+        for frame in frames {
+            match &frame {
+                Frame::Pad { .. } => {
+                    self.note(Fault::Padded);
+                    self.write(conn, std::mem::take(&mut chunk));
+                    self.write(conn, vec![frame]);
+                    continue;
+                }
+                Frame::Want => self.note(Fault::Asked),
+                Frame::End(reason) if reason.code == 4008 => {
+                    self.note(Fault::HeldBack);
+                    if let Some((session, link)) = self.conns[conn].session {
+                        self.server.sessions[session].held_back = Some(link);
+                    }
+                }
+                _ => {}
+            }
+            chunk.push(frame);
+        }
+        self.write(conn, chunk);
     }
 
     fn server_ends(&mut self, conn: usize) {

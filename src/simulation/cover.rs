@@ -26,6 +26,7 @@ counted! {
         ClientGap, ServerGap, ClientCloses, ServerCloses, BothClose, ClientAborts, ServerAborts,
         GoAway, Restart, LostUnknown, LostUnsent, Expired, SlowAttach, AttachAbandoned, BegunHoldsGrace,
         Spent, Lie, LateRefused, DuplicateRefused, UploadCarrierChanged, OtherSession,
+        StreamHeld, StreamBehind, StreamBuffered, Asked, Padded, HeldBack, HeldBackGoesOn,
     }
 }
 
@@ -33,7 +34,7 @@ counted! {
     /// What happens to a machine.
     What {
         Attach, AttachRefused, Detach, Timeout,
-        Start, Message, Dropped, Ack, Want, Hold, Go, Ping, Pong, Proof, Close, Away, End, Violation,
+        Start, Message, Dropped, Ack, Want, Hold, Go, Ping, Pong, Proof, Close, Away, Rest, Pad, End, Violation,
         Send, SendFull, SendDroppable, Flush, CloseCalled, Abort, GoAway, Begin, Abandon, Retire,
     }
 }
@@ -53,6 +54,8 @@ impl What {
             Frame::Proof => What::Proof,
             Frame::Close { .. } => What::Close,
             Frame::Away { .. } => What::Away,
+            Frame::Rest { .. } => What::Rest,
+            Frame::Pad { .. } => What::Pad,
             Frame::End(_) => What::End,
         }
     }
@@ -170,7 +173,8 @@ fn impossible(role: Role, state: State, what: What) -> Option<&'static str> {
     match (role, state, what) {
         (Role::Server, State::Opening, _) => Some("a server half is born open"),
         (Role::Client, _, What::Pong | What::Proof) => Some("only a client says it"),
-        (Role::Server, _, What::Start | What::Ping | What::Away) => Some("only a server says it"),
+        (_, _, What::Rest) => Some("no machine says it"),
+        (Role::Server, _, What::Start | What::Ping | What::Away | What::Pad) => Some("only a server says it"),
         (Role::Client, _, What::GoAway | What::Begin | What::Abandon) => Some("only a server is asked to"),
         (Role::Server, _, What::Retire) => Some("only a client gives a link up"),
         (_, State::Closing | State::Closed, What::SendFull) => Some("a closed half refuses before it looks for room"),
@@ -178,13 +182,29 @@ fn impossible(role: Role, state: State, what: What) -> Option<&'static str> {
         (
             Role::Client,
             State::Opening,
-            What::Message | What::Dropped | What::Want | What::Hold | What::Go | What::Ping | What::Close | What::Away,
+            What::Message
+            | What::Dropped
+            | What::Want
+            | What::Hold
+            | What::Go
+            | What::Ping
+            | What::Close
+            | What::Away
+            | What::Pad,
         ) => Some("the start comes first on every link"),
         (Role::Client, State::Interrupted, What::Timeout) => Some("a client without a link waits for nothing"),
         (
             Role::Client,
             State::Interrupted,
-            What::Start | What::Message | What::Dropped | What::Want | What::Go | What::Ping | What::Close | What::Away,
+            What::Start
+            | What::Message
+            | What::Dropped
+            | What::Want
+            | What::Go
+            | What::Ping
+            | What::Close
+            | What::Away
+            | What::Pad,
         ) => Some("comes on a downlink only, and none is attached"),
         _ => None,
     }

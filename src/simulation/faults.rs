@@ -17,7 +17,8 @@ impl World<'_> {
         let pause = self.random.range(1, self.plan.fault_pause * 2);
         self.after(pause, Happening::Fault);
         match self.random.below(64) {
-            0..22 => self.cut_one(),
+            0..20 => self.cut_one(),
+            20..22 => self.keep_one(),
             22..28 => self.delay_one(),
             28..34 => self.stall_one(),
             34..37 => self.block(),
@@ -64,6 +65,15 @@ impl World<'_> {
             self.conns[conn].add_delay(self.random.below(800));
         }
         self.cut(conn, cut);
+    }
+
+    /// Something on the way begins to keep a stream back, or stops to.
+    fn keep_one(&mut self) {
+        if self.plan.keeping > 0
+            && let Some(conn) = self.any_conn().filter(|&conn| self.conns[conn].wire == Wire::Stream)
+        {
+            self.keep(conn);
+        }
     }
 
     /// The network is gone for all.

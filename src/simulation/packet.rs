@@ -73,6 +73,16 @@ fn brief_frames(frames: &[Frame]) -> String {
 }
 
 impl Packet {
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        match &self.payload {
+            Payload::Frames(frames) => frames.iter().map(frame_size).sum(),
+            Payload::Chunks(chunks) => {
+                chunks.iter().map(|(Chunk::Text(bytes) | Chunk::Binary(bytes))| bytes.len()).sum()
+            }
+        }
+    }
+
     /// Appends an acknowledgement that nobody said.
     pub(crate) fn append_ack(&mut self, received: u64) {
         match &mut self.payload {
@@ -85,6 +95,7 @@ impl Packet {
 pub(crate) fn frame_size(frame: &Frame) -> usize {
     match frame {
         Frame::Message { parcel, .. } => parcel.message().len() + 8,
+        Frame::Pad { length } => *length as usize + 8,
         _ => 8,
     }
 }

@@ -44,14 +44,19 @@ pub(crate) struct Plan {
     pub(crate) droppable: u64,
     /// Of 4 uploads that failed, how many are sent again as they were.
     pub(crate) repeats: u64,
+    /// One in so many streams is kept back on the way; 0 is none.
+    pub(crate) keeping: u64,
     /// One in so many packets arrives when the receiver has a deadline.
     pub(crate) snap: u64,
 }
 
 impl Plan {
     pub(crate) fn new(random: &mut Random) -> Self {
+        let keeping = random.pick(&[0, 0, 4, 1]);
+        // Where all streams are kept back the heartbeat shall not be first to notice.
+        let slowest = if keeping == 1 { 4_000 } else { 1_500 };
         Plan {
-            interval: random.range(300, 1500),
+            interval: random.range(300, slowest),
             timeout: random.range(150, 600),
             grace: random.range(1500, 5000),
             proof: random.range(300, 1000),
@@ -74,6 +79,7 @@ impl Plan {
             upload_limit: random.pick(&[60, 400, 4_000, 40_000]),
             droppable: random.pick(&[0, 2, 5, 20]),
             repeats: random.pick(&[0, 2, 4]),
+            keeping,
             snap: random.pick(&[4, 16, 64]),
         }
     }

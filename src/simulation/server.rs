@@ -41,6 +41,8 @@ pub(crate) struct ServerSession {
     pub(crate) closed_seen: bool,
     /// Of polls that were answered with nothing but a hold or a go: on which ordinal, of which epoch, how many.
     pub(crate) idle_polls: (u64, u64, u32),
+    /// Of the turn that was last ended since its stream was kept back.
+    pub(crate) held_back: Option<LinkId>,
     /// What was attached as which ordinal and turn.
     pub(crate) pairs: Vec<(u64, u64, LinkId)>,
 }
@@ -166,6 +168,7 @@ impl World<'_> {
             ends: Vec::new(),
             closed_seen: false,
             idle_polls: (0, 0, 0),
+            held_back: None,
             pairs: Vec::new(),
         });
         self.server.attempts.insert(attempt, index);
@@ -238,7 +241,12 @@ impl World<'_> {
                 if wire != Wire::Upload {
                     one.downlinks += 1;
                     one.note_quiet(self.now);
+                    let before = one.pairs.iter().find(|pair| (pair.0, pair.1 + 1) == (attach.ordinal, attach.turn));
+                    let goes_on = before.is_some_and(|pair| one.held_back == Some(pair.2));
                     one.pairs.push((attach.ordinal, attach.turn, link));
+                    if goes_on {
+                        self.cover.fault(Fault::HeldBackGoesOn);
+                    }
                 }
                 self.conns[conn].session = Some((session, link));
                 self.feed(session, link, frames);

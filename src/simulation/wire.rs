@@ -23,6 +23,18 @@ pub(crate) struct Lane {
     pub(crate) stalled_until: u64,
 }
 
+/// What something on the way does with a stream's chunks. What it keeps passes at the answer's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    Passes,
+    /// Until the end.
+    Held,
+    /// Each until the next comes.
+    Behind,
+    /// Until there are so many bytes.
+    Buffered(usize),
+}
+
 /// An attach that takes its time at the server.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -50,6 +62,8 @@ pub(crate) struct Conn {
     pub(crate) budget: usize,
     pub(crate) up: Lane,
     pub(crate) down: Lane,
+    pub(crate) keeping: Keeping,
+    kept: Vec<Packet>,
     delay: u64,
 }
 
@@ -80,6 +94,7 @@ impl World<'_> {
         let blocked = if wire == Wire::Duplex { self.sockets_blocked } else { self.http_blocked };
         let lane = || Lane { closed: blocked, lost: blocked, ..Lane::default() };
         let delay = if self.random.one_in(8) { self.random.below(200) } else { 0 };
+        let keeping = self.keeping(wire);
         self.conns.push(Conn {
             wire,
             spelling,
@@ -93,6 +108,8 @@ impl World<'_> {
             budget: self.plan.stream_budget,
             up: lane(),
             down: lane(),
+            keeping,
+            kept: Vec::new(),
             delay,
         });
         self.conns.len() - 1
@@ -107,11 +124,71 @@ impl World<'_> {
 
     pub(crate) fn ship_down(&mut self, conn: usize, packet: Packet) {
         self.trace(|| format!("server   #{conn} -> {packet:?}"));
-        self.ship(conn, false, Happening::Down(conn, packet));
+        if self.conns[conn].keeping == Keeping::Passes {
+            return self.ship(conn, false, Happening::Down(conn, packet));
+        }
+        self.conns[conn].kept.push(packet);
+        self.release(conn, false);
+    }
+
+    /// What becomes of a new connection's answer.
+    fn keeping(&mut self, wire: Wire) -> Keeping {
+        if wire == Wire::Stream && self.plan.keeping > 0 && self.random.one_in(self.plan.keeping) {
+            self.some_keeping()
+        } else {
+            Keeping::Passes
+        }
+    }
+
+    fn some_keeping(&mut self) -> Keeping {
+        match self.random.below(4) {
+            0 => {
+                self.note(Fault::StreamBehind);
+                Keeping::Behind
+            }
+            1 => {
+                self.note(Fault::StreamBuffered);
+                Keeping::Buffered(self.random.pick(&[200, 2_000, 20_000]))
+            }
+            _ => {
+                self.note(Fault::StreamHeld);
+                Keeping::Held
+            }
+        }
+    }
+
+    /// From now on, in the midst of an answer.
+    pub(crate) fn keep(&mut self, conn: usize) {
+        self.conns[conn].keeping =
+            if self.conns[conn].keeping == Keeping::Passes { self.some_keeping() } else { Keeping::Passes };
+        self.release(conn, false);
+    }
+
+    /// What may pass of what was kept: all at the end.
+    fn release(&mut self, conn: usize, end: bool) {
+        let one = &mut self.conns[conn];
+        let size = || one.kept.iter().map(Packet::size).sum::<usize>();
+        let count = match one.keeping {
+            _ if end => one.kept.len(),
+            Keeping::Passes => one.kept.len(),
+            Keeping::Held => 0,
+            Keeping::Behind => one.kept.len().saturating_sub(1),
+            Keeping::Buffered(bytes) => {
+                if size() >= bytes {
+                    one.kept.len()
+                } else {
+                    0
+                }
+            }
+        };
+        for packet in self.conns[conn].kept.drain(..count).collect::<Vec<_>>() {
+            self.ship(conn, false, Happening::Down(conn, packet));
+        }
     }
 
     /// The answer has ended.
     pub(crate) fn end_down(&mut self, conn: usize) {
+        self.release(conn, true);
         self.ship(conn, false, Happening::DownEnd(conn, true));
         self.conns[conn].down.closed = true;
     }

@@ -13,7 +13,7 @@ use super::{Link, Wrapper, write};
 use crate::{
     codec::native::{Writer, write_rest},
     message::Spelling,
-    shared::Pulled,
+    shared::{Frame, Pulled, Saying},
 };
 
 /// One flush is about this large at most; more follows in the next.
@@ -75,18 +75,59 @@ pub(crate) fn stream(
     let mut link = Some((link, guard));
     let mut writer = Writer::new(spelling);
     let mut spent = 0;
+    let mut padding = Padding::default();
     futures::stream::poll_fn(move |cx: &mut Context<'_>| {
+        if let Some(polled) = padding.poll(cx) {
+            return polled.map(|bytes| Some(Ok(wrapper.wrap(bytes, link.is_none()).into())));
+        }
         let Some((attached, _)) = &link else { return Poll::Ready(None) };
         let mut out = Vec::new();
-        let pulled = attached.gather(cx, &mut writer, &mut out, FLUSH);
-        spent += out.len();
+        let pulled = attached.pull(cx, |saying| match saying {
+            Saying::Frame(frame @ Frame::Pad { .. }) => {
+                writer.write(&frame, &mut padding.bytes);
+                false
+            }
+            saying => {
+                write(&mut writer, saying, &mut out);
+                out.len() < FLUSH
+            }
+        });
+        spent += out.len() + padding.bytes.len();
         if pulled == Pulled::Over || spent >= budget {
             link = None;
         }
         match pulled {
             Pulled::Drained if out.is_empty() => Poll::Pending,
-            _ if out.is_empty() => Poll::Ready(None),
-            _ => Poll::Ready(Some(Ok(wrapper.wrap(out, link.is_none()).into()))),
+            _ if out.is_empty() => match padding.poll(cx) {
+                Some(polled) => polled.map(|bytes| Some(Ok(wrapper.wrap(bytes, link.is_none()).into()))),
+                None => Poll::Ready(None),
+            },
+            _ => Poll::Ready(Some(Ok(wrapper.wrap(out, link.is_none() && padding.bytes.is_empty()).into()))),
         }
     })
+}
+
+/// Padding of a stream waits here for the flush before it: it is to push that through whatever keeps the last chunk back, so it must
+/// not share a chunk with it, nor a write.
+#[derive(Default)]
+struct Padding {
+    bytes: Vec<u8>,
+    yields: u8,
+}
+
+impl Padding {
+    /// `None` if there is none. HTTP writes what it has when a body has nothing ready, and looks once more in the same breath; so
+    /// there is nothing ready, twice.
+    fn poll(&mut self, cx: &Context<'_>) -> Option<Poll<Vec<u8>>> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        self.yields += 1;
+        if self.yields <= 2 {
+            cx.waker().wake_by_ref();
+            return Some(Poll::Pending);
+        }
+        self.yields = 0;
+        Some(Poll::Ready(std::mem::take(&mut self.bytes)))
+    }
 }

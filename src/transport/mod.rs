@@ -56,14 +56,6 @@ impl Link {
     fn ending(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
         self.shared.link_ending(self.id, cx)
     }
-
-    /// Appends what there is to say to a body, up to `most` bytes.
-    fn gather(&self, cx: &mut Context<'_>, writer: &mut Writer, out: &mut Vec<u8>, most: usize) -> Pulled {
-        self.pull(cx, |saying| {
-            write(writer, saying, out);
-            out.len() < most
-        })
-    }
 }
 
 impl Drop for Link {

@@ -205,7 +205,7 @@ impl Peer {
                 }
             }
             Record::Away(delay) => self.away = Some(*delay),
-            Record::Want | Record::Ping(_) | Record::End(..) => {}
+            Record::Want | Record::Ping(_) | Record::Pad(_) | Record::End(..) => {}
         }
     }
 

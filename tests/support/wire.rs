@@ -65,6 +65,7 @@ pub enum Record {
     Ping(u64),
     Close(u64, u16, String),
     Away(u64),
+    Pad(usize),
     End(u16, String),
 }
 
@@ -167,6 +168,11 @@ impl Parser {
             "h" => Some(Record::Hold(number(0), number(1))),
             "g" => Some(Record::Go(number(0), number(1))),
             "p" => Some(Record::Ping(number(0))),
+            "i" => {
+                let (_, used) = self.payload(length, number(0), true)?;
+                length += used;
+                Some(Record::Pad(used))
+            }
             "z" => Some(Record::Away(number(0))),
             other => panic!("the server does not say {other:?}"),
         };

@@ -90,6 +90,12 @@ impl Reader {
             b'v' => Frame::Proof,
             b'c' => Frame::Close { number: fields.number()?, reason: self.reason(fields, input)? },
             b'z' => Frame::Away { delay: fields.number()? },
+            b'y' => Frame::Rest { delay: fields.number()? },
+            b'i' => {
+                let length = fields.number()?;
+                self.text(length, input)?;
+                Frame::Pad { length }
+            }
             b'x' => Frame::End(self.reason(fields, input)?),
             b's' => Frame::Start(start(fields)?),
             b'o' | b'j' | b'r' | b'u' => return self.head(fields, input).map(Said::Head),

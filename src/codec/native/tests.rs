@@ -126,6 +126,8 @@ fn said(record: &[Value], next: &mut u64) -> Said {
         "v" => Frame::Proof,
         "c" => Frame::Close { number: at(1), reason: CloseReason::new(at(2) as u16, words(3)) },
         "z" => Frame::Away { delay: at(1) },
+        "y" => Frame::Rest { delay: at(1) },
+        "i" => Frame::Pad { length: words(1).len() as u64 },
         "x" => Frame::End(CloseReason::new(at(1) as u16, words(2))),
         other => panic!("a vector has the record {other}"),
     };
@@ -223,7 +225,7 @@ impl Dice {
 
     fn frame(&mut self, next: &mut u64) -> Frame {
         let reason = |dice: &mut Dice| CloseReason::new(dice.roll(5000) as u16, dice.text());
-        match self.roll(17) {
+        match self.roll(19) {
             0..=5 => {
                 if *next > MAX_NUMBER || self.roll(8) == 0 {
                     *next = 1 + self.number() % MAX_NUMBER;
@@ -250,6 +252,8 @@ impl Dice {
             13 => Frame::Proof,
             14 => Frame::Close { number: self.number(), reason: reason(self) },
             15 => Frame::Away { delay: self.number() },
+            16 => Frame::Rest { delay: self.number() },
+            17 => Frame::Pad { length: self.roll(40) as u64 },
             _ => Frame::End(reason(self)),
         }
     }

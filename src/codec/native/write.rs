@@ -41,6 +41,11 @@ impl Writer {
             Frame::Proof => put(out, b'v', &[]),
             Frame::Close { number, reason } => self.reason(b'c', Some(*number), reason, out),
             Frame::Away { delay } => put(out, b'z', &[*delay]),
+            Frame::Rest { delay } => put(out, b'y', &[*delay]),
+            Frame::Pad { length } => {
+                put(out, b'i', &[*length]);
+                out.resize(out.len() + *length as usize, b' ');
+            }
             Frame::End(reason) => self.reason(b'x', None, reason, out),
             Frame::Start(start) => put_start(out, start),
         }

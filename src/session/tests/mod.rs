@@ -10,6 +10,7 @@ mod grace;
 mod heartbeats;
 mod holding;
 mod opening;
+mod path;
 mod racing;
 mod replay;
 mod uploads;
@@ -102,6 +103,8 @@ fn told(frames: &[Frame]) -> String {
         Frame::Proof => "v".into(),
         Frame::Close { number, reason } => format!("c{number}:{}", reason.code),
         Frame::Away { delay } => format!("z{delay}"),
+        Frame::Rest { delay } => format!("y{delay}"),
+        Frame::Pad { length } => format!("i{length}"),
         Frame::End(reason) => format!("x{}", reason.code),
     };
     frames.iter().map(one).collect::<Vec<_>>().join(" ")
