@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { rollup } from 'rollup'
 import { transformAsync } from '@babel/core'
 import { minify } from 'terser'
+import { choose, nth, survey } from './rename.mjs'
 
 const here = new URL('.', import.meta.url)
 const path = (name) => fileURLToPath(new URL(name, here))
@@ -65,48 +66,56 @@ const toES3 = ({ code, map }) =>
     ]
   })
 
-/** The order of short names; the same whatever else the code says, so that a change of one name changes no other. */
-const ORDER = 'etnrioslacudfmhpgbvykwxTERSDAOIMLPCBNFGHUKVWYXZjqzJQ_$'
-const short = {
-  get(n) {
-    const letter = ORDER[n % ORDER.length]
-    return n < ORDER.length ? letter : letter + this.get(Math.floor(n / ORDER.length) - 1)
-  }
-}
-
-/** Properties that end in an underscore are ours alone and get short names: those of `names.json`, with which the whole packs well. */
-const shrink = async ({ code, map }, options, name) => {
-  const nameCache = { props: { props: { ...JSON.parse(read('names.json'))[name] } } }
-  const result = await minify(code, {
+/** Compresses; what can be renamed, and how to print it once it is. */
+const compress = async ({ code, map }, options, name) => {
+  const { ast } = await minify(code, {
     ...options,
     compress: { passes: 4, pure_getters: true, ...options.compress },
-    mangle: { properties: { regex: /_$/ }, nth_identifier: short },
-    nameCache,
-    sourceMap: map && { content: map, filename: name, url: `${name}.map` }
+    mangle: { nth_identifier: { get: nth } },
+    format: { ast: true, code: false }
   })
-  return { code: `${result.code}\n`, map: result.map, names: nameCache.props.props }
+  const print = async () => {
+    const result = await minify(ast, {
+      ...options,
+      compress: false,
+      mangle: false,
+      format: { ast: true },
+      sourceMap: map && { content: map, filename: name, url: `${name}.map` }
+    })
+    return { code: `${result.code}\n`, map: result.map }
+  }
+  return { items: survey(ast), print }
 }
 
 const module = async (input, name) => {
   const { code } = await bundle(input, 'es', false)
-  return shrink({ code }, { module: true, ecma: 2020, compress: { unsafe_arrows: true, reduce_funcs: false, booleans_as_integers: true } }, name)
+  return compress({ code }, { module: true, ecma: 2020, compress: { unsafe_arrows: true, reduce_funcs: false, booleans_as_integers: true } }, name)
+}
+
+const legacy = async (input) => compress(await toES3(await bundle(input, 'iife', true)), { ie8: true, ecma: 5, safari10: true }, 'anywire.js')
+
+/** How to come by the files of `dist/` that are scripts, before anything is renamed. */
+export const scripts = {
+  'anywire.js': () => legacy('src/legacy.js'),
+  'anywire.mjs': () => module('src/index.js', 'anywire.mjs'),
+  'machine.mjs': () => module('src/machine.js', 'machine.mjs')
+}
+
+/** Prints with the names of `names.json`, with which the whole packs well. */
+const named = ({ items, print }, name) => {
+  choose(items, JSON.parse(read('names.json'))[name])
+  for (const item of items) if (!item.fixed) item.rename(item.now)
+  return print()
 }
 
 /** What old browsers run, from any file: its default export becomes the global `anywire`. */
-export const script = async (input) =>
-  shrink(await toES3(await bundle(input, 'iife', true)), { ie8: true, ecma: 5, safari10: true }, 'anywire.js')
-
-/** The files of `dist/` that are scripts, by name. */
-export const bundles = async () => ({
-  'anywire.js': await script('src/legacy.js'),
-  'anywire.mjs': await module('src/index.js', 'anywire.mjs'),
-  'machine.mjs': await module('src/machine.js', 'machine.mjs')
-})
+export const script = async (input) => named(await legacy(input), 'anywire.js')
 
 export const build = async (folder) => {
   mkdirSync(folder, { recursive: true })
   const write = (name, text) => writeFileSync(`${folder}/${name}`, text)
-  for (const [name, { code, map }] of Object.entries(await bundles())) {
+  for (const [name, make] of Object.entries(scripts)) {
+    const { code, map } = await named(await make(), name)
     write(name, code)
     if (map) write(`${name}.map`, `${map}\n`)
   }

@@ -1,72 +1,37 @@
 /**
- * Looks for short names of our own properties with which the bundles pack best, and writes them to `names.json`, from which the build takes
- * them: `npm run names`. Worth a few hundred bytes, so run it after larger changes.
+ * Looks for short names, of our own properties and of all bindings, with which the bundles pack best, and writes them to `names.json`, from
+ * which the build takes them: `npm run names`. Worth some hundred bytes, so run it after larger changes; it takes minutes.
+ *
+ * It starts from the stored names and never makes them worse, so another run, with other numbers, goes on where the last one ended:
+ * `node names.mjs [tries] [heat] [seed]`. After a small change little heat is enough.
  */
-import { writeFileSync } from 'node:fs'
-import { gzipSync } from 'node:zlib'
-import { parse } from 'acorn'
-import { bundles } from './build.mjs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { anneal, template } from './anneal.mjs'
+import { scripts } from './build.mjs'
+import { choose, store } from './rename.mjs'
 
-const TRIES = Number(process.argv[2] ?? 30000)
-const POOL = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_$'
+const [TRIES = 400000, HEAT = 6, SEED = 1] = process.argv.slice(2).map(Number)
+const COLD = 0.7
+const NAMES = ['anywire.js', 'anywire.mjs']
+const FILE = new URL('names.json', import.meta.url)
 
-/** The same numbers at each run. */
-let seed = 1
-const random = (limit) => {
-  seed = (seed * 1103515245 + 12345) % 2147483648
-  return Math.floor((seed / 2147483648) * limit)
+const search = async (name) => {
+  const script = await scripts[name]()
+  choose(script.items, JSON.parse(readFileSync(FILE, 'utf8'))[name])
+  const [before, after] = anneal(await template(script), { tries: TRIES, hot: HEAT, cold: COLD, seed: SEED })
+  console.log(`${name}: ${before} -> ${after}`)
+  return store(script.items)
 }
 
-/** Where the code says the name of one of the properties. */
-const places = (code, ours) => {
-  const found = []
-  const walk = (node) => {
-    if (Array.isArray(node)) node.forEach(walk)
-    else if (node && typeof node === 'object') {
-      if (node.type === 'MemberExpression' && !node.computed) found.push(node.property)
-      if (node.type === 'Property' && !node.computed && !node.shorthand) found.push(node.key)
-      for (const key in node) if (key !== 'type') walk(node[key])
-    }
-  }
-  walk(parse(code, { ecmaVersion: 'latest', sourceType: 'module' }))
-  return found.filter(({ name }) => ours.has(name)).sort((a, b) => a.start - b.start)
-}
+const run = (name) =>
+  new Promise((done, failed) => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: name, argv: process.argv.slice(2) })
+    worker.once('message', (names) => done([name, names]))
+    worker.once('error', failed)
+  })
 
-const climb = (code, names) => {
-  const old = Object.values(names)
-  const uses = places(code, new Set(old))
-  const size = (now) => {
-    let text = ''
-    let at = 0
-    for (const { start, end, name } of uses) {
-      text += code.slice(at, start) + now[name]
-      at = end
-    }
-    return gzipSync(text + code.slice(at), { level: 9, memLevel: 9 }).length
-  }
-  let best = Object.fromEntries(old.map((name) => [name, name]))
-  let least = size(best)
-  const before = least
-  for (let i = 0; i < TRIES; i++) {
-    const next = { ...best }
-    const one = old[random(old.length)]
-    const to = random(3) ? best[old[random(old.length)]] : POOL[random(POOL.length)]
-    const other = old.find((name) => best[name] === to)
-    if (other) next[other] = best[one]
-    next[one] = to
-    const now = size(next)
-    if (now <= least) {
-      least = now
-      best = next
-    }
-  }
-  console.log(`${before} -> ${least}`)
-  return Object.fromEntries(Object.entries(names).map(([name, old]) => [name, best[old]]))
-}
-
-const found = {}
-for (const name of ['anywire.js', 'anywire.mjs']) {
-  const { code, names } = (await bundles())[name]
-  found[name] = climb(code, names)
-}
-writeFileSync(new URL('names.json', import.meta.url), JSON.stringify(found, null, 1) + '\n')
+if (isMainThread) {
+  const found = await Promise.all(NAMES.map(run))
+  writeFileSync(FILE, `${JSON.stringify(Object.fromEntries(found), null, 1)}\n`)
+} else parentPort.postMessage(await search(workerData))
