@@ -16,12 +16,11 @@ export const requester = (begin) => (url, frames, credentials, take, done) => {
   let rest = ''
   let heard, over, close
   const stop = () => {
-    if (over) return
     over = 1
     try {
       close()
     } catch (e) {
-      // It is gone already, or never began.
+      // It is gone already, or never began. Twice does no harm.
     }
   }
   const end = (code, reason) => {
