@@ -253,7 +253,7 @@ impl Dice {
             14 => Frame::Close { number: self.number(), reason: reason(self) },
             15 => Frame::Away { delay: self.number() },
             16 => Frame::Rest { delay: self.number() },
-            17 => Frame::Pad { length: self.roll(40) as u64 },
+            17 => Frame::Pad { length: self.roll(40) },
             _ => Frame::End(reason(self)),
         }
     }
