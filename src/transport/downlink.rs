@@ -85,7 +85,7 @@ pub(crate) fn stream(
         }
         match pulled {
             Pulled::Drained if out.is_empty() => Poll::Pending,
-            _ if out.is_empty() => Poll::Ready(None),
+            _ if out.is_empty() => Poll::Ready(wrapper.end().map(|end| Ok(end.into()))),
             _ => Poll::Ready(Some(Ok(wrapper.wrap(out, link.is_none()).into()))),
         }
     })

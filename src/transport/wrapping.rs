@@ -85,7 +85,12 @@ impl Wrapping {
                 out.extend_from_slice(PART);
                 out.extend_from_slice(records);
                 // At once, and not before the next part: a part is complete when its delimiter has come.
-                push(out, &["\r\n--", boundary, if last { "--\r\n" } else { "\r\n" }]);
+                push(out, &["\r\n--", boundary, "\r\n"]);
+                if last {
+                    // Browsers tell their page of parts, and not of the end of the whole: an empty part is that.
+                    out.extend_from_slice(PART);
+                    push(out, &["\r\n--", boundary, "--\r\n"]);
+                }
             }
         }
     }
@@ -131,6 +136,18 @@ impl Wrapper {
         }
         self.wrapping.put(&records, last, &mut out);
         out
+    }
+
+    /// What an answer has yet to say when it ends without a last flush.
+    pub(crate) fn end(&mut self) -> Option<Vec<u8>> {
+        let Wrapping::Parts { boundary } = &self.wrapping else { return None };
+        let mut out = Vec::new();
+        if !std::mem::replace(&mut self.begun, true) {
+            self.wrapping.begin(&mut out);
+        }
+        out.extend_from_slice(PART);
+        push(&mut out, &["\r\n--", boundary, "--\r\n"]);
+        Some(out)
     }
 }
 
@@ -256,7 +273,8 @@ mod tests {
         assert_eq!(flush, "<script>p(\"a1:\")</script>\n");
         assert!(whole(Wrapping::Page { callback: None }).contains("{parent.postMessage(t,'*')}"));
         let parts = whole(Wrapping::Parts { boundary: "x".into() });
-        assert_eq!(parts, "--x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\na1:\r\n--x--\r\n");
+        let head = "Content-Type: text/plain; charset=utf-8\r\n\r\n";
+        assert_eq!(parts, format!("--x\r\n{head}a1:\r\n--x\r\n{head}\r\n--x--\r\n"));
     }
 
     #[test]
@@ -267,6 +285,6 @@ mod tests {
         let mut wrapper = Wrapper::new(Wrapping::Parts { boundary: "x".into() }, 3);
         assert!(wrapper.wrap(b"a1:".to_vec(), false).starts_with(b"--x\r\nC"));
         let last = wrapper.wrap(b"a2:".to_vec(), true);
-        assert!(last.starts_with(b"C") && last.ends_with(b"a2:\r\n--x--\r\n"));
+        assert!(last.starts_with(b"C") && last.ends_with(b"\r\n\r\n\r\n--x--\r\n"));
     }
 }
