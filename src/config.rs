@@ -10,8 +10,8 @@ use axum::http::HeaderValue;
 /// judged by `Sec-Fetch-Site`, then by `Referer`; failing both it may open a session only under [`Origins::Any`], and then
 /// without its cookies.
 ///
-/// Script tags and frames send no `Origin`. Where the page's own host serves it, that is no hindrance; from another origin of a list they serve
-/// only browsers too old for `Sec-Fetch-Site`, which need them: all others have CORS.
+/// Script tags and frames send no `Origin`: a page of another origin of a list must let its address be known (its `Referrer-Policy` must not be
+/// `no-referrer`) for the transports that use them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
     /// Pages of the host that serves this request. The default.

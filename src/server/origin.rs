@@ -21,15 +21,18 @@ impl Origins {
         if let Some(origin) = headers.get(header::ORIGIN) {
             return allowed(self.allow(origin, headers, uri));
         }
-        match headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
+        let foreign = match headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
             Some(b"same-origin") => return Verdict::Allowed,
-            Some(b"same-site" | b"cross-site") => return allowed(*self == Origins::Any),
-            _ => {}
-        }
+            Some(b"same-site" | b"cross-site") if *self == Origins::Any => return Verdict::Allowed,
+            // A tag or a frame of another page: which one only its address can tell.
+            Some(b"same-site" | b"cross-site") => true,
+            _ => false,
+        };
         let Some(referer) = headers.get(header::REFERER).and_then(|referer| referer.to_str().ok()) else {
-            return Verdict::Unknown;
+            return if foreign { Verdict::Refused } else { Verdict::Unknown };
         };
         match HeaderValue::from_str(origin_of(referer)) {
+            Ok(origin) if foreign => allowed(matches!(self, Origins::List(list) if list.contains(&origin))),
             Ok(origin) => allowed(self.allow(&origin, headers, uri)),
             Err(_) => Verdict::Refused,
         }
@@ -87,7 +90,8 @@ pub(crate) struct Framing {
 }
 
 impl Framing {
-    pub(crate) fn of(origins: &Origins) -> Self {
+    /// `inner`: the frame stands in a document of Internet Explorer's own, which the older header takes for somebody else's.
+    pub(crate) fn of(origins: &Origins, inner: bool) -> Self {
         let ancestors = match origins {
             Origins::Any => "frame-ancestors *".to_owned(),
             Origins::Same => "frame-ancestors 'self'".to_owned(),
@@ -96,7 +100,7 @@ impl Framing {
                 list.fold("frame-ancestors 'self'".to_owned(), |all, origin| all + " " + origin)
             }
         };
-        let same = *origins == Origins::Same;
+        let same = *origins == Origins::Same && !inner;
         let strictest = HeaderValue::from_static("frame-ancestors 'none'");
         Framing { ancestors: HeaderValue::from_str(&ancestors).unwrap_or(strictest), same }
     }

@@ -100,7 +100,7 @@ pub(crate) fn stream(
             Pulled::Drained if out.is_empty() => Poll::Pending,
             _ if out.is_empty() => match padding.poll(cx) {
                 Some(polled) => polled.map(|bytes| Some(Ok(wrapper.wrap(bytes, link.is_none()).into()))),
-                None => Poll::Ready(None),
+                None => Poll::Ready(wrapper.end().map(|end| Ok(end.into()))),
             },
             _ => Poll::Ready(Some(Ok(wrapper.wrap(out, link.is_none() && padding.bytes.is_empty()).into()))),
         }

@@ -137,6 +137,18 @@ impl Wrapper {
         self.wrapping.put(&records, last, &mut out);
         out
     }
+
+    /// What an answer has yet to say when it ends without a last flush.
+    pub(crate) fn end(&mut self) -> Option<Vec<u8>> {
+        let Wrapping::Parts { boundary } = &self.wrapping else { return None };
+        let mut out = Vec::new();
+        if !std::mem::replace(&mut self.begun, true) {
+            self.wrapping.begin(&mut out);
+        }
+        out.extend_from_slice(PART);
+        push(&mut out, &["\r\n--", boundary, "--\r\n"]);
+        Some(out)
+    }
 }
 
 fn push(out: &mut Vec<u8>, pieces: &[&str]) {

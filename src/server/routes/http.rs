@@ -67,7 +67,7 @@ impl Manner {
             padding: params::padding(parts),
             soft: kind.is_get() || params::query(parts, "soft") == Some("1"),
             secretive: kind.is_get(),
-            framing: page.then(|| Framing::of(origins)),
+            framing: page.then(|| Framing::of(origins, kind.is_within_htmlfile())),
         })
     }
 

@@ -91,6 +91,11 @@ impl Kind {
         }
     }
 
+    /// The answer is a frame of a document that Internet Explorer keeps apart from the page.
+    pub(super) fn is_within_htmlfile(self) -> bool {
+        matches!(self, Kind::Down(Downlink { transport: Transport::HtmlFile, .. }))
+    }
+
     /// What the client says, its secret too, stands in the URL.
     pub(super) fn is_get(self) -> bool {
         self.method() == Method::GET
