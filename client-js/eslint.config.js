@@ -1,5 +1,5 @@
 const globals = {
-  LEGACY: 'readonly', self: 'readonly', globalThis: 'readonly', document: 'readonly', localStorage: 'readonly', crypto: 'readonly', fetch: 'readonly',
+  LEGACY: 'readonly', self: 'readonly', navigator: 'readonly', globalThis: 'readonly', document: 'readonly', localStorage: 'readonly', crypto: 'readonly', fetch: 'readonly',
   setTimeout: 'readonly', clearTimeout: 'readonly', queueMicrotask: 'readonly', URL: 'readonly', TextEncoder: 'readonly', TextDecoder: 'readonly',
   AbortController: 'readonly', XMLHttpRequest: 'readonly', ActiveXObject: 'readonly', Promise: 'readonly', Uint8Array: 'readonly', Uint32Array: 'readonly',
   Blob: 'readonly', XDomainRequest: 'readonly', EventSource: 'readonly', CollectGarbage: 'readonly', URLSearchParams: 'readonly', process: 'readonly', console: 'readonly', Buffer: 'readonly'

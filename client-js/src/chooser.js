@@ -20,11 +20,10 @@ const STEPS = [5000, 30000]
 const LAST_STEP = 300000
 const BACKOFF = 300
 const BACKOFF_MAX = 20000
+/** A link that lived so long was useful. */
+const LIVED = 10000
 /** So many WebSockets in succession that were proven and did not live for that long make HTTP the better one. */
 const BRIEF = 3
-const LIVED = 10000
-/** Two cuts after silences that differ by less than this part are no chance. */
-const ALIKE = 0.2
 
 /**
  * A link is told by `duplex_`, `proven_` and `useful_`.
@@ -50,7 +49,6 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
   let streamAt = known < HELD ? 0 : STEPS[0]
   let streamStep = 0
   let streamsCut = 0
-  let silence = 0
 
   const attempt = (kind) => {
     if (kind & allowed & ~trying) {
@@ -66,12 +64,7 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
 
   const keep = (kind) => remember((known = kind) + (streamStep && HELD))
 
-  const chooser = {
-    /** How long the path may be silent before it is cut, as far as is known. */
-    patience_: NEVER,
-    /** Which way to make requests comes next, if there are several: each that never proved itself gives way to the next. */
-    base_: 0,
-
+  return {
     begin_(now) {
       const first = known & allowed || allowed & WEBSOCKET || HTTP
       round++
@@ -96,12 +89,12 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
      */
     ended_(now, link, wait) {
       trying &= ~(link.duplex_ + HTTP)
-      if (link.useful_) delay = BACKOFF
-      if (!link.duplex_ && !link.proven_) chooser.base_++
+      const lived = link === carrier && now - since > LIVED
+      if (lived || link.useful_) delay = BACKOFF
       if (link === carrier) {
         carrier = 0
         if (link.duplex_) {
-          if (now - since > LIVED) step = brief = 0
+          if (lived) step = brief = 0
           else if (++brief >= BRIEF && allowed & HTTP) keep(HTTP, step++)
         }
       }
@@ -154,12 +147,6 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
       }
     },
 
-    /** What carries was cut after a silence. The second time in succession that looks like a rule of the path. */
-    cut_(after) {
-      if (Math.abs(after - silence) < after * ALIKE) chooser.patience_ = Math.min(chooser.patience_, after / 2)
-      silence = after
-    },
-
     handleTimeout_(now) {
       if (now < at) return
       at = NEVER
@@ -171,5 +158,4 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
 
     pollTimeout_: () => at
   }
-  return chooser
 }

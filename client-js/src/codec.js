@@ -19,13 +19,13 @@ const FIELDS = { a: 1, b: 1, c: 3, d: 2, g: 2, h: 2, i: 1, m: 1, n: 1, p: 1, sfu
 /** The letters that have a payload. */
 const PAYLOAD = /[bcimox]/
 
-export const MAX = 9007199254740991
+export const MAX = 2 ** 53 - 1
 
 export const fail = (why) => {
   throw Error(why || 'malformed')
 }
 
-const number = (field) => (/^(0|[1-9]\d*)$/.test(field) && field <= MAX ? +field : fail())
+const number = (field) => (/^(?!0.)\d+$/.test(field) && field <= MAX ? +field : fail())
 
 /**
  * Reads the whole records of `data` from `at` on and returns where the first incomplete one begins. Each goes to `take`, but the one that

@@ -4,10 +4,12 @@ import { createChooser, HTTP, WEBSOCKET } from './chooser.js'
 import { openSocket } from './transports/websocket.js'
 import { emitter } from './emitter.js'
 import { frameOf } from './message.js'
-import { encode, fail } from './codec.js'
+import { fail } from './codec.js'
 import { address, browser, later, memory, nonce, root, socketAddress } from './env.js'
 
-const NEVER = 1e9
+const NEVER = Infinity
+/** The longest that a timer can be set for. */
+const LONG = 1e9
 const FIRST_FLIGHT = 16384
 const PATIENCE = 10000
 /** A stream whose start does not come within this and two round trips is kept back by something. */
@@ -16,11 +18,8 @@ const LATE = 1000
 const TOGETHER = 150
 /** What is sent blindly and not acknowledged within this is sent again. */
 const BLIND = 3000
-/** A path that is cut so soon holds nothing open; one asks now and then. */
-const SHORT = 500
+/** Where nothing may wait, one asks now and then. */
 const REST = 2000
-/** A link that lived so long was useful. */
-const LIVED = 10000
 /** While nobody looks, attempts are this much further apart. */
 const CALM = 2000
 const POST = 10000
@@ -32,31 +31,36 @@ const DEAD = 1
 const HELD = 4008
 
 /**
- * @param streams the ways to stream: `[name, request]`
- * @param bases the ways to make single requests: `[poll's name, request, upload's name, upload's request, room]`. Where `room` is given, an
+ * @param request how the bundle for current browsers makes all of its requests
+ * @param streams the ways to stream of the other one: `[name, request]`
+ * @param bases its ways to make single requests: `[poll's name, request, upload's name, upload's request, room]`. Where `room` is given, an
  *   opening cannot be POSTed: it has so many bytes, and no auth data but by a form.
  */
-export const drive = (url, options, streams, bases) => {
-  const allow = (way) => !options.transports || (',' + options.transports + ',').indexOf(',' + way + ',') >= 0
+export const drive = (url, options, request, streams, bases) => {
+  const allow = (way) =>
+    LEGACY ?
+      !options.transports || (',' + options.transports + ',').indexOf(',' + way + ',') >= 0
+    : !options.transports || options.transports.includes(way)
   const allowed = (ways) => {
     const kept = []
     for (const way of ways) if (allow(way[0])) kept.push(way)
     return kept
   }
   const Socket = allow('websocket') && (options.WebSocket || root.WebSocket)
-  const polls = allow('poll') || allowed(bases)[0]
+  const polls = LEGACY ? allow('poll') || allowed(bases)[0] : allow('xhr-poll')
+  const ways = LEGACY ? (streams = allowed(streams)).length : allow('fetch-stream')
   const session = { state: 'connecting', transport: '', rtt: 0 }
   const emit = emitter(session)
   const machine = createMachine(options.buffer || BUFFER, 0)
   const remember = memory(url)
   const tab = browser()
   const chooser = createChooser(
-    (Socket ? WEBSOCKET : 0) + ((streams = allowed(streams))[0] || polls ? HTTP : 0),
+    (Socket ? WEBSOCKET : 0) + (ways || polls ? HTTP : 0),
     remember(),
     Math.random,
     remember,
     (kind, ordinal) => (kind ? start(kind, ordinal) : begin()),
-    streams.length
+    ways
   )
   let trace = []
   let attempt = nonce()
@@ -68,9 +72,12 @@ export const drive = (url, options, streams, bases) => {
   /** An upload has failed, and is said again. */
   let failed
   let posting
-  /** When the server last asked how far we have come, and when we last made sure of the path. */
+  /** Links over HTTP that never proved themselves: each gives way to the next way to make requests. */
+  let tries = 0
+  /** When the server last asked how far we have come. */
   let asked
-  let probed = 0
+  /** The page goes. */
+  let leaving
   let waiters = []
   let unknown
   let timer
@@ -95,7 +102,7 @@ export const drive = (url, options, streams, bases) => {
   const pass = (letter, fields) => [letter, 1].concat(fields, id(), machine.terms_[SECRET], machine.say_())
 
   const call = (request, name, frames, take, done) =>
-    request(address(url, name, id()) + tab, frames, options.credentials, take, done)
+    request(address(url, name, id()) + tab, frames, options.credentials, take, done, leaving)
 
   const gather = (link, frames) => {
     for (let frame; (frame = machine.pollTransmit_(link)); ) frames.push(frame)
@@ -112,7 +119,7 @@ export const drive = (url, options, streams, bases) => {
     entry.ended = now()
     entry.outcome = code + ' ' + reason
     machine.detach_(link)
-    link.useful_ ||= clock - entry.proven > LIVED
+    if (LEGACY && !link.duplex_ && !link.proven_) tries++
     chooser.ended_(clock, link, hidden() ? wait + CALM : wait)
   }
 
@@ -123,8 +130,6 @@ export const drive = (url, options, streams, bases) => {
   /** The other half or the network has ended a link; the class of the code says what that means. */
   const lost = (link, code, reason, wait) => {
     if (link.gone_) return
-    // Of itself, and not because somebody said so.
-    if (link === machine.carrier_ && !/^[^-1]/.test(code) && (link.poll_ || now() - link.heard_ > LATE)) chooser.cut_(now() - link.heard_)
     // An opening that comes too late for the session that another link has opened loses only itself.
     const verdict = link.opening_ && id() ? 0 : code
     if (/^41/.test(verdict)) {
@@ -163,15 +168,19 @@ export const drive = (url, options, streams, bases) => {
     link.opening_ ? ['o', 1, link.ordinal_, attempt, auth] : pass('r', [link.ordinal_, link.turn_, link.turn_ && 1])
 
   /**
-   * The next turn over HTTP: the opening, or on a resume a poll that is answered at once; from then on a stream or a poll. Where the path
-   * holds nothing open, or nothing else is allowed, polls do not wait, but rest in between.
+   * The next turn over HTTP: the opening, or on a resume a poll that is answered at once; from then on a stream or a poll. Where nothing
+   * else is allowed, or the server says so, polls do not wait but rest in between.
    */
   const turn = (link) => {
     const began = now()
     const base = link.base_
-    const stream = link.turn_ && streams[chooser.stream_(polls ? began : NEVER) - 1]
-    const short = !stream && link.turn_ && (chooser.patience_ < SHORT || !allow(base[0]))
-    const name = stream ? stream[0] : short ? 'poll' : base[0]
+    const stream = link.turn_ && chooser.stream_(polls ? began : NEVER)
+    const way = LEGACY ? (stream ? streams[stream - 1] : base) : 0
+    const short = LEGACY && !stream && link.turn_ && !allow(base[0])
+    const name =
+      LEGACY ?
+        short ? 'poll' : way[0]
+      : stream ? 'fetch-stream' : 'xhr-poll'
     let frames = [head(link)].concat(link.queue_)
     link.queue_ = []
     if (link.opening_) gather(link, frames)
@@ -182,11 +191,11 @@ export const drive = (url, options, streams, bases) => {
       frames = [['j', 1, link.ordinal_, attempt]]
     }
     link.poll_ = !stream
-    link.rest_ = short && REST
+    link.rest_ = LEGACY && short && REST
     link.entry_.transport = name
     link.waits_ = 0
     link.close_ = call(
-      stream ? stream[1] : base[1],
+      LEGACY ? way[1] : request,
       link.opening_ && (!LEGACY || !base[4]) ? 'open' : name,
       frames,
       take(link),
@@ -217,7 +226,7 @@ export const drive = (url, options, streams, bases) => {
   }
 
   const start = (kind, ordinal) => {
-    const base = bases[chooser.base_ % bases.length]
+    const base = LEGACY && bases[tries % bases.length]
     const link = {
       ordinal_: ordinal,
       duplex_: kind - HTTP,
@@ -253,14 +262,10 @@ export const drive = (url, options, streams, bases) => {
 
   // Uploads.
 
-  const body = (link) => {
-    machine.rewind_(link, machine.terms_[BATCH] - HEAD)
-    return gather(link, [pass('u', [])])
-  }
-
   const post = (link) => {
     const base = link.base_
-    const frames = body(link)
+    machine.rewind_(link, machine.terms_[BATCH] - HEAD)
+    const frames = gather(link, [pass('u', [])])
     if (LEGACY && base[2] === 'form-post') {
       frames.splice(1, 0, ['w'])
       blind = link.cursor_ - 1
@@ -278,7 +283,7 @@ export const drive = (url, options, streams, bases) => {
       else if (link.rest_) turnAgain(link)
       pump()
     }
-    const stop = call(base[3], base[2], frames, (frame) => machine.handleFrame_(now(), {}, frame), done)
+    const stop = call(LEGACY ? base[3] : request, LEGACY ? base[2] : 'send', frames, (frame) => machine.handleFrame_(now(), {}, frame), done)
     const slow = setTimeout(
       () => {
         stop()
@@ -379,28 +384,22 @@ export const drive = (url, options, streams, bases) => {
     transmit()
     busy = 0
     clearTimeout(timer)
-    timer = setTimeout(fire, Math.min(Math.min(machine.pollTimeout_(), keepAt()) - now(), chooser.pollTimeout_() - clock, NEVER))
+    timer = setTimeout(fire, Math.min(machine.pollTimeout_() - now(), chooser.pollTimeout_() - clock, LONG))
   }
 
   /** Makes sure that the link that carries lives. */
   const probe = () => {
     const link = machine.carrier_
     if (link) {
-      machine.probe_((probed = now()), link)
+      machine.probe_(now(), link)
       if (!link.duplex_) turnAgain(link)
     }
-  }
-
-  /** When a path that cuts what is silent must hear something. */
-  const keepAt = () => {
-    const link = machine.carrier_
-    return link && chooser.patience_ >= SHORT ? Math.max(probed, link.heard_) + chooser.patience_ : NEVER
   }
 
   const fire = () => {
     const verdict = machine.handleTimeout_(now())
     chooser.handleTimeout_(clock)
-    if (verdict > DEAD || clock >= keepAt()) probe()
+    if (verdict > DEAD) probe()
     else if (verdict) lost(machine.carrier_, 4003)
     pump()
   }
@@ -416,10 +415,11 @@ export const drive = (url, options, streams, bases) => {
 
   /** The page goes, and does not only rest in the browser's memory: a last word, if there is time for it. */
   const leave = (event) => {
-    const link = machine.carrier_
-    if (event.persisted || !link) return
+    if (event.persisted) return
+    leaving = 1
+    upload = 0
     session.close(1001)
-    if (!link.duplex_) root.navigator?.sendBeacon?.(address(url, 'send', id()) + (LEGACY ? '' : 'bytes=1'), encode(body(link)))
+    transmit(1)
   }
 
   const listen = (method) => {

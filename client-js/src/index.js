@@ -2,5 +2,4 @@
 import { drive } from './driver.js'
 import { request } from './transports/fetch.js'
 
-export const connect = (url, options = {}) =>
-  drive(url, options, [['fetch-stream', request]], [['xhr-poll', request, 'send', request]])
+export const connect = (url, options = {}) => drive(url, options, request)

@@ -5,6 +5,6 @@ import { waysTo } from './ways.js'
 export default {
   connect: (url, options = {}) => {
     const [streams, bases] = waysTo(url, options.transports)
-    return drive(url, options, streams, bases)
+    return drive(url, options, 0, streams, bases)
   }
 }

@@ -330,23 +330,3 @@ test('WebSockets that are cut one after the other make HTTP the better one, for 
   it.until(at + 300 + 30000)
   assert.equal(it.acts.at(-1)[1], 'websocket')
 })
-
-test('requests: a way that never proved itself gives way to the next', () => {
-  const it = world({ allowed: HTTP })
-  it.begin()
-  it.until(1)
-  it.ended(HTTP)
-  assert.equal(it.chooser.base_, 1)
-  it.until(1000)
-  it.proven(HTTP)
-  it.ended(HTTP)
-  assert.equal(it.chooser.base_, 1)
-})
-
-test('silence: two cuts after about the same time are the path; others are chance', () => {
-  const { chooser } = world()
-  const after = (...cuts) => cuts.map((cut) => (chooser.cut_(cut), chooser.patience_))
-  assert.deepEqual(after(10000, 3000, 7000, 20000), [Infinity, Infinity, Infinity, Infinity])
-  assert.deepEqual(after(21000), [10500])
-  assert.deepEqual(after(4000, 4100, 60000, 60001), [10500, 2050, 2050, 2050], 'it is never trusted for longer')
-})

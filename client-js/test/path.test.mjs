@@ -89,82 +89,20 @@ describe('polls', () => {
     assert.equal(session.state, 'open')
   })
 
-  story('where only short polls are allowed they come every two seconds, and after what was sent at once', async (it) => {
-    const { session, named } = it.open({ transports: ['poll'] })
+  story('that rest come at once after what was sent', async (it) => {
+    const { session, named } = it.open({ transports: ['xhr-poll'] })
     await it.pass(100)
-    assert.deepEqual([session.state, session.transport], ['open', 'poll'])
-    await it.pass(6000)
-    assert.equal(it.server.requests.join(' '), 'open poll poll poll poll')
+    it.half.put('y2000')
+    it.half.line.end()
+    await it.pass(500)
     it.half.send('down')
     session.send('up')
     await it.pass(30)
-    assert.equal(tail(it.server.requests, -2), 'send poll')
+    assert.equal(tail(it.server.requests, -3), 'send xhr-poll xhr-poll')
     assert.deepEqual(named('message'), [['message', 'down']])
     assert.deepEqual(it.half.messages, ['up'])
-    await it.pass(120000)
     assert.deepEqual([session.state, named('interrupted')], ['open', []])
   })
-
-  story('that are cut again and again after the same time are renewed before', async (it) => {
-    const { session, named } = it.open({ transports: ['xhr-poll'] })
-    await it.pass(100)
-    for (let i = 0; i < 2; i++) {
-      await it.pass(3000 - 100 * i)
-      it.streams.at(-1).cut()
-      await it.pass(500)
-    }
-    assert.equal(named('interrupted').length, 2)
-    const first = it.streams.length
-    await it.pass(12000)
-    const waits = it.streams.slice(first).map(({ at }, i, list) => at - (list[i - 1] || { at: NaN }).at).slice(1)
-    assert.ok(waits.length > 5 && waits.every((wait) => wait < 1700), `${waits}`)
-    assert.deepEqual([session.state, session.transport, named('interrupted').length], ['open', 'xhr-poll', 2])
-  })
-
-  story('that can never wait become short ones', async (it) => {
-    const { session, named } = it.open({ transports: ['xhr-poll', 'poll'] })
-    await it.pass(100)
-    for (let i = 0; i < 2; i++) {
-      await it.pass(800)
-      it.streams.at(-1).cut()
-      await it.pass(10)
-      while (session.state !== 'open') await it.pass(5)
-    }
-    await it.pass(10)
-    assert.equal(session.transport, 'poll')
-    await it.pass(20000)
-    assert.deepEqual([session.state, named('interrupted').length], ['open', 2])
-  })
-})
-
-story('a WebSocket that is cut whenever it is silent is kept talking', async (it) => {
-  const { session, named } = it.open({ transports: ['websocket'] })
-  await it.pass(100)
-  for (let i = 0; i < 2; i++) {
-    await it.pass(8000)
-    it.sockets.at(-1).cut()
-    await it.pass(500)
-  }
-  const socket = it.sockets.at(-1)
-  const from = it.clock.now()
-  await it.pass(20000)
-  const asked = socket.sent.filter(([at, data]) => at >= from && data === 'w:').map(([at]) => at)
-  assert.ok(asked.length >= 4, `${asked.length} in 20 s`)
-  assert.deepEqual([session.state, named('interrupted').length], ['open', 2])
-})
-
-story('a WebSocket that the server closes is no silent path', async (it) => {
-  it.open({ transports: ['websocket'] })
-  await it.pass(100)
-  for (let i = 0; i < 3; i++) {
-    await it.pass(8000)
-    it.sockets.at(-1).cut(4005)
-    await it.pass(500)
-  }
-  const socket = it.sockets.at(-1)
-  const before = socket.sent.length
-  await it.pass(20000)
-  assert.equal(socket.sent.length, before)
 })
 
 describe('an upload', () => {
@@ -190,24 +128,16 @@ describe('an upload', () => {
 })
 
 describe('the page', () => {
-  /** The page's own events and its last words. */
+  /** The page's own events. */
   const page = (run) => async (it) => {
     const listeners = {}
-    const beacons = []
-    const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator')
     globalThis.addEventListener = (name, listener) => (listeners[name] = listener)
     globalThis.removeEventListener = (name) => delete listeners[name]
-    Object.defineProperty(globalThis, 'navigator', {
-      configurable: true,
-      value: { sendBeacon: (url, body) => beacons.push([url, Buffer.from(body).toString()]) }
-    })
     try {
-      await run({ ...it, listeners, beacons, half: () => it.half })
+      await run({ ...it, listeners, half: () => it.half })
     } finally {
       delete globalThis.addEventListener
       delete globalThis.removeEventListener
-      delete globalThis.navigator
-      if (before) Object.defineProperty(globalThis, 'navigator', before)
     }
   }
 
@@ -217,17 +147,16 @@ describe('the page', () => {
     session.send('last')
     it.listeners.pagehide({ persisted: false })
     await it.pass(10)
-    assert.deepEqual([it.half().messages, it.half().closed, it.beacons], [['last'], [1001, ''], []])
+    assert.deepEqual([it.half().messages, it.half().closed, it.fetched], [['last'], [1001, ''], []])
   }))
 
-  story('that goes says so behind what it has sent: by a beacon', page(async (it) => {
+  story('that goes says so behind what it has sent: by a request that outlives it', page(async (it) => {
     const { session } = it.open(HTTP_ONLY)
     await it.pass(100)
     session.send('last')
     it.listeners.pagehide({ persisted: false })
-    const [[url, body]] = it.beacons
-    assert.equal(url, 'http://host/live/send?session=id1&bytes=1')
-    assert.equal(body, 'u1,id1,secret,0:n1:m4:lastc2,1001,0:w:')
+    assert.deepEqual(it.fetched.at(-1), { path: 'send', body: 'u1,id1,secret,0:n1:m4:lastc2,1001,0:w:', keepalive: 1 })
+    assert.ok(it.fetched.slice(0, -1).every(({ keepalive }) => !keepalive))
   }))
 
   story('that only rests keeps its session', page(async (it) => {

@@ -1,7 +1,7 @@
-/** A request by fetch: bytes both ways, the answer read as it comes. Returns what aborts it. */
+/** A request by fetch: bytes both ways, the answer read as it comes. Returns what aborts it. The `last` outlives the page. */
 import { decode, encode, join } from '../codec.js'
 
-export const request = (url, frames, credentials, take, done) => {
+export const request = (url, frames, credentials, take, done, last) => {
   const aborter = new AbortController()
   const signal = aborter.signal
   const stop = () => aborter.abort()
@@ -13,7 +13,7 @@ export const request = (url, frames, credentials, take, done) => {
   }
   const run = async () => {
     try {
-      const response = await fetch(url + 'bytes=1', { method: 'POST', body: encode(frames), credentials, signal })
+      const response = await fetch(url + 'bytes=1', { method: 'POST', body: encode(frames), credentials, signal, keepalive: last })
       const reader = response.body.getReader()
       const end = (code, reason) => finish(code, reason, response.headers.get('Retry-After') * 1000)
       let rest = []

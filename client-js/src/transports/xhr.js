@@ -1,8 +1,10 @@
-/** A request by XMLHttpRequest: text both ways, the answer read as it comes where the browser shows it. Returns what aborts it. */
+/** A request by XMLHttpRequest: text both ways, the answer read as it comes where the browser shows it. Returns what aborts it. The `last` outlives the page. */
 import { decode, encode } from '../codec.js'
 import { root } from '../env.js'
 
-export const request = (url, frames, credentials, take, done) => {
+export const request = (url, frames, credentials, take, done, last) => {
+  // What is to outlive the page.
+  if (last && navigator.sendBeacon) return navigator.sendBeacon(url, encode(frames))
   const xhr = root.XMLHttpRequest ? new XMLHttpRequest() : new ActiveXObject('Microsoft.XMLHTTP')
   let at = 0
   let over

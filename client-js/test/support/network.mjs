@@ -19,6 +19,7 @@ const createNetwork = (terms) => {
   const mode = { websocket: 'ok', http: 'ok' }
   const sockets = []
   const streams = []
+  const fetched = []
 
   const Socket = class {
     constructor(url) {
@@ -84,9 +85,10 @@ const createNetwork = (terms) => {
     }, reject)
   }
 
-  const fetch = (url, { method, body, signal }) => {
+  const fetch = (url, { method, body, signal, keepalive }) => {
     const [, path] = /^http:\/\/host\/live\/([a-z-]+)\?session=(?:id\d+)?&(?:browser=[\w.]+&)?bytes=1$/.exec(url)
     assert.equal(method, 'POST')
+    fetched.push({ path, body: Buffer.from(body).toString(), keepalive })
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(Error('aborted')))
       if (mode.http === 'refused') clock.setTimeout(() => reject(Error('refused')), 5)
@@ -94,7 +96,7 @@ const createNetwork = (terms) => {
     })
   }
 
-  return { clock, server, mode, sockets, streams, Socket, fetch, pass: (time) => clock.pass(time, settle) }
+  return { clock, server, mode, sockets, streams, fetched, Socket, fetch, pass: (time) => clock.pass(time, settle) }
 }
 
 const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'error']
