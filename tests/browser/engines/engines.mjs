@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliDecompressSync } from 'node:zlib'
-import { CACHE, apt, cached, find, npm, pip, run } from './install.mjs'
+import { CACHE, apt, cached, find, npm, onPath, pip, run } from './install.mjs'
 
 const driver = (name) => fileURLToPath(new URL(`drivers/${name}`, import.meta.url))
 
@@ -18,9 +18,10 @@ const EMULATED = 'the emulator reads an answer whole'
 const BUFFERS = 'the network layer holds every stream to its end'
 
 /** A driver's classes; a driver that has changed is compiled anew. */
-const compiled = (name, source, args) => {
+const compiled = async (name, source, args) => {
+  const compiler = await apt(['openjdk-17-jdk-headless'], onPath('javac'), '/usr/bin/javac')
   const version = createHash('sha1').update(readFileSync(driver(source))).digest('hex').slice(0, 8)
-  return cached(`${name}-${version}`, (draft) => run('javac', [...args, '-d', draft, driver(source)]))
+  return cached(`${name}-${version}`, (draft) => run(compiler, [...args, '-d', draft, driver(source)]))
 }
 
 /**
@@ -107,6 +108,7 @@ export const ENGINES = {
   },
   webkitgtk: {
     stands: 'WebKitGTK, current',
+    display: true,
     async install() {
       const path = await apt(['webkit2gtk-driver'], ...['x86_64', 'aarch64'].map((cpu) => `/usr/lib/${cpu}-linux-gnu/webkit2gtk-4.1/MiniBrowser`))
       return ({ url }) => [path, '--private', url]
@@ -135,6 +137,7 @@ export const ENGINES = {
   },
   javafx: {
     stands: 'JavaFX WebView, WebKit 610, which buffers every stream',
+    display: true,
     cannot: { 'xhr-stream': BUFFERS },
     async install() {
       await apt(['openjfx'], '/usr/share/openjfx/lib/javafx.web.jar')

@@ -64,16 +64,53 @@ export async function find(folder, pattern) {
   return join(folder, found)
 }
 
+/** The path of a program that the shell would find. */
+export const onPath = (name) => (process.env.PATH ?? '').split(':').map((folder) => join(folder, name)).find((path) => existsSync(path))
+
+const APT = ['-o', 'DPkg::Lock::Timeout=600', '-q']
+const QUIET = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
+let updated
+
+/** Whether there is a fresh list of packages; who is not root must take the one that there is. */
+const update = () => (updated ??= process.getuid() === 0 ? run('apt-get', [...APT, 'update'], QUIET) : Promise.resolve())
+
+/** What to tell people who must install it themselves. */
+const advice = (packages, why) => new Error(`${why}; install ${packages.join(' ')} (names of Debian's packages)`)
+
 /** The first path that exists; else installs Debian's packages, which only root may. */
 export async function apt(packages, ...paths) {
   const there = () => paths.find((path) => path && existsSync(path))
-  if (!there()) {
-    if (process.getuid() !== 0) throw new Error(`install ${packages.join(' ')}`)
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    const wait = ['-o', 'DPkg::Lock::Timeout=600', '-q']
-    await run('apt-get', [...wait, 'update'], { env })
-    await run('apt-get', [...wait, 'install', '-y', '--no-install-recommends', ...packages], { env })
+  if (there()) return there()
+  if (process.getuid() !== 0) throw advice(packages, 'only root may install packages')
+  try {
+    await update()
+    await run('apt-get', [...APT, 'install', '-y', '--no-install-recommends', ...packages], QUIET)
+  } catch (error) {
+    throw advice(packages, error.message)
   }
-  if (!there()) throw new Error(`${packages.join(' ')} installed, but there is no ${paths.join(' or ')}`)
+  if (!there()) throw advice(packages, `there is no ${paths.filter(Boolean).join(' or ')}`)
   return there()
+}
+
+/**
+ * Debian's packages with all that they need and the system lacks, unpacked in the cache: nothing is installed, no service is started, and
+ * nobody need be root. `library` is where a program finds its libraries.
+ */
+export async function unpacked(...packages) {
+  const root = await cached(`debian-${packages.join('-')}`, async (folder) => {
+    try {
+      await update()
+      await mkdir(join(folder, 'archives', 'partial'), { recursive: true })
+      const own = ['-o', 'Debug::NoLocking=1', '-o', 'APT::Keep-Downloaded-Packages=true', '-o', `Dir::Cache::Archives=${join(folder, 'archives')}`]
+      await run('apt-get', [...APT, ...own, 'install', '-y', '--download-only', '--no-install-recommends', '--reinstall', ...packages], QUIET)
+      for (const name of await readdir(join(folder, 'archives'))) {
+        if (name.endsWith('.deb')) await run('dpkg-deb', ['-x', join(folder, 'archives', name), folder])
+      }
+      await rm(join(folder, 'archives'), { recursive: true })
+    } catch (error) {
+      throw advice(packages, error.message)
+    }
+  })
+  const folders = ['usr/lib', 'lib'].flatMap((each) => ['x86_64', 'aarch64'].map((cpu) => join(root, each, `${cpu}-linux-gnu`)))
+  return { root, library: folders.filter((each) => existsSync(each)).join(':') }
 }

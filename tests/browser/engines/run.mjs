@@ -4,20 +4,22 @@
 //   node tests/browser/engines/run.mjs [--all] [--engine NAME]... [--results]
 //
 // Without a flag the small set runs. Engines are fetched when first needed, which may take minutes; each may then take
-// ANYWIRE_ENGINE_SECONDS (150). --results writes tests/browser/RESULTS.md.
+// ANYWIRE_ENGINE_SECONDS (150). --results writes
+// into tests/browser/RESULTS.md. An engine of the small set that cannot be had is a failure, any other one is `not run`.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startLab } from '../lab.mjs'
+import { writeSection } from '../results.mjs'
 import { ENGINES, TRANSPORTS } from './engines.mjs'
 import { Front } from './front.mjs'
 import { apt } from './install.mjs'
-import { results } from './results.mjs'
+import { table } from './table.mjs'
 
 const CASES = ['exchange', 'binary', 'large', 'cut', 'closed by the page', 'closed by the server']
 const SECONDS = Number(process.env.ANYWIRE_ENGINE_SECONDS ?? 150)
@@ -47,6 +49,7 @@ async function end(child) {
   started.delete(child)
 }
 
+/** An X server, for who cannot do without; started once. */
 async function startDisplay(home) {
   const path = await apt(['xvfb'], '/usr/bin/Xvfb')
   const child = spawn(path, ['-displayfd', '3', '-screen', '0', '1024x768x24', '-nolisten', 'tcp'], {
@@ -55,7 +58,7 @@ async function startDisplay(home) {
   started.add(child)
   const [number] = await Promise.race([once(child.stdio[3], 'data'), once(child, 'exit').then(() => ['none'])])
   if (String(number) === 'none') throw new Error('Xvfb has ended')
-  return { child, display: `:${String(number).trim()}` }
+  process.env.DISPLAY = `:${String(number).trim()}`
 }
 
 /** Runs the scenario in one engine and gives its last report, which may lack what never came. */
@@ -64,7 +67,7 @@ async function drive(engine, command, lab, surroundings) {
   const front = await Front.listen({ target: lab.port, transports, ...engine })
   const profile = await mkdtemp(join(surroundings.home, 'profile-'))
   const [program, ...args] = command({ url: `${front.origin}/page`, origin: front.origin, seconds: SECONDS, transports, profile })
-  const env = { ...process.env, HOME: profile, DISPLAY: surroundings.display, QTWEBENGINE_DISABLE_SANDBOX: '1', ...command.env }
+  const env = { ...process.env, HOME: profile, QTWEBENGINE_DISABLE_SANDBOX: '1', ...command.env }
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env })
   started.add(child)
   let report = { cases: [] }
@@ -99,7 +102,7 @@ function judge(engine, report) {
 
 function print(name, row) {
   console.log(`\n${name}: ${row.engine.stands}`)
-  if (row.missing) return console.log(`  not run: ${row.missing}`)
+  if (row.missing) return console.log(`  ${row.engine.small ? 'FAIL ' : ''}not run: ${row.missing}`)
   const { chose, first, firstBy, bytes } = row.report
   console.log(`  by itself on ${chose ?? 'nothing'}; first message after ${first ?? '?'} ms by ${firstBy ?? 'nothing'}; ${bytes ? 'has' : 'has no'} ArrayBuffer`)
   for (const { transport, name, ms, failure } of row.outcomes) console.log(`  ${failure ? 'FAIL' : 'ok  '} ${transport} ${name}, ${ms} ms${failure && `: ${failure}`}`)
@@ -109,6 +112,7 @@ async function examine(name, labs, surroundings) {
   const engine = ENGINES[name]
   try {
     const command = await engine.install()
+    if (engine.display) await surroundings.display()
     const report = await drive(engine, command, engine.shortHold ? labs.short : labs.usual, surroundings)
     return { name, engine, report, outcomes: judge(engine, report) }
   } catch (error) {
@@ -130,7 +134,7 @@ async function main() {
   const home = await mkdtemp(join(tmpdir(), 'anywire-engines-'))
   // not every engine tells of a connection that was cut: the heartbeat finds out soon enough
   const labs = { usual: await startLab({ 'heartbeat-ms': 5000, 'timeout-ms': 5000 }), short: await startLab({ 'hold-ms': 100 }) }
-  const display = await startDisplay(home)
+  let display
   const rows = []
   const interrupt = () => process.exit(130)
   const endAll = () => {
@@ -142,12 +146,12 @@ async function main() {
   process.on('SIGTERM', interrupt)
   try {
     for (const name of names) {
-      const row = await examine(name, labs, { home, display: display.display })
+      const row = await examine(name, labs, { home, display: () => (display ??= startDisplay(home)) })
       rows.push(row)
       print(name, row)
     }
   } finally {
-    await end(display.child)
+    for (const child of started) await end(child)
     await labs.usual.stop()
     await labs.short.stop()
     await rm(home, { recursive: true, force: true, maxRetries: 5 })
@@ -155,7 +159,7 @@ async function main() {
   const all = rows.flatMap((row) => row.outcomes)
   const failed = all.filter((each) => each.failure).length + rows.filter((row) => row.missing && row.engine.small).length
   console.log(`\n# pass ${all.filter((each) => !each.failure).length}\n# fail ${failed}`)
-  if (flags.results) await writeFile(new URL('../RESULTS.md', import.meta.url), results(rows, TRANSPORTS, CASES))
+  if (flags.results) await writeSection('Engines', 'node tests/browser/engines/run.mjs --all --results', table(rows, TRANSPORTS, CASES))
   process.exitCode = failed || all.length === 0 ? 1 : 0
 }
 

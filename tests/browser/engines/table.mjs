@@ -2,7 +2,7 @@
 
 const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ')
 
-export function results(rows, transports, cases) {
+export function table(rows, transports, cases) {
   const notes = []
   const note = (text) => {
     if (!notes.includes(text)) notes.push(text)
@@ -24,9 +24,7 @@ export function results(rows, transports, cases) {
   }
   const line = (cells) => `| ${cells.map(cell).join(' | ')} |`
   return [
-    '# Which engine does what',
-    '',
-    `Written by \`node tests/browser/engines/run.mjs --all --results\` on ${new Date().toISOString().slice(0, 10)}: the ES3 client on loopback, without TLS.`,
+    'Which engine does what: the ES3 client on loopback, without TLS.',
     '',
     `A transport has passed when all of this has, with no other one allowed: ${cases.join(', ')}. Exchange is 200 messages there and back with`,
     'multi-byte characters, surrogates, control characters, line separators, quotes, tags and nothing at all; binary is 200 numbered',
