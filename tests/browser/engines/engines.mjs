@@ -186,6 +186,7 @@ export const ENGINES = {
   khtml: {
     stands: 'KHTML 5.103 with KJS: of no other family',
     limits: LIMITS.khtml,
+    alone: ['xhr-poll'],
     async install() {
       await apt(['libkf5khtml-dev', 'qtbase5-dev', 'pkg-config', 'g++'], '/usr/include/KF5/KHtml')
       const folder = await compiled('khtml-driver', 'khtml.cpp', khtml)
@@ -213,5 +214,10 @@ export const ENGINES = {
       command.env = QT_FLAGS
       return command
     }
+  },
+  gecko21: {
+    stands: 'Firefox 3 to 21',
+    limits: LIMITS.gecko,
+    install: () => Promise.reject(new Error('no registry has one'))
   }
 }

@@ -131,7 +131,7 @@ export class Front extends EventEmitter {
 
   /** Whether the request goes on; `cut` is what cuts it later, or now. */
   #carry(socket, path, cut) {
-    if (path.endsWith('/send') || path.endsWith('.js')) return true
+    if (/\/(send|form-post|jsonp-send|client\.js)$/.test(path)) return true
     if (this.#armed) {
       this.#armed = false
       cut()

@@ -15,8 +15,9 @@ export async function run(command, args, options = {}) {
   try {
     return (await exec(command, args, { maxBuffer: 1 << 26, ...options })).stdout
   } catch (error) {
-    const said = String(error.stderr || error.message).trim().split('\n')
-    throw new Error(`${command} ${args[0]}: ${said.slice(-3).join(' ')}`)
+    const said = String(error.stderr || error.message).trim().split('\n').filter((line) => !line.includes('complete log')).slice(-3).join(' ')
+    const verb = args.find((each) => /^[a-z]+$/.test(each)) ?? ''
+    throw new Error(`${command} ${verb}: ${said.replaceAll(/\w+:\/\/\S+/g, '(address)').replaceAll(/(resolving|EAI_AGAIN|ENOTFOUND) \S+/g, '$1')}`)
   }
 }
 
@@ -37,7 +38,7 @@ export async function cached(name, fill) {
 
 export const npm = (spec) =>
   cached(spec.replaceAll(/[@/]/g, '_'), async (folder) => {
-    await run('npm', ['pack', '--silent', spec, '--pack-destination', folder])
+    await run('npm', ['pack', '--loglevel=error', spec, '--pack-destination', folder])
     await unpack(folder)
   })
 

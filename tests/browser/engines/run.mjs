@@ -20,7 +20,7 @@ import { ENGINES } from './engines.mjs'
 import { Front } from './front.mjs'
 import { apt } from './install.mjs'
 import { table } from './table.mjs'
-import { TRIALS, barred } from './transports.mjs'
+import { possible } from './transports.mjs'
 
 const SECONDS = Number(process.env.ANYWIRE_ENGINE_SECONDS ?? 150)
 // not every engine tells of a connection that was cut: the heartbeat finds out soon enough
@@ -70,10 +70,10 @@ async function drive(engine, command, surroundings) {
   const front = await Front.listen(engine)
   const lab = await startLab({ ...(engine.shortHold ? SHORT : USUAL), origins: front.origin })
   labs.add(lab.child)
-  front.begin(lab.port, { trials: TRIALS.filter((trial) => !barred(engine, trial)), alone: engine.alone, composes: Boolean(engine.limits?.composes) })
+  front.begin(lab.port, { trials: possible(engine), alone: engine.alone, spares: engine.limits?.spares ? [engine.limits.spares.text] : [] })
   const profile = await mkdtemp(join(surroundings.home, 'profile-'))
   const [program, ...args] = command({ url: `${front.origin}/page`, origin: front.origin, seconds: SECONDS, profile })
-  const env = { ...process.env, HOME: profile, QTWEBENGINE_DISABLE_SANDBOX: '1', ...command.env }
+  const env = { ...process.env, HOME: profile, XDG_RUNTIME_DIR: profile, QTWEBENGINE_DISABLE_SANDBOX: '1', ...command.env }
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env })
   started.add(child)
   let report = { cases: [] }
@@ -104,16 +104,15 @@ function judge(engine, report) {
     return { way, across, name, ms: found?.ms ?? 0, failure: found ? found.failure : `never reported (${report.why})` }
   }
   const broken = report.cases.filter((each) => each.name === 'parses')
-  const able = TRIALS.filter((trial) => !barred(engine, trial))
-  return [...broken, outcome('', false, 'by itself'), ...able.flatMap((trial) => trial.cases.map((name) => outcome(trial.name, trial.across, name)))]
+  return [...broken, outcome('', false, 'by itself'), ...possible(engine).flatMap((trial) => trial.cases.map((name) => outcome(trial.name, trial.across, name)))]
 }
 
 function print(name, row) {
   console.log(`\n${name}: ${row.engine.stands}`)
   if (row.missing) return console.log(`  ${row.engine.small ? 'FAIL ' : ''}not run: ${row.missing}`)
-  const { chose, first, firstBy, bytes, said } = row.report
-  if (said) console.log(said.replaceAll(/^/gm, '  | '))
-  console.log(`  by itself on ${chose ?? 'nothing'}; first message after ${first ?? '?'} ms by ${firstBy ?? 'nothing'}; ${bytes ? 'has' : 'has no'} ArrayBuffer`)
+  const { chose, way, first, firstBy, bytes, said } = row.report
+  if (said) console.log(said.trim().split('\n').slice(-10).join('\n').replaceAll(/^/gm, '  | '))
+  console.log(`  by itself on ${chose ?? 'nothing'}; first message after ${first ?? '?'} ms by ${firstBy ?? 'nothing'}; ${bytes ? 'has' : 'has no'} ArrayBuffer; ${way ?? ''}`)
   for (const { way, across, name, ms, failure } of row.outcomes) {
     console.log(`  ${failure ? 'FAIL' : 'ok  '} ${[way, across && 'across origins', name].filter(Boolean).join(' ')}, ${ms} ms${failure && `: ${failure}`}`)
   }

@@ -20,6 +20,10 @@ export function table(rows) {
     const where = `${row.name}, ${name}${across ? ' across origins' : ''}`
     return `**failed** ${bad.length} of ${own.length} ${bad.map((each) => note(`${where}, ${each.name}: ${each.failure}`)).join('')}`
   }
+  const stands = ({ engine: { stands, limits = {} } }) => {
+    const notes = [limits.spares?.why, limits.large && `large is ${limits.large / 1000} kB: a megabyte takes too long`]
+    return [stands, ...notes.filter(Boolean).map(note)].join(' ')
+  }
   const verdict = (row, { name }) => {
     const [here, across] = [one(row, name, false), one(row, name, true)]
     return here === across ? here : `${here}; across: ${across}`
@@ -45,7 +49,7 @@ export function table(rows) {
     '',
     line(['engine', 'stands for', 'by itself', 'first message', ...WAYS.map(heading)]),
     `|${'---|'.repeat(4 + WAYS.length)}`,
-    ...rows.map((row) => line([row.name, `${row.engine.stands}${row.engine.limits?.composes ? ` ${note(row.engine.limits.composes)}` : ''}`, ...itself(row), ...WAYS.map((way) => verdict(row, way))])),
+    ...rows.map((row) => line([row.name, stands(row), ...itself(row), ...WAYS.map((way) => verdict(row, way))])),
     '',
     ...notes.map((text, i) => `${i + 1}. ${cell(text)}`),
     ''

@@ -37,7 +37,7 @@ export const WAYS = Object.entries(ALL)
   .filter(({ allow }) => allow.every((each) => EXISTING.includes(each)))
 
 /** Every way, with the server on the page's origin and on another. */
-export const TRIALS = WAYS.flatMap((way) => [false, true].map((across) => ({ ...way, across, cases: across ? ACROSS : CASES })))
+const TRIALS = WAYS.flatMap((way) => [false, true].map((across) => ({ ...way, across, cases: across ? ACROSS : CASES })))
 
 const BY_XHR = ['xhr-stream', 'xhr-poll', 'poll']
 const EMULATED = 'the emulator reads an answer whole'
@@ -46,9 +46,12 @@ const NO_EVENTS = 'has no EventSource'
 const NO_FRAMES = 'frames do not work in this host'
 const NO_PAGE = 'has no page, so no frames, scripts and origins'
 
-/** A limit to be taken away when the client knows of it. */
-const COMPOSES =
-  'a text that is POSTed arrives composed, shorter than its record says, so that a message with e and U+0301 takes the next record along: left out'
+/** What the scenario leaves out, but for WebSockets, and why. To be taken away when the client knows of it. */
+const COMPOSES = {
+  text: 'e\u0301',
+  why: 'a text that is POSTed arrives composed, shorter than its record says, so that a message with e and U+0301 takes the next record along: left out'
+}
+const NO_NUL = { text: '\0', why: 'shows NUL as a space: left out' }
 
 const all = (names, why) => Object.fromEntries(names.map((name) => [name, why]))
 
@@ -60,7 +63,7 @@ const COMMON = {
 
 /**
  * Why an engine cannot go a way: `cannot`; `across` where it cannot only when the server is on another origin. `fake` and `fakeAcross` name the
- * object that the real browser had for it.
+ * object that the real browser had for it. `large`: what the large case has here, where a megabyte would take too long.
  */
 export const LIMITS = {
   /** HtmlUnit lets scripts ask every origin, which the real ones did not, and has one thread for all. */
@@ -70,13 +73,16 @@ export const LIMITS = {
     fake: { htmlfile: 'htmlfile' },
     fakeAcross: version === 8 || version === 9 ? all(BY_XHR, 'XDomainRequest') : {}
   }),
-  explorer11: { cannot: { websocket: 'in the emulator it opens at times', 'xhr-stream': EMULATED, eventsource: NO_EVENTS, iframe: EMULATED } },
+  explorer11: {
+    large: 100_000,
+    cannot: { websocket: 'in the emulator it opens at times', 'xhr-stream': EMULATED, eventsource: NO_EVENTS, iframe: EMULATED }
+  },
   webkit534: {
     cannot: { websocket: 'speaks the draft hixie-76' },
     across: { eventsource: 'EventSource refuses other origins' },
-    composes: COMPOSES
+    spares: COMPOSES
   },
-  composing: { composes: COMPOSES },
+  composing: { spares: COMPOSES },
   jscript: {
     cannot: {
       websocket: 'has no WebSocket', 'xhr-stream': 'responseText throws before the end', eventsource: NO_EVENTS,
@@ -85,15 +91,29 @@ export const LIMITS = {
     across: all(BY_XHR, NO_PAGE)
   },
   javafx: {
-    composes: COMPOSES,
+    spares: COMPOSES,
     cannot: all(['xhr-stream', 'eventsource', 'iframe'], BUFFERS),
     across: all(BY_XHR, 'sends no Origin, so that it is not shown what another one answers')
   },
   khtml: {
-    cannot: { websocket: 'has no WebSocket', eventsource: NO_EVENTS, ...all(['iframe', 'jsonp-poll + form-post'], NO_FRAMES) },
+    spares: NO_NUL,
+    large: 100_000,
+    cannot: {
+      websocket: 'has no WebSocket',
+      // to be taken away when the client looks for more by itself
+      'xhr-stream': 'tells of the first piece of an answer only, and shows the others to who looks',
+      eventsource: NO_EVENTS,
+      ...all(['iframe', 'jsonp-poll + form-post'], NO_FRAMES)
+    },
     across: all(BY_XHR, 'XMLHttpRequest refuses other origins')
   },
   gecko: { fake: { multipart: 'multipart' } }
+}
+
+/** What the engine is to try. */
+export function possible(engine) {
+  const most = engine.limits?.large ?? LARGE
+  return TRIALS.filter((trial) => !barred(engine, trial)).map((trial) => ({ ...trial, large: Math.min(trial.large, most) }))
 }
 
 /** Whether the engine cannot go the way, `{ verdict, why }`: `fake` where at least a fake of what it had has been tried. */
