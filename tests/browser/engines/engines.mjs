@@ -2,13 +2,22 @@
 
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { copyFile, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliDecompressSync } from 'node:zlib'
-import { CACHE, apt, cached, find, npm, oldPython, onPath, pip, python, run } from './install.mjs'
+import { apt, cached, find, npm, oldPython, onPath, pip, python, run } from './install.mjs'
 import { LIMITS } from './transports.mjs'
 
 const driver = (name) => fileURLToPath(new URL(`drivers/${name}`, import.meta.url))
+
+/** A prefix of Wine that is written to on its own; what it only reads stays where it is. */
+async function lend(prefix, folder) {
+  for (const name of await readdir(prefix)) {
+    if (name.startsWith('d')) await symlink(join(prefix, name), join(folder, name))
+    else await copyFile(join(prefix, name), join(folder, name))
+  }
+}
 
 /** What `compile(folder)` makes of a driver; one that has changed is compiled anew. */
 const compiled = (name, source, compile) =>
@@ -113,16 +122,16 @@ export const ENGINES = {
     referer: true,
     async install() {
       const wine = await apt(['wine', 'wine64'], '/usr/bin/wine')
-      const env = { WINEPREFIX: join(CACHE, 'wine'), WINEDEBUG: '-all', WINEDLLOVERRIDES: 'mscoree,mshtml=' }
-      const all = { env: { ...process.env, ...env } }
-      await cached('wine', async (draft) => {
-        const own = { env: { ...all.env, WINEPREFIX: draft } }
-        await run(wine, ['wineboot', '-i'], own)
-        await run('/usr/lib/wine/wineserver', ['-w'], own)
+      const within = (folder) => ({ WINEPREFIX: folder, WINEDEBUG: '-all', WINEDLLOVERRIDES: 'mscoree,mshtml=' })
+      const serve = (folder, flag) => run('/usr/lib/wine/wineserver', [flag], { env: { ...process.env, ...within(folder) } })
+      const all = await cached('wine', async (draft) => {
+        await run(wine, ['wineboot', '-i'], { env: { ...process.env, ...within(draft) } })
+        await serve(draft, '-w')
       })
       const command = ({ origin, seconds }) => [wine, 'cscript.exe', '//nologo', `Z:${driver('jscript.js')}`, origin, String(seconds)]
-      command.env = env
-      command.ended = () => run('/usr/lib/wine/wineserver', ['-k'], all).catch(() => {})
+      // a prefix of its own, so that its server is nobody else's
+      command.prepare = (profile) => lend(all, profile).then(() => within(profile))
+      command.ended = (profile) => serve(profile, '-k').catch(() => {})
       return command
     }
   },

@@ -73,7 +73,7 @@ async function drive(engine, command, surroundings) {
   front.begin(lab.port, { trials: possible(engine), alone: engine.alone, spares: engine.limits?.spares ? [engine.limits.spares.text] : [] })
   const profile = await mkdtemp(join(surroundings.home, 'profile-'))
   const [program, ...args] = command({ url: `${front.origin}/page`, origin: front.origin, seconds: SECONDS, profile })
-  const env = { ...process.env, HOME: profile, XDG_RUNTIME_DIR: profile, QTWEBENGINE_DISABLE_SANDBOX: '1', ...command.env }
+  const env = { ...process.env, HOME: profile, XDG_RUNTIME_DIR: profile, QTWEBENGINE_DISABLE_SANDBOX: '1', ...command.env, ...(await command.prepare?.(profile)) }
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env })
   started.add(child)
   let report = { cases: [] }
@@ -90,11 +90,12 @@ async function drive(engine, command, surroundings) {
   })
   clearTimeout(timer)
   if (child.pid) await end(child)
-  await command.ended?.()
+  await command.ended?.(profile)
   await front.close()
   await lab.stop()
   labs.delete(lab.child)
-  return { ...report, fell: report.cases.length === 0 && child.exitCode !== null && child.exitCode !== 0, said: report.done ? '' : said, why: why && `${why}${said && `: ${said.trim().split('\n').at(-1)}`}` }
+  const fell = report.cases.length === 0 && Boolean(child.exitCode)
+  return { ...report, fell, said: report.done ? '' : said, why: why && `${why}${said && `: ${said.trim().split('\n').at(-1)}`}` }
 }
 
 /** What should have been reported, with what was. */
@@ -112,7 +113,7 @@ function print(name, row) {
   if (row.missing) return console.log(`  ${row.engine.small ? 'FAIL ' : ''}not run: ${row.missing}`)
   const { chose, way, first, firstBy, bytes, said } = row.report
   if (said) console.log(said.trim().split('\n').slice(-10).join('\n').replaceAll(/^/gm, '  | '))
-  console.log(`  by itself on ${chose ?? 'nothing'}; first message after ${first ?? '?'} ms by ${firstBy ?? 'nothing'}; ${bytes ? 'has' : 'has no'} ArrayBuffer; ${way ?? ''}`)
+  console.log(`  by itself: ${way ?? chose}; first message after ${first ?? '?'} ms by ${firstBy ?? 'nothing'}; ${bytes ? 'has' : 'has no'} ArrayBuffer`)
   for (const { way, across, name, ms, failure } of row.outcomes) {
     console.log(`  ${failure ? 'FAIL' : 'ok  '} ${[way, across && 'across origins', name].filter(Boolean).join(' ')}, ${ms} ms${failure && `: ${failure}`}`)
   }

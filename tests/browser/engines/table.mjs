@@ -32,7 +32,10 @@ export function table(rows) {
     if (row.missing) return ['not run', note(`${row.name}: ${row.missing}`)]
     const failure = row.outcomes.find((each) => each.name === 'by itself')?.failure
     if (failure) return [`**failed** ${note(`${row.name}, by itself: ${failure}`)}`, '']
-    return [`\`${row.report.chose}\`${row.engine.alone ? ` ${note(`only offered ${row.engine.alone.join(', ')}: ${barred(row.engine, { name: 'xhr-stream' }).why}`)}` : ''}`, `${row.report.first} ms, \`${row.report.firstBy}\``]
+    const { chose, first, firstBy } = row.report
+    const { alone } = row.engine
+    const offered = alone ? ` ${note(`only offered ${alone.join(', ')}: ${barred(row.engine, { name: 'xhr-stream' }).why}`)}` : ''
+    return [`\`${chose}\`${offered}`, `${first} ms, \`${firstBy}\``]
   }
   const heading = ({ name, large }) => `\`${name}\`${large < 1e6 ? ` ${note(`large is ${large / 1000} kB: an upload by GET goes in parts of 1.4 kB`)}` : ''}`
   const line = (cells) => `| ${cells.map(cell).join(' | ')} |`
@@ -40,7 +43,8 @@ export function table(rows) {
     'Which engine does what: the ES3 client on loopback, without TLS.',
     '',
     `A transport has passed when all of this has, with no other one allowed: ${CASES.join(', ')}. Exchange is 200 messages there and back with`,
-    'multi-byte characters, surrogates, control characters, line separators, quotes, tags and nothing at all; binary is 200 numbered',
+    'multi-byte characters, surrogates, all control characters, CR, LF and CRLF, line separators, what has a meaning in URLs, forms, JSON, HTML',
+    'and XML, at their starts and ends, and with nothing at all; binary is 200 numbered',
     'messages each way, every tenth binary, and all byte values; large is 1 MB, or where noted less; cut is a reset connection in the middle, resumed with nothing',
     'lost. An engine without `ArrayBuffer` only receives binary. The same again, but for "large" and "closed by the page", with the server on',
     'another origin than the page, which its origin policy lists: what a cell says, it says of both, unless it has "across". "Fake" is what no',
