@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { copyFile, readdir, symlink } from 'node:fs/promises'
+import { copyFile, readFile, readdir, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliDecompressSync } from 'node:zlib'
@@ -17,6 +17,15 @@ async function lend(prefix, folder) {
     if (name.startsWith('d')) await symlink(join(prefix, name), join(folder, name))
     else await copyFile(join(prefix, name), join(folder, name))
   }
+}
+
+/** Ends the server of a prefix and takes away what Debian's Wine leaves of it. */
+async function leave(serve, prefix, flag) {
+  await serve(prefix, flag).catch(() => {})
+  const note = join(prefix, 'wineserver')
+  const name = await readFile(note, 'utf8').catch(() => '')
+  if (/^wine-\w+$/.test(name.trim())) await rm(join('/tmp', name.trim()), { recursive: true, force: true })
+  await rm(note, { force: true })
 }
 
 /** What `compile(folder)` makes of a driver; one that has changed is compiled anew. */
@@ -126,12 +135,12 @@ export const ENGINES = {
       const serve = (folder, flag) => run('/usr/lib/wine/wineserver', [flag], { env: { ...process.env, ...within(folder) } })
       const all = await cached('wine', async (draft) => {
         await run(wine, ['wineboot', '-i'], { env: { ...process.env, ...within(draft) } })
-        await serve(draft, '-w')
+        await leave(serve, draft, '-w')
       })
       const command = ({ origin, seconds }) => [wine, 'cscript.exe', '//nologo', `Z:${driver('jscript.js')}`, origin, String(seconds)]
       // a prefix of its own, so that its server is nobody else's
       command.prepare = (profile) => lend(all, profile).then(() => within(profile))
-      command.ended = (profile) => serve(profile, '-k').catch(() => {})
+      command.ended = (profile) => leave(serve, profile, '-k')
       return command
     }
   },
