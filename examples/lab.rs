@@ -8,7 +8,7 @@
 
 use std::{collections::HashSet, error::Error, time::Duration};
 
-use anywire::{Anywire, Message, Session};
+use anywire::{Anywire, Message, Origins, Session};
 use axum::{Router, response::Html, routing::get};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -20,6 +20,7 @@ struct Flags {
     timeout: Duration,
     grace: Duration,
     hold: Duration,
+    origins: Origins,
 }
 
 impl Flags {
@@ -31,9 +32,15 @@ impl Flags {
             timeout: millis(20_000),
             grace: millis(60_000),
             hold: millis(25_000),
+            origins: Origins::Same,
         };
         while let Some(flag) = words.next() {
-            let value: u64 = words.next().ok_or_else(|| format!("{flag} wants a number"))?.parse()?;
+            let word = words.next().ok_or_else(|| format!("{flag} wants a value"))?;
+            if flag == "--origins" {
+                flags.origins = Origins::List(word.split(',').map(str::parse).collect::<Result<_, _>>()?);
+                continue;
+            }
+            let value: u64 = word.parse()?;
             match flag.as_str() {
                 "--port" => flags.port = u16::try_from(value)?,
                 "--heartbeat-ms" => flags.heartbeat = millis(value),
@@ -55,6 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .heartbeat_timeout(flags.timeout)
         .grace(flags.grace)
         .hold(flags.hold)
+        .origins(flags.origins)
         .handler(talk)
         .build();
     let app = Router::new().route("/page", get(Html(PAGE))).nest("/live", live.routes());

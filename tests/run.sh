@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Tests everything. Needs Rust, Node 20 and, for the browser tests, Chromium; installs what it can.
+# Tests everything. Needs Rust, Node 20 and Python, and root on Debian or what the sections ask for by name: it installs what it can.
 #
 #   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench]
 #
-#   --quick         no browser, no benchmark: what one runs while writing
+#   --quick         no browser, no engine, no proxy, no benchmark: what one runs while writing
 #   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
 #   --first-seed N  where they begin (also ANYWIRE_FIRST_SEED)
 #   --soak          the long form of the browser soak: 10,000 messages each way, 50 cuts
-#   --lab           the client in engines of many years, which it installs, and through the proxies that there are
+#   --lab           all engines and all proxies, not only the small set of each; writes tests/browser/RESULTS.md
 #   --bench         also run the benchmark, not only compile it
 set -uo pipefail
 
@@ -149,14 +149,11 @@ browser_tests() {
   cargo build --examples || return 1
   ANYWIRE_SOAK=$soak ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/browser/*.test.mjs
 }
+# What they need is fetched once, into a cache outside the tree; the proxies' packages are unpacked there and not installed.
 engines() {
-  cargo build --examples && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/browser/engines/run.mjs --all --results
+  cargo build --examples && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/browser/engines/run.mjs "$@"
 }
-# A proxy that is not installed is left out: packages of servers start services, which is for people to decide.
-zoo() {
-  echo "proxies: apt-get install nginx-light haproxy squid apache2 varnish caddy tinyproxy mitmproxy"
-  ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/proxies/zoo/run.mjs --all --results "$logs/zoo.md"
-}
+zoo() { ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/proxies/zoo/run.mjs "$@"; }
 bench_check() { cargo clippy --manifest-path tests/bench/Cargo.toml --all-targets -- -D warnings; }
 bench_run() { cargo run --release --manifest-path tests/bench/Cargo.toml; }
 
@@ -181,12 +178,14 @@ section "rustdoc" rustdoc
 section "rust tests" nonempty cargo test --no-fail-fast
 if [ "$quick" -eq 0 ]; then
   section "fault proxy" nonempty proxies
-  section "chromium" browser && section "browser tests" nonempty browser_tests
+  all=()
+  [ "$lab" -eq 0 ] || all=(--all --results)
+  if section "chromium" browser; then
+    section "browser tests" nonempty browser_tests
+    section "engines" nonempty engines "${all[@]}"
+    section "proxy zoo" nonempty zoo "${all[@]}"
+  fi
   section "benchmark compiles" bench_check
-fi
-if [ "$lab" -eq 1 ]; then
-  section "engines" nonempty engines
-  section "proxy zoo" nonempty zoo
 fi
 [ "$bench" -eq 0 ] || section "benchmark" bench_run
 finish

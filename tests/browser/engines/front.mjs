@@ -1,5 +1,5 @@
 // What one engine talks to: the page, the scenario and the reports here, everything below `/live` from an Anywire server. It can cut
-// what it carries.
+// what it carries. It listens twice, so that a page can have its server on another origin.
 
 import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -60,34 +60,42 @@ export class Front extends EventEmitter {
   #plan
   #emulated
   #referer
-  #server
+  #servers
   #sockets = new Set()
   #live = new Map()
   #armed = false
 
   static async listen(options) {
     const front = new Front(options)
-    await new Promise((resolve, reject) => front.#server.once('error', reject).listen(0, HOST, resolve))
-    front.port = front.#server.address().port
-    front.origin = `http://${HOST}:${front.port}`
-    return front
+    for (const server of front.#servers) await new Promise((resolve, reject) => server.once('error', reject).listen(0, HOST, resolve))
+    const [origin, elsewhere] = front.#servers.map((server) => `http://${HOST}:${server.address().port}`)
+    return Object.assign(front, { origin, elsewhere })
   }
 
-  /** `target` is the Anywire server's port; an engine without pages gets the `referer` of one. */
-  constructor({ target, transports, alone, emulated, referer }) {
+  /** An engine without pages gets the `referer` of one. */
+  constructor({ emulated, referer }) {
     super()
-    this.#target = target
-    this.#plan = { base: '', transports, alone }
     this.#emulated = emulated
     this.#referer = referer
-    this.#server = http.createServer((request, response) => this.#answer(request, response))
-    this.#server.on('upgrade', (request, socket, head) => this.#tunnel(request, socket, head))
-    this.#server.on('connection', (socket) => {
+    this.#servers = [this.#server(), this.#server()]
+  }
+
+  #server() {
+    const server = http.createServer((request, response) => this.#answer(request, response))
+    server.on('upgrade', (request, socket, head) => this.#tunnel(request, socket, head))
+    server.on('connection', (socket) => {
       socket.setNoDelay(true).setMaxListeners(0)
       socket.on('error', () => {})
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
     })
+    return server
+  }
+
+  /** From now on: `target` is the Anywire server's port, `plan` what the page is to do. */
+  begin(target, plan) {
+    this.#target = target
+    this.#plan = { base: '', elsewhere: this.elsewhere, ...plan }
   }
 
   #answer(request, response) {
@@ -96,6 +104,7 @@ export class Front extends EventEmitter {
     if (path.startsWith('/live')) this.#forward(request, response, path)
     else if (path === '/page') say('text/html; charset=utf-8', page(this.#plan, this.#emulated))
     else if (path === '/scenario.js') say('text/javascript; charset=utf-8', SCENARIO)
+    else if (path === '/plan.js') say('text/javascript; charset=utf-8', `var plan = ${JSON.stringify(this.#plan)}`)
     else if (path === '/cut') say('text/plain', this.#cut())
     else if (path === '/report') this.#report(request, () => say('text/plain', 'ok'))
     // what keeps a host without timers of its own turning
@@ -122,7 +131,7 @@ export class Front extends EventEmitter {
 
   /** Whether the request goes on; `cut` is what cuts it later, or now. */
   #carry(socket, path, cut) {
-    if (path.endsWith('/send') || path.endsWith('.js')) return true
+    if (/\/(send|form-post|jsonp-send|client\.js)$/.test(path)) return true
     if (this.#armed) {
       this.#armed = false
       cut()
@@ -178,6 +187,6 @@ export class Front extends EventEmitter {
 
   async close() {
     for (const socket of this.#sockets) socket.destroy()
-    await new Promise((resolve) => this.#server.close(resolve))
+    for (const server of this.#servers) await new Promise((resolve) => server.close(resolve))
   }
 }

@@ -15,8 +15,9 @@ export async function run(command, args, options = {}) {
   try {
     return (await exec(command, args, { maxBuffer: 1 << 26, ...options })).stdout
   } catch (error) {
-    const said = String(error.stderr || error.message).trim().split('\n')
-    throw new Error(`${command} ${args[0]}: ${said.slice(-3).join(' ')}`)
+    const said = String(error.stderr || error.message).trim().split('\n').filter((line) => !line.includes('complete log')).slice(-3).join(' ')
+    const verb = args.find((each) => /^[a-z]+$/.test(each)) ?? ''
+    throw new Error(`${command} ${verb}: ${said.replaceAll(/\w+:\/\/\S+/g, '(address)').replaceAll(/(resolving|EAI_AGAIN|ENOTFOUND) \S+/g, '$1')}`)
   }
 }
 
@@ -37,7 +38,7 @@ export async function cached(name, fill) {
 
 export const npm = (spec) =>
   cached(spec.replaceAll(/[@/]/g, '_'), async (folder) => {
-    await run('npm', ['pack', '--silent', spec, '--pack-destination', folder])
+    await run('npm', ['pack', '--loglevel=error', spec, '--pack-destination', folder])
     await unpack(folder)
   })
 
@@ -64,16 +65,68 @@ export async function find(folder, pattern) {
   return join(folder, found)
 }
 
+/** A folder for PYTHONPATH with packages that fit that Python. */
+export const python = (program, ...specs) =>
+  cached(['python', ...specs].join('-').replaceAll('=', '_'), (folder) =>
+    run(program, ['-m', 'pip', 'install', '-q', '--no-deps', '--disable-pip-version-check', '--target', folder, ...specs])
+  )
+
+/** A Python of that version, which Debian may not have any more. */
+export async function oldPython(version) {
+  const versions = join(process.env.PYENV_ROOT || join(homedir(), '.pyenv'), 'versions')
+  const kept = existsSync(versions) ? await readdir(versions) : []
+  const found = kept.filter((each) => each.startsWith(`${version}.`)).map((each) => join(versions, each, 'bin', 'python'))[0] ?? onPath(`python${version}`)
+  if (!found) throw new Error(`its packages want Python ${version}, and there is none on the path or with pyenv`)
+  return found
+}
+
+/** The path of a program that the shell would find. */
+export const onPath = (name) => (process.env.PATH ?? '').split(':').map((folder) => join(folder, name)).find((path) => existsSync(path))
+
+const APT = ['-o', 'DPkg::Lock::Timeout=600', '-q']
+const QUIET = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
+let updated
+
+/** Whether there is a fresh list of packages; who is not root must take the one that there is. */
+const update = () => (updated ??= process.getuid() === 0 ? run('apt-get', [...APT, 'update'], QUIET) : Promise.resolve())
+
+/** What to tell people who must install it themselves. */
+const advice = (packages, why) => new Error(`${why}; install ${packages.join(' ')} (names of Debian's packages)`)
+
 /** The first path that exists; else installs Debian's packages, which only root may. */
 export async function apt(packages, ...paths) {
   const there = () => paths.find((path) => path && existsSync(path))
-  if (!there()) {
-    if (process.getuid() !== 0) throw new Error(`install ${packages.join(' ')}`)
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    const wait = ['-o', 'DPkg::Lock::Timeout=600', '-q']
-    await run('apt-get', [...wait, 'update'], { env })
-    await run('apt-get', [...wait, 'install', '-y', '--no-install-recommends', ...packages], { env })
+  if (there()) return there()
+  if (process.getuid() !== 0) throw advice(packages, 'only root may install packages')
+  try {
+    await update()
+    await run('apt-get', [...APT, 'install', '-y', '--no-install-recommends', ...packages], QUIET)
+  } catch (error) {
+    throw advice(packages, error.message)
   }
-  if (!there()) throw new Error(`${packages.join(' ')} installed, but there is no ${paths.join(' or ')}`)
+  if (!there()) throw advice(packages, `there is no ${paths.filter(Boolean).join(' or ')}`)
   return there()
+}
+
+/**
+ * Debian's packages with all that they need and the system lacks, unpacked in the cache: nothing is installed, no service is started, and
+ * nobody need be root. `library` is where a program finds its libraries.
+ */
+export async function unpacked(...packages) {
+  const root = await cached(`debian-${packages.join('-')}`, async (folder) => {
+    try {
+      await update()
+      await mkdir(join(folder, 'archives', 'partial'), { recursive: true })
+      const own = ['-o', 'Debug::NoLocking=1', '-o', 'APT::Keep-Downloaded-Packages=true', '-o', `Dir::Cache::Archives=${join(folder, 'archives')}`]
+      await run('apt-get', [...APT, ...own, 'install', '-y', '--download-only', '--no-install-recommends', '--reinstall', ...packages], QUIET)
+      for (const name of await readdir(join(folder, 'archives'))) {
+        if (name.endsWith('.deb')) await run('dpkg-deb', ['-x', join(folder, 'archives', name), folder])
+      }
+      await rm(join(folder, 'archives'), { recursive: true })
+    } catch (error) {
+      throw advice(packages, error.message)
+    }
+  })
+  const folders = ['usr/lib', 'lib'].flatMap((each) => ['x86_64', 'aarch64'].map((cpu) => join(root, each, `${cpu}-linux-gnu`)))
+  return { root, library: folders.filter((each) => existsSync(each)).join(':') }
 }

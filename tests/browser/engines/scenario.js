@@ -2,12 +2,16 @@
 var scenario = (function () {
   var TOTAL = 200
   var CODE = 3005
+  /* Each stands at the start of some messages and at the end of others. All are one another's neighbours in time. */
   var SPECIAL = [
-    '\u00f1 \u6f22\u5b57 \ud83d\ude00 \udbff\udfff', '\u0000\u0001\u0008\u001f\r\n\t\u007f\u0085', '\u2028\u2029\ufeff\ufffe\uffff',
-    '</script>"\'\\<!--]]>', '1:m5:n1:', ' ', '&amp; <b>'
+    '\u00f1 \u6f22\u5b57 \ud83d\ude00 \udbff\udfff', '\u0000', controls(0, 32) + controls(127, 160), '\r', '\n', '\r\n', '\n\r\r\n\n', '\t \u000b\f \u00a0',
+    '\u2028\u2029', '\ufeff', '\ufffd\ufffe\uffff', '</script>', '</SCRIPT ><script>', '<!--', '-->--!>', ']]>', '"\'`', '\\', '\\u0041\\n\\', '1:m5:n1:',
+    ' ', '%', '%00%41%E9%u0041', '+', 'a=b&c=d;e#f?g', '&amp; &lt;&#0;&nbsp', '\u00e9e\u0301\u200d\u202e\u200b', '$&$1', '{"a":[1]}', '\ud83d\ude00'
   ]
   var hasBytes = typeof Uint8Array !== 'undefined'
   var plan, report
+  /* What the engine cannot say or hear as it is. */
+  var spares
 
   function now() { return new Date().getTime() }
 
@@ -58,15 +62,25 @@ var scenario = (function () {
     return bytes
   }
 
-  function special(n) { return n % 10 === 3 ? '' : n + ' ' + SPECIAL[n % SPECIAL.length] }
+  function controls(from, to) {
+    var text = ''
+    while (from < to) text += String.fromCharCode(from++)
+    return text
+  }
 
-  function longText() {
+  function special(n) {
+    var piece = SPECIAL[n % SPECIAL.length], i
+    for (i = 0; i < spares.length; i++) piece = piece.split(spares[i]).join('')
+    return n % 10 === 3 ? '' : n % 60 < 30 ? n + ' ' + piece : piece + ' ' + n
+  }
+
+  function longText(length) {
     var parts = [], size = 0, i
-    for (i = 0; size < 1000000; i++) {
+    for (i = 0; size < length; i++) {
       parts[i] = i + ','
       size += parts[i].length
     }
-    return parts.join('').slice(0, 1000000)
+    return parts.join('').slice(0, length)
   }
 
   /* Text, or the bytes as an array of numbers: what was heard, in a form that can be compared. */
@@ -100,7 +114,7 @@ var scenario = (function () {
   }
 
   /* Opens a session; `heard` is told of each message, `ended` of the end. Returns what ends the case, once. */
-  function open(transport, seconds, finish, allowed) {
+  function open(trial, seconds, finish) {
     var began = now(), session, over, timer, opening
     var watched = { resumed: { full: 0, gap: 0, 'new': 0 } }
     function end(failure) {
@@ -124,7 +138,8 @@ var scenario = (function () {
       }
     }
     function take(data) { guard(watched.message)(data) }
-    session = anywire.connect(plan.base + '/live', transport ? { transports: [transport] } : allowed ? { transports: allowed } : {})
+    spares = trial.allow && trial.allow[0] === 'websocket' ? [] : plan.spares
+    session = anywire.connect((trial.across ? plan.elsewhere : plan.base) + '/live', trial.allow ? { transports: trial.allow } : {})
     watched.session = session
     watched.end = end
     session.on('message', take)
@@ -149,26 +164,26 @@ var scenario = (function () {
     var next = 0, i
     watched.stage = 'heard 0 of ' + said.length
     watched.message = function (data) {
-      if (!same(data, expected[next])) return watched.end('message ' + next + ' differs')
+      if (!same(data, expected[next])) return watched.end('message ' + next + ' differs: ' + quote(data) + ' for ' + quote(expected[next]))
       watched.stage = 'heard ' + ++next + ' of ' + said.length
       if (next === said.length) then()
     }
     for (i = 0; i < said.length; i++) if (watched.session.send(said[i]) === false) return watched.end('refused message ' + i)
   }
 
-  function exchange(transport, finish) {
-    var watched = open(transport, 30, finish), said = [], i
+  function exchange(trial, finish) {
+    var watched = open(trial, 30, finish), said = [], i
     for (i = 0; i < TOTAL; i++) said[i] = special(i)
     function flushed(done) {
-      watched.end(!done ? 'flush failed' : transport && watched.session.transport !== transport ? 'carried by ' + watched.session.transport : '')
+      watched.end(!done ? 'flush failed' : watched.session.transport !== trial.allow[0] ? 'carried by ' + watched.session.transport : '')
     }
     function lone() { echo(watched, ['\ud800 alone \udc00'], ['\ufffd alone \ufffd'], function () { watched.session.flush(flushed) }) }
     watched.open = function () { echo(watched, said, said, lone) }
   }
 
   /* Numbered messages, every tenth of them binary, from the server and to it; then all byte values there and back. */
-  function binary(transport, finish) {
-    var watched = open(transport, 30, finish), next = 1, i
+  function binary(trial, finish) {
+    var watched = open(trial, 30, finish), next = 1, i
     var every = hasBytes ? new Uint8Array(256) : null
     function all() {
       if (!hasBytes) return watched.end()
@@ -195,18 +210,18 @@ var scenario = (function () {
     }
   }
 
-  function large(transport, finish) {
-    var watched = open(transport, 60, finish), text = longText(), said = [text], bytes, i
+  function large(trial, finish) {
+    var watched = open(trial, 60, finish), text = longText(trial.large), said = [text], bytes, i
     if (hasBytes) {
-      bytes = new Uint8Array(1000000)
+      bytes = new Uint8Array(trial.large)
       for (i = 0; i < bytes.length; i++) bytes[i] = (i * 7 + (i >> 8)) & 255
       said[1] = bytes
     }
     watched.open = function () { echo(watched, said, said, function () { watched.end() }) }
   }
 
-  function cut(transport, finish) {
-    var watched = open(transport, 40, finish), heard = 0, said = 0
+  function cut(trial, finish) {
+    var watched = open(trial, 40, finish), heard = 0, said = 0
     function say(to) {
       while (said < to) watched.session.send(special(said++))
     }
@@ -231,8 +246,8 @@ var scenario = (function () {
     watched.open = function () { say(50) }
   }
 
-  function closedHere(transport, finish) {
-    var watched = open(transport, 15, finish)
+  function closedHere(trial, finish) {
+    var watched = open(trial, 15, finish)
     watched.closed = function (how) {
       watched.end(how.code === 3001 && how.reason === 'good \u00e9' && how.unacknowledged === 0 ? '' : json(how))
     }
@@ -242,8 +257,8 @@ var scenario = (function () {
     }
   }
 
-  function closedThere(transport, finish) {
-    var watched = open(transport, 15, finish), heard = 0
+  function closedThere(trial, finish) {
+    var watched = open(trial, 15, finish), heard = 0
     watched.message = function () { heard++ }
     watched.closed = function (how) {
       watched.end(how.code === CODE && how.reason === 'good night' && heard === 22 ? '' : heard + ' heard, ' + json(how))
@@ -261,12 +276,13 @@ var scenario = (function () {
 
   /* The client chooses. What carries once two seconds have passed without a change is its choice. */
   function alone(finish) {
-    var watched = open('', 30, finish, plan.alone), began = now(), last = now()
+    var watched = open({ allow: plan.alone }, 30, finish), began = now(), last = now()
     watched.session.on('transport', function () { last = now() })
     // the client tells a change of transport when something happens, so something does
     function again() {
       echo(watched, ['again'], ['again'], function () {
         report.chose = watched.session.transport
+        report.way = told(watched.session)
         watched.end()
       })
     }
@@ -297,19 +313,19 @@ var scenario = (function () {
     function next(failure, watched) {
       var rest = [], i
       report.cases[report.cases.length] = {
-        transport: job.transport, name: job.name, failure: failure, ms: now() - began, opened: watched && watched.opened
+        way: job.trial.name, across: job.trial.across, name: job.name, failure: failure, ms: now() - began, opened: watched && watched.opened
       }
       // what does not even open is not tried five times more
       for (i = 1; i < jobs.length; i++) {
-        if (!(watched && watched.opened !== undefined) && jobs[i].transport === job.transport) {
-          report.cases[report.cases.length] = { transport: job.transport, name: jobs[i].name, failure: 'not tried', ms: 0 }
+        if (!(watched && watched.opened !== undefined) && jobs[i].trial === job.trial) {
+          report.cases[report.cases.length] = { way: job.trial.name, across: job.trial.across, name: jobs[i].name, failure: 'not tried', ms: 0 }
         } else rest[rest.length] = jobs[i]
       }
       if (rest.length) finished(0)
       run(rest)
     }
     try {
-      if (job.transport) CASES[job.name](job.transport, next)
+      if (job.trial.name) CASES[job.name](job.trial, next)
       else alone(next)
     } catch (e) {
       next('threw: ' + (e.message || e))
@@ -317,11 +333,12 @@ var scenario = (function () {
   }
 
   return function (wanted) {
-    var jobs = [{ transport: '', name: 'by itself' }], i, name
+    var jobs = [{ trial: { name: '', across: false }, name: 'by itself' }], trial, i, k
     plan = wanted
     report = { agent: typeof navigator === 'undefined' ? '' : navigator.userAgent, bytes: hasBytes, cases: [] }
-    for (i = 0; i < plan.transports.length; i++) {
-      for (name in CASES) jobs[jobs.length] = { transport: plan.transports[i], name: name }
+    for (i = 0; i < plan.trials.length; i++) {
+      trial = plan.trials[i]
+      for (k = 0; k < trial.cases.length; k++) jobs[jobs.length] = { trial: trial, name: trial.cases[k] }
     }
     run(jobs)
   }

@@ -1,4 +1,5 @@
-// The real proxies, each started in the foreground with a configuration of its own in a temporary folder.
+// The real proxies, each started in the foreground with a configuration of its own in a temporary folder. What the system has not is
+// unpacked into a cache, not installed: a server's package would start a service.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,10 +8,10 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { unpacked } from '../../browser/engines/install.mjs'
 
 const HOST = '127.0.0.1'
 const FOLDERS = ['/usr/sbin', '/usr/bin', '/usr/local/sbin', '/usr/local/bin']
-const root = process.getuid?.() === 0
 
 const UPGRADES = `proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;`
 
@@ -45,7 +46,7 @@ const varnish = (receive, expect) => ({
   config: ({ target }) => `vcl 4.1;
 backend default { .host = "${HOST}"; .port = "${target}"; }
 ${receive}`,
-  args: ({ port, file, dir }) => ['-F', '-a', `${HOST}:${port}`, '-f', file, '-n', `${dir}/work`, '-s', 'malloc,16m']
+  args: ({ port, file, dir }) => ['-F', '-j', 'none', '-a', `${HOST}:${port}`, '-f', file, '-n', `${dir}/work`, '-s', 'malloc,16m']
 })
 
 const VARNISH_PIPE = `sub vcl_recv { if (req.http.Upgrade ~ "(?i)websocket") { return (pipe); } }
@@ -84,8 +85,13 @@ backend live
     binary: 'squid',
     package: 'squid',
     forward: true,
-    config: ({ port, dir }) => `
+    config: ({ port, dir, root }) => `
 http_port ${HOST}:${port}
+error_directory ${root}/usr/share/squid/errors/templates
+icon_directory ${root}/usr/share/squid/icons
+mime_table ${root}/usr/share/squid/mime.conf
+unlinkd_program /bin/true
+logfile_daemon /bin/true
 pid_filename ${dir}/pid
 cache_log ${dir}/log
 access_log none
@@ -107,7 +113,7 @@ http_access deny all
     expect: SOCKETS,
     binary: 'apache2',
     package: 'apache2',
-    config: ({ port, target, dir }) => `
+    config: ({ port, target, dir, root }) => `
 ServerRoot ${dir}
 ServerName zoo
 Listen ${HOST}:${port}
@@ -116,8 +122,8 @@ ErrorLog ${dir}/log
 DefaultRuntimeDir ${dir}
 Mutex file:${dir}
 StartServers 1
-${APACHE_MODULES.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
-${root ? 'User www-data\nGroup www-data' : ''}
+${APACHE_MODULES.map((name) => `LoadModule ${name}_module ${root}/usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
+${process.getuid() === 0 ? 'User www-data\nGroup www-data' : ''}
 ProxyPreserveHost On
 ProxyPass / http://${HOST}:${target}/ upgrade=websocket
 `,
@@ -168,10 +174,15 @@ ConnectPort 563
   }
 }
 
-const program = ({ binary }) => FOLDERS.map((folder) => `${folder}/${binary}`).find(existsSync)
-
-/** The package to install where the engine is missing, else nothing. */
-export const missing = (name) => (program(ENGINES[name]) ? undefined : ENGINES[name].package)
+/** Where the engine is: its program and what it needs around it. Rejects where it is not and cannot be had. */
+export async function locate(name) {
+  const { binary, package: from } = ENGINES[name]
+  const inside = (root) => FOLDERS.map((folder) => `${root}${folder}/${binary}`).find(existsSync)
+  if (inside('')) return { program: inside(''), root: '', env: {} }
+  const { root, library } = await unpacked(from)
+  const env = { LD_LIBRARY_PATH: library, PYTHONPATH: `${root}/usr/lib/python3/dist-packages` }
+  return { program: inside(root), root, env }
+}
 
 async function freePort() {
   const server = net.createServer().listen(0, HOST)
@@ -203,15 +214,16 @@ async function listening(child, port, said, patience = 20_000) {
 /** Starts a real proxy before `target`; `{ port, forward, close }`. */
 export async function startEngine(name, target) {
   const engine = ENGINES[name]
+  const { program, root, env: around } = await locate(name)
   const dir = await mkdtemp(path.join(tmpdir(), 'zoo-'))
   // some engines give up being root and still write here
   await chmod(dir, 0o777)
   await mkdir(`${dir}/home`)
   const file = `${dir}/config`
-  const place = { dir, file, target, port: await freePort() }
+  const place = { dir, file, root, target, port: await freePort() }
   await writeFile(file, engine.config(place))
-  const env = { ...process.env, HOME: `${dir}/home`, XDG_DATA_HOME: `${dir}/home`, XDG_CONFIG_HOME: `${dir}/home` }
-  const child = spawn(program(engine), engine.args(place), { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const env = { ...process.env, HOME: `${dir}/home`, XDG_DATA_HOME: `${dir}/home`, XDG_CONFIG_HOME: `${dir}/home`, ...around }
+  const child = spawn(program, engine.args(place), { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const said = []
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => said.length < 200 && said.push(String(text)))
   const killed = () => child.kill('SIGKILL')

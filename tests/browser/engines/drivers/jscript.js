@@ -1,8 +1,8 @@
-/* A page's timers and messages for JScript without a browser: cscript jscript.js ORIGIN SECONDS TRANSPORTS. What does not even parse fails here. */
-var ORIGIN = WScript.Arguments(0), LAST = new Date().getTime() + 1000 * WScript.Arguments(1), TRANSPORTS = WScript.Arguments(2).split(',')
+/* A page's timers and messages for JScript without a browser: cscript jscript.js ORIGIN SECONDS. What does not even parse fails here. */
+var ORIGIN = WScript.Arguments(0), LAST = new Date().getTime() + 1000 * WScript.Arguments(1)
 var window = this, self = this, document = {}, navigator = { userAgent: 'JScript ' + ScriptEngineMajorVersion() + '.' + ScriptEngineMinorVersion() }
 var location = { href: ORIGIN + '/', protocol: 'http:', host: ORIGIN.slice(7) }
-var timers = [], ids = 0, anywire, scenario
+var timers = [], ids = 0, anywire, scenario, plan
 
 /* Wine's refuses characters beyond the first plane, which Microsoft's does not. */
 var simple = encodeURIComponent
@@ -35,7 +35,7 @@ function load(path, name) {
     return new Function(xhr.responseText + '\nreturn ' + name)()
   } catch (e) {
     xhr.open('POST', ORIGIN + '/report', false)
-    xhr.send('{"agent":"' + navigator.userAgent + '","done":1,"cases":[{"transport":"","name":"parses","ms":0,"failure":"' + path + ' does not run"}]}')
+    xhr.send('{"agent":"' + navigator.userAgent + '","done":1,"cases":[{"way":"","across":false,"name":"parses","ms":0,"failure":"' + path + ' does not run"}]}')
     WScript.Quit(1)
   }
 }
@@ -53,7 +53,9 @@ function fire() {
 
 anywire = load('/live/client.js', 'anywire')
 scenario = load('/scenario.js', 'scenario')
-scenario({ base: ORIGIN, transports: TRANSPORTS })
+plan = load('/plan.js', 'plan')
+plan.base = ORIGIN
+scenario(plan)
 // only a request of this kind lets the events of others through while it waits
 var pump = new ActiveXObject('WinHttp.WinHttpRequest.5.1')
 while (new Date().getTime() < LAST) {

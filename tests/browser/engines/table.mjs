@@ -1,0 +1,61 @@
+// The table of what every engine did.
+
+import { CASES, WAYS, barred } from './transports.mjs'
+
+const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ')
+
+export function table(rows) {
+  const notes = []
+  const note = (text) => {
+    if (!notes.includes(text)) notes.push(text)
+    return `[${notes.indexOf(text) + 1}]`
+  }
+  const one = (row, name, across) => {
+    const bar = barred(row.engine, { name, across })
+    if (bar) return `${bar.verdict} ${note(bar.why)}`
+    if (row.missing) return 'not run'
+    const own = row.outcomes.filter((each) => each.way === name && each.across === across)
+    const bad = own.filter((each) => each.failure)
+    if (bad.length === 0) return 'passed'
+    const where = `${row.name}, ${name}${across ? ' across origins' : ''}`
+    return `**failed** ${bad.length} of ${own.length} ${bad.map((each) => note(`${where}, ${each.name}: ${each.failure}`)).join('')}`
+  }
+  const stands = ({ engine: { stands, limits = {} } }) => {
+    const notes = [limits.spares?.why, limits.large && `large is ${limits.large / 1000} kB: a megabyte takes too long`]
+    return [stands, ...notes.filter(Boolean).map(note)].join(' ')
+  }
+  const verdict = (row, { name }) => {
+    const [here, across] = [one(row, name, false), one(row, name, true)]
+    return here === across ? here : `${here}; across: ${across}`
+  }
+  const itself = (row) => {
+    if (row.missing) return ['not run', note(`${row.name}: ${row.missing}`)]
+    const failure = row.outcomes.find((each) => each.name === 'by itself')?.failure
+    if (failure) return [`**failed** ${note(`${row.name}, by itself: ${failure}`)}`, '']
+    const { chose, first, firstBy } = row.report
+    const { alone } = row.engine
+    const offered = alone ? ` ${note(`only offered ${alone.join(', ')}: ${barred(row.engine, { name: 'xhr-stream' }).why}`)}` : ''
+    return [`\`${chose}\`${offered}`, `${first} ms, \`${firstBy}\``]
+  }
+  const heading = ({ name, large }) => `\`${name}\`${large < 1e6 ? ` ${note(`large is ${large / 1000} kB: an upload by GET goes in parts of 1.4 kB`)}` : ''}`
+  const line = (cells) => `| ${cells.map(cell).join(' | ')} |`
+  return [
+    'Which engine does what: the ES3 client on loopback, without TLS.',
+    '',
+    `A transport has passed when all of this has, with no other one allowed: ${CASES.join(', ')}. Exchange is 200 messages there and back with`,
+    'multi-byte characters, surrogates, all control characters, CR, LF and CRLF, line separators, what has a meaning in URLs, forms, JSON, HTML',
+    'and XML, at their starts and ends, and with nothing at all; binary is 200 numbered',
+    'messages each way, every tenth binary, and all byte values; large is 1 MB, or where noted less; cut is a reset connection in the middle, resumed with nothing',
+    'lost. An engine without `ArrayBuffer` only receives binary. The same again, but for "large" and "closed by the page", with the server on',
+    'another origin than the page, which its origin policy lists: what a cell says, it says of both, unless it has "across". "Fake" is what no',
+    'engine here can do, and what tests of the client do with a fake of the browser\'s object. "By itself" is what carries two seconds after',
+    'the last change.',
+    '',
+    line(['engine', 'stands for', 'by itself', 'first message', ...WAYS.map(heading)]),
+    `|${'---|'.repeat(4 + WAYS.length)}`,
+    ...rows.map((row) => line([row.name, stands(row), ...itself(row), ...WAYS.map((way) => verdict(row, way))])),
+    '',
+    ...notes.map((text, i) => `${i + 1}. ${cell(text)}`),
+    ''
+  ].join('\n')
+}

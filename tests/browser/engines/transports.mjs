@@ -1,0 +1,129 @@
+// What the scenario forces the client to, and which engine cannot: data for the run and for the table.
+
+/**
+ * The transports that the client has, by their public names, uplinks too. A way below whose names are all here is tried in every engine
+ * that can, and has a column: to switch one on is a word here.
+ */
+const EXISTING = ['websocket', 'xhr-stream', 'xhr-poll']
+
+/** What no engine here has and tests of the client make a fake of: `htmlfile`, `XDomainRequest`, `multipart`. The table then says `fake`. */
+const FAKED = []
+
+export const CASES = ['exchange', 'binary', 'large', 'cut', 'closed by the page', 'closed by the server']
+/** What is tried once more with the server on another origin than the page's, which its origin policy lists. */
+const ACROSS = ['exchange', 'binary', 'cut', 'closed by the server']
+
+const LARGE = 1_000_000
+
+/**
+ * The ways, by the name of their column. `allow` is what the client is offered; the first must carry in the end. `large` is how many
+ * characters the large case has: what goes up by GET goes in parts of some 1,400 bytes.
+ */
+const ALL = {
+  websocket: {},
+  'xhr-stream': {},
+  eventsource: {},
+  htmlfile: {},
+  iframe: {},
+  multipart: {},
+  'xhr-poll': {},
+  poll: {},
+  'jsonp-poll + form-post': { allow: ['jsonp-poll', 'form-post'] },
+  'jsonp-poll + jsonp-send': { allow: ['jsonp-poll', 'jsonp-send'], large: 20_000 }
+}
+
+export const WAYS = Object.entries(ALL)
+  .map(([name, { allow = [name], large = LARGE }]) => ({ name, allow, large }))
+  .filter(({ allow }) => allow.every((each) => EXISTING.includes(each)))
+
+/** Every way, with the server on the page's origin and on another. */
+const TRIALS = WAYS.flatMap((way) => [false, true].map((across) => ({ ...way, across, cases: across ? ACROSS : CASES })))
+
+const BY_XHR = ['xhr-stream', 'xhr-poll', 'poll']
+const EMULATED = 'the emulator reads an answer whole'
+const BUFFERS = 'the network layer holds every stream to its end'
+const NO_EVENTS = 'has no EventSource'
+const NO_FRAMES = 'frames do not work in this host'
+const NO_PAGE = 'has no page, so no frames, scripts and origins'
+
+/** What the scenario leaves out, but for WebSockets, and why. To be taken away when the client knows of it. */
+const COMPOSES = {
+  text: 'e\u0301',
+  why: 'a text that is POSTed arrives composed, shorter than its record says, so that a message with e and U+0301 takes the next record along: left out'
+}
+const NO_NUL = { text: '\0', why: 'shows NUL as a space: left out' }
+
+const all = (names, why) => Object.fromEntries(names.map((name) => [name, why]))
+
+/** What is true of every engine but those that say otherwise. */
+const COMMON = {
+  htmlfile: 'has no ActiveXObject',
+  multipart: 'shows nothing of it before its end, which only Gecko before 22 did'
+}
+
+/**
+ * Why an engine cannot go a way: `cannot`; `across` where it cannot only when the server is on another origin. `fake` and `fakeAcross` name the
+ * object that the real browser had for it. `large`: what the large case has here, where a megabyte would take too long.
+ */
+export const LIMITS = {
+  /** HtmlUnit lets scripts ask every origin, which the real ones did not, and has one thread for all. */
+  explorer: (version) => ({
+    cannot: { websocket: 'has no WebSocket', 'xhr-stream': EMULATED, eventsource: NO_EVENTS, iframe: EMULATED },
+    across: all(BY_XHR, 'asks no other origin by XMLHttpRequest'),
+    fake: { htmlfile: 'htmlfile' },
+    fakeAcross: version === 8 || version === 9 ? all(BY_XHR, 'XDomainRequest') : {}
+  }),
+  explorer11: {
+    large: 100_000,
+    cannot: { websocket: 'in the emulator it opens at times', 'xhr-stream': EMULATED, eventsource: NO_EVENTS, iframe: EMULATED }
+  },
+  webkit534: {
+    cannot: { websocket: 'speaks the draft hixie-76' },
+    across: { eventsource: 'EventSource refuses other origins' },
+    spares: COMPOSES
+  },
+  composing: { spares: COMPOSES },
+  jscript: {
+    cannot: {
+      websocket: 'has no WebSocket', 'xhr-stream': 'responseText throws before the end', eventsource: NO_EVENTS,
+      ...all(['htmlfile', 'iframe', 'jsonp-poll + form-post', 'jsonp-poll + jsonp-send'], NO_PAGE)
+    },
+    across: all(BY_XHR, NO_PAGE)
+  },
+  javafx: {
+    spares: COMPOSES,
+    cannot: all(['xhr-stream', 'eventsource', 'iframe'], BUFFERS),
+    across: all(BY_XHR, 'sends no Origin, so that it is not shown what another one answers')
+  },
+  khtml: {
+    spares: NO_NUL,
+    large: 100_000,
+    cannot: {
+      websocket: 'has no WebSocket',
+      // to be taken away when the client looks for more by itself
+      'xhr-stream': 'tells of the first piece of an answer only, and shows the others to who looks',
+      eventsource: NO_EVENTS,
+      ...all(['iframe', 'jsonp-poll + form-post'], NO_FRAMES)
+    },
+    across: all(BY_XHR, 'XMLHttpRequest refuses other origins')
+  },
+  gecko: { fake: { multipart: 'multipart' } }
+}
+
+/** What the engine is to try. */
+export function possible(engine) {
+  const most = engine.limits?.large ?? LARGE
+  return TRIALS.filter((trial) => !barred(engine, trial)).map((trial) => ({ ...trial, large: Math.min(trial.large, most) }))
+}
+
+/** Whether the engine cannot go the way, `{ verdict, why }`: `fake` where at least a fake of what it had has been tried. */
+export function barred({ limits = {} }, { name, across }) {
+  const { cannot = {}, across: beyond = {}, fake = {}, fakeAcross = {} } = limits
+  const object = (across && fakeAcross[name]) || fake[name]
+  if (object) {
+    if (FAKED.includes(object)) return { verdict: 'fake', why: `proven by a fake of ${object} only` }
+    return { verdict: 'cannot', why: `nothing here has ${object}` }
+  }
+  const why = (across && beyond[name]) || cannot[name] || COMMON[name]
+  return why && { verdict: 'cannot', why }
+}
