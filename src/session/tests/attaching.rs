@@ -99,3 +99,11 @@ fn what_comes_on_a_link_that_was_replaced_is_nothing() {
     assert!(server.handle_frame(2, first, numbered(1, "late")).is_ok());
     assert_eq!(taken(&mut server), "");
 }
+
+#[test]
+fn ordinals_may_begin_at_0() {
+    let mut server = server();
+    let link = server.attach(0, opens(0)).expect("a new link");
+    assert_eq!(spoken(&mut server, 0, link), "snew0");
+    assert_eq!(code(server.attach(0, opens(0))), 4001);
+}

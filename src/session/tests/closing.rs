@@ -181,3 +181,25 @@ fn a_client_that_is_told_of_an_abort_lets_the_server_forget() {
     hear(&mut pair.server, 1, pair.down, [Frame::End(CloseReason::new(4310, ""))]);
     assert!(pair.server.is_over());
 }
+
+#[test]
+fn a_reason_reads_as_its_code_and_its_text() {
+    assert_eq!(bye().to_string(), "3000 bye");
+    assert_eq!(CloseReason::new(1000, "").to_string(), "1000");
+}
+
+#[test]
+fn links_that_leave_an_ended_session_do_not_prolong_its_memory() {
+    let mut pair = Pair::opened();
+    hear(&mut pair.server, 100, pair.down, [Frame::Close { number: 1, reason: bye() }]);
+    pair.server.detach(500, pair.down);
+    assert_eq!(pair.server.poll_timeout(), Some(100 + GRACE));
+}
+
+#[test]
+fn who_closes_acknowledges_first_what_it_has_taken() {
+    let mut pair = Pair::opened();
+    hear(&mut pair.server, 1, pair.down, [numbered(1, "too little to acknowledge")]);
+    pair.server.close(bye());
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1 c1:3000 w", "it must not look lost to the client");
+}

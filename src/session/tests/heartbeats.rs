@@ -186,3 +186,51 @@ fn a_link_after_none_begins_with_a_clean_slate() {
     assert_eq!(spoken(&mut pair.server, now, stream), "sfull0");
     assert_eq!(pair.server.poll_timeout(), Some(now + INTERVAL));
 }
+
+#[test]
+fn a_link_that_is_about_to_end_needs_no_heartbeat() {
+    let mut pair = Pair::opened();
+    assert!(pair.server.handle_frame(1, pair.down, Frame::Ping { id: 1 }).is_err());
+    assert_eq!(pair.server.poll_timeout(), None, "the reason has yet to be said");
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "x4004");
+    assert_eq!(pair.server.poll_timeout(), None, "the transport has yet to let go");
+}
+
+#[test]
+fn a_link_after_none_is_not_blamed_for_the_silence_before_it() {
+    let mut pair = Pair::opened();
+    pair.server.detach(10, pair.down);
+    pair.server.attach(8 * INTERVAL, resume(2)).expect("a new link");
+    assert_eq!(pair.server.poll_timeout(), Some(9 * INTERVAL));
+}
+
+#[test]
+fn a_link_beside_another_is_a_sign_of_life_and_no_clean_slate() {
+    let mut pair = Pair::opened();
+    pair.server.attach(400, resume(2)).expect("a new link");
+    assert_eq!(pair.server.poll_timeout(), Some(INTERVAL), "nothing was said since 0");
+}
+
+#[test]
+fn a_link_that_does_not_carry_does_not_die_with_the_one_that_does() {
+    let mut pair = Pair::opened();
+    let high = pair.server.attach(1, resume(2)).expect("a new link");
+    says(&mut pair.server, 1, high);
+    pair.server.handle_timeout(1 + INTERVAL);
+    says(&mut pair.server, 1 + INTERVAL, pair.down);
+    pair.server.handle_timeout(1 + INTERVAL + TIMEOUT);
+    assert_eq!(pair.server.link_ending(pair.down).map(|reason| reason.code), Some(4003));
+    assert_eq!(pair.server.link_ending(high), None, "it has its own time to be proven");
+}
+
+#[test]
+fn a_ping_goes_by_a_link_that_stays_open_for_its_answer() {
+    let mut server = server();
+    let opening = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+    let socket = server.attach(0, opens(2)).expect("a new link");
+    says(&mut server, 0, opening);
+    says(&mut server, 0, socket);
+    server.handle_timeout(INTERVAL);
+    assert_eq!(spoken(&mut server, INTERVAL, opening), "");
+    assert_eq!(spoken(&mut server, INTERVAL, socket), "p1000");
+}

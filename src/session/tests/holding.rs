@@ -164,3 +164,15 @@ fn turns_of_one_link_say_where_the_halves_stand_three_times() {
     }
     assert_eq!(said, ["sfull4 g4,1", "sfull4 g4,1", "sfull4 g4,1", "sfull4", "sfull4", "sfull4"]);
 }
+
+#[test]
+fn a_go_that_comes_twice_repeats_nothing() {
+    let mut pair = Pair::opened();
+    send_all(&mut pair.client, 1, 3);
+    says(&mut pair.client, 1, pair.up);
+    let go = || Frame::Go { received: 2, epoch: 1 };
+    hear(&mut pair.client, 1, pair.up, [Frame::Hold { received: 2, epoch: 1 }, go()]);
+    assert_eq!(spoken(&mut pair.client, 1, pair.up), "m3:3");
+    hear(&mut pair.client, 1, pair.up, [go()]);
+    assert_eq!(spoken(&mut pair.client, 1, pair.up), "");
+}

@@ -71,7 +71,8 @@ fn a_lost_session_leaves_what_may_have_arrived_and_what_never_left() {
 
 #[test]
 fn only_the_server_starts_and_pings_only_the_client_proves_and_answers() {
-    for frame in [Frame::Ping { id: 1 }, Frame::Away { delay: 1 }] {
+    let start = super::super::Start { outcome: Outcome::Full, received: 0, grant: None };
+    for frame in [Frame::Ping { id: 1 }, Frame::Away { delay: 1 }, Frame::Start(start)] {
         let mut pair = Pair::opened();
         assert_eq!(pair.server.handle_frame(1, pair.down, frame).expect_err("a violation").code, 4004);
     }

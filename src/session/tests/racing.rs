@@ -145,3 +145,63 @@ fn a_transport_that_cannot_write_is_told_why_its_link_ends() {
     pair.server.abort(1, CloseReason::new(4310, ""));
     assert_eq!(pair.server.link_ending(pair.down).map(|reason| reason.code), Some(4310));
 }
+
+#[test]
+fn an_opening_over_http_is_answered_at_once_and_awaited_for_so_long() {
+    let (mut client, mut server) = (client(), server());
+    let up = client.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+    server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+    assert_eq!((client.poll_timeout(), server.poll_timeout()), (Some(PROOF), None));
+    client.handle_timeout(PROOF - 1);
+    assert!(!client.link_is_over(up));
+    client.handle_timeout(PROOF);
+    assert!(client.link_is_over(up), "a request cannot say why it ends");
+}
+
+#[test]
+fn an_opening_does_not_say_how_far_the_client_has_come() {
+    for (attach, expected) in [(opens(2), "v a1"), (resume(2), "v")] {
+        let mut pair = Pair::opened();
+        send(&mut pair.server, "a");
+        pair.server.flush();
+        pair.talk(1);
+        let high = pair.client.attach(2, attach).expect("a new link");
+        let start = super::super::Start { outcome: Outcome::New, received: 0, grant: None };
+        hear(&mut pair.client, 2, high, [Frame::Start(start)]);
+        assert_eq!(spoken(&mut pair.client, 2, high), expected);
+    }
+}
+
+#[test]
+fn a_link_that_is_over_stays_so() {
+    let mut pair = Pair::opened();
+    hear(&mut pair.server, 1, pair.down, [Frame::End(CloseReason::new(1000, ""))]);
+    assert!(pair.server.link_is_over(pair.down));
+    pair.server.end(pair.down, CloseReason::new(4004, "what came behind its end"));
+    assert!(pair.server.link_is_over(pair.down));
+}
+
+#[test]
+fn a_new_carrier_that_has_told_all_need_not_for_another_that_has_not() {
+    let mut pair = Pair::opened();
+    let slow = pair.server.attach(1, resume(2)).expect("a new link");
+    says(&mut pair.server, 1, slow);
+    hear(&mut pair.server, 1, pair.down, [numbered(1, "a"), Frame::Want]);
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1");
+    let high = pair.server.attach(2, resume(3)).expect("a new link");
+    assert_eq!(spoken(&mut pair.server, 2, high), "sfull1");
+    hear(&mut pair.server, 2, high, [Frame::Proof]);
+    assert_eq!(spoken(&mut pair.server, 2, high), "");
+}
+
+#[test]
+fn a_wish_that_was_granted_is_not_repeated_on_a_new_link() {
+    let mut pair = Pair::opened();
+    send(&mut pair.server, "a");
+    pair.server.flush();
+    pair.talk(1);
+    assert_eq!(pair.server.acknowledged(), 1);
+    pair.cut(2);
+    let down = pair.server.attach(3, Attach { received: 1, ..resume(2) }).expect("a new link");
+    assert_eq!(spoken(&mut pair.server, 3, down), "sfull0");
+}

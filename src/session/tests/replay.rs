@@ -97,3 +97,22 @@ fn both_directions_survive_any_number_of_cuts() {
     assert_eq!(taken(&mut pair.client), expected.join(" "));
     assert_eq!(taken(&mut pair.server), expected.join(" "));
 }
+
+#[test]
+fn messages_in_a_run_are_said_as_one_by_one() {
+    let mut pair = Pair::opened();
+    send_all(&mut pair.server, 1, 3);
+    let mut said = vec![pair.server.poll_transmit(1, pair.down).expect("the first message")];
+    said.extend(std::iter::from_fn(|| pair.server.transmit_run(pair.down, |saying| saying.into_frame())));
+    assert_eq!(told(&said), "m1:1 m2:2 m3:3");
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "");
+}
+
+#[test]
+fn a_single_dropped_message_is_a_run_of_one() {
+    let mut pair = Pair::opened();
+    send(&mut pair.server, &"x".repeat(4_096));
+    assert_eq!(pair.server.send_droppable(Message::from("no room").into()), Ok(false));
+    let said: Vec<Frame> = (0..3).map_while(|_| pair.server.poll_transmit(1, pair.down)).collect();
+    assert_eq!(told(&said[1..]), "w d2-2");
+}

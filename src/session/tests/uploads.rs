@@ -174,3 +174,38 @@ fn the_answer_of_a_late_upload_takes_nothing_from_a_websocket() {
     assert_eq!(spoken(&mut pair.server, 1, late), "a1");
     assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1", "who asked is answered where it asked");
 }
+
+#[test]
+fn what_an_upload_says_is_a_sign_of_life_for_the_server_alone() {
+    let (mut client, mut server, _, down) = streaming();
+    let link = client.attach(100, upload()).expect("an upload");
+    let there = server.attach(100, upload()).expect("an upload");
+    server.handle_timeout(INTERVAL);
+    assert_eq!(spoken(&mut server, INTERVAL, down), "p1000");
+    hear(&mut server, INTERVAL + TIMEOUT - 1, there, [numbered(1, "here")]);
+    server.handle_timeout(INTERVAL + TIMEOUT);
+    assert!(!server.link_is_over(down));
+    let before = client.poll_timeout();
+    hear(&mut client, INTERVAL, link, [Frame::Ack { received: 0 }]);
+    assert_eq!(client.poll_timeout(), before, "the stream may be dead all the same");
+}
+
+#[test]
+fn a_client_that_is_done_acknowledges_a_repeat_and_nothing_else() {
+    let close = |number| Frame::Close { number, reason: CloseReason::new(1000, "") };
+    for (beyond, repeat) in [(numbered(3, "behind the end"), numbered(1, "a")), (close(3), close(2))] {
+        let (mut client, mut server, up, down) = streaming();
+        send(&mut server, "a");
+        server.close(CloseReason::new(1000, ""));
+        let said = says(&mut server, 1, down);
+        hear(&mut client, 1, up, said);
+        assert!(client.wants_upload());
+        let (link, _, answer) = post(&mut client, &mut server, 1);
+        hear(&mut client, 1, link, answer);
+        client.detach(1, link);
+        hear(&mut client, 2, up, [beyond]);
+        assert!(!client.wants_upload());
+        hear(&mut client, 2, up, [repeat]);
+        assert!(client.wants_upload(), "the server has not heard");
+    }
+}
