@@ -36,3 +36,11 @@ export const unpack = (text) => {
 }
 
 export const join = (pieces) => pieces.join('')
+
+/** The bytes of a text, as an ArrayBuffer. */
+export const utf8 = (text) => {
+  const raw = unescape(encodeURIComponent(text))
+  const bytes = new Uint8Array(raw.length)
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i)
+  return bytes.buffer
+}

