@@ -47,7 +47,9 @@ export const drive = (url, options, request, streams, bases) => {
     return kept
   }
   const Socket = allow('websocket') && (options.WebSocket || root.WebSocket)
-  const polls = LEGACY ? allow('poll') || allowed(bases)[0] : allow('xhr-poll')
+  const waiting = LEGACY && allowed(bases)
+  if (LEGACY && waiting[0]) bases = waiting
+  const polls = LEGACY ? allow('poll') || waiting[0] : allow('xhr-poll')
   const ways = LEGACY ? (streams = allowed(streams)).length : allow('fetch-stream')
   const session = { state: 'connecting', transport: '', rtt: 0 }
   const emit = emitter(session)
@@ -248,6 +250,8 @@ export const drive = (url, options, request, streams, bases) => {
           socketAddress(address(url, 'websocket', id())),
           () => {
             link.at_ = now()
+            // Another may have opened the session meanwhile.
+            link.opening_ = !id()
             link.write_(gather(link, [head(link)]))
           },
           take(link),

@@ -19,12 +19,12 @@ const LARGE = 1_000_000
 
 /**
  * The ways, by the name of their column. `allow` is what the client is offered; the first must carry in the end. `large` is how many
- * characters the large case has: what goes up by GET goes in parts of some 1,400 bytes.
+ * characters the large case has: what goes up by GET goes in parts of some 1,400 bytes. `seamless`: the browser does not tell a cut from an end.
  */
 const ALL = {
   websocket: {},
   'xhr-stream': {},
-  eventsource: {},
+  eventsource: { seamless: true },
   htmlfile: {},
   iframe: {},
   multipart: {},
@@ -35,7 +35,7 @@ const ALL = {
 }
 
 export const WAYS = Object.entries(ALL)
-  .map(([name, { allow = [name], large = LARGE }]) => ({ name, allow, large }))
+  .map(([name, { allow = [name], large = LARGE, seamless }]) => ({ name, allow, large, seamless }))
   .filter(({ allow }) => allow.every((each) => EXISTING.includes(each)))
 
 /** Every way, with the server on the page's origin and on another. */
@@ -76,7 +76,10 @@ export const LIMITS = {
     cannot: { websocket: 'in the emulator it opens at times', 'xhr-stream': EMULATED, eventsource: NO_EVENTS, iframe: EMULATED }
   },
   webkit534: {
-    cannot: { websocket: 'speaks the draft hixie-76' },
+    cannot: {
+      websocket: 'speaks the draft hixie-76',
+      ...all(['iframe', 'jsonp-poll + form-post', 'jsonp-poll + jsonp-send'], 'this program gives up when a frame or a script is stopped')
+    },
     across: { eventsource: 'EventSource refuses other origins' }
   },
   jscript: {
