@@ -107,3 +107,9 @@ fn ordinals_may_begin_at_0() {
     assert_eq!(spoken(&mut server, 0, link), "snew0");
     assert_eq!(code(server.attach(0, opens(0))), 4001);
 }
+
+#[test]
+fn what_a_client_has_received_is_told_to_the_server_and_means_nothing_to_itself() {
+    let mut client = client();
+    assert!(client.attach(0, Attach { received: 3, ..resume(1) }).is_ok());
+}

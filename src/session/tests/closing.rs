@@ -1,5 +1,5 @@
 use super::*;
-use crate::session::State;
+use crate::session::{SendError, State};
 
 fn bye() -> CloseReason {
     CloseReason::new(3000, "bye")
@@ -192,8 +192,10 @@ fn a_reason_reads_as_its_code_and_its_text() {
 fn links_that_leave_an_ended_session_do_not_prolong_its_memory() {
     let mut pair = Pair::opened();
     hear(&mut pair.server, 100, pair.down, [Frame::Close { number: 1, reason: bye() }]);
-    pair.server.detach(500, pair.down);
-    assert_eq!(pair.server.poll_timeout(), Some(100 + GRACE));
+    for _ in 0..2 {
+        assert_eq!(pair.server.poll_timeout(), Some(100 + GRACE));
+        pair.server.detach(500, pair.down);
+    }
 }
 
 #[test]
@@ -202,4 +204,23 @@ fn who_closes_acknowledges_first_what_it_has_taken() {
     hear(&mut pair.server, 1, pair.down, [numbered(1, "too little to acknowledge")]);
     pair.server.close(bye());
     assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1 c1:3000 w", "it must not look lost to the client");
+}
+
+#[test]
+fn nothing_is_sent_behind_a_close() {
+    let mut pair = Pair::opened();
+    pair.client.close(bye());
+    assert_eq!(pair.client.send(Message::from("late").into()), Err(SendError::Closed));
+    assert_eq!(spoken(&mut pair.client, 1, pair.up), "c1:3000 w");
+}
+
+#[test]
+fn a_session_is_lost_to_a_client_that_lives_and_to_nobody_else() {
+    let lost = || Frame::End(CloseReason::new(4100, ""));
+    let mut pair = Pair::opened();
+    while pair.client.poll_event().is_some() {}
+    hear(&mut pair.server, 1, pair.down, [lost()]);
+    assert_eq!((pair.server.poll_event(), pair.server.closed()), (None, None));
+    hear(&mut pair.client, 1, pair.up, [Frame::Close { number: 1, reason: bye() }, lost()]);
+    assert_eq!((pair.client.poll_event(), pair.client.closed()), (None, Some(&bye())));
 }

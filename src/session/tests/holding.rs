@@ -176,3 +176,13 @@ fn a_go_that_comes_twice_repeats_nothing() {
     hear(&mut pair.client, 1, pair.up, [go()]);
     assert_eq!(spoken(&mut pair.client, 1, pair.up), "");
 }
+
+#[test]
+fn each_hold_has_an_epoch_of_its_own() {
+    let mut pair = filled();
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "h4,1");
+    taken(&mut pair.server);
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "g4,1");
+    hear(&mut pair.server, 1, pair.down, (5..=9).map(|number| numbered(number, &kilobyte())));
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "h8,2");
+}

@@ -116,3 +116,36 @@ fn a_single_dropped_message_is_a_run_of_one() {
     let said: Vec<Frame> = (0..3).map_while(|_| pair.server.poll_transmit(1, pair.down)).collect();
     assert_eq!(told(&said[1..]), "w d2-2");
 }
+
+#[test]
+fn a_look_at_the_clock_loses_nothing() {
+    let mut pair = Pair::opened();
+    send(&mut pair.server, "down");
+    hear(&mut pair.server, 1, pair.down, [numbered(1, "up")]);
+    pair.server.handle_timeout(1);
+    assert_eq!((taken(&mut pair.server).as_str(), spoken(&mut pair.server, 1, pair.down).as_str()), ("up", "m1:down"));
+}
+
+#[test]
+fn messages_behind_a_run_of_dropped_ones_are_found() {
+    let mut pair = Pair::opened();
+    send(&mut pair.server, &"x".repeat(3_500));
+    for _ in 0..2 {
+        assert_eq!(pair.server.send_droppable(Message::from("x".repeat(1_000)).into()), Ok(false));
+    }
+    send(&mut pair.server, "a");
+    send(&mut pair.server, "b");
+    assert_eq!(told(&says(&mut pair.server, 1, pair.down)[1..]), "w d2-3 m4:a m5:b");
+}
+
+#[test]
+fn a_link_that_lags_goes_on_behind_what_was_acknowledged_elsewhere() {
+    let mut server = server();
+    send_all(&mut server, 1, 3);
+    let low = server.attach(0, opens(1)).expect("a new link");
+    let high = server.attach(0, opens(2)).expect("a new link");
+    says(&mut server, 0, low);
+    hear(&mut server, 1, low, [Frame::Ack { received: 3 }]);
+    send(&mut server, "4");
+    assert_eq!(spoken(&mut server, 1, high), "snew0 m4:4");
+}
