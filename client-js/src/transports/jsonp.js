@@ -1,5 +1,5 @@
 /** Answers as scripts, which come from anywhere into any browser: a poll or an upload. */
-import { conceal, expose, load, remove, requester } from './dom.js'
+import { conceal, expose, load, remove, requester, soon } from './dom.js'
 import { root } from '../env.js'
 
 /** Pieces of at most 1,500 characters that end between two characters of the text: Internet Explorer takes addresses of 2,083. */
@@ -18,12 +18,16 @@ export const jsonp = requester((url, text, hear, end) => {
     const settle = (answer) => {
       if (root[name] !== settle) return
       conceal(name)
-      remove(script)
-      if (answer == null || hear(answer) || at === pieces.length) end()
-      else next()
+      // Not within the script, which may run while it is being put into the page.
+      soon(() => {
+        remove(element)
+        if (answer == null || hear(answer) || at === pieces.length) end()
+        else next()
+      })
     }
     const name = expose(settle)
-    script = load(document, 'script', url + (pieces[1] ? at + '.' + pieces.length + '&' : '') + 'data=' + pieces[at++] + '&callback=' + name, settle)
+    const element = load(document, 'script', url + (pieces[1] ? at + '.' + pieces.length + '&' : '') + 'data=' + pieces[at++] + '&callback=' + name, settle)
+    script = element
   }
   next()
   // The function stays: it may be called yet.
