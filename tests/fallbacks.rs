@@ -111,7 +111,10 @@ async fn a_stream_brings_what_comes_while_it_is_open() {
             peer.upload_by("send").await;
             let records = answer.next().await.unwrap();
             // Behind it the server may ask whether it has come.
-            assert!(matches!(&records[..], [Record::Message(_, Payload::Text(said)), ..] if *said == text), "{records:?}");
+            assert!(
+                matches!(&records[..], [Record::Message(_, Payload::Text(said)), ..] if *said == text),
+                "{records:?}"
+            );
             peer.take(&records);
         }
         // It ends when another turn takes its place, and says so.

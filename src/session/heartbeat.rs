@@ -1,5 +1,12 @@
 //! Who pings, and when silence means death.
 
+/// A cut after less silence than this is no rule of the path, but for a poll, which says nothing while it waits.
+const SILENCE: u64 = 1000;
+const POLL_SILENCE: u64 = 200;
+
+/// Where a poll may not even wait for so long, it is better not to wait at all.
+const RESTLESS: u64 = 500;
+
 /// The server half pings and waits; the client half watches. Times are milliseconds.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
@@ -9,6 +16,9 @@ pub(crate) struct Heartbeat {
     said: u64,
     ping: Ping,
     rtt: Option<u64>,
+    /// How long the link that was cut last had been silent; half of what the path has cut twice.
+    cut_after: u32,
+    patience: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +42,16 @@ pub(crate) enum Verdict {
 
 impl Heartbeat {
     pub(crate) fn new(interval: u64, timeout: u64, now: u64) -> Self {
-        Heartbeat { interval, timeout, heard: now, said: now, ping: Ping::Idle, rtt: None }
+        Heartbeat {
+            interval,
+            timeout,
+            heard: now,
+            said: now,
+            ping: Ping::Idle,
+            rtt: None,
+            cut_after: 0,
+            patience: u32::MAX,
+        }
     }
 
     pub(crate) fn rtt(&self) -> Option<u64> {
@@ -58,6 +77,29 @@ impl Heartbeat {
         self.ping = Ping::Idle;
     }
 
+    /// A link that carried was cut. Twice in succession after about the same silence, that is a rule of the path: from then on it is not silent
+    /// for more than half as long.
+    pub(crate) fn cut(&mut self, now: u64, polling: bool) {
+        let Ok(after) = u32::try_from(now.saturating_sub(self.heard.max(self.said))) else { return };
+        if u64::from(after) < if polling { POLL_SILENCE } else { SILENCE } {
+            return;
+        }
+        if after.abs_diff(self.cut_after) < after / 5 {
+            self.patience = self.patience.min(after / 2);
+        }
+        self.cut_after = after;
+    }
+
+    /// How long the path may be silent, as far as is known.
+    pub(crate) fn patience(&self) -> u64 {
+        u64::from(self.patience)
+    }
+
+    /// Whether the path holds nothing open.
+    pub(crate) fn is_restless(&self) -> bool {
+        self.patience() < RESTLESS
+    }
+
     /// The ping that wants to leave. Its answer is awaited from now on.
     pub(crate) fn poll_ping(&mut self, now: u64) -> Option<u64> {
         let Ping::Due(_) = self.ping else { return None };
@@ -75,7 +117,7 @@ impl Heartbeat {
     /// When the server half must look again.
     pub(crate) fn deadline(&self) -> u64 {
         match self.ping {
-            Ping::Idle => self.heard.min(self.said) + self.interval,
+            Ping::Idle => self.heard.min(self.said) + self.interval.min(self.patience()),
             Ping::Due(since) => since + self.interval + self.timeout,
             Ping::Out(since) => since + self.timeout,
         }

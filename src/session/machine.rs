@@ -219,6 +219,11 @@ impl Machine {
         self.heartbeat.rtt()
     }
 
+    /// Whether no answer may wait on the way to this client, so that it must come and ask.
+    pub(crate) fn is_restless(&self) -> bool {
+        self.heartbeat.is_restless()
+    }
+
     /// Why the transport shall give the link up though it cannot say all that it has.
     pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
         let aborted = self.closed.as_ref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 43));

@@ -59,7 +59,7 @@ impl Machine {
         if attach.wire.carries_down() {
             link.start = Some(if attach.opening { Outcome::New } else { Outcome::Full });
             link.deadline = match attach.wire {
-                Wire::Poll { hold } if server => Some(now + hold),
+                Wire::Poll { hold } if server => Some(now + hold.min(self.heartbeat.patience())),
                 Wire::Opening if server => None,
                 _ if link.proven => None,
                 _ => Some(now + self.config.proof),
@@ -87,6 +87,14 @@ impl Machine {
             self.unsay(id);
         }
         let before = self.links.carrier();
+        if self.config.role == Role::Server
+            && let Some(link) = self.links.get(id)
+            && link.is_open()
+            && link.wire != Wire::Upload
+            && before == Some(link.ordinal)
+        {
+            self.heartbeat.cut(now, matches!(link.wire, Wire::Poll { .. }));
+        }
         self.links.detach(id);
         if self.links.carrier() != before {
             self.carrier_changed(now);

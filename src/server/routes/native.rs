@@ -33,7 +33,7 @@ use crate::{
         session::Session,
         timekeeper,
     },
-    session::{Attach, CloseReason, Wire},
+    session::{Attach, CloseReason, Machine, Wire},
     shared::{Gathered, Shared},
     transport::{self, BodyError, Link, Wait},
 };
@@ -247,6 +247,7 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
             // Nothing has come down yet on this ordinal: whether it does is what the client wants to know first.
             _ if !seen => (Wire::Opening, Wait::Nothing),
             Budget::AtOnce => (Wire::Poll { hold: 0 }, Wait::Nothing),
+            Budget::Flush if self.is_restless(pass) => (Wire::Poll { hold: 0 }, Wait::Rest),
             budget => match self.sit(parts) {
                 Sitting::Full => (Wire::Poll { hold: 0 }, Wait::Rest),
                 sitting => {
@@ -267,6 +268,11 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
             Wire::Stream => Said::Stream { link, seat },
             _ => Said::Flush { link, wait, seat },
         })
+    }
+
+    /// Whether the path to this client is known to hold nothing open.
+    fn is_restless(&self, pass: &Pass) -> bool {
+        self.core.find(&pass.id).is_some_and(|member| member.shared.look(Machine::is_restless))
     }
 
     /// Whether an answer to this request may wait.

@@ -13,6 +13,7 @@ mod opening;
 mod path;
 mod racing;
 mod replay;
+mod silence;
 mod uploads;
 
 const INTERVAL: u64 = 1_000;

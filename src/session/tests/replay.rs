@@ -103,7 +103,7 @@ fn messages_in_a_run_are_said_as_one_by_one() {
     let mut pair = Pair::opened();
     send_all(&mut pair.server, 1, 3);
     let mut said = vec![pair.server.poll_transmit(1, pair.down).expect("the first message")];
-    said.extend(std::iter::from_fn(|| pair.server.transmit_run(pair.down, |saying| saying.into_frame())));
+    said.extend(std::iter::from_fn(|| pair.server.transmit_run(0, pair.down, |saying| saying.into_frame())));
     assert_eq!(told(&said), "m1:1 m2:2 m3:3");
     assert_eq!(spoken(&mut pair.server, 1, pair.down), "");
 }
