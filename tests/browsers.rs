@@ -184,3 +184,28 @@ async fn over_http2_nothing_is_counted() {
         assert_eq!(poll.await.unwrap(), "sfull,0:n1:m1:x");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_cuts_every_poll_gets_polls_that_do_not_wait() {
+    let server = echoes();
+    let site = site(&server);
+    let mut peer = Peer::open(&site).await;
+    for _ in 0..2 {
+        let request = turn(&mut peer, "xhr-poll", "");
+        let cut = tokio::time::timeout(Duration::from_millis(400), site.send(request)).await;
+        assert!(cut.is_err(), "it waits until it is cut");
+        peer.switch();
+        // The client comes back: an answer at once, then it polls.
+        let request = turn(&mut peer, "xhr-poll", "");
+        assert_eq!(body(site.send(request).await).await, "sfull,0:");
+        peer.seen = true;
+    }
+    let before = Instant::now();
+    let request = turn(&mut peer, "xhr-poll", "");
+    assert_eq!(body(site.send(request).await).await, "sfull,0:y2000:");
+    peer.say("x").await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let request = turn(&mut peer, "jsonp-poll", "");
+    assert_eq!(body(site.send(request).await).await, format!("/**/{CALLBACK}(\"sfull,1:y2000:n1:m1:x\");"));
+    assert!(before.elapsed() < Duration::from_millis(10));
+}

@@ -14,8 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { writeSection } from '../../browser/results.mjs'
 
-/** What runs by default; `held.mjs` joins by its name here. */
-const FILES = ['middlebox.test.mjs', 'zoo.test.mjs']
+const FILES = ['middlebox.test.mjs', 'zoo.test.mjs', 'held.test.mjs']
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url))
 
@@ -44,7 +43,7 @@ async function main() {
   const { values } = parseArgs({ options: { all: flag, held: flag, results: flag } })
   const dir = await mkdtemp(path.join(tmpdir(), 'zoo-rows-'))
   const rows = path.join(dir, 'rows.json')
-  const files = values.held ? ['held.mjs'] : FILES
+  const files = values.held ? ['held.test.mjs'] : FILES
   const env = { ...process.env, ANYWIRE_ZOO: values.all ? 'all' : 'few', ANYWIRE_ZOO_ROWS: rows }
   try {
     const args = ['--test', '--test-concurrency=1', ...files.map(here)]

@@ -1,5 +1,5 @@
-// Demands that the client does not meet yet, so no part of the default run: a running stream that a proxy starts to hold, or one whose
-// start came only because more was said behind it, is delivering within a second and two round trips, in the same session, nothing lost.
+// A running stream that a proxy starts to hold, and one whose start came only because more was said behind it, is delivering again within a
+// second and two round trips, in the same session, nothing lost.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
