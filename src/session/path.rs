@@ -20,10 +20,10 @@ const SMALL: u16 = 16;
 /// Padding for a path that buffers a little.
 const LARGE: u16 = 4096;
 /// So long after an ask, and a round trip, the small padding is said, the large, and the end.
-const TERMS: [u64; 3] = [300, 550, 900];
+const TERMS: [u64; 3] = [250, 450, 700];
 /// From an acknowledgement to the next ask.
-const PAUSE: u64 = 400;
-/// The terms are doubled so often at most: a path that holds is then known after some seven seconds.
+const PAUSE: u64 = 250;
+/// The terms are doubled so often at most: a path that holds is then known after some six seconds.
 const MOST_PATIENCE: u8 = 3;
 /// No round trip counts for more: what takes longer is a pause of the client, not its distance.
 const LONGEST_TRIP: u64 = 10_000;

@@ -77,8 +77,8 @@ fn a_clear_path_is_asked_once_and_not_again() {
     let mut one = Streaming::opened(20);
     assert_eq!(one.say(100, "hello"), "m1:hello w");
     one.acknowledges(120, 1);
-    assert_eq!(one.server.poll_timeout(), Some(520), "what is said meanwhile is asked for then");
-    assert_eq!(one.due(), (520, String::new()));
+    assert_eq!(one.server.poll_timeout(), Some(370), "what is said meanwhile is asked for then");
+    assert_eq!(one.due(), (370, String::new()));
     assert_eq!(one.server.poll_timeout(), Some(100 + HOUR), "and nothing but the heartbeat is due");
 }
 
@@ -89,14 +89,14 @@ fn every_message_is_verified() {
     assert_eq!(one.say(105, "b"), "m2:b", "one ask at a time");
     one.acknowledges(120, 1);
     assert_eq!(one.say(200, "c"), "m3:c", "not again so soon");
-    assert_eq!(one.due(), (520, "w".into()));
-    one.acknowledges(540, 3);
-    assert_eq!(one.due(), (940, String::new()));
+    assert_eq!(one.due(), (370, "w".into()));
+    one.acknowledges(390, 3);
+    assert_eq!(one.due(), (640, String::new()));
     assert_eq!(one.say(950, "d"), "m4:d w", "after a pause at once");
 }
 
 #[test]
-fn a_busy_stream_is_asked_twice_or_thrice_a_second() {
+fn a_busy_stream_is_asked_three_or_four_times_a_second() {
     let mut one = Streaming::opened(20);
     let (mut asks, mut said) = (0, 0);
     for now in 0..5_000 {
@@ -114,14 +114,14 @@ fn a_busy_stream_is_asked_twice_or_thrice_a_second() {
             one.acknowledges(now, said);
         }
     }
-    assert!((8..=13).contains(&asks), "{asks} asks in 5 s");
+    assert!((13..=20).contains(&asks), "{asks} asks in 5 s");
 }
 
 #[test]
 fn one_chunk_behind_is_recovered_by_a_little_padding_and_stays_so() {
     let mut one = Streaming::opened(20);
     assert_eq!(one.say(100, "a"), "m1:a w");
-    assert_eq!(one.due(), (100 + 300 + 20, "i16".into()));
+    assert_eq!(one.due(), (100 + 250 + 20, "i16".into()));
     one.acknowledges(441, 1);
     assert_eq!(one.say(900, "b"), "m2:b w i16", "from now on behind each flush");
     one.acknowledges(921, 2);
@@ -140,8 +140,8 @@ fn one_chunk_behind_is_recovered_by_a_little_padding_and_stays_so() {
 fn a_small_buffer_is_filled() {
     let mut one = Streaming::opened(20);
     assert_eq!(one.say(100, "a"), "m1:a w");
-    assert_eq!(one.due(), (420, "i16".into()));
-    assert_eq!(one.due(), (670, "i4096".into()));
+    assert_eq!(one.due(), (370, "i16".into()));
+    assert_eq!(one.due(), (570, "i4096".into()));
     one.acknowledges(690, 1);
     assert_eq!(one.say(1_100, "b"), "m2:b w i4096");
     one.acknowledges(1_120, 2);
@@ -173,7 +173,8 @@ fn a_held_stream_ends_within_a_second_and_two_round_trips() {
         let mut one = Streaming::opened(trip);
         let (now, told) = held(&mut one, trip);
         assert_eq!(told, "x4008");
-        assert!(now - trip < 1_000 + 2 * trip, "after {} ms, round trip {trip}", now - trip);
+        // A quarter of a second may pass before what is said is asked for.
+        assert!(now - trip + 250 < 1_000 + 2 * trip, "after {} ms, round trip {trip}", now - trip);
         assert!(one.server.link_is_over(one.down));
         assert_eq!(one.server.carrier(), Some(1), "the ordinal is still proven");
         one.ends(now);
@@ -265,7 +266,7 @@ fn a_slow_uploader_settles() {
 fn an_end_that_need_not_have_been_makes_patient() {
     let mut one = Streaming::opened(0);
     let mut now = 0;
-    for length in [900, 1_800, 3_600, 7_200, 7_200] {
+    for length in [700, 1_400, 2_800, 5_600, 5_600] {
         let (end, told) = held(&mut one, now);
         assert_eq!((end - now, told), (length, "x4008".into()));
         one.ends(end);
@@ -295,7 +296,7 @@ fn who_polls_after_an_end_was_kept_waiting() {
     let attach = Attach { received, ..turn(1, one.turn, Wire::Stream) };
     one.down = one.server.attach(end + 1, attach).expect("a stream, later");
     spoken(&mut one.server, end + 1, one.down);
-    assert_eq!(held(&mut one, end + 1), (end + 1 + 900, "x4008".into()));
+    assert_eq!(held(&mut one, end + 1), (end + 1 + 700, "x4008".into()));
 }
 
 #[test]
@@ -304,7 +305,7 @@ fn a_slow_line_has_time_for_much() {
     let much = "x".repeat(4_096 + 3_200);
     send(&mut one.server, &much);
     assert!(spoken(&mut one.server, 0, one.down).ends_with(" w"));
-    assert_eq!(one.due().0, 300 + (3_200 + 64) / 32);
+    assert_eq!(one.due().0, 250 + (3_200 + 64) / 32);
 }
 
 #[test]
@@ -315,10 +316,10 @@ fn who_slept_asks_again() {
         for _ in 0..passed {
             one.due();
         }
-        let late = one.server.poll_timeout().expect("a deadline") + 351;
+        let late = one.server.poll_timeout().expect("a deadline") + 301;
         one.server.handle_timeout(late);
         assert_eq!(spoken(&mut one.server, late, one.down), "w");
-        assert_eq!(one.server.poll_timeout(), Some(late + 320));
+        assert_eq!(one.server.poll_timeout(), Some(late + 270));
     }
 }
 
@@ -326,9 +327,9 @@ fn who_slept_asks_again() {
 fn terms_that_passed_together_pass_together() {
     let mut one = Streaming::opened(0);
     one.say(0, "a");
-    one.server.handle_timeout(580);
-    assert_eq!(one.server.poll_timeout(), Some(900));
-    assert_eq!(spoken(&mut one.server, 580, one.down), "i4096");
+    one.server.handle_timeout(480);
+    assert_eq!(one.server.poll_timeout(), Some(700));
+    assert_eq!(spoken(&mut one.server, 480, one.down), "i4096");
 }
 
 #[test]
@@ -338,8 +339,8 @@ fn the_end_waits_for_a_request_that_comes_in_but_not_for_ever() {
     one.due();
     one.due();
     one.server.begin();
-    for step in 0..91 {
-        assert_eq!(one.due(), (900 + step * 100, String::new()));
+    for step in 0..93 {
+        assert_eq!(one.due(), (700 + step * 100, String::new()));
     }
     assert_eq!(one.due().1, "x4008");
     one.server.abandon();
@@ -352,7 +353,7 @@ fn a_client_without_room_has_answered() {
     let link = one.server.attach(50, upload()).expect("an upload");
     hear(&mut one.server, 50, link, [Frame::Hold { received: 0, epoch: 1 }]);
     one.server.detach(50, link);
-    assert_eq!(one.due(), (450, String::new()));
+    assert_eq!(one.due(), (300, String::new()));
     assert_eq!(one.server.poll_timeout(), Some(HOUR));
     let link = one.server.attach(500, upload()).expect("an upload");
     hear(&mut one.server, 500, link, [Frame::Go { received: 0, epoch: 1 }]);
@@ -366,19 +367,19 @@ fn an_acknowledgement_before_the_end_has_left_takes_it_back() {
     one.say(0, "a");
     one.due();
     one.due();
-    one.server.handle_timeout(900);
-    one.acknowledges(900, 1);
-    assert_eq!(spoken(&mut one.server, 900, one.down), "");
+    one.server.handle_timeout(700);
+    one.acknowledges(700, 1);
+    assert_eq!(spoken(&mut one.server, 700, one.down), "");
 }
 
 #[test]
 fn a_late_acknowledgement_is_no_praise_of_the_padding() {
     let mut one = Streaming::opened(200);
     one.say(1_000, "a");
-    assert_eq!(one.due(), (1_500, "i16".into()));
-    one.acknowledges(1_520, 1);
+    assert_eq!(one.due(), (1_450, "i16".into()));
+    one.acknowledges(1_470, 1);
     assert_eq!(one.say(2_000, "b"), "m2:b w", "it came too soon after it");
-    assert_eq!(one.server.poll_timeout(), Some(2_000 + 300 + 520), "so the path is slow");
+    assert_eq!(one.server.poll_timeout(), Some(2_000 + 250 + 470), "so the path is slow");
 }
 
 #[test]
@@ -387,7 +388,7 @@ fn a_flush_is_an_ask_too() {
     send(&mut one.server, "a");
     one.server.flush();
     assert_eq!(spoken(&mut one.server, 0, one.down), "m1:a w");
-    assert_eq!(one.due(), (300, "i16".into()));
+    assert_eq!(one.due(), (250, "i16".into()));
 }
 
 #[test]
