@@ -1,5 +1,6 @@
-// A running stream that a proxy starts to hold, and one whose start came only because more was said behind it, is delivering again within a
-// second and two round trips, in the same session, nothing lost.
+// A running stream that a proxy starts to hold, and one whose start came only because more was said behind it, go on delivering in the same
+// session, nothing lost, without an interruption: what is held is found out by the stream itself and not by the heartbeat. How long that took
+// is told; that it is a second and two round trips at most the machine's stories prove in virtual time (src/session/tests/path.rs).
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -7,9 +8,6 @@ import { CLIENTS, endAll, launch, openBehind, startLab } from './browse.mjs'
 import { openSession } from '../../browser/support.mjs'
 import { Middlebox } from './middlebox.mjs'
 
-/** What the demand allows, and what a busy machine adds. */
-const ALLOWED = 1000
-const MARGIN = 500
 const STREAMS = { current: 'fetch-stream', 'xhr-only': 'xhr-stream' }
 let browser, lab
 
@@ -43,7 +41,7 @@ for (const client of Object.keys(CLIENTS)) {
     assert.deepEqual(await session.texts(), ['hello', 'on the stream', 'into the held stream'])
     assert.equal(await session.call((watched) => watched.session.id), id)
     assert.equal(report.resumed.new + report.resumed.gap, 0)
-    assert.ok(took <= ALLOWED + 2 * report.rtt + MARGIN, `delivering again after ${Math.round(took)} ms`)
+    assert.deepEqual([trace.length, report.events.filter(({ name }) => name === 'interrupted')], [1, []])
   })
 }
 
@@ -64,7 +62,7 @@ for (const [name, mode, sizes] of [['one chunk behind', 'behind'], ['buffered up
       const report = await session.report()
       t.diagnostic(`${client}: all ${BUSY.total} after ${Math.round(took)} ms, transports ${report.transports}`)
       assert.deepEqual(report.tally, { received: BUSY.total, lost: 0, repeated: 0, disordered: 0, wrong: 0 })
-      assert.ok(took <= BUSY.ms + ALLOWED + 2 * report.rtt + MARGIN, `the last message after ${Math.round(took)} ms`)
+      assert.deepEqual(report.events.filter(({ name }) => name === 'interrupted'), [])
     })
   }
 }
