@@ -1,4 +1,5 @@
 /** Builds `dist/`, or with an argument another folder. */
+import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync, mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { rollup } from 'rollup'
@@ -111,12 +112,16 @@ const named = ({ items, print }, name) => {
 /** What old browsers run, from any file: its default export becomes the global `anywire`. */
 export const script = async (input) => named(await legacy(input), 'anywire.js')
 
+/** What pages load, and may want to know the hash of. */
+const SERVED = ['anywire.js', 'anywire.mjs']
+
 export const build = async (folder) => {
   mkdirSync(folder, { recursive: true })
   const write = (name, text) => writeFileSync(`${folder}/${name}`, text)
   for (const [name, make] of Object.entries(scripts)) {
     const { code, map } = await named(await make(), name)
     write(name, code)
+    if (SERVED.includes(name)) write(`${name}.sha384`, `sha384-${createHash('sha384').update(code).digest('base64')}`)
     if (map) write(`${name}.map`, `${map}\n`)
   }
   write('anywire.d.ts', read('src/types.d.ts'))

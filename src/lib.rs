@@ -98,5 +98,21 @@ pub use server::{
 };
 pub use session::CloseReason;
 
+/// The hash of `client.js`, for the `integrity` attribute of a script tag (W3C Subresource Integrity).
+///
+/// ```
+/// let tag = format!(
+///     "<script src=/live/client.js integrity={} crossorigin=anonymous></script>",
+///     anywire::CLIENT_JS_INTEGRITY
+/// );
+/// assert!(tag.contains("integrity=sha384-"));
+/// ```
+pub const CLIENT_JS_INTEGRITY: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/client-js/dist/anywire.js.sha384"));
+
+/// The hash of `client.mjs`, for the `integrity` attribute of a script tag with `type=module`.
+pub const CLIENT_MJS_INTEGRITY: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/client-js/dist/anywire.mjs.sha384"));
+
 #[doc = include_str!("codec/PROTOCOL.md")]
 pub mod protocol {}

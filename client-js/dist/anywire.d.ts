@@ -1,5 +1,21 @@
-/** How a session is carried. */
-export type Transport = 'websocket' | 'fetch-stream' | 'xhr-stream' | 'xhr-poll'
+/** The global of `anywire.js`. */
+export as namespace anywire
+
+/** How a session is carried. `client.mjs` has `websocket`, `fetch-stream` and `xhr-poll`, `client.js` all but `fetch-stream`. */
+export type Transport =
+  | 'websocket'
+  | 'fetch-stream'
+  | 'xhr-stream'
+  | 'multipart'
+  | 'eventsource'
+  | 'htmlfile'
+  | 'iframe'
+  | 'xhr-poll'
+  | 'jsonp-poll'
+  | 'poll'
+
+/** How `jsonp-poll` sends: by a form, which is the default, or by script tags, where only those cross origins. */
+export type Uplink = 'form-post' | 'jsonp-send'
 
 /** `interrupted`: no transport carries the session; it is being taken up again. */
 export type State = 'connecting' | 'open' | 'interrupted' | 'closed'
@@ -10,8 +26,8 @@ export type Message = string | ArrayBuffer
 export interface Options {
   /** Text for the server's opening handler, or what returns or promises it; asked at each open. */
   auth?: string | (() => string | PromiseLike<string>)
-  /** The transports that may be used; all by default. */
-  transports?: Transport[]
+  /** The transports that may be used, with `jsonp-poll` the uplink too; all by default. */
+  transports?: (Transport | Uplink)[]
   /** The constructor of WebSockets, where the environment has none or another one is wanted. */
   WebSocket?: new (url: string) => WebSocket
   /** As in `fetch`: whether cookies go along to another origin. */

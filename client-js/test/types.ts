@@ -1,7 +1,7 @@
 // The types say what a program may write; `tsc` checks that each line is as they promise.
 import { connect, type Session } from '../dist/anywire.js'
 
-const session: Session = connect('/live', { auth: async () => 'token', transports: ['websocket', 'xhr-poll'], buffer: 1000 })
+const session: Session = connect('/live', { auth: async () => 'token', transports: ['websocket', 'jsonp-poll', 'jsonp-send'], buffer: 1000 })
 session.on('message', (message) => {
   const text: string = typeof message === 'string' ? message : new TextDecoder().decode(message)
   const taken: boolean = session.send(text)
