@@ -71,14 +71,12 @@ export const drive = (url, options, request, streams, bases) => {
   let upload
   /** What was sent by an upload that has no answer. */
   let blind = 0
-  /** An upload has failed, and is said again. */
   let failed
   let posting
   /** Links over HTTP that never proved themselves: each gives way to the next way to make requests. */
   let tries = 0
-  /** When the server last asked how far we have come. */
+  /** When the server last asked how far we have come; whether an upload has failed and is said again; whether the page goes. */
   let asked
-  /** The page goes. */
   let leaving
   let waiters = []
   let unknown
