@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Head, Malformed, Pass, Reader, Said, Writer, write_refusal};
+use super::{Head, Malformed, Pass, Reader, Said, Writer, write_padding, write_refusal, write_rest};
 use crate::{
     message::{Message, Parcel, Spelling},
     session::frame::{CloseReason, Frame, Grant, MAX_NUMBER, Outcome, Start},
@@ -423,6 +423,15 @@ fn a_refusal_is_one_end_in_the_text_spelling() {
     };
     assert_eq!(read, reason);
     assert_eq!(CloseReason::from(Malformed("bad")).code, 4004);
+}
+
+#[test]
+fn padding_and_a_rest_are_written_behind_whatever_is_there() {
+    let mut out = b"a7:".to_vec();
+    write_padding(3, &mut out);
+    write_padding(0, &mut out);
+    write_rest(250, &mut out);
+    assert_eq!(String::from_utf8_lossy(&out), "a7:i3:   i0:y250:");
 }
 
 #[test]

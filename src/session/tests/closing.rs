@@ -189,6 +189,12 @@ fn a_reason_reads_as_its_code_and_its_text() {
 }
 
 #[test]
+fn a_page_that_went_away_has_its_code() {
+    assert!(CloseReason::new(1001, "").is_page_gone());
+    assert!(!bye().is_page_gone());
+}
+
+#[test]
 fn links_that_leave_an_ended_session_do_not_prolong_its_memory() {
     let mut pair = Pair::opened();
     hear(&mut pair.server, 100, pair.down, [Frame::Close { number: 1, reason: bye() }]);

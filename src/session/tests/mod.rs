@@ -11,6 +11,7 @@ mod heartbeats;
 mod holding;
 mod opening;
 mod path;
+mod path_terms;
 mod racing;
 mod replay;
 mod silence;
@@ -179,4 +180,101 @@ impl Pair {
         self.down = self.server.attach(now, attach).expect("a new link");
         self.talk(now);
     }
+}
+
+/// Heartbeats are another story.
+const HOUR: u64 = 3_600_000;
+
+/// Two halves, a stream that carries down, and uploads.
+struct Streaming {
+    client: Machine,
+    server: Machine,
+    ordinal: u64,
+    turn: u64,
+    up: LinkId,
+    down: LinkId,
+}
+
+impl Streaming {
+    /// Opened by a POST; the stream is its turn 1, which began `gap` ms after the opening's answer had ended.
+    fn opened(gap: u64) -> Streaming {
+        let (mut client, mut server) = (client(), server());
+        server.heartbeat.interval = HOUR;
+        let up = client.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+        let down = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+        let start = says(&mut server, 0, down);
+        hear(&mut client, 0, up, start);
+        client.detach(0, up);
+        server.detach(0, down);
+        let mut streaming = Streaming { client, server, ordinal: 1, turn: 0, up, down };
+        streaming.next_turn(gap, Wire::Stream);
+        assert_eq!(streaming.arrives(gap), "sfull0");
+        streaming
+    }
+
+    fn next_turn(&mut self, now: u64, wire: Wire) {
+        self.turn += 1;
+        let attach = Attach { received: self.client.received(), ..turn(self.ordinal, self.turn, wire) };
+        self.up = self.client.attach(now, attach).expect("the next turn");
+        self.down = self.server.attach(now, attach).expect("the next turn");
+    }
+
+    /// The answer has ended, for both.
+    fn ends(&mut self, now: u64) {
+        self.client.detach(now, self.up);
+        self.server.detach(now, self.down);
+    }
+
+    fn say(&mut self, now: u64, text: &str) -> String {
+        send(&mut self.server, text);
+        spoken(&mut self.server, now, self.down)
+    }
+
+    /// What the stream says reaches the client.
+    fn arrives(&mut self, now: u64) -> String {
+        let frames = says(&mut self.server, now, self.down);
+        let told = told(&frames);
+        hear(&mut self.client, now, self.up, frames);
+        told
+    }
+
+    /// An upload acknowledges all that was said up to `number`.
+    fn acknowledges(&mut self, now: u64, number: u64) {
+        let link = self.server.attach(now, Attach { received: number, ..upload() }).expect("an upload");
+        hear(&mut self.server, now, link, [Frame::Ack { received: number }]);
+        says(&mut self.server, now, link);
+        self.server.detach(now, link);
+    }
+
+    /// How far the client is thought to be when an ask is said now.
+    fn trip(&mut self, now: u64) -> u64 {
+        let told = self.say(now, "far?");
+        assert!(told.split(' ').any(|one| one == "w"), "{told}");
+        self.server.poll_timeout().expect("a deadline") - now - 250
+    }
+
+    /// The same, and all is acknowledged at `answered`; the deadlines before pass on time.
+    fn trip_answered(&mut self, now: u64, answered: u64) -> u64 {
+        let trip = self.trip(now);
+        while self.server.poll_timeout().is_some_and(|deadline| deadline < answered) {
+            self.due();
+        }
+        self.acknowledges(answered, self.server.last_number());
+        trip
+    }
+
+    /// The deadline passes, on time: when that is, and what is then said.
+    fn due(&mut self) -> (u64, String) {
+        let now = self.server.poll_timeout().expect("a deadline");
+        self.server.handle_timeout(now);
+        (now, spoken(&mut self.server, now, self.down))
+    }
+}
+
+/// What a stream that is held says from `now` on.
+fn held(one: &mut Streaming, now: u64) -> (u64, String) {
+    assert!(one.say(now, "void").ends_with(":void w"));
+    one.due();
+    one.due();
+    one.due()
 }

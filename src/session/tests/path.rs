@@ -1,76 +1,6 @@
+//! What is asked, what padding is said, and when a stream that is held ends.
+
 use super::*;
-
-/// Heartbeats are another story.
-const HOUR: u64 = 3_600_000;
-
-/// Two halves, a stream that carries down, and uploads.
-struct Streaming {
-    client: Machine,
-    server: Machine,
-    ordinal: u64,
-    turn: u64,
-    up: LinkId,
-    down: LinkId,
-}
-
-impl Streaming {
-    /// Opened by a POST; the stream is its turn 1, which began `gap` ms after the opening's answer had ended.
-    fn opened(gap: u64) -> Streaming {
-        let (mut client, mut server) = (client(), server());
-        server.heartbeat.interval = HOUR;
-        let up = client.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
-        let down = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
-        let start = says(&mut server, 0, down);
-        hear(&mut client, 0, up, start);
-        client.detach(0, up);
-        server.detach(0, down);
-        let mut streaming = Streaming { client, server, ordinal: 1, turn: 0, up, down };
-        streaming.next_turn(gap, Wire::Stream);
-        assert_eq!(streaming.arrives(gap), "sfull0");
-        streaming
-    }
-
-    fn next_turn(&mut self, now: u64, wire: Wire) {
-        self.turn += 1;
-        let attach = Attach { received: self.client.received(), ..turn(self.ordinal, self.turn, wire) };
-        self.up = self.client.attach(now, attach).expect("the next turn");
-        self.down = self.server.attach(now, attach).expect("the next turn");
-    }
-
-    /// The answer has ended, for both.
-    fn ends(&mut self, now: u64) {
-        self.client.detach(now, self.up);
-        self.server.detach(now, self.down);
-    }
-
-    fn say(&mut self, now: u64, text: &str) -> String {
-        send(&mut self.server, text);
-        spoken(&mut self.server, now, self.down)
-    }
-
-    /// What the stream says reaches the client.
-    fn arrives(&mut self, now: u64) -> String {
-        let frames = says(&mut self.server, now, self.down);
-        let told = told(&frames);
-        hear(&mut self.client, now, self.up, frames);
-        told
-    }
-
-    /// An upload acknowledges all that was said up to `number`.
-    fn acknowledges(&mut self, now: u64, number: u64) {
-        let link = self.server.attach(now, Attach { received: number, ..upload() }).expect("an upload");
-        hear(&mut self.server, now, link, [Frame::Ack { received: number }]);
-        says(&mut self.server, now, link);
-        self.server.detach(now, link);
-    }
-
-    /// The deadline passes, on time: when that is, and what is then said.
-    fn due(&mut self) -> (u64, String) {
-        let now = self.server.poll_timeout().expect("a deadline");
-        self.server.handle_timeout(now);
-        (now, spoken(&mut self.server, now, self.down))
-    }
-}
 
 #[test]
 fn a_clear_path_is_asked_once_and_not_again() {
@@ -149,6 +79,48 @@ fn a_small_buffer_is_filled() {
 }
 
 #[test]
+fn padding_follows_an_ask_that_is_said_alone() {
+    let mut one = Streaming::opened(20);
+    one.say(100, "a");
+    one.due();
+    one.acknowledges(391, 1);
+    assert_eq!(one.say(900, "b"), "m2:b w i16");
+    assert_eq!(one.say(910, "c"), "m3:c i16");
+    one.acknowledges(921, 2);
+    assert_eq!(one.due(), (1_171, "w i16".into()));
+    one.server.flush();
+    assert_eq!(spoken(&mut one.server, 1_180, one.down), "w i16");
+}
+
+#[test]
+fn a_little_does_not_take_the_place_of_much() {
+    let mut one = Streaming::opened(0);
+    one.say(0, "a");
+    one.due();
+    one.due();
+    one.acknowledges(460, 1);
+    assert_eq!(one.say(2_000, "b"), "m2:b w i4096");
+    assert_eq!(one.due(), (2_260, "i16".into()));
+    one.acknowledges(2_280, 2);
+    assert_eq!(one.say(4_000, "c"), "m3:c w i4096");
+}
+
+#[test]
+fn padding_that_is_not_said_yet_is_not_needed_behind_an_answer_or_a_sleep() {
+    let mut one = Streaming::opened(0);
+    one.say(0, "a");
+    one.server.handle_timeout(250);
+    one.acknowledges(250, 1);
+    assert_eq!(spoken(&mut one.server, 250, one.down), "");
+
+    let mut one = Streaming::opened(0);
+    one.say(0, "a");
+    one.server.handle_timeout(250);
+    one.server.handle_timeout(5_000);
+    assert_eq!(spoken(&mut one.server, 5_000, one.down), "w");
+}
+
+#[test]
 fn padding_follows_whatever_is_said() {
     let mut one = Streaming::opened(20);
     one.say(100, "a");
@@ -157,14 +129,6 @@ fn padding_follows_whatever_is_said() {
     one.due();
     let (now, told) = one.due();
     assert_eq!(told, format!("p{now} i16"), "a ping must come through");
-}
-
-/// What a stream that is held says from `now` on.
-fn held(one: &mut Streaming, now: u64) -> (u64, String) {
-    assert!(one.say(now, "void").ends_with(":void w"));
-    one.due();
-    one.due();
-    one.due()
 }
 
 #[test]
@@ -206,139 +170,20 @@ fn the_end_takes_what_is_kept_along_and_the_next_turn_goes_on() {
 }
 
 #[test]
-fn a_slow_path_is_no_held_one() {
-    let mut one = Streaming::opened(2_000);
-    let mut now = 2_000;
-    for number in 1..20 {
-        assert_eq!(one.say(now, "x"), format!("m{number}:x w"));
-        one.server.handle_timeout(now + 1_999);
-        assert_eq!(spoken(&mut one.server, now + 1_999, one.down), "");
-        one.acknowledges(now + 2_000, number);
-        now += 5_000;
-    }
-}
-
-/// A client whose acknowledgements take `trip` ms, and that goes on with a stream after each end; how often it was ended.
-fn ends_of_a_slow_path(trip: u64) -> usize {
-    let mut one = Streaming::opened(0);
-    let (mut asked, mut ends, mut next) = (None, 0, None);
-    for now in 0..120_000 {
-        if next.is_some_and(|at| at <= now) {
-            // Its head says how far the client has come: all that the ended answer said.
-            one.client = client();
-            next = None;
-            let turn = one.turn + 1;
-            one.turn = turn;
-            let received = one.server.acknowledged().max(asked.take().map_or(0, |(_, number)| number));
-            let attach = Attach { received, ..super::turn(1, turn, Wire::Stream) };
-            one.down = one.server.attach(now, attach).expect("the next turn");
-        }
-        one.server.handle_timeout(now);
-        if now % 5_000 == 0 && next.is_none() {
-            send(&mut one.server, "x");
-        }
-        let told = spoken(&mut one.server, now, one.down);
-        if told.contains('w') {
-            asked = Some((now + trip, one.server.last_number()));
-        }
-        if told.contains("x4008") {
-            ends += 1;
-            one.server.detach(now, one.down);
-            next = Some(now + trip / 10);
-        }
-        if let Some((_, number)) = asked.filter(|(at, _)| *at == now && next.is_none()) {
-            asked = None;
-            one.acknowledges(now, number);
-        }
-    }
-    ends
-}
-
-#[test]
-fn a_slow_uploader_settles() {
-    for (trip, most) in [(500, 0), (1_000, 1), (2_000, 2), (4_000, 3), (6_000, 3)] {
-        let ends = ends_of_a_slow_path(trip);
-        assert!(ends <= most, "{ends} ends where an acknowledgement takes {trip} ms");
-    }
-}
-
-#[test]
-fn an_end_that_need_not_have_been_makes_patient() {
-    let mut one = Streaming::opened(0);
-    let mut now = 0;
-    for length in [700, 1_400, 2_800, 5_600, 5_600] {
-        let (end, told) = held(&mut one, now);
-        assert_eq!((end - now, told), (length, "x4008".into()));
-        one.ends(end);
-        let received = one.server.last_number();
-        one.turn += 1;
-        one.down = one
-            .server
-            .attach(end, Attach { received, ..turn(1, one.turn, Wire::Stream) })
-            .expect("the client says that it had answered");
-        spoken(&mut one.server, end, one.down);
-        now = end;
-    }
-}
-
-#[test]
-fn who_polls_after_an_end_was_kept_waiting() {
-    let mut one = Streaming::opened(0);
-    let (end, _) = held(&mut one, 0);
-    one.ends(end);
-    one.client = client();
-    one.turn += 1;
-    let received = one.server.last_number();
-    let attach = Attach { received, ..turn(1, one.turn, POLL) };
-    one.down = one.server.attach(end, attach).expect("a poll");
-    one.server.detach(end + 1, one.down);
-    one.turn += 1;
-    let attach = Attach { received, ..turn(1, one.turn, Wire::Stream) };
-    one.down = one.server.attach(end + 1, attach).expect("a stream, later");
-    spoken(&mut one.server, end + 1, one.down);
-    assert_eq!(held(&mut one, end + 1), (end + 1 + 700, "x4008".into()));
-}
-
-#[test]
-fn a_slow_line_has_time_for_much() {
-    let mut one = Streaming::opened(0);
-    let much = "x".repeat(4_096 + 3_200);
-    send(&mut one.server, &much);
-    assert!(spoken(&mut one.server, 0, one.down).ends_with(" w"));
-    assert_eq!(one.due().0, 250 + (3_200 + 64) / 32);
-}
-
-#[test]
-fn who_slept_asks_again() {
-    for passed in 0..3 {
-        let mut one = Streaming::opened(20);
-        one.say(100, "a");
-        for _ in 0..passed {
-            one.due();
-        }
-        let late = one.server.poll_timeout().expect("a deadline") + 301;
-        one.server.handle_timeout(late);
-        assert_eq!(spoken(&mut one.server, late, one.down), "w");
-        assert_eq!(one.server.poll_timeout(), Some(late + 270));
-    }
-}
-
-#[test]
-fn terms_that_passed_together_pass_together() {
+fn the_stream_of_an_ended_session_is_not_waited_for() {
     let mut one = Streaming::opened(0);
     one.say(0, "a");
-    one.server.handle_timeout(480);
-    assert_eq!(one.server.poll_timeout(), Some(700));
-    assert_eq!(spoken(&mut one.server, 480, one.down), "i4096");
+    one.server.abort(100, CloseReason::new(4300, ""));
+    assert_eq!(one.server.poll_timeout(), Some(100 + GRACE));
 }
 
 #[test]
 fn the_end_waits_for_a_request_that_comes_in_but_not_for_ever() {
     let mut one = Streaming::opened(0);
     one.say(0, "a");
-    one.due();
-    one.due();
     one.server.begin();
+    assert_eq!(one.due(), (250, "i16".into()), "padding does not wait");
+    assert_eq!(one.due(), (450, "i4096".into()));
     for step in 0..93 {
         assert_eq!(one.due(), (700 + step * 100, String::new()));
     }
@@ -373,13 +218,15 @@ fn an_acknowledgement_before_the_end_has_left_takes_it_back() {
 }
 
 #[test]
-fn a_late_acknowledgement_is_no_praise_of_the_padding() {
-    let mut one = Streaming::opened(200);
-    one.say(1_000, "a");
-    assert_eq!(one.due(), (1_450, "i16".into()));
-    one.acknowledges(1_470, 1);
-    assert_eq!(one.say(2_000, "b"), "m2:b w", "it came too soon after it");
-    assert_eq!(one.server.poll_timeout(), Some(2_000 + 250 + 470), "so the path is slow");
+fn a_flush_changes_nothing_of_an_ask_that_is_waited_for() {
+    let mut one = Streaming::opened(0);
+    one.say(0, "a");
+    send(&mut one.server, "b");
+    one.server.flush();
+    assert_eq!(spoken(&mut one.server, 100, one.down), "m2:b w");
+    assert_eq!(one.server.poll_timeout(), Some(250));
+    one.acknowledges(120, 1);
+    assert_eq!(one.server.poll_timeout(), Some(370), "the first is answered");
 }
 
 #[test]
@@ -389,6 +236,61 @@ fn a_flush_is_an_ask_too() {
     one.server.flush();
     assert_eq!(spoken(&mut one.server, 0, one.down), "m1:a w");
     assert_eq!(one.due(), (250, "i16".into()));
+    one.acknowledges(260, 1);
+    assert_eq!(one.server.poll_timeout(), Some(510), "it asked for what was said before it");
+}
+
+#[test]
+fn the_answer_to_an_ask_concerns_the_stream() {
+    let mut one = Streaming::opened(0);
+    one.say(0, "a");
+    one.say(5, "b");
+    one.server.take_stir();
+    one.acknowledges(20, 1);
+    assert!(one.server.take_stir(), "the next ask has a deadline");
+    one.acknowledges(30, 2);
+    assert!(!one.server.take_stir(), "nothing was asked");
+}
+
+#[test]
+fn who_may_not_have_come_is_not_measured() {
+    let mut server = server();
+    let opening = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+    spoken(&mut server, 0, opening);
+    server.detach(10, opening);
+    send(&mut server, "a");
+    let stream = server.attach(20, turn(2, 0, Wire::Stream)).expect("a client that has heard no start");
+    assert_eq!(spoken(&mut server, 20, stream), "sfull0 m1:a");
+    server.flush();
+    assert_eq!(spoken(&mut server, 20, stream), "w", "the application's");
+    assert_eq!(server.poll_timeout(), Some(20 + INTERVAL));
+}
+
+#[test]
+fn only_a_server_pads_and_asks_to_rest() {
+    for frame in [Frame::Pad { length: 16 }, Frame::Rest { delay: 250 }] {
+        let mut pair = Pair::opened();
+        assert_eq!(pair.client.handle_frame(10, pair.up, frame.clone()), Ok(()));
+        let why = pair.server.handle_frame(10, pair.down, frame).expect_err("not from a client");
+        assert_eq!(why.code, 4004);
+    }
+}
+
+#[test]
+fn only_the_end_of_a_held_turn_leaves_the_link_alone() {
+    let end = |code| Frame::End(CloseReason::new(code, ""));
+    for (code, over) in [(4008, false), (4000, true)] {
+        let mut one = Streaming::opened(20);
+        hear(&mut one.client, 100, one.up, [end(code)]);
+        assert_eq!(one.client.link_is_over(one.up), over, "a stream that is told {code}");
+        let mut pair = Pair::opened();
+        hear(&mut pair.client, 100, pair.up, [end(code)]);
+        assert!(pair.client.link_is_over(pair.up), "a socket that is told {code}");
+        let mut server = server();
+        let opening = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+        hear(&mut server, 0, opening, [end(code)]);
+        assert!(server.link_is_over(opening), "a server that is told {code}");
+    }
 }
 
 #[test]
