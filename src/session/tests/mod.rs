@@ -14,6 +14,7 @@ mod path;
 mod racing;
 mod replay;
 mod silence;
+mod taking_over;
 mod uploads;
 
 const INTERVAL: u64 = 1_000;
