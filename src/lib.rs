@@ -36,7 +36,8 @@
 //! * [`recv`](Session::recv) is cancel-safe; [`send`](SessionHandle::send) waits only while the outbox is full; a
 //!   [room send](To::send) never waits.
 //! * A session outlives its links by the [grace](Builder::grace) time. The handler does not notice that a link was cut, nor which
-//!   transport serves; it can [ask](SessionHandle::transport).
+//!   transport serves; it can [ask](SessionHandle::transport). A page that reloads comes back to its session too, where the client
+//!   is told `resume: true`.
 //! * An acknowledged message is in the other half's inbox. [`flush`](SessionHandle::flush) waits for that.
 //! * Everything is bounded: messages, bodies, inboxes and outboxes (in bytes), all of them together, sessions, links, times. The
 //!   [`Builder`] lists the bounds and their defaults. Request heads are bounded by the HTTP server: [`serve`] does so, others must be told to.

@@ -3,34 +3,14 @@ import { createMachine, ID, SECRET, GRACE, LIMIT, BATCH } from './session.js'
 import { createChooser, HTTP, WEBSOCKET } from './chooser.js'
 import { openSocket } from './transports/websocket.js'
 import { emitter } from './emitter.js'
+import { createReload } from './reload.js'
 import { frameOf } from './message.js'
 import { fail } from './codec.js'
 import { address, browser, later, memory, nonce, root, socketAddress } from './env.js'
-
-const NEVER = Infinity
-/** The longest that a timer can be set for. */
-const LONG = 1e9
-const FIRST_FLIGHT = 16384
-const PATIENCE = 10000
-/** A stream whose start does not come within this and two round trips is kept back by something. */
-const LATE = 1000
-/** The server asked, and gave the stream up, within this: both were kept back. */
-const TOGETHER = 150
-/** What is sent blindly and not acknowledged within this is sent again. */
-const BLIND = 3000
-/** More than so many uploads in succession that nobody heard are no accident. */
-const VAIN = 1
-/** Where nothing may wait, one asks now and then. */
-const REST = 2000
-/** While nobody looks, attempts are this much further apart. */
-const CALM = 2000
-const POST = 10000
-/** The slowest upload that is waited for, in bytes per millisecond. */
-const POST_RATE = 10
-const HEAD = 999
-const BUFFER = 4194304
-const DEAD = 1
-const HELD = 4008
+import {
+  NEVER, LONG, FIRST_FLIGHT, PATIENCE, LATE, TOGETHER, BLIND, VAIN,
+  REST, CALM, POST, POST_RATE, HEAD, BUFFER, DEAD, HELD
+} from './config.js'
 
 /**
  * @param request how the bundle for current browsers makes all of its requests
@@ -40,9 +20,7 @@ const HELD = 4008
  */
 export const drive = (url, options, request, streams, bases) => {
   const allow = (way) =>
-    LEGACY ?
-      !options.transports || (',' + options.transports + ',').indexOf(',' + way + ',') >= 0
-    : !options.transports || options.transports.includes(way)
+    !options.transports || (LEGACY ? (',' + options.transports + ',').indexOf(',' + way + ',') >= 0 : options.transports.includes(way))
   const allowed = (ways) => {
     const kept = []
     for (const way of ways) if (allow(way[0])) kept.push(way)
@@ -58,16 +36,12 @@ export const drive = (url, options, request, streams, bases) => {
   const machine = createMachine(options.buffer || BUFFER, 0)
   const remember = memory(url)
   const tab = browser()
-  const chooser = createChooser(
-    (Socket ? WEBSOCKET : 0) + (ways || polls ? HTTP : 0),
-    remember(),
-    Math.random,
-    remember,
-    (kind, ordinal) => (kind ? start(kind, ordinal) : begin()),
-    ways
-  )
+  const reload = LEGACY && createReload(url, machine, options.resume)
+  const kinds = (Socket ? WEBSOCKET : 0) + (ways || polls ? HTTP : 0)
+  const act = (kind, ordinal) => (kind ? start(kind, ordinal) : begin())
+  const chooser = createChooser(kinds, remember(), Math.random, remember, act, ways)
   let trace = []
-  let attempt = nonce()
+  let attempt = (LEGACY && reload.instance_) || nonce()
   let auth
   let carrier = 0
   let upload
@@ -107,7 +81,7 @@ export const drive = (url, options, request, streams, bases) => {
   const pass = (letter, fields) => [letter, 1].concat(fields, id(), machine.terms_[SECRET], machine.say_())
 
   const call = (request, name, frames, take, done) =>
-    request(address(url, name, id()) + tab, frames, options.credentials, take, done, leaving)
+    request(address(url, name, (LEGACY && reload.id_()) || id()) + tab, frames, options.credentials, take, done, leaving)
 
   const gather = (link, frames) => {
     for (let frame; (frame = machine.pollTransmit_(link)); ) frames.push(frame)
@@ -137,7 +111,9 @@ export const drive = (url, options, request, streams, bases) => {
     if (link.gone_) return
     // An opening that comes too late for the session that another link has opened loses only itself.
     const verdict = link.opening_ && id() ? 0 : code
-    if (/^41/.test(verdict)) {
+    // Nor is there anything to take over where the server has not learned to read that.
+    if (/^41/.test(verdict) || (LEGACY && reload.id_() && code === 4004)) {
+      if (LEGACY) reload.forget_()
       // What is planned is no part of a new opening.
       chooser.leave_(now(), 0)
       machine.lose_()
@@ -170,7 +146,8 @@ export const drive = (url, options, request, streams, bases) => {
   }
 
   const head = (link) =>
-    link.opening_ ? ['o', 1, link.ordinal_, attempt, auth] : pass('r', [link.ordinal_, link.turn_, link.turn_ && 1])
+    LEGACY && reload.id_() ? reload.head_(link.ordinal_, attempt)
+    : link.opening_ ? ['o', 1, link.ordinal_, attempt, auth] : pass('r', [link.ordinal_, link.turn_, link.turn_ && 1])
 
   /**
    * The next turn over HTTP: the opening, or on a resume a poll that is answered at once; from then on a stream or a poll. Where nothing
@@ -182,10 +159,7 @@ export const drive = (url, options, request, streams, bases) => {
     const stream = link.turn_ && chooser.stream_(polls ? began : NEVER)
     const way = LEGACY ? (stream ? streams[stream - 1] : base) : 0
     const short = LEGACY && !stream && link.turn_ && !allow(base[0])
-    const name =
-      LEGACY ?
-        short ? 'poll' : way[0]
-      : stream ? 'fetch-stream' : 'xhr-poll'
+    const name = LEGACY ? (short ? 'poll' : way[0]) : stream ? 'fetch-stream' : 'xhr-poll'
     let frames = [head(link)].concat(link.queue_)
     link.queue_ = []
     if (link.opening_) gather(link, frames)
@@ -232,6 +206,7 @@ export const drive = (url, options, request, streams, bases) => {
 
   const start = (kind, ordinal) => {
     const base = LEGACY && bases[tries % bases.length]
+    if (LEGACY) ordinal = reload.ordinal_(ordinal)
     const link = {
       ordinal_: ordinal,
       duplex_: kind - HTTP,
@@ -247,19 +222,12 @@ export const drive = (url, options, request, streams, bases) => {
     machine.attach_(clock, link)
     try {
       if (link.duplex_) {
-        openSocket(
-          link,
-          Socket,
-          socketAddress(address(url, 'websocket', id())),
-          () => {
-            link.at_ = now()
-            // Another may have opened the session meanwhile.
-            link.opening_ = !id()
-            link.write_(gather(link, [head(link)]))
-          },
-          take(link),
-          (code, reason) => lost(link, code, reason)
-        )
+        openSocket(link, Socket, socketAddress(address(url, 'websocket', (LEGACY && reload.id_()) || id())), () => {
+          link.at_ = now()
+          // Another may have opened the session meanwhile.
+          link.opening_ = !id()
+          link.write_(gather(link, [head(link)]))
+        }, take(link), (code, reason) => lost(link, code, reason))
       } else turn(link)
       watch(link, options.timeout || PATIENCE, () => lost(link, 4007))
     } catch (error) {
@@ -294,13 +262,11 @@ export const drive = (url, options, request, streams, bases) => {
       pump()
     }
     const stop = call(LEGACY ? base[3] : request, LEGACY ? base[2] : 'send', frames, (frame) => machine.handleFrame_(now(), {}, frame), done)
-    const slow = setTimeout(
-      () => {
-        stop()
-        done(-1)
-      },
-      POST + (machine.terms_[BATCH] - link.room_) / POST_RATE
-    )
+    const give = () => {
+      stop()
+      done(-1)
+    }
+    const slow = setTimeout(give, POST + (machine.terms_[BATCH] - link.room_) / POST_RATE)
     upload = 1
   }
 
@@ -341,8 +307,10 @@ export const drive = (url, options, request, streams, bases) => {
     chooser.proven_(clock, link)
     dropBelow(link.ordinal_, 4000)
     session.state = 'open'
+    const taken = LEGACY && reload.id_() && [reload.taken_(waiters)]
     if (was === 'connecting') emit('open')
     else if (was !== 'open') emit('resumed', unknown ? 'new' : 'full', unknown)
+    if (LEGACY && taken) emit('resumed', taken[0] ? 'gap' : 'full', taken[0])
     unknown = undefined
   }
 
@@ -428,8 +396,16 @@ export const drive = (url, options, request, streams, bases) => {
     if (event.persisted) return
     leaving = 1
     upload = 0
-    session.close(1001)
+    const goes = LEGACY && reload.leave_(attempt)
+    if (!goes) session.close(1001)
     transmit(1)
+    if (LEGACY && goes) {
+      // The next page has the session: for this one it is over, and nobody need hear of it.
+      dropBelow(NEVER, 1001)
+      listen('removeEventListener')
+      clearTimeout(timer)
+      machine.over_ = busy = 1
+    }
   }
 
   const listen = (method) => {
@@ -450,7 +426,7 @@ export const drive = (url, options, request, streams, bases) => {
       chooser.ended_(now(), {}, 0)
       pump()
     }
-    let value = id() ? auth : options.auth
+    let value = id() || (LEGACY && reload.id_()) ? auth : options.auth
     if (!LEGACY) (async () => (value?.call ? value() : value))().then(go, refuse)
     else {
       try {

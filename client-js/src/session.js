@@ -77,6 +77,13 @@ export const createMachine = (capacity, base) => {
       if (machine.terms_[ID] && machine.terms_[ID] !== frame[ID]) fail()
       machine.terms_ = frame
     }
+    if (LEGACY && machine.taking_) {
+      // What was numbered before the server had said from where on.
+      machine.taking_ = 0
+      machine.acked_ = sent = frame[2]
+      wanted += sent
+      if (machine.closing_) machine.closing_[1] += sent
+    }
     acknowledge(frame[2])
     link.next_ = 0
     if (!link.proven_) {
@@ -210,6 +217,8 @@ export const createMachine = (capacity, base) => {
     /** The other half does not know the session any more: what was put on a link is unknown, the rest goes to a new session. */
     lose_() {
       const unknown = []
+      // Nothing was said in it, and nobody knows of it.
+      if (LEGACY && machine.taking_) return (machine.taking_ = machine.received_ = 0)
       if (machine.closing_) return finish(machine.closing_[2], machine.closing_[3])
       while (machine.acked_ < sent) unknown.push(shift()[1])
       machine.acked_ = machine.received_ = sent = wanted = 0
@@ -227,7 +236,7 @@ export const createMachine = (capacity, base) => {
       const frame = outbox[number - acked - 1]
       if (link.queue_[0]) return link.queue_.shift()
       if (carries && link.duplex_ && due) return ['a', say()]
-      if (machine.over_ || !(carries || (link.opening_ && !machine.carrier_))) return
+      if (machine.over_ || !(carries || (link.opening_ && !machine.carrier_ && !(LEGACY && machine.taking_)))) return
       if (wanted > acked && number > wanted && !(link.asked_ >= wanted)) {
         link.asked_ = wanted
         return ['w']

@@ -34,6 +34,12 @@ export interface Options {
   credentials?: RequestCredentials
   /** How many bytes may wait for acknowledgement, 64 counted for each message besides its own; 4 MiB by default. */
   buffer?: number
+  /**
+   * Whether a reload goes on with the session, if it comes within the server's grace time; in the bundle for any browser, where the page has
+   * `sessionStorage` and `pagehide`. Asked before and after: the page that goes leaves a note for the next one in this tab with the same `url`.
+   * A page that goes for good then leaves its session to the grace time instead of closing it. One session of a page may do so for each `url`.
+   */
+  resume?: boolean
   /** How many milliseconds an attempt may take; 10,000 by default. */
   timeout?: number
 }
@@ -61,6 +67,8 @@ export interface Closed {
 export interface Gap {
   from: number
   to: number
+  /** The page before this one sent them, and they did not arrive. */
+  sent?: boolean
 }
 
 export interface Events {
@@ -92,8 +100,8 @@ export interface Session {
   readonly unacknowledged: number
 
   /**
-   * Calls `listener` at each `event`. `resumed` says what became of the session after it was interrupted: `full`, nothing is missing; `gap`, the
-   * server dropped messages of these numbers; `new`, the server did not know the session any more: a new one is open, messages that were
+   * Calls `listener` at each `event`. `resumed` says what became of the session after it was interrupted, or behind `open` when a page goes on with
+   * it after a reload: `full`, nothing is missing; `gap`, the server dropped messages of these numbers, or (`sent`) lacks them; `new`, the server did not know the session any more: a new one is open, messages that were
    * never put on the wire have gone into it, and those in the list may or may not have arrived.
    */
   on<E extends keyof Events>(event: E, listener: Events[E]): void

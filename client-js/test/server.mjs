@@ -113,14 +113,32 @@ export const createServer = (terms = {}) => {
     tell(session, line)
   }
 
+  const welcome = (session) => `snew,${session.received},${session.id},${session.secret},${Object.values(grant).join(',')}`
+
+  /** Another page goes on: what the older one says from now on is not heard. */
+  const takeOver = (line, [, , instance, id, secret, received], rest) => {
+    const session = sessions.find((one) => one.id === id && !one.forgotten)
+    if (!session || secret !== (session.instance === instance ? session.old : session.secret)) return null
+    if (session.instance !== instance) {
+      const older = session.line
+      Object.assign(session, { instance, old: secret, secret: `secret.${requests.length}`, line: null })
+      older?.end(4104, 'taken over')
+    }
+    acknowledge(session, received)
+    take(session, line, rest)
+    put(line, welcome(session))
+    return session
+  }
+
   const enter = (line, [head, ...rest]) => {
     const { letter, fields } = head
     if (letter === 'o') {
       const session = sessions.find(({ attempt }) => attempt === fields[2]) || create(fields[2], head.payload)
       take(session, line, rest)
-      put(line, `snew,${session.received},${session.id},${session.secret},${Object.values(grant).join(',')}`)
+      put(line, welcome(session))
       return session
     }
+    if (letter === 't') return takeOver(line, fields, rest)
     const [id, secret, received] = fields.slice(letter === 'r' ? 4 : 1)
     const session = sessions.find((one) => one.id === id && one.secret === secret && !one.forgotten)
     if (!session) return null

@@ -1,7 +1,7 @@
 // The types say what a program may write; `tsc` checks that each line is as they promise.
 import { connect, type Session } from '../dist/anywire.js'
 
-const session: Session = connect('/live', { auth: async () => 'token', transports: ['websocket', 'jsonp-poll', 'jsonp-send'], buffer: 1000 })
+const session: Session = connect('/live', { auth: async () => 'token', transports: ['websocket', 'jsonp-poll', 'jsonp-send'], buffer: 1000, resume: true })
 session.on('message', (message) => {
   const text: string = typeof message === 'string' ? message : new TextDecoder().decode(message)
   const taken: boolean = session.send(text)
@@ -10,7 +10,7 @@ session.on('message', (message) => {
 session.on('closed', ({ code, reason, unacknowledged }) => session.trace()[0]?.transport === 'websocket' && [code + unacknowledged, reason.length])
 session.on('resumed', (outcome, detail) => {
   const what: 'full' | 'gap' | 'new' = outcome
-  return [what, detail]
+  return [what, detail && 'sent' in detail && detail.sent]
 })
 session.on('transport', (name) => name === 'fetch-stream')
 session.off('open', () => {})

@@ -12,7 +12,7 @@ use crate::{
     config::{Config, millis},
     hub::{Hub, Member},
     ids,
-    session::{self, CloseReason, Machine, Role, reason},
+    session::{self, CloseReason, Machine, Role},
     shared::{Schedule, Shared, Terms},
 };
 
@@ -141,9 +141,3 @@ const GOING: CloseReason = CloseReason::fixed(4202, "the server is going away");
 
 /// What links are told when the window of a shutdown is over.
 pub(crate) const GONE: CloseReason = CloseReason::fixed(4005, "the server is going away");
-
-/// The refusal of a pass: unknown session, or wrong secret.
-pub(crate) fn unlock(core: &Core, id: &str, secret: &str) -> Result<Arc<Member>, CloseReason> {
-    let member = core.find(id).ok_or(reason::UNKNOWN)?;
-    if member.shared.unlock(secret) { Ok(member) } else { Err(reason::WRONG_SECRET) }
-}

@@ -17,7 +17,7 @@ use crate::{
     ids,
     message::{Message, Parcel},
     session::{Arrival, Attach, CloseReason, Config, LinkId, Machine, Role, SendError, Wire},
-    shared::Shared,
+    shared::{Key, Shared},
     transport::Link,
 };
 
@@ -167,7 +167,7 @@ impl LocalClient {
         let received = self.machine.received();
         let wire = Wire::Duplex;
         let attach = Attach { ordinal: self.ordinal, turn: 0, wire, opening, seen: false, received };
-        let link = Link::attach(self.shared.clone(), attach, Transport::WebSocket)?;
+        let link = Link::attach(self.shared.clone(), Key::Attempt, attach, Transport::WebSocket)?;
         let id = self.machine.attach(self.clock.now(), attach)?;
         self.link = Some((link, id));
         Ok(())

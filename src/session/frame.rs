@@ -64,6 +64,7 @@ pub(crate) mod reason {
     pub(crate) const SPENT: CloseReason = CloseReason::fixed(4102, "this opening has been used");
     pub(crate) const ENDED: CloseReason = CloseReason::fixed(4103, "the session has ended");
     pub(crate) const EXPIRED: CloseReason = CloseReason::fixed(4103, "no link within the grace time");
+    pub(crate) const TAKEN_OVER: CloseReason = CloseReason::fixed(4104, "taken over by another page");
     pub(crate) const ABORTED: CloseReason = CloseReason::fixed(4310, "aborted");
     pub(crate) const TOO_SLOW: CloseReason = CloseReason::fixed(4311, "too slow: the outbox is full");
     pub(crate) const EXHAUSTED: CloseReason = CloseReason::fixed(4312, "numbers exhausted");

@@ -266,6 +266,15 @@ impl Links {
         }
     }
 
+    /// Ends all but one, and reads none of them any more: they are another page's.
+    pub(crate) fn fence(&mut self, but: LinkId) {
+        self.all.retain(|link| link.id == but || link.attached);
+        for link in self.all.iter_mut().filter(|link| link.id != but) {
+            link.end(reason::TAKEN_OVER);
+            (link.deaf, link.dead, link.proven) = (true, true, false);
+        }
+    }
+
     #[cfg(test)]
     /// Forgets a link with turns to which no next turn will come.
     pub(crate) fn retire(&mut self, ordinal: u64) {

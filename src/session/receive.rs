@@ -81,6 +81,24 @@ impl Machine {
         Ok(id)
     }
 
+    /// Server: a page that knows of the session from the one before goes on with it, and so begins as if it opened it. Unless it is
+    /// here already (`again`), the older page's links end and nothing of what that page said of holding stands.
+    pub(crate) fn take_over(&mut self, now: u64, attach: Attach, again: bool) -> Result<LinkId, CloseReason> {
+        let id = self.attach(now, attach)?;
+        if let Some(link) = self.links.get_mut(id) {
+            link.start = Some(Outcome::New);
+        }
+        if !again {
+            let before = self.links.carrier();
+            self.links.fence(id);
+            self.stage_heard = Stage::START;
+            if self.links.carrier() != before {
+                self.carrier_changed(now);
+            }
+        }
+        Ok(id)
+    }
+
     /// The link has gone.
     pub(crate) fn detach(&mut self, now: u64, id: LinkId) {
         if self.config.role == Role::Client {

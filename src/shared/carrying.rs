@@ -2,7 +2,7 @@
 
 use std::task::Context;
 
-use super::{Attach, CloseReason, Frame, LinkId, Pulled, Saying, Shared, Wire, reason};
+use super::{Attach, CloseReason, Frame, Key, LinkId, Pulled, Saying, Shared, Wire, reason};
 use crate::config::Transport;
 
 impl Shared {
@@ -17,10 +17,11 @@ impl Shared {
         self.settle(&mut inner);
     }
 
-    pub(crate) fn attach(&self, attach: Attach, transport: Transport) -> Result<LinkId, CloseReason> {
+    /// Under one lock with the check of its key: a page that is being taken over attaches before that or not at all.
+    pub(crate) fn attach(&self, key: Key<'_>, attach: Attach, transport: Transport) -> Result<LinkId, CloseReason> {
         let mut inner = self.lock();
         let now = self.schedule.clock.now();
-        let id = inner.machine.attach(now, attach)?;
+        let id = inner.enter(now, key, attach)?;
         if inner.closing.is_some() {
             inner.await_close(now, self.terms.grace);
         }
@@ -92,12 +93,13 @@ impl Shared {
     /// Gives `take` what the link has to say, until it returns `false`; registers the waker when there is nothing.
     pub(crate) fn pull(&self, link: LinkId, cx: &mut Context<'_>, mut take: impl FnMut(Saying<'_>) -> bool) -> Pulled {
         let mut inner = self.lock();
+        let secret = inner.keys.secret;
         let machine = &mut inner.machine;
         let now = self.schedule.clock.now();
         let (mut timed, mut run) = (false, false);
         let mut say = |saying: Saying<'_>| {
             timed |= matches!(saying, Saying::Frame(Frame::Ping { .. } | Frame::Want));
-            (matches!(saying, Saying::Message { .. }), take(self.complete(saying)))
+            (matches!(saying, Saying::Message { .. }), take(self.complete(secret, saying)))
         };
         let pulled = loop {
             let said = match run {

@@ -2,6 +2,7 @@
 
 mod application;
 mod carrying;
+mod keys;
 mod pieces;
 mod schedule;
 #[cfg(test)]
@@ -16,11 +17,14 @@ use std::{
 use bytestring::ByteString;
 use uuid::Uuid;
 
+use keys::Keys;
+
 use crate::{
     config::Transport,
     session::{Grant, Machine, Outcome, Start},
 };
 
+pub(crate) use keys::Key;
 pub(crate) use pieces::{Gathered, Piece};
 pub(crate) use schedule::Schedule;
 
@@ -36,7 +40,6 @@ const ACCOUNT_GRAIN: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Shared {
     id: Uuid,
-    secret: Uuid,
     terms: Arc<Terms>,
     schedule: Arc<Schedule>,
     inner: Mutex<Inner>,
@@ -77,8 +80,7 @@ struct Inner {
     receiver_turns: bool,
     /// A turn will come, since the receiver was woken.
     turn_due: bool,
-    /// The secret has been used.
-    secret_used: bool,
+    keys: Keys,
     /// The deadline that the schedule knows.
     scheduled: u64,
     accounted: usize,
@@ -116,14 +118,14 @@ impl Shared {
             running: false,
             receiver_turns: false,
             turn_due: false,
-            secret_used: false,
+            keys: Keys::new(secret),
             scheduled: u64::MAX,
             accounted: 0,
             forgotten: false,
             closing: None,
             pieces: None,
         };
-        let shared = Shared { id, secret, terms, schedule, inner: Mutex::new(inner) };
+        let shared = Shared { id, terms, schedule, inner: Mutex::new(inner) };
         shared.settle(&mut shared.lock());
         shared
     }
@@ -141,20 +143,10 @@ impl Shared {
         &self.schedule
     }
 
-    /// Compares in constant time, and remembers that the secret was used.
-    pub(crate) fn unlock(&self, secret: &str) -> bool {
-        let known = self.secret.simple().encode_lower(&mut Uuid::encode_buffer()).to_owned();
-        let known = known.as_bytes();
-        let differs = known.iter().zip(secret.as_bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
-        let fits = known.len() == secret.len() && differs == 0;
-        self.lock().secret_used |= fits;
-        fits
-    }
-
     /// Whether the client has shown that it knows the secret, so that its attempt id is worth nothing any more.
     pub(crate) fn is_claimed(&self) -> bool {
         let inner = self.lock();
-        inner.secret_used || inner.machine.carrier().is_some()
+        inner.keys.used || inner.machine.carrier().is_some()
     }
 
     /// The transport of the link that was attached last.
@@ -168,10 +160,10 @@ impl Shared {
     }
 
     /// The machine leaves a start's grant to us.
-    fn complete<'a>(&self, mut saying: Saying<'a>) -> Saying<'a> {
+    fn complete<'a>(&self, secret: Uuid, mut saying: Saying<'a>) -> Saying<'a> {
         if let Saying::Frame(Frame::Start(Start { outcome: Outcome::New, grant, .. })) = &mut saying {
             let Terms { interval, timeout, grace, limit, batch, hold, .. } = *self.terms;
-            let (id, secret) = (self.public_id(), self.secret.simple().to_string().into());
+            let (id, secret) = (self.public_id(), secret.simple().to_string().into());
             *grant = Some(Box::new(Grant { id, secret, interval, timeout, grace, limit, batch, hold }));
         }
         saying

@@ -72,8 +72,9 @@ impl Pieces {
 
 impl Shared {
     /// Takes a piece of an upload of at most `limit` bytes.
-    pub(crate) fn take_piece(&self, piece: Piece<'_>, limit: usize) -> Result<Gathered, CloseReason> {
+    pub(crate) fn take_piece(&self, secret: &str, piece: Piece<'_>, limit: usize) -> Result<Gathered, CloseReason> {
         let mut inner = self.lock();
+        inner.keys.unlock(secret)?;
         if inner.forgotten {
             return Err(super::reason::ENDED);
         }

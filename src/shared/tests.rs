@@ -11,7 +11,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Attach, Pulled, Saying, Schedule, Shared, Terms, Wire};
+use super::{Attach, Key, Pulled, Saying, Schedule, Shared, Terms, Wire};
 use crate::{
     config::Transport,
     message::Message,
@@ -49,7 +49,7 @@ async fn a_session_stands_in_the_schedule_a_bounded_number_of_times() {
     for turn in 0..2000 {
         let wire = Wire::Poll { hold: 25_000 };
         let attach = Attach { ordinal: 1, turn, wire, opening: turn == 0, seen: turn > 0, received: 0 };
-        let link = session.attach(attach, Transport::XhrPoll).unwrap();
+        let link = session.attach(Key::Attempt, attach, Transport::XhrPoll).unwrap();
         tokio::time::advance(Duration::from_millis(1000)).await;
         session.detach(link);
         // Some deadlines come while no poll is there.
@@ -78,7 +78,7 @@ impl Wake for Count {
 async fn what_a_turn_says_to_others_wakes_each_once_at_its_end() {
     let (handler, member) = (session(), session());
     let attach = Attach { ordinal: 1, turn: 0, wire: Wire::Duplex, opening: true, seen: false, received: 0 };
-    let link = member.attach(attach, Transport::WebSocket).unwrap();
+    let link = member.attach(Key::Attempt, attach, Transport::WebSocket).unwrap();
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let waker = Waker::from(count.clone());
     let wait = || {

@@ -238,6 +238,9 @@ fn told_head(head: &Head) -> Value {
         Head::Resume { version, ordinal, turn, seen, pass } => {
             json!(["r", version, ordinal, turn, u8::from(*seen), &*pass.id, &*pass.secret, pass.received])
         }
+        Head::TakeOver { version, ordinal, instance, pass } => {
+            json!(["t", version, ordinal, &**instance, &*pass.id, &*pass.secret, pass.received])
+        }
         Head::Upload { version, pass } => json!(["u", version, &*pass.id, &*pass.secret, pass.received]),
     }
 }

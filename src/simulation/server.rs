@@ -108,7 +108,9 @@ impl World<'_> {
                 Some(&session) => session,
                 None => self.open_session(attempt.to_string()),
             },
-            Head::Join { .. } => unreachable!("the simulated client opens by itself"),
+            Head::Join { .. } | Head::TakeOver { .. } => {
+                unreachable!("the simulated client is one page and opens by itself")
+            }
             Head::Resume { pass, .. } | Head::Upload { pass, .. } => {
                 let known = |session: &&mut ServerSession| session.grant.id == pass.id && !session.gone;
                 let Some(session) = self.server.sessions.iter_mut().find(known) else {
@@ -211,7 +213,7 @@ impl World<'_> {
             Head::Resume { ordinal, turn, seen, ref pass, .. } => {
                 Attach { ordinal, turn, wire, opening: false, seen, received: pass.received }
             }
-            Head::Upload { ref pass, .. } => {
+            Head::Upload { ref pass, .. } | Head::TakeOver { ref pass, .. } => {
                 Attach { ordinal: 0, turn: 0, wire, opening: false, seen: false, received: pass.received }
             }
         };

@@ -10,7 +10,7 @@ use std::{sync::Arc, task::Context};
 use crate::{
     codec::native::Writer,
     config::Transport,
-    shared::{Attach, CloseReason, Frame, LinkId, Pulled, Saying, Shared},
+    shared::{Attach, CloseReason, Frame, Key, LinkId, Pulled, Saying, Shared},
 };
 
 pub(crate) use downlink::{Wait, answer, stream};
@@ -27,8 +27,13 @@ pub(crate) struct Link {
 
 impl Link {
     /// Attaches; a refusal's reason is for the client.
-    pub(crate) fn attach(shared: Arc<Shared>, attach: Attach, transport: Transport) -> Result<Self, CloseReason> {
-        let id = shared.attach(attach, transport)?;
+    pub(crate) fn attach(
+        shared: Arc<Shared>,
+        key: Key<'_>,
+        attach: Attach,
+        transport: Transport,
+    ) -> Result<Self, CloseReason> {
+        let id = shared.attach(key, attach, transport)?;
         Ok(Link { shared, id })
     }
 

@@ -36,6 +36,7 @@ pub(crate) enum Head {
     Join { version: u64, ordinal: u64, attempt: ByteString },
     Resume { version: u64, ordinal: u64, turn: u64, seen: bool, pass: Pass },
     Upload { version: u64, pass: Pass },
+    TakeOver { version: u64, ordinal: u64, instance: ByteString, pass: Pass },
 }
 
 /// What lets a request into a session, and how far the client has come.

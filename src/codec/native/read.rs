@@ -98,7 +98,7 @@ impl Reader {
             }
             b'x' => Frame::End(self.reason(fields, input)?),
             b's' => Frame::Start(start(fields)?),
-            b'o' | b'j' | b'r' | b'u' => return self.head(fields, input).map(Said::Head),
+            b'o' | b'j' | b'r' | b'u' | b't' => return self.head(fields, input).map(Said::Head),
             _ => return Err(Malformed("an unknown record")),
         };
         Ok(Said::Frame(frame))
@@ -122,6 +122,9 @@ impl Reader {
                 seen: fields.number()? != 0,
                 pass: fields.pass()?,
             },
+            b't' => {
+                Head::TakeOver { version, ordinal: fields.number()?, instance: fields.name()?, pass: fields.pass()? }
+            }
             _ => Head::Upload { version, pass: fields.pass()? },
         })
     }

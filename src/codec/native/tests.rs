@@ -96,6 +96,10 @@ fn said(record: &[Value], next: &mut u64) -> Said {
             let seen = at(4) == 1;
             return Said::Head(Head::Resume { version: at(1), ordinal: at(2), turn: at(3), seen, pass: pass(5) });
         }
+        "t" => {
+            let instance = words(3).into();
+            return Said::Head(Head::TakeOver { version: at(1), ordinal: at(2), instance, pass: pass(4) });
+        }
         "u" => return Said::Head(Head::Upload { version: at(1), pass: pass(2) }),
         "s" if record[1] == "full" => Frame::Start(Start { outcome: Outcome::Full, received: at(2), grant: None }),
         "s" => {

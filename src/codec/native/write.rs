@@ -75,6 +75,9 @@ impl Writer {
             Head::Upload { version, pass: Pass { id, secret, received } } => {
                 push(out, format_args!("u{version},{id},{secret},{received}:"));
             }
+            Head::TakeOver { version, ordinal, instance, pass: Pass { id, secret, received } } => {
+                push(out, format_args!("t{version},{ordinal},{instance},{id},{secret},{received}:"));
+            }
         }
     }
 

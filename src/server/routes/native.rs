@@ -21,10 +21,11 @@ use crate::{
     codec::native::{self as codec, Head, Pass, Reader, VERSION},
     config::{Origins, Transport, millis},
     hub::Member,
+    ids,
     message::Spelling,
     server::{
         browsers::{Seat, Sitting},
-        core::{Core, unlock},
+        core::Core,
         handler::{AnyHandler, AuthData, Ready, Turns},
         live::SessionHandle,
         opening::{Found, Refusal},
@@ -33,8 +34,8 @@ use crate::{
         session::Session,
         timekeeper,
     },
-    session::{Attach, CloseReason, Machine, Wire},
-    shared::{Gathered, Shared},
+    session::{Attach, CloseReason, Machine, Wire, reason},
+    shared::{Gathered, Key, Shared},
     transport::{self, BodyError, Link, Wait},
 };
 
@@ -112,7 +113,7 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
             Ok(body) => body,
             Err(said) => return Ok(said),
         };
-        let (head, body) = read_head(spelling, body)?;
+        let (head, mut body) = read_head(spelling, body)?;
         match (kind, kind.opens(), head) {
             (_, Some(transport), Head::Open { ordinal, attempt, auth, .. }) => {
                 if kind.is_get() && !auth.is_empty() {
@@ -130,6 +131,13 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
                 drop(parts);
                 let opened = self.join(&attempt).await?;
                 let link = first_flight(opened, ordinal, transport, body)?;
+                Ok(Said::Flush { link, wait: Wait::Nothing, seat: None })
+            }
+            (Kind::Open | Kind::Down(_), Some(transport), Head::TakeOver { ordinal, instance, pass, .. }) => {
+                let attach = coming_back(ordinal, Wire::Opening, pass.received);
+                let link = self.take_over(&pass, &instance, attach, transport)?;
+                drop(begun);
+                let _ = transport::take(&link, &mut body);
                 Ok(Said::Flush { link, wait: Wait::Nothing, seat: None })
             }
             (Kind::Down(row), _, Head::Resume { ordinal, turn, seen, pass, .. }) => {
@@ -169,13 +177,14 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
             return Ok(Ok(data));
         }
         let Some((piece, id, secret)) = params::piece(parts, &data)? else { return Ok(Ok(data)) };
-        let member = unlock(&self.core, id, secret)?;
+        let member = self.core.find(id).ok_or(reason::UNKNOWN)?;
         self.core.admit_back()?;
-        match member.shared.take_piece(piece, self.core.config.body_limit())? {
+        match member.shared.take_piece(secret, piece, self.core.config.body_limit())? {
             Gathered::Part => Ok(Err(Said::Records(Vec::new()))),
             Gathered::Whole(data) => Ok(Ok(data.into())),
             Gathered::Again => {
-                let link = Link::attach(member.shared.clone(), uploading(0), Transport::JsonpPoll)?;
+                let link =
+                    Link::attach(member.shared.clone(), Key::Secret(secret), uploading(0), Transport::JsonpPoll)?;
                 Ok(Err(Said::Records(transport::upload_answer(&link, Spelling::Text))))
             }
         }
@@ -318,10 +327,25 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
 
     /// Attaches to the session of a pass.
     pub(super) fn attach(&self, pass: &Pass, attach: Attach, transport: Transport) -> Result<Link, CloseReason> {
-        let member = unlock(&self.core, &pass.id, &pass.secret)?;
+        let member = self.core.find(&pass.id).ok_or(reason::UNKNOWN)?;
         self.core.admit_back()?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
-        Link::attach(member.shared.clone(), attach, transport)
+        Link::attach(member.shared.clone(), Key::Secret(&pass.secret), attach, transport)
+    }
+
+    /// Attaches a page that goes on with the session of the one before it.
+    pub(super) fn take_over(
+        &self,
+        pass: &Pass,
+        instance: &str,
+        attach: Attach,
+        transport: Transport,
+    ) -> Result<Link, CloseReason> {
+        let member = self.core.find(&pass.id).ok_or(reason::UNKNOWN)?;
+        self.core.admit_back()?;
+        tracing::debug!(session = %member.id(), %transport, "taken over");
+        let key = Key::Instance { secret: &pass.secret, instance, next: ids::random() };
+        Link::attach(member.shared.clone(), key, attach, transport)
     }
 }
 
@@ -375,7 +399,12 @@ pub(super) async fn finish(next: Next) -> Response {
 }
 
 fn uploading(received: u64) -> Attach {
-    Attach { ordinal: 0, turn: 0, wire: Wire::Upload, opening: false, seen: false, received }
+    coming_back(0, Wire::Upload, received)
+}
+
+/// The first link of a page whose session there is.
+pub(super) fn coming_back(ordinal: u64, wire: Wire, received: u64) -> Attach {
+    Attach { ordinal, turn: 0, wire, opening: false, seen: false, received }
 }
 
 /// Attaches an opening, takes its first flight and starts the handler, whose first words ride on the answer.
@@ -386,7 +415,7 @@ fn first_flight(
     mut body: transport::Body,
 ) -> Result<Link, CloseReason> {
     let attach = Attach { ordinal, turn: 0, wire: Wire::Opening, opening: true, seen: false, received: 0 };
-    let link = Link::attach(opened.member.shared.clone(), attach, transport);
+    let link = Link::attach(opened.member.shared.clone(), Key::Attempt, attach, transport);
     if let Ok(link) = &link {
         let _ = transport::take(link, &mut body);
     }
@@ -404,6 +433,7 @@ pub(super) fn read_head(spelling: Spelling, mut rest: Bytes) -> Result<(Head, tr
     let (Head::Open { version, .. }
     | Head::Join { version, .. }
     | Head::Resume { version, .. }
+    | Head::TakeOver { version, .. }
     | Head::Upload { version, .. }) = head;
     if version == VERSION { Ok((head, transport::Body { reader, rest })) } else { Err(VERSION_NOT_SPOKEN) }
 }

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{
     http::refuse,
-    native::{Begun, FIRST_TOO_SLOW, Front, HEAD_EXPECTED, REFUSED_ORIGIN, read_head},
+    native::{Begun, FIRST_TOO_SLOW, Front, HEAD_EXPECTED, REFUSED_ORIGIN, coming_back, read_head},
 };
 use crate::{
     codec::native::Head,
@@ -22,6 +22,7 @@ use crate::{
     message::Spelling,
     server::origin::Verdict,
     session::{Attach, CloseReason, Wire},
+    shared::Key,
     transport::{self, Ended, Link, Socket},
 };
 
@@ -92,7 +93,7 @@ async fn attach<S: Clone + Send + Sync + 'static>(
             let opened = front.open(parts, state, verdict, &attempt, auth).await;
             let mut opened = opened.map_err(|refusal| refusal.reason)?;
             let attach = Attach { ordinal, turn: 0, wire: Wire::Duplex, opening: true, seen: false, received: 0 };
-            let link = Link::attach(opened.member.shared.clone(), attach, Transport::WebSocket);
+            let link = Link::attach(opened.member.shared.clone(), Key::Attempt, attach, Transport::WebSocket);
             if let Ok(link) = &link {
                 // A violation ends the link, which then says so.
                 let _ = transport::take(link, &mut body);
@@ -104,6 +105,10 @@ async fn attach<S: Clone + Send + Sync + 'static>(
             let received = pass.received;
             let attach = Attach { ordinal, turn, wire: Wire::Duplex, opening: false, seen: false, received };
             Ok((front.attach(&pass, attach, Transport::WebSocket)?, body))
+        }
+        Head::TakeOver { ordinal, instance, pass, .. } => {
+            let attach = coming_back(ordinal, Wire::Duplex, pass.received);
+            Ok((front.take_over(&pass, &instance, attach, Transport::WebSocket)?, body))
         }
         Head::Join { .. } | Head::Upload { .. } => Err(HEAD_EXPECTED),
     }

@@ -15,6 +15,7 @@ mod path_terms;
 mod racing;
 mod replay;
 mod silence;
+mod taking_over;
 mod uploads;
 
 const INTERVAL: u64 = 1_000;

@@ -1,0 +1,92 @@
+//! What lets a link into the session, and the rotation of the secret when another page takes over.
+
+use uuid::Uuid;
+
+use super::{Attach, CloseReason, Inner, LinkId, reason};
+
+/// What a link shows to be let in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Key<'a> {
+    /// Nothing but the attempt id, by which the session was found; worth something until the secret was first used.
+    Attempt,
+    Secret(&'a str),
+    /// Of a page that takes over: the secret that the one before had, and its own nonce. `next` is the new secret, if it becomes so.
+    Instance {
+        secret: &'a str,
+        instance: &'a str,
+        next: Uuid,
+    },
+}
+
+/// The secret, and what is remembered of the one before.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) secret: Uuid,
+    /// The secret has been used.
+    pub(super) used: bool,
+    /// Until the new secret is first used: the page that has it may not know.
+    rotation: Option<Box<Rotation>>,
+}
+
+#[derive(Debug)]
+struct Rotation {
+    old: Uuid,
+    instance: Box<str>,
+}
+
+impl Keys {
+    pub(super) fn new(secret: Uuid) -> Self {
+        Keys { secret, used: false, rotation: None }
+    }
+
+    pub(super) fn unlock(&mut self, secret: &str) -> Result<(), CloseReason> {
+        if !fits(self.secret, secret) {
+            return Err(reason::WRONG_SECRET);
+        }
+        self.used = true;
+        self.rotation = None;
+        Ok(())
+    }
+
+    /// Whether this instance has taken over already, and says so again.
+    fn is_again(&self, secret: &str, instance: &str) -> bool {
+        self.rotation.as_ref().is_some_and(|known| fits(known.old, secret) && *known.instance == *instance)
+    }
+
+    fn rotate(&mut self, next: Uuid, instance: &str) {
+        let old = std::mem::replace(&mut self.secret, next);
+        self.rotation = Some(Box::new(Rotation { old, instance: instance.into() }));
+    }
+}
+
+impl Inner {
+    /// Attaches who shows a key that fits.
+    pub(super) fn enter(&mut self, now: u64, key: Key<'_>, attach: Attach) -> Result<LinkId, CloseReason> {
+        match key {
+            Key::Attempt if self.keys.used => Err(reason::SPENT),
+            Key::Attempt => self.machine.attach(now, attach),
+            Key::Secret(secret) => {
+                self.keys.unlock(secret)?;
+                self.machine.attach(now, attach)
+            }
+            Key::Instance { secret, instance, .. } if self.keys.is_again(secret, instance) => {
+                self.machine.take_over(now, attach, true)
+            }
+            Key::Instance { secret, instance, next } => {
+                self.keys.unlock(secret)?;
+                let id = self.machine.take_over(now, attach, false)?;
+                self.keys.rotate(next, instance);
+                self.pieces = None;
+                Ok(id)
+            }
+        }
+    }
+}
+
+/// Compares in constant time.
+fn fits(known: Uuid, secret: &str) -> bool {
+    let known = known.simple().encode_lower(&mut Uuid::encode_buffer()).to_owned();
+    let known = known.as_bytes();
+    let differs = known.iter().zip(secret.as_bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+    known.len() == secret.len() && differs == 0
+}

@@ -1,0 +1,299 @@
+//! A page that reloads goes on with its session: it takes it over from the page that it was.
+#![allow(clippy::disallowed_methods)]
+
+mod support;
+
+use std::time::Duration;
+
+use anywire::{Anywire, Server, Session};
+use support::{Body, Came, Payload, Peer, Record, Socket, Spelling, attempt, echo, site};
+
+const WIRES: [&str; 3] = ["websocket", "open", "jsonp-poll"];
+
+fn server() -> Server {
+    Anywire::builder().handler(|session: Session| echo(session)).build()
+}
+
+fn head(peer: &Peer, instance: &str) -> Body {
+    Body::new(Spelling::Text).record('t', &[&1, &peer.ordinal, &instance, &peer.id, &peer.secret, &peer.received])
+}
+
+/// The page after this one: it knows what was stored, and has sent nothing.
+fn reloaded(peer: &Peer) -> Peer {
+    let mut next = Peer { got: Vec::new(), ..peer.clone() };
+    next.outbox.clear();
+    next.ordinal += 16;
+    (next.turn, next.seen) = (0, false);
+    next
+}
+
+/// Takes over by this wire, as the fields stand: the first records, and the socket if it is one.
+async fn take_over(peer: &Peer, wire: &str, instance: &str) -> (Vec<Record>, Option<Socket>) {
+    let head = head(peer, instance);
+    if wire != "websocket" {
+        let query = format!("&session={}", peer.id);
+        return (peer.site.say(wire, &query, &head.bytes).await.all().await, None);
+    }
+    let mut socket = peer.site.websocket(&format!("websocket?session={}", peer.id)).await;
+    socket.body(head).await;
+    let records = match socket.next().await {
+        Came::Records(records) => records,
+        Came::Closed(code, reason) => vec![Record::End(code, reason)],
+        Came::Broken => panic!("broken"),
+    };
+    (records, Some(socket))
+}
+
+fn granted(records: &[Record]) -> (u64, String, String) {
+    match &records[0] {
+        Record::New(received, grant) => (*received, grant.id.clone(), grant.secret.clone()),
+        other => panic!("no start: {other:?}"),
+    }
+}
+
+fn refused(records: &[Record]) -> u16 {
+    match records {
+        [Record::End(code, _)] => *code,
+        other => panic!("no refusal: {other:?}"),
+    }
+}
+
+/// Sets the page's numbers on from where the server stands, and takes the rest.
+fn settle(peer: &mut Peer, records: &[Record]) {
+    peer.last = granted(records).0;
+    peer.take(records);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_takes_over_by_each_wire() {
+    for old in WIRES {
+        for new in WIRES {
+            let server = server();
+            let site = site(&server);
+            let mut peer = Peer::new(&site);
+            if old == "websocket" {
+                let (opened, mut socket) = Peer::open_socket(&site).await;
+                peer = opened;
+                peer.put("one");
+                socket.flight(&peer).await;
+                while peer.got.is_empty() {
+                    peer.take(&socket.records().await);
+                }
+                // What is on its way when the page goes is lost with it, and said again to the next.
+                peer.put("two");
+                socket.text("mtwo").await;
+                socket.records().await;
+            } else {
+                let opened =
+                    site.say(old, "", format!("o1,1,{},0:n1:m3:onem3:two", attempt()).as_bytes()).await.all().await;
+                peer.ordinal = 1;
+                peer.last = 2;
+                peer.take(&opened);
+                (peer.received, peer.got) = (1, Vec::new());
+            }
+            let mut next = reloaded(&peer);
+            let (records, socket) = take_over(&next, new, &attempt()).await;
+            let (received, id, secret) = granted(&records);
+            assert_eq!((received, &id), (2, &peer.id), "{old} {new}");
+            assert_ne!(secret, peer.secret);
+            settle(&mut next, &records);
+            next.put("three");
+            match socket {
+                Some(mut socket) => {
+                    socket.text("v:").await;
+                    socket.flight(&next).await;
+                    while next.got.len() < 2 {
+                        next.take(&socket.records().await);
+                    }
+                }
+                None => {
+                    next.poll().await;
+                    next.upload().await;
+                    while next.got.len() < 2 {
+                        next.poll().await;
+                    }
+                }
+            }
+            assert_eq!(next.texts(), ["two", "three"], "{old} {new}: nothing is missing, nothing comes twice");
+            assert_eq!(server.len(), 1, "{old} {new}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_older_page_is_fenced() {
+    let server = server();
+    let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
+    peer.put("one");
+    socket.flight(&peer).await;
+    while peer.got.is_empty() {
+        peer.take(&socket.records().await);
+    }
+    let mut next = reloaded(&peer);
+    let (records, _new) = take_over(&next, "websocket", &attempt()).await;
+    settle(&mut next, &records);
+    assert_eq!(socket.closed().await.0, 4104);
+
+    peer.put("late");
+    let body = peer.flight(peer.upload_head());
+    assert_eq!(peer.site.post(&peer.path("send"), body.bytes).await.refusal(410).0, 4101);
+    peer.switch();
+    peer.ordinal += 99;
+    assert_eq!(peer.send_poll().await.refusal(410).0, 4101);
+    let (records, _) = take_over(&peer, "open", &attempt()).await;
+    assert_eq!(refused(&records), 4101, "the store counts once");
+    next.say("mine").await;
+    next.switch();
+    while next.got.is_empty() {
+        next.poll().await;
+    }
+    assert_eq!(next.texts(), ["mine"], "of the older page nothing was read");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_began_before_is_refused() {
+    let server = server();
+    let mut peer = Peer::open(&site(&server)).await;
+    let next = reloaded(&peer);
+    peer.put("late");
+    let body = peer.flight(peer.upload_head()).bytes;
+    let (say, hear) = tokio::sync::oneshot::channel::<()>();
+    let slow = futures::stream::once(async move {
+        hear.await.unwrap();
+        Ok::<_, std::io::Error>(body)
+    });
+    let path = peer.path("send");
+    let site = peer.site.clone();
+    let upload = tokio::spawn(async move { site.post(&path, axum::body::Body::from_stream(slow)).await });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let (records, _) = take_over(&next, "open", &attempt()).await;
+    say.send(()).unwrap();
+    assert_eq!(upload.await.unwrap().refusal(410).0, 4101);
+    assert_eq!(granted(&records).0, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_answers_of_the_older_page_end() {
+    for route in ["xhr-poll", "xhr-stream", "eventsource"] {
+        let server = server();
+        let mut peer = Peer::open(&site(&server)).await;
+        let next = reloaded(&peer);
+        let waiting = tokio::spawn(async move { peer.attach(route).await.all().await });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        take_over(&next, "open", &attempt()).await;
+        let records = waiting.await.unwrap();
+        assert!(matches!(records.last(), Some(Record::End(4104, _))), "{route}: {records:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_page_gets_the_same_by_all_its_wires() {
+    let server = server();
+    let peer = Peer::open(&site(&server)).await;
+    let mut next = reloaded(&peer);
+    let instance = attempt();
+    let (first, mut socket) = take_over(&next, "websocket", &instance).await;
+    let mut grants = vec![granted(&first)];
+    for wire in ["open", "jsonp-poll"] {
+        next.ordinal -= 1;
+        grants.push(granted(&take_over(&next, wire, &instance).await.0));
+    }
+    assert!(grants.iter().all(|grant| *grant == grants[0]), "{grants:?}");
+    assert_eq!(refused(&take_over(&next, "open", &instance).await.0), 4001, "a duplicate");
+    assert_eq!(refused(&take_over(&next, "open", &attempt()).await.0), 4101, "another page");
+    // The first link lives.
+    let socket = socket.as_mut().unwrap();
+    socket.text("v:n1:").await;
+    socket.text("mhello").await;
+    assert_eq!(socket.records().await, [Record::Message(1, Payload::from("hello"))]);
+    // Once the new secret is used, the old one is worth nothing.
+    settle(&mut next, &first);
+    next.last = 1;
+    next.upload().await;
+    next.secret = peer.secret.clone();
+    next.ordinal += 16;
+    assert_eq!(refused(&take_over(&next, "open", &instance).await.0), 4101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_page_after_another() {
+    let server = server();
+    let site = site(&server);
+    let mut peer = Peer::open(&site).await;
+    for round in 0..5 {
+        let wire = WIRES[round % 3];
+        let mut next = reloaded(&peer);
+        let (records, _) = take_over(&next, wire, &attempt()).await;
+        settle(&mut next, &records);
+        assert_eq!((&next.id, next.received), (&peer.id, round as u64));
+        assert_ne!(next.secret, peer.secret);
+        next.say(format!("{round}")).await;
+        next.switch();
+        while next.got.is_empty() {
+            next.poll().await;
+        }
+        peer = next;
+    }
+    assert_eq!(server.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused() {
+    let server = server();
+    let site = site(&server);
+    let peer = Peer::open(&site).await;
+    let mut next = reloaded(&peer);
+    for wire in WIRES {
+        let wrong = Peer { secret: "x".repeat(32), ..next.clone() };
+        assert_eq!(refused(&take_over(&wrong, wire, &attempt()).await.0), 4101, "{wire}");
+        let unknown = Peer { id: format!("x{}", next.id), ..next.clone() };
+        assert_eq!(refused(&take_over(&unknown, wire, &attempt()).await.0), 4100, "{wire}");
+        let ahead = Peer { received: 9, ..next.clone() };
+        assert_eq!(refused(&take_over(&ahead, wire, &attempt()).await.0), 4004, "{wire}");
+    }
+    let said = head(&next, &attempt());
+    for route in ["send", "xhr-poll", "fetch-stream", "poll", "form-post"] {
+        assert_eq!(site.say(route, "", &said.bytes).await.status, 400, "{route}");
+    }
+    for wrong in ["t2,17,abc,x,y,0:", "t1,17,,x,y,0:", "t1,17,abc,x,y:"] {
+        let code = refused(&site.say("jsonp-poll", "", wrong.as_bytes()).await.all().await);
+        assert_eq!(code, if wrong.starts_with("t2") { 4400 } else { 4004 }, "{wrong}");
+    }
+    // None of that has changed the secret.
+    let (records, _) = take_over(&next, "open", &attempt()).await;
+    settle(&mut next, &records);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_end_there_is_nothing_to_take_over() {
+    let server = Anywire::builder().grace(Duration::from_secs(5)).handler(|session: Session| echo(session)).build();
+    let peer = Peer::open(&site(&server)).await;
+    let next = reloaded(&peer);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(server.len(), 0);
+    assert_eq!(refused(&take_over(&next, "open", &attempt()).await.0), 4100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_server_said_last_is_heard_by_the_next_page() {
+    let server = Anywire::builder()
+        .handler(|mut session: Session| async move {
+            while let Some(message) = session.recv().await {
+                session.send(message).await.unwrap();
+                session.close(3001, "enough");
+            }
+        })
+        .build();
+    let (peer, mut socket) = Peer::open_socket(&site(&server)).await;
+    socket.text("n1:").await;
+    socket.text("mlast").await;
+    assert!(matches!(socket.next().await, Came::Records(_)));
+    let mut next = reloaded(&peer);
+    let (records, _) = take_over(&next, "open", &attempt()).await;
+    settle(&mut next, &records);
+    while next.closed.is_none() {
+        next.poll().await;
+    }
+    assert_eq!(next.texts(), ["last"]);
+    assert_eq!(next.closed, Some((3001, "enough".to_owned())));
+}
