@@ -3,16 +3,29 @@
 //! `cargo run --example lab -- --port 8000`, then open `/page` and call `anywire.connect('/live')` in the console.
 //!
 //! A message comes back as it is, unless it begins with `#` or `!`: `#<n> <filler>` is checked for loss, repetition, order and
-//! damage and not answered; `!count`, `!check`, `!burst N`, `!burst N over MS`, `!close CODE REASON` and `!abort` are commands.
+//! damage and not answered; `!count`, `!check`, `!cookie`, `!burst N`, `!burst N over MS`, `!close CODE REASON` and `!abort` are
+//! commands. After `!watch` a session is told `gone CODE` of each other session that ends. `/sessions` tells how many there are.
 #![allow(clippy::disallowed_methods, reason = "an example is a program: it may read the clock")]
 
 use std::{collections::HashSet, error::Error, time::Duration};
 
 use anywire::{Anywire, Message, Origins, Session};
-use axum::{Router, response::Html, routing::get};
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    response::Html,
+    routing::get,
+};
 use tokio::time::{Instant, MissedTickBehavior};
 
 const PAGE: &str = "<!doctype html><meta charset=utf-8><title>Anywire lab</title><link rel=icon href=data:,><script src=/live/client.js></script>";
+
+/// Under a policy of its own: not even an icon.
+const STRICT_PAGE: &str =
+    "<!doctype html><meta charset=utf-8><title>Anywire lab</title><script src=/live/client.js></script>";
+
+/// The room of those who watch others end.
+const WATCH: &str = "watch";
 
 struct Flags {
     port: u16,
@@ -21,6 +34,7 @@ struct Flags {
     grace: Duration,
     hold: Duration,
     origins: Origins,
+    policy: Option<HeaderValue>,
 }
 
 impl Flags {
@@ -33,11 +47,16 @@ impl Flags {
             grace: millis(60_000),
             hold: millis(25_000),
             origins: Origins::Same,
+            policy: None,
         };
         while let Some(flag) = words.next() {
             let word = words.next().ok_or_else(|| format!("{flag} wants a value"))?;
             if flag == "--origins" {
                 flags.origins = Origins::List(word.split(',').map(str::parse).collect::<Result<_, _>>()?);
+                continue;
+            }
+            if flag == "--policy" {
+                flags.policy = Some(word.parse()?);
                 continue;
             }
             let value: u64 = word.parse()?;
@@ -65,7 +84,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .origins(flags.origins)
         .handler(talk)
         .build();
-    let app = Router::new().route("/page", get(Html(PAGE))).nest("/live", live.routes());
+    let page = match flags.policy {
+        Some(policy) => (Some([(header::CONTENT_SECURITY_POLICY, policy)]), Html(STRICT_PAGE)),
+        None => (None, Html(PAGE)),
+    };
+    let app = Router::new()
+        .route("/page", get(move || async move { page.clone() }))
+        .nest("/live", live.routes())
+        .route("/sessions", get(move || async move { live.len().to_string() }));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", flags.port)).await?;
     println!("listening on {}", listener.local_addr()?);
     axum::serve(listener, app).await?;
@@ -73,6 +99,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn talk(mut session: Session) {
+    converse(&mut session).await;
+    if let Some(reason) = session.closed() {
+        session.to(WATCH).send(format!("gone {}", reason.code));
+    }
+}
+
+async fn converse(session: &mut Session) {
     let mut received = 0u64;
     let mut tally = Tally::default();
     let mut burst = Burst::default();
@@ -98,9 +131,14 @@ async fn talk(mut session: Session) {
             [b'!', command @ ..] if message.as_text().is_some() => match String::from_utf8_lossy(command).as_ref() {
                 "count" => Message::from(received.to_string()),
                 "check" => Message::from(tally.json()),
+                "cookie" => Message::from(session.header("cookie").unwrap_or("none").to_owned()),
+                "watch" => {
+                    session.join(WATCH);
+                    Message::from("watching")
+                }
                 "abort" => return session.abort(),
                 other => match other.split_once(' ') {
-                    Some(("close", words)) => return close(&session, words),
+                    Some(("close", words)) => return close(session, words),
                     Some(("burst", words)) => {
                         burst = Burst::parse(words);
                         continue;

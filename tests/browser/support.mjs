@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { FaultProxy } from '../proxies/fault-proxy.mjs'
 import { visit } from './browser.mjs'
 
-const PAGE = fileURLToPath(new URL('page.js', import.meta.url))
+export const PAGE = fileURLToPath(new URL('page.js', import.meta.url))
 
 /** The two bundles, and which transports each has. */
 export const BUNDLES = {
@@ -25,14 +25,14 @@ export async function openPage(browser, origin, bundle = 'es3') {
 }
 
 /** Opens a session in the page; what it returns tells it what to do. `first` is said at once, before the session is open. */
-export async function openSession(page, options, first = []) {
+export async function openSession(page, options, first = [], url = '/live') {
   const index = await page.evaluate(
-    ({ options, first }) => {
-      const watched = self.lab.open('/live', options)
+    ({ options, first, url }) => {
+      const watched = self.lab.open(url, options)
       for (const message of first) watched.send(message)
       return self.lab.sessions.length - 1
     },
-    { options, first }
+    { options, first, url }
   )
   const call = (run, argument) =>
     page.evaluate(`(${run})(self.lab.sessions[${index}], ${JSON.stringify(argument) ?? 'undefined'})`)
