@@ -6,6 +6,7 @@ import { emitter } from './emitter.js'
 import { frameOf } from './message.js'
 import { fail } from './codec.js'
 import { address, browser, later, memory, nonce, root, socketAddress } from './env.js'
+import { blindly } from './transports/blind.js'
 
 const NEVER = Infinity
 /** The longest that a timer can be set for. */
@@ -16,8 +17,6 @@ const PATIENCE = 10000
 const LATE = 1000
 /** The server asked, and gave the stream up, within this: both were kept back. */
 const TOGETHER = 150
-/** What is sent blindly and not acknowledged within this is sent again. */
-const BLIND = 3000
 /** Where nothing may wait, one asks now and then. */
 const REST = 2000
 /** While nobody looks, attempts are this much further apart. */
@@ -69,8 +68,6 @@ export const drive = (url, options, request, streams, bases) => {
   let auth
   let carrier = 0
   let upload
-  /** What was sent by an upload that has no answer. */
-  let blind = 0
   let failed
   let posting
   /** Links over HTTP that never proved themselves: each gives way to the next way to make requests. */
@@ -265,17 +262,9 @@ export const drive = (url, options, request, streams, bases) => {
   // Uploads.
 
   const post = (link) => {
-    const base = link.base_
     machine.rewind_(link, machine.terms_[BATCH] - HEAD)
     const frames = gather(link, [pass('u', [])])
-    if (LEGACY && base[2] === 'form-post') {
-      frames.splice(1, 0, ['w'])
-      blind = link.cursor_ - 1
-      setTimeout(() => {
-        blind = 0
-        pump()
-      }, BLIND)
-    }
+    const base = LEGACY && (link.base_[2] === 'form-post' ? blindly(link, frames, machine.acked_, () => pump()) : link.base_)
     const done = (code, reason, wait) => {
       clearTimeout(slow)
       upload = 0
@@ -299,7 +288,7 @@ export const drive = (url, options, request, streams, bases) => {
   const transmit = (gathered) => {
     const link = machine.carrier_
     if (link.duplex_) link.write_(gather(link, []))
-    else if (link && !upload && !(LEGACY && machine.acked_ < blind) && machine.pending_(link)) {
+    else if (link && !upload && !(LEGACY && machine.acked_ < link.blind_) && machine.pending_(link)) {
       // What is said in one turn of the page goes in one body.
       if (gathered) post(link)
       else if (!posting) {

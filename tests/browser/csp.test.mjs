@@ -157,6 +157,26 @@ test('left to itself where scripts may ask for nothing it ends on a frame that s
   assert.deepEqual(page.complaints, [])
 })
 
+for (const [name, transports] of [['jsonp-poll', ['jsonp-poll']], ['anything', undefined]]) {
+  test(`form-post is forbidden, ${name} may be used: what the page says goes by scripts`, TIMEOUT, async (t) => {
+    const { page, violations } = await openStrict(t, MUTE)
+    const began = Date.now()
+    const session = await openSession(page, { transports }, ['hello'])
+    await exchange(session)
+    t.diagnostic(`${Date.now() - began} ms, ${(await violations()).length} violations`)
+    assert.ok((await violations()).some((each) => each.startsWith('frame-src ')))
+    // each stream is tried now and then, and called the transport for that moment
+    await session.call((watched) => self.lab.until(() => watched.session.transport === 'jsonp-poll'))
+    // Once found out, it stays so: no form is tried again.
+    const count = async () => (await violations()).filter((each) => each.includes('form-post')).length
+    const before = await count()
+    await session.send('again')
+    await session.heard('again')
+    assert.equal(await session.flushed(), true)
+    assert.equal(await count(), before)
+  })
+}
+
 test('a script of another origin loads with integrity and crossorigin, and not with another hash', TIMEOUT, async (t) => {
   const { page, port, violations } = await openStrict(t, ELSEWHERE, 'es3', 'localhost')
   for (const [file, type] of [['client.js', 'text/javascript'], ['client.mjs', 'module']]) {
