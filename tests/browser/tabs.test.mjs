@@ -1,0 +1,165 @@
+// Eight tabs of one browser, which has six connections to a host: all of them work, since the server lets the later ones rest.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { launch } from './browser.mjs'
+import { startLab } from './lab.mjs'
+import { PAGE, endAll, openSession } from './support.mjs'
+
+const TIMEOUT = { timeout: 120_000 }
+const TABS = 8
+/** So many answers may wait in one browser. */
+const SEATS = 3
+const MESSAGES = 20
+let browser, lab, origin
+
+before(async () => {
+  browser = await launch()
+  lab = await startLab()
+  origin = `http://127.0.0.1:${lab.port}`
+})
+after(() => endAll(browser, lab))
+
+/** Runs in each page before all else: keeps what each request that attaches is told, as far as it has come. */
+function listen() {
+  const turns = (self.turns = [])
+  const attaches = (url) => /\/(xhr-poll|xhr-stream|fetch-stream)\?/.test(url)
+  const { open } = XMLHttpRequest.prototype
+  XMLHttpRequest.prototype.open = function (method, url, ...rest) {
+    if (attaches(url)) {
+      const turn = { name: /([\w-]+)\?/.exec(url)[1], said: '', over: false, at: performance.now() }
+      turns.push(turn)
+      this.addEventListener('progress', () => (turn.said = this.responseText))
+      this.addEventListener('loadend', () => (turn.over = true))
+    }
+    return open.call(this, method, url, ...rest)
+  }
+  const { fetch } = self
+  self.fetch = async (url, options) => {
+    if (!attaches(url)) return fetch(url, options)
+    const turn = { name: /([\w-]+)\?/.exec(url)[1], said: '', over: false, at: performance.now() }
+    turns.push(turn)
+    try {
+      const response = await fetch(url, options)
+      const reader = response.body.getReader()
+      const decoder = new TextDecoder()
+      const body = new ReadableStream({
+        async pull(controller) {
+          try {
+            const { value, done } = await reader.read()
+            turn.over = done
+            if (done) return controller.close()
+            turn.said += decoder.decode(value, { stream: true })
+            controller.enqueue(value)
+          } catch (error) {
+            turn.over = true
+            controller.error(error)
+          }
+        },
+        cancel: () => reader.cancel()
+      })
+      return new Response(body, { status: response.status, headers: response.headers })
+    } catch (error) {
+      turn.over = true
+      throw error
+    }
+  }
+  /**
+   * How often this tab was told to rest, and whether its last request may wait: a stream that has begun says so, a poll says nothing for longer
+   * than an answer at once takes.
+   */
+  self.rested = () => turns.filter((turn) => /y2000:/.test(turn.said)).length
+  self.waits = (kind) => {
+    const last = turns.at(-1)
+    if (!last || last.name !== kind || last.over || /y\d+:/.test(last.said)) return false
+    return kind === 'xhr-poll' ? performance.now() - last.at > 500 : last.said !== ''
+  }
+}
+
+async function openTabs(t, bundle, transports) {
+  const context = await browser.newContext()
+  t.after(() => context.close())
+  await context.addInitScript(listen)
+  const tabs = []
+  for (let i = 0; i < TABS; i++) {
+    const page = await context.newPage()
+    const tab = { page, requests: 0, complaints: [] }
+    page.on('request', (request) => (tab.requests += /\/live\/\w[\w-]*\?/.test(request.url())))
+    page.on('pageerror', (error) => tab.complaints.push(error.message))
+    await page.goto(`${origin}/page`)
+    if (bundle === 'module') {
+      await page.evaluate(async () => {
+        self.anywire = await import('/live/client.mjs')
+      })
+    }
+    await page.addScriptTag({ path: PAGE })
+    tab.session = await openSession(page, { transports })
+    await tab.session.opened()
+    tabs.push(tab)
+  }
+  return tabs
+}
+
+/** Says the messages one after the other, each when the one before has come back. */
+const talk = (session, total) =>
+  session.call(async (watched, total) => {
+    const began = performance.now()
+    let slowest = 0
+    for (let i = 1; i <= total; i++) {
+      const at = performance.now()
+      watched.send(`message ${i}`)
+      await self.lab.until(() => watched.messages.length >= i)
+      slowest = Math.max(slowest, performance.now() - at)
+    }
+    return { took: performance.now() - began, slowest, heard: watched.messages.map((message) => message.data) }
+  }, total)
+
+const count = async (tabs, test, argument) => {
+  const all = await Promise.all(tabs.map((tab) => tab.page.evaluate(test, argument)))
+  return all.filter(Boolean).length
+}
+
+for (const [bundle, kind, transports] of [
+  ['es3', 'xhr-stream', ['xhr-stream', 'xhr-poll']],
+  ['es3', 'xhr-poll', ['xhr-poll']],
+  ['module', 'fetch-stream', ['fetch-stream', 'xhr-poll']],
+  ['module', 'xhr-poll', ['xhr-poll']]
+]) {
+  test(`${bundle}: eight tabs by ${kind}`, TIMEOUT, async (t) => {
+    const tabs = await openTabs(t, bundle, transports)
+    const rested = (tab) => tab.page.evaluate(() => self.rested())
+    // the first three wait, each of the others has been told to rest
+    await Promise.all(tabs.slice(0, SEATS).map((tab) => tab.page.evaluate((kind) => self.lab.until(() => self.waits(kind)), kind)))
+    await Promise.all(tabs.slice(SEATS).map((tab) => tab.page.evaluate(() => self.lab.until(() => self.rested()))))
+    assert.deepEqual(await Promise.all(tabs.slice(0, SEATS).map(rested)), [0, 0, 0])
+
+    const before = tabs.map((tab) => tab.requests)
+    const began = performance.now()
+    const wanted = Array.from({ length: MESSAGES }, (_, i) => `message ${i + 1}`)
+    const talks = await Promise.all(tabs.map((tab) => talk(tab.session, MESSAGES)))
+    const idle = Math.ceil((performance.now() - began) / 2000)
+    const requests = tabs.map((tab, i) => tab.requests - before[i])
+    for (const { heard } of talks) assert.deepEqual(heard, wanted)
+    t.diagnostic(
+      `requests for ${MESSAGES} messages: ${requests.join(' ')}; slowest answer ${Math.round(Math.max(...talks.map((each) => each.slowest)))} ms; ` +
+        `all took ${Math.round(performance.now() - began)} ms`
+    )
+    // an upload each, and a poll each where one polls or rests; besides, what a tab does anyway
+    for (const number of requests) assert.ok(number <= 2 * MESSAGES + idle + 5, requests.join())
+
+    // those that wait make room when they go
+    for (const tab of tabs.slice(0, SEATS)) await tab.page.close()
+    const left = tabs.slice(SEATS)
+    for (let waiting = 0; waiting < SEATS; ) {
+      waiting = await count(left, (kind) => self.waits(kind), kind)
+      assert.ok(waiting <= SEATS, `${waiting} wait`)
+    }
+    for (const tab of left) {
+      const { resumed, state } = await tab.session.report()
+      assert.deepEqual([state, resumed], ['open', { full: 0, gap: 0, new: 0 }])
+      await tab.session.send('last')
+      await tab.session.heard('last')
+      assert.deepEqual(tab.complaints, [])
+    }
+  })
+}
