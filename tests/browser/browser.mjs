@@ -12,10 +12,11 @@ const FLAGS = [
   '--disable-backgrounding-occluded-windows'
 ]
 
-export async function launch() {
+/** `options` are playwright's, beyond what all tests want. */
+export async function launch(options = {}) {
   const executablePath = PLACES.find((place) => place && existsSync(place))
   if (!executablePath) throw new Error('Chromium is missing: install it, or set ANYWIRE_CHROMIUM to its path')
-  return chromium.launch({ executablePath, args: FLAGS })
+  return chromium.launch({ executablePath, args: FLAGS, ...options })
 }
 
 /** A page of its own profile at `url`; what it throws or logs as an error lands in `page.complaints`. */

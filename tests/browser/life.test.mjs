@@ -1,0 +1,182 @@
+// What a browser does to pages: it keeps them in memory, freezes, hides, closes and reloads them, and takes the network away.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { launch } from './browser.mjs'
+import { startLab } from './lab.mjs'
+import { BUNDLES, endAll, openPage, openSession } from './support.mjs'
+
+const TIMEOUT = { timeout: 60_000 }
+/** How much longer than the network the page may take to come back: the longest rest between attempts after so short an outage, and one attempt. */
+const BACK = 10_000
+const GOOD = { lost: 0, repeated: 0, disordered: 0, wrong: 0 }
+const EACH = Object.entries(BUNDLES).flatMap(([bundle, transports]) => transports.map((transport) => [bundle, transport]))
+let browser, lab, origin
+
+before(async () => {
+  // What Chromium has by itself, and playwright takes away.
+  browser = await launch({ ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+  lab = await startLab()
+  origin = `http://127.0.0.1:${lab.port}`
+})
+after(() => endAll(browser, lab))
+
+async function open(t, bundle, transport, first = ['hello']) {
+  const page = await openPage(browser, origin, bundle)
+  t.after(() => page.context().close())
+  const session = await openSession(page, { transports: [].concat(transport) }, first)
+  await session.heard(first.at(-1))
+  await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), [].concat(transport)[0])
+  return { page, session, id: await idOf(session) }
+}
+
+const idOf = (session) => session.call((watched) => watched.session.id)
+const numbered = (session, total, ms) => session.call((watched, [total, ms]) => watched.sendNumbered(total, ms), [total, ms])
+
+/** All that was said has arrived once and in order, both ways. */
+async function verify(session, { sent, received }) {
+  await session.call((watched, wanted) => self.lab.until(() => watched.tally.received >= wanted), received)
+  await session.call((watched, wanted) => self.lab.until(() => watched.sent >= wanted), sent)
+  await session.send('!check')
+  assert.deepEqual(JSON.parse(await session.heard('{')), { received: sent, ...GOOD })
+  const { tally, resumed, state } = await session.report()
+  assert.deepEqual(tally, { received, ...GOOD })
+  assert.deepEqual([state, resumed.gap, resumed.new], ['open', 0, 0])
+  return resumed.full
+}
+
+for (const [bundle, transport] of EACH) {
+  test(`${bundle}: away and back over ${transport}: the browser's memory gives back the page and the session`, TIMEOUT, async (t) => {
+    const { page, session, id } = await open(t, bundle, transport)
+    await page.evaluate(() => {
+      self.shown = []
+      for (const name of ['pagehide', 'pageshow']) addEventListener(name, (event) => self.shown.push(`${name} ${event.persisted}`))
+    })
+    await session.send('!burst 300 over 1500')
+    await session.call((watched) => self.lab.until(() => watched.tally.received >= 20))
+    await numbered(session, 100, 50)
+    await page.goto(`http://localhost:${lab.port}/sessions`)
+    await page.goBack({ waitUntil: 'commit' })
+    await page.waitForFunction(() => document.readyState === 'complete')
+    const kept = await page.evaluate(() => self.shown)
+    if (!kept) {
+      const why = await page.evaluate(() => JSON.stringify(performance.getEntriesByType('navigation')[0].notRestoredReasons))
+      return t.skip(`Chromium did not keep the page: ${why}`)
+    }
+    assert.deepEqual(kept, ['pagehide true', 'pageshow true'])
+    const began = Date.now()
+    const full = await verify(session, { sent: 100, received: 300 })
+    assert.equal(await idOf(session), id)
+    await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), transport)
+    t.diagnostic(`resumed ${full} times, all there ${Date.now() - began} ms after it was shown`)
+    assert.deepEqual(page.complaints, [])
+  })
+
+  test(`${bundle}: frozen and resumed over ${transport}: nothing is lost`, TIMEOUT, async (t) => {
+    const { page, session, id } = await open(t, bundle, transport)
+    const devtools = await page.context().newCDPSession(page)
+    await page.evaluate(() => {
+      self.lives = []
+      for (const name of ['freeze', 'resume']) document.addEventListener(name, () => self.lives.push(name))
+    })
+    await session.send('!burst 300 over 1500')
+    await session.call((watched) => self.lab.until(() => watched.tally.received >= 20))
+    await numbered(session, 100, 50)
+    await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
+    await others(t, 'xhr-poll')
+    await devtools.send('Page.setWebLifecycleState', { state: 'active' })
+    const lives = await page.evaluate(() => self.lives)
+    const full = await verify(session, { sent: 100, received: 300 })
+    assert.equal(await idOf(session), id)
+    t.diagnostic(`${lives.join(', ') || 'neither freeze nor resume told'}; resumed ${full} times`)
+  })
+
+  test(`${bundle}: offline and online over ${transport}: the session goes on`, TIMEOUT, async (t) => {
+    const { page, session, id } = await open(t, bundle, [transport, 'xhr-poll'])
+    await session.send('!burst 300 over 1500')
+    await session.call((watched) => self.lab.until(() => watched.tally.received >= 20))
+    await page.context().setOffline(true)
+    await numbered(session, 100, 50)
+    // what the page says meanwhile does not get through, unless a WebSocket is not bound by what is emulated
+    await session.call((watched) =>
+      self.lab.until(() => watched.session.state === 'interrupted' || watched.session.trace().some((each) => each.ended) || watched.sent === 100)
+    )
+    const { state } = await session.report()
+    await page.context().setOffline(false)
+    const began = Date.now()
+    const full = await verify(session, { sent: 100, received: 300 })
+    const there = Date.now() - began
+    assert.equal(await idOf(session), id)
+    await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), transport)
+    const took = Date.now() - began
+    t.diagnostic(`${state} while offline; resumed ${full} times; all there after ${there} ms, by ${transport} again after ${took} ms`)
+    assert.ok(took < BACK, `${took} ms`)
+  })
+
+  test(`${bundle}: a page that is closed over ${transport} says so at once`, TIMEOUT, async (t) => {
+    const watch = await others(t)
+    for (const [how, leave] of Object.entries(LEAVING)) {
+      // not kept in memory: who listens to `unload` goes for good
+      const { page } = await open(t, bundle, transport)
+      await page.evaluate(() => addEventListener('unload', () => {}))
+      const heard = watch.session.call((watched) => {
+        const seen = watched.messages.length
+        return self.lab.until(() => watched.messages.slice(seen).find((message) => /^gone/.test(message.data))?.data, 10_000)
+      })
+      // the watcher listens before the page goes
+      await watch.session.send(`before ${how}`)
+      await watch.session.heard(`before ${how}`)
+      const began = Date.now()
+      await leave(page)
+      assert.equal(await heard, 'gone 1001', how)
+      t.diagnostic(`${how}: told after ${Date.now() - began} ms`)
+    }
+  })
+}
+
+/** Another session of another browser, which hears who ends. */
+async function others(t, transport = 'websocket') {
+  const other = await open(t, 'es3', transport, ['!watch', 'there'])
+  return other
+}
+
+const LEAVING = {
+  closed: (page) => page.close({ runBeforeUnload: true }),
+  left: (page) => page.goto('about:blank'),
+  reloaded: (page) => page.reload()
+}
+
+for (const [bundle, transport] of [['es3', 'websocket'], ['es3', 'xhr-stream'], ['module', 'fetch-stream'], ['module', 'xhr-poll']]) {
+  test(`${bundle}: hidden, ${transport} goes on; shown again, it is the same`, TIMEOUT, async (t) => {
+    const { page, session, id } = await open(t, bundle, transport)
+    // A headless window is never hidden: what a page sees of it is told as it would be.
+    const show = (state) =>
+      page.evaluate((state) => {
+        Object.defineProperty(document, 'hidden', { configurable: true, value: state === 'hidden' })
+        Object.defineProperty(document, 'visibilityState', { configurable: true, value: state })
+        document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))
+      }, state)
+    await show('hidden')
+    await session.send('!burst 100 over 300')
+    await numbered(session, 100, 300)
+    assert.equal(await verify(session, { sent: 100, received: 100 }), 0)
+    await show('visible')
+    await session.send('shown')
+    await session.heard('shown')
+    const { transports, resumed } = await session.report()
+    assert.deepEqual(resumed, { full: 0, gap: 0, new: 0 })
+    assert.equal(transports.at(-1), transport)
+    assert.equal(await idOf(session), id)
+  })
+}
+
+test('a reload without any option opens a new session', TIMEOUT, async (t) => {
+  const { page, id } = await open(t, 'es3', 'websocket')
+  await page.reload()
+  const { PAGE } = await import('./support.mjs')
+  await page.addScriptTag({ path: PAGE })
+  const session = await openSession(page, {}, ['!count'])
+  await session.heard('1')
+  assert.notEqual(await idOf(session), id)
+  assert.deepEqual((await session.report()).resumed, { full: 0, gap: 0, new: 0 })
+})
