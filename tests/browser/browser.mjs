@@ -1,22 +1,65 @@
 // Headless Chromium, driven by the playwright-core that the client's folder has installed.
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 
 const { chromium } = createRequire(new URL('../../client-js/package.json', import.meta.url))('playwright-core')
 
 const PLACES = [process.env.ANYWIRE_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
-  '--disable-backgrounding-occluded-windows'
+const PLAIN = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'
 ]
+const FLAGS = [...PLAIN, '--disable-background-timer-throttling', '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows']
+
+function program() {
+  const path = PLACES.find((place) => place && existsSync(place))
+  if (!path) throw new Error('Chromium is missing: install it, or set ANYWIRE_CHROMIUM to its path')
+  return path
+}
 
 /** `options` are playwright's, beyond what all tests want. */
 export async function launch(options = {}) {
-  const executablePath = PLACES.find((place) => place && existsSync(place))
-  if (!executablePath) throw new Error('Chromium is missing: install it, or set ANYWIRE_CHROMIUM to its path')
-  return chromium.launch({ executablePath, args: FLAGS, ...options })
+  return chromium.launch({ executablePath: program(), args: FLAGS, ...options })
+}
+
+/**
+ * A window whose tabs are hidden, slowed down and frozen as a user's are: playwright's own keep them all in front. `open(url)` makes a tab in
+ * front of the others.
+ */
+export async function launchWindow() {
+  const profile = await mkdtemp(join(tmpdir(), 'anywire-'))
+  const args = [...PLAIN, '--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank']
+  const child = spawn(program(), args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const ended = once(child, 'exit')
+  const address = await new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`Chromium ended with ${code}`)))
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      const found = /DevTools listening on (ws:\S+)/.exec(line)
+      if (found) resolve(found[1])
+    })
+  })
+  const browser = await chromium.connectOverCDP(address, { noDefaults: true })
+  const [context] = browser.contexts()
+  return {
+    async open(url) {
+      const page = await context.newPage()
+      await page.goto(url)
+      await page.bringToFront()
+      return page
+    },
+    async close() {
+      await browser.close()
+      child.kill()
+      await ended
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 })
+    }
+  }
 }
 
 /** A page of its own profile at `url`; what it throws or logs as an error lands in `page.complaints`. */

@@ -2,32 +2,49 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { launch } from './browser.mjs'
+import { launch, launchWindow } from './browser.mjs'
 import { startLab } from './lab.mjs'
-import { BUNDLES, endAll, openPage, openSession } from './support.mjs'
+import { BUNDLES, PAGE, dress, endAll, openPage, openSession } from './support.mjs'
 
 const TIMEOUT = { timeout: 60_000 }
 /** How much longer than the network the page may take to come back: the longest rest between attempts after so short an outage, and one attempt. */
 const BACK = 10_000
 const GOOD = { lost: 0, repeated: 0, disordered: 0, wrong: 0 }
 const EACH = Object.entries(BUNDLES).flatMap(([bundle, transports]) => transports.map((transport) => [bundle, transport]))
-let browser, lab, origin
+let browser, window, lab, origin
 
 before(async () => {
   // What Chromium has by itself, and playwright takes away.
   browser = await launch({ ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+  window = await launchWindow()
   lab = await startLab()
   origin = `http://127.0.0.1:${lab.port}`
 })
-after(() => endAll(browser, lab))
+after(() => endAll(browser, window, lab))
 
 async function open(t, bundle, transport, first = ['hello']) {
   const page = await openPage(browser, origin, bundle)
   t.after(() => page.context().close())
-  const session = await openSession(page, { transports: [].concat(transport) }, first)
+  return begin(page, [].concat(transport), first)
+}
+
+async function begin(page, transports, first = ['hello']) {
+  const session = await openSession(page, { transports }, first)
   await session.heard(first.at(-1))
-  await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), [].concat(transport)[0])
+  await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), transports[0])
   return { page, session, id: await idOf(session) }
+}
+
+/** A tab of a real window, and another one beside it. */
+async function openTabs(t, bundle, transport) {
+  const open = async (bundle, transport) => {
+    const page = await window.open(`${origin}/page`)
+    t.after(() => page.close())
+    await dress(page, bundle)
+    return begin(page, [transport])
+  }
+  const tab = await open(bundle, transport)
+  return { ...tab, other: await open('es3', 'websocket') }
 }
 
 const idOf = (session) => session.call((watched) => watched.session.id)
@@ -72,23 +89,51 @@ for (const [bundle, transport] of EACH) {
     assert.deepEqual(page.complaints, [])
   })
 
+  test(`${bundle}: hidden over ${transport}: the session goes on, and is the same when shown again`, TIMEOUT, async (t) => {
+    const { page, session, id, other } = await openTabs(t, bundle, transport)
+    await other.page.bringToFront()
+    await page.evaluate(() => self.lab.until(() => document.visibilityState === 'hidden'))
+    await session.send('!burst 100 over 300')
+    await numbered(session, 100, 300)
+    const began = Date.now()
+    assert.equal(await verify(session, { sent: 100, received: 100 }), 0)
+    const took = Date.now() - began
+    await page.bringToFront()
+    await page.evaluate(() => self.lab.until(() => document.visibilityState === 'visible'))
+    await session.send('shown')
+    await session.heard('shown')
+    const { transports, resumed } = await session.report()
+    t.diagnostic(`all there after ${took} ms; transports: ${transports.join(', ')}`)
+    assert.deepEqual(resumed, { full: 0, gap: 0, new: 0 })
+    assert.equal(transports.at(-1), transport)
+    assert.equal(await idOf(session), id)
+  })
+
   test(`${bundle}: frozen and resumed over ${transport}: nothing is lost`, TIMEOUT, async (t) => {
-    const { page, session, id } = await open(t, bundle, transport)
+    const { page, session, id, other } = await openTabs(t, bundle, transport)
     const devtools = await page.context().newCDPSession(page)
     await page.evaluate(() => {
       self.lives = []
-      for (const name of ['freeze', 'resume']) document.addEventListener(name, () => self.lives.push(name))
+      for (const name of ['freeze', 'resume']) document.addEventListener(name, () => self.lives.push([name, self.lab.sessions[0].tally.received]))
     })
-    await session.send('!burst 300 over 1500')
+    await other.page.bringToFront()
+    await page.evaluate(() => self.lab.until(() => document.visibilityState === 'hidden'))
+    await session.send('!burst 300 over 3000')
     await session.call((watched) => self.lab.until(() => watched.tally.received >= 20))
     await numbered(session, 100, 50)
     await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
-    await others(t, 'xhr-poll')
+    // what begins now and takes as long ends later
+    await other.session.send('!burst 300 over 3000')
+    await other.session.call((watched) => self.lab.until(() => watched.tally.received >= 300))
     await devtools.send('Page.setWebLifecycleState', { state: 'active' })
-    const lives = await page.evaluate(() => self.lives)
+    await page.bringToFront()
+    const began = Date.now()
     const full = await verify(session, { sent: 100, received: 300 })
+    const lives = await page.evaluate(() => self.lives)
+    t.diagnostic(`${lives.map(([name, received]) => `${name} at ${received}`).join(', ')}; resumed ${full} times; all there after ${Date.now() - began} ms`)
+    assert.deepEqual(lives.map(([name]) => name), ['freeze', 'resume'])
+    assert.ok(lives[0][1] < 300 && lives[0][1] === lives[1][1], 'it heard nothing while it was frozen')
     assert.equal(await idOf(session), id)
-    t.diagnostic(`${lives.join(', ') || 'neither freeze nor resume told'}; resumed ${full} times`)
   })
 
   test(`${bundle}: offline and online over ${transport}: the session goes on`, TIMEOUT, async (t) => {
@@ -114,7 +159,7 @@ for (const [bundle, transport] of EACH) {
   })
 
   test(`${bundle}: a page that is closed over ${transport} says so at once`, TIMEOUT, async (t) => {
-    const watch = await others(t)
+    const watch = await watcher(t)
     for (const [how, leave] of Object.entries(LEAVING)) {
       // not kept in memory: who listens to `unload` goes for good
       const { page } = await open(t, bundle, transport)
@@ -134,11 +179,8 @@ for (const [bundle, transport] of EACH) {
   })
 }
 
-/** Another session of another browser, which hears who ends. */
-async function others(t, transport = 'websocket') {
-  const other = await open(t, 'es3', transport, ['!watch', 'there'])
-  return other
-}
+/** A session of another browser, which hears who ends. */
+const watcher = (t) => open(t, 'es3', 'websocket', ['!watch', 'there'])
 
 const LEAVING = {
   closed: (page) => page.close({ runBeforeUnload: true }),
@@ -146,34 +188,9 @@ const LEAVING = {
   reloaded: (page) => page.reload()
 }
 
-for (const [bundle, transport] of [['es3', 'websocket'], ['es3', 'xhr-stream'], ['module', 'fetch-stream'], ['module', 'xhr-poll']]) {
-  test(`${bundle}: hidden, ${transport} goes on; shown again, it is the same`, TIMEOUT, async (t) => {
-    const { page, session, id } = await open(t, bundle, transport)
-    // A headless window is never hidden: what a page sees of it is told as it would be.
-    const show = (state) =>
-      page.evaluate((state) => {
-        Object.defineProperty(document, 'hidden', { configurable: true, value: state === 'hidden' })
-        Object.defineProperty(document, 'visibilityState', { configurable: true, value: state })
-        document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))
-      }, state)
-    await show('hidden')
-    await session.send('!burst 100 over 300')
-    await numbered(session, 100, 300)
-    assert.equal(await verify(session, { sent: 100, received: 100 }), 0)
-    await show('visible')
-    await session.send('shown')
-    await session.heard('shown')
-    const { transports, resumed } = await session.report()
-    assert.deepEqual(resumed, { full: 0, gap: 0, new: 0 })
-    assert.equal(transports.at(-1), transport)
-    assert.equal(await idOf(session), id)
-  })
-}
-
 test('a reload without any option opens a new session', TIMEOUT, async (t) => {
   const { page, id } = await open(t, 'es3', 'websocket')
   await page.reload()
-  const { PAGE } = await import('./support.mjs')
   await page.addScriptTag({ path: PAGE })
   const session = await openSession(page, {}, ['!count'])
   await session.heard('1')

@@ -15,13 +15,18 @@ export const BUNDLES = {
 /** A page from the lab at `origin`, with the bundle as `self.anywire`. */
 export async function openPage(browser, origin, bundle = 'es3') {
   const page = await visit(browser, `${origin}/page`)
+  await dress(page, bundle)
+  return page
+}
+
+/** Puts into a page of the lab what the tests ask it for. */
+export async function dress(page, bundle) {
   if (bundle === 'module') {
     await page.evaluate(async () => {
       self.anywire = await import('/live/client.mjs')
     })
   }
   await page.addScriptTag({ path: PAGE })
-  return page
 }
 
 /** Opens a session in the page; what it returns tells it what to do. `first` is said at once, before the session is open. */

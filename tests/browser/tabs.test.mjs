@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { launch } from './browser.mjs'
 import { startLab } from './lab.mjs'
-import { PAGE, endAll, openSession } from './support.mjs'
+import { dress, endAll, openSession } from './support.mjs'
 
 const TIMEOUT = { timeout: 120_000 }
 const TABS = 8
@@ -87,12 +87,7 @@ async function openTabs(t, bundle, transports) {
     page.on('request', (request) => (tab.requests += /\/live\/\w[\w-]*\?/.test(request.url())))
     page.on('pageerror', (error) => tab.complaints.push(error.message))
     await page.goto(`${origin}/page`)
-    if (bundle === 'module') {
-      await page.evaluate(async () => {
-        self.anywire = await import('/live/client.mjs')
-      })
-    }
-    await page.addScriptTag({ path: PAGE })
+    await dress(page, bundle)
     tab.session = await openSession(page, { transports })
     await tab.session.opened()
     tabs.push(tab)
