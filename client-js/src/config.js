@@ -10,10 +10,6 @@ export const PATIENCE = 10000
 export const LATE = 1000
 /** The server asked, and gave the stream up, within this: both were kept back. */
 export const TOGETHER = 150
-/** What is sent blindly and not acknowledged within this is sent again. */
-export const BLIND = 3000
-/** More than so many uploads in succession that nobody heard are no accident. */
-export const VAIN = 1
 /** Where nothing may wait, one asks now and then. */
 export const REST = 2000
 /** While nobody looks, attempts are this much further apart. */

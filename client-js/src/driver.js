@@ -7,9 +7,10 @@ import { createReload } from './reload.js'
 import { frameOf } from './message.js'
 import { fail } from './codec.js'
 import { address, browser, later, memory, nonce, root, socketAddress } from './env.js'
+import { blindly } from './transports/blind.js'
 import {
-  NEVER, LONG, FIRST_FLIGHT, PATIENCE, LATE, TOGETHER, BLIND, VAIN,
-  REST, CALM, POST, POST_RATE, HEAD, BUFFER, DEAD, HELD
+  NEVER, LONG, FIRST_FLIGHT, PATIENCE, LATE, TOGETHER, REST,
+  CALM, POST, POST_RATE, HEAD, BUFFER, DEAD, HELD
 } from './config.js'
 
 /**
@@ -45,11 +46,6 @@ export const drive = (url, options, request, streams, bases) => {
   let auth
   let carrier = 0
   let upload
-  /** What was sent by an upload that has no answer; the same of the one before, and how many in succession were not acknowledged. */
-  let blind = 0
-  let blindly
-  let vain
-  /** An upload has failed, and is said again. */
   let failed
   let posting
   /** Links over HTTP that never proved themselves: each gives way to the next way to make requests. */
@@ -238,20 +234,9 @@ export const drive = (url, options, request, streams, bases) => {
   // Uploads.
 
   const post = (link) => {
-    let base = link.base_
     machine.rewind_(link, machine.terms_[BATCH] - HEAD)
     const frames = gather(link, [pass('u', [])])
-    if (LEGACY && base[2] === 'form-post') {
-      frames.splice(1, 0, ['w'])
-      vain = machine.acked_ < blindly ? vain + 1 : 0
-      blind = blindly = link.cursor_ - 1
-      // No form gets through, as where a policy forbids frames. Scripts do: they brought the start.
-      if (vain > VAIN) base = link.base_ = [base[0], base[1], 'jsonp-send', base[1], base[4]]
-      setTimeout(() => {
-        blind = 0
-        pump()
-      }, BLIND)
-    }
+    const base = LEGACY && (link.base_[2] === 'form-post' ? blindly(link, frames, machine.acked_, () => pump()) : link.base_)
     const done = (code, reason, wait) => {
       clearTimeout(slow)
       upload = 0
@@ -273,7 +258,7 @@ export const drive = (url, options, request, streams, bases) => {
   const transmit = (gathered) => {
     const link = machine.carrier_
     if (link.duplex_) link.write_(gather(link, []))
-    else if (link && !upload && !(LEGACY && machine.acked_ < blind) && machine.pending_(link)) {
+    else if (link && !upload && !(LEGACY && machine.acked_ < link.blind_) && machine.pending_(link)) {
       // What is said in one turn of the page goes in one body.
       if (gathered) post(link)
       else if (!posting) {
