@@ -15,7 +15,7 @@ export const openSocket = (link, Socket, url, opened, take, done) => {
   }
   socket.onclose = (event) => done(event.code, event.reason)
   // Of one that a policy forbids Chromium tells no end.
-  if (LEGACY) socket.onerror = () => done(1006)
+  socket.onerror = () => done(1006)
   // What it says afterwards nobody hears: the link is gone.
   link.close_ = () => socket.close()
   link.write_ = (frames) => {

@@ -19,17 +19,18 @@ const LARGE = 1_000_000
 
 /**
  * The ways, by the name of their column. `allow` is what the client is offered; the first must carry in the end. `large` is how many
- * characters the large case has: what goes up by GET goes in parts of some 1,400 bytes. `seamless`: the browser does not tell a cut from an end.
+ * characters the large case has: what goes up by GET goes in parts of some 1,400 bytes. `seamless`: some browsers do not tell a cut from an
+ * end, or a cut may fall between two answers, so that nothing is interrupted.
  */
 const ALL = {
   websocket: {},
   'xhr-stream': {},
   eventsource: { seamless: true },
   htmlfile: {},
-  iframe: {},
+  iframe: { seamless: true },
   multipart: {},
   'xhr-poll': {},
-  poll: {},
+  poll: { seamless: true },
   'jsonp-poll + form-post': { allow: ['jsonp-poll', 'form-post'] },
   'jsonp-poll + jsonp-send': { allow: ['jsonp-poll', 'jsonp-send'], large: 20_000 }
 }
