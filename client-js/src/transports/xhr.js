@@ -12,8 +12,8 @@ const LOOK = 100
 
 export const request = (url, frames, credentials, take, done, last) => {
   let body = encode(frames)
-  // WebKit composes what is POSTed as text, so that records are not as long as they say.
-  if (root.Uint8Array && /[^\0-\xff]/.test(body)) body = utf8(body)
+  // WebKit composes what is POSTed as text, so that records are not as long as they say. Others do not take bytes.
+  if (/WebKit/.test((root.navigator || 0).userAgent) && /[^\0-\xff]/.test(body)) body = utf8(body)
   const xhr = root.XMLHttpRequest ? new XMLHttpRequest() : new ActiveXObject('Microsoft.XMLHTTP')
   let at = 0
   let over, looking

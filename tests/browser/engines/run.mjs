@@ -94,7 +94,7 @@ async function drive(engine, command, surroundings) {
   await front.close()
   await lab.stop()
   labs.delete(lab.child)
-  const fell = report.cases.length === 0 && Boolean(child.exitCode)
+  const fell = !report.done && Boolean(child.exitCode)
   return { ...report, fell, said: report.done ? '' : said, why: why && `${why}${said && `: ${said.trim().split('\n').at(-1)}`}` }
 }
 
@@ -125,7 +125,7 @@ async function examine(name, surroundings) {
     const command = await engine.install()
     if (engine.display) await surroundings.display()
     let report = await drive(engine, command, surroundings)
-    // a host may fall over as it starts, as Wine's does now and then on a busy machine; what a script does to it, it does twice
+    // a host may fall over, as Wine's does now and then on a busy machine; what a script does to it, it does twice
     if (report.fell) report = await drive(engine, command, surroundings)
     return { name, engine, report, outcomes: judge(engine, report) }
   } catch (error) {

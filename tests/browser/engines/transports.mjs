@@ -74,6 +74,7 @@ export const LIMITS = {
   }),
   explorer11: {
     large: 100_000,
+    across: all(BY_XHR, 'the emulated XMLHttpRequest knows of no other origins'),
     cannot: { websocket: 'in the emulator it opens at times', 'xhr-stream': EMULATED, eventsource: NO_EVENTS, iframe: EMULATED }
   },
   webkit534: {

@@ -6,6 +6,15 @@ from PyQt5.QtWebKitWidgets import QWebPage
 
 app = QApplication(sys.argv)
 page = QWebPage()
-page.loadFinished.connect(lambda ok: ok or app.exit(3))
+
+
+def first_load(ok):
+    # Later ones are frames that the page has stopped.
+    page.loadFinished.disconnect(first_load)
+    if not ok:
+        app.exit(3)
+
+
+page.loadFinished.connect(first_load)
 page.mainFrame().load(QUrl(sys.argv[1]))
 sys.exit(app.exec_())
