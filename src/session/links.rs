@@ -207,9 +207,8 @@ impl Links {
                 self.drop_lowest();
             }
         }
-        if self.all.is_empty() {
-            self.all.reserve_exact(1); // Most sessions never have two at a time.
-        }
+        // One over a WebSocket, two over HTTP, and seldom more at a time: a vector that doubles would make room for four.
+        self.all.reserve_exact(1);
         self.all.push(Link {
             id: LinkId(self.next),
             ordinal: attach.ordinal,

@@ -83,7 +83,7 @@ impl Session {
             let fields = std::str::from_utf8(&rest[..colon])?;
             let payload = &rest[colon + 1..];
             let length = match letter {
-                b'm' | b'b' | b'c' | b'x' => number(fields.rsplit(',').next())? as usize,
+                b'm' | b'b' | b'c' | b'i' | b'x' => number(fields.rsplit(',').next())? as usize,
                 _ => 0,
             };
             let Some(payload) = payload.get(..length) else {
@@ -105,7 +105,8 @@ impl Session {
             b's' => self.start(field)?,
             b'w' => self.is_acking = true,
             b'p' => self.pong = Some(fields.to_owned()),
-            b'g' => {}
+            // Padding: an acknowledgement was slow to come, as while a thousand others are served.
+            b'i' | b'g' => {}
             b'c' => {
                 self.received = number(field.next())?;
                 self.is_acking = true;
