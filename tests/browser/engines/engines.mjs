@@ -39,15 +39,13 @@ async function classes(name, source, args) {
 }
 
 /**
- * HtmlUnit as an Internet Explorer: it has one thread, so that a request under way holds everything else, timers too. No client can
- * leave a stream there; by itself it is therefore offered what ends soon.
+ * HtmlUnit as an Internet Explorer: it has one thread, so that a request under way holds everything else, timers too.
  */
 const htmlunit = (spec, version) => ({
   stands: `emulator of Internet Explorer ${version}`,
   shortHold: true,
   emulated: version,
   limits: LIMITS.explorer(version),
-  alone: ['xhr-poll'],
   async install() {
     const jar = await find(await npm(spec), /\.jar$/)
     const folder = await classes(`htmlunit-driver-${spec.split('@')[1]}`, 'HU.java', ['-cp', jar])
@@ -201,7 +199,6 @@ export const ENGINES = {
   khtml: {
     stands: 'KHTML 5.103 with KJS: of no other family',
     limits: LIMITS.khtml,
-    alone: ['xhr-poll'],
     async install() {
       await apt(['libkf5khtml-dev', 'qtbase5-dev', 'pkg-config', 'g++'], '/usr/include/KF5/KHtml')
       const folder = await compiled('khtml-driver', 'khtml.cpp', khtml)
@@ -212,7 +209,8 @@ export const ENGINES = {
   },
   ie7: htmlunit('selenium-server@2.35.0', 7),
   ie9: htmlunit('selenium-server@2.44.0', 9),
-  ie11: { ...htmlunit('selenium-server@2.52.0', 11), stands: 'emulator of Internet Explorer 11; unsteady', limits: LIMITS.explorer11 },
+  // a stream holds its one thread, and it takes one for possible
+  ie11: { alone: ['xhr-poll'], ...htmlunit('selenium-server@2.52.0', 11), stands: 'emulator of Internet Explorer 11; unsteady', limits: LIMITS.explorer11 },
   chromium49: webengine('QtWebEngine 5.7, Chromium 49 (2016)', '3.6', 'PyQt5==5.7.1', 'sip==4.19.8'),
   chromium53: webengine('QtWebEngine 5.8, Chromium 53 (2016)', '3.6', 'PyQt5==5.8', 'sip==4.19.8'),
   chromium56: webengine('QtWebEngine 5.9, Chromium 56 (2017)', '3.6', 'PyQt5==5.9', 'sip==4.19.8'),

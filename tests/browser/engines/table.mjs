@@ -34,7 +34,7 @@ export function table(rows) {
     if (failure) return [`**failed** ${note(`${row.name}, by itself: ${failure}`)}`, '']
     const { chose, first, firstBy } = row.report
     const { alone } = row.engine
-    const offered = alone ? ` ${note(`only offered ${alone.join(', ')}: ${barred(row.engine, { name: 'xhr-stream' }).why}`)}` : ''
+    const offered = alone ? ` ${note(`only offered ${alone.join(', ')}: a stream holds the emulator's one thread`)}` : ''
     return [`\`${chose}\`${offered}`, `${first} ms, \`${firstBy}\``]
   }
   const heading = ({ name, large }) => `\`${name}\`${large < 1e6 ? ` ${note(`large is ${large / 1000} kB: an upload by GET goes in parts of 1.4 kB`)}` : ''}`
