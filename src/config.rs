@@ -138,7 +138,15 @@ impl Config {
     }
 }
 
+/// No time and no size is larger: a sum of some is still a number that JavaScript has.
+const MOST: u64 = 1 << 50;
+
+/// A size that means "no limit" may be as large as there is; cut to what can be calculated with.
+pub(crate) fn size(bytes: usize) -> usize {
+    bytes.min(usize::try_from(MOST).unwrap_or(usize::MAX / 8))
+}
+
 /// Milliseconds, as the machines count.
 pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
+    u64::try_from(duration.as_millis()).unwrap_or(MOST).min(MOST)
 }

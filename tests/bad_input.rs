@@ -20,7 +20,8 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
-        let server = Anywire::builder().message_limit(100_000).handler(echo).build();
+        let server =
+            Anywire::builder().message_limit(100_000).grace(std::time::Duration::from_secs(600)).handler(echo).build();
         let site = site(&server);
         let (witness, socket) = Peer::open_socket(&site).await;
         Stage { server, site, witness, socket }

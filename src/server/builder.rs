@@ -105,7 +105,7 @@ impl<H> Builder<H> {
     }
 
     /// How many bytes of messages a session keeps until the client has acknowledged them. Each message counts 64 bytes more than its
-    /// payload; an empty outbox takes any message. Default: 1 MiB.
+    /// payload; an outbox that is at most half full takes any message, so that it may grow by one beyond the limit. Default: 1 MiB.
     pub fn outbox(mut self, bytes: usize) -> Self {
         self.config.outbox = bytes;
         self

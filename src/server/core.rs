@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{browsers::Browsers, opening::Attempts};
 use crate::{
-    config::{Config, millis},
+    config::{Config, millis, size},
     hub::{Hub, Member},
     ids,
     session::{self, CloseReason, Machine, Role},
@@ -33,6 +33,9 @@ impl Core {
     pub(crate) fn new(mut config: Config) -> Self {
         if config.node.is_empty() {
             config.node = ids::random().simple().to_string()[..8].to_owned();
+        }
+        for bytes in [&mut config.message_limit, &mut config.inbox, &mut config.outbox, &mut config.stream_budget] {
+            *bytes = size(*bytes);
         }
         let schedule = Arc::new(Schedule::new());
         let remembered = millis(config.grace) + millis(config.open_timeout);

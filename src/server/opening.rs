@@ -14,6 +14,9 @@ use crate::{
     session::{CloseReason, reason},
 };
 
+/// So many rejections are remembered at most: who makes more with attempts of his own is asked for his auth data anew.
+const MOST_REJECTED: usize = 10_000;
+
 /// Why an open was refused: what the client is told, and the status where the carrier has one.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
@@ -35,6 +38,7 @@ struct Inner {
     attempts: HashMap<Arc<str>, Attempt>,
     /// When to look at an attempt again, in order.
     purge: VecDeque<(u64, Arc<str>)>,
+    rejected: usize,
 }
 
 #[derive(Debug)]
@@ -72,6 +76,9 @@ impl Claim {
 
     /// The application's own word: an open that was raced gets the same.
     pub(super) fn reject(mut self, refusal: Refusal) {
+        if lock(&self.attempts.inner).rejected >= MOST_REJECTED {
+            return;
+        }
         self.decide(Attempt::Rejected(Box::new(refusal)));
     }
 
@@ -79,6 +86,7 @@ impl Claim {
         self.decided = true;
         let again = self.attempts.clock.now() + self.attempts.remembered;
         let mut inner = lock(&self.attempts.inner);
+        inner.rejected += usize::from(matches!(attempt, Attempt::Rejected(_)));
         inner.attempts.insert(self.attempt.clone(), attempt);
         inner.purge.push_back((again, self.attempt.clone()));
     }
@@ -158,7 +166,10 @@ impl Attempts {
                     }
                     inner.purge.push_back((now + self.remembered, attempt));
                 }
-                _ => drop(inner.attempts.remove(&attempt)),
+                _ => {
+                    let gone = inner.attempts.remove(&attempt);
+                    inner.rejected -= usize::from(matches!(gone, Some(Attempt::Rejected(_))));
+                }
             }
         }
     }
@@ -252,5 +263,21 @@ mod tests {
             assert_eq!(known(), 1);
         }
         assert_eq!(known(), 0);
+    }
+
+    #[test]
+    fn rejections_are_remembered_up_to_a_number() {
+        let attempts = Arc::new(Attempts::new(Clock::start(), 1000));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let refusal = Refusal { reason: reason::ENDED, status: StatusCode::FORBIDDEN };
+        for attempt in 0..MOST_REJECTED + 5 {
+            let attempt = attempt.to_string();
+            let claim = pin!(attempts.claim(&attempt)).poll(&mut cx);
+            let std::task::Poll::Ready(Ok(Found::First(claim))) = claim else { panic!("{attempt} was decided") };
+            claim.reject(refusal.clone());
+        }
+        assert_eq!(lock(&attempts.inner).attempts.len(), MOST_REJECTED);
+        let again = pin!(attempts.claim("0")).poll(&mut cx);
+        assert!(matches!(again, std::task::Poll::Ready(Err(_))), "the first are remembered");
     }
 }

@@ -4,8 +4,14 @@
 const SILENCE: u64 = 1000;
 const POLL_SILENCE: u64 = 200;
 
+/// So many cuts in succession after about the same silence are a rule of the path, and no chance.
+const RULE: u8 = 3;
+
 /// Where a poll may not even wait for so long, it is better not to wait at all.
 const RESTLESS: u64 = 500;
+
+/// After so long a rule is doubted: the device may have moved to another network. Where it still holds, one cut more confirms it.
+const DOUBT: u64 = 10 * 60 * 1000;
 
 /// The server half pings and waits; the client half watches. Times are milliseconds.
 #[derive(Debug)]
@@ -16,9 +22,14 @@ pub(crate) struct Heartbeat {
     said: u64,
     ping: Ping,
     rtt: Option<u64>,
-    /// How long the link that was cut last had been silent; half of what the path has cut twice.
+    /// The link that was cut last and how long it had been silent, until it is known that the client did not cut it itself.
+    cut: Option<(u64, u32)>,
+    /// The silence of the last cut that counts, and how many in succession were alike.
     cut_after: u32,
+    alike: u8,
+    /// Half of what is a rule, and when to doubt it.
     patience: u32,
+    doubt_at: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +60,11 @@ impl Heartbeat {
             said: now,
             ping: Ping::Idle,
             rtt: None,
+            cut: None,
             cut_after: 0,
+            alike: 0,
             patience: u32::MAX,
+            doubt_at: 0,
         }
     }
 
@@ -77,17 +91,35 @@ impl Heartbeat {
         self.ping = Ping::Idle;
     }
 
-    /// A link that carried was cut. Twice in succession after about the same silence, that is a rule of the path: from then on it is not silent
-    /// for more than half as long.
-    pub(crate) fn cut(&mut self, now: u64, polling: bool) {
+    /// A link that carried has gone before its end. Some times in succession after about the same silence, that is a rule of the path: from
+    /// then on it is not silent for more than half as long. Whether it counts, the next link tells.
+    pub(crate) fn cut(&mut self, now: u64, ordinal: u64, polling: bool) {
         let Ok(after) = u32::try_from(now.saturating_sub(self.heard.max(self.said))) else { return };
-        if u64::from(after) < if polling { POLL_SILENCE } else { SILENCE } {
-            return;
+        if u64::from(after) >= if polling { POLL_SILENCE } else { SILENCE } {
+            self.cut = Some((ordinal, after));
         }
-        if after.abs_diff(self.cut_after) < after / 5 {
-            self.patience = self.patience.min(after / 2);
+    }
+
+    /// A link comes. A client that goes on with the next turn of the link that has gone has ended that itself, as when it was woken; one
+    /// to which it was cut makes another.
+    pub(crate) fn attached(&mut self, now: u64, ordinal: u64) {
+        if let Some((_, after)) = self.cut.take().filter(|(cut, _)| ordinal > *cut) {
+            let is_alike = after.abs_diff(self.cut_after) < after / 5;
+            self.alike = if is_alike { self.alike.saturating_add(1) } else { 1 };
+            self.cut_after = after;
+            if self.alike >= RULE {
+                self.patience = self.patience.min(after / 2);
+                self.doubt_at = now + DOUBT;
+            }
+        } else if now >= self.doubt_at {
+            self.patience = self.patience.saturating_mul(2);
+            self.doubt_at = now + DOUBT;
         }
-        self.cut_after = after;
+    }
+
+    /// Another page has come, and the one before it went.
+    pub(crate) fn forget_cut(&mut self) {
+        self.cut = None;
     }
 
     /// How long the path may be silent, as far as is known.

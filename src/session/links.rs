@@ -92,7 +92,7 @@ pub(crate) struct Link {
     /// The stage that the link said last, and on how many turns.
     pub(crate) stage_turns: (Stage, u8),
     pub(crate) want_said: u64,
-    /// Server: nothing was heard for too long. It may take long until its transport notices.
+    /// Server: nothing was heard for too long, or another has its place. It may take long until its transport notices.
     pub(crate) dead: bool,
     /// Why it ends, until said.
     pub(crate) ending: Option<CloseReason>,
@@ -312,7 +312,10 @@ impl Links {
         for link in &mut self.all {
             if link.ordinal < ordinal && link.wire.carries_down() {
                 match serve_until {
-                    None => link.end(reason::REPLACED),
+                    None => {
+                        link.end(reason::REPLACED);
+                        link.dead = true;
+                    }
                     Some(_) => link.deadline = serve_until,
                 }
             }

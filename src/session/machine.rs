@@ -102,8 +102,8 @@ pub(crate) struct Machine {
     pub(super) alone_since: u64,
     /// Attaches that have begun and hold off the end of grace.
     pub(super) begun: u32,
-    /// A begun attach came to nothing since a link was last attached: somebody is there, so grace begins anew.
-    pub(super) abandoned: bool,
+    /// An attach was refused since a link was last attached: its client is there, so grace begins anew.
+    pub(super) refused: bool,
     /// The last stage that was said, on whatever link.
     pub(super) stage_told: Stage,
     pub(super) pong_due: Option<u64>,
@@ -137,7 +137,7 @@ impl Machine {
             unacknowledged: 0,
             alone_since: now,
             begun: 0,
-            abandoned: false,
+            refused: false,
             pong_due: None,
             probe_due: false,
             aborted_here: false,
@@ -272,10 +272,6 @@ impl Machine {
     pub(crate) fn send(&mut self, parcel: Parcel) -> Result<(), SendError> {
         self.may_send()?;
         if !self.outbox.fits(parcel.message().len()) {
-            // Who waits for room must hear how far the other half has come.
-            if self.outbox.wanted() <= self.outbox.acked() {
-                self.outbox.want();
-            }
             return Err(SendError::Full);
         }
         self.outbox.push(Body::Message(parcel));

@@ -96,9 +96,21 @@ impl Outbox {
         self.entries.is_empty()
     }
 
-    /// Whether a message of this length fits. An empty outbox takes any.
+    /// Whether a message of this length fits. An outbox that is at most half full takes any: so none is refused before an acknowledgement
+    /// of what there is has been asked for.
     pub(crate) fn fits(&self, length: usize) -> bool {
-        self.bytes == 0 || self.bytes + length + ENTRY_COST <= self.limit
+        !self.is_half_full() || self.bytes + length + ENTRY_COST <= self.limit
+    }
+
+    fn is_half_full(&self) -> bool {
+        self.bytes * 2 > self.limit
+    }
+
+    /// An outbox that is half full asks to be emptied, once at a time.
+    fn ask(&mut self) {
+        if self.is_half_full() && self.wanted <= self.acked {
+            self.wanted = self.last;
+        }
     }
 
     /// Whether another number can be given away; one is kept back for the close.
@@ -127,9 +139,7 @@ impl Outbox {
         let entry = Entry { first: self.last, body };
         self.bytes += entry.cost();
         self.entries.push_back(entry);
-        if self.bytes * 2 > self.limit && self.wanted <= self.acked {
-            self.wanted = self.last;
-        }
+        self.ask();
     }
 
     /// Asks for an acknowledgement of all there is.
@@ -201,6 +211,7 @@ impl Outbox {
                 break;
             }
         }
+        self.ask();
         Ok(true)
     }
 

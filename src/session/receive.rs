@@ -9,15 +9,17 @@ use super::{
 use crate::message::{Message, Parcel};
 
 impl Machine {
-    /// An attach has begun: grace does not end before [`abandon`](Self::abandon).
-    pub(crate) fn begin(&mut self) {
-        self.begun += 1;
+    /// An attach has begun: grace does not end before [`abandon`](Self::abandon). Returns whether that is so: who begins does not know
+    /// the secret yet, and one after the other could hold the end off for ever, so that none does beyond it.
+    pub(crate) fn begin(&mut self, now: u64) -> bool {
+        let counts = self.links.any_attached() || now < self.alone_since + self.config.grace;
+        self.begun += u32::from(counts);
+        counts
     }
 
-    /// A begun attach has come to its end, well or ill.
+    /// A begun attach that counted has come to its end, well or ill.
     pub(crate) fn abandon(&mut self) {
         self.begun -= 1;
-        self.abandoned = true;
     }
 
     /// Attaches a link; a refusal's reason is for the other half.
@@ -27,8 +29,10 @@ impl Machine {
             let aborted = self.closed.clone().filter(|reason| reason.code / 100 == 43);
             return Err(aborted.unwrap_or(reason::ENDED));
         }
+        self.refused = true; // Unless it comes to an end below.
         if attach.wire.carries_down() {
             self.links.admit(attach.ordinal, attach.turn)?;
+            self.heartbeat.attached(now, attach.ordinal);
             if let Some(path) = &mut self.path {
                 path.turn(attach.ordinal, attach.wire == Wire::Stream);
             }
@@ -61,8 +65,7 @@ impl Machine {
             link.deadline = match attach.wire {
                 Wire::Poll { hold } if server => Some(now + hold.min(self.heartbeat.patience())),
                 Wire::Opening if server => None,
-                _ if link.proven => None,
-                _ => Some(now + self.config.proof),
+                _ => (!link.proven).then_some(now + self.config.proof),
             };
         }
         if server && attach.seen {
@@ -77,13 +80,14 @@ impl Machine {
             self.heartbeat.heard(now);
         }
         self.alone_since = now;
-        self.abandoned = false;
+        self.refused = false;
         Ok(id)
     }
 
     /// Server: a page that knows of the session from the one before goes on with it, and so begins as if it opened it. Unless it is
     /// here already (`again`), the older page's links end and nothing of what that page said of holding stands.
     pub(crate) fn take_over(&mut self, now: u64, attach: Attach, again: bool) -> Result<LinkId, CloseReason> {
+        self.heartbeat.forget_cut();
         let id = self.attach(now, attach)?;
         if let Some(link) = self.links.get_mut(id) {
             link.start = Some(Outcome::New);
@@ -111,7 +115,7 @@ impl Machine {
             && link.wire != Wire::Upload
             && before == Some(link.ordinal)
         {
-            self.heartbeat.cut(now, matches!(link.wire, Wire::Poll { .. }));
+            self.heartbeat.cut(now, link.ordinal, matches!(link.wire, Wire::Poll { .. }));
         }
         self.links.detach(id);
         if self.links.carrier() != before {
@@ -119,7 +123,7 @@ impl Machine {
         }
         if self.closed.is_none() && !self.links.any_attached() {
             self.alone_since = now;
-            self.abandoned = false; // Grace starts anew as it is.
+            self.refused = false; // Grace starts anew as it is.
         }
     }
 
@@ -268,7 +272,10 @@ impl Machine {
     }
 
     fn acknowledged_up_to(&mut self, now: u64, received: u64) -> Result<(), ()> {
+        let wanted = self.outbox.wanted();
         self.outbox.acknowledge(received)?;
+        // What is behind it has to be asked for too.
+        self.stir |= self.outbox.wanted() != wanted;
         if let Some(path) = &mut self.path {
             // The next ask has a deadline.
             self.stir |= path.acknowledged(now, self.outbox.acked(), self.heartbeat.rtt());

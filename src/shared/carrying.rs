@@ -6,9 +6,9 @@ use super::{Attach, CloseReason, Frame, Key, LinkId, Pulled, Saying, Shared, Wir
 use crate::config::Transport;
 
 impl Shared {
-    /// Holds off the end of grace until [`abandon`](Self::abandon).
-    pub(crate) fn begin(&self) {
-        self.lock().machine.begin();
+    /// Holds off the end of grace until [`abandon`](Self::abandon), if it returns `true`.
+    pub(crate) fn begin(&self) -> bool {
+        self.lock().machine.begin(self.schedule.clock.now())
     }
 
     pub(crate) fn abandon(&self) {

@@ -125,10 +125,10 @@ impl World<'_> {
             self.note(Fault::SlowAttach);
             self.note_pair(session, What::Begin);
             let one = &mut self.server.sessions[session];
-            one.machine.begin();
-            one.begun += 1;
+            let counts = one.machine.begin(self.now);
+            one.begun += u32::from(counts);
             one.note_quiet(self.now);
-            self.conns[conn].waiting = Some(Waiting { session, head, frames });
+            self.conns[conn].waiting = Some(Waiting { session, counts, head, frames });
             let delay =
                 if self.random.one_in(4) { self.random.below(self.plan.grace * 2) } else { self.random.below(300) };
             return self.after(delay, Happening::SlowAttach(conn));
@@ -180,23 +180,26 @@ impl World<'_> {
 
     /// An attach that took its time is done.
     pub(crate) fn slow_attach(&mut self, conn: usize) {
-        let Some(Waiting { session, head, frames }) = self.conns[conn].waiting.take() else { return };
+        let Some(Waiting { session, counts, head, frames }) = self.conns[conn].waiting.take() else { return };
         if !self.server.sessions[session].gone {
             self.attach_server(conn, session, &head, frames);
+            self.server.sessions[session].heard_at = self.now;
         }
-        self.abandon(session);
+        self.abandon(session, counts);
         for packet in std::mem::take(&mut self.conns[conn].backlog) {
             self.up_arrives(conn, packet);
         }
     }
 
-    fn abandon(&mut self, session: usize) {
+    fn abandon(&mut self, session: usize, counts: bool) {
+        if !counts {
+            return;
+        }
         self.note_pair(session, What::Abandon);
         let now = self.now;
         let one = &mut self.server.sessions[session];
         one.machine.abandon();
         one.begun -= 1;
-        one.heard_at = now;
         if now >= one.quiet_from + self.plan.grace && one.machine.closed().is_none() {
             self.cover.fault(Fault::BegunHoldsGrace);
         }
@@ -283,10 +286,14 @@ impl World<'_> {
     }
 
     pub(crate) fn up_ends(&mut self, conn: usize) {
-        if let Some(Waiting { session, .. }) = self.conns[conn].waiting.take() {
+        if let Some(Waiting { session, counts, .. }) = self.conns[conn].waiting.take() {
             self.note(Fault::AttachAbandoned);
             self.conns[conn].answered = true;
-            self.abandon(session);
+            let before = self.server.sessions[session].quiet_from;
+            self.abandon(session, counts);
+            // Nobody knows who it was, so that it was no sign of life.
+            let since = &mut self.server.sessions[session].quiet_since;
+            *since = since.map(|since| since.min(before));
         }
         self.server_drops(conn);
     }

@@ -39,6 +39,8 @@ pub(crate) enum Keeping {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) session: usize,
+    /// It holds grace off.
+    pub(crate) counts: bool,
     pub(crate) head: Head,
     pub(crate) frames: Vec<Frame>,
 }

@@ -42,6 +42,9 @@ const TURNS: usize = 16;
 /// How long we wait for the other side's close frame before the connection is dropped.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// So many bytes of pongs may wait for a connection that takes nothing; then nothing more is read from it.
+const PONGS: usize = 16 * 1024;
+
 /// A worker's output buffer is cut back to this when a large message had made it larger.
 const KEEP: usize = 256 * 1024;
 
@@ -68,6 +71,8 @@ pub(crate) struct Socket<I> {
     /// What the connection would not take yet.
     out: Vec<u8>,
     written: usize,
+    /// How much of it are answers of the framing's own.
+    pongs: usize,
 }
 
 /// What tungstenite takes for a stream: reads give what the socket gave, writes gather.
@@ -108,7 +113,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             .write_buffer_size(0)
             .max_message_size(Some(limit))
             .max_frame_size(Some(limit));
-        Socket { io, framing: WebSocketContext::new(Role::Server, Some(config)), out: Vec::new(), written: 0 }
+        Socket { io, framing: WebSocketContext::new(Role::Server, Some(config)), out: Vec::new(), written: 0, pongs: 0 }
     }
 
     /// Waits for the first message, which must be text. Returns it and what came behind it.
@@ -117,12 +122,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     pub(crate) async fn first(&mut self) -> Result<(Bytes, Vec<u8>), Ended> {
         poll_fn(|cx| {
             loop {
+                // Who pings and does not read is not read either.
+                ready!(self.poll_write(cx))?;
                 let chunk = ready!(self.poll_read(cx, <[u8]>::to_vec))?;
                 let mut memory = Memory { input: &chunk, out: &mut self.out };
                 loop {
                     match next(&mut self.framing, &mut memory) {
                         Ok(Some(Wire::Text(text))) => return Poll::Ready(Ok((text.into(), memory.input.to_vec()))),
-                        // The pong waits for the first write.
                         Ok(Some(Wire::Ping(_) | Wire::Pong(_))) => {}
                         Ok(Some(_)) => return Poll::Ready(Err(Ended::Ours(reason::MALFORMED))),
                         Ok(None) => break,
@@ -229,6 +235,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 if let Some(reason) = link.ending(cx) {
                     return Poll::Ready(Ended::Ours(reason));
                 }
+                if self.pongs > PONGS {
+                    return Poll::Pending;
+                }
             }
             if let Said::Last(reason) = said {
                 return Poll::Ready(Ended::Ours(reason));
@@ -286,6 +295,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Hands over everything that one read gave, under one lock.
     fn input(&mut self, link: &Link, reader: &mut Reader, mut text: Bytes, chunk: &[u8]) -> Result<(), Ended> {
         let framing = &mut self.framing;
+        let before = self.out.len();
         let mut memory = Memory { input: chunk, out: &mut self.out };
         let mut ended = None;
         let mut pinged = false;
@@ -314,6 +324,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         if pinged {
             let _ = framing.flush(&mut memory);
         }
+        self.pongs += self.out.len() - before;
         ended.map_or(Ok(()), Err)
     }
 
@@ -334,7 +345,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         }
         if !self.out.is_empty() {
             self.out = Vec::new();
-            self.written = 0;
+            (self.written, self.pongs) = (0, 0);
         }
         Poll::Ready(Ok(()))
     }

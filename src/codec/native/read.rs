@@ -141,14 +141,15 @@ impl Reader {
             Spelling::Bytes => length,
             Spelling::Text | Spelling::WebSocket => utf16_prefix(input, length)?,
         };
-        take(input, bytes).and_then(text)
+        // A copy: a slice would keep the whole body, or the buffer that it was read into, for as long as a message waits to be taken.
+        take(input, bytes).and_then(|bytes| text(Bytes::copy_from_slice(&bytes)))
     }
 
     fn data(&self, length: u64, input: &mut Bytes) -> Result<Bytes> {
         let length = usize::try_from(length).map_err(|_| CUT)?;
         let data = take(input, length)?;
         if self.spelling == Spelling::Bytes {
-            return Ok(data);
+            return Ok(Bytes::copy_from_slice(&data));
         }
         STANDARD.decode(&data).map(Bytes::from).map_err(|_| Malformed("bad base64"))
     }

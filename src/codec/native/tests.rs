@@ -451,3 +451,19 @@ fn binary_messages_are_no_records_of_a_websocket() {
     let mut reader = Reader::new(Spelling::WebSocket);
     assert!(reader.read(&mut Bytes::from_static(b"n1:b4:AQID")).is_err());
 }
+
+#[test]
+fn a_message_keeps_nothing_of_the_body_that_brought_it() {
+    for spelling in [Spelling::Text, Spelling::Bytes] {
+        let body = Bytes::from_static(b"n1:m2:hib4:aGk=w:");
+        let range = body.as_ptr_range();
+        for said in read(&mut Reader::new(spelling), vec![(false, body)]).expect("well formed") {
+            let Said::Frame(Frame::Message { parcel, .. }) = said else { continue };
+            let start = match parcel.message() {
+                Message::Text(text) => text.as_ptr(),
+                Message::Binary(bytes) => bytes.as_ptr(),
+            };
+            assert!(!range.contains(&start), "{spelling:?} {parcel:?}");
+        }
+    }
+}

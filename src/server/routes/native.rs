@@ -438,16 +438,13 @@ pub(super) fn read_head(spelling: Spelling, mut rest: Bytes) -> Result<(Head, tr
     if version == VERSION { Ok((head, transport::Body { reader, rest })) } else { Err(VERSION_NOT_SPOKEN) }
 }
 
-/// Holds off the end of grace of the session that a request names, while the request is on its way in.
+/// Holds off the end of grace of the session that a request names, while the request is on its way in and nobody knows whose it is.
 pub(super) struct Begun(Option<Arc<Shared>>);
 
 impl Begun {
     pub(super) fn new(core: &Core, parts: &Parts) -> Self {
         let member = params::query(parts, "session").and_then(|id| core.find(id));
-        Begun(member.map(|member| {
-            member.shared.begin();
-            member.shared.clone()
-        }))
+        Begun(member.filter(|member| member.shared.begin()).map(|member| member.shared.clone()))
     }
 }
 

@@ -60,27 +60,53 @@ fn a_sender_asks_when_it_holds_more_than_half_of_what_it_may() {
 }
 
 #[test]
-fn who_waits_for_room_asks_too() {
+fn nobody_is_refused_before_an_acknowledgement_was_asked_for() {
     let mut pair = Pair::opened();
     send(&mut pair.client, "little");
     assert_eq!(spoken(&mut pair.client, 1, pair.up), "m1:little");
     let large = "x".repeat(4_096);
-    assert_eq!(pair.client.send(Message::from(&*large).into()), Err(SendError::Full));
-    assert!(!pair.client.outbox_fits(large.len()));
-    assert_eq!(spoken(&mut pair.client, 1, pair.up), "w");
-    hear(&mut pair.server, 1, pair.down, [numbered(1, "little"), Frame::Want]);
-    pair.talk(1);
-    assert!(pair.client.outbox_fits(large.len()), "an empty outbox takes any message");
+    assert_eq!(
+        pair.client.send(Message::from(&*large).into()),
+        Ok(()),
+        "what is little need not be acknowledged first"
+    );
+    assert!(spoken(&mut pair.client, 1, pair.up).ends_with(" w"));
+    assert_eq!(pair.client.send(Message::from("more").into()), Err(SendError::Full));
+    assert!(!pair.client.outbox_fits(0));
+    hear(&mut pair.client, 1, pair.up, [Frame::Ack { received: 2 }]);
     assert_eq!(pair.client.send(Message::from(&*large).into()), Ok(()));
+}
+
+#[test]
+fn what_an_acknowledgement_leaves_is_asked_for_when_it_is_more_than_half() {
+    let mut pair = Pair::opened();
+    send(&mut pair.server, "flushed");
+    pair.server.flush();
+    send_all_of(&mut pair.server, &["x".repeat(1_500), "y".repeat(1_500)]);
+    assert!(spoken(&mut pair.server, 1, pair.down).starts_with("m1:flushed w m2:"));
+    pair.server.take_stir();
+    hear(&mut pair.server, 1, pair.down, [Frame::Ack { received: 1 }]);
+    assert!(pair.server.take_stir(), "over HTTP another link brings the acknowledgement");
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "w");
+    hear(&mut pair.server, 1, pair.down, [Frame::Ack { received: 2 }]);
+    assert!(!pair.server.take_stir(), "less than half is left");
+    assert_eq!(spoken(&mut pair.server, 1, pair.down), "");
+}
+
+fn send_all_of(machine: &mut Machine, texts: &[String]) {
+    texts.iter().for_each(|text| send(machine, text));
 }
 
 #[test]
 fn the_outbox_is_bounded_to_the_byte() {
     let mut pair = Pair::opened();
-    send(&mut pair.client, &"x".repeat(1_000 - 64));
-    assert_eq!(pair.client.outbox_bytes(), 1_000);
-    assert!(pair.client.outbox_fits(4_096 - 1_000 - 64));
-    assert!(!pair.client.outbox_fits(4_096 - 1_000 - 63));
+    send(&mut pair.client, &"x".repeat(2_048 - 64));
+    assert_eq!(pair.client.outbox_bytes(), 2_048);
+    assert!(pair.client.outbox_fits(4_096), "half full takes any");
+    send(&mut pair.client, "");
+    assert_eq!(pair.client.outbox_bytes(), 2_112);
+    assert!(pair.client.outbox_fits(4_096 - 2_112 - 64));
+    assert!(!pair.client.outbox_fits(4_096 - 2_112 - 63));
 }
 
 #[test]

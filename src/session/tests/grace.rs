@@ -37,13 +37,13 @@ fn an_upload_is_a_sign_of_life_and_no_link() {
 fn an_attach_that_has_begun_holds_the_end_off() {
     let mut pair = Pair::opened();
     pair.cut(100);
-    pair.server.begin();
-    pair.server.begin();
+    assert!(pair.server.begin(100) && pair.server.begin(100));
     assert_eq!(pair.server.poll_timeout(), None);
     pair.server.handle_timeout(100 + GRACE);
     pair.server.abandon();
     pair.server.handle_timeout(101 + GRACE);
     assert_eq!(pair.server.closed(), None, "another is still under way");
+    assert!(!pair.server.begin(101 + GRACE), "one after the other would hold it off for ever");
     pair.resume(102 + GRACE, 2);
     pair.server.abandon();
     pair.cut(200 + GRACE);
@@ -54,11 +54,21 @@ fn an_attach_that_has_begun_holds_the_end_off() {
 }
 
 #[test]
-fn an_attach_that_came_to_nothing_gives_a_new_grace() {
+fn an_attach_of_which_only_the_id_is_known_gives_no_new_grace() {
     let mut pair = Pair::opened();
     pair.cut(100);
-    pair.server.begin();
+    assert!(pair.server.begin(200));
     pair.server.abandon();
+    pair.server.handle_timeout(100 + GRACE);
+    assert!(pair.server.is_over());
+}
+
+#[test]
+fn an_attach_that_was_refused_gives_a_new_grace() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    let late = resume(0);
+    assert!(pair.server.attach(200, late).is_err());
     pair.server.handle_timeout(100 + GRACE);
     assert_eq!((pair.server.closed(), pair.server.poll_timeout()), (None, Some(100 + 2 * GRACE)));
     pair.server.handle_timeout(100 + 2 * GRACE);
@@ -100,6 +110,33 @@ fn a_link_that_is_dead_is_none_even_if_its_transport_does_not_notice() {
     assert_eq!(pair.server.poll_timeout(), Some(end));
     pair.server.handle_timeout(end - 1);
     assert_eq!(pair.server.closed(), None);
+    pair.server.handle_timeout(end);
+    assert!(pair.server.is_over());
+}
+
+#[test]
+fn a_link_whose_place_was_taken_is_none_even_if_its_transport_does_not_notice() {
+    let mut pair = Pair::opened();
+    let stuck = pair.down;
+    let link = pair.server.attach(100, resume(2)).expect("a new link");
+    says(&mut pair.server, 100, link);
+    hear(&mut pair.server, 100, link, [Frame::Proof]);
+    pair.server.detach(200, link);
+    assert!(pair.server.links.get(stuck).is_some_and(|link| link.attached));
+    assert_eq!((pair.server.state(), pair.server.poll_timeout()), (State::Interrupted, Some(200 + GRACE)));
+    pair.server.handle_timeout(200 + GRACE);
+    assert!(pair.server.is_over());
+}
+
+#[test]
+fn a_link_that_is_never_proven_is_none_even_if_its_transport_does_not_notice() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    pair.server.attach(200, resume(2)).expect("a new link");
+    assert_eq!(pair.server.state(), State::Open);
+    pair.server.handle_timeout(200 + PROOF);
+    let end = 200 + PROOF + INTERVAL + TIMEOUT + GRACE;
+    assert_eq!((pair.server.state(), pair.server.poll_timeout()), (State::Interrupted, Some(end)));
     pair.server.handle_timeout(end);
     assert!(pair.server.is_over());
 }

@@ -181,7 +181,7 @@ fn the_stream_of_an_ended_session_is_not_waited_for() {
 fn the_end_waits_for_a_request_that_comes_in_but_not_for_ever() {
     let mut one = Streaming::opened(0);
     one.say(0, "a");
-    one.server.begin();
+    assert!(one.server.begin(0));
     assert_eq!(one.due(), (250, "i16".into()), "padding does not wait");
     assert_eq!(one.due(), (450, "i4096".into()));
     for step in 0..93 {

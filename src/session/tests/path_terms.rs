@@ -44,7 +44,7 @@ fn no_pause_counts_for_more_than_ten_seconds() {
     assert_eq!(Streaming::opened(9_999).trip(20_000), 9_999);
     let mut one = Streaming::opened(0);
     one.ends(100);
-    one.server.begin();
+    assert!(one.server.begin(0));
     one.next_turn(20_000, Wire::Stream);
     assert_eq!(one.trip(30_000), 10_000);
 

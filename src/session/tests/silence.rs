@@ -41,51 +41,103 @@ fn left_alone(server: &mut Machine, now: u64, ordinal: u64) -> u64 {
 }
 
 #[test]
-fn one_cut_teaches_nothing() {
+fn two_cuts_teach_nothing() {
     let mut server = patient();
     let now = carries_and_is_cut(&mut server, 0, 1, 8_000);
-    assert_eq!(left_alone(&mut server, now, 2), LONG);
+    let now = carries_and_is_cut(&mut server, now, 2, 8_000);
+    assert_eq!(left_alone(&mut server, now, 3), LONG);
 }
 
 #[test]
-fn two_cuts_after_the_same_silence_teach_to_ping_in_half_the_time() {
+fn three_cuts_after_the_same_silence_teach_to_ping_in_half_the_time() {
     let mut server = patient();
-    let now = carries_and_is_cut(&mut server, 0, 1, 8_000);
-    let now = carries_and_is_cut(&mut server, now + 300, 2, 7_600);
-    assert_eq!(left_alone(&mut server, now, 3), 3_800);
+    let now = carries_and_is_cut(&mut server, 0, 1, 7_900);
+    let now = carries_and_is_cut(&mut server, now + 300, 2, 8_000);
+    let now = carries_and_is_cut(&mut server, now + 300, 3, 7_600);
+    assert_eq!(left_alone(&mut server, now, 4), 3_800);
     server.handle_timeout(now + 3_800);
     let link = server.links.iter().last().expect("it carries").id;
     assert_eq!(spoken(&mut server, now + 3_800, link), format!("p{}", now + 3_800));
 }
 
 #[test]
-fn what_was_learned_is_never_unlearned_and_never_made_longer() {
+fn what_was_learned_is_not_made_longer_by_other_cuts() {
     let mut server = patient();
     let mut now = 0;
-    for (ordinal, silence) in [(1, 4_000), (2, 4_100), (3, 20_000), (4, 20_000)] {
+    for (ordinal, silence) in [(1, 4_000), (2, 4_100), (3, 4_100), (4, 20_000), (5, 20_000), (6, 20_000)] {
         now = carries_and_is_cut(&mut server, now, ordinal, silence);
     }
-    assert_eq!(left_alone(&mut server, now, 5), 2_050);
+    assert_eq!(left_alone(&mut server, now, 7), 2_050);
+}
+
+#[test]
+fn a_rule_is_doubted_after_ten_minutes_and_confirmed_by_one_cut_more() {
+    const DOUBT: u64 = 600_000;
+    let mut server = patient();
+    let mut now = 0;
+    for ordinal in 1..=3 {
+        now = carries_and_is_cut(&mut server, now, ordinal, 4_000);
+    }
+    assert_eq!(left_alone(&mut server, now, 4), 2_000);
+    assert_eq!(left_alone(&mut server, now + DOUBT - 1, 5), 2_000);
+    assert_eq!(left_alone(&mut server, now + DOUBT, 6), 4_000);
+    assert_eq!(left_alone(&mut server, now + 2 * DOUBT - 1, 7), 4_000);
+    let link = server.links.iter().last().expect("it carries").id;
+    let cut = now + 2 * DOUBT + 4_000;
+    server.detach(cut, link);
+    assert_eq!(left_alone(&mut server, cut, 8), 2_000);
+    for step in 1..=4 {
+        carries(&mut server, cut + step * DOUBT, 8 + step);
+    }
+    assert_eq!(left_alone(&mut server, cut + 4 * DOUBT, 13), LONG, "it is forgotten in the end");
+}
+
+#[test]
+fn a_client_that_ends_a_turn_itself_teaches_nothing() {
+    let mut server = patient();
+    let first = server.attach(0, turn(1, 0, Wire::Opening)).expect("a new link");
+    says(&mut server, 0, first);
+    server.detach(0, first);
+    for index in 1..=8 {
+        let now = index * 600;
+        let poll = server.attach(now, turn(1, index, Wire::Poll { hold: LONG })).expect("its next turn");
+        assert_eq!(server.poll_timeout(), Some(now + LONG));
+        says(&mut server, now, poll);
+        server.detach(now + 600, poll);
+    }
+    assert_eq!(left_alone(&mut server, 6_000, 2), LONG);
+}
+
+#[test]
+fn what_another_page_ends_teaches_nothing() {
+    let mut server = patient();
+    let mut now = 0;
+    for ordinal in 1..=3 {
+        now = carries_and_is_cut(&mut server, now, ordinal * 2, 4_000);
+        let page = server.take_over(now, resume(ordinal * 2 + 1), false).expect("another page");
+        server.detach(now, page);
+    }
+    assert_eq!(left_alone(&mut server, now, 8), LONG);
 }
 
 #[test]
 fn cuts_after_unlike_silences_are_chance() {
     let mut server = patient();
     let mut now = 0;
-    for (ordinal, silence) in [(1, 10_000), (2, 8_000), (3, 10_000), (4, 2_000), (5, 1_600)] {
+    for (ordinal, silence) in [(1, 10_000), (2, 8_000), (3, 10_000), (4, 10_000), (5, 2_000), (6, 2_000), (7, 1_600)] {
         now = carries_and_is_cut(&mut server, now, ordinal, silence);
     }
-    assert_eq!(left_alone(&mut server, now, 6), LONG, "a fifth is unlike");
+    assert_eq!(left_alone(&mut server, now, 8), LONG, "a fifth is unlike");
 }
 
 #[test]
 fn a_link_that_was_talking_was_not_cut_for_its_silence() {
     let mut server = patient();
     let mut now = 0;
-    for ordinal in 1..=3 {
+    for ordinal in 1..=4 {
         now = carries_and_is_cut(&mut server, now, ordinal, 999);
     }
-    assert_eq!(left_alone(&mut server, now, 4), LONG);
+    assert_eq!(left_alone(&mut server, now, 5), LONG);
 }
 
 #[test]
@@ -108,11 +160,12 @@ fn polls_that_are_cut_wait_half_as_long() {
     let mut server = patient();
     let now = polls_and_is_cut(&mut server, 0, 1, 3_000);
     let now = polls_and_is_cut(&mut server, now, 2, 3_000);
+    let now = polls_and_is_cut(&mut server, now, 3, 3_000);
+    let first = server.attach(now, turn(4, 0, Wire::Opening)).expect("a new link");
     assert!(!server.is_restless());
-    let first = server.attach(now, turn(3, 0, Wire::Opening)).expect("a new link");
     says(&mut server, now, first);
     server.detach(now, first);
-    let poll = server.attach(now, turn(3, 1, Wire::Poll { hold: LONG })).expect("its next turn");
+    let poll = server.attach(now, turn(4, 1, Wire::Poll { hold: LONG })).expect("its next turn");
     says(&mut server, now, poll);
     assert_eq!(server.poll_timeout(), Some(now + 1_500));
     server.handle_timeout(now + 1_500);
@@ -122,13 +175,18 @@ fn polls_that_are_cut_wait_half_as_long() {
 #[test]
 fn where_nothing_may_wait_polls_do_not() {
     let mut server = patient();
-    let now = polls_and_is_cut(&mut server, 0, 1, 400);
-    assert!(!server.is_restless());
-    polls_and_is_cut(&mut server, now, 2, 420);
+    let mut now = 0;
+    for (ordinal, silence) in [(1, 400), (2, 420), (3, 400)] {
+        now = polls_and_is_cut(&mut server, now, ordinal, silence);
+        assert!(!server.is_restless());
+    }
+    server.attach(now, turn(4, 0, Wire::Opening)).expect("a new link");
     assert!(server.is_restless());
     let mut server = patient();
-    let now = polls_and_is_cut(&mut server, 0, 1, 199);
-    polls_and_is_cut(&mut server, now, 2, 199);
+    let mut now = 0;
+    for ordinal in 1..=4 {
+        now = polls_and_is_cut(&mut server, now, ordinal, 199);
+    }
     assert!(!server.is_restless(), "so soon it is something else");
 }
 
