@@ -20,8 +20,12 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
-        let server =
-            Anywire::builder().message_limit(100_000).grace(std::time::Duration::from_secs(600)).handler(echo).build();
+        Self::with_grace(60).await
+    }
+
+    async fn with_grace(seconds: u64) -> Self {
+        let grace = std::time::Duration::from_secs(seconds);
+        let server = Anywire::builder().message_limit(100_000).grace(grace).handler(echo).build();
         let site = site(&server);
         let (witness, socket) = Peer::open_socket(&site).await;
         Stage { server, site, witness, socket }
@@ -240,7 +244,7 @@ async fn messages_on_a_websocket_that_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn bodies_that_are_too_large_or_too_slow_or_break_off() {
-    let mut stage = Stage::new().await;
+    let mut stage = Stage::with_grace(600).await;
     let mut peer = Peer::open(&stage.site).await;
     let large = peer.upload_head().raw("n1:").bytes;
     let large = [large, vec![b'm'; 300_000]].concat();

@@ -190,7 +190,7 @@ async fn a_path_that_cuts_every_poll_gets_polls_that_do_not_wait() {
     let server = echoes();
     let site = site(&server);
     let mut peer = Peer::open(&site).await;
-    for _ in 0..2 {
+    for _ in 0..3 {
         let request = turn(&mut peer, "xhr-poll", "");
         let cut = tokio::time::timeout(Duration::from_millis(400), site.send(request)).await;
         assert!(cut.is_err(), "it waits until it is cut");

@@ -361,3 +361,14 @@ impl Peer {
         self.take(&records);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_asks_is_answered_at_once() {
+    let mut peer = Peer::open(&site(&Anywire::builder().handler(echo).build())).await;
+    peer.poll().await;
+    peer.turn += 1;
+    let before = Instant::now();
+    let answer = peer.site.post(&peer.path("xhr-poll"), peer.resume().raw("w:").bytes).await;
+    assert!(answer.records().contains(&Record::Ack(0)), "{:?}", answer.records());
+    assert_eq!(Instant::now(), before);
+}

@@ -113,6 +113,7 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
       } else if (link.proven_) {
         // A WebSocket was being tried when the carrier went: HTTP gets its chance too.
         plan = HTTP
+        round++
         at = now + RACE
       }
     },

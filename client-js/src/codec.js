@@ -22,7 +22,7 @@ const PAYLOAD = /[bcimox]/
 export const MAX = 2 ** 53 - 1
 
 export const fail = (why) => {
-  throw Error(why || 'malformed')
+  throw Error(why || 'bad')
 }
 
 const number = (field) => (/^(?!0.)\d+$/.test(field) && field <= MAX ? +field : fail())
@@ -70,5 +70,5 @@ export const encode = (frames, socket) => {
     }
     pieces.push(spell(frame[0] + fields + ':'), spell(payload))
   }
-  return socket ? pieces.join('') : join(pieces)
+  return LEGACY || socket ? pieces.join('') : join(pieces)
 }

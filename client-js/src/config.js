@@ -3,7 +3,7 @@ export const NEVER = Infinity
 /** The longest that a timer can be set for. */
 export const LONG = 1e9
 /** What of the first messages rides on an opening; the server takes no more (PROTOCOL.md, section 4). */
-export const FIRST_FLIGHT = 16384
+export const FIRST_FLIGHT = 16000
 /** What an attempt may take, unless the page says otherwise. */
 export const PATIENCE = 10000
 /** A stream whose start does not come within this and two round trips is kept back by something. */
@@ -21,7 +21,7 @@ export const POST_RATE = 10
 /** Room in a body for its head record. */
 export const HEAD = 999
 /** What may wait for acknowledgement, unless the page says otherwise. */
-export const BUFFER = 4194304
+export const BUFFER = 4000000
 /** The machine's verdict: the link is dead. */
 export const DEAD = 1
 /** The code of an answer that was held back on the way. */

@@ -38,8 +38,8 @@ export const drive = (url, options, request, streams, bases) => {
   const remember = memory(url)
   const tab = browser()
   const reload = LEGACY && createReload(url, machine, options.resume)
-  const kinds = (Socket ? WEBSOCKET : 0) + (ways || polls ? HTTP : 0)
-  const act = (kind, ordinal) => (kind ? start(kind, ordinal) : begin())
+  const kinds = (Socket ? WEBSOCKET : 0) + (ways || polls ? HTTP : 0) || (LEGACY && fail('transports'))
+  const act = (kind, ordinal) => machine.over_ || (kind ? start(kind, ordinal) : begin())
   const chooser = createChooser(kinds, remember(), Math.random, remember, act, ways)
   let trace = []
   let attempt = (LEGACY && reload.instance_) || nonce()
@@ -94,7 +94,11 @@ export const drive = (url, options, request, streams, bases) => {
     entry.ended = now()
     entry.outcome = code + ' ' + reason
     machine.detach_(link)
-    if (LEGACY && !link.duplex_ && !link.proven_) tries++
+    if (LEGACY && !link.duplex_) {
+      // A way that was of use once is not given up for an outage, nor one that a WebSocket has overtaken, unless it had time enough.
+      if (link.useful_) link.base_.good_ = 1
+      if (!link.proven_ && !link.base_.good_ && (code !== 4000 || entry.ended - link.at_ >= LATE)) tries++
+    }
     chooser.ended_(clock, link, hidden() ? wait + CALM : wait)
   }
 
@@ -111,12 +115,15 @@ export const drive = (url, options, request, streams, bases) => {
     if (/^41/.test(verdict) || (LEGACY && reload.id_() && code === 4004)) {
       if (LEGACY) reload.forget_()
       // What is planned is no part of a new opening.
-      chooser.leave_(now(), 0)
       machine.lose_()
+      // What it would hear is none of the new session's.
+      if (upload) upload()
       attempt = nonce()
       dropBelow(NEVER, code, reason)
+      chooser.leave_(now(), 0)
     } else {
-      if (/^(100[01]$|3|4[34]|4006)/.test(verdict)) machine.finish_(code, reason)
+      // What an orderly end is, a close has said before: the browser, or a proxy, ends a WebSocket with 1000 and 1001 too.
+      if (/^(3|4[34]|4006)/.test(verdict)) machine.finish_(code, reason)
       drop(link, code, reason, wait)
     }
     pump()
@@ -151,7 +158,7 @@ export const drive = (url, options, request, streams, bases) => {
    */
   const turn = (link) => {
     const began = now()
-    const base = link.base_
+    const base = LEGACY && link.base_
     const stream = link.turn_ && chooser.stream_(polls ? began : NEVER)
     const way = LEGACY ? (stream ? streams[stream - 1] : base) : 0
     const short = LEGACY && !stream && link.turn_ && !allow(base[0])
@@ -209,11 +216,11 @@ export const drive = (url, options, request, streams, bases) => {
       opening_: !id(),
       turn_: 0,
       room_: (LEGACY && base[4]) || FIRST_FLIGHT,
-      base_: base,
       at_: now(),
       close_: now,
       entry_: { transport: 'websocket', at: clock }
     }
+    if (LEGACY) link.base_ = base
     trace = trace.concat(link.entry_).slice(-20)
     machine.attach_(clock, link)
     try {
@@ -241,18 +248,22 @@ export const drive = (url, options, request, streams, bases) => {
       clearTimeout(slow)
       upload = 0
       failed = code === -1 && !failed
-      if (code && !failed) lost(link, code, reason, wait)
+      // Whom uploads fail is not served, whatever comes down.
+      if (!(link.useful_ = !code || failed)) lost(link, code, reason, wait)
       // Who does not wait for an answer looks for one now.
       else if (link.rest_) turnAgain(link)
       pump()
     }
     const stop = call(LEGACY ? base[3] : request, LEGACY ? base[2] : 'send', frames, (frame) => machine.handleFrame_(now(), {}, frame), done)
-    const give = () => {
+    const slow = setTimeout(() => {
       stop()
       done(-1)
+    }, POST + (machine.terms_[BATCH] - link.room_) / POST_RATE)
+    upload = () => {
+      stop()
+      clearTimeout(slow)
+      upload = 0
     }
-    const slow = setTimeout(give, POST + (machine.terms_[BATCH] - link.room_) / POST_RATE)
-    upload = 1
   }
 
   const transmit = (gathered) => {
@@ -339,7 +350,6 @@ export const drive = (url, options, request, streams, bases) => {
       if (name === 'closed') return closed(first)
       if (name === 'lost') {
         unknown = (unknown || []).concat(first)
-        session.state = 'interrupted'
         settle(1)
       } else emit(name, first, second)
     }
@@ -370,8 +380,8 @@ export const drive = (url, options, request, streams, bases) => {
   /** The page or the network came back. */
   const wake = () => {
     if (!hidden()) {
-      chooser.nudge_(now())
       probe()
+      chooser.nudge_(now())
       fire()
     }
   }
@@ -383,7 +393,8 @@ export const drive = (url, options, request, streams, bases) => {
     upload = 0
     const goes = LEGACY && reload.leave_(attempt)
     if (!goes) session.close(1001)
-    transmit(1)
+    // Some browsers have cut all links by now; an upload needs none.
+    if (id()) transmit((machine.carrier_ ||= LEGACY ? { queue_: [], base_: bases[0] } : { queue_: [] }))
     if (LEGACY && goes) {
       // The next page has the session: for this one it is over, and nobody need hear of it.
       dropBelow(NEVER, 1001)
@@ -395,8 +406,10 @@ export const drive = (url, options, request, streams, bases) => {
 
   const listen = (method) => {
     if (root[method]) {
-      for (const name of ['online', 'pageshow', 'visibilitychange']) root[method](name, wake)
-      root[method]('pagehide', leave)
+      root[method]('online', wake, false)
+      root[method]('pageshow', wake, false)
+      root[method]('visibilitychange', wake, false)
+      root[method]('pagehide', leave, false)
     }
   }
 
@@ -408,15 +421,15 @@ export const drive = (url, options, request, streams, bases) => {
     }
     const refuse = (error) => {
       emit('error', error)
-      chooser.ended_(now(), {}, 0)
+      chooser.ended_(now(), {})
       pump()
     }
     let value = id() || (LEGACY && reload.id_()) ? auth : options.auth
     if (!LEGACY) (async () => (value?.call ? value() : value))().then(go, refuse)
     else {
       try {
-        if (value?.call) value = value()
-        if (value?.then) value.then(go, refuse)
+        if ((value || 0).call) value = value()
+        if ((value || 0).then) value.then(go, refuse)
         else go(value)
       } catch (error) {
         refuse(error)
@@ -448,7 +461,7 @@ export const drive = (url, options, request, streams, bases) => {
 
   session.close = (code = 1000, reason = '') => {
     if (machine.over_ || machine.closing_) return
-    machine.close_(code, reason)
+    machine.close_(code, reason + '')
     // What nothing carries ends with grace.
     giveUp = setTimeout(() => {
       if (!machine.carrier_) machine.finish_(code, reason)

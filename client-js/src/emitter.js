@@ -9,8 +9,7 @@ export const emitter = (target) => {
     listeners[name] = without(listeners[name], listener)
   }
   target.on = (name, listener) => {
-    target.off(name, listener)
-    listeners[name].push(listener)
+    listeners[name] = without(listeners[name], listener).concat(listener)
   }
   return (name, first, second) => {
     for (const listener of listeners[name] || []) {

@@ -15,7 +15,7 @@ export const nonce = () => {
 
 /** The address of `path` below `url` for a session; the query of `url` is kept. */
 export const address = (url, path, id) =>
-  url.replace(/^ws/, 'http').replace(/\/?(\?|$)/, '/' + path + '?session=' + id + '&')
+  url.replace(/^ws/, 'http').replace(/\/?(\?|$)/, '/' + path + '?session=' + id + '&').replace(/&?$/, '&')
 
 const anchor = (url) => {
   const link = document.createElement('a')

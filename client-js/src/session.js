@@ -176,10 +176,10 @@ export const createMachine = (capacity, base) => {
 
     pollTimeout_: watched,
 
-    /** The link shall give a sign of life within `timeout`; one over HTTP makes another turn for it. */
+    /** The link is asked for a sign of life within `timeout`; one over HTTP makes another turn for it. */
     probe_(now, link) {
       link.heard_ = now + machine.terms_[TIMEOUT] - span(link)
-      if (link.duplex_) link.queue_.push(['w'])
+      link.queue_.push(['w'])
     },
 
     /** Keeps a frame, whose `size_` counts its payload, until it is acknowledged; false when there is no room. */

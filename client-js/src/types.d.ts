@@ -32,7 +32,7 @@ export interface Options {
   WebSocket?: new (url: string) => WebSocket
   /** As in `fetch`: whether cookies go along to another origin. */
   credentials?: RequestCredentials
-  /** How many bytes may wait for acknowledgement, 64 counted for each message besides its own; 4 MiB by default. */
+  /** How many bytes may wait for acknowledgement, 64 counted for each message besides its own; 4,000,000 by default. */
   buffer?: number
   /**
    * Whether a reload goes on with the session, if it comes within the server's grace time; in the bundle for any browser, where the page has
@@ -108,7 +108,7 @@ export interface Session {
   off<E extends keyof Events>(event: E, listener: Events[E]): void
   /**
    * Sends text or a copy of the bytes; half a surrogate pair in a text becomes U+FFFD. Returns false when the buffer is full. Throws when the
-   * session is closed, the message is over the server's limit, or it is neither text nor bytes (a Blob: read it first).
+   * session is closed, the message is over the server's limit (`too large`), or it is neither text nor bytes (`bad type`; a Blob: read it first).
    */
   send(message: string | ArrayBuffer | ArrayBufferView): boolean
   /** Resolves when the server has acknowledged all that was sent: true; or when that cannot be known any more: false. */

@@ -330,3 +330,16 @@ test('WebSockets that are cut one after the other make HTTP the better one, for 
   it.until(at + 300 + 30000)
   assert.equal(it.acts.at(-1)[1], 'websocket')
 })
+
+test('an ordinal is never used twice: HTTP that was proven and cut while a WebSocket is tried begins a new one', () => {
+  const it = world()
+  it.begin()
+  it.until(250)
+  const { ordinal } = it.links[HTTP]
+  it.proven(HTTP)
+  it.until(2000)
+  it.ended(HTTP)
+  it.until(2250)
+  assert.equal(names(it.acts), 'websocket@0 http@250 http@2250')
+  assert.ok(it.links[HTTP].ordinal > ordinal)
+})

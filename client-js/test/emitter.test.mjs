@@ -74,7 +74,7 @@ test('addresses: below the path, a query kept, WebSockets whole', () => {
   try {
     assert.equal(address('/live', 'open', ''), '/live/open?session=&')
     assert.equal(address('/live/', 'send', 'id'), '/live/send?session=id&')
-    assert.equal(address('http://h:1/live?room=a', 'open', 'i'), 'http://h:1/live/open?session=i&room=a')
+    assert.equal(address('http://h:1/live?room=a', 'open', 'i'), 'http://h:1/live/open?session=i&room=a&')
     assert.equal(address('wss://h/live', 'xhr-poll', 'i'), 'https://h/live/xhr-poll?session=i&')
     assert.equal(socketAddress(address('/live', 'websocket', '')), 'wss://example.org/live/websocket?session=&')
     assert.equal(socketAddress(address('live', 'websocket', 'i')), 'wss://example.org/app/live/websocket?session=i&')

@@ -179,12 +179,12 @@ describe('heartbeats', () => {
     assert.equal(one.machine.pollTimeout_(), late + 1 + SPAN)
   })
 
-  test('a link over HTTP is asked by another turn', () => {
+  test('a link over HTTP is asked too, by its next turn', () => {
     const one = half()
     const link = one.http(17)
     one.hears(link, startNew())
     one.machine.probe_(9000, link)
-    assert.equal(one.says(link), '')
+    assert.equal(one.says(link), 'w')
     assert.equal(one.machine.pollTimeout_(), 9000 + TIMEOUT)
   })
 })

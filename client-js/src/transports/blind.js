@@ -10,11 +10,11 @@ const VAIN = 2
 /** Notes in `blind_` what an upload of `frames` waits for, until `wake` is called, and returns the way it shall go: another where no form gets through. */
 export const blindly = (link, frames, acked, wake) => {
   const base = link.base_
-  link.vain_ = acked < link.blindly_ ? link.vain_ + 1 : 0
+  base.vain_ = acked < base.blindly_ ? base.vain_ + 1 : 0
   // As where a policy forbids frames. Scripts do get through: they brought the start.
-  if (link.vain_ >= VAIN) return (link.base_ = [base[0], base[1], 'jsonp-send', base[1], base[4]])
+  if (base.vain_ >= VAIN) return (link.base_ = [base[0], base[1], 'jsonp-send', base[1], base[4]])
   frames.splice(1, 0, ['w'])
-  link.blind_ = link.blindly_ = link.cursor_ - 1
+  link.blind_ = base.blindly_ = link.cursor_ - 1
   soon(() => {
     link.blind_ = 0
     wake()

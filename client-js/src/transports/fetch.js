@@ -16,13 +16,13 @@ export const request = (url, frames, credentials, take, done, last) => {
       const response = await fetch(url + 'bytes=1', { method: 'POST', body: encode(frames), credentials, signal, keepalive: last })
       const reader = response.body.getReader()
       const end = (code, reason) => finish(code, reason, response.headers.get('Retry-After') * 1000)
-      let rest = []
+      let rest
       for (let result; !(result = await reader.read()).done; ) {
-        rest = join([rest, result.value])
+        rest = join([rest || [], result.value])
         rest = rest.slice(decode(rest, 0, take, end))
       }
       // A refusal is an answer of one record; what is not ours (a proxy's page) is a broken connection.
-      finish(response.ok && !rest.length ? 0 : -1)
+      finish(response.ok && rest && !rest.length ? 0 : -1)
     } catch (error) {
       finish(-1, error.message)
     }

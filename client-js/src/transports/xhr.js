@@ -13,7 +13,7 @@ const LOOK = 100
 export const request = (url, frames, credentials, take, done, last) => {
   let body = encode(frames)
   // WebKit composes what is POSTed as text, so that records are not as long as they say. Others do not take bytes.
-  if (/WebKit/.test((root.navigator || 0).userAgent) && /[^\0-\xff]/.test(body)) body = utf8(body)
+  if (root.Uint8Array && /WebKit/.test((root.navigator || 0).userAgent) && /[^\0-\xff]/.test(body)) body = utf8(body)
   const xhr = root.XMLHttpRequest ? new XMLHttpRequest() : new ActiveXObject('Microsoft.XMLHTTP')
   let at = 0
   let over, looking
@@ -45,7 +45,7 @@ export const request = (url, frames, credentials, take, done, last) => {
     } catch (error) {
       finish(-1, error.message)
     }
-    if (ended) finish(xhr.status === 200 && at === text.length ? 0 : -1)
+    if (ended) finish(xhr.status === 200 && at && at === text.length ? 0 : -1)
     else if (!looking && !('onprogress' in xhr)) look()
   }
   const look = () => {

@@ -1,0 +1,113 @@
+/** Which way to make requests the client for old browsers uses: outages and lost races are not held against one. */
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { createClock } from './clock.mjs'
+import { createServer } from './server.mjs'
+
+globalThis.LEGACY = true
+globalThis.self = {}
+globalThis.document = { createElement: () => ({}) }
+const { drive } = await import('../src/driver.js')
+const { decode, encode } = await import('../src/codec.js')
+
+/** A network that takes `lag` one way, in which requests (`xhr`, `script`) and WebSockets work or are refused. */
+const world = (lag, run) => {
+  const clock = createClock()
+  const server = createServer()
+  const works = { xhr: true, script: true, socket: true }
+  const sockets = []
+  const soon = (task) => clock.setTimeout(task, lag)
+
+  const request = (way) => (url, frames, credentials, take, done) => {
+    const name = /live\/([a-z-]+)/.exec(url)[1]
+    const body = encode(frames)
+    let over
+    const finish = (code, reason) => {
+      if (!over) done(code, reason, (over = 0))
+      over = 1
+    }
+    const hear = (chunk) => soon(() => over || decode(chunk, 0, take, finish))
+    const line = { write: hear, end: () => soon(() => finish(0)), refuse: (status, text) => hear(text) }
+    soon(() => {
+      if (!over && works[way]) server.request(name.replace('jsonp', 'xhr'), body, line)
+      else finish(-1)
+    })
+    return () => (over = 1)
+  }
+
+  const Socket = class {
+    constructor() {
+      sockets.push(this)
+      this.line = {
+        socket: true,
+        write: (data) => soon(() => this.over || this.onmessage({ data })),
+        end: (code = 1000, reason = '') => soon(() => this.cut(code, reason))
+      }
+      soon(() => this.over || (works.socket ? this.onopen() : this.cut()))
+    }
+
+    send(data) {
+      soon(() => this.over || server.receive(data, this.line))
+    }
+
+    cut(code = 1006, reason = '') {
+      if (!this.over) this.onclose({ code, reason }, (this.over = 1))
+    }
+
+    close() {
+      this.over = 1
+    }
+  }
+
+  const ours = { setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, Date: clock.Date }
+  const theirs = Object.fromEntries(Object.keys(ours).map((name) => [name, globalThis[name]]))
+  const { random } = Math
+  Object.assign(globalThis, ours)
+  Math.random = () => 0.5
+  try {
+    const bases = [['xhr-poll', request('xhr'), 'send', request('xhr')], ['jsonp-poll', request('script'), 'send', request('script')]]
+    const session = drive('ws://host/live', { WebSocket: Socket }, 0, [], bases)
+    run({ clock, server, works, sockets, session })
+  } finally {
+    Object.assign(globalThis, theirs)
+    Math.random = random
+  }
+}
+
+test('a race that the WebSocket wins is not held against requests', () =>
+  world(100, ({ clock, works, sockets, session }) => {
+    clock.advance(2000)
+    assert.equal(session.transport, 'websocket')
+    works.socket = false
+    sockets[0].cut()
+    clock.advance(5000)
+    assert.equal(session.transport, 'xhr-poll')
+  }))
+
+test('an outage is not held against the way that was of use', () =>
+  world(5, ({ clock, server, works, session }) => {
+    works.socket = false
+    clock.advance(2000)
+    assert.equal(session.transport, 'xhr-poll')
+    for (let outage = 0; outage < 10; outage++) {
+      server.sessions.at(-1).send('of use')
+      clock.advance(1000)
+      works.xhr = works.script = false
+      server.sessions.at(-1).line?.end()
+      clock.advance(3000 + outage * 900)
+      works.xhr = works.script = true
+      clock.advance(40000)
+      assert.deepEqual([session.state, session.transport], ['open', 'xhr-poll'], `outage ${outage}`)
+    }
+  }))
+
+test('where no transport is left, connect says so', () => {
+  for (const transports of [[], ['websockets'], ['fetch-stream']]) assert.throws(() => drive('ws://host/live', { transports }, 0, [], []), /transports/)
+})
+
+test('a way that never works gives way to the next', () =>
+  world(5, ({ clock, works, session }) => {
+    works.socket = works.xhr = false
+    clock.advance(5000)
+    assert.deepEqual([session.state, session.transport], ['open', 'jsonp-poll'])
+  }))
