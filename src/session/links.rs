@@ -84,7 +84,7 @@ pub(crate) struct Link {
     pub(crate) proven: bool,
     /// The answer to the attach, until said (server) or heard (client).
     pub(crate) start: Option<Outcome>,
-    /// A proof (client) or an answer to an upload (server) must be said.
+    /// A proof (client), an answer to an upload, or to a poll that asks (server), must be said.
     pub(crate) reply_due: bool,
     /// The next number to say here.
     pub(crate) cursor: u64,

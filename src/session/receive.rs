@@ -183,6 +183,10 @@ impl Machine {
             Frame::Want => {
                 self.stir = true;
                 self.inbox.want_ack();
+                // The start that a poll begins with is no answer: it waits for something to say.
+                if let Some(link) = self.links.get_mut(id).filter(|link| matches!(link.wire, Wire::Poll { .. })) {
+                    link.reply_due = server;
+                }
                 Ok(())
             }
             Frame::Hold { received, epoch } => self.hear_stage(now, received, Stage::new(epoch, false)),

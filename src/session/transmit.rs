@@ -140,7 +140,7 @@ impl Machine {
         if let Some(id) = self.pong_due.take() {
             return Some(Frame::Pong { id, received });
         }
-        if self.inbox.ack_due() {
+        if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() {
             return Some(Frame::Ack { received });
         }
         // Once: a client that has made its new link to this same server would make another, and another.
