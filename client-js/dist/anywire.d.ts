@@ -26,7 +26,10 @@ export type Message = string | ArrayBuffer
 export interface Options {
   /** Text for the server's opening handler, or what returns or promises it; asked at each open. */
   auth?: string | (() => string | PromiseLike<string>)
-  /** The transports that may be used, with `jsonp-poll` the uplink too; all by default. */
+  /**
+   * The transports that may be used, with `jsonp-poll` the uplink too; all by default. Where none of them is left, `anywire.js` throws, and
+   * `anywire.mjs`, for which TypeScript checks the names, never opens.
+   */
   transports?: (Transport | Uplink)[]
   /** The constructor of WebSockets, where the environment has none or another one is wanted. */
   WebSocket?: new (url: string) => WebSocket
@@ -57,7 +60,7 @@ export interface Attempt {
 }
 
 export interface Closed {
-  /** 1000, the application's own (3000 to 3999) or the library's (4000 to 4499). */
+  /** 1000, 1011 (the handler failed), the application's own (3000 to 3999) or the library's (4000 to 4499). */
   code: number
   reason: string
   /** How many messages the server has not acknowledged. */
@@ -113,6 +116,8 @@ export interface Session {
   send(message: string | ArrayBuffer | ArrayBufferView): boolean
   /** Resolves when the server has acknowledged all that was sent: true; or when that cannot be known any more: false. */
   flush(): Promise<boolean>
+  /** The same where there are no promises: `anywire.js` calls back. */
+  flush(done: (all: boolean) => void): void
   /** Closes behind all that was sent: 1000 or 3000 to 3999. */
   close(code?: number, reason?: string): void
   /** Ends at once; what is under way is lost. */
