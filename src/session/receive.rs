@@ -79,7 +79,7 @@ impl Machine {
         } else {
             self.heartbeat.heard(now);
         }
-        self.alone_since = now;
+        self.alone_since = self.alone_since.max(now);
         self.refused = false;
         Ok(id)
     }
@@ -148,6 +148,9 @@ impl Machine {
         let Some(link) = self.links.get_mut(id) else {
             return Ok(()); // Late: the link was replaced meanwhile.
         };
+        if link.dead {
+            self.alone_since = self.alone_since.max(now); // It is no link any more, but its client is there.
+        }
         if link.deaf {
             return Ok(());
         }

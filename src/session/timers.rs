@@ -54,17 +54,8 @@ impl Machine {
             if self.config.role == Role::Server && matches!(link.wire, Wire::Poll { .. }) {
                 link.finished = true;
             } else {
-                link.dead = self.config.role == Role::Server;
                 self.end_link(id, reason::SLOW_PROOF);
-                self.given_up(now);
             }
-        }
-    }
-
-    /// Server: links were given up. Should their transport not notice, they are gone when the client has noticed.
-    fn given_up(&mut self, now: u64) {
-        if self.config.role == Role::Server && self.closed.is_none() && !self.links.any_attached() {
-            self.alone_since = now + self.config.interval + self.config.timeout;
         }
     }
 
@@ -85,7 +76,10 @@ impl Machine {
         } else if self.links.beating() && self.heartbeat.check(now) == Verdict::Dead {
             self.end_beating();
             self.heartbeat.restart(now);
-            self.given_up(now);
+            if !self.links.any_attached() {
+                // Should the transport not notice: so long it takes the client to.
+                self.alone_since = now + self.config.interval + self.config.timeout;
+            }
         }
     }
 

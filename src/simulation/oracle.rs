@@ -154,7 +154,12 @@ impl World<'_> {
             // A link on which nobody answers a ping is none, whether or not its transport has noticed.
             let silent = one.begun == 0 && self.now >= one.heard_at + grace;
             let legal = silent || one.quiet_since.is_some_and(|since| self.now >= since + grace);
-            (!legal).then(|| format!("expired, but quiet only since {:?}, grace is {grace}", one.quiet_since))
+            (!legal).then(|| {
+                format!(
+                    "expired, but quiet only since {:?}, grace is {grace}; begun {}, heard at {}",
+                    one.quiet_since, one.begun, one.heard_at
+                )
+            })
         } else if aborts(&reason) && (ours || theirs) {
             None
         } else if ours {

@@ -129,14 +129,14 @@ fn a_link_whose_place_was_taken_is_none_even_if_its_transport_does_not_notice() 
 }
 
 #[test]
-fn a_link_that_is_never_proven_is_none_even_if_its_transport_does_not_notice() {
+fn what_is_heard_on_a_link_whose_place_was_taken_is_a_sign_of_life() {
     let mut pair = Pair::opened();
-    pair.cut(100);
-    pair.server.attach(200, resume(2)).expect("a new link");
-    assert_eq!(pair.server.state(), State::Open);
-    pair.server.handle_timeout(200 + PROOF);
-    let end = 200 + PROOF + INTERVAL + TIMEOUT + GRACE;
-    assert_eq!((pair.server.state(), pair.server.poll_timeout()), (State::Interrupted, Some(end)));
-    pair.server.handle_timeout(end);
-    assert!(pair.server.is_over());
+    let stuck = pair.down;
+    let link = pair.server.attach(100, resume(2)).expect("a new link");
+    says(&mut pair.server, 100, link);
+    hear(&mut pair.server, 100, link, [Frame::Proof]);
+    pair.server.detach(200, link);
+    hear(&mut pair.server, 5_000, stuck, [numbered(1, "late")]);
+    pair.server.handle_timeout(200 + GRACE);
+    assert_eq!((pair.server.closed(), pair.server.poll_timeout()), (None, Some(5_000 + GRACE)));
 }
