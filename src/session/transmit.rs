@@ -77,10 +77,13 @@ impl Machine {
         ) {
             let server = self.config.role == Role::Server;
             let turns = self.links.carrier_has_turns();
+            let vain =
+                matches!(frame, Frame::Start(_)) && !self.links.get(id).is_some_and(|link| self.links.carries(link));
             let Some(link) = self.links.get_mut(id) else { return };
             link.told = self.inbox.received();
-            // The answer of an upload left over from before a WebSocket may find nobody: what is due there stays due.
-            if !server || link.wire != Wire::Upload || turns {
+            // The answer of an upload left over from before a WebSocket may find nobody, nor the start of a link that another is better than:
+            // what is due stays due there.
+            if !vain && (!server || link.wire != Wire::Upload || turns) {
                 self.inbox.ack_said();
             }
         }

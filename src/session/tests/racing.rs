@@ -205,3 +205,14 @@ fn a_wish_that_was_granted_is_not_repeated_on_a_new_link() {
     let down = pair.server.attach(3, Attach { received: 1, ..resume(2) }).expect("a new link");
     assert_eq!(spoken(&mut pair.server, 3, down), "sfull0");
 }
+
+#[test]
+fn a_start_on_a_link_that_does_not_carry_is_no_acknowledgement_on_the_one_that_does() {
+    let mut pair = Pair::opened();
+    hear(&mut pair.server, 1, pair.down, [numbered(1, "asked"), Frame::Want]);
+    // The connection takes nothing just now, and the client tries another link, which is lost.
+    let other = pair.server.attach(2, resume(2)).expect("a new link");
+    assert_eq!(spoken(&mut pair.server, 2, other), "sfull1");
+    pair.server.detach(3, other);
+    assert_eq!(spoken(&mut pair.server, 4, pair.down), "a1");
+}
