@@ -141,13 +141,14 @@ describe('the page', () => {
     }
   }
 
-  story('that goes says so behind what it has sent: over WebSocket', page(async (it) => {
+  story('that goes says so behind what it has sent: over WebSocket, and by a request, since the browser may have cut that', page(async (it) => {
     const { session } = it.open()
     await it.pass(100)
     session.send('last')
     it.listeners.pagehide({ persisted: false })
     await it.pass(10)
-    assert.deepEqual([it.half().messages, it.half().closed, it.fetched], [['last'], [1001, ''], []])
+    const said = { path: 'send', body: 'u1,id1,secret,0:n1:m4:lastc2,1001,0:w:', keepalive: 1 }
+    assert.deepEqual([it.half().messages, it.half().closed, it.fetched], [['last'], [1001, ''], [said]])
   }))
 
   story('that goes says so behind what it has sent: by a request that outlives it', page(async (it) => {

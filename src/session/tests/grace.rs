@@ -114,14 +114,20 @@ fn a_link_that_is_dead_is_none_even_if_its_transport_does_not_notice() {
     assert!(pair.server.is_over());
 }
 
-#[test]
-fn a_link_whose_place_was_taken_is_none_even_if_its_transport_does_not_notice() {
+/// A link whose transport did not notice that another took its place; that one has gone too, at 200.
+fn replaced() -> (Pair, LinkId) {
     let mut pair = Pair::opened();
     let stuck = pair.down;
     let link = pair.server.attach(100, resume(2)).expect("a new link");
     says(&mut pair.server, 100, link);
     hear(&mut pair.server, 100, link, [Frame::Proof]);
     pair.server.detach(200, link);
+    (pair, stuck)
+}
+
+#[test]
+fn a_link_whose_place_was_taken_is_none_even_if_its_transport_does_not_notice() {
+    let (mut pair, stuck) = replaced();
     assert!(pair.server.links.get(stuck).is_some_and(|link| link.attached));
     assert_eq!((pair.server.state(), pair.server.poll_timeout()), (State::Interrupted, Some(200 + GRACE)));
     pair.server.handle_timeout(200 + GRACE);
@@ -130,12 +136,7 @@ fn a_link_whose_place_was_taken_is_none_even_if_its_transport_does_not_notice() 
 
 #[test]
 fn what_is_heard_on_a_link_whose_place_was_taken_is_a_sign_of_life() {
-    let mut pair = Pair::opened();
-    let stuck = pair.down;
-    let link = pair.server.attach(100, resume(2)).expect("a new link");
-    says(&mut pair.server, 100, link);
-    hear(&mut pair.server, 100, link, [Frame::Proof]);
-    pair.server.detach(200, link);
+    let (mut pair, stuck) = replaced();
     hear(&mut pair.server, 5_000, stuck, [numbered(1, "late")]);
     pair.server.handle_timeout(200 + GRACE);
     assert_eq!((pair.server.closed(), pair.server.poll_timeout()), (None, Some(5_000 + GRACE)));
