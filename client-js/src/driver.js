@@ -395,6 +395,7 @@ export const drive = (url, options, request, streams, bases) => {
     if (!goes) session.close(1001)
     // Some browsers have cut all links by now, of which not all know; an upload needs none.
     if (id()) transmit((machine.carrier_ = LEGACY ? { queue_: [], base_: machine.carrier_.base_ || bases[0] } : { queue_: [] }))
+    machine.carrier_ = 0
     if (LEGACY && goes) {
       // The next page has the session: for this one it is over, and nobody need hear of it.
       dropBelow(NEVER, 1001)
