@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { BLOCKED, Chaos } from '../proxies/fault-proxy.mjs'
+import { kindOf } from '../proxies/connection.mjs'
 import { seeded } from '../proxies/random.mjs'
 import { launch } from './browser.mjs'
 import { startLab } from './lab.mjs'
@@ -54,7 +55,7 @@ async function strikeAll(proxy, session, random, variant) {
     await session.opened()
     if (variant.switching && i % 3 === 1) proxy.rule('websocket', random.pick(BLOCKED), { times: random.between(1, 2) })
     const { transport } = await session.report()
-    const fell = await chaos.strike(blow, transport.replace(/^.*-/, ''))
+    const fell = await chaos.strike(blow, kindOf(transport))
     const report = await session.report()
     struck.push({ ...fell, unacknowledged: report.unacknowledged })
     // two blows on one dead link are one; a browser keeps a WebSocket that it has given up for a while

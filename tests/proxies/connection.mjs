@@ -5,15 +5,19 @@ import { FrameBorders, RequestReader, ResponseTracker, inside } from './framing.
 import { faults } from './faults.mjs'
 import { Line } from './line.mjs'
 
-const KINDS = {
-  open: 'open', send: 'send', 'xhr-poll': 'poll', 'xhr-stream': 'stream', 'fetch-stream': 'stream'
-}
+const KINDS = { open: 'open' }
+for (const name of ['send', 'form-post', 'jsonp-send']) KINDS[name] = 'send'
+for (const name of ['xhr-poll', 'jsonp-poll', 'poll']) KINDS[name] = 'poll'
+for (const name of ['xhr-stream', 'fetch-stream', 'eventsource', 'iframe', 'htmlfile', 'multipart']) KINDS[name] = 'stream'
+
+/** What carries a session is to the proxy, by the transport's name. */
+export const kindOf = (transport) => KINDS[transport] ?? transport
 
 /** What a request is to the session: websocket, open, send, poll, stream or other. */
 export function classify(request) {
   if (request.upgrade) return 'websocket'
   const path = request.url.split('?')[0]
-  return request.method === 'POST' ? (KINDS[path.slice(path.lastIndexOf('/') + 1)] ?? 'other') : 'other'
+  return KINDS[path.slice(path.lastIndexOf('/') + 1)] ?? 'other'
 }
 
 export class Connection {
