@@ -336,6 +336,8 @@ async fn the_script_is_served_with_a_tag() {
         assert_eq!(answer.status, 200);
         assert!(answer.headers["content-type"].to_str().unwrap().starts_with("text/javascript"));
         assert!(answer.body.len() > 1000);
+        // Not from a cache unasked: a page of a newer server brings the newer script's hash.
+        assert_eq!(answer.headers["cache-control"], "public, no-cache");
         let tag = answer.headers["etag"].to_str().unwrap();
         let again = site.ask(get(Some(tag))).await;
         assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));

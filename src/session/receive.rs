@@ -29,7 +29,7 @@ impl Machine {
             let aborted = self.closed.clone().filter(|reason| reason.code / 100 == 43);
             return Err(aborted.unwrap_or(reason::ENDED));
         }
-        self.refused = true; // Unless it comes to an end below.
+        self.refused = true; // Until it is attached, below.
         if attach.wire.carries_down() {
             self.links.admit(attach.ordinal, attach.turn)?;
             self.heartbeat.attached(now, attach.ordinal);
