@@ -140,27 +140,27 @@ impl Broadcast {
 
 /// A message on its way out: a session's own, or one shared with others.
 #[derive(Clone, Debug)]
-pub(crate) enum Parcel {
+pub(crate) enum OutMessage {
     Own(Message),
     Shared(Arc<Broadcast>),
 }
 
-impl Parcel {
+impl OutMessage {
     /// A parcel whose clones share their spellings.
     pub(crate) fn shared(message: Message) -> Self {
-        Parcel::Shared(Arc::new(Broadcast { message, spelled: Default::default() }))
+        OutMessage::Shared(Arc::new(Broadcast { message, spelled: Default::default() }))
     }
 
-    pub(crate) fn message(&self) -> &Message {
+    pub(crate) fn as_message(&self) -> &Message {
         match self {
-            Parcel::Own(message) => message,
-            Parcel::Shared(broadcast) => &broadcast.message,
+            OutMessage::Own(message) => message,
+            OutMessage::Shared(broadcast) => &broadcast.message,
         }
     }
 }
 
-impl From<Message> for Parcel {
+impl From<Message> for OutMessage {
     fn from(message: Message) -> Self {
-        Parcel::Own(message)
+        OutMessage::Own(message)
     }
 }

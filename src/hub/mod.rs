@@ -12,7 +12,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{message::Parcel, shared::Shared};
+use crate::{message::OutMessage, shared::SharedSession};
 
 pub use rooms::Delivered;
 use rooms::Rooms;
@@ -24,7 +24,7 @@ const SHARDS: usize = 16;
 /// A session and the rooms that it is in.
 #[derive(Debug)]
 pub(crate) struct Member {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<SharedSession>,
     rooms: Mutex<Joined>,
 }
 
@@ -67,7 +67,7 @@ impl Hub {
         self.sessions.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect()
     }
 
-    pub(crate) fn insert(&self, shared: Arc<Shared>) -> Arc<Member> {
+    pub(crate) fn insert(&self, shared: Arc<SharedSession>) -> Arc<Member> {
         let member = Arc::new(Member { shared, rooms: Mutex::default() });
         lock(self.shard(member.id())).insert(member.id(), member.clone());
         self.count.fetch_add(1, Ordering::Relaxed);
@@ -114,8 +114,8 @@ impl Hub {
     }
 
     /// Sends to a room. All members get the messages of one room in the same order.
-    pub(crate) fn deliver(&self, target: &Target, parcel: &Parcel) -> Delivered {
-        self.rooms.deliver(target, parcel)
+    pub(crate) fn deliver(&self, target: &Target, message: &OutMessage) -> Delivered {
+        self.rooms.deliver(target, message)
     }
 
     fn shard(&self, id: Uuid) -> &Mutex<HashMap<Uuid, Arc<Member>>> {

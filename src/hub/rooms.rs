@@ -10,20 +10,20 @@ use uuid::Uuid;
 
 use super::{Member, SHARDS, lock};
 use crate::{
-    message::Parcel,
-    shared::{SendError, Shared, reason},
+    message::OutMessage,
+    shared::{SendError, SharedSession, reason},
 };
 
 /// In no order. Looked through far more often than searched: a send visits all, a leave finds one.
 #[derive(Debug, Default)]
 struct Members {
-    all: Vec<Arc<Shared>>,
+    all: Vec<Arc<SharedSession>>,
     /// Where each stands.
     places: HashMap<Uuid, usize>,
 }
 
 impl Members {
-    fn insert(&mut self, shared: Arc<Shared>) {
+    fn insert(&mut self, shared: Arc<SharedSession>) {
         self.places.insert(shared.id(), self.all.len());
         self.all.push(shared);
     }
@@ -96,7 +96,7 @@ impl Rooms {
         self.room(room).map(|members| lock(&members).all.iter().map(|shared| shared.id()).collect()).unwrap_or_default()
     }
 
-    pub(super) fn deliver(&self, target: &Target, parcel: &Parcel) -> Delivered {
+    pub(super) fn deliver(&self, target: &Target, message: &OutMessage) -> Delivered {
         let mut except = target.except.clone();
         for room in &target.except_rooms {
             except.extend(self.members(room));
@@ -110,8 +110,8 @@ impl Rooms {
                 continue;
             }
             let result = match target.droppable {
-                true => shared.send_droppable(parcel.clone()),
-                false => shared.send(parcel.clone()).map(|()| true),
+                true => shared.send_droppable(message.clone()),
+                false => shared.send(message.clone()).map(|()| true),
             };
             match result {
                 Ok(true) => delivered.sent += 1,

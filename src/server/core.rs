@@ -7,24 +7,24 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::{browsers::Browsers, opening::Attempts};
+use super::{opening::Attempts, parked_requests::ParkedRequests};
 use crate::{
     config::{Config, millis, size},
     hub::{Hub, Member},
     ids,
-    session::{self, CloseReason, Machine, Role},
-    shared::{Schedule, Shared, Terms},
+    session::{self, CloseReason, Machine, Role, SessionParams},
+    shared::{Runtime, ServerParams, SharedSession},
 };
 
 /// One server's state. Everything public is a handle to it.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: Config,
-    terms: Arc<Terms>,
+    params: Arc<ServerParams>,
     pub(crate) hub: Hub,
-    pub(crate) schedule: Arc<Schedule>,
+    pub(crate) runtime: Arc<Runtime>,
     pub(crate) attempts: Arc<Attempts>,
-    pub(crate) browsers: Arc<Browsers>,
+    pub(crate) parked: Arc<ParkedRequests>,
     draining: AtomicBool,
     ticking: AtomicBool,
 }
@@ -37,10 +37,9 @@ impl Core {
         for bytes in [&mut config.message_limit, &mut config.inbox, &mut config.outbox, &mut config.stream_budget] {
             *bytes = size(*bytes);
         }
-        let schedule = Arc::new(Schedule::new());
+        let runtime = Arc::new(Runtime::new());
         let remembered = millis(config.grace) + millis(config.open_timeout);
-        let terms = Terms {
-            node: config.node.clone(),
+        let session = SessionParams {
             interval: millis(config.heartbeat_interval),
             timeout: millis(config.heartbeat_timeout),
             grace: millis(config.grace),
@@ -48,13 +47,14 @@ impl Core {
             batch: config.message_limit as u64,
             hold: millis(config.hold),
         };
+        let params = ServerParams { node: config.node.clone(), session };
         Core {
             config,
-            terms: Arc::new(terms),
+            params: Arc::new(params),
             hub: Hub::default(),
-            attempts: Arc::new(Attempts::new(schedule.clock(), remembered)),
-            browsers: Arc::default(),
-            schedule,
+            attempts: Arc::new(Attempts::new(runtime.clock(), remembered)),
+            parked: Arc::default(),
+            runtime,
             draining: AtomicBool::new(false),
             ticking: AtomicBool::new(false),
         }
@@ -71,16 +71,16 @@ impl Core {
         let id = ids::random();
         let machine = session::Config {
             role: Role::Server,
-            interval: self.terms.interval,
-            timeout: self.terms.timeout,
-            grace: self.terms.grace,
-            proof: millis(config.open_timeout),
+            interval: self.params.session.interval,
+            timeout: self.params.session.timeout,
+            grace: self.params.session.grace,
+            confirm_timeout: millis(config.open_timeout),
             inbox: config.inbox,
             outbox: config.outbox,
             base: 0,
         };
-        let machine = Machine::new(machine, self.schedule.clock().now());
-        let shared = Shared::new(id, ids::random(), machine, self.terms.clone(), self.schedule.clone());
+        let machine = Machine::new(machine, self.runtime.clock().now());
+        let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
         self.hub.insert(Arc::new(shared))
     }
 
@@ -108,7 +108,7 @@ impl Core {
             Err(GOING)
         } else if self.hub.len() >= self.config.max_sessions {
             Err(CloseReason::fixed(4200, "too many sessions"))
-        } else if self.schedule.bytes() > self.config.max_bytes / 5 * 4 {
+        } else if self.runtime.bytes() > self.config.max_bytes / 5 * 4 {
             Err(CloseReason::fixed(4201, "short of memory"))
         } else {
             Ok(())
@@ -117,7 +117,7 @@ impl Core {
 
     /// Whether a session that there is may come back now.
     pub(crate) fn admit_back(&self) -> Result<(), CloseReason> {
-        if self.schedule.bytes() > self.config.max_bytes {
+        if self.runtime.bytes() > self.config.max_bytes {
             Err(CloseReason::fixed(4201, "short of memory"))
         } else {
             Ok(())
@@ -135,7 +135,7 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        self.schedule.ring();
+        self.runtime.ring();
     }
 }
 

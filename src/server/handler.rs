@@ -17,7 +17,7 @@ use bytestring::ByteString;
 use serde::de::DeserializeOwned;
 
 use super::session::Session;
-use crate::shared::Shared;
+use crate::shared::SharedSession;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -101,12 +101,12 @@ handler!(T1 T2 T3 T4 T5 T6 T7 T8);
 
 /// The handler's task. Links are woken when the handler yields and not at each send, so that what one turn says is one write.
 pub(crate) struct Turns {
-    shared: Arc<Shared>,
+    shared: Arc<SharedSession>,
     handler: Boxed<()>,
 }
 
 impl Turns {
-    pub(crate) fn new(shared: Arc<Shared>, handler: Boxed<()>) -> Self {
+    pub(crate) fn new(shared: Arc<SharedSession>, handler: Boxed<()>) -> Self {
         shared.set_running(true);
         Turns { shared, handler }
     }
@@ -117,7 +117,7 @@ impl Future for Turns {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         /// Ends the turn even if the handler panics.
-        struct Turn<'a>(&'a Shared);
+        struct Turn<'a>(&'a SharedSession);
         impl Drop for Turn<'_> {
             fn drop(&mut self) {
                 self.0.end_turn();

@@ -13,7 +13,7 @@ use crate::{
     config::{Overflow, Transport, millis},
     hub::{Delivered, Member, Target},
     ids,
-    message::{Message, Parcel},
+    message::{Message, OutMessage},
     session::{self, CloseReason, State, reason},
 };
 
@@ -151,7 +151,7 @@ impl SessionHandle {
     pub fn send_droppable(&self, message: impl Into<Message>) -> Result<bool, SendError> {
         let message = message.into();
         self.check(&message)?;
-        self.member.shared.send_droppable(Parcel::Own(message)).map_err(|error| self.explain(error))
+        self.member.shared.send_droppable(OutMessage::Own(message)).map_err(|error| self.explain(error))
     }
 
     /// Waits until the client has acknowledged all that was sent before this call. Cancel-safe.
@@ -245,7 +245,7 @@ impl SessionHandle {
             return Err((error, message));
         }
         // A clone of a message shares its payload.
-        self.member.shared.send(Parcel::Own(message.clone())).map_err(|error| (self.explain(error), message))
+        self.member.shared.send(OutMessage::Own(message.clone())).map_err(|error| (self.explain(error), message))
     }
 
     fn check(&self, message: &Message) -> Result<(), SendError> {
@@ -332,6 +332,6 @@ impl To<'_> {
             tracing::warn!(room = self.target.room, bytes = message.len(), "a message above the limit was not sent");
             return Delivered::default();
         }
-        self.core.hub.deliver(&self.target, &Parcel::shared(message))
+        self.core.hub.deliver(&self.target, &OutMessage::shared(message))
     }
 }

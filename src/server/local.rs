@@ -15,9 +15,9 @@ use crate::{
     clock::Clock,
     config::{Transport, millis},
     ids,
-    message::{Message, Parcel},
-    session::{Arrival, Attach, CloseReason, Config, LinkId, Machine, Role, SendError, Wire},
-    shared::{Key, Shared},
+    message::{Message, OutMessage},
+    session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Role, SendError},
+    shared::{Credential, SharedSession},
     transport::Link,
 };
 
@@ -52,7 +52,7 @@ pub struct LocalClient {
     machine: Machine,
     clock: Clock,
     link: Option<(Link, LinkId)>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedSession>,
     ordinal: u64,
 }
 
@@ -81,14 +81,14 @@ impl LocalClient {
         let attempt = ByteString::from(ids::random().simple().to_string());
         let mut opened = open_local(&server.core, server.handler(), state, parts, &attempt, auth.into()).await?;
         let shared = opened.member.shared.clone();
-        let clock = shared.schedule().clock();
+        let clock = shared.runtime().clock();
         let server_config = &server.core.config;
         let config = Config {
             role: Role::Client,
             interval: millis(server_config.heartbeat_interval),
             timeout: millis(server_config.heartbeat_timeout),
             grace: millis(server_config.grace),
-            proof: millis(server_config.open_timeout),
+            confirm_timeout: millis(server_config.open_timeout),
             inbox: usize::MAX / 2,
             outbox: server_config.inbox,
             base: 0,
@@ -106,7 +106,7 @@ impl LocalClient {
     /// # Panics
     /// If the session is closed, or more than an inbox is unacknowledged.
     pub fn send(&mut self, message: impl Into<Message>) {
-        let result = self.machine.send(Parcel::Own(message.into()));
+        let result = self.machine.send(OutMessage::Own(message.into()));
         assert_ne!(result, Err(SendError::Full), "the client's outbox is full");
         assert_eq!(result, Ok(()), "the session is closed");
         self.pump(&mut Context::from_waker(Waker::noop()));
@@ -165,9 +165,9 @@ impl LocalClient {
     fn attach(&mut self, opening: bool) -> Result<(), CloseReason> {
         self.ordinal += 1;
         let received = self.machine.received();
-        let wire = Wire::Duplex;
-        let attach = Attach { ordinal: self.ordinal, turn: 0, wire, opening, seen: false, received };
-        let link = Link::attach(self.shared.clone(), Key::Attempt, attach, Transport::WebSocket)?;
+        let kind = LinkKind::Duplex;
+        let attach = Attach { ordinal: self.ordinal, turn: 0, kind, opening, seen: false, received };
+        let link = Link::attach(self.shared.clone(), Credential::Attempt, attach, Transport::WebSocket)?;
         let id = self.machine.attach(self.clock.now(), attach)?;
         self.link = Some((link, id));
         Ok(())

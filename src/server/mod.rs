@@ -1,6 +1,5 @@
 //! The front: knows URLs, users, clocks and tasks.
 
-mod browsers;
 mod builder;
 mod core;
 mod handler;
@@ -8,6 +7,7 @@ mod live;
 mod local;
 mod opening;
 mod origin;
+mod parked_requests;
 mod remote;
 mod routes;
 mod serve;

@@ -190,12 +190,12 @@ impl Inner {
             Attempt::Awaited(_) => Ok(Stands::Unknown),
             Attempt::Opening(waiting) => Ok(Stands::Opening(waiting.clone())),
             Attempt::Rejected(refusal) => Err(Refusal::clone(refusal)),
-            Attempt::Spent => Err(reason::SPENT.into()),
+            Attempt::Spent => Err(reason::ATTEMPT_USED.into()),
             Attempt::Open(member) => match member.upgrade() {
                 Some(member) if !member.shared.is_claimed() => Ok(Stands::Open(member)),
                 _ => {
                     *slot = Attempt::Spent;
-                    Err(reason::SPENT.into())
+                    Err(reason::ATTEMPT_USED.into())
                 }
             },
         }

@@ -14,9 +14,9 @@ pub(super) fn ensure(core: &Arc<Core>) {
 
 async fn keep(core: Weak<Core>) {
     loop {
-        let schedule = {
+        let runtime = {
             let Some(core) = core.upgrade() else { return };
-            while let Some(due) = core.schedule.due() {
+            while let Some(due) = core.runtime.due() {
                 for id in due {
                     if core.hub.get(id).is_some_and(|member| member.shared.handle_timeout()) {
                         core.forget(id);
@@ -24,12 +24,12 @@ async fn keep(core: Weak<Core>) {
                 }
             }
             core.attempts.purge();
-            core.schedule.clone()
+            core.runtime.clone()
         };
-        match schedule.next() {
+        match runtime.next() {
             // Either way there is something to look at.
-            Some(next) => drop(tokio::time::timeout_at(schedule.clock().instant(next), schedule.sooner()).await),
-            None => schedule.sooner().await,
+            Some(next) => drop(tokio::time::timeout_at(runtime.clock().instant(next), runtime.sooner()).await),
+            None => runtime.sooner().await,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use crate::message::Parcel;
+use crate::message::OutMessage;
 
 /// The largest number that a message can have: 2^53 - 1, the last integer that JavaScript counts exactly.
 pub(crate) const MAX_NUMBER: u64 = (1 << 53) - 1;
@@ -52,16 +52,16 @@ pub(crate) mod reason {
     pub(crate) const REPLACED: CloseReason = CloseReason::fixed(4000, "replaced by a newer link");
     pub(crate) const DUPLICATE: CloseReason = CloseReason::fixed(4001, "duplicate of a link that is attached");
     pub(crate) const LATE: CloseReason = CloseReason::fixed(4002, "late: a newer link is attached");
-    pub(crate) const SILENT: CloseReason = CloseReason::fixed(4003, "heartbeat timeout");
+    pub(crate) const HEARTBEAT_TIMEOUT: CloseReason = CloseReason::fixed(4003, "heartbeat timeout");
     pub(crate) const MALFORMED: CloseReason = CloseReason::fixed(4004, "malformed");
-    pub(crate) const BEYOND: CloseReason = CloseReason::fixed(4004, "acknowledges what was never sent");
+    pub(crate) const ACK_BEYOND_SENT: CloseReason = CloseReason::fixed(4004, "acknowledges what was never sent");
     pub(crate) const UNEXPECTED: CloseReason = CloseReason::fixed(4004, "not said by this half");
     pub(crate) const TOO_LARGE: CloseReason = CloseReason::fixed(4006, "message too large");
-    pub(crate) const SLOW_PROOF: CloseReason = CloseReason::fixed(4007, "the link was not proven in time");
+    pub(crate) const NOT_CONFIRMED: CloseReason = CloseReason::fixed(4007, "the link was not proven in time");
     pub(crate) const HELD: CloseReason = CloseReason::fixed(4008, "held back on the way");
     pub(crate) const UNKNOWN: CloseReason = CloseReason::fixed(4100, "unknown session");
     pub(crate) const WRONG_SECRET: CloseReason = CloseReason::fixed(4101, "wrong secret");
-    pub(crate) const SPENT: CloseReason = CloseReason::fixed(4102, "this opening has been used");
+    pub(crate) const ATTEMPT_USED: CloseReason = CloseReason::fixed(4102, "this opening has been used");
     pub(crate) const ENDED: CloseReason = CloseReason::fixed(4103, "the session has ended");
     pub(crate) const EXPIRED: CloseReason = CloseReason::fixed(4103, "no link within the grace time");
     pub(crate) const TAKEN_OVER: CloseReason = CloseReason::fixed(4104, "taken over by another page");
@@ -74,13 +74,13 @@ pub(crate) mod reason {
 #[derive(Clone, Debug)]
 pub(crate) enum Frame {
     /// The server's answer to an attach.
-    Start(Start),
+    Attached(Attached),
     Message {
         number: u64,
-        parcel: Parcel,
+        message: OutMessage,
     },
     /// These numbers will not come.
-    Dropped {
+    Gap {
         from: u64,
         to: u64,
     },
@@ -88,14 +88,14 @@ pub(crate) enum Frame {
         received: u64,
     },
     /// Acknowledge now, please.
-    Want,
+    AckRequest,
     /// The inbox is full.
-    Hold {
+    Pause {
         received: u64,
         epoch: u64,
     },
     /// Ends the hold of this epoch and those before it.
-    Go {
+    Resume {
         received: u64,
         epoch: u64,
     },
@@ -107,30 +107,30 @@ pub(crate) enum Frame {
         received: u64,
     },
     /// The start on this link was received.
-    Proof,
+    Confirm,
     Close {
         number: u64,
         reason: CloseReason,
     },
     /// The server is going away; come back after this many milliseconds.
-    Away {
+    GoAway {
         delay: u64,
     },
     /// Begin the next turn this many milliseconds after the end of this one. The codec reads and writes it; the machine never says it.
-    Rest {
+    PollDelay {
         delay: u64,
     },
     /// So much padding, to be ignored: it pushes what was said before it through whatever keeps it back.
-    Pad {
+    Padding {
         length: u64,
     },
     /// The link ends; the reason's class says whether the session does too.
-    End(CloseReason),
+    LinkClose(CloseReason),
 }
 
 /// The first frame of a link that was accepted.
 #[derive(Clone, Debug)]
-pub(crate) struct Start {
+pub(crate) struct Attached {
     pub(crate) outcome: Outcome,
     pub(crate) received: u64,
     /// Told once, when the session opens. The server's machine leaves it empty; its carrier fills it in.
@@ -146,15 +146,24 @@ pub(crate) enum Outcome {
     New,
 }
 
-/// What the server tells the client about a new session. Times in milliseconds, sizes in bytes.
+/// What the server grants with a new session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) id: ByteString,
     pub(crate) secret: ByteString,
+    pub(crate) params: SessionParams,
+}
+
+/// The parameters of a server's sessions, which the client must know. Times in milliseconds, sizes in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionParams {
     pub(crate) interval: u64,
     pub(crate) timeout: u64,
     pub(crate) grace: u64,
+    /// The largest message.
     pub(crate) limit: u64,
+    /// The largest body of an upload.
     pub(crate) batch: u64,
+    /// The longest time for which a poll waits.
     pub(crate) hold: u64,
 }

@@ -18,8 +18,8 @@ const DOUBT: u64 = 10 * 60 * 1000;
 pub(crate) struct Heartbeat {
     pub(crate) interval: u64,
     pub(crate) timeout: u64,
-    heard: u64,
-    said: u64,
+    last_received: u64,
+    last_sent: u64,
     ping: Ping,
     rtt: Option<u64>,
     /// The link that was cut last and how long it had been silent, until it is known that the client did not cut it itself.
@@ -56,8 +56,8 @@ impl Heartbeat {
         Heartbeat {
             interval,
             timeout,
-            heard: now,
-            said: now,
+            last_received: now,
+            last_sent: now,
             ping: Ping::Idle,
             rtt: None,
             cut: None,
@@ -73,28 +73,28 @@ impl Heartbeat {
     }
 
     /// Any traffic counts as life.
-    pub(crate) fn heard(&mut self, now: u64) {
-        self.heard = now;
+    pub(crate) fn received(&mut self, now: u64) {
+        self.last_received = now;
         if let Ping::Out(_) = self.ping {
             self.ping = Ping::Idle;
         }
     }
 
-    pub(crate) fn said(&mut self, now: u64) {
-        self.said = now;
+    pub(crate) fn sent(&mut self, now: u64) {
+        self.last_sent = now;
     }
 
     /// A new link begins with a clean slate.
     pub(crate) fn restart(&mut self, now: u64) {
-        self.heard = now;
-        self.said = now;
+        self.last_received = now;
+        self.last_sent = now;
         self.ping = Ping::Idle;
     }
 
     /// A link that carried has gone before its end. Some times in succession after about the same silence, that is a rule of the path: from
     /// then on it is not silent for more than half as long. Whether it counts, the next link tells.
     pub(crate) fn cut(&mut self, now: u64, ordinal: u64, polling: bool) {
-        let Ok(after) = u32::try_from(now.saturating_sub(self.heard.max(self.said))) else { return };
+        let Ok(after) = u32::try_from(now.saturating_sub(self.last_received.max(self.last_sent))) else { return };
         if u64::from(after) >= if polling { POLL_SILENCE } else { SILENCE } {
             self.cut = Some((ordinal, after));
         }
@@ -128,7 +128,7 @@ impl Heartbeat {
     }
 
     /// Whether the path holds nothing open.
-    pub(crate) fn is_restless(&self) -> bool {
+    pub(crate) fn holds_nothing_open(&self) -> bool {
         self.patience() < RESTLESS
     }
 
@@ -149,7 +149,7 @@ impl Heartbeat {
     /// When the server half must look again.
     pub(crate) fn deadline(&self) -> u64 {
         match self.ping {
-            Ping::Idle => self.heard.min(self.said) + self.interval.min(self.patience()),
+            Ping::Idle => self.last_received.min(self.last_sent) + self.interval.min(self.patience()),
             Ping::Due(since) => since + self.interval + self.timeout,
             Ping::Out(since) => since + self.timeout,
         }
@@ -168,7 +168,7 @@ impl Heartbeat {
                 Verdict::Fine
             }
             Ping::Due(_) | Ping::Out(_) if late > self.timeout => {
-                self.heard = now;
+                self.last_received = now;
                 self.ping = Ping::Due(now);
                 Verdict::Slept
             }
@@ -178,7 +178,7 @@ impl Heartbeat {
 
     /// When the client half must look again; `span` is how long silence is normal.
     pub(crate) fn watch_deadline(&self, span: u64) -> u64 {
-        self.heard + span
+        self.last_received + span
     }
 
     /// The client half looks.
@@ -189,7 +189,7 @@ impl Heartbeat {
         }
         if now - deadline > self.timeout {
             // Wait for one more timeout, in which the other half can answer a probe.
-            self.heard = (now + self.timeout).saturating_sub(span);
+            self.last_received = (now + self.timeout).saturating_sub(span);
             return Verdict::Slept;
         }
         Verdict::Dead

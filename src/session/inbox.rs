@@ -32,25 +32,25 @@ pub(crate) enum Taken {
     Full,
 }
 
-/// Where the two halves stand with holding and going on: each hold and each go is one step further, so that whatever
-/// comes late, twice or on another link is known as such by comparing.
+/// The state of flow control in one direction. Each pause and each resume is one step further, so that a state which arrives late,
+/// twice or on another link is recognised by comparing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Stage(u64);
+pub(crate) struct FlowState(u64);
 
-impl Stage {
-    /// Nothing was ever held.
-    pub(crate) const START: Stage = Stage(1);
+impl FlowState {
+    /// Nothing was ever paused.
+    pub(crate) const START: FlowState = FlowState(1);
 
-    pub(crate) fn new(epoch: u64, going: bool) -> Self {
-        Stage(epoch * 2 + u64::from(going))
+    pub(crate) fn new(epoch: u64, paused: bool) -> Self {
+        FlowState(epoch * 2 + u64::from(!paused))
     }
 
     pub(crate) fn epoch(self) -> u64 {
         self.0 / 2
     }
 
-    pub(crate) fn going(self) -> bool {
-        self.0 % 2 == 1
+    pub(crate) fn is_paused(self) -> bool {
+        self.0.is_multiple_of(2)
     }
 }
 
@@ -65,10 +65,10 @@ pub(crate) struct Inbox {
     unacked_bytes: usize,
     ack_due: bool,
     /// The highest number that was ever acknowledged, on whatever link.
-    told: u64,
-    /// Counts the holds; the last one stands while `holding`.
+    last_ack_sent: u64,
+    /// Counts the pauses; the last one is in force while `paused`.
     epoch: u64,
-    holding: bool,
+    paused: bool,
     #[cfg(test)]
     pub(super) sabotage: Option<super::sabotage::Sabotage>,
 }
@@ -84,9 +84,9 @@ impl Inbox {
             unacked_messages: 0,
             unacked_bytes: 0,
             ack_due: false,
-            told: base,
+            last_ack_sent: base,
             epoch: 0,
-            holding: false,
+            paused: false,
             #[cfg(test)]
             sabotage: None,
         }
@@ -143,32 +143,32 @@ impl Inbox {
         if let Arrival::Message(message) = &arrival {
             self.bytes -= message.len();
         }
-        if self.holding && self.bytes * 2 <= self.limit {
-            self.holding = false;
+        if self.paused && self.bytes * 2 <= self.limit {
+            self.paused = false;
         }
         Some(arrival)
     }
 
     /// Whether the other half should hold or go on.
-    pub(crate) fn stage(&self) -> Stage {
-        Stage::new(self.epoch, !self.holding)
+    pub(crate) fn flow(&self) -> FlowState {
+        FlowState::new(self.epoch, self.paused)
     }
 
     pub(crate) fn ack_due(&self) -> bool {
         self.ack_due || self.unacked_messages >= ACK_MESSAGES || self.unacked_bytes >= ACK_BYTES
     }
 
-    pub(crate) fn want_ack(&mut self) {
+    pub(crate) fn request_ack(&mut self) {
         self.ack_due = true;
     }
 
-    pub(crate) fn told(&self) -> u64 {
-        self.told
+    pub(crate) fn last_ack_sent(&self) -> u64 {
+        self.last_ack_sent
     }
 
     /// An acknowledgement of all that was taken has been said.
-    pub(crate) fn ack_said(&mut self) {
-        self.told = self.received;
+    pub(crate) fn ack_sent(&mut self) {
+        self.last_ack_sent = self.received;
         self.ack_due = false;
         self.unacked_messages = 0;
         self.unacked_bytes = 0;
@@ -205,8 +205,8 @@ impl Inbox {
             return taken;
         }
         if self.bytes > 0 && self.bytes + length + ENTRY_COST > self.limit {
-            if !self.holding {
-                self.holding = true;
+            if !self.paused {
+                self.paused = true;
                 self.epoch += 1;
             }
             #[cfg(test)]

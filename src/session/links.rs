@@ -1,13 +1,13 @@
 //! The links of a session: which are attached, which is proven, which carries.
 
 use super::frame::{CloseReason, Outcome, reason};
-use super::inbox::Stage;
+use super::inbox::FlowState;
 
 /// More links than this at once is no honest client; the lowest goes.
 const MAX_LINKS: usize = 8;
 
 /// On so many turns of a link a hold or a go is said: each answer but one may be lost.
-const STAGE_TURNS: u8 = 3;
+const FLOW_TURNS: u8 = 3;
 
 /// Names one attachment within its session. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +26,7 @@ impl LinkId {
 
 /// What a link can carry, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wire {
+pub(crate) enum LinkKind {
     /// Both ways until it is cut.
     Duplex,
     /// The first request of a link with turns: the first flight up, one flush down.
@@ -39,23 +39,23 @@ pub(crate) enum Wire {
     Upload,
 }
 
-impl Wire {
+impl LinkKind {
     /// Whether the link is one of a sequence of requests, so that it lives on between them.
     pub(crate) fn has_turns(self) -> bool {
-        matches!(self, Wire::Opening | Wire::Poll { .. } | Wire::Stream)
+        matches!(self, LinkKind::Opening | LinkKind::Poll { .. } | LinkKind::Stream)
     }
 
     /// Whether it stays open long enough to need a heartbeat.
-    pub(crate) fn beats(self) -> bool {
-        matches!(self, Wire::Duplex | Wire::Stream)
+    pub(crate) fn needs_heartbeat(self) -> bool {
+        matches!(self, LinkKind::Duplex | LinkKind::Stream)
     }
 
     pub(crate) fn carries_down(self) -> bool {
-        !matches!(self, Wire::Upload)
+        !matches!(self, LinkKind::Upload)
     }
 
     pub(crate) fn carries_up(self) -> bool {
-        matches!(self, Wire::Duplex | Wire::Opening | Wire::Upload)
+        matches!(self, LinkKind::Duplex | LinkKind::Opening | LinkKind::Upload)
     }
 }
 
@@ -64,7 +64,7 @@ impl Wire {
 pub(crate) struct Attach {
     pub(crate) ordinal: u64,
     pub(crate) turn: u64,
-    pub(crate) wire: Wire,
+    pub(crate) kind: LinkKind,
     /// Server: the link opens the session.
     pub(crate) opening: bool,
     /// Server: the client has received a start on this ordinal.
@@ -78,30 +78,30 @@ pub(crate) struct Link {
     pub(crate) id: LinkId,
     pub(crate) ordinal: u64,
     pub(crate) turn: u64,
-    pub(crate) wire: Wire,
+    pub(crate) kind: LinkKind,
     /// Not between two turns.
     pub(crate) attached: bool,
-    pub(crate) proven: bool,
+    pub(crate) confirmed: bool,
     /// The answer to the attach, until said (server) or heard (client).
-    pub(crate) start: Option<Outcome>,
+    pub(crate) pending_outcome: Option<Outcome>,
     /// A proof (client), an answer to an upload, or to a poll that asks (server), must be said.
     pub(crate) reply_due: bool,
     /// The next number to say here.
-    pub(crate) cursor: u64,
-    pub(crate) stage_said: Stage,
+    pub(crate) next_to_send: u64,
+    pub(crate) flow_sent: FlowState,
     /// The stage that the link said last, and on how many turns.
-    pub(crate) stage_turns: (Stage, u8),
-    pub(crate) want_said: u64,
+    pub(crate) flow_turns: (FlowState, u8),
+    pub(crate) ack_request_sent_for: u64,
     /// Server: nothing was heard for too long, or another has its place. It may take long until its transport notices.
-    pub(crate) dead: bool,
+    pub(crate) superseded: bool,
     /// Why it ends, until said.
     pub(crate) ending: Option<CloseReason>,
     /// How far we had come when that was last said here.
-    pub(crate) told: u64,
+    pub(crate) last_ack_sent: u64,
     /// What comes on it after a violation is not read.
-    pub(crate) deaf: bool,
+    pub(crate) ignores_input: bool,
     /// Of a closed session: how far we have come was said.
-    pub(crate) farewell: bool,
+    pub(crate) final_ack_sent: bool,
     /// Nothing more will be said on it.
     pub(crate) finished: bool,
     /// When a poll is answered empty, or an unproven link ended.
@@ -126,7 +126,7 @@ pub(crate) struct Links {
     all: Vec<Link>,
     next: u32,
     /// The highest ordinal that was ever proven: what is lower comes late.
-    floor: u64,
+    highest_confirmed: u64,
     #[cfg(test)]
     pub(super) sabotage: Option<super::sabotage::Sabotage>,
 }
@@ -136,7 +136,7 @@ impl Links {
         Links {
             all: Vec::new(),
             next: 0,
-            floor: 0,
+            highest_confirmed: 0,
             #[cfg(test)]
             sabotage: None,
         }
@@ -160,23 +160,23 @@ impl Links {
 
     /// Whether some link other than an upload is attached, and not dead.
     pub(crate) fn any_attached(&self) -> bool {
-        self.all.iter().any(|link| link.attached && !link.dead && link.wire.carries_down())
+        self.all.iter().any(|link| link.attached && !link.superseded && link.kind.carries_down())
     }
 
     /// Whether this (ordinal, turn) may attach: a higher one may, an equal one is a duplicate, a lower one late.
     pub(crate) fn admit(&self, ordinal: u64, turn: u64) -> Result<(), CloseReason> {
-        if ordinal < self.floor {
+        if ordinal < self.highest_confirmed {
             return Err(reason::LATE);
         }
-        match self.all.iter().find(|link| link.ordinal == ordinal && link.wire.carries_down()) {
+        match self.all.iter().find(|link| link.ordinal == ordinal && link.kind.carries_down()) {
             #[cfg(test)]
             Some(link) if turn == link.turn && self.sabotage == Some(super::sabotage::Sabotage::EqualOrdinalWins) => {
                 Ok(())
             }
             Some(link) if turn == link.turn => Err(reason::DUPLICATE),
-            Some(link) if turn < link.turn || !link.wire.has_turns() => Err(reason::LATE),
+            Some(link) if turn < link.turn || !link.kind.has_turns() => Err(reason::LATE),
             // The ordinal was proven, and its link is gone: a WebSocket has no second turn.
-            None if ordinal == self.floor && ordinal > 0 => Err(reason::LATE),
+            None if ordinal == self.highest_confirmed && ordinal > 0 => Err(reason::LATE),
             _ => Ok(()),
         }
     }
@@ -184,26 +184,26 @@ impl Links {
     /// Whether this is the turn behind one that has gone.
     pub(crate) fn follows(&self, ordinal: u64, turn: u64) -> bool {
         let mut links = self.all.iter();
-        links.any(|link| link.ordinal == ordinal && !link.attached && link.wire.has_turns() && link.turn + 1 == turn)
+        links.any(|link| link.ordinal == ordinal && !link.attached && link.kind.has_turns() && link.turn + 1 == turn)
     }
 
-    /// Adds a link, or the next turn of one. `cursor` is where it starts.
-    pub(crate) fn add(&mut self, attach: Attach, cursor: u64, stage_said: Stage) -> &mut Link {
+    /// Adds a link, or the next turn of one. `next_to_send` is where it starts.
+    pub(crate) fn add(&mut self, attach: Attach, next_to_send: u64, flow_sent: FlowState) -> &mut Link {
         self.next += 1;
-        let mut proven = attach.wire == Wire::Upload;
-        let mut stage_turns = (stage_said, 0);
-        let mut stage_said = stage_said;
-        if attach.wire.carries_down() {
-            if let Some(at) = self.all.iter().position(|link| link.ordinal == attach.ordinal && link.wire.has_turns()) {
+        let mut confirmed = attach.kind == LinkKind::Upload;
+        let mut flow_turns = (flow_sent, 0);
+        let mut flow_sent = flow_sent;
+        if attach.kind.carries_down() {
+            if let Some(at) = self.all.iter().position(|link| link.ordinal == attach.ordinal && link.kind.has_turns()) {
                 let before = self.all.remove(at);
-                proven = before.proven;
-                stage_turns = before.stage_turns;
+                confirmed = before.confirmed;
+                flow_turns = before.flow_turns;
                 // Else a stage would for ever be news, and no poll would wait again.
-                if stage_turns.1 >= STAGE_TURNS {
-                    stage_said = stage_turns.0;
+                if flow_turns.1 >= FLOW_TURNS {
+                    flow_sent = flow_turns.0;
                 }
             }
-            if self.all.iter().filter(|link| link.wire.carries_down()).count() >= MAX_LINKS {
+            if self.all.iter().filter(|link| link.kind.carries_down()).count() >= MAX_LINKS {
                 self.drop_lowest();
             }
         }
@@ -213,20 +213,20 @@ impl Links {
             id: LinkId(self.next),
             ordinal: attach.ordinal,
             turn: attach.turn,
-            wire: attach.wire,
+            kind: attach.kind,
             attached: true,
-            proven,
-            start: None,
+            confirmed,
+            pending_outcome: None,
             reply_due: false,
-            cursor,
-            stage_said,
-            stage_turns,
-            want_said: 0,
-            dead: false,
+            next_to_send,
+            flow_sent,
+            flow_turns,
+            ack_request_sent_for: 0,
+            superseded: false,
             ending: None,
-            told: 0,
-            deaf: false,
-            farewell: false,
+            last_ack_sent: 0,
+            ignores_input: false,
+            final_ack_sent: false,
             finished: false,
             deadline: None,
         });
@@ -237,7 +237,7 @@ impl Links {
     pub(crate) fn detach(&mut self, id: LinkId) {
         let Some(at) = self.all.iter().position(|link| link.id == id) else { return };
         let link = &mut self.all[at];
-        if link.wire.has_turns() && link.ordinal >= self.floor {
+        if link.kind.has_turns() && link.ordinal >= self.highest_confirmed {
             link.attached = false;
             link.finished = true;
             link.deadline = None;
@@ -248,19 +248,19 @@ impl Links {
 
     /// The link is proven; those of lower ordinals have served. The server ends them; the client, to which the new link
     /// may still break before the server has the proof, gives them up only `serve_until` then.
-    pub(crate) fn prove(&mut self, id: LinkId, serve_until: Option<u64>) {
+    pub(crate) fn confirm(&mut self, id: LinkId, serve_until: Option<u64>) {
         let Some(link) = self.get_mut(id) else { return };
-        if link.proven {
+        if link.confirmed {
             return;
         }
-        link.proven = true;
-        link.deadline = match link.wire {
-            Wire::Poll { .. } => link.deadline,
+        link.confirmed = true;
+        link.deadline = match link.kind {
+            LinkKind::Poll { .. } => link.deadline,
             _ => None,
         };
         let ordinal = link.ordinal;
-        if ordinal >= self.floor {
-            self.floor = ordinal;
+        if ordinal >= self.highest_confirmed {
+            self.highest_confirmed = ordinal;
             self.retire_below(ordinal, serve_until);
         }
     }
@@ -270,7 +270,7 @@ impl Links {
         self.all.retain(|link| link.id == but || link.attached);
         for link in self.all.iter_mut().filter(|link| link.id != but) {
             link.end(reason::TAKEN_OVER);
-            (link.deaf, link.dead, link.proven) = (true, true, false);
+            (link.ignores_input, link.superseded, link.confirmed) = (true, true, false);
         }
     }
 
@@ -282,39 +282,40 @@ impl Links {
 
     /// The ordinal of the proven link that carries; `None` while every link carries.
     pub(crate) fn carrier(&self) -> Option<u64> {
-        self.proven_downlinks().map(|link| link.ordinal).max()
+        self.confirmed_downlinks().map(|link| link.ordinal).max()
     }
 
     /// Whether the link that carries is a sequence of requests, so that what goes up needs uploads.
     pub(crate) fn carrier_has_turns(&self) -> bool {
-        self.proven_downlinks().max_by_key(|link| link.ordinal).is_some_and(|link| link.wire.has_turns())
+        self.confirmed_downlinks().max_by_key(|link| link.ordinal).is_some_and(|link| link.kind.has_turns())
     }
 
     /// Whether this link carries data and the session's control frames.
     pub(crate) fn carries(&self, link: &Link) -> bool {
-        link.is_open() && (link.wire == Wire::Upload || self.carrier().is_none_or(|ordinal| ordinal == link.ordinal))
+        link.is_open()
+            && (link.kind == LinkKind::Upload || self.carrier().is_none_or(|ordinal| ordinal == link.ordinal))
     }
 
     /// A link that carries and needs a heartbeat.
-    pub(crate) fn beating(&self) -> bool {
-        self.all.iter().any(|link| link.wire.beats() && self.carries(link))
+    pub(crate) fn needs_heartbeat(&self) -> bool {
+        self.all.iter().any(|link| link.kind.needs_heartbeat() && self.carries(link))
     }
 
-    fn proven_downlinks(&self) -> impl Iterator<Item = &Link> {
+    fn confirmed_downlinks(&self) -> impl Iterator<Item = &Link> {
         self.all.iter().filter(|link| {
-            let lives = link.wire.has_turns() || !link.finished;
-            link.proven && lives && link.wire.carries_down() && link.ending.is_none()
+            let lives = link.kind.has_turns() || !link.finished;
+            link.confirmed && lives && link.kind.carries_down() && link.ending.is_none()
         })
     }
 
     fn retire_below(&mut self, ordinal: u64, serve_until: Option<u64>) {
-        self.all.retain(|link| link.ordinal >= ordinal || link.attached || link.wire == Wire::Upload);
+        self.all.retain(|link| link.ordinal >= ordinal || link.attached || link.kind == LinkKind::Upload);
         for link in &mut self.all {
-            if link.ordinal < ordinal && link.wire.carries_down() {
+            if link.ordinal < ordinal && link.kind.carries_down() {
                 match serve_until {
                     None => {
                         link.end(reason::REPLACED);
-                        link.dead = true;
+                        link.superseded = true;
                     }
                     Some(_) => link.deadline = serve_until,
                 }
@@ -324,7 +325,7 @@ impl Links {
 
     fn drop_lowest(&mut self) {
         let lowest =
-            self.all.iter().filter(|link| link.wire.carries_down()).min_by_key(|link| (link.proven, link.ordinal));
+            self.all.iter().filter(|link| link.kind.carries_down()).min_by_key(|link| (link.confirmed, link.ordinal));
         if let Some(id) = lowest.map(|link| link.id) {
             self.all.retain(|link| link.id != id);
         }

@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 use super::{
     frame::{CloseReason, reason},
     heartbeat::Heartbeat,
-    inbox::{Arrival, Inbox, Stage},
+    inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
     outbox::{Body, Outbox},
     path::Path,
 };
-use crate::message::Parcel;
+use crate::message::OutMessage;
 
 /// Which half. Apart from opening, attaching and heartbeats they are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) struct Config {
     /// A session without a link is kept so long; an ended one is remembered so long.
     pub(crate) grace: u64,
     /// A link must be proven within this time.
-    pub(crate) proof: u64,
+    pub(crate) confirm_timeout: u64,
     pub(crate) inbox: usize,
     pub(crate) outbox: usize,
     /// The first message in each direction has the number `base + 1`; 0 outside tests.
@@ -63,7 +63,7 @@ pub(crate) enum Event {
     /// The other half does not know the session any more.
     Lost(CloseReason),
     /// The server goes away; make a new link after this many milliseconds.
-    Away(u64),
+    GoAway(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(crate) struct Machine {
     /// Made with the first stream: most sessions never have one.
     pub(super) path: Option<Box<Path>>,
     /// What the other half last said of holding and going on.
-    pub(super) stage_heard: Stage,
+    pub(super) flow_received: FlowState,
     pub(super) opened: bool,
     /// We have closed.
     pub(super) closing: Option<CloseReason>,
@@ -99,21 +99,21 @@ pub(crate) struct Machine {
     /// Not acknowledged when the session closed.
     pub(super) unacknowledged: usize,
     /// Since when no link is attached, or the session is closed.
-    pub(super) alone_since: u64,
+    pub(super) detached_since: u64,
     /// Attaches that have begun and hold off the end of grace.
-    pub(super) begun: u32,
+    pub(super) pending_attaches: u32,
     /// An attach was refused since a link was last attached: its client is there, so grace begins anew.
     pub(super) refused: bool,
     /// The last stage that was said, on whatever link.
-    pub(super) stage_told: Stage,
+    pub(super) flow_sent: FlowState,
     pub(super) pong_due: Option<u64>,
     pub(super) probe_due: bool,
     pub(super) aborted_here: bool,
     /// An abort must be said.
     pub(super) abort_due: bool,
-    pub(super) away: Option<u64>,
+    pub(super) go_away_due: Option<u64>,
     pub(super) events: VecDeque<Event>,
-    pub(super) stir: bool,
+    pub(super) links_need_wake: bool,
     pub(super) over: bool,
     #[cfg(test)]
     pub(super) sabotage: Option<super::sabotage::Sabotage>,
@@ -129,22 +129,22 @@ impl Machine {
             links: Links::new(),
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
             path: None,
-            stage_heard: Stage::START,
-            stage_told: Stage::START,
+            flow_received: FlowState::START,
+            flow_sent: FlowState::START,
             opened: config.role == Role::Server,
             closing: None,
             closed: None,
             unacknowledged: 0,
-            alone_since: now,
-            begun: 0,
+            detached_since: now,
+            pending_attaches: 0,
             refused: false,
             pong_due: None,
             probe_due: false,
             aborted_here: false,
             abort_due: false,
-            away: None,
+            go_away_due: None,
             events: VecDeque::new(),
-            stir: false,
+            links_need_wake: false,
             over: false,
             #[cfg(test)]
             sabotage: None,
@@ -192,13 +192,13 @@ impl Machine {
         self.inbox.bytes() + self.outbox.bytes()
     }
 
-    pub(crate) fn is_holding(&self) -> bool {
-        !self.inbox.stage().going()
+    pub(crate) fn is_paused(&self) -> bool {
+        self.inbox.flow().is_paused()
     }
 
     /// Whether, since last asked, something happened that concerns links other than the one that brought it.
-    pub(crate) fn take_stir(&mut self) -> bool {
-        std::mem::take(&mut self.stir)
+    pub(crate) fn take_links_need_wake(&mut self) -> bool {
+        std::mem::take(&mut self.links_need_wake)
     }
 
     pub(crate) fn outbox_fits(&self, length: usize) -> bool {
@@ -220,8 +220,8 @@ impl Machine {
     }
 
     /// Whether no answer may wait on the way to this client, so that it must come and ask.
-    pub(crate) fn is_restless(&self) -> bool {
-        self.heartbeat.is_restless()
+    pub(crate) fn holds_nothing_open(&self) -> bool {
+        self.heartbeat.holds_nothing_open()
     }
 
     /// Why the transport shall give the link up though it cannot say all that it has.
@@ -242,14 +242,14 @@ impl Machine {
     #[cfg(test)]
     /// Client: whether this ordinal has heard a start.
     pub(crate) fn seen(&self, ordinal: u64) -> bool {
-        self.links.iter().any(|link| link.ordinal == ordinal && link.wire.carries_down() && link.proven)
+        self.links.iter().any(|link| link.ordinal == ordinal && link.kind.carries_down() && link.confirmed)
     }
 
     #[cfg(test)]
     /// Client: whether something waits for an upload.
     pub(crate) fn wants_upload(&self) -> bool {
-        let data = self.outbox.acked() < self.outbox.last() && self.stage_heard.going();
-        let control = self.pong_due.is_some() || self.probe_due || self.stage_told < self.inbox.stage();
+        let data = self.outbox.acked() < self.outbox.last() && !self.flow_received.is_paused();
+        let control = self.pong_due.is_some() || self.probe_due || self.flow_sent < self.inbox.flow();
         let lives = self.closed.is_none() && (data || control);
         self.links.carrier_has_turns() && (lives || self.inbox.ack_due() || self.abort_due)
     }
@@ -269,21 +269,21 @@ impl Machine {
 // What the application wants.
 impl Machine {
     /// Numbers a message and keeps it until it is acknowledged.
-    pub(crate) fn send(&mut self, parcel: Parcel) -> Result<(), SendError> {
+    pub(crate) fn send(&mut self, message: OutMessage) -> Result<(), SendError> {
         self.may_send()?;
-        if !self.outbox.fits(parcel.message().len()) {
+        if !self.outbox.fits(message.as_message().len()) {
             return Err(SendError::Full);
         }
-        self.outbox.push(Body::Message(parcel));
+        self.outbox.push(Body::Message(message));
         Ok(())
     }
 
     /// As [`send`](Self::send), but leaves a gap where there is no room. Returns whether there was.
-    pub(crate) fn send_droppable(&mut self, parcel: Parcel) -> Result<bool, SendError> {
-        match self.send(parcel) {
+    pub(crate) fn send_droppable(&mut self, message: OutMessage) -> Result<bool, SendError> {
+        match self.send(message) {
             Ok(()) => Ok(true),
             Err(SendError::Full) => {
-                self.outbox.skip();
+                self.outbox.push_gap();
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -292,7 +292,7 @@ impl Machine {
 
     /// Asks the other half to acknowledge all that was sent so far.
     pub(crate) fn flush(&mut self) {
-        self.outbox.want();
+        self.outbox.request_ack();
     }
 
     /// Closes behind all that was sent. Closing twice is no error; the first reason stands.
@@ -300,7 +300,7 @@ impl Machine {
         if self.closed.is_none() && self.closing.is_none() {
             self.closing = Some(reason.clone());
             self.outbox.push(Body::Close(Box::new(reason)));
-            self.outbox.want();
+            self.outbox.request_ack();
         }
     }
 
@@ -313,7 +313,7 @@ impl Machine {
 
     /// Server: asks the client to make a new link after `delay` milliseconds.
     pub(crate) fn go_away(&mut self, delay: u64) {
-        self.away = Some(delay);
+        self.go_away_due = Some(delay);
     }
 }
 
@@ -339,12 +339,12 @@ impl Machine {
     }
 
     pub(super) fn finish(&mut self, now: u64, reason: CloseReason) {
-        self.stir = true;
+        self.links_need_wake = true;
         if self.closed.is_none() {
             self.unacknowledged = self.outbox.unacknowledged();
             self.outbox.clear();
             self.closed = Some(reason);
-            self.alone_since = now;
+            self.detached_since = now;
         }
     }
 }

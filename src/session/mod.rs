@@ -20,8 +20,8 @@ mod transmit;
 mod tests;
 
 pub use frame::CloseReason;
-pub(crate) use frame::{Frame, Grant, Outcome, Start, reason};
+pub(crate) use frame::{Attached, Frame, Grant, Outcome, SessionParams, reason};
 pub(crate) use inbox::Arrival;
-pub(crate) use links::{Attach, LinkId, Wire};
+pub(crate) use links::{Attach, LinkId, LinkKind};
 pub(crate) use machine::{Config, Machine, Role, SendError, State};
-pub(crate) use transmit::Saying;
+pub(crate) use transmit::Outbound;

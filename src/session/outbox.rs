@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::frame::{CloseReason, MAX_NUMBER};
-use crate::message::Parcel;
+use crate::message::OutMessage;
 
 /// What an entry costs beyond its payload, so that empty messages too are bounded.
 pub(crate) const ENTRY_COST: usize = 64;
@@ -17,9 +17,9 @@ pub(crate) struct Entry {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
-    Message(Parcel),
+    Message(OutMessage),
     /// All up to `last`.
-    Dropped {
+    Gap {
         last: u64,
     },
     /// Boxed: it comes once, and a busy outbox is as large as its entries.
@@ -29,15 +29,15 @@ pub(crate) enum Body {
 impl Entry {
     pub(crate) fn last(&self) -> u64 {
         match self.body {
-            Body::Dropped { last } => last,
+            Body::Gap { last } => last,
             _ => self.first,
         }
     }
 
     fn cost(&self) -> usize {
         match &self.body {
-            Body::Message(parcel) => parcel.message().len() + ENTRY_COST,
-            Body::Dropped { .. } | Body::Close(_) => 0,
+            Body::Message(message) => message.as_message().len() + ENTRY_COST,
+            Body::Gap { .. } | Body::Close(_) => 0,
         }
     }
 }
@@ -53,7 +53,7 @@ pub(crate) struct Outbox {
     /// The last number that was ever put on a link: an acknowledgement beyond it is a lie.
     sent: u64,
     /// An acknowledgement is wanted once this number was said.
-    wanted: u64,
+    ack_requested: u64,
     bytes: usize,
     limit: usize,
     #[cfg(test)]
@@ -68,7 +68,7 @@ impl Outbox {
             acked: base,
             last: base,
             sent: base,
-            wanted: base,
+            ack_requested: base,
             bytes: 0,
             limit,
             #[cfg(test)]
@@ -88,8 +88,8 @@ impl Outbox {
         self.bytes
     }
 
-    pub(crate) fn wanted(&self) -> u64 {
-        self.wanted
+    pub(crate) fn ack_requested(&self) -> u64 {
+        self.ack_requested
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -107,9 +107,9 @@ impl Outbox {
     }
 
     /// An outbox that is half full asks to be emptied, once at a time.
-    fn ask(&mut self) {
-        if self.is_half_full() && self.wanted <= self.acked {
-            self.wanted = self.last;
+    fn request_ack_if_half_full(&mut self) {
+        if self.is_half_full() && self.ack_requested <= self.acked {
+            self.ack_requested = self.last;
         }
     }
 
@@ -124,13 +124,13 @@ impl Outbox {
     }
 
     /// Gives the next number away for a message that is dropped.
-    pub(crate) fn skip(&mut self) {
-        if let Some(Entry { body: Body::Dropped { last }, .. }) = self.entries.back_mut() {
+    pub(crate) fn push_gap(&mut self) {
+        if let Some(Entry { body: Body::Gap { last }, .. }) = self.entries.back_mut() {
             // A run that is already on a link grows without harm: its number range is said anew for the new part.
             self.last += 1;
             *last = self.last;
         } else {
-            self.push(Body::Dropped { last: self.last + 1 });
+            self.push(Body::Gap { last: self.last + 1 });
         }
     }
 
@@ -139,12 +139,12 @@ impl Outbox {
         let entry = Entry { first: self.last, body };
         self.bytes += entry.cost();
         self.entries.push_back(entry);
-        self.ask();
+        self.request_ack_if_half_full();
     }
 
     /// Asks for an acknowledgement of all there is.
-    pub(crate) fn want(&mut self) {
-        self.wanted = self.last;
+    pub(crate) fn request_ack(&mut self) {
+        self.ack_requested = self.last;
     }
 
     /// The entry that holds this number.
@@ -211,7 +211,7 @@ impl Outbox {
                 break;
             }
         }
-        self.ask();
+        self.request_ack_if_half_full();
         Ok(true)
     }
 
@@ -227,9 +227,9 @@ impl Outbox {
         let sent = self.sent;
         let (mut unknown, mut unsent) = (Vec::new(), Vec::new());
         for entry in self.entries {
-            if let Body::Message(parcel) = entry.body {
+            if let Body::Message(message) = entry.body {
                 let messages = if entry.first <= sent { &mut unknown } else { &mut unsent };
-                messages.push(parcel.message().clone());
+                messages.push(message.as_message().clone());
             }
         }
         (unknown, unsent)

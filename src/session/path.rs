@@ -11,7 +11,7 @@
 
 use super::{
     frame::Frame,
-    links::{LinkId, Wire},
+    links::{LinkId, LinkKind},
     machine::{Machine, Role},
 };
 
@@ -311,7 +311,7 @@ impl Machine {
     fn path_carries(&self, path: &Path) -> bool {
         self.config.role == Role::Server
             && self.closed.is_none()
-            && self.links.get(path.link).is_some_and(|link| link.proven && self.links.carries(link))
+            && self.links.get(path.link).is_some_and(|link| link.confirmed && self.links.carries(link))
     }
 
     pub(super) fn path_deadline(&self) -> Option<u64> {
@@ -321,7 +321,7 @@ impl Machine {
 
     pub(super) fn check_path(&mut self, now: u64) {
         if self.path.as_deref().is_some_and(|path| self.path_carries(path)) {
-            let (heartbeat, incoming) = (self.heartbeat.rtt(), self.begun > 0);
+            let (heartbeat, incoming) = (self.heartbeat.rtt(), self.pending_attaches > 0);
             self.path.iter_mut().for_each(|path| path.check(now, heartbeat, incoming));
         }
     }
@@ -329,13 +329,13 @@ impl Machine {
     /// What is said behind all else on a stream: an ask, and padding.
     pub(super) fn say_behind(&mut self, now: u64, id: LinkId) -> Option<Frame> {
         let path = self.path.as_deref_mut().filter(|path| path.link == id)?;
-        let link = self.links.get(id).filter(|link| link.proven && link.wire == Wire::Stream)?;
-        let said = link.cursor - 1;
-        if self.stage_heard.going() && path.asks(now, said, self.outbox.acked()) {
+        let link = self.links.get(id).filter(|link| link.confirmed && link.kind == LinkKind::Stream)?;
+        let said = link.next_to_send - 1;
+        if !self.flow_received.is_paused() && path.asks(now, said, self.outbox.acked()) {
             path.asked(now, said, self.outbox.bytes());
             path.said();
-            return Some(Frame::Want);
+            return Some(Frame::AckRequest);
         }
-        path.take_padding().map(|length| Frame::Pad { length })
+        path.take_padding().map(|length| Frame::Padding { length })
     }
 }

@@ -1,25 +1,25 @@
 //! What the network did: attach, frames, detach.
 
 use super::{
-    frame::{CloseReason, Frame, MAX_NUMBER, Outcome, Start, reason, reason::HELD},
-    inbox::{Stage, Taken},
-    links::{Attach, Link, LinkId, Wire},
+    frame::{Attached, CloseReason, Frame, MAX_NUMBER, Outcome, reason, reason::HELD},
+    inbox::{FlowState, Taken},
+    links::{Attach, Link, LinkId, LinkKind},
     machine::{Event, Machine, Role},
 };
-use crate::message::{Message, Parcel};
+use crate::message::{Message, OutMessage};
 
 impl Machine {
-    /// An attach has begun: grace does not end before [`abandon`](Self::abandon). Returns whether that is so: who begins does not know
+    /// An attach has begun: grace does not end before [`cancel_attach`](Self::cancel_attach). Returns whether that is so: who begins does not know
     /// the secret yet, and one after the other could hold the end off for ever, so that none does beyond it.
-    pub(crate) fn begin(&mut self, now: u64) -> bool {
-        let counts = self.links.any_attached() || now < self.alone_since + self.config.grace;
-        self.begun += u32::from(counts);
+    pub(crate) fn expect_attach(&mut self, now: u64) -> bool {
+        let counts = self.links.any_attached() || now < self.detached_since + self.config.grace;
+        self.pending_attaches += u32::from(counts);
         counts
     }
 
     /// A begun attach that counted has come to its end, well or ill.
-    pub(crate) fn abandon(&mut self) {
-        self.begun -= 1;
+    pub(crate) fn cancel_attach(&mut self) {
+        self.pending_attaches -= 1;
     }
 
     /// Attaches a link; a refusal's reason is for the other half.
@@ -30,56 +30,56 @@ impl Machine {
             return Err(aborted.unwrap_or(reason::ENDED));
         }
         self.refused = true; // Until it is attached, below.
-        if attach.wire.carries_down() {
+        if attach.kind.carries_down() {
             self.links.admit(attach.ordinal, attach.turn)?;
             self.heartbeat.attached(now, attach.ordinal);
             if let Some(path) = &mut self.path {
-                path.turn(attach.ordinal, attach.wire == Wire::Stream);
+                path.turn(attach.ordinal, attach.kind == LinkKind::Stream);
             }
         }
         if server && !attach.opening {
-            self.acknowledged_up_to(now, attach.received).map_err(|()| reason::BEYOND)?;
+            self.acknowledged_up_to(now, attach.received).map_err(|()| reason::ACK_BEYOND_SENT)?;
         }
-        if attach.wire.has_turns() {
+        if attach.kind.has_turns() {
             self.shrink(); // Between two turns is the idlest moment that there is.
         }
         let alone = !self.links.any_attached();
         let gap =
-            (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.alone_since));
-        let cursor = self.outbox.acked() + 1;
+            (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.detached_since));
+        let next_to_send = self.outbox.acked() + 1;
         #[cfg(test)]
-        let cursor = match self.sabotage {
+        let next_to_send = match self.sabotage {
             Some(super::sabotage::Sabotage::GoesOnWhereTheOldStopped) => self.outbox.sent_up_to() + 1,
-            _ => cursor,
+            _ => next_to_send,
         };
-        let link = self.links.add(attach, cursor, Stage::START);
+        let link = self.links.add(attach, next_to_send, FlowState::START);
         let id = link.id;
-        link.reply_due = server && attach.wire == Wire::Upload;
-        if !server && matches!(attach.wire, Wire::Poll { .. } | Wire::Stream | Wire::Upload) {
-            self.inbox.ack_said(); // The head of the request says how far we have come.
-            link.start = Some(Outcome::Full);
+        link.reply_due = server && attach.kind == LinkKind::Upload;
+        if !server && matches!(attach.kind, LinkKind::Poll { .. } | LinkKind::Stream | LinkKind::Upload) {
+            self.inbox.ack_sent(); // The head of the request says how far we have come.
+            link.pending_outcome = Some(Outcome::Full);
         }
-        link.told = if server || attach.opening { self.config.base } else { self.inbox.received() };
-        if attach.wire.carries_down() {
-            link.start = Some(if attach.opening { Outcome::New } else { Outcome::Full });
-            link.deadline = match attach.wire {
-                Wire::Poll { hold } if server => Some(now + hold.min(self.heartbeat.patience())),
-                Wire::Opening if server => None,
-                _ => (!link.proven).then_some(now + self.config.proof),
+        link.last_ack_sent = if server || attach.opening { self.config.base } else { self.inbox.received() };
+        if attach.kind.carries_down() {
+            link.pending_outcome = Some(if attach.opening { Outcome::New } else { Outcome::Full });
+            link.deadline = match attach.kind {
+                LinkKind::Poll { hold } if server => Some(now + hold.min(self.heartbeat.patience())),
+                LinkKind::Opening if server => None,
+                _ => (!link.confirmed).then_some(now + self.config.confirm_timeout),
             };
         }
         if server && attach.seen {
-            self.prove(now, id);
+            self.confirm(now, id);
         }
-        if server && attach.wire == Wire::Stream {
+        if server && attach.kind == LinkKind::Stream {
             self.begin_path(id, attach.ordinal, gap);
         }
         if alone {
             self.heartbeat.restart(now);
         } else {
-            self.heartbeat.heard(now);
+            self.heartbeat.received(now);
         }
-        self.alone_since = self.alone_since.max(now);
+        self.detached_since = self.detached_since.max(now);
         self.refused = false;
         Ok(id)
     }
@@ -90,12 +90,12 @@ impl Machine {
         self.heartbeat.forget_cut();
         let id = self.attach(now, attach)?;
         if let Some(link) = self.links.get_mut(id) {
-            link.start = Some(Outcome::New);
+            link.pending_outcome = Some(Outcome::New);
         }
         if !again {
             let before = self.links.carrier();
             self.links.fence(id);
-            self.stage_heard = Stage::START;
+            self.flow_received = FlowState::START;
             if self.links.carrier() != before {
                 self.carrier_changed(now);
             }
@@ -106,33 +106,33 @@ impl Machine {
     /// The link has gone.
     pub(crate) fn detach(&mut self, now: u64, id: LinkId) {
         if self.config.role == Role::Client {
-            self.unsay(id);
+            self.resend_upload(id);
         }
         let before = self.links.carrier();
         if self.config.role == Role::Server
             && let Some(link) = self.links.get(id)
             && link.is_open()
-            && link.wire != Wire::Upload
+            && link.kind != LinkKind::Upload
             && before == Some(link.ordinal)
         {
-            self.heartbeat.cut(now, link.ordinal, matches!(link.wire, Wire::Poll { .. }));
+            self.heartbeat.cut(now, link.ordinal, matches!(link.kind, LinkKind::Poll { .. }));
         }
         self.links.detach(id);
         if self.links.carrier() != before {
             self.carrier_changed(now);
         }
         if self.closed.is_none() && !self.links.any_attached() {
-            self.alone_since = now;
+            self.detached_since = now;
             self.refused = false; // Grace starts anew as it is.
         }
     }
 
     /// Client: what an upload without an answer has said may be lost, and is said again.
-    fn unsay(&mut self, id: LinkId) {
-        let unanswered = |link: &&Link| link.wire == Wire::Upload && link.start.is_some();
+    fn resend_upload(&mut self, id: LinkId) {
+        let unanswered = |link: &&Link| link.kind == LinkKind::Upload && link.pending_outcome.is_some();
         if self.links.get(id).filter(unanswered).is_some() {
-            self.stage_told = Stage::START;
-            self.inbox.want_ack();
+            self.flow_sent = FlowState::START;
+            self.inbox.request_ack();
             self.abort_due = self.aborted_here;
         }
     }
@@ -148,18 +148,18 @@ impl Machine {
         let Some(link) = self.links.get_mut(id) else {
             return Ok(()); // Late: the link was replaced meanwhile.
         };
-        if link.dead {
-            self.alone_since = self.alone_since.max(now); // It is no link any more, but its client is there.
+        if link.superseded {
+            self.detached_since = self.detached_since.max(now); // It is no link any more, but its client is there.
         }
-        if link.deaf {
+        if link.ignores_input {
             return Ok(());
         }
-        if link.wire == Wire::Upload && !matches!(frame, Frame::End(_)) {
-            link.start = None;
+        if link.kind == LinkKind::Upload && !matches!(frame, Frame::LinkClose(_)) {
+            link.pending_outcome = None;
         }
         // An upload says nothing of the downlink that the client watches.
-        if self.config.role == Role::Server || link.wire != Wire::Upload {
-            self.heartbeat.heard(now);
+        if self.config.role == Role::Server || link.kind != LinkKind::Upload {
+            self.heartbeat.received(now);
         }
         let result = self.dispatch(now, id, frame);
         if let Err(violation) = &result {
@@ -172,58 +172,58 @@ impl Machine {
     pub(crate) fn end(&mut self, id: LinkId, reason: CloseReason) {
         self.end_link(id, reason);
         if let Some(link) = self.links.get_mut(id) {
-            link.deaf = true;
+            link.ignores_input = true;
         }
     }
 
     fn dispatch(&mut self, now: u64, id: LinkId, frame: Frame) -> Result<(), CloseReason> {
         let server = self.config.role == Role::Server;
         match frame {
-            Frame::Message { number, parcel } => self.take_message(number, parcel),
-            Frame::Dropped { from, to } => self.take_dropped(from, to),
+            Frame::Message { number, message } => self.take_message(number, message),
+            Frame::Gap { from, to } => self.take_gap(from, to),
             Frame::Close { number, reason } => self.take_close(now, number, reason),
-            Frame::Ack { received } => self.acknowledged_up_to(now, received).map_err(|()| reason::BEYOND),
-            Frame::Want => {
-                self.stir = true;
-                self.inbox.want_ack();
+            Frame::Ack { received } => self.acknowledged_up_to(now, received).map_err(|()| reason::ACK_BEYOND_SENT),
+            Frame::AckRequest => {
+                self.links_need_wake = true;
+                self.inbox.request_ack();
                 // The start that a poll begins with is no answer: it waits for something to say.
-                if let Some(link) = self.links.get_mut(id).filter(|link| matches!(link.wire, Wire::Poll { .. })) {
+                if let Some(link) = self.links.get_mut(id).filter(|link| matches!(link.kind, LinkKind::Poll { .. })) {
                     link.reply_due = server;
                 }
                 Ok(())
             }
-            Frame::Hold { received, epoch } => self.hear_stage(now, received, Stage::new(epoch, false)),
-            Frame::Go { received, epoch } => self.hear_stage(now, received, Stage::new(epoch, true)),
+            Frame::Pause { received, epoch } => self.handle_flow(now, received, FlowState::new(epoch, true)),
+            Frame::Resume { received, epoch } => self.handle_flow(now, received, FlowState::new(epoch, false)),
             Frame::Pong { id, received } if server => {
                 self.heartbeat.handle_pong(now, id);
-                self.acknowledged_up_to(now, received).map_err(|()| reason::BEYOND)
+                self.acknowledged_up_to(now, received).map_err(|()| reason::ACK_BEYOND_SENT)
             }
-            Frame::Proof if server => {
-                self.prove(now, id);
+            Frame::Confirm if server => {
+                self.confirm(now, id);
                 Ok(())
             }
-            Frame::Start(start) if !server => self.hear_start(now, id, &start),
+            Frame::Attached(start) if !server => self.handle_attached(now, id, &start),
             Frame::Ping { id } if !server => {
                 self.pong_due = Some(id);
                 Ok(())
             }
-            Frame::Away { delay } if !server => {
-                self.events.push_back(Event::Away(delay));
+            Frame::GoAway { delay } if !server => {
+                self.events.push_back(Event::GoAway(delay));
                 Ok(())
             }
             // Nobody says it to us but a server, and its client has not learned to rest.
-            Frame::Pad { .. } | Frame::Rest { .. } if !server => Ok(()),
-            Frame::End(reason) => {
-                self.hear_end(now, id, reason);
+            Frame::Padding { .. } | Frame::PollDelay { .. } if !server => Ok(()),
+            Frame::LinkClose(reason) => {
+                self.handle_link_close(now, id, reason);
                 Ok(())
             }
             Frame::Pong { .. }
-            | Frame::Proof
-            | Frame::Start(_)
+            | Frame::Confirm
+            | Frame::Attached(_)
             | Frame::Ping { .. }
-            | Frame::Away { .. }
-            | Frame::Pad { .. }
-            | Frame::Rest { .. } => Err(reason::UNEXPECTED),
+            | Frame::GoAway { .. }
+            | Frame::Padding { .. }
+            | Frame::PollDelay { .. } => Err(reason::UNEXPECTED),
         }
     }
 }
@@ -234,27 +234,27 @@ impl Machine {
         let client = self.config.role == Role::Client;
         if let Some(link) = self.links.get_mut(id) {
             link.end(reason);
-            link.finished |= client && link.wire != Wire::Duplex;
+            link.finished |= client && link.kind != LinkKind::Duplex;
         }
     }
 
-    fn take_message(&mut self, number: u64, parcel: Parcel) -> Result<(), CloseReason> {
+    fn take_message(&mut self, number: u64, message: OutMessage) -> Result<(), CloseReason> {
         if number == 0 || number > MAX_NUMBER {
             return Err(reason::MALFORMED);
         }
         if self.closed.is_none() {
-            let message: Message = match parcel {
-                Parcel::Own(message) => message,
-                Parcel::Shared(_) => parcel.message().clone(),
+            let message: Message = match message {
+                OutMessage::Own(message) => message,
+                OutMessage::Shared(_) => message.as_message().clone(),
             };
             self.inbox.take(number, message);
         } else if number <= self.inbox.received() {
-            self.inbox.want_ack();
+            self.inbox.request_ack();
         }
         Ok(())
     }
 
-    fn take_dropped(&mut self, from: u64, to: u64) -> Result<(), CloseReason> {
+    fn take_gap(&mut self, from: u64, to: u64) -> Result<(), CloseReason> {
         if from == 0 || from > to || to > MAX_NUMBER {
             return Err(reason::MALFORMED);
         }
@@ -273,19 +273,19 @@ impl Machine {
                 self.finish(now, reason);
             }
         } else if number <= self.inbox.received() {
-            self.inbox.want_ack();
+            self.inbox.request_ack();
         }
         Ok(())
     }
 
     fn acknowledged_up_to(&mut self, now: u64, received: u64) -> Result<(), ()> {
-        let wanted = self.outbox.wanted();
+        let ack_requested = self.outbox.ack_requested();
         self.outbox.acknowledge(received)?;
         // What is behind it has to be asked for too.
-        self.stir |= self.outbox.wanted() != wanted;
+        self.links_need_wake |= self.outbox.ack_requested() != ack_requested;
         if let Some(path) = &mut self.path {
             // The next ask has a deadline.
-            self.stir |= path.acknowledged(now, self.outbox.acked(), self.heartbeat.rtt());
+            self.links_need_wake |= path.acknowledged(now, self.outbox.acked(), self.heartbeat.rtt());
         }
         if let (Some(reason), true) = (&self.closing, self.closed.is_none() && self.outbox.is_empty()) {
             self.finish(now, reason.clone());
@@ -293,71 +293,72 @@ impl Machine {
         Ok(())
     }
 
-    fn hear_stage(&mut self, now: u64, received: u64, stage: Stage) -> Result<(), CloseReason> {
-        self.acknowledged_up_to(now, received).map_err(|()| reason::BEYOND)?;
-        if stage > self.stage_heard {
-            self.stir = true;
-            self.stage_heard = stage;
+    fn handle_flow(&mut self, now: u64, received: u64, flow: FlowState) -> Result<(), CloseReason> {
+        self.acknowledged_up_to(now, received).map_err(|()| reason::ACK_BEYOND_SENT)?;
+        if flow > self.flow_received {
+            self.links_need_wake = true;
+            self.flow_received = flow;
             if let Some(path) = &mut self.path {
                 path.held(now);
             }
             // What was said beyond was not taken.
             for link in self.links.iter_mut() {
-                link.cursor = link.cursor.min(received + 1);
-                link.want_said = link.want_said.min(received);
+                link.next_to_send = link.next_to_send.min(received + 1);
+                link.ack_request_sent_for = link.ack_request_sent_for.min(received);
             }
         }
         Ok(())
     }
 
-    fn hear_start(&mut self, now: u64, id: LinkId, start: &Start) -> Result<(), CloseReason> {
-        self.acknowledged_up_to(now, start.received).map_err(|()| reason::BEYOND)?;
+    fn handle_attached(&mut self, now: u64, id: LinkId, start: &Attached) -> Result<(), CloseReason> {
+        self.acknowledged_up_to(now, start.received).map_err(|()| reason::ACK_BEYOND_SENT)?;
         if let Some(link) = self.links.get_mut(id) {
-            link.start = None;
+            link.pending_outcome = None;
             link.deadline = None;
-            link.reply_due = link.wire == Wire::Duplex;
+            link.reply_due = link.kind == LinkKind::Duplex;
         }
         if let Some(grant) = &start.grant {
-            self.heartbeat.interval = grant.interval;
-            self.heartbeat.timeout = grant.timeout;
+            self.heartbeat.interval = grant.params.interval;
+            self.heartbeat.timeout = grant.params.timeout;
         }
         if !std::mem::replace(&mut self.opened, true) {
             self.events.push_back(Event::Opened);
         }
-        self.prove(now, id);
+        self.confirm(now, id);
         Ok(())
     }
 
-    fn prove(&mut self, now: u64, id: LinkId) {
+    fn confirm(&mut self, now: u64, id: LinkId) {
         let before = self.links.carrier();
         let client = self.config.role == Role::Client;
-        self.links.prove(id, client.then_some(now + self.config.proof));
+        self.links.confirm(id, client.then_some(now + self.config.confirm_timeout));
         if self.links.carrier() != before {
             self.carrier_changed(now);
         }
     }
 
     fn carrier_changed(&mut self, now: u64) {
-        self.stir = true;
+        self.links_need_wake = true;
         self.heartbeat.restart(now);
         let carrier = self.links.carrier();
-        let mut links = self.links.iter().filter(|link| Some(link.ordinal) == carrier && link.wire.carries_down());
+        let mut links = self.links.iter().filter(|link| Some(link.ordinal) == carrier && link.kind.carries_down());
         // What was acknowledged elsewhere may be lost with the link that said it.
-        if links.any(|link| link.attached && link.told < self.inbox.told()) {
-            self.inbox.want_ack();
+        if links.any(|link| link.attached && link.last_ack_sent < self.inbox.last_ack_sent()) {
+            self.inbox.request_ack();
         }
     }
 
-    fn hear_end(&mut self, now: u64, id: LinkId, reason: CloseReason) {
+    fn handle_link_close(&mut self, now: u64, id: LinkId, reason: CloseReason) {
         let server = self.config.role == Role::Server;
         // An upload that ends the session is still answered.
         let only_turn = !server && reason.code == HELD.code;
-        if let Some(link) = self.links.get_mut(id).filter(|link| !server || link.wire != Wire::Upload) {
+        if let Some(link) = self.links.get_mut(id).filter(|link| !server || link.kind != LinkKind::Upload) {
             // The end of a turn alone: that of the answer is behind it, and the next turn follows.
-            link.finished |= !(only_turn && link.wire.has_turns());
+            link.finished |= !(only_turn && link.kind.has_turns());
         }
         // The loser of a race of openings comes too late, or to a session that is no more; the winner's session lives.
-        let loser = !server && self.opened && self.links.get(id).is_some_and(|link| link.start == Some(Outcome::New));
+        let loser =
+            !server && self.opened && self.links.get(id).is_some_and(|link| link.pending_outcome == Some(Outcome::New));
         match reason.code / 100 {
             41 | 43 | 44 if loser => {}
             43 | 44 if self.closed.is_none() => self.finish(now, reason),

@@ -3,7 +3,7 @@
 use super::{
     frame::reason,
     heartbeat::Verdict,
-    links::{Link, Wire},
+    links::{Link, LinkKind},
     machine::{Machine, Role},
 };
 
@@ -15,11 +15,11 @@ impl Machine {
         }
         let links = self.links.iter().filter_map(|link| link.deadline).min();
         let own = match self.config.role {
-            _ if self.closed.is_some() => Some(self.alone_since + self.config.grace),
+            _ if self.closed.is_some() => Some(self.detached_since + self.config.grace),
             Role::Server if !self.links.any_attached() => {
-                (self.begun == 0).then_some(self.alone_since + self.config.grace)
+                (self.pending_attaches == 0).then_some(self.detached_since + self.config.grace)
             }
-            Role::Server => self.links.beating().then(|| self.heartbeat.deadline()),
+            Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
         };
         [links, own, self.path_deadline()].into_iter().flatten().min()
@@ -51,10 +51,10 @@ impl Machine {
             let Some(id) = self.links.iter().find(due).map(|link| link.id) else { return };
             let Some(link) = self.links.get_mut(id) else { return };
             link.deadline = None;
-            if self.config.role == Role::Server && matches!(link.wire, Wire::Poll { .. }) {
+            if self.config.role == Role::Server && matches!(link.kind, LinkKind::Poll { .. }) {
                 link.finished = true;
             } else {
-                self.end_link(id, reason::SLOW_PROOF);
+                self.end_link(id, reason::NOT_CONFIRMED);
             }
         }
     }
@@ -62,30 +62,30 @@ impl Machine {
     fn check_server(&mut self, now: u64) {
         let grace = self.config.grace;
         if self.closed.is_some() {
-            self.over = now >= self.alone_since + grace;
+            self.over = now >= self.detached_since + grace;
         } else if !self.links.any_attached() {
-            let deadline = self.alone_since + grace;
-            if self.begun == 0 && now >= deadline {
+            let deadline = self.detached_since + grace;
+            if self.pending_attaches == 0 && now >= deadline {
                 if now - deadline > grace || std::mem::take(&mut self.refused) {
-                    self.alone_since = now; // We slept: the client may have been there all the time.
+                    self.detached_since = now; // We slept: the client may have been there all the time.
                 } else {
                     self.finish(now, reason::EXPIRED);
                     self.over = true;
                 }
             }
-        } else if self.links.beating() && self.heartbeat.check(now) == Verdict::Dead {
-            self.end_beating();
+        } else if self.links.needs_heartbeat() && self.heartbeat.check(now) == Verdict::Dead {
+            self.end_silent_links();
             self.heartbeat.restart(now);
             if !self.links.any_attached() {
                 // Should the transport not notice: so long it takes the client to.
-                self.alone_since = now + self.config.interval + self.config.timeout;
+                self.detached_since = now + self.config.interval + self.config.timeout;
             }
         }
     }
 
     fn check_client(&mut self, now: u64) {
         if self.closed.is_some() {
-            self.over = now >= self.alone_since + self.config.grace;
+            self.over = now >= self.detached_since + self.config.grace;
             return;
         }
         let Some(span) = self.watch_span() else { return };
@@ -103,12 +103,12 @@ impl Machine {
         }
     }
 
-    fn end_beating(&mut self) {
+    fn end_silent_links(&mut self) {
         let carrier = self.links.carrier();
         for link in self.links.iter_mut() {
-            if link.wire.beats() && carrier.is_none_or(|ordinal| ordinal == link.ordinal) {
-                link.end(reason::SILENT);
-                link.dead = true;
+            if link.kind.needs_heartbeat() && carrier.is_none_or(|ordinal| ordinal == link.ordinal) {
+                link.end(reason::HEARTBEAT_TIMEOUT);
+                link.superseded = true;
             }
         }
     }
@@ -116,10 +116,10 @@ impl Machine {
     /// Client: how long the carrying link may be silent.
     fn watch_span(&self) -> Option<u64> {
         let carrier = self.links.carrier();
-        let link = self.links.iter().find(|link| Some(link.ordinal) == carrier && link.wire.carries_down())?;
-        match link.wire {
+        let link = self.links.iter().find(|link| Some(link.ordinal) == carrier && link.kind.carries_down())?;
+        match link.kind {
             _ if !link.is_open() => None,
-            Wire::Poll { hold } => Some(hold + self.config.timeout),
+            LinkKind::Poll { hold } => Some(hold + self.config.timeout),
             _ => Some(self.heartbeat.interval + self.heartbeat.timeout),
         }
     }

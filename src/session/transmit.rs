@@ -3,27 +3,27 @@
 #[cfg(test)]
 use super::sabotage::Sabotage;
 use super::{
-    frame::{CloseReason, Frame, Start, reason},
+    frame::{Attached, CloseReason, Frame, reason},
     inbox::Inbox,
-    links::{Link, LinkId, Wire},
+    links::{Link, LinkId, LinkKind},
     machine::{Machine, Role},
     outbox::Body,
     path::Path,
 };
-use crate::message::Parcel;
+use crate::message::OutMessage;
 
 /// What a link is to say: messages are lent, since they stay in the outbox.
 #[derive(Debug)]
-pub(crate) enum Saying<'a> {
-    Message { number: u64, parcel: &'a Parcel },
+pub(crate) enum Outbound<'a> {
+    Message { number: u64, message: &'a OutMessage },
     Frame(Frame),
 }
 
-impl Saying<'_> {
+impl Outbound<'_> {
     pub(crate) fn into_frame(self) -> Frame {
         match self {
-            Saying::Message { number, parcel } => Frame::Message { number, parcel: parcel.clone() },
-            Saying::Frame(frame) => frame,
+            Outbound::Message { number, message } => Frame::Message { number, message: message.clone() },
+            Outbound::Frame(frame) => frame,
         }
     }
 }
@@ -48,24 +48,24 @@ impl Machine {
     }
 
     /// Gives `say` the next that this link has to say.
-    pub(crate) fn transmit<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Saying<'_>) -> R) -> Option<R> {
+    pub(crate) fn transmit<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
         let said = match self.next(now, id) {
             Next::Nothing => None,
             Next::Control(frame) => {
                 self.note(id, &frame);
                 self.path_of(id).into_iter().for_each(Path::said);
-                Some(say(Saying::Frame(frame)))
+                Some(say(Outbound::Frame(frame)))
             }
             Next::Data => self.transmit_data(now, id, say),
         }?;
-        if self.links.get(id).is_none_or(|link| link.wire != Wire::Upload) {
-            self.heartbeat.said(now);
+        if self.links.get(id).is_none_or(|link| link.kind != LinkKind::Upload) {
+            self.heartbeat.sent(now);
         }
         Some(said)
     }
 
     /// The same of a link that has just said a message, in the same breath: what goes before messages has been said.
-    pub(crate) fn transmit_run<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Saying<'_>) -> R) -> Option<R> {
+    pub(crate) fn transmit_run<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
         self.transmit_data(now, id, say)
     }
 
@@ -73,18 +73,18 @@ impl Machine {
     fn note(&mut self, id: LinkId, frame: &Frame) {
         if matches!(
             frame,
-            Frame::Start(_) | Frame::Ack { .. } | Frame::Hold { .. } | Frame::Go { .. } | Frame::Pong { .. }
+            Frame::Attached(_) | Frame::Ack { .. } | Frame::Pause { .. } | Frame::Resume { .. } | Frame::Pong { .. }
         ) {
             let server = self.config.role == Role::Server;
             let turns = self.links.carrier_has_turns();
             let vain =
-                matches!(frame, Frame::Start(_)) && !self.links.get(id).is_some_and(|link| self.links.carries(link));
+                matches!(frame, Frame::Attached(_)) && !self.links.get(id).is_some_and(|link| self.links.carries(link));
             let Some(link) = self.links.get_mut(id) else { return };
-            link.told = self.inbox.received();
+            link.last_ack_sent = self.inbox.received();
             // The answer of an upload left over from before a WebSocket may find nobody, nor the start of a link that another is better than:
             // what is due stays due there.
-            if !vain && (!server || link.wire != Wire::Upload || turns) {
-                self.inbox.ack_said();
+            if !vain && (!server || link.kind != LinkKind::Upload || turns) {
+                self.inbox.ack_sent();
             }
         }
     }
@@ -97,25 +97,25 @@ impl Machine {
             return Next::Nothing;
         }
         if server {
-            if let Some(outcome) = link.start.take() {
-                return Next::Control(Frame::Start(Start { outcome, received, grant: None }));
+            if let Some(outcome) = link.pending_outcome.take() {
+                return Next::Control(Frame::Attached(Attached { outcome, received, grant: None }));
             }
-            if link.wire == Wire::Upload {
+            if link.kind == LinkKind::Upload {
                 return self.answer_upload(id).into();
             }
-        } else if !link.wire.carries_up() {
+        } else if !link.kind.carries_up() {
             return Next::Nothing;
         } else if std::mem::take(&mut link.reply_due) {
-            return Next::Control(Frame::Proof);
+            return Next::Control(Frame::Confirm);
         }
         if let Some(closed) = &self.closed {
             let frame = last_frame(&self.inbox, link, closed, self.abort_due);
-            self.abort_due &= !matches!(frame, Some(Frame::End(_)));
+            self.abort_due &= !matches!(frame, Some(Frame::LinkClose(_)));
             return frame.into();
         }
         if let Some(reason) = link.ending.take() {
             link.finished = true;
-            return Next::Control(Frame::End(reason));
+            return Next::Control(Frame::LinkClose(reason));
         }
         let carries = self.links.get(id).is_some_and(|link| self.links.carries(link));
         match carries {
@@ -126,19 +126,23 @@ impl Machine {
 
     fn next_control(&mut self, now: u64, id: LinkId) -> Option<Frame> {
         let received = self.inbox.received();
-        let stage = self.inbox.stage();
+        let flow = self.inbox.flow();
         if self.path_of(id).is_some_and(Path::take_end) {
             self.links.get_mut(id)?.finished = true;
-            return Some(Frame::End(reason::HELD));
+            return Some(Frame::LinkClose(reason::HELD));
         }
         let link = self.links.get_mut(id)?;
-        if link.stage_said < stage {
-            link.stage_said = stage;
-            let turns = if link.stage_turns.0 == stage { link.stage_turns.1 } else { 0 };
-            link.stage_turns = (stage, turns + 1);
-            self.stage_told = stage;
-            let epoch = stage.epoch();
-            return Some(if stage.going() { Frame::Go { received, epoch } } else { Frame::Hold { received, epoch } });
+        if link.flow_sent < flow {
+            link.flow_sent = flow;
+            let turns = if link.flow_turns.0 == flow { link.flow_turns.1 } else { 0 };
+            link.flow_turns = (flow, turns + 1);
+            self.flow_sent = flow;
+            let epoch = flow.epoch();
+            return Some(if flow.is_paused() {
+                Frame::Pause { received, epoch }
+            } else {
+                Frame::Resume { received, epoch }
+            });
         }
         if let Some(id) = self.pong_due.take() {
             return Some(Frame::Pong { id, received });
@@ -147,59 +151,59 @@ impl Machine {
             return Some(Frame::Ack { received });
         }
         // Once: a client that has made its new link to this same server would make another, and another.
-        if let Some(delay) = self.away.take() {
-            return Some(Frame::Away { delay });
+        if let Some(delay) = self.go_away_due.take() {
+            return Some(Frame::GoAway { delay });
         }
         if std::mem::take(&mut self.probe_due) {
-            return Some(Frame::Want);
+            return Some(Frame::AckRequest);
         }
-        if self.config.role == Role::Server && link.wire.beats() {
+        if self.config.role == Role::Server && link.kind.needs_heartbeat() {
             return self.heartbeat.poll_ping(now).map(|id| Frame::Ping { id });
         }
         None
     }
 
-    fn transmit_data<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Saying<'_>) -> R) -> Option<R> {
+    fn transmit_data<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
         let link = self.links.get_mut(id)?;
         let acked = self.outbox.acked();
-        link.cursor = link.cursor.max(acked + 1);
-        let wanted = self.outbox.wanted();
-        if wanted > acked && link.cursor > wanted && link.want_said < wanted {
-            link.want_said = wanted;
-            let said = link.cursor - 1;
+        link.next_to_send = link.next_to_send.max(acked + 1);
+        let ack_requested = self.outbox.ack_requested();
+        if ack_requested > acked && link.next_to_send > ack_requested && link.ack_request_sent_for < ack_requested {
+            link.ack_request_sent_for = ack_requested;
+            let said = link.next_to_send - 1;
             let bytes = self.outbox.bytes();
             if let Some(path) = self.path_of(id) {
                 path.asked(now, said, bytes);
                 path.said();
             }
-            return Some(say(Saying::Frame(Frame::Want)));
+            return Some(say(Outbound::Frame(Frame::AckRequest)));
         }
-        let entry = if self.stage_heard.going() { self.outbox.entry(link.cursor) } else { None };
+        let entry = if self.flow_received.is_paused() { None } else { self.outbox.entry(link.next_to_send) };
         let Some(entry) = entry else {
-            return self.say_behind(now, id).map(|frame| say(Saying::Frame(frame)));
+            return self.say_behind(now, id).map(|frame| say(Outbound::Frame(frame)));
         };
-        let (from, to) = (link.cursor, entry.last());
+        let (from, to) = (link.next_to_send, entry.last());
         let number = from;
         #[cfg(test)]
         let number = if self.sabotage == Some(Sabotage::RestartsNumbers) { from - acked } else { number };
         let said = match &entry.body {
             // The other half is done when it has the close: what arrived before must not look lost to it.
-            Body::Close(_) if link.told < self.inbox.received() => {
+            Body::Close(_) if link.last_ack_sent < self.inbox.received() => {
                 let frame = Frame::Ack { received: self.inbox.received() };
                 self.note(id, &frame);
-                return Some(say(Saying::Frame(frame)));
+                return Some(say(Outbound::Frame(frame)));
             }
             #[cfg(test)]
             Body::Close(_) if self.sabotage == Some(Sabotage::ForgetsTheClose) && self.outbox.was_sent(to) => {
                 return None;
             }
             Body::Close(reason) => {
-                say(Saying::Frame(Frame::Close { number: from, reason: CloseReason::clone(reason) }))
+                say(Outbound::Frame(Frame::Close { number: from, reason: CloseReason::clone(reason) }))
             }
-            Body::Dropped { .. } => say(Saying::Frame(Frame::Dropped { from, to })),
-            Body::Message(parcel) => say(Saying::Message { number, parcel }),
+            Body::Gap { .. } => say(Outbound::Frame(Frame::Gap { from, to })),
+            Body::Message(message) => say(Outbound::Message { number, message }),
         };
-        link.cursor = to + 1;
+        link.next_to_send = to + 1;
         self.outbox.mark_sent(to);
         self.path_of(id).into_iter().for_each(Path::said);
         Some(said)
@@ -208,34 +212,34 @@ impl Machine {
     /// Server: an upload's answer is always how far we have come.
     fn answer_upload(&mut self, id: LinkId) -> Option<Frame> {
         let received = self.inbox.received();
-        let stage = self.inbox.stage();
+        let flow = self.inbox.flow();
         let link = self.links.get_mut(id)?;
         if let Some(reason) = link.ending.take() {
             link.finished = true;
-            return Some(Frame::End(reason));
+            return Some(Frame::LinkClose(reason));
         }
         if !std::mem::take(&mut link.reply_due) {
             link.finished = true;
             return None;
         }
-        Some(if stage.going() { Frame::Ack { received } } else { Frame::Hold { received, epoch: stage.epoch() } })
+        Some(if flow.is_paused() { Frame::Pause { received, epoch: flow.epoch() } } else { Frame::Ack { received } })
     }
 }
 
 /// Of a closed session a link only says how far we have come, and ends. Every link says so: another may have been lost with it.
 fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: bool) -> Option<Frame> {
-    let first = !std::mem::replace(&mut link.farewell, true);
-    if inbox.ack_due() || (first && link.wire != Wire::Upload) {
+    let first = !std::mem::replace(&mut link.final_ack_sent, true);
+    if inbox.ack_due() || (first && link.kind != LinkKind::Upload) {
         return Some(Frame::Ack { received: inbox.received() });
     }
-    if link.wire == Wire::Upload {
-        return abort_due.then(|| Frame::End(closed.clone())); // It ends with its answer.
+    if link.kind == LinkKind::Upload {
+        return abort_due.then(|| Frame::LinkClose(closed.clone())); // It ends with its answer.
     }
     link.finished = true;
     let aborted = matches!(closed.code / 100, 40 | 43);
-    match link.wire {
-        _ if aborted => Some(Frame::End(closed.clone())),
+    match link.kind {
+        _ if aborted => Some(Frame::LinkClose(closed.clone())),
         // What was replaced is told so: the answer that ends the session may be on its way on another link.
-        _ => Some(Frame::End(link.ending.take().unwrap_or(reason::CLOSED))),
+        _ => Some(Frame::LinkClose(link.ending.take().unwrap_or(reason::CLOSED))),
     }
 }

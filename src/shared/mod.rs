@@ -1,13 +1,13 @@
 //! One lock round a session's machine, and who waits for it. Stamps the time; no lock is held over an await.
 
-mod application;
-mod carrying;
-mod keys;
-mod pieces;
-mod schedule;
+mod chunked_upload;
+mod credentials;
+mod handler_side;
+mod link_side;
+mod runtime;
 #[cfg(test)]
 mod tests;
-mod turn;
+mod wake_batch;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
@@ -17,19 +17,19 @@ use std::{
 use bytestring::ByteString;
 use uuid::Uuid;
 
-use keys::Keys;
+use credentials::Credentials;
 
 use crate::{
     config::Transport,
-    session::{Grant, Machine, Outcome, Start},
+    session::{Attached, Grant, Machine, Outcome, SessionParams},
 };
 
-pub(crate) use keys::Key;
-pub(crate) use pieces::{Gathered, Piece};
-pub(crate) use schedule::Schedule;
+pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
+pub(crate) use credentials::Credential;
+pub(crate) use runtime::Runtime;
 
 /// The machine's words, for those who carry and do not know the machine.
-pub(crate) use crate::session::{Attach, CloseReason, Frame, LinkId, Saying, SendError, Wire, reason};
+pub(crate) use crate::session::{Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, reason};
 
 const CLOSE_UNANSWERED: CloseReason = CloseReason::fixed(4311, "too slow: the close was not acknowledged");
 
@@ -38,23 +38,19 @@ const ACCOUNT_GRAIN: usize = 4096;
 
 /// A session: its machine behind one short lock, and the wakers of those who wait.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct SharedSession {
     id: Uuid,
-    terms: Arc<Terms>,
-    schedule: Arc<Schedule>,
+    params: Arc<ServerParams>,
+    runtime: Arc<Runtime>,
     inner: Mutex<Inner>,
 }
 
-/// What a server tells of all its sessions: with an id and a secret it is the [`Grant`] of one.
+/// What all sessions of a server have in common, as their clients are told.
 #[derive(Debug)]
-pub(crate) struct Terms {
+pub(crate) struct ServerParams {
+    /// The name of this node, a part of each session's id.
     pub(crate) node: String,
-    pub(crate) interval: u64,
-    pub(crate) timeout: u64,
-    pub(crate) grace: u64,
-    pub(crate) limit: u64,
-    pub(crate) batch: u64,
-    pub(crate) hold: u64,
+    pub(crate) session: SessionParams,
 }
 
 #[derive(Debug)]
@@ -80,7 +76,7 @@ struct Inner {
     receiver_turns: bool,
     /// A turn will come, since the receiver was woken.
     turn_due: bool,
-    keys: Keys,
+    credentials: Credentials,
     /// The deadline that the schedule knows.
     scheduled: u64,
     accounted: usize,
@@ -89,12 +85,12 @@ struct Inner {
     /// We have closed: until when an acknowledgement must have come, beyond this number.
     closing: Option<(u64, u64)>,
     /// An upload that comes in pieces, if one ever did.
-    pieces: Option<Box<pieces::Pieces>>,
+    chunked: Option<Box<chunked_upload::ChunkedUpload>>,
 }
 
 /// What a link gets when it asks what to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pulled {
+pub(crate) enum PullStatus {
     /// There is more; the caller had enough.
     More,
     /// Nothing more now; the waker is registered.
@@ -103,8 +99,14 @@ pub(crate) enum Pulled {
     Over,
 }
 
-impl Shared {
-    pub(crate) fn new(id: Uuid, secret: Uuid, machine: Machine, terms: Arc<Terms>, schedule: Arc<Schedule>) -> Self {
+impl SharedSession {
+    pub(crate) fn new(
+        id: Uuid,
+        secret: Uuid,
+        machine: Machine,
+        params: Arc<ServerParams>,
+        runtime: Arc<Runtime>,
+    ) -> Self {
         let inner = Inner {
             machine,
             receiver: None,
@@ -118,14 +120,14 @@ impl Shared {
             running: false,
             receiver_turns: false,
             turn_due: false,
-            keys: Keys::new(secret),
+            credentials: Credentials::new(secret),
             scheduled: u64::MAX,
             accounted: 0,
             forgotten: false,
             closing: None,
-            pieces: None,
+            chunked: None,
         };
-        let shared = Shared { id, terms, schedule, inner: Mutex::new(inner) };
+        let shared = SharedSession { id, params, runtime, inner: Mutex::new(inner) };
         shared.settle(&mut shared.lock());
         shared
     }
@@ -136,17 +138,17 @@ impl Shared {
 
     /// The id as clients know it: it names the node.
     pub(crate) fn public_id(&self) -> ByteString {
-        format!("{}.{}", self.terms.node, self.id.simple()).into()
+        format!("{}.{}", self.params.node, self.id.simple()).into()
     }
 
-    pub(crate) fn schedule(&self) -> &Arc<Schedule> {
-        &self.schedule
+    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
     }
 
     /// Whether the client has shown that it knows the secret, so that its attempt id is worth nothing any more.
     pub(crate) fn is_claimed(&self) -> bool {
         let inner = self.lock();
-        inner.keys.used || inner.machine.carrier().is_some()
+        inner.credentials.used || inner.machine.carrier().is_some()
     }
 
     /// The transport of the link that was attached last.
@@ -160,11 +162,10 @@ impl Shared {
     }
 
     /// The machine leaves a start's grant to us.
-    fn complete<'a>(&self, secret: Uuid, mut saying: Saying<'a>) -> Saying<'a> {
-        if let Saying::Frame(Frame::Start(Start { outcome: Outcome::New, grant, .. })) = &mut saying {
-            let Terms { interval, timeout, grace, limit, batch, hold, .. } = *self.terms;
+    fn complete<'a>(&self, secret: Uuid, mut saying: Outbound<'a>) -> Outbound<'a> {
+        if let Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) = &mut saying {
             let (id, secret) = (self.public_id(), secret.simple().to_string().into());
-            *grant = Some(Box::new(Grant { id, secret, interval, timeout, grace, limit, batch, hold }));
+            *grant = Some(Box::new(Grant { id, secret, params: self.params.session }));
         }
         saying
     }
@@ -184,16 +185,16 @@ impl Shared {
             && deadline < inner.scheduled
         {
             inner.scheduled = deadline;
-            self.schedule.push(deadline, self.id);
+            self.runtime.push(deadline, self.id);
         }
         self.account(inner);
     }
 
     fn account(&self, inner: &mut Inner) {
-        let pieces = inner.pieces.as_ref().map_or(0, |pieces| pieces.bytes());
-        let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + pieces };
+        let chunked = inner.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
+        let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + chunked };
         if bytes.abs_diff(inner.accounted) >= ACCOUNT_GRAIN || (bytes == 0 && inner.accounted > 0) {
-            self.schedule.bytes.fetch_add(bytes.wrapping_sub(inner.accounted), Ordering::Relaxed);
+            self.runtime.bytes.fetch_add(bytes.wrapping_sub(inner.accounted), Ordering::Relaxed);
             inner.accounted = bytes;
         }
     }
@@ -258,7 +259,7 @@ impl Inner {
             self.stirred = true;
         } else if !self.roused {
             self.roused = true;
-            if !turn::defer(&mut self.links) {
+            if !wake_batch::defer(&mut self.links) {
                 self.wake_links();
             }
         }

@@ -11,27 +11,26 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Attach, Key, Pulled, Saying, Schedule, Shared, Terms, Wire};
+use super::{Attach, Credential, LinkKind, Outbound, PullStatus, Runtime, ServerParams, SharedSession};
 use crate::{
     config::Transport,
     message::Message,
-    session::{Config, Machine, Role},
+    session::{Config, Machine, Role, SessionParams},
 };
 
-fn session() -> Shared {
-    let schedule = Arc::new(Schedule::new());
+fn session() -> SharedSession {
+    let runtime = Arc::new(Runtime::new());
     let config = Config {
         role: Role::Server,
         interval: 25_000,
         timeout: 20_000,
         grace: 60_000,
-        proof: 10_000,
+        confirm_timeout: 10_000,
         inbox: 1 << 20,
         outbox: 1 << 20,
         base: 0,
     };
-    let terms = Terms {
-        node: "node".to_owned(),
+    let params = SessionParams {
         interval: config.interval,
         timeout: config.timeout,
         grace: config.grace,
@@ -39,7 +38,8 @@ fn session() -> Shared {
         batch: 1 << 20,
         hold: 25_000,
     };
-    Shared::new(Uuid::nil(), Uuid::nil(), Machine::new(config, 0), Arc::new(terms), schedule)
+    let params = ServerParams { node: "node".to_owned(), session: params };
+    SharedSession::new(Uuid::nil(), Uuid::nil(), Machine::new(config, 0), Arc::new(params), runtime)
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,15 +47,15 @@ async fn a_session_stands_in_the_schedule_a_bounded_number_of_times() {
     let session = session();
     let mut most = 0;
     for turn in 0..2000 {
-        let wire = Wire::Poll { hold: 25_000 };
-        let attach = Attach { ordinal: 1, turn, wire, opening: turn == 0, seen: turn > 0, received: 0 };
-        let link = session.attach(Key::Attempt, attach, Transport::XhrPoll).unwrap();
+        let kind = LinkKind::Poll { hold: 25_000 };
+        let attach = Attach { ordinal: 1, turn, kind, opening: turn == 0, seen: turn > 0, received: 0 };
+        let link = session.attach(Credential::Attempt, attach, Transport::XhrPoll).unwrap();
         tokio::time::advance(Duration::from_millis(1000)).await;
         session.detach(link);
         // Some deadlines come while no poll is there.
         tokio::time::advance(Duration::from_millis(turn % 7 * 1000)).await;
         let mut fired = 0;
-        while let Some(due) = session.schedule().due() {
+        while let Some(due) = session.runtime().due() {
             for _ in due {
                 fired += 1;
                 assert!(!session.handle_timeout(), "it lives");
@@ -77,17 +77,17 @@ impl Wake for Count {
 #[tokio::test(start_paused = true)]
 async fn what_a_turn_says_to_others_wakes_each_once_at_its_end() {
     let (handler, member) = (session(), session());
-    let attach = Attach { ordinal: 1, turn: 0, wire: Wire::Duplex, opening: true, seen: false, received: 0 };
-    let link = member.attach(Key::Attempt, attach, Transport::WebSocket).unwrap();
+    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let link = member.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let waker = Waker::from(count.clone());
     let wait = || {
         let mut said = 0;
         let pulled = member.pull(link, &mut Context::from_waker(&waker), |saying| {
-            said += usize::from(matches!(saying, Saying::Message { .. }));
+            said += usize::from(matches!(saying, Outbound::Message { .. }));
             true
         });
-        assert_eq!(pulled, Pulled::Drained);
+        assert_eq!(pulled, PullStatus::Drained);
         said
     };
     let send = || member.send(Message::from("x").into()).unwrap();

@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 
 use super::{
-    cover::Fault,
-    half::ClientHalf,
+    client_under_test::ClientUnderTest,
+    coverage::Fault,
     log::{Log, Sent},
     packet::Packet,
-    world::{Happening, World},
+    world::{World, WorldEvent},
 };
 use crate::{
-    codec::native::{Head, Pass, VERSION},
-    message::{Message, Parcel},
-    session::{Attach, LinkId, SendError, State, Wire, machine::Event},
+    codec::native::{Head, ResumeToken, VERSION},
+    message::{Message, OutMessage},
+    session::{Attach, LinkId, LinkKind, SendError, State, machine::Event},
 };
 
 /// The first flight is bounded.
@@ -23,7 +23,7 @@ const FIRST_FLIGHT: usize = 8_000;
 pub(crate) struct Chan {
     pub(crate) link: LinkId,
     pub(crate) conn: usize,
-    pub(crate) wire: Wire,
+    pub(crate) wire: LinkKind,
     pub(crate) ordinal: u64,
     pub(crate) turn: u64,
     /// An upload's body, to be sent again as it was.
@@ -31,7 +31,7 @@ pub(crate) struct Chan {
 }
 
 pub(crate) struct Client {
-    pub(crate) half: Box<dyn ClientHalf>,
+    pub(crate) half: Box<dyn ClientUnderTest>,
     pub(crate) generation: u32,
     pub(crate) log: Log,
     /// The next number to arrive from the server.
@@ -56,7 +56,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(half: Box<dyn ClientHalf>, base: u64, generation: u32, now: u64) -> Self {
+    pub(crate) fn new(half: Box<dyn ClientUnderTest>, base: u64, generation: u32, now: u64) -> Self {
         Client {
             half,
             generation,
@@ -89,9 +89,9 @@ impl Client {
         self.retry_at = self.retry_at.max(until);
     }
 
-    fn pass(&self) -> Option<Pass> {
+    fn token(&self) -> Option<ResumeToken> {
         let grant = self.half.grant()?;
-        Some(Pass { id: grant.id.clone(), secret: grant.secret.clone(), received: self.half.received() })
+        Some(ResumeToken { id: grant.id.clone(), secret: grant.secret.clone(), received: self.half.received() })
     }
 }
 
@@ -99,11 +99,11 @@ impl Client {
 impl World<'_> {
     pub(crate) fn choose(&mut self) {
         let pause = self.random.range(20, 60);
-        self.after(pause, Happening::Chooser);
+        self.after(pause, WorldEvent::Chooser);
         if self.client.lost || self.client.half.state() == State::Closed {
             return self.pump_client();
         }
-        let lives = |chan: &Chan| chan.wire != Wire::Upload && !self.client.half.link_is_over(chan.link);
+        let lives = |chan: &Chan| chan.wire != LinkKind::Upload && !self.client.half.link_is_over(chan.link);
         let alive = self.client.chans.iter().any(lives);
         if let Some((ordinal, turn)) = self.client.turn_due.take() {
             self.next_turn(ordinal, turn);
@@ -121,7 +121,7 @@ impl World<'_> {
 
     /// One link, or a race of two whose better one has the higher ordinal.
     fn connect_anew(&mut self) {
-        let socket = self.random.below(8) < self.plan.sockets;
+        let socket = self.random.below(8) < self.scenario.sockets;
         let first = self.client.next_ordinal;
         if self.random.one_in(3) {
             self.note(Fault::Race);
@@ -130,21 +130,22 @@ impl World<'_> {
             if worse {
                 self.note(Fault::RaceWorseHigher);
             }
-            self.start(Wire::Duplex, first + u64::from(!worse));
-            self.start(Wire::Opening, first + u64::from(worse));
+            self.start(LinkKind::Duplex, first + u64::from(!worse));
+            self.start(LinkKind::Opening, first + u64::from(worse));
         } else {
             self.client.next_ordinal += 1;
-            self.start(if socket { Wire::Duplex } else { Wire::Opening }, first);
+            self.start(if socket { LinkKind::Duplex } else { LinkKind::Opening }, first);
         }
     }
 
     /// Turn 0 of a new link.
-    fn start(&mut self, wire: Wire, ordinal: u64) {
-        let pass = self.client.pass();
-        let opening = pass.is_none();
-        let attach = Attach { ordinal, turn: 0, wire, opening, seen: false, received: self.client.half.received() };
-        let head = match pass {
-            Some(pass) => Head::Resume { version: VERSION, ordinal, turn: 0, seen: false, pass },
+    fn start(&mut self, wire: LinkKind, ordinal: u64) {
+        let token = self.client.token();
+        let opening = token.is_none();
+        let attach =
+            Attach { ordinal, turn: 0, kind: wire, opening, seen: false, received: self.client.half.received() };
+        let head = match token {
+            Some(token) => Head::Resume { version: VERSION, ordinal, turn: 0, seen: false, token },
             None => {
                 if std::mem::replace(&mut self.client.opened_before, true) {
                     self.note(Fault::OpenRetried);
@@ -161,16 +162,16 @@ impl World<'_> {
         if !carries && (self.script || self.random.one_in(2)) {
             return self.client.half.retire(self.now, ordinal, &mut self.cover); // A better link has taken over.
         }
-        let Some(pass) = self.client.pass() else { return };
-        let wire = if self.random.one_in(2) { Wire::Stream } else { Wire::Poll { hold: self.plan.hold } };
+        let Some(token) = self.client.token() else { return };
+        let wire = if self.random.one_in(2) { LinkKind::Stream } else { LinkKind::Poll { hold: self.scenario.hold } };
         let seen = self.client.half.seen(ordinal);
-        let attach = Attach { ordinal, turn, wire, opening: false, seen, received: pass.received };
-        self.attach_client(attach, Head::Resume { version: VERSION, ordinal, turn, seen, pass }, 0);
+        let attach = Attach { ordinal, turn, kind: wire, opening: false, seen, received: token.received };
+        self.attach_client(attach, Head::Resume { version: VERSION, ordinal, turn, seen, token }, 0);
     }
 
     fn attach_client(&mut self, attach: Attach, head: Head, limit: usize) {
-        let wire = attach.wire;
-        let spelling = self.plan.spelling(&mut self.random, wire == Wire::Duplex);
+        let wire = attach.kind;
+        let spelling = self.scenario.spelling(&mut self.random, wire == LinkKind::Duplex);
         let Ok(link) = self.client.half.attach(self.now, attach, spelling, &mut self.cover) else { return };
         let conn = self.connect(wire, spelling, Some(link));
         self.trace(|| format!("client   attaches {attach:?} as {link:?} on #{conn}"));
@@ -178,7 +179,7 @@ impl World<'_> {
         self.client.chans.push(Chan { link, conn, wire, ordinal, turn, packet: None });
         let packet = self.client.half.transmit(self.now, link, Some(head), limit).expect("a head is something to say");
         self.ship_up(conn, packet.clone());
-        if wire != Wire::Duplex && self.faults_go_on() && self.random.one_in(12) {
+        if wire != LinkKind::Duplex && self.faults_go_on() && self.random.one_in(12) {
             self.note(if attach.opening { Fault::DuplicateOpen } else { Fault::DuplicateAttach });
             let wins = self.random.one_in(3);
             self.copy_request(conn, packet, wins);
@@ -189,22 +190,28 @@ impl World<'_> {
 // Uploads.
 impl World<'_> {
     fn begin_upload(&mut self) {
-        let Some(pass) = self.client.pass() else { return };
-        let attach =
-            Attach { ordinal: 0, turn: 0, wire: Wire::Upload, opening: false, seen: false, received: pass.received };
-        let spelling = self.plan.spelling(&mut self.random, false);
+        let Some(token) = self.client.token() else { return };
+        let attach = Attach {
+            ordinal: 0,
+            turn: 0,
+            kind: LinkKind::Upload,
+            opening: false,
+            seen: false,
+            received: token.received,
+        };
+        let spelling = self.scenario.spelling(&mut self.random, false);
         let Ok(link) = self.client.half.attach(self.now, attach, spelling, &mut self.cover) else { return };
-        let conn = self.connect(Wire::Upload, spelling, Some(link));
-        let head = Head::Upload { version: VERSION, pass };
-        let limit = self.plan.upload_limit;
+        let conn = self.connect(LinkKind::Upload, spelling, Some(link));
+        let head = Head::Upload { version: VERSION, token };
+        let limit = self.scenario.upload_limit;
         let packet = self.client.half.transmit(self.now, link, Some(head), limit).expect("a head is something to say");
         let mut packet = packet;
         if self.faults_go_on() && self.random.one_in(60) {
             self.note(Fault::Lie);
-            packet.append_ack(self.plan.base + 9_000);
+            packet.append_ack(self.scenario.base + 9_000);
         }
         let kept = Some(packet.clone());
-        self.client.chans.push(Chan { link, conn, wire: Wire::Upload, ordinal: 0, turn: 0, packet: kept });
+        self.client.chans.push(Chan { link, conn, wire: LinkKind::Upload, ordinal: 0, turn: 0, packet: kept });
         self.ship_up(conn, packet.clone());
         self.watch_upload(link);
         if self.faults_go_on() && self.random.one_in(12) {
@@ -216,7 +223,7 @@ impl World<'_> {
 
     fn watch_upload(&mut self, link: LinkId) {
         let patience = self.random.range(200, 900);
-        self.after(patience, Happening::UploadDue(link, self.client.generation));
+        self.after(patience, WorldEvent::UploadDue(link, self.client.generation));
     }
 
     /// An upload has taken too long.
@@ -232,13 +239,13 @@ impl World<'_> {
         let old = self.client.chans[at].conn;
         self.conns[old].link = None;
         let carrier = self.client.half.carrier();
-        if self.client.chans.iter().any(|chan| Some(chan.ordinal) == carrier && chan.wire == Wire::Duplex) {
+        if self.client.chans.iter().any(|chan| Some(chan.ordinal) == carrier && chan.wire == LinkKind::Duplex) {
             self.note(Fault::UploadCarrierChanged);
         }
-        if self.random.below(4) < self.plan.repeats {
+        if self.random.below(4) < self.scenario.repeats {
             self.note(Fault::UploadRepeated);
             let packet = self.client.chans[at].packet.clone().expect("an upload's body is kept");
-            let conn = self.connect(Wire::Upload, self.conns[old].spelling, Some(link));
+            let conn = self.connect(LinkKind::Upload, self.conns[old].spelling, Some(link));
             self.client.chans[at].conn = conn;
             self.ship_up(conn, packet);
             self.watch_upload(link);
@@ -266,7 +273,7 @@ impl World<'_> {
         let Some(link) = self.conns[conn].link.take() else { return };
         let Some(at) = self.client.chans.iter().position(|chan| chan.link == link) else { return };
         self.trace(|| format!("client < #{conn} ends, clean: {clean}"));
-        if self.client.chans[at].wire == Wire::Upload && !clean {
+        if self.client.chans[at].wire == LinkKind::Upload && !clean {
             self.retry_upload(link);
         } else {
             self.drop_chan(at, clean);
@@ -283,12 +290,12 @@ impl World<'_> {
             self.hang_up(chan.conn);
         }
         if !chan.wire.has_turns() {
-            if chan.wire == Wire::Duplex {
+            if chan.wire == LinkKind::Duplex {
                 self.client.retry_at = self.now + self.random.below(150);
             }
             return;
         }
-        if !clean && matches!(chan.wire, Wire::Poll { .. }) {
+        if !clean && matches!(chan.wire, LinkKind::Poll { .. }) {
             self.note(Fault::PollLost);
         }
         if clean && !over && self.client.half.carrier() == Some(chan.ordinal) {
@@ -330,13 +337,13 @@ impl World<'_> {
         }
         for at in 0..self.client.chans.len() {
             let Chan { link, conn, wire, .. } = self.client.chans[at];
-            if wire == Wire::Duplex && self.conns[conn].up.stalled_until <= self.now {
+            if wire == LinkKind::Duplex && self.conns[conn].up.stalled_until <= self.now {
                 while let Some(packet) = self.client.half.transmit(self.now, link, None, 6_000) {
                     self.ship_up(conn, packet);
                 }
             }
         }
-        let uploading = self.client.chans.iter().any(|chan| chan.wire == Wire::Upload);
+        let uploading = self.client.chans.iter().any(|chan| chan.wire == LinkKind::Upload);
         if !uploading && self.client.half.wants_upload() {
             self.begin_upload();
         }
@@ -344,7 +351,7 @@ impl World<'_> {
             self.trace(|| format!("client   {event:?}"));
             match event {
                 Event::Opened => {}
-                Event::Away(delay) => self.client.switch_at = Some(self.now + delay),
+                Event::GoAway(delay) => self.client.switch_at = Some(self.now + delay),
                 Event::Lost(reason) => return self.session_lost(&reason),
             }
         }
@@ -360,7 +367,7 @@ impl World<'_> {
         if self.client.armed.is_none_or(|armed| armed > deadline) {
             self.client.armed = Some(deadline);
             let (late, tie) = self.lateness();
-            self.at(deadline + late, tie, Happening::ClientTimer);
+            self.at(deadline + late, tie, WorldEvent::ClientTimer);
         }
     }
 
@@ -380,25 +387,25 @@ impl World<'_> {
     pub(crate) fn client_sends(&mut self) {
         let goal = self.goal;
         let through = move |client: &Client| client.sent >= goal && client.resend.is_empty();
-        for _ in 0..self.random.range(1, self.plan.burst) {
+        for _ in 0..self.random.range(1, self.scenario.burst) {
             if through(&self.client) {
                 break;
             }
-            let parcel: Parcel = match self.client.resend.front() {
+            let message: OutMessage = match self.client.resend.front() {
                 Some(message) => message.clone().into(),
                 None => {
                     self.client.count += 1;
-                    self.plan.message(&mut self.random, 'c', self.client.count)
+                    self.scenario.message(&mut self.random, 'c', self.client.count)
                 }
             };
-            if !self.client_sends_one(&parcel) {
+            if !self.client_sends_one(&message) {
                 break;
             }
         }
         self.client.sending = !through(&self.client);
         if self.client.sending {
-            let pause = self.random.range(1, self.plan.client_pause * 2);
-            self.after(pause, Happening::ClientSends);
+            let pause = self.random.range(1, self.scenario.client_pause * 2);
+            self.after(pause, WorldEvent::ClientSends);
         }
         if self.random.one_in(8) {
             self.client.half.flush(&mut self.cover);
@@ -407,13 +414,13 @@ impl World<'_> {
     }
 
     /// Whether another one may follow.
-    fn client_sends_one(&mut self, parcel: &Parcel) -> bool {
-        let message = parcel.message().clone();
-        let droppable = self.plan.droppable > 0 && self.random.one_in(self.plan.droppable);
+    fn client_sends_one(&mut self, out: &OutMessage) -> bool {
+        let message = out.as_message().clone();
+        let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
         let result = if droppable {
-            self.client.half.send_droppable(parcel.clone(), &mut self.cover)
+            self.client.half.send_droppable(out.clone(), &mut self.cover)
         } else {
-            self.client.half.send(parcel.clone(), &mut self.cover).map(|()| true)
+            self.client.half.send(out.clone(), &mut self.cover).map(|()| true)
         };
         match result {
             Ok(true) => self.client.log.push(Sent::Message(message)),
@@ -436,7 +443,7 @@ impl World<'_> {
     pub(crate) fn client_reads(&mut self) {
         if self.client.slow_until > self.now {
             let pause = self.random.range(20, 200);
-            self.after(pause, Happening::ClientReads);
+            self.after(pause, WorldEvent::ClientReads);
             self.client_takes(3);
         }
         self.pump_client();
@@ -450,8 +457,8 @@ impl World<'_> {
         for chan in std::mem::take(&mut self.client.chans) {
             self.hang_up(chan.conn);
         }
-        let half = (self.make_half)(&self.plan, self.now);
-        let mut next = Client::new(half, self.plan.base, self.client.generation + 1, self.now);
+        let half = (self.make_half)(&self.scenario, self.now);
+        let mut next = Client::new(half, self.scenario.base, self.client.generation + 1, self.now);
         std::mem::swap(&mut next, &mut self.client);
         let old = next;
         self.client.sent = old.sent;

@@ -1,12 +1,12 @@
 //! What the world does to the two halves.
 
 use super::{
-    cover::{Fault, What},
+    coverage::{Fault, What},
     log::Sent,
     wire::Cut,
-    world::{Happening, World},
+    world::{World, WorldEvent},
 };
-use crate::session::{CloseReason, State, Wire};
+use crate::session::{CloseReason, LinkKind, State};
 
 impl World<'_> {
     pub(crate) fn fault(&mut self) {
@@ -14,8 +14,8 @@ impl World<'_> {
         if !self.fault_queued {
             return;
         }
-        let pause = self.random.range(1, self.plan.fault_pause * 2);
-        self.after(pause, Happening::Fault);
+        let pause = self.random.range(1, self.scenario.fault_pause * 2);
+        self.after(pause, WorldEvent::Fault);
         match self.random.below(64) {
             0..20 => self.cut_one(),
             20..22 => self.keep_one(),
@@ -69,8 +69,8 @@ impl World<'_> {
 
     /// Something on the way begins to keep a stream back, or stops to.
     fn keep_one(&mut self) {
-        if self.plan.keeping > 0
-            && let Some(conn) = self.any_conn().filter(|&conn| self.conns[conn].wire == Wire::Stream)
+        if self.scenario.keeping > 0
+            && let Some(conn) = self.any_conn().filter(|&conn| self.conns[conn].wire == LinkKind::Stream)
         {
             self.keep(conn);
         }
@@ -86,7 +86,7 @@ impl World<'_> {
         }
         if self.random.one_in(4) {
             // Long enough, sometimes, for grace to end.
-            let until = self.now + self.random.below(self.plan.grace * 2);
+            let until = self.now + self.random.below(self.scenario.grace * 2);
             self.client.delay_retry(until);
         }
     }
@@ -124,17 +124,17 @@ impl World<'_> {
     fn slow_client(&mut self) {
         self.note(Fault::ClientSlow);
         self.client.slow_until = self.now + self.random.range(300, 3_000);
-        self.after(0, Happening::ClientReads);
+        self.after(0, WorldEvent::ClientReads);
     }
 
     fn slow_server(&mut self) {
         self.note(Fault::ServerSlow);
         self.server.slow_until = self.now + self.random.range(300, 3_000);
-        self.after(0, Happening::ServerReads);
+        self.after(0, WorldEvent::ServerReads);
     }
 
     fn nap(&mut self) -> u64 {
-        let longest = if self.random.one_in(4) { self.plan.grace * 3 } else { self.plan.timeout * 3 };
+        let longest = if self.random.one_in(4) { self.scenario.grace * 3 } else { self.scenario.timeout * 3 };
         self.now + self.random.range(50, longest)
     }
 
@@ -142,26 +142,26 @@ impl World<'_> {
         self.note(Fault::ClientAsleep);
         let until = self.nap().max(self.client.asleep_until);
         self.client.asleep_until = until;
-        self.at(until, 0, Happening::ClientWakes);
+        self.at(until, 0, WorldEvent::ClientWakes);
     }
 
     fn server_sleeps(&mut self) {
         self.note(Fault::ServerAsleep);
         let until = self.nap().max(self.server.asleep_until);
         self.server.asleep_until = until;
-        self.at(until, 0, Happening::ServerWakes);
+        self.at(until, 0, WorldEvent::ServerWakes);
     }
 
     /// One half acknowledges what the other never sent: a violation, and the link's end.
     fn lie(&mut self) {
         let Some(conn) = self.any_conn() else { return };
         let up = self.random.one_in(2);
-        if self.conns[conn].wire != Wire::Duplex && up {
+        if self.conns[conn].wire != LinkKind::Duplex && up {
             return;
         }
         self.note(Fault::Lie);
         let mut packet = self.empty_packet(conn);
-        packet.append_ack(self.client.log.last().max(self.plan.base) + 9_000);
+        packet.append_ack(self.client.log.last().max(self.scenario.base) + 9_000);
         if up { self.ship_up(conn, packet) } else { self.ship_down(conn, packet) }
     }
 

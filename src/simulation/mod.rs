@@ -5,18 +5,18 @@
 //!
 //! `ANYWIRE_SEEDS` says how many seeds to run, `ANYWIRE_FIRST_SEED` where to begin.
 
-mod answers;
 mod client;
-mod cover;
+mod client_under_test;
+mod coverage;
 mod faults;
-mod half;
+mod js_client;
 mod log;
 mod oracle;
 mod packet;
-mod plan;
 mod random;
 mod run;
-mod script;
+mod scenario;
 mod server;
+mod server_write;
 mod wire;
 mod world;

@@ -1,9 +1,9 @@
 //! What must hold whatever happens, and what may be lost when.
 
-use super::{cover::Fault, log::Log, world::World};
+use super::{coverage::Fault, log::Log, world::World};
 use crate::{
     message::Message,
-    session::{Attach, CloseReason, Frame, LinkId, State, Wire, reason},
+    session::{Attach, CloseReason, Frame, LinkId, LinkKind, State, reason},
 };
 
 /// A reason that ends a session at once.
@@ -93,7 +93,7 @@ impl World<'_> {
 impl World<'_> {
     /// The connection that is attached with this ordinal and turn, and is not about to end.
     pub(crate) fn holder_of(&self, session: usize, attach: &Attach) -> Option<LinkId> {
-        if attach.wire == Wire::Upload {
+        if attach.kind == LinkKind::Upload {
             return None;
         }
         let one = &self.server.sessions[session];
@@ -111,11 +111,12 @@ impl World<'_> {
     pub(crate) fn check_poll(&mut self, session: usize, link: LinkId, frames: &[Frame]) {
         let one = &mut self.server.sessions[session];
         let stage = frames.iter().find_map(|frame| match frame {
-            Frame::Hold { epoch, .. } => Some(epoch * 2),
-            Frame::Go { epoch, .. } => Some(epoch * 2 + 1),
+            Frame::Pause { epoch, .. } => Some(epoch * 2),
+            Frame::Resume { epoch, .. } => Some(epoch * 2 + 1),
             _ => None,
         });
-        let idle = frames.iter().all(|frame| matches!(frame, Frame::Start(_) | Frame::Hold { .. } | Frame::Go { .. }));
+        let idle =
+            frames.iter().all(|frame| matches!(frame, Frame::Attached(_) | Frame::Pause { .. } | Frame::Resume { .. }));
         let ordinal = one.pairs.iter().find(|pair| pair.2 == link).map(|pair| pair.0);
         let (Some(stage), Some(ordinal), true) = (stage, ordinal, idle) else { return };
         let again = (one.idle_polls.0, one.idle_polls.1) == (ordinal, stage);
@@ -150,7 +151,7 @@ impl World<'_> {
         let theirs = self.ends_of(one.generation).contains(&reason);
         let unacknowledged = one.log.messages(one.machine.acknowledged(), one.log.last()).count();
         let wrong = if reason == reason::EXPIRED {
-            let grace = self.plan.grace;
+            let grace = self.scenario.grace;
             // A link on which nobody answers a ping is none, whether or not its transport has noticed.
             let silent = one.begun == 0 && self.now >= one.heard_at + grace;
             let legal = silent || one.quiet_since.is_some_and(|since| self.now >= since + grace);
@@ -215,7 +216,7 @@ impl World<'_> {
             self.fail(format!("the client's session ended with {reason}: {wrong}"));
         }
         let pause = self.random.below(1500);
-        self.after(pause, super::world::Happening::NextSession(self.client.generation));
+        self.after(pause, super::world::WorldEvent::NextSession(self.client.generation));
     }
 
     /// With what reasons the client of a generation has closed or aborted.

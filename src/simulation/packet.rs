@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
-    codec::native::{Head, Reader, Said, Writer},
+    codec::native::{Head, Reader, Record, Writer},
     message::{Message, Spelling},
     session::{CloseReason, Frame},
 };
@@ -94,8 +94,8 @@ impl Packet {
 
 pub(crate) fn frame_size(frame: &Frame) -> usize {
     match frame {
-        Frame::Message { parcel, .. } => parcel.message().len() + 8,
-        Frame::Pad { length } => *length as usize + 8,
+        Frame::Message { message, .. } => message.as_message().len() + 8,
+        Frame::Padding { length } => *length as usize + 8,
         _ => 8,
     }
 }
@@ -126,9 +126,9 @@ impl Codec {
         }
         for frame in &frames {
             match frame {
-                Frame::Message { number, parcel } if ends.spelling == Spelling::WebSocket => {
+                Frame::Message { number, message } if ends.spelling == Spelling::WebSocket => {
                     ends.writer.count(*number, &mut out);
-                    match parcel.message() {
+                    match message.as_message() {
                         Message::Text(text) => {
                             out.push(b'm');
                             out.extend_from_slice(text.as_bytes());
@@ -165,8 +165,8 @@ impl Codec {
                 Chunk::Text(mut bytes) => {
                     while let Some(said) = ends.reader.read(&mut bytes)? {
                         match said {
-                            Said::Frame(frame) => frames.push(frame),
-                            Said::Head(said) => head = Some(said),
+                            Record::Frame(frame) => frames.push(frame),
+                            Record::Head(said) => head = Some(said),
                         }
                     }
                 }

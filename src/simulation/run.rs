@@ -10,10 +10,10 @@ use std::{
 };
 
 use super::{
-    cover::Coverage,
-    half::{ClientHalf, RustHalf},
-    plan::Plan,
-    script::{Host, ScriptHalf},
+    client_under_test::{ClientUnderTest, RustHalf},
+    coverage::Coverage,
+    js_client::{Host, JsClient},
+    scenario::Scenario,
     world::{Setup, World},
 };
 use crate::session::{Machine, Role, sabotage::Sabotage};
@@ -34,9 +34,9 @@ pub(crate) fn from_environment(name: &str, otherwise: u64) -> u64 {
     }
 }
 
-fn rust_half(sabotage: Option<Sabotage>) -> impl Fn(&Plan, u64) -> Box<dyn ClientHalf> {
-    move |plan: &Plan, now: u64| -> Box<dyn ClientHalf> {
-        let config = plan.config(Role::Client);
+fn rust_half(sabotage: Option<Sabotage>) -> impl Fn(&Scenario, u64) -> Box<dyn ClientUnderTest> {
+    move |scenario: &Scenario, now: u64| -> Box<dyn ClientUnderTest> {
+        let config = scenario.config(Role::Client);
         let mut machine = Machine::new(config, now);
         machine.sabotage(sabotage);
         Box::new(RustHalf::new(machine, config))
@@ -142,8 +142,8 @@ fn the_shipped_client_holds_the_promise_too() {
     let (cover, failure) = run_seeds(first, count, || {
         let host = Host::start().expect("it started a moment ago");
         Box::new(move |seed| {
-            let make_half = |plan: &Plan, _: u64| -> Box<dyn ClientHalf> {
-                Box::new(ScriptHalf::new(host.clone(), plan.base, plan.outbox))
+            let make_half = |scenario: &Scenario, _: u64| -> Box<dyn ClientUnderTest> {
+                Box::new(JsClient::new(host.clone(), scenario.base, scenario.outbox))
             };
             run_seed(seed, Setup { make_half: &make_half, sabotage: None, script: true })
         })

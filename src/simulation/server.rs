@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 
 use super::{
-    cover::{Fault, What},
+    coverage::{Fault, What},
     log::{Log, Sent},
     packet::{Codec, Packet},
     wire::Waiting,
-    world::{Happening, World},
+    world::{World, WorldEvent},
 };
 use crate::{
     codec::native::Head,
     message::Spelling,
-    session::{Attach, CloseReason, Frame, Grant, LinkId, Machine, Role, SendError, Wire, reason},
+    session::{Attach, CloseReason, Frame, Grant, LinkId, LinkKind, Machine, Role, SendError, SessionParams, reason},
 };
 
 pub(crate) struct ServerSession {
@@ -103,7 +103,7 @@ impl World<'_> {
             Head::Open { attempt, .. } => match self.server.attempts.get(&**attempt) {
                 Some(&session) if self.server.sessions[session].spent => {
                     self.note(Fault::Spent);
-                    return self.refuse(conn, reason::SPENT);
+                    return self.refuse(conn, reason::ATTEMPT_USED);
                 }
                 Some(&session) => session,
                 None => self.open_session(attempt.to_string()),
@@ -111,45 +111,47 @@ impl World<'_> {
             Head::Join { .. } | Head::TakeOver { .. } => {
                 unreachable!("the simulated client is one page and opens by itself")
             }
-            Head::Resume { pass, .. } | Head::Upload { pass, .. } => {
-                let known = |session: &&mut ServerSession| session.grant.id == pass.id && !session.gone;
+            Head::Resume { token, .. } | Head::Upload { token, .. } => {
+                let known = |session: &&mut ServerSession| session.grant.id == token.id && !session.gone;
                 let Some(session) = self.server.sessions.iter_mut().find(known) else {
                     return self.refuse(conn, reason::UNKNOWN);
                 };
-                assert_eq!(session.grant.secret, pass.secret, "the client has another session's secret");
+                assert_eq!(session.grant.secret, token.secret, "the client has another session's secret");
                 session.spent = true;
-                self.server.sessions.iter().position(|session| session.grant.id == pass.id).expect("just found")
+                self.server.sessions.iter().position(|session| session.grant.id == token.id).expect("just found")
             }
         };
         if self.faults_go_on() && self.random.one_in(16) && !matches!(head, Head::Upload { .. }) {
             self.note(Fault::SlowAttach);
-            self.note_pair(session, What::Begin);
+            self.note_pair(session, What::ExpectAttach);
             let one = &mut self.server.sessions[session];
-            let counts = one.machine.begin(self.now);
+            let counts = one.machine.expect_attach(self.now);
             one.begun += u32::from(counts);
             one.note_quiet(self.now);
             self.conns[conn].waiting = Some(Waiting { session, counts, head, frames });
             let delay =
-                if self.random.one_in(4) { self.random.below(self.plan.grace * 2) } else { self.random.below(300) };
-            return self.after(delay, Happening::SlowAttach(conn));
+                if self.random.one_in(4) { self.random.below(self.scenario.grace * 2) } else { self.random.below(300) };
+            return self.after(delay, WorldEvent::SlowAttach(conn));
         }
         self.attach_server(conn, session, &head, frames);
     }
 
     fn open_session(&mut self, attempt: String) -> usize {
         let index = self.server.sessions.len();
-        let plan = &self.plan;
+        let scenario = &self.scenario;
         let grant = Grant {
             id: format!("id-{index}").into(),
             secret: format!("secret-{index}").into(),
-            interval: plan.interval,
-            timeout: plan.timeout,
-            grace: plan.grace,
-            limit: 100_000,
-            batch: 100_000,
-            hold: plan.hold,
+            params: SessionParams {
+                interval: scenario.interval,
+                timeout: scenario.timeout,
+                grace: scenario.grace,
+                limit: 100_000,
+                batch: 100_000,
+                hold: scenario.hold,
+            },
         };
-        let mut machine = Machine::new(plan.config(Role::Server), self.now);
+        let mut machine = Machine::new(scenario.config(Role::Server), self.now);
         machine.sabotage(self.sabotage);
         let generation = attempt.trim_start_matches("attempt-").parse().expect("our attempts are numbered");
         self.server.sessions.push(ServerSession {
@@ -158,8 +160,8 @@ impl World<'_> {
             spent: false,
             gone: false,
             generation,
-            log: Log::new(plan.base),
-            read: plan.base + 1,
+            log: Log::new(scenario.base),
+            read: scenario.base + 1,
             conns: Vec::new(),
             begun: 0,
             downlinks: 0,
@@ -185,23 +187,23 @@ impl World<'_> {
             self.attach_server(conn, session, &head, frames);
             self.server.sessions[session].heard_at = self.now;
         }
-        self.abandon(session, counts);
+        self.cancel_attach(session, counts);
         for packet in std::mem::take(&mut self.conns[conn].backlog) {
             self.up_arrives(conn, packet);
         }
     }
 
-    fn abandon(&mut self, session: usize, counts: bool) {
+    fn cancel_attach(&mut self, session: usize, counts: bool) {
         if !counts {
             return;
         }
-        self.note_pair(session, What::Abandon);
+        self.note_pair(session, What::CancelAttach);
         let now = self.now;
         let one = &mut self.server.sessions[session];
-        one.machine.abandon();
+        one.machine.cancel_attach();
         one.begun -= 1;
-        if now >= one.quiet_from + self.plan.grace && one.machine.closed().is_none() {
-            self.cover.fault(Fault::BegunHoldsGrace);
+        if now >= one.quiet_from + self.scenario.grace && one.machine.closed().is_none() {
+            self.cover.fault(Fault::PendingAttachHoldsGrace);
         }
         self.server.sessions[session].note_quiet(now);
         self.pump_server(session);
@@ -211,13 +213,13 @@ impl World<'_> {
         let wire = self.conns[conn].wire;
         let attach = match *head {
             Head::Open { ordinal, .. } | Head::Join { ordinal, .. } => {
-                Attach { ordinal, turn: 0, wire, opening: true, seen: false, received: self.plan.base }
+                Attach { ordinal, turn: 0, kind: wire, opening: true, seen: false, received: self.scenario.base }
             }
-            Head::Resume { ordinal, turn, seen, ref pass, .. } => {
-                Attach { ordinal, turn, wire, opening: false, seen, received: pass.received }
+            Head::Resume { ordinal, turn, seen, ref token, .. } => {
+                Attach { ordinal, turn, kind: wire, opening: false, seen, received: token.received }
             }
-            Head::Upload { ref pass, .. } | Head::TakeOver { ref pass, .. } => {
-                Attach { ordinal: 0, turn: 0, wire, opening: false, seen: false, received: pass.received }
+            Head::Upload { ref token, .. } | Head::TakeOver { ref token, .. } => {
+                Attach { ordinal: 0, turn: 0, kind: wire, opening: false, seen: false, received: token.received }
             }
         };
         let first = self.holder_of(session, &attach);
@@ -239,11 +241,11 @@ impl World<'_> {
             Ok(link) => {
                 self.cover.pair(Role::Server, state, What::Attach);
                 let one = &mut self.server.sessions[session];
-                if wire == Wire::Upload && one.quiet_since.is_some() {
+                if wire == LinkKind::Upload && one.quiet_since.is_some() {
                     one.quiet_since = Some(self.now);
                 }
                 one.conns.push(conn);
-                if wire != Wire::Upload {
+                if wire != LinkKind::Upload {
                     one.downlinks += 1;
                     one.note_quiet(self.now);
                     let before = one.pairs.iter().find(|pair| (pair.0, pair.1 + 1) == (attach.ordinal, attach.turn));
@@ -268,7 +270,7 @@ impl World<'_> {
             Spelling::Bytes => Spelling::Text,
             other => other,
         });
-        let packet = Codec::new(spelling).encode(None, vec![Frame::End(reason)]);
+        let packet = Codec::new(spelling).encode(None, vec![Frame::LinkClose(reason)]);
         self.ship_down(conn, packet);
         self.end_down(conn);
     }
@@ -287,10 +289,10 @@ impl World<'_> {
 
     pub(crate) fn up_ends(&mut self, conn: usize) {
         if let Some(Waiting { session, counts, .. }) = self.conns[conn].waiting.take() {
-            self.note(Fault::AttachAbandoned);
+            self.note(Fault::AttachCancelled);
             self.conns[conn].answered = true;
             let before = self.server.sessions[session].quiet_from;
-            self.abandon(session, counts);
+            self.cancel_attach(session, counts);
             // Nobody knows who it was, so that it was no sign of life.
             let since = &mut self.server.sessions[session].quiet_since;
             *since = since.map(|since| since.min(before));
@@ -304,7 +306,7 @@ impl World<'_> {
         let Some((session, link)) = self.conns[conn].session.take() else { return };
         self.trace(|| format!("server   drops #{conn}"));
         self.note_pair(session, What::Detach);
-        let upload = self.conns[conn].wire == Wire::Upload;
+        let upload = self.conns[conn].wire == LinkKind::Upload;
         let one = &mut self.server.sessions[session];
         one.machine.detach(self.now, link);
         one.conns.retain(|&other| other != conn);
@@ -335,11 +337,11 @@ impl World<'_> {
     pub(crate) fn server_sends(&mut self) {
         self.server.sending = self.server.sent < self.goal;
         if self.server.sending {
-            let pause = self.random.range(1, self.plan.server_pause * 2);
-            self.after(pause, Happening::ServerSends);
+            let pause = self.random.range(1, self.scenario.server_pause * 2);
+            self.after(pause, WorldEvent::ServerSends);
         }
         let Some(session) = self.current() else { return };
-        for _ in 0..self.random.range(1, self.plan.burst) {
+        for _ in 0..self.random.range(1, self.scenario.burst) {
             if self.server.sent >= self.goal || !self.server_sends_one(session) {
                 break;
             }
@@ -352,11 +354,11 @@ impl World<'_> {
     }
 
     fn server_sends_one(&mut self, session: usize) -> bool {
-        let parcel = self.plan.message(&mut self.random, 's', self.server.count + 1);
-        let message = parcel.message().clone();
-        let droppable = self.plan.droppable > 0 && self.random.one_in(self.plan.droppable);
+        let out = self.scenario.message(&mut self.random, 's', self.server.count + 1);
+        let message = out.as_message().clone();
+        let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
         let machine = &mut self.server.sessions[session].machine;
-        let result = if droppable { machine.send_droppable(parcel) } else { machine.send(parcel).map(|()| true) };
+        let result = if droppable { machine.send_droppable(out) } else { machine.send(out).map(|()| true) };
         let full = result == Err(SendError::Full);
         self.note_pair(
             session,
@@ -389,7 +391,7 @@ impl World<'_> {
     pub(crate) fn server_reads(&mut self) {
         if self.server.slow_until > self.now {
             let pause = self.random.range(20, 200);
-            self.after(pause, Happening::ServerReads);
+            self.after(pause, WorldEvent::ServerReads);
         }
         for session in 0..self.server.sessions.len() {
             if !self.server.sessions[session].gone {

@@ -1,14 +1,14 @@
 //! Connections: each direction is ordered; between connections nothing is.
 
 use super::{
-    cover::Fault,
+    coverage::Fault,
     packet::{Codec, Packet},
-    world::{Happening, World},
+    world::{World, WorldEvent},
 };
 use crate::{
     codec::native::Head,
     message::Spelling,
-    session::{Frame, LinkId, Wire},
+    session::{Frame, LinkId, LinkKind},
 };
 
 /// One direction of a connection.
@@ -47,7 +47,7 @@ pub(crate) struct Waiting {
 
 #[derive(Debug)]
 pub(crate) struct Conn {
-    pub(crate) wire: Wire,
+    pub(crate) wire: LinkKind,
     pub(crate) spelling: Option<Spelling>,
     /// The client's link; none once it gave up, and on copies that are nobody's.
     pub(crate) link: Option<LinkId>,
@@ -92,8 +92,8 @@ impl World<'_> {
         Codec::new(self.conns[conn].spelling).encode(None, Vec::new())
     }
 
-    pub(crate) fn connect(&mut self, wire: Wire, spelling: Option<Spelling>, link: Option<LinkId>) -> usize {
-        let blocked = if wire == Wire::Duplex { self.sockets_blocked } else { self.http_blocked };
+    pub(crate) fn connect(&mut self, wire: LinkKind, spelling: Option<Spelling>, link: Option<LinkId>) -> usize {
+        let blocked = if wire == LinkKind::Duplex { self.sockets_blocked } else { self.http_blocked };
         let lane = || Lane { closed: blocked, lost: blocked, ..Lane::default() };
         let delay = if self.random.one_in(8) { self.random.below(200) } else { 0 };
         let keeping = self.keeping(wire);
@@ -107,7 +107,7 @@ impl World<'_> {
             answered: false,
             codec: Codec::new(spelling),
             held: Vec::new(),
-            budget: self.plan.stream_budget,
+            budget: self.scenario.stream_budget,
             up: lane(),
             down: lane(),
             keeping,
@@ -121,21 +121,21 @@ impl World<'_> {
         self.shipped += 1;
         packet.order = self.shipped;
         self.trace(|| format!("client   #{conn} -> {packet:?}"));
-        self.ship(conn, true, Happening::Up(conn, packet));
+        self.ship(conn, true, WorldEvent::Up(conn, packet));
     }
 
     pub(crate) fn ship_down(&mut self, conn: usize, packet: Packet) {
         self.trace(|| format!("server   #{conn} -> {packet:?}"));
         if self.conns[conn].keeping == Keeping::Passes {
-            return self.ship(conn, false, Happening::Down(conn, packet));
+            return self.ship(conn, false, WorldEvent::Down(conn, packet));
         }
         self.conns[conn].kept.push(packet);
         self.release(conn, false);
     }
 
     /// What becomes of a new connection's answer.
-    fn keeping(&mut self, wire: Wire) -> Keeping {
-        if wire == Wire::Stream && self.plan.keeping > 0 && self.random.one_in(self.plan.keeping) {
+    fn keeping(&mut self, wire: LinkKind) -> Keeping {
+        if wire == LinkKind::Stream && self.scenario.keeping > 0 && self.random.one_in(self.scenario.keeping) {
             self.some_keeping()
         } else {
             Keeping::Passes
@@ -184,14 +184,14 @@ impl World<'_> {
             }
         };
         for packet in self.conns[conn].kept.drain(..count).collect::<Vec<_>>() {
-            self.ship(conn, false, Happening::Down(conn, packet));
+            self.ship(conn, false, WorldEvent::Down(conn, packet));
         }
     }
 
     /// The answer has ended.
     pub(crate) fn end_down(&mut self, conn: usize) {
         self.release(conn, true);
-        self.ship(conn, false, Happening::DownEnd(conn, true));
+        self.ship(conn, false, WorldEvent::DownEnd(conn, true));
         self.conns[conn].down.closed = true;
     }
 
@@ -199,19 +199,19 @@ impl World<'_> {
     pub(crate) fn hang_up(&mut self, conn: usize) {
         self.trace(|| format!("client   hangs up #{conn}"));
         self.conns[conn].link = None;
-        self.ship(conn, true, Happening::UpEnd(conn));
+        self.ship(conn, true, WorldEvent::UpEnd(conn));
         self.conns[conn].up.closed = true;
     }
 
-    fn ship(&mut self, conn: usize, up: bool, what: Happening) {
+    fn ship(&mut self, conn: usize, up: bool, what: WorldEvent) {
         let one = &self.conns[conn];
         let lane = if up { &one.up } else { &one.down };
         if lane.closed {
             return;
         }
         let floor = lane.last.max(lane.stalled_until);
-        let mut time = self.now + self.plan.latency + self.random.below(self.plan.jitter + 1) + one.delay;
-        if self.faults_go_on() && self.random.one_in(self.plan.snap) {
+        let mut time = self.now + self.scenario.latency + self.random.below(self.scenario.jitter + 1) + one.delay;
+        if self.faults_go_on() && self.random.one_in(self.scenario.snap) {
             time = self.snapped(conn, up, time);
         }
         let time = time.max(floor);
@@ -252,8 +252,8 @@ impl World<'_> {
             } else {
                 (first.max(up_last.saturating_sub(self.now)), second.max(down_last.saturating_sub(self.now)))
             };
-            self.after(first, Happening::UpEnd(conn));
-            self.after(second, Happening::DownEnd(conn, false));
+            self.after(first, WorldEvent::UpEnd(conn));
+            self.after(second, WorldEvent::DownEnd(conn, false));
         }
     }
 
@@ -271,19 +271,19 @@ impl World<'_> {
             }
         }
         self.conns[copy].delay = self.random.below(600);
-        self.ship(copy, true, Happening::Up(copy, packet));
+        self.ship(copy, true, WorldEvent::Up(copy, packet));
     }
 
     /// What was cut in silence is noticed, and what was blocked is free.
-    pub(crate) fn heal(&mut self) {
+    pub(crate) fn end_faults(&mut self) {
         (self.sockets_blocked, self.http_blocked) = (false, false);
         for conn in 0..self.conns.len() {
             let one = &mut self.conns[conn];
             one.up.stalled_until = 0;
             one.down.stalled_until = 0;
             if one.up.closed || one.down.closed {
-                self.at(one_later(self.conns[conn].up.last, self.now), 1, Happening::UpEnd(conn));
-                self.at(one_later(self.conns[conn].down.last, self.now), 1, Happening::DownEnd(conn, false));
+                self.at(one_later(self.conns[conn].up.last, self.now), 1, WorldEvent::UpEnd(conn));
+                self.at(one_later(self.conns[conn].down.last, self.now), 1, WorldEvent::DownEnd(conn, false));
             }
         }
         for session in 0..self.server.sessions.len() {

@@ -7,11 +7,11 @@ use std::{
 
 use super::{
     client::Client,
-    cover::{Coverage, Fault},
-    half::ClientHalf,
+    client_under_test::ClientUnderTest,
+    coverage::{Coverage, Fault},
     packet::Packet,
-    plan::Plan,
     random::Random,
+    scenario::Scenario,
     server::Host,
     wire::Conn,
 };
@@ -27,7 +27,7 @@ const LONG_CALM: u64 = 900_000;
 const MANY_EVENTS: u64 = 400_000;
 
 #[derive(Debug)]
-pub(crate) enum Happening {
+pub(crate) enum WorldEvent {
     Up(usize, Packet),
     UpEnd(usize),
     Down(usize, Packet),
@@ -54,9 +54,9 @@ enum Place {
     Nowhere,
 }
 
-impl Happening {
+impl WorldEvent {
     fn place(&self) -> Place {
-        use Happening::*;
+        use WorldEvent::*;
         match self {
             Down(..) | DownEnd(..) | ClientTimer | ClientSends | ClientReads | Chooser | UploadDue(..)
             | NextSession(_) => Place::Client,
@@ -70,7 +70,7 @@ impl Happening {
 struct Queued {
     /// Time, a tie's order, the order of queueing.
     key: (u64, u8, u64),
-    what: Happening,
+    what: WorldEvent,
 }
 
 impl PartialEq for Queued {
@@ -94,7 +94,7 @@ impl Ord for Queued {
 }
 
 /// Makes the client half of a generation; the seed's plan says how.
-pub(crate) type MakeHalf<'a> = &'a dyn Fn(&Plan, u64) -> Box<dyn ClientHalf>;
+pub(crate) type MakeHalf<'a> = &'a dyn Fn(&Scenario, u64) -> Box<dyn ClientUnderTest>;
 
 /// Who plays.
 #[derive(Clone, Copy)]
@@ -112,7 +112,7 @@ pub(crate) struct World<'a> {
     queued: u64,
     queue: BinaryHeap<Reverse<Queued>>,
     pub(crate) random: Random,
-    pub(crate) plan: Plan,
+    pub(crate) scenario: Scenario,
     pub(crate) cover: Coverage,
     pub(crate) failure: Option<String>,
     trace: Option<Vec<String>>,
@@ -138,24 +138,24 @@ pub(crate) struct World<'a> {
     progress_at: u64,
     pub(crate) shipped: u64,
     pub(crate) arrived: u64,
-    client_deferred: Vec<Happening>,
-    server_deferred: Vec<Happening>,
+    client_deferred: Vec<WorldEvent>,
+    server_deferred: Vec<WorldEvent>,
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(seed: u64, setup: Setup<'a>, traced: bool) -> Self {
         let Setup { make_half, sabotage, script } = setup;
         let mut random = Random::new(seed);
-        let mut plan = Plan::new(&mut random);
-        plan.spelled |= script;
-        let goal = plan.lap.min(plan.target);
-        let client = Client::new(make_half(&plan, 0), plan.base, 0, 0);
+        let mut scenario = Scenario::new(&mut random);
+        scenario.spelled |= script;
+        let goal = scenario.lap.min(scenario.target);
+        let client = Client::new(make_half(&scenario, 0), scenario.base, 0, 0);
         let mut world = World {
             now: 0,
             queued: 0,
             queue: BinaryHeap::new(),
             random,
-            plan,
+            scenario,
             cover: Coverage::new(),
             failure: None,
             trace: traced.then(Vec::new),
@@ -181,8 +181,8 @@ impl<'a> World<'a> {
             client_deferred: Vec::new(),
             server_deferred: Vec::new(),
         };
-        world.after(0, Happening::Chooser);
-        world.after(0, Happening::Fault);
+        world.after(0, WorldEvent::Chooser);
+        world.after(0, WorldEvent::Fault);
         world.resume_sending();
         world
     }
@@ -227,44 +227,44 @@ impl<'a> World<'a> {
     }
 
     /// Queues what happens `delay` ms from now.
-    pub(crate) fn after(&mut self, delay: u64, what: Happening) {
+    pub(crate) fn after(&mut self, delay: u64, what: WorldEvent) {
         self.at(self.now + delay, 1, what);
     }
 
-    pub(crate) fn at(&mut self, time: u64, tie: u8, what: Happening) {
+    pub(crate) fn at(&mut self, time: u64, tie: u8, what: WorldEvent) {
         self.queued += 1;
         self.queue.push(Reverse(Queued { key: (time.max(self.now), tie, self.queued), what }));
     }
 
-    fn happen(&mut self, what: Happening) {
+    fn happen(&mut self, what: WorldEvent) {
         match what.place() {
             Place::Client if self.now < self.client.asleep_until => return self.client_deferred.push(what),
             Place::Server if self.now < self.server.asleep_until => return self.server_deferred.push(what),
             _ => {}
         }
         match what {
-            Happening::Up(conn, packet) => self.up_arrives(conn, packet),
-            Happening::UpEnd(conn) => self.up_ends(conn),
-            Happening::SlowAttach(conn) => self.slow_attach(conn),
-            Happening::ServerTimer(session) => self.server_timer(session),
-            Happening::ServerSends => self.server_sends(),
-            Happening::ServerReads => self.server_reads(),
-            Happening::Down(conn, packet) => self.down_arrives(conn, packet),
-            Happening::DownEnd(conn, clean) => self.down_ends(conn, clean),
-            Happening::ClientTimer => self.client_timer(),
-            Happening::ClientSends => self.client_sends(),
-            Happening::ClientReads => self.client_reads(),
-            Happening::Chooser => self.choose(),
-            Happening::UploadDue(link, generation) => self.upload_due(link, generation),
-            Happening::NextSession(generation) => self.next_session(generation),
-            Happening::Fault => self.fault(),
-            Happening::ClientWakes => {
+            WorldEvent::Up(conn, packet) => self.up_arrives(conn, packet),
+            WorldEvent::UpEnd(conn) => self.up_ends(conn),
+            WorldEvent::SlowAttach(conn) => self.slow_attach(conn),
+            WorldEvent::ServerTimer(session) => self.server_timer(session),
+            WorldEvent::ServerSends => self.server_sends(),
+            WorldEvent::ServerReads => self.server_reads(),
+            WorldEvent::Down(conn, packet) => self.down_arrives(conn, packet),
+            WorldEvent::DownEnd(conn, clean) => self.down_ends(conn, clean),
+            WorldEvent::ClientTimer => self.client_timer(),
+            WorldEvent::ClientSends => self.client_sends(),
+            WorldEvent::ClientReads => self.client_reads(),
+            WorldEvent::Chooser => self.choose(),
+            WorldEvent::UploadDue(link, generation) => self.upload_due(link, generation),
+            WorldEvent::NextSession(generation) => self.next_session(generation),
+            WorldEvent::Fault => self.fault(),
+            WorldEvent::ClientWakes => {
                 if self.now >= self.client.asleep_until {
                     let deferred = std::mem::take(&mut self.client_deferred);
                     self.wake(deferred);
                 }
             }
-            Happening::ServerWakes => {
+            WorldEvent::ServerWakes => {
                 if self.now >= self.server.asleep_until {
                     let deferred = std::mem::take(&mut self.server_deferred);
                     self.wake(deferred);
@@ -274,9 +274,9 @@ impl<'a> World<'a> {
     }
 
     /// What came in sleep happens now, in its order; or the timers first, which is worse.
-    fn wake(&mut self, mut deferred: Vec<Happening>) {
+    fn wake(&mut self, mut deferred: Vec<WorldEvent>) {
         if self.random.one_in(2) {
-            deferred.sort_by_key(|what| !matches!(what, Happening::ClientTimer | Happening::ServerTimer(_)));
+            deferred.sort_by_key(|what| !matches!(what, WorldEvent::ClientTimer | WorldEvent::ServerTimer(_)));
         }
         for what in deferred {
             self.happen(what);
@@ -295,7 +295,7 @@ impl<'a> World<'a> {
                 if self.now >= FAULTS_END || self.calm_at.is_some_and(|at| at <= self.now) {
                     self.calm = Some(self.now);
                     self.trace(|| "calm".into());
-                    self.heal();
+                    self.end_faults();
                 }
             }
             Some(since) => {
@@ -307,7 +307,7 @@ impl<'a> World<'a> {
                     (self.progress, self.progress_at) = (progress, self.now);
                 }
                 let still_since = self.progress_at.max(since);
-                if self.now > still_since + CALM + self.plan.grace * 4 || self.now > since + LONG_CALM {
+                if self.now > still_since + CALM + self.scenario.grace * 4 || self.now > since + LONG_CALM {
                     let stuck = self.what_is_stuck();
                     self.fail(format!("stuck: {stuck}"));
                 }
@@ -327,26 +327,26 @@ impl<'a> World<'a> {
 
     /// All has arrived: on with the faults, or to the end.
     fn after_calm(&mut self) {
-        if self.goal >= self.plan.target {
+        if self.goal >= self.scenario.target {
             self.finale = true;
             return self.begin_finale();
         }
-        self.goal = (self.goal + self.plan.lap).min(self.plan.target);
+        self.goal = (self.goal + self.scenario.lap).min(self.scenario.target);
         (self.calm, self.calm_at, self.flushed) = (None, None, false);
         self.trace(|| "calm is over".into());
         self.resume_sending();
         if !std::mem::replace(&mut self.fault_queued, true) {
-            self.after(0, Happening::Fault);
+            self.after(0, WorldEvent::Fault);
         }
     }
 
     /// The applications go on when they have stopped.
     pub(crate) fn resume_sending(&mut self) {
         if !std::mem::replace(&mut self.client.sending, true) {
-            self.after(0, Happening::ClientSends);
+            self.after(0, WorldEvent::ClientSends);
         }
         if !std::mem::replace(&mut self.server.sending, true) {
-            self.after(0, Happening::ServerSends);
+            self.after(0, WorldEvent::ServerSends);
         }
     }
 

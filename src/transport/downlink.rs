@@ -13,7 +13,7 @@ use super::{Link, Wrapper, write};
 use crate::{
     codec::native::{Writer, write_rest},
     message::Spelling,
-    shared::{Frame, Pulled, Saying},
+    shared::{Frame, Outbound, PullStatus},
 };
 
 /// One flush is about this large at most; more follows in the next.
@@ -55,7 +55,7 @@ pub(crate) async fn answer(link: Link, spelling: Spelling, wait: Wait) -> Vec<u8
             out.len() < FLUSH
         });
         match pulled {
-            Pulled::Drained if wait == Wait::Something && out.len() == started => Poll::Pending,
+            PullStatus::Drained if wait == Wait::Something && out.len() == started => Poll::Pending,
             _ => Poll::Ready(()),
         }
     })
@@ -83,7 +83,7 @@ pub(crate) fn stream(
         let Some((attached, _)) = &link else { return Poll::Ready(None) };
         let mut out = Vec::new();
         let pulled = attached.pull(cx, |saying| match saying {
-            Saying::Frame(frame @ Frame::Pad { .. }) => {
+            Outbound::Frame(frame @ Frame::Padding { .. }) => {
                 writer.write(&frame, &mut padding.bytes);
                 false
             }
@@ -93,11 +93,11 @@ pub(crate) fn stream(
             }
         });
         spent += out.len() + padding.bytes.len();
-        if pulled == Pulled::Over || spent >= budget {
+        if pulled == PullStatus::Over || spent >= budget {
             link = None;
         }
         match pulled {
-            Pulled::Drained if out.is_empty() => Poll::Pending,
+            PullStatus::Drained if out.is_empty() => Poll::Pending,
             _ if out.is_empty() => match padding.poll(cx) {
                 Some(polled) => polled.map(|bytes| Some(Ok(wrapper.wrap(bytes, link.is_none()).into()))),
                 None => Poll::Ready(wrapper.end().map(|end| Ok(end.into()))),

@@ -10,7 +10,7 @@ use std::{sync::Arc, task::Context};
 use crate::{
     codec::native::Writer,
     config::Transport,
-    shared::{Attach, CloseReason, Frame, Key, LinkId, Pulled, Saying, Shared},
+    shared::{Attach, CloseReason, Credential, Frame, LinkId, Outbound, PullStatus, SharedSession},
 };
 
 pub(crate) use downlink::{Wait, answer, stream};
@@ -21,19 +21,19 @@ pub(crate) use wrapping::{Wrapper, Wrapping};
 /// One attachment of a transport to a session. Detaches when dropped.
 #[derive(Debug)]
 pub(crate) struct Link {
-    shared: Arc<Shared>,
+    shared: Arc<SharedSession>,
     id: LinkId,
 }
 
 impl Link {
     /// Attaches; a refusal's reason is for the client.
     pub(crate) fn attach(
-        shared: Arc<Shared>,
-        key: Key<'_>,
+        shared: Arc<SharedSession>,
+        credential: Credential<'_>,
         attach: Attach,
         transport: Transport,
     ) -> Result<Self, CloseReason> {
-        let id = shared.attach(key, attach, transport)?;
+        let id = shared.attach(credential, attach, transport)?;
         Ok(Link { shared, id })
     }
 
@@ -43,16 +43,16 @@ impl Link {
     }
 
     /// Takes the frames that the session has to say here, until `take` returns `false`.
-    pub(crate) fn pull(&self, cx: &mut Context<'_>, take: impl FnMut(Saying<'_>) -> bool) -> Pulled {
+    pub(crate) fn pull(&self, cx: &mut Context<'_>, take: impl FnMut(Outbound<'_>) -> bool) -> PullStatus {
         self.shared.pull(self.id, cx, take)
     }
 
-    /// Whether to wait for the handler's turn before saying anything; see [`Shared::awaits_turn`].
+    /// Whether to wait for the handler's turn before saying anything; see [`SharedSession::awaits_turn`].
     pub(crate) fn awaits_turn(&self, cx: &Context<'_>) -> bool {
         self.shared.awaits_turn(self.id, cx)
     }
 
-    /// Whether the handler has had its first turn; see [`Shared::has_turned`].
+    /// Whether the handler has had its first turn; see [`SharedSession::has_turned`].
     fn has_turned(&self, cx: &mut Context<'_>) -> bool {
         self.shared.has_turned(self.id, cx)
     }
@@ -69,9 +69,9 @@ impl Drop for Link {
     }
 }
 
-fn write(writer: &mut Writer, saying: Saying<'_>, out: &mut Vec<u8>) {
+fn write(writer: &mut Writer, saying: Outbound<'_>, out: &mut Vec<u8>) {
     match saying {
-        Saying::Message { number, parcel } => writer.message(number, parcel, out),
-        Saying::Frame(frame) => writer.write(&frame, out),
+        Outbound::Message { number, message } => writer.message(number, message, out),
+        Outbound::Frame(frame) => writer.write(&frame, out),
     }
 }

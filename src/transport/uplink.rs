@@ -6,7 +6,7 @@ use futures::StreamExt;
 
 use super::{Link, write};
 use crate::{
-    codec::native::{Reader, Said, Writer},
+    codec::native::{Reader, Record, Writer},
     message::Spelling,
     shared::{CloseReason, reason},
 };
@@ -50,8 +50,8 @@ pub(crate) async fn read_body(mut stream: BodyDataStream, limit: usize) -> Resul
 pub(crate) fn take(link: &Link, body: &mut Body) -> Result<(), CloseReason> {
     link.input(|| match body.reader.read(&mut body.rest)? {
         None => Ok(None),
-        Some(Said::Frame(frame)) => Ok(Some(frame)),
-        Some(Said::Head(_)) => Err(reason::UNEXPECTED),
+        Some(Record::Frame(frame)) => Ok(Some(frame)),
+        Some(Record::Head(_)) => Err(reason::UNEXPECTED),
     })
 }
 

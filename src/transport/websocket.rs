@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::{
-    self, Message as Wire,
+    self, Message as WsMessage,
     error::CapacityError,
     protocol::{
         CloseFrame, Role, WebSocketConfig, WebSocketContext,
@@ -26,8 +26,8 @@ use tokio_tungstenite::tungstenite::{
 use super::Link;
 use crate::{
     codec::native::{self, Reader, Writer},
-    message::{Message, Parcel, Spelling},
-    shared::{CloseReason, Frame, Pulled, Saying, reason},
+    message::{Message, OutMessage, Spelling},
+    shared::{CloseReason, Frame, Outbound, PullStatus, reason},
 };
 
 /// What one read takes at most.
@@ -128,8 +128,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 let mut memory = Memory { input: &chunk, out: &mut self.out };
                 loop {
                     match next(&mut self.framing, &mut memory) {
-                        Ok(Some(Wire::Text(text))) => return Poll::Ready(Ok((text.into(), memory.input.to_vec()))),
-                        Ok(Some(Wire::Ping(_) | Wire::Pong(_))) => {}
+                        Ok(Some(WsMessage::Text(text))) => {
+                            return Poll::Ready(Ok((text.into(), memory.input.to_vec())));
+                        }
+                        Ok(Some(WsMessage::Ping(_) | WsMessage::Pong(_))) => {}
                         Ok(Some(_)) => return Poll::Ready(Err(Ended::Ours(reason::MALFORMED))),
                         Ok(None) => break,
                         Err(Stop::Said(_)) => return Poll::Ready(Err(Ended::Theirs)),
@@ -225,12 +227,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         let mut brought = false;
         for _ in 0..TURNS {
             let said = match self.poll_write(cx) {
-                Poll::Ready(Ok(())) if brought && link.awaits_turn(cx) => Said::All,
+                Poll::Ready(Ok(())) if brought && link.awaits_turn(cx) => WriteStatus::All,
                 Poll::Ready(Ok(())) => self.say(cx, link, writer),
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended),
-                Poll::Pending => Said::Blocked,
+                Poll::Pending => WriteStatus::Blocked,
             };
-            if matches!(said, Said::Blocked) {
+            if matches!(said, WriteStatus::Blocked) {
                 // What it has to say at the end could not be said.
                 if let Some(reason) = link.ending(cx) {
                     return Poll::Ready(Ended::Ours(reason));
@@ -239,13 +241,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                     return Poll::Pending;
                 }
             }
-            if let Said::Last(reason) = said {
+            if let WriteStatus::Last(reason) = said {
                 return Poll::Ready(Ended::Ours(reason));
             }
             match self.poll_input(cx, link, reader) {
                 Poll::Ready(Ok(())) => brought = true,
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended),
-                Poll::Pending if matches!(said, Said::More) => {}
+                Poll::Pending if matches!(said, WriteStatus::More) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -254,7 +256,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 
     /// Gathers what the session has to say and writes it, once.
-    fn say(&mut self, cx: &mut Context<'_>, link: &Link, writer: &mut Writer) -> Said {
+    fn say(&mut self, cx: &mut Context<'_>, link: &Link, writer: &mut Writer) -> WriteStatus {
         OUTPUT.with_borrow_mut(|out| {
             out.clear();
             out.shrink_to(KEEP);
@@ -277,10 +279,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 self.out.extend_from_slice(&out[written..]);
             }
             match pulled {
-                Pulled::Over => Said::Last(last.unwrap_or(reason::REPLACED)),
-                _ if blocked => Said::Blocked,
-                Pulled::More => Said::More,
-                Pulled::Drained => Said::All,
+                PullStatus::Over => WriteStatus::Last(last.unwrap_or(reason::REPLACED)),
+                _ if blocked => WriteStatus::Blocked,
+                PullStatus::More => WriteStatus::More,
+                PullStatus::Drained => WriteStatus::All,
             }
         })
     }
@@ -303,19 +305,19 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         let _ = link.input(|| {
             while ended.is_none() {
                 match reader.read(&mut text)? {
-                    Some(native::Said::Frame(frame)) => return Ok(Some(frame)),
-                    Some(native::Said::Head(_)) => return Err(reason::UNEXPECTED),
+                    Some(native::Record::Frame(frame)) => return Ok(Some(frame)),
+                    Some(native::Record::Head(_)) => return Err(reason::UNEXPECTED),
                     None => {}
                 }
                 match next(framing, &mut memory) {
-                    Ok(Some(Wire::Text(message))) => text = message.into(),
-                    Ok(Some(Wire::Binary(payload))) => return Ok(Some(reader.binary(payload)?)),
+                    Ok(Some(WsMessage::Text(message))) => text = message.into(),
+                    Ok(Some(WsMessage::Binary(payload))) => return Ok(Some(reader.binary(payload)?)),
                     Ok(Some(_)) => pinged = true,
                     Ok(None) => break,
                     Err(Stop::Ended(why)) => ended = Some(why),
                     Err(Stop::Said(reason)) => {
                         ended = Some(Ended::Theirs);
-                        return Ok(Some(Frame::End(reason)));
+                        return Ok(Some(Frame::LinkClose(reason)));
                     }
                 }
             }
@@ -352,7 +354,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 }
 
 /// What came of asking the session what to say.
-enum Said {
+enum WriteStatus {
     /// All there was.
     All,
     /// There is more.
@@ -372,14 +374,14 @@ struct Gather<'a> {
 }
 
 impl Gather<'_> {
-    fn take(&mut self, saying: Saying<'_>) -> bool {
+    fn take(&mut self, saying: Outbound<'_>) -> bool {
         match saying {
-            Saying::Message { number, parcel } => {
+            Outbound::Message { number, message } => {
                 self.writer.count(number, &mut self.control);
                 self.end_control();
-                match parcel {
-                    Parcel::Own(message) => put_message(self.out, message),
-                    Parcel::Shared(broadcast) => {
+                match message {
+                    OutMessage::Own(message) => put_message(self.out, message),
+                    OutMessage::Shared(broadcast) => {
                         let spelled = broadcast.spelled(Spelling::WebSocket, |message| {
                             let mut bytes = Vec::with_capacity(message.len() + 15);
                             put_message(&mut bytes, message);
@@ -389,8 +391,8 @@ impl Gather<'_> {
                     }
                 }
             }
-            Saying::Frame(Frame::End(reason)) => self.last = Some(reason),
-            Saying::Frame(other) => self.writer.write(&other, &mut self.control),
+            Outbound::Frame(Frame::LinkClose(reason)) => self.last = Some(reason),
+            Outbound::Frame(other) => self.writer.write(&other, &mut self.control),
         }
         self.out.len() < GATHER
     }
@@ -434,9 +436,9 @@ enum Stop {
 }
 
 /// The next message that the input completes.
-fn next(framing: &mut WebSocketContext, memory: &mut Memory<'_>) -> Result<Option<Wire>, Stop> {
+fn next(framing: &mut WebSocketContext, memory: &mut Memory<'_>) -> Result<Option<WsMessage>, Stop> {
     match framing.read(memory) {
-        Ok(Wire::Close(frame)) => Err(Stop::Said(match frame {
+        Ok(WsMessage::Close(frame)) => Err(Stop::Said(match frame {
             Some(CloseFrame { code, reason }) => CloseReason::new(code.into(), reason.as_str()),
             None => CloseReason::fixed(1005, ""),
         })),

@@ -24,7 +24,7 @@ const MAX_NAME: usize = 128;
 
 /// One record, read.
 #[derive(Clone, Debug)]
-pub(crate) enum Said {
+pub(crate) enum Record {
     Frame(Frame),
     Head(Head),
 }
@@ -34,14 +34,14 @@ pub(crate) enum Said {
 pub(crate) enum Head {
     Open { version: u64, ordinal: u64, attempt: ByteString, auth: ByteString },
     Join { version: u64, ordinal: u64, attempt: ByteString },
-    Resume { version: u64, ordinal: u64, turn: u64, seen: bool, pass: Pass },
-    Upload { version: u64, pass: Pass },
-    TakeOver { version: u64, ordinal: u64, instance: ByteString, pass: Pass },
+    Resume { version: u64, ordinal: u64, turn: u64, seen: bool, token: ResumeToken },
+    Upload { version: u64, token: ResumeToken },
+    TakeOver { version: u64, ordinal: u64, instance: ByteString, token: ResumeToken },
 }
 
 /// What lets a request into a session, and how far the client has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pass {
+pub(crate) struct ResumeToken {
     pub(crate) id: ByteString,
     pub(crate) secret: ByteString,
     pub(crate) received: u64,

@@ -4,10 +4,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Buf, Bytes};
 use bytestring::ByteString;
 
-use super::{Head, MAX_HEAD, MAX_NAME, Malformed, Pass, Said};
+use super::{Head, MAX_HEAD, MAX_NAME, Malformed, Record, ResumeToken};
 use crate::{
     message::{Message, Spelling},
-    session::frame::{CloseReason, Frame, Grant, MAX_NUMBER, Outcome, Start},
+    session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Outcome, SessionParams},
 };
 
 type Result<T> = std::result::Result<T, Malformed>;
@@ -26,12 +26,12 @@ impl Reader {
     }
 
     /// Takes the next record off `input`; `None` when it is empty. On a WebSocket `input` is one text message.
-    pub(crate) fn read(&mut self, input: &mut Bytes) -> Result<Option<Said>> {
+    pub(crate) fn read(&mut self, input: &mut Bytes) -> Result<Option<Record>> {
         while !input.is_empty() {
             if self.spelling == Spelling::WebSocket && input[0] == b'm' {
                 let payload = input.split_off(1);
                 input.clear();
-                return self.message(text(payload)?.into()).map(|frame| Some(Said::Frame(frame)));
+                return self.message(text(payload)?.into()).map(|frame| Some(Record::Frame(frame)));
             }
             let end = input.iter().take(MAX_HEAD).position(|&byte| byte == b':');
             let head = input.split_to(end.ok_or(Malformed("a record without a colon"))?);
@@ -63,10 +63,10 @@ impl Reader {
         }
         let number = self.next;
         self.next += 1;
-        Ok(Frame::Message { number, parcel: message.into() })
+        Ok(Frame::Message { number, message: message.into() })
     }
 
-    fn record(&mut self, fields: &mut Fields<'_>, input: &mut Bytes) -> Result<Said> {
+    fn record(&mut self, fields: &mut Fields<'_>, input: &mut Bytes) -> Result<Record> {
         let frame = match fields.letter {
             b'm' if self.spelling != Spelling::WebSocket => {
                 let payload = self.text(fields.number()?, input)?;
@@ -79,29 +79,29 @@ impl Reader {
             b'd' => {
                 let (from, to) = (fields.number()?, fields.number()?);
                 self.next = to + 1; // It stands for messages, which are counted.
-                Frame::Dropped { from, to }
+                Frame::Gap { from, to }
             }
             b'a' => Frame::Ack { received: fields.number()? },
-            b'w' => Frame::Want,
-            b'h' => Frame::Hold { received: fields.number()?, epoch: fields.number()? },
-            b'g' => Frame::Go { received: fields.number()?, epoch: fields.number()? },
+            b'w' => Frame::AckRequest,
+            b'h' => Frame::Pause { received: fields.number()?, epoch: fields.number()? },
+            b'g' => Frame::Resume { received: fields.number()?, epoch: fields.number()? },
             b'p' => Frame::Ping { id: fields.number()? },
             b'q' => Frame::Pong { id: fields.number()?, received: fields.number()? },
-            b'v' => Frame::Proof,
+            b'v' => Frame::Confirm,
             b'c' => Frame::Close { number: fields.number()?, reason: self.reason(fields, input)? },
-            b'z' => Frame::Away { delay: fields.number()? },
-            b'y' => Frame::Rest { delay: fields.number()? },
+            b'z' => Frame::GoAway { delay: fields.number()? },
+            b'y' => Frame::PollDelay { delay: fields.number()? },
             b'i' => {
                 let length = fields.number()?;
                 self.text(length, input)?;
-                Frame::Pad { length }
+                Frame::Padding { length }
             }
-            b'x' => Frame::End(self.reason(fields, input)?),
-            b's' => Frame::Start(start(fields)?),
-            b'o' | b'j' | b'r' | b'u' | b't' => return self.head(fields, input).map(Said::Head),
+            b'x' => Frame::LinkClose(self.reason(fields, input)?),
+            b's' => Frame::Attached(start(fields)?),
+            b'o' | b'j' | b'r' | b'u' | b't' => return self.head(fields, input).map(Record::Head),
             _ => return Err(Malformed("an unknown record")),
         };
-        Ok(Said::Frame(frame))
+        Ok(Record::Frame(frame))
     }
 
     fn head(&self, fields: &mut Fields<'_>, input: &mut Bytes) -> Result<Head> {
@@ -120,12 +120,12 @@ impl Reader {
                 ordinal: fields.number()?,
                 turn: fields.number()?,
                 seen: fields.number()? != 0,
-                pass: fields.pass()?,
+                token: fields.token()?,
             },
             b't' => {
-                Head::TakeOver { version, ordinal: fields.number()?, instance: fields.name()?, pass: fields.pass()? }
+                Head::TakeOver { version, ordinal: fields.number()?, instance: fields.name()?, token: fields.token()? }
             }
-            _ => Head::Upload { version, pass: fields.pass()? },
+            _ => Head::Upload { version, token: fields.token()? },
         })
     }
 
@@ -185,7 +185,7 @@ fn utf16_prefix(input: &[u8], units: usize) -> Result<usize> {
     if at > input.len() { Err(CUT) } else { Ok(at) }
 }
 
-fn start(fields: &mut Fields<'_>) -> Result<Start> {
+fn start(fields: &mut Fields<'_>) -> Result<Attached> {
     let outcome = match fields.next()? {
         b"full" => Outcome::Full,
         b"new" => Outcome::New,
@@ -197,15 +197,17 @@ fn start(fields: &mut Fields<'_>) -> Result<Start> {
         Outcome::New => Some(Box::new(Grant {
             id: fields.name()?,
             secret: fields.name()?,
-            interval: fields.number()?,
-            timeout: fields.number()?,
-            grace: fields.number()?,
-            limit: fields.number()?,
-            batch: fields.number()?,
-            hold: fields.number()?,
+            params: SessionParams {
+                interval: fields.number()?,
+                timeout: fields.number()?,
+                grace: fields.number()?,
+                limit: fields.number()?,
+                batch: fields.number()?,
+                hold: fields.number()?,
+            },
         })),
     };
-    Ok(Start { outcome, received, grant })
+    Ok(Attached { outcome, received, grant })
 }
 
 /// The letter of a record and what stands between it and the colon.
@@ -254,7 +256,7 @@ impl<'a> Fields<'a> {
         text(Bytes::copy_from_slice(field))
     }
 
-    fn pass(&mut self) -> Result<Pass> {
-        Ok(Pass { id: self.name()?, secret: self.name()?, received: self.number()? })
+    fn token(&mut self) -> Result<ResumeToken> {
+        Ok(ResumeToken { id: self.name()?, secret: self.name()?, received: self.number()? })
     }
 }

@@ -4,24 +4,24 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Head, Malformed, Pass, Reader, Said, Writer, write_padding, write_refusal, write_rest};
+use super::{Head, Malformed, Reader, Record, ResumeToken, Writer, write_padding, write_refusal, write_rest};
 use crate::{
-    message::{Message, Parcel, Spelling},
-    session::frame::{CloseReason, Frame, Grant, MAX_NUMBER, Outcome, Start},
+    message::{Message, OutMessage, Spelling},
+    session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Outcome, SessionParams},
 };
 
 const VECTORS: &str = include_str!("../../../tests/vectors/native.jsonl");
 const SPELLINGS: [Spelling; 3] = [Spelling::Text, Spelling::Bytes, Spelling::WebSocket];
 
 /// A carrier's units: a body, or the messages of a WebSocket, of which the binary ones are marked.
-fn write(spelling: Spelling, writer: &mut Writer, said: &[Said]) -> Vec<(bool, Bytes)> {
+fn write(spelling: Spelling, writer: &mut Writer, said: &[Record]) -> Vec<(bool, Bytes)> {
     let (mut units, mut out) = (Vec::new(), Vec::new());
     for one in said {
         match one {
-            Said::Head(head) => writer.head(head, &mut out),
-            Said::Frame(Frame::Message { number, parcel }) if spelling == Spelling::WebSocket => {
+            Record::Head(head) => writer.head(head, &mut out),
+            Record::Frame(Frame::Message { number, message }) if spelling == Spelling::WebSocket => {
                 writer.count(*number, &mut out);
-                match parcel.message() {
+                match message.as_message() {
                     Message::Text(text) => {
                         out.push(b'm');
                         out.extend_from_slice(text.as_bytes());
@@ -35,7 +35,7 @@ fn write(spelling: Spelling, writer: &mut Writer, said: &[Said]) -> Vec<(bool, B
                     }
                 }
             }
-            Said::Frame(frame) => writer.write(frame, &mut out),
+            Record::Frame(frame) => writer.write(frame, &mut out),
         }
     }
     if !out.is_empty() {
@@ -44,11 +44,11 @@ fn write(spelling: Spelling, writer: &mut Writer, said: &[Said]) -> Vec<(bool, B
     units
 }
 
-fn read(reader: &mut Reader, units: Vec<(bool, Bytes)>) -> Result<Vec<Said>, Malformed> {
+fn read(reader: &mut Reader, units: Vec<(bool, Bytes)>) -> Result<Vec<Record>, Malformed> {
     let mut said = Vec::new();
     for (binary, mut bytes) in units {
         if binary {
-            said.push(Said::Frame(reader.binary(bytes)?));
+            said.push(Record::Frame(reader.binary(bytes)?));
             continue;
         }
         while let Some(one) = reader.read(&mut bytes)? {
@@ -59,9 +59,9 @@ fn read(reader: &mut Reader, units: Vec<(bool, Bytes)>) -> Result<Vec<Said>, Mal
 }
 
 /// Two records say the same when they are printed the same; what is shared counts as what it shares.
-fn plain(said: &[Said]) -> Vec<String> {
-    let one = |said: &Said| match said {
-        Said::Frame(Frame::Message { number, parcel }) => format!("{number} {:?}", parcel.message()),
+fn plain(said: &[Record]) -> Vec<String> {
+    let one = |said: &Record| match said {
+        Record::Frame(Frame::Message { number, message }) => format!("{number} {:?}", message.as_message()),
         other => format!("{other:?}"),
     };
     said.iter().map(one).collect()
@@ -76,70 +76,75 @@ fn text(value: &Value) -> &str {
 }
 
 /// A vector's record but `n`, as the codec has it; `next` counts its messages.
-fn said(record: &[Value], next: &mut u64) -> Said {
+fn said(record: &[Value], next: &mut u64) -> Record {
     let at = |index: usize| number(&record[index]);
     let words = |index: usize| text(&record[index]).to_owned();
     let mut message = |message: Message| {
         *next += 1;
-        Frame::Message { number: *next - 1, parcel: message.into() }
+        Frame::Message { number: *next - 1, message: message.into() }
     };
-    let pass = |index| Pass { id: words(index).into(), secret: words(index + 1).into(), received: at(index + 2) };
+    let token =
+        |index| ResumeToken { id: words(index).into(), secret: words(index + 1).into(), received: at(index + 2) };
     let frame = match text(&record[0]) {
         "o" => {
             let (attempt, auth) = (words(3).into(), words(4).into());
-            return Said::Head(Head::Open { version: at(1), ordinal: at(2), attempt, auth });
+            return Record::Head(Head::Open { version: at(1), ordinal: at(2), attempt, auth });
         }
         "j" => {
-            return Said::Head(Head::Join { version: at(1), ordinal: at(2), attempt: words(3).into() });
+            return Record::Head(Head::Join { version: at(1), ordinal: at(2), attempt: words(3).into() });
         }
         "r" => {
             let seen = at(4) == 1;
-            return Said::Head(Head::Resume { version: at(1), ordinal: at(2), turn: at(3), seen, pass: pass(5) });
+            return Record::Head(Head::Resume { version: at(1), ordinal: at(2), turn: at(3), seen, token: token(5) });
         }
         "t" => {
             let instance = words(3).into();
-            return Said::Head(Head::TakeOver { version: at(1), ordinal: at(2), instance, pass: pass(4) });
+            return Record::Head(Head::TakeOver { version: at(1), ordinal: at(2), instance, token: token(4) });
         }
-        "u" => return Said::Head(Head::Upload { version: at(1), pass: pass(2) }),
-        "s" if record[1] == "full" => Frame::Start(Start { outcome: Outcome::Full, received: at(2), grant: None }),
+        "u" => return Record::Head(Head::Upload { version: at(1), token: token(2) }),
+        "s" if record[1] == "full" => {
+            Frame::Attached(Attached { outcome: Outcome::Full, received: at(2), grant: None })
+        }
         "s" => {
             let grant = Grant {
                 id: words(3).into(),
                 secret: words(4).into(),
-                interval: at(5),
-                timeout: at(6),
-                grace: at(7),
-                limit: at(8),
-                batch: at(9),
-                hold: at(10),
+                params: SessionParams {
+                    interval: at(5),
+                    timeout: at(6),
+                    grace: at(7),
+                    limit: at(8),
+                    batch: at(9),
+                    hold: at(10),
+                },
             };
-            Frame::Start(Start { outcome: Outcome::New, received: at(2), grant: Some(Box::new(grant)) })
+            Frame::Attached(Attached { outcome: Outcome::New, received: at(2), grant: Some(Box::new(grant)) })
         }
         "m" => message(Message::Text(words(1).into())),
         "b" => message(Message::Binary(STANDARD.decode(words(1)).expect("the vectors' base64").into())),
         "d" => {
             *next = at(2) + 1;
-            Frame::Dropped { from: at(1), to: at(2) }
+            Frame::Gap { from: at(1), to: at(2) }
         }
         "a" => Frame::Ack { received: at(1) },
-        "w" => Frame::Want,
-        "h" => Frame::Hold { received: at(1), epoch: at(2) },
-        "g" => Frame::Go { received: at(1), epoch: at(2) },
+        "w" => Frame::AckRequest,
+        "h" => Frame::Pause { received: at(1), epoch: at(2) },
+        "g" => Frame::Resume { received: at(1), epoch: at(2) },
         "p" => Frame::Ping { id: at(1) },
         "q" => Frame::Pong { id: at(1), received: at(2) },
-        "v" => Frame::Proof,
+        "v" => Frame::Confirm,
         "c" => Frame::Close { number: at(1), reason: CloseReason::new(at(2) as u16, words(3)) },
-        "z" => Frame::Away { delay: at(1) },
-        "y" => Frame::Rest { delay: at(1) },
-        "i" => Frame::Pad { length: words(1).len() as u64 },
-        "x" => Frame::End(CloseReason::new(at(1) as u16, words(2))),
+        "z" => Frame::GoAway { delay: at(1) },
+        "y" => Frame::PollDelay { delay: at(1) },
+        "i" => Frame::Padding { length: words(1).len() as u64 },
+        "x" => Frame::LinkClose(CloseReason::new(at(1) as u16, words(2))),
         other => panic!("a vector has the record {other}"),
     };
-    Said::Frame(frame)
+    Record::Frame(frame)
 }
 
 /// What a vector says, whether its messages are all preceded by their number, and whether it ends with a number for none.
-fn expected(vector: &Value) -> (Vec<Said>, bool, bool) {
+fn expected(vector: &Value) -> (Vec<Record>, bool, bool) {
     let (mut next, mut stated, mut all_stated, mut dangling) = (1, false, true, false);
     let mut list = Vec::new();
     for record in vector["records"].as_array().expect("records") {
@@ -238,70 +243,75 @@ impl Dice {
                     0 => Message::Binary(self.bytes()),
                     _ => Message::Text(self.text().into()),
                 };
-                let parcel = if self.roll(2) == 0 { Parcel::shared(message) } else { message.into() };
+                let message = if self.roll(2) == 0 { OutMessage::shared(message) } else { message.into() };
                 *next += 1;
-                Frame::Message { number: *next - 1, parcel }
+                Frame::Message { number: *next - 1, message }
             }
             6 => {
                 let (from, to) = (self.number(), self.number());
                 *next = to + 1;
-                Frame::Dropped { from, to }
+                Frame::Gap { from, to }
             }
             7 => Frame::Ack { received: self.number() },
-            8 => Frame::Want,
-            9 => Frame::Hold { received: self.number(), epoch: self.number() },
-            10 => Frame::Go { received: self.number(), epoch: self.number() },
+            8 => Frame::AckRequest,
+            9 => Frame::Pause { received: self.number(), epoch: self.number() },
+            10 => Frame::Resume { received: self.number(), epoch: self.number() },
             11 => Frame::Ping { id: self.number() },
             12 => Frame::Pong { id: self.number(), received: self.number() },
-            13 => Frame::Proof,
+            13 => Frame::Confirm,
             14 => Frame::Close { number: self.number(), reason: reason(self) },
-            15 => Frame::Away { delay: self.number() },
-            16 => Frame::Rest { delay: self.number() },
-            17 => Frame::Pad { length: self.roll(40) },
-            _ => Frame::End(reason(self)),
+            15 => Frame::GoAway { delay: self.number() },
+            16 => Frame::PollDelay { delay: self.number() },
+            17 => Frame::Padding { length: self.roll(40) },
+            _ => Frame::LinkClose(reason(self)),
         }
     }
 
-    fn body(&mut self) -> Vec<Said> {
+    fn body(&mut self) -> Vec<Record> {
         let mut next = 1;
         let mut body = Vec::new();
-        let pass =
-            |dice: &mut Dice| Pass { id: dice.name().into(), secret: dice.name().into(), received: dice.number() };
+        let token = |dice: &mut Dice| ResumeToken {
+            id: dice.name().into(),
+            secret: dice.name().into(),
+            received: dice.number(),
+        };
         match self.roll(6) {
             0 => {
                 let (ordinal, attempt, auth) = (self.number(), self.name().into(), self.text().into());
-                body.push(Said::Head(Head::Open { version: 1, ordinal, attempt, auth }));
+                body.push(Record::Head(Head::Open { version: 1, ordinal, attempt, auth }));
             }
             1 => {
                 let (ordinal, turn, seen) = (self.number(), self.number(), self.roll(2) == 1);
-                body.push(Said::Head(Head::Resume { version: 1, ordinal, turn, seen, pass: pass(self) }));
+                body.push(Record::Head(Head::Resume { version: 1, ordinal, turn, seen, token: token(self) }));
             }
-            2 => body.push(Said::Head(Head::Upload { version: 1, pass: pass(self) })),
+            2 => body.push(Record::Head(Head::Upload { version: 1, token: token(self) })),
             3 => {
                 let (ordinal, attempt) = (self.number(), self.name().into());
-                body.push(Said::Head(Head::Join { version: 1, ordinal, attempt }));
+                body.push(Record::Head(Head::Join { version: 1, ordinal, attempt }));
             }
             4 => {
                 let grant = Grant {
                     id: self.name().into(),
                     secret: self.name().into(),
-                    interval: self.number(),
-                    timeout: self.number(),
-                    grace: self.number(),
-                    limit: self.number(),
-                    batch: self.number(),
-                    hold: self.number(),
+                    params: SessionParams {
+                        interval: self.number(),
+                        timeout: self.number(),
+                        grace: self.number(),
+                        limit: self.number(),
+                        batch: self.number(),
+                        hold: self.number(),
+                    },
                 };
-                let start = Start { outcome: Outcome::New, received: self.number(), grant: Some(Box::new(grant)) };
-                body.push(Said::Frame(Frame::Start(start)));
+                let start = Attached { outcome: Outcome::New, received: self.number(), grant: Some(Box::new(grant)) };
+                body.push(Record::Frame(Frame::Attached(start)));
             }
             _ => {
-                let start = Start { outcome: Outcome::Full, received: self.number(), grant: None };
-                body.push(Said::Frame(Frame::Start(start)));
+                let start = Attached { outcome: Outcome::Full, received: self.number(), grant: None };
+                body.push(Record::Frame(Frame::Attached(start)));
             }
         }
         for _ in 0..self.roll(12) {
-            body.push(Said::Frame(self.frame(&mut next)));
+            body.push(Record::Frame(self.frame(&mut next)));
         }
         body
     }
@@ -347,7 +357,7 @@ fn whatever_comes_is_read_or_refused() {
         let result = read(&mut Reader::new(spelling), units);
         if let Ok(said) = &result {
             for one in said {
-                if let Said::Frame(Frame::Message { number, .. }) = one {
+                if let Record::Frame(Frame::Message { number, .. }) = one {
                     assert!((1..=MAX_NUMBER).contains(number), "a message has the number {number}");
                 }
             }
@@ -359,7 +369,7 @@ fn whatever_comes_is_read_or_refused() {
 
 #[test]
 fn lengths_count_utf16_units_where_the_carrier_is_a_string() {
-    let frame = Frame::Message { number: 1, parcel: Message::from("a😀é").into() };
+    let frame = Frame::Message { number: 1, message: Message::from("a😀é").into() };
     for (spelling, wire) in [(Spelling::Text, "n1:m4:a😀é"), (Spelling::Bytes, "n1:m7:a😀é")] {
         let mut out = Vec::new();
         Writer::new(spelling).write(&frame, &mut out);
@@ -387,7 +397,7 @@ fn messages_are_counted_from_the_last_number() {
     let numbers: Vec<u64> = said
         .iter()
         .filter_map(|said| match said {
-            Said::Frame(Frame::Message { number, .. }) => Some(*number),
+            Record::Frame(Frame::Message { number, .. }) => Some(*number),
             _ => None,
         })
         .collect();
@@ -422,7 +432,7 @@ fn a_refusal_is_one_end_in_the_text_spelling() {
     let reason = CloseReason::new(4301, "kein Zutritt für 😀");
     let wire = write_refusal(&reason);
     assert_eq!(String::from_utf8_lossy(&wire), "x4301,19:kein Zutritt für 😀");
-    let Ok(Some(Said::Frame(Frame::End(read)))) = Reader::new(Spelling::Text).read(&mut wire.into()) else {
+    let Ok(Some(Record::Frame(Frame::LinkClose(read)))) = Reader::new(Spelling::Text).read(&mut wire.into()) else {
         panic!("a refusal is an end");
     };
     assert_eq!(read, reason);
@@ -458,12 +468,12 @@ fn a_message_keeps_nothing_of_the_body_that_brought_it() {
         let body = Bytes::from_static(b"n1:m2:hib4:aGk=w:");
         let range = body.as_ptr_range();
         for said in read(&mut Reader::new(spelling), vec![(false, body)]).expect("well formed") {
-            let Said::Frame(Frame::Message { parcel, .. }) = said else { continue };
-            let start = match parcel.message() {
+            let Record::Frame(Frame::Message { message, .. }) = said else { continue };
+            let start = match message.as_message() {
                 Message::Text(text) => text.as_ptr(),
                 Message::Binary(bytes) => bytes.as_ptr(),
             };
-            assert!(!range.contains(&start), "{spelling:?} {parcel:?}");
+            assert!(!range.contains(&start), "{spelling:?} {message:?}");
         }
     }
 }

@@ -5,10 +5,10 @@ use std::io::Write;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
-use super::{Head, Pass};
+use super::{Head, ResumeToken};
 use crate::{
-    message::{Message, Parcel, Spelling},
-    session::frame::{CloseReason, Frame, Outcome, Start},
+    message::{Message, OutMessage, Spelling},
+    session::frame::{Attached, CloseReason, Frame, Outcome, SessionParams},
 };
 
 /// Writes the records of one body or link, and counts its messages.
@@ -27,27 +27,27 @@ impl Writer {
     /// Appends a frame to a body. On a WebSocket only what is not a message is written here.
     pub(crate) fn write(&mut self, frame: &Frame, out: &mut Vec<u8>) {
         match frame {
-            Frame::Message { number, parcel } => self.message(*number, parcel, out),
-            Frame::Dropped { from, to } => {
+            Frame::Message { number, message } => self.message(*number, message, out),
+            Frame::Gap { from, to } => {
                 put(out, b'd', &[*from, *to]);
                 self.next = 0;
             }
             Frame::Ack { received } => put(out, b'a', &[*received]),
-            Frame::Want => put(out, b'w', &[]),
-            Frame::Hold { received, epoch } => put(out, b'h', &[*received, *epoch]),
-            Frame::Go { received, epoch } => put(out, b'g', &[*received, *epoch]),
+            Frame::AckRequest => put(out, b'w', &[]),
+            Frame::Pause { received, epoch } => put(out, b'h', &[*received, *epoch]),
+            Frame::Resume { received, epoch } => put(out, b'g', &[*received, *epoch]),
             Frame::Ping { id } => put(out, b'p', &[*id]),
             Frame::Pong { id, received } => put(out, b'q', &[*id, *received]),
-            Frame::Proof => put(out, b'v', &[]),
+            Frame::Confirm => put(out, b'v', &[]),
             Frame::Close { number, reason } => self.reason(b'c', Some(*number), reason, out),
-            Frame::Away { delay } => put(out, b'z', &[*delay]),
-            Frame::Rest { delay } => put(out, b'y', &[*delay]),
-            Frame::Pad { length } => {
+            Frame::GoAway { delay } => put(out, b'z', &[*delay]),
+            Frame::PollDelay { delay } => put(out, b'y', &[*delay]),
+            Frame::Padding { length } => {
                 put(out, b'i', &[*length]);
                 out.resize(out.len() + *length as usize, b' ');
             }
-            Frame::End(reason) => self.reason(b'x', None, reason, out),
-            Frame::Start(start) => put_start(out, start),
+            Frame::LinkClose(reason) => self.reason(b'x', None, reason, out),
+            Frame::Attached(start) => put_start(out, start),
         }
     }
 
@@ -68,25 +68,25 @@ impl Writer {
                 push(out, format_args!("o{version},{ordinal},{attempt},{length}:{auth}"));
             }
             Head::Join { version, ordinal, attempt } => push(out, format_args!("j{version},{ordinal},{attempt}:")),
-            Head::Resume { version, ordinal, turn, seen, pass: Pass { id, secret, received } } => {
+            Head::Resume { version, ordinal, turn, seen, token: ResumeToken { id, secret, received } } => {
                 let seen = u8::from(*seen);
                 push(out, format_args!("r{version},{ordinal},{turn},{seen},{id},{secret},{received}:"));
             }
-            Head::Upload { version, pass: Pass { id, secret, received } } => {
+            Head::Upload { version, token: ResumeToken { id, secret, received } } => {
                 push(out, format_args!("u{version},{id},{secret},{received}:"));
             }
-            Head::TakeOver { version, ordinal, instance, pass: Pass { id, secret, received } } => {
+            Head::TakeOver { version, ordinal, instance, token: ResumeToken { id, secret, received } } => {
                 push(out, format_args!("t{version},{ordinal},{instance},{id},{secret},{received}:"));
             }
         }
     }
 
     /// Appends a message.
-    pub(crate) fn message(&mut self, number: u64, parcel: &Parcel, out: &mut Vec<u8>) {
+    pub(crate) fn message(&mut self, number: u64, message: &OutMessage, out: &mut Vec<u8>) {
         self.count(number, out);
-        match parcel {
-            Parcel::Own(message) => self.payload(message, out),
-            Parcel::Shared(broadcast) => {
+        match message {
+            OutMessage::Own(message) => self.payload(message, out),
+            OutMessage::Shared(broadcast) => {
                 let spelled = broadcast.spelled(self.spelling, |message| {
                     let mut bytes = Vec::with_capacity(message.len() + 16);
                     self.payload(message, &mut bytes);
@@ -176,11 +176,12 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-fn put_start(out: &mut Vec<u8>, Start { outcome, received, grant }: &Start) {
+fn put_start(out: &mut Vec<u8>, Attached { outcome, received, grant }: &Attached) {
     match (outcome, grant) {
         (Outcome::New, Some(grant)) => {
             push(out, format_args!("snew,{received},{},{}", grant.id, grant.secret));
-            for number in [grant.interval, grant.timeout, grant.grace, grant.limit, grant.batch, grant.hold] {
+            let SessionParams { interval, timeout, grace, limit, batch, hold } = grant.params;
+            for number in [interval, timeout, grace, limit, batch, hold] {
                 out.push(b',');
                 put_number(out, number);
             }

@@ -8,7 +8,7 @@ use axum::{
 
 use super::{
     params,
-    table::{Kind, Style},
+    table::{Route, Style},
 };
 use crate::{
     codec::native::write_refusal,
@@ -27,24 +27,24 @@ const BAD_CALLBACK: CloseReason = CloseReason::fixed(4004, "no callback, or not 
 
 /// How a request wants to be answered.
 #[derive(Debug)]
-pub(super) struct Manner {
+pub(super) struct ResponseFormat {
     /// Of both the request and the answer.
     pub(super) spelling: Spelling,
     wrapping: Wrapping,
     padding: usize,
     /// The client can read only what has status 200.
-    soft: bool,
+    always_ok: bool,
     /// The secret stood in the URL.
-    secretive: bool,
+    has_secret: bool,
     /// The answer is a page.
     framing: Option<Framing>,
 }
 
-impl Manner {
+impl ResponseFormat {
     /// # Errors
     /// With the answer to a request that could not read any other. Nothing of the request is in it.
-    pub(super) fn of(kind: Kind, parts: &Parts, origins: &Origins) -> Result<Self, Box<Response>> {
-        let style = kind.style();
+    pub(super) fn of(route: Route, parts: &Parts, origins: &Origins) -> Result<Self, Box<Response>> {
+        let style = route.style();
         let bad_callback = || Box::new(refuse(&BAD_CALLBACK.into()));
         let callback = params::query(parts, "callback");
         let callback = match callback.filter(|_| matches!(style, Style::Page | Style::Call)) {
@@ -61,13 +61,13 @@ impl Manner {
         };
         let bytes = style == Style::Plain && params::query(parts, "bytes") == Some("1");
         let page = matches!(style, Style::Page | Style::Blank);
-        Ok(Manner {
+        Ok(ResponseFormat {
             spelling: if bytes { Spelling::Bytes } else { Spelling::Text },
             wrapping,
             padding: params::padding(parts),
-            soft: kind.is_get() || params::query(parts, "soft") == Some("1"),
-            secretive: kind.is_get(),
-            framing: page.then(|| Framing::of(origins, kind.is_within_htmlfile())),
+            always_ok: route.is_get() || params::query(parts, "soft") == Some("1"),
+            has_secret: route.is_get(),
+            framing: page.then(|| Framing::of(origins, route.is_within_htmlfile())),
         })
     }
 
@@ -89,7 +89,7 @@ impl Manner {
     /// An answer whose body is wrapped already.
     pub(super) fn answer(&self, body: Body) -> Response {
         let mut response = answer(self.spelling, body);
-        self.dress(&mut response);
+        self.set_headers(&mut response);
         response
     }
 
@@ -98,21 +98,21 @@ impl Manner {
         if !self.is_plain() {
             *response.body_mut() = Body::from(self.wrapping.whole(write_refusal(&refusal.reason)));
         }
-        if self.soft {
+        if self.always_ok {
             *response.status_mut() = StatusCode::OK;
         }
-        self.dress(&mut response);
+        self.set_headers(&mut response);
         response
     }
 
-    fn dress(&self, response: &mut Response) {
+    fn set_headers(&self, response: &mut Response) {
         let headers = response.headers_mut();
         if !self.is_plain()
-            && let Ok(kind) = HeaderValue::from_str(&self.wrapping.content_type())
+            && let Ok(content_type) = HeaderValue::from_str(&self.wrapping.content_type())
         {
-            headers.insert(header::CONTENT_TYPE, kind);
+            headers.insert(header::CONTENT_TYPE, content_type);
         }
-        if self.secretive {
+        if self.has_secret {
             headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         }
         if let Some(framing) = &self.framing {

@@ -20,8 +20,8 @@ use bytestring::ByteString;
 
 pub(crate) use self::native::Opened;
 use self::{
-    native::{Admitting, Front},
-    table::Kind,
+    native::{Admitting, Gateway},
+    table::Route,
 };
 use super::{
     core::Core,
@@ -32,14 +32,14 @@ use crate::{config::Transport, session::CloseReason};
 
 /// The routes of the native protocol: one for all, since `axum::serve` copies every route for every connection.
 pub(crate) fn native<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler: &AnyHandler<S>) -> Router<S> {
-    let front = Front { core: core.clone(), handler: handler.clone() };
+    let gateway = Gateway { core: core.clone(), handler: handler.clone() };
     // What is captured stays for as long as a poll is parked; the request is not.
     let serve = move |State(state): State<S>, request: Request| {
-        let cors = Cors::of(&front.core.config.origins, request.headers(), request.uri());
+        let cors = Cors::of(&gateway.core.config.origins, request.headers(), request.uri());
         let preflight = request.method() == Method::OPTIONS;
         let reply = match preflight {
             true => Reply::Now(StatusCode::NO_CONTENT.into_response()),
-            false => dispatch(&front, state, request),
+            false => dispatch(&gateway, state, request),
         };
         async move {
             let mut response = match reply {
@@ -59,16 +59,16 @@ enum Reply {
     Later(Admitting),
 }
 
-fn dispatch<S: Clone + Send + Sync + 'static>(front: &Front<S>, state: S, request: Request) -> Reply {
+fn dispatch<S: Clone + Send + Sync + 'static>(gateway: &Gateway<S>, state: S, request: Request) -> Reply {
     let name = request.uri().path().rsplit('/').next().unwrap_or_default();
-    if let Some(kind) = Kind::of(name) {
-        return match request.method() == kind.method() {
-            true => Reply::Later(front.clone().admit(kind, state, request)),
-            false => Reply::Now(wrong_method(if kind.is_get() { "GET" } else { "POST" })),
+    if let Some(route) = Route::of(name) {
+        return match request.method() == route.method() {
+            true => Reply::Later(gateway.clone().admit(route, state, request)),
+            false => Reply::Now(wrong_method(if route.is_get() { "GET" } else { "POST" })),
         };
     }
     Reply::Now(match client::file(name) {
-        _ if name == Transport::WebSocket.name() => upgrade::serve(front.clone(), state, request),
+        _ if name == Transport::WebSocket.name() => upgrade::serve(gateway.clone(), state, request),
         None => StatusCode::NOT_FOUND.into_response(),
         Some(file) if matches!(*request.method(), Method::GET | Method::HEAD) => file.serve(request.headers()),
         Some(_) => wrong_method("GET, HEAD"),
@@ -88,6 +88,6 @@ pub(crate) async fn open_local<S: Clone + Send + Sync + 'static>(
     attempt: &ByteString,
     auth: ByteString,
 ) -> Result<Opened, CloseReason> {
-    let front = Front { core: core.clone(), handler: handler.clone() };
-    front.open(parts, state, Verdict::Allowed, attempt, auth).await.map_err(|refusal| refusal.reason)
+    let gateway = Gateway { core: core.clone(), handler: handler.clone() };
+    gateway.open(parts, state, Verdict::Allowed, attempt, auth).await.map_err(|refusal| refusal.reason)
 }

@@ -13,29 +13,29 @@ use bytestring::ByteString;
 use futures::StreamExt;
 
 use super::{
-    http::{Manner, answer},
+    http::{ResponseFormat, answer},
     params,
-    table::{Budget, Downlink, Kind},
+    table::{Budget, Downlink, Route},
 };
 use crate::{
-    codec::native::{self as codec, Head, Pass, Reader, VERSION},
+    codec::native::{self as codec, Head, Reader, ResumeToken, VERSION},
     config::{Origins, Transport, millis},
     hub::Member,
     ids,
     message::Spelling,
     server::{
-        browsers::{Seat, Sitting},
         core::Core,
         handler::{AnyHandler, AuthData, Ready, Turns},
         live::SessionHandle,
         opening::{Found, Refusal},
         origin::Verdict,
+        parked_requests::{Parking, Permit},
         remote::Remote,
         session::Session,
         timekeeper,
     },
-    session::{Attach, CloseReason, Machine, Wire, reason},
-    shared::{Gathered, Key, Shared},
+    session::{Attach, CloseReason, LinkKind, Machine, reason},
+    shared::{ChunkOutcome, Credential, SharedSession},
     transport::{self, BodyError, Link, Wait},
 };
 
@@ -58,14 +58,14 @@ const AUTH_IN_URL: CloseReason = CloseReason::fixed(4004, "auth data must not st
 const BODY_BROKEN: CloseReason = CloseReason::fixed(4004, "the body broke off");
 
 /// What the routes serve from.
-pub(super) struct Front<S> {
+pub(super) struct Gateway<S> {
     pub(super) core: Arc<Core>,
     pub(super) handler: AnyHandler<S>,
 }
 
-impl<S> Clone for Front<S> {
+impl<S> Clone for Gateway<S> {
     fn clone(&self) -> Self {
-        Front { core: self.core.clone(), handler: self.handler.clone() }
+        Gateway { core: self.core.clone(), handler: self.handler.clone() }
     }
 }
 
@@ -86,76 +86,83 @@ impl Opened {
     }
 }
 
-impl<S: Clone + Send + Sync + 'static> Front<S> {
+impl<S: Clone + Send + Sync + 'static> Gateway<S> {
     /// Reads and understands a request, and attaches it to its session.
-    pub(super) fn admit(self, kind: Kind, state: S, request: Request) -> Admitting {
+    pub(super) fn admit(self, route: Route, state: S, request: Request) -> Admitting {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let manner = match Manner::of(kind, &parts, &self.core.config.origins) {
-                Ok(manner) => manner,
-                Err(response) => return Next::Answered(response),
+            let format = match ResponseFormat::of(route, &parts, &self.core.config.origins) {
+                Ok(format) => format,
+                Err(response) => return Answer::Ready(response),
             };
-            match self.read(kind, state, parts, body, manner.spelling).await {
-                Ok(said) => self.go_on(said, manner),
-                Err(refusal) => Next::Answered(Box::new(manner.refuse(&refusal))),
+            match self.read(route, state, parts, body, format.spelling).await {
+                Ok(said) => self.respond(said, format),
+                Err(refusal) => Answer::Ready(Box::new(format.refuse(&refusal))),
             }
         })
     }
 
-    async fn read(&self, kind: Kind, state: S, parts: Parts, body: Body, spelling: Spelling) -> Result<Said, Refusal> {
+    async fn read(
+        &self,
+        route: Route,
+        state: S,
+        parts: Parts,
+        body: Body,
+        spelling: Spelling,
+    ) -> Result<Accepted, Refusal> {
         let verdict = self.core.config.origins.judge(&parts.headers, &parts.uri);
         if verdict == Verdict::Refused {
             return Err(ORIGIN_REFUSED.into());
         }
-        let begun = Begun::new(&self.core, &parts);
-        let body = self.bring(kind, &parts, body).await?;
-        let body = match self.gather(kind, &parts, body)? {
+        let grace_hold = GraceHold::new(&self.core, &parts);
+        let body = self.read_input(route, &parts, body).await?;
+        let body = match self.gather(route, &parts, body)? {
             Ok(body) => body,
             Err(said) => return Ok(said),
         };
         let (head, mut body) = read_head(spelling, body)?;
-        match (kind, kind.opens(), head) {
+        match (route, route.opens(), head) {
             (_, Some(transport), Head::Open { ordinal, attempt, auth, .. }) => {
-                if kind.is_get() && !auth.is_empty() {
+                if route.is_get() && !auth.is_empty() {
                     return Err(AUTH_IN_URL.into());
                 }
                 let opened = self.open(parts, state, verdict, &attempt, auth).await?;
-                let link = first_flight(opened, ordinal, transport, body)?;
-                Ok(match kind {
+                let link = attach_opening(opened, ordinal, transport, body)?;
+                Ok(match route {
                     // It hears nothing, so nothing counts as said.
-                    Kind::FormPost => Said::Records(Vec::new()),
-                    _ => Said::Flush { link, wait: Wait::Nothing, seat: None },
+                    Route::FormPost => Accepted::Records(Vec::new()),
+                    _ => Accepted::Flush { link, wait: Wait::Nothing, permit: None },
                 })
             }
-            (Kind::Down(_), Some(transport), Head::Join { ordinal, attempt, .. }) => {
+            (Route::Down(_), Some(transport), Head::Join { ordinal, attempt, .. }) => {
                 drop(parts);
                 let opened = self.join(&attempt).await?;
-                let link = first_flight(opened, ordinal, transport, body)?;
-                Ok(Said::Flush { link, wait: Wait::Nothing, seat: None })
+                let link = attach_opening(opened, ordinal, transport, body)?;
+                Ok(Accepted::Flush { link, wait: Wait::Nothing, permit: None })
             }
-            (Kind::Open | Kind::Down(_), Some(transport), Head::TakeOver { ordinal, instance, pass, .. }) => {
-                let attach = coming_back(ordinal, Wire::Opening, pass.received);
-                let link = self.take_over(&pass, &instance, attach, transport)?;
-                drop(begun);
+            (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, .. }) => {
+                let attach = resume_attach(ordinal, LinkKind::Opening, token.received);
+                let link = self.take_over(&token, &instance, attach, transport)?;
+                drop(grace_hold);
                 let _ = transport::take(&link, &mut body);
-                Ok(Said::Flush { link, wait: Wait::Nothing, seat: None })
+                Ok(Accepted::Flush { link, wait: Wait::Nothing, permit: None })
             }
-            (Kind::Down(row), _, Head::Resume { ordinal, turn, seen, pass, .. }) => {
-                self.resume(row, (ordinal, turn, seen), &pass, begun, &parts, body)
+            (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, .. }) => {
+                self.resume(row, (ordinal, turn, seen), &token, grace_hold, &parts, body)
             }
-            (Kind::Send | Kind::JsonpSend | Kind::FormPost, _, Head::Upload { pass, .. }) => {
-                self.upload(kind, &pass, begun, spelling, body)
+            (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
+                self.upload(route, &token, grace_hold, spelling, body)
             }
             _ => Err(WRONG_HEAD.into()),
         }
     }
 
     /// What a request says: its body, or what stands for it.
-    async fn bring(&self, kind: Kind, parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
+    async fn read_input(&self, route: Route, parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
         let limit = self.core.config.body_limit();
-        let said = match kind {
-            _ if kind.is_get() => params::data(parts)?,
-            Kind::FormPost => params::form(&self.read_body(body, limit.saturating_mul(FORM_GROWTH)).await?)?,
+        let said = match route {
+            _ if route.is_get() => params::data(parts)?,
+            Route::FormPost => params::form(&self.read_body(body, limit.saturating_mul(FORM_GROWTH)).await?)?,
             _ => return self.read_body(body, limit).await,
         };
         if said.len() > limit { Err(BODY_TOO_LARGE.into()) } else { Ok(said) }
@@ -172,20 +179,24 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
     }
 
     /// The whole of an upload that comes in pieces, or the answer to a piece that does not complete it.
-    fn gather(&self, kind: Kind, parts: &Parts, data: Bytes) -> Result<Result<Bytes, Said>, CloseReason> {
-        if !matches!(kind, Kind::JsonpSend) {
+    fn gather(&self, route: Route, parts: &Parts, data: Bytes) -> Result<Result<Bytes, Accepted>, CloseReason> {
+        if !matches!(route, Route::JsonpSend) {
             return Ok(Ok(data));
         }
-        let Some((piece, id, secret)) = params::piece(parts, &data)? else { return Ok(Ok(data)) };
+        let Some((chunk, id, secret)) = params::chunk(parts, &data)? else { return Ok(Ok(data)) };
         let member = self.core.find(id).ok_or(reason::UNKNOWN)?;
         self.core.admit_back()?;
-        match member.shared.take_piece(secret, piece, self.core.config.body_limit())? {
-            Gathered::Part => Ok(Err(Said::Records(Vec::new()))),
-            Gathered::Whole(data) => Ok(Ok(data.into())),
-            Gathered::Again => {
-                let link =
-                    Link::attach(member.shared.clone(), Key::Secret(secret), uploading(0), Transport::JsonpPoll)?;
-                Ok(Err(Said::Records(transport::upload_answer(&link, Spelling::Text))))
+        match member.shared.take_chunk(secret, chunk, self.core.config.body_limit())? {
+            ChunkOutcome::Incomplete => Ok(Err(Accepted::Records(Vec::new()))),
+            ChunkOutcome::Complete(data) => Ok(Ok(data.into())),
+            ChunkOutcome::Repeated => {
+                let link = Link::attach(
+                    member.shared.clone(),
+                    Credential::Secret(secret),
+                    uploading(0),
+                    Transport::JsonpPoll,
+                )?;
+                Ok(Err(Accepted::Records(transport::upload_answer(&link, Spelling::Text))))
             }
         }
     }
@@ -246,152 +257,157 @@ impl<S: Clone + Send + Sync + 'static> Front<S> {
         &self,
         row: &Downlink,
         (ordinal, turn, seen): (u64, u64, bool),
-        pass: &Pass,
-        begun: Begun,
+        token: &ResumeToken,
+        grace_hold: GraceHold,
         parts: &Parts,
         mut body: transport::Body,
-    ) -> Result<Said, Refusal> {
-        let mut seat = None;
-        let (wire, wait) = match row.budget {
+    ) -> Result<Accepted, Refusal> {
+        let mut permit = None;
+        let (kind, wait) = match row.budget {
             // Nothing has come down yet on this ordinal: whether it does is what the client wants to know first.
-            _ if !seen => (Wire::Opening, Wait::Nothing),
-            Budget::AtOnce => (Wire::Poll { hold: 0 }, Wait::Nothing),
-            Budget::Flush if self.is_restless(pass) => (Wire::Poll { hold: 0 }, Wait::Rest),
-            budget => match self.sit(parts) {
-                Sitting::Full => (Wire::Poll { hold: 0 }, Wait::Rest),
-                sitting => {
-                    seat = sitting.seat();
+            _ if !seen => (LinkKind::Opening, Wait::Nothing),
+            Budget::AtOnce => (LinkKind::Poll { hold: 0 }, Wait::Nothing),
+            Budget::Flush if self.holds_nothing_open(token) => (LinkKind::Poll { hold: 0 }, Wait::Rest),
+            budget => match self.acquire(parts) {
+                Parking::Full => (LinkKind::Poll { hold: 0 }, Wait::Rest),
+                parking => {
+                    permit = parking.permit();
                     match budget {
-                        Budget::Bytes => (Wire::Stream, Wait::Something),
-                        _ => (Wire::Poll { hold: millis(self.core.config.hold) }, Wait::Something),
+                        Budget::Bytes => (LinkKind::Stream, Wait::Something),
+                        _ => (LinkKind::Poll { hold: millis(self.core.config.hold) }, Wait::Something),
                     }
                 }
             },
         };
-        let attach = Attach { ordinal, turn, wire, opening: false, seen, received: pass.received };
-        let link = self.attach(pass, attach, row.transport)?;
-        drop(begun); // The link holds grace off from here on.
+        let attach = Attach { ordinal, turn, kind, opening: false, seen, received: token.received };
+        let link = self.attach(token, attach, row.transport)?;
+        drop(grace_hold); // The link holds grace off from here on.
         // A malformed record ends the link, which then says so.
         let _ = transport::take(&link, &mut body);
-        Ok(match wire {
-            Wire::Stream => Said::Stream { link, seat },
-            _ => Said::Flush { link, wait, seat },
+        Ok(match kind {
+            LinkKind::Stream => Accepted::Stream { link, permit },
+            _ => Accepted::Flush { link, wait, permit },
         })
     }
 
     /// Whether the path to this client is known to hold nothing open.
-    fn is_restless(&self, pass: &Pass) -> bool {
-        self.core.find(&pass.id).is_some_and(|member| member.shared.look(Machine::is_restless))
+    fn holds_nothing_open(&self, token: &ResumeToken) -> bool {
+        self.core.find(&token.id).is_some_and(|member| member.shared.look(Machine::holds_nothing_open))
     }
 
     /// Whether an answer to this request may wait.
-    fn sit(&self, parts: &Parts) -> Sitting {
-        params::browser(parts).map_or(Sitting::Uncounted, |browser| self.core.browsers.sit(browser))
+    fn acquire(&self, parts: &Parts) -> Parking {
+        params::browser(parts).map_or(Parking::Uncounted, |browser| self.core.parked.acquire(browser))
     }
 
     fn upload(
         &self,
-        kind: Kind,
-        pass: &Pass,
-        begun: Begun,
+        route: Route,
+        token: &ResumeToken,
+        grace_hold: GraceHold,
         spelling: Spelling,
         mut body: transport::Body,
-    ) -> Result<Said, Refusal> {
-        let link = self.attach(pass, uploading(pass.received), Transport::XhrPoll)?;
-        drop(begun);
+    ) -> Result<Accepted, Refusal> {
+        let link = self.attach(token, uploading(token.received), Transport::XhrPoll)?;
+        drop(grace_hold);
         transport::take(&link, &mut body)?;
-        Ok(Said::Records(match kind {
+        Ok(Accepted::Records(match route {
             // What is not heard was not said: an acknowledgement that is due stays due on the link that carries.
-            Kind::FormPost => Vec::new(),
+            Route::FormPost => Vec::new(),
             _ => transport::upload_answer(&link, spelling),
         }))
     }
 
     /// How a request goes on that has been understood.
-    fn go_on(&self, said: Said, manner: Manner) -> Next {
+    fn respond(&self, said: Accepted, format: ResponseFormat) -> Answer {
         match said {
-            Said::Records(records) => Next::Answered(Box::new(manner.whole(records))),
-            Said::Flush { link, wait, seat } => {
-                let spelling = manner.spelling;
-                let plain = manner.is_plain() && seat.is_none();
-                let dress = (!plain).then(|| Box::new(Dress { manner, seat }));
-                Next::Flush { link, spelling, wait, dress }
+            Accepted::Records(records) => Answer::Ready(Box::new(format.whole(records))),
+            Accepted::Flush { link, wait, permit } => {
+                let spelling = format.spelling;
+                let plain = format.is_plain() && permit.is_none();
+                let extras = (!plain).then(|| Box::new(Extras { format, permit }));
+                Answer::FirstFlush { link, spelling, wait, extras }
             }
-            Said::Stream { link, seat } => {
+            Accepted::Stream { link, permit } => {
                 let budget = self.core.config.stream_budget;
-                let stream = transport::stream(link, manner.spelling, budget, manner.wrapper(), seat);
-                Next::Answered(Box::new(manner.answer(Body::from_stream(stream))))
+                let stream = transport::stream(link, format.spelling, budget, format.wrapper(), permit);
+                Answer::Ready(Box::new(format.answer(Body::from_stream(stream))))
             }
         }
     }
 
     /// Attaches to the session of a pass.
-    pub(super) fn attach(&self, pass: &Pass, attach: Attach, transport: Transport) -> Result<Link, CloseReason> {
-        let member = self.core.find(&pass.id).ok_or(reason::UNKNOWN)?;
+    pub(super) fn attach(
+        &self,
+        token: &ResumeToken,
+        attach: Attach,
+        transport: Transport,
+    ) -> Result<Link, CloseReason> {
+        let member = self.core.find(&token.id).ok_or(reason::UNKNOWN)?;
         self.core.admit_back()?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
-        Link::attach(member.shared.clone(), Key::Secret(&pass.secret), attach, transport)
+        Link::attach(member.shared.clone(), Credential::Secret(&token.secret), attach, transport)
     }
 
     /// Attaches a page that goes on with the session of the one before it.
     pub(super) fn take_over(
         &self,
-        pass: &Pass,
+        token: &ResumeToken,
         instance: &str,
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.find(&pass.id).ok_or(reason::UNKNOWN)?;
+        let member = self.core.find(&token.id).ok_or(reason::UNKNOWN)?;
         self.core.admit_back()?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
-        let key = Key::Instance { secret: &pass.secret, instance, next: ids::random() };
-        Link::attach(member.shared.clone(), key, attach, transport)
+        let credential = Credential::Instance { secret: &token.secret, instance, next: ids::random() };
+        Link::attach(member.shared.clone(), credential, attach, transport)
     }
 }
 
 /// What a request that was understood is to be told.
-enum Said {
+enum Accepted {
     Records(Vec<u8>),
     /// What the link says in its first flush.
     Flush {
         link: Link,
         wait: Wait,
-        seat: Option<Seat>,
+        permit: Option<Permit>,
     },
     Stream {
         link: Link,
-        seat: Option<Seat>,
+        permit: Option<Permit>,
     },
 }
 
 /// A request on its way in, in a box of its own: it takes much more room than what waits behind it.
-pub(super) type Admitting = Pin<Box<dyn Future<Output = Next> + Send>>;
+pub(super) type Admitting = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// How a request goes on.
-pub(super) enum Next {
+pub(super) enum Answer {
     /// Boxed: a poll that waits has no need of the room.
-    Answered(Box<Response>),
+    Ready(Box<Response>),
     /// The answer is what the link says in its first flush.
-    Flush { link: Link, spelling: Spelling, wait: Wait, dress: Option<Box<Dress>> },
+    FirstFlush { link: Link, spelling: Spelling, wait: Wait, extras: Option<Box<Extras>> },
 }
 
 /// What only some of the answers have that wait; the others shall not carry the room for it.
-pub(super) struct Dress {
-    manner: Manner,
-    seat: Option<Seat>,
+pub(super) struct Extras {
+    format: ResponseFormat,
+    permit: Option<Permit>,
 }
 
 /// The answer to a request. While it waits for something to say it holds no more than that takes.
-pub(super) async fn finish(next: Next) -> Response {
-    match next {
-        Next::Answered(response) => *response,
-        Next::Flush { link, spelling, wait, dress } => {
+pub(super) async fn finish(prepared: Answer) -> Response {
+    match prepared {
+        Answer::Ready(response) => *response,
+        Answer::FirstFlush { link, spelling, wait, extras } => {
             let records = transport::answer(link, spelling, wait).await;
-            match dress {
+            match extras {
                 None => answer(spelling, Body::from(records)),
-                Some(dress) => {
-                    drop(dress.seat);
-                    dress.manner.whole(records)
+                Some(extras) => {
+                    drop(extras.permit);
+                    extras.format.whole(records)
                 }
             }
         }
@@ -399,23 +415,23 @@ pub(super) async fn finish(next: Next) -> Response {
 }
 
 fn uploading(received: u64) -> Attach {
-    coming_back(0, Wire::Upload, received)
+    resume_attach(0, LinkKind::Upload, received)
 }
 
 /// The first link of a page whose session there is.
-pub(super) fn coming_back(ordinal: u64, wire: Wire, received: u64) -> Attach {
-    Attach { ordinal, turn: 0, wire, opening: false, seen: false, received }
+pub(super) fn resume_attach(ordinal: u64, kind: LinkKind, received: u64) -> Attach {
+    Attach { ordinal, turn: 0, kind, opening: false, seen: false, received }
 }
 
 /// Attaches an opening, takes its first flight and starts the handler, whose first words ride on the answer.
-fn first_flight(
+fn attach_opening(
     mut opened: Opened,
     ordinal: u64,
     transport: Transport,
     mut body: transport::Body,
 ) -> Result<Link, CloseReason> {
-    let attach = Attach { ordinal, turn: 0, wire: Wire::Opening, opening: true, seen: false, received: 0 };
-    let link = Link::attach(opened.member.shared.clone(), Key::Attempt, attach, transport);
+    let attach = Attach { ordinal, turn: 0, kind: LinkKind::Opening, opening: true, seen: false, received: 0 };
+    let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, transport);
     if let Ok(link) = &link {
         let _ = transport::take(link, &mut body);
     }
@@ -427,7 +443,7 @@ fn first_flight(
 pub(super) fn read_head(spelling: Spelling, mut rest: Bytes) -> Result<(Head, transport::Body), CloseReason> {
     let mut reader = Reader::new(spelling);
     let head = match reader.read(&mut rest)? {
-        Some(codec::Said::Head(head)) => head,
+        Some(codec::Record::Head(head)) => head,
         _ => return Err(WRONG_HEAD),
     };
     let (Head::Open { version, .. }
@@ -439,19 +455,19 @@ pub(super) fn read_head(spelling: Spelling, mut rest: Bytes) -> Result<(Head, tr
 }
 
 /// Holds off the end of grace of the session that a request names, while the request is on its way in and nobody knows whose it is.
-pub(super) struct Begun(Option<Arc<Shared>>);
+pub(super) struct GraceHold(Option<Arc<SharedSession>>);
 
-impl Begun {
+impl GraceHold {
     pub(super) fn new(core: &Core, parts: &Parts) -> Self {
         let member = params::query(parts, "session").and_then(|id| core.find(id));
-        Begun(member.filter(|member| member.shared.begin()).map(|member| member.shared.clone()))
+        GraceHold(member.filter(|member| member.shared.expect_attach()).map(|member| member.shared.clone()))
     }
 }
 
-impl Drop for Begun {
+impl Drop for GraceHold {
     fn drop(&mut self) {
         if let Some(shared) = &self.0 {
-            shared.abandon();
+            shared.cancel_attach();
         }
     }
 }
@@ -468,8 +484,8 @@ async fn rejected(rejection: Response) -> Refusal {
     };
     let mut body = rejection.into_body().into_data_stream();
     let mut text = Vec::new();
-    while let (true, Some(Ok(piece))) = (text.len() < REJECTION, body.next().await) {
-        text.extend_from_slice(&piece);
+    while let (true, Some(Ok(data))) = (text.len() < REJECTION, body.next().await) {
+        text.extend_from_slice(&data);
     }
     let text = String::from_utf8_lossy(&text);
     let mut end = text.len().min(REJECTION);

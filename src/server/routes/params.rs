@@ -4,12 +4,12 @@ use axum::http::{Version, request::Parts};
 use bytes::Bytes;
 use percent_encoding::percent_decode;
 
-use crate::{session::CloseReason, shared::Piece};
+use crate::{session::CloseReason, shared::Chunk};
 
 const NO_DATA: CloseReason = CloseReason::fixed(4004, "no data");
 const NOT_ENCODED: CloseReason =
     CloseReason::fixed(4004, "a form's data must be percent-encoded: forms change the ends of lines");
-const BAD_PIECE: CloseReason = CloseReason::fixed(4004, "a piece of an upload has part, upload, session and secret");
+const BAD_CHUNK: CloseReason = CloseReason::fixed(4004, "a piece of an upload has part, upload, session and secret");
 
 /// The longest name of a callback.
 const CALLBACK: usize = 64;
@@ -67,18 +67,18 @@ pub(super) fn padding(parts: &Parts) -> usize {
 }
 
 /// An upload's piece, with the id and the secret of its session; `None` of an upload that comes whole.
-pub(super) fn piece<'a>(
+pub(super) fn chunk<'a>(
     parts: &'a Parts,
     data: &'a [u8],
-) -> Result<Option<(Piece<'a>, &'a str, &'a str)>, CloseReason> {
+) -> Result<Option<(Chunk<'a>, &'a str, &'a str)>, CloseReason> {
     let Some(part) = query(parts, "part") else { return Ok(None) };
-    let piece = || {
+    let chunk = || {
         let (at, count) = part.split_once('.')?;
         let (at, count) = (number(at)?, number(count)?);
         let upload = number(query(parts, "upload")?)?;
-        Some((Piece { upload, at, count, data }, query(parts, "session")?, query(parts, "secret")?))
+        Some((Chunk { upload, at, count, data }, query(parts, "session")?, query(parts, "secret")?))
     };
-    piece().map(Some).ok_or(BAD_PIECE)
+    chunk().map(Some).ok_or(BAD_CHUNK)
 }
 
 /// A number as the protocol writes them.

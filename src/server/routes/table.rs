@@ -6,7 +6,7 @@ use crate::config::Transport;
 
 /// A route over HTTP.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum Route {
     Open,
     Down(&'static Downlink),
     Send,
@@ -62,38 +62,38 @@ const fn row(transport: Transport, method: Method, style: Style, budget: Budget)
     Downlink { transport, method, style, budget }
 }
 
-impl Kind {
+impl Route {
     /// What the last part of a path means.
     pub(super) fn of(name: &str) -> Option<Self> {
         Some(match name {
-            "open" => Kind::Open,
-            "send" => Kind::Send,
-            "form-post" => Kind::FormPost,
-            "jsonp-send" => Kind::JsonpSend,
-            _ => Kind::Down(DOWNLINKS.iter().find(|row| row.transport.name() == name)?),
+            "open" => Route::Open,
+            "send" => Route::Send,
+            "form-post" => Route::FormPost,
+            "jsonp-send" => Route::JsonpSend,
+            _ => Route::Down(DOWNLINKS.iter().find(|row| row.transport.name() == name)?),
         })
     }
 
     pub(super) fn method(self) -> &'static Method {
         match self {
-            Kind::Open | Kind::Send | Kind::FormPost => &Method::POST,
-            Kind::Down(row) => &row.method,
-            Kind::JsonpSend => &Method::GET,
+            Route::Open | Route::Send | Route::FormPost => &Method::POST,
+            Route::Down(row) => &row.method,
+            Route::JsonpSend => &Method::GET,
         }
     }
 
     pub(super) fn style(self) -> Style {
         match self {
-            Kind::Open | Kind::Send => Style::Plain,
-            Kind::Down(row) => row.style,
-            Kind::FormPost => Style::Blank,
-            Kind::JsonpSend => Style::Call,
+            Route::Open | Route::Send => Style::Plain,
+            Route::Down(row) => row.style,
+            Route::FormPost => Style::Blank,
+            Route::JsonpSend => Style::Call,
         }
     }
 
     /// The answer is a frame of a document that Internet Explorer keeps apart from the page.
     pub(super) fn is_within_htmlfile(self) -> bool {
-        matches!(self, Kind::Down(Downlink { transport: Transport::HtmlFile, .. }))
+        matches!(self, Route::Down(Downlink { transport: Transport::HtmlFile, .. }))
     }
 
     /// What the client says, its secret too, stands in the URL.
@@ -104,10 +104,10 @@ impl Kind {
     /// As what a session opens here; `None` where none does.
     pub(super) fn opens(self) -> Option<Transport> {
         match self {
-            Kind::Open => Some(Transport::XhrPoll),
+            Route::Open => Some(Transport::XhrPoll),
             // Who opens by a form reads by script tags.
-            Kind::FormPost => Some(Transport::JsonpPoll),
-            Kind::Down(Downlink { transport: Transport::JsonpPoll, .. }) => Some(Transport::JsonpPoll),
+            Route::FormPost => Some(Transport::JsonpPoll),
+            Route::Down(Downlink { transport: Transport::JsonpPoll, .. }) => Some(Transport::JsonpPoll),
             _ => None,
         }
     }

@@ -14,15 +14,15 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{
     http::refuse,
-    native::{Begun, FIRST_TOO_SLOW, Front, HEAD_EXPECTED, REFUSED_ORIGIN, coming_back, read_head},
+    native::{FIRST_TOO_SLOW, Gateway, GraceHold, HEAD_EXPECTED, REFUSED_ORIGIN, read_head, resume_attach},
 };
 use crate::{
     codec::native::Head,
     config::Transport,
     message::Spelling,
     server::origin::Verdict,
-    session::{Attach, CloseReason, Wire},
-    shared::Key,
+    session::{Attach, CloseReason, LinkKind},
+    shared::Credential,
     transport::{self, Ended, Link, Socket},
 };
 
@@ -31,9 +31,9 @@ const HEAD_ROOM: usize = 64 * 1024;
 
 /// Answers the handshake, and starts the link's task.
 #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
-pub(super) fn serve<S: Clone + Send + Sync + 'static>(front: Front<S>, state: S, request: Request) -> Response {
+pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state: S, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
-    let verdict = front.core.config.origins.judge(&parts.headers, &parts.uri);
+    let verdict = gateway.core.config.origins.judge(&parts.headers, &parts.uri);
     if verdict == Verdict::Refused {
         return refuse(&REFUSED_ORIGIN.into());
     }
@@ -46,7 +46,7 @@ pub(super) fn serve<S: Clone + Send + Sync + 'static>(front: Front<S>, state: S,
     };
     tokio::spawn(async move {
         // Boxes of their own, so that an idle link does not carry the room that opening took, nor closing will take.
-        let run = Box::pin(begin(front, state, parts, verdict, upgrade)).await;
+        let run = Box::pin(begin(gateway, state, parts, verdict, upgrade)).await;
         if let Some(run) = run {
             run.await;
         }
@@ -56,21 +56,21 @@ pub(super) fn serve<S: Clone + Send + Sync + 'static>(front: Front<S>, state: S,
 
 /// Waits for the connection and its first frame, and attaches; what is refused is told and closed. What comes of it is the link's life.
 async fn begin<S: Clone + Send + Sync + 'static>(
-    front: Front<S>,
+    gateway: Gateway<S>,
     state: S,
     parts: Parts,
     verdict: Verdict,
     upgrade: OnUpgrade,
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-    let _begun = Begun::new(&front.core, &parts);
+    let _grace_hold = GraceHold::new(&gateway.core, &parts);
     let upgraded = upgrade.await.ok()?;
-    let mut socket = Socket::new(TokioIo::new(upgraded), front.core.config.message_limit + HEAD_ROOM);
-    let first = tokio::time::timeout(front.core.config.open_timeout, socket.first()).await;
+    let mut socket = Socket::new(TokioIo::new(upgraded), gateway.core.config.message_limit + HEAD_ROOM);
+    let first = tokio::time::timeout(gateway.core.config.open_timeout, socket.first()).await;
     let refusal = match first {
         Err(_) => FIRST_TOO_SLOW,
         Ok(Err(Ended::Ours(reason))) => reason,
         Ok(Err(Ended::Broken | Ended::Theirs)) => return None,
-        Ok(Ok((first, early))) => match attach(&front, state, parts, verdict, first).await {
+        Ok(Ok((first, early))) => match attach(&gateway, state, parts, verdict, first).await {
             Ok((link, body)) => return Some(Box::pin(socket.run(link, body.reader, body.rest, early))),
             Err(reason) => reason,
         },
@@ -81,7 +81,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
 }
 
 async fn attach<S: Clone + Send + Sync + 'static>(
-    front: &Front<S>,
+    gateway: &Gateway<S>,
     state: S,
     parts: Parts,
     verdict: Verdict,
@@ -90,10 +90,10 @@ async fn attach<S: Clone + Send + Sync + 'static>(
     let (head, mut body) = read_head(Spelling::WebSocket, first)?;
     match head {
         Head::Open { ordinal, attempt, auth, .. } => {
-            let opened = front.open(parts, state, verdict, &attempt, auth).await;
+            let opened = gateway.open(parts, state, verdict, &attempt, auth).await;
             let mut opened = opened.map_err(|refusal| refusal.reason)?;
-            let attach = Attach { ordinal, turn: 0, wire: Wire::Duplex, opening: true, seen: false, received: 0 };
-            let link = Link::attach(opened.member.shared.clone(), Key::Attempt, attach, Transport::WebSocket);
+            let attach = Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+            let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, Transport::WebSocket);
             if let Ok(link) = &link {
                 // A violation ends the link, which then says so.
                 let _ = transport::take(link, &mut body);
@@ -101,14 +101,14 @@ async fn attach<S: Clone + Send + Sync + 'static>(
             opened.start();
             Ok((link?, body))
         }
-        Head::Resume { ordinal, turn, pass, .. } => {
-            let received = pass.received;
-            let attach = Attach { ordinal, turn, wire: Wire::Duplex, opening: false, seen: false, received };
-            Ok((front.attach(&pass, attach, Transport::WebSocket)?, body))
+        Head::Resume { ordinal, turn, token, .. } => {
+            let received = token.received;
+            let attach = Attach { ordinal, turn, kind: LinkKind::Duplex, opening: false, seen: false, received };
+            Ok((gateway.attach(&token, attach, Transport::WebSocket)?, body))
         }
-        Head::TakeOver { ordinal, instance, pass, .. } => {
-            let attach = coming_back(ordinal, Wire::Duplex, pass.received);
-            Ok((front.take_over(&pass, &instance, attach, Transport::WebSocket)?, body))
+        Head::TakeOver { ordinal, instance, token, .. } => {
+            let attach = resume_attach(ordinal, LinkKind::Duplex, token.received);
+            Ok((gateway.take_over(&token, &instance, attach, Transport::WebSocket)?, body))
         }
         Head::Join { .. } | Head::Upload { .. } => Err(HEAD_EXPECTED),
     }

@@ -7,13 +7,13 @@ fn an_equal_pair_is_refused_without_harm_to_the_first() {
     assert_eq!(code(pair.server.attach(1, resume(1))), 4001);
     assert!(!pair.server.link_is_over(pair.down));
     send(&mut pair.server, "on");
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "m1:on");
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "m1:on");
 }
 
 #[test]
 fn a_websocket_has_no_second_turn() {
     let mut pair = Pair::opened();
-    assert_eq!(code(pair.server.attach(1, turn(1, 1, Wire::Duplex))), 4002);
+    assert_eq!(code(pair.server.attach(1, turn(1, 1, LinkKind::Duplex))), 4002);
     pair.server.detach(1, pair.down);
     assert_eq!(code(pair.server.attach(1, resume(1))), 4002, "it was proven and is gone");
     assert!(pair.server.attach(1, resume(2)).is_ok());
@@ -22,7 +22,7 @@ fn a_websocket_has_no_second_turn() {
 #[test]
 fn a_higher_turn_takes_the_place_of_the_one_before_and_a_lower_one_is_late() {
     let mut server = server();
-    server.attach(0, Attach { wire: Wire::Opening, ..opens(3) }).expect("a new link");
+    server.attach(0, Attach { kind: LinkKind::Opening, ..opens(3) }).expect("a new link");
     let first = server.attach(1, turn(3, 1, POLL)).expect("the next turn");
     assert_eq!(server.carrier(), Some(3));
     let third = server.attach(2, turn(3, 3, POLL)).expect("a turn may be skipped");
@@ -37,26 +37,26 @@ fn a_higher_turn_takes_the_place_of_the_one_before_and_a_lower_one_is_late() {
 #[test]
 fn a_duplicate_of_a_turn_that_has_ended_is_refused_too() {
     let mut server = server();
-    let first = server.attach(0, Attach { wire: Wire::Opening, ..opens(3) }).expect("a new link");
-    assert_eq!(spoken(&mut server, 0, first), "snew0");
+    let first = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(3) }).expect("a new link");
+    assert_eq!(sent_text(&mut server, 0, first), "snew0");
     server.detach(0, first);
-    assert_eq!(code(server.attach(1, Attach { wire: Wire::Opening, ..opens(3) })), 4001);
+    assert_eq!(code(server.attach(1, Attach { kind: LinkKind::Opening, ..opens(3) })), 4001);
 }
 
 #[test]
 fn a_link_over_http_is_alive_between_its_turns() {
     let mut server = server();
-    let first = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
-    says(&mut server, 0, first);
+    let first = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
+    sent_frames(&mut server, 0, first);
     server.detach(0, first);
-    let second = server.attach(1, turn(1, 1, Wire::Stream)).expect("the next turn");
+    let second = server.attach(1, turn(1, 1, LinkKind::Stream)).expect("the next turn");
     server.detach(2, second);
     assert_eq!((server.carrier(), server.state()), (Some(1), State::Interrupted));
     let other = server.attach(3, resume(2)).expect("a new link");
     send(&mut server, "held");
-    assert_eq!(spoken(&mut server, 3, other), "sfull0", "not proven, and the old one is thought to live");
-    hear(&mut server, 4, other, [Frame::Proof]);
-    assert_eq!(spoken(&mut server, 4, other), "m1:held");
+    assert_eq!(sent_text(&mut server, 3, other), "sfull0", "not proven, and the old one is thought to live");
+    receive(&mut server, 4, other, [Frame::Confirm]);
+    assert_eq!(sent_text(&mut server, 4, other), "m1:held");
     server.detach(5, other);
     assert_eq!(server.carrier(), None, "what was replaced does not come back");
 }
@@ -64,9 +64,9 @@ fn a_link_over_http_is_alive_between_its_turns() {
 #[test]
 fn a_client_gives_up_a_link_whose_next_turn_will_not_come() {
     let mut client = client();
-    let link = client.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
-    let start = super::super::Start { outcome: Outcome::New, received: 0, grant: None };
-    hear(&mut client, 0, link, [Frame::Start(start)]);
+    let link = client.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
+    let start = super::super::Attached { outcome: Outcome::New, received: 0, grant: None };
+    receive(&mut client, 0, link, [Frame::Attached(start)]);
     assert!(client.seen(1) && !client.seen(2));
     client.detach(1, link);
     assert_eq!(client.carrier(), Some(1));
@@ -93,7 +93,7 @@ fn too_many_links_push_the_lowest_unproven_one_out() {
 #[test]
 fn what_comes_on_a_link_that_was_replaced_is_nothing() {
     let mut server = server();
-    let first = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+    let first = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
     server.attach(1, turn(1, 1, POLL)).expect("the next turn");
     assert!(server.handle_frame(2, first, Frame::Ack { received: 99 }).is_ok());
     assert!(server.handle_frame(2, first, numbered(1, "late")).is_ok());
@@ -104,7 +104,7 @@ fn what_comes_on_a_link_that_was_replaced_is_nothing() {
 fn ordinals_may_begin_at_0() {
     let mut server = server();
     let link = server.attach(0, opens(0)).expect("a new link");
-    assert_eq!(spoken(&mut server, 0, link), "snew0");
+    assert_eq!(sent_text(&mut server, 0, link), "snew0");
     assert_eq!(code(server.attach(0, opens(0))), 4001);
 }
 

@@ -35,7 +35,7 @@ fn a_close_is_replayed_like_a_message() {
 fn a_half_that_has_closed_goes_on_taking() {
     let mut pair = Pair::opened();
     pair.server.close(bye());
-    hear(&mut pair.server, 1, pair.down, [numbered(1, "still")]);
+    receive(&mut pair.server, 1, pair.down, [numbered(1, "still")]);
     assert_eq!((taken(&mut pair.server).as_str(), pair.server.closed()), ("still", None));
 }
 
@@ -43,8 +43,8 @@ fn a_half_that_has_closed_goes_on_taking() {
 fn a_half_that_has_taken_a_close_is_done() {
     let mut pair = Pair::opened();
     send(&mut pair.server, "never said");
-    hear(&mut pair.server, 1, pair.down, [Frame::Close { number: 1, reason: bye() }, numbered(2, "behind the end")]);
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1 x1000");
+    receive(&mut pair.server, 1, pair.down, [Frame::Close { number: 1, reason: bye() }, numbered(2, "behind the end")]);
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "a1 x1000");
     assert_eq!((taken(&mut pair.server).as_str(), pair.server.unacknowledged()), ("", 1));
 }
 
@@ -72,14 +72,14 @@ fn closing_twice_keeps_the_first_reason() {
 fn a_repeated_close_is_acknowledged_again() {
     let mut pair = Pair::opened();
     let close = || Frame::Close { number: 1, reason: bye() };
-    hear(&mut pair.server, 1, pair.down, [close()]);
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1 x1000");
+    receive(&mut pair.server, 1, pair.down, [close()]);
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "a1 x1000");
     let upload = pair.server.attach(2, upload()).expect("it is remembered for a while");
-    hear(&mut pair.server, 2, upload, [close()]);
-    assert_eq!(spoken(&mut pair.server, 2, upload), "a1");
+    receive(&mut pair.server, 2, upload, [close()]);
+    assert_eq!(sent_text(&mut pair.server, 2, upload), "a1");
     let down = pair.server.attach(3, resume(2)).expect("it is remembered for a while");
-    hear(&mut pair.server, 3, down, [close()]);
-    assert_eq!(spoken(&mut pair.server, 3, down), "sfull1 a1 x1000");
+    receive(&mut pair.server, 3, down, [close()]);
+    assert_eq!(sent_text(&mut pair.server, 3, down), "sfull1 a1 x1000");
 }
 
 #[test]
@@ -87,24 +87,28 @@ fn every_link_of_a_closed_session_says_how_far_it_came() {
     let mut server = server();
     let low = server.attach(0, opens(1)).expect("a new link");
     let high = server.attach(0, opens(2)).expect("a new link");
-    hear(&mut server, 1, high, [Frame::Close { number: 1, reason: bye() }]);
-    assert_eq!(spoken(&mut server, 1, low), "snew1 a1 x1000");
-    assert_eq!(spoken(&mut server, 1, high), "snew1 a1 x1000");
+    receive(&mut server, 1, high, [Frame::Close { number: 1, reason: bye() }]);
+    assert_eq!(sent_text(&mut server, 1, low), "snew1 a1 x1000");
+    assert_eq!(sent_text(&mut server, 1, high), "snew1 a1 x1000");
 }
 
 #[test]
 fn a_replaced_link_of_a_closed_session_is_told_that_it_was_replaced() {
     let mut pair = Pair::opened();
     let high = pair.server.attach(1, resume(2)).expect("a new link");
-    hear(&mut pair.server, 1, high, [Frame::Proof, Frame::Close { number: 1, reason: bye() }]);
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1 x4000", "no 41xx: the client might think its session lost");
+    receive(&mut pair.server, 1, high, [Frame::Confirm, Frame::Close { number: 1, reason: bye() }]);
+    assert_eq!(
+        sent_text(&mut pair.server, 1, pair.down),
+        "a1 x4000",
+        "no 41xx: the client might think its session lost"
+    );
 }
 
 #[test]
 fn an_ended_session_is_remembered_for_the_grace_time() {
     let mut pair = Pair::opened();
-    hear(&mut pair.server, 100, pair.down, [Frame::Close { number: 1, reason: bye() }]);
-    says(&mut pair.server, 100, pair.down);
+    receive(&mut pair.server, 100, pair.down, [Frame::Close { number: 1, reason: bye() }]);
+    sent_frames(&mut pair.server, 100, pair.down);
     pair.server.detach(100, pair.down);
     pair.server.handle_timeout(100 + GRACE - 1);
     assert!(!pair.server.is_over());
@@ -118,8 +122,8 @@ fn an_ended_session_is_remembered_for_the_grace_time() {
 #[test]
 fn a_client_remembers_its_end_as_long() {
     let mut pair = Pair::opened();
-    hear(&mut pair.client, 100, pair.up, [Frame::Close { number: 1, reason: bye() }]);
-    assert_eq!(spoken(&mut pair.client, 100, pair.up), "a1 x1000");
+    receive(&mut pair.client, 100, pair.up, [Frame::Close { number: 1, reason: bye() }]);
+    assert_eq!(sent_text(&mut pair.client, 100, pair.up), "a1 x1000");
     pair.client.handle_timeout(100 + GRACE - 1);
     assert!(!pair.client.is_over());
     pair.client.handle_timeout(100 + GRACE);
@@ -132,14 +136,14 @@ fn an_abort_ends_at_once() {
     send(&mut pair.server, "under way");
     pair.server.abort(1, CloseReason::new(4310, "enough"));
     assert_eq!(pair.server.unacknowledged(), 1);
-    let said = says(&mut pair.server, 1, pair.down);
-    assert_eq!(told(&said), "a0 x4310");
-    hear(&mut pair.client, 1, pair.up, said);
+    let said = sent_frames(&mut pair.server, 1, pair.down);
+    assert_eq!(notation(&said), "a0 x4310");
+    receive(&mut pair.client, 1, pair.up, said);
     assert_eq!(pair.client.closed(), Some(&CloseReason::new(4310, "enough")));
     assert_eq!(
         code(pair.server.attach(2, resume(2)).and_then(|link| {
-            let said = says(&mut pair.server, 2, link);
-            assert_eq!(told(&said), "sfull0 a0 x4310", "who comes back is told");
+            let said = sent_frames(&mut pair.server, 2, link);
+            assert_eq!(notation(&said), "sfull0 a0 x4310", "who comes back is told");
             pair.server.handle_timeout(1 + 2 * GRACE);
             pair.server.attach(2 * GRACE, resume(3))
         })),
@@ -161,14 +165,14 @@ fn a_client_can_abort() {
 fn an_end_that_is_no_end_of_the_session_leaves_it_alone() {
     for ended in [1000, 4000, 4003, 4005, 4200] {
         let mut pair = Pair::opened();
-        hear(&mut pair.client, 1, pair.up, [Frame::End(CloseReason::new(ended, ""))]);
+        receive(&mut pair.client, 1, pair.up, [Frame::LinkClose(CloseReason::new(ended, ""))]);
         assert_eq!((pair.client.closed(), pair.client.link_is_over(pair.up)), (None, true), "{ended}");
-        hear(&mut pair.server, 1, pair.down, [Frame::End(CloseReason::new(ended, ""))]);
+        receive(&mut pair.server, 1, pair.down, [Frame::LinkClose(CloseReason::new(ended, ""))]);
         assert_eq!((pair.server.closed(), pair.server.is_over()), (None, false), "{ended}");
     }
     for ended in [4300, 4301, 4311, 4400] {
         let mut pair = Pair::opened();
-        hear(&mut pair.client, 1, pair.up, [Frame::End(CloseReason::new(ended, ""))]);
+        receive(&mut pair.client, 1, pair.up, [Frame::LinkClose(CloseReason::new(ended, ""))]);
         assert_eq!(pair.client.closed().map(|reason| reason.code), Some(ended));
     }
 }
@@ -178,7 +182,7 @@ fn a_client_that_is_told_of_an_abort_lets_the_server_forget() {
     let mut pair = Pair::opened();
     pair.server.abort(1, CloseReason::new(4310, ""));
     pair.server.attach(1, resume(2)).expect("a new link");
-    hear(&mut pair.server, 1, pair.down, [Frame::End(CloseReason::new(4310, ""))]);
+    receive(&mut pair.server, 1, pair.down, [Frame::LinkClose(CloseReason::new(4310, ""))]);
     assert!(pair.server.is_over());
 }
 
@@ -197,7 +201,7 @@ fn a_page_that_went_away_has_its_code() {
 #[test]
 fn links_that_leave_an_ended_session_do_not_prolong_its_memory() {
     let mut pair = Pair::opened();
-    hear(&mut pair.server, 100, pair.down, [Frame::Close { number: 1, reason: bye() }]);
+    receive(&mut pair.server, 100, pair.down, [Frame::Close { number: 1, reason: bye() }]);
     for _ in 0..2 {
         assert_eq!(pair.server.poll_timeout(), Some(100 + GRACE));
         pair.server.detach(500, pair.down);
@@ -207,9 +211,9 @@ fn links_that_leave_an_ended_session_do_not_prolong_its_memory() {
 #[test]
 fn who_closes_acknowledges_first_what_it_has_taken() {
     let mut pair = Pair::opened();
-    hear(&mut pair.server, 1, pair.down, [numbered(1, "too little to acknowledge")]);
+    receive(&mut pair.server, 1, pair.down, [numbered(1, "too little to acknowledge")]);
     pair.server.close(bye());
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1 c1:3000 w", "it must not look lost to the client");
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "a1 c1:3000 w", "it must not look lost to the client");
 }
 
 #[test]
@@ -217,16 +221,16 @@ fn nothing_is_sent_behind_a_close() {
     let mut pair = Pair::opened();
     pair.client.close(bye());
     assert_eq!(pair.client.send(Message::from("late").into()), Err(SendError::Closed));
-    assert_eq!(spoken(&mut pair.client, 1, pair.up), "c1:3000 w");
+    assert_eq!(sent_text(&mut pair.client, 1, pair.up), "c1:3000 w");
 }
 
 #[test]
 fn a_session_is_lost_to_a_client_that_lives_and_to_nobody_else() {
-    let lost = || Frame::End(CloseReason::new(4100, ""));
+    let lost = || Frame::LinkClose(CloseReason::new(4100, ""));
     let mut pair = Pair::opened();
     while pair.client.poll_event().is_some() {}
-    hear(&mut pair.server, 1, pair.down, [lost()]);
+    receive(&mut pair.server, 1, pair.down, [lost()]);
     assert_eq!((pair.server.poll_event(), pair.server.closed()), (None, None));
-    hear(&mut pair.client, 1, pair.up, [Frame::Close { number: 1, reason: bye() }, lost()]);
+    receive(&mut pair.client, 1, pair.up, [Frame::Close { number: 1, reason: bye() }, lost()]);
     assert_eq!((pair.client.poll_event(), pair.client.closed()), (None, Some(&bye())));
 }

@@ -37,15 +37,15 @@ fn an_upload_is_a_sign_of_life_and_no_link() {
 fn an_attach_that_has_begun_holds_the_end_off() {
     let mut pair = Pair::opened();
     pair.cut(100);
-    assert!(pair.server.begin(100) && pair.server.begin(100));
+    assert!(pair.server.expect_attach(100) && pair.server.expect_attach(100));
     assert_eq!(pair.server.poll_timeout(), None);
     pair.server.handle_timeout(100 + GRACE);
-    pair.server.abandon();
+    pair.server.cancel_attach();
     pair.server.handle_timeout(101 + GRACE);
     assert_eq!(pair.server.closed(), None, "another is still under way");
-    assert!(!pair.server.begin(101 + GRACE), "one after the other would hold it off for ever");
+    assert!(!pair.server.expect_attach(101 + GRACE), "one after the other would hold it off for ever");
     pair.resume(102 + GRACE, 2);
-    pair.server.abandon();
+    pair.server.cancel_attach();
     pair.cut(200 + GRACE);
     pair.server.handle_timeout(200 + 2 * GRACE - 1);
     assert_eq!(pair.server.closed(), None);
@@ -57,8 +57,8 @@ fn an_attach_that_has_begun_holds_the_end_off() {
 fn an_attach_of_which_only_the_id_is_known_gives_no_new_grace() {
     let mut pair = Pair::opened();
     pair.cut(100);
-    assert!(pair.server.begin(200));
-    pair.server.abandon();
+    assert!(pair.server.expect_attach(200));
+    pair.server.cancel_attach();
     pair.server.handle_timeout(100 + GRACE);
     assert!(pair.server.is_over());
 }
@@ -103,7 +103,7 @@ fn a_close_that_nobody_takes_ends_with_grace_too() {
 fn a_link_that_is_dead_is_none_even_if_its_transport_does_not_notice() {
     let mut pair = Pair::opened();
     pair.server.handle_timeout(INTERVAL);
-    says(&mut pair.server, INTERVAL, pair.down);
+    sent_frames(&mut pair.server, INTERVAL, pair.down);
     let dead = INTERVAL + TIMEOUT;
     pair.server.handle_timeout(dead);
     let end = dead + INTERVAL + TIMEOUT + GRACE;
@@ -119,8 +119,8 @@ fn replaced() -> (Pair, LinkId) {
     let mut pair = Pair::opened();
     let stuck = pair.down;
     let link = pair.server.attach(100, resume(2)).expect("a new link");
-    says(&mut pair.server, 100, link);
-    hear(&mut pair.server, 100, link, [Frame::Proof]);
+    sent_frames(&mut pair.server, 100, link);
+    receive(&mut pair.server, 100, link, [Frame::Confirm]);
     pair.server.detach(200, link);
     (pair, stuck)
 }
@@ -137,7 +137,7 @@ fn a_link_whose_place_was_taken_is_none_even_if_its_transport_does_not_notice() 
 #[test]
 fn what_is_heard_on_a_link_whose_place_was_taken_is_a_sign_of_life() {
     let (mut pair, stuck) = replaced();
-    hear(&mut pair.server, 5_000, stuck, [numbered(1, "late")]);
+    receive(&mut pair.server, 5_000, stuck, [numbered(1, "late")]);
     pair.server.handle_timeout(200 + GRACE);
     assert_eq!((pair.server.closed(), pair.server.poll_timeout()), (None, Some(5_000 + GRACE)));
 }

@@ -5,15 +5,15 @@ fn silence_is_pinged_and_an_answer_measured() {
     let mut pair = Pair::opened();
     assert_eq!(pair.server.poll_timeout(), Some(INTERVAL));
     pair.server.handle_timeout(INTERVAL - 1);
-    assert_eq!(spoken(&mut pair.server, INTERVAL - 1, pair.down), "");
+    assert_eq!(sent_text(&mut pair.server, INTERVAL - 1, pair.down), "");
     pair.server.handle_timeout(INTERVAL);
-    let ping = says(&mut pair.server, INTERVAL + 5, pair.down);
-    assert_eq!(told(&ping), "p1005", "its answer is awaited from when it leaves");
+    let ping = sent_frames(&mut pair.server, INTERVAL + 5, pair.down);
+    assert_eq!(notation(&ping), "p1005", "its answer is awaited from when it leaves");
     assert_eq!(pair.server.poll_timeout(), Some(INTERVAL + 5 + TIMEOUT));
-    hear(&mut pair.client, INTERVAL + 20, pair.up, ping);
-    let pong = says(&mut pair.client, INTERVAL + 20, pair.up);
-    assert_eq!(told(&pong), "q1005,0");
-    hear(&mut pair.server, INTERVAL + 45, pair.down, pong);
+    receive(&mut pair.client, INTERVAL + 20, pair.up, ping);
+    let pong = sent_frames(&mut pair.client, INTERVAL + 20, pair.up);
+    assert_eq!(notation(&pong), "q1005,0");
+    receive(&mut pair.server, INTERVAL + 45, pair.down, pong);
     assert_eq!(pair.server.rtt(), Some(40));
     assert_eq!(pair.server.poll_timeout(), Some(INTERVAL + 5 + INTERVAL));
 }
@@ -21,9 +21,9 @@ fn silence_is_pinged_and_an_answer_measured() {
 #[test]
 fn a_pong_from_the_future_measures_nothing() {
     let mut pair = Pair::opened();
-    hear(&mut pair.server, 10, pair.down, [Frame::Pong { id: 11, received: 0 }]);
+    receive(&mut pair.server, 10, pair.down, [Frame::Pong { id: 11, received: 0 }]);
     assert_eq!(pair.server.rtt(), None);
-    hear(&mut pair.server, 10, pair.down, [Frame::Pong { id: 10, received: 0 }]);
+    receive(&mut pair.server, 10, pair.down, [Frame::Pong { id: 10, received: 0 }]);
     assert_eq!(pair.server.rtt(), Some(0));
 }
 
@@ -31,11 +31,11 @@ fn a_pong_from_the_future_measures_nothing() {
 fn a_link_that_does_not_answer_is_ended() {
     let mut pair = Pair::opened();
     pair.server.handle_timeout(INTERVAL);
-    says(&mut pair.server, INTERVAL, pair.down);
+    sent_frames(&mut pair.server, INTERVAL, pair.down);
     pair.server.handle_timeout(INTERVAL + TIMEOUT - 1);
-    assert_eq!(spoken(&mut pair.server, INTERVAL + TIMEOUT - 1, pair.down), "");
+    assert_eq!(sent_text(&mut pair.server, INTERVAL + TIMEOUT - 1, pair.down), "");
     pair.server.handle_timeout(INTERVAL + TIMEOUT);
-    assert_eq!(spoken(&mut pair.server, INTERVAL + TIMEOUT, pair.down), "x4003");
+    assert_eq!(sent_text(&mut pair.server, INTERVAL + TIMEOUT, pair.down), "x4003");
     assert!(pair.server.link_is_over(pair.down));
     assert_eq!(pair.server.closed(), None);
 }
@@ -44,8 +44,8 @@ fn a_link_that_does_not_answer_is_ended() {
 fn any_traffic_counts_as_life() {
     let mut pair = Pair::opened();
     pair.server.handle_timeout(INTERVAL);
-    says(&mut pair.server, INTERVAL, pair.down);
-    hear(&mut pair.server, INTERVAL + TIMEOUT - 1, pair.down, [numbered(1, "here")]);
+    sent_frames(&mut pair.server, INTERVAL, pair.down);
+    receive(&mut pair.server, INTERVAL + TIMEOUT - 1, pair.down, [numbered(1, "here")]);
     pair.server.handle_timeout(INTERVAL + TIMEOUT);
     assert!(!pair.server.link_is_over(pair.down));
 }
@@ -56,19 +56,19 @@ fn a_ping_that_cannot_leave_does_not_wait_for_ever() {
     pair.server.handle_timeout(INTERVAL);
     assert_eq!(pair.server.poll_timeout(), Some(INTERVAL + INTERVAL + TIMEOUT));
     pair.server.handle_timeout(2 * INTERVAL + TIMEOUT);
-    assert_eq!(spoken(&mut pair.server, 2 * INTERVAL + TIMEOUT, pair.down), "x4003");
+    assert_eq!(sent_text(&mut pair.server, 2 * INTERVAL + TIMEOUT, pair.down), "x4003");
 }
 
 #[test]
 fn a_server_that_slept_pings_before_it_judges() {
     let mut pair = Pair::opened();
     pair.server.handle_timeout(INTERVAL);
-    says(&mut pair.server, INTERVAL, pair.down);
+    sent_frames(&mut pair.server, INTERVAL, pair.down);
     let woken = INTERVAL + 2 * TIMEOUT + 1;
     pair.server.handle_timeout(woken);
-    assert_eq!(spoken(&mut pair.server, woken, pair.down), format!("p{woken}"));
+    assert_eq!(sent_text(&mut pair.server, woken, pair.down), format!("p{woken}"));
     pair.server.handle_timeout(woken + TIMEOUT);
-    assert_eq!(spoken(&mut pair.server, woken + TIMEOUT, pair.down), "x4003");
+    assert_eq!(sent_text(&mut pair.server, woken + TIMEOUT, pair.down), "x4003");
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn a_client_that_slept_asks_for_a_sign_of_life() {
     let mut pair = Pair::opened();
     let woken = INTERVAL + 2 * TIMEOUT + 1;
     pair.client.handle_timeout(woken);
-    assert_eq!(spoken(&mut pair.client, woken, pair.up), "w");
+    assert_eq!(sent_text(&mut pair.client, woken, pair.up), "w");
     assert_eq!(pair.client.poll_timeout(), Some(woken + TIMEOUT));
-    hear(&mut pair.client, woken + 30, pair.up, [Frame::Ack { received: 0 }]);
+    receive(&mut pair.client, woken + 30, pair.up, [Frame::Ack { received: 0 }]);
     pair.client.handle_timeout(woken + TIMEOUT);
     assert!(!pair.client.link_is_over(pair.up));
     assert_eq!(pair.client.poll_timeout(), Some(woken + 30 + INTERVAL + TIMEOUT));
@@ -100,8 +100,8 @@ fn a_client_that_slept_asks_for_a_sign_of_life() {
 fn a_link_that_falls_back_to_a_lower_one_gives_it_its_own_time() {
     let mut pair = Pair::opened();
     let high = pair.client.attach(0, resume(2)).expect("a new link");
-    let start = super::super::Start { outcome: Outcome::Full, received: 0, grant: None };
-    hear(&mut pair.client, 0, high, [Frame::Start(start)]);
+    let start = super::super::Attached { outcome: Outcome::Full, received: 0, grant: None };
+    receive(&mut pair.client, 0, high, [Frame::Attached(start)]);
     let dead = INTERVAL + TIMEOUT;
     pair.client.handle_timeout(dead);
     assert!(pair.client.link_is_over(high) && !pair.client.link_is_over(pair.up));
@@ -111,10 +111,10 @@ fn a_link_that_falls_back_to_a_lower_one_gives_it_its_own_time() {
 #[test]
 fn polls_have_no_heartbeat_and_their_own_patience() {
     let (mut client, mut server) = (client(), server());
-    let up = client.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
-    let down = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
-    let start = says(&mut server, 0, down);
-    hear(&mut client, 0, up, start);
+    let up = client.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
+    let down = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
+    let start = sent_frames(&mut server, 0, down);
+    receive(&mut client, 0, up, start);
     client.detach(0, up);
     server.detach(0, down);
     assert_eq!(client.poll_timeout(), None, "nothing is awaited between two turns");
@@ -122,7 +122,7 @@ fn polls_have_no_heartbeat_and_their_own_patience() {
     let poll = server.attach(100, turn(1, 1, POLL)).expect("the next turn");
     assert_eq!(client.poll_timeout(), Some(100 + 5_000 + TIMEOUT));
     server.handle_timeout(100 + 3 * INTERVAL);
-    assert_eq!(spoken(&mut server, 100 + 3 * INTERVAL, poll), "sfull0");
+    assert_eq!(sent_text(&mut server, 100 + 3 * INTERVAL, poll), "sfull0");
 }
 
 #[test]
@@ -132,15 +132,10 @@ fn the_server_tells_the_client_what_silence_means() {
     let grant = super::super::Grant {
         id: "id".into(),
         secret: "secret".into(),
-        interval: 7_000,
-        timeout: 3_000,
-        grace: 1,
-        limit: 1,
-        batch: 1,
-        hold: 1,
+        params: super::super::SessionParams { interval: 7_000, timeout: 3_000, grace: 1, limit: 1, batch: 1, hold: 1 },
     };
-    let start = super::super::Start { outcome: Outcome::New, received: 0, grant: Some(Box::new(grant)) };
-    hear(&mut client, 5, up, [Frame::Start(start)]);
+    let start = super::super::Attached { outcome: Outcome::New, received: 0, grant: Some(Box::new(grant)) };
+    receive(&mut client, 5, up, [Frame::Attached(start)]);
     assert_eq!(client.poll_timeout(), Some(5 + 10_000));
 }
 
@@ -148,9 +143,9 @@ fn the_server_tells_the_client_what_silence_means() {
 fn a_judgement_that_is_late_by_no_more_than_its_term_stands() {
     let mut pair = Pair::opened();
     pair.server.handle_timeout(INTERVAL);
-    says(&mut pair.server, INTERVAL, pair.down);
+    sent_frames(&mut pair.server, INTERVAL, pair.down);
     pair.server.handle_timeout(INTERVAL + 2 * TIMEOUT);
-    assert_eq!(spoken(&mut pair.server, INTERVAL + 2 * TIMEOUT, pair.down), "x4003");
+    assert_eq!(sent_text(&mut pair.server, INTERVAL + 2 * TIMEOUT, pair.down), "x4003");
     let mut pair = Pair::opened();
     pair.client.handle_timeout(INTERVAL + 2 * TIMEOUT);
     assert!(pair.client.link_is_over(pair.up));
@@ -160,16 +155,16 @@ fn a_judgement_that_is_late_by_no_more_than_its_term_stands() {
 fn a_server_that_slept_in_quiet_pings() {
     let mut pair = Pair::opened();
     pair.server.handle_timeout(50 * INTERVAL);
-    assert_eq!(spoken(&mut pair.server, 50 * INTERVAL, pair.down), "p50000");
+    assert_eq!(sent_text(&mut pair.server, 50 * INTERVAL, pair.down), "p50000");
 }
 
 #[test]
 fn what_is_said_alone_does_not_put_a_ping_off() {
     let mut pair = Pair::opened();
     send(&mut pair.server, "into the void");
-    says(&mut pair.server, INTERVAL - 1, pair.down);
+    sent_frames(&mut pair.server, INTERVAL - 1, pair.down);
     assert_eq!(pair.server.poll_timeout(), Some(INTERVAL), "nothing was heard");
-    hear(&mut pair.server, INTERVAL - 1, pair.down, [numbered(1, "x")]);
+    receive(&mut pair.server, INTERVAL - 1, pair.down, [numbered(1, "x")]);
     assert_eq!(pair.server.poll_timeout(), Some(2 * INTERVAL - 1));
 }
 
@@ -179,11 +174,11 @@ fn a_link_after_none_begins_with_a_clean_slate() {
     pair.server.handle_timeout(INTERVAL);
     pair.server.detach(INTERVAL, pair.down);
     let now = 8 * INTERVAL;
-    let down = pair.server.attach(now, Attach { wire: Wire::Opening, ..resume(2) }).expect("a new link");
-    assert_eq!(spoken(&mut pair.server, now, down), "sfull0", "the ping that was due is not");
+    let down = pair.server.attach(now, Attach { kind: LinkKind::Opening, ..resume(2) }).expect("a new link");
+    assert_eq!(sent_text(&mut pair.server, now, down), "sfull0", "the ping that was due is not");
     pair.server.detach(now, down);
-    let stream = pair.server.attach(now, turn(2, 1, Wire::Stream)).expect("the next turn");
-    assert_eq!(spoken(&mut pair.server, now, stream), "sfull0");
+    let stream = pair.server.attach(now, turn(2, 1, LinkKind::Stream)).expect("the next turn");
+    assert_eq!(sent_text(&mut pair.server, now, stream), "sfull0");
     assert_eq!(pair.server.poll_timeout(), Some(now + INTERVAL));
 }
 
@@ -192,7 +187,7 @@ fn a_link_that_is_about_to_end_needs_no_heartbeat() {
     let mut pair = Pair::opened();
     assert!(pair.server.handle_frame(1, pair.down, Frame::Ping { id: 1 }).is_err());
     assert_eq!(pair.server.poll_timeout(), None, "the reason has yet to be said");
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "x4004");
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "x4004");
     assert_eq!(pair.server.poll_timeout(), None, "the transport has yet to let go");
 }
 
@@ -215,9 +210,9 @@ fn a_link_beside_another_is_a_sign_of_life_and_no_clean_slate() {
 fn a_link_that_does_not_carry_does_not_die_with_the_one_that_does() {
     let mut pair = Pair::opened();
     let high = pair.server.attach(1, resume(2)).expect("a new link");
-    says(&mut pair.server, 1, high);
+    sent_frames(&mut pair.server, 1, high);
     pair.server.handle_timeout(1 + INTERVAL);
-    says(&mut pair.server, 1 + INTERVAL, pair.down);
+    sent_frames(&mut pair.server, 1 + INTERVAL, pair.down);
     pair.server.handle_timeout(1 + INTERVAL + TIMEOUT);
     assert_eq!(pair.server.link_ending(pair.down).map(|reason| reason.code), Some(4003));
     assert_eq!(pair.server.link_ending(high), None, "it has its own time to be proven");
@@ -226,11 +221,11 @@ fn a_link_that_does_not_carry_does_not_die_with_the_one_that_does() {
 #[test]
 fn a_ping_goes_by_a_link_that_stays_open_for_its_answer() {
     let mut server = server();
-    let opening = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+    let opening = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
     let socket = server.attach(0, opens(2)).expect("a new link");
-    says(&mut server, 0, opening);
-    says(&mut server, 0, socket);
+    sent_frames(&mut server, 0, opening);
+    sent_frames(&mut server, 0, socket);
     server.handle_timeout(INTERVAL);
-    assert_eq!(spoken(&mut server, INTERVAL, opening), "");
-    assert_eq!(spoken(&mut server, INTERVAL, socket), "p1000");
+    assert_eq!(sent_text(&mut server, INTERVAL, opening), "");
+    assert_eq!(sent_text(&mut server, INTERVAL, socket), "p1000");
 }

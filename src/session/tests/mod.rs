@@ -1,6 +1,6 @@
 //! The machine's stories, one theme a file. The simulation, beside this folder, pairs machines under a hostile wire.
 
-use super::{Arrival, Attach, CloseReason, Config, Frame, LinkId, Machine, Role, Wire, frame::Outcome};
+use super::{Arrival, Attach, CloseReason, Config, Frame, LinkId, LinkKind, Machine, Role, frame::Outcome};
 use crate::message::Message;
 
 mod acknowledging;
@@ -8,10 +8,10 @@ mod attaching;
 mod closing;
 mod grace;
 mod heartbeats;
-mod holding;
 mod opening;
 mod path;
 mod path_terms;
+mod pausing;
 mod racing;
 mod replay;
 mod silence;
@@ -29,7 +29,7 @@ fn config(role: Role) -> Config {
         interval: INTERVAL,
         timeout: TIMEOUT,
         grace: GRACE,
-        proof: PROOF,
+        confirm_timeout: PROOF,
         inbox: 4_096,
         outbox: 4_096,
         base: 0,
@@ -46,7 +46,7 @@ fn client() -> Machine {
 
 /// A WebSocket that resumes, from a client that has taken nothing.
 fn resume(ordinal: u64) -> Attach {
-    Attach { ordinal, turn: 0, wire: Wire::Duplex, opening: false, seen: false, received: 0 }
+    Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: false, seen: false, received: 0 }
 }
 
 fn opens(ordinal: u64) -> Attach {
@@ -54,18 +54,18 @@ fn opens(ordinal: u64) -> Attach {
 }
 
 /// A turn of a link over HTTP; those after the first come from a client that has heard a start.
-fn turn(ordinal: u64, turn: u64, wire: Wire) -> Attach {
-    Attach { turn, wire, seen: turn > 0, ..resume(ordinal) }
+fn turn(ordinal: u64, turn: u64, kind: LinkKind) -> Attach {
+    Attach { turn, kind, seen: turn > 0, ..resume(ordinal) }
 }
 
 fn upload() -> Attach {
-    Attach { wire: Wire::Upload, ..resume(0) }
+    Attach { kind: LinkKind::Upload, ..resume(0) }
 }
 
-const POLL: Wire = Wire::Poll { hold: 5_000 };
+const POLL: LinkKind = LinkKind::Poll { hold: 5_000 };
 
 fn numbered(number: u64, text: &str) -> Frame {
-    Frame::Message { number, parcel: Message::from(text).into() }
+    Frame::Message { number, message: Message::from(text).into() }
 }
 
 fn send(machine: &mut Machine, text: &str) {
@@ -79,41 +79,41 @@ fn send_all(machine: &mut Machine, from: u64, to: u64) {
 }
 
 /// All that a link has to say now.
-fn says(machine: &mut Machine, now: u64, link: LinkId) -> Vec<Frame> {
+fn sent_frames(machine: &mut Machine, now: u64, link: LinkId) -> Vec<Frame> {
     std::iter::from_fn(|| machine.poll_transmit(now, link)).collect()
 }
 
 /// The same as one reads it: `m1:hello`, `a3`, `c4:1000`, `x4000`, and the record's letter otherwise.
-fn spoken(machine: &mut Machine, now: u64, link: LinkId) -> String {
-    told(&says(machine, now, link))
+fn sent_text(machine: &mut Machine, now: u64, link: LinkId) -> String {
+    notation(&sent_frames(machine, now, link))
 }
 
-fn told(frames: &[Frame]) -> String {
+fn notation(frames: &[Frame]) -> String {
     let one = |frame: &Frame| match frame {
-        Frame::Start(start) => {
+        Frame::Attached(start) => {
             format!("s{}{}", if start.outcome == Outcome::New { "new" } else { "full" }, start.received)
         }
-        Frame::Message { number, parcel } => {
-            format!("m{number}:{}", parcel.message().as_text().unwrap_or("binary"))
+        Frame::Message { number, message } => {
+            format!("m{number}:{}", message.as_message().as_text().unwrap_or("binary"))
         }
-        Frame::Dropped { from, to } => format!("d{from}-{to}"),
+        Frame::Gap { from, to } => format!("d{from}-{to}"),
         Frame::Ack { received } => format!("a{received}"),
-        Frame::Want => "w".into(),
-        Frame::Hold { received, epoch } => format!("h{received},{epoch}"),
-        Frame::Go { received, epoch } => format!("g{received},{epoch}"),
+        Frame::AckRequest => "w".into(),
+        Frame::Pause { received, epoch } => format!("h{received},{epoch}"),
+        Frame::Resume { received, epoch } => format!("g{received},{epoch}"),
         Frame::Ping { id } => format!("p{id}"),
         Frame::Pong { id, received } => format!("q{id},{received}"),
-        Frame::Proof => "v".into(),
+        Frame::Confirm => "v".into(),
         Frame::Close { number, reason } => format!("c{number}:{}", reason.code),
-        Frame::Away { delay } => format!("z{delay}"),
-        Frame::Rest { delay } => format!("y{delay}"),
-        Frame::Pad { length } => format!("i{length}"),
-        Frame::End(reason) => format!("x{}", reason.code),
+        Frame::GoAway { delay } => format!("z{delay}"),
+        Frame::PollDelay { delay } => format!("y{delay}"),
+        Frame::Padding { length } => format!("i{length}"),
+        Frame::LinkClose(reason) => format!("x{}", reason.code),
     };
     frames.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
-fn hear(machine: &mut Machine, now: u64, link: LinkId, frames: impl IntoIterator<Item = Frame>) {
+fn receive(machine: &mut Machine, now: u64, link: LinkId, frames: impl IntoIterator<Item = Frame>) {
     for frame in frames {
         if machine.handle_frame(now, link, frame).is_err() {
             return;
@@ -157,20 +157,20 @@ impl Pair {
     /// Carries everything both ways until there is nothing to say.
     fn talk(&mut self, now: u64) {
         loop {
-            let up = says(&mut self.client, now, self.up);
-            let down = says(&mut self.server, now, self.down);
+            let up = sent_frames(&mut self.client, now, self.up);
+            let down = sent_frames(&mut self.server, now, self.down);
             if up.is_empty() && down.is_empty() {
                 return;
             }
-            hear(&mut self.server, now, self.down, up);
-            hear(&mut self.client, now, self.up, down);
+            receive(&mut self.server, now, self.down, up);
+            receive(&mut self.client, now, self.up, down);
         }
     }
 
     /// The link is cut; what it had to say is lost.
     fn cut(&mut self, now: u64) {
-        says(&mut self.client, now, self.up);
-        says(&mut self.server, now, self.down);
+        sent_frames(&mut self.client, now, self.up);
+        sent_frames(&mut self.server, now, self.down);
         self.client.detach(now, self.up);
         self.server.detach(now, self.down);
     }
@@ -201,21 +201,21 @@ impl Streaming {
     fn opened(gap: u64) -> Streaming {
         let (mut client, mut server) = (client(), server());
         server.heartbeat.interval = HOUR;
-        let up = client.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
-        let down = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
-        let start = says(&mut server, 0, down);
-        hear(&mut client, 0, up, start);
+        let up = client.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
+        let down = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
+        let start = sent_frames(&mut server, 0, down);
+        receive(&mut client, 0, up, start);
         client.detach(0, up);
         server.detach(0, down);
         let mut streaming = Streaming { client, server, ordinal: 1, turn: 0, up, down };
-        streaming.next_turn(gap, Wire::Stream);
+        streaming.next_turn(gap, LinkKind::Stream);
         assert_eq!(streaming.arrives(gap), "sfull0");
         streaming
     }
 
-    fn next_turn(&mut self, now: u64, wire: Wire) {
+    fn next_turn(&mut self, now: u64, kind: LinkKind) {
         self.turn += 1;
-        let attach = Attach { received: self.client.received(), ..turn(self.ordinal, self.turn, wire) };
+        let attach = Attach { received: self.client.received(), ..turn(self.ordinal, self.turn, kind) };
         self.up = self.client.attach(now, attach).expect("the next turn");
         self.down = self.server.attach(now, attach).expect("the next turn");
     }
@@ -226,31 +226,31 @@ impl Streaming {
         self.server.detach(now, self.down);
     }
 
-    fn say(&mut self, now: u64, text: &str) -> String {
+    fn send(&mut self, now: u64, text: &str) -> String {
         send(&mut self.server, text);
-        spoken(&mut self.server, now, self.down)
+        sent_text(&mut self.server, now, self.down)
     }
 
     /// What the stream says reaches the client.
     fn arrives(&mut self, now: u64) -> String {
-        let frames = says(&mut self.server, now, self.down);
-        let told = told(&frames);
-        hear(&mut self.client, now, self.up, frames);
-        told
+        let frames = sent_frames(&mut self.server, now, self.down);
+        let sent = notation(&frames);
+        receive(&mut self.client, now, self.up, frames);
+        sent
     }
 
     /// An upload acknowledges all that was said up to `number`.
     fn acknowledges(&mut self, now: u64, number: u64) {
         let link = self.server.attach(now, Attach { received: number, ..upload() }).expect("an upload");
-        hear(&mut self.server, now, link, [Frame::Ack { received: number }]);
-        says(&mut self.server, now, link);
+        receive(&mut self.server, now, link, [Frame::Ack { received: number }]);
+        sent_frames(&mut self.server, now, link);
         self.server.detach(now, link);
     }
 
     /// How far the client is thought to be when an ask is said now.
     fn trip(&mut self, now: u64) -> u64 {
-        let told = self.say(now, "far?");
-        assert!(told.split(' ').any(|one| one == "w"), "{told}");
+        let sent = self.send(now, "far?");
+        assert!(sent.split(' ').any(|one| one == "w"), "{sent}");
         self.server.poll_timeout().expect("a deadline") - now - 250
     }
 
@@ -268,13 +268,13 @@ impl Streaming {
     fn due(&mut self) -> (u64, String) {
         let now = self.server.poll_timeout().expect("a deadline");
         self.server.handle_timeout(now);
-        (now, spoken(&mut self.server, now, self.down))
+        (now, sent_text(&mut self.server, now, self.down))
     }
 }
 
 /// What a stream that is held says from `now` on.
 fn held(one: &mut Streaming, now: u64) -> (u64, String) {
-    assert!(one.say(now, "void").ends_with(":void w"));
+    assert!(one.send(now, "void").ends_with(":void w"));
     one.due();
     one.due();
     one.due()

@@ -7,18 +7,18 @@ fn the_first_flight_needs_no_answer_and_the_answer_carries_messages() {
     send_all(&mut client, 1, 2);
     send(&mut server, "welcome");
     let up = client.attach(0, opens(1)).expect("a new link");
-    let flight = says(&mut client, 0, up);
-    assert_eq!(told(&flight), "m1:1 m2:2");
+    let flight = sent_frames(&mut client, 0, up);
+    assert_eq!(notation(&flight), "m1:1 m2:2");
     let down = server.attach(0, opens(1)).expect("a new link");
-    hear(&mut server, 0, down, flight);
-    let answer = says(&mut server, 0, down);
-    assert_eq!(told(&answer), "snew2 m1:welcome");
+    receive(&mut server, 0, down, flight);
+    let answer = sent_frames(&mut server, 0, down);
+    assert_eq!(notation(&answer), "snew2 m1:welcome");
     assert_eq!(client.state(), State::Opening);
-    hear(&mut client, 0, up, answer);
+    receive(&mut client, 0, up, answer);
     assert_eq!((client.state(), client.poll_event()), (State::Open, Some(Event::Opened)));
     assert_eq!((client.acknowledged(), taken(&mut client).as_str()), (2, "welcome"));
     assert_eq!(taken(&mut server), "1 2");
-    assert_eq!(spoken(&mut client, 0, up), "v");
+    assert_eq!(sent_text(&mut client, 0, up), "v");
 }
 
 #[test]
@@ -29,9 +29,9 @@ fn what_a_client_says_comes_after_its_proof() {
     let attach = resume(2);
     pair.up = pair.client.attach(6, attach).expect("a new link");
     pair.down = pair.server.attach(6, attach).expect("a new link");
-    let start = says(&mut pair.server, 6, pair.down);
-    hear(&mut pair.client, 6, pair.up, start);
-    assert_eq!(spoken(&mut pair.client, 6, pair.up), "v m1:later");
+    let start = sent_frames(&mut pair.server, 6, pair.down);
+    receive(&mut pair.client, 6, pair.up, start);
+    assert_eq!(sent_text(&mut pair.client, 6, pair.up), "v m1:later");
 }
 
 #[test]
@@ -40,11 +40,11 @@ fn the_loser_of_a_race_of_openings_loses_only_itself() {
     while pair.client.poll_event().is_some() {}
     for (ordinal, code) in [(2, 4102), (3, 4103), (4, 4310)] {
         let late = pair.client.attach(1, opens(ordinal)).expect("a new link");
-        hear(&mut pair.client, 2, late, [Frame::End(CloseReason::new(code, ""))]);
+        receive(&mut pair.client, 2, late, [Frame::LinkClose(CloseReason::new(code, ""))]);
         assert_eq!((pair.client.poll_event(), pair.client.state()), (None, State::Open), "{code}");
         assert!(pair.client.link_is_over(late));
     }
-    hear(&mut pair.client, 2, pair.up, [Frame::End(CloseReason::new(4100, ""))]);
+    receive(&mut pair.client, 2, pair.up, [Frame::LinkClose(CloseReason::new(4100, ""))]);
     assert!(matches!(pair.client.poll_event(), Some(Event::Lost(_))), "an unknown session is lost");
 }
 
@@ -52,7 +52,7 @@ fn the_loser_of_a_race_of_openings_loses_only_itself() {
 fn an_opening_that_was_never_answered_can_be_spent_by_another() {
     let mut client = client();
     let up = client.attach(0, opens(1)).expect("a new link");
-    hear(&mut client, 0, up, [Frame::End(CloseReason::new(4102, ""))]);
+    receive(&mut client, 0, up, [Frame::LinkClose(CloseReason::new(4102, ""))]);
     assert!(matches!(client.poll_event(), Some(Event::Lost(_))));
 }
 
@@ -60,9 +60,9 @@ fn an_opening_that_was_never_answered_can_be_spent_by_another() {
 fn a_lost_session_leaves_what_may_have_arrived_and_what_never_left() {
     let mut pair = Pair::opened();
     send_all(&mut pair.client, 1, 3);
-    let flight = says(&mut pair.client, 1, pair.up);
-    hear(&mut pair.server, 1, pair.down, flight.into_iter().take(1));
-    hear(&mut pair.client, 1, pair.up, [Frame::Ack { received: 1 }]);
+    let flight = sent_frames(&mut pair.client, 1, pair.up);
+    receive(&mut pair.server, 1, pair.down, flight.into_iter().take(1));
+    receive(&mut pair.client, 1, pair.up, [Frame::Ack { received: 1 }]);
     send(&mut pair.client, "4");
     let (unknown, unsent) = pair.client.salvage();
     let texts = |messages: Vec<Message>| messages.iter().filter_map(Message::as_text).collect::<Vec<_>>().join(" ");
@@ -71,20 +71,20 @@ fn a_lost_session_leaves_what_may_have_arrived_and_what_never_left() {
 
 #[test]
 fn only_the_server_starts_and_pings_only_the_client_proves_and_answers() {
-    let start = super::super::Start { outcome: Outcome::Full, received: 0, grant: None };
-    for frame in [Frame::Ping { id: 1 }, Frame::Away { delay: 1 }, Frame::Start(start)] {
+    let start = super::super::Attached { outcome: Outcome::Full, received: 0, grant: None };
+    for frame in [Frame::Ping { id: 1 }, Frame::GoAway { delay: 1 }, Frame::Attached(start)] {
         let mut pair = Pair::opened();
         assert_eq!(pair.server.handle_frame(1, pair.down, frame).expect_err("a violation").code, 4004);
     }
-    for frame in [Frame::Pong { id: 1, received: 0 }, Frame::Proof] {
+    for frame in [Frame::Pong { id: 1, received: 0 }, Frame::Confirm] {
         let mut pair = Pair::opened();
         assert_eq!(pair.client.handle_frame(1, pair.up, frame).expect_err("a violation").code, 4004);
     }
     let mut pair = Pair::opened();
     assert!(pair.server.handle_frame(1, pair.down, Frame::Ping { id: 1 }).is_err());
-    hear(&mut pair.server, 1, pair.down, [numbered(1, "behind a violation")]);
+    receive(&mut pair.server, 1, pair.down, [numbered(1, "behind a violation")]);
     assert_eq!(taken(&mut pair.server), "");
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "x4004");
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "x4004");
     assert!(pair.server.link_is_over(pair.down));
     assert_eq!(pair.server.closed(), None, "a violation ends the link, not the session");
 }
@@ -98,7 +98,7 @@ fn numbers_end_with_a_close() {
     assert_eq!(client.send(Message::from("3").into()), Err(SendError::Exhausted));
     assert_eq!(client.send_droppable(Message::from("3").into()), Err(SendError::Exhausted));
     client.close(CloseReason::new(4312, ""));
-    assert_eq!(spoken(&mut client, 0, link), "m9007199254740989:1 m9007199254740990:2 c9007199254740991:4312 w");
+    assert_eq!(sent_text(&mut client, 0, link), "m9007199254740989:1 m9007199254740990:2 c9007199254740991:4312 w");
     for number in [0, super::super::frame::MAX_NUMBER + 1] {
         for frame in [numbered(number, ""), Frame::Close { number, reason: CloseReason::new(1000, "") }] {
             let mut server = server();
@@ -117,7 +117,7 @@ fn the_last_number_of_all_is_one() {
     assert_eq!(taken(&mut server), "last");
     let mut server = Machine::new(Config { base: max - 2, ..config(Role::Server) }, 0);
     let down = server.attach(0, opens(1)).expect("a new link");
-    assert!(server.handle_frame(0, down, Frame::Dropped { from: max - 1, to: max }).is_ok());
+    assert!(server.handle_frame(0, down, Frame::Gap { from: max - 1, to: max }).is_ok());
     assert_eq!(server.received(), max);
     let mut server = Machine::new(Config { base: max - 1, ..config(Role::Server) }, 0);
     let down = server.attach(0, opens(1)).expect("a new link");

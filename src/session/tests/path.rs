@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_clear_path_is_asked_once_and_not_again() {
     let mut one = Streaming::opened(20);
-    assert_eq!(one.say(100, "hello"), "m1:hello w");
+    assert_eq!(one.send(100, "hello"), "m1:hello w");
     one.acknowledges(120, 1);
     assert_eq!(one.server.poll_timeout(), Some(370), "what is said meanwhile is asked for then");
     assert_eq!(one.due(), (370, String::new()));
@@ -15,14 +15,14 @@ fn a_clear_path_is_asked_once_and_not_again() {
 #[test]
 fn every_message_is_verified() {
     let mut one = Streaming::opened(20);
-    assert_eq!(one.say(100, "a"), "m1:a w");
-    assert_eq!(one.say(105, "b"), "m2:b", "one ask at a time");
+    assert_eq!(one.send(100, "a"), "m1:a w");
+    assert_eq!(one.send(105, "b"), "m2:b", "one ask at a time");
     one.acknowledges(120, 1);
-    assert_eq!(one.say(200, "c"), "m3:c", "not again so soon");
+    assert_eq!(one.send(200, "c"), "m3:c", "not again so soon");
     assert_eq!(one.due(), (370, "w".into()));
     one.acknowledges(390, 3);
     assert_eq!(one.due(), (640, String::new()));
-    assert_eq!(one.say(950, "d"), "m4:d w", "after a pause at once");
+    assert_eq!(one.send(950, "d"), "m4:d w", "after a pause at once");
 }
 
 #[test]
@@ -35,9 +35,9 @@ fn a_busy_stream_is_asked_three_or_four_times_a_second() {
             said += 1;
             send(&mut one.server, "x");
         }
-        let told = spoken(&mut one.server, now, one.down);
-        assert!(!told.contains('i'), "{told}");
-        if told.contains('w') {
+        let sent = sent_text(&mut one.server, now, one.down);
+        assert!(!sent.contains('i'), "{sent}");
+        if sent.contains('w') {
             asks += 1;
         }
         if now % 20 == 0 {
@@ -50,93 +50,93 @@ fn a_busy_stream_is_asked_three_or_four_times_a_second() {
 #[test]
 fn one_chunk_behind_is_recovered_by_a_little_padding_and_stays_so() {
     let mut one = Streaming::opened(20);
-    assert_eq!(one.say(100, "a"), "m1:a w");
+    assert_eq!(one.send(100, "a"), "m1:a w");
     assert_eq!(one.due(), (100 + 250 + 20, "i16".into()));
     one.acknowledges(441, 1);
-    assert_eq!(one.say(900, "b"), "m2:b w i16", "from now on behind each flush");
+    assert_eq!(one.send(900, "b"), "m2:b w i16", "from now on behind each flush");
     one.acknowledges(921, 2);
-    assert_eq!(one.say(930, "c"), "m3:c i16");
+    assert_eq!(one.send(930, "c"), "m3:c i16");
     one.acknowledges(940, 3);
     one.ends(950);
-    one.next_turn(970, Wire::Stream);
+    one.next_turn(970, LinkKind::Stream);
     assert_eq!(one.arrives(970), "sfull0 i16", "on the next turns too");
     one.ends(980);
     (one.ordinal, one.turn) = (2, 0);
-    one.next_turn(1_000, Wire::Stream);
+    one.next_turn(1_000, LinkKind::Stream);
     assert_eq!(one.arrives(1_000), "sfull0", "a new ordinal may have a clear path");
 }
 
 #[test]
 fn a_small_buffer_is_filled() {
     let mut one = Streaming::opened(20);
-    assert_eq!(one.say(100, "a"), "m1:a w");
+    assert_eq!(one.send(100, "a"), "m1:a w");
     assert_eq!(one.due(), (370, "i16".into()));
     assert_eq!(one.due(), (570, "i4096".into()));
     one.acknowledges(690, 1);
-    assert_eq!(one.say(1_100, "b"), "m2:b w i4096");
+    assert_eq!(one.send(1_100, "b"), "m2:b w i4096");
     one.acknowledges(1_120, 2);
-    assert_eq!(one.say(1_130, "c"), "m3:c i4096");
+    assert_eq!(one.send(1_130, "c"), "m3:c i4096");
 }
 
 #[test]
 fn padding_follows_an_ask_that_is_said_alone() {
     let mut one = Streaming::opened(20);
-    one.say(100, "a");
+    one.send(100, "a");
     one.due();
     one.acknowledges(391, 1);
-    assert_eq!(one.say(900, "b"), "m2:b w i16");
-    assert_eq!(one.say(910, "c"), "m3:c i16");
+    assert_eq!(one.send(900, "b"), "m2:b w i16");
+    assert_eq!(one.send(910, "c"), "m3:c i16");
     one.acknowledges(921, 2);
     assert_eq!(one.due(), (1_171, "w i16".into()));
     one.server.flush();
-    assert_eq!(spoken(&mut one.server, 1_180, one.down), "w i16");
+    assert_eq!(sent_text(&mut one.server, 1_180, one.down), "w i16");
 }
 
 #[test]
 fn a_little_does_not_take_the_place_of_much() {
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
+    one.send(0, "a");
     one.due();
     one.due();
     one.acknowledges(460, 1);
-    assert_eq!(one.say(2_000, "b"), "m2:b w i4096");
+    assert_eq!(one.send(2_000, "b"), "m2:b w i4096");
     assert_eq!(one.due(), (2_260, "i16".into()));
     one.acknowledges(2_280, 2);
-    assert_eq!(one.say(4_000, "c"), "m3:c w i4096");
+    assert_eq!(one.send(4_000, "c"), "m3:c w i4096");
 }
 
 #[test]
 fn padding_that_is_not_said_yet_is_not_needed_behind_an_answer_or_a_sleep() {
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
+    one.send(0, "a");
     one.server.handle_timeout(250);
     one.acknowledges(250, 1);
-    assert_eq!(spoken(&mut one.server, 250, one.down), "");
+    assert_eq!(sent_text(&mut one.server, 250, one.down), "");
 
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
+    one.send(0, "a");
     one.server.handle_timeout(250);
     one.server.handle_timeout(5_000);
-    assert_eq!(spoken(&mut one.server, 5_000, one.down), "w");
+    assert_eq!(sent_text(&mut one.server, 5_000, one.down), "w");
 }
 
 #[test]
 fn padding_follows_whatever_is_said() {
     let mut one = Streaming::opened(20);
-    one.say(100, "a");
+    one.send(100, "a");
     one.due();
     one.acknowledges(441, 1);
     one.due();
-    let (now, told) = one.due();
-    assert_eq!(told, format!("p{now} i16"), "a ping must come through");
+    let (now, sent) = one.due();
+    assert_eq!(sent, format!("p{now} i16"), "a ping must come through");
 }
 
 #[test]
 fn a_held_stream_ends_within_a_second_and_two_round_trips() {
     for trip in [0, 5, 60, 400, 2_000] {
         let mut one = Streaming::opened(trip);
-        let (now, told) = held(&mut one, trip);
-        assert_eq!(told, "x4008");
+        let (now, sent) = held(&mut one, trip);
+        assert_eq!(sent, "x4008");
         // A quarter of a second may pass before what is said is asked for.
         assert!(now - trip + 250 < 1_000 + 2 * trip, "after {} ms, round trip {trip}", now - trip);
         assert!(one.server.link_is_over(one.down));
@@ -144,7 +144,7 @@ fn a_held_stream_ends_within_a_second_and_two_round_trips() {
         one.ends(now);
         assert_eq!(one.server.poll_timeout(), Some(now + GRACE), "as between two turns");
         one.next_turn(now + trip, POLL);
-        assert_eq!(spoken(&mut one.server, now + trip, one.down), "sfull0 m1:void", "nothing is lost");
+        assert_eq!(sent_text(&mut one.server, now + trip, one.down), "sfull0 m1:void", "nothing is lost");
     }
 }
 
@@ -156,10 +156,10 @@ fn the_end_takes_what_is_kept_along_and_the_next_turn_goes_on() {
     for _ in 0..4 {
         let now = one.server.poll_timeout().filter(|_| !kept.is_empty()).unwrap_or(100);
         one.server.handle_timeout(now);
-        kept.extend(says(&mut one.server, now, one.down));
+        kept.extend(sent_frames(&mut one.server, now, one.down));
     }
-    assert_eq!(told(&kept), "m1:a w i16 i4096 x4008");
-    hear(&mut one.client, 1_040, one.up, kept);
+    assert_eq!(notation(&kept), "m1:a w i16 i4096 x4008");
+    receive(&mut one.client, 1_040, one.up, kept);
     assert!(!one.client.link_is_over(one.up), "the answer's end is what ends it");
     assert_eq!(taken(&mut one.client), "a");
     one.ends(1_040);
@@ -172,7 +172,7 @@ fn the_end_takes_what_is_kept_along_and_the_next_turn_goes_on() {
 #[test]
 fn the_stream_of_an_ended_session_is_not_waited_for() {
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
+    one.send(0, "a");
     one.server.abort(100, CloseReason::new(4300, ""));
     assert_eq!(one.server.poll_timeout(), Some(100 + GRACE));
 }
@@ -180,50 +180,50 @@ fn the_stream_of_an_ended_session_is_not_waited_for() {
 #[test]
 fn the_end_waits_for_a_request_that_comes_in_but_not_for_ever() {
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
-    assert!(one.server.begin(0));
+    one.send(0, "a");
+    assert!(one.server.expect_attach(0));
     assert_eq!(one.due(), (250, "i16".into()), "padding does not wait");
     assert_eq!(one.due(), (450, "i4096".into()));
     for step in 0..93 {
         assert_eq!(one.due(), (700 + step * 100, String::new()));
     }
     assert_eq!(one.due().1, "x4008");
-    one.server.abandon();
+    one.server.cancel_attach();
 }
 
 #[test]
 fn a_client_without_room_has_answered() {
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
+    one.send(0, "a");
     let link = one.server.attach(50, upload()).expect("an upload");
-    hear(&mut one.server, 50, link, [Frame::Hold { received: 0, epoch: 1 }]);
+    receive(&mut one.server, 50, link, [Frame::Pause { received: 0, epoch: 1 }]);
     one.server.detach(50, link);
     assert_eq!(one.due(), (300, String::new()));
     assert_eq!(one.server.poll_timeout(), Some(HOUR));
     let link = one.server.attach(500, upload()).expect("an upload");
-    hear(&mut one.server, 500, link, [Frame::Go { received: 0, epoch: 1 }]);
+    receive(&mut one.server, 500, link, [Frame::Resume { received: 0, epoch: 1 }]);
     one.server.detach(500, link);
-    assert_eq!(spoken(&mut one.server, 500, one.down), "m1:a w");
+    assert_eq!(sent_text(&mut one.server, 500, one.down), "m1:a w");
 }
 
 #[test]
 fn an_acknowledgement_before_the_end_has_left_takes_it_back() {
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
+    one.send(0, "a");
     one.due();
     one.due();
     one.server.handle_timeout(700);
     one.acknowledges(700, 1);
-    assert_eq!(spoken(&mut one.server, 700, one.down), "");
+    assert_eq!(sent_text(&mut one.server, 700, one.down), "");
 }
 
 #[test]
 fn a_flush_changes_nothing_of_an_ask_that_is_waited_for() {
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
+    one.send(0, "a");
     send(&mut one.server, "b");
     one.server.flush();
-    assert_eq!(spoken(&mut one.server, 100, one.down), "m2:b w");
+    assert_eq!(sent_text(&mut one.server, 100, one.down), "m2:b w");
     assert_eq!(one.server.poll_timeout(), Some(250));
     one.acknowledges(120, 1);
     assert_eq!(one.server.poll_timeout(), Some(370), "the first is answered");
@@ -234,7 +234,7 @@ fn a_flush_is_an_ask_too() {
     let mut one = Streaming::opened(0);
     send(&mut one.server, "a");
     one.server.flush();
-    assert_eq!(spoken(&mut one.server, 0, one.down), "m1:a w");
+    assert_eq!(sent_text(&mut one.server, 0, one.down), "m1:a w");
     assert_eq!(one.due(), (250, "i16".into()));
     one.acknowledges(260, 1);
     assert_eq!(one.server.poll_timeout(), Some(510), "it asked for what was said before it");
@@ -243,32 +243,32 @@ fn a_flush_is_an_ask_too() {
 #[test]
 fn the_answer_to_an_ask_concerns_the_stream() {
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
-    one.say(5, "b");
-    one.server.take_stir();
+    one.send(0, "a");
+    one.send(5, "b");
+    one.server.take_links_need_wake();
     one.acknowledges(20, 1);
-    assert!(one.server.take_stir(), "the next ask has a deadline");
+    assert!(one.server.take_links_need_wake(), "the next ask has a deadline");
     one.acknowledges(30, 2);
-    assert!(!one.server.take_stir(), "nothing was asked");
+    assert!(!one.server.take_links_need_wake(), "nothing was asked");
 }
 
 #[test]
 fn who_may_not_have_come_is_not_measured() {
     let mut server = server();
-    let opening = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
-    spoken(&mut server, 0, opening);
+    let opening = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
+    sent_text(&mut server, 0, opening);
     server.detach(10, opening);
     send(&mut server, "a");
-    let stream = server.attach(20, turn(2, 0, Wire::Stream)).expect("a client that has heard no start");
-    assert_eq!(spoken(&mut server, 20, stream), "sfull0 m1:a");
+    let stream = server.attach(20, turn(2, 0, LinkKind::Stream)).expect("a client that has heard no start");
+    assert_eq!(sent_text(&mut server, 20, stream), "sfull0 m1:a");
     server.flush();
-    assert_eq!(spoken(&mut server, 20, stream), "w", "the application's");
+    assert_eq!(sent_text(&mut server, 20, stream), "w", "the application's");
     assert_eq!(server.poll_timeout(), Some(20 + INTERVAL));
 }
 
 #[test]
 fn only_a_server_pads_and_asks_to_rest() {
-    for frame in [Frame::Pad { length: 16 }, Frame::Rest { delay: 250 }] {
+    for frame in [Frame::Padding { length: 16 }, Frame::PollDelay { delay: 250 }] {
         let mut pair = Pair::opened();
         assert_eq!(pair.client.handle_frame(10, pair.up, frame.clone()), Ok(()));
         let why = pair.server.handle_frame(10, pair.down, frame).expect_err("not from a client");
@@ -278,17 +278,17 @@ fn only_a_server_pads_and_asks_to_rest() {
 
 #[test]
 fn only_the_end_of_a_held_turn_leaves_the_link_alone() {
-    let end = |code| Frame::End(CloseReason::new(code, ""));
+    let end = |code| Frame::LinkClose(CloseReason::new(code, ""));
     for (code, over) in [(4008, false), (4000, true)] {
         let mut one = Streaming::opened(20);
-        hear(&mut one.client, 100, one.up, [end(code)]);
+        receive(&mut one.client, 100, one.up, [end(code)]);
         assert_eq!(one.client.link_is_over(one.up), over, "a stream that is told {code}");
         let mut pair = Pair::opened();
-        hear(&mut pair.client, 100, pair.up, [end(code)]);
+        receive(&mut pair.client, 100, pair.up, [end(code)]);
         assert!(pair.client.link_is_over(pair.up), "a socket that is told {code}");
         let mut server = server();
-        let opening = server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
-        hear(&mut server, 0, opening, [end(code)]);
+        let opening = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
+        receive(&mut server, 0, opening, [end(code)]);
         assert!(server.link_is_over(opening), "a server that is told {code}");
     }
 }
@@ -298,19 +298,19 @@ fn only_a_stream_that_carries_is_measured() {
     let mut pair = Pair::opened();
     assert_eq!(pair.server.path.as_ref().map(|_| ()), None);
     send(&mut pair.server, "a");
-    assert_eq!(spoken(&mut pair.server, 0, pair.down), "m1:a");
+    assert_eq!(sent_text(&mut pair.server, 0, pair.down), "m1:a");
 
     let mut one = Streaming::opened(0);
     one.ends(10);
     one.next_turn(20, POLL);
-    assert_eq!(one.say(30, "a"), "sfull0 m1:a");
+    assert_eq!(one.send(30, "a"), "sfull0 m1:a");
 
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
+    one.send(0, "a");
     let socket = one.server.attach(10, resume(2)).expect("a better link");
-    hear(&mut one.server, 20, socket, [Frame::Proof]);
-    assert_eq!(spoken(&mut one.server, 20, one.down), "x4000");
-    assert_eq!(spoken(&mut one.server, 20, socket), "sfull0 m1:a");
+    receive(&mut one.server, 20, socket, [Frame::Confirm]);
+    assert_eq!(sent_text(&mut one.server, 20, one.down), "x4000");
+    assert_eq!(sent_text(&mut one.server, 20, socket), "sfull0 m1:a");
     assert_eq!(one.server.poll_timeout(), Some(20 + HOUR));
 }
 

@@ -7,9 +7,9 @@ fn a_slow_path_is_no_held_one() {
     let mut one = Streaming::opened(2_000);
     let mut now = 2_000;
     for number in 1..20 {
-        assert_eq!(one.say(now, "x"), format!("m{number}:x w"));
+        assert_eq!(one.send(now, "x"), format!("m{number}:x w"));
         one.server.handle_timeout(now + 1_999);
-        assert_eq!(spoken(&mut one.server, now + 1_999, one.down), "");
+        assert_eq!(sent_text(&mut one.server, now + 1_999, one.down), "");
         one.acknowledges(now + 2_000, number);
         now += 5_000;
     }
@@ -24,7 +24,7 @@ fn the_round_trip_rises_fast_and_falls_slowly() {
     assert_eq!(one.trip_answered(4_000, 4_180), 180, "an eighth of the way down");
     for now in [5_000, 6_000] {
         one.ends(now);
-        one.next_turn(now + 500, Wire::Stream);
+        one.next_turn(now + 500, LinkKind::Stream);
     }
     assert_eq!(one.trip(7_000), 180, "what was measured tells more than the time between two turns");
 }
@@ -33,7 +33,7 @@ fn the_round_trip_rises_fast_and_falls_slowly() {
 fn a_trip_that_nothing_else_tells_is_the_heartbeats() {
     let mut one = Streaming::opened(0);
     let link = one.server.attach(60, upload()).expect("an upload");
-    hear(&mut one.server, 60, link, [Frame::Pong { id: 10, received: 0 }]);
+    receive(&mut one.server, 60, link, [Frame::Pong { id: 10, received: 0 }]);
     one.server.detach(60, link);
     assert_eq!(one.trip_answered(1_000, 1_000), 50);
     assert_eq!(one.trip(2_000), 0, "that was measured");
@@ -44,8 +44,8 @@ fn no_pause_counts_for_more_than_ten_seconds() {
     assert_eq!(Streaming::opened(9_999).trip(20_000), 9_999);
     let mut one = Streaming::opened(0);
     one.ends(100);
-    assert!(one.server.begin(0));
-    one.next_turn(20_000, Wire::Stream);
+    assert!(one.server.expect_attach(0));
+    one.next_turn(20_000, LinkKind::Stream);
     assert_eq!(one.trip(30_000), 10_000);
 
     let mut one = Streaming::opened(9_999);
@@ -54,7 +54,7 @@ fn no_pause_counts_for_more_than_ten_seconds() {
 
     let mut one = Streaming::opened(0);
     let link = one.server.attach(60_000, upload()).expect("an upload");
-    hear(&mut one.server, 60_000, link, [Frame::Pong { id: 10, received: 0 }]);
+    receive(&mut one.server, 60_000, link, [Frame::Pong { id: 10, received: 0 }]);
     one.server.detach(60_000, link);
     assert_eq!(one.trip(60_000), 10_000);
 }
@@ -65,18 +65,18 @@ fn the_time_before_a_turn_tells_nothing_unless_it_follows_another() {
         let mut one = Streaming::opened(20);
         one.ends(100);
         (one.ordinal, one.turn) = (ordinal, turn - 1);
-        one.next_turn(600, Wire::Stream);
+        one.next_turn(600, LinkKind::Stream);
         assert_eq!(one.trip(700), 20, "turn {turn} of {ordinal}");
     }
     let mut one = Streaming::opened(20);
     one.ends(100);
-    one.next_turn(600, Wire::Stream);
+    one.next_turn(600, LinkKind::Stream);
     assert_eq!(one.trip(700), 500);
 
     let mut one = Streaming::opened(20);
     one.ends(100);
     one.server.attach(110, resume(2)).expect("a link that tries");
-    one.next_turn(600, Wire::Stream);
+    one.next_turn(600, LinkKind::Stream);
     assert_eq!(one.trip(700), 20, "something lay between");
 }
 
@@ -86,7 +86,7 @@ fn the_head_of_the_next_turn_answers_no_ask() {
     send(&mut one.server, "a");
     assert_eq!(one.arrives(100), "m1:a w");
     one.ends(200);
-    one.next_turn(250, Wire::Stream);
+    one.next_turn(250, LinkKind::Stream);
     assert_eq!(one.arrives(250), "sfull0");
     assert_eq!(one.trip(300), 50, "only the time between the turns is known");
 }
@@ -96,7 +96,7 @@ fn a_slow_line_has_time_for_much() {
     let mut one = Streaming::opened(0);
     let much = "x".repeat(4_096 + 3_200);
     send(&mut one.server, &much);
-    assert!(spoken(&mut one.server, 0, one.down).ends_with(" w"));
+    assert!(sent_text(&mut one.server, 0, one.down).ends_with(" w"));
     assert_eq!(one.due().0, 250 + (3_200 + 64) / 32);
 }
 
@@ -112,18 +112,18 @@ fn ends_of_a_slow_path(trip: u64) -> usize {
             let turn = one.turn + 1;
             one.turn = turn;
             let received = one.server.acknowledged().max(asked.take().map_or(0, |(_, number)| number));
-            let attach = Attach { received, ..super::turn(1, turn, Wire::Stream) };
+            let attach = Attach { received, ..super::turn(1, turn, LinkKind::Stream) };
             one.down = one.server.attach(now, attach).expect("the next turn");
         }
         one.server.handle_timeout(now);
         if now % 5_000 == 0 && next.is_none() {
             send(&mut one.server, "x");
         }
-        let told = spoken(&mut one.server, now, one.down);
-        if told.contains('w') {
+        let sent = sent_text(&mut one.server, now, one.down);
+        if sent.contains('w') {
             asked = Some((now + trip, one.server.last_number()));
         }
-        if told.contains("x4008") {
+        if sent.contains("x4008") {
             ends += 1;
             one.server.detach(now, one.down);
             next = Some(now + trip / 10);
@@ -149,16 +149,16 @@ fn an_end_that_need_not_have_been_makes_patient() {
     let mut one = Streaming::opened(0);
     let mut now = 0;
     for length in [700, 1_400, 2_800, 5_600, 5_600] {
-        let (end, told) = held(&mut one, now);
-        assert_eq!((end - now, told), (length, "x4008".into()));
+        let (end, sent) = held(&mut one, now);
+        assert_eq!((end - now, sent), (length, "x4008".into()));
         one.ends(end);
         let received = one.server.last_number();
         one.turn += 1;
         one.down = one
             .server
-            .attach(end, Attach { received, ..turn(1, one.turn, Wire::Stream) })
+            .attach(end, Attach { received, ..turn(1, one.turn, LinkKind::Stream) })
             .expect("the client says that it had answered");
-        spoken(&mut one.server, end, one.down);
+        sent_text(&mut one.server, end, one.down);
         now = end;
     }
 }
@@ -166,12 +166,12 @@ fn an_end_that_need_not_have_been_makes_patient() {
 #[test]
 fn an_end_that_nobody_was_told_makes_nobody_patient() {
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
+    one.send(0, "a");
     one.due();
     one.due();
     one.server.handle_timeout(700);
     one.ends(700);
-    one.next_turn(700, Wire::Stream);
+    one.next_turn(700, LinkKind::Stream);
     assert_eq!(one.arrives(700), "sfull0 m1:a w");
     assert_eq!(one.due(), (950, "i16".into()));
 }
@@ -188,25 +188,25 @@ fn who_polls_after_an_end_was_kept_waiting() {
     one.down = one.server.attach(end, attach).expect("a poll");
     one.server.detach(end + 1, one.down);
     one.turn += 1;
-    let attach = Attach { received, ..turn(1, one.turn, Wire::Stream) };
+    let attach = Attach { received, ..turn(1, one.turn, LinkKind::Stream) };
     one.down = one.server.attach(end + 1, attach).expect("a stream, later");
-    spoken(&mut one.server, end + 1, one.down);
+    sent_text(&mut one.server, end + 1, one.down);
     assert_eq!(held(&mut one, end + 1), (end + 1 + 700, "x4008".into()));
 }
 
 #[test]
 fn who_slept_asks_again() {
-    for (passed, (most, told)) in [(250, "i4096"), (200, "i4096"), (250, "x4008")].into_iter().enumerate() {
-        for (late, told) in [(most, told), (most + 1, "w")] {
+    for (passed, (most, sent)) in [(250, "i4096"), (200, "i4096"), (250, "x4008")].into_iter().enumerate() {
+        for (late, sent) in [(most, sent), (most + 1, "w")] {
             let mut one = Streaming::opened(20);
-            one.say(100, "a");
+            one.send(100, "a");
             for _ in 0..passed {
                 one.due();
             }
             let now = one.server.poll_timeout().expect("a deadline") + late;
             one.server.handle_timeout(now);
-            assert_eq!(spoken(&mut one.server, now, one.down), told, "{passed} terms had passed, {late} ms late");
-            if told == "w" {
+            assert_eq!(sent_text(&mut one.server, now, one.down), sent, "{passed} terms had passed, {late} ms late");
+            if sent == "w" {
                 assert_eq!(one.server.poll_timeout(), Some(now + 270));
             }
         }
@@ -218,7 +218,7 @@ fn who_is_patient_may_sleep_longer() {
     let mut one = Streaming::opened(0);
     held(&mut one, 0);
     one.ends(700);
-    one.next_turn(700, Wire::Stream);
+    one.next_turn(700, LinkKind::Stream);
     assert_eq!(one.arrives(700), "sfull0 m1:void w");
     one.server.handle_timeout(700 + 500 + 399);
     assert_eq!(one.arrives(1_599), "i16");
@@ -227,42 +227,42 @@ fn who_is_patient_may_sleep_longer() {
 #[test]
 fn terms_that_passed_together_pass_together() {
     let mut one = Streaming::opened(0);
-    one.say(0, "a");
+    one.send(0, "a");
     one.server.handle_timeout(480);
     assert_eq!(one.server.poll_timeout(), Some(700));
-    assert_eq!(spoken(&mut one.server, 480, one.down), "i4096");
+    assert_eq!(sent_text(&mut one.server, 480, one.down), "i4096");
 }
 
 #[test]
 fn a_late_acknowledgement_is_no_praise_of_the_padding() {
     let mut one = Streaming::opened(200);
-    one.say(1_000, "a");
+    one.send(1_000, "a");
     assert_eq!(one.due(), (1_450, "i16".into()));
     one.acknowledges(1_470, 1);
-    assert_eq!(one.say(2_000, "b"), "m2:b w", "it came too soon after it");
+    assert_eq!(one.send(2_000, "b"), "m2:b w", "it came too soon after it");
     assert_eq!(one.server.poll_timeout(), Some(2_000 + 250 + 470), "so the path is slow");
 }
 
 #[test]
 fn padding_that_is_doubted_is_said_no_more() {
     let mut one = Streaming::opened(200);
-    one.say(1_000, "a");
+    one.send(1_000, "a");
     one.due();
     one.acknowledges(1_600, 1);
-    assert_eq!(one.say(3_000, "b"), "m2:b w i16");
+    assert_eq!(one.send(3_000, "b"), "m2:b w i16");
     assert_eq!(one.due(), (3_450, "i16".into()));
     one.acknowledges(3_470, 2);
-    assert_eq!(one.say(5_000, "c"), "m3:c w");
+    assert_eq!(one.send(5_000, "c"), "m3:c w");
 }
 
 #[test]
 fn padding_that_can_just_have_been_answered_has_helped() {
-    for (answered, told) in [(409, "m2:b w"), (410, "m2:b w i16")] {
+    for (answered, sent) in [(409, "m2:b w"), (410, "m2:b w i16")] {
         let mut one = Streaming::opened(40);
-        one.say(100, "a");
+        one.send(100, "a");
         assert_eq!(one.due(), (390, "i16".into()));
         one.acknowledges(answered, 1);
-        assert_eq!(one.say(1_000, "b"), told, "acknowledged at {answered}");
+        assert_eq!(one.send(1_000, "b"), sent, "acknowledged at {answered}");
     }
     let mut one = Streaming::opened(40);
     assert_eq!(one.trip_answered(100, 410), 40);
@@ -271,14 +271,14 @@ fn padding_that_can_just_have_been_answered_has_helped() {
 
 #[test]
 fn large_padding_helps_when_three_quarters_of_a_trip_have_passed() {
-    for (answered, told) in [(2_149, "m2:b w i16"), (2_150, "m2:b w i4096")] {
+    for (answered, sent) in [(2_149, "m2:b w i16"), (2_150, "m2:b w i4096")] {
         let mut one = Streaming::opened(400);
-        one.say(1_000, "a");
+        one.send(1_000, "a");
         assert_eq!(one.due(), (1_650, "i16".into()));
         assert_eq!(one.due(), (1_850, "i4096".into()));
         assert_eq!(one.server.poll_timeout(), Some(1_000 + 700 + 400 + 200), "half a trip more before the end");
         one.acknowledges(answered, 1);
-        assert_eq!(one.say(3_000, "b"), told, "acknowledged at {answered}");
+        assert_eq!(one.send(3_000, "b"), sent, "acknowledged at {answered}");
     }
 }
 
@@ -289,13 +289,13 @@ fn who_always_answers_just_behind_the_padding_needs_it() {
         assert_eq!(one.trip_answered(now, now + 250 + trip + 20), trip);
     }
     one.ends(7_000);
-    one.next_turn(7_000, Wire::Stream);
+    one.next_turn(7_000, LinkKind::Stream);
     assert_eq!(one.arrives(7_000), "sfull0", "thrice the path may just have been slow");
     assert_eq!(one.trip_answered(8_000, 8_000 + 250 + 740 + 20), 740);
-    assert_eq!(one.say(10_000, "e"), "m5:e w i16");
+    assert_eq!(one.send(10_000, "e"), "m5:e w i16");
     assert_eq!(one.due(), (10_270, "i16".into()), "what came so soon tells how far it is");
     one.acknowledges(10_275, 5);
-    assert_eq!(one.say(12_000, "f"), "m6:f w", "the next doubt is the first again");
+    assert_eq!(one.send(12_000, "f"), "m6:f w", "the next doubt is the first again");
 }
 
 #[test]
@@ -306,5 +306,5 @@ fn doubts_begin_anew_with_an_answer_in_time() {
     for (now, trip) in [(5_000, 470), (7_000, 605), (9_000, 740)] {
         assert_eq!(one.trip_answered(now, now + 250 + trip + 20), trip);
     }
-    assert_eq!(one.say(11_000, "f"), "m6:f w", "three in a row may be chance");
+    assert_eq!(one.send(11_000, "f"), "m6:f w", "three in a row may be chance");
 }

@@ -6,8 +6,8 @@ fn while_no_link_is_proven_every_link_carries() {
     send_all(&mut server, 1, 2);
     let low = server.attach(0, opens(1)).expect("a new link");
     let high = server.attach(0, opens(2)).expect("a new link");
-    assert_eq!(spoken(&mut server, 0, low), "snew0 m1:1 m2:2");
-    assert_eq!(spoken(&mut server, 0, high), "snew0 m1:1 m2:2");
+    assert_eq!(sent_text(&mut server, 0, low), "snew0 m1:1 m2:2");
+    assert_eq!(sent_text(&mut server, 0, high), "snew0 m1:1 m2:2");
     assert_eq!(server.carrier(), None);
 }
 
@@ -16,13 +16,13 @@ fn the_proven_link_of_the_highest_ordinal_carries() {
     let mut pair = Pair::opened();
     let high = pair.server.attach(1, resume(2)).expect("a new link");
     send(&mut pair.server, "one");
-    assert_eq!(spoken(&mut pair.server, 1, high), "sfull0", "an unproven link says no data while another is proven");
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "m1:one");
-    hear(&mut pair.server, 2, high, [Frame::Proof]);
-    assert_eq!(spoken(&mut pair.server, 2, pair.down), "x4000");
+    assert_eq!(sent_text(&mut pair.server, 1, high), "sfull0", "an unproven link says no data while another is proven");
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "m1:one");
+    receive(&mut pair.server, 2, high, [Frame::Confirm]);
+    assert_eq!(sent_text(&mut pair.server, 2, pair.down), "x4000");
     assert!(pair.server.link_is_over(pair.down));
     send(&mut pair.server, "two");
-    assert_eq!(spoken(&mut pair.server, 2, high), "m1:one m2:two", "it starts at what is not acknowledged");
+    assert_eq!(sent_text(&mut pair.server, 2, high), "m1:one m2:two", "it starts at what is not acknowledged");
 }
 
 #[test]
@@ -30,10 +30,10 @@ fn a_lower_link_that_proves_itself_later_is_ended() {
     let mut server = server();
     let low = server.attach(0, opens(1)).expect("a new link");
     let high = server.attach(0, opens(2)).expect("a new link");
-    hear(&mut server, 1, high, [Frame::Proof]);
-    hear(&mut server, 2, low, [Frame::Proof]);
+    receive(&mut server, 1, high, [Frame::Confirm]);
+    receive(&mut server, 2, low, [Frame::Confirm]);
     assert_eq!(server.carrier(), Some(2));
-    assert_eq!(spoken(&mut server, 2, low), "snew0 x4000");
+    assert_eq!(sent_text(&mut server, 2, low), "snew0 x4000");
     assert_eq!(code(server.attach(3, resume(1))), 4002);
 }
 
@@ -42,14 +42,14 @@ fn the_old_link_serves_at_the_client_until_the_server_ends_it() {
     let mut pair = Pair::opened();
     let high = pair.client.attach(1, resume(2)).expect("a new link");
     let there = pair.server.attach(1, resume(2)).expect("a new link");
-    let start = says(&mut pair.server, 1, there);
-    hear(&mut pair.client, 1, high, start);
+    let start = sent_frames(&mut pair.server, 1, there);
+    receive(&mut pair.client, 1, high, start);
     assert_eq!(pair.client.carrier(), Some(2));
-    assert_eq!(spoken(&mut pair.client, 1, pair.up), "", "the client does not end it");
+    assert_eq!(sent_text(&mut pair.client, 1, pair.up), "", "the client does not end it");
     pair.client.detach(2, high);
     assert_eq!(pair.client.carrier(), Some(1), "the new link broke before its proof arrived; the old one is there");
     send(&mut pair.client, "still");
-    assert_eq!(spoken(&mut pair.client, 2, pair.up), "m1:still");
+    assert_eq!(sent_text(&mut pair.client, 2, pair.up), "m1:still");
 }
 
 #[test]
@@ -57,12 +57,12 @@ fn a_client_gives_an_old_link_up_that_the_server_does_not_end() {
     let mut pair = Pair::opened();
     let high = pair.client.attach(1, resume(2)).expect("a new link");
     let there = pair.server.attach(1, resume(2)).expect("a new link");
-    let start = says(&mut pair.server, 1, there);
-    hear(&mut pair.client, 1, high, start);
+    let start = sent_frames(&mut pair.server, 1, there);
+    receive(&mut pair.client, 1, high, start);
     pair.client.handle_timeout(PROOF);
     assert!(!pair.client.link_is_over(pair.up));
     pair.client.handle_timeout(PROOF + 1);
-    assert_eq!(spoken(&mut pair.client, PROOF + 1, pair.up), "x4007");
+    assert_eq!(sent_text(&mut pair.client, PROOF + 1, pair.up), "x4007");
     assert!(pair.client.link_is_over(pair.up));
 }
 
@@ -71,23 +71,23 @@ fn an_unproven_link_has_only_so_much_time() {
     let mut pair = Pair::opened();
     let high = pair.server.attach(1, resume(2)).expect("a new link");
     pair.server.handle_timeout(PROOF);
-    assert_eq!(spoken(&mut pair.server, PROOF, high), "sfull0");
+    assert_eq!(sent_text(&mut pair.server, PROOF, high), "sfull0");
     pair.server.handle_timeout(PROOF + 1);
-    assert_eq!(spoken(&mut pair.server, PROOF + 1, high), "x4007");
+    assert_eq!(sent_text(&mut pair.server, PROOF + 1, high), "x4007");
     let quiet = pair.client.attach(1, resume(2)).expect("a new link");
     pair.client.handle_timeout(PROOF + 1);
-    assert_eq!(spoken(&mut pair.client, PROOF + 1, quiet), "x4007", "the start did not come");
+    assert_eq!(sent_text(&mut pair.client, PROOF + 1, quiet), "x4007", "the start did not come");
 }
 
 #[test]
 fn what_an_old_carrier_acknowledged_is_said_again_by_the_new_one() {
     let mut pair = Pair::opened();
     let high = pair.server.attach(1, resume(2)).expect("a new link");
-    says(&mut pair.server, 1, high);
-    hear(&mut pair.server, 1, high, [numbered(1, "a"), Frame::Want]);
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1", "the old link still carries, and may be dead");
-    hear(&mut pair.server, 2, high, [Frame::Proof]);
-    assert_eq!(spoken(&mut pair.server, 2, high), "a1");
+    sent_frames(&mut pair.server, 1, high);
+    receive(&mut pair.server, 1, high, [numbered(1, "a"), Frame::AckRequest]);
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "a1", "the old link still carries, and may be dead");
+    receive(&mut pair.server, 2, high, [Frame::Confirm]);
+    assert_eq!(sent_text(&mut pair.server, 2, high), "a1");
 }
 
 #[test]
@@ -95,37 +95,37 @@ fn a_wish_for_an_acknowledgement_is_repeated_on_a_new_link() {
     let mut pair = Pair::opened();
     send(&mut pair.client, "a");
     pair.client.flush();
-    assert_eq!(spoken(&mut pair.client, 1, pair.up), "m1:a w");
-    assert_eq!(spoken(&mut pair.client, 1, pair.up), "", "once on each link");
+    assert_eq!(sent_text(&mut pair.client, 1, pair.up), "m1:a w");
+    assert_eq!(sent_text(&mut pair.client, 1, pair.up), "", "once on each link");
     pair.client.detach(2, pair.up);
     let up = pair.client.attach(2, resume(2)).expect("a new link");
-    assert_eq!(spoken(&mut pair.client, 2, up), "m1:a w");
+    assert_eq!(sent_text(&mut pair.client, 2, up), "m1:a w");
 }
 
 #[test]
 fn the_server_can_ask_for_a_new_link() {
     let mut pair = Pair::opened();
     pair.server.go_away(250);
-    let said = says(&mut pair.server, 1, pair.down);
-    assert_eq!(told(&said), "z250");
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "");
+    let said = sent_frames(&mut pair.server, 1, pair.down);
+    assert_eq!(notation(&said), "z250");
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "");
     while pair.client.poll_event().is_some() {}
-    hear(&mut pair.client, 1, pair.up, said);
-    assert_eq!(pair.client.poll_event(), Some(super::super::machine::Event::Away(250)));
+    receive(&mut pair.client, 1, pair.up, said);
+    assert_eq!(pair.client.poll_event(), Some(super::super::machine::Event::GoAway(250)));
 }
 
 #[test]
 fn a_link_that_has_ended_ends_once() {
     let mut pair = Pair::opened();
     let high = pair.server.attach(1, resume(2)).expect("a new link");
-    hear(&mut pair.server, 1, pair.down, [Frame::End(CloseReason::new(1000, ""))]);
-    hear(&mut pair.server, 2, high, [Frame::Proof]);
-    assert_eq!(spoken(&mut pair.server, 2, pair.down), "", "the client has left it already");
+    receive(&mut pair.server, 1, pair.down, [Frame::LinkClose(CloseReason::new(1000, ""))]);
+    receive(&mut pair.server, 2, high, [Frame::Confirm]);
+    assert_eq!(sent_text(&mut pair.server, 2, pair.down), "", "the client has left it already");
     let higher = pair.server.attach(3, resume(3)).expect("a new link");
     assert!(pair.server.handle_frame(3, high, Frame::Ping { id: 1 }).is_err());
-    hear(&mut pair.server, 4, higher, [Frame::Proof]);
-    assert_eq!(spoken(&mut pair.server, 4, high), "sfull0 x4004", "the first reason stands");
-    assert_eq!(spoken(&mut pair.server, 4, high), "");
+    receive(&mut pair.server, 4, higher, [Frame::Confirm]);
+    assert_eq!(sent_text(&mut pair.server, 4, high), "sfull0 x4004", "the first reason stands");
+    assert_eq!(sent_text(&mut pair.server, 4, high), "");
 }
 
 #[test]
@@ -133,11 +133,11 @@ fn a_transport_that_cannot_write_is_told_why_its_link_ends() {
     let mut pair = Pair::opened();
     assert_eq!(pair.server.link_ending(pair.down), None);
     let high = pair.server.attach(1, resume(2)).expect("a new link");
-    hear(&mut pair.server, 1, high, [Frame::Proof]);
+    receive(&mut pair.server, 1, high, [Frame::Confirm]);
     assert_eq!(pair.server.link_ending(pair.down).map(|reason| reason.code), Some(4000));
     assert_eq!(pair.server.link_ending(high), None);
     pair.server.close(CloseReason::new(1000, ""));
-    hear(&mut pair.server, 2, high, [Frame::Close { number: 1, reason: CloseReason::new(3000, "") }]);
+    receive(&mut pair.server, 2, high, [Frame::Close { number: 1, reason: CloseReason::new(3000, "") }]);
     assert_eq!(pair.server.link_ending(high), None, "it has still to say how far it came");
     pair.server.detach(3, pair.down);
     assert_eq!(pair.server.link_ending(pair.down).map(|reason| reason.code), Some(4000), "it is gone");
@@ -149,8 +149,8 @@ fn a_transport_that_cannot_write_is_told_why_its_link_ends() {
 #[test]
 fn an_opening_over_http_is_answered_at_once_and_awaited_for_so_long() {
     let (mut client, mut server) = (client(), server());
-    let up = client.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
-    server.attach(0, Attach { wire: Wire::Opening, ..opens(1) }).expect("a new link");
+    let up = client.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
+    server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
     assert_eq!((client.poll_timeout(), server.poll_timeout()), (Some(PROOF), None));
     client.handle_timeout(PROOF - 1);
     assert!(!client.link_is_over(up));
@@ -166,16 +166,16 @@ fn an_opening_does_not_say_how_far_the_client_has_come() {
         pair.server.flush();
         pair.talk(1);
         let high = pair.client.attach(2, attach).expect("a new link");
-        let start = super::super::Start { outcome: Outcome::New, received: 0, grant: None };
-        hear(&mut pair.client, 2, high, [Frame::Start(start)]);
-        assert_eq!(spoken(&mut pair.client, 2, high), expected);
+        let start = super::super::Attached { outcome: Outcome::New, received: 0, grant: None };
+        receive(&mut pair.client, 2, high, [Frame::Attached(start)]);
+        assert_eq!(sent_text(&mut pair.client, 2, high), expected);
     }
 }
 
 #[test]
 fn a_link_that_is_over_stays_so() {
     let mut pair = Pair::opened();
-    hear(&mut pair.server, 1, pair.down, [Frame::End(CloseReason::new(1000, ""))]);
+    receive(&mut pair.server, 1, pair.down, [Frame::LinkClose(CloseReason::new(1000, ""))]);
     assert!(pair.server.link_is_over(pair.down));
     pair.server.end(pair.down, CloseReason::new(4004, "what came behind its end"));
     assert!(pair.server.link_is_over(pair.down));
@@ -185,13 +185,13 @@ fn a_link_that_is_over_stays_so() {
 fn a_new_carrier_that_has_told_all_need_not_for_another_that_has_not() {
     let mut pair = Pair::opened();
     let slow = pair.server.attach(1, resume(2)).expect("a new link");
-    says(&mut pair.server, 1, slow);
-    hear(&mut pair.server, 1, pair.down, [numbered(1, "a"), Frame::Want]);
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a1");
+    sent_frames(&mut pair.server, 1, slow);
+    receive(&mut pair.server, 1, pair.down, [numbered(1, "a"), Frame::AckRequest]);
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "a1");
     let high = pair.server.attach(2, resume(3)).expect("a new link");
-    assert_eq!(spoken(&mut pair.server, 2, high), "sfull1");
-    hear(&mut pair.server, 2, high, [Frame::Proof]);
-    assert_eq!(spoken(&mut pair.server, 2, high), "");
+    assert_eq!(sent_text(&mut pair.server, 2, high), "sfull1");
+    receive(&mut pair.server, 2, high, [Frame::Confirm]);
+    assert_eq!(sent_text(&mut pair.server, 2, high), "");
 }
 
 #[test]
@@ -203,16 +203,16 @@ fn a_wish_that_was_granted_is_not_repeated_on_a_new_link() {
     assert_eq!(pair.server.acknowledged(), 1);
     pair.cut(2);
     let down = pair.server.attach(3, Attach { received: 1, ..resume(2) }).expect("a new link");
-    assert_eq!(spoken(&mut pair.server, 3, down), "sfull0");
+    assert_eq!(sent_text(&mut pair.server, 3, down), "sfull0");
 }
 
 #[test]
 fn a_start_on_a_link_that_does_not_carry_is_no_acknowledgement_on_the_one_that_does() {
     let mut pair = Pair::opened();
-    hear(&mut pair.server, 1, pair.down, [numbered(1, "asked"), Frame::Want]);
+    receive(&mut pair.server, 1, pair.down, [numbered(1, "asked"), Frame::AckRequest]);
     // The connection takes nothing just now, and the client tries another link, which is lost.
     let other = pair.server.attach(2, resume(2)).expect("a new link");
-    assert_eq!(spoken(&mut pair.server, 2, other), "sfull1");
+    assert_eq!(sent_text(&mut pair.server, 2, other), "sfull1");
     pair.server.detach(3, other);
-    assert_eq!(spoken(&mut pair.server, 4, pair.down), "a1");
+    assert_eq!(sent_text(&mut pair.server, 4, pair.down), "a1");
 }

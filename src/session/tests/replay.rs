@@ -4,31 +4,31 @@ use super::*;
 fn a_new_link_starts_at_the_first_message_that_is_not_acknowledged() {
     let mut pair = Pair::opened();
     send_all(&mut pair.server, 1, 5);
-    let said = says(&mut pair.server, 1, pair.down);
-    hear(&mut pair.client, 1, pair.up, said.into_iter().take(3));
+    let said = sent_frames(&mut pair.server, 1, pair.down);
+    receive(&mut pair.client, 1, pair.up, said.into_iter().take(3));
     pair.cut(2);
     send(&mut pair.server, "6");
     let attach = Attach { received: pair.client.received(), ..resume(2) };
     let down = pair.server.attach(3, attach).expect("a new link");
-    assert_eq!(spoken(&mut pair.server, 3, down), "sfull0 m4:4 m5:5 m6:6");
+    assert_eq!(sent_text(&mut pair.server, 3, down), "sfull0 m4:4 m5:5 m6:6");
     assert_eq!(pair.server.acknowledged(), 3);
 }
 
 #[test]
 fn a_repeat_is_dropped_and_acknowledged_again() {
     let mut pair = Pair::opened();
-    hear(&mut pair.server, 1, pair.down, [numbered(1, "a"), numbered(2, "b"), numbered(1, "a"), numbered(2, "b")]);
+    receive(&mut pair.server, 1, pair.down, [numbered(1, "a"), numbered(2, "b"), numbered(1, "a"), numbered(2, "b")]);
     assert_eq!(taken(&mut pair.server), "a b");
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "a2");
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "a2");
 }
 
 #[test]
 fn nothing_is_taken_behind_a_hole() {
     let mut pair = Pair::opened();
-    hear(&mut pair.server, 1, pair.down, [numbered(2, "b"), Frame::Dropped { from: 3, to: 4 }, numbered(1, "a")]);
+    receive(&mut pair.server, 1, pair.down, [numbered(2, "b"), Frame::Gap { from: 3, to: 4 }, numbered(1, "a")]);
     assert_eq!((taken(&mut pair.server).as_str(), pair.server.received()), ("a", 1));
     let close = Frame::Close { number: 3, reason: CloseReason::new(1000, "") };
-    hear(&mut pair.server, 1, pair.down, [close]);
+    receive(&mut pair.server, 1, pair.down, [close]);
     assert_eq!((pair.server.closed(), pair.server.received()), (None, 1));
 }
 
@@ -53,22 +53,22 @@ fn a_droppable_message_without_room_leaves_a_gap() {
     for expected in [false, false] {
         assert_eq!(pair.server.send_droppable(Message::from(&*large).into()), Ok(expected));
     }
-    let said = says(&mut pair.server, 1, pair.down);
-    assert_eq!(told(&said[2..]), "w d3-4");
+    let said = sent_frames(&mut pair.server, 1, pair.down);
+    assert_eq!(notation(&said[2..]), "w d3-4");
     assert_eq!(
         pair.server.send_droppable(Message::from(&*large).into()),
         Ok(false),
         "the run grows behind what was said"
     );
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "d5-5");
-    hear(&mut pair.client, 1, pair.up, said);
-    hear(&mut pair.client, 1, pair.up, [Frame::Dropped { from: 3, to: 5 }]);
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "d5-5");
+    receive(&mut pair.client, 1, pair.up, said);
+    receive(&mut pair.client, 1, pair.up, [Frame::Gap { from: 3, to: 5 }]);
     assert_eq!(taken(&mut pair.client), format!("{large} {large} 3-4 5-5"));
     assert_eq!(pair.server.unacknowledged(), 2, "what was dropped is not counted");
-    hear(&mut pair.server, 1, pair.down, [Frame::Ack { received: 4 }]);
+    receive(&mut pair.server, 1, pair.down, [Frame::Ack { received: 4 }]);
     pair.cut(2);
     let down = pair.server.attach(3, Attach { received: 4, ..resume(2) }).expect("a new link");
-    assert_eq!(spoken(&mut pair.server, 3, down), "sfull0 d5-5", "a run can be acknowledged in part");
+    assert_eq!(sent_text(&mut pair.server, 3, down), "sfull0 d5-5", "a run can be acknowledged in part");
     assert_eq!(pair.server.outbox_bytes(), 0);
 }
 
@@ -76,7 +76,7 @@ fn a_droppable_message_without_room_leaves_a_gap() {
 fn a_run_of_dropped_messages_must_make_sense() {
     for (from, to) in [(0, 1), (2, 1), (1, super::super::frame::MAX_NUMBER + 1)] {
         let mut pair = Pair::opened();
-        let result = pair.client.handle_frame(1, pair.up, Frame::Dropped { from, to });
+        let result = pair.client.handle_frame(1, pair.up, Frame::Gap { from, to });
         assert_eq!(result.expect_err("malformed").code, 4004);
     }
 }
@@ -104,8 +104,8 @@ fn messages_in_a_run_are_said_as_one_by_one() {
     send_all(&mut pair.server, 1, 3);
     let mut said = vec![pair.server.poll_transmit(1, pair.down).expect("the first message")];
     said.extend(std::iter::from_fn(|| pair.server.transmit_run(0, pair.down, |saying| saying.into_frame())));
-    assert_eq!(told(&said), "m1:1 m2:2 m3:3");
-    assert_eq!(spoken(&mut pair.server, 1, pair.down), "");
+    assert_eq!(notation(&said), "m1:1 m2:2 m3:3");
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "");
 }
 
 #[test]
@@ -114,16 +114,19 @@ fn a_single_dropped_message_is_a_run_of_one() {
     send(&mut pair.server, &"x".repeat(4_096));
     assert_eq!(pair.server.send_droppable(Message::from("no room").into()), Ok(false));
     let said: Vec<Frame> = (0..3).map_while(|_| pair.server.poll_transmit(1, pair.down)).collect();
-    assert_eq!(told(&said[1..]), "w d2-2");
+    assert_eq!(notation(&said[1..]), "w d2-2");
 }
 
 #[test]
 fn a_look_at_the_clock_loses_nothing() {
     let mut pair = Pair::opened();
     send(&mut pair.server, "down");
-    hear(&mut pair.server, 1, pair.down, [numbered(1, "up")]);
+    receive(&mut pair.server, 1, pair.down, [numbered(1, "up")]);
     pair.server.handle_timeout(1);
-    assert_eq!((taken(&mut pair.server).as_str(), spoken(&mut pair.server, 1, pair.down).as_str()), ("up", "m1:down"));
+    assert_eq!(
+        (taken(&mut pair.server).as_str(), sent_text(&mut pair.server, 1, pair.down).as_str()),
+        ("up", "m1:down")
+    );
 }
 
 #[test]
@@ -135,7 +138,7 @@ fn messages_behind_a_run_of_dropped_ones_are_found() {
     }
     send(&mut pair.server, "a");
     send(&mut pair.server, "b");
-    assert_eq!(told(&says(&mut pair.server, 1, pair.down)[1..]), "w d2-3 m4:a m5:b");
+    assert_eq!(notation(&sent_frames(&mut pair.server, 1, pair.down)[1..]), "w d2-3 m4:a m5:b");
 }
 
 #[test]
@@ -144,8 +147,8 @@ fn a_link_that_lags_goes_on_behind_what_was_acknowledged_elsewhere() {
     send_all(&mut server, 1, 3);
     let low = server.attach(0, opens(1)).expect("a new link");
     let high = server.attach(0, opens(2)).expect("a new link");
-    says(&mut server, 0, low);
-    hear(&mut server, 1, low, [Frame::Ack { received: 3 }]);
+    sent_frames(&mut server, 0, low);
+    receive(&mut server, 1, low, [Frame::Ack { received: 3 }]);
     send(&mut server, "4");
-    assert_eq!(spoken(&mut server, 1, high), "snew0 m4:4");
+    assert_eq!(sent_text(&mut server, 1, high), "snew0 m4:4");
 }

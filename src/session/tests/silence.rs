@@ -18,18 +18,18 @@ fn carries_and_is_cut(server: &mut Machine, now: u64, ordinal: u64, silence: u64
 
 fn carries(server: &mut Machine, now: u64, ordinal: u64) -> LinkId {
     let link = server.attach(now, resume(ordinal)).expect("a new link");
-    says(server, now, link);
-    hear(server, now, link, [Frame::Proof]);
+    sent_frames(server, now, link);
+    receive(server, now, link, [Frame::Confirm]);
     link
 }
 
 /// A poll that has waited for `silence` when it is cut. Returns when.
 fn polls_and_is_cut(server: &mut Machine, now: u64, ordinal: u64, silence: u64) -> u64 {
-    let first = server.attach(now, turn(ordinal, 0, Wire::Opening)).expect("a new link");
-    says(server, now, first);
+    let first = server.attach(now, turn(ordinal, 0, LinkKind::Opening)).expect("a new link");
+    sent_frames(server, now, first);
     server.detach(now, first);
-    let poll = server.attach(now, turn(ordinal, 1, Wire::Poll { hold: LONG })).expect("its next turn");
-    says(server, now, poll);
+    let poll = server.attach(now, turn(ordinal, 1, LinkKind::Poll { hold: LONG })).expect("its next turn");
+    sent_frames(server, now, poll);
     server.detach(now + silence, poll);
     now + silence
 }
@@ -57,7 +57,7 @@ fn three_cuts_after_the_same_silence_teach_to_ping_in_half_the_time() {
     assert_eq!(left_alone(&mut server, now, 4), 3_800);
     server.handle_timeout(now + 3_800);
     let link = server.links.iter().last().expect("it carries").id;
-    assert_eq!(spoken(&mut server, now + 3_800, link), format!("p{}", now + 3_800));
+    assert_eq!(sent_text(&mut server, now + 3_800, link), format!("p{}", now + 3_800));
 }
 
 #[test]
@@ -95,14 +95,14 @@ fn a_rule_is_doubted_after_ten_minutes_and_confirmed_by_one_cut_more() {
 #[test]
 fn a_client_that_ends_a_turn_itself_teaches_nothing() {
     let mut server = patient();
-    let first = server.attach(0, turn(1, 0, Wire::Opening)).expect("a new link");
-    says(&mut server, 0, first);
+    let first = server.attach(0, turn(1, 0, LinkKind::Opening)).expect("a new link");
+    sent_frames(&mut server, 0, first);
     server.detach(0, first);
     for index in 1..=8 {
         let now = index * 600;
-        let poll = server.attach(now, turn(1, index, Wire::Poll { hold: LONG })).expect("its next turn");
+        let poll = server.attach(now, turn(1, index, LinkKind::Poll { hold: LONG })).expect("its next turn");
         assert_eq!(server.poll_timeout(), Some(now + LONG));
-        says(&mut server, now, poll);
+        sent_frames(&mut server, now, poll);
         server.detach(now + 600, poll);
     }
     assert_eq!(left_alone(&mut server, 6_000, 2), LONG);
@@ -147,7 +147,7 @@ fn a_link_that_another_has_replaced_was_not_cut() {
     for ordinal in 2..=4 {
         let now = (ordinal - 1) * 5_000;
         let new = carries(&mut server, now, ordinal);
-        says(&mut server, now, old);
+        sent_frames(&mut server, now, old);
         server.detach(now, old);
         old = new;
     }
@@ -161,12 +161,12 @@ fn polls_that_are_cut_wait_half_as_long() {
     let now = polls_and_is_cut(&mut server, 0, 1, 3_000);
     let now = polls_and_is_cut(&mut server, now, 2, 3_000);
     let now = polls_and_is_cut(&mut server, now, 3, 3_000);
-    let first = server.attach(now, turn(4, 0, Wire::Opening)).expect("a new link");
-    assert!(!server.is_restless());
-    says(&mut server, now, first);
+    let first = server.attach(now, turn(4, 0, LinkKind::Opening)).expect("a new link");
+    assert!(!server.holds_nothing_open());
+    sent_frames(&mut server, now, first);
     server.detach(now, first);
-    let poll = server.attach(now, turn(4, 1, Wire::Poll { hold: LONG })).expect("its next turn");
-    says(&mut server, now, poll);
+    let poll = server.attach(now, turn(4, 1, LinkKind::Poll { hold: LONG })).expect("its next turn");
+    sent_frames(&mut server, now, poll);
     assert_eq!(server.poll_timeout(), Some(now + 1_500));
     server.handle_timeout(now + 1_500);
     assert!(server.link_is_over(poll));
@@ -178,16 +178,16 @@ fn where_nothing_may_wait_polls_do_not() {
     let mut now = 0;
     for (ordinal, silence) in [(1, 400), (2, 420), (3, 400)] {
         now = polls_and_is_cut(&mut server, now, ordinal, silence);
-        assert!(!server.is_restless());
+        assert!(!server.holds_nothing_open());
     }
-    server.attach(now, turn(4, 0, Wire::Opening)).expect("a new link");
-    assert!(server.is_restless());
+    server.attach(now, turn(4, 0, LinkKind::Opening)).expect("a new link");
+    assert!(server.holds_nothing_open());
     let mut server = patient();
     let mut now = 0;
     for ordinal in 1..=4 {
         now = polls_and_is_cut(&mut server, now, ordinal, 199);
     }
-    assert!(!server.is_restless(), "so soon it is something else");
+    assert!(!server.holds_nothing_open(), "so soon it is something else");
 }
 
 #[test]
@@ -195,16 +195,16 @@ fn a_poll_that_is_answered_was_not_cut() {
     let mut server = patient();
     let mut now = 0;
     for ordinal in 1..=3 {
-        let first = server.attach(now, turn(ordinal, 0, Wire::Opening)).expect("a new link");
-        says(&mut server, now, first);
+        let first = server.attach(now, turn(ordinal, 0, LinkKind::Opening)).expect("a new link");
+        sent_frames(&mut server, now, first);
         server.detach(now, first);
-        let poll = server.attach(now, turn(ordinal, 1, Wire::Poll { hold: 600 })).expect("its next turn");
-        says(&mut server, now, poll);
+        let poll = server.attach(now, turn(ordinal, 1, LinkKind::Poll { hold: 600 })).expect("its next turn");
+        sent_frames(&mut server, now, poll);
         now += 600;
         server.handle_timeout(now);
         assert!(server.link_is_over(poll));
         server.detach(now, poll);
     }
-    assert!(!server.is_restless());
+    assert!(!server.holds_nothing_open());
     assert_eq!(left_alone(&mut server, now, 4), LONG);
 }

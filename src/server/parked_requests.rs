@@ -7,22 +7,22 @@ use std::{
 };
 
 /// So many answers of one browser may wait at once.
-const SEATS: u8 = 3;
+const PERMITS: u8 = 3;
 
 /// More browsers than this are not counted. Whoever waits without being counted does no harm to others.
 const MOST: usize = 100_000;
 
 /// The browsers in which answers wait.
 #[derive(Debug, Default)]
-pub(crate) struct Browsers {
+pub(crate) struct ParkedRequests {
     waiting: Mutex<HashMap<Arc<str>, u8>>,
 }
 
 /// What a browser's next answer may do.
 #[derive(Debug)]
-pub(super) enum Sitting {
+pub(super) enum Parking {
     /// It may wait, and counts for as long as it keeps this.
-    Seat(Seat),
+    Permit(Permit),
     /// It may wait.
     Uncounted,
     /// It may not wait.
@@ -31,38 +31,38 @@ pub(super) enum Sitting {
 
 /// Counts one answer that waits.
 #[derive(Debug)]
-pub(super) struct Seat {
-    browsers: Arc<Browsers>,
+pub(super) struct Permit {
+    parked: Arc<ParkedRequests>,
     browser: Arc<str>,
 }
 
-impl Sitting {
-    pub(super) fn seat(self) -> Option<Seat> {
+impl Parking {
+    pub(super) fn permit(self) -> Option<Permit> {
         match self {
-            Sitting::Seat(seat) => Some(seat),
-            Sitting::Uncounted | Sitting::Full => None,
+            Parking::Permit(permit) => Some(permit),
+            Parking::Uncounted | Parking::Full => None,
         }
     }
 }
 
-impl Browsers {
-    pub(super) fn sit(self: &Arc<Self>, browser: &str) -> Sitting {
+impl ParkedRequests {
+    pub(super) fn acquire(self: &Arc<Self>, browser: &str) -> Parking {
         let mut waiting = self.lock();
         if let Some((browser, _)) = waiting.get_key_value(browser) {
             let browser = browser.clone();
             let count = waiting.entry(browser.clone()).or_default();
-            if *count >= SEATS {
-                return Sitting::Full;
+            if *count >= PERMITS {
+                return Parking::Full;
             }
             *count += 1;
-            return Sitting::Seat(Seat { browsers: self.clone(), browser });
+            return Parking::Permit(Permit { parked: self.clone(), browser });
         }
         if waiting.len() >= MOST {
-            return Sitting::Uncounted;
+            return Parking::Uncounted;
         }
         let browser: Arc<str> = browser.into();
         waiting.insert(browser.clone(), 1);
-        Sitting::Seat(Seat { browsers: self.clone(), browser })
+        Parking::Permit(Permit { parked: self.clone(), browser })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, u8>> {
@@ -70,9 +70,9 @@ impl Browsers {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut waiting = self.browsers.lock();
+        let mut waiting = self.parked.lock();
         let Some(count) = waiting.get_mut(&self.browser) else { return };
         *count -= 1;
         if *count == 0 {
@@ -91,24 +91,24 @@ mod tests {
 
     #[test]
     fn three_may_wait_and_nothing_is_left() {
-        let browsers = Arc::new(Browsers::default());
-        let mut seats: Vec<Sitting> = (0..3).map(|_| browsers.sit("a")).collect();
-        assert!(seats.iter().all(|sitting| matches!(sitting, Sitting::Seat(_))));
-        assert!(matches!(browsers.sit("a"), Sitting::Full));
-        assert!(matches!(browsers.sit("b"), Sitting::Seat(_)), "another browser, and it has gone at once");
-        seats.pop();
-        assert!(matches!(browsers.sit("a"), Sitting::Seat(_)));
-        drop(seats);
-        assert!(browsers.lock().is_empty());
+        let parked = Arc::new(ParkedRequests::default());
+        let mut permits: Vec<Parking> = (0..3).map(|_| parked.acquire("a")).collect();
+        assert!(permits.iter().all(|parking| matches!(parking, Parking::Permit(_))));
+        assert!(matches!(parked.acquire("a"), Parking::Full));
+        assert!(matches!(parked.acquire("b"), Parking::Permit(_)), "another browser, and it has gone at once");
+        permits.pop();
+        assert!(matches!(parked.acquire("a"), Parking::Permit(_)));
+        drop(permits);
+        assert!(parked.lock().is_empty());
     }
 
     #[test]
     fn not_more_than_so_many_are_counted() {
-        let browsers = Arc::new(Browsers::default());
-        let seats: Vec<Sitting> = (0..MOST).map(|number| browsers.sit(&number.to_string())).collect();
-        assert!(matches!(browsers.sit("one more"), Sitting::Uncounted));
-        assert!(matches!(browsers.sit("7"), Sitting::Seat(_)), "one that is known");
-        drop(seats);
-        assert!(browsers.lock().is_empty() && browsers.lock().capacity() < 1000);
+        let parked = Arc::new(ParkedRequests::default());
+        let permits: Vec<Parking> = (0..MOST).map(|number| parked.acquire(&number.to_string())).collect();
+        assert!(matches!(parked.acquire("one more"), Parking::Uncounted));
+        assert!(matches!(parked.acquire("7"), Parking::Permit(_)), "one that is known");
+        drop(permits);
+        assert!(parked.lock().is_empty() && parked.lock().capacity() < 1000);
     }
 }

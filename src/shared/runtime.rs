@@ -13,16 +13,16 @@ use crate::{clock::Clock, deadlines::Deadlines};
 
 /// The clock, the deadlines, the byte count.
 #[derive(Debug)]
-pub(crate) struct Schedule {
+pub(crate) struct Runtime {
     pub(super) clock: Clock,
     deadlines: Mutex<Deadlines<Uuid>>,
     bell: Notify,
     pub(super) bytes: AtomicUsize,
 }
 
-impl Schedule {
+impl Runtime {
     pub(crate) fn new() -> Self {
-        Schedule {
+        Runtime {
             clock: Clock::start(),
             deadlines: Mutex::new(Deadlines::new()),
             bell: Notify::new(),

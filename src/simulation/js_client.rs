@@ -14,14 +14,14 @@ use bytestring::ByteString;
 use serde_json::{Value, json};
 
 use super::{
-    cover::Coverage,
-    half::ClientHalf,
+    client_under_test::ClientUnderTest,
+    coverage::Coverage,
     packet::{Chunk, Packet, Payload},
 };
 use crate::{
     codec::native::Head,
-    message::{Message, Parcel, Spelling},
-    session::{Arrival, Attach, CloseReason, Grant, LinkId, SendError, State, Wire, machine::Event},
+    message::{Message, OutMessage, Spelling},
+    session::{Arrival, Attach, CloseReason, Grant, LinkId, LinkKind, SendError, SessionParams, State, machine::Event},
 };
 
 /// The program that holds the machine. It is told everything and asks nothing, so its answers are the seed's too.
@@ -88,7 +88,7 @@ struct Pipe {
 }
 
 #[derive(Debug)]
-pub(crate) struct ScriptHalf {
+pub(crate) struct JsClient {
     pipe: RefCell<Pipe>,
     spellings: BTreeMap<LinkId, Spelling>,
     links: u32,
@@ -155,7 +155,7 @@ fn arrival(value: &Value) -> Arrival {
 fn event(value: &Value) -> Option<Event> {
     match value[0].as_str()? {
         "opened" => Some(Event::Opened),
-        "away" => Some(Event::Away(number(&value[1]))),
+        "away" => Some(Event::GoAway(number(&value[1]))),
         "lost" => Some(Event::Lost(reason(&value[1], &value[2]))),
         "violation" => None,
         other => panic!("the host tells of {other}"),
@@ -186,12 +186,12 @@ fn standing(now: &Value) -> Standing {
     }
 }
 
-impl ScriptHalf {
+impl JsClient {
     pub(crate) fn new(host: Rc<RefCell<Host>>, base: u64, outbox: usize) -> Self {
         let answer = host.borrow_mut().ask(&[json!(["new", base, outbox])]);
         let standing = standing(&answer["now"]);
         let pipe = Pipe { host, waiting: Vec::new(), standing, arrivals: VecDeque::new(), events: VecDeque::new() };
-        ScriptHalf {
+        JsClient {
             pipe: RefCell::new(pipe),
             spellings: BTreeMap::new(),
             links: 0,
@@ -220,12 +220,14 @@ impl ScriptHalf {
         let grant = Grant {
             id: fields[1].into(),
             secret: fields[2].into(),
-            interval: count(3),
-            timeout: count(4),
-            grace: count(5),
-            limit: count(6),
-            batch: count(7),
-            hold: count(8),
+            params: SessionParams {
+                interval: count(3),
+                timeout: count(4),
+                grace: count(5),
+                limit: count(6),
+                batch: count(7),
+                hold: count(8),
+            },
         };
         self.grant.get_or_insert_with(|| grant.clone()).id != grant.id
     }
@@ -235,17 +237,17 @@ fn told_head(head: &Head) -> Value {
     match head {
         Head::Open { version, ordinal, attempt, auth } => json!(["o", version, ordinal, &**attempt, &**auth]),
         Head::Join { version, ordinal, attempt } => json!(["j", version, ordinal, &**attempt]),
-        Head::Resume { version, ordinal, turn, seen, pass } => {
-            json!(["r", version, ordinal, turn, u8::from(*seen), &*pass.id, &*pass.secret, pass.received])
+        Head::Resume { version, ordinal, turn, seen, token } => {
+            json!(["r", version, ordinal, turn, u8::from(*seen), &*token.id, &*token.secret, token.received])
         }
-        Head::TakeOver { version, ordinal, instance, pass } => {
-            json!(["t", version, ordinal, &**instance, &*pass.id, &*pass.secret, pass.received])
+        Head::TakeOver { version, ordinal, instance, token } => {
+            json!(["t", version, ordinal, &**instance, &*token.id, &*token.secret, token.received])
         }
-        Head::Upload { version, pass } => json!(["u", version, &*pass.id, &*pass.secret, pass.received]),
+        Head::Upload { version, token } => json!(["u", version, &*token.id, &*token.secret, token.received]),
     }
 }
 
-impl ClientHalf for ScriptHalf {
+impl ClientUnderTest for JsClient {
     fn attach(
         &mut self,
         now: u64,
@@ -260,12 +262,12 @@ impl ClientHalf for ScriptHalf {
             Spelling::Bytes => "bytes",
             Spelling::WebSocket => "websocket",
         };
-        let wire = match attach.wire {
-            Wire::Duplex => "duplex",
-            Wire::Opening => "opening",
-            Wire::Poll { .. } => "poll",
-            Wire::Stream => "stream",
-            Wire::Upload => "upload",
+        let wire = match attach.kind {
+            LinkKind::Duplex => "duplex",
+            LinkKind::Opening => "opening",
+            LinkKind::Poll { .. } => "poll",
+            LinkKind::Stream => "stream",
+            LinkKind::Upload => "upload",
         };
         let how = json!({
             "ordinal": attach.ordinal, "turn": attach.turn, "wire": wire, "opening": attach.opening, "spelling": name,
@@ -327,8 +329,8 @@ impl ClientHalf for ScriptHalf {
         self.stands(|standing| standing.deadline)
     }
 
-    fn send(&mut self, parcel: Parcel, _: &mut Coverage) -> Result<(), SendError> {
-        match self.pipe.get_mut().run(Some(json!(["send", told(parcel.message())]))).as_str() {
+    fn send(&mut self, message: OutMessage, _: &mut Coverage) -> Result<(), SendError> {
+        match self.pipe.get_mut().run(Some(json!(["send", told(message.as_message())]))).as_str() {
             Some("ok") => Ok(()),
             Some("full") => Err(SendError::Full),
             Some("closed") => Err(SendError::Closed),
@@ -336,8 +338,8 @@ impl ClientHalf for ScriptHalf {
         }
     }
 
-    fn send_droppable(&mut self, parcel: Parcel, cover: &mut Coverage) -> Result<bool, SendError> {
-        self.send(parcel, cover).map(|()| true) // The shipped client drops nothing.
+    fn send_droppable(&mut self, message: OutMessage, cover: &mut Coverage) -> Result<bool, SendError> {
+        self.send(message, cover).map(|()| true) // The shipped client drops nothing.
     }
 
     fn flush(&mut self, _: &mut Coverage) {

@@ -2,18 +2,18 @@
 
 use std::task::{Context, Poll};
 
-use super::{CloseReason, SendError, Shared, reason, turn};
+use super::{CloseReason, SendError, SharedSession, reason, wake_batch};
 use crate::{
-    message::Parcel,
+    message::OutMessage,
     session::{Arrival, State},
 };
 
-impl Shared {
+impl SharedSession {
     pub(crate) fn poll_arrival(&self, cx: &mut Context<'_>) -> Poll<Option<Arrival>> {
         let mut inner = self.lock();
-        let holding = inner.machine.is_holding();
+        let paused = inner.machine.is_paused();
         if let Some(arrival) = inner.machine.poll_arrival() {
-            if holding && !inner.machine.is_holding() {
+            if paused && !inner.machine.is_paused() {
                 inner.wake_carriers();
             }
             if inner.machine.arrivals() == 0 {
@@ -29,17 +29,17 @@ impl Shared {
         Poll::Pending
     }
 
-    pub(crate) fn send(&self, parcel: Parcel) -> Result<(), SendError> {
+    pub(crate) fn send(&self, message: OutMessage) -> Result<(), SendError> {
         let mut inner = self.lock();
-        inner.machine.send(parcel)?;
+        inner.machine.send(message)?;
         inner.wake_carriers();
         self.account(&mut inner);
         Ok(())
     }
 
-    pub(crate) fn send_droppable(&self, parcel: Parcel) -> Result<bool, SendError> {
+    pub(crate) fn send_droppable(&self, message: OutMessage) -> Result<bool, SendError> {
         let mut inner = self.lock();
-        let sent = inner.machine.send_droppable(parcel)?;
+        let sent = inner.machine.send_droppable(message)?;
         inner.wake_carriers();
         self.account(&mut inner);
         Ok(sent)
@@ -80,7 +80,7 @@ impl Shared {
         let mut inner = self.lock();
         inner.machine.close(reason);
         if inner.closing.is_none() && inner.machine.closed().is_none() {
-            inner.await_close(self.schedule.clock().now(), self.terms.grace);
+            inner.await_close(self.runtime.clock().now(), self.params.session.grace);
         }
         inner.wake_links();
         inner.wake_senders();
@@ -89,7 +89,7 @@ impl Shared {
 
     pub(crate) fn abort(&self, reason: CloseReason) {
         let mut inner = self.lock();
-        inner.machine.abort(self.schedule.clock().now(), reason);
+        inner.machine.abort(self.runtime.clock().now(), reason);
         inner.wake_receiver();
         inner.wake_links();
         inner.wake_senders();
@@ -104,7 +104,7 @@ impl Shared {
 
     /// The handler is about to be polled: links, its own and those of others it sends to, are not woken before [`end_turn`](Self::end_turn).
     pub(crate) fn begin_turn(&self) {
-        turn::begin();
+        wake_batch::begin();
         self.lock().in_turn = true;
     }
 
@@ -117,7 +117,7 @@ impl Shared {
             inner.wake_links();
         }
         drop(inner);
-        turn::end();
+        wake_batch::end();
     }
 
     pub(crate) fn set_running(&self, running: bool) {
@@ -136,10 +136,10 @@ impl Shared {
     pub(crate) fn forget(&self) {
         let mut inner = self.lock();
         inner.forgotten = true;
-        inner.pieces = None;
+        inner.chunked = None;
         self.account(&mut inner);
         if inner.machine.closed().is_none() {
-            inner.machine.abort(self.schedule.clock().now(), reason::ENDED);
+            inner.machine.abort(self.runtime.clock().now(), reason::ENDED);
         }
         inner.wake_receiver();
         inner.wake_senders();

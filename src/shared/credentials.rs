@@ -6,7 +6,7 @@ use super::{Attach, CloseReason, Inner, LinkId, reason};
 
 /// What a link shows to be let in.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Key<'a> {
+pub(crate) enum Credential<'a> {
     /// Nothing but the attempt id, by which the session was found; worth something until the secret was first used.
     Attempt,
     Secret(&'a str),
@@ -20,7 +20,7 @@ pub(crate) enum Key<'a> {
 
 /// The secret, and what is remembered of the one before.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(super) struct Credentials {
     pub(super) secret: Uuid,
     /// The secret has been used.
     pub(super) used: bool,
@@ -34,13 +34,13 @@ struct Rotation {
     instance: Box<str>,
 }
 
-impl Keys {
+impl Credentials {
     pub(super) fn new(secret: Uuid) -> Self {
-        Keys { secret, used: false, rotation: None }
+        Credentials { secret, used: false, rotation: None }
     }
 
-    pub(super) fn unlock(&mut self, secret: &str) -> Result<(), CloseReason> {
-        if !fits(self.secret, secret) {
+    pub(super) fn verify(&mut self, secret: &str) -> Result<(), CloseReason> {
+        if !matches(self.secret, secret) {
             return Err(reason::WRONG_SECRET);
         }
         self.used = true;
@@ -49,8 +49,8 @@ impl Keys {
     }
 
     /// Whether this instance has taken over already, and says so again.
-    fn is_again(&self, secret: &str, instance: &str) -> bool {
-        self.rotation.as_ref().is_some_and(|known| fits(known.old, secret) && *known.instance == *instance)
+    fn is_repeat(&self, secret: &str, instance: &str) -> bool {
+        self.rotation.as_ref().is_some_and(|known| matches(known.old, secret) && *known.instance == *instance)
     }
 
     fn rotate(&mut self, next: Uuid, instance: &str) {
@@ -61,22 +61,27 @@ impl Keys {
 
 impl Inner {
     /// Attaches who shows a key that fits.
-    pub(super) fn enter(&mut self, now: u64, key: Key<'_>, attach: Attach) -> Result<LinkId, CloseReason> {
-        match key {
-            Key::Attempt if self.keys.used => Err(reason::SPENT),
-            Key::Attempt => self.machine.attach(now, attach),
-            Key::Secret(secret) => {
-                self.keys.unlock(secret)?;
+    pub(super) fn attach_with(
+        &mut self,
+        now: u64,
+        credential: Credential<'_>,
+        attach: Attach,
+    ) -> Result<LinkId, CloseReason> {
+        match credential {
+            Credential::Attempt if self.credentials.used => Err(reason::ATTEMPT_USED),
+            Credential::Attempt => self.machine.attach(now, attach),
+            Credential::Secret(secret) => {
+                self.credentials.verify(secret)?;
                 self.machine.attach(now, attach)
             }
-            Key::Instance { secret, instance, .. } if self.keys.is_again(secret, instance) => {
+            Credential::Instance { secret, instance, .. } if self.credentials.is_repeat(secret, instance) => {
                 self.machine.take_over(now, attach, true)
             }
-            Key::Instance { secret, instance, next } => {
-                self.keys.unlock(secret)?;
+            Credential::Instance { secret, instance, next } => {
+                self.credentials.verify(secret)?;
                 let id = self.machine.take_over(now, attach, false)?;
-                self.keys.rotate(next, instance);
-                self.pieces = None;
+                self.credentials.rotate(next, instance);
+                self.chunked = None;
                 Ok(id)
             }
         }
@@ -84,7 +89,7 @@ impl Inner {
 }
 
 /// Compares in constant time.
-fn fits(known: Uuid, secret: &str) -> bool {
+fn matches(known: Uuid, secret: &str) -> bool {
     let known = known.simple().encode_lower(&mut Uuid::encode_buffer()).to_owned();
     let known = known.as_bytes();
     let differs = known.iter().zip(secret.as_bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::random::Random;
 use crate::{
-    message::{Message, Parcel, Spelling},
+    message::{Message, OutMessage, Spelling},
     session::{Config, Role},
 };
 
@@ -12,11 +12,11 @@ use crate::{
 const MESSAGES: u64 = 500;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Scenario {
     pub(crate) interval: u64,
     pub(crate) timeout: u64,
     pub(crate) grace: u64,
-    pub(crate) proof: u64,
+    pub(crate) confirm_timeout: u64,
     pub(crate) hold: u64,
     pub(crate) inbox: usize,
     pub(crate) outbox: usize,
@@ -50,16 +50,16 @@ pub(crate) struct Plan {
     pub(crate) snap: u64,
 }
 
-impl Plan {
+impl Scenario {
     pub(crate) fn new(random: &mut Random) -> Self {
         let keeping = random.pick(&[0, 0, 4, 1]);
         // Where all streams are kept back the heartbeat shall not be first to notice.
         let slowest = if keeping == 1 { 4_000 } else { 1_500 };
-        Plan {
+        Scenario {
             interval: random.range(300, slowest),
             timeout: random.range(150, 600),
             grace: random.range(1500, 5000),
-            proof: random.range(300, 1000),
+            confirm_timeout: random.range(300, 1000),
             hold: random.range(100, 1500),
             inbox: random.pick(&[3_000, 12_000, 64_000, 256_000]),
             outbox: random.pick(&[3_000, 12_000, 64_000, 256_000]),
@@ -90,7 +90,7 @@ impl Plan {
             interval: self.interval,
             timeout: self.timeout,
             grace: self.grace,
-            proof: self.proof,
+            confirm_timeout: self.confirm_timeout,
             inbox: self.inbox,
             outbox: self.outbox,
             base: self.base,
@@ -106,7 +106,7 @@ impl Plan {
     }
 
     /// The `count`th message of a side; no two are alike.
-    pub(crate) fn message(&self, random: &mut Random, side: char, count: u64) -> Parcel {
+    pub(crate) fn message(&self, random: &mut Random, side: char, count: u64) -> OutMessage {
         let filler = match random.below(16) {
             0..3 => 0,
             3..15 => random.below(self.large),
@@ -125,6 +125,6 @@ impl Plan {
             0 => Message::Binary(text.into_bytes().into()),
             _ => Message::Text(text.into()),
         };
-        if random.one_in(4) { Parcel::shared(message) } else { message.into() }
+        if random.one_in(4) { OutMessage::shared(message) } else { message.into() }
     }
 }

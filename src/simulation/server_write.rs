@@ -1,12 +1,12 @@
 //! What server halves say: each link's frames, onto its wire, until its answer ends.
 
 use super::{
-    cover::{Fault, What},
+    coverage::{Fault, What},
     packet::frame_size,
     wire::Cut,
-    world::{Happening, World},
+    world::{World, WorldEvent},
 };
-use crate::session::{Frame, LinkId, Outcome, Wire};
+use crate::session::{Frame, LinkId, LinkKind, Outcome};
 
 /// A WebSocket's or a stream's write.
 const WRITE: usize = 6_000;
@@ -37,9 +37,9 @@ impl World<'_> {
             let over = self.server.sessions[session].machine.link_is_over(link);
             let one = &mut self.conns[conn];
             match one.wire {
-                Wire::Poll { .. } => {
+                LinkKind::Poll { .. } => {
                     one.held.extend(frames);
-                    let ripe = one.held.iter().any(|frame| !matches!(frame, Frame::Start(_)));
+                    let ripe = one.held.iter().any(|frame| !matches!(frame, Frame::Attached(_)));
                     if !ripe && !over {
                         return;
                     }
@@ -48,11 +48,11 @@ impl World<'_> {
                     self.write(conn, frames);
                     return self.server_ends(conn);
                 }
-                Wire::Opening | Wire::Upload => {
+                LinkKind::Opening | LinkKind::Upload => {
                     self.write(conn, frames);
                     return self.server_ends(conn);
                 }
-                Wire::Stream => {
+                LinkKind::Stream => {
                     one.budget = one.budget.saturating_sub(frames.iter().map(frame_size).sum());
                     let spent = one.budget == 0;
                     self.write_stream(conn, frames);
@@ -60,7 +60,7 @@ impl World<'_> {
                         return self.server_ends(conn);
                     }
                 }
-                Wire::Duplex => {
+                LinkKind::Duplex => {
                     self.write(conn, frames);
                     if over {
                         return self.server_ends(conn);
@@ -84,7 +84,7 @@ impl World<'_> {
         {
             // As transports do: what follows a message is pulled as a run.
             run = matches!(frame, Frame::Message { .. });
-            if let Frame::Start(start) = &mut frame
+            if let Frame::Attached(start) = &mut frame
                 && start.outcome == Outcome::New
             {
                 start.grant = Some(Box::new(one.grant.clone()));
@@ -107,14 +107,14 @@ impl World<'_> {
         let mut chunk = Vec::new();
         for frame in frames {
             match &frame {
-                Frame::Pad { .. } => {
+                Frame::Padding { .. } => {
                     self.note(Fault::Padded);
                     self.write(conn, std::mem::take(&mut chunk));
                     self.write(conn, vec![frame]);
                     continue;
                 }
-                Frame::Want => self.note(Fault::Asked),
-                Frame::End(reason) if reason.code == 4008 => {
+                Frame::AckRequest => self.note(Fault::AckRequested),
+                Frame::LinkClose(reason) if reason.code == 4008 => {
                     self.note(Fault::HeldBack);
                     if let Some((session, link)) = self.conns[conn].session {
                         self.server.sessions[session].held_back = Some(link);
@@ -128,7 +128,7 @@ impl World<'_> {
     }
 
     fn server_ends(&mut self, conn: usize) {
-        if self.faults_go_on() && self.random.one_in(16) && self.conns[conn].wire != Wire::Duplex {
+        if self.faults_go_on() && self.random.one_in(16) && self.conns[conn].wire != LinkKind::Duplex {
             // The answer goes its way and never comes to an end that the client sees.
             self.note(Fault::ResponseLost);
             let silent = self.random.one_in(2);
@@ -162,7 +162,7 @@ impl World<'_> {
         if one.armed.is_none_or(|armed| armed > deadline) {
             self.server.sessions[session].armed = Some(deadline);
             let (late, tie) = self.lateness();
-            self.at(deadline + late, tie, Happening::ServerTimer(session));
+            self.at(deadline + late, tie, WorldEvent::ServerTimer(session));
         }
     }
 }

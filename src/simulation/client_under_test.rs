@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    cover::{Coverage, What},
+    coverage::{Coverage, What},
     packet::{Codec, Packet, frame_size},
 };
 use crate::{
     codec::native::Head,
-    message::{Message, Parcel, Spelling},
+    message::{Message, OutMessage, Spelling},
     session::{
         Arrival, Attach, CloseReason, Config, Frame, Grant, LinkId, Machine, Role, SendError, State, machine::Event,
     },
 };
 
 /// What a driver may do with a client half. A link is named by the number that `attach` gave.
-pub(crate) trait ClientHalf {
+pub(crate) trait ClientUnderTest {
     fn attach(
         &mut self,
         now: u64,
@@ -31,8 +31,8 @@ pub(crate) trait ClientHalf {
     fn transmit(&mut self, now: u64, link: LinkId, head: Option<Head>, limit: usize) -> Option<Packet>;
     fn timeout(&mut self, now: u64, cover: &mut Coverage);
     fn deadline(&self) -> Option<u64>;
-    fn send(&mut self, message: Parcel, cover: &mut Coverage) -> Result<(), SendError>;
-    fn send_droppable(&mut self, message: Parcel, cover: &mut Coverage) -> Result<bool, SendError>;
+    fn send(&mut self, message: OutMessage, cover: &mut Coverage) -> Result<(), SendError>;
+    fn send_droppable(&mut self, message: OutMessage, cover: &mut Coverage) -> Result<bool, SendError>;
     fn flush(&mut self, cover: &mut Coverage);
     fn close(&mut self, now: u64, reason: CloseReason, cover: &mut Coverage);
     fn abort(&mut self, now: u64, reason: CloseReason, cover: &mut Coverage);
@@ -78,13 +78,13 @@ impl RustHalf {
 
     /// A start of another session than ours: the opening reached a server that had forgotten the first.
     fn is_of_another(&mut self, frame: &Frame) -> bool {
-        let Frame::Start(start) = frame else { return false };
+        let Frame::Attached(start) = frame else { return false };
         let Some(grant) = &start.grant else { return false };
         self.grant.get_or_insert_with(|| grant.clone()).id != grant.id
     }
 }
 
-impl ClientHalf for RustHalf {
+impl ClientUnderTest for RustHalf {
     fn attach(
         &mut self,
         now: u64,
@@ -137,7 +137,7 @@ impl ClientHalf for RustHalf {
             size += frame_size(&frame);
             match &frame {
                 Frame::Message { number, .. } | Frame::Close { number, .. } => self.said = self.said.max(*number),
-                Frame::Dropped { to, .. } => self.said = self.said.max(*to),
+                Frame::Gap { to, .. } => self.said = self.said.max(*to),
                 _ => {}
             }
             frames.push(frame);
@@ -157,13 +157,13 @@ impl ClientHalf for RustHalf {
         if self.machine.is_over() { None } else { self.machine.poll_timeout() }
     }
 
-    fn send(&mut self, message: Parcel, cover: &mut Coverage) -> Result<(), SendError> {
+    fn send(&mut self, message: OutMessage, cover: &mut Coverage) -> Result<(), SendError> {
         let result = self.machine.send(message);
         self.note(cover, if result == Err(SendError::Full) { What::SendFull } else { What::Send });
         result
     }
 
-    fn send_droppable(&mut self, message: Parcel, cover: &mut Coverage) -> Result<bool, SendError> {
+    fn send_droppable(&mut self, message: OutMessage, cover: &mut Coverage) -> Result<bool, SendError> {
         self.note(cover, What::SendDroppable);
         self.machine.send_droppable(message)
     }

@@ -8,44 +8,44 @@ use super::LinkId;
 const KEEP: usize = 4096;
 
 #[derive(Default)]
-struct Turn {
+struct WakeBatch {
     open: bool,
     due: Vec<Waker>,
 }
 
 thread_local! {
-    static TURN: RefCell<Turn> = RefCell::default();
+    static BATCH: RefCell<WakeBatch> = RefCell::default();
 }
 
 /// A handler is about to be polled on this thread.
 pub(super) fn begin() {
-    TURN.with_borrow_mut(|turn| turn.open = true);
+    BATCH.with_borrow_mut(|batch| batch.open = true);
 }
 
 /// Within a turn, the links are woken at its end, so that all it says to a room is one write for each member.
 pub(super) fn defer(links: &mut [(LinkId, Option<Waker>)]) -> bool {
-    TURN.with_borrow_mut(|turn| {
-        if turn.open {
-            turn.due.extend(links.iter_mut().filter_map(|(_, waker)| waker.take()));
+    BATCH.with_borrow_mut(|batch| {
+        if batch.open {
+            batch.due.extend(links.iter_mut().filter_map(|(_, waker)| waker.take()));
         }
-        turn.open
+        batch.open
     })
 }
 
 /// The handler has yielded.
 pub(super) fn end() {
-    let mut due = TURN.with_borrow_mut(|turn| {
-        turn.open = false;
-        std::mem::take(&mut turn.due)
+    let mut due = BATCH.with_borrow_mut(|batch| {
+        batch.open = false;
+        std::mem::take(&mut batch.due)
     });
     // Waking runs code that is not ours: nothing is borrowed meanwhile.
     for waker in due.drain(..) {
         waker.wake();
     }
     due.shrink_to(KEEP);
-    TURN.with_borrow_mut(|turn| {
-        if turn.due.is_empty() {
-            turn.due = due;
+    BATCH.with_borrow_mut(|batch| {
+        if batch.due.is_empty() {
+            batch.due = due;
         }
     });
 }

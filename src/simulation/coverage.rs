@@ -24,9 +24,9 @@ counted! {
         Race, RaceWorseHigher, Switch, OpenRetried, TimerExact, TimerAfter, TimerLate,
         ClientAsleep, ServerAsleep, ClientSlow, ServerSlow,
         ClientGap, ServerGap, ClientCloses, ServerCloses, BothClose, ClientAborts, ServerAborts,
-        GoAway, Restart, LostUnknown, LostUnsent, Expired, SlowAttach, AttachAbandoned, BegunHoldsGrace,
+        GoAway, Restart, LostUnknown, LostUnsent, Expired, SlowAttach, AttachCancelled, PendingAttachHoldsGrace,
         Spent, Lie, LateRefused, DuplicateRefused, UploadCarrierChanged, OtherSession,
-        StreamHeld, StreamBehind, StreamBuffered, Asked, Padded, HeldBack, HeldBackGoesOn,
+        StreamHeld, StreamBehind, StreamBuffered, AckRequested, Padded, HeldBack, HeldBackGoesOn,
     }
 }
 
@@ -34,29 +34,30 @@ counted! {
     /// What happens to a machine.
     What {
         Attach, AttachRefused, Detach, Timeout,
-        Start, Message, Dropped, Ack, Want, Hold, Go, Ping, Pong, Proof, Close, Away, Rest, Pad, End, Violation,
-        Send, SendFull, SendDroppable, Flush, CloseCalled, Abort, GoAway, Begin, Abandon, Retire,
+        Attached, Message, Gap, Ack, AckRequest, Pause, Resume, Ping, Pong, Confirm, Close, GoAwayFrame, PollDelay,
+        Padding, LinkClose, Violation,
+        Send, SendFull, SendDroppable, Flush, CloseCalled, Abort, GoAway, ExpectAttach, CancelAttach, Retire,
     }
 }
 
 impl What {
     pub(crate) fn of(frame: &Frame) -> What {
         match frame {
-            Frame::Start(_) => What::Start,
+            Frame::Attached(_) => What::Attached,
             Frame::Message { .. } => What::Message,
-            Frame::Dropped { .. } => What::Dropped,
+            Frame::Gap { .. } => What::Gap,
             Frame::Ack { .. } => What::Ack,
-            Frame::Want => What::Want,
-            Frame::Hold { .. } => What::Hold,
-            Frame::Go { .. } => What::Go,
+            Frame::AckRequest => What::AckRequest,
+            Frame::Pause { .. } => What::Pause,
+            Frame::Resume { .. } => What::Resume,
             Frame::Ping { .. } => What::Ping,
             Frame::Pong { .. } => What::Pong,
-            Frame::Proof => What::Proof,
+            Frame::Confirm => What::Confirm,
             Frame::Close { .. } => What::Close,
-            Frame::Away { .. } => What::Away,
-            Frame::Rest { .. } => What::Rest,
-            Frame::Pad { .. } => What::Pad,
-            Frame::End(_) => What::End,
+            Frame::GoAway { .. } => What::GoAwayFrame,
+            Frame::PollDelay { .. } => What::PollDelay,
+            Frame::Padding { .. } => What::Padding,
+            Frame::LinkClose(_) => What::LinkClose,
         }
     }
 }
@@ -109,7 +110,7 @@ impl Coverage {
         for_each_pair(|role, state, what| {
             let count = self.pairs[slot(role, state, what)];
             // Only on a link that is dead and answers all the same: six times in 100,000 seeds.
-            if (role, state, what) == (Role::Server, State::Interrupted, What::Proof) {
+            if (role, state, what) == (Role::Server, State::Interrupted, What::Confirm) {
                 return;
             }
             match (impossible(role, state, what), count) {
@@ -172,10 +173,12 @@ fn for_each_pair(mut visit: impl FnMut(Role, State, What)) {
 fn impossible(role: Role, state: State, what: What) -> Option<&'static str> {
     match (role, state, what) {
         (Role::Server, State::Opening, _) => Some("a server half is born open"),
-        (Role::Client, _, What::Pong | What::Proof) => Some("only a client says it"),
-        (_, _, What::Rest) => Some("no machine says it"),
-        (Role::Server, _, What::Start | What::Ping | What::Away | What::Pad) => Some("only a server says it"),
-        (Role::Client, _, What::GoAway | What::Begin | What::Abandon) => Some("only a server is asked to"),
+        (Role::Client, _, What::Pong | What::Confirm) => Some("only a client says it"),
+        (_, _, What::PollDelay) => Some("no machine says it"),
+        (Role::Server, _, What::Attached | What::Ping | What::GoAwayFrame | What::Padding) => {
+            Some("only a server says it")
+        }
+        (Role::Client, _, What::GoAway | What::ExpectAttach | What::CancelAttach) => Some("only a server is asked to"),
         (Role::Server, _, What::Retire) => Some("only a client gives a link up"),
         (_, State::Closing | State::Closed, What::SendFull) => Some("a closed half refuses before it looks for room"),
         (Role::Client, State::Opening, What::AttachRefused) => Some("nothing is proven yet, so nothing comes late"),
@@ -183,28 +186,28 @@ fn impossible(role: Role, state: State, what: What) -> Option<&'static str> {
             Role::Client,
             State::Opening,
             What::Message
-            | What::Dropped
-            | What::Want
-            | What::Hold
-            | What::Go
+            | What::Gap
+            | What::AckRequest
+            | What::Pause
+            | What::Resume
             | What::Ping
             | What::Close
-            | What::Away
-            | What::Pad,
+            | What::GoAwayFrame
+            | What::Padding,
         ) => Some("the start comes first on every link"),
         (Role::Client, State::Interrupted, What::Timeout) => Some("a client without a link waits for nothing"),
         (
             Role::Client,
             State::Interrupted,
-            What::Start
+            What::Attached
             | What::Message
-            | What::Dropped
-            | What::Want
-            | What::Go
+            | What::Gap
+            | What::AckRequest
+            | What::Resume
             | What::Ping
             | What::Close
-            | What::Away
-            | What::Pad,
+            | What::GoAwayFrame
+            | What::Padding,
         ) => Some("comes on a downlink only, and none is attached"),
         _ => None,
     }

@@ -2,30 +2,35 @@
 
 use std::task::Context;
 
-use super::{Attach, CloseReason, Frame, Key, LinkId, Pulled, Saying, Shared, Wire, reason};
+use super::{Attach, CloseReason, Credential, Frame, LinkId, LinkKind, Outbound, PullStatus, SharedSession, reason};
 use crate::config::Transport;
 
-impl Shared {
-    /// Holds off the end of grace until [`abandon`](Self::abandon), if it returns `true`.
-    pub(crate) fn begin(&self) -> bool {
-        self.lock().machine.begin(self.schedule.clock.now())
+impl SharedSession {
+    /// Holds off the end of grace until [`cancel_attach`](Self::cancel_attach), if it returns `true`.
+    pub(crate) fn expect_attach(&self) -> bool {
+        self.lock().machine.expect_attach(self.runtime.clock.now())
     }
 
-    pub(crate) fn abandon(&self) {
+    pub(crate) fn cancel_attach(&self) {
         let mut inner = self.lock();
-        inner.machine.abandon();
+        inner.machine.cancel_attach();
         self.settle(&mut inner);
     }
 
     /// Under one lock with the check of its key: a page that is being taken over attaches before that or not at all.
-    pub(crate) fn attach(&self, key: Key<'_>, attach: Attach, transport: Transport) -> Result<LinkId, CloseReason> {
+    pub(crate) fn attach(
+        &self,
+        credential: Credential<'_>,
+        attach: Attach,
+        transport: Transport,
+    ) -> Result<LinkId, CloseReason> {
         let mut inner = self.lock();
-        let now = self.schedule.clock.now();
-        let id = inner.enter(now, key, attach)?;
+        let now = self.runtime.clock.now();
+        let id = inner.attach_with(now, credential, attach)?;
         if inner.closing.is_some() {
-            inner.await_close(now, self.terms.grace);
+            inner.await_close(now, self.params.session.grace);
         }
-        if attach.wire != Wire::Upload {
+        if attach.kind != LinkKind::Upload {
             inner.transport = transport;
         }
         if inner.links.is_empty() {
@@ -42,8 +47,8 @@ impl Shared {
     pub(crate) fn detach(&self, link: LinkId) {
         let mut inner = self.lock();
         inner.links.retain(|(id, _)| *id != link);
-        inner.machine.detach(self.schedule.clock.now(), link);
-        if inner.machine.take_stir() {
+        inner.machine.detach(self.runtime.clock.now(), link);
+        if inner.machine.take_links_need_wake() {
             inner.wake_links(); // Another carries now.
         }
         self.settle(&mut inner);
@@ -56,11 +61,13 @@ impl Shared {
         mut read: impl FnMut() -> Result<Option<Frame>, CloseReason>,
     ) -> Result<(), CloseReason> {
         let mut inner = self.lock();
-        let now = self.schedule.clock.now();
+        let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
         let outcome = loop {
             match read() {
-                Ok(Some(Frame::Message { parcel, .. })) if parcel.message().len() as u64 > self.terms.limit => {
+                Ok(Some(Frame::Message { message, .. }))
+                    if message.as_message().len() as u64 > self.params.session.limit =>
+                {
                     inner.machine.end(link, reason::TOO_LARGE);
                     break Err(reason::TOO_LARGE);
                 }
@@ -81,7 +88,7 @@ impl Shared {
         if inner.machine.acknowledged() != before || inner.machine.closed().is_some() {
             inner.wake_senders();
         }
-        if inner.machine.take_stir() {
+        if inner.machine.take_links_need_wake() {
             inner.wake_links();
             self.settle(&mut inner);
         } else {
@@ -91,15 +98,20 @@ impl Shared {
     }
 
     /// Gives `take` what the link has to say, until it returns `false`; registers the waker when there is nothing.
-    pub(crate) fn pull(&self, link: LinkId, cx: &mut Context<'_>, mut take: impl FnMut(Saying<'_>) -> bool) -> Pulled {
+    pub(crate) fn pull(
+        &self,
+        link: LinkId,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(Outbound<'_>) -> bool,
+    ) -> PullStatus {
         let mut inner = self.lock();
-        let secret = inner.keys.secret;
+        let secret = inner.credentials.secret;
         let machine = &mut inner.machine;
-        let now = self.schedule.clock.now();
+        let now = self.runtime.clock.now();
         let (mut timed, mut run) = (false, false);
-        let mut say = |saying: Saying<'_>| {
-            timed |= matches!(saying, Saying::Frame(Frame::Ping { .. } | Frame::Want));
-            (matches!(saying, Saying::Message { .. }), take(self.complete(secret, saying)))
+        let mut say = |saying: Outbound<'_>| {
+            timed |= matches!(saying, Outbound::Frame(Frame::Ping { .. } | Frame::AckRequest));
+            (matches!(saying, Outbound::Message { .. }), take(self.complete(secret, saying)))
         };
         let pulled = loop {
             let said = match run {
@@ -108,11 +120,11 @@ impl Shared {
             };
             match said {
                 Some((message, true)) => run = message,
-                Some((_, false)) => break Pulled::More,
-                None if machine.link_is_over(link) => break Pulled::Over,
+                Some((_, false)) => break PullStatus::More,
+                None if machine.link_is_over(link) => break PullStatus::Over,
                 None => {
                     inner.register(link, cx.waker());
-                    break Pulled::Drained;
+                    break PullStatus::Drained;
                 }
             }
         };
@@ -158,13 +170,13 @@ impl Shared {
     pub(crate) fn handle_timeout(&self) -> bool {
         let mut inner = self.lock();
         let inner = &mut *inner;
-        let now = self.schedule.clock.now();
+        let now = self.runtime.clock.now();
         // Else it is an earlier deadline's entry; ours is still there, and a second would never go away.
         if inner.scheduled <= now {
             inner.scheduled = u64::MAX;
         }
         inner.machine.handle_timeout(now);
-        inner.check_close(now, self.terms.grace);
+        inner.check_close(now, self.params.session.grace);
         inner.wake_links();
         if inner.machine.closed().is_some() {
             inner.wake_receiver();

@@ -1,0 +1,134 @@
+//! An upload that comes in pieces, since each is a URL (PROTOCOL.md, section 3, "Parts of an upload by GET").
+
+use super::{CloseReason, SharedSession};
+
+const OUT_OF_ORDER: CloseReason = CloseReason::fixed(4004, "not the next piece of this upload");
+const TOO_LARGE: CloseReason = CloseReason::fixed(4006, "the pieces are too large together");
+
+/// One piece, `at` of `count`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chunk<'a> {
+    pub(crate) upload: u64,
+    pub(crate) at: u64,
+    pub(crate) count: u64,
+    pub(crate) data: &'a [u8],
+}
+
+/// What a piece makes of its upload.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ChunkOutcome {
+    /// More is to come.
+    Incomplete,
+    /// This was the last.
+    Complete(Vec<u8>),
+    /// This was the last, and has been before: its answer was lost.
+    Repeated,
+}
+
+/// The upload under way, of which a session has one at most, or what is known of the one that came last.
+#[derive(Debug, Default)]
+pub(super) struct ChunkedUpload {
+    upload: u64,
+    count: u64,
+    /// The next piece.
+    next: u64,
+    data: Vec<u8>,
+}
+
+impl ChunkedUpload {
+    fn take(&mut self, chunk: Chunk<'_>, limit: usize) -> Result<ChunkOutcome, CloseReason> {
+        let Chunk { upload, at, count, data } = chunk;
+        if at >= count {
+            return Err(OUT_OF_ORDER);
+        }
+        // The first of all may have any number.
+        if upload > self.upload || self.count == 0 {
+            *self = ChunkedUpload { upload, count, ..ChunkedUpload::default() };
+        }
+        if upload != self.upload || count != self.count {
+            return Err(OUT_OF_ORDER);
+        }
+        if at + 1 == self.next {
+            return Ok(if self.next == count { ChunkOutcome::Repeated } else { ChunkOutcome::Incomplete });
+        }
+        if at != self.next {
+            return Err(OUT_OF_ORDER);
+        }
+        if self.data.len() + data.len() > limit {
+            self.data = Vec::new();
+            self.next = u64::MAX; // Nothing follows that.
+            return Err(TOO_LARGE);
+        }
+        self.data.extend_from_slice(data);
+        self.next += 1;
+        Ok(if self.next == count {
+            ChunkOutcome::Complete(std::mem::take(&mut self.data))
+        } else {
+            ChunkOutcome::Incomplete
+        })
+    }
+
+    /// What it takes of the memory that is counted.
+    pub(super) fn bytes(&self) -> usize {
+        self.data.capacity()
+    }
+}
+
+impl SharedSession {
+    /// Takes a piece of an upload of at most `limit` bytes.
+    pub(crate) fn take_chunk(&self, secret: &str, chunk: Chunk<'_>, limit: usize) -> Result<ChunkOutcome, CloseReason> {
+        let mut inner = self.lock();
+        inner.credentials.verify(secret)?;
+        if inner.forgotten {
+            return Err(super::reason::ENDED);
+        }
+        let gathered = inner.chunked.get_or_insert_default().take(chunk, limit);
+        self.account(&mut inner);
+        gathered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(upload: u64, at: u64, count: u64, data: &str) -> Chunk<'_> {
+        Chunk { upload, at, count, data: data.as_bytes() }
+    }
+
+    #[test]
+    fn pieces_make_a_whole() {
+        let mut chunked = ChunkedUpload::default();
+        assert_eq!(chunked.take(chunk(7, 0, 3, "a"), 9), Ok(ChunkOutcome::Incomplete));
+        assert_eq!(chunked.take(chunk(7, 0, 3, "a"), 9), Ok(ChunkOutcome::Incomplete), "repeated");
+        assert_eq!(chunked.take(chunk(7, 1, 3, "b"), 9), Ok(ChunkOutcome::Incomplete));
+        assert_eq!(chunked.take(chunk(7, 0, 3, "a"), 9), Err(OUT_OF_ORDER), "long ago");
+        assert_eq!(chunked.take(chunk(7, 2, 4, "c"), 9), Err(OUT_OF_ORDER), "of another count");
+        assert_eq!(chunked.take(chunk(7, 2, 3, "c"), 9), Ok(ChunkOutcome::Complete(b"abc".to_vec())));
+        assert_eq!(chunked.take(chunk(7, 2, 3, "c"), 9), Ok(ChunkOutcome::Repeated));
+        assert_eq!(chunked.take(chunk(7, 3, 3, "d"), 9), Err(OUT_OF_ORDER));
+        assert_eq!(chunked.bytes(), 0);
+        assert_eq!(chunked.take(chunk(8, 0, 1, "x"), 9), Ok(ChunkOutcome::Complete(b"x".to_vec())));
+    }
+
+    #[test]
+    fn a_higher_upload_takes_the_place_of_another() {
+        let mut chunked = ChunkedUpload::default();
+        assert_eq!(chunked.take(chunk(0, 0, 2, "a"), 9), Ok(ChunkOutcome::Incomplete));
+        assert_eq!(chunked.take(chunk(1, 0, 2, "b"), 9), Ok(ChunkOutcome::Incomplete));
+        assert_eq!(chunked.take(chunk(0, 1, 2, "a"), 9), Err(OUT_OF_ORDER), "late");
+        assert_eq!(chunked.take(chunk(1, 1, 2, "c"), 9), Ok(ChunkOutcome::Complete(b"bc".to_vec())));
+        assert_eq!(chunked.take(chunk(2, 1, 2, "d"), 9), Err(OUT_OF_ORDER), "the first is missing");
+        assert_eq!(chunked.take(chunk(2, 0, 2, "d"), 9), Ok(ChunkOutcome::Incomplete));
+    }
+
+    #[test]
+    fn what_is_too_large_is_dropped() {
+        let mut chunked = ChunkedUpload::default();
+        assert_eq!(chunked.take(chunk(1, 0, 9, "abc"), 5), Ok(ChunkOutcome::Incomplete));
+        assert_eq!(chunked.take(chunk(1, 1, 9, "def"), 5), Err(TOO_LARGE));
+        assert_eq!(chunked.bytes(), 0);
+        assert_eq!(chunked.take(chunk(1, 1, 9, "d"), 5), Err(OUT_OF_ORDER));
+        assert_eq!(chunked.take(chunk(2, 0, 1, "abcde"), 5), Ok(ChunkOutcome::Complete(b"abcde".to_vec())));
+    }
+}
