@@ -139,11 +139,11 @@ impl SharedSession {
     /// the acknowledgement. If so, the waker is registered and woken when the handler yields.
     pub(crate) fn awaits_turn(&self, link: LinkId, cx: &Context<'_>) -> bool {
         let mut inner = self.lock();
-        if inner.turn_due {
-            inner.stirred = true;
+        let awaits = inner.turn.awaits_turn();
+        if awaits {
             inner.register(link, cx.waker());
         }
-        inner.turn_due
+        awaits
     }
 
     /// Why a link that cannot write shall be given up; registers the waker while it need not.
@@ -159,7 +159,7 @@ impl SharedSession {
     /// Whether the handler has been polled since the session opened: its first words can ride on the first flush.
     pub(crate) fn has_turned(&self, link: LinkId, cx: &mut Context<'_>) -> bool {
         let mut inner = self.lock();
-        let ready = inner.turned || inner.machine.closed().is_some();
+        let ready = inner.machine.closed().is_some() || !inner.turn.awaits_first_turn();
         if !ready {
             inner.register(link, cx.waker());
         }
