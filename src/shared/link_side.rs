@@ -2,7 +2,10 @@
 
 use std::task::Context;
 
-use super::{Attach, CloseReason, Credential, Frame, LinkId, LinkKind, Outbound, PullStatus, SharedSession, reason};
+use super::{
+    Attach, Chunk, ChunkOutcome, CloseReason, Credential, Frame, Inner, LinkId, LinkKind, Outbound, PullStatus,
+    SharedSession, reason,
+};
 use crate::config::Transport;
 
 impl SharedSession {
@@ -184,5 +187,46 @@ impl SharedSession {
         }
         self.settle(inner);
         inner.machine.is_over()
+    }
+
+    /// Takes a piece of an upload of at most `limit` bytes.
+    pub(crate) fn take_chunk(&self, secret: &str, chunk: Chunk<'_>, limit: usize) -> Result<ChunkOutcome, CloseReason> {
+        let mut inner = self.lock();
+        inner.credentials.verify(secret)?;
+        if inner.forgotten {
+            return Err(reason::ENDED);
+        }
+        let gathered = inner.chunked.get_or_insert_default().take(chunk, limit);
+        self.account(&mut inner);
+        gathered
+    }
+}
+
+impl Inner {
+    /// Attaches a link that shows a credential which matches.
+    pub(super) fn attach_with(
+        &mut self,
+        now: u64,
+        credential: Credential<'_>,
+        attach: Attach,
+    ) -> Result<LinkId, CloseReason> {
+        match credential {
+            Credential::Attempt if self.credentials.used => Err(reason::ATTEMPT_USED),
+            Credential::Attempt => self.machine.attach(now, attach),
+            Credential::Secret(secret) => {
+                self.credentials.verify(secret)?;
+                self.machine.attach(now, attach)
+            }
+            Credential::Instance { secret, instance, .. } if self.credentials.is_repeat(secret, instance) => {
+                self.machine.take_over(now, attach, true)
+            }
+            Credential::Instance { secret, instance, next } => {
+                self.credentials.verify(secret)?;
+                let id = self.machine.take_over(now, attach, false)?;
+                self.credentials.rotate(next, instance);
+                self.chunked = None;
+                Ok(id)
+            }
+        }
     }
 }
