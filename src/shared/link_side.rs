@@ -57,34 +57,31 @@ impl SharedSession {
         self.settle(&mut inner);
     }
 
-    /// Hands over what one read brought: `read` yields frames until `None`. A violation or a malformed record ends the link.
+    /// Takes a batch of frames that was decoded without the lock, and empties it. `malformed` is what stood behind them and could
+    /// not be decoded. The first violation, or that, ends the link; what follows it is dropped. A link that was superseded
+    /// after its frames were decoded feeds nothing.
     pub(crate) fn input(
         &self,
         link: LinkId,
-        mut read: impl FnMut() -> Result<Option<Frame>, CloseReason>,
+        frames: &mut Vec<Frame>,
+        malformed: Option<CloseReason>,
     ) -> Result<(), CloseReason> {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
-        let outcome = loop {
-            match read() {
-                Ok(Some(Frame::Message { message, .. }))
-                    if message.as_message().len() as u64 > self.params.session.limit =>
-                {
-                    inner.machine.end(link, reason::TOO_LARGE);
-                    break Err(reason::TOO_LARGE);
-                }
-                Ok(Some(frame)) => match inner.machine.handle_frame(now, link, frame) {
-                    Ok(()) => {}
-                    Err(violation) => break Err(violation),
-                },
-                Ok(None) => break Ok(()),
-                Err(malformed) => {
-                    inner.machine.end(link, malformed.clone());
-                    break Err(malformed);
-                }
+        let limit = self.params.session.limit;
+        let machine = &mut inner.machine;
+        let mut outcome = frames.drain(..).try_for_each(|frame| match frame {
+            Frame::Message { message, .. } if message.as_message().len() as u64 > limit => {
+                machine.end(link, reason::TOO_LARGE);
+                Err(reason::TOO_LARGE)
             }
-        };
+            frame => machine.handle_frame(now, link, frame),
+        });
+        if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
+            machine.end(link, malformed.clone());
+            outcome = Err(malformed);
+        }
         if inner.machine.arrivals() > 0 || inner.machine.closed().is_some() {
             inner.wake_receiver();
         }
