@@ -2,13 +2,13 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use tokio::sync::watch;
 
 use super::refusal::Refusal;
-use crate::{clock::Clock, hub::Member, session::reason};
+use crate::{clock::Clock, hub::Member, session::reason, sync::lock};
 
 /// So many rejections are remembered at most: who makes more with attempts of his own is asked for his auth data anew.
 const MOST_REJECTED: usize = 10_000;
@@ -216,10 +216,6 @@ impl Drop for Joining<'_> {
             inner.attempts.remove(self.attempt);
         }
     }
-}
-
-fn lock(mutex: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
