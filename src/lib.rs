@@ -58,7 +58,7 @@
 //!      \   /   \
 //!     session/  deadlines  clock                the machine, pure
 //!         |
-//!      message  config  ids
+//!      message  config  ids  sync
 //! ```
 //!
 //! | word | is |
@@ -88,6 +88,7 @@ mod session;
 mod shared;
 #[cfg(test)]
 mod simulation;
+mod sync;
 mod transport;
 
 pub use config::{Origins, Overflow, Transport};

@@ -5,14 +5,14 @@ mod rooms;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use uuid::Uuid;
 
-use crate::{message::OutMessage, shared::SharedSession};
+use crate::{message::OutMessage, shared::SharedSession, sync::lock};
 
 pub use rooms::Delivered;
 use rooms::Rooms;
@@ -121,8 +121,4 @@ impl Hub {
     fn shard(&self, id: Uuid) -> &Mutex<HashMap<Uuid, Arc<Member>>> {
         &self.sessions[usize::from(id.as_bytes()[0]) % SHARDS]
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

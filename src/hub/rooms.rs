@@ -8,10 +8,11 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Member, SHARDS, lock};
+use super::{Member, SHARDS};
 use crate::{
     message::OutMessage,
     shared::{SendError, SharedSession, reason},
+    sync::lock,
 };
 
 /// In no order. Looked through far more often than searched: a send visits all, a leave finds one.

@@ -1,22 +1,21 @@
 //! The front: knows URLs, users, clocks and tasks.
 
-mod builder;
+mod api;
 mod core;
-mod handler;
-mod live;
-mod local;
+mod gateway;
 mod opening;
 mod origin;
 mod parked_requests;
+mod refusal;
 mod remote;
 mod routes;
-mod serve;
-mod session;
 mod timekeeper;
 
-pub use builder::{Anywire, Builder, Server, SessionHandler};
-pub use handler::{Auth, AuthRejection, Handler};
-pub use live::{Live, SendError, SessionHandle, To};
-pub use local::LocalClient;
-pub use serve::{serve, serve_until};
-pub use session::{Incoming, Outgoing, Received, Session};
+pub use api::{
+    builder::{Anywire, Builder, Server, SessionHandler},
+    handler::{Auth, AuthRejection, Handler},
+    live::{Live, SendError, SessionHandle, To},
+    local::LocalClient,
+    serve::{serve, serve_until},
+    session::{Incoming, Outgoing, Received, Session},
+};

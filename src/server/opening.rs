@@ -2,27 +2,16 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
-use axum::http::StatusCode;
 use tokio::sync::watch;
 
-use crate::{
-    clock::Clock,
-    hub::Member,
-    session::{CloseReason, reason},
-};
+use super::refusal::Refusal;
+use crate::{clock::Clock, hub::Member, session::reason, sync::lock};
 
 /// So many rejections are remembered at most: who makes more with attempts of his own is asked for his auth data anew.
 const MOST_REJECTED: usize = 10_000;
-
-/// Why an open was refused: what the client is told, and the status where the carrier has one.
-#[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    pub(super) reason: CloseReason,
-    pub(super) status: StatusCode,
-}
 
 /// The openings of late, by attempt id.
 #[derive(Debug)]
@@ -229,13 +218,11 @@ impl Drop for Joining<'_> {
     }
 }
 
-fn lock(mutex: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use std::{future::Future, pin::pin, task::Context};
+
+    use axum::http::StatusCode;
 
     use super::*;
 

@@ -3,8 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
+
+use crate::sync::lock;
 
 /// So many answers of one browser may wait at once.
 const PERMITS: u8 = 3;
@@ -47,7 +49,7 @@ impl Parking {
 
 impl ParkedRequests {
     pub(super) fn acquire(self: &Arc<Self>, browser: &str) -> Parking {
-        let mut waiting = self.lock();
+        let mut waiting = lock(&self.waiting);
         if let Some((browser, _)) = waiting.get_key_value(browser) {
             let browser = browser.clone();
             let count = waiting.entry(browser.clone()).or_default();
@@ -64,15 +66,11 @@ impl ParkedRequests {
         waiting.insert(browser.clone(), 1);
         Parking::Permit(Permit { parked: self.clone(), browser })
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, u8>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut waiting = self.parked.lock();
+        let mut waiting = lock(&self.parked.waiting);
         let Some(count) = waiting.get_mut(&self.browser) else { return };
         *count -= 1;
         if *count == 0 {
@@ -99,7 +97,7 @@ mod tests {
         permits.pop();
         assert!(matches!(parked.acquire("a"), Parking::Permit(_)));
         drop(permits);
-        assert!(parked.lock().is_empty());
+        assert!(lock(&parked.waiting).is_empty());
     }
 
     #[test]
@@ -109,6 +107,6 @@ mod tests {
         assert!(matches!(parked.acquire("one more"), Parking::Uncounted));
         assert!(matches!(parked.acquire("7"), Parking::Permit(_)), "one that is known");
         drop(permits);
-        assert!(parked.lock().is_empty() && parked.lock().capacity() < 1000);
+        assert!(lock(&parked.waiting).is_empty() && lock(&parked.waiting).capacity() < 1000);
     }
 }

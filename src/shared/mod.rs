@@ -11,7 +11,7 @@ mod turn;
 mod wake_batch;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, atomic::Ordering},
     task::Waker,
 };
 
@@ -24,6 +24,7 @@ use turn::Turn;
 use crate::{
     config::Transport,
     session::{Attached, Grant, Machine, Outcome, SessionParams},
+    sync::lock,
 };
 
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
@@ -258,9 +259,4 @@ impl Inner {
             waker.wake();
         }
     }
-}
-
-/// A panic under a lock is a bug of ours in one session; the others go on.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

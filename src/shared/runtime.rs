@@ -8,8 +8,7 @@ use std::sync::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::lock;
-use crate::{clock::Clock, deadlines::Deadlines};
+use crate::{clock::Clock, deadlines::Deadlines, sync::lock};
 
 /// The clock, the deadlines, the byte count.
 #[derive(Debug)]

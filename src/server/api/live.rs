@@ -5,15 +5,15 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use bytestring::ByteString;
 use uuid::Uuid;
 
-use super::{
-    core::{Core, GONE},
-    remote::Remote,
-};
 use crate::{
     config::{Overflow, Transport, millis},
     hub::{Delivered, Member, Target},
     ids,
     message::{Message, OutMessage},
+    server::{
+        core::{Core, GONE},
+        remote::Remote,
+    },
     session::{self, CloseReason, State, reason},
 };
 

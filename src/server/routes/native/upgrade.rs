@@ -13,14 +13,18 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{
-    http::refuse,
-    native::{FIRST_TOO_SLOW, Gateway, GraceHold, HEAD_EXPECTED, REFUSED_ORIGIN, read_head, resume_attach},
+    answer::refuse,
+    params,
+    request::{WRONG_HEAD, read_head, resume_attach},
 };
 use crate::{
     codec::native::Head,
     config::Transport,
     message::Spelling,
-    server::origin::Verdict,
+    server::{
+        gateway::{Gateway, GraceHold, ORIGIN_REFUSED, TOO_SLOW},
+        origin::Verdict,
+    },
     session::{Attach, CloseReason, LinkKind},
     shared::Credential,
     transport::{self, Ended, Link, Socket},
@@ -35,7 +39,7 @@ pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state
     let (mut parts, _) = request.into_parts();
     let verdict = gateway.core.config.origins.judge(&parts.headers, &parts.uri);
     if verdict == Verdict::Refused {
-        return refuse(&REFUSED_ORIGIN.into());
+        return refuse(&ORIGIN_REFUSED.into());
     }
     let response = match handshake(&parts) {
         Ok(response) => response,
@@ -62,12 +66,12 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     verdict: Verdict,
     upgrade: OnUpgrade,
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-    let _grace_hold = GraceHold::new(&gateway.core, &parts);
+    let _grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
     let upgraded = upgrade.await.ok()?;
     let mut socket = Socket::new(TokioIo::new(upgraded), gateway.core.config.message_limit + HEAD_ROOM);
     let first = tokio::time::timeout(gateway.core.config.open_timeout, socket.first()).await;
     let refusal = match first {
-        Err(_) => FIRST_TOO_SLOW,
+        Err(_) => TOO_SLOW,
         Ok(Err(Ended::Ours(reason))) => reason,
         Ok(Err(Ended::Broken | Ended::Theirs)) => return None,
         Ok(Ok((first, early))) => match attach(&gateway, state, parts, verdict, first).await {
@@ -104,13 +108,13 @@ async fn attach<S: Clone + Send + Sync + 'static>(
         Head::Resume { ordinal, turn, token, .. } => {
             let received = token.received;
             let attach = Attach { ordinal, turn, kind: LinkKind::Duplex, opening: false, seen: false, received };
-            Ok((gateway.attach(&token, attach, Transport::WebSocket)?, body))
+            Ok((gateway.attach(&token.id, &token.secret, attach, Transport::WebSocket)?, body))
         }
         Head::TakeOver { ordinal, instance, token, .. } => {
             let attach = resume_attach(ordinal, LinkKind::Duplex, token.received);
-            Ok((gateway.take_over(&token, &instance, attach, Transport::WebSocket)?, body))
+            Ok((gateway.take_over(&token.id, &token.secret, &instance, attach, Transport::WebSocket)?, body))
         }
-        Head::Join { .. } | Head::Upload { .. } => Err(HEAD_EXPECTED),
+        Head::Join { .. } | Head::Upload { .. } => Err(WRONG_HEAD),
     }
 }
 

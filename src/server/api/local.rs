@@ -10,12 +10,13 @@ use std::{
 use axum::http::{Request, request::Parts};
 use bytestring::ByteString;
 
-use super::{builder::Server, routes::open_local};
+use super::builder::Server;
 use crate::{
     clock::Clock,
     config::{Transport, millis},
     ids,
     message::{Message, OutMessage},
+    server::{gateway::Gateway, origin::Verdict},
     session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Role, SendError},
     shared::{Credential, SharedSession},
     transport::Link,
@@ -79,7 +80,9 @@ impl LocalClient {
         S: Clone + Send + Sync + 'static,
     {
         let attempt = ByteString::from(ids::random().simple().to_string());
-        let mut opened = open_local(&server.core, server.handler(), state, parts, &attempt, auth.into()).await?;
+        let gateway = Gateway { core: server.core.clone(), handler: server.handler().clone() };
+        let opened = gateway.open(parts, state, Verdict::Allowed, &attempt, auth.into()).await;
+        let mut opened = opened.map_err(|refusal| refusal.reason)?;
         let shared = opened.member.shared.clone();
         let clock = shared.runtime().clock();
         let server_config = &server.core.config;

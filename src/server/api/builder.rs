@@ -5,12 +5,13 @@ use std::{fmt, net::IpAddr, ops::Deref, sync::Arc, time::Duration};
 use axum::Router;
 
 use super::{
-    core::Core,
     handler::{AnyHandler, Handler, erase},
     live::Live,
-    routes,
 };
-use crate::config::{Config, Origins, Overflow};
+use crate::{
+    config::{Config, Origins, Overflow},
+    server::{core::Core, routes},
+};
 
 /// Where everything begins: [`Anywire::builder`].
 #[derive(Clone, Copy, Debug)]
@@ -193,7 +194,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// The routes of all transports and of the client's script, to nest at a path of an axum `Router`. Layers of yours (tracing, limits)
     /// go around them; compression should not, since it holds streams back.
     pub fn routes(&self) -> Router<S> {
-        routes::native(&self.live.core, &self.handler)
+        routes::native::routes(&self.live.core, &self.handler)
     }
 
     /// A handle without the state's type, to keep in that state or anywhere else.

@@ -1,4 +1,4 @@
-//! Answers of the HTTP routes.
+//! What the native routes answer over HTTP.
 
 use axum::{
     body::Body,
@@ -15,9 +15,9 @@ use crate::{
     config::Origins,
     ids,
     message::Spelling,
-    server::{opening::Refusal, origin::Framing},
+    server::{origin::Framing, parked_requests::Permit, refusal::Refusal},
     session::CloseReason,
-    transport::{Wrapper, Wrapping},
+    transport::{self, Link, Wait, Wrapper, Wrapping},
 };
 
 /// Seconds after which a client that was refused for want of room may try again; it spreads its tries itself.
@@ -151,22 +151,67 @@ pub(super) fn refuse(Refusal { reason, status }: &Refusal) -> Response {
     response
 }
 
-impl From<CloseReason> for Refusal {
-    fn from(reason: CloseReason) -> Self {
-        Refusal { status: status(reason.code), reason }
+/// What a request that was understood is to be told.
+pub(super) enum Accepted {
+    Records(Vec<u8>),
+    /// What the link says in its first flush.
+    Flush {
+        link: Link,
+        wait: Wait,
+        permit: Option<Permit>,
+    },
+    Stream {
+        link: Link,
+        permit: Option<Permit>,
+    },
+}
+
+impl Accepted {
+    /// How a request goes on that has been understood.
+    pub(super) fn respond(self, format: ResponseFormat, stream_budget: usize) -> Answer {
+        match self {
+            Accepted::Records(records) => Answer::Ready(Box::new(format.whole(records))),
+            Accepted::Flush { link, wait, permit } => {
+                let spelling = format.spelling;
+                let plain = format.is_plain() && permit.is_none();
+                let extras = (!plain).then(|| Box::new(Extras { format, permit }));
+                Answer::FirstFlush { link, spelling, wait, extras }
+            }
+            Accepted::Stream { link, permit } => {
+                let stream = transport::stream(link, format.spelling, stream_budget, format.wrapper(), permit);
+                Answer::Ready(Box::new(format.answer(Body::from_stream(stream))))
+            }
+        }
     }
 }
 
-/// The status of a code (PROTOCOL.md, section 7).
-fn status(code: u16) -> StatusCode {
-    match code {
-        4004 => StatusCode::BAD_REQUEST,
-        4006 => StatusCode::PAYLOAD_TOO_LARGE,
-        4007 => StatusCode::REQUEST_TIMEOUT,
-        4000..=4099 => StatusCode::CONFLICT,
-        4200..=4299 => StatusCode::SERVICE_UNAVAILABLE,
-        4300 => StatusCode::FORBIDDEN,
-        4400..=4499 => StatusCode::BAD_REQUEST,
-        _ => StatusCode::GONE,
+/// How a request goes on.
+pub(super) enum Answer {
+    /// Boxed: a poll that waits has no need of the room.
+    Ready(Box<Response>),
+    /// The answer is what the link says in its first flush.
+    FirstFlush { link: Link, spelling: Spelling, wait: Wait, extras: Option<Box<Extras>> },
+}
+
+/// What only some of the answers have that wait; the others shall not carry the room for it.
+pub(super) struct Extras {
+    format: ResponseFormat,
+    permit: Option<Permit>,
+}
+
+/// The answer to a request. While it waits for something to say it holds no more than that takes.
+pub(super) async fn finish(prepared: Answer) -> Response {
+    match prepared {
+        Answer::Ready(response) => *response,
+        Answer::FirstFlush { link, spelling, wait, extras } => {
+            let records = transport::answer(link, spelling, wait).await;
+            match extras {
+                None => answer(spelling, Body::from(records)),
+                Some(extras) => {
+                    drop(extras.permit);
+                    extras.format.whole(records)
+                }
+            }
+        }
     }
 }

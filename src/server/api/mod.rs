@@ -1,0 +1,8 @@
+//! What users see: builder, handlers, sessions, rooms, the test client and the plain server.
+
+pub(super) mod builder;
+pub(super) mod handler;
+pub(super) mod live;
+pub(super) mod local;
+pub(super) mod serve;
+pub(super) mod session;

@@ -1,0 +1,166 @@
+//! Opens sessions for every family of clients: origin, limits, extractors, the handler's start.
+
+use std::sync::Arc;
+
+use axum::http::{header, request::Parts};
+use bytestring::ByteString;
+
+use super::{
+    api::{
+        handler::{AnyHandler, AuthData, Ready, Turns},
+        live::SessionHandle,
+        session::Session,
+    },
+    core::Core,
+    opening::Found,
+    origin::Verdict,
+    refusal::Refusal,
+    remote::Remote,
+    timekeeper,
+};
+use crate::{
+    config::{Origins, Transport},
+    hub::Member,
+    ids,
+    session::{Attach, CloseReason, reason},
+    shared::{Credential, SharedSession},
+    transport::Link,
+};
+
+pub(super) const ORIGIN_REFUSED: CloseReason = CloseReason::fixed(4300, "this origin may not open sessions here");
+const ORIGIN_UNKNOWN: CloseReason =
+    CloseReason::fixed(4300, "no Origin header; only a server that allows any origin opens sessions without one");
+pub(super) const TOO_SLOW: CloseReason = CloseReason::fixed(4007, "took too long");
+const NOT_OPENED: CloseReason = CloseReason::fixed(4007, "no opening with this attempt id came");
+
+/// What the routes serve from.
+pub(super) struct Gateway<S> {
+    pub(super) core: Arc<Core>,
+    pub(super) handler: AnyHandler<S>,
+}
+
+impl<S> Clone for Gateway<S> {
+    fn clone(&self) -> Self {
+        Gateway { core: self.core.clone(), handler: self.handler.clone() }
+    }
+}
+
+/// A session, and its handler if this open was the first and the handler is still to be started.
+pub(super) struct Opened {
+    pub(super) member: Arc<Member>,
+    fresh: Option<(Ready, SessionHandle)>,
+}
+
+impl Opened {
+    /// Starts the handler, once the first flight is in its inbox.
+    #[expect(clippy::disallowed_methods, reason = "the one task of a session: its handler's")]
+    pub(super) fn start(&mut self) {
+        if let Some((ready, handle)) = self.fresh.take() {
+            let future = ready(Session::new(handle));
+            tokio::spawn(Turns::new(self.member.shared.clone(), future));
+        }
+    }
+}
+
+impl<S> Gateway<S> {
+    /// The session of an opening: made by the first with its attempt id, found by the others.
+    pub(super) async fn open(
+        &self,
+        mut parts: Parts,
+        state: S,
+        verdict: Verdict,
+        attempt: &ByteString,
+        auth: ByteString,
+    ) -> Result<Opened, Refusal> {
+        if verdict == Verdict::Unknown {
+            if self.core.config.origins != Origins::Any {
+                return Err(ORIGIN_UNKNOWN.into());
+            }
+            parts.headers.remove(header::COOKIE);
+        }
+        let claim = match self.core.attempts.claim(attempt).await? {
+            Found::Session(member) => return Ok(Opened { member, fresh: None }),
+            Found::First(claim) => claim,
+        };
+        self.core.admit_new()?;
+        let remote = Remote::new(&parts, &self.core.config.trusted_proxies);
+        parts.extensions.insert(AuthData(auth));
+        let ready = tokio::time::timeout(self.core.config.open_timeout, (self.handler)(parts, state)).await;
+        let ready = match ready {
+            Err(_) => return Err(TOO_SLOW.into()),
+            Ok(Ok(ready)) => ready,
+            Ok(Err(rejection)) => {
+                let refusal = Refusal::of_rejection(rejection).await;
+                claim.reject(refusal.clone());
+                return Err(refusal);
+            }
+        };
+        self.core.admit_new()?; // Others may have come while the extractors ran.
+        timekeeper::ensure(&self.core);
+        let member = self.core.create();
+        claim.open(&member);
+        let remote = Arc::new(remote);
+        tracing::debug!(session = %member.id(), remote = ?remote.address, "opened");
+        let handle = SessionHandle { core: self.core.clone(), member: member.clone(), remote };
+        Ok(Opened { member, fresh: Some((ready, handle)) })
+    }
+
+    /// The session that another request opens.
+    ///
+    /// Where it comes from need not be known: it brings the attempt id, which only the page that opens has, as a resume brings the secret.
+    pub(super) async fn join(&self, attempt: &str) -> Result<Opened, Refusal> {
+        let joined = tokio::time::timeout(self.core.config.open_timeout, self.core.attempts.join(attempt)).await;
+        let member = joined.map_err(|_| Refusal::from(NOT_OPENED))??;
+        self.core.admit_back()?;
+        Ok(Opened { member, fresh: None })
+    }
+
+    /// Attaches a link to the session with this id, if the secret is the session's.
+    pub(super) fn attach(
+        &self,
+        id: &str,
+        secret: &str,
+        attach: Attach,
+        transport: Transport,
+    ) -> Result<Link, CloseReason> {
+        let member = self.core.find(id).ok_or(reason::UNKNOWN)?;
+        self.core.admit_back()?;
+        tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
+        Link::attach(member.shared.clone(), Credential::Secret(secret), attach, transport)
+    }
+
+    /// Attaches a page that goes on with the session of the one before it.
+    pub(super) fn take_over(
+        &self,
+        id: &str,
+        secret: &str,
+        instance: &str,
+        attach: Attach,
+        transport: Transport,
+    ) -> Result<Link, CloseReason> {
+        let member = self.core.find(id).ok_or(reason::UNKNOWN)?;
+        self.core.admit_back()?;
+        tracing::debug!(session = %member.id(), %transport, "taken over");
+        let credential = Credential::Instance { secret, instance, next: ids::random() };
+        Link::attach(member.shared.clone(), credential, attach, transport)
+    }
+}
+
+/// Holds off the end of grace of the session that a request names, while the request is on its way in and nobody knows whose it is.
+pub(super) struct GraceHold(Option<Arc<SharedSession>>);
+
+impl GraceHold {
+    /// `session` is the id that the request names, if it names one.
+    pub(super) fn new(core: &Core, session: Option<&str>) -> Self {
+        let member = session.and_then(|id| core.find(id));
+        GraceHold(member.filter(|member| member.shared.expect_attach()).map(|member| member.shared.clone()))
+    }
+}
+
+impl Drop for GraceHold {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            shared.cancel_attach();
+        }
+    }
+}

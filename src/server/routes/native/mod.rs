@@ -1,0 +1,73 @@
+//! The native protocol's routes, and the client's scripts beside them.
+
+mod answer;
+mod params;
+mod request;
+mod table;
+mod upgrade;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{Method, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing,
+};
+
+use self::{request::Admitting, table::Route};
+use super::client;
+use crate::{
+    config::Transport,
+    server::{api::handler::AnyHandler, core::Core, gateway::Gateway, origin::Cors},
+};
+
+/// The routes of the native protocol: one for all, since `axum::serve` copies every route for every connection.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler: &AnyHandler<S>) -> Router<S> {
+    let gateway = Gateway { core: core.clone(), handler: handler.clone() };
+    // What is captured stays for as long as a poll is parked; the request is not.
+    let serve = move |State(state): State<S>, request: Request| {
+        let cors = Cors::of(&gateway.core.config.origins, request.headers(), request.uri());
+        let preflight = request.method() == Method::OPTIONS;
+        let reply = match preflight {
+            true => Reply::Now(StatusCode::NO_CONTENT.into_response()),
+            false => dispatch(&gateway, state, request),
+        };
+        async move {
+            let mut response = match reply {
+                Reply::Now(response) => response,
+                Reply::Later(reply) => answer::finish(reply.await).await,
+            };
+            cors.apply(response.headers_mut(), preflight);
+            response
+        }
+    };
+    Router::new().route("/{name}", routing::any(serve))
+}
+
+/// What a request gets.
+enum Reply {
+    Now(Response),
+    Later(Admitting),
+}
+
+fn dispatch<S: Clone + Send + Sync + 'static>(gateway: &Gateway<S>, state: S, request: Request) -> Reply {
+    let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+    if let Some(route) = Route::of(name) {
+        return match request.method() == route.method() {
+            true => Reply::Later(request::admit(gateway.clone(), route, state, request)),
+            false => Reply::Now(wrong_method(if route.is_get() { "GET" } else { "POST" })),
+        };
+    }
+    Reply::Now(match client::file(name) {
+        _ if name == Transport::WebSocket.name() => upgrade::serve(gateway.clone(), state, request),
+        None => StatusCode::NOT_FOUND.into_response(),
+        Some(file) if matches!(*request.method(), Method::GET | Method::HEAD) => file.serve(request.headers()),
+        Some(_) => wrong_method("GET, HEAD"),
+    })
+}
+
+fn wrong_method(allow: &'static str) -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]).into_response()
+}

@@ -1,0 +1,260 @@
+//! The native protocol over HTTP: which route takes which head. PROTOCOL.md is its text.
+
+use std::pin::Pin;
+
+use axum::{body::Body, extract::Request, http::request::Parts};
+use bytes::Bytes;
+
+use super::{
+    answer::{Accepted, Answer, ResponseFormat},
+    params,
+    table::{Budget, Downlink, Route},
+};
+use crate::{
+    codec::native::{self as codec, Head, Reader, ResumeToken, VERSION},
+    config::{Transport, millis},
+    message::Spelling,
+    server::{
+        core::Core,
+        gateway::{Gateway, GraceHold, ORIGIN_REFUSED, Opened, TOO_SLOW},
+        origin::Verdict,
+        parked_requests::Parking,
+        refusal::Refusal,
+    },
+    session::{Attach, CloseReason, LinkKind, Machine, reason},
+    shared::{ChunkOutcome, Credential},
+    transport::{self, BodyError, Link, Wait},
+};
+
+/// A form may be so many times as long as what it brings. Encoded twice, a byte of text becomes five, and the limit is that of base64, where a
+/// message takes four thirds of its length.
+const FORM_GROWTH: usize = 4;
+
+const VERSION_NOT_SPOKEN: CloseReason = CloseReason::fixed(4400, "protocol version not spoken");
+pub(super) const WRONG_HEAD: CloseReason = CloseReason::fixed(4004, "not the head record of this request");
+const BODY_TOO_LARGE: CloseReason = CloseReason::fixed(4006, "body too large");
+const AUTH_IN_URL: CloseReason = CloseReason::fixed(4004, "auth data must not stand in a URL: open by a POST");
+const BODY_BROKEN: CloseReason = CloseReason::fixed(4004, "the body broke off");
+
+/// A request on its way in, in a box of its own: it takes much more room than what waits behind it.
+pub(super) type Admitting = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// Reads and understands a request, and attaches it to its session.
+pub(super) fn admit<S: Clone + Send + Sync + 'static>(
+    gateway: Gateway<S>,
+    route: Route,
+    state: S,
+    request: Request,
+) -> Admitting {
+    Box::pin(async move {
+        let (parts, body) = request.into_parts();
+        let format = match ResponseFormat::of(route, &parts, &gateway.core.config.origins) {
+            Ok(format) => format,
+            Err(response) => return Answer::Ready(response),
+        };
+        match read(&gateway, route, state, parts, body, format.spelling).await {
+            Ok(said) => said.respond(format, gateway.core.config.stream_budget),
+            Err(refusal) => Answer::Ready(Box::new(format.refuse(&refusal))),
+        }
+    })
+}
+
+async fn read<S: Clone + Send + Sync + 'static>(
+    gateway: &Gateway<S>,
+    route: Route,
+    state: S,
+    parts: Parts,
+    body: Body,
+    spelling: Spelling,
+) -> Result<Accepted, Refusal> {
+    let verdict = gateway.core.config.origins.judge(&parts.headers, &parts.uri);
+    if verdict == Verdict::Refused {
+        return Err(ORIGIN_REFUSED.into());
+    }
+    let grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
+    let body = read_input(&gateway.core, route, &parts, body).await?;
+    let body = match gather(&gateway.core, route, &parts, body)? {
+        Ok(body) => body,
+        Err(said) => return Ok(said),
+    };
+    let (head, mut body) = read_head(spelling, body)?;
+    match (route, route.opens(), head) {
+        (_, Some(transport), Head::Open { ordinal, attempt, auth, .. }) => {
+            if route.is_get() && !auth.is_empty() {
+                return Err(AUTH_IN_URL.into());
+            }
+            let opened = gateway.open(parts, state, verdict, &attempt, auth).await?;
+            let link = attach_opening(opened, ordinal, transport, body)?;
+            Ok(match route {
+                // It hears nothing, so nothing counts as said.
+                Route::FormPost => Accepted::Records(Vec::new()),
+                _ => Accepted::Flush { link, wait: Wait::Nothing, permit: None },
+            })
+        }
+        (Route::Down(_), Some(transport), Head::Join { ordinal, attempt, .. }) => {
+            drop(parts);
+            let opened = gateway.join(&attempt).await?;
+            let link = attach_opening(opened, ordinal, transport, body)?;
+            Ok(Accepted::Flush { link, wait: Wait::Nothing, permit: None })
+        }
+        (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, .. }) => {
+            let attach = resume_attach(ordinal, LinkKind::Opening, token.received);
+            let link = gateway.take_over(&token.id, &token.secret, &instance, attach, transport)?;
+            drop(grace_hold);
+            let _ = transport::take(&link, &mut body);
+            Ok(Accepted::Flush { link, wait: Wait::Nothing, permit: None })
+        }
+        (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, .. }) => {
+            resume(gateway, row, (ordinal, turn, seen), &token, grace_hold, &parts, body)
+        }
+        (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
+            upload(gateway, route, &token, grace_hold, spelling, body)
+        }
+        _ => Err(WRONG_HEAD.into()),
+    }
+}
+
+/// What a request says: its body, or what stands for it.
+async fn read_input(core: &Core, route: Route, parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
+    let limit = core.config.body_limit();
+    let said = match route {
+        _ if route.is_get() => params::data(parts)?,
+        Route::FormPost => params::form(&read_body(core, body, limit.saturating_mul(FORM_GROWTH)).await?)?,
+        _ => return read_body(core, body, limit).await,
+    };
+    if said.len() > limit { Err(BODY_TOO_LARGE.into()) } else { Ok(said) }
+}
+
+async fn read_body(core: &Core, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let body = transport::read_body(body.into_data_stream(), limit);
+    match tokio::time::timeout(core.config.open_timeout, body).await {
+        Err(_) => Err(TOO_SLOW.into()),
+        Ok(Err(BodyError::TooLarge)) => Err(BODY_TOO_LARGE.into()),
+        Ok(Err(BodyError::Broken)) => Err(BODY_BROKEN.into()),
+        Ok(Ok(body)) => Ok(body),
+    }
+}
+
+/// The whole of an upload that comes in pieces, or the answer to a piece that does not complete it.
+fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Result<Bytes, Accepted>, CloseReason> {
+    if !matches!(route, Route::JsonpSend) {
+        return Ok(Ok(data));
+    }
+    let Some((chunk, id, secret)) = params::chunk(parts, &data)? else { return Ok(Ok(data)) };
+    let member = core.find(id).ok_or(reason::UNKNOWN)?;
+    core.admit_back()?;
+    match member.shared.take_chunk(secret, chunk, core.config.body_limit())? {
+        ChunkOutcome::Incomplete => Ok(Err(Accepted::Records(Vec::new()))),
+        ChunkOutcome::Complete(data) => Ok(Ok(data.into())),
+        ChunkOutcome::Repeated => {
+            let link =
+                Link::attach(member.shared.clone(), Credential::Secret(secret), uploading(0), Transport::JsonpPoll)?;
+            Ok(Err(Accepted::Records(transport::upload_answer(&link, Spelling::Text))))
+        }
+    }
+}
+
+fn resume<S>(
+    gateway: &Gateway<S>,
+    row: &Downlink,
+    (ordinal, turn, seen): (u64, u64, bool),
+    token: &ResumeToken,
+    grace_hold: GraceHold,
+    parts: &Parts,
+    mut body: transport::Body,
+) -> Result<Accepted, Refusal> {
+    let mut permit = None;
+    let (kind, wait) = match row.budget {
+        // Nothing has come down yet on this ordinal: whether it does is what the client wants to know first.
+        _ if !seen => (LinkKind::Opening, Wait::Nothing),
+        Budget::AtOnce => (LinkKind::Poll { hold: 0 }, Wait::Nothing),
+        Budget::Flush if holds_nothing_open(&gateway.core, token) => (LinkKind::Poll { hold: 0 }, Wait::Rest),
+        budget => match acquire(&gateway.core, parts) {
+            Parking::Full => (LinkKind::Poll { hold: 0 }, Wait::Rest),
+            parking => {
+                permit = parking.permit();
+                match budget {
+                    Budget::Bytes => (LinkKind::Stream, Wait::Something),
+                    _ => (LinkKind::Poll { hold: millis(gateway.core.config.hold) }, Wait::Something),
+                }
+            }
+        },
+    };
+    let attach = Attach { ordinal, turn, kind, opening: false, seen, received: token.received };
+    let link = gateway.attach(&token.id, &token.secret, attach, row.transport)?;
+    drop(grace_hold); // The link holds grace off from here on.
+    // A malformed record ends the link, which then says so.
+    let _ = transport::take(&link, &mut body);
+    Ok(match kind {
+        LinkKind::Stream => Accepted::Stream { link, permit },
+        _ => Accepted::Flush { link, wait, permit },
+    })
+}
+
+/// Whether the path to this client is known to hold nothing open.
+fn holds_nothing_open(core: &Core, token: &ResumeToken) -> bool {
+    core.find(&token.id).is_some_and(|member| member.shared.look(Machine::holds_nothing_open))
+}
+
+/// Whether an answer to this request may wait.
+fn acquire(core: &Core, parts: &Parts) -> Parking {
+    params::browser(parts).map_or(Parking::Uncounted, |browser| core.parked.acquire(browser))
+}
+
+fn upload<S>(
+    gateway: &Gateway<S>,
+    route: Route,
+    token: &ResumeToken,
+    grace_hold: GraceHold,
+    spelling: Spelling,
+    mut body: transport::Body,
+) -> Result<Accepted, Refusal> {
+    let link = gateway.attach(&token.id, &token.secret, uploading(token.received), Transport::XhrPoll)?;
+    drop(grace_hold);
+    transport::take(&link, &mut body)?;
+    Ok(Accepted::Records(match route {
+        // What is not heard was not said: an acknowledgement that is due stays due on the link that carries.
+        Route::FormPost => Vec::new(),
+        _ => transport::upload_answer(&link, spelling),
+    }))
+}
+
+fn uploading(received: u64) -> Attach {
+    resume_attach(0, LinkKind::Upload, received)
+}
+
+/// The first link of a page whose session there is.
+pub(super) fn resume_attach(ordinal: u64, kind: LinkKind, received: u64) -> Attach {
+    Attach { ordinal, turn: 0, kind, opening: false, seen: false, received }
+}
+
+/// Attaches an opening, takes its first flight and starts the handler, whose first words ride on the answer.
+fn attach_opening(
+    mut opened: Opened,
+    ordinal: u64,
+    transport: Transport,
+    mut body: transport::Body,
+) -> Result<Link, CloseReason> {
+    let attach = Attach { ordinal, turn: 0, kind: LinkKind::Opening, opening: true, seen: false, received: 0 };
+    let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, transport);
+    if let Ok(link) = &link {
+        let _ = transport::take(link, &mut body);
+    }
+    opened.start();
+    link
+}
+
+/// The head record of a request, its version checked.
+pub(super) fn read_head(spelling: Spelling, mut rest: Bytes) -> Result<(Head, transport::Body), CloseReason> {
+    let mut reader = Reader::new(spelling);
+    let head = match reader.read(&mut rest)? {
+        Some(codec::Record::Head(head)) => head,
+        _ => return Err(WRONG_HEAD),
+    };
+    let (Head::Open { version, .. }
+    | Head::Join { version, .. }
+    | Head::Resume { version, .. }
+    | Head::TakeOver { version, .. }
+    | Head::Upload { version, .. }) = head;
+    if version == VERSION { Ok((head, transport::Body { reader, rest })) } else { Err(VERSION_NOT_SPOKEN) }
+}
