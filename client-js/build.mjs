@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { transformAsync } from '@babel/core'
 import { rollup } from '@rollup/wasm-node'
 import { minify } from 'terser'
+import { CODINGS, contentOf } from './codings.mjs'
 
 const path = (name) => fileURLToPath(new URL(name, import.meta.url))
 
@@ -78,6 +79,10 @@ export const build = async (folder) => {
   for (const [name, { code, map }] of Object.entries(served)) {
     write(name, code)
     write(`${name}.map`, `${map}\n`)
+    for (const ending in CODINGS) {
+      // Versions of zlib compress differently: a file that already holds this script stays as it is.
+      if (contentOf(`${folder}/${name}.${ending}`) !== code) write(`${name}.${ending}`, CODINGS[ending].encode(code))
+    }
     write(`${name}.sha384`, `sha384-${createHash('sha384').update(code).digest('base64')}`)
   }
   write('machine.mjs', (await current('src/machine.js', 'machine.mjs')).code.replace(/\n?\/\/# sourceMappingURL.*\n?$/, '\n'))

@@ -1,19 +1,18 @@
 /** What the committed `dist/` must be: made from the sources, ES3 where it says so, small. */
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { brotliCompressSync } from 'node:zlib'
 import { parse } from 'acorn'
 import { build } from './build.mjs'
+import { CODINGS, contentOf } from './codings.mjs'
 
 const dist = fileURLToPath(new URL('dist', import.meta.url))
-const read = (folder, name) => (existsSync(join(folder, name)) ? readFileSync(join(folder, name), 'utf8') : undefined)
 
-/** The most bytes that a script may have as brotli compresses it, with the best quality, which is zlib's default. */
+/** The most bytes that a script may have as the best brotli compresses it. */
 export const BUDGETS = { 'anywire.js': 8000, 'anywire.mjs': 5300 }
 
-export const compressedSize = (name) => brotliCompressSync(read(dist, name)).length
+export const compressedSize = (name) => CODINGS.br.encode(contentOf(join(dist, name))).length
 
 /** Throws where the script is not ES3, or uses a word that ES3 reserves. */
 export const parseES3 = (script) => parse(script, { ecmaVersion: 3, allowReserved: 'never' })
@@ -23,7 +22,7 @@ const staleFiles = async () => {
   try {
     await build(folder)
     const names = new Set([...readdirSync(folder), ...readdirSync(dist)])
-    return [...names].filter((name) => read(folder, name) !== read(dist, name))
+    return [...names].filter((name) => contentOf(join(folder, name)) !== contentOf(join(dist, name)))
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -38,7 +37,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     if (size > budget) faults.push(`dist/${name} is over its budget`)
   }
   try {
-    parseES3(read(dist, 'anywire.js'))
+    parseES3(contentOf(join(dist, 'anywire.js')))
   } catch (error) {
     faults.push(`dist/anywire.js is not ES3: ${error.message}`)
   }

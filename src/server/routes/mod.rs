@@ -1,5 +1,6 @@
 //! One file for each family of clients: its URLs, and what they pair.
 
+mod accept_encoding;
 mod client;
 mod http;
 mod native;
