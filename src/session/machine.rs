@@ -11,7 +11,7 @@ use super::{
     inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
     outbox::{Body, Outbox},
-    path::Path,
+    stream_probe::StreamProbe,
 };
 use crate::message::OutMessage;
 
@@ -89,7 +89,7 @@ pub(crate) struct Machine {
     pub(super) links: Links,
     pub(super) heartbeat: Heartbeat,
     /// Made with the first stream: most sessions never have one.
-    pub(super) path: Option<Box<Path>>,
+    pub(super) stream_probe: Option<Box<StreamProbe>>,
     /// What the other half last said of holding and going on.
     pub(super) flow_received: FlowState,
     pub(super) opened: bool,
@@ -128,7 +128,7 @@ impl Machine {
             inbox: Inbox::new(config.base, config.inbox),
             links: Links::new(),
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
-            path: None,
+            stream_probe: None,
             flow_received: FlowState::START,
             flow_sent: FlowState::START,
             opened: config.role == Role::Server,

@@ -9,10 +9,11 @@ pub(crate) mod inbox;
 pub(crate) mod links;
 pub(crate) mod machine;
 pub(crate) mod outbox;
-mod path;
 mod receive;
 #[cfg(test)]
 pub(crate) mod sabotage;
+mod stream_probe;
+mod streams;
 mod timers;
 mod transmit;
 

@@ -33,8 +33,8 @@ impl Machine {
         if attach.kind.carries_down() {
             self.links.admit(attach.ordinal, attach.turn)?;
             self.heartbeat.attached(now, attach.ordinal);
-            if let Some(path) = &mut self.path {
-                path.turn(attach.ordinal, attach.kind == LinkKind::Stream);
+            if let Some(probe) = &mut self.stream_probe {
+                probe.next_turn(attach.ordinal, attach.kind == LinkKind::Stream);
             }
         }
         if server && !attach.opening {
@@ -72,7 +72,7 @@ impl Machine {
             self.confirm(now, id);
         }
         if server && attach.kind == LinkKind::Stream {
-            self.begin_path(id, attach.ordinal, gap);
+            self.begin_stream(id, attach.ordinal, gap);
         }
         if alone {
             self.heartbeat.restart(now);
@@ -283,9 +283,9 @@ impl Machine {
         self.outbox.acknowledge(received)?;
         // What is behind it has to be asked for too.
         self.links_need_wake |= self.outbox.ack_requested() != ack_requested;
-        if let Some(path) = &mut self.path {
+        if let Some(probe) = &mut self.stream_probe {
             // The next ask has a deadline.
-            self.links_need_wake |= path.acknowledged(now, self.outbox.acked(), self.heartbeat.rtt());
+            self.links_need_wake |= probe.acknowledged(now, self.outbox.acked(), self.heartbeat.rtt());
         }
         if let (Some(reason), true) = (&self.closing, self.closed.is_none() && self.outbox.is_empty()) {
             self.finish(now, reason.clone());
@@ -298,8 +298,8 @@ impl Machine {
         if flow > self.flow_received {
             self.links_need_wake = true;
             self.flow_received = flow;
-            if let Some(path) = &mut self.path {
-                path.held(now);
+            if let Some(probe) = &mut self.stream_probe {
+                probe.paused(now);
             }
             // What was said beyond was not taken.
             for link in self.links.iter_mut() {

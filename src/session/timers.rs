@@ -22,7 +22,7 @@ impl Machine {
             Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
         };
-        [links, own, self.path_deadline()].into_iter().flatten().min()
+        [links, own, self.stream_deadline()].into_iter().flatten().min()
     }
 
     /// Looks at every deadline that has passed. Calling it early or often does no harm.
@@ -31,7 +31,7 @@ impl Machine {
             return;
         }
         self.check_links(now);
-        self.check_path(now);
+        self.check_stream(now);
         match self.config.role {
             Role::Server => self.check_server(now),
             Role::Client => self.check_client(now),

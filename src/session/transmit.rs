@@ -8,7 +8,7 @@ use super::{
     links::{Link, LinkId, LinkKind},
     machine::{Machine, Role},
     outbox::Body,
-    path::Path,
+    stream_probe::StreamProbe,
 };
 use crate::message::OutMessage;
 
@@ -53,7 +53,7 @@ impl Machine {
             Next::Nothing => None,
             Next::Control(frame) => {
                 self.note(id, &frame);
-                self.path_of(id).into_iter().for_each(Path::said);
+                self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
                 Some(say(Outbound::Frame(frame)))
             }
             Next::Data => self.transmit_data(now, id, say),
@@ -127,7 +127,7 @@ impl Machine {
     fn next_control(&mut self, now: u64, id: LinkId) -> Option<Frame> {
         let received = self.inbox.received();
         let flow = self.inbox.flow();
-        if self.path_of(id).is_some_and(Path::take_end) {
+        if self.probe_of(id).is_some_and(StreamProbe::take_end) {
             self.links.get_mut(id)?.finished = true;
             return Some(Frame::LinkClose(reason::HELD));
         }
@@ -172,15 +172,15 @@ impl Machine {
             link.ack_request_sent_for = ack_requested;
             let said = link.next_to_send - 1;
             let bytes = self.outbox.bytes();
-            if let Some(path) = self.path_of(id) {
-                path.asked(now, said, bytes);
-                path.said();
+            if let Some(probe) = self.probe_of(id) {
+                probe.request_sent(now, said, bytes);
+                probe.frame_sent();
             }
             return Some(say(Outbound::Frame(Frame::AckRequest)));
         }
         let entry = if self.flow_received.is_paused() { None } else { self.outbox.entry(link.next_to_send) };
         let Some(entry) = entry else {
-            return self.say_behind(now, id).map(|frame| say(Outbound::Frame(frame)));
+            return self.probe_frame(now, id).map(|frame| say(Outbound::Frame(frame)));
         };
         let (from, to) = (link.next_to_send, entry.last());
         let number = from;
@@ -205,7 +205,7 @@ impl Machine {
         };
         link.next_to_send = to + 1;
         self.outbox.mark_sent(to);
-        self.path_of(id).into_iter().for_each(Path::said);
+        self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
         Some(said)
     }
 

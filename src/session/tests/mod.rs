@@ -9,12 +9,12 @@ mod closing;
 mod grace;
 mod heartbeats;
 mod opening;
-mod path;
-mod path_terms;
 mod pausing;
 mod racing;
 mod replay;
 mod silence;
+mod stream_probe;
+mod stream_terms;
 mod taking_over;
 mod uploads;
 
