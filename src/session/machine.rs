@@ -219,9 +219,9 @@ impl Machine {
         self.heartbeat.rtt()
     }
 
-    /// Whether no answer may wait on the way to this client, so that it must come and ask.
-    pub(crate) fn holds_nothing_open(&self) -> bool {
-        self.heartbeat.holds_nothing_open()
+    /// Whether the client's path keeps no idle request open, so that the client must poll without waiting.
+    pub(crate) fn idle_limit_is_zero(&self) -> bool {
+        self.heartbeat.idle_limit.is_zero()
     }
 
     /// Why the transport shall give the link up though it cannot say all that it has.

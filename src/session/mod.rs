@@ -5,6 +5,7 @@
 
 pub(crate) mod frame;
 pub(crate) mod heartbeat;
+mod idle_limit;
 pub(crate) mod inbox;
 pub(crate) mod links;
 pub(crate) mod machine;

@@ -32,7 +32,7 @@ impl Machine {
         self.refused = true; // Until it is attached, below.
         if attach.kind.carries_down() {
             self.links.admit(attach.ordinal, attach.turn)?;
-            self.heartbeat.attached(now, attach.ordinal);
+            self.heartbeat.idle_limit.attached(now, attach.ordinal);
             if let Some(probe) = &mut self.stream_probe {
                 probe.next_turn(attach.ordinal, attach.kind == LinkKind::Stream);
             }
@@ -63,7 +63,7 @@ impl Machine {
         if attach.kind.carries_down() {
             link.pending_outcome = Some(if attach.opening { Outcome::New } else { Outcome::Full });
             link.deadline = match attach.kind {
-                LinkKind::Poll { hold } if server => Some(now + hold.min(self.heartbeat.patience())),
+                LinkKind::Poll { hold } if server => Some(now + hold.min(self.heartbeat.idle_limit.get())),
                 LinkKind::Opening if server => None,
                 _ => (!link.confirmed).then_some(now + self.config.confirm_timeout),
             };
@@ -87,7 +87,7 @@ impl Machine {
     /// Server: a page that knows of the session from the one before goes on with it, and so begins as if it opened it. Unless it is
     /// here already (`again`), the older page's links end and nothing of what that page said of holding stands.
     pub(crate) fn take_over(&mut self, now: u64, attach: Attach, again: bool) -> Result<LinkId, CloseReason> {
-        self.heartbeat.forget_cut();
+        self.heartbeat.idle_limit.forget_cut();
         let id = self.attach(now, attach)?;
         if let Some(link) = self.links.get_mut(id) {
             link.pending_outcome = Some(Outcome::New);
@@ -115,7 +115,8 @@ impl Machine {
             && link.kind != LinkKind::Upload
             && before == Some(link.ordinal)
         {
-            self.heartbeat.cut(now, link.ordinal, matches!(link.kind, LinkKind::Poll { .. }));
+            let (silence, polling) = (self.heartbeat.silence(now), matches!(link.kind, LinkKind::Poll { .. }));
+            self.heartbeat.idle_limit.cut(link.ordinal, silence, polling);
         }
         self.links.detach(id);
         if self.links.carrier() != before {
