@@ -115,8 +115,6 @@ pub(crate) struct Machine {
     pub(super) events: VecDeque<Event>,
     pub(super) links_need_wake: bool,
     pub(super) over: bool,
-    #[cfg(test)]
-    pub(super) sabotage: Option<super::sabotage::Sabotage>,
 }
 
 // Getters.
@@ -146,8 +144,6 @@ impl Machine {
             events: VecDeque::new(),
             links_need_wake: false,
             over: false,
-            #[cfg(test)]
-            sabotage: None,
         }
     }
 
@@ -239,27 +235,6 @@ impl Machine {
         self.links.get(id).is_none_or(|link| link.finished || !link.attached)
     }
 
-    #[cfg(test)]
-    /// Client: whether this ordinal has heard a start.
-    pub(crate) fn seen(&self, ordinal: u64) -> bool {
-        self.links.iter().any(|link| link.ordinal == ordinal && link.kind.carries_down() && link.confirmed)
-    }
-
-    #[cfg(test)]
-    /// Client: whether something waits for an upload.
-    pub(crate) fn wants_upload(&self) -> bool {
-        let data = self.outbox.acked() < self.outbox.last() && !self.flow_received.is_paused();
-        let control = self.pong_due.is_some() || self.probe_due || self.flow_sent < self.inbox.flow();
-        let lives = self.closed.is_none() && (data || control);
-        self.links.carrier_has_turns() && (lives || self.inbox.ack_due() || self.abort_due)
-    }
-
-    #[cfg(test)]
-    /// Client: what is left of a lost session: messages that may or may not have arrived, and those never put on a link.
-    pub(crate) fn salvage(self) -> (Vec<crate::message::Message>, Vec<crate::message::Message>) {
-        self.outbox.salvage()
-    }
-
     /// The ordinal of the proven link that carries.
     pub(crate) fn carrier(&self) -> Option<u64> {
         self.links.carrier()
@@ -321,11 +296,6 @@ impl Machine {
     /// What came next in order.
     pub(crate) fn poll_arrival(&mut self) -> Option<Arrival> {
         self.inbox.pop()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
     }
 
     fn may_send(&self) -> Result<(), SendError> {

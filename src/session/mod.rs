@@ -11,15 +11,15 @@ pub(crate) mod links;
 pub(crate) mod machine;
 pub(crate) mod outbox;
 mod receive;
-#[cfg(test)]
-pub(crate) mod sabotage;
 mod stream_probe;
 mod streams;
 mod timers;
 mod transmit;
 
 #[cfg(test)]
-mod tests;
+mod client;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use frame::CloseReason;
 pub(crate) use frame::{Attached, Frame, Grant, Outcome, SessionParams, reason};

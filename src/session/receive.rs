@@ -46,13 +46,7 @@ impl Machine {
         let alone = !self.links.any_attached();
         let gap =
             (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.detached_since));
-        let next_to_send = self.outbox.acked() + 1;
-        #[cfg(test)]
-        let next_to_send = match self.sabotage {
-            Some(super::sabotage::Sabotage::GoesOnWhereTheOldStopped) => self.outbox.sent_up_to() + 1,
-            _ => next_to_send,
-        };
-        let link = self.links.add(attach, next_to_send, FlowState::START);
+        let link = self.links.add(attach, self.outbox.acked() + 1, FlowState::START);
         let id = link.id;
         link.reply_due = server && attach.kind == LinkKind::Upload;
         if !server && matches!(attach.kind, LinkKind::Poll { .. } | LinkKind::Stream | LinkKind::Upload) {
@@ -136,12 +130,6 @@ impl Machine {
             self.inbox.request_ack();
             self.abort_due = self.aborted_here;
         }
-    }
-
-    #[cfg(test)]
-    /// Client: no further turn of this ordinal will come.
-    pub(crate) fn retire(&mut self, ordinal: u64) {
-        self.links.retire(ordinal);
     }
 
     /// Takes a frame. A violation ends the link, not the session.

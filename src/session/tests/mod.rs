@@ -12,6 +12,7 @@ mod opening;
 mod pausing;
 mod racing;
 mod replay;
+pub(crate) mod saboteur;
 mod silence;
 mod stream_probe;
 mod stream_terms;
