@@ -1,7 +1,8 @@
 //! The links of a session: which are attached, which is proven, which carries.
 
-use super::frame::{CloseReason, Outcome, reason};
+use super::frame::{CloseReason, Outcome};
 use super::inbox::FlowState;
+use super::reason;
 
 /// More links than this at once is no honest client; the lowest goes.
 const MAX_LINKS: usize = 8;

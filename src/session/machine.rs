@@ -6,11 +6,12 @@
 use std::collections::VecDeque;
 
 use super::{
-    frame::{CloseReason, reason},
+    frame::CloseReason,
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
     outbox::{Body, Outbox},
+    reason,
     stream_probe::StreamProbe,
 };
 use crate::message::OutMessage;

@@ -10,6 +10,7 @@ pub(crate) mod inbox;
 pub(crate) mod links;
 pub(crate) mod machine;
 pub(crate) mod outbox;
+pub(crate) mod reason;
 mod receive;
 mod stream_probe;
 mod streams;
@@ -22,7 +23,7 @@ mod client;
 pub(crate) mod tests;
 
 pub use frame::CloseReason;
-pub(crate) use frame::{Attached, Frame, Grant, Outcome, SessionParams, reason};
+pub(crate) use frame::{Attached, Frame, Grant, Outcome, SessionParams};
 pub(crate) use inbox::Arrival;
 pub(crate) use links::{Attach, LinkId, LinkKind};
 pub(crate) use machine::{Config, Machine, Role, SendError, State};

@@ -1,10 +1,11 @@
 //! What the network did: attach, frames, detach.
 
 use super::{
-    frame::{Attached, CloseReason, Frame, MAX_NUMBER, Outcome, reason, reason::HELD},
+    frame::{Attached, CloseReason, Frame, MAX_NUMBER, Outcome},
     inbox::{FlowState, Taken},
     links::{Attach, Link, LinkId, LinkKind},
     machine::{Event, Machine, Role},
+    reason,
 };
 use crate::message::{Message, OutMessage};
 
@@ -340,7 +341,7 @@ impl Machine {
     fn handle_link_close(&mut self, now: u64, id: LinkId, reason: CloseReason) {
         let server = self.config.role == Role::Server;
         // An upload that ends the session is still answered.
-        let only_turn = !server && reason.code == HELD.code;
+        let only_turn = !server && reason.code == reason::HELD.code;
         if let Some(link) = self.links.get_mut(id).filter(|link| !server || link.kind != LinkKind::Upload) {
             // The end of a turn alone: that of the answer is behind it, and the next turn follows.
             link.finished |= !(only_turn && link.kind.has_turns());

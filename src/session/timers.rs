@@ -1,10 +1,10 @@
 //! Deadlines: when to look, and what has passed.
 
 use super::{
-    frame::reason,
     heartbeat::Verdict,
     links::{Link, LinkKind},
     machine::{Machine, Role},
+    reason,
 };
 
 impl Machine {

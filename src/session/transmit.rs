@@ -1,11 +1,12 @@
 //! What a link has to say next.
 
 use super::{
-    frame::{Attached, CloseReason, Frame, reason},
+    frame::{Attached, CloseReason, Frame},
     inbox::Inbox,
     links::{Link, LinkId, LinkKind},
     machine::{Machine, Role},
     outbox::Body,
+    reason,
     stream_probe::StreamProbe,
 };
 use crate::message::OutMessage;
