@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::outbox::ENTRY_COST;
+use super::{outbox::ENTRY_COST, rules::Delivery};
 use crate::message::Message;
 
 /// An acknowledgement is due after so many messages ...
@@ -61,6 +61,7 @@ pub(crate) struct Inbox {
     pub(super) received: u64,
     bytes: usize,
     limit: usize,
+    delivery: Delivery,
     unacked_messages: u32,
     unacked_bytes: usize,
     ack_due: bool,
@@ -73,12 +74,13 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     /// An inbox whose first message has the number `base + 1`, and that is full at `limit` bytes.
-    pub(crate) fn new(base: u64, limit: usize) -> Self {
+    pub(crate) fn new(base: u64, limit: usize, delivery: Delivery) -> Self {
         Inbox {
             queue: VecDeque::new(),
             received: base,
             bytes: 0,
             limit,
+            delivery,
             unacked_messages: 0,
             unacked_bytes: 0,
             ack_due: false,
@@ -151,6 +153,9 @@ impl Inbox {
     }
 
     pub(crate) fn ack_due(&self) -> bool {
+        if self.delivery == Delivery::UntilWritten {
+            return false;
+        }
         self.ack_due || self.unacked_messages >= ACK_MESSAGES || self.unacked_bytes >= ACK_BYTES
     }
 
@@ -199,7 +204,9 @@ impl Inbox {
                 self.paused = true;
                 self.epoch += 1;
             }
-            return Taken::Full;
+            if self.delivery == Delivery::UntilAcknowledged {
+                return Taken::Full;
+            }
         }
         self.received = to;
         Taken::New

@@ -12,6 +12,7 @@ use super::{
     links::{LinkId, Links},
     outbox::{Body, Outbox},
     reason,
+    rules::{Delivery, Rules},
     stream_probe::StreamProbe,
 };
 use crate::message::OutMessage;
@@ -27,6 +28,8 @@ pub(crate) enum Role {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Config {
     pub(crate) role: Role,
+    /// What the family of the client expects.
+    pub(crate) rules: &'static Rules,
     /// Server: ping after so long without traffic.
     pub(crate) interval: u64,
     /// Silence after a ping means that the link is dead.
@@ -124,7 +127,7 @@ impl Machine {
         Machine {
             config,
             outbox: Outbox::new(config.base, config.outbox),
-            inbox: Inbox::new(config.base, config.inbox),
+            inbox: Inbox::new(config.base, config.inbox, config.rules.delivery),
             links: Links::new(),
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
             stream_probe: None,
@@ -254,12 +257,15 @@ impl Machine {
         Ok(())
     }
 
-    /// As [`send`](Self::send), but leaves a gap where there is no room. Returns whether there was.
+    /// As [`send`](Self::send), but leaves a gap where there is no room. Returns whether there was. The gap is reported where messages
+    /// are numbered.
     pub(crate) fn send_droppable(&mut self, message: OutMessage) -> Result<bool, SendError> {
         match self.send(message) {
             Ok(()) => Ok(true),
             Err(SendError::Full) => {
-                self.outbox.push_gap();
+                if self.is_numbered() {
+                    self.outbox.push_gap();
+                }
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -287,9 +293,13 @@ impl Machine {
         self.finish(now, reason);
     }
 
-    /// Server: asks the client to make a new link after `delay` milliseconds.
+    /// Server: asks the client to make a new link after `delay` milliseconds. A session that ends with its link is closed instead.
     pub(crate) fn go_away(&mut self, delay: u64) {
-        self.go_away_due = Some(delay);
+        if self.config.rules.cut_ends {
+            self.close(reason::GOING_AWAY);
+        } else {
+            self.go_away_due = Some(delay);
+        }
     }
 }
 
@@ -307,6 +317,11 @@ impl Machine {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether messages are numbered and acknowledged.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.config.rules.delivery == Delivery::UntilAcknowledged
     }
 
     pub(super) fn finish(&mut self, now: u64, reason: CloseReason) {

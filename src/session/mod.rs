@@ -12,6 +12,7 @@ pub(crate) mod machine;
 pub(crate) mod outbox;
 pub(crate) mod reason;
 mod receive;
+pub(crate) mod rules;
 mod stream_probe;
 mod streams;
 mod timers;

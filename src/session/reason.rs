@@ -49,6 +49,8 @@ macro_rules! reasons {
 
 reasons! {
     1000 { CLOSED: "", }
+    1001 { GOING_AWAY: "the server is going away", }
+    1006 { CUT: "the connection was cut", }
     4000 { REPLACED: "replaced by a newer link", }
     4001 { DUPLICATE: "duplicate of a link that is attached", }
     4002 { LATE: "late: a newer link is attached", }

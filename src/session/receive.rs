@@ -6,6 +6,7 @@ use super::{
     links::{Attach, Link, LinkId, LinkKind},
     machine::{Event, Machine, Role},
     reason,
+    rules::Rivals,
 };
 use crate::message::{Message, OutMessage};
 
@@ -32,7 +33,7 @@ impl Machine {
         }
         self.refused = true; // Until it is attached, below.
         if attach.kind.carries_down() {
-            self.links.admit(attach.ordinal, attach.turn)?;
+            self.admit(&attach)?;
             self.heartbeat.idle_limit.attached(now, attach.ordinal);
             if let Some(probe) = &mut self.stream_probe {
                 probe.next_turn(attach.ordinal, attach.kind == LinkKind::Stream);
@@ -56,17 +57,18 @@ impl Machine {
         }
         link.last_ack_sent = if server || attach.opening { self.config.base } else { self.inbox.received() };
         if attach.kind.carries_down() {
-            link.pending_outcome = Some(if attach.opening { Outcome::New } else { Outcome::Full });
+            let outcome = if attach.opening { Outcome::New } else { Outcome::Full };
+            link.pending_outcome = self.config.rules.announce.then_some(outcome);
             link.deadline = match attach.kind {
                 LinkKind::Poll { hold } if server => Some(now + hold.min(self.heartbeat.idle_limit.get())),
                 LinkKind::Opening if server => None,
                 _ => (!link.confirmed).then_some(now + self.config.confirm_timeout),
             };
         }
-        if server && attach.seen {
+        if server && (attach.seen || !self.config.rules.confirm) {
             self.confirm(now, id);
         }
-        if server && attach.kind == LinkKind::Stream {
+        if server && attach.kind == LinkKind::Stream && self.is_numbered() {
             self.begin_stream(id, attach.ordinal, gap);
         }
         if alone {
@@ -77,6 +79,14 @@ impl Machine {
         self.detached_since = self.detached_since.max(now);
         self.refused = false;
         Ok(id)
+    }
+
+    fn admit(&self, attach: &Attach) -> Result<(), CloseReason> {
+        match &self.config.rules.rivals {
+            Rivals::HigherOrdinalWins => self.links.admit(attach.ordinal, attach.turn),
+            Rivals::Refuse(reason) if self.links.any_attached() => Err(reason.clone()),
+            Rivals::Refuse(_) => Ok(()),
+        }
     }
 
     /// Server: a page that knows of the session from the one before goes on with it, and so begins as if it opened it. Unless it is
@@ -117,7 +127,13 @@ impl Machine {
         if self.links.carrier() != before {
             self.carrier_changed(now);
         }
-        if self.closed.is_none() && !self.links.any_attached() {
+        if self.links.any_attached() {
+            return;
+        }
+        if self.config.rules.cut_ends {
+            self.finish(now, reason::CUT); // Unless it has ended with another reason before.
+            self.over = true;
+        } else if self.closed.is_none() {
             self.detached_since = now;
             self.refused = false; // Grace starts anew as it is.
         }
@@ -153,14 +169,14 @@ impl Machine {
         }
         let result = self.dispatch(now, id, frame);
         if let Err(violation) = &result {
-            self.end(id, violation.clone());
+            self.end(now, id, violation.clone());
         }
         result
     }
 
-    /// The transport found what it cannot read: the link ends, the session lives.
-    pub(crate) fn end(&mut self, id: LinkId, reason: CloseReason) {
-        self.end_link(id, reason);
+    /// The transport found what it cannot read: the link ends. The session lives, unless it ends with its link.
+    pub(crate) fn end(&mut self, now: u64, id: LinkId, reason: CloseReason) {
+        self.end_link(now, id, reason);
         if let Some(link) = self.links.get_mut(id) {
             link.ignores_input = true;
         }
@@ -219,16 +235,19 @@ impl Machine {
 }
 
 impl Machine {
-    /// Says why the link ends, where this half can.
-    pub(super) fn end_link(&mut self, id: LinkId, reason: CloseReason) {
+    /// Ends a link, and sends the reason where this half can.
+    pub(super) fn end_link(&mut self, now: u64, id: LinkId, reason: CloseReason) {
         let client = self.config.role == Role::Client;
-        if let Some(link) = self.links.get_mut(id) {
-            link.end(reason);
-            link.finished |= client && link.kind != LinkKind::Duplex;
+        let Some(link) = self.links.get_mut(id) else { return };
+        link.end(reason.clone());
+        link.finished |= client && link.kind != LinkKind::Duplex;
+        if self.config.rules.cut_ends {
+            self.finish(now, reason);
         }
     }
 
     fn take_message(&mut self, number: u64, message: OutMessage) -> Result<(), CloseReason> {
+        let number = if self.is_numbered() { number } else { self.inbox.received() + 1 };
         if number == 0 || number > MAX_NUMBER {
             return Err(reason::MALFORMED);
         }
@@ -277,10 +296,15 @@ impl Machine {
             // The next ask has a deadline.
             self.links_need_wake |= probe.acknowledged(now, self.outbox.acked(), self.heartbeat.rtt());
         }
+        self.finish_closing(now);
+        Ok(())
+    }
+
+    /// Closed, and nothing is left in the outbox.
+    pub(super) fn finish_closing(&mut self, now: u64) {
         if let (Some(reason), true) = (&self.closing, self.closed.is_none() && self.outbox.is_empty()) {
             self.finish(now, reason.clone());
         }
-        Ok(())
     }
 
     fn handle_flow(&mut self, now: u64, received: u64, flow: FlowState) -> Result<(), CloseReason> {
@@ -350,6 +374,7 @@ impl Machine {
         let loser =
             !server && self.opened && self.links.get(id).is_some_and(|link| link.pending_outcome == Some(Outcome::New));
         match reason.code / 100 {
+            _ if self.config.rules.cut_ends => self.finish(now, reason),
             41 | 43 | 44 if loser => {}
             43 | 44 if self.closed.is_none() => self.finish(now, reason),
             41 if !server && self.closed.is_none() => self.events.push_back(Event::Lost(reason)),

@@ -54,7 +54,7 @@ impl Machine {
             if self.config.role == Role::Server && matches!(link.kind, LinkKind::Poll { .. }) {
                 link.finished = true;
             } else {
-                self.end_link(id, reason::NOT_CONFIRMED);
+                self.end_link(now, id, reason::NOT_CONFIRMED);
             }
         }
     }
@@ -76,7 +76,9 @@ impl Machine {
         } else if self.links.needs_heartbeat() && self.heartbeat.check(now) == Verdict::Dead {
             self.end_silent_links();
             self.heartbeat.restart(now);
-            if !self.links.any_attached() {
+            if self.config.rules.cut_ends {
+                self.finish(now, reason::HEARTBEAT_TIMEOUT);
+            } else if !self.links.any_attached() {
                 // Should the transport not notice: so long it takes the client to.
                 self.detached_since = now + self.config.interval + self.config.timeout;
             }

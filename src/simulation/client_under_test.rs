@@ -117,7 +117,7 @@ impl ClientUnderTest for RustHalf {
         let (_, frames) = codec.decode(packet).expect("the wire corrupts nothing");
         for frame in frames {
             if self.is_of_another(&frame) {
-                self.machine.end(link, CloseReason::new(4004, "another session"));
+                self.machine.end(now, link, CloseReason::new(4004, "another session"));
                 self.deaf.insert(link);
                 return;
             }

@@ -1,6 +1,6 @@
 //! The machine's stories, one theme a file. The simulation, beside this folder, pairs machines under a hostile wire.
 
-use super::{Arrival, Attach, CloseReason, Config, Frame, LinkId, LinkKind, Machine, Role, frame::Outcome};
+use super::{Arrival, Attach, CloseReason, Config, Frame, LinkId, LinkKind, Machine, Role, frame::Outcome, rules};
 use crate::message::Message;
 
 mod acknowledging;
@@ -11,6 +11,7 @@ mod heartbeats;
 mod opening;
 mod pausing;
 mod racing;
+mod raw;
 mod replay;
 pub(crate) mod saboteur;
 mod silence;
@@ -27,6 +28,7 @@ const PROOF: u64 = 2_000;
 fn config(role: Role) -> Config {
     Config {
         role,
+        rules: &rules::NATIVE,
         interval: INTERVAL,
         timeout: TIMEOUT,
         grace: GRACE,
