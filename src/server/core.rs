@@ -12,7 +12,7 @@ use crate::{
     config::{Config, millis, size},
     hub::{Hub, Member},
     ids,
-    session::{self, CloseReason, Machine, Role, SessionParams},
+    session::{self, CloseReason, Machine, Role, SessionParams, rules::NATIVE},
     shared::{Runtime, ServerParams, SharedSession},
 };
 
@@ -71,6 +71,7 @@ impl Core {
         let id = ids::random();
         let machine = session::Config {
             role: Role::Server,
+            rules: &NATIVE,
             interval: self.params.session.interval,
             timeout: self.params.session.timeout,
             grace: self.params.session.grace,
