@@ -67,8 +67,16 @@ impl Core {
 
     /// A new session, known to all.
     pub(crate) fn create(&self) -> Arc<Member> {
+        loop {
+            if let Some(member) = self.create_as(ids::random()) {
+                return member;
+            }
+        }
+    }
+
+    /// A new session with this id, unless another session has it.
+    fn create_as(&self, id: Uuid) -> Option<Arc<Member>> {
         let config = &self.config;
-        let id = ids::random();
         let machine = session::Config {
             role: Role::Server,
             interval: self.params.session.interval,
@@ -95,7 +103,7 @@ impl Core {
 
     /// The session is over.
     pub(crate) fn forget(&self, id: Uuid) {
-        if let Some(member) = self.hub.remove(id) {
+        if let Some((member, _)) = self.hub.remove(id) {
             member.shared.forget();
             tracing::debug!(session = %id, "forgotten");
         }
@@ -144,3 +152,18 @@ const GOING: CloseReason = CloseReason::fixed(4202, "the server is going away");
 
 /// What links are told when the window of a shutdown is over.
 pub(crate) const GONE: CloseReason = CloseReason::fixed(4005, "the server is going away");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_id_that_is_taken_is_not_given_twice() {
+        let core = Core::new(Config::default());
+        let member = core.create();
+        assert!(core.create_as(member.id()).is_none());
+        assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
+        assert_ne!(core.create().id(), member.id());
+        assert_eq!(core.hub.len(), 2);
+    }
+}

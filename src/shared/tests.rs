@@ -19,6 +19,11 @@ use crate::{
 };
 
 fn session() -> SharedSession {
+    session_as(Uuid::nil())
+}
+
+/// A session with this id, on a runtime of its own.
+pub(crate) fn session_as(id: Uuid) -> SharedSession {
     let runtime = Arc::new(Runtime::new());
     let config = Config {
         role: Role::Server,
@@ -39,7 +44,7 @@ fn session() -> SharedSession {
         hold: 25_000,
     };
     let params = ServerParams { node: "node".to_owned(), session: params };
-    SharedSession::new(Uuid::nil(), Uuid::nil(), Machine::new(config, 0), Arc::new(params), runtime)
+    SharedSession::new(id, Uuid::nil(), Machine::new(config, 0), Arc::new(params), runtime)
 }
 
 #[tokio::test(start_paused = true)]

@@ -217,12 +217,12 @@ impl SessionHandle {
 
     /// Joins a room. Returns whether the session was not in it. It leaves all rooms when its handler returns.
     pub fn join(&self, room: &str) -> bool {
-        self.core.hub.join(&self.member, room)
+        self.core.hub.join(&self.member, room).is_some()
     }
 
     /// Leaves a room. Returns whether the session was in it.
     pub fn leave(&self, room: &str) -> bool {
-        self.core.hub.leave(&self.member, room)
+        self.core.hub.leave(&self.member, room).is_some()
     }
 
     /// The rooms that the session is in.
