@@ -9,12 +9,39 @@ use uuid::Uuid;
 
 use super::{opening::Attempts, parked_requests::ParkedRequests};
 use crate::{
-    config::{Config, millis, size},
+    config::{Config, is_node_name, millis, size},
     hub::{Hub, Member},
     ids,
     session::{self, CloseReason, Machine, Role, SessionParams},
     shared::{Runtime, ServerParams, SharedSession},
 };
+
+/// Where a session is.
+#[derive(Debug)]
+pub(crate) enum Located<'a> {
+    /// On this node.
+    Here(Arc<Member>),
+    /// If there is such a session, it is on the node with this name.
+    Elsewhere(&'a str),
+    /// There is no such session, or the text is no session id.
+    Nowhere,
+}
+
+impl Located<'_> {
+    /// The session, if it is on this node.
+    ///
+    /// A session of another node counts as absent: a server knows no other nodes yet and forwards no request to them.
+    pub(crate) fn here(self) -> Option<Arc<Member>> {
+        match self {
+            Located::Here(member) => Some(member),
+            Located::Elsewhere(node) => {
+                tracing::debug!(node, "a session of another node was asked for");
+                None
+            }
+            Located::Nowhere => None,
+        }
+    }
+}
 
 /// One server's state. Everything public is a handle to it.
 #[derive(Debug)]
@@ -92,13 +119,14 @@ impl Core {
         self.hub.insert(Arc::new(shared))
     }
 
-    /// The session of an id as clients know it.
-    pub(crate) fn find(&self, id: &str) -> Option<Arc<Member>> {
-        let (node, id) = id.rsplit_once('.')?;
-        if node != self.config.node {
-            return None;
+    /// Where the session of an id is, as clients know the id: it names the node.
+    pub(crate) fn find<'a>(&self, id: &'a str) -> Located<'a> {
+        let Some((node, id)) = id.rsplit_once('.') else { return Located::Nowhere };
+        let Ok(id) = Uuid::try_parse(id) else { return Located::Nowhere };
+        if node == self.config.node {
+            return self.hub.get(id).map_or(Located::Nowhere, Located::Here);
         }
-        self.hub.get(Uuid::try_parse(id).ok()?)
+        if is_node_name(node) { Located::Elsewhere(node) } else { Located::Nowhere }
     }
 
     /// The session is over.
@@ -165,5 +193,34 @@ mod tests {
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
         assert_ne!(core.create().id(), member.id());
         assert_eq!(core.hub.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_session_is_here_elsewhere_or_nowhere() {
+        let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
+        let member = core.create();
+        let id = member.shared.public_id();
+        assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
+        assert!(core.find(&id).here().is_some());
+        let uuid = member.id().simple();
+        assert!(matches!(core.find(&format!("there-2.{uuid}")), Located::Elsewhere("there-2")));
+        assert!(core.find(&format!("there-2.{uuid}")).here().is_none());
+        let unknown = ids::random().simple();
+        let long = "n".repeat(65);
+        for id in [
+            format!("here-1.{unknown}"),
+            format!("here-1.{uuid}0"),
+            format!("there-2.{uuid}0"),
+            format!("there 2.{uuid}"),
+            format!("{long}.{uuid}"),
+            format!(".{uuid}"),
+            uuid.to_string(),
+            "here-1.".to_owned(),
+            String::new(),
+        ] {
+            assert!(matches!(core.find(&id), Located::Nowhere), "{id}");
+        }
+        core.forget(member.id());
+        assert!(matches!(core.find(&id), Located::Nowhere), "it is over");
     }
 }

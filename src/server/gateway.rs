@@ -123,7 +123,7 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.find(id).ok_or(reason::UNKNOWN)?;
+        let member = self.core.find(id).here().ok_or(reason::UNKNOWN)?;
         self.core.admit_back()?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
         Link::attach(member.shared.clone(), Credential::Secret(secret), attach, transport)
@@ -138,7 +138,7 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.find(id).ok_or(reason::UNKNOWN)?;
+        let member = self.core.find(id).here().ok_or(reason::UNKNOWN)?;
         self.core.admit_back()?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
         let credential = Credential::Instance { secret, instance, next: ids::random() };
@@ -152,7 +152,7 @@ pub(super) struct GraceHold(Option<Arc<SharedSession>>);
 impl GraceHold {
     /// `session` is the id that the request names, if it names one.
     pub(super) fn new(core: &Core, session: Option<&str>) -> Self {
-        let member = session.and_then(|id| core.find(id));
+        let member = session.and_then(|id| core.find(id).here());
         GraceHold(member.filter(|member| member.shared.expect_attach()).map(|member| member.shared.clone()))
     }
 }

@@ -31,7 +31,7 @@ impl Live {
 
     /// The session with this id, if it is here and not over.
     pub fn session(&self, id: &str) -> Option<SessionHandle> {
-        let member = self.core.find(id)?;
+        let member = self.core.find(id).here()?;
         member.shared.look(|machine| machine.closed().is_none()).then(|| self.handle(member))
     }
 
