@@ -16,11 +16,11 @@ use anywire::{Anywire, Auth, CloseReason, LocalClient, Message, Server, Session,
 use axum::{
     Router,
     extract::{ConnectInfo, FromRequestParts, Query, State},
-    http::{Request, StatusCode, request::Parts},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures::{SinkExt, StreamExt};
-use support::{HOST, Peer, Record, Site, attempt, echo, site, until};
+use support::{Peer, Record, Site, attempt, echo, site, until};
 
 #[derive(serde::Deserialize)]
 struct Token {
@@ -318,29 +318,4 @@ async fn sessions_are_found_listed_and_disconnected_from_outside() {
     assert_eq!(live.sessions().len(), 1);
     live.sessions()[0].abort();
     assert!(live.session(&other.id).is_none());
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_script_is_served_with_a_tag() {
-    let server = Anywire::builder().handler(echo).build();
-    let site = site(&server);
-    for name in ["client.js", "client.mjs"] {
-        let get = |tag: Option<&str>| {
-            let mut request = Request::get(format!("/live/{name}")).header("host", HOST);
-            if let Some(tag) = tag {
-                request = request.header("if-none-match", tag);
-            }
-            request.body(axum::body::Body::empty()).unwrap()
-        };
-        let answer = site.ask(get(None)).await;
-        assert_eq!(answer.status, 200);
-        assert!(answer.headers["content-type"].to_str().unwrap().starts_with("text/javascript"));
-        assert!(answer.body.len() > 1000);
-        // Not from a cache unasked: a page of a newer server brings the newer script's hash.
-        assert_eq!(answer.headers["cache-control"], "public, no-cache");
-        let tag = answer.headers["etag"].to_str().unwrap();
-        let again = site.ask(get(Some(tag))).await;
-        assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
-        assert_eq!(site.ask(get(Some("\"other\""))).await.status, 200);
-    }
 }

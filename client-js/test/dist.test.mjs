@@ -1,13 +1,27 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { LIMITS, packed, parseES3 } from '../check.mjs'
+import { BUDGETS, compressedSize, parseES3 } from '../check.mjs'
+import { CODINGS } from '../codings.mjs'
 
-const script = readFileSync(new URL('../dist/anywire.js', import.meta.url), 'utf8')
+const read = (name) => readFileSync(new URL(`../dist/${name}`, import.meta.url))
+const script = String(read('anywire.js'))
 
-for (const [name, limit] of Object.entries(LIMITS)) {
-  test(`${name} is under ${limit} bytes`, () => {
-    assert.ok(packed(name) < limit, `${packed(name)}; after larger changes \`npm run names\` makes it smaller`)
+for (const [name, budget] of Object.entries(BUDGETS)) {
+  test(`${name} has at most ${budget} bytes, compressed with brotli`, () => {
+    assert.ok(compressedSize(name) <= budget, `${compressedSize(name)}`)
+  })
+}
+
+for (const name of Object.keys(BUDGETS)) {
+  test(`what is sent compressed is ${name}, and small`, () => {
+    for (const [ending, { encode, decode }] of Object.entries(CODINGS)) {
+      const sent = read(`${name}.${ending}`)
+      assert.deepEqual(decode(sent), read(name))
+      // The committed file may come from another version of zlib, and then differs by a few bytes.
+      assert.ok(sent.length <= encode(read(name)).length * 1.01, `${ending}: ${sent.length}`)
+    }
+    assert.ok(read(`${name}.br`).length <= BUDGETS[name])
   })
 }
 

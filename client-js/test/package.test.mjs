@@ -14,7 +14,7 @@ test('the package is whole', (t) => {
   t.after(() => rmSync(folder, { recursive: true }))
   const [{ filename, files }] = JSON.parse(execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: home, encoding: 'utf8' }))
   const names = files.map(({ path }) => path)
-  for (const name of ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'package.json', 'dist/anywire.js', 'dist/anywire.js.map', 'dist/anywire.mjs', 'dist/anywire.d.ts']) {
+  for (const name of ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'package.json', 'dist/anywire.js', 'dist/anywire.js.map', 'dist/anywire.mjs', 'dist/anywire.mjs.map', 'dist/anywire.d.ts']) {
     assert.ok(names.includes(name), name)
   }
   assert.ok(names.every((name) => /^(dist\/anywire|src\/|README|LICENSE|package\.json)/.test(name)), `${names}`)
@@ -22,9 +22,13 @@ test('the package is whole', (t) => {
   mkdirSync(installed, { recursive: true })
   execFileSync('tar', ['-xzf', join(folder, filename), '-C', installed, '--strip-components=1'])
 
-  // A map tells where its sources are.
-  const map = JSON.parse(readFileSync(join(installed, 'dist/anywire.js.map'), 'utf8'))
-  for (const source of map.sources) readFileSync(join(installed, 'dist', source))
+  // The sources that a map names are in the package.
+  for (const name of ['anywire.js', 'anywire.mjs']) {
+    assert.match(readFileSync(join(installed, 'dist', name), 'utf8'), new RegExp(`\\n//# sourceMappingURL=${name}\\.map\\n?$`))
+    const map = JSON.parse(readFileSync(join(installed, 'dist', `${name}.map`), 'utf8'))
+    assert.ok(map.sources.includes('../src/session.js'))
+    for (const source of map.sources) readFileSync(join(installed, 'dist', source))
+  }
 
   const run = (code) => execFileSync(process.execPath, ['--input-type=module', '-e', code], { cwd: folder, encoding: 'utf8' }).trim()
   assert.equal(run("import { connect } from 'anywire'; console.log(typeof connect)"), 'function')

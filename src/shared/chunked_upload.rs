@@ -1,6 +1,6 @@
 //! An upload that comes in pieces, since each is a URL (PROTOCOL.md, section 3, "Parts of an upload by GET").
 
-use super::{CloseReason, SharedSession};
+use crate::session::CloseReason;
 
 const OUT_OF_ORDER: CloseReason = CloseReason::fixed(4004, "not the next piece of this upload");
 const TOO_LARGE: CloseReason = CloseReason::fixed(4006, "the pieces are too large together");
@@ -36,7 +36,7 @@ pub(super) struct ChunkedUpload {
 }
 
 impl ChunkedUpload {
-    fn take(&mut self, chunk: Chunk<'_>, limit: usize) -> Result<ChunkOutcome, CloseReason> {
+    pub(super) fn take(&mut self, chunk: Chunk<'_>, limit: usize) -> Result<ChunkOutcome, CloseReason> {
         let Chunk { upload, at, count, data } = chunk;
         if at >= count {
             return Err(OUT_OF_ORDER);
@@ -71,20 +71,6 @@ impl ChunkedUpload {
     /// What it takes of the memory that is counted.
     pub(super) fn bytes(&self) -> usize {
         self.data.capacity()
-    }
-}
-
-impl SharedSession {
-    /// Takes a piece of an upload of at most `limit` bytes.
-    pub(crate) fn take_chunk(&self, secret: &str, chunk: Chunk<'_>, limit: usize) -> Result<ChunkOutcome, CloseReason> {
-        let mut inner = self.lock();
-        inner.credentials.verify(secret)?;
-        if inner.forgotten {
-            return Err(super::reason::ENDED);
-        }
-        let gathered = inner.chunked.get_or_insert_default().take(chunk, limit);
-        self.account(&mut inner);
-        gathered
     }
 }
 

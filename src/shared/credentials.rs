@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Attach, CloseReason, Inner, LinkId, reason};
+use crate::session::{CloseReason, reason};
 
 /// What a link shows to be let in.
 #[derive(Clone, Copy, Debug)]
@@ -49,42 +49,13 @@ impl Credentials {
     }
 
     /// Whether this instance has taken over already, and says so again.
-    fn is_repeat(&self, secret: &str, instance: &str) -> bool {
+    pub(super) fn is_repeat(&self, secret: &str, instance: &str) -> bool {
         self.rotation.as_ref().is_some_and(|known| matches(known.old, secret) && *known.instance == *instance)
     }
 
-    fn rotate(&mut self, next: Uuid, instance: &str) {
+    pub(super) fn rotate(&mut self, next: Uuid, instance: &str) {
         let old = std::mem::replace(&mut self.secret, next);
         self.rotation = Some(Box::new(Rotation { old, instance: instance.into() }));
-    }
-}
-
-impl Inner {
-    /// Attaches who shows a key that fits.
-    pub(super) fn attach_with(
-        &mut self,
-        now: u64,
-        credential: Credential<'_>,
-        attach: Attach,
-    ) -> Result<LinkId, CloseReason> {
-        match credential {
-            Credential::Attempt if self.credentials.used => Err(reason::ATTEMPT_USED),
-            Credential::Attempt => self.machine.attach(now, attach),
-            Credential::Secret(secret) => {
-                self.credentials.verify(secret)?;
-                self.machine.attach(now, attach)
-            }
-            Credential::Instance { secret, instance, .. } if self.credentials.is_repeat(secret, instance) => {
-                self.machine.take_over(now, attach, true)
-            }
-            Credential::Instance { secret, instance, next } => {
-                self.credentials.verify(secret)?;
-                let id = self.machine.take_over(now, attach, false)?;
-                self.credentials.rotate(next, instance);
-                self.chunked = None;
-                Ok(id)
-            }
-        }
     }
 }
 

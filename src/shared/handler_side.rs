@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use super::{CloseReason, SendError, SharedSession, reason, wake_batch};
+use super::{CloseReason, Receiver, SendError, SharedSession, reason, wake_batch};
 use crate::{
     message::OutMessage,
     session::{Arrival, State},
@@ -24,8 +24,8 @@ impl SharedSession {
         if inner.machine.closed().is_some() {
             return Poll::Ready(None);
         }
-        inner.receiver = Some(cx.waker().clone());
-        inner.receiver_turns = inner.in_turn;
+        let is_handler = inner.turn.is_polling();
+        inner.receiver = Some(Receiver { waker: cx.waker().clone(), is_handler });
         Poll::Pending
     }
 
@@ -105,31 +105,34 @@ impl SharedSession {
     /// The handler is about to be polled: links, its own and those of others it sends to, are not woken before [`end_turn`](Self::end_turn).
     pub(crate) fn begin_turn(&self) {
         wake_batch::begin();
-        self.lock().in_turn = true;
+        self.lock().turn.begin();
     }
 
     pub(crate) fn end_turn(&self) {
         let mut inner = self.lock();
-        inner.in_turn = false;
-        inner.turn_due = false;
-        let first = !std::mem::replace(&mut inner.turned, true);
-        if std::mem::take(&mut inner.stirred) || first {
+        if inner.turn.end() {
             inner.wake_links();
         }
         drop(inner);
         wake_batch::end();
     }
 
-    pub(crate) fn set_running(&self, running: bool) {
+    /// The handler has got its task.
+    pub(crate) fn start_handler(&self) {
+        self.lock().turn.start();
+    }
+
+    /// The handler's task is gone.
+    pub(crate) fn finish_handler(&self) {
         let mut inner = self.lock();
-        inner.running = running;
-        if !running && std::mem::take(&mut inner.turn_due) {
+        if inner.turn.finish() {
             inner.wake_links();
         }
     }
 
+    /// Whether the handler has a task.
     pub(crate) fn is_running(&self) -> bool {
-        self.lock().running
+        self.lock().turn.is_running()
     }
 
     /// The machine will not be asked again: what it still buffers counts no longer.

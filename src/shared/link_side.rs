@@ -2,7 +2,10 @@
 
 use std::task::Context;
 
-use super::{Attach, CloseReason, Credential, Frame, LinkId, LinkKind, Outbound, PullStatus, SharedSession, reason};
+use super::{
+    Attach, Chunk, ChunkOutcome, CloseReason, Credential, Frame, Inner, LinkId, LinkKind, Outbound, PullStatus,
+    SharedSession, reason,
+};
 use crate::config::Transport;
 
 impl SharedSession {
@@ -54,34 +57,31 @@ impl SharedSession {
         self.settle(&mut inner);
     }
 
-    /// Hands over what one read brought: `read` yields frames until `None`. A violation or a malformed record ends the link.
+    /// Takes a batch of frames that was decoded without the lock, and empties it. `malformed` is what stood behind them and could
+    /// not be decoded. The first violation, or that, ends the link; what follows it is dropped. A link that was superseded
+    /// after its frames were decoded feeds nothing.
     pub(crate) fn input(
         &self,
         link: LinkId,
-        mut read: impl FnMut() -> Result<Option<Frame>, CloseReason>,
+        frames: &mut Vec<Frame>,
+        malformed: Option<CloseReason>,
     ) -> Result<(), CloseReason> {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
-        let outcome = loop {
-            match read() {
-                Ok(Some(Frame::Message { message, .. }))
-                    if message.as_message().len() as u64 > self.params.session.limit =>
-                {
-                    inner.machine.end(link, reason::TOO_LARGE);
-                    break Err(reason::TOO_LARGE);
-                }
-                Ok(Some(frame)) => match inner.machine.handle_frame(now, link, frame) {
-                    Ok(()) => {}
-                    Err(violation) => break Err(violation),
-                },
-                Ok(None) => break Ok(()),
-                Err(malformed) => {
-                    inner.machine.end(link, malformed.clone());
-                    break Err(malformed);
-                }
+        let limit = self.params.session.limit;
+        let machine = &mut inner.machine;
+        let mut outcome = frames.drain(..).try_for_each(|frame| match frame {
+            Frame::Message { message, .. } if message.as_message().len() as u64 > limit => {
+                machine.end(link, reason::TOO_LARGE);
+                Err(reason::TOO_LARGE)
             }
-        };
+            frame => machine.handle_frame(now, link, frame),
+        });
+        if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
+            machine.end(link, malformed.clone());
+            outcome = Err(malformed);
+        }
         if inner.machine.arrivals() > 0 || inner.machine.closed().is_some() {
             inner.wake_receiver();
         }
@@ -139,11 +139,11 @@ impl SharedSession {
     /// the acknowledgement. If so, the waker is registered and woken when the handler yields.
     pub(crate) fn awaits_turn(&self, link: LinkId, cx: &Context<'_>) -> bool {
         let mut inner = self.lock();
-        if inner.turn_due {
-            inner.stirred = true;
+        let awaits = inner.turn.awaits_turn();
+        if awaits {
             inner.register(link, cx.waker());
         }
-        inner.turn_due
+        awaits
     }
 
     /// Why a link that cannot write shall be given up; registers the waker while it need not.
@@ -159,7 +159,7 @@ impl SharedSession {
     /// Whether the handler has been polled since the session opened: its first words can ride on the first flush.
     pub(crate) fn has_turned(&self, link: LinkId, cx: &mut Context<'_>) -> bool {
         let mut inner = self.lock();
-        let ready = inner.turned || inner.machine.closed().is_some();
+        let ready = inner.machine.closed().is_some() || !inner.turn.awaits_first_turn();
         if !ready {
             inner.register(link, cx.waker());
         }
@@ -184,5 +184,46 @@ impl SharedSession {
         }
         self.settle(inner);
         inner.machine.is_over()
+    }
+
+    /// Takes a piece of an upload of at most `limit` bytes.
+    pub(crate) fn take_chunk(&self, secret: &str, chunk: Chunk<'_>, limit: usize) -> Result<ChunkOutcome, CloseReason> {
+        let mut inner = self.lock();
+        inner.credentials.verify(secret)?;
+        if inner.forgotten {
+            return Err(reason::ENDED);
+        }
+        let gathered = inner.chunked.get_or_insert_default().take(chunk, limit);
+        self.account(&mut inner);
+        gathered
+    }
+}
+
+impl Inner {
+    /// Attaches a link that shows a credential which matches.
+    pub(super) fn attach_with(
+        &mut self,
+        now: u64,
+        credential: Credential<'_>,
+        attach: Attach,
+    ) -> Result<LinkId, CloseReason> {
+        match credential {
+            Credential::Attempt if self.credentials.used => Err(reason::ATTEMPT_USED),
+            Credential::Attempt => self.machine.attach(now, attach),
+            Credential::Secret(secret) => {
+                self.credentials.verify(secret)?;
+                self.machine.attach(now, attach)
+            }
+            Credential::Instance { secret, instance, .. } if self.credentials.is_repeat(secret, instance) => {
+                self.machine.take_over(now, attach, true)
+            }
+            Credential::Instance { secret, instance, next } => {
+                self.credentials.verify(secret)?;
+                let id = self.machine.take_over(now, attach, false)?;
+                self.credentials.rotate(next, instance);
+                self.chunked = None;
+                Ok(id)
+            }
+        }
     }
 }

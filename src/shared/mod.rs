@@ -7,6 +7,7 @@ mod link_side;
 mod runtime;
 #[cfg(test)]
 pub(crate) mod tests;
+mod turn;
 mod wake_batch;
 
 use std::{
@@ -18,6 +19,7 @@ use bytestring::ByteString;
 use uuid::Uuid;
 
 use credentials::Credentials;
+use turn::Turn;
 
 use crate::{
     config::Transport,
@@ -57,26 +59,13 @@ pub(crate) struct ServerParams {
 #[derive(Debug)]
 struct Inner {
     machine: Machine,
-    receiver: Option<Waker>,
+    turn: Turn,
+    receiver: Option<Receiver>,
     links: Vec<(LinkId, Option<Waker>)>,
     /// Of the link that was attached last.
     transport: Transport,
     /// Those who wait for room in the outbox or for an acknowledgement.
     senders: Vec<Waker>,
-    /// The session's handler is being polled: what it sends leaves when it yields.
-    in_turn: bool,
-    /// A link must be woken when the turn ends.
-    stirred: bool,
-    /// Who waited for something to say has been woken, and nobody waits since.
-    roused: bool,
-    /// The handler has been polled at least once.
-    turned: bool,
-    /// The handler has a task.
-    running: bool,
-    /// The receiver's waker is the handler's task: when it was woken, a turn comes.
-    receiver_turns: bool,
-    /// A turn will come, since the receiver was woken.
-    turn_due: bool,
     credentials: Credentials,
     /// The deadline that the schedule knows.
     scheduled: u64,
@@ -87,6 +76,14 @@ struct Inner {
     closing: Option<(u64, u64)>,
     /// An upload that comes in pieces, if one ever did.
     chunked: Option<Box<chunked_upload::ChunkedUpload>>,
+}
+
+/// The task that waits for something to receive.
+#[derive(Debug)]
+struct Receiver {
+    waker: Waker,
+    /// It is the handler's own task: when it is woken, a turn comes.
+    is_handler: bool,
 }
 
 /// What a link gets when it asks what to say.
@@ -110,17 +107,11 @@ impl SharedSession {
     ) -> Self {
         let inner = Inner {
             machine,
+            turn: Turn::new(),
             receiver: None,
             links: Vec::new(),
             transport: Transport::WebSocket,
             senders: Vec::new(),
-            in_turn: false,
-            stirred: false,
-            roused: false,
-            turned: false,
-            running: false,
-            receiver_turns: false,
-            turn_due: false,
             credentials: Credentials::new(secret),
             scheduled: u64::MAX,
             accounted: 0,
@@ -172,6 +163,9 @@ impl SharedSession {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A test counts the lock operations of an echo.
+        #[cfg(debug_assertions)]
+        tracing::trace!(target: "anywire::lock", "session");
         lock(&self.inner)
     }
 
@@ -203,7 +197,7 @@ impl SharedSession {
 
 impl Inner {
     fn register(&mut self, link: LinkId, waker: &Waker) {
-        self.roused = false;
+        self.turn.link_registered();
         if let Some((_, slot)) = self.links.iter_mut().find(|(id, _)| *id == link) {
             match slot {
                 Some(old) if old.will_wake(waker) => {}
@@ -240,8 +234,10 @@ impl Inner {
     }
 
     fn wake_receiver(&mut self) {
-        if let Some(waker) = self.receiver.take() {
-            self.turn_due |= self.receiver_turns && self.running;
+        if let Some(Receiver { waker, is_handler }) = self.receiver.take() {
+            if is_handler {
+                self.turn.woken();
+            }
             waker.wake();
         }
     }
@@ -254,15 +250,10 @@ impl Inner {
         }
     }
 
-    /// Something is to be said: now, or when the handler yields.
+    /// There is something to send: the links are woken now, or when the handler yields.
     fn wake_carriers(&mut self) {
-        if self.in_turn {
-            self.stirred = true;
-        } else if !self.roused {
-            self.roused = true;
-            if !wake_batch::defer(&mut self.links) {
-                self.wake_links();
-            }
+        if self.turn.sent() && !wake_batch::defer(&mut self.links) {
+            self.wake_links();
         }
     }
 

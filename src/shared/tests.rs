@@ -11,7 +11,9 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Attach, Credential, LinkKind, Outbound, PullStatus, Runtime, ServerParams, SharedSession};
+use super::{
+    Attach, Credential, Frame, LinkId, LinkKind, Outbound, PullStatus, Runtime, ServerParams, SharedSession, reason,
+};
 use crate::{
     config::Transport,
     message::Message,
@@ -107,4 +109,64 @@ async fn what_a_turn_says_to_others_wakes_each_once_at_its_end() {
     assert_eq!(wait(), 4);
     send();
     assert_eq!(count.0.load(Relaxed), 2, "outside a turn at once");
+}
+
+/// A session whose page has shown the secret, on a WebSocket that has opened it.
+fn opened() -> (SharedSession, LinkId) {
+    let session = session();
+    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
+    (session, link)
+}
+
+fn messages(numbers: std::ops::RangeInclusive<u64>) -> Vec<Frame> {
+    numbers.map(|number| Frame::Message { number, message: Message::from("x").into() }).collect()
+}
+
+fn received(session: &SharedSession) -> u64 {
+    session.look(Machine::received)
+}
+
+#[test]
+fn a_page_that_is_taken_over_between_decoding_and_locking_feeds_nothing() {
+    let (session, link) = opened();
+    session.input(link, &mut messages(1..=2), None).unwrap();
+    let mut decoded = messages(3..=5);
+    let secret = Uuid::nil().simple().to_string();
+    let credential = Credential::Instance { secret: &secret, instance: "another", next: Uuid::max() };
+    let attach = Attach { ordinal: 2, turn: 0, kind: LinkKind::Duplex, opening: false, seen: false, received: 0 };
+    let newer = session.attach(credential, attach, Transport::WebSocket).unwrap();
+    assert_eq!(session.input(link, &mut decoded, None), Ok(()));
+    assert_eq!((received(&session), decoded.len()), (2, 0));
+    session.input(newer, &mut messages(3..=3), None).unwrap();
+    assert_eq!(received(&session), 3, "the page that took over goes on from there");
+}
+
+#[test]
+fn a_link_that_has_gone_between_decoding_and_locking_feeds_nothing() {
+    let (session, link) = opened();
+    let mut decoded = messages(1..=3);
+    session.detach(link);
+    assert_eq!(session.input(link, &mut decoded, None), Ok(()));
+    assert_eq!((received(&session), decoded.len()), (0, 0));
+}
+
+#[test]
+fn a_batch_stops_at_the_first_frame_that_is_refused() {
+    let (session, link) = opened();
+    let mut frames = messages(1..=2);
+    frames.push(Frame::Ack { received: 9 });
+    frames.extend(messages(3..=4));
+    assert_eq!(session.input(link, &mut frames, Some(reason::MALFORMED)), Err(reason::ACK_BEYOND_SENT));
+    assert_eq!((received(&session), frames.len()), (2, 0));
+    assert_eq!(session.input(link, &mut messages(3..=3), None), Ok(()));
+    assert_eq!(received(&session), 2, "nothing is read on a link after a violation");
+}
+
+#[test]
+fn frames_before_something_malformed_are_applied_and_the_link_ends() {
+    let (session, link) = opened();
+    assert_eq!(session.input(link, &mut messages(1..=2), Some(reason::MALFORMED)), Err(reason::MALFORMED));
+    let ending = session.link_ending(link, &mut Context::from_waker(Waker::noop()));
+    assert_eq!((received(&session), ending), (2, Some(reason::MALFORMED)));
 }

@@ -1,5 +1,6 @@
 //! Carries bytes for a session. Knows the session and its codec, never a room, a URL or user code.
 
+mod batch;
 mod downlink;
 mod uplink;
 mod websocket;
@@ -37,9 +38,9 @@ impl Link {
         Ok(Link { shared, id })
     }
 
-    /// Hands over frames that came on this link, until `read` yields `None`.
+    /// Hands over the frames that came on this link, until `read` yields `None`, decoded in batches without the session's lock.
     pub(crate) fn input(&self, read: impl FnMut() -> Result<Option<Frame>, CloseReason>) -> Result<(), CloseReason> {
-        self.shared.input(self.id, read)
+        batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
     }
 
     /// Takes the frames that the session has to say here, until `take` returns `false`.

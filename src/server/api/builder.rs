@@ -191,7 +191,7 @@ pub struct Server<S = ()> {
 
 impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// The routes of all transports and of the client's script, to nest at a path of an axum `Router`. Layers of yours (tracing, limits)
-    /// go around them; compression should not, since it holds streams back.
+    /// go around them; compression should not, since it holds streams back and the scripts are compressed already.
     pub fn routes(&self) -> Router<S> {
         routes::native::routes(&self.live.core, &self.handler)
     }

@@ -107,7 +107,7 @@ pub(crate) struct Turns {
 
 impl Turns {
     pub(crate) fn new(shared: Arc<SharedSession>, handler: Boxed<()>) -> Self {
-        shared.set_running(true);
+        shared.start_handler();
         Turns { shared, handler }
     }
 }
@@ -132,7 +132,7 @@ impl Future for Turns {
 
 impl Drop for Turns {
     fn drop(&mut self) {
-        self.shared.set_running(false);
+        self.shared.finish_handler();
     }
 }
 

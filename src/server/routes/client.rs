@@ -6,32 +6,45 @@ use axum::{
     response::Response,
 };
 
-/// A file of the client.
+use super::accept_encoding::{Coding, preferred};
+
+/// A file of the client, with the compressed forms that it is kept in.
 pub(super) struct File {
     name: &'static str,
-    kind: &'static str,
-    content: &'static [u8],
+    content_type: &'static str,
+    plain: &'static [u8],
+    brotli: Option<&'static [u8]>,
+    gzip: Option<&'static [u8]>,
 }
 
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+macro_rules! dist {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/client-js/dist/", $name))
+    };
+}
 
-static FILES: [File; 3] = [
+static FILES: [File; 4] = [
     File {
         name: "client.js",
-        kind: JAVASCRIPT,
-        content: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/client-js/dist/anywire.js")),
+        content_type: JAVASCRIPT,
+        plain: dist!("anywire.js"),
+        brotli: Some(dist!("anywire.js.br")),
+        gzip: Some(dist!("anywire.js.gz")),
     },
     File {
         name: "client.mjs",
-        kind: JAVASCRIPT,
-        content: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/client-js/dist/anywire.mjs")),
+        content_type: JAVASCRIPT,
+        plain: dist!("anywire.mjs"),
+        brotli: Some(dist!("anywire.mjs.br")),
+        gzip: Some(dist!("anywire.mjs.gz")),
     },
-    File {
-        name: "anywire.js.map",
-        kind: "application/json",
-        content: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/client-js/dist/anywire.js.map")),
-    },
+    // Only a browser's developer tools load the source maps.
+    File { name: "anywire.js.map", content_type: JSON, plain: dist!("anywire.js.map"), brotli: None, gzip: None },
+    File { name: "anywire.mjs.map", content_type: JSON, plain: dist!("anywire.mjs.map"), brotli: None, gzip: None },
 ];
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const JSON: &str = "application/json";
 
 /// The file of this name.
 pub(super) fn file(name: &str) -> Option<&'static File> {
@@ -39,27 +52,47 @@ pub(super) fn file(name: &str) -> Option<&'static File> {
 }
 
 impl File {
-    /// Serves the file with a tag of its content, so that a browser which asks again is told that nothing changed.
-    pub(super) fn serve(&self, headers: &HeaderMap) -> Response {
-        let tag = format!("\"{:016x}\"", fnv(self.content));
-        let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-        let known = known.is_some_and(|list| list.split(',').any(|known| known.trim().trim_start_matches("W/") == tag));
-        let mut response = Response::new(if known { Body::empty() } else { Body::from(self.content) });
-        if known {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        }
+    /// Serves the file in the form that the client prefers. Each form has its own tag, so that a browser which
+    /// asks again learns whether what it would get has changed.
+    pub(super) fn serve(&self, request: &HeaderMap) -> Response {
+        let (content, coding) = self.representation(preferred(request));
+        let tag = format!("\"{:016x}\"", fnv(content));
+        let unchanged = is_known(request, &tag);
+        let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(content) });
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
-        // Kept and asked for again: a page of a newer server, with the newer script's hash, must not get this one.
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        // A cache must ask again: a page of a newer server carries the newer script's hash.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         // A module script of another origin needs it; the file is the same for everybody.
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         if let Ok(tag) = HeaderValue::from_str(&tag) {
             headers.insert(header::ETAG, tag);
         }
+        if unchanged {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else if let Some(coding) = coding {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
         response
     }
+
+    /// The bytes to send, and their coding if they have one.
+    fn representation(&self, preferred: Coding) -> (&'static [u8], Option<&'static str>) {
+        match (preferred, self.brotli, self.gzip) {
+            (Coding::Brotli, Some(content), _) => (content, Some("br")),
+            (Coding::Gzip, _, Some(content)) => (content, Some("gzip")),
+            _ => (self.plain, None),
+        }
+    }
+}
+
+/// Whether the client has what this tag stands for, by the weak comparison of RFC 9110, section 13.1.2.
+fn is_known(request: &HeaderMap, tag: &str) -> bool {
+    let lines = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    let mut known = lines.flat_map(|line| line.split(',')).map(str::trim);
+    known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 /// FNV-1a: tells one version of a file from another, and need do no more.

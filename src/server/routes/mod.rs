@@ -1,4 +1,5 @@
 //! One file or folder for each family of clients: its URLs, and what they pair.
 
+mod accept_encoding;
 mod client;
 pub(super) mod native;

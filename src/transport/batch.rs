@@ -1,0 +1,117 @@
+//! Frames are decoded before the session is locked, a bounded batch at a time: whoever waits for the session, a room send
+//! among them, does not wait for base64 and UTF-8.
+
+use std::cell::RefCell;
+
+use crate::shared::{CloseReason, Frame};
+
+/// A batch has so many frames at most.
+const FRAMES: usize = 64;
+
+/// A batch ends with the frame that brings its payloads to so many bytes.
+const BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// The batch that all links of a worker share, so that a read allocates none.
+    static BATCH: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Reads frames until `read` yields `None`, and gives each batch to `apply`, with the reason why the input behind it could not be
+/// read. Stops at the first error of either.
+pub(super) fn each(
+    mut read: impl FnMut() -> Result<Option<Frame>, CloseReason>,
+    mut apply: impl FnMut(&mut Vec<Frame>, Option<CloseReason>) -> Result<(), CloseReason>,
+) -> Result<(), CloseReason> {
+    // Taken out: `apply` wakes tasks, and a waker is not our code.
+    let mut frames = BATCH.take();
+    let result = loop {
+        let more = fill(&mut frames, &mut read);
+        let (more, malformed) = match more {
+            Ok(more) => (more, None),
+            Err(malformed) => (false, Some(malformed)),
+        };
+        if frames.is_empty() && malformed.is_none() {
+            break Ok(());
+        }
+        let applied = apply(&mut frames, malformed);
+        frames.clear();
+        if applied.is_err() || !more {
+            break applied;
+        }
+    };
+    BATCH.set(frames);
+    result
+}
+
+/// Returns whether there may be more.
+fn fill(
+    frames: &mut Vec<Frame>,
+    read: &mut impl FnMut() -> Result<Option<Frame>, CloseReason>,
+) -> Result<bool, CloseReason> {
+    let mut bytes = 0;
+    while frames.len() < FRAMES && bytes < BYTES {
+        let Some(frame) = read()? else { return Ok(false) };
+        if let Frame::Message { message, .. } = &frame {
+            bytes += message.as_message().len();
+        }
+        frames.push(frame);
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{message::Message, session::reason};
+
+    fn message(number: u64, length: usize) -> Frame {
+        Frame::Message { number, message: Message::from(vec![0; length]).into() }
+    }
+
+    /// The sizes of the batches, and whether something malformed stood behind each.
+    fn batches(lengths: &[usize], end: Result<Option<Frame>, CloseReason>) -> Vec<(usize, bool)> {
+        let mut batches = Vec::new();
+        let mut lengths = lengths.iter();
+        let mut end = Some(end);
+        let read = || match lengths.next() {
+            Some(&length) => Ok(Some(message(1, length))),
+            None => end.take().expect("nothing is read behind the end"),
+        };
+        let _ = each(read, |frames, malformed| {
+            batches.push((frames.len(), malformed.is_some()));
+            malformed.map_or(Ok(()), Err)
+        });
+        batches
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_frames_and_in_bytes() {
+        assert_eq!(batches(&[], Ok(None)), []);
+        assert_eq!(batches(&[0; 64], Ok(None)), [(64, false)]);
+        assert_eq!(batches(&[0; 130], Ok(None)), [(64, false), (64, false), (2, false)]);
+        assert_eq!(batches(&[40_000, 40_000, 1, 70_000, 1], Ok(None)), [(2, false), (2, false), (1, false)]);
+    }
+
+    #[test]
+    fn frames_before_a_malformed_one_are_applied() {
+        assert_eq!(batches(&[1, 1], Err(reason::MALFORMED)), [(2, true)]);
+        assert_eq!(batches(&[], Err(reason::MALFORMED)), [(0, true)]);
+    }
+
+    #[test]
+    fn nothing_is_read_behind_a_batch_that_was_refused() {
+        let mut reads = 0;
+        let read = || {
+            reads += 1;
+            Ok(Some(message(1, 0)))
+        };
+        let mut left = None;
+        let result = each(read, |frames, _| {
+            frames.drain(..10);
+            left = Some(frames.len());
+            Err(reason::UNEXPECTED)
+        });
+        assert_eq!((result, left, reads), (Err(reason::UNEXPECTED), Some(54), 64));
+        assert_eq!(batches(&[0; 3], Ok(None)), [(3, false)], "nothing is left for the next link");
+    }
+}
