@@ -1,5 +1,6 @@
 //! Who is here. Knows sessions and rooms; calls nobody back.
 
+mod remote;
 mod rooms;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{message::OutMessage, shared::SharedSession, sync::lock};
 
+pub(crate) use remote::Remote;
 pub use rooms::Delivered;
 use rooms::Rooms;
 pub(crate) use rooms::{Occupancy, Target};
@@ -23,10 +25,11 @@ pub(crate) use rooms::{Occupancy, Target};
 /// Locks are split so many ways.
 const SHARDS: usize = 16;
 
-/// A session and the rooms that it is in.
+/// A session, where it comes from, and the rooms that it is in.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) shared: Arc<SharedSession>,
+    pub(crate) remote: Remote,
     rooms: Mutex<Joined>,
 }
 
@@ -69,14 +72,17 @@ impl Hub {
         self.sessions.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect()
     }
 
-    /// Adds a session under its id. Returns `None`, and changes nothing, if the id is taken.
-    pub(crate) fn insert(&self, shared: Arc<SharedSession>) -> Option<Arc<Member>> {
+    /// Adds a session under its id.
+    ///
+    /// # Errors
+    /// If the id is taken. Then nothing changes, and `remote` is given back.
+    pub(crate) fn insert(&self, shared: Arc<SharedSession>, remote: Remote) -> Result<Arc<Member>, Remote> {
         match lock(self.shard(shared.id())).entry(shared.id()) {
-            Entry::Occupied(_) => None,
+            Entry::Occupied(_) => Err(remote),
             Entry::Vacant(place) => {
-                let member = Arc::new(Member { shared, rooms: Mutex::default() });
+                let member = Arc::new(Member { shared, remote, rooms: Mutex::default() });
                 self.count.fetch_add(1, Ordering::Relaxed);
-                Some(place.insert(member).clone())
+                Ok(place.insert(member).clone())
             }
         }
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{opening::Attempts, parked_requests::ParkedRequests};
 use crate::{
     config::{Config, is_node_name, millis, size},
-    hub::{Hub, Member},
+    hub::{Hub, Member, Remote},
     ids,
     session::{self, CloseReason, Machine, Role, SessionParams},
     shared::{Runtime, ServerParams, SharedSession},
@@ -93,16 +93,17 @@ impl Core {
     }
 
     /// A new session, known to all.
-    pub(crate) fn create(&self) -> Arc<Member> {
+    pub(crate) fn create(&self, mut remote: Remote) -> Arc<Member> {
         loop {
-            if let Some(member) = self.create_as(ids::random()) {
-                return member;
+            match self.create_as(ids::random(), remote) {
+                Ok(member) => return member,
+                Err(given_back) => remote = given_back,
             }
         }
     }
 
     /// A new session with this id, unless another session has it.
-    fn create_as(&self, id: Uuid) -> Option<Arc<Member>> {
+    fn create_as(&self, id: Uuid, remote: Remote) -> Result<Arc<Member>, Remote> {
         let config = &self.config;
         let machine = session::Config {
             role: Role::Server,
@@ -116,7 +117,7 @@ impl Core {
         };
         let machine = Machine::new(machine, self.runtime.clock().now());
         let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
-        self.hub.insert(Arc::new(shared))
+        self.hub.insert(Arc::new(shared), remote)
     }
 
     /// Where the session of an id is, as clients know the id: it names the node.
@@ -188,17 +189,17 @@ mod tests {
     #[tokio::test]
     async fn an_id_that_is_taken_is_not_given_twice() {
         let core = Core::new(Config::default());
-        let member = core.create();
-        assert!(core.create_as(member.id()).is_none());
+        let member = core.create(Remote::default());
+        assert!(core.create_as(member.id(), Remote::default()).is_err());
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
-        assert_ne!(core.create().id(), member.id());
+        assert_ne!(core.create(Remote::default()).id(), member.id());
         assert_eq!(core.hub.len(), 2);
     }
 
     #[tokio::test]
     async fn a_session_is_here_elsewhere_or_nowhere() {
         let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
-        let member = core.create();
+        let member = core.create(Remote::default());
         let id = member.shared.public_id();
         assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
         assert!(core.find(&id).here().is_some());

@@ -15,7 +15,7 @@ use super::{
     opening::Found,
     origin::Verdict,
     refusal::Refusal,
-    remote::Remote,
+    remote::remote,
     timekeeper,
 };
 use crate::{
@@ -83,7 +83,7 @@ impl<S> Gateway<S> {
             Found::First(claim) => claim,
         };
         self.core.admit_new()?;
-        let remote = Remote::new(&parts, &self.core.config.trusted_proxies);
+        let remote = remote(&parts, &self.core.config.trusted_proxies);
         parts.extensions.insert(AuthData(auth));
         let ready = tokio::time::timeout(self.core.config.open_timeout, (self.handler)(parts, state)).await;
         let ready = match ready {
@@ -97,11 +97,10 @@ impl<S> Gateway<S> {
         };
         self.core.admit_new()?; // Others may have come while the extractors ran.
         timekeeper::ensure(&self.core);
-        let member = self.core.create();
+        let member = self.core.create(remote);
         claim.open(&member);
-        let remote = Arc::new(remote);
-        tracing::debug!(session = %member.id(), remote = ?remote.address, "opened");
-        let handle = SessionHandle { core: self.core.clone(), member: member.clone(), remote };
+        tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
+        let handle = SessionHandle { core: self.core.clone(), member: member.clone() };
         Ok(Opened { member, fresh: Some((ready, handle)) })
     }
 
