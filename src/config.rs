@@ -138,6 +138,12 @@ impl Config {
     }
 }
 
+/// Whether this can be the name of a node: 1 to 64 letters, digits or `-`.
+pub(crate) fn is_node_name(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=64).contains(&name.len()) && name.bytes().all(fits)
+}
+
 /// No time and no size is larger: a sum of some is still a number that JavaScript has.
 const MOST: u64 = 1 << 50;
 

@@ -210,6 +210,26 @@ async fn the_remote_address_is_the_peers_or_what_trusted_proxies_say() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_handle_knows_the_opening_request() {
+    async fn handler(session: Session) {
+        session.join("lobby");
+        std::future::pending::<()>().await;
+    }
+    let server = Anywire::builder().handler(handler).build();
+    let request = axum::http::Request::post("/open").header("x-user", "ada");
+    let request = request.extension(ConnectInfo("9.9.9.9:1".parse::<SocketAddr>().unwrap()));
+    let parts = request.body(()).unwrap().into_parts().0;
+    let client = LocalClient::open_with(&server, (), "", parts).await.unwrap();
+    until("the handler runs", || server.members("lobby").len() == 1).await;
+    for handle in
+        [server.session(&client.id()).unwrap(), server.sessions().remove(0), server.members("lobby").remove(0)]
+    {
+        assert_eq!(handle.header("X-User"), Some("ada"));
+        assert_eq!(handle.remote_address(), Some("9.9.9.9".parse().unwrap()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_is_a_stream_and_splits_into_a_stream_and_a_sink() {
     let server = Anywire::builder()
         .handler(|session: Session| async move {

@@ -1,9 +1,12 @@
 //! Who is here. Knows sessions and rooms; calls nobody back.
 
+mod remote;
 mod rooms;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -14,17 +17,19 @@ use uuid::Uuid;
 
 use crate::{message::OutMessage, shared::SharedSession, sync::lock};
 
+pub(crate) use remote::Remote;
 pub use rooms::Delivered;
 use rooms::Rooms;
-pub(crate) use rooms::Target;
+pub(crate) use rooms::{Occupancy, Target};
 
 /// Locks are split so many ways.
 const SHARDS: usize = 16;
 
-/// A session and the rooms that it is in.
+/// A session, where it comes from, and the rooms that it is in.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) shared: Arc<SharedSession>,
+    pub(crate) remote: Remote,
     rooms: Mutex<Joined>,
 }
 
@@ -67,45 +72,56 @@ impl Hub {
         self.sessions.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect()
     }
 
-    pub(crate) fn insert(&self, shared: Arc<SharedSession>) -> Arc<Member> {
-        let member = Arc::new(Member { shared, rooms: Mutex::default() });
-        lock(self.shard(member.id())).insert(member.id(), member.clone());
-        self.count.fetch_add(1, Ordering::Relaxed);
-        member
+    /// Adds a session under its id.
+    ///
+    /// # Errors
+    /// If the id is taken. Then nothing changes, and `remote` is given back.
+    pub(crate) fn insert(&self, shared: Arc<SharedSession>, remote: Remote) -> Result<Arc<Member>, Remote> {
+        match lock(self.shard(shared.id())).entry(shared.id()) {
+            Entry::Occupied(_) => Err(remote),
+            Entry::Vacant(place) => {
+                let member = Arc::new(Member { shared, remote, rooms: Mutex::default() });
+                self.count.fetch_add(1, Ordering::Relaxed);
+                Ok(place.insert(member).clone())
+            }
+        }
     }
 
-    pub(crate) fn remove(&self, id: Uuid) -> Option<Arc<Member>> {
+    /// Removes a session, which leaves its rooms and joins no more. Returns it, and the rooms that became empty.
+    pub(crate) fn remove(&self, id: Uuid) -> Option<(Arc<Member>, Vec<Arc<str>>)> {
         let member = lock(self.shard(id)).remove(&id)?;
         self.count.fetch_sub(1, Ordering::Relaxed);
         lock(&member.rooms).gone = true;
-        self.leave_all(&member);
-        Some(member)
+        let emptied = self.leave_all(&member);
+        Some((member, emptied))
     }
 
-    /// Returns whether the member was not in the room before.
-    pub(crate) fn join(&self, member: &Arc<Member>, room: &str) -> bool {
+    /// Adds a member to a room. Returns `None`, and changes nothing, if it is in the room already or its session is over.
+    pub(crate) fn join(&self, member: &Arc<Member>, room: &str) -> Option<Occupancy> {
         let mut joined = lock(&member.rooms);
         if joined.gone || joined.rooms.iter().any(|name| **name == *room) {
-            return false;
+            return None;
         }
-        joined.rooms.push(self.rooms.join(member, room));
-        true
+        let (name, occupancy) = self.rooms.join(member, room);
+        joined.rooms.push(name);
+        Some(occupancy)
     }
 
-    /// Returns whether the member was in the room.
-    pub(crate) fn leave(&self, member: &Member, room: &str) -> bool {
+    /// Takes a member out of a room. Returns `None` if it is not in the room.
+    pub(crate) fn leave(&self, member: &Member, room: &str) -> Option<Occupancy> {
         let mut joined = lock(&member.rooms);
-        let Some(at) = joined.rooms.iter().position(|name| **name == *room) else { return false };
+        let at = joined.rooms.iter().position(|name| **name == *room)?;
         joined.rooms.swap_remove(at);
-        self.rooms.leave(member.id(), room);
-        true
+        Some(self.rooms.leave(member.id(), room))
     }
 
-    pub(crate) fn leave_all(&self, member: &Member) {
+    /// Takes a member out of all its rooms. Returns the rooms that became empty.
+    pub(crate) fn leave_all(&self, member: &Member) -> Vec<Arc<str>> {
+        // Locked to the end, so that a join of the same room comes before or after.
         let mut joined = lock(&member.rooms);
-        for room in joined.rooms.drain(..) {
-            self.rooms.leave(member.id(), &room);
-        }
+        let mut rooms = std::mem::take(&mut joined.rooms);
+        rooms.retain(|room| self.rooms.leave(member.id(), room) == Occupancy::Last);
+        rooms
     }
 
     /// The members of a room, in no order.

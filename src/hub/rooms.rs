@@ -67,22 +67,36 @@ pub struct Delivered {
     pub slow: usize,
 }
 
+/// What a join or a leave did to a room as a whole.
+///
+/// It is found under the room's lock and used after it. Where two calls race, their callers may act in the other order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occupancy {
+    /// The room had no member before.
+    First,
+    /// The room has no member any more.
+    Last,
+    /// The room had other members, and has them still.
+    Same,
+}
+
 impl Rooms {
-    /// Returns the room's name, shared.
-    pub(super) fn join(&self, member: &Arc<Member>, room: &str) -> Arc<str> {
+    /// The member is not in the room. Returns the room's name, shared, too.
+    pub(super) fn join(&self, member: &Arc<Member>, room: &str) -> (Arc<str>, Occupancy) {
         let mut shard = lock(self.shard(room));
-        let name = match shard.get_key_value(room) {
-            Some((name, _)) => name.clone(),
-            None => Arc::from(room),
+        let (name, occupancy) = match shard.get_key_value(room) {
+            Some((name, _)) => (name.clone(), Occupancy::Same),
+            None => (Arc::from(room), Occupancy::First),
         };
         let members = shard.entry(name.clone()).or_default();
         lock(members).insert(member.shared.clone());
-        name
+        (name, occupancy)
     }
 
-    pub(super) fn leave(&self, id: Uuid, room: &str) {
+    /// The member is in the room.
+    pub(super) fn leave(&self, id: Uuid, room: &str) -> Occupancy {
         let mut shard = lock(self.shard(room));
-        let Some(members) = shard.get(room) else { return };
+        let Some(members) = shard.get(room) else { return Occupancy::Same };
         let empty = {
             let mut members = lock(members);
             members.remove(id);
@@ -90,7 +104,9 @@ impl Rooms {
         };
         if empty {
             shard.remove(room);
+            return Occupancy::Last;
         }
+        Occupancy::Same
     }
 
     pub(super) fn members(&self, room: &str) -> Vec<Uuid> {

@@ -9,12 +9,39 @@ use uuid::Uuid;
 
 use super::{opening::Attempts, parked_requests::ParkedRequests};
 use crate::{
-    config::{Config, millis, size},
-    hub::{Hub, Member},
+    config::{Config, is_node_name, millis, size},
+    hub::{Hub, Member, Remote},
     ids,
     session::{self, CloseReason, Machine, Role, SessionParams, rules::NATIVE},
     shared::{Runtime, ServerParams, SharedSession},
 };
+
+/// Where a session is.
+#[derive(Debug)]
+pub(crate) enum Located<'a> {
+    /// On this node.
+    Here(Arc<Member>),
+    /// If there is such a session, it is on the node with this name.
+    Elsewhere(&'a str),
+    /// There is no such session, or the text is no session id.
+    Nowhere,
+}
+
+impl Located<'_> {
+    /// The session, if it is on this node.
+    ///
+    /// A session of another node counts as absent: a server knows no other nodes yet and forwards no request to them.
+    pub(crate) fn here(self) -> Option<Arc<Member>> {
+        match self {
+            Located::Here(member) => Some(member),
+            Located::Elsewhere(node) => {
+                tracing::debug!(node, "a session of another node was asked for");
+                None
+            }
+            Located::Nowhere => None,
+        }
+    }
+}
 
 /// One server's state. Everything public is a handle to it.
 #[derive(Debug)]
@@ -66,9 +93,18 @@ impl Core {
     }
 
     /// A new session, known to all.
-    pub(crate) fn create(&self) -> Arc<Member> {
+    pub(crate) fn create(&self, mut remote: Remote) -> Arc<Member> {
+        loop {
+            match self.create_as(ids::random(), remote) {
+                Ok(member) => return member,
+                Err(given_back) => remote = given_back,
+            }
+        }
+    }
+
+    /// A new session with this id, unless another session has it.
+    fn create_as(&self, id: Uuid, remote: Remote) -> Result<Arc<Member>, Remote> {
         let config = &self.config;
-        let id = ids::random();
         let machine = session::Config {
             role: Role::Server,
             rules: &NATIVE,
@@ -82,21 +118,22 @@ impl Core {
         };
         let machine = Machine::new(machine, self.runtime.clock().now());
         let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
-        self.hub.insert(Arc::new(shared))
+        self.hub.insert(Arc::new(shared), remote)
     }
 
-    /// The session of an id as clients know it.
-    pub(crate) fn find(&self, id: &str) -> Option<Arc<Member>> {
-        let (node, id) = id.rsplit_once('.')?;
-        if node != self.config.node {
-            return None;
+    /// Where the session of an id is, as clients know the id: it names the node.
+    pub(crate) fn find<'a>(&self, id: &'a str) -> Located<'a> {
+        let Some((node, id)) = id.rsplit_once('.') else { return Located::Nowhere };
+        let Ok(id) = Uuid::try_parse(id) else { return Located::Nowhere };
+        if node == self.config.node {
+            return self.hub.get(id).map_or(Located::Nowhere, Located::Here);
         }
-        self.hub.get(Uuid::try_parse(id).ok()?)
+        if is_node_name(node) { Located::Elsewhere(node) } else { Located::Nowhere }
     }
 
     /// The session is over.
     pub(crate) fn forget(&self, id: Uuid) {
-        if let Some(member) = self.hub.remove(id) {
+        if let Some((member, _)) = self.hub.remove(id) {
             member.shared.forget();
             tracing::debug!(session = %id, "forgotten");
         }
@@ -145,3 +182,47 @@ const GOING: CloseReason = CloseReason::fixed(4202, "the server is going away");
 
 /// What links are told when the window of a shutdown is over.
 pub(crate) const GONE: CloseReason = CloseReason::fixed(4005, "the server is going away");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_id_that_is_taken_is_not_given_twice() {
+        let core = Core::new(Config::default());
+        let member = core.create(Remote::default());
+        assert!(core.create_as(member.id(), Remote::default()).is_err());
+        assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
+        assert_ne!(core.create(Remote::default()).id(), member.id());
+        assert_eq!(core.hub.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_session_is_here_elsewhere_or_nowhere() {
+        let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
+        let member = core.create(Remote::default());
+        let id = member.shared.public_id();
+        assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
+        assert!(core.find(&id).here().is_some());
+        let uuid = member.id().simple();
+        assert!(matches!(core.find(&format!("there-2.{uuid}")), Located::Elsewhere("there-2")));
+        assert!(core.find(&format!("there-2.{uuid}")).here().is_none());
+        let unknown = ids::random().simple();
+        let long = "n".repeat(65);
+        for id in [
+            format!("here-1.{unknown}"),
+            format!("here-1.{uuid}0"),
+            format!("there-2.{uuid}0"),
+            format!("there 2.{uuid}"),
+            format!("{long}.{uuid}"),
+            format!(".{uuid}"),
+            uuid.to_string(),
+            "here-1.".to_owned(),
+            String::new(),
+        ] {
+            assert!(matches!(core.find(&id), Located::Nowhere), "{id}");
+        }
+        core.forget(member.id());
+        assert!(matches!(core.find(&id), Located::Nowhere), "it is over");
+    }
+}

@@ -15,7 +15,7 @@ use super::{
     opening::Found,
     origin::Verdict,
     refusal::Refusal,
-    remote::Remote,
+    remote::remote,
     timekeeper,
 };
 use crate::{
@@ -83,7 +83,7 @@ impl<S> Gateway<S> {
             Found::First(claim) => claim,
         };
         self.core.admit_new()?;
-        let remote = Remote::new(&parts, &self.core.config.trusted_proxies);
+        let remote = remote(&parts, &self.core.config.trusted_proxies);
         parts.extensions.insert(AuthData(auth));
         let ready = tokio::time::timeout(self.core.config.open_timeout, (self.handler)(parts, state)).await;
         let ready = match ready {
@@ -97,11 +97,10 @@ impl<S> Gateway<S> {
         };
         self.core.admit_new()?; // Others may have come while the extractors ran.
         timekeeper::ensure(&self.core);
-        let member = self.core.create();
+        let member = self.core.create(remote);
         claim.open(&member);
-        let remote = Arc::new(remote);
-        tracing::debug!(session = %member.id(), remote = ?remote.address, "opened");
-        let handle = SessionHandle { core: self.core.clone(), member: member.clone(), remote };
+        tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
+        let handle = SessionHandle { core: self.core.clone(), member: member.clone() };
         Ok(Opened { member, fresh: Some((ready, handle)) })
     }
 
@@ -123,7 +122,7 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.find(id).ok_or(reason::UNKNOWN)?;
+        let member = self.core.find(id).here().ok_or(reason::UNKNOWN)?;
         self.core.admit_back()?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
         Link::attach(member.shared.clone(), Credential::Secret(secret), attach, transport)
@@ -138,7 +137,7 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.find(id).ok_or(reason::UNKNOWN)?;
+        let member = self.core.find(id).here().ok_or(reason::UNKNOWN)?;
         self.core.admit_back()?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
         let credential = Credential::Instance { secret, instance, next: ids::random() };
@@ -152,7 +151,7 @@ pub(super) struct GraceHold(Option<Arc<SharedSession>>);
 impl GraceHold {
     /// `session` is the id that the request names, if it names one.
     pub(super) fn new(core: &Core, session: Option<&str>) -> Self {
-        let member = session.and_then(|id| core.find(id));
+        let member = session.and_then(|id| core.find(id).here());
         GraceHold(member.filter(|member| member.shared.expect_attach()).map(|member| member.shared.clone()))
     }
 }

@@ -6,7 +6,7 @@ mod handler_side;
 mod link_side;
 mod runtime;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod turn;
 mod wake_batch;
 

@@ -24,10 +24,15 @@ use crate::{
 };
 
 fn session() -> SharedSession {
-    session_under(&NATIVE)
+    made(Uuid::nil(), &NATIVE)
 }
 
-fn session_under(rules: &'static Rules) -> SharedSession {
+/// A session with this id, on a runtime of its own.
+pub(crate) fn session_as(id: Uuid) -> SharedSession {
+    made(id, &NATIVE)
+}
+
+fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
     let runtime = Arc::new(Runtime::new());
     let config = Config {
         role: Role::Server,
@@ -49,7 +54,7 @@ fn session_under(rules: &'static Rules) -> SharedSession {
         hold: 25_000,
     };
     let params = ServerParams { node: "node".to_owned(), session: params };
-    SharedSession::new(Uuid::nil(), Uuid::nil(), Machine::new(config, 0), Arc::new(params), runtime)
+    SharedSession::new(id, Uuid::nil(), Machine::new(config, 0), Arc::new(params), runtime)
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,7 +181,7 @@ fn frames_before_something_malformed_are_applied_and_the_link_ends() {
 
 #[test]
 fn without_acknowledgements_the_write_wakes_who_waits_for_one() {
-    let session = session_under(&RAW);
+    let session = made(Uuid::nil(), &RAW);
     let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let (sender, receiver) = (Arc::new(Count(AtomicUsize::new(0))), Arc::new(Count(AtomicUsize::new(0))));
@@ -197,7 +202,7 @@ fn without_acknowledgements_the_write_wakes_who_waits_for_one() {
 
 #[test]
 fn a_cut_that_ends_the_session_wakes_its_handler_at_once() {
-    let session = session_under(&RAW);
+    let session = made(Uuid::nil(), &RAW);
     let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let count = Arc::new(Count(AtomicUsize::new(0)));

@@ -9,7 +9,7 @@ use super::{
     live::Live,
 };
 use crate::{
-    config::{Config, Origins, Overflow},
+    config::{Config, Origins, Overflow, is_node_name},
     server::{core::Core, routes},
 };
 
@@ -149,8 +149,7 @@ impl<H> Builder<H> {
     /// # Panics
     /// If the name holds anything else.
     pub fn node(mut self, name: &str) -> Self {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        assert!(name.len() <= 64 && name.bytes().all(fits), "a node's name is up to 64 letters, digits or '-'");
+        assert!(name.is_empty() || is_node_name(name), "a node's name is up to 64 letters, digits or '-'");
         name.clone_into(&mut self.config.node);
         self
     }

@@ -10,10 +10,7 @@ use crate::{
     hub::{Delivered, Member, Target},
     ids,
     message::{Message, OutMessage},
-    server::{
-        core::{Core, GONE},
-        remote::Remote,
-    },
+    server::core::{Core, GONE},
     session::{self, CloseReason, State, reason},
 };
 
@@ -31,7 +28,7 @@ impl Live {
 
     /// The session with this id, if it is here and not over.
     pub fn session(&self, id: &str) -> Option<SessionHandle> {
-        let member = self.core.find(id)?;
+        let member = self.core.find(id).here()?;
         member.shared.look(|machine| machine.closed().is_none()).then(|| self.handle(member))
     }
 
@@ -80,7 +77,7 @@ impl Live {
     }
 
     fn handle(&self, member: Arc<Member>) -> SessionHandle {
-        SessionHandle { core: self.core.clone(), member, remote: Arc::default() }
+        SessionHandle { core: self.core.clone(), member }
     }
 }
 
@@ -95,7 +92,6 @@ impl fmt::Debug for Live {
 pub struct SessionHandle {
     pub(crate) core: Arc<Core>,
     pub(crate) member: Arc<Member>,
-    pub(crate) remote: Arc<Remote>,
 }
 
 impl SessionHandle {
@@ -205,24 +201,25 @@ impl SessionHandle {
     }
 
     /// The address of the client, if the server was made with `into_make_service_with_connect_info::<SocketAddr>()`. Behind
-    /// [trusted proxies](crate::Builder::trusted_proxies) it is the one that they name. Known to the handler's own session only.
+    /// [trusted proxies](crate::Builder::trusted_proxies) it is the one that they name.
     pub fn remote_address(&self) -> Option<IpAddr> {
-        self.remote.address
+        self.member.remote.address
     }
 
-    /// A header of the opening request. Known to the handler's own session only.
+    /// A header of the opening request: the first value if there are several, `None` if it is not text. The case of the name
+    /// does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.remote.header(name)
+        self.member.remote.header(name)
     }
 
     /// Joins a room. Returns whether the session was not in it. It leaves all rooms when its handler returns.
     pub fn join(&self, room: &str) -> bool {
-        self.core.hub.join(&self.member, room)
+        self.core.hub.join(&self.member, room).is_some()
     }
 
     /// Leaves a room. Returns whether the session was in it.
     pub fn leave(&self, room: &str) -> bool {
-        self.core.hub.leave(&self.member, room)
+        self.core.hub.leave(&self.member, room).is_some()
     }
 
     /// The rooms that the session is in.

@@ -141,7 +141,7 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
         return Ok(Ok(data));
     }
     let Some((chunk, id, secret)) = params::chunk(parts, &data)? else { return Ok(Ok(data)) };
-    let member = core.find(id).ok_or(reason::UNKNOWN)?;
+    let member = core.find(id).here().ok_or(reason::UNKNOWN)?;
     core.admit_back()?;
     match member.shared.take_chunk(secret, chunk, core.config.body_limit())? {
         ChunkOutcome::Incomplete => Ok(Err(Accepted::Records(Vec::new()))),
@@ -193,7 +193,7 @@ fn resume<S>(
 
 /// Whether the path to this client is known to hold nothing open.
 fn idle_limit_is_zero(core: &Core, token: &ResumeToken) -> bool {
-    core.find(&token.id).is_some_and(|member| member.shared.look(Machine::idle_limit_is_zero))
+    core.find(&token.id).here().is_some_and(|member| member.shared.look(Machine::idle_limit_is_zero))
 }
 
 /// Whether an answer to this request may wait.
