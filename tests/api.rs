@@ -66,7 +66,7 @@ async fn auth_that_does_not_fit_is_rejected() {
         let (code, text) = Peer::new(&site).post_open(&attempt(), auth).await.refusal(401);
         assert_eq!(code, 4301);
         assert!(text.contains("auth"), "{text}");
-        let (code, text) = Peer::new(&site).say_open(&attempt(), auth).await.closed().await;
+        let (code, text) = Peer::new(&site).send_open(&attempt(), auth).await.closed().await;
         assert_eq!(code, 4301);
         assert!(text.contains("auth"), "{text}");
     }
@@ -109,7 +109,7 @@ async fn a_rejection_is_told_in_its_own_words_and_raced_openings_run_extractors_
         let (site, attempt) = (site.clone(), attempt.clone());
         tokio::spawn(async move { Peer::new(&site).post_open(&attempt, "").await })
     };
-    let mut socket = Peer::new(&site).say_open(&attempt, "").await;
+    let mut socket = Peer::new(&site).send_open(&attempt, "").await;
     assert_eq!(socket.closed().await, (4301, "pay é first".to_owned()));
     assert_eq!(post.await.unwrap().refusal(402), (4301, "pay é first".to_owned()));
     assert_eq!(Peer::new(&site).post_open(&attempt, "").await.refusal(402).0, 4301, "and again");
@@ -128,7 +128,7 @@ async fn a_long_rejection_is_cut_and_a_wordless_one_has_its_status() {
     let (_server, site, _) = bounced(StatusCode::FORBIDDEN, long);
     let (_, text) = Peer::new(&site).post_open(&attempt(), "").await.refusal(403);
     assert!(text.len() > 900 && text.len() <= 1024 && long.starts_with(&text), "{} bytes", text.len());
-    let (code, text) = Peer::new(&site).say_open(&attempt(), "").await.closed().await;
+    let (code, text) = Peer::new(&site).send_open(&attempt(), "").await.closed().await;
     assert_eq!(code, 4301);
     assert!(text.len() > 100 && long.starts_with(&text), "{text}");
     let (_server, site, _) = bounced(StatusCode::UNAUTHORIZED, "");

@@ -172,7 +172,7 @@ async fn records_that_are_refused() {
         let body = peer.resume().raw(record).bytes;
         let answer = stage.site.post(&peer.path("xhr-poll"), body).await;
         let records = answer.records();
-        assert!(matches!(records.last(), Some(Record::End(4004, _))), "{record}: {records:?}");
+        assert!(matches!(records.last(), Some(Record::LinkClose(4004, _))), "{record}: {records:?}");
 
         let mut socket = peer.resume_socket().await;
         socket.text(record).await;
@@ -193,7 +193,7 @@ async fn records_that_are_refused() {
     let body = peer.upload_head().raw("n1:m3:onem9:cut").bytes;
     stage.refused(&peer.path("send"), body, 400, 4004).await;
     peer.put("one");
-    peer.say("two").await;
+    peer.send("two").await;
     peer.switch();
     let records = peer.send_poll().await.records();
     peer.take(&records);
@@ -310,7 +310,7 @@ async fn requests_that_are_not_the_protocols() {
         }
         let answer = stage.site.ask(request.body(HttpBody::empty()).unwrap()).await;
         assert!(answer.status.is_client_error(), "without {}: {}", upgrade[missing].0, answer.status);
-        assert!(matches!(answer.records()[..], [Record::End(4004, _)]));
+        assert!(matches!(answer.records()[..], [Record::LinkClose(4004, _)]));
     }
     for (version, method) in [("8", Method::GET), ("13", Method::POST)] {
         let mut request = stage.site.request(method, "websocket");
@@ -380,7 +380,7 @@ async fn nothing_is_left_after_grace() {
             0 => drop(peer.resume_socket().await),
             1 => drop(stage.site.post(&peer.path("send"), peer.upload_head().raw("?:").bytes).await),
             2 => drop(peer.stream("xhr-stream").await),
-            3 => peer.say("c").await,
+            3 => peer.send("c").await,
             _ => {
                 let body = peer.upload_head().raw("c1,1000,0:").bytes;
                 stage.site.post(&peer.path("send"), body).await;

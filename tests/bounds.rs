@@ -52,7 +52,7 @@ async fn who_takes_what_is_sent_is_not_too_slow_for_a_room() {
         // What was asked for is acknowledged, and nothing else.
         while let Ok(records) = timeout(Duration::from_millis(1), socket.records()).await {
             peer.take(&records);
-            if records.contains(&Record::Want) {
+            if records.contains(&Record::AckRequest) {
                 socket.text(format!("a{}:", peer.received)).await;
             }
         }
@@ -121,7 +121,7 @@ async fn limits_without_limit_do_no_harm() {
     let numbers = said[..said.find(':').unwrap()].split(',').filter_map(|field| field.parse::<u64>().ok());
     assert!(numbers.max().unwrap() < 1 << 53, "JavaScript has no such number: {said}");
     peer.take(&answer.records());
-    peer.say("a").await;
+    peer.send("a").await;
     peer.switch();
     let mut socket = peer.resume_socket().await;
     peer.take_until(&mut socket, 1).await;

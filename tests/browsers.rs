@@ -74,7 +74,7 @@ async fn the_fourth_answer_of_a_browser_does_not_wait() {
         assert_eq!(body(site.send(request).await).await, wrapped, "{route}");
     }
     // What there is to say is said.
-    tabs[3].say("x").await;
+    tabs[3].send("x").await;
     tokio::time::sleep(Duration::from_millis(1)).await;
     let request = turn(&mut tabs[3], "xhr-poll", query);
     assert_eq!(body(site.send(request).await).await, "sfull,1:y2000:n1:m1:x");
@@ -88,7 +88,7 @@ async fn the_fourth_answer_of_a_browser_does_not_wait() {
         assert!(!parked[0].is_finished(), "{other}");
     }
     // When one has its answer there is a seat again.
-    tabs[0].say("free").await;
+    tabs[0].send("free").await;
     for (at, poll) in parked.into_iter().enumerate() {
         if at == 0 {
             assert_eq!(poll.await.unwrap(), "sfull,0:n1:m4:free");
@@ -116,7 +116,7 @@ async fn streams_count_until_they_end() {
     assert!(full(&mut tabs[3]).await);
     // Its budget is spent, and the client, told so by the last chunk, comes again before the body is read to its end.
     streams[0].frame().await.unwrap().unwrap();
-    tabs[0].say("x".repeat(600)).await;
+    tabs[0].send("x".repeat(600)).await;
     streams[0].frame().await.unwrap().unwrap();
     tabs[0].received = 1;
     let mut seat = site.send(turn(&mut tabs[3], "multipart", query)).await.into_body();
@@ -171,7 +171,7 @@ async fn over_http2_nothing_is_counted() {
     }
     until("one may not wait", || seated.iter().any(JoinHandle::is_finished)).await;
     for peer in &mut more {
-        peer.say("x").await;
+        peer.send("x").await;
     }
     let mut rested = 0;
     for poll in seated {
@@ -180,7 +180,7 @@ async fn over_http2_nothing_is_counted() {
     assert_eq!(rested, 1);
     assert!(parked.iter().all(|poll| !poll.is_finished()));
     for (peer, poll) in tabs.iter_mut().zip(parked) {
-        peer.say("x").await;
+        peer.send("x").await;
         assert_eq!(poll.await.unwrap(), "sfull,0:n1:m1:x");
     }
 }
@@ -203,7 +203,7 @@ async fn a_path_that_cuts_every_poll_gets_polls_that_do_not_wait() {
     let before = Instant::now();
     let request = turn(&mut peer, "xhr-poll", "");
     assert_eq!(body(site.send(request).await).await, "sfull,0:y2000:");
-    peer.say("x").await;
+    peer.send("x").await;
     tokio::time::sleep(Duration::from_millis(1)).await;
     let request = turn(&mut peer, "jsonp-poll", "");
     assert_eq!(body(site.send(request).await).await, format!("/**/{CALLBACK}(\"sfull,1:y2000:n1:m1:x\");"));

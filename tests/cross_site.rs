@@ -80,7 +80,7 @@ async fn code(mut answer: Wrapped, route: &str) -> Option<u16> {
     }
     assert_eq!(answer.status, 200, "{route}");
     match answer.next().await.unwrap()[..] {
-        [Record::End(code, _)] => Some(code),
+        [Record::LinkClose(code, _)] => Some(code),
         _ => None,
     }
 }

@@ -159,7 +159,7 @@ async fn until_something_was_seen_an_answer_ends_after_its_start() {
         peer.switch();
         let before = Instant::now();
         let body = peer.flight(peer.resume());
-        let mut answer = peer.site.say(route, "", &body.bytes).await;
+        let mut answer = peer.site.send_records(route, "", &body.bytes).await;
         let records = answer.all().await;
         assert_eq!(records[0], Record::Full(1), "{route}");
         assert_eq!(Instant::now(), before, "{route}: at once");
@@ -191,7 +191,7 @@ async fn padding_goes_before_a_stream() {
             peer.turn = 1;
             let body = peer.resume().bytes;
             let query = format!("&pad={asked}&bytes={bytes}");
-            let mut answer = peer.site.say("xhr-stream", &query, &body).await;
+            let mut answer = peer.site.send_records("xhr-stream", &query, &body).await;
             let padding = format!("i{length}:{}sfull,0:", " ".repeat(length));
             answer.chunk().await;
             assert_eq!(String::from_utf8(answer.raw).unwrap(), padding);
@@ -201,7 +201,7 @@ async fn padding_goes_before_a_stream() {
         let mut peer = Peer::open(&site(&server)).await;
         peer.turn = 1;
         let body = peer.resume().bytes;
-        let mut answer = peer.site.say("xhr-stream", &format!("&pad={asked}"), &body).await;
+        let mut answer = peer.site.send_records("xhr-stream", &format!("&pad={asked}"), &body).await;
         assert_eq!(answer.next().await.unwrap(), [Record::Full(0)], "{asked}");
     }
 }
@@ -212,7 +212,7 @@ async fn the_heads_of_answers() {
     for (route, get, wrap) in DOWNLINKS {
         let mut peer = Peer::open(&site(&server)).await;
         let answer = peer.attach(route).await;
-        let refused = peer.site.say(route, "", b"r1,9,0,0,a.b,c,0:").await;
+        let refused = peer.site.send_records(route, "", b"r1,9,0,0,a.b,c,0:").await;
         for (what, answer) in [("an answer", &answer), ("a refusal", &refused)] {
             let header = |name: &str| answer.headers.get(name).map_or("", |value| value.to_str().unwrap());
             let said = format!("{what} of {route}: {:?}", answer.headers);
@@ -235,7 +235,7 @@ async fn the_heads_of_answers() {
             assert!(header("content-type").starts_with(kind), "{said}");
         }
     }
-    let form = support::site(&server).say("form-post", "", b"nonsense").await;
+    let form = support::site(&server).send_records("form-post", "", b"nonsense").await;
     assert_eq!(form.headers["content-type"], "text/html; charset=utf-8");
     assert_eq!(form.headers["content-security-policy"], "frame-ancestors 'self'");
 }
@@ -253,24 +253,27 @@ async fn refusals_can_be_read() {
             (String::new(), 400, 4004),
         ] {
             for soft in ["", "&soft=1"] {
-                let mut answer = peer.site.say(route, soft, head.as_bytes()).await;
+                let mut answer = peer.site.send_records(route, soft, head.as_bytes()).await;
                 let expected = if get || !soft.is_empty() { 200 } else { status };
                 assert_eq!(answer.status, expected, "{route} {head}");
                 let records = answer.all().await;
-                assert!(matches!(records[..], [Record::End(said, _)] if said == code), "{route} {head}: {records:?}");
+                assert!(
+                    matches!(records[..], [Record::LinkClose(said, _)] if said == code),
+                    "{route} {head}: {records:?}"
+                );
             }
         }
     }
     for (head, status) in [("u1,a,b,0:", 410), ("r1,1,0,0,a,b,0:", 400), ("o2,1,a,0:", 400), ("j1,1,a:", 400)] {
-        let mut answer = peer.site.say("form-post", "", head.as_bytes()).await;
+        let mut answer = peer.site.send_records("form-post", "", head.as_bytes()).await;
         assert_eq!(answer.status, status, "{head}");
         assert!(answer.next().await.is_none(), "an empty page");
-        assert_eq!(peer.site.say("form-post", "&soft=1", head.as_bytes()).await.status, 200, "{head}");
+        assert_eq!(peer.site.send_records("form-post", "&soft=1", head.as_bytes()).await.status, 200, "{head}");
     }
     let answer = peer.site.post("form-post", "data=u1,a,b,0:").await;
     assert_eq!((answer.status.as_u16(), answer.body.len()), (400, 0), "not percent-encoded");
     let mut answer = peer.site.get(&format!("jsonp-send?callback={CALLBACK}")).await;
-    assert!(matches!(answer.all().await[..], [Record::End(4004, _)]), "no data");
+    assert!(matches!(answer.all().await[..], [Record::LinkClose(4004, _)]), "no data");
 }
 
 #[tokio::test(start_paused = true)]
@@ -316,7 +319,7 @@ async fn a_page_can_live_on_script_tags_alone() {
         // The second is a retry: the answer to the first was lost.
         peer.ordinal = tries;
         let body = peer.flight(Body::new(Spelling::Text).with_text('o', &[&1, &tries, &name], ""));
-        let mut answer = peer.site.say("jsonp-poll", "", &body.bytes).await;
+        let mut answer = peer.site.send_records("jsonp-poll", "", &body.bytes).await;
         let records = answer.all().await;
         assert!(matches!(records[0], Record::New(1, _)), "{records:?}");
         if tries == 2 {
@@ -330,8 +333,8 @@ async fn a_page_can_live_on_script_tags_alone() {
     assert_eq!(server.len(), 1);
     // Auth data does not belong in a URL.
     let body = Body::new(Spelling::Text).with_text('o', &[&1, &1, &attempt()], "token");
-    let mut answer = peer.site.say("jsonp-poll", "", &body.bytes).await;
-    assert!(matches!(answer.all().await[..], [Record::End(4004, _)]));
+    let mut answer = peer.site.send_records("jsonp-poll", "", &body.bytes).await;
+    assert!(matches!(answer.all().await[..], [Record::LinkClose(4004, _)]));
     assert_eq!(server.len(), 1);
 }
 
@@ -342,11 +345,11 @@ async fn the_parts_have_an_end_even_if_nothing_is_said() {
     // Who aborts hears nothing more; the browser has to be told that it is over.
     peer.turn += 1;
     let body = peer.resume().raw("x4310,0:").bytes;
-    let mut answer = peer.site.say("multipart", "", &body).await;
+    let mut answer = peer.site.send_records("multipart", "", &body).await;
     while answer.chunk().await {}
     assert_eq!(answer.flushes(), [""]);
     assert!(answer.raw.ends_with(b"--\r\n"));
     let body = peer.resume().raw("x4310,0:").bytes;
-    let mut answer = peer.site.say("eventsource", "", &body).await;
-    assert!(matches!(answer.all().await[..], [] | [Record::End(..)]));
+    let mut answer = peer.site.send_records("eventsource", "", &body).await;
+    assert!(matches!(answer.all().await[..], [] | [Record::LinkClose(..)]));
 }

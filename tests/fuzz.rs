@@ -14,7 +14,7 @@ use anywire::{Anywire, Server};
 use axum::{body::Body as HttpBody, http::Method};
 use futures::SinkExt;
 use http_body_util::BodyExt;
-use support::{Came, Peer, Site, Socket, Spelling, attempt, echo, site, until};
+use support::{Peer, Site, Socket, SocketEvent, Spelling, attempt, echo, site, until};
 use tokio_tungstenite::tungstenite::Message;
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
@@ -209,7 +209,7 @@ async fn say(random: &mut Random, stage: &Stage, route: &str, said: &[u8]) -> u1
     let spoiled = if random.one_in(4) { spoil(random, query.into_bytes()) } else { query.into_bytes() };
     let query: String =
         spoiled.into_iter().filter(|byte| byte.is_ascii_graphic() && *byte != b'#').map(char::from).collect();
-    let mut answer = stage.site.say(route, &query.replace(['"', '<', '>', '`'], ""), said).await;
+    let mut answer = stage.site.send_records(route, &query.replace(['"', '<', '>', '`'], ""), said).await;
     answer.chunk().await;
     let read = route != "form-post" && query.starts_with('&');
     // Who aborts on a stream hears nothing more on it.
@@ -293,9 +293,9 @@ async fn fuzz_websocket(connections: u64, first: u64) {
         if random.one_in(2) {
             loop {
                 match socket.quiet().await {
-                    Some(Came::Closed(code, _)) => *codes.entry(code).or_insert(0) += 1,
-                    Some(Came::Records(_)) => continue,
-                    Some(Came::Broken) | None => {}
+                    Some(SocketEvent::Closed(code, _)) => *codes.entry(code).or_insert(0) += 1,
+                    Some(SocketEvent::Records(_)) => continue,
+                    Some(SocketEvent::Broken) | None => {}
                 }
                 break;
             }

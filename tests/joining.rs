@@ -34,14 +34,14 @@ fn opening(peer: &Peer, ordinal: u64, name: &str, auth: &str) -> Vec<u8> {
 }
 
 async fn join(site: &Site, ordinal: u64, name: &str) -> Vec<Record> {
-    let mut answer = site.say("jsonp-poll", "", format!("j1,{ordinal},{name}:").as_bytes()).await;
+    let mut answer = site.send_records("jsonp-poll", "", format!("j1,{ordinal},{name}:").as_bytes()).await;
     assert_eq!(answer.status, 200);
     answer.all().await
 }
 
 fn refused(records: &[Record]) -> u16 {
     match records {
-        [Record::End(code, _)] => *code,
+        [Record::LinkClose(code, _)] => *code,
         other => panic!("no refusal: {other:?}"),
     }
 }
@@ -53,11 +53,11 @@ async fn a_form_opens_and_a_script_joins() {
     let name = attempt();
     peer.put("first\r\nflight 💥");
     let opening = opening(&peer, 1, &name, "ünïcode\n&=%41");
-    let mut answer = peer.site.say("form-post", "", &opening).await;
+    let mut answer = peer.site.send_records("form-post", "", &opening).await;
     assert_eq!(answer.status, 200);
     assert!(answer.next().await.is_none(), "an empty page");
     // What a form brings twice is taken once.
-    assert_eq!(peer.site.say("form-post", "", &opening).await.status, 409, "the same ordinal");
+    assert_eq!(peer.site.send_records("form-post", "", &opening).await.status, 409, "the same ordinal");
 
     let records = join(&peer.site, 2, &name).await;
     assert!(matches!(records[0], Record::New(1, _)), "the first flight was taken: {records:?}");
@@ -76,7 +76,7 @@ async fn a_form_opens_and_a_script_joins() {
     assert_eq!(server.len(), 1);
     // The secret was used: the attempt is spent.
     assert_eq!(refused(&join(&peer.site, 4, &name).await), 4102);
-    assert_eq!(peer.site.say("form-post", "", &opening).await.status, 410);
+    assert_eq!(peer.site.send_records("form-post", "", &opening).await.status, 410);
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +95,7 @@ async fn a_join_waits_for_an_opening_that_has_not_come() {
         assert_eq!(server.len(), 0);
         let auth = if by == "jsonp-poll" { "" } else { "me" };
         let opening = opening(&Peer::new(&site), 1, &name, auth);
-        assert_eq!(site.say(by, "", &opening).await.status, 200);
+        assert_eq!(site.send_records(by, "", &opening).await.status, 200);
         let before = Instant::now();
         for join in joins {
             let records = join.await.unwrap();
@@ -118,7 +118,7 @@ async fn a_join_does_not_wait_for_ever() {
     assert_eq!(server.len(), 0);
     // It has left nothing behind that would be in the way of the opening.
     let opening = opening(&Peer::new(&site), 1, &name, "");
-    assert_eq!(site.say("form-post", "", &opening).await.status, 200);
+    assert_eq!(site.send_records("form-post", "", &opening).await.status, 200);
     assert!(matches!(join(&site, 2, &name).await[0], Record::New(..)));
 }
 
@@ -127,13 +127,13 @@ async fn where_no_join_belongs() {
     let server = server();
     let site = site(&server);
     for route in ["open", "send", "xhr-poll", "fetch-stream", "poll", "multipart", "form-post"] {
-        assert_eq!(site.say(route, "", b"j1,1,abc:").await.status, 400, "{route}");
+        assert_eq!(site.send_records(route, "", b"j1,1,abc:").await.status, 400, "{route}");
     }
     for route in ["eventsource", "htmlfile", "iframe", "jsonp-send"] {
-        assert_eq!(refused(&site.say(route, "", b"j1,1,abc:").await.all().await), 4004, "{route}");
+        assert_eq!(refused(&site.send_records(route, "", b"j1,1,abc:").await.all().await), 4004, "{route}");
     }
     for head in ["j2,1,abc:", "j1,1,:", "j1,1:", "j1,01,abc:", "j1,1,a b:"] {
-        let records = site.say("jsonp-poll", "", head.as_bytes()).await.all().await;
+        let records = site.send_records("jsonp-poll", "", head.as_bytes()).await.all().await;
         assert_eq!(refused(&records), if head.starts_with("j2") { 4400 } else { 4004 }, "{head}");
     }
     let mut socket = site.websocket("websocket").await;
@@ -164,7 +164,7 @@ async fn who_joins_is_told_of_a_rejection() {
         .map(|(route, head)| {
             let site = site.clone();
             tokio::spawn(async move {
-                let mut answer = site.say(route, "", head.as_bytes()).await;
+                let mut answer = site.send_records(route, "", head.as_bytes()).await;
                 (answer.status, answer.all().await)
             })
         })
@@ -177,7 +177,7 @@ async fn who_joins_is_told_of_a_rejection() {
         results.push(task.await.unwrap());
     }
     assert_eq!(results[0], (StatusCode::UNAUTHORIZED, Vec::new()));
-    assert_eq!(results[1], (StatusCode::OK, vec![Record::End(4301, "closed".into())]));
+    assert_eq!(results[1], (StatusCode::OK, vec![Record::LinkClose(4301, "closed".into())]));
     assert_eq!(server.len(), 0);
 }
 
@@ -193,7 +193,7 @@ async fn what_a_form_brings_is_acknowledged_on_the_downlink() {
         let body = answer.resume().bytes;
         let (site, said) = (peer.site.clone(), query.clone());
         let parked = tokio::spawn(async move {
-            let mut answer = site.say(route, &said, &body).await;
+            let mut answer = site.send_records(route, &said, &body).await;
             let mut all = Vec::new();
             while !all.iter().any(|record| matches!(record, Record::Ack(_))) {
                 match answer.next().await {
@@ -207,7 +207,7 @@ async fn what_a_form_brings_is_acknowledged_on_the_downlink() {
         // Nobody asks, and nothing is said.
         peer.put("quiet");
         let quiet = peer.flight(peer.upload_head()).bytes;
-        assert_eq!(peer.site.say("form-post", &query, &quiet).await.status, 200);
+        assert_eq!(peer.site.send_records("form-post", &query, &quiet).await.status, 200);
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(!parked.is_finished(), "{route}");
         let before = Instant::now();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anywire::{Anywire, Builder, CloseReason, Server, Session, SessionHandle};
-use support::{Came, Peer, Record, Site, Socket, echo, site, until};
+use support::{Peer, Record, Site, Socket, SocketEvent, echo, site, until};
 use tokio::time::{Instant, advance, sleep};
 
 fn builder() -> Builder {
@@ -154,7 +154,7 @@ async fn a_stream_has_a_heartbeat_too() {
     peer.site.post(&peer.path("send"), body.bytes).await;
     assert!(matches!(stream.next().await.unwrap()[..], [Record::Ping(_)]));
     assert_passed(since, 50);
-    assert!(matches!(stream.next().await.unwrap()[..], [Record::End(4003, _)]));
+    assert!(matches!(stream.next().await.unwrap()[..], [Record::LinkClose(4003, _)]));
     assert_passed(since, 70);
     assert_eq!(stream.next().await, None);
 }
@@ -177,7 +177,7 @@ async fn a_session_without_a_link_is_kept_for_grace_and_not_longer() {
         } else {
             assert_eq!(ends.one().await.1.code, 4103);
             assert!(server.is_empty());
-            let mut socket = peer.begin_socket().await;
+            let mut socket = peer.attach_socket().await;
             assert_eq!(socket.closed().await.0, 4100);
             peer.switch();
             assert_eq!(peer.send_poll().await.refusal(410).0, 4100);
@@ -196,7 +196,7 @@ async fn polls_keep_a_session_as_long_as_they_come() {
         peer.poll().await;
         sleep(seconds(59)).await;
     }
-    peer.say("here").await;
+    peer.send("here").await;
     assert_eq!(server.len(), 1);
     let since = Instant::now();
     peer.poll().await;
@@ -219,7 +219,7 @@ async fn an_attach_that_has_begun_holds_off_the_end_of_grace() {
     assert!(ends.0.lock().unwrap().is_empty());
     sender.send(peer.resume().bytes).unwrap();
     assert_eq!(poll.await.unwrap().records(), [Record::Full(0)]);
-    peer.say("made it").await;
+    peer.send("made it").await;
     assert_eq!(server.len(), 1);
 
     // One that never comes does not hold it for ever.
@@ -256,7 +256,7 @@ async fn the_server_closes_behind_what_it_sent() {
         } else {
             let mut peer = Peer::open(&site).await;
             let records = peer.poll().await;
-            assert!(matches!(records.last(), Some(Record::End(1000, _))), "{records:?}");
+            assert!(matches!(records.last(), Some(Record::LinkClose(1000, _))), "{records:?}");
             peer
         };
         assert_eq!(peer.texts(), ["0", "1", "2", "3", "4"]);
@@ -337,7 +337,7 @@ async fn an_abort_ends_at_once_from_either_side() {
     let id = only(&server).id();
     server.session(&id).unwrap().abort();
     let records = poll.await.unwrap().records();
-    assert!(matches!(records.last(), Some(Record::End(4310, _))), "{records:?}");
+    assert!(matches!(records.last(), Some(Record::LinkClose(4310, _))), "{records:?}");
     assert_eq!(ends.one().await.1.code, 4310);
     assert!(server.session(&id).is_none());
 
@@ -406,7 +406,7 @@ async fn flush_waits_until_the_client_has_it() {
     let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
     assert_eq!(receiver.recv().await, Some("nothing was sent"));
     peer.take_until(&mut socket, 1).await;
-    assert_eq!(socket.records().await, [Record::Want], "a flush asks for an acknowledgement");
+    assert_eq!(socket.records().await, [Record::AckRequest], "a flush asks for an acknowledgement");
     advance(seconds(1)).await;
     assert!(receiver.try_recv().is_err());
     socket.text("a1:").await;
@@ -415,7 +415,7 @@ async fn flush_waits_until_the_client_has_it() {
     only(&server).abort();
     assert_eq!(receiver.recv().await, Some("never had it"));
     assert!(matches!(socket.closed().await, (4310, _)));
-    assert_eq!(socket.next().await, Came::Broken);
+    assert_eq!(socket.next().await, SocketEvent::Broken);
 }
 
 #[tokio::test(start_paused = true)]
@@ -440,14 +440,14 @@ async fn a_client_that_never_acknowledges_a_close_keeps_no_session() {
     // It answers every heartbeat, and says nothing of the close.
     while since.elapsed() < seconds(600) {
         match socket.next().await {
-            Came::Records(records) => {
+            SocketEvent::Records(records) => {
                 for record in records {
                     if let Record::Ping(id) = record {
                         socket.text(format!("q{id},0:")).await;
                     }
                 }
             }
-            Came::Closed(..) | Came::Broken => break,
+            SocketEvent::Closed(..) | SocketEvent::Broken => break,
         }
     }
     assert!(since.elapsed() < seconds(300), "{:?}", since.elapsed());

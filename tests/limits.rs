@@ -12,7 +12,7 @@ use std::{
 };
 
 use anywire::{Anywire, Overflow, Received, SendError, Session};
-use support::{Came, Payload, Peer, Record, Spelling, attempt, echo, site, until};
+use support::{Payload, Peer, Record, SocketEvent, Spelling, attempt, echo, site, until};
 use tokio::{
     sync::{Semaphore, mpsc},
     time::{Instant, advance, sleep},
@@ -47,7 +47,7 @@ async fn a_send_waits_for_room_in_the_outbox() {
     let mut peer = Peer::new(&site(&server));
     let records = peer.post_open(&attempt(), "").await.records();
     assert_eq!(sent.load(SeqCst), 4, "what fits");
-    assert!(records.contains(&Record::Want), "{records:?}");
+    assert!(records.contains(&Record::AckRequest), "{records:?}");
     assert_eq!(server.sessions()[0].try_send("y".repeat(100)), Err(SendError::Full), "never waits");
     assert_eq!(server.sessions()[0].buffered_bytes(), 4096);
     advance(Duration::from_secs(30)).await;
@@ -72,7 +72,7 @@ async fn a_full_outbox_fails_or_closes_if_told_so() {
         peer.turn = 1;
         let records = peer.send_poll().await.records();
         if overflow == Overflow::Close {
-            assert!(matches!(records.last(), Some(Record::End(4311, _))), "{records:?}");
+            assert!(matches!(records.last(), Some(Record::LinkClose(4311, _))), "{records:?}");
             assert_eq!(session.closed().unwrap().code, 4311);
             assert_eq!(session.unacknowledged(), 2);
         } else {
@@ -161,13 +161,13 @@ async fn a_full_inbox_asks_to_hold_and_loses_nothing() {
     }
     socket.flight(&peer).await;
     peer.take(&socket.records().await);
-    assert_eq!(peer.held, Some(1));
+    assert_eq!(peer.paused, Some(1));
     assert_eq!(peer.outbox.len(), 12, "eight were taken");
     // Held, the client may still close, answer heartbeats, acknowledge.
     socket.text("q0,0:a0:w:").await;
     peer.take(&socket.records().await);
     leave.add_permits(5);
-    while peer.held.is_some() {
+    while peer.paused.is_some() {
         peer.take(&socket.records().await);
     }
     leave.add_permits(100);
@@ -175,7 +175,7 @@ async fn a_full_inbox_asks_to_hold_and_loses_nothing() {
     while !peer.outbox.is_empty() {
         socket.text("w:").await;
         peer.take(&socket.records().await);
-        if peer.held.is_none() && !peer.outbox.is_empty() {
+        if peer.paused.is_none() && !peer.outbox.is_empty() {
             socket.flight(&peer).await;
         }
     }
@@ -202,10 +202,10 @@ async fn a_full_inbox_holds_uploads_too_and_a_poll_says_go() {
     for _ in 0..6 {
         peer.put(kilobyte());
     }
-    assert_eq!(peer.upload().await, [Record::Hold(4, 1)], "an upload is taken in part");
-    assert_eq!(peer.upload().await, [Record::Hold(4, 1)], "and nothing of its repeat");
+    assert_eq!(peer.upload().await, [Record::Pause(4, 1)], "an upload is taken in part");
+    assert_eq!(peer.upload().await, [Record::Pause(4, 1)], "and nothing of its repeat");
     leave.add_permits(1);
-    while peer.held.is_some() {
+    while peer.paused.is_some() {
         peer.poll().await;
     }
     assert_eq!(peer.outbox.len(), 2);
@@ -265,9 +265,9 @@ async fn sessions_beyond_the_limit_are_refused_and_come_back_when_there_is_room(
     let answer = third.post_open(&attempt, "").await;
     assert_eq!(answer.refusal(503).0, 4200);
     assert!(answer.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 0);
-    assert_eq!(third.say_open(&attempt, "").await.closed().await.0, 4200);
+    assert_eq!(third.send_open(&attempt, "").await.closed().await.0, 4200);
     for peer in &mut peers {
-        peer.say("x").await;
+        peer.send("x").await;
         peer.poll().await;
         assert_eq!(peer.texts(), ["x"], "who is in does not notice");
     }
@@ -326,7 +326,7 @@ async fn short_of_memory_refuses_new_sessions_before_returning_ones() {
     let answer = other.send_poll().await;
     assert_eq!(answer.refusal(503).0, 4201);
     assert!(answer.headers.contains_key("retry-after"));
-    assert_eq!(other.begin_socket().await.closed().await.0, 4201);
+    assert_eq!(other.attach_socket().await.closed().await.0, 4201);
     // The way out of it is open: the session that holds the memory may acknowledge.
     session.abort();
     peer.turn = 1;
@@ -382,6 +382,6 @@ async fn a_binary_first_message_or_none_leaves_no_session() {
     let mut socket = site.websocket("websocket").await;
     socket.io.send(Message::Ping(vec![1].into())).await.unwrap();
     socket.text(format!("o1,1,{},0:", attempt())).await;
-    assert!(matches!(socket.next().await, Came::Records(records) if matches!(records[0], Record::New(..))));
+    assert!(matches!(socket.next().await, SocketEvent::Records(records) if matches!(records[0], Record::New(..))));
     assert_eq!(server.len(), 1);
 }

@@ -137,7 +137,7 @@ async fn raced_openings_get_one_session_whichever_comes_first() {
         // The WebSocket is the link that the client would rather have.
         by_socket.ordinal = 1;
         let open_socket = async {
-            let mut socket = by_socket.say_open(&attempt, "").await;
+            let mut socket = by_socket.send_open(&attempt, "").await;
             socket.flight(&by_socket).await;
             socket
         };
@@ -184,10 +184,10 @@ async fn a_retried_opening_gets_the_same_session_until_its_secret_is_used() {
     peer.poll_at_once().await;
     let late = peer.clone().post_open(&attempt, "").await;
     assert_eq!(late.refusal(410).0, 4102);
-    let mut socket = peer.clone().say_open(&attempt, "").await;
+    let mut socket = peer.clone().send_open(&attempt, "").await;
     assert_eq!(socket.closed().await.0, 4102);
     assert_eq!(server.len(), 1);
-    peer.say("still").await;
+    peer.send("still").await;
     peer.poll().await;
     assert_eq!(peer.texts(), ["welcome", "flight", "still"], "the session did not notice");
 }
@@ -210,14 +210,14 @@ async fn a_poll_waits_for_something_at_most_its_hold() {
     });
     tokio::time::sleep(Duration::from_secs(2)).await;
     let before = Instant::now();
-    peer.say("now").await;
+    peer.send("now").await;
     let mut peer = poll.await.unwrap();
     assert_eq!(peer.texts(), ["now"]);
     assert_eq!(Instant::now(), before);
 
     // What is there already is answered at once.
     peer.last = 1;
-    peer.say("again").await;
+    peer.send("again").await;
     tokio::task::yield_now().await;
     let before = Instant::now();
     peer.poll().await;
@@ -249,7 +249,7 @@ async fn a_stream_brings_each_turn_as_it_comes() {
             let mut stream = peer.stream(route).await;
             peer.take(&stream.next().await.unwrap());
             for count in 1..=20 {
-                peer.say(format!("{count}")).await;
+                peer.send(format!("{count}")).await;
                 let records = stream.next().await.unwrap();
                 peer.take(&records);
                 assert_eq!(peer.got.len(), count, "{records:?}");
@@ -277,7 +277,7 @@ async fn a_stream_ends_when_its_budget_is_spent_and_the_next_goes_on() {
             }
             peer.take(&records);
             if peer.got.len() == sent && sent < 40 {
-                peer.say(format!("{sent} {}", "x".repeat(1000))).await;
+                peer.send(format!("{sent} {}", "x".repeat(1000))).await;
                 sent += 1;
             } else if sent == 40 {
                 break;
@@ -302,7 +302,7 @@ async fn a_duplicate_is_refused_without_harm_to_the_first() {
     peer.turn = 2;
     assert_eq!(peer.send_poll().await.refusal(409).0, 4002, "a lower turn is late");
     peer.turn = 3;
-    peer.say("x").await;
+    peer.send("x").await;
     let records = poll.await.unwrap().records();
     assert!(records.contains(&Record::Message(1, "x".into())), "{records:?}");
     // The same request once more, after it was answered.
@@ -324,7 +324,7 @@ async fn a_higher_turn_takes_the_place_of_the_one_before() {
     let records = poll.await.unwrap().records();
     assert_eq!(records, [Record::Full(0)]);
     assert_eq!(Instant::now(), before, "the old answer ends at once");
-    peer.say("x").await;
+    peer.send("x").await;
     while peer.got.is_empty() {
         peer.take(&stream.next().await.unwrap());
     }

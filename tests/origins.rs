@@ -83,8 +83,8 @@ async fn who_may_open() {
                 Ok(mut socket) => {
                     socket.text(format!("o1,1,{},0:", attempt())).await;
                     match socket.next().await {
-                        support::Came::Records(records) if matches!(records[0], Record::New(..)) => 0,
-                        support::Came::Closed(code, _) => code,
+                        support::SocketEvent::Records(records) if matches!(records[0], Record::New(..)) => 0,
+                        support::SocketEvent::Closed(code, _) => code,
                         other => panic!("{other:?}"),
                     }
                 }

@@ -73,25 +73,25 @@ fn padding(length: usize) -> String {
 #[tokio::test(start_paused = true)]
 async fn padding_has_a_chunk_and_a_write_of_its_own() {
     let mut raw = Raw::begin(&Anywire::builder().handler(echo).build()).await;
-    raw.peer.say("a").await;
+    raw.peer.send("a").await;
     assert_eq!(raw.next().await, chunk("n1:m1:aw:"));
     assert_eq!(raw.next().await, padding(16));
     raw.acknowledge(1).await;
     sleep(Duration::from_secs(1)).await;
     for (number, text) in [(2, "b"), (3, "c")] {
-        raw.peer.say(text).await;
+        raw.peer.send(text).await;
         assert_eq!(raw.next().await, chunk(&format!("m1:{text}w:")));
         assert_eq!(raw.next().await, padding(16), "behind it, and apart");
         raw.acknowledge(number).await;
         sleep(Duration::from_secs(1)).await;
     }
-    raw.peer.say("d").await;
+    raw.peer.send("d").await;
     for expected in [chunk("m1:dw:"), padding(16), padding(16), padding(4096)] {
         assert_eq!(raw.next().await, expected);
     }
     raw.acknowledge(4).await;
     sleep(Duration::from_secs(1)).await;
-    raw.peer.say("e").await;
+    raw.peer.send("e").await;
     assert_eq!(raw.next().await, chunk("m1:ew:"));
     assert_eq!(raw.next().await, padding(4096));
 }
@@ -101,7 +101,7 @@ async fn an_answer_that_is_not_acknowledged_ends_and_the_next_turn_goes_on() {
     let server = Anywire::builder().handler(echo).build();
     let mut raw = Raw::begin(&server).await;
     let began = Instant::now();
-    raw.peer.say("a").await;
+    raw.peer.send("a").await;
     let mut all = String::new();
     while !all.ends_with("0\r\n\r\n") {
         all += &raw.next().await;
@@ -116,7 +116,7 @@ async fn an_answer_that_is_not_acknowledged_ends_and_the_next_turn_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn a_clear_path_is_asked_once() {
     let mut raw = Raw::begin(&Anywire::builder().handler(echo).build()).await;
-    raw.peer.say("a").await;
+    raw.peer.send("a").await;
     assert_eq!(raw.next().await, chunk("n1:m1:aw:"));
     raw.acknowledge(1).await;
     let more = timeout(Duration::from_secs(9), raw.writes.recv()).await;

@@ -44,7 +44,7 @@ async fn told(peer: &Peer, piece: Piece<'_>) -> Vec<Record> {
 
 #[track_caller]
 fn assert_refused(records: &[Record], code: u16) {
-    assert!(matches!(records, [Record::End(said, _)] if *said == code), "{records:?}");
+    assert!(matches!(records, [Record::LinkClose(said, _)] if *said == code), "{records:?}");
 }
 
 fn payloads() -> Vec<Payload> {

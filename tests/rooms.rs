@@ -136,7 +136,7 @@ async fn the_slow_are_closed_and_the_rest_do_not_notice() {
     }
     slow.turn = 1;
     let records = slow.send_poll().await.records();
-    assert!(matches!(records.last(), Some(Record::End(4311, _))), "{records:?}");
+    assert!(matches!(records.last(), Some(Record::LinkClose(4311, _))), "{records:?}");
     assert!(server.session(&slow.id).is_none());
     assert_eq!(server.members("a").len(), 1, "it is not in the room any more");
     skipped.poll().await;

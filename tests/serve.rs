@@ -52,12 +52,12 @@ async fn serves_every_transport_and_knows_the_client() {
         let server = Anywire::builder().handler(welcome).build();
         let running = run(&server).await;
         let mut peer = Peer::open(&running.site).await;
-        peer.say("by poll").await;
+        peer.send("by poll").await;
         while peer.got.len() < 2 {
             peer.poll().await;
         }
         let mut stream = peer.stream("fetch-stream").await;
-        peer.say("by stream").await;
+        peer.send("by stream").await;
         while peer.got.len() < 3 {
             peer.take(&stream.next().await.unwrap());
         }
@@ -92,7 +92,7 @@ async fn stops_in_good_order() {
         // Told to go, then sent away.
         assert_eq!(socket.closed().await.0, 4005);
         drop(socket);
-        assert!(matches!(poll.await.unwrap()[..], [_, support::Record::Away(_), ..]));
+        assert!(matches!(poll.await.unwrap()[..], [_, support::Record::GoAway(_), ..]));
         running.served.await.unwrap().unwrap();
         let mut rest = Vec::new();
         idle.read_to_end(&mut rest).await.unwrap();

@@ -6,7 +6,7 @@ mod support;
 use std::{collections::HashSet, time::Duration};
 
 use anywire::{Anywire, Server, Session};
-use support::{Came, Peer, Record, Site, attempt, echo, site, until};
+use support::{Peer, Record, Site, SocketEvent, attempt, echo, site, until};
 use tokio::time::{Instant, sleep};
 
 const WINDOW: Duration = Duration::from_secs(20);
@@ -32,13 +32,13 @@ async fn every_client_is_told_its_own_moment() {
     let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
     let mut delays = Vec::new();
     for socket in &mut sockets {
-        let Record::Away(delay) = socket.records().await[0] else { panic!("not told") };
+        let Record::GoAway(delay) = socket.records().await[0] else { panic!("not told") };
         delays.push(delay);
     }
     polling.poll().await;
-    delays.push(polling.away.expect("a poll is told too"));
+    delays.push(polling.go_away.expect("a poll is told too"));
     streaming.take(&stream.next().await.unwrap());
-    delays.push(streaming.away.expect("a stream is told too"));
+    delays.push(streaming.go_away.expect("a stream is told too"));
     assert!(delays.iter().all(|delay| *delay < 20_000), "{delays:?}");
     assert!(delays.iter().collect::<HashSet<_>>().len() > 16, "spread: {delays:?}");
     let (low, high) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
@@ -56,12 +56,12 @@ async fn new_sessions_are_refused_and_old_ones_come_back_until_the_end() {
     let live = server.live();
     let before = Instant::now();
     let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
-    assert!(matches!(socket.records().await[0], Record::Away(_)));
+    assert!(matches!(socket.records().await[0], Record::GoAway(_)));
 
     let answer = Peer::new(&site).post_open(&attempt(), "").await;
     assert_eq!(answer.refusal(503).0, 4202);
     assert!(answer.headers.contains_key("retry-after"));
-    assert_eq!(Peer::new(&site).say_open(&attempt(), "").await.closed().await.0, 4202);
+    assert_eq!(Peer::new(&site).send_open(&attempt(), "").await.closed().await.0, 4202);
 
     // Make before break, as told; the new link is not told again, or it would go on for ever.
     let mut second = peer.resume_socket().await;
@@ -70,12 +70,12 @@ async fn new_sessions_are_refused_and_old_ones_come_back_until_the_end() {
     second.flight(&peer).await;
     peer.take_until(&mut second, 1).await;
     assert_eq!(second.quiet().await, None);
-    assert_eq!(peer.away, None);
+    assert_eq!(peer.go_away, None);
 
     // Who was away is told when it comes back.
     sleep(Duration::from_secs(10)).await;
     let mut back = away.resume_socket().await;
-    assert!(away.away.is_some());
+    assert!(away.go_away.is_some());
 
     assert_eq!(second.closed().await.0, 4005);
     assert_eq!(back.closed().await.0, 4005);
@@ -98,14 +98,14 @@ async fn polls_and_streams_end_with_the_window() {
     while ends.is_empty() {
         polls += 1;
         let records = polling.poll().await;
-        ends.extend(records.into_iter().filter(|record| matches!(record, Record::End(4005, _))));
+        ends.extend(records.into_iter().filter(|record| matches!(record, Record::LinkClose(4005, _))));
     }
     assert!(polls <= 3, "told once, then held: {polls} polls");
     let mut last = Vec::new();
     while let Some(records) = stream.next().await {
         last = records;
     }
-    assert!(matches!(last.last(), Some(Record::End(4005, _))), "{last:?}");
+    assert!(matches!(last.last(), Some(Record::LinkClose(4005, _))), "{last:?}");
     shutdown.await.unwrap();
 }
 
@@ -122,6 +122,6 @@ async fn a_handler_that_does_not_end_is_waited_for_in_vain_for_five_seconds() {
     server.shutdown(Duration::from_secs(1)).await;
     let passed = before.elapsed();
     assert!(passed >= Duration::from_secs(6) && passed < Duration::from_secs(7), "{passed:?}");
-    assert!(matches!(socket.next().await, Came::Records(_)));
+    assert!(matches!(socket.next().await, SocketEvent::Records(_)));
     assert_eq!(socket.closed().await.0, 4005);
 }

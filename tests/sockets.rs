@@ -18,7 +18,7 @@ use axum::{Router, body::Body};
 use futures::{SinkExt, StreamExt};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
-use support::{Came, HOST, Parser, Peer, Record, Records, Site, Socket, Spelling, attempt, echo, until};
+use support::{HOST, Parser, Peer, Record, Records, Site, Socket, SocketEvent, Spelling, attempt, echo, until};
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -37,13 +37,13 @@ async fn all_transports_over_http1() {
         let server = Anywire::builder().handler(echo).build();
         let site = socket(&server).await;
         let mut peer = Peer::open(&site).await;
-        peer.say("by poll").await;
+        peer.send("by poll").await;
         while peer.got.is_empty() {
             peer.poll().await;
         }
         for route in ["xhr-stream", "fetch-stream"] {
             let mut stream = peer.stream(route).await;
-            peer.say(route).await;
+            peer.send(route).await;
             let count = peer.got.len() + 1;
             while peer.got.len() < count {
                 peer.take(&stream.next().await.unwrap());
@@ -93,7 +93,7 @@ async fn a_parked_poll_whose_client_goes_is_noticed() {
             until("its end was noticed", || !session.is_connected()).await;
             peer.turn += 1;
         }
-        peer.say("still").await;
+        peer.send("still").await;
         peer.poll().await;
         assert_eq!(peer.texts(), ["still"]);
     })
@@ -230,7 +230,7 @@ async fn a_client_that_does_not_read_keeps_no_session() {
         deaf.text("n1:mgo").await;
         let mut peer = Peer::open(&site).await;
         let deaf_stream = peer.stream("fetch-stream").await;
-        peer.say("go").await;
+        peer.send("go").await;
         let sessions = server.sessions();
         assert_eq!(sessions.len(), 2);
         until("both have flooded", || flooded.load(SeqCst) == 2).await;
@@ -258,7 +258,7 @@ async fn a_client_that_does_not_read_can_be_disconnected() {
         session.abort();
         // The connection ends without the client's doing.
         let ended = AtomicUsize::new(0);
-        while deaf.next().await != Came::Broken {
+        while deaf.next().await != SocketEvent::Broken {
             ended.fetch_add(1, SeqCst);
         }
         assert!(ended.load(SeqCst) < 48, "not all of it came");
@@ -293,7 +293,7 @@ async fn many_clients_at_once_each_get_their_own() {
                             while socket.io.next().await.is_some_and(|message| message.is_ok()) {}
                         } else {
                             sent += 1;
-                            peer.say(format!("{client}:{sent}")).await;
+                            peer.send(format!("{client}:{sent}")).await;
                             peer.poll().await;
                         }
                     }

@@ -6,7 +6,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use anywire::{Anywire, Message, Server, Session, Transport};
-use support::{Came, Peer, Record, Records, Site, Socket, Spelling, site, until};
+use support::{Peer, Record, Records, Site, Socket, SocketEvent, Spelling, site, until};
 use tokio::sync::mpsc;
 
 /// A server whose handler counts up when told to, and keeps what it receives.
@@ -129,7 +129,7 @@ async fn websocket_poll_stream_websocket() {
         talker.traffic(&mut peer, 30);
         peer.upload().await;
         peer.spelling = Spelling::Text;
-        let mut socket = peer.begin_socket().await;
+        let mut socket = peer.attach_socket().await;
         peer.take(&socket.records().await);
         talker.traffic(&mut peer, 5);
         while (peer.got.len() as u64) < talker.said {
@@ -141,7 +141,7 @@ async fn websocket_poll_stream_websocket() {
         while let Some(records) = stream.next().await {
             last = records;
         }
-        assert!(matches!(last.last(), Some(Record::End(4000, _))), "{last:?}");
+        assert!(matches!(last.last(), Some(Record::LinkClose(4000, _))), "{last:?}");
         talker.traffic(&mut peer, 10);
         for number in peer.last - 9..=peer.last {
             socket.payload(&format!("c{number}").into()).await;
@@ -251,7 +251,7 @@ async fn every_link_carries_until_one_is_proven() {
 async fn an_unproven_link_is_ended_in_time_and_the_session_lives() {
     let mut talker = Talker::new();
     let (mut peer, mut socket) = Peer::open_socket(&talker.site).await;
-    let mut silent = peer.clone().begin_socket().await;
+    let mut silent = peer.clone().attach_socket().await;
     assert_eq!(silent.records().await, [Record::Full(0)]);
     assert_eq!(silent.closed().await.0, 4007);
     talker.traffic(&mut peer, 3);
@@ -289,7 +289,7 @@ async fn the_connection_may_be_cut_at_any_point_of_a_frame() {
     let mut socket = peer.resume_socket().await;
     talker.drain_socket(&mut peer, &mut socket).await;
     talker.assert_complete(&peer).await;
-    assert!(matches!(socket.quiet().await, None | Some(Came::Records(_))));
+    assert!(matches!(socket.quiet().await, None | Some(SocketEvent::Records(_))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,7 +297,7 @@ async fn when_the_carrier_dies_another_link_takes_over_at_once() {
     let mut talker = Talker::new();
     let (mut peer, mut socket) = Peer::open_socket(&talker.site).await;
     let mut second = peer.clone();
-    let mut second_socket = second.begin_socket().await;
+    let mut second_socket = second.attach_socket().await;
     second.take(&second_socket.records().await);
     talker.traffic(&mut peer, 3);
     peer.take_until(&mut socket, 3).await;

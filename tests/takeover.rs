@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use anywire::{Anywire, Server, Session};
-use support::{Body, Came, Payload, Peer, Record, Socket, Spelling, attempt, echo, site};
+use support::{Body, Payload, Peer, Record, Socket, SocketEvent, Spelling, attempt, echo, site};
 
 const WIRES: [&str; 3] = ["websocket", "open", "jsonp-poll"];
 
@@ -32,14 +32,14 @@ async fn take_over(peer: &Peer, wire: &str, instance: &str) -> (Vec<Record>, Opt
     let head = head(peer, instance);
     if wire != "websocket" {
         let query = format!("&session={}", peer.id);
-        return (peer.site.say(wire, &query, &head.bytes).await.all().await, None);
+        return (peer.site.send_records(wire, &query, &head.bytes).await.all().await, None);
     }
     let mut socket = peer.site.websocket(&format!("websocket?session={}", peer.id)).await;
     socket.body(head).await;
     let records = match socket.next().await {
-        Came::Records(records) => records,
-        Came::Closed(code, reason) => vec![Record::End(code, reason)],
-        Came::Broken => panic!("broken"),
+        SocketEvent::Records(records) => records,
+        SocketEvent::Closed(code, reason) => vec![Record::LinkClose(code, reason)],
+        SocketEvent::Broken => panic!("broken"),
     };
     (records, Some(socket))
 }
@@ -53,7 +53,7 @@ fn granted(records: &[Record]) -> (u64, String, String) {
 
 fn refused(records: &[Record]) -> u16 {
     match records {
-        [Record::End(code, _)] => *code,
+        [Record::LinkClose(code, _)] => *code,
         other => panic!("no refusal: {other:?}"),
     }
 }
@@ -84,8 +84,11 @@ async fn a_page_takes_over_by_each_wire() {
                 socket.text("mtwo").await;
                 socket.records().await;
             } else {
-                let opened =
-                    site.say(old, "", format!("o1,1,{},0:n1:m3:onem3:two", attempt()).as_bytes()).await.all().await;
+                let opened = site
+                    .send_records(old, "", format!("o1,1,{},0:n1:m3:onem3:two", attempt()).as_bytes())
+                    .await
+                    .all()
+                    .await;
                 peer.ordinal = 1;
                 peer.last = 2;
                 peer.take(&opened);
@@ -142,7 +145,7 @@ async fn the_older_page_is_fenced() {
     assert_eq!(peer.send_poll().await.refusal(410).0, 4101);
     let (records, _) = take_over(&peer, "open", &attempt()).await;
     assert_eq!(refused(&records), 4101, "the store counts once");
-    next.say("mine").await;
+    next.send("mine").await;
     next.switch();
     while next.got.is_empty() {
         next.poll().await;
@@ -182,7 +185,7 @@ async fn waiting_answers_of_the_older_page_end() {
         tokio::time::sleep(Duration::from_millis(1)).await;
         take_over(&next, "open", &attempt()).await;
         let records = waiting.await.unwrap();
-        assert!(matches!(records.last(), Some(Record::End(4104, _))), "{route}: {records:?}");
+        assert!(matches!(records.last(), Some(Record::LinkClose(4104, _))), "{route}: {records:?}");
     }
 }
 
@@ -227,7 +230,7 @@ async fn one_page_after_another() {
         settle(&mut next, &records);
         assert_eq!((&next.id, next.received), (&peer.id, round as u64));
         assert_ne!(next.secret, peer.secret);
-        next.say(format!("{round}")).await;
+        next.send(format!("{round}")).await;
         next.switch();
         while next.got.is_empty() {
             next.poll().await;
@@ -253,10 +256,10 @@ async fn what_is_refused() {
     }
     let said = head(&next, &attempt());
     for route in ["send", "xhr-poll", "fetch-stream", "poll", "form-post"] {
-        assert_eq!(site.say(route, "", &said.bytes).await.status, 400, "{route}");
+        assert_eq!(site.send_records(route, "", &said.bytes).await.status, 400, "{route}");
     }
     for wrong in ["t2,17,abc,x,y,0:", "t1,17,,x,y,0:", "t1,17,abc,x,y:"] {
-        let code = refused(&site.say("jsonp-poll", "", wrong.as_bytes()).await.all().await);
+        let code = refused(&site.send_records("jsonp-poll", "", wrong.as_bytes()).await.all().await);
         assert_eq!(code, if wrong.starts_with("t2") { 4400 } else { 4004 }, "{wrong}");
     }
     // None of that has changed the secret.
@@ -287,7 +290,7 @@ async fn what_the_server_said_last_is_heard_by_the_next_page() {
     let (peer, mut socket) = Peer::open_socket(&site(&server)).await;
     socket.text("n1:").await;
     socket.text("mlast").await;
-    assert!(matches!(socket.next().await, Came::Records(_)));
+    assert!(matches!(socket.next().await, SocketEvent::Records(_)));
     let mut next = reloaded(&peer);
     let (records, _) = take_over(&next, "open", &attempt()).await;
     settle(&mut next, &records);

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::{
+    records::{Body, Payload, Record, Spelling},
     site::{Answer, Records, Site},
-    wire::{Body, Payload, Record, Spelling},
 };
 
 /// One client. Its fields are open, so that a test can lie with them.
@@ -23,11 +23,11 @@ pub struct Peer {
     pub turn: u64,
     pub seen: bool,
     /// The epoch of the hold that stands.
-    pub held: Option<u64>,
+    pub paused: Option<u64>,
     pub got: Vec<Payload>,
     pub gaps: Vec<(u64, u64)>,
     pub closed: Option<(u16, String)>,
-    pub away: Option<u64>,
+    pub go_away: Option<u64>,
 }
 
 impl Peer {
@@ -44,11 +44,11 @@ impl Peer {
             ordinal: 0,
             turn: 0,
             seen: false,
-            held: None,
+            paused: None,
             got: Vec::new(),
             gaps: Vec::new(),
             closed: None,
-            away: None,
+            go_away: None,
         }
     }
 
@@ -151,7 +151,7 @@ impl Peer {
     }
 
     /// Sends one message by an upload.
-    pub async fn say(&mut self, payload: impl Into<Payload>) {
+    pub async fn send(&mut self, payload: impl Into<Payload>) {
         self.put(payload);
         self.upload().await;
     }
@@ -175,13 +175,13 @@ impl Peer {
                 self.acknowledged(*received);
             }
             Record::Ack(received) => self.acknowledged(*received),
-            Record::Hold(received, epoch) => {
+            Record::Pause(received, epoch) => {
                 self.acknowledged(*received);
-                self.held = Some(*epoch);
+                self.paused = Some(*epoch);
             }
-            Record::Go(received, epoch) => {
+            Record::Resume(received, epoch) => {
                 self.acknowledged(*received);
-                self.held = self.held.filter(|held| held > epoch);
+                self.paused = self.paused.filter(|paused| paused > epoch);
             }
             Record::Message(number, payload) => {
                 assert!(*number <= self.received + 1, "a hole: {number} after {}", self.received);
@@ -190,7 +190,7 @@ impl Peer {
                     self.got.push(payload.clone());
                 }
             }
-            Record::Dropped(from, to) => {
+            Record::Gap(from, to) => {
                 assert!(*from <= self.received + 1, "a hole before a gap");
                 if *to > self.received {
                     self.gaps.push(((*from).max(self.received + 1), *to));
@@ -204,8 +204,8 @@ impl Peer {
                     self.closed = Some((*code, reason.clone()));
                 }
             }
-            Record::Away(delay) => self.away = Some(*delay),
-            Record::Want | Record::Ping(_) | Record::Pad(_) | Record::End(..) => {}
+            Record::GoAway(delay) => self.go_away = Some(*delay),
+            Record::AckRequest | Record::Ping(_) | Record::Padding(_) | Record::LinkClose(..) => {}
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::wire::{Parser, Record, Spelling};
+use super::records::{Parser, Record, Spelling};
 
 pub const HOST: &str = "chat.test";
 
@@ -56,7 +56,7 @@ impl Answer {
     pub fn refusal(&self, status: u16) -> (u16, String) {
         assert_eq!(self.status, status, "{:?}", String::from_utf8_lossy(&self.body));
         match self.records().as_slice() {
-            [Record::End(code, text)] => (*code, text.clone()),
+            [Record::LinkClose(code, text)] => (*code, text.clone()),
             other => panic!("not a refusal: {other:?}"),
         }
     }

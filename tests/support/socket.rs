@@ -13,13 +13,13 @@ use tokio_tungstenite::{
 
 use super::{
     peer::Peer,
+    records::{Body, Parser, Payload, Record, Spelling},
     site::{HOST, Io, Site},
-    wire::{Body, Parser, Payload, Record, Spelling},
 };
 
 /// What came on a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Came {
+pub enum SocketEvent {
     Records(Vec<Record>),
     /// The server's close frame.
     Closed(u16, String),
@@ -68,20 +68,20 @@ impl Socket {
     }
 
     /// What comes next; empty messages and WebSocket's own pings are passed over.
-    pub async fn next(&mut self) -> Came {
+    pub async fn next(&mut self) -> SocketEvent {
         loop {
             let records = match self.io.next().await {
                 Some(Ok(Message::Text(text))) => self.parser.text_message(&text),
                 Some(Ok(Message::Binary(bytes))) => vec![self.parser.binary_message(bytes.to_vec())],
                 Some(Ok(Message::Close(Some(CloseFrame { code, reason })))) => {
-                    return Came::Closed(code.into(), reason.to_string());
+                    return SocketEvent::Closed(code.into(), reason.to_string());
                 }
-                Some(Ok(Message::Close(None))) => return Came::Closed(1005, String::new()),
+                Some(Ok(Message::Close(None))) => return SocketEvent::Closed(1005, String::new()),
                 Some(Ok(_)) => Vec::new(),
-                Some(Err(_)) | None => return Came::Broken,
+                Some(Err(_)) | None => return SocketEvent::Broken,
             };
             if !records.is_empty() {
-                return Came::Records(records);
+                return SocketEvent::Records(records);
             }
         }
     }
@@ -89,7 +89,7 @@ impl Socket {
     /// The next records, which must come.
     pub async fn records(&mut self) -> Vec<Record> {
         match self.next().await {
-            Came::Records(records) => records,
+            SocketEvent::Records(records) => records,
             other => panic!("no records but {other:?}"),
         }
     }
@@ -98,9 +98,9 @@ impl Socket {
     pub async fn closed(&mut self) -> (u16, String) {
         loop {
             match self.next().await {
-                Came::Records(_) => {}
-                Came::Closed(code, reason) => return (code, reason),
-                Came::Broken => panic!("broken without a close frame"),
+                SocketEvent::Records(_) => {}
+                SocketEvent::Closed(code, reason) => return (code, reason),
+                SocketEvent::Broken => panic!("broken without a close frame"),
             }
         }
     }
@@ -132,7 +132,7 @@ impl Peer {
 
     pub async fn open_socket_with(site: &Site, attempt: &str, auth: &str) -> (Self, Socket) {
         let mut peer = Peer::new(site);
-        let mut socket = peer.say_open(attempt, auth).await;
+        let mut socket = peer.send_open(attempt, auth).await;
         peer.take(&socket.records().await);
         assert!(peer.seen, "the first record is the start");
         socket.text("v:").await;
@@ -140,7 +140,7 @@ impl Peer {
     }
 
     /// Connects and says the open record with the next ordinal.
-    pub async fn say_open(&mut self, attempt: &str, auth: &str) -> Socket {
+    pub async fn send_open(&mut self, attempt: &str, auth: &str) -> Socket {
         self.switch();
         let mut socket = self.site.websocket("websocket").await;
         let body = Body::new(Spelling::WebSocket).with_text('o', &[&1, &self.ordinal, &attempt], auth);
@@ -150,7 +150,7 @@ impl Peer {
 
     /// Attaches by WebSocket with a higher ordinal and takes the start; `v` and what is outstanding are said.
     pub async fn resume_socket(&mut self) -> Socket {
-        let mut socket = self.begin_socket().await;
+        let mut socket = self.attach_socket().await;
         self.take(&socket.records().await);
         assert!(self.seen, "the first record is the start");
         socket.text("v:").await;
@@ -159,7 +159,7 @@ impl Peer {
     }
 
     /// Attaches by WebSocket with a higher ordinal.
-    pub async fn begin_socket(&mut self) -> Socket {
+    pub async fn attach_socket(&mut self) -> Socket {
         self.switch();
         let path = format!("websocket?session={}", self.id);
         let mut socket = self.site.websocket(&path).await;
@@ -177,7 +177,7 @@ impl Peer {
 
 impl Socket {
     /// What came, if anything did until all tasks were idle. Needs tokio's paused clock.
-    pub async fn quiet(&mut self) -> Option<Came> {
+    pub async fn quiet(&mut self) -> Option<SocketEvent> {
         tokio::time::timeout(std::time::Duration::from_millis(1), self.next()).await.ok()
     }
 }

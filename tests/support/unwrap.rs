@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 
 use super::{
     peer::Peer,
+    records::{Parser, Record, Spelling},
     site::{HOST, Site},
-    wire::{Parser, Record, Spelling},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +224,7 @@ impl Site {
     }
 
     /// The same records by GET or by POST, as the route wants it.
-    pub async fn say(&self, route: &str, query: &str, records: &[u8]) -> Wrapped {
+    pub async fn send_records(&self, route: &str, query: &str, records: &[u8]) -> Wrapped {
         let wrap = wrap_of(route);
         let gets = route == "jsonp-send" || DOWNLINKS.iter().any(|(name, get, _)| *get && *name == route);
         let callback = if matches!(wrap, Wrap::Call | Wrap::Page) { CALLBACK } else { "" };
@@ -243,7 +243,7 @@ impl Peer {
     pub async fn attach(&mut self, route: &str) -> Wrapped {
         self.turn += 1;
         let query = format!("&session={}", self.id);
-        self.site.say(route, &query, &self.resume().bytes).await
+        self.site.send_records(route, &query, &self.resume().bytes).await
     }
 
     /// All that waits, by this way up; what the answer says is taken, if it can be read.
@@ -252,7 +252,7 @@ impl Peer {
         let body = self.flight(self.upload_head());
         // Whose answer is not heard asks for word elsewhere.
         let body = if route == "form-post" { body.record('w', &[]) } else { body };
-        let mut answer = self.site.say(route, &query, &body.bytes).await;
+        let mut answer = self.site.send_records(route, &query, &body.bytes).await;
         assert_eq!(answer.status, 200);
         let records = answer.all().await;
         self.take(&records);

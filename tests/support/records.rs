@@ -57,16 +57,16 @@ pub enum Record {
     New(u64, Grant),
     /// With the number that the counting gave it.
     Message(u64, Payload),
-    Dropped(u64, u64),
+    Gap(u64, u64),
     Ack(u64),
-    Want,
-    Hold(u64, u64),
-    Go(u64, u64),
+    AckRequest,
+    Pause(u64, u64),
+    Resume(u64, u64),
     Ping(u64),
     Close(u64, u16, String),
-    Away(u64),
-    Pad(usize),
-    End(u16, String),
+    GoAway(u64),
+    Padding(usize),
+    LinkClose(u16, String),
 }
 
 /// Reads what the server says on one link or in one body, and panics at whatever the protocol's text does not allow it to say.
@@ -159,22 +159,22 @@ impl Parser {
                 let (text, used) = self.payload(length, number(at), true)?;
                 length += used;
                 let (text, code) = (String::from_utf8(text).unwrap(), u16::try_from(number(at - 1)).unwrap());
-                Some(if letter == "c" { Record::Close(number(0), code, text) } else { Record::End(code, text) })
+                Some(if letter == "c" { Record::Close(number(0), code, text) } else { Record::LinkClose(code, text) })
             }
-            "s" => Some(start(&fields)),
-            "d" => Some(Record::Dropped(number(0), number(1))),
+            "s" => Some(attached(&fields)),
+            "d" => Some(Record::Gap(number(0), number(1))),
             "a" => Some(Record::Ack(number(0))),
-            "w" => Some(Record::Want),
-            "h" => Some(Record::Hold(number(0), number(1))),
-            "g" => Some(Record::Go(number(0), number(1))),
+            "w" => Some(Record::AckRequest),
+            "h" => Some(Record::Pause(number(0), number(1))),
+            "g" => Some(Record::Resume(number(0), number(1))),
             "p" => Some(Record::Ping(number(0))),
             "i" => {
                 let (_, used) = self.payload(length, number(0), true)?;
                 length += used;
-                Some(Record::Pad(used))
+                Some(Record::Padding(used))
             }
-            "z" => Some(Record::Away(number(0))),
-            other => panic!("the server does not say {other:?}"),
+            "z" => Some(Record::GoAway(number(0))),
+            other => panic!("the server does not send {other:?}"),
         };
         Some((record, length))
     }
@@ -203,7 +203,7 @@ impl Parser {
     }
 }
 
-fn start(fields: &[&str]) -> Record {
+fn attached(fields: &[&str]) -> Record {
     match (fields[0], fields.len()) {
         ("full", 2) => Record::Full(number(fields[1])),
         ("new", 10) => {
@@ -212,7 +212,7 @@ fn start(fields: &[&str]) -> Record {
             let (interval, timeout, grace, limit, batch, hold) = (at(4), at(5), at(6), at(7), at(8), at(9));
             Record::New(at(1), Grant { id, secret, interval, timeout, grace, limit, batch, hold })
         }
-        _ => panic!("no start: {fields:?}"),
+        _ => panic!("not an attached record: {fields:?}"),
     }
 }
 
