@@ -17,7 +17,7 @@ use super::{
     site::{HOST, Io, Site},
 };
 
-/// What came on a WebSocket.
+/// The next thing that a WebSocket received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SocketEvent {
     Records(Vec<Record>),
@@ -33,12 +33,12 @@ pub struct Socket {
 }
 
 impl Site {
-    /// A WebSocket connection of a page of the same origin, nothing said yet.
+    /// A WebSocket connection of a page of the same origin, on which nothing was sent yet.
     pub async fn websocket(&self, path: &str) -> Socket {
         self.websocket_as(path, &[("origin", &format!("http://{HOST}"))]).await.unwrap()
     }
 
-    /// A WebSocket connection with these headers, or the status with which it was refused.
+    /// A WebSocket connection with these headers, or the status of the server's refusal.
     pub async fn websocket_as(&self, path: &str, headers: &[(&str, &str)]) -> Result<Socket, StatusCode> {
         let mut request = Request::get(format!("ws://{HOST}/live/{path}"))
             .header(header::HOST, HOST)
@@ -67,7 +67,7 @@ impl Socket {
         self.text(String::from_utf8(body.bytes).unwrap()).await;
     }
 
-    /// What comes next; empty messages and WebSocket's own pings are passed over.
+    /// The next event; empty messages and WebSocket's own pings are skipped.
     pub async fn next(&mut self) -> SocketEvent {
         loop {
             let records = match self.io.next().await {
@@ -86,7 +86,7 @@ impl Socket {
         }
     }
 
-    /// The next records, which must come.
+    /// The next records; anything else is a panic.
     pub async fn records(&mut self) -> Vec<Record> {
         match self.next().await {
             SocketEvent::Records(records) => records,
@@ -94,7 +94,7 @@ impl Socket {
         }
     }
 
-    /// The server's close frame; records before it are passed over.
+    /// The server's close frame; records before it are skipped.
     pub async fn closed(&mut self) -> (u16, String) {
         loop {
             match self.next().await {
@@ -105,7 +105,7 @@ impl Socket {
         }
     }
 
-    /// Says all that the peer has outstanding.
+    /// Sends every message of the peer that is not acknowledged.
     pub async fn flight(&mut self, peer: &Peer) {
         if let Some((first, _)) = peer.outbox.front() {
             self.text(format!("n{first}:")).await;
@@ -134,12 +134,12 @@ impl Peer {
         let mut peer = Peer::new(site);
         let mut socket = peer.send_open(attempt, auth).await;
         peer.take(&socket.records().await);
-        assert!(peer.seen, "the first record is the start");
+        assert!(peer.seen, "the first record must be `s`");
         socket.text("v:").await;
         (peer, socket)
     }
 
-    /// Connects and says the open record with the next ordinal.
+    /// Connects and sends the open record with the next ordinal.
     pub async fn send_open(&mut self, attempt: &str, auth: &str) -> Socket {
         self.switch();
         let mut socket = self.site.websocket("websocket").await;
@@ -148,11 +148,11 @@ impl Peer {
         socket
     }
 
-    /// Attaches by WebSocket with a higher ordinal and takes the start; `v` and what is outstanding are said.
+    /// Attaches by WebSocket with a higher ordinal and takes the `s`, then sends `v` and the outbox.
     pub async fn resume_socket(&mut self) -> Socket {
         let mut socket = self.attach_socket().await;
         self.take(&socket.records().await);
-        assert!(self.seen, "the first record is the start");
+        assert!(self.seen, "the first record must be `s`");
         socket.text("v:").await;
         socket.flight(self).await;
         socket
@@ -167,7 +167,7 @@ impl Peer {
         socket
     }
 
-    /// Takes what comes on a WebSocket until so many messages were taken in all.
+    /// Takes records from a WebSocket until the peer has taken `count` messages in all.
     pub async fn take_until(&mut self, socket: &mut Socket, count: usize) {
         while self.got.len() < count {
             self.take(&socket.records().await);
@@ -176,14 +176,14 @@ impl Peer {
 }
 
 impl Socket {
-    /// What came, if anything did until all tasks were idle. Needs tokio's paused clock.
+    /// The next event, or `None` if nothing comes before all tasks are idle. Needs tokio's paused clock.
     pub async fn quiet(&mut self) -> Option<SocketEvent> {
         tokio::time::timeout(std::time::Duration::from_millis(1), self.next()).await.ok()
     }
 }
 
 impl Socket {
-    /// A WebSocket over a connection that is through with its handshake.
+    /// A WebSocket over a connection whose handshake is done.
     pub async fn over(io: Box<dyn Io>) -> Self {
         let io = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
         Socket { io, parser: Parser::new(Spelling::WebSocket) }
