@@ -46,7 +46,7 @@ export class Connection {
     client.setNoDelay(true)
     client.on('data', (bytes) => {
       this.#countFlight()
-      proxy.emit('heard', { connection: this, bytes })
+      proxy.emit('received', { connection: this, bytes })
       this.up.push(bytes)
     })
     // pages never close one half only

@@ -15,7 +15,7 @@ function handle(request, response) {
   request.on('end', () => {
     const text = Buffer.concat(body).toString()
     seen.push(`${request.url} ${text}`)
-    if (!request.url.includes('stream')) return response.end(`heard ${text}`)
+    if (!request.url.includes('stream')) return response.end(`received ${text}`)
     response.write('first chunk')
     setTimeout(() => response.end('second chunk'), 20)
   })
@@ -62,9 +62,9 @@ async function post(path, body = 'hello', agent = false) {
 async function upgrade() {
   const socket = net.connect(proxy.port, '127.0.0.1')
   socket.write('GET /live/websocket HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
-  const heard = []
-  socket.on('data', (bytes) => heard.push(bytes))
-  const state = { socket, text: () => Buffer.concat(heard).toString('latin1'), closed: false, error: null }
+  const received = []
+  socket.on('data', (bytes) => received.push(bytes))
+  const state = { socket, text: () => Buffer.concat(received).toString('latin1'), closed: false, error: null }
   socket.on('error', (error) => (state.error = error.code))
   socket.on('close', () => (state.closed = true))
   return state
@@ -80,8 +80,8 @@ async function until(condition, what) {
 
 test('without rules everything passes, keep-alive included', async () => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
-  assert.deepEqual(await post('/live/open', 'one', agent), { status: 200, text: 'heard one' })
-  assert.deepEqual(await post('/live/send?session=1', 'two', agent), { status: 200, text: 'heard two' })
+  assert.deepEqual(await post('/live/open', 'one', agent), { status: 200, text: 'received one' })
+  assert.deepEqual(await post('/live/send?session=1', 'two', agent), { status: 200, text: 'received two' })
   assert.deepEqual(await post('/live/xhr-stream', '', agent), { status: 200, text: 'first chunksecond chunk' })
   agent.destroy()
   assert.equal(proxy.counts.connections, 1)
@@ -98,7 +98,7 @@ test('bytes pass a tunnel both ways', async () => {
 
 test('a duplicated request arrives twice and is answered once', async () => {
   proxy.rule('send', 'duplicate', { times: 1, lateness: 5 })
-  assert.equal((await post('/live/send', 'x')).text, 'heard x')
+  assert.equal((await post('/live/send', 'x')).text, 'received x')
   await until(() => seen.length === 2, 'the second copy')
   assert.deepEqual(seen, ['/live/send x', '/live/send x'])
   await post('/live/send', 'y')
@@ -210,9 +210,9 @@ for (const way of ['down', 'up']) {
     proxy.live('websocket')[0].arm(way, 'fin', () => (fired += 1))
     page.socket.write(Buffer.from([0x81, 0x04, 1, 2, 3, 4]))
     await until(() => page.closed, 'the cut')
-    const heard = page.text().length - before
+    const received = page.text().length - before
     assert.equal(fired, 1)
-    assert.ok(heard < 6 && (way === 'up' || heard > 0), `${heard} bytes of 6 came`)
+    assert.ok(received < 6 && (way === 'up' || received > 0), `${received} bytes of 6 came`)
   })
 }
 

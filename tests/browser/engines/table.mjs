@@ -1,4 +1,4 @@
-// The table of what every engine did.
+// The table of the results of all engines.
 
 import { CASES, WAYS, barred } from './transports.mjs'
 

@@ -61,7 +61,7 @@ export async function visitBehind(browser, client, { arm, expect, ...place }) {
     const note = ({ kind }) => requests.push({ kind, at: epoch() })
     place.front.on('request', note)
     const session = await openSession(page, {}, ['hello'])
-    await session.heard('hello')
+    await session.received('hello')
     const first = await session.call((watched) => ({
       ms: watched.messages[0].at,
       at: performance.timeOrigin + watched.born + watched.messages[0].at
@@ -73,7 +73,7 @@ export async function visitBehind(browser, client, { arm, expect, ...place }) {
       await session.call((watched, wanted) => self.lab.until(() => watched.session.transport === wanted, 10_000), expect)
     }
     await session.send('!check')
-    const server = JSON.parse(await session.heard('{'))
+    const server = JSON.parse(await session.received('{'))
     const report = await session.report()
     place.front.off('request', note)
     const before = requests.filter(({ at }) => at <= first.at).map(({ kind }) => kind)

@@ -203,10 +203,10 @@ const listens = (port) =>
     socket.on('error', () => resolve(false))
   })
 
-async function listening(child, port, said, patience = 20_000) {
+async function listening(child, port, output, patience = 20_000) {
   const end = performance.now() + patience
   while (!(await listens(port))) {
-    if (child.exitCode !== null || child.signalCode !== null || performance.now() > end) throw new Error(`never listened: ${said.join('')}`)
+    if (child.exitCode !== null || child.signalCode !== null || performance.now() > end) throw new Error(`never listened: ${output.join('')}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
@@ -224,8 +224,8 @@ export async function startEngine(name, target) {
   await writeFile(file, engine.config(place))
   const env = { ...process.env, HOME: `${dir}/home`, XDG_DATA_HOME: `${dir}/home`, XDG_CONFIG_HOME: `${dir}/home`, ...around }
   const child = spawn(program, engine.args(place), { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const said = []
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => said.length < 200 && said.push(String(text)))
+  const output = []
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => output.length < 200 && output.push(String(text)))
   const killed = () => child.kill('SIGKILL')
   process.once('exit', killed)
   const close = async () => {
@@ -234,7 +234,7 @@ export async function startEngine(name, target) {
     await rm(dir, { recursive: true, force: true, maxRetries: 3 })
   }
   try {
-    await listening(child, place.port, said)
+    await listening(child, place.port, output)
   } catch (error) {
     await close()
     throw error

@@ -24,10 +24,10 @@ for (const client of Object.keys(CLIENTS)) {
     const page = await openBehind(browser, client, { front: box.faults })
     t.after(() => page.context().close())
     const session = await openSession(page, { transports: [STREAMS[client], 'xhr-poll'] }, ['hello'])
-    await session.heard('hello')
+    await session.received('hello')
     await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), STREAMS[client])
     await session.send('on the stream')
-    await session.heard('on the stream')
+    await session.received('on the stream')
     const id = await session.call((watched) => watched.session.id)
     box.relay.become('hold')
     const took = await session.call((watched) => {

@@ -48,7 +48,7 @@ async function linger(session, box) {
   const cuts = box.relay.cuts
   while (box.relay.cuts === cuts && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 20))
   await session.send('after the cut')
-  await session.heard('after the cut')
+  await session.received('after the cut')
 }
 
 async function behindMiddlebox(t, name, client) {
