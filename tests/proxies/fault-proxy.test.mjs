@@ -7,7 +7,9 @@ import { BLOCKED, Chaos, FaultProxy } from './fault-proxy.mjs'
 
 let server, proxy, seen
 
-/** Answers POSTs with what they said; streams two chunks on a stream; echoes bytes behind an upgrade. */
+/**
+ * Answers a POST with its body, a stream with two chunks, and an upgrade with an echo of all bytes behind it.
+ */
 function handle(request, response) {
   const body = []
   request.on('data', (piece) => body.push(piece))
@@ -156,7 +158,7 @@ test('delay is paid each way', async () => {
   assert.ok(took >= 119, `${took} ms for a round trip of 120`)
 })
 
-test('a stalled line holds back what is said until the stall is over', async () => {
+test('a stalled line holds bytes back until the stall is over', async () => {
   const page = await upgrade()
   await until(() => page.text().endsWith('\r\n\r\n'), 'an answer')
   const before = page.text().length
@@ -180,7 +182,7 @@ for (const how of ['rst', 'fin']) {
   })
 }
 
-test('half dead: the page learns first, the server later', async () => {
+test('half dead: the page notices first, the server later', async () => {
   const page = await upgrade()
   await until(() => page.text().endsWith('\r\n\r\n'), 'an answer')
   proxy.live('websocket')[0].cut('rst', { lag: 60 })
@@ -189,7 +191,7 @@ test('half dead: the page learns first, the server later', async () => {
   await until(() => seen.includes('upgrade closed'), 'the server closed')
 })
 
-test('vanished: neither learns, and the page going away stays unknown to the server', async () => {
+test('vanished: neither end notices, and the server does not notice that the page goes away', async () => {
   const page = await upgrade()
   await until(() => page.text().endsWith('\r\n\r\n'), 'an answer')
   proxy.live('websocket')[0].stall(3_600_000)
@@ -216,7 +218,7 @@ for (const way of ['down', 'up']) {
   })
 }
 
-test('an armed cut spares the kinds that are not meant', async () => {
+test('an armed cut does not affect other kinds', async () => {
   let fired = 0
   proxy.on('connection', (connection) => connection.arm('down', 'rst', () => (fired += 1), ['stream']))
   assert.equal((await post('/live/send', 'x')).status, 200)
@@ -224,7 +226,7 @@ test('an armed cut spares the kinds that are not meant', async () => {
   assert.equal(fired, 1)
 })
 
-test('every way to block a WebSocket looks as it should, and HTTP still passes', async () => {
+test('every way to block a WebSocket does so, and HTTP still passes', async () => {
   const looks = {
     refused: (page) => page.error === 'ECONNRESET' && page.text() === '',
     'silent-101': (page) => /^HTTP\/1.1 101 [^]*Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n\r\n$/.test(page.text()),
