@@ -74,14 +74,14 @@ for (const [bundle, ways] of Object.entries(WAYS)) {
       const { page, live } = await openForeign(t, bundle, lab)
       const session = await openSession(page, options, ['first'], live)
       await session.received('first')
-      const heard = await session.call(async (watched) => {
+      const received = await session.call(async (watched) => {
         const long = self.lab.long(20_000)
         for (const message of ['ñ 漢字 😀', Uint8Array.from({ length: 256 }, (_, i) => i), long, 'last']) watched.send(message)
         await self.lab.until(() => watched.messages.at(-1).data === 'last')
         const [, text, bytes, echo] = watched.messages
         return { text: text.data, kind: bytes.kind, bytes: [...bytes.data], long: echo.data === long, count: watched.messages.length }
       })
-      assert.deepEqual(heard, { text: 'ñ 漢字 😀', kind: 'binary', bytes: Array.from({ length: 256 }, (_, i) => i), long: true, count: 5 })
+      assert.deepEqual(received, { text: 'ñ 漢字 😀', kind: 'binary', bytes: Array.from({ length: 256 }, (_, i) => i), long: true, count: 5 })
       // A stream may follow the poll that opened the session.
       const wanted = options.transports[0]
       await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), wanted)

@@ -3,7 +3,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 
 const FILE = new URL('RESULTS.md', import.meta.url)
-const TITLE = '# What the lab has seen\n\n`tests/run.sh --lab` writes this.\n'
+const TITLE = '# Results of the lab\n\n`tests/run.sh --lab` writes this.\n'
 
 /** Replaces the section of that heading, or appends it. `command` is the command that writes it. */
 export async function writeSection(heading, command, text) {

@@ -134,7 +134,7 @@ export function barred({ limits = {} }, { name, across }) {
   const { cannot = {}, across: beyond = {}, fake = {}, fakeAcross = {} } = limits
   const object = (across && fakeAcross[name]) || fake[name]
   if (object) {
-    if (FAKED.includes(object)) return { verdict: 'fake', why: `proven by a fake of ${object} only` }
+    if (FAKED.includes(object)) return { verdict: 'fake', why: `tested with a fake of ${object} only` }
     return { verdict: 'cannot', why: `nothing here has ${object}` }
   }
   const why = (across && beyond[name]) || cannot[name] || COMMON[name]
