@@ -10,7 +10,7 @@ import { endAll, inject, openSession } from './support.mjs'
 const TIMEOUT = { timeout: 120_000 }
 const TABS = 8
 /** The number of answers that may wait in one browser. */
-const SEATS = 3
+const PERMITS = 3
 const MESSAGES = 20
 let browser, lab, origin
 
@@ -125,9 +125,9 @@ for (const [bundle, kind, transports] of [
     const tabs = await openTabs(t, bundle, transports)
     const delayed = (tab) => tab.page.evaluate(() => self.delayed())
     // The first three wait, each of the others has got a poll delay.
-    await Promise.all(tabs.slice(0, SEATS).map((tab) => tab.page.evaluate((kind) => self.lab.until(() => self.waits(kind)), kind)))
-    await Promise.all(tabs.slice(SEATS).map((tab) => tab.page.evaluate(() => self.lab.until(() => self.delayed()))))
-    assert.deepEqual(await Promise.all(tabs.slice(0, SEATS).map(delayed)), [0, 0, 0])
+    await Promise.all(tabs.slice(0, PERMITS).map((tab) => tab.page.evaluate((kind) => self.lab.until(() => self.waits(kind)), kind)))
+    await Promise.all(tabs.slice(PERMITS).map((tab) => tab.page.evaluate(() => self.lab.until(() => self.delayed()))))
+    assert.deepEqual(await Promise.all(tabs.slice(0, PERMITS).map(delayed)), [0, 0, 0])
 
     const before = tabs.map((tab) => tab.requests)
     const began = performance.now()
@@ -144,11 +144,11 @@ for (const [bundle, kind, transports] of [
     for (const number of requests) assert.ok(number <= 2 * MESSAGES + idle + 5, requests.join())
 
     // Tabs that wait make room when they close.
-    for (const tab of tabs.slice(0, SEATS)) await tab.page.close()
-    const left = tabs.slice(SEATS)
-    for (let waiting = 0; waiting < SEATS; ) {
+    for (const tab of tabs.slice(0, PERMITS)) await tab.page.close()
+    const left = tabs.slice(PERMITS)
+    for (let waiting = 0; waiting < PERMITS; ) {
       waiting = await count(left, (kind) => self.waits(kind), kind)
-      assert.ok(waiting <= SEATS, `${waiting} wait`)
+      assert.ok(waiting <= PERMITS, `${waiting} wait`)
     }
     for (const tab of left) {
       const { resumed, state } = await tab.session.report()

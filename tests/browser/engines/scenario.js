@@ -198,7 +198,7 @@ var scenario = (function () {
       for (i = 0; i < 256; i++) every[i] = i
       echo(watched, [every, every.buffer], [every, every], function () { watched.end() })
     }
-    function sent() {
+    function sendNumbered() {
       for (i = 1; i <= TOTAL; i++) watched.session.send(i % 10 || !hasBytes ? spell(i) : bytesOf(spell(i)))
       watched.stage = 'waits for the tally'
       watched.message = function (data) {
@@ -212,7 +212,7 @@ var scenario = (function () {
       watched.message = function (data) {
         if (!same(data, next % 10 ? spell(next) : utf8(next))) return watched.end('number ' + next + ' of the server differs')
         watched.stage = 'received ' + next + ' of ' + TOTAL + ' of the server'
-        if (next++ === TOTAL) sent()
+        if (next++ === TOTAL) sendNumbered()
       }
       watched.session.send('!burst ' + TOTAL)
     }
