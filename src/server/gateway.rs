@@ -7,7 +7,8 @@ use bytestring::ByteString;
 
 use super::{
     api::{
-        handler::{AnyHandler, AuthData, Ready, Turns},
+        auth::AuthData,
+        handler::{AnyHandler, Ready, Turns},
         live::SessionHandle,
         session::Session,
     },
