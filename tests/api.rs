@@ -74,6 +74,26 @@ async fn auth_that_does_not_fit_is_rejected() {
     assert!(server.is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn optional_auth_is_none_for_a_client_that_gave_none() {
+    async fn handler(auth: Option<Auth<Token>>, session: Session) {
+        let user = auth.map_or("nobody".to_owned(), |Auth(token)| token.user);
+        session.send(user).await.unwrap();
+        echo(session).await;
+    }
+    let server = Anywire::builder().handler(handler).build();
+    let site = site(&server);
+    for (auth, user) in [("", "nobody"), (r#"{"user":"ada"}"#, "ada")] {
+        assert_eq!(Peer::open_with(&site, &attempt(), auth).await.texts(), [user]);
+        let (mut peer, mut socket) = Peer::open_socket_with(&site, &attempt(), auth).await;
+        peer.take_until(&mut socket, 1).await;
+        assert_eq!(peer.texts(), [user]);
+    }
+    let (code, text) = Peer::new(&site).post_open(&attempt(), "{}").await.refusal(401);
+    assert_eq!(code, 4301);
+    assert!(text.contains("does not fit"), "{text}");
+}
+
 /// Rejects with a status and a text, and counts its runs.
 #[derive(Clone)]
 struct Bouncer {

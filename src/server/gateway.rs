@@ -1,5 +1,8 @@
 //! Opens sessions for every family of clients: origin, limits, extractors, the handler's start.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use axum::http::{header, request::Parts};
@@ -7,14 +10,15 @@ use bytestring::ByteString;
 
 use super::{
     api::{
-        handler::{AnyHandler, AuthData, Ready, Turns},
+        auth::AuthData,
+        handler::{AnyHandler, Ready, Turns},
         live::SessionHandle,
         session::Session,
     },
     core::Core,
     opening::Found,
     origin::Verdict,
-    refusal::Refusal,
+    refusal::{OpenError, Refusal},
     remote::remote,
     timekeeper,
 };
@@ -27,7 +31,7 @@ use crate::{
     transport::Link,
 };
 
-pub(super) const ORIGIN_REFUSED: CloseReason = CloseReason::fixed(4300, "this origin may not open sessions here");
+const ORIGIN_REFUSED: CloseReason = CloseReason::fixed(4300, "this origin may not open sessions here");
 const ORIGIN_UNKNOWN: CloseReason =
     CloseReason::fixed(4300, "no Origin header; only a server that allows any origin opens sessions without one");
 pub(super) const TOO_SLOW: CloseReason = CloseReason::fixed(4007, "took too long");
@@ -46,6 +50,8 @@ impl<S> Clone for Gateway<S> {
 }
 
 /// A session, and its handler if this open was the first and the handler is still to be started.
+///
+/// Dropped before its handler was started, it takes the session back: no link will come that could end it.
 pub(super) struct Opened {
     pub(super) member: Arc<Member>,
     fresh: Option<(Ready, SessionHandle)>,
@@ -62,8 +68,29 @@ impl Opened {
     }
 }
 
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Some((_, handle)) = self.fresh.take() {
+            handle.core.forget(self.member.id());
+        }
+    }
+}
+
 impl<S> Gateway<S> {
-    /// The session of an opening: made by the first with its attempt id, found by the others.
+    /// Whether pages of the origin that a request names may open sessions.
+    ///
+    /// # Errors
+    /// If they may not. A request that names no origin is judged when it opens a session.
+    pub(super) fn judge(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
+        match self.core.config.origins.judge(&parts.headers, &parts.uri) {
+            Verdict::Refused => Err(ORIGIN_REFUSED),
+            verdict => Ok(verdict),
+        }
+    }
+
+    /// The session of an opening that bears an attempt id: made by the first with this id, found by the others.
+    ///
+    /// Waits for the extractors, or for another opening with this id. Cancel-safe: the next with this id opens the session.
     pub(super) async fn open(
         &self,
         mut parts: Parts,
@@ -72,33 +99,69 @@ impl<S> Gateway<S> {
         attempt: &ByteString,
         auth: ByteString,
     ) -> Result<Opened, Refusal> {
-        if verdict == Verdict::Unknown {
-            if self.core.config.origins != Origins::Any {
-                return Err(ORIGIN_UNKNOWN.into());
-            }
-            parts.headers.remove(header::COOKIE);
-        }
+        self.check_origin(verdict, &mut parts)?;
         let claim = match self.core.attempts.claim(attempt).await? {
             Found::Session(member) => return Ok(Opened { member, fresh: None }),
             Found::First(claim) => claim,
         };
+        match self.create(parts, state, Some(auth)).await {
+            Ok(opened) => {
+                claim.open(&opened.member);
+                Ok(opened)
+            }
+            // The claim is dropped: what was refused may be tried again.
+            Err(OpenError::Refused(refusal)) => Err(refusal),
+            Err(rejected) => {
+                let refusal = rejected.into_refusal().await;
+                claim.reject(refusal.clone());
+                Err(refusal)
+            }
+        }
+    }
+
+    /// A new session for a client whose opening cannot be repeated, for it bears no attempt id.
+    ///
+    /// `auth` is `None` where the client had no place to give auth data: then [`Auth`](crate::Auth) rejects, and
+    /// `Option<Auth<T>>` is `None`. Waits for the extractors. Cancel-safe: there is no session then.
+    ///
+    /// # Errors
+    /// The extractor's answer as it made it, or the server's refusal.
+    pub(super) async fn open_new(
+        &self,
+        mut parts: Parts,
+        state: S,
+        verdict: Verdict,
+        auth: Option<ByteString>,
+    ) -> Result<Opened, OpenError> {
+        self.check_origin(verdict, &mut parts)?;
+        self.create(parts, state, auth).await
+    }
+
+    /// A request without an origin opens a session only where all origins may, and without its cookies.
+    fn check_origin(&self, verdict: Verdict, parts: &mut Parts) -> Result<(), CloseReason> {
+        match verdict {
+            Verdict::Allowed => Ok(()),
+            Verdict::Refused => Err(ORIGIN_REFUSED),
+            Verdict::Unknown if self.core.config.origins != Origins::Any => Err(ORIGIN_UNKNOWN),
+            Verdict::Unknown => {
+                parts.headers.remove(header::COOKIE);
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs the extractors and makes the session, within the limits.
+    async fn create(&self, mut parts: Parts, state: S, auth: Option<ByteString>) -> Result<Opened, OpenError> {
         self.core.admit_new()?;
         let remote = remote(&parts, &self.core.config.trusted_proxies);
-        parts.extensions.insert(AuthData(auth));
+        if let Some(auth) = auth {
+            parts.extensions.insert(AuthData(auth));
+        }
         let ready = tokio::time::timeout(self.core.config.open_timeout, (self.handler)(parts, state)).await;
-        let ready = match ready {
-            Err(_) => return Err(TOO_SLOW.into()),
-            Ok(Ok(ready)) => ready,
-            Ok(Err(rejection)) => {
-                let refusal = Refusal::of_rejection(rejection).await;
-                claim.reject(refusal.clone());
-                return Err(refusal);
-            }
-        };
+        let ready = ready.map_err(|_| TOO_SLOW)?.map_err(|rejection| OpenError::Rejected(Box::new(rejection)))?;
         self.core.admit_new()?; // Others may have come while the extractors ran.
         timekeeper::ensure(&self.core);
         let member = self.core.create(remote);
-        claim.open(&member);
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
         let handle = SessionHandle { core: self.core.clone(), member: member.clone() };
         Ok(Opened { member, fresh: Some((ready, handle)) })

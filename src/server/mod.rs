@@ -12,8 +12,9 @@ mod routes;
 mod timekeeper;
 
 pub use api::{
+    auth::{Auth, AuthRejection},
     builder::{Anywire, Builder, Server, SessionHandler},
-    handler::{Auth, AuthRejection, Handler},
+    handler::Handler,
     live::{Live, SendError, SessionHandle, To},
     local::LocalClient,
     serve::{serve, serve_until},

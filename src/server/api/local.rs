@@ -14,7 +14,6 @@ use super::builder::Server;
 use crate::{
     clock::Clock,
     config::{Transport, millis},
-    ids,
     message::{Message, OutMessage},
     server::{gateway::Gateway, origin::Verdict},
     session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Role, SendError, rules::NATIVE},
@@ -79,10 +78,11 @@ impl LocalClient {
     where
         S: Clone + Send + Sync + 'static,
     {
-        let attempt = ByteString::from(ids::random().simple().to_string());
         let gateway = Gateway { core: server.core.clone(), handler: server.handler().clone() };
-        let opened = gateway.open(parts, state, Verdict::Allowed, &attempt, auth.into()).await;
-        let mut opened = opened.map_err(|refusal| refusal.reason)?;
+        let mut opened = match gateway.open_new(parts, state, Verdict::Allowed, Some(auth.into())).await {
+            Ok(opened) => opened,
+            Err(error) => return Err(error.into_refusal().await.reason),
+        };
         let shared = opened.member.shared.clone();
         let clock = shared.runtime().clock();
         let server_config = &server.core.config;

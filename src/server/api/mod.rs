@@ -1,5 +1,6 @@
 //! What users see: builder, handlers, sessions, rooms, the test client and the plain server.
 
+pub(super) mod auth;
 pub(super) mod builder;
 pub(super) mod handler;
 pub(super) mod live;

@@ -20,9 +20,6 @@ use crate::{
     transport::{self, Link, Wait, Wrapper, Wrapping},
 };
 
-/// Seconds after which a client that was refused for want of room may try again; it spreads its tries itself.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
-
 const BAD_CALLBACK: CloseReason = CloseReason::fixed(4004, "no callback, or not a name of letters, digits and _");
 
 /// How a request wants to be answered.
@@ -141,13 +138,11 @@ pub(super) fn answer(spelling: Spelling, body: Body) -> Response {
 }
 
 /// A refusal: a status, and one record that says why.
-pub(super) fn refuse(Refusal { reason, status }: &Refusal) -> Response {
+pub(super) fn refuse(refusal: &Refusal) -> Response {
+    let reason = &refusal.reason;
     tracing::debug!(code = reason.code, reason = &*reason.text, "refused");
     let mut response = answer(Spelling::Text, Body::from(write_refusal(reason)));
-    *response.status_mut() = *status;
-    if *status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-    }
+    refusal.apply(&mut response);
     response
 }
 

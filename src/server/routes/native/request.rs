@@ -16,8 +16,7 @@ use crate::{
     message::Spelling,
     server::{
         core::Core,
-        gateway::{Gateway, GraceHold, ORIGIN_REFUSED, Opened, TOO_SLOW},
-        origin::Verdict,
+        gateway::{Gateway, GraceHold, Opened, TOO_SLOW},
         parked_requests::Parking,
         refusal::Refusal,
     },
@@ -67,10 +66,7 @@ async fn read<S: Clone + Send + Sync + 'static>(
     body: Body,
     spelling: Spelling,
 ) -> Result<Accepted, Refusal> {
-    let verdict = gateway.core.config.origins.judge(&parts.headers, &parts.uri);
-    if verdict == Verdict::Refused {
-        return Err(ORIGIN_REFUSED.into());
-    }
+    let verdict = gateway.judge(&parts)?;
     let grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
     let body = read_input(&gateway.core, route, &parts, body).await?;
     let body = match gather(&gateway.core, route, &parts, body)? {

@@ -22,7 +22,7 @@ use crate::{
     config::Transport,
     message::Spelling,
     server::{
-        gateway::{Gateway, GraceHold, ORIGIN_REFUSED, TOO_SLOW},
+        gateway::{Gateway, GraceHold, TOO_SLOW},
         origin::Verdict,
     },
     session::{Attach, CloseReason, LinkKind},
@@ -37,10 +37,10 @@ const HEAD_ROOM: usize = 64 * 1024;
 #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
 pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state: S, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
-    let verdict = gateway.core.config.origins.judge(&parts.headers, &parts.uri);
-    if verdict == Verdict::Refused {
-        return refuse(&ORIGIN_REFUSED.into());
-    }
+    let verdict = match gateway.judge(&parts) {
+        Ok(verdict) => verdict,
+        Err(reason) => return refuse(&reason.into()),
+    };
     let response = match handshake(&parts) {
         Ok(response) => response,
         Err(reason) => return refuse(&reason.into()),

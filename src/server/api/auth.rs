@@ -1,0 +1,101 @@
+//! The client's auth data, as an extractor.
+
+use std::fmt;
+
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytestring::ByteString;
+use serde::de::DeserializeOwned;
+
+/// The auth data that the client gave with its opening, as an extractor.
+///
+/// The client's `auth` option is sent in the first frame, never in a URL. `T` is read from it as JSON; if that fails,
+/// from the whole text as one JSON string, so that `Auth<String>` takes a bare token.
+///
+/// A client that gave no auth data has sent an empty text, which `Auth<String>` takes and other types reject.
+/// `Option<Auth<T>>` is `None` then; data that does not fit is rejected all the same.
+///
+/// ```
+/// use anywire::{Auth, Session};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Token { token: String }
+///
+/// async fn chat(Auth(token): Auth<Token>, session: Session) {
+///     let _ = session.send(token.token).await;
+/// }
+/// # fn check<T, H: anywire::Handler<T, ()>>(_: H) {}
+/// # check(chat);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Auth<T>(pub T);
+
+/// Why [`Auth`] rejected an opening: a status of 401 and a text.
+#[derive(Debug)]
+pub struct AuthRejection(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Missing,
+    Unfit(serde_json::Error),
+}
+
+/// The auth data of an opening, among the extensions of its request; absent if the client could not give any.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthData(pub(crate) ByteString);
+
+impl AuthData {
+    fn read<T: DeserializeOwned>(&self) -> Result<Auth<T>, AuthRejection> {
+        let text: &str = &self.0;
+        serde_json::from_str(text)
+            .or_else(|error| serde_json::from_value(text.into()).map_err(|_| error))
+            .map(Auth)
+            .map_err(|error| AuthRejection(Kind::Unfit(error)))
+    }
+}
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Auth<T> {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthRejection> {
+        parts.extensions.get::<AuthData>().ok_or(AuthRejection(Kind::Missing))?.read()
+    }
+}
+
+impl<S: Sync, T: DeserializeOwned> OptionalFromRequestParts<S> for Auth<T> {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {
+        match parts.extensions.get::<AuthData>() {
+            Some(data) if !data.0.is_empty() => data.read().map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl fmt::Display for AuthRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Missing => f.write_str("no auth data"),
+            Kind::Unfit(error) => write!(f, "the auth data does not fit: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for AuthRejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Kind::Missing => None,
+            Kind::Unfit(error) => Some(error),
+        }
+    }
+}
+
+impl IntoResponse for AuthRejection {
+    fn into_response(self) -> Response {
+        (StatusCode::UNAUTHORIZED, self.to_string()).into_response()
+    }
+}
