@@ -27,12 +27,6 @@ use crate::{
     transport::Link,
 };
 
-pub(super) const ORIGIN_REFUSED: CloseReason = CloseReason::fixed(4300, "this origin may not open sessions here");
-const ORIGIN_UNKNOWN: CloseReason =
-    CloseReason::fixed(4300, "no Origin header; only a server that allows any origin opens sessions without one");
-pub(super) const TOO_SLOW: CloseReason = CloseReason::fixed(4007, "took too long");
-const NOT_OPENED: CloseReason = CloseReason::fixed(4007, "no opening with this attempt id came");
-
 /// What the routes serve from.
 pub(super) struct Gateway<S> {
     pub(super) core: Arc<Core>,
@@ -74,7 +68,7 @@ impl<S> Gateway<S> {
     ) -> Result<Opened, Refusal> {
         if verdict == Verdict::Unknown {
             if self.core.config.origins != Origins::Any {
-                return Err(ORIGIN_UNKNOWN.into());
+                return Err(reason::NO_ORIGIN.into());
             }
             parts.headers.remove(header::COOKIE);
         }
@@ -87,7 +81,7 @@ impl<S> Gateway<S> {
         parts.extensions.insert(AuthData(auth));
         let ready = tokio::time::timeout(self.core.config.open_timeout, (self.handler)(parts, state)).await;
         let ready = match ready {
-            Err(_) => return Err(TOO_SLOW.into()),
+            Err(_) => return Err(reason::TOOK_TOO_LONG.into()),
             Ok(Ok(ready)) => ready,
             Ok(Err(rejection)) => {
                 let refusal = Refusal::of_rejection(rejection).await;
@@ -109,7 +103,7 @@ impl<S> Gateway<S> {
     /// Where it comes from need not be known: it brings the attempt id, which only the page that opens has, as a resume brings the secret.
     pub(super) async fn join(&self, attempt: &str) -> Result<Opened, Refusal> {
         let joined = tokio::time::timeout(self.core.config.open_timeout, self.core.attempts.join(attempt)).await;
-        let member = joined.map_err(|_| Refusal::from(NOT_OPENED))??;
+        let member = joined.map_err(|_| Refusal::from(reason::NOT_OPENED))??;
         self.core.admit_back()?;
         Ok(Opened { member, fresh: None })
     }
