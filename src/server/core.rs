@@ -12,7 +12,7 @@ use crate::{
     config::{Config, is_node_name, millis, size},
     hub::{Hub, Member, Remote},
     ids,
-    session::{self, CloseReason, Machine, Role, SessionParams, rules::NATIVE},
+    session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::NATIVE},
     shared::{Runtime, ServerParams, SharedSession},
 };
 
@@ -143,11 +143,11 @@ impl Core {
     pub(crate) fn admit_new(&self) -> Result<(), CloseReason> {
         // A fifth is kept for the sessions that there are.
         if self.is_draining() {
-            Err(GOING)
+            Err(reason::DRAINING)
         } else if self.hub.len() >= self.config.max_sessions {
-            Err(CloseReason::fixed(4200, "too many sessions"))
+            Err(reason::TOO_MANY_SESSIONS)
         } else if self.runtime.bytes() > self.config.max_bytes / 5 * 4 {
-            Err(CloseReason::fixed(4201, "short of memory"))
+            Err(reason::SHORT_OF_MEMORY)
         } else {
             Ok(())
         }
@@ -155,11 +155,7 @@ impl Core {
 
     /// Whether a session that there is may come back now.
     pub(crate) fn admit_back(&self) -> Result<(), CloseReason> {
-        if self.runtime.bytes() > self.config.max_bytes {
-            Err(CloseReason::fixed(4201, "short of memory"))
-        } else {
-            Ok(())
-        }
+        if self.runtime.bytes() > self.config.max_bytes { Err(reason::SHORT_OF_MEMORY) } else { Ok(()) }
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -176,12 +172,6 @@ impl Drop for Core {
         self.runtime.ring();
     }
 }
-
-/// New sessions are for the server that comes after this one.
-const GOING: CloseReason = CloseReason::fixed(4202, "the server is going away");
-
-/// What links are told when the window of a shutdown is over.
-pub(crate) const GONE: CloseReason = CloseReason::fixed(4005, "the server is going away");
 
 #[cfg(test)]
 mod tests {

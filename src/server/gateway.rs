@@ -31,12 +31,6 @@ use crate::{
     transport::Link,
 };
 
-const ORIGIN_REFUSED: CloseReason = CloseReason::fixed(4300, "this origin may not open sessions here");
-const ORIGIN_UNKNOWN: CloseReason =
-    CloseReason::fixed(4300, "no Origin header; only a server that allows any origin opens sessions without one");
-pub(super) const TOO_SLOW: CloseReason = CloseReason::fixed(4007, "took too long");
-const NOT_OPENED: CloseReason = CloseReason::fixed(4007, "no opening with this attempt id came");
-
 /// What the routes serve from.
 pub(super) struct Gateway<S> {
     pub(super) core: Arc<Core>,
@@ -83,7 +77,7 @@ impl<S> Gateway<S> {
     /// If they may not. A request that names no origin is judged when it opens a session.
     pub(super) fn judge(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
         match self.core.config.origins.judge(&parts.headers, &parts.uri) {
-            Verdict::Refused => Err(ORIGIN_REFUSED),
+            Verdict::Refused => Err(reason::ORIGIN_REFUSED),
             verdict => Ok(verdict),
         }
     }
@@ -141,8 +135,8 @@ impl<S> Gateway<S> {
     fn check_origin(&self, verdict: Verdict, parts: &mut Parts) -> Result<(), CloseReason> {
         match verdict {
             Verdict::Allowed => Ok(()),
-            Verdict::Refused => Err(ORIGIN_REFUSED),
-            Verdict::Unknown if self.core.config.origins != Origins::Any => Err(ORIGIN_UNKNOWN),
+            Verdict::Refused => Err(reason::ORIGIN_REFUSED),
+            Verdict::Unknown if self.core.config.origins != Origins::Any => Err(reason::NO_ORIGIN),
             Verdict::Unknown => {
                 parts.headers.remove(header::COOKIE);
                 Ok(())
@@ -158,7 +152,8 @@ impl<S> Gateway<S> {
             parts.extensions.insert(AuthData(auth));
         }
         let ready = tokio::time::timeout(self.core.config.open_timeout, (self.handler)(parts, state)).await;
-        let ready = ready.map_err(|_| TOO_SLOW)?.map_err(|rejection| OpenError::Rejected(Box::new(rejection)))?;
+        let ready =
+            ready.map_err(|_| reason::TOOK_TOO_LONG)?.map_err(|rejection| OpenError::Rejected(Box::new(rejection)))?;
         self.core.admit_new()?; // Others may have come while the extractors ran.
         timekeeper::ensure(&self.core);
         let member = self.core.create(remote);
@@ -172,7 +167,7 @@ impl<S> Gateway<S> {
     /// Where it comes from need not be known: it brings the attempt id, which only the page that opens has, as a resume brings the secret.
     pub(super) async fn join(&self, attempt: &str) -> Result<Opened, Refusal> {
         let joined = tokio::time::timeout(self.core.config.open_timeout, self.core.attempts.join(attempt)).await;
-        let member = joined.map_err(|_| Refusal::from(NOT_OPENED))??;
+        let member = joined.map_err(|_| Refusal::from(reason::NOT_OPENED))??;
         self.core.admit_back()?;
         Ok(Opened { member, fresh: None })
     }

@@ -7,7 +7,7 @@ use axum::{
 };
 use futures::StreamExt;
 
-use crate::session::CloseReason;
+use crate::session::{CloseReason, reason};
 
 /// A rejection's text is cut to this many bytes.
 const MOST_TEXT: usize = 1024;
@@ -40,7 +40,7 @@ impl Refusal {
             end -= 1;
         }
         let text = if end == 0 { status.canonical_reason().unwrap_or("rejected") } else { &text[..end] };
-        Refusal { reason: CloseReason::new(4301, text), status }
+        Refusal { reason: CloseReason::new(reason::REJECTED.code, text), status }
     }
 
     /// Gives an answer this refusal's status, and with 503 the time after which to try again.
@@ -96,20 +96,7 @@ impl IntoResponse for OpenError {
 
 impl From<CloseReason> for Refusal {
     fn from(reason: CloseReason) -> Self {
-        Refusal { status: status(reason.code), reason }
-    }
-}
-
-/// The status of a code (PROTOCOL.md, section 7).
-fn status(code: u16) -> StatusCode {
-    match code {
-        4004 => StatusCode::BAD_REQUEST,
-        4006 => StatusCode::PAYLOAD_TOO_LARGE,
-        4007 => StatusCode::REQUEST_TIMEOUT,
-        4000..=4099 => StatusCode::CONFLICT,
-        4200..=4299 => StatusCode::SERVICE_UNAVAILABLE,
-        4300 => StatusCode::FORBIDDEN,
-        4400..=4499 => StatusCode::BAD_REQUEST,
-        _ => StatusCode::GONE,
+        let status = StatusCode::from_u16(reason::status_of(reason.code)).expect("the table has statuses of HTTP");
+        Refusal { reason, status }
     }
 }

@@ -1,5 +1,7 @@
 //! How long the path may be silent: learned from links that were cut after about the same silence, several times in succession.
 
+use std::num::NonZeroU32;
+
 /// A cut after less silence than this says nothing about the path, except for a poll, which is silent while it waits.
 const SILENCE: u64 = 1000;
 const POLL_SILENCE: u64 = 200;
@@ -24,7 +26,7 @@ pub(super) struct IdleLimit {
     last_cut: u32,
     similar_cuts: u8,
     /// The ordinal of the link that was cut last, and how long it had been silent, until it is known whether the client cut it.
-    unexplained: Option<(u64, u32)>,
+    unexplained: Option<(u64, NonZeroU32)>,
 }
 
 impl IdleLimit {
@@ -34,7 +36,7 @@ impl IdleLimit {
 
     /// A link that carried has gone before its end, after this silence. Whether it counts is known when the next link comes.
     pub(super) fn cut(&mut self, ordinal: u64, silence: u64, polling: bool) {
-        let Ok(after) = u32::try_from(silence) else { return };
+        let Some(after) = u32::try_from(silence).ok().and_then(NonZeroU32::new) else { return };
         if silence >= if polling { POLL_SILENCE } else { SILENCE } {
             self.unexplained = Some((ordinal, after));
         }
@@ -44,6 +46,7 @@ impl IdleLimit {
     /// woken; a client whose link was cut makes another one.
     pub(super) fn attached(&mut self, now: u64, ordinal: u64) {
         if let Some((_, after)) = self.unexplained.take().filter(|(cut, _)| ordinal > *cut) {
+            let after = after.get();
             let is_similar = after.abs_diff(self.last_cut) < after / 5;
             self.similar_cuts = if is_similar { self.similar_cuts.saturating_add(1) } else { 1 };
             self.last_cut = after;

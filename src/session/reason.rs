@@ -27,8 +27,13 @@ impl CloseReason {
         self.code == 1001
     }
 
+    /// A violation of the protocol; the text says what is wrong.
+    pub(crate) fn malformed(text: &'static str) -> Self {
+        CloseReason::fixed(MALFORMED.code, text)
+    }
+
     /// A reason with a text that costs no allocation.
-    pub(crate) const fn fixed(code: u16, text: &'static str) -> Self {
+    const fn fixed(code: u16, text: &'static str) -> Self {
         CloseReason { code, text: ByteString::from_static(text) }
     }
 }
@@ -40,38 +45,84 @@ impl std::fmt::Display for CloseReason {
     }
 }
 
-/// Declares a code, and the reasons that have it with their texts.
+/// Declares a code, its status on HTTP, and the reasons that have it with their texts.
 macro_rules! reasons {
-    ($($code:literal { $($name:ident: $text:literal,)+ })+) => {
+    ($($code:literal = $status:literal { $($name:ident: $text:literal,)+ })+) => {
         $($(pub(crate) const $name: CloseReason = CloseReason::fixed($code, $text);)+)+
+
+        /// Each code of the library and its status on HTTP.
+        pub(super) const CODES: &[(u16, u16)] = &[$(($code, $status)),+];
     };
 }
 
+// A code from 1002 to 1010 is RFC 6455's and occurs only on a bare WebSocket; all others are in PROTOCOL.md's table.
 reasons! {
-    1000 { CLOSED: "", }
-    1001 { GOING_AWAY: "the server is going away", }
-    1006 { CUT: "the connection was cut", }
-    4000 { REPLACED: "replaced by a newer link", }
-    4001 { DUPLICATE: "duplicate of a link that is attached", }
-    4002 { LATE: "late: a newer link is attached", }
-    4003 { HEARTBEAT_TIMEOUT: "heartbeat timeout", }
-    4004 {
+    1000 = 410 { CLOSED: "", }
+    1001 = 410 { GOING_AWAY: "the server is going away", }
+    1005 = 410 { NO_STATUS: "", }
+    1006 = 410 { CUT: "the connection was cut", }
+    1011 = 410 { HANDLER_PANICKED: "the handler panicked", }
+
+    4000 = 409 { REPLACED: "replaced by a newer link", }
+    4001 = 409 { DUPLICATE: "duplicate of a link that is attached", }
+    4002 = 409 { LATE: "late: a newer link is attached", }
+    4003 = 409 { HEARTBEAT_TIMEOUT: "heartbeat timeout", }
+    4004 = 400 {
         MALFORMED: "malformed",
         ACK_BEYOND_SENT: "acknowledges what was never sent",
-        UNEXPECTED: "not said by this half",
+        UNEXPECTED: "not sent by this half",
+        WRONG_HEAD: "not the head record of this request",
+        AUTH_IN_URL: "auth data must not stand in a URL: open by a POST",
+        BODY_BROKEN: "the body broke off",
+        NO_DATA: "no data",
+        FORM_NOT_ENCODED: "a form's data must be percent-encoded: forms change the ends of lines",
+        BAD_CALLBACK: "no callback, or not a name of letters, digits and _",
+        BAD_CHUNK: "a chunk of an upload has part, upload, session and secret",
+        CHUNK_OUT_OF_ORDER: "not the next chunk of this upload",
+        NO_UPGRADE: "this connection cannot upgrade",
     }
-    4006 { TOO_LARGE: "message too large", }
-    4007 { NOT_CONFIRMED: "the link was not proven in time", }
-    4008 { HELD: "held back on the way", }
-    4100 { UNKNOWN: "unknown session", }
-    4101 { WRONG_SECRET: "wrong secret", }
-    4102 { ATTEMPT_USED: "this opening has been used", }
-    4103 {
+    4005 = 409 { SHUT_DOWN: "the server is going away", }
+    4006 = 413 {
+        TOO_LARGE: "message too large",
+        BODY_TOO_LARGE: "body too large",
+        CHUNKS_TOO_LARGE: "the chunks are too large together",
+    }
+    4007 = 408 {
+        NOT_CONFIRMED: "the link was not confirmed in time",
+        TOOK_TOO_LONG: "took too long",
+        NOT_OPENED: "no opening with this attempt id came",
+    }
+    4008 = 409 { HELD: "held back on the way", }
+
+    4100 = 410 { UNKNOWN: "unknown session", }
+    4101 = 410 { WRONG_SECRET: "wrong secret", }
+    4102 = 410 { ATTEMPT_USED: "this opening has been used", }
+    4103 = 410 {
         ENDED: "the session has ended",
         EXPIRED: "no link within the grace time",
     }
-    4104 { TAKEN_OVER: "taken over by another page", }
-    4310 { ABORTED: "aborted", }
-    4311 { TOO_SLOW: "too slow: the outbox is full", }
-    4312 { EXHAUSTED: "numbers exhausted", }
+    4104 = 410 { TAKEN_OVER: "taken over by another page", }
+
+    4200 = 503 { TOO_MANY_SESSIONS: "too many sessions", }
+    4201 = 503 { SHORT_OF_MEMORY: "short of memory", }
+    4202 = 503 { DRAINING: "the server is going away", }
+
+    4300 = 403 {
+        ORIGIN_REFUSED: "this origin may not open sessions here",
+        NO_ORIGIN: "no Origin header; only a server that allows any origin opens sessions without one",
+    }
+    4301 = 403 { REJECTED: "rejected", }
+    4310 = 410 { ABORTED: "aborted", }
+    4311 = 410 {
+        TOO_SLOW: "too slow: the outbox is full",
+        CLOSE_UNANSWERED: "too slow: the close was not acknowledged",
+    }
+    4312 = 410 { EXHAUSTED: "numbers exhausted", }
+
+    4400 = 400 { VERSION_NOT_SPOKEN: "protocol version not spoken", }
+}
+
+/// The HTTP status of a refusal with this code. A session that has ended with a code of its application is gone.
+pub(crate) fn status_of(code: u16) -> u16 {
+    CODES.iter().find(|(known, _)| *known == code).map_or(410, |(_, status)| *status)
 }

@@ -1,9 +1,6 @@
 //! An upload that comes in pieces, since each is a URL (PROTOCOL.md, section 3, "Parts of an upload by GET").
 
-use crate::session::CloseReason;
-
-const OUT_OF_ORDER: CloseReason = CloseReason::fixed(4004, "not the next piece of this upload");
-const TOO_LARGE: CloseReason = CloseReason::fixed(4006, "the pieces are too large together");
+use crate::session::{CloseReason, reason};
 
 /// One piece, `at` of `count`.
 #[derive(Clone, Copy, Debug)]
@@ -39,25 +36,25 @@ impl ChunkedUpload {
     pub(super) fn take(&mut self, chunk: Chunk<'_>, limit: usize) -> Result<ChunkOutcome, CloseReason> {
         let Chunk { upload, at, count, data } = chunk;
         if at >= count {
-            return Err(OUT_OF_ORDER);
+            return Err(reason::CHUNK_OUT_OF_ORDER);
         }
         // The first of all may have any number.
         if upload > self.upload || self.count == 0 {
             *self = ChunkedUpload { upload, count, ..ChunkedUpload::default() };
         }
         if upload != self.upload || count != self.count {
-            return Err(OUT_OF_ORDER);
+            return Err(reason::CHUNK_OUT_OF_ORDER);
         }
         if at + 1 == self.next {
             return Ok(if self.next == count { ChunkOutcome::Repeated } else { ChunkOutcome::Incomplete });
         }
         if at != self.next {
-            return Err(OUT_OF_ORDER);
+            return Err(reason::CHUNK_OUT_OF_ORDER);
         }
         if self.data.len() + data.len() > limit {
             self.data = Vec::new();
             self.next = u64::MAX; // Nothing follows that.
-            return Err(TOO_LARGE);
+            return Err(reason::CHUNKS_TOO_LARGE);
         }
         self.data.extend_from_slice(data);
         self.next += 1;
@@ -88,11 +85,11 @@ mod tests {
         assert_eq!(chunked.take(chunk(7, 0, 3, "a"), 9), Ok(ChunkOutcome::Incomplete));
         assert_eq!(chunked.take(chunk(7, 0, 3, "a"), 9), Ok(ChunkOutcome::Incomplete), "repeated");
         assert_eq!(chunked.take(chunk(7, 1, 3, "b"), 9), Ok(ChunkOutcome::Incomplete));
-        assert_eq!(chunked.take(chunk(7, 0, 3, "a"), 9), Err(OUT_OF_ORDER), "long ago");
-        assert_eq!(chunked.take(chunk(7, 2, 4, "c"), 9), Err(OUT_OF_ORDER), "of another count");
+        assert_eq!(chunked.take(chunk(7, 0, 3, "a"), 9), Err(reason::CHUNK_OUT_OF_ORDER), "long ago");
+        assert_eq!(chunked.take(chunk(7, 2, 4, "c"), 9), Err(reason::CHUNK_OUT_OF_ORDER), "of another count");
         assert_eq!(chunked.take(chunk(7, 2, 3, "c"), 9), Ok(ChunkOutcome::Complete(b"abc".to_vec())));
         assert_eq!(chunked.take(chunk(7, 2, 3, "c"), 9), Ok(ChunkOutcome::Repeated));
-        assert_eq!(chunked.take(chunk(7, 3, 3, "d"), 9), Err(OUT_OF_ORDER));
+        assert_eq!(chunked.take(chunk(7, 3, 3, "d"), 9), Err(reason::CHUNK_OUT_OF_ORDER));
         assert_eq!(chunked.bytes(), 0);
         assert_eq!(chunked.take(chunk(8, 0, 1, "x"), 9), Ok(ChunkOutcome::Complete(b"x".to_vec())));
     }
@@ -102,9 +99,9 @@ mod tests {
         let mut chunked = ChunkedUpload::default();
         assert_eq!(chunked.take(chunk(0, 0, 2, "a"), 9), Ok(ChunkOutcome::Incomplete));
         assert_eq!(chunked.take(chunk(1, 0, 2, "b"), 9), Ok(ChunkOutcome::Incomplete));
-        assert_eq!(chunked.take(chunk(0, 1, 2, "a"), 9), Err(OUT_OF_ORDER), "late");
+        assert_eq!(chunked.take(chunk(0, 1, 2, "a"), 9), Err(reason::CHUNK_OUT_OF_ORDER), "late");
         assert_eq!(chunked.take(chunk(1, 1, 2, "c"), 9), Ok(ChunkOutcome::Complete(b"bc".to_vec())));
-        assert_eq!(chunked.take(chunk(2, 1, 2, "d"), 9), Err(OUT_OF_ORDER), "the first is missing");
+        assert_eq!(chunked.take(chunk(2, 1, 2, "d"), 9), Err(reason::CHUNK_OUT_OF_ORDER), "the first is missing");
         assert_eq!(chunked.take(chunk(2, 0, 2, "d"), 9), Ok(ChunkOutcome::Incomplete));
     }
 
@@ -112,9 +109,9 @@ mod tests {
     fn what_is_too_large_is_dropped() {
         let mut chunked = ChunkedUpload::default();
         assert_eq!(chunked.take(chunk(1, 0, 9, "abc"), 5), Ok(ChunkOutcome::Incomplete));
-        assert_eq!(chunked.take(chunk(1, 1, 9, "def"), 5), Err(TOO_LARGE));
+        assert_eq!(chunked.take(chunk(1, 1, 9, "def"), 5), Err(reason::CHUNKS_TOO_LARGE));
         assert_eq!(chunked.bytes(), 0);
-        assert_eq!(chunked.take(chunk(1, 1, 9, "d"), 5), Err(OUT_OF_ORDER));
+        assert_eq!(chunked.take(chunk(1, 1, 9, "d"), 5), Err(reason::CHUNK_OUT_OF_ORDER));
         assert_eq!(chunked.take(chunk(2, 0, 1, "abcde"), 5), Ok(ChunkOutcome::Complete(b"abcde".to_vec())));
     }
 }

@@ -34,8 +34,6 @@ pub(crate) use runtime::Runtime;
 /// The machine's words, for those who carry and do not know the machine.
 pub(crate) use crate::session::{Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, reason};
 
-const CLOSE_UNANSWERED: CloseReason = CloseReason::fixed(4311, "too slow: the close was not acknowledged");
-
 /// Changes of a session's memory smaller than this are not worth an atomic operation.
 const ACCOUNT_GRAIN: usize = 4096;
 
@@ -225,7 +223,7 @@ impl Inner {
                 self.await_close(now, grace);
                 // Who is away has the grace time.
                 if self.machine.acknowledged() == before && !self.links.is_empty() {
-                    self.machine.abort(now, CLOSE_UNANSWERED);
+                    self.machine.abort(now, reason::CLOSE_UNANSWERED);
                     self.closing = None;
                 }
             }

@@ -3,8 +3,7 @@
 use super::{
     coverage::{Fault, What},
     log::Sent,
-    wire::Cut,
-    world::{World, WorldEvent},
+    state::{Cut, World, WorldEvent},
 };
 use crate::session::{CloseReason, LinkKind, State};
 

@@ -3,19 +3,17 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, VecDeque},
-    io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     rc::Rc,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use bytestring::ByteString;
 use serde_json::{Value, json};
 
 use super::{
     client_under_test::ClientUnderTest,
     coverage::Coverage,
+    js_host::{Host, Pipe, Standing, bytes, list, message, standing, text, told, told_head},
     packet::{Chunk, Packet, Payload},
 };
 use crate::{
@@ -23,69 +21,6 @@ use crate::{
     message::{Message, OutMessage, Spelling},
     session::{Arrival, Attach, CloseReason, Grant, LinkId, LinkKind, SendError, SessionParams, State, machine::Event},
 };
-
-/// The program that holds the machine. It is told everything and asks nothing, so its answers are the seed's too.
-#[derive(Debug)]
-pub(crate) struct Host {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl Host {
-    /// `None` if there is no Node.
-    pub(crate) fn start() -> Option<Rc<RefCell<Host>>> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/client-js/test/pair-host.mjs");
-        let mut child = Command::new("node").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
-        let to = child.stdin.take().expect("a pipe was asked for");
-        let from = BufReader::new(child.stdout.take().expect("a pipe was asked for"));
-        Some(Rc::new(RefCell::new(Host { child, to, from })))
-    }
-
-    fn ask(&mut self, commands: &[Value]) -> Value {
-        let mut line = serde_json::to_vec(commands).expect("commands are JSON");
-        line.push(b'\n');
-        self.to.write_all(&line).expect("the host lives");
-        let mut answer = String::new();
-        self.from.read_line(&mut answer).expect("the host lives");
-        assert!(!answer.is_empty(), "the host has ended at {}", String::from_utf8_lossy(&line));
-        serde_json::from_str(&answer).expect("the host answers in JSON")
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// How the machine stands after the last command.
-#[derive(Debug)]
-struct Standing {
-    state: State,
-    closed: Option<CloseReason>,
-    deadline: Option<u64>,
-    received: u64,
-    acknowledged: u64,
-    unacknowledged: usize,
-    said: u64,
-    carrier: Option<u64>,
-    seen: BTreeSet<u64>,
-    over: BTreeSet<u32>,
-    wants_upload: bool,
-}
-
-/// Commands wait until somebody must know what they did.
-#[derive(Debug)]
-struct Pipe {
-    host: Rc<RefCell<Host>>,
-    waiting: Vec<Value>,
-    standing: Standing,
-    arrivals: VecDeque<Arrival>,
-    events: VecDeque<Event>,
-}
 
 #[derive(Debug)]
 pub(crate) struct JsClient {
@@ -95,95 +30,6 @@ pub(crate) struct JsClient {
     grant: Option<Grant>,
     /// Links that brought the start of another session.
     strange: BTreeSet<LinkId>,
-}
-
-impl Pipe {
-    /// Does what waits, and `last`, whose result it gives.
-    fn run(&mut self, last: Option<Value>) -> Value {
-        self.waiting.extend(last);
-        if self.waiting.is_empty() {
-            return Value::Null;
-        }
-        let commands = std::mem::take(&mut self.waiting);
-        let mut answer = self.host.borrow_mut().ask(&commands);
-        let now = &answer["now"];
-        self.arrivals.extend(list(&now["arrivals"]).iter().map(arrival));
-        self.events.extend(list(&now["events"]).iter().filter_map(event));
-        self.standing = standing(now);
-        answer["results"].as_array_mut().and_then(Vec::pop).unwrap_or(Value::Null)
-    }
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("{value} is not a number"))
-}
-
-fn text(value: &Value) -> ByteString {
-    value.as_str().unwrap_or_else(|| panic!("{value} is not text")).into()
-}
-
-fn reason(code: &Value, words: &Value) -> CloseReason {
-    CloseReason::new(number(code) as u16, words.as_str().unwrap_or_default())
-}
-
-fn bytes(base64: &Value) -> Bytes {
-    STANDARD.decode(&*text(base64)).expect("the host writes base64").into()
-}
-
-fn message(value: &Value) -> Message {
-    if value[0] == "t" { Message::Text(text(&value[1])) } else { Message::Binary(bytes(&value[1])) }
-}
-
-fn told(message: &Message) -> Value {
-    match message {
-        Message::Text(text) => json!(["t", &**text]),
-        Message::Binary(bytes) => json!(["b", STANDARD.encode(bytes)]),
-    }
-}
-
-fn arrival(value: &Value) -> Arrival {
-    if value[0] == "gap" {
-        return Arrival::Gap { from: number(&value[1]), to: number(&value[2]) };
-    }
-    Arrival::Message(message(value))
-}
-
-fn event(value: &Value) -> Option<Event> {
-    match value[0].as_str()? {
-        "opened" => Some(Event::Opened),
-        "away" => Some(Event::GoAway(number(&value[1]))),
-        "lost" => Some(Event::Lost(reason(&value[1], &value[2]))),
-        "violation" => None,
-        other => panic!("the host tells of {other}"),
-    }
-}
-
-fn standing(now: &Value) -> Standing {
-    let state = match now["state"].as_str() {
-        Some("opening") => State::Opening,
-        Some("open") => State::Open,
-        Some("interrupted") => State::Interrupted,
-        Some("closing") => State::Closing,
-        Some("closed") => State::Closed,
-        other => panic!("the host's state is {other:?}"),
-    };
-    Standing {
-        state,
-        closed: now["closed"].as_array().map(|closed| reason(&closed[0], &closed[1])),
-        deadline: now["deadline"].as_f64().map(|deadline| deadline.ceil() as u64),
-        received: number(&now["received"]),
-        acknowledged: number(&now["acknowledged"]),
-        unacknowledged: number(&now["unacknowledged"]) as usize,
-        said: number(&now["said"]),
-        carrier: now["carrier"].as_u64(),
-        seen: list(&now["seen"]).iter().map(number).collect(),
-        over: list(&now["over"]).iter().map(|link| number(link) as u32).collect(),
-        wants_upload: now["wantsUpload"] == true,
-    }
 }
 
 impl JsClient {
@@ -230,20 +76,6 @@ impl JsClient {
             },
         };
         self.grant.get_or_insert_with(|| grant.clone()).id != grant.id
-    }
-}
-
-fn told_head(head: &Head) -> Value {
-    match head {
-        Head::Open { version, ordinal, attempt, auth } => json!(["o", version, ordinal, &**attempt, &**auth]),
-        Head::Join { version, ordinal, attempt } => json!(["j", version, ordinal, &**attempt]),
-        Head::Resume { version, ordinal, turn, seen, token } => {
-            json!(["r", version, ordinal, turn, u8::from(*seen), &*token.id, &*token.secret, token.received])
-        }
-        Head::TakeOver { version, ordinal, instance, token } => {
-            json!(["t", version, ordinal, &**instance, &*token.id, &*token.secret, token.received])
-        }
-        Head::Upload { version, token } => json!(["u", version, &*token.id, &*token.secret, token.received]),
     }
 }
 

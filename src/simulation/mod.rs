@@ -5,11 +5,14 @@
 //!
 //! `ANYWIRE_SEEDS` says how many seeds to run, `ANYWIRE_FIRST_SEED` where to begin.
 
+mod applications;
+mod chooser;
 mod client;
 mod client_under_test;
 mod coverage;
 mod faults;
 mod js_client;
+mod js_host;
 mod log;
 mod oracle;
 mod packet;
@@ -18,5 +21,6 @@ mod run;
 mod scenario;
 mod server;
 mod server_write;
+mod state;
 mod wire;
 mod world;

@@ -1,6 +1,6 @@
 //! What must hold whatever happens, and what may be lost when.
 
-use super::{coverage::Fault, log::Log, world::World};
+use super::{coverage::Fault, log::Log, state::World};
 use crate::{
     message::Message,
     session::{Attach, CloseReason, Frame, LinkId, LinkKind, State, reason},
@@ -216,7 +216,7 @@ impl World<'_> {
             self.fail(format!("the client's session ended with {reason}: {wrong}"));
         }
         let pause = self.random.below(1500);
-        self.after(pause, super::world::WorldEvent::NextSession(self.client.generation));
+        self.after(pause, super::state::WorldEvent::NextSession(self.client.generation));
     }
 
     /// With what reasons the client of a generation has closed or aborted.

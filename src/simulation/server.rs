@@ -1,79 +1,19 @@
-//! A driver of server halves: it plays the server, its transports and its applications.
-
-use std::collections::HashMap;
+//! A driver of server halves: it plays the server and its transports.
 
 use super::{
     coverage::{Fault, What},
-    log::{Log, Sent},
+    log::Log,
     packet::{Codec, Packet},
-    wire::Waiting,
-    world::{World, WorldEvent},
+    state::{Cut, ServerSession, Waiting, World, WorldEvent},
 };
 use crate::{
     codec::native::Head,
     message::Spelling,
     session::{
-        Attach, CloseReason, Frame, Grant, LinkId, LinkKind, Machine, Role, SendError, SessionParams, reason,
+        Attach, CloseReason, Frame, Grant, LinkId, LinkKind, Machine, Role, SessionParams, reason,
         tests::saboteur::Saboteur,
     },
 };
-
-pub(crate) struct ServerSession {
-    pub(crate) machine: Saboteur,
-    pub(crate) grant: Grant,
-    spent: bool,
-    /// Forgotten by a restart.
-    pub(crate) gone: bool,
-    /// Which of the client's sessions opened it.
-    pub(crate) generation: u32,
-    pub(crate) log: Log,
-    /// The next number to arrive from the client.
-    pub(crate) read: u64,
-    pub(crate) conns: Vec<usize>,
-    pub(crate) begun: u32,
-    /// How many links are attached, uploads aside.
-    downlinks: u32,
-    /// Since when nobody is attached and nothing has begun.
-    pub(crate) quiet_since: Option<u64>,
-    pub(crate) quiet_from: u64,
-    /// When the client was last heard of.
-    pub(crate) heard_at: u64,
-    pub(crate) armed: Option<u64>,
-    /// With what reasons the application has closed or aborted.
-    pub(crate) ends: Vec<CloseReason>,
-    pub(crate) closed_seen: bool,
-    /// Of polls that were answered with nothing but a hold or a go: on which ordinal, of which epoch, how many.
-    pub(crate) idle_polls: (u64, u64, u32),
-    /// Of the turn that was last ended since its stream was kept back.
-    pub(crate) held_back: Option<LinkId>,
-    /// What was attached as which ordinal and turn.
-    pub(crate) pairs: Vec<(u64, u64, LinkId)>,
-}
-
-#[derive(Default)]
-pub(crate) struct Host {
-    pub(crate) sessions: Vec<ServerSession>,
-    pub(crate) attempts: HashMap<String, usize>,
-    /// What the client sent in its former sessions.
-    pub(crate) client_logs: Vec<Log>,
-    /// More is to come.
-    pub(crate) sending: bool,
-    pub(crate) sent: u64,
-    count: u64,
-    pub(crate) asleep_until: u64,
-    pub(crate) slow_until: u64,
-}
-
-impl ServerSession {
-    fn note_quiet(&mut self, now: u64) {
-        let busy = self.begun > 0 || self.downlinks > 0;
-        self.quiet_since = match self.quiet_since {
-            _ if busy => None,
-            Some(since) => Some(since),
-            None => Some(now),
-        };
-    }
-}
 
 // Requests.
 impl World<'_> {
@@ -326,82 +266,6 @@ impl World<'_> {
             self.cover.pair(Role::Server, one.machine.state(), what);
         }
     }
-}
-
-// The application.
-impl World<'_> {
-    /// The session that the client's present one opened last.
-    pub(crate) fn current(&self) -> Option<usize> {
-        let session = *self.server.attempts.get(&self.client.attempt())?;
-        (!self.server.sessions[session].gone).then_some(session)
-    }
-
-    pub(crate) fn server_sends(&mut self) {
-        self.server.sending = self.server.sent < self.goal;
-        if self.server.sending {
-            let pause = self.random.range(1, self.scenario.server_pause * 2);
-            self.after(pause, WorldEvent::ServerSends);
-        }
-        let Some(session) = self.current() else { return };
-        for _ in 0..self.random.range(1, self.scenario.burst) {
-            if self.server.sent >= self.goal || !self.server_sends_one(session) {
-                break;
-            }
-        }
-        if self.random.one_in(8) {
-            self.note_pair(session, What::Flush);
-            self.server.sessions[session].machine.flush();
-        }
-        self.pump_server(session);
-    }
-
-    fn server_sends_one(&mut self, session: usize) -> bool {
-        let out = self.scenario.message(&mut self.random, 's', self.server.count + 1);
-        let message = out.as_message().clone();
-        let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
-        let machine = &mut self.server.sessions[session].machine;
-        let result = if droppable { machine.send_droppable(out) } else { machine.send(out).map(|()| true) };
-        let full = result == Err(SendError::Full);
-        self.note_pair(
-            session,
-            if droppable {
-                What::SendDroppable
-            } else if full {
-                What::SendFull
-            } else {
-                What::Send
-            },
-        );
-        let sent = match result {
-            Ok(true) => Sent::Message(message),
-            Ok(false) => {
-                self.note(Fault::ServerGap);
-                Sent::Dropped
-            }
-            Err(SendError::Exhausted) => {
-                self.fail("the server's numbers are exhausted");
-                return false;
-            }
-            Err(SendError::Full | SendError::Closed) => return false,
-        };
-        self.server.sessions[session].log.push(sent);
-        self.server.count += 1;
-        self.server.sent += 1;
-        true
-    }
-
-    pub(crate) fn server_reads(&mut self) {
-        if self.server.slow_until > self.now {
-            let pause = self.random.range(20, 200);
-            self.after(pause, WorldEvent::ServerReads);
-        }
-        for session in 0..self.server.sessions.len() {
-            if !self.server.sessions[session].gone {
-                self.server_takes(session, 3);
-                self.pump_server(session);
-            }
-        }
-    }
 
     /// The server process ends and starts again, without its sessions.
     pub(crate) fn restart(&mut self) {
@@ -417,7 +281,7 @@ impl World<'_> {
                 one.answered = true;
                 let silent = self.random.one_in(4);
                 let lost = self.random.one_in(2);
-                self.cut(conn, super::wire::Cut { up: true, down: true, lost, silent });
+                self.cut(conn, Cut { up: true, down: true, lost, silent });
             }
         }
     }

@@ -3,8 +3,7 @@
 use super::{
     coverage::{Fault, What},
     packet::frame_size,
-    wire::Cut,
-    world::{World, WorldEvent},
+    state::{Cut, World, WorldEvent},
 };
 use crate::session::{Frame, LinkId, LinkKind, Outcome};
 

@@ -3,88 +3,12 @@
 use super::{
     coverage::Fault,
     packet::{Codec, Packet},
-    world::{World, WorldEvent},
+    state::{Conn, Cut, Keeping, Lane, World, WorldEvent},
 };
 use crate::{
-    codec::native::Head,
     message::Spelling,
-    session::{Frame, LinkId, LinkKind},
+    session::{LinkId, LinkKind},
 };
-
-/// One direction of a connection.
-#[derive(Debug, Default)]
-pub(crate) struct Lane {
-    /// When the last packet of it arrives.
-    last: u64,
-    /// Takes nothing more.
-    closed: bool,
-    /// What is on its way does not arrive either.
-    lost: bool,
-    pub(crate) stalled_until: u64,
-}
-
-/// What something on the way does with a stream's chunks. What it keeps passes at the answer's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeping {
-    Passes,
-    /// Until the end.
-    Held,
-    /// Each until the next comes.
-    Behind,
-    /// Until there are so many bytes.
-    Buffered(usize),
-}
-
-/// An attach that takes its time at the server.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) session: usize,
-    /// It holds grace off.
-    pub(crate) counts: bool,
-    pub(crate) head: Head,
-    pub(crate) frames: Vec<Frame>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Conn {
-    pub(crate) wire: LinkKind,
-    pub(crate) spelling: Option<Spelling>,
-    /// The client's link; none once it gave up, and on copies that are nobody's.
-    pub(crate) link: Option<LinkId>,
-    /// The server's session and link.
-    pub(crate) session: Option<(usize, LinkId)>,
-    pub(crate) waiting: Option<Waiting>,
-    pub(crate) backlog: Vec<Packet>,
-    /// The server is through with it.
-    pub(crate) answered: bool,
-    /// The server's end.
-    pub(crate) codec: Codec,
-    /// What a poll's answer has so far.
-    pub(crate) held: Vec<Frame>,
-    pub(crate) budget: usize,
-    pub(crate) up: Lane,
-    pub(crate) down: Lane,
-    pub(crate) keeping: Keeping,
-    kept: Vec<Packet>,
-    delay: u64,
-}
-
-/// What becomes of a connection that is cut.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cut {
-    pub(crate) up: bool,
-    pub(crate) down: bool,
-    /// What is on its way is lost; otherwise it arrives, perhaps late.
-    pub(crate) lost: bool,
-    /// Nobody is told.
-    pub(crate) silent: bool,
-}
-
-impl Conn {
-    pub(crate) fn add_delay(&mut self, delay: u64) {
-        self.delay += delay;
-    }
-}
 
 impl World<'_> {
     /// A packet that says nothing yet, as this connection is spelled.

@@ -6,16 +6,11 @@ use std::{
 };
 
 use super::{
-    client::Client,
-    client_under_test::ClientUnderTest,
     coverage::{Coverage, Fault},
-    packet::Packet,
     random::Random,
     scenario::Scenario,
-    server::Host,
-    wire::Conn,
+    state::{Client, Queued, Server, Setup, World, WorldEvent},
 };
-use crate::session::{CloseReason, LinkId, tests::saboteur::Sabotage};
 
 /// After this time nothing more is done to the two halves, whatever was sent.
 const FAULTS_END: u64 = 120_000;
@@ -25,27 +20,6 @@ const CALM: u64 = 20_000;
 const LONG_CALM: u64 = 900_000;
 /// More events than any honest run has: the two halves keep each other busy.
 const MANY_EVENTS: u64 = 400_000;
-
-#[derive(Debug)]
-pub(crate) enum WorldEvent {
-    Up(usize, Packet),
-    UpEnd(usize),
-    Down(usize, Packet),
-    DownEnd(usize, bool),
-    SlowAttach(usize),
-    ClientTimer,
-    ServerTimer(usize),
-    ClientSends,
-    ServerSends,
-    ClientReads,
-    ServerReads,
-    Chooser,
-    UploadDue(LinkId, u32),
-    NextSession(u32),
-    ClientWakes,
-    ServerWakes,
-    Fault,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -64,82 +38,6 @@ impl WorldEvent {
             ClientWakes | ServerWakes | Fault => Place::Nowhere,
         }
     }
-}
-
-#[derive(Debug)]
-struct Queued {
-    /// Time, a tie's order, the order of queueing.
-    key: (u64, u8, u64),
-    what: WorldEvent,
-}
-
-impl PartialEq for Queued {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Eq for Queued {}
-
-impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Queued {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key.cmp(&other.key)
-    }
-}
-
-/// Makes the client half of a generation; the seed's plan says how.
-pub(crate) type MakeHalf<'a> = &'a dyn Fn(&Scenario, u64) -> Box<dyn ClientUnderTest>;
-
-/// Who plays.
-#[derive(Clone, Copy)]
-pub(crate) struct Setup<'a> {
-    pub(crate) make_half: MakeHalf<'a>,
-    /// How both halves are wrong.
-    pub(crate) sabotage: Option<Sabotage>,
-    /// The client half is the script, which understands bytes only.
-    pub(crate) script: bool,
-}
-
-/// A server machine and a client machine, all that is between them, and an oracle.
-pub(crate) struct World<'a> {
-    pub(crate) now: u64,
-    queued: u64,
-    queue: BinaryHeap<Reverse<Queued>>,
-    pub(crate) random: Random,
-    pub(crate) scenario: Scenario,
-    pub(crate) cover: Coverage,
-    pub(crate) failure: Option<String>,
-    trace: Option<Vec<String>>,
-    pub(crate) conns: Vec<Conn>,
-    pub(crate) client: Client,
-    pub(crate) server: Host,
-    pub(crate) make_half: MakeHalf<'a>,
-    pub(crate) sabotage: Option<Sabotage>,
-    pub(crate) script: bool,
-    /// Nothing more is done to the halves since then.
-    pub(crate) calm: Option<u64>,
-    calm_at: Option<u64>,
-    /// So many messages each way, then all must arrive before more are sent.
-    pub(crate) goal: u64,
-    pub(crate) fault_queued: bool,
-    pub(crate) finale: bool,
-    pub(crate) sockets_blocked: bool,
-    pub(crate) http_blocked: bool,
-    /// With what reasons the client's sessions were closed or aborted.
-    pub(crate) client_ends: HashMap<u32, Vec<CloseReason>>,
-    pub(crate) flushed: bool,
-    progress: [u64; 5],
-    progress_at: u64,
-    pub(crate) shipped: u64,
-    pub(crate) arrived: u64,
-    client_deferred: Vec<WorldEvent>,
-    server_deferred: Vec<WorldEvent>,
 }
 
 impl<'a> World<'a> {
@@ -161,7 +59,7 @@ impl<'a> World<'a> {
             trace: traced.then(Vec::new),
             conns: Vec::new(),
             client,
-            server: Host::default(),
+            server: Server::default(),
             make_half,
             sabotage,
             script,

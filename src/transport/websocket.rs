@@ -440,7 +440,7 @@ fn next(framing: &mut WebSocketContext, memory: &mut Memory<'_>) -> Result<Optio
     match framing.read(memory) {
         Ok(WsMessage::Close(frame)) => Err(Stop::Said(match frame {
             Some(CloseFrame { code, reason }) => CloseReason::new(code.into(), reason.as_str()),
-            None => CloseReason::fixed(1005, ""),
+            None => reason::NO_STATUS,
         })),
         Ok(message) => Ok(Some(message)),
         Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),

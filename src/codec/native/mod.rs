@@ -53,6 +53,6 @@ pub(crate) struct Malformed(pub(crate) &'static str);
 
 impl From<Malformed> for CloseReason {
     fn from(Malformed(what): Malformed) -> Self {
-        CloseReason::fixed(4004, what)
+        CloseReason::malformed(what)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     hub::{Delivered, Member, Target},
     ids,
     message::{Message, OutMessage},
-    server::core::{Core, GONE},
+    server::core::Core,
     session::{self, CloseReason, State, reason},
 };
 
@@ -65,7 +65,7 @@ impl Live {
         }
         tokio::time::sleep(window).await;
         for member in self.core.hub.all() {
-            member.shared.abort(GONE);
+            member.shared.abort(reason::SHUT_DOWN);
         }
         let running = || self.core.hub.all().iter().any(|member| member.shared.is_running());
         for _ in 0..100 {

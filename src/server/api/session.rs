@@ -106,7 +106,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.handle.core.hub.leave_all(&self.handle.member);
         let reason = match std::thread::panicking() {
-            true => crate::session::CloseReason::fixed(1011, "the handler panicked"),
+            true => reason::HANDLER_PANICKED,
             false => reason::CLOSED,
         };
         self.handle.member.shared.close(reason);

@@ -12,6 +12,7 @@ mod opening;
 mod pausing;
 mod racing;
 mod raw;
+mod reasons;
 mod replay;
 pub(crate) mod saboteur;
 mod silence;

@@ -16,11 +16,9 @@ use crate::{
     ids,
     message::Spelling,
     server::{origin::Framing, parked_requests::Permit, refusal::Refusal},
-    session::CloseReason,
+    session::reason,
     transport::{self, Link, Wait, Wrapper, Wrapping},
 };
-
-const BAD_CALLBACK: CloseReason = CloseReason::fixed(4004, "no callback, or not a name of letters, digits and _");
 
 /// How a request wants to be answered.
 #[derive(Debug)]
@@ -42,7 +40,7 @@ impl ResponseFormat {
     /// With the answer to a request that could not read any other. Nothing of the request is in it.
     pub(super) fn of(route: Route, parts: &Parts, origins: &Origins) -> Result<Self, Box<Response>> {
         let style = route.style();
-        let bad_callback = || Box::new(refuse(&BAD_CALLBACK.into()));
+        let bad_callback = || Box::new(refuse(&reason::BAD_CALLBACK.into()));
         let callback = params::query(parts, "callback");
         let callback = match callback.filter(|_| matches!(style, Style::Page | Style::Call)) {
             Some(name) if !params::is_callback(name) => return Err(bad_callback()),

@@ -4,12 +4,10 @@ use axum::http::{Version, request::Parts};
 use bytes::Bytes;
 use percent_encoding::percent_decode;
 
-use crate::{session::CloseReason, shared::Chunk};
-
-const NO_DATA: CloseReason = CloseReason::fixed(4004, "no data");
-const NOT_ENCODED: CloseReason =
-    CloseReason::fixed(4004, "a form's data must be percent-encoded: forms change the ends of lines");
-const BAD_CHUNK: CloseReason = CloseReason::fixed(4004, "a piece of an upload has part, upload, session and secret");
+use crate::{
+    session::{CloseReason, reason},
+    shared::Chunk,
+};
 
 /// The longest name of a callback.
 const CALLBACK: usize = 64;
@@ -30,16 +28,16 @@ fn field<'a>(pairs: &'a str, name: &str) -> Option<&'a str> {
 
 /// What would be the body, if the request were a POST.
 pub(super) fn data(parts: &Parts) -> Result<Bytes, CloseReason> {
-    let data = query(parts, "data").ok_or(NO_DATA)?;
+    let data = query(parts, "data").ok_or(reason::NO_DATA)?;
     Ok(decode(data.as_bytes()))
 }
 
 /// What a form brought: percent-encoded by the client, so that no browser changes it, and once more by the form.
 pub(super) fn form(body: &[u8]) -> Result<Bytes, CloseReason> {
-    let body = std::str::from_utf8(body).map_err(|_| NOT_ENCODED)?;
-    let value = decode(field(body, "data").ok_or(NO_DATA)?.as_bytes());
+    let body = std::str::from_utf8(body).map_err(|_| reason::FORM_NOT_ENCODED)?;
+    let value = decode(field(body, "data").ok_or(reason::NO_DATA)?.as_bytes());
     // Every record has a colon, and no encoded text has one.
-    if value.contains(&b':') { Err(NOT_ENCODED) } else { Ok(decode(&value)) }
+    if value.contains(&b':') { Err(reason::FORM_NOT_ENCODED) } else { Ok(decode(&value)) }
 }
 
 fn decode(text: &[u8]) -> Bytes {
@@ -78,7 +76,7 @@ pub(super) fn chunk<'a>(
         let upload = number(query(parts, "upload")?)?;
         Some((Chunk { upload, at, count, data }, query(parts, "session")?, query(parts, "secret")?))
     };
-    chunk().map(Some).ok_or(BAD_CHUNK)
+    chunk().map(Some).ok_or(reason::BAD_CHUNK)
 }
 
 /// A number as the protocol writes them.

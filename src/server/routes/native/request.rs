@@ -16,7 +16,7 @@ use crate::{
     message::Spelling,
     server::{
         core::Core,
-        gateway::{Gateway, GraceHold, Opened, TOO_SLOW},
+        gateway::{Gateway, GraceHold, Opened},
         parked_requests::Parking,
         refusal::Refusal,
     },
@@ -28,12 +28,6 @@ use crate::{
 /// A form may be so many times as long as what it brings. Encoded twice, a byte of text becomes five, and the limit is that of base64, where a
 /// message takes four thirds of its length.
 const FORM_GROWTH: usize = 4;
-
-const VERSION_NOT_SPOKEN: CloseReason = CloseReason::fixed(4400, "protocol version not spoken");
-pub(super) const WRONG_HEAD: CloseReason = CloseReason::fixed(4004, "not the head record of this request");
-const BODY_TOO_LARGE: CloseReason = CloseReason::fixed(4006, "body too large");
-const AUTH_IN_URL: CloseReason = CloseReason::fixed(4004, "auth data must not stand in a URL: open by a POST");
-const BODY_BROKEN: CloseReason = CloseReason::fixed(4004, "the body broke off");
 
 /// A request on its way in, in a box of its own: it takes much more room than what waits behind it.
 pub(super) type Admitting = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -77,7 +71,7 @@ async fn read<S: Clone + Send + Sync + 'static>(
     match (route, route.opens(), head) {
         (_, Some(transport), Head::Open { ordinal, attempt, auth, .. }) => {
             if route.is_get() && !auth.is_empty() {
-                return Err(AUTH_IN_URL.into());
+                return Err(reason::AUTH_IN_URL.into());
             }
             let opened = gateway.open(parts, state, verdict, &attempt, auth).await?;
             let link = attach_opening(opened, ordinal, transport, body)?;
@@ -106,7 +100,7 @@ async fn read<S: Clone + Send + Sync + 'static>(
         (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
             upload(gateway, route, &token, grace_hold, spelling, body)
         }
-        _ => Err(WRONG_HEAD.into()),
+        _ => Err(reason::WRONG_HEAD.into()),
     }
 }
 
@@ -118,15 +112,15 @@ async fn read_input(core: &Core, route: Route, parts: &Parts, body: Body) -> Res
         Route::FormPost => params::form(&read_body(core, body, limit.saturating_mul(FORM_GROWTH)).await?)?,
         _ => return read_body(core, body, limit).await,
     };
-    if said.len() > limit { Err(BODY_TOO_LARGE.into()) } else { Ok(said) }
+    if said.len() > limit { Err(reason::BODY_TOO_LARGE.into()) } else { Ok(said) }
 }
 
 async fn read_body(core: &Core, body: Body, limit: usize) -> Result<Bytes, Refusal> {
     let body = transport::read_body(body.into_data_stream(), limit);
     match tokio::time::timeout(core.config.open_timeout, body).await {
-        Err(_) => Err(TOO_SLOW.into()),
-        Ok(Err(BodyError::TooLarge)) => Err(BODY_TOO_LARGE.into()),
-        Ok(Err(BodyError::Broken)) => Err(BODY_BROKEN.into()),
+        Err(_) => Err(reason::TOOK_TOO_LONG.into()),
+        Ok(Err(BodyError::TooLarge)) => Err(reason::BODY_TOO_LARGE.into()),
+        Ok(Err(BodyError::Broken)) => Err(reason::BODY_BROKEN.into()),
         Ok(Ok(body)) => Ok(body),
     }
 }
@@ -245,12 +239,12 @@ pub(super) fn read_head(spelling: Spelling, mut rest: Bytes) -> Result<(Head, tr
     let mut reader = Reader::new(spelling);
     let head = match reader.read(&mut rest)? {
         Some(codec::Record::Head(head)) => head,
-        _ => return Err(WRONG_HEAD),
+        _ => return Err(reason::WRONG_HEAD),
     };
     let (Head::Open { version, .. }
     | Head::Join { version, .. }
     | Head::Resume { version, .. }
     | Head::TakeOver { version, .. }
     | Head::Upload { version, .. }) = head;
-    if version == VERSION { Ok((head, transport::Body { reader, rest })) } else { Err(VERSION_NOT_SPOKEN) }
+    if version == VERSION { Ok((head, transport::Body { reader, rest })) } else { Err(reason::VERSION_NOT_SPOKEN) }
 }

@@ -15,17 +15,17 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::{
     answer::refuse,
     params,
-    request::{WRONG_HEAD, read_head, resume_attach},
+    request::{read_head, resume_attach},
 };
 use crate::{
     codec::native::Head,
     config::Transport,
     message::Spelling,
     server::{
-        gateway::{Gateway, GraceHold, TOO_SLOW},
+        gateway::{Gateway, GraceHold},
         origin::Verdict,
     },
-    session::{Attach, CloseReason, LinkKind},
+    session::{Attach, CloseReason, LinkKind, reason},
     shared::Credential,
     transport::{self, Ended, Link, Socket},
 };
@@ -46,7 +46,7 @@ pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state
         Err(reason) => return refuse(&reason.into()),
     };
     let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
-        return refuse(&CloseReason::fixed(4004, "this connection cannot upgrade").into());
+        return refuse(&reason::NO_UPGRADE.into());
     };
     tokio::spawn(async move {
         // Boxes of their own, so that an idle link does not carry the room that opening took, nor closing will take.
@@ -71,7 +71,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     let mut socket = Socket::new(TokioIo::new(upgraded), gateway.core.config.message_limit + HEAD_ROOM);
     let first = tokio::time::timeout(gateway.core.config.open_timeout, socket.first()).await;
     let refusal = match first {
-        Err(_) => TOO_SLOW,
+        Err(_) => reason::TOOK_TOO_LONG,
         Ok(Err(Ended::Ours(reason))) => reason,
         Ok(Err(Ended::Broken | Ended::Theirs)) => return None,
         Ok(Ok((first, early))) => match attach(&gateway, state, parts, verdict, first).await {
@@ -114,13 +114,13 @@ async fn attach<S: Clone + Send + Sync + 'static>(
             let attach = resume_attach(ordinal, LinkKind::Duplex, token.received);
             Ok((gateway.take_over(&token.id, &token.secret, &instance, attach, Transport::WebSocket)?, body))
         }
-        Head::Join { .. } | Head::Upload { .. } => Err(WRONG_HEAD),
+        Head::Join { .. } | Head::Upload { .. } => Err(reason::WRONG_HEAD),
     }
 }
 
 /// Checks the opening handshake, and makes its answer.
 fn handshake(parts: &Parts) -> Result<Response, CloseReason> {
-    let bad = |text| Err(CloseReason::fixed(4004, text));
+    let bad = |text| Err(CloseReason::malformed(text));
     let mut response = Response::new(Body::empty());
     if parts.headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return bad("not a WebSocket handshake of version 13");

@@ -1,0 +1,152 @@
+//! The applications at both ends: they send and read.
+
+use super::{
+    coverage::{Fault, What},
+    log::Sent,
+    state::{Client, World, WorldEvent},
+};
+use crate::{message::OutMessage, session::SendError};
+
+// The client's.
+impl World<'_> {
+    pub(crate) fn client_sends(&mut self) {
+        let goal = self.goal;
+        let through = move |client: &Client| client.sent >= goal && client.resend.is_empty();
+        for _ in 0..self.random.range(1, self.scenario.burst) {
+            if through(&self.client) {
+                break;
+            }
+            let message: OutMessage = match self.client.resend.front() {
+                Some(message) => message.clone().into(),
+                None => {
+                    self.client.count += 1;
+                    self.scenario.message(&mut self.random, 'c', self.client.count)
+                }
+            };
+            if !self.client_sends_one(&message) {
+                break;
+            }
+        }
+        self.client.sending = !through(&self.client);
+        if self.client.sending {
+            let pause = self.random.range(1, self.scenario.client_pause * 2);
+            self.after(pause, WorldEvent::ClientSends);
+        }
+        if self.random.one_in(8) {
+            self.client.half.flush(&mut self.cover);
+        }
+        self.pump_client();
+    }
+
+    /// Whether another one may follow.
+    fn client_sends_one(&mut self, out: &OutMessage) -> bool {
+        let message = out.as_message().clone();
+        let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
+        let result = if droppable {
+            self.client.half.send_droppable(out.clone(), &mut self.cover)
+        } else {
+            self.client.half.send(out.clone(), &mut self.cover).map(|()| true)
+        };
+        match result {
+            Ok(true) => self.client.log.push(Sent::Message(message)),
+            Ok(false) => {
+                self.note(Fault::ClientGap);
+                self.client.log.push(Sent::Dropped);
+            }
+            Err(SendError::Exhausted) => {
+                self.fail("the client's numbers are exhausted");
+                return false;
+            }
+            Err(SendError::Full | SendError::Closed) => return false,
+        }
+        if self.client.resend.pop_front().is_none() {
+            self.client.sent += 1;
+        }
+        true
+    }
+
+    pub(crate) fn client_reads(&mut self) {
+        if self.client.slow_until > self.now {
+            let pause = self.random.range(20, 200);
+            self.after(pause, WorldEvent::ClientReads);
+            self.client_takes(3);
+        }
+        self.pump_client();
+    }
+}
+
+// The server's.
+impl World<'_> {
+    /// The session that the client's present one opened last.
+    pub(crate) fn current(&self) -> Option<usize> {
+        let session = *self.server.attempts.get(&self.client.attempt())?;
+        (!self.server.sessions[session].gone).then_some(session)
+    }
+
+    pub(crate) fn server_sends(&mut self) {
+        self.server.sending = self.server.sent < self.goal;
+        if self.server.sending {
+            let pause = self.random.range(1, self.scenario.server_pause * 2);
+            self.after(pause, WorldEvent::ServerSends);
+        }
+        let Some(session) = self.current() else { return };
+        for _ in 0..self.random.range(1, self.scenario.burst) {
+            if self.server.sent >= self.goal || !self.server_sends_one(session) {
+                break;
+            }
+        }
+        if self.random.one_in(8) {
+            self.note_pair(session, What::Flush);
+            self.server.sessions[session].machine.flush();
+        }
+        self.pump_server(session);
+    }
+
+    fn server_sends_one(&mut self, session: usize) -> bool {
+        let out = self.scenario.message(&mut self.random, 's', self.server.count + 1);
+        let message = out.as_message().clone();
+        let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
+        let machine = &mut self.server.sessions[session].machine;
+        let result = if droppable { machine.send_droppable(out) } else { machine.send(out).map(|()| true) };
+        let full = result == Err(SendError::Full);
+        self.note_pair(
+            session,
+            if droppable {
+                What::SendDroppable
+            } else if full {
+                What::SendFull
+            } else {
+                What::Send
+            },
+        );
+        let sent = match result {
+            Ok(true) => Sent::Message(message),
+            Ok(false) => {
+                self.note(Fault::ServerGap);
+                Sent::Dropped
+            }
+            Err(SendError::Exhausted) => {
+                self.fail("the server's numbers are exhausted");
+                return false;
+            }
+            Err(SendError::Full | SendError::Closed) => return false,
+        };
+        self.server.sessions[session].log.push(sent);
+        self.server.count += 1;
+        self.server.sent += 1;
+        true
+    }
+
+    pub(crate) fn server_reads(&mut self) {
+        if self.server.slow_until > self.now {
+            let pause = self.random.range(20, 200);
+            self.after(pause, WorldEvent::ServerReads);
+        }
+        for session in 0..self.server.sessions.len() {
+            if !self.server.sessions[session].gone {
+                self.server_takes(session, 3);
+                self.pump_server(session);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The program that holds the shipped JavaScript machine, and the pipe to it.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, VecDeque},
+    io::{BufRead, BufReader, Write},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    rc::Rc,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde_json::{Value, json};
+
+use crate::{
+    codec::native::Head,
+    message::Message,
+    session::{Arrival, CloseReason, State, machine::Event},
+};
+
+/// The program that holds the machine. It is told everything and asks nothing, so its answers are the seed's too.
+#[derive(Debug)]
+pub(crate) struct Host {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Host {
+    /// `None` if there is no Node.
+    pub(crate) fn start() -> Option<Rc<RefCell<Host>>> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/client-js/test/pair-host.mjs");
+        let mut child = Command::new("node").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        let to = child.stdin.take().expect("a pipe was asked for");
+        let from = BufReader::new(child.stdout.take().expect("a pipe was asked for"));
+        Some(Rc::new(RefCell::new(Host { child, to, from })))
+    }
+
+    pub(super) fn ask(&mut self, commands: &[Value]) -> Value {
+        let mut line = serde_json::to_vec(commands).expect("commands are JSON");
+        line.push(b'\n');
+        self.to.write_all(&line).expect("the host lives");
+        let mut answer = String::new();
+        self.from.read_line(&mut answer).expect("the host lives");
+        assert!(!answer.is_empty(), "the host has ended at {}", String::from_utf8_lossy(&line));
+        serde_json::from_str(&answer).expect("the host answers in JSON")
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How the machine stands after the last command.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) state: State,
+    pub(super) closed: Option<CloseReason>,
+    pub(super) deadline: Option<u64>,
+    pub(super) received: u64,
+    pub(super) acknowledged: u64,
+    pub(super) unacknowledged: usize,
+    pub(super) said: u64,
+    pub(super) carrier: Option<u64>,
+    pub(super) seen: BTreeSet<u64>,
+    pub(super) over: BTreeSet<u32>,
+    pub(super) wants_upload: bool,
+}
+
+/// Commands wait until somebody must know what they did.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    pub(super) host: Rc<RefCell<Host>>,
+    pub(super) waiting: Vec<Value>,
+    pub(super) standing: Standing,
+    pub(super) arrivals: VecDeque<Arrival>,
+    pub(super) events: VecDeque<Event>,
+}
+
+impl Pipe {
+    /// Does what waits, and `last`, whose result it gives.
+    pub(super) fn run(&mut self, last: Option<Value>) -> Value {
+        self.waiting.extend(last);
+        if self.waiting.is_empty() {
+            return Value::Null;
+        }
+        let commands = std::mem::take(&mut self.waiting);
+        let mut answer = self.host.borrow_mut().ask(&commands);
+        let now = &answer["now"];
+        self.arrivals.extend(list(&now["arrivals"]).iter().map(arrival));
+        self.events.extend(list(&now["events"]).iter().filter_map(event));
+        self.standing = standing(now);
+        answer["results"].as_array_mut().and_then(Vec::pop).unwrap_or(Value::Null)
+    }
+}
+
+pub(super) fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is not a number"))
+}
+
+pub(super) fn text(value: &Value) -> ByteString {
+    value.as_str().unwrap_or_else(|| panic!("{value} is not text")).into()
+}
+
+fn reason(code: &Value, words: &Value) -> CloseReason {
+    CloseReason::new(number(code) as u16, words.as_str().unwrap_or_default())
+}
+
+pub(super) fn bytes(base64: &Value) -> Bytes {
+    STANDARD.decode(&*text(base64)).expect("the host writes base64").into()
+}
+
+pub(super) fn message(value: &Value) -> Message {
+    if value[0] == "t" { Message::Text(text(&value[1])) } else { Message::Binary(bytes(&value[1])) }
+}
+
+pub(super) fn told(message: &Message) -> Value {
+    match message {
+        Message::Text(text) => json!(["t", &**text]),
+        Message::Binary(bytes) => json!(["b", STANDARD.encode(bytes)]),
+    }
+}
+
+fn arrival(value: &Value) -> Arrival {
+    if value[0] == "gap" {
+        return Arrival::Gap { from: number(&value[1]), to: number(&value[2]) };
+    }
+    Arrival::Message(message(value))
+}
+
+fn event(value: &Value) -> Option<Event> {
+    match value[0].as_str()? {
+        "opened" => Some(Event::Opened),
+        "away" => Some(Event::GoAway(number(&value[1]))),
+        "lost" => Some(Event::Lost(reason(&value[1], &value[2]))),
+        "violation" => None,
+        other => panic!("the host tells of {other}"),
+    }
+}
+
+pub(super) fn standing(now: &Value) -> Standing {
+    let state = match now["state"].as_str() {
+        Some("opening") => State::Opening,
+        Some("open") => State::Open,
+        Some("interrupted") => State::Interrupted,
+        Some("closing") => State::Closing,
+        Some("closed") => State::Closed,
+        other => panic!("the host's state is {other:?}"),
+    };
+    Standing {
+        state,
+        closed: now["closed"].as_array().map(|closed| reason(&closed[0], &closed[1])),
+        deadline: now["deadline"].as_f64().map(|deadline| deadline.ceil() as u64),
+        received: number(&now["received"]),
+        acknowledged: number(&now["acknowledged"]),
+        unacknowledged: number(&now["unacknowledged"]) as usize,
+        said: number(&now["said"]),
+        carrier: now["carrier"].as_u64(),
+        seen: list(&now["seen"]).iter().map(number).collect(),
+        over: list(&now["over"]).iter().map(|link| number(link) as u32).collect(),
+        wants_upload: now["wantsUpload"] == true,
+    }
+}
+
+pub(super) fn told_head(head: &Head) -> Value {
+    match head {
+        Head::Open { version, ordinal, attempt, auth } => json!(["o", version, ordinal, &**attempt, &**auth]),
+        Head::Join { version, ordinal, attempt } => json!(["j", version, ordinal, &**attempt]),
+        Head::Resume { version, ordinal, turn, seen, token } => {
+            json!(["r", version, ordinal, turn, u8::from(*seen), &*token.id, &*token.secret, token.received])
+        }
+        Head::TakeOver { version, ordinal, instance, token } => {
+            json!(["t", version, ordinal, &**instance, &*token.id, &*token.secret, token.received])
+        }
+        Head::Upload { version, token } => json!(["u", version, &*token.id, &*token.secret, token.received]),
+    }
+}

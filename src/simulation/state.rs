@@ -1,0 +1,329 @@
+//! What the world is made of: plain data, which the other files of the simulation work on.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+};
+
+use super::{
+    client_under_test::ClientUnderTest,
+    coverage::Coverage,
+    log::Log,
+    packet::{Codec, Packet},
+    random::Random,
+    scenario::Scenario,
+};
+use crate::{
+    codec::native::{Head, ResumeToken},
+    message::{Message, Spelling},
+    session::{
+        CloseReason, Frame, Grant, LinkId, LinkKind,
+        tests::saboteur::{Sabotage, Saboteur},
+    },
+};
+
+#[derive(Debug)]
+pub(crate) enum WorldEvent {
+    Up(usize, Packet),
+    UpEnd(usize),
+    Down(usize, Packet),
+    DownEnd(usize, bool),
+    SlowAttach(usize),
+    ClientTimer,
+    ServerTimer(usize),
+    ClientSends,
+    ServerSends,
+    ClientReads,
+    ServerReads,
+    Chooser,
+    UploadDue(LinkId, u32),
+    NextSession(u32),
+    ClientWakes,
+    ServerWakes,
+    Fault,
+}
+
+#[derive(Debug)]
+pub(super) struct Queued {
+    /// Time, a tie's order, the order of queueing.
+    pub(super) key: (u64, u8, u64),
+    pub(super) what: WorldEvent,
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Queued {}
+
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Queued {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+/// Makes the client half of a generation; the seed's plan says how.
+pub(crate) type MakeHalf<'a> = &'a dyn Fn(&Scenario, u64) -> Box<dyn ClientUnderTest>;
+
+/// Who plays.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    pub(crate) make_half: MakeHalf<'a>,
+    /// How both halves are wrong.
+    pub(crate) sabotage: Option<Sabotage>,
+    /// The client half is the script, which understands bytes only.
+    pub(crate) script: bool,
+}
+
+/// A server machine and a client machine, all that is between them, and an oracle.
+pub(crate) struct World<'a> {
+    pub(crate) now: u64,
+    pub(super) queued: u64,
+    pub(super) queue: BinaryHeap<Reverse<Queued>>,
+    pub(crate) random: Random,
+    pub(crate) scenario: Scenario,
+    pub(crate) cover: Coverage,
+    pub(crate) failure: Option<String>,
+    pub(super) trace: Option<Vec<String>>,
+    pub(crate) conns: Vec<Conn>,
+    pub(crate) client: Client,
+    pub(crate) server: Server,
+    pub(crate) make_half: MakeHalf<'a>,
+    pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) script: bool,
+    /// Nothing more is done to the halves since then.
+    pub(crate) calm: Option<u64>,
+    pub(super) calm_at: Option<u64>,
+    /// So many messages each way, then all must arrive before more are sent.
+    pub(crate) goal: u64,
+    pub(crate) fault_queued: bool,
+    pub(crate) finale: bool,
+    pub(crate) sockets_blocked: bool,
+    pub(crate) http_blocked: bool,
+    /// With what reasons the client's sessions were closed or aborted.
+    pub(crate) client_ends: HashMap<u32, Vec<CloseReason>>,
+    pub(crate) flushed: bool,
+    pub(super) progress: [u64; 5],
+    pub(super) progress_at: u64,
+    pub(crate) shipped: u64,
+    pub(crate) arrived: u64,
+    pub(super) client_deferred: Vec<WorldEvent>,
+    pub(super) server_deferred: Vec<WorldEvent>,
+}
+
+/// A link as the client sees it.
+#[derive(Debug)]
+pub(crate) struct Chan {
+    pub(crate) link: LinkId,
+    pub(crate) conn: usize,
+    pub(crate) wire: LinkKind,
+    pub(crate) ordinal: u64,
+    pub(crate) turn: u64,
+    /// An upload's body, to be sent again as it was.
+    pub(super) packet: Option<Packet>,
+}
+
+pub(crate) struct Client {
+    pub(crate) half: Box<dyn ClientUnderTest>,
+    pub(crate) generation: u32,
+    pub(crate) log: Log,
+    /// The next number to arrive from the server.
+    pub(crate) read: u64,
+    pub(crate) chans: Vec<Chan>,
+    pub(crate) next_ordinal: u64,
+    pub(super) turn_due: Option<(u64, u64)>,
+    pub(super) retry_at: u64,
+    pub(super) switch_at: Option<u64>,
+    pub(super) armed: Option<u64>,
+    /// More is to come.
+    pub(crate) sending: bool,
+    pub(crate) sent: u64,
+    pub(crate) count: u64,
+    pub(crate) resend: VecDeque<Message>,
+    pub(crate) asleep_until: u64,
+    pub(crate) slow_until: u64,
+    pub(crate) closed_seen: bool,
+    /// Its session is lost, and no other follows.
+    pub(crate) lost: bool,
+    pub(crate) opened_before: bool,
+}
+
+impl Client {
+    pub(crate) fn new(half: Box<dyn ClientUnderTest>, base: u64, generation: u32, now: u64) -> Self {
+        Client {
+            half,
+            generation,
+            log: Log::new(base),
+            read: base + 1,
+            chans: Vec::new(),
+            next_ordinal: 1,
+            turn_due: None,
+            retry_at: now,
+            switch_at: None,
+            armed: None,
+            sending: false,
+            sent: 0,
+            count: 0,
+            resend: VecDeque::new(),
+            asleep_until: 0,
+            slow_until: 0,
+            closed_seen: false,
+            lost: false,
+            opened_before: false,
+        }
+    }
+
+    pub(crate) fn attempt(&self) -> String {
+        format!("attempt-{}", self.generation)
+    }
+
+    /// Makes no new link before then.
+    pub(crate) fn delay_retry(&mut self, until: u64) {
+        self.retry_at = self.retry_at.max(until);
+    }
+
+    pub(super) fn token(&self) -> Option<ResumeToken> {
+        let grant = self.half.grant()?;
+        Some(ResumeToken { id: grant.id.clone(), secret: grant.secret.clone(), received: self.half.received() })
+    }
+}
+
+pub(crate) struct ServerSession {
+    pub(crate) machine: Saboteur,
+    pub(crate) grant: Grant,
+    pub(super) spent: bool,
+    /// Forgotten by a restart.
+    pub(crate) gone: bool,
+    /// Which of the client's sessions opened it.
+    pub(crate) generation: u32,
+    pub(crate) log: Log,
+    /// The next number to arrive from the client.
+    pub(crate) read: u64,
+    pub(crate) conns: Vec<usize>,
+    pub(crate) begun: u32,
+    /// How many links are attached, uploads aside.
+    pub(super) downlinks: u32,
+    /// Since when nobody is attached and nothing has begun.
+    pub(crate) quiet_since: Option<u64>,
+    pub(crate) quiet_from: u64,
+    /// When the client was last heard of.
+    pub(crate) heard_at: u64,
+    pub(crate) armed: Option<u64>,
+    /// With what reasons the application has closed or aborted.
+    pub(crate) ends: Vec<CloseReason>,
+    pub(crate) closed_seen: bool,
+    /// Of polls that were answered with nothing but a hold or a go: on which ordinal, of which epoch, how many.
+    pub(crate) idle_polls: (u64, u64, u32),
+    /// Of the turn that was last ended since its stream was kept back.
+    pub(crate) held_back: Option<LinkId>,
+    /// What was attached as which ordinal and turn.
+    pub(crate) pairs: Vec<(u64, u64, LinkId)>,
+}
+
+#[derive(Default)]
+pub(crate) struct Server {
+    pub(crate) sessions: Vec<ServerSession>,
+    pub(crate) attempts: HashMap<String, usize>,
+    /// What the client sent in its former sessions.
+    pub(crate) client_logs: Vec<Log>,
+    /// More is to come.
+    pub(crate) sending: bool,
+    pub(crate) sent: u64,
+    pub(super) count: u64,
+    pub(crate) asleep_until: u64,
+    pub(crate) slow_until: u64,
+}
+
+impl ServerSession {
+    pub(super) fn note_quiet(&mut self, now: u64) {
+        let busy = self.begun > 0 || self.downlinks > 0;
+        self.quiet_since = match self.quiet_since {
+            _ if busy => None,
+            Some(since) => Some(since),
+            None => Some(now),
+        };
+    }
+}
+
+/// One direction of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    /// When the last packet of it arrives.
+    pub(super) last: u64,
+    /// Takes nothing more.
+    pub(super) closed: bool,
+    /// What is on its way does not arrive either.
+    pub(super) lost: bool,
+    pub(crate) stalled_until: u64,
+}
+
+/// What something on the way does with a stream's chunks. What it keeps passes at the answer's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    Passes,
+    /// Until the end.
+    Held,
+    /// Each until the next comes.
+    Behind,
+    /// Until there are so many bytes.
+    Buffered(usize),
+}
+
+/// An attach that takes its time at the server.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) session: usize,
+    /// It holds grace off.
+    pub(crate) counts: bool,
+    pub(crate) head: Head,
+    pub(crate) frames: Vec<Frame>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) wire: LinkKind,
+    pub(crate) spelling: Option<Spelling>,
+    /// The client's link; none once it gave up, and on copies that are nobody's.
+    pub(crate) link: Option<LinkId>,
+    /// The server's session and link.
+    pub(crate) session: Option<(usize, LinkId)>,
+    pub(crate) waiting: Option<Waiting>,
+    pub(crate) backlog: Vec<Packet>,
+    /// The server is through with it.
+    pub(crate) answered: bool,
+    /// The server's end.
+    pub(crate) codec: Codec,
+    /// What a poll's answer has so far.
+    pub(crate) held: Vec<Frame>,
+    pub(crate) budget: usize,
+    pub(crate) up: Lane,
+    pub(crate) down: Lane,
+    pub(crate) keeping: Keeping,
+    pub(super) kept: Vec<Packet>,
+    pub(super) delay: u64,
+}
+
+/// What becomes of a connection that is cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    pub(crate) up: bool,
+    pub(crate) down: bool,
+    /// What is on its way is lost; otherwise it arrives, perhaps late.
+    pub(crate) lost: bool,
+    /// Nobody is told.
+    pub(crate) silent: bool,
+}
+
+impl Conn {
+    pub(crate) fn add_delay(&mut self, delay: u64) {
+        self.delay += delay;
+    }
+}
