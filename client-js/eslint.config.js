@@ -24,7 +24,7 @@ const plain = ['ClassDeclaration', 'ClassExpression', 'YieldExpression', 'Spread
 export default [
   { ignores: ['dist/', 'node_modules/'] },
   { languageOptions: { ecmaVersion: 2022, sourceType: 'module', globals }, rules: { ...common, 'max-lines': ['error', 500] } },
-  { files: ['src/**/*.js'], rules: { 'no-restricted-syntax': ['error', ...plain] } },
+  { files: ['src/**/*.js'], rules: { 'no-restricted-syntax': ['error', ...plain], 'max-lines': ['error', 420] } },
   // Only the bundle for current browsers has this file.
   { files: ['src/**/*.js'], ignores: ['src/transports/fetch.js'], rules: { 'no-restricted-syntax': ['error', ...plain, 'AwaitExpression'] } },
   {
@@ -35,7 +35,7 @@ export default [
   {
     files: ['src/**/*.js'],
     // A promise would come before what the page was told already.
-    ignores: ['src/driver.js', 'src/env.js', 'src/transports/dom.js'],
+    ignores: ['src/client.js', 'src/api.js', 'src/links.js', 'src/update.js', 'src/uploads.js', 'src/env.js', 'src/transports/dom.js'],
     rules: { 'no-restricted-globals': ['error', 'Date', 'setTimeout', 'setInterval'] }
   }
 ]

@@ -8,6 +8,10 @@
  */
 export const HTTP = 1
 export const WEBSOCKET = 2
+/** How a stream went: well, it ended before it was of use, or something on the way holds it back. */
+export const STREAM_GOOD = 0
+export const STREAM_USELESS = 1
+export const STREAM_HELD = 2
 /** Remembered besides the kind: streams were kept back. */
 const HELD = 4
 
@@ -62,7 +66,10 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
     at = now + (STEPS[step] || LAST_STEP)
   }
 
-  const keep = (kind) => remember((known = kind) + (streamStep && HELD))
+  const keep = (kind) => {
+    known = kind
+    remember(kind + (streamStep && HELD))
+  }
 
   return {
     begin_(now) {
@@ -95,7 +102,10 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
         carrier = 0
         if (link.duplex_) {
           if (lived) step = brief = 0
-          else if (++brief >= BRIEF && allowed & HTTP) keep(HTTP, step++)
+          else if (++brief >= BRIEF && allowed & HTTP) {
+            keep(HTTP)
+            step++
+          }
         }
       }
       if (carrier) {
@@ -133,18 +143,19 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
     stream_: (now) => (now < streamAt ? 0 : streams && 1 + (stream % streams)),
 
     /**
-     * A stream ended: well (0), before it was of use (1), or something on the way keeps it back (2). What the browser cannot do it does
-     * in another way; what the path does not let through must wait, whatever the way.
+     * A stream ended. What the browser cannot do it does in another way; what the path does not let through must wait, whatever
+     * the way.
      */
-    streamed_(now, bad) {
-      streamsCut = bad && streamsCut + bad
-      streamStep = bad && streamStep
-      if (streamsCut > 1) {
-        streamsCut = 0
-        if (++stream % streams < 1 || bad > 1) {
-          streamAt = now + (STEPS[streamStep++] || LAST_STEP)
-          keep(known & 3)
-        }
+    streamed_(now, verdict) {
+      if (verdict === STREAM_GOOD) streamsCut = streamStep = 0
+      streamsCut += verdict
+      if (streamsCut < 2) return
+      streamsCut = 0
+      stream++
+      if (stream % streams === 0 || verdict === STREAM_HELD) {
+        streamAt = now + (STEPS[streamStep] || LAST_STEP)
+        streamStep++
+        keep(known & 3)
       }
     },
 

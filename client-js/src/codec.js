@@ -42,8 +42,9 @@ export const decode = (data, at, take, end, socket) => {
     const head = textOf(data.slice(at, to++))
     const letter = head.charAt(0)
     const frame = head.slice(1).split(',')
-    // What is not in the table throws as well.
-    frame.length = FIELDS[letter === 's' ? letter + frame[0] : letter]
+    const count = FIELDS[letter === 's' ? letter + frame[0] : letter]
+    if (count === undefined) fail()
+    frame.length = count
     for (let i = 0; i < frame.length; i++) if (letter !== 's' || i === 1 || i > 3) frame[i] = number(frame[i])
     if (PAYLOAD.test(letter)) {
       const payload = data.slice(to, (to += frame.pop()))

@@ -1,4 +1,4 @@
-/** The times (in milliseconds) and sizes (in bytes) of the driver: what each bounds, and why. */
+/** The times (in milliseconds) and sizes (in bytes) of the client: what each bounds, and why. */
 export const NEVER = Infinity
 /** The longest that a timer can be set for. */
 export const LONG = 1e9
@@ -10,8 +10,8 @@ export const PATIENCE = 10000
 export const LATE = 1000
 /** The server asked, and gave the stream up, within this: both were kept back. */
 export const TOGETHER = 150
-/** Where nothing may wait, one asks now and then. */
-export const REST = 2000
+/** The delay between polls where no answer may wait for messages. */
+export const SHORT_POLL = 2000
 /** While nobody looks, attempts are this much further apart. */
 export const CALM = 2000
 /** What an upload may take, whatever its size. */
@@ -22,7 +22,3 @@ export const POST_RATE = 10
 export const HEAD = 999
 /** What may wait for acknowledgement, unless the page says otherwise. */
 export const BUFFER = 4000000
-/** The machine's verdict: the link is dead. */
-export const DEAD = 1
-/** The code of an answer that was held back on the way. */
-export const HELD = 4008

@@ -4,6 +4,9 @@ export const root = LEGACY ? self : globalThis
 
 const DAY = 864e5
 
+/** Whether the user does not see the page. */
+export const hidden = () => (root.document || 0).hidden
+
 /** At least 120 random bits, in field characters. */
 export const nonce = () => {
   if (!LEGACY) return crypto.getRandomValues(new Uint32Array(4)).join('.')

@@ -57,11 +57,11 @@ export const createReload = (url, machine, wanted) => {
     },
 
     /** The session is ours: our numbers go on from here. Returns what of the older page's was lost on the way, or nothing. */
-    taken_(waiters) {
+    taken_(flushes) {
       const from = machine.acked_
       const to = +note[LAST]
       note = 0
-      for (const waiter of waiters) waiter[0] += from
+      for (const flush of flushes) flush.number_ += from
       if (from < to) return { from: from + 1, to, sent: true }
     },
 

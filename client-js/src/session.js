@@ -31,6 +31,10 @@ export const LIMIT = 8
 export const BATCH = 9
 const HOLD = 10
 
+/** What a timeout says of the link that carries. */
+export const LINK_DEAD = 1
+export const LINK_UNKNOWN = 2
+
 /** Before a session is open. */
 const NO_TERMS = [0, 0, 0, '', '', 0, 0, 30000]
 
@@ -77,7 +81,7 @@ export const createMachine = (capacity, base) => {
       if (machine.terms_[ID] && machine.terms_[ID] !== frame[ID]) fail()
       machine.terms_ = frame
     }
-    if (LEGACY && machine.taking_) {
+    if (machine.taking_) {
       // What was numbered before the server had said from where on.
       machine.taking_ = 0
       machine.acked_ = sent = frame[2]
@@ -131,6 +135,7 @@ export const createMachine = (capacity, base) => {
     unacknowledged_: 0,
     links_: [],
     carrier_: 0,
+    taking_: 0,
     terms_: NO_TERMS,
 
     attach_(now, link) {
@@ -168,10 +173,11 @@ export const createMachine = (capacity, base) => {
       // What else the codec knows is padding.
     },
 
-    /** Whether the link that carries is dead (1), or must be probed since we slept ourselves (2). */
+    /** What has become of the link that carries: `LINK_DEAD`, `LINK_UNKNOWN` since we slept ourselves, or 0. */
     handleTimeout_(now) {
       const late = now - watched()
-      return late > machine.terms_[TIMEOUT] ? 2 : late >= 0
+      if (late > machine.terms_[TIMEOUT]) return LINK_UNKNOWN
+      return late >= 0 ? LINK_DEAD : 0
     },
 
     pollTimeout_: watched,
@@ -218,7 +224,7 @@ export const createMachine = (capacity, base) => {
     lose_() {
       const unknown = []
       // Nothing was said in it, and nobody knows of it.
-      if (LEGACY && machine.taking_) return (machine.taking_ = machine.received_ = 0)
+      if (machine.taking_) return (machine.taking_ = machine.received_ = 0)
       if (machine.closing_) return finish(machine.closing_[2], machine.closing_[3])
       while (machine.acked_ < sent) unknown.push(shift()[1])
       machine.acked_ = machine.received_ = sent = wanted = 0
@@ -236,7 +242,7 @@ export const createMachine = (capacity, base) => {
       const frame = outbox[number - acked - 1]
       if (link.queue_[0]) return link.queue_.shift()
       if (carries && link.duplex_ && due) return ['a', say()]
-      if (machine.over_ || !(carries || (link.opening_ && !machine.carrier_ && !(LEGACY && machine.taking_)))) return
+      if (machine.over_ || !(carries || (link.opening_ && !machine.carrier_ && !machine.taking_))) return
       if (wanted > acked && number > wanted && !(link.asked_ >= wanted)) {
         link.asked_ = wanted
         return ['w']

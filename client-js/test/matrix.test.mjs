@@ -1,6 +1,6 @@
 /**
  * Every subset of working transports, with each way of failing and with each pair of ways, in virtual time: the client always ends on the
- * best transport that works. The driver runs as it stands; its transports are played here.
+ * best transport that works. The client runs as it stands; its transports are played here.
  */
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
@@ -11,7 +11,8 @@ import { createServer } from './server.mjs'
 globalThis.LEGACY = true
 globalThis.self = {}
 globalThis.document = { createElement: () => ({}) }
-const { drive } = await import('../src/driver.js')
+const { connect } = await import('../src/api.js')
+const { legacyHttp } = await import('../src/http-legacy.js')
 const { decode, encode } = await import('../src/codec.js')
 
 const LAG = 5
@@ -124,7 +125,7 @@ const run = (fails) => {
   const theirs = Object.fromEntries(Object.keys(ours).map((key) => [key, globalThis[key]]))
   const { random } = Math
   const from = clock.now()
-  const base = (name) => [name, request(name), 'send', request(name)]
+  const poll = (name) => ({ name_: name, request_: request(name), uploadName_: 'send', upload_: request(name) })
   const carried = []
   const sent = []
   const heard = []
@@ -132,7 +133,9 @@ const run = (fails) => {
   Object.assign(globalThis, ours)
   Math.random = () => 0.5
   try {
-    const session = drive('ws://host/live', { WebSocket: Socket }, 0, STREAMS.map((name) => [name, request(name)]), POLLS.map(base))
+    const options = { WebSocket: Socket }
+    const streams = STREAMS.map((name) => ({ name_: name, request_: request(name) }))
+    const session = connect('ws://host/live', options, legacyHttp(options, streams, POLLS.map(poll)))
     session.on('message', (text) => {
       first ??= clock.now() - from
       heard.push(text)

@@ -125,7 +125,7 @@ const commands = {
     const verdict = half.handleTimeout(now)
     const carrier = half.carrier()
     if (verdict === 2) half.probe(now, carrier)
-    if (verdict === true || (verdict === 2 && !machineLink.duplex(carrier))) {
+    if (verdict === 1 || (verdict === 2 && !machineLink.duplex(carrier))) {
       for (const [key, each] of links) if (each.link === carrier) story.over.add(key)
     }
     drain()

@@ -7,7 +7,9 @@ import { createServer } from './server.mjs'
 globalThis.LEGACY = true
 globalThis.self = {}
 globalThis.document = { createElement: () => ({}) }
-const { drive } = await import('../src/driver.js')
+const { connect } = await import('../src/api.js')
+const { legacyHttp } = await import('../src/http-legacy.js')
+const { createReload } = await import('../src/reload.js')
 const { decode, encode } = await import('../src/codec.js')
 
 const LAG = 5
@@ -62,14 +64,16 @@ const createTab = () => {
     }
   }
 
-  const base = (name, up) => [name, request, up, request, name === 'jsonp-poll' && 3000]
-  const load = (options = {}) => {
+  const poll = (name, uploadName) => ({ name_: name, request_: request, uploadName_: uploadName, upload_: request, room_: name === 'jsonp-poll' && 3000 })
+  const load = (more = {}) => {
+    const options = { WebSocket: Socket, resume: true, ...more }
+    const http = legacyHttp(options, [], [poll('xhr-poll', 'send'), poll('jsonp-poll', 'send')])
     const listeners = {}
     self.sessionStorage = storage
     self.addEventListener = (name, listener) => (listeners[name] = listener)
     self.removeEventListener = (name, listener) => listeners[name] === listener && delete listeners[name]
     const events = []
-    const session = drive('ws://host/live', { WebSocket: Socket, resume: true, ...options }, 0, [], [base('xhr-poll', 'send'), base('jsonp-poll', 'send')])
+    const session = connect('ws://host/live', options, http, createReload)
     for (const name of ['open', 'message', 'interrupted', 'resumed', 'closed', 'error']) {
       session.on(name, (...details) => events.push([name, ...details.filter((detail) => detail !== undefined)]))
     }

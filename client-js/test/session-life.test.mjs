@@ -2,6 +2,7 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { half, startFull, startNew, HOLD, INTERVAL, TIMEOUT } from './half.mjs'
+import { LINK_DEAD, LINK_UNKNOWN } from '../src/session.js'
 
 const opened = (base = 0) => {
   const one = half(1e6, base)
@@ -143,7 +144,7 @@ describe('heartbeats', () => {
     const one = opened()
     assert.equal(one.machine.pollTimeout_(), SPAN)
     assert.ok(!one.machine.handleTimeout_(SPAN - 1))
-    assert.equal(one.machine.handleTimeout_(SPAN), true)
+    assert.equal(one.machine.handleTimeout_(SPAN), LINK_DEAD)
     one.machine.handleFrame_(700, one.link, ['a', 0])
     assert.equal(one.machine.pollTimeout_(), 700 + SPAN)
     assert.ok(!one.machine.handleTimeout_(SPAN))
@@ -168,13 +169,13 @@ describe('heartbeats', () => {
   test('whoever wakes late was asleep: the link is asked, has the timeout to answer, and then is dead', () => {
     const one = opened()
     const late = SPAN + TIMEOUT + 1
-    assert.equal(one.machine.handleTimeout_(late - 1), true, 'a little late is no sleep')
-    assert.equal(one.machine.handleTimeout_(late), 2)
+    assert.equal(one.machine.handleTimeout_(late - 1), LINK_DEAD, 'a little late is no sleep')
+    assert.equal(one.machine.handleTimeout_(late), LINK_UNKNOWN)
     one.machine.probe_(late, one.link)
     assert.equal(one.says(one.link), 'w')
     assert.equal(one.machine.pollTimeout_(), late + TIMEOUT)
     assert.ok(!one.machine.handleTimeout_(late + TIMEOUT - 1))
-    assert.equal(one.machine.handleTimeout_(late + TIMEOUT), true)
+    assert.equal(one.machine.handleTimeout_(late + TIMEOUT), LINK_DEAD)
     one.machine.handleFrame_(late + 1, one.link, ['a', 0])
     assert.equal(one.machine.pollTimeout_(), late + 1 + SPAN)
   })

@@ -7,7 +7,8 @@ import { createServer } from './server.mjs'
 globalThis.LEGACY = true
 globalThis.self = {}
 globalThis.document = { createElement: () => ({}) }
-const { drive } = await import('../src/driver.js')
+const { connect } = await import('../src/api.js')
+const { legacyHttp } = await import('../src/http-legacy.js')
 const { decode, encode } = await import('../src/codec.js')
 
 /** A network that takes `lag` one way, in which requests (`xhr`, `script`) and WebSockets work or are refused. */
@@ -65,8 +66,9 @@ const world = (lag, run) => {
   Object.assign(globalThis, ours)
   Math.random = () => 0.5
   try {
-    const bases = [['xhr-poll', request('xhr'), 'send', request('xhr')], ['jsonp-poll', request('script'), 'send', request('script')]]
-    const session = drive('ws://host/live', { WebSocket: Socket }, 0, [], bases)
+    const options = { WebSocket: Socket }
+    const poll = (name, make) => ({ name_: name, request_: make, uploadName_: 'send', upload_: make })
+    const session = connect('ws://host/live', options, legacyHttp(options, [], [poll('xhr-poll', request('xhr')), poll('jsonp-poll', request('script'))]))
     run({ clock, server, works, sockets, session })
   } finally {
     Object.assign(globalThis, theirs)
@@ -102,7 +104,7 @@ test('an outage is not held against the way that was of use', () =>
   }))
 
 test('where no transport is left, connect says so', () => {
-  for (const transports of [[], ['websockets'], ['fetch-stream']]) assert.throws(() => drive('ws://host/live', { transports }, 0, [], []), /transports/)
+  for (const transports of [[], ['websockets'], ['fetch-stream']]) assert.throws(() => legacyHttp({ transports }, [], []), /transports/)
 })
 
 test('a way that never works gives way to the next', () =>

@@ -1,0 +1,86 @@
+/**
+ * The state of one session in a page. Each file around it (attempts, links, turns, uploads, update, page, api) takes it as its first
+ * argument. What differs between the bundles is in `http_`, and in `reload_`, which only the one for old browsers has.
+ */
+import { BUFFER } from './config.js'
+import { emitter } from './emitter.js'
+import { address, browser, nonce } from './env.js'
+import { ID, SECRET, createMachine } from './session.js'
+
+/**
+ * Besides what is set here a client has, from the time when it is first needed:
+ *
+ * - `chooser_`, `update_()` and `unlisten_()`, which `api.js` sets
+ * - `auth_`, the text for the opening
+ * - `cancelUpload_()`, while an upload is under way; `uploadPlanned_`, while one is to follow in this task of the page
+ * - `uploadFailed_`: the last upload failed, and its messages are sent once more
+ * - `askedAt_`, when the server last asked how far we have come
+ * - `unknown_`, the messages of a lost session that may or may not have arrived
+ * - `leaving_`: the page goes, and the last requests must outlive it
+ * - `busy_`: an update is under way, or none may follow any more
+ * - `timer_`, and `graceTimer_` of a session that has been closed
+ */
+export const createClient = (url, options, http, createReload) => {
+  const machine = createMachine(options.buffer || BUFFER, 0)
+  const session = { state: 'connecting', transport: '', id: '', rtt: 0, bufferedAmount: 0, unacknowledged: 0 }
+  const reload = createReload && createReload(url, machine, options.resume)
+  return {
+    url_: url,
+    options_: options,
+    http_: http,
+    machine_: machine,
+    reload_: reload,
+    /** What the application has, and how it gets events. */
+    session_: session,
+    emit_: emitter(session),
+    /** Names the opening, so that retried or raced requests open one session. */
+    attempt_: (reload && reload.instance_) || nonce(),
+    /** The same for all pages of this browser. */
+    browser_: browser(),
+    /** Flushes that wait for acknowledgement: `{ number_, done_ }`. */
+    flushes_: [],
+    /** The last attempts, for the application to look at. */
+    trace_: [],
+    /** The link that carried at the last update. */
+    carrier_: 0,
+    clock_: 0,
+    date_: +new Date()
+  }
+}
+
+/** Milliseconds since the session was made, as a sum of differences: when the browser's clock is set back, this one stands still. */
+export const now = (client) => {
+  const date = +new Date()
+  client.clock_ += Math.max(0, date - client.date_)
+  client.date_ = date
+  return client.clock_
+}
+
+/** The session's id; empty before it is open. */
+export const sessionId = (client) => client.machine_.terms_[ID]
+
+/** The id of the session of the page before this one, as long as it is being taken over. */
+export const formerId = (client) => client.reload_ && client.reload_.id_()
+
+/** The address of `path` for this session. */
+export const addressOf = (client, path) => address(client.url_, path, formerId(client) || sessionId(client))
+
+/** The head record of a request that shows the session's secret. */
+export const credentials = (client, letter, fields) => {
+  const { machine_: machine } = client
+  return [letter, 1].concat(fields, machine.terms_[ID], machine.terms_[SECRET], machine.say_())
+}
+
+/** Makes a request with the `make` of a transport; returns what cancels it. */
+export const send = (client, make, path, frames, receive, done) =>
+  make(addressOf(client, path) + client.browser_, frames, client.options_.credentials, receive, done, client.leaving_)
+
+/** Adds to `frames` all that the session has for this link. */
+export const gather = (client, link, frames) => {
+  let frame = client.machine_.pollTransmit_(link)
+  while (frame) {
+    frames.push(frame)
+    frame = client.machine_.pollTransmit_(link)
+  }
+  return frames
+}

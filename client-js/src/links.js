@@ -1,0 +1,66 @@
+/** The life of links: what they receive, and how they end. */
+import { now, formerId, sessionId } from './client.js'
+import { MALFORMED, endsSession, isUnknownSession } from './codes.js'
+import { CALM, NEVER } from './config.js'
+import { hidden, nonce } from './env.js'
+
+/** Removes a link; the next attempt comes at the earliest after `wait` milliseconds. */
+export const drop = (client, link, code, reason = '', wait = 0) => {
+  link.gone_ = 1
+  link.watchdog_ = 0
+  link.close_()
+  link.trace_.ended = now(client)
+  link.trace_.outcome = code + ' ' + reason
+  client.machine_.detach_(link)
+  client.http_.ended_(link, code, client.clock_ - link.at_)
+  client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait)
+}
+
+export const dropBelow = (client, ordinal, code, reason) => {
+  for (const link of client.machine_.links_) if (link.ordinal_ < ordinal) drop(client, link, code, reason)
+}
+
+/** The server does not know the session: a new one is opened, and nothing that was under way belongs to it. */
+const openAnew = (client, code, reason) => {
+  if (client.reload_) client.reload_.forget_()
+  client.machine_.lose_()
+  if (client.cancelUpload_) client.cancelUpload_()
+  client.attempt_ = nonce()
+  dropBelow(client, NEVER, code, reason)
+  client.chooser_.leave_(now(client), 0)
+}
+
+/** The server or the network has ended a link; the class of the code says what that means for the session. */
+export const ended = (client, link, code, reason, wait) => {
+  if (link.gone_) return
+  // An opening that comes too late for the session that another link has opened loses only itself.
+  const late = link.opening_ && sessionId(client)
+  // A server that does not know how a page takes a session over has none to take over.
+  if ((isUnknownSession(code) && !late) || (code === MALFORMED && formerId(client))) openAnew(client, code, reason)
+  else {
+    if (endsSession(code) && !late) client.machine_.finish_(code, reason)
+    drop(client, link, code, reason, wait)
+  }
+  client.update_()
+}
+
+/** Takes a frame that came on a link. */
+export const receive = (client, link, frame) => {
+  const letter = frame[0]
+  if (link.gone_) return
+  if (letter === 'z') client.chooser_.leave_(now(client), frame[1])
+  else if (letter === 'y') link.pollDelay_ = frame[1]
+  else {
+    if (letter === 'w') client.askedAt_ = now(client)
+    link.watchdog_ = 0
+    link.useful_ ||= letter !== 's'
+    client.machine_.handleFrame_(now(client), link, frame)
+  }
+  client.update_()
+}
+
+/** Calls `act` if the link receives nothing within `patience` milliseconds, and no other watch has begun. */
+export const watch = (link, patience, act) => {
+  const watchdog = (link.watchdog_ = {})
+  setTimeout(() => link.watchdog_ === watchdog && act(), patience)
+}

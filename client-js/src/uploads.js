@@ -1,0 +1,66 @@
+/** What goes to the server: at once over a WebSocket, else in one POST at a time. */
+import { credentials, gather, now, send } from './client.js'
+import { NETWORK } from './codes.js'
+import { HEAD, POST, POST_RATE } from './config.js'
+import { later } from './env.js'
+import { ended } from './links.js'
+import { BATCH } from './session.js'
+import { takeTurnAgain } from './turns.js'
+
+/** POSTs what waits for the server, and what it has not acknowledged. */
+const upload = (client, link) => {
+  const { machine_: machine } = client
+  const batch = machine.terms_[BATCH]
+  machine.rewind_(link, batch - HEAD)
+  const frames = gather(client, link, [credentials(client, 'u', [])])
+  const transport = client.http_.upload_(client, link, frames)
+  const forget = () => {
+    clearTimeout(timer)
+    client.cancelUpload_ = 0
+  }
+  const done = (code, reason, wait) => {
+    forget()
+    // One failure of the network is no reason to give the link up: the next upload repeats the messages.
+    client.uploadFailed_ = code === NETWORK && !client.uploadFailed_
+    link.useful_ = !code || client.uploadFailed_
+    // A link whose uploads fail is dropped even if its downlink works.
+    if (!link.useful_) ended(client, link, code, reason, wait)
+    // A poll that does not wait for messages is made at once, to fetch what the upload has caused.
+    else if (link.pollDelay_) takeTurnAgain(client, link)
+    client.update_()
+  }
+  const receive = (frame) => machine.handleFrame_(now(client), {}, frame)
+  const cancel = send(client, transport.upload_, transport.uploadName_, frames, receive, done)
+  const timer = setTimeout(() => {
+    cancel()
+    done(NETWORK)
+  }, POST + (batch - link.room_) / POST_RATE)
+  client.cancelUpload_ = () => {
+    cancel()
+    forget()
+  }
+}
+
+/** Whether something waits, and nothing is under way that would carry or acknowledge it. */
+const canUpload = (client, link) =>
+  link && !client.cancelUpload_ && !(client.machine_.acked_ < link.unanswered_) && client.machine_.pending_(link)
+
+export const transmitNow = (client) => {
+  const link = client.machine_.carrier_
+  if (link.duplex_) link.write_(gather(client, link, []))
+  else if (canUpload(client, link)) upload(client, link)
+}
+
+/** Sends what there is to send. Over HTTP all that one task of the page sends goes in one body. */
+export const transmit = (client) => {
+  const link = client.machine_.carrier_
+  if (link.duplex_) transmitNow(client)
+  else if (!client.uploadPlanned_ && canUpload(client, link)) {
+    client.uploadPlanned_ = 1
+    later(() => {
+      client.uploadPlanned_ = 0
+      transmitNow(client)
+      client.update_()
+    })
+  }
+}
