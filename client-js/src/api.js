@@ -19,7 +19,7 @@ const addMethods = (client) => {
   session.send = (data) => {
     const frame = frameOf(data)
     if (machine.over_ || machine.closing_) fail('closed')
-    if (frame.size_ > machine.terms_[LIMIT]) fail('too large')
+    if (frame.size_ > machine.params_[LIMIT]) fail('too large')
     const taken = machine.send_(frame)
     update(client)
     return taken
@@ -42,7 +42,7 @@ const addMethods = (client) => {
     client.graceTimer_ = setTimeout(() => {
       if (!machine.carrier_) machine.finish_(code, reason)
       update(client)
-    }, machine.terms_[GRACE])
+    }, machine.params_[GRACE])
     update(client)
   }
 

@@ -30,7 +30,7 @@ const LIVED = 10000
 const BRIEF = 3
 
 /**
- * A link is told by `duplex_`, `proven_` and `useful_`.
+ * A link is told by `duplex_`, `confirmed_` and `useful_`.
  *
  * @param allowed the sum of the kinds that may be used
  * @param known what `remember` was told last, or 0
@@ -81,7 +81,7 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
     },
 
     /** A link is proven and carries. */
-    proven_(now, link) {
+    confirmed_(now, link) {
       carrier = link
       since = now
       trying &= ~(link.duplex_ + HTTP)
@@ -109,18 +109,18 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
         }
       }
       if (carrier) {
-        if (link.duplex_ && !link.proven_) {
+        if (link.duplex_ && !link.confirmed_) {
           // HTTP works where a WebSocket does not, at the same time: this is no outage.
           keep(HTTP)
           upgradeLater(now)
           step++
         }
-      } else if (!link.proven_ && plan && at < NEVER) at = now
+      } else if (!link.confirmed_ && plan && at < NEVER) at = now
       else if (!trying) {
         plan = 0
         at = now + (wait || 0) + random() * delay
         delay = Math.min(delay * 2, BACKOFF_MAX)
-      } else if (link.proven_) {
+      } else if (link.confirmed_) {
         // A WebSocket was being tried when the carrier went: HTTP gets its chance too.
         plan = HTTP
         round++

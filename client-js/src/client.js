@@ -57,7 +57,7 @@ export const now = (client) => {
 }
 
 /** The session's id; empty before it is open. */
-export const sessionId = (client) => client.machine_.terms_[ID]
+export const sessionId = (client) => client.machine_.params_[ID]
 
 /** The id of the session of the page before this one, as long as it is being taken over. */
 export const formerId = (client) => client.reload_ && client.reload_.id_()
@@ -68,7 +68,7 @@ export const addressOf = (client, path) => address(client.url_, path, formerId(c
 /** The head record of a request that shows the session's secret. */
 export const credentials = (client, letter, fields) => {
   const { machine_: machine } = client
-  return [letter, 1].concat(fields, machine.terms_[ID], machine.terms_[SECRET], machine.say_())
+  return [letter, 1].concat(fields, machine.params_[ID], machine.params_[SECRET], machine.ackNumber_())
 }
 
 /** Makes a request with the `make` of a transport; returns what cancels it. */

@@ -25,7 +25,7 @@ const uploadWithoutAnswer = (client, link, frames) => {
     return (link.requests_ = { name_, request_, uploadName_: 'jsonp-send', upload_: request_, room_ })
   }
   frames.splice(1, 0, ['w'])
-  link.unanswered_ = requests.sent_ = link.cursor_ - 1
+  link.unanswered_ = requests.sent_ = link.nextToSend_ - 1
   soon(() => {
     link.unanswered_ = 0
     client.update_()
@@ -85,7 +85,7 @@ export const legacyHttp = (options, streams, polls) => {
       if (link.duplex_) return
       // What was of use once is not given up for an outage, nor what a WebSocket has overtaken, unless it had time enough.
       if (link.useful_) used.good_ = 1
-      if (!link.proven_ && !used.good_ && (code !== REPLACED || lived >= LATE)) fallback++
+      if (!link.confirmed_ && !used.good_ && (code !== REPLACED || lived >= LATE)) fallback++
     }
   }
 }

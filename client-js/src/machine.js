@@ -44,11 +44,11 @@ export const machine = (capacity, base) => {
     pending: half.pending_,
     unacknowledged: () => half.unacknowledged_,
     /** How far we have come, for the head of a request: an acknowledgement. */
-    received: half.say_,
-    taken: () => half.received_,
+    ackNumber: half.ackNumber_,
+    received: () => half.received_,
     acked: () => half.acked_,
     closing: () => half.closing_,
-    terms: () => half.terms_,
+    params: () => half.params_,
     carrier: () => half.carrier_,
     bytes: () => half.bytes_
   }
@@ -67,7 +67,7 @@ link.poll = (one, poll) => {
   one.poll_ = poll
 }
 link.room = (one, room) => {
-  if (!one.proven_) one.room_ = room
+  if (!one.confirmed_) one.room_ = room
 }
 link.duplex = (one) => one.duplex_
 /** What a turn that only comes down says in its request. */

@@ -36,7 +36,7 @@ export const createReload = (url, machine, wanted) => {
   const older = latest - (latest % ROUND)
   if (note) {
     machine.received_ = +note[RECEIVED]
-    machine.taking_ = 1
+    machine.takingOver_ = 1
   }
   return {
     /** This page's name, if it was given one before. */
@@ -67,7 +67,7 @@ export const createReload = (url, machine, wanted) => {
 
     /** The page goes: whether it could leave a note. */
     leave_(instance) {
-      const { terms_: terms, received_: received } = machine
+      const { params_: terms, received_: received } = machine
       if (!wanted || machine.over_ || machine.closing_ || !(note || terms[ID])) return
       const last = machine.flush_()
       return stored(url, '' + (note ? [note[0], note[1], received, +note[LAST] + last, latest, instance] : [terms[ID], terms[SECRET], received, last, latest]))

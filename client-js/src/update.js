@@ -25,7 +25,7 @@ const carried = (client, link) => {
   const was = session.state
   session.rtt = now(client) - link.at_
   link.trace_.proven = client.clock_
-  client.chooser_.proven_(client.clock_, link)
+  client.chooser_.confirmed_(client.clock_, link)
   dropBelow(client, link.ordinal_, REPLACED)
   session.state = 'open'
   const takenOver = formerId(client)

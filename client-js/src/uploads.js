@@ -10,7 +10,7 @@ import { takeTurnAgain } from './turns.js'
 /** POSTs what waits for the server, and what it has not acknowledged. */
 const upload = (client, link) => {
   const { machine_: machine } = client
-  const batch = machine.terms_[BATCH]
+  const batch = machine.params_[BATCH]
   machine.rewind_(link, batch - HEAD)
   const frames = gather(client, link, [credentials(client, 'u', [])])
   const transport = client.http_.upload_(client, link, frames)

@@ -37,8 +37,8 @@ const world = ({ allowed = BOTH, known = 0, streams = 1, random = () => 1 } = {}
       now = time
     },
     proven(kind) {
-      links[kind].proven_ = 1
-      chooser.proven_(now, links[kind])
+      links[kind].confirmed_ = 1
+      chooser.confirmed_(now, links[kind])
     },
     ended(kind, { useful = 0, wait = 0 } = {}) {
       links[kind].useful_ = useful

@@ -53,7 +53,7 @@ export const half = (capacity = 1e6, base = 0) => {
       return this.says(link)
     },
     hears(link, ...frames) {
-      for (const frame of frames) machine.handleFrame_(link.heard_, link, frame)
+      for (const frame of frames) machine.handleFrame_(link.receivedAt_, link, frame)
     },
     events() {
       const list = []

@@ -114,7 +114,7 @@ test('it takes only the next number, whichever link brings it', () => {
   hear(first, ['m', 'three'])
   hear(two, ['n', 9], ['m', 'nine'], ['n', 4], ['b', new ArrayBuffer(2)])
   assert.deepEqual(texts(events()).slice(0, 3), ['one', 'two', 'three'])
-  assert.equal(it.taken(), 4)
+  assert.equal(it.received(), 4)
 })
 
 test('a repeat is dropped and answered', () => {
@@ -295,7 +295,7 @@ test('a gap is told, and what follows counts behind it', () => {
   const { hear, first, events, it } = open()
   hear(first, ['n', 1], ['m', 'one'], ['d', 1, 4], ['m', 'five'], ['d', 9, 9])
   assert.deepEqual(events(), [['message', 'one'], ['resumed', 'gap', { from: 2, to: 4 }], ['message', 'five']])
-  assert.equal(it.taken(), 5)
+  assert.equal(it.received(), 5)
 })
 
 test('a lost session: what was on a link is unknown, the rest is said in the new one', () => {
@@ -326,7 +326,7 @@ test('a closing session that is lost is closed', () => {
 test('a start of another session ends that link and changes nothing', () => {
   const { link, hear, it } = open()
   assert.throws(() => hear(link(), START.with(3, 'other')))
-  assert.equal(it.terms()[3], 'id')
+  assert.equal(it.params()[3], 'id')
 })
 
 test('silence: a link is dead after interval and timeout, a poll after hold and timeout', () => {
@@ -362,7 +362,7 @@ for (const base of [2 ** 31 - 2, 2 ** 32 - 2]) {
     assert.deepEqual(say(first)[0], ['n', base + 1])
     hear(first, ['a', base + 4], ['n', base + 1], ['m', '1'], ['m', '2'], ['m', '3'])
     assert.equal(it.unacknowledged(), 0)
-    assert.equal(it.taken(), base + 3)
+    assert.equal(it.received(), base + 3)
     assert.deepEqual(texts(events()), ['1', '2', '3'])
   })
 }

@@ -106,7 +106,7 @@ const commands = {
   transmit(now, name, head, limit) {
     const here = links.get(name)
     const frames = head ? [head] : []
-    if (head && head[0] !== 'o') half.received()
+    if (head && head[0] !== 'o') half.ackNumber()
     if (here.wire === 'upload') {
       const carrier = half.carrier()
       if (carrier) {
@@ -251,7 +251,7 @@ const standing = () => {
     state: stateOf(),
     closed: story.closed,
     deadline: story.closed || deadline === Infinity || Number.isNaN(deadline) ? null : deadline,
-    received: half.taken(),
+    received: half.received(),
     acknowledged: half.acked(),
     unacknowledged: half.unacknowledged(),
     said: story.said,
@@ -259,7 +259,7 @@ const standing = () => {
     seen: [...story.seen],
     over: [...story.over],
     wantsUpload: Boolean(carrier && !machineLink.duplex(carrier) && half.pending(carrier)),
-    grant: half.terms().length ? half.terms().slice(1) : null,
+    grant: half.params().length ? half.params().slice(1) : null,
     arrivals: story.arrivals,
     events: story.events
   }

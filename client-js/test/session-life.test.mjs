@@ -75,7 +75,7 @@ describe('closing', () => {
     const link = one.http(17)
     one.hears(link, startNew(), ['c', 1, 1000, ''])
     assert.ok(one.machine.pending_(link))
-    assert.equal(one.machine.say_(), 1)
+    assert.equal(one.machine.ackNumber_(), 1)
     assert.ok(!one.machine.pending_(link))
   })
 

@@ -145,7 +145,7 @@ describe('replay', () => {
     assert.ok(!one.machine.pending_(link), 'the next poll says how far we are')
     link.poll_ = false
     assert.ok(one.machine.pending_(link), 'a stream does not')
-    one.machine.say_()
+    one.machine.ackNumber_()
     assert.ok(!one.machine.pending_(link))
   })
 })
@@ -262,7 +262,7 @@ describe('acknowledging', () => {
   test('in the head of a request, which leaves nothing owed', () => {
     const one = opened()
     one.hears(one.link, ['n', 1], ['m', 'a'], ['w'])
-    assert.equal(one.machine.say_(), 1)
+    assert.equal(one.machine.ackNumber_(), 1)
     assert.equal(one.says(one.link), '')
   })
 
