@@ -27,7 +27,7 @@ const openAnew = (client, code, reason) => {
   if (client.cancelUpload_) client.cancelUpload_()
   client.attempt_ = nonce()
   dropBelow(client, NEVER, code, reason)
-  client.chooser_.leave_(now(client), 0)
+  client.chooser_.goAway_(now(client), 0)
 }
 
 /** The server or the network has ended a link; the class of the code says what that means for the session. */
@@ -48,7 +48,7 @@ export const ended = (client, link, code, reason, wait) => {
 export const receive = (client, link, frame) => {
   const letter = frame[0]
   if (link.gone_) return
-  if (letter === 'z') client.chooser_.leave_(now(client), frame[1])
+  if (letter === 'z') client.chooser_.goAway_(now(client), frame[1])
   else if (letter === 'y') link.pollDelay_ = frame[1]
   else {
     if (letter === 'w') client.askedAt_ = now(client)

@@ -29,7 +29,7 @@ const carried = (client, link) => {
   dropBelow(client, link.ordinal_, REPLACED)
   session.state = 'open'
   const takenOver = formerId(client)
-  const gap = takenOver && client.reload_.taken_(client.flushes_)
+  const gap = takenOver && client.reload_.takenOver_(client.flushes_)
   if (was === 'connecting') client.emit_('open')
   else if (was !== 'open') client.emit_('resumed', unknown ? 'new' : 'full', unknown)
   if (takenOver) client.emit_('resumed', gap ? 'gap' : 'full', gap)

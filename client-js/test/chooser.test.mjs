@@ -239,7 +239,7 @@ test('a server that goes away gets a new link beside the old one after the pause
   it.until(10)
   it.proven(WEBSOCKET)
   const old = it.links[WEBSOCKET]
-  it.chooser.leave_(10, 3000)
+  it.chooser.goAway_(10, 3000)
   it.until(3009)
   assert.equal(it.acts.length, 1)
   it.until(3010)
