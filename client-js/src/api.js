@@ -54,7 +54,8 @@ const addMethods = (client) => {
 
 /**
  * @param http how this bundle makes requests
- * @param createReload how a page goes on with the session of the page before it, in the bundle that can do so
+ * @param createReload makes what lets a page go on with an older page's session; only the bundle for old
+ *   browsers has it
  */
 export const connect = (url, options, http, createReload) => {
   const client = createClient(url, options, http, createReload)

@@ -9,7 +9,9 @@ import { socketOf } from './options.js'
 import { openSocket } from './transports/websocket.js'
 import { head, takeTurn } from './turns.js'
 
-/** Asks the application for auth data if a session is to be opened; then a round of attempts begins. */
+/**
+ * Begins a round of attempts. If they are to open a session, the application is asked for auth data first.
+ */
 export const beginRound = (client) => {
   const { auth } = client.options_
   const begin = (value) => {
@@ -45,7 +47,7 @@ const openWebSocket = (client, link) => {
   openSocket(link, socketOf(client.options_), address, opened, (frame) => receive(client, link, frame), done)
 }
 
-/** Starts a link of this kind; the chooser learns from `ended` or the next update what becomes of it. */
+/** Starts a link of this kind. The chooser learns what becomes of it from `drop`, or from the next update. */
 export const startLink = (client, kind, ordinal) => {
   const link = {
     ordinal_: client.reload_ ? client.reload_.ordinal_(ordinal) : ordinal,

@@ -1,9 +1,9 @@
 /**
  * Which transport to try, and when. Pure: time, random numbers and what is remembered are arguments.
  *
- * There are two kinds of link, HTTP (1) and WebSocket (2). Each round gives the better kind the higher ordinal,
- * so that in a race it takes over as soon as it is confirmed. The chooser calls `act(kind, ordinal)` to try a kind,
- * and `act(0)` before a round: the caller gets ready and calls `begin`.
+ * There are two kinds of link, HTTP (1) and WebSocket (2). Each round gives the better kind the higher
+ * ordinal, so that in a race it takes over as soon as it is confirmed. The chooser calls `act(kind, ordinal)`
+ * to try a kind, and `act(0)` before a round: the caller gets ready and calls `begin`.
  *
  * A link over HTTP is a sequence of turns, each a stream or a poll; there may be several ways to stream.
  */
@@ -113,8 +113,9 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
     },
 
     /**
-     * An attempt failed, or a confirmed link ended. The backoff starts afresh only if the link was useful: if it
-     * carried something beyond its start, or carried for long. The next round does not begin within `wait`.
+     * An attempt failed, or a confirmed link ended. The backoff starts afresh only if the link was useful: if
+     * it carried something beyond its start, or carried for long. The next round does not begin within
+     * `wait`.
      */
     ended_(now, link, wait) {
       const carried = link === carrier
@@ -157,8 +158,8 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
     stream_: (now) => (now < streamAt ? 0 : streams && 1 + (stream % streams)),
 
     /**
-     * A stream ended. If the browser cannot stream in one way, another is tried. If the path holds streams back,
-     * all ways have to wait.
+     * A stream ended. If the browser cannot stream in one way, another is tried. If the path holds streams
+     * back, all ways have to wait.
      */
     streamed_(now, verdict) {
       if (verdict === STREAM_GOOD) badness = streamStep = 0

@@ -1,6 +1,7 @@
 /**
- * The state of one session in a page. Each file around it (attempts, links, turns, uploads, update, page, api) takes it as its first
- * argument. What differs between the bundles is in `http_`, and in `reload_`, which only the one for old browsers has.
+ * The state of one session in a page. Each file around it (attempts, links, turns, uploads, update, page,
+ * api) takes it as its first argument. What differs between the bundles is in `http_`, and in `reload_`,
+ * which only the bundle for old browsers has.
  */
 import { BUFFER } from './config.js'
 import { emitter } from './emitter.js'
@@ -8,16 +9,16 @@ import { address, browser, nonce } from './env.js'
 import { ID, SECRET, createMachine } from './session.js'
 
 /**
- * Besides what is set here a client has, from the time when it is first needed:
+ * These fields are added later, when they are first needed:
  *
  * - `chooser_`, `update_()` and `unlisten_()`, which `api.js` sets
  * - `auth_`, the text for the opening
- * - `cancelUpload_()`, while an upload is under way; `uploadPlanned_`, while one is to follow in this task of the page
- * - `uploadFailed_`: the last upload failed, and its messages are sent once more
- * - `askedAt_`, when the server last asked how far we have come
+ * - `cancelUpload_()`, while an upload is under way; `uploadPlanned_`, while one will follow in this task
+ * - `uploadFailed_`: the last upload failed, and its messages will be sent once more
+ * - `askedAt_`, the time of the server's last request for an acknowledgement
  * - `unknown_`, the messages of a lost session that may or may not have arrived
- * - `leaving_`: the page goes, and the last requests must outlive it
- * - `busy_`: an update is under way, or none may follow any more
+ * - `leaving_`: the page goes, and its last requests must outlive it
+ * - `busy_`: an update is under way, or the session has ended and none may follow
  * - `timer_`, and `graceTimer_` of a session that has been closed
  */
 export const createClient = (url, options, http, createReload) => {
@@ -30,7 +31,7 @@ export const createClient = (url, options, http, createReload) => {
     http_: http,
     machine_: machine,
     reload_: reload,
-    /** What the application has, and how it gets events. */
+    /** The object that the application has, and what emits events on it. */
     session_: session,
     emit_: emitter(session),
     /** Names the opening, so that retried or raced requests open one session. */
@@ -48,7 +49,10 @@ export const createClient = (url, options, http, createReload) => {
   }
 }
 
-/** Milliseconds since the session was made, as a sum of differences: when the browser's clock is set back, this one stands still. */
+/**
+ * Milliseconds since the session was made. They are a sum of differences, so that this clock stands still
+ * when the browser's is set back.
+ */
 export const now = (client) => {
   const date = +new Date()
   client.clock_ += Math.max(0, date - client.date_)
@@ -59,7 +63,7 @@ export const now = (client) => {
 /** The session's id; empty before it is open. */
 export const sessionId = (client) => client.machine_.params_[ID]
 
-/** The id of the session of the page before this one, as long as it is being taken over. */
+/** The id of the older page's session while this page is taking it over. */
 export const formerId = (client) => client.reload_ && client.reload_.id_()
 
 /** The address of `path` for this session. */
@@ -71,11 +75,11 @@ export const credentials = (client, letter, fields) => {
   return [letter, 1].concat(fields, machine.params_[ID], machine.params_[SECRET], machine.ackNumber_())
 }
 
-/** Makes a request with the `make` of a transport; returns what cancels it. */
+/** Makes a request by `make`, a transport's `request_` or `upload_`; returns what cancels it. */
 export const send = (client, make, path, frames, receive, done) =>
   make(addressOf(client, path) + client.browser_, frames, client.options_.credentials, receive, done, client.leaving_)
 
-/** Adds to `frames` all that the session has for this link. */
+/** Adds all frames that wait for this link to `frames`. */
 export const gather = (client, link, frames) => {
   let frame = client.machine_.pollTransmit_(link)
   while (frame) {

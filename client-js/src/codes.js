@@ -1,8 +1,12 @@
 /** Codes that end a link, a turn or the session, and their classes (PROTOCOL.md, section 6). */
 
-/** The network's own: a request failed, or what came was no answer of the server. */
+/**
+ * A request failed, or its answer does not come from our server. The network has no code of its own for this.
+ */
 export const NETWORK = -1
 export const GOING_AWAY = 1001
+/** A WebSocket ended without a close frame. */
+export const ABNORMAL = 1006
 export const REPLACED = 4000
 export const HEARTBEAT_TIMEOUT = 4003
 export const MALFORMED = 4004
@@ -18,7 +22,7 @@ const hundreds = (code) => Math.floor(code / 100)
 export const isUnknownSession = (code) => hundreds(code) === 41
 
 /**
- * The session has ended. Of 1000 and 1001 this is not certain: a browser or a proxy ends a WebSocket with them too, and where the
- * session has ended a close has said so before.
+ * The session has ended. 1000 and 1001 are not among these codes: a browser or a proxy may end a WebSocket
+ * with them, and when the session has really ended, a close frame came before.
  */
 export const endsSession = (code) => (code >= 3000 && code < 4000) || hundreds(code) === 43 || hundreds(code) === 44 || code === TOO_LARGE

@@ -1,4 +1,7 @@
-/** HTTP in old browsers: there are several ways to make requests, and what does not work gives way to the next. */
+/**
+ * HTTP in old browsers: there are several ways to make requests, and one that does not work is replaced by
+ * the next.
+ */
 import { send } from './client.js'
 import { fail } from './codec.js'
 import { REPLACED } from './codes.js'
@@ -6,21 +9,24 @@ import { LATE, SHORT_POLL } from './config.js'
 import { allows, socketOf } from './options.js'
 import { soon } from './transports/dom.js'
 
-/** What is not acknowledged within this is sent again. */
+/** The place of the ordinal in the record that opens a session. */
+const ORDINAL = 2
+/** Messages that are not acknowledged within this time are sent again. */
 const PATIENCE = 3000
-/** So many uploads in succession without an effect are no accident. */
+/** This many failed uploads in succession are no accident. */
 const FAILURES = 2
 
 /**
- * An upload by a form has no answer: what it brought is acknowledged on the link that carries. Until then, or until the time is up,
- * `unanswered_` has the number that it went up to. Returns how to make the upload: by scripts where no form gets through.
+ * An upload by a form has no answer: its messages are acknowledged on the link that carries. Until then, or
+ * until the time is up, `unanswered_` is the number of the last of them. Returns the way to make the upload:
+ * by scripts if forms do not get through.
  */
 const uploadWithoutAnswer = (client, link, frames) => {
   const requests = link.requests_
   const failed = client.machine_.acked_ < requests.sent_
   requests.failures_ = failed ? requests.failures_ + 1 : 0
   if (requests.failures_ >= FAILURES) {
-    // A policy may forbid frames. Scripts do get through: they brought the answer to the opening.
+    // A policy may forbid frames. Scripts work, since one brought the answer to the opening.
     const { name_, request_, room_ } = requests
     return (link.requests_ = { name_, request_, uploadName_: 'jsonp-send', upload_: request_, room_ })
   }
@@ -35,8 +41,8 @@ const uploadWithoutAnswer = (client, link, frames) => {
 
 /**
  * @param streams the ways to stream, the best first: `{ name_, request_ }`
- * @param polls the ways to make single requests: `{ name_, request_, uploadName_, upload_, room_ }`. Where `room_` is given, an opening
- *   cannot be POSTed: it has so many bytes, and no auth data.
+ * @param polls the ways to make single requests: `{ name_, request_, uploadName_, upload_, room_ }`. If there
+ *   is a `room_`, an opening cannot be POSTed: it has room for that many bytes, and none for auth data.
  */
 export const legacyHttp = (options, streams, polls) => {
   const allowed = (list) => {
@@ -47,9 +53,9 @@ export const legacyHttp = (options, streams, polls) => {
   const allowedStreams = allowed(streams)
   const allowedPolls = allowed(polls)
   const mayPoll = allowedPolls.length || allows(options, 'poll')
-  // Uploads, and the first turn of each link, need single requests in any case.
+  // Uploads and the first turn of a link are single requests, whatever is allowed.
   const requests = allowedPolls.length ? allowedPolls : polls
-  /** How many links have failed that never carried: each makes way for the next kind of requests. */
+  /** How many links failed without ever being confirmed: each time the next way is used. */
   let fallback = 0
   if (!socketOf(options) && !allowedStreams.length && !mayPoll) fail('transports')
   return {
@@ -68,8 +74,9 @@ export const legacyHttp = (options, streams, polls) => {
     open_(client, link, frames) {
       const { room_, uploadName_, upload_ } = link.requests_
       if (!room_ || !client.auth_) return frames
-      // Auth data may not go in an address: a form opens the session, on a link that no answer can be read from, and this one joins it.
-      frames[0][2]--
+      // Auth data must not be in an address. A form opens the session by a link whose answer the page cannot
+      // read, and this link joins that session.
+      frames[0][ORDINAL]--
       const ignore = () => {}
       send(client, upload_, uploadName_, frames, ignore, ignore)
       return [['j', 1, link.ordinal_, client.attempt_]]
@@ -83,7 +90,8 @@ export const legacyHttp = (options, streams, polls) => {
     ended_(link, code, lived) {
       const { requests_: used } = link
       if (link.duplex_) return
-      // What was of use once is not given up for an outage, nor what a WebSocket has overtaken, unless it had time enough.
+      // A way that was of use once is kept through outages, and so is one that a WebSocket has overtaken too
+      // soon.
       if (link.useful_) used.good_ = 1
       if (!link.confirmed_ && !used.good_ && (code !== REPLACED || lived >= LATE)) fallback++
     }

@@ -4,7 +4,7 @@ import { MALFORMED, endsSession, isUnknownSession } from './codes.js'
 import { CALM, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 
-/** Removes a link; the next attempt comes at the earliest after `wait` milliseconds. */
+/** Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. */
 export const drop = (client, link, code, reason = '', wait = 0) => {
   link.gone_ = 1
   link.watchdog_ = 0
@@ -20,7 +20,7 @@ export const dropBelow = (client, ordinal, code, reason) => {
   for (const link of client.machine_.links_) if (link.ordinal_ < ordinal) drop(client, link, code, reason)
 }
 
-/** The server does not know the session: a new one is opened, and nothing that was under way belongs to it. */
+/** The server does not know the session. A new one is opened, without anything that was under way. */
 const openAnew = (client, code, reason) => {
   if (client.reload_) client.reload_.forget_()
   client.machine_.lose_()
@@ -30,12 +30,14 @@ const openAnew = (client, code, reason) => {
   client.chooser_.goAway_(now(client), 0)
 }
 
-/** The server or the network has ended a link; the class of the code says what that means for the session. */
+/**
+ * The server or the network has ended a link. The class of the code shows what that means for the session.
+ */
 export const ended = (client, link, code, reason, wait) => {
   if (link.gone_) return
-  // An opening that comes too late for the session that another link has opened loses only itself.
+  // If another link has opened the session meanwhile, the refusal of an opening concerns only its own link.
   const late = link.opening_ && sessionId(client)
-  // A server that does not know how a page takes a session over has none to take over.
+  // A server that cannot read a request to take over does not have the session either.
   if ((isUnknownSession(code) && !late) || (code === MALFORMED && formerId(client))) openAnew(client, code, reason)
   else {
     if (endsSession(code) && !late) client.machine_.finish_(code, reason)
@@ -44,7 +46,7 @@ export const ended = (client, link, code, reason, wait) => {
   client.update_()
 }
 
-/** Takes a frame that came on a link. */
+/** Handles a frame that came on a link. */
 export const receive = (client, link, frame) => {
   const letter = frame[0]
   if (link.gone_) return
@@ -59,7 +61,7 @@ export const receive = (client, link, frame) => {
   client.update_()
 }
 
-/** Calls `act` if the link receives nothing within `patience` milliseconds, and no other watch has begun. */
+/** Calls `act` after `patience` milliseconds, unless the link receives something or another watch begins. */
 export const watch = (link, patience, act) => {
   const watchdog = (link.watchdog_ = {})
   setTimeout(() => link.watchdog_ === watchdog && act(), patience)

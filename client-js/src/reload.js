@@ -1,15 +1,15 @@
 /**
  * A reload that goes on with the session (PROTOCOL.md, section 4, "Taking over"); only in the bundle for old
- * browsers. A page that goes leaves a note in `sessionStorage`, which the next page with the same address reads and
- * deletes. It holds what the page knows of the session, and none of its messages.
+ * browsers. A page that goes leaves a note in `sessionStorage`, which the next page with the same address
+ * reads and deletes. It holds what the page knows of the session, and none of its messages.
  */
 import { ID, SECRET } from './session.js'
 import { root } from './env.js'
 
 /**
- * `id,secret,received,last,ordinal,instance`. `last` is the number of the last message that the page sent. The instance
- * is there if that page itself had not taken over yet: it cannot know whether its request arrived, so it passes its
- * own name on.
+ * `id,secret,received,last,ordinal,instance`. `last` is the number of the last message that the page sent.
+ * The instance is there if that page itself had not taken over yet: it cannot know whether its request
+ * arrived, so it passes its own name on.
  */
 const NOTE = /^[\w.-]+,[\w.-]+(,\d+){3}(,[\w.-]+)?$/
 /** Ordinals in a round of the chooser. */
@@ -62,7 +62,10 @@ export const createReload = (url, machine, wanted) => {
       note = 0
     },
 
-    /** The session is ours, and our numbers go on from here. Returns which messages of the older page were lost, if any. */
+    /**
+     * The session is ours, and our numbers go on from here. Returns which messages of the older page were
+     * lost, if any.
+     */
     takenOver_(flushes) {
       const from = machine.acked_
       const to = note.last_

@@ -1,20 +1,23 @@
 /**
- * The client's half of a session, written by hand beside `src/session`, with the same rules. What came from the network and from the
- * clock goes in by `attach`, `handleFrame`, `detach` and `handleTimeout`, what the application wants by `send`, `close` and `abort`; what
- * to do comes out by `pollTransmit`, `pollEvent` and `pollTimeout`. No clock, no I/O.
+ * The client's half of a session, written by hand beside `src/session`, with the same rules. Input from the
+ * network and the clock goes in by `attach`, `handleFrame`, `detach` and `handleTimeout`, and from the
+ * application by `send`, `close` and `abort`. Output comes out by `pollTransmit`, `pollEvent` and
+ * `pollTimeout`. No clock, no I/O.
  *
- * Two rules carry the promise. A half accepts only the next number that it lacks, from whatever link brings it. A half that moves to
- * another link starts there at the first number that is not acknowledged, and states that number.
+ * Two rules carry the promise. A half accepts only the next number that it lacks, from whatever link brings
+ * it. A half that moves to another link starts there at the first number that is not acknowledged, and states
+ * that number.
  *
- * The events are `message`, `resumed` (behind a gap), `lost` and `closed`. The link that carries the session is `carrier_`.
+ * The events are `message`, `resumed` (behind a gap), `lost` and `closed`. The link that carries the session
+ * is `carrier_`.
  *
- * A link is an object of the caller's: `ordinal_`; `duplex_` if it carries both ways; `opening_` if it opens the session; `poll_` while it
- * waits for a poll; `room_`, the bytes that may still be put on it.
+ * A link is an object of the caller's: `ordinal_`; `duplex_` if it carries both ways; `opening_` if it opens
+ * the session; `poll_` while it waits for a poll; `room_`, the bytes that may still be put on it.
  */
 import { MAX, fail } from './codec.js'
 import { without } from './list.js'
 
-/** What a message costs beyond its payload, so that empty messages too are bounded. */
+/** The bytes that a message costs beyond its payload, so that empty messages too are bounded. */
 const OVERHEAD = 64
 /** An acknowledgement is due after so many bytes, or after 128 messages: each counts for 256 bytes more. */
 const ACK_BYTES = 32768
@@ -34,7 +37,7 @@ const HOLD = 10
 /** The parameters before the session is open. */
 const NO_PARAMS = [0, 0, 0, '', '', 0, 0, 30000]
 
-/** What a timeout means for the link that carries: it is dead, or nobody knows since this computer has slept. */
+/** The link that carries is dead, or its state is unknown because this computer has slept. */
 export const LINK_DEAD = 1
 export const LINK_UNKNOWN = 2
 
@@ -44,11 +47,14 @@ export const createMachine = (capacity, base) => {
   let sent = base
   /** Messages that are not acknowledged, from number `acked_ + 1` on. */
   const outbox = []
-  /** The newest pause or resume of the other half: twice its epoch, and one more for a resume. An older one comes late. */
+  /**
+   * The newest pause or resume of the other half: twice its epoch, and one more for a resume. An older one
+   * comes late.
+   */
   let flow = 1
   let bytesToAck = 0
   let ackDue = 0
-  /** The other half shall acknowledge up to this number at once. */
+  /** The other half is asked to acknowledge up to this number. */
   let ackRequest = base
 
   const last = () => machine.acked_ + outbox.length
@@ -86,7 +92,7 @@ export const createMachine = (capacity, base) => {
       machine.params_ = frame
     }
     if (machine.takingOver_) {
-      // Messages have been counted from 0 until the server told what it has of the older page's.
+      // Only now it is known how many messages of the older page arrived; ours are counted from there.
       machine.takingOver_ = 0
       machine.acked_ = sent = frame[2]
       ackRequest += sent
@@ -178,7 +184,7 @@ export const createMachine = (capacity, base) => {
       // Anything else that the codec knows is padding.
     },
 
-    /** `LINK_DEAD` or `LINK_UNKNOWN`, which is said of the link that carries; 0 before its deadline. */
+    /** Returns `LINK_DEAD` or `LINK_UNKNOWN` about the link that carries, or 0 before its deadline. */
     handleTimeout_(now) {
       const late = now - deadline()
       if (late > machine.params_[TIMEOUT]) return LINK_UNKNOWN
@@ -193,7 +199,10 @@ export const createMachine = (capacity, base) => {
       link.queue_.push(['w'])
     },
 
-    /** Keeps a message, whose `size_` counts its payload, until it is acknowledged; false when there is no room. */
+    /**
+     * Keeps a message, whose `size_` counts its payload, until it is acknowledged; false when there is no
+     * room.
+     */
     send_(frame) {
       const size = (frame.size_ += OVERHEAD)
       const full = (machine.bytes_ && machine.bytes_ + size > capacity) || last() + 1 >= MAX
@@ -226,8 +235,8 @@ export const createMachine = (capacity, base) => {
     finish_: finish,
 
     /**
-     * The other half does not know the session any more. Messages that were put on a link may or may not have arrived; the others go to
-     * a new session.
+     * The other half does not know the session any more. Messages that were put on a link may or may not have
+     * arrived; the others go to a new session.
      */
     lose_() {
       const unknown = []
@@ -274,7 +283,10 @@ export const createMachine = (capacity, base) => {
       link.room_ = room
     },
 
-    /** Whether there is something to upload. The next poll of a link that polls carries our acknowledgement by itself. */
+    /**
+     * Whether there is something to upload. The next poll of a link that polls carries our acknowledgement by
+     * itself.
+     */
     pending_: (link) => ((machine.over_ || !link.poll_) && (link.queue_[0] || ackDue)) || (outbox[0] && flow % 2 && !machine.over_),
 
     pollEvent_: () => events.shift(),

@@ -1,6 +1,7 @@
 /**
- * A link over HTTP is a sequence of turns: the opening, or on a resume a poll that is answered at once; from then on streams or polls.
- * Where nothing else is allowed, or the server says so, polls do not wait for messages, but come after a delay.
+ * A link over HTTP is a sequence of turns. The first is the opening, or on a resume a poll that is answered
+ * at once; streams or polls follow. If nothing else is allowed, or if the server asks for it, polls do not
+ * wait for messages but come after a delay.
  */
 import { STREAM_GOOD, STREAM_HELD, STREAM_USELESS } from './chooser.js'
 import { credentials, formerId, gather, now, send } from './client.js'
@@ -19,7 +20,7 @@ export const head = (client, link) => {
 /** How a stream went that has ended with `code`. */
 const verdict = (client, link, began, code) => {
   const time = now(client)
-  // The server asked how far we are, and gave up: if both came together, both were held back.
+  // The server asked for an acknowledgement, and then gave up. If both came together, the path held both back.
   if (code === HELD) return time - client.askedAt_ < TOGETHER ? STREAM_HELD : STREAM_GOOD
   return time - began > LATE || (!code && link.useful_) ? STREAM_GOOD : STREAM_USELESS
 }
@@ -45,7 +46,7 @@ export const takeTurn = (client, link) => {
     (code, reason, wait) => {
       if (link.gone_) return
       if (stream) chooser.streamed_(now(client), verdict(client, link, began, code))
-      // A stream that never began tells more about itself than about the network.
+      // If a stream never began, this shows nothing about the network.
       const failedStream = code < 0 && stream && http.polls_ && link.watchdog_
       if (code && code !== HELD && !failedStream) ended(client, link, code, reason, wait)
       else if (link.pollDelay_) watch(link, link.pollDelay_, () => takeTurn(client, link))
@@ -63,7 +64,7 @@ export const takeTurn = (client, link) => {
   }
 }
 
-/** Gives the turn up for another one. */
+/** Cancels the turn and takes another one. */
 export const takeTurnAgain = (client, link) => {
   link.close_()
   takeTurn(client, link)

@@ -1,4 +1,4 @@
-/** What follows when something has happened: events for the application, messages for the server, the timer. */
+/** Follows every input: emits events to the application, sends frames to the server, sets the timer. */
 import { now, formerId, sessionId } from './client.js'
 import { HEARTBEAT_TIMEOUT, REPLACED } from './codes.js'
 import { LONG, NEVER } from './config.js'
@@ -8,7 +8,7 @@ import { LINK_DEAD, LINK_UNKNOWN } from './session.js'
 import { takeTurnAgain } from './turns.js'
 import { transmit, transmitNow } from './uploads.js'
 
-/** Calls back those whose messages are acknowledged; at the end, all. */
+/** Calls back the flushes whose messages are acknowledged, or at the end all of them. */
 export const settleFlushes = (client, atEnd) => {
   const flushes = client.flushes_
   client.flushes_ = []
@@ -36,7 +36,7 @@ const carried = (client, link) => {
   client.unknown_ = undefined
 }
 
-/** Shows the application how the session stands. */
+/** Brings the application's object up to date. */
 const refresh = (client) => {
   const { machine_: machine, session_: session } = client
   const link = machine.carrier_
@@ -48,11 +48,14 @@ const refresh = (client) => {
   session.id = sessionId(client)
   if (link) session.transport = link.trace_.transport
   if (moved && link) carried(client, link)
-  else if (moved) client.emit_((session.state = 'interrupted'))
+  else if (moved) {
+    session.state = 'interrupted'
+    client.emit_('interrupted')
+  }
   if (former && former !== session.transport) client.emit_('transport', session.transport)
 }
 
-/** Ends what the page has of the session; `busy_` stays, so that no update follows. */
+/** Ends everything that the page has of the session. `busy_` stays set, so that no update follows. */
 export const retire = (client, code, reason) => {
   dropBelow(client, NEVER, code, reason)
   client.unlisten_()
@@ -62,7 +65,7 @@ export const retire = (client, code, reason) => {
 }
 
 const closed = (client, how) => {
-  // The close does not wait for an upload under way.
+  // The close must not wait until an upload has ended.
   client.cancelUpload_ = 0
   transmitNow(client)
   retire(client, how.code, how.reason)
@@ -74,8 +77,8 @@ const closed = (client, how) => {
 }
 
 /**
- * Does all there is to do after any input. What listeners ask for meanwhile is done before it returns; after the end of the session nothing
- * is.
+ * Does everything that follows from an input. If a listener calls the session meanwhile, that is done before
+ * this returns. After the end of the session nothing is done.
  */
 export const update = (client) => {
   const { chooser_: chooser, machine_: machine } = client

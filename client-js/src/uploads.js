@@ -1,4 +1,4 @@
-/** What goes to the server: at once over a WebSocket, else in one POST at a time. */
+/** Frames for the server: over a WebSocket they go at once, over HTTP in one POST at a time. */
 import { credentials, gather, now, send } from './client.js'
 import { NETWORK } from './codes.js'
 import { HEAD, POST, POST_RATE } from './config.js'
@@ -7,7 +7,7 @@ import { ended } from './links.js'
 import { BATCH } from './session.js'
 import { takeTurnAgain } from './turns.js'
 
-/** POSTs what waits for the server, and what it has not acknowledged. */
+/** POSTs all messages that the server has not acknowledged, and the control frames that wait. */
 const upload = (client, link) => {
   const { machine_: machine } = client
   const batch = machine.params_[BATCH]
@@ -20,12 +20,13 @@ const upload = (client, link) => {
   }
   const done = (code, reason, wait) => {
     forget()
-    // One failure of the network is no reason to give the link up: the next upload repeats the messages.
+    // After one failure of the network the next upload repeats the messages; after a second one the link is
+    // dropped.
     client.uploadFailed_ = code === NETWORK && !client.uploadFailed_
     link.useful_ = !code || client.uploadFailed_
     // A link whose uploads fail is dropped even if its downlink works.
     if (!link.useful_) ended(client, link, code, reason, wait)
-    // A poll that does not wait for messages is made at once, to fetch what the upload has caused.
+    // The upload may have caused messages, and the next poll would come only after a delay.
     else if (link.pollDelay_) takeTurnAgain(client, link)
     client.update_()
   }
@@ -41,7 +42,7 @@ const upload = (client, link) => {
   }
 }
 
-/** Whether something waits, and nothing is under way that would carry or acknowledge it. */
+/** Whether frames wait for an upload, and no upload is under way. */
 const canUpload = (client, link) =>
   link && !client.cancelUpload_ && !(client.machine_.acked_ < link.unanswered_) && client.machine_.pending_(link)
 
@@ -51,7 +52,7 @@ export const transmitNow = (client) => {
   else if (canUpload(client, link)) upload(client, link)
 }
 
-/** Sends what there is to send. Over HTTP all that one task of the page sends goes in one body. */
+/** Sends what waits. Over HTTP all messages that the page sends in one task go in one body. */
 export const transmit = (client) => {
   const link = client.machine_.carrier_
   if (link.duplex_) transmitNow(client)

@@ -1,4 +1,7 @@
-/** Which transports over HTTP this browser has, the best first. Some look right and do not work: the chooser finds out. */
+/**
+ * The transports over HTTP that this browser has, the best first. Some look right and do not work, which
+ * shows when they are used.
+ */
 import { address, root } from '../env.js'
 import { eventSource } from './eventsource.js'
 import { formPost } from './form.js'
@@ -8,7 +11,7 @@ import { multipart } from './multipart.js'
 import { xdr } from './xdr.js'
 import { request as xhr } from './xhr.js'
 
-/** What an opening in an address may hold of the first messages, in bytes, each of which may take three characters. */
+/** How many bytes of the first messages fit into an address, where a byte may take three characters. */
 const ROOM = 500
 
 /** Whether the server at `url` is of another origin than the page. */
@@ -22,7 +25,7 @@ const crosses = (url) => {
 export const detect = (url, transports) => {
   const page = root.document
   const foreign = crosses(url)
-  // Internet Explorer before 10 shows an answer only when it has ended, and clicks at each frame.
+  // Internet Explorer before 10 shows an answer only when it has ended, and makes a sound at each frame.
   const old = root.ActiveXObject && !((page || 0).documentMode > 9)
   const probe = root.XMLHttpRequest ? new XMLHttpRequest() : {}
   const request = !foreign || 'withCredentials' in probe ? xhr : root.XDomainRequest && xdr
