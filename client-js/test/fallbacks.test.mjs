@@ -1,6 +1,7 @@
 /**
- * The requests of old browsers as the build makes them, against fakes of what those browsers have (test/fakes). The fakes are written from
- * documentation and memory: they show that the code does what it means to, not that a browser of 2001 does.
+ * The requests of old browsers as the build makes them, against fakes of what those browsers have
+ * (test/fakes). The fakes are written from documentation and memory: they show that the code does what it
+ * means to, not that a browser of 2001 does.
  */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'

@@ -1,4 +1,7 @@
-/** Which way to make requests the client for old browsers uses: outages and lost races are not held against one. */
+/**
+ * Which way to make requests the client for old browsers uses: outages and lost races are not held against
+ * one.
+ */
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createClock } from './clock.mjs'
@@ -11,7 +14,9 @@ const { connect } = await import('../src/api.js')
 const { legacyHttp } = await import('../src/http-legacy.js')
 const { decode, encode } = await import('../src/codec.js')
 
-/** A network that takes `lag` one way, in which requests (`xhr`, `script`) and WebSockets work or are refused. */
+/**
+ * A network that takes `lag` one way, in which requests (`xhr`, `script`) and WebSockets work or are refused.
+ */
 const world = (lag, run) => {
   const clock = createClock()
   const server = createServer()

@@ -1,6 +1,7 @@
 /**
- * Every subset of working transports, with each way of failing and with each pair of ways, in virtual time: the client always ends on the
- * best transport that works. The client runs as it stands; its transports are played here.
+ * Every subset of working transports, with each way of failing and with each pair of ways, in virtual time:
+ * the client always ends on the best transport that works. The client runs as it stands; its transports are
+ * played here.
  */
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
@@ -158,7 +159,10 @@ const run = (fails) => {
   }
 }
 
-/** Those that can carry in the end, the best alone if there is one. A request is answered before it is cut, but no poll that waits. */
+/**
+ * Those that can carry in the end, the best alone if there is one. A request is answered before it is cut,
+ * but no poll that waits.
+ */
 const expected = (fails) => {
   if (!fails.websocket) return ['websocket']
   const asks = POLLS.filter((name) => !fails[name] || fails[name] === 'cut')
@@ -168,7 +172,10 @@ const expected = (fails) => {
   return asks
 }
 
-/** The last half: it may look for something better, but what it ends on is what it mostly has. Returns since when it had that. */
+/**
+ * The last half: it may look for something better, but what it ends on is what it mostly has. Returns since
+ * when it had that.
+ */
 const judge = (fails) => {
   const { carried, first, server, sent, heard } = run(fails)
   const fit = expected(fails)

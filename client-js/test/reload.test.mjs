@@ -1,4 +1,7 @@
-/** A page that reloads goes on with its session: in virtual time, with the sources of the bundle for any browser. */
+/**
+ * A page that reloads goes on with its session: in virtual time, with the sources of the bundle for any
+ * browser.
+ */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createClock } from './clock.mjs'
@@ -16,7 +19,9 @@ const LAG = 5
 const HTTP = { transports: ['xhr-poll'] }
 const JSONP = { transports: ['jsonp-poll'] }
 
-/** A browser with one tab, and a server. `net.up`: what is said arrives; `net.down`: what is answered does. */
+/**
+ * A browser with one tab, and a server. `net.up`: what is said arrives; `net.down`: what is answered does.
+ */
 const createTab = () => {
   const clock = createClock()
   const server = createServer()

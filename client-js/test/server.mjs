@@ -1,6 +1,7 @@
 /**
- * A server half as the protocol's text has it, small enough to be seen through: its own codec, no clock, no transport. The test
- * plays the network: it hands in requests and WebSockets as lines, `{ bytes, socket, write(chunk), end() }`.
+ * A server half as the protocol's text has it, small enough to be seen through: its own codec, no clock, no
+ * transport. The test plays the network: it hands in requests and WebSockets as lines, `{ bytes, socket,
+ * write(chunk), end() }`.
  */
 const PAYLOAD = /[oxmbc]/
 

@@ -1,4 +1,7 @@
-/** The machine's stories: closing, heartbeats, and the session that is lost. How messages go is in `session.test.mjs`. */
+/**
+ * The machine's stories: closing, heartbeats, and the session that is lost. How messages go is in
+ * `session.test.mjs`.
+ */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { half, startFull, startNew, HOLD, INTERVAL, TIMEOUT } from './half.mjs'

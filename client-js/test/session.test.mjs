@@ -1,4 +1,7 @@
-/** The machine's stories: how messages go. How sessions end, and what time does to them, is in `session-life.test.mjs`. */
+/**
+ * The machine's stories: how messages go. How sessions end, and what time does to them, is in
+ * `session-life.test.mjs`.
+ */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { half, messagesUpTo, startFull, startNew, ENTRY, FIRST_FLIGHT } from './half.mjs'

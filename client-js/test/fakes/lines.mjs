@@ -1,4 +1,7 @@
-/** What the server's side of one answer is to a fake: bytes go out, and arrive one by one, a moment later, from the network. */
+/**
+ * What the server's side of one answer is to a fake: bytes go out, and arrive one by one, a moment later,
+ * from the network.
+ */
 
 /** Text as it becomes readable: a character that has not come whole is not shown. */
 const reader = () => {
@@ -7,8 +10,8 @@ const reader = () => {
 }
 
 /**
- * All requests of one page. A fake tells what it asks for, and is held weakly: what nobody holds is collected, and its request ends.
- * `sink` has `hears_(text)`, `ends_(status)` and `breaks_()`.
+ * All requests of one page. A fake tells what it asks for, and is held weakly: what nobody holds is
+ * collected, and its request ends. `sink` has `hears_(text)`, `ends_(status)` and `breaks_()`.
  */
 export const createNetwork = (clock) => {
   const requests = []

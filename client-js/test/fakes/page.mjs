@@ -1,9 +1,10 @@
 /**
- * A fake page: elements that fetch scripts and frames, forms, windows that talk to each other, and Internet Explorer's page apart. What each
- * kind of browser does differently is told by `options`:
+ * A fake page: elements that fetch scripts and frames, forms, windows that talk to each other, and Internet
+ * Explorer's page apart. What each kind of browser does differently is told by `options`:
  *
- * - `ie`: the version, 6 to 9, or nothing. Up to 8: no `addEventListener`, no `onload` and `onerror` of elements but states, a `delete` of
- *   a window's property throws, names of elements count only when they stand in markup (up to 7), no `postMessage` (up to 7).
+ * - `ie`: the version, 6 to 9, or nothing. Up to 8: no `addEventListener`, no `onload` and `onerror` of
+ *   elements but states, a `delete` of a window's property throws, names of elements count only when they
+ *   stand in markup (up to 7), no `postMessage` (up to 7).
  * - `posts: false`: no `postMessage` elsewhere either (Firefox 2, Opera 9).
  * - `early`: a script's state is `loaded` before it has run.
  * - `slowBlank`: an empty frame's `load` comes a moment after it was put in, as in Gecko, not within.

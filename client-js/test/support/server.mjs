@@ -1,7 +1,8 @@
 /**
- * A small server half for the client's own tests: it speaks the native protocol over HTTP and echoes. It shares no code with the client.
- * `serve(path, body, bytes, answer)` serves a request: `answer.status(code)`, `answer.write(text)`, `answer.end()`, strings in which a
- * character is a byte when `bytes` holds. Text that begins with `!` is a command: `!bytes`, `!close`, `!drop`.
+ * A small server half for the client's own tests: it speaks the native protocol over HTTP and echoes. It
+ * shares no code with the client. `serve(path, body, bytes, answer)` serves a request: `answer.status(code)`,
+ * `answer.write(text)`, `answer.end()`, strings in which a character is a byte when `bytes` holds. Text that
+ * begins with `!` is a command: `!bytes`, `!close`, `!drop`.
  */
 const LENGTHS = { o: 3, m: 0, b: 0, c: 2, x: 1 }
 
@@ -46,7 +47,9 @@ export class Server {
   log = []
   auths = []
   terms = { interval: 25000, timeout: 20000, grace: 30000, limit: 1000, batch: 5000, hold: 50 }
-  /** Called with each path before it is served; what it returns is done instead: `break`, or `[status, body]`. */
+  /**
+   * Called with each path before it is served; what it returns is done instead: `break`, or `[status, body]`.
+   */
   fault = () => null
 
   serve(path, body, bytes, answer) {
