@@ -12,7 +12,7 @@ export const ENTRY = 64
 export const startNew = (received = 0, id = 'id') => ['s', 'new', received, id, 'secret', INTERVAL, TIMEOUT, 10000, 65536, 65536, HOLD]
 export const startFull = (received) => ['s', 'full', received]
 
-const tell = (frame) => {
+const spell = (frame) => {
   const [letter, ...rest] = frame
   if (letter === 'm') return rest[0]
   if (letter === 'b') return `b[${[...rest[0]]}]`
@@ -42,17 +42,17 @@ export const half = (capacity = 1e6, base = 0) => {
     http: (ordinal, opening = false, now = 0) => add({ ordinal_: ordinal, duplex_: 0, opening_: opening, poll_: true, room_: FIRST_FLIGHT }, now),
     send: (...list) => list.map((data) => machine.send_(frameOf(data))),
     /** All that a link has to say now: `n1 one two`, `a3`, `v`. */
-    says(link) {
+    sends(link) {
       const list = []
-      for (let frame; (frame = machine.pollTransmit_(link)); ) list.push(tell(frame))
+      for (let frame; (frame = machine.pollTransmit_(link)); ) list.push(spell(frame))
       return list.join(' ')
     },
     /** What the next upload says. */
     uploads(link, room = 65536) {
       machine.rewind_(link, room)
-      return this.says(link)
+      return this.sends(link)
     },
-    hears(link, ...frames) {
+    receives(link, ...frames) {
       for (const frame of frames) machine.handleFrame_(link.receivedAt_, link, frame)
     },
     events() {

@@ -81,7 +81,7 @@ const world = (lag, run) => {
   }
 }
 
-test('a race that the WebSocket wins is not held against requests', () =>
+test('a race that the WebSocket wins does not count against requests', () =>
   world(100, ({ clock, works, sockets, session }) => {
     clock.advance(2000)
     assert.equal(session.transport, 'websocket')
@@ -91,7 +91,7 @@ test('a race that the WebSocket wins is not held against requests', () =>
     assert.equal(session.transport, 'xhr-poll')
   }))
 
-test('an outage is not held against the way that was of use', () =>
+test('after an outage the way that was of use is kept', () =>
   world(5, ({ clock, server, works, session }) => {
     works.socket = false
     clock.advance(2000)
@@ -108,11 +108,11 @@ test('an outage is not held against the way that was of use', () =>
     }
   }))
 
-test('where no transport is left, connect says so', () => {
+test('if no transport is left, connect throws', () => {
   for (const transports of [[], ['websockets'], ['fetch-stream']]) assert.throws(() => legacyHttp({ transports }, [], []), /transports/)
 })
 
-test('a way that never works gives way to the next', () =>
+test('a way that never works is replaced by the next', () =>
   world(5, ({ clock, works, session }) => {
     works.socket = works.xhr = false
     clock.advance(5000)

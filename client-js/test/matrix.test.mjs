@@ -201,7 +201,7 @@ const report = (t, times) => {
 }
 
 for (const way of WAYS) {
-  test(`every subset fails: ${way}`, (t) => {
+  test(`every subset of transports, where the others fail: ${way}`, (t) => {
     const times = subsets.map((failing) => judge(Object.fromEntries(failing.map((name) => [name, way]))))
     report(t, times.filter(Boolean))
   })

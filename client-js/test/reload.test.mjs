@@ -156,7 +156,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
       assert.equal(tab.server.sessions.length, 1)
     })
 
-    story('what had not arrived is told by its numbers', (tab) => {
+    story('messages that had not arrived are reported by their numbers', (tab) => {
       const first = opened(tab, options)
       first.session.send('one')
       tab.pass()
@@ -173,7 +173,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
       assert.deepEqual(tab.half.messages, ['one', 'mine'])
     })
 
-    story('what had arrived without an answer is not told', (tab) => {
+    story('messages that had arrived without an answer are not reported', (tab) => {
       const first = opened(tab, options)
       tab.net.down = false
       first.session.send('one')
@@ -185,7 +185,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
       assert.deepEqual(tab.half.messages, ['one'])
     })
 
-    story('a session that the server has forgotten is opened anew', (tab) => {
+    story('a session that the server has lost is opened again', (tab) => {
       const first = opened(tab, options)
       tab.half.send('one')
       tab.pass()
@@ -242,7 +242,7 @@ story('an older page that still lives opens a session of its own', (tab) => {
   assert.deepEqual(second.events.slice(2), [['interrupted'], ['resumed', 'new', []]])
 })
 
-story('what is sent and flushed before the answer is numbered behind what the server has', (tab) => {
+story('messages that are sent and flushed before the answer are numbered behind those of the older page', (tab) => {
   const first = opened(tab)
   first.session.send('one')
   first.session.send('two')
