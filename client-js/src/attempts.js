@@ -4,7 +4,7 @@ import { addressOf, formerId, gather, now, sessionId } from './client.js'
 import { NETWORK, TIMED_OUT } from './codes.js'
 import { FIRST_FLIGHT, PATIENCE } from './config.js'
 import { socketAddress } from './env.js'
-import { ended, receive, watch } from './links.js'
+import { linkClosed, receive, watch } from './links.js'
 import { socketOf } from './options.js'
 import { openSocket } from './transports/websocket.js'
 import { head, takeTurn } from './turns.js'
@@ -43,7 +43,7 @@ const openWebSocket = (client, link) => {
     link.write_(gather(client, link, [head(client, link)]))
   }
   const address = socketAddress(addressOf(client, 'websocket'))
-  const done = (code, reason) => ended(client, link, code, reason)
+  const done = (code, reason) => linkClosed(client, link, code, reason)
   openSocket(link, socketOf(client.options_), address, opened, (frame) => receive(client, link, frame), done)
 }
 
@@ -65,8 +65,8 @@ export const startLink = (client, kind, ordinal) => {
   try {
     if (kind === WEBSOCKET) openWebSocket(client, link)
     else takeTurn(client, link)
-    watch(link, client.options_.timeout || PATIENCE, () => ended(client, link, TIMED_OUT))
+    watch(link, client.options_.timeout || PATIENCE, () => linkClosed(client, link, TIMED_OUT))
   } catch (error) {
-    ended(client, link, NETWORK, error.message)
+    linkClosed(client, link, NETWORK, error.message)
   }
 }

@@ -33,10 +33,10 @@ const number = (field) => (/^(?!0.)\d+$/.test(field) && field <= MAX ? +field : 
 
 /**
  * Reads the complete records of `data` from `at` on, and returns where the first incomplete one begins. Each
- * frame goes to `receive`, except the one that ends the link or the request, which goes to `end`. In a text
+ * frame goes to `receive`, except the one that ends the link or the request, which goes to `linkClose`. In a text
  * message of a WebSocket (`socket`) the payload of `m` is all that follows.
  */
-export const decode = (data, at, receive, end, socket) => {
+export const decode = (data, at, receive, linkClose, socket) => {
   while (at < data.length) {
     if (socket && data.charAt(at) === 'm') {
       receive(['m', data.slice(at + 1)])
@@ -57,7 +57,7 @@ export const decode = (data, at, receive, end, socket) => {
       frame.push(letter === 'b' ? unpack(payload) : textOf(payload))
     }
     at = to
-    if (letter === 'x') end(frame[0], frame[1])
+    if (letter === 'x') linkClose(frame[0], frame[1])
     else receive([letter].concat(frame))
   }
   return at

@@ -33,7 +33,7 @@ const openAnew = (client, code, reason) => {
 /**
  * The server or the network has ended a link. The class of the code shows what that means for the session.
  */
-export const ended = (client, link, code, reason, wait) => {
+export const linkClosed = (client, link, code, reason, wait) => {
   if (link.gone_) return
   // If another link has opened the session meanwhile, the refusal of an opening concerns only its own link.
   const late = link.opening_ && sessionId(client)

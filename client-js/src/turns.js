@@ -7,7 +7,7 @@ import { STREAM_GOOD, STREAM_HELD, STREAM_USELESS } from './chooser.js'
 import { credentials, formerId, gather, now, send } from './client.js'
 import { HELD } from './codes.js'
 import { LATE, NEVER, TOGETHER } from './config.js'
-import { ended, receive, watch } from './links.js'
+import { linkClosed, receive, watch } from './links.js'
 
 /** The head record of a link: takes over, opens or resumes. */
 export const head = (client, link) => {
@@ -48,7 +48,7 @@ export const takeTurn = (client, link) => {
       if (stream) chooser.streamed_(now(client), verdict(client, link, began, code))
       // If a stream never began, this shows nothing about the network.
       const failedStream = code < 0 && stream && http.polls_ && link.watchdog_
-      if (code && code !== HELD && !failedStream) ended(client, link, code, reason, wait)
+      if (code && code !== HELD && !failedStream) linkClosed(client, link, code, reason, wait)
       else if (link.pollDelay_) watch(link, link.pollDelay_, () => takeTurn(client, link))
       else takeTurn(client, link)
       client.update_()

@@ -3,7 +3,7 @@ import { now, formerId, sessionId } from './client.js'
 import { HEARTBEAT_TIMEOUT, REPLACED } from './codes.js'
 import { LONG, NEVER } from './config.js'
 import { later } from './env.js'
-import { dropBelow, ended } from './links.js'
+import { dropBelow, linkClosed } from './links.js'
 import { LINK_DEAD, LINK_UNKNOWN } from './session.js'
 import { takeTurnAgain } from './turns.js'
 import { transmit, transmitNow } from './uploads.js'
@@ -116,6 +116,6 @@ export const handleTimeout = (client) => {
   const verdict = client.machine_.handleTimeout_(now(client))
   client.chooser_.handleTimeout_(client.clock_)
   if (verdict === LINK_UNKNOWN) probe(client)
-  else if (verdict === LINK_DEAD) ended(client, client.machine_.carrier_, HEARTBEAT_TIMEOUT)
+  else if (verdict === LINK_DEAD) linkClosed(client, client.machine_.carrier_, HEARTBEAT_TIMEOUT)
   update(client)
 }

@@ -3,7 +3,7 @@ import { credentials, gather, now, send } from './client.js'
 import { NETWORK } from './codes.js'
 import { HEAD, POST, POST_RATE } from './config.js'
 import { later } from './env.js'
-import { ended } from './links.js'
+import { linkClosed } from './links.js'
 import { BATCH } from './session.js'
 import { takeTurnAgain } from './turns.js'
 
@@ -25,7 +25,7 @@ const upload = (client, link) => {
     client.uploadFailed_ = code === NETWORK && !client.uploadFailed_
     link.useful_ = !code || client.uploadFailed_
     // A link whose uploads fail is dropped even if its downlink works.
-    if (!link.useful_) ended(client, link, code, reason, wait)
+    if (!link.useful_) linkClosed(client, link, code, reason, wait)
     // The upload may have caused messages, and the next poll would come only after a delay.
     else if (link.pollDelay_) takeTurnAgain(client, link)
     client.update_()

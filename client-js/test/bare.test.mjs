@@ -8,7 +8,7 @@ import { createServer } from './server.mjs'
 
 const script = readFileSync(new URL('../dist/anywire.js', import.meta.url), 'utf8')
 
-/** What ES3 has; everything else goes. */
+/** The names that ES3 has; everything else is removed. */
 const ES3 = {
   '': 'NaN Infinity undefined parseInt parseFloat isNaN isFinite decodeURI decodeURIComponent encodeURI encodeURIComponent escape unescape eval Object Function Array String Boolean Number Date RegExp Error EvalError RangeError ReferenceError SyntaxError TypeError URIError Math self window setTimeout clearTimeout XMLHttpRequest ActiveXObject document',
   Object: 'prototype length name',

@@ -4,7 +4,7 @@ import { createChooser, HTTP, WEBSOCKET } from '../src/chooser.js'
 
 const BOTH = HTTP + WEBSOCKET
 
-/** A chooser in virtual time; `acts` are what it said and when. */
+/** A chooser in virtual time; `acts` are its actions and their times. */
 const world = ({ allowed = BOTH, known = 0, streams = 1, random = () => 1 } = {}) => {
   const acts = []
   const remembered = []

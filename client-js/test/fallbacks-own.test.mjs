@@ -1,4 +1,4 @@
-/** What each object that only some browsers have is good for, and that its fake can fail. */
+/** The transports by objects that only some browsers have, and tests that their fakes can fail. */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { BODY, FRAMES, PAD, URL, clean, collect, make, pageFor, posted, query, say } from './fakes/harness.mjs'

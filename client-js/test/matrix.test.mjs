@@ -21,17 +21,17 @@ const LAG = 5
 const STREAMS = ['xhr-stream', 'eventsource', 'iframe']
 const POLLS = ['xhr-poll', 'jsonp-poll']
 const ALL = ['websocket', ...STREAMS, ...POLLS]
-/** How a request fails; a WebSocket fails likewise. `held`: what is said comes when the answer has ended. */
+/** How a request fails; a WebSocket fails likewise. `held`: the frames come when the answer has ended. */
 const WAYS = ['refused', 'silent', 'garbage', 'held', 'cut']
-/** What a server does about a stream that is not acknowledged, and a path about one that is too long. */
+/** When a server ends a stream that is not acknowledged, and when a path cuts one that is too long. */
 const HELD = 900
 const CUT = 400
 const TIME = 800000
 const STEP = 50
-/** The server says something so often. */
+/** How often the server sends a message. */
 const SAY = 2000
 
-/** One page with its server: `fails` says how each transport fails, if it does. */
+/** One page with its server: `fails` has how each transport fails, if it does. */
 const world = (fails) => {
   const clock = createClock()
   const server = createServer({ hold: 20000 })
@@ -40,7 +40,7 @@ const world = (fails) => {
   /** Polls that were cut while they waited. */
   let cuts = 0
 
-  /** A request that fails in its way, or brings what the server says. */
+  /** A request that fails in its way, or brings the server's answer. */
   const request = (transport) => (url, frames, credentials, take, done) => {
     const name = /live\/([a-z-]+)/.exec(url)[1]
     const how = fails[transport]
@@ -77,7 +77,7 @@ const world = (fails) => {
         if (over) return
         server.request(streams && name !== 'open' ? 'xhr-stream' : name.replace('jsonp', 'xhr'), encode(frames), line)
         if (how === 'cut') soon(() => cut(name), CUT)
-        // What a server does about polls that are cut again and again.
+        // A server asks for a delay when polls are cut again and again.
         if (name.endsWith('poll') && cuts > 1) {
           line.write('y2000:')
           line.end()
@@ -119,7 +119,7 @@ const world = (fails) => {
   return { clock, server, request, Socket }
 }
 
-/** Runs one page for `TIME` and tells what carried when, and what was heard. */
+/** Runs one page for `TIME`; returns which transport carried when, and which messages arrived. */
 const run = (fails) => {
   const { clock, server, request, Socket } = world(fails)
   const ours = { setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, Date: clock.Date }

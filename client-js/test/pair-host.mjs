@@ -28,9 +28,9 @@
  *
  * `now` holds: `state` (opening, open, interrupted, closing, closed), `closed` ([code, reason] or null),
  * `deadline` (or null), `received`, `acknowledged`, `unacknowledged`, `said` (the highest number ever put on
- * a link), `carrier` (an ordinal or null), `seen` (ordinals on which a start was heard), `over` (links that
- * have nothing more to say or hear; the caller drops them), `wantsUpload`, `grant` (the fields of the start
- * frame behind its letter, or null), and, told once: `arrivals` (`["t", text]`, `["b", base64]` or `["gap",
+ * a link), `carrier` (an ordinal or null), `seen` (ordinals of links that were attached), `over` (links that
+ * neither send nor receive any more; the caller drops them), `wantsUpload`, `grant` (the fields of the start
+ * frame behind its letter, or null), and, once each: `arrivals` (`["t", text]`, `["b", base64]` or `["gap",
  * from, to]`) and `events` (`["opened"]`, `["away", delay]`, `["lost", code, reason]`, `["violation", link,
  * why]`).
  */
@@ -225,7 +225,7 @@ const hear = (now, name, here, frame) => {
   }
 }
 
-/** What the machine tells, as the client's driver would act on it. */
+/** Handles the machine's events as the client does. */
 const drain = () => {
   for (let event; (event = half.pollEvent()); ) {
     const [name, first, second] = event

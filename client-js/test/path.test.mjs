@@ -1,4 +1,4 @@
-/** What the client learns of its path, and what it makes of it; in virtual time. */
+/** How the client adapts to its path, in virtual time. */
 import { describe } from 'node:test'
 import assert from 'node:assert/strict'
 import { story } from './support/network.mjs'

@@ -19,9 +19,7 @@ const LAG = 5
 const HTTP = { transports: ['xhr-poll'] }
 const JSONP = { transports: ['jsonp-poll'] }
 
-/**
- * A browser with one tab, and a server. `net.up`: what is said arrives; `net.down`: what is answered does.
- */
+/** A browser with one tab, and a server. `net.up`: requests arrive; `net.down`: answers arrive. */
 const createTab = () => {
   const clock = createClock()
   const server = createServer()

@@ -110,7 +110,7 @@ export const createEventSource = (clock, network, { strict } = {}) =>
       }
     }
     ends_(status) {
-      // What is no stream of events is not asked for again.
+      // An answer that is no stream of events is not requested again.
       if (status !== 200) this.readyState = 2
       this.breaks_()
     }
@@ -130,8 +130,8 @@ export const createEventSource = (clock, network, { strict } = {}) =>
 const BOUNDARY = '--part'
 
 /**
- * An XMLHttpRequest that loads each part of a `multipart/x-mixed-replace` for itself: Gecko before 2013. The
- * end of the whole it does not tell.
+ * An XMLHttpRequest that loads each part of a `multipart/x-mixed-replace` separately, as in Gecko before
+ * 2013. It does not report the end of the whole.
  */
 export const createMultipart = (network) =>
   class XMLHttpRequest {

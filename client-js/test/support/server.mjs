@@ -43,7 +43,7 @@ const spell = (message, bytes) => {
 
 export class Server {
   sessions = []
-  /** What was asked of it: `[path, head]`. */
+  /** The requests that came: `[path, head]`. */
   log = []
   auths = []
   terms = { interval: 25000, timeout: 20000, grace: 30000, limit: 1000, batch: 5000, hold: 50 }
@@ -121,7 +121,7 @@ export class Server {
     else session.sent.push(message)
   }
 
-  /** What the client has not got, from number `from + 1` on. */
+  /** The messages that the client lacks, from number `from + 1` on. */
   news(session, from, bytes) {
     let text = ''
     session.sent.slice(from).forEach((message, i) => {
@@ -133,7 +133,7 @@ export class Server {
     return text
   }
 
-  /** A poll waits for something beyond its start, a stream says all that comes. */
+  /** A poll waits for a frame besides its start, a stream carries all frames that come. */
   attach(session, path, seen, bytes, answer) {
     const poll = path === 'xhr-poll' || !seen
     let said = session.acked
