@@ -1,4 +1,7 @@
-/** Builds `dist/`, or with an argument another folder: rollup joins the modules, babel makes ES3 of one bundle, terser compresses. */
+/**
+ * Builds `dist/`, or with an argument another folder: rollup joins the modules, babel makes ES3 of one
+ * bundle, terser compresses.
+ */
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +14,10 @@ const path = (name) => fileURLToPath(new URL(name, import.meta.url))
 
 const LEGACY = /\?legacy$/
 
-/** Replaces `LEGACY` by a constant. It is true in modules that are imported with `?legacy`, and in those that they import. */
+/**
+ * Replaces `LEGACY` by a constant. It is true in modules that are imported with `?legacy`, and in those that
+ * they import.
+ */
 const flags = (legacy) => ({
   name: 'flags',
   async resolveId(source, importer = '') {
@@ -74,7 +80,7 @@ export const script = (input) => legacy(input, 'anywire.js')
 export const build = async (folder) => {
   const write = (name, text) => writeFileSync(`${folder}/${name}`, text)
   mkdirSync(folder, { recursive: true })
-  // Pages load these two, and may want their hashes.
+  // Pages load these two, and may check their hashes.
   const served = { 'anywire.js': await legacy('src/legacy.js', 'anywire.js'), 'anywire.mjs': await current('src/index.js', 'anywire.mjs') }
   for (const [name, { code, map }] of Object.entries(served)) {
     write(name, code)

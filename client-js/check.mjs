@@ -1,4 +1,7 @@
-/** What the committed `dist/` must be: made from the sources, ES3 where it says so, small. */
+/**
+ * Checks the committed `dist/`: it is made from these sources, its script for old browsers is ES3, and both
+ * are small.
+ */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -7,7 +7,10 @@ export const CODINGS = {
   gz: { encode: (text) => gzipSync(text, { level: 9 }), decode: gunzipSync }
 }
 
-/** The text of a file, decoded where the name says so; undefined where there is none or it is broken. */
+/**
+ * The text of a file, decoded if its name has the ending of a coding; undefined if the file is missing or
+ * broken.
+ */
 export const contentOf = (file) => {
   const coding = CODINGS[file.split('.').pop()]
   if (!existsSync(file)) return undefined

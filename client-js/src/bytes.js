@@ -1,6 +1,9 @@
-/** The bytes spelling, for carriers that can do bytes: a body is a Uint8Array, lengths count its bytes. */
+/**
+ * The bytes spelling, for transports that can carry bytes: a body is a Uint8Array, and lengths count its
+ * bytes.
+ */
 
-// A byte order mark is text like any other.
+// A byte order mark is text like any other, and must not be removed.
 const decoder = LEGACY ? 0 : new TextDecoder('utf8', { ignoreBOM: true })
 
 export const COLON = 58

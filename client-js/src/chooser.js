@@ -1,54 +1,65 @@
 /**
- * Which transport to try, and when. Pure: time, chance and what is known come in as arguments.
+ * Which transport to try, and when. Pure: time, random numbers and what is remembered are arguments.
  *
- * There are two kinds of link, HTTP (1) and WebSocket (2). Each round gives the better kind the higher ordinal, so that in a race it
- * takes over when it proves itself. What to do it tells by `act`: `(kind, ordinal)`, try this, or `(0)`, make ready and call `begin`.
+ * There are two kinds of link, HTTP (1) and WebSocket (2). Each round gives the better kind the higher
+ * ordinal, so that in a race it takes over as soon as it is confirmed. The chooser calls `act(kind, ordinal)`
+ * to try a kind, and `act(0)` before a round: the caller gets ready and calls `begin`.
  *
- * A link over HTTP is a sequence of turns, each of which may be a stream or a poll; there may be several ways to do either.
+ * A link over HTTP is a sequence of turns, each a stream or a poll; there may be several ways to stream.
  */
 export const HTTP = 1
 export const WEBSOCKET = 2
-/** Remembered besides the kind: streams were kept back. */
+/** How a stream went: well; it ended before it was of use; something on the path holds it back. */
+export const STREAM_GOOD = 0
+export const STREAM_USELESS = 1
+export const STREAM_HELD = 2
+/** This is remembered besides the kind when streams were held back. */
 const HELD = 4
 
 const NEVER = Infinity
-/** The second kind starts so much later: when the first is known to be good, and when nothing is known. */
+/** The second kind starts after this time: if the first is known to work, and if nothing is known. */
 const RACE_KNOWN = 1000
 const RACE = 250
-/** When a WebSocket, or a stream, is tried again under a session that does without. */
+/** When a WebSocket or a stream is tried again while a session does without it. */
 const STEPS = [5000, 30000]
 const LAST_STEP = 300000
 const BACKOFF = 300
 const BACKOFF_MAX = 20000
-/** A link that lived so long was useful. */
-const LIVED = 10000
-/** So many WebSockets in succession that were proven and did not live for that long make HTTP the better one. */
+/** A link that carried for this long was useful. */
+const LONG_LIVED = 10000
+/** This many WebSockets in succession that were confirmed but not long-lived make HTTP the better kind. */
 const BRIEF = 3
 
+const kindOf = (link) => (link.duplex_ ? WEBSOCKET : HTTP)
+
 /**
- * A link is told by `duplex_`, `proven_` and `useful_`.
+ * The chooser reads `duplex_`, `confirmed_` and `useful_` of a link.
  *
  * @param allowed the sum of the kinds that may be used
- * @param known what `remember` was told last, or 0
- * @param remember told what a later page should try first
+ * @param known the last argument of `remember`, perhaps on an earlier page, or 0
+ * @param remember keeps what a later page should try first
  * @param streams how many ways to stream there are
  */
 export const createChooser = (allowed, known, random, remember, act, streams) => {
   let round = 0
-  /** The kinds under way, and the link that carries. */
+  /** The sum of the kinds that are being tried. */
   let trying = 0
   let carrier
+  /** Since when it carries. */
+  let since = 0
   let delay = BACKOFF
-  /** One thing is planned at a time: to try a kind, or with 0 to begin a round. */
+  /** One thing is planned at a time, for this time: to try a kind, or with 0 to begin a round. */
   let at = NEVER
   let plan = 0
+  /** How often a WebSocket was tried in vain, and how many in succession were brief. */
   let step = 0
-  let since = 0
   let brief = 0
+  /** The way to stream that is used next, when, and how often streams were held back. */
   let stream = 0
   let streamAt = known < HELD ? 0 : STEPS[0]
   let streamStep = 0
-  let streamsCut = 0
+  /** How bad the last streams were, by the sum of their verdicts. */
+  let badness = 0
 
   const attempt = (kind) => {
     if (kind & allowed & ~trying) {
@@ -62,89 +73,104 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
     at = now + (STEPS[step] || LAST_STEP)
   }
 
-  const keep = (kind) => remember((known = kind) + (streamStep && HELD))
+  const prefer = (kind) => {
+    known = kind
+    remember(kind + (streamStep && HELD))
+  }
+
+  /** The link that carried has ended. */
+  const carrierEnded = (link, longLived) => {
+    carrier = 0
+    if (!link.duplex_) return
+    if (longLived) {
+      step = brief = 0
+      return
+    }
+    brief++
+    if (brief >= BRIEF && allowed & HTTP) {
+      prefer(HTTP)
+      step++
+    }
+  }
 
   return {
     begin_(now) {
       const first = known & allowed || allowed & WEBSOCKET || HTTP
       round++
-      plan = 3 - first
+      plan = HTTP + WEBSOCKET - first
       at = allowed > WEBSOCKET ? now + (known & 3 ? RACE_KNOWN : RACE) : NEVER
       attempt(first)
     },
 
-    /** A link is proven and carries. */
-    proven_(now, link) {
+    /** A link is confirmed, and carries. */
+    confirmed_(now, link) {
       carrier = link
       since = now
-      trying &= ~(link.duplex_ + HTTP)
+      trying &= ~kindOf(link)
       at = NEVER
-      if (link.duplex_) keep(WEBSOCKET)
+      if (link.duplex_) prefer(WEBSOCKET)
       else if (!(trying & WEBSOCKET)) upgradeLater(now)
     },
 
     /**
-     * An attempt failed, or a proven link ended. Only if it was useful, because it carried something beyond its start or lived long,
-     * does the backoff start afresh. `wait`: what must pass at least.
+     * An attempt failed, or a confirmed link ended. The backoff starts afresh only if the link was useful: if
+     * it carried something beyond its start, or carried for long. The next round does not begin within
+     * `wait`.
      */
     ended_(now, link, wait) {
-      trying &= ~(link.duplex_ + HTTP)
-      const lived = link === carrier && now - since > LIVED
-      if (lived || link.useful_) delay = BACKOFF
-      if (link === carrier) {
-        carrier = 0
-        if (link.duplex_) {
-          if (lived) step = brief = 0
-          else if (++brief >= BRIEF && allowed & HTTP) keep(HTTP, step++)
-        }
-      }
+      const carried = link === carrier
+      const longLived = carried && now - since > LONG_LIVED
+      trying &= ~kindOf(link)
+      if (longLived || link.useful_) delay = BACKOFF
+      if (carried) carrierEnded(link, longLived)
       if (carrier) {
-        if (link.duplex_ && !link.proven_) {
+        if (link.duplex_ && !link.confirmed_) {
           // HTTP works where a WebSocket does not, at the same time: this is no outage.
-          keep(HTTP)
+          prefer(HTTP)
           upgradeLater(now)
           step++
         }
-      } else if (!link.proven_ && plan && at < NEVER) at = now
+      } else if (!link.confirmed_ && plan && at < NEVER) at = now
       else if (!trying) {
         plan = 0
         at = now + (wait || 0) + random() * delay
         delay = Math.min(delay * 2, BACKOFF_MAX)
-      } else if (link.proven_) {
-        // A WebSocket was being tried when the carrier went: HTTP gets its chance too.
+      } else if (link.confirmed_) {
+        // A WebSocket was being tried when the carrier ended: HTTP gets its chance too.
         plan = HTTP
         round++
         at = now + RACE
       }
     },
 
-    /** The network or the page came back: no need to wait. */
+    /** The network or the page came back: the next round begins at once. */
     nudge_(now) {
       if (at < NEVER && !plan) at = now
     },
 
-    /** The server goes away: a new link after `pause`, as if there were none; this one serves until then. */
-    leave_(now, pause) {
+    /** The server goes away: a round begins after `pause`. The link that carries serves until then. */
+    goAway_(now, pause) {
       carrier = plan = 0
       at = now + pause
     },
 
-    /** The way in which the next turn over HTTP should stream, counted from 1; 0: it should not. */
+    /** The way in which the next turn over HTTP should stream, counted from 1; 0 for a poll. */
     stream_: (now) => (now < streamAt ? 0 : streams && 1 + (stream % streams)),
 
     /**
-     * A stream ended: well (0), before it was of use (1), or something on the way keeps it back (2). What the browser cannot do it does
-     * in another way; what the path does not let through must wait, whatever the way.
+     * A stream ended. If the browser cannot stream in one way, another is tried. If the path holds streams
+     * back, all ways have to wait.
      */
-    streamed_(now, bad) {
-      streamsCut = bad && streamsCut + bad
-      streamStep = bad && streamStep
-      if (streamsCut > 1) {
-        streamsCut = 0
-        if (++stream % streams < 1 || bad > 1) {
-          streamAt = now + (STEPS[streamStep++] || LAST_STEP)
-          keep(known & 3)
-        }
+    streamed_(now, verdict) {
+      if (verdict === STREAM_GOOD) badness = streamStep = 0
+      badness += verdict
+      if (badness < 2) return
+      badness = 0
+      stream++
+      if (stream % streams === 0 || verdict === STREAM_HELD) {
+        streamAt = now + (STEPS[streamStep] || LAST_STEP)
+        streamStep++
+        prefer(known & 3)
       }
     },
 

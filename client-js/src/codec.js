@@ -1,8 +1,9 @@
 /**
  * The native codec: frames <-> records (src/codec/PROTOCOL.md, section 2).
  *
- * A frame is an array: the letter, its fields (numbers where the protocol says so), the payload last. Bodies are bytes, or strings in
- * the bundle for old browsers; both have `indexOf`, `slice` and `length`, so one parser reads them.
+ * A frame is an array: the letter, its fields (numbers where the protocol has numbers), and the payload last.
+ * A body is bytes, or a string in the bundle for old browsers; both have `indexOf`, `slice` and `length`, so
+ * that one parser reads them.
  */
 import * as bytes from './bytes.js'
 import * as text from './text.js'
@@ -13,7 +14,10 @@ export const join = LEGACY ? text.join : bytes.join
 const unpack = LEGACY ? text.unpack : bytes.unpack
 const COLON = LEGACY ? text.COLON : bytes.COLON
 
-/** How many fields there are behind each letter that a client hears, the length of a payload among them. All are numbers but some of `s`. */
+/**
+ * How many fields follow each letter that a client can receive, with the length of the payload. All are
+ * numbers, except some of `s`.
+ */
 const FIELDS = { a: 1, b: 1, c: 3, d: 2, g: 2, h: 2, i: 1, m: 1, n: 1, p: 1, sfull: 2, snew: 10, w: 0, x: 2, y: 1, z: 1 }
 
 /** The letters that have a payload. */
@@ -28,13 +32,14 @@ export const fail = (why) => {
 const number = (field) => (/^(?!0.)\d+$/.test(field) && field <= MAX ? +field : fail())
 
 /**
- * Reads the whole records of `data` from `at` on and returns where the first incomplete one begins. Each goes to `take`, but the one that
- * ends the carrier to `end`. In a WebSocket's text message (`socket`), a string, `m` takes the rest.
+ * Reads the complete records of `data` from `at` on, and returns where the first incomplete one begins. Each
+ * frame goes to `receive`, except the one that ends the link or the request, which goes to `linkClose`. In a text
+ * message of a WebSocket (`socket`) the payload of `m` is all that follows.
  */
-export const decode = (data, at, take, end, socket) => {
+export const decode = (data, at, receive, linkClose, socket) => {
   while (at < data.length) {
     if (socket && data.charAt(at) === 'm') {
-      take(['m', data.slice(at + 1)])
+      receive(['m', data.slice(at + 1)])
       return data.length
     }
     let to = data.indexOf(socket ? ':' : COLON, at)
@@ -42,8 +47,9 @@ export const decode = (data, at, take, end, socket) => {
     const head = textOf(data.slice(at, to++))
     const letter = head.charAt(0)
     const frame = head.slice(1).split(',')
-    // What is not in the table throws as well.
-    frame.length = FIELDS[letter === 's' ? letter + frame[0] : letter]
+    const count = FIELDS[letter === 's' ? letter + frame[0] : letter]
+    if (count === undefined) fail()
+    frame.length = count
     for (let i = 0; i < frame.length; i++) if (letter !== 's' || i === 1 || i > 3) frame[i] = number(frame[i])
     if (PAYLOAD.test(letter)) {
       const payload = data.slice(to, (to += frame.pop()))
@@ -51,13 +57,13 @@ export const decode = (data, at, take, end, socket) => {
       frame.push(letter === 'b' ? unpack(payload) : textOf(payload))
     }
     at = to
-    if (letter === 'x') end(frame[0], frame[1])
-    else take([letter].concat(frame))
+    if (letter === 'x') linkClose(frame[0], frame[1])
+    else receive([letter].concat(frame))
   }
   return at
 }
 
-/** The records of `frames` as one body, or as one text for a WebSocket. */
+/** The records of `frames` as one body, or as one text message for a WebSocket. */
 export const encode = (frames, socket) => {
   const spell = socket ? textOf : pack
   const pieces = []

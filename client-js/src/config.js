@@ -1,28 +1,24 @@
-/** The times (in milliseconds) and sizes (in bytes) of the driver: what each bounds, and why. */
+/** The times (in milliseconds) and sizes (in bytes) of the client, and what each bounds. */
 export const NEVER = Infinity
-/** The longest that a timer can be set for. */
+/** The longest time that a timer can be set for. */
 export const LONG = 1e9
-/** What of the first messages rides on an opening; the server takes no more (PROTOCOL.md, section 4). */
+/** How much of the first messages an opening carries; the server accepts no more (PROTOCOL.md, section 4). */
 export const FIRST_FLIGHT = 16000
-/** What an attempt may take, unless the page says otherwise. */
+/** How long an attempt may take, unless the page sets another time. */
 export const PATIENCE = 10000
-/** A stream whose start does not come within this and two round trips is kept back by something. */
+/** If a stream does not begin within this time and two round trips, something on the path holds it back. */
 export const LATE = 1000
-/** The server asked, and gave the stream up, within this: both were kept back. */
+/** If the server's question and the end of the stream come within this time, both were held back. */
 export const TOGETHER = 150
-/** Where nothing may wait, one asks now and then. */
-export const REST = 2000
-/** While nobody looks, attempts are this much further apart. */
+/** The delay between polls where no answer may wait for messages. */
+export const SHORT_POLL = 2000
+/** While the page is hidden, attempts are this much further apart. */
 export const CALM = 2000
-/** What an upload may take, whatever its size. */
+/** How long an upload may take, whatever its size. */
 export const POST = 10000
 /** The slowest upload that is waited for, in bytes per millisecond. */
 export const POST_RATE = 10
-/** Room in a body for its head record. */
+/** The room in a body for its head record. */
 export const HEAD = 999
-/** What may wait for acknowledgement, unless the page says otherwise. */
+/** How many bytes may wait for acknowledgement, unless the page sets another number. */
 export const BUFFER = 4000000
-/** The machine's verdict: the link is dead. */
-export const DEAD = 1
-/** The code of an answer that was held back on the way. */
-export const HELD = 4008

@@ -1,10 +1,13 @@
 import { later } from './env.js'
 import { without } from './list.js'
 
-/** Adds `on` and `off` to an object and returns what emits on it. A listener that throws harms neither the session nor its neighbours. */
+/**
+ * Adds `on` and `off` to an object, and returns the function that emits events on it. A listener that throws
+ * harms neither the session nor other listeners.
+ */
 export const emitter = (target) => {
   const listeners = {}
-  // A new list each time: the one that is being walked stays as it is.
+  // Each change makes a new list, so that a list does not change while its listeners are called.
   target.off = (name, listener) => {
     listeners[name] = without(listeners[name], listener)
   }

@@ -1,19 +1,25 @@
-/** What surrounds the client: a page, a worker or Node. `LEGACY` is set by the build for the bundle that old browsers run. */
+/**
+ * The surroundings of the client: a page, a worker or Node. The build sets `LEGACY`, which is true in the
+ * bundle for old browsers.
+ */
 
 export const root = LEGACY ? self : globalThis
 
 const DAY = 864e5
 
+/** Whether the user does not see the page. */
+export const hidden = () => (root.document || 0).hidden
+
 /** At least 120 random bits, in field characters. */
 export const nonce = () => {
   if (!LEGACY) return crypto.getRandomValues(new Uint32Array(4)).join('.')
   let numbers = [Math.random(), Math.random(), Math.random(), +new Date()]
-  // WebKit of 2012 fills the array and returns nothing; it has no `join` for it either.
+  // WebKit of 2012 fills the array and returns nothing, and its typed arrays have no `join`.
   if (root.crypto && crypto.getRandomValues) crypto.getRandomValues((numbers = new Uint32Array(4)))
   return [].join.call(numbers, '.')
 }
 
-/** The address of `path` below `url` for a session; the query of `url` is kept. */
+/** The address of `path` below `url` for a session, with the query of `url`. */
 export const address = (url, path, id) =>
   url.replace(/^ws/, 'http').replace(/\/?(\?|$)/, '/' + path + '?session=' + id + '&').replace(/&?$/, '&')
 
@@ -23,33 +29,41 @@ const anchor = (url) => {
   return link
 }
 
-/** The same for a WebSocket, which wants it whole. */
+/** The same for a WebSocket, whose address must be absolute. */
 export const socketAddress = (url) => (LEGACY ? anchor(url) : new URL(url, root.location)).href.replace(/^http/, 'ws')
 
-/** What the browser keeps for pages of this origin; it may be missing, full or forbidden. */
+/**
+ * A value that the browser keeps for all pages of this origin. The storage may be missing, full or forbidden.
+ */
 const stored = (key, value) => {
   try {
     if (value) localStorage[key] = value
     return localStorage[key]
   } catch (e) {
-    // Nothing is kept.
+    // The client works without it.
   }
 }
 
-/** What served this address best, for a day. */
+/** Remembers for a day which transport worked best for this address. */
 export const memory = (url) => (kind) => {
   const time = +new Date()
   const known = stored('anywire' + url, kind && (time + DAY) * 8 + kind)
   return known > time * 8 ? known % 8 : 0
 }
 
-/** A parameter that is the same in all pages of this browser: their answers that wait share its few connections. */
+/**
+ * A parameter that is the same in all pages of this browser, so that the server knows which waiting answers
+ * share the browser's few connections.
+ */
 export const browser = () => {
   const id = stored('anywire') || stored('anywire', nonce())
   return id ? 'browser=' + id + '&' : ''
 }
 
-/** Calls back when the running code has ended, and before timers that a hidden page would delay. */
+/**
+ * Runs a task when the running code has ended. Where possible this is no timer, which a hidden page would
+ * delay.
+ */
 export const later =
   !LEGACY ? queueMicrotask
   : root.Promise ? (task) => Promise.resolve().then(task)

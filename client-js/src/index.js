@@ -1,5 +1,5 @@
 /** The client for current browsers, workers and Node: `connect(url, options)`. */
-import { drive } from './driver.js'
-import { request } from './transports/fetch.js'
+import { connect as connectBy } from './api.js'
+import { modernHttp } from './http-modern.js'
 
-export const connect = (url, options = {}) => drive(url, options, request)
+export const connect = (url, options = {}) => connectBy(url, options, modernHttp(options))

@@ -1,10 +1,12 @@
 /** The client for any browser: the global `anywire`. */
-import { drive } from './driver.js'
-import { waysTo } from './ways.js'
+import { connect } from './api.js'
+import { legacyHttp } from './http-legacy.js'
+import { createReload } from './reload.js'
+import { detect } from './transports/detect.js'
 
 export default {
   connect: (url, options = {}) => {
-    const [streams, bases] = waysTo(url, options.transports)
-    return drive(url, options, 0, streams, bases)
+    const { streams_, polls_ } = detect(url, options.transports)
+    return connect(url, options, legacyHttp(options, streams_, polls_), createReload)
   }
 }

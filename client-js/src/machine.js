@@ -1,21 +1,22 @@
 /**
- * The machine and the codec under plain names, for rigs that pair them with another implementation; built by the same steps as the client.
- * The codecs of both bundles are here: `LEGACY` holds inside what is imported with `?legacy`.
+ * The machine and the codecs under plain names, for programs that pair them with another implementation. The
+ * build makes this file as it makes the client. `LEGACY` is true inside modules that are imported with
+ * `?legacy`.
  */
 import { createMachine } from './session.js'
 import * as current from './codec.js'
 import * as legacy from './codec.js?legacy'
 
-/** A spelling's bodies are strings or Uint8Arrays; in a WebSocket's `m` takes the rest. */
+/** A spelling: its bodies are strings or Uint8Arrays. */
 const spelling = (codec, socket) => ({
-  decode: (data, at, take) => codec.decode(data, at, take, (code, reason) => take(['x', code, reason]), socket),
+  decode: (data, at, receive) => codec.decode(data, at, receive, (code, reason) => receive(['x', code, reason]), socket),
   encode: (frames) => codec.encode(frames, socket)
 })
 
 export const spellings = {
   text: spelling(legacy, 0),
   bytes: spelling(current, 0),
-  /** As the bundle for old browsers speaks it, and as the other one does. */
+  /** The spelling in a WebSocket's text messages, by the codec of each bundle. */
   websocket: spelling(legacy, 1),
   socket: spelling(current, 1)
 }
@@ -43,18 +44,18 @@ export const machine = (capacity, base) => {
     rewind: half.rewind_,
     pending: half.pending_,
     unacknowledged: () => half.unacknowledged_,
-    /** How far we have come, for the head of a request: an acknowledgement. */
-    received: half.say_,
-    taken: () => half.received_,
+    /** The number that the head of a request acknowledges. */
+    ackNumber: half.ackNumber_,
+    received: () => half.received_,
     acked: () => half.acked_,
     closing: () => half.closing_,
-    terms: () => half.terms_,
+    params: () => half.params_,
     carrier: () => half.carrier_,
     bytes: () => half.bytes_
   }
 }
 
-/** A link as the machine wants it. */
+/** A link as the machine needs it. */
 export const link = ({ ordinal, duplex, opening, poll, room }) => ({
   ordinal_: ordinal,
   duplex_: duplex,
@@ -67,10 +68,10 @@ link.poll = (one, poll) => {
   one.poll_ = poll
 }
 link.room = (one, room) => {
-  if (!one.proven_) one.room_ = room
+  if (!one.confirmed_) one.room_ = room
 }
 link.duplex = (one) => one.duplex_
-/** What a turn that only comes down says in its request. */
+/** Moves the link's control frames to `frames`, for the request that begins a turn. */
 link.queue = (one, frames) => {
   while (one.queue_.length) frames.push(one.queue_.shift())
 }

@@ -1,14 +1,14 @@
-/** What the application sends, as a frame with its size in bytes. */
+/** A message of the application as a frame with its size in bytes. */
 import { fail, pack, textOf } from './codec.js'
 
 export const frameOf = (data) => {
   const text = data?.charAt
   let kept
   if (data?.byteLength >= 0) {
-    // A copy: the caller may go on using the buffer.
+    // The frame holds a copy, since the caller may change the buffer.
     kept = new Uint8Array(new Uint8Array(data.buffer || data, data.byteOffset || 0, data.byteLength))
   } else if (!text) fail('bad type')
-  // Text is a sequence of Unicode scalar values: half a surrogate pair becomes U+FFFD.
+  // A text is a sequence of Unicode scalar values: half a surrogate pair becomes U+FFFD.
   else if (LEGACY) kept = data.replace(/[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g, (found) => (found.length > 1 ? found : '\ufffd'))
   else kept = pack(data)
   const frame = [text ? 'm' : 'b', text ? textOf(kept) : kept]

@@ -1,22 +1,27 @@
 /**
- * A reload that goes on with the session (PROTOCOL.md, section 4, "Taking over"); only in the bundle for any browser. A page that goes leaves a
- * note in `sessionStorage`, which the next one under the same address reads and deletes: what it knows of the session, and nothing of its
- * messages.
+ * A reload that goes on with the session (PROTOCOL.md, section 4, "Taking over"); only in the bundle for old
+ * browsers. A page that goes leaves a note in `sessionStorage`, which the next page with the same address
+ * reads and deletes. It holds what the page knows of the session, and none of its messages.
  */
 import { ID, SECRET } from './session.js'
 import { root } from './env.js'
 
+/**
+ * `id,secret,received,last,ordinal,instance`. `last` is the number of the last message that the page sent.
+ * The instance is there if that page itself had not taken over yet: it cannot know whether its request
+ * arrived, so it passes its own name on.
+ */
 const NOTE = /^[\w.-]+,[\w.-]+(,\d+){3}(,[\w.-]+)?$/
 /** Ordinals in a round of the chooser. */
 const ROUND = 16
 
-/** Places in a note. The instance is that of a page that went before it had taken over: whether the server heard it, it cannot know. */
-const RECEIVED = 2
-const LAST = 3
-const ORDINAL = 4
-const INSTANCE = 5
+const parse = (text) => {
+  const fields = text.split(',')
+  return { id_: fields[0], secret_: fields[1], received_: +fields[2], last_: +fields[3], ordinal_: +fields[4], instance_: fields[5] }
+}
 
-const stored = (url, note) => {
+/** Removes the note, or stores this one; returns the note that is or was there. */
+const exchange = (url, note) => {
   const key = 'anywire' + url
   try {
     const found = root.sessionStorage[key]
@@ -24,31 +29,32 @@ const stored = (url, note) => {
     else root.sessionStorage.removeItem(key)
     return note || found
   } catch (e) {
-    // Nothing is kept.
+    // The page may have no storage.
   }
 }
 
 /** @param wanted whether the application wants to go on after a reload */
 export const createReload = (url, machine, wanted) => {
-  const found = wanted && stored(url)
-  let note = NOTE.test(found) && found.split(',')
-  let latest = note ? +note[ORDINAL] : 0
+  const found = wanted && exchange(url)
+  /** The older page's note, until its session is taken over or lost. */
+  let note = NOTE.test(found) && parse(found)
+  let latest = note ? note.ordinal_ : 0
   const older = latest - (latest % ROUND)
   if (note) {
-    machine.received_ = +note[RECEIVED]
-    machine.taking_ = 1
+    machine.received_ = note.received_
+    machine.takingOver_ = 1
   }
   return {
-    /** This page's name, if it was given one before. */
-    instance_: note && note[INSTANCE],
+    /** The name of this page, if the note gives it one. */
+    instance_: note && note.instance_,
 
     /** The id of the session that is being taken over. */
-    id_: () => note && note[0],
+    id_: () => note && note.id_,
 
-    /** The head that takes over. */
-    head_: (ordinal, instance) => ['t', 1, ordinal, instance, note[0], note[1], machine.received_],
+    /** The head record that takes over. */
+    head_: (ordinal, instance) => ['t', 1, ordinal, instance, note.id_, note.secret_, machine.received_],
 
-    /** An ordinal above all of the older pages', and the last of this one so far. */
+    /** An ordinal above those of all older pages. */
     ordinal_: (ordinal) => (latest = older + ordinal),
 
     /** The server does not know the session. */
@@ -56,21 +62,27 @@ export const createReload = (url, machine, wanted) => {
       note = 0
     },
 
-    /** The session is ours: our numbers go on from here. Returns what of the older page's was lost on the way, or nothing. */
-    taken_(waiters) {
+    /**
+     * The session is ours, and our numbers go on from here. Returns which messages of the older page were
+     * lost, if any.
+     */
+    takenOver_(flushes) {
       const from = machine.acked_
-      const to = +note[LAST]
+      const to = note.last_
       note = 0
-      for (const waiter of waiters) waiter[0] += from
+      for (const flush of flushes) flush.number_ += from
       if (from < to) return { from: from + 1, to, sent: true }
     },
 
-    /** The page goes: whether it could leave a note. */
+    /** The page goes: returns whether the next page can go on with the session. */
     leave_(instance) {
-      const { terms_: terms, received_: received } = machine
-      if (!wanted || machine.over_ || machine.closing_ || !(note || terms[ID])) return
+      const { params_: params, received_: received } = machine
+      if (!wanted || machine.over_ || machine.closing_ || !(note || params[ID])) return
       const last = machine.flush_()
-      return stored(url, '' + (note ? [note[0], note[1], received, +note[LAST] + last, latest, instance] : [terms[ID], terms[SECRET], received, last, latest]))
+      const fields = note
+        ? [note.id_, note.secret_, received, note.last_ + last, latest, instance]
+        : [params[ID], params[SECRET], received, last, latest]
+      return exchange(url, fields.join(','))
     }
   }
 }

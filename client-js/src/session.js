@@ -1,27 +1,30 @@
 /**
- * One half of a session, the twin of `src/session`: what the network and the clock did goes in by `attach`, `handleFrame`, `detach`
- * and `handleTimeout`, what the application wants by `send`, `close` and `abort`; what to do now comes out by `pollTransmit`,
- * `pollEvent` and `pollTimeout`. No clock, no I/O.
+ * The client's half of a session, written by hand beside `src/session`, with the same rules. Input from the
+ * network and the clock goes in by `attach`, `handleFrame`, `detach` and `handleTimeout`, and from the
+ * application by `send`, `close` and `abort`. Output comes out by `pollTransmit`, `pollEvent` and
+ * `pollTimeout`. No clock, no I/O.
  *
- * Two rules carry the promise: a half takes only the next number that it lacks, from whatever link brings it; a half that moves to
- * a link starts there at the first number that is not acknowledged, and says so.
+ * Two rules carry the promise. A half accepts only the next number that it lacks, from whatever link brings
+ * it. A half that moves to another link starts there at the first number that is not acknowledged, and states
+ * that number.
  *
- * `message`, `resumed` (a gap), `lost` and `closed` are events. The link that carries is `carrier_`.
+ * The events are `message`, `resumed` (behind a gap), `lost` and `closed`. The link that carries the session
+ * is `carrier_`.
  *
- * A link is the caller's object: `ordinal_`; `duplex_` if it carries both ways; `opening_` if it opens the session; `poll_` while it waits
- * for a poll; `room_`, the bytes that may still be put on it.
+ * A link is an object of the caller's: `ordinal_`; `duplex_` if it carries both ways; `opening_` if it opens
+ * the session; `poll_` while it waits for a poll; `room_`, the bytes that may still be put on it.
  */
 import { MAX, fail } from './codec.js'
 import { without } from './list.js'
 
-/** What an entry costs beyond its payload, so that empty messages too are bounded. */
-const ENTRY = 64
+/** The bytes that a message costs beyond its payload, so that empty messages too are bounded. */
+const OVERHEAD = 64
 /** An acknowledgement is due after so many bytes, or after 128 messages: each counts for 256 bytes more. */
-const ACK = 32768
+const ACK_BYTES = 32768
 const ACK_MESSAGE = 256
 const NEVER = Infinity
 
-/** Places in the start frame of a new session. */
+/** Places of the parameters in the start frame of a new session. */
 export const ID = 3
 export const SECRET = 4
 const INTERVAL = 5
@@ -31,28 +34,39 @@ export const LIMIT = 8
 export const BATCH = 9
 const HOLD = 10
 
-/** Before a session is open. */
-const NO_TERMS = [0, 0, 0, '', '', 0, 0, 30000]
+/** The parameters before the session is open. */
+const NO_PARAMS = [0, 0, 0, '', '', 0, 0, 30000]
+
+/** The link that carries is dead, or its state is unknown because this computer has slept. */
+export const LINK_DEAD = 1
+export const LINK_UNKNOWN = 2
 
 export const createMachine = (capacity, base) => {
   const events = []
+  /** The highest number that was ever put on a link. */
   let sent = base
-  /** Sent and not yet acknowledged, from number `acked + 1` on. */
+  /** Messages that are not acknowledged, from number `acked_ + 1` on. */
   const outbox = []
-  /** Twice the epoch of the last hold or go heard, and one more for a go: what comes late is known by comparing. */
-  let stage = 1
-  let owed = 0
-  let due = 0
-  let wanted = base
+  /**
+   * The newest pause or resume of the other half: twice its epoch, and one more for a resume. An older one
+   * comes late.
+   */
+  let flow = 1
+  let bytesToAck = 0
+  let ackDue = 0
+  /** The other half is asked to acknowledge up to this number. */
+  let ackRequest = base
 
   const last = () => machine.acked_ + outbox.length
 
   const finish = (code, reason) => {
-    machine.over_ ||= events.push(['closed', { code, reason, unacknowledged: machine.unacknowledged_ }])
+    if (machine.over_) return
+    machine.over_ = 1
+    events.push(['closed', { code, reason, unacknowledged: machine.unacknowledged_ }])
   }
 
-  const say = () => {
-    due = owed = 0
+  const ackNumber = () => {
+    ackDue = bytesToAck = 0
     return machine.received_
   }
 
@@ -64,63 +78,63 @@ export const createMachine = (capacity, base) => {
     return frame
   }
 
-  const acknowledge = (number) => {
-    // Beyond what was ever said.
+  const acknowledged = (number) => {
+    // Nothing can be acknowledged that was not sent.
     if (number > sent) fail()
     while (machine.acked_ < number) {
       if (shift() === machine.closing_) finish(machine.closing_[2], machine.closing_[3])
     }
   }
 
-  const begin = (link, frame) => {
+  const attached = (link, frame) => {
     if (frame[ID]) {
-      if (machine.terms_[ID] && machine.terms_[ID] !== frame[ID]) fail()
-      machine.terms_ = frame
+      if (machine.params_[ID] && machine.params_[ID] !== frame[ID]) fail()
+      machine.params_ = frame
     }
-    if (LEGACY && machine.taking_) {
-      // What was numbered before the server had said from where on.
-      machine.taking_ = 0
+    if (machine.takingOver_) {
+      // Only now it is known how many messages of the older page arrived; ours are counted from there.
+      machine.takingOver_ = 0
       machine.acked_ = sent = frame[2]
-      wanted += sent
+      ackRequest += sent
       if (machine.closing_) machine.closing_[1] += sent
     }
-    acknowledge(frame[2])
-    link.next_ = 0
-    if (!link.proven_) {
-      link.proven_ = 1
-      link.opening_ = 0
-      if (link.duplex_) {
-        link.room_ = NEVER
-        link.queue_.unshift(['v'])
-      }
-      if (!(machine.carrier_.ordinal_ > link.ordinal_)) machine.carrier_ = link
+    acknowledged(frame[2])
+    link.nextToReceive_ = 0
+    if (link.confirmed_) return
+    link.confirmed_ = 1
+    link.opening_ = 0
+    if (link.duplex_) {
+      link.room_ = NEVER
+      link.queue_.unshift(['v'])
     }
+    if (!(machine.carrier_.ordinal_ > link.ordinal_)) machine.carrier_ = link
   }
 
-  /** Whether the numbers up to `to` come next. A half that repeats itself has not heard how far we are. */
-  const take = (from, to, size) => {
+  /** Whether the numbers up to `to` come next. A half that repeats itself does not know how far we are. */
+  const accept = (from, to, size) => {
     if (!from) fail()
-    if (to <= machine.received_) due = 1
+    if (to <= machine.received_) ackDue = 1
     else if (from <= machine.received_ + 1 && !machine.over_) {
       machine.received_ = to
-      owed += size + ACK_MESSAGE
-      if (owed >= ACK) due = 1
+      bytesToAck += size + ACK_MESSAGE
+      if (bytesToAck >= ACK_BYTES) ackDue = 1
       return 1
     }
   }
 
-  const hear = (number, heard) => {
-    acknowledge(number)
-    if (heard > stage) {
-      stage = heard
-      // What was said beyond was not taken.
-      for (const link of machine.links_) link.cursor_ = link.asked_ = 0
+  const flowChanged = (number, state) => {
+    acknowledged(number)
+    if (state > flow) {
+      flow = state
+      // The other half has not accepted what was sent beyond `number`.
+      for (const link of machine.links_) link.nextToSend_ = link.ackRequested_ = 0
     }
   }
 
-  const span = (link) => machine.terms_[link.poll_ ? HOLD : INTERVAL] + machine.terms_[TIMEOUT]
+  /** How long nothing may come on a link before it is dead. */
+  const silence = (link) => machine.params_[link.poll_ ? HOLD : INTERVAL] + machine.params_[TIMEOUT]
 
-  const watched = () => (machine.carrier_ ? machine.carrier_.heard_ + span(machine.carrier_) : NEVER)
+  const deadline = () => (machine.carrier_ ? machine.carrier_.receivedAt_ + silence(machine.carrier_) : NEVER)
 
   const machine = {
     acked_: base,
@@ -131,12 +145,14 @@ export const createMachine = (capacity, base) => {
     unacknowledged_: 0,
     links_: [],
     carrier_: 0,
-    terms_: NO_TERMS,
+    params_: NO_PARAMS,
+    /** The session is that of an older page, and the server has not answered yet. */
+    takingOver_: 0,
 
     attach_(now, link) {
-      link.heard_ = now
+      link.receivedAt_ = now
       link.queue_ = []
-      link.cursor_ = 0
+      link.nextToSend_ = 0
       machine.links_.push(link)
     },
 
@@ -148,62 +164,66 @@ export const createMachine = (capacity, base) => {
     /** Throws on a violation, which ends the link and not the session. */
     handleFrame_(now, link, frame) {
       const [letter, first, second, third] = frame
-      link.heard_ = now
-      if (letter === 's') begin(link, frame)
+      link.receivedAt_ = now
+      if (letter === 's') attached(link, frame)
       else if (letter === 'm' || letter === 'b') {
-        if (take(link.next_, link.next_++, first.length || first.byteLength || 0)) events.push(['message', first])
-      } else if (letter === 'n') link.next_ = first || fail()
-      else if (letter === 'a') acknowledge(first)
-      else if (letter === 'w') due = 1
-      else if (letter === 'p') link.queue_.push(['q', first, say()])
-      else if (letter === 'h' || letter === 'g') hear(first, second * 2 + (letter === 'g'))
+        if (accept(link.nextToReceive_, link.nextToReceive_++, first.length || first.byteLength || 0)) events.push(['message', first])
+      } else if (letter === 'n') link.nextToReceive_ = first || fail()
+      else if (letter === 'a') acknowledged(first)
+      else if (letter === 'w') ackDue = 1
+      else if (letter === 'p') link.queue_.push(['q', first, ackNumber()])
+      else if (letter === 'h' || letter === 'g') flowChanged(first, second * 2 + (letter === 'g'))
       else if (letter === 'd') {
         const next = machine.received_ + 1
-        link.next_ = second + 1
-        if (take(first, second, 0)) events.push(['resumed', 'gap', { from: next, to: second }])
+        link.nextToReceive_ = second + 1
+        if (accept(first, second, 0)) events.push(['resumed', 'gap', { from: next, to: second }])
       } else if (letter === 'c') {
-        if (take(first, first, 0)) finish(second, third)
-        due = 1
+        if (accept(first, first, 0)) finish(second, third)
+        ackDue = 1
       }
-      // What else the codec knows is padding.
+      // Anything else that the codec knows is padding.
     },
 
-    /** Whether the link that carries is dead (1), or must be probed since we slept ourselves (2). */
+    /** Returns `LINK_DEAD` or `LINK_UNKNOWN` about the link that carries, or 0 before its deadline. */
     handleTimeout_(now) {
-      const late = now - watched()
-      return late > machine.terms_[TIMEOUT] ? 2 : late >= 0
+      const late = now - deadline()
+      if (late > machine.params_[TIMEOUT]) return LINK_UNKNOWN
+      return late >= 0 ? LINK_DEAD : 0
     },
 
-    pollTimeout_: watched,
+    pollTimeout_: deadline,
 
-    /** The link is asked for a sign of life within `timeout`; one over HTTP makes another turn for it. */
+    /** Gives the link until the timeout to show that it works. One over HTTP makes another turn for it. */
     probe_(now, link) {
-      link.heard_ = now + machine.terms_[TIMEOUT] - span(link)
+      link.receivedAt_ = now + machine.params_[TIMEOUT] - silence(link)
       link.queue_.push(['w'])
     },
 
-    /** Keeps a frame, whose `size_` counts its payload, until it is acknowledged; false when there is no room. */
+    /**
+     * Keeps a message, whose `size_` counts its payload, until it is acknowledged; false when there is no
+     * room.
+     */
     send_(frame) {
-      const size = (frame.size_ += ENTRY)
+      const size = (frame.size_ += OVERHEAD)
       const full = (machine.bytes_ && machine.bytes_ + size > capacity) || last() + 1 >= MAX
       if (!full) {
         outbox.push(frame)
         machine.bytes_ += size
         machine.unacknowledged_++
       }
-      // Who waits for room must hear how far the other half has come.
-      if (full || (machine.bytes_ * 2 > capacity && wanted <= machine.acked_)) wanted = last()
+      // Only an acknowledgement makes room.
+      if (full || (machine.bytes_ * 2 > capacity && ackRequest <= machine.acked_)) ackRequest = last()
       return !full
     },
 
-    /** Asks the other half to acknowledge all that was sent; returns the last number. */
-    flush_: () => (wanted = last()),
+    /** Asks the other half to acknowledge all messages; returns the number of the last. */
+    flush_: () => (ackRequest = last()),
 
     close_(code, reason) {
       machine.closing_ = ['c', last() + 1, code, reason]
       machine.closing_.size_ = 0
       outbox.push(machine.closing_)
-      wanted = last()
+      ackRequest = last()
     },
 
     abort_(code, reason) {
@@ -211,20 +231,26 @@ export const createMachine = (capacity, base) => {
       finish(code, reason)
     },
 
-    /** It is over, whatever the other half knows of it. */
+    /** The session is over, whatever the other half knows of it. */
     finish_: finish,
 
-    /** The other half does not know the session any more: what was put on a link is unknown, the rest goes to a new session. */
+    /**
+     * The other half does not know the session any more. Messages that were put on a link may or may not have
+     * arrived; the others go to a new session.
+     */
     lose_() {
       const unknown = []
-      // Nothing was said in it, and nobody knows of it.
-      if (LEGACY && machine.taking_) return (machine.taking_ = machine.received_ = 0)
+      // Nothing was sent in the session that could not be taken over.
+      if (machine.takingOver_) {
+        machine.takingOver_ = machine.received_ = 0
+        return
+      }
       if (machine.closing_) return finish(machine.closing_[2], machine.closing_[3])
       while (machine.acked_ < sent) unknown.push(shift()[1])
-      machine.acked_ = machine.received_ = sent = wanted = 0
-      machine.terms_ = NO_TERMS
-      stage = 1
-      say()
+      machine.acked_ = machine.received_ = sent = ackRequest = 0
+      machine.params_ = NO_PARAMS
+      flow = 1
+      ackNumber()
       events.push(['lost', unknown])
     },
 
@@ -232,37 +258,41 @@ export const createMachine = (capacity, base) => {
     pollTransmit_(link) {
       const acked = machine.acked_
       const carries = link === machine.carrier_
-      const number = Math.max(link.cursor_, acked + 1)
+      const number = Math.max(link.nextToSend_, acked + 1)
       const frame = outbox[number - acked - 1]
       if (link.queue_[0]) return link.queue_.shift()
-      if (carries && link.duplex_ && due) return ['a', say()]
-      if (machine.over_ || !(carries || (link.opening_ && !machine.carrier_ && !(LEGACY && machine.taking_)))) return
-      if (wanted > acked && number > wanted && !(link.asked_ >= wanted)) {
-        link.asked_ = wanted
+      if (carries && link.duplex_ && ackDue) return ['a', ackNumber()]
+      if (machine.over_ || !(carries || (link.opening_ && !machine.carrier_ && !machine.takingOver_))) return
+      if (ackRequest > acked && number > ackRequest && !(link.ackRequested_ >= ackRequest)) {
+        link.ackRequested_ = ackRequest
         return ['w']
       }
+      if (!frame || flow % 2 < 1) return
       // One message always fits into a body, whatever its size.
-      if (!frame || stage % 2 < 1 || (frame.size_ > link.room_ && (link.cursor_ || !link.proven_))) return
-      if (link.said_ !== number) return ['n', (link.said_ = number)]
+      if (frame.size_ > link.room_ && (link.nextToSend_ || !link.confirmed_)) return
+      if (link.announced_ !== number) return ['n', (link.announced_ = number)]
       link.room_ -= frame.size_
-      link.cursor_ = link.said_ = number + 1
+      link.nextToSend_ = link.announced_ = number + 1
       sent = Math.max(sent, number)
       return frame
     },
 
-    /** An upload starts at the first message that is not acknowledged. */
+    /** Begins an upload at the first message that is not acknowledged. */
     rewind_(link, room) {
-      link.cursor_ = link.said_ = 0
+      link.nextToSend_ = link.announced_ = 0
       link.room_ = room
     },
 
-    /** Whether something waits for an upload: the next poll of a link that polls says how far we are by itself. */
-    pending_: (link) => ((machine.over_ || !link.poll_) && (link.queue_[0] || due)) || (outbox[0] && stage % 2 && !machine.over_),
+    /**
+     * Whether there is something to upload. The next poll of a link that polls carries our acknowledgement by
+     * itself.
+     */
+    pending_: (link) => ((machine.over_ || !link.poll_) && (link.queue_[0] || ackDue)) || (outbox[0] && flow % 2 && !machine.over_),
 
     pollEvent_: () => events.shift(),
 
-    /** How far we have come, said in the head of a request. */
-    say_: say
+    /** The number that the head of a request acknowledges; after that no acknowledgement is due. */
+    ackNumber_: ackNumber
   }
 
   return machine

@@ -1,4 +1,7 @@
-/** The text spelling, for carriers that can only do text: a body is a string, lengths count UTF-16 units, bytes go as base64. */
+/**
+ * The text spelling, for transports that can only carry text: a body is a string, lengths count UTF-16 units,
+ * and bytes go as base64.
+ */
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 
@@ -17,7 +20,7 @@ export const pack = (data) => {
   return spare ? text.slice(0, spare - 3) + (spare > 1 ? '=' : '==') : text
 }
 
-/** An ArrayBuffer, or where there is none an array of numbers. */
+/** Returns an ArrayBuffer, or an array of numbers where the browser has none. */
 export const unpack = (text) => {
   const bytes = []
   const bare = text.replace(/==?$/, '')
@@ -37,7 +40,7 @@ export const unpack = (text) => {
 
 export const join = (pieces) => pieces.join('')
 
-/** The bytes of a text, as an ArrayBuffer. */
+/** The UTF-8 bytes of a text, as an ArrayBuffer. */
 export const utf8 = (text) => {
   const raw = unescape(encodeURIComponent(text))
   const bytes = new Uint8Array(raw.length)

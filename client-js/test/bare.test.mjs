@@ -8,7 +8,7 @@ import { createServer } from './server.mjs'
 
 const script = readFileSync(new URL('../dist/anywire.js', import.meta.url), 'utf8')
 
-/** What ES3 has; everything else goes. */
+/** The names that ES3 has; everything else is removed. */
 const ES3 = {
   '': 'NaN Infinity undefined parseInt parseFloat isNaN isFinite decodeURI decodeURIComponent encodeURI encodeURIComponent escape unescape eval Object Function Array String Boolean Number Date RegExp Error EvalError RangeError ReferenceError SyntaxError TypeError URIError Math self window setTimeout clearTimeout XMLHttpRequest ActiveXObject document',
   Object: 'prototype length name',
@@ -173,7 +173,7 @@ for (const activeX of [false, true]) {
       assert.deepEqual(it.messages(), [...TEXTS, ...TEXTS])
     })
 
-    test('what is sent before it is open goes with the opening', () => {
+    test('messages that are sent before it is open go with the opening', () => {
       const it = bare({ activeX })
       it.session.send('first')
       it.clock.advance(4)
@@ -187,7 +187,7 @@ for (const activeX of [false, true]) {
       assert.deepEqual(it.server.sessions[0].messages, ['a\ufffdb\ufffdc\ud83d\ude00'])
     })
 
-    test('bytes come as an array of numbers where there is no ArrayBuffer, and what is no text cannot be sent', () => {
+    test('bytes come as an array of numbers without ArrayBuffer, and only text can be sent', () => {
       const it = open()
       it.server.sessions[0].send(Buffer.from([0, 127, 128, 255]))
       it.server.sessions[0].send(Buffer.from([]))
@@ -214,7 +214,7 @@ for (const activeX of [false, true]) {
       assert.deepEqual(answers, [true, 1])
     })
 
-    test('it closes behind what was sent', () => {
+    test('it closes behind its messages', () => {
       const it = open()
       it.session.send('last')
       it.session.close(3001, 'done \u20ac')

@@ -4,7 +4,7 @@ import { createChooser, HTTP, WEBSOCKET } from '../src/chooser.js'
 
 const BOTH = HTTP + WEBSOCKET
 
-/** A chooser in virtual time; `acts` are what it said and when. */
+/** A chooser in virtual time; `acts` are its actions and their times. */
 const world = ({ allowed = BOTH, known = 0, streams = 1, random = () => 1 } = {}) => {
   const acts = []
   const remembered = []
@@ -37,8 +37,8 @@ const world = ({ allowed = BOTH, known = 0, streams = 1, random = () => 1 } = {}
       now = time
     },
     proven(kind) {
-      links[kind].proven_ = 1
-      chooser.proven_(now, links[kind])
+      links[kind].confirmed_ = 1
+      chooser.confirmed_(now, links[kind])
     },
     ended(kind, { useful = 0, wait = 0 } = {}) {
       links[kind].useful_ = useful
@@ -92,7 +92,7 @@ test('the better kind has the higher ordinal, and a later round a higher one tha
   assert.ok(it.links[HTTP].ordinal > socket)
 })
 
-test('what worked last goes first, and the other one a second later', () => {
+test('the kind that worked last is tried first, and the other one a second later', () => {
   const it = world({ known: HTTP })
   it.begin()
   it.until(999)
@@ -239,7 +239,7 @@ test('a server that goes away gets a new link beside the old one after the pause
   it.until(10)
   it.proven(WEBSOCKET)
   const old = it.links[WEBSOCKET]
-  it.chooser.leave_(10, 3000)
+  it.chooser.goAway_(10, 3000)
   it.until(3009)
   assert.equal(it.acts.length, 1)
   it.until(3010)
@@ -263,7 +263,7 @@ test('when the carrier goes while a WebSocket is being tried, HTTP is tried too'
   assert.equal(names(it.acts), 'websocket@0 http@250 http@510')
 })
 
-test('streams: two early deaths or one that is kept back make it poll for 5 s, 30 s, then 5 min', () => {
+test('streams: two that end early, or one that is held back, make it poll for 5 s, 30 s, then 5 min', () => {
   const { chooser, remembered } = world()
   assert.ok(chooser.stream_(0))
   chooser.streamed_(100, 1)
@@ -287,7 +287,7 @@ test('streams: two early deaths or one that is kept back make it poll for 5 s, 3
   assert.ok(chooser.stream_(365000), 'one that did well wipes the slate')
 })
 
-test('streams: each try is another way, and where they were kept back before none is tried for 5 s', () => {
+test('each stream is tried in another way; if streams were held back before, none is tried for 5 s', () => {
   const { chooser } = world({ streams: 3, known: 5 })
   assert.equal(chooser.stream_(4999), 0)
   const ways = []
@@ -299,7 +299,7 @@ test('streams: each try is another way, and where they were kept back before non
   assert.equal(world({ streams: 0 }).chooser.stream_(1e9), 0)
 })
 
-test('streams: what the browser cannot do it does in another way at once', () => {
+test('if the browser cannot stream in one way, it streams in another at once', () => {
   const { chooser } = world({ streams: 2 })
   const twice = (now, bad) => [chooser.streamed_(now, bad), chooser.streamed_(now, bad)]
   twice(1000, 1)
@@ -331,7 +331,7 @@ test('WebSockets that are cut one after the other make HTTP the better one, for 
   assert.equal(it.acts.at(-1)[1], 'websocket')
 })
 
-test('an ordinal is never used twice: HTTP that was proven and cut while a WebSocket is tried begins a new one', () => {
+test('an ordinal is never used twice: after HTTP was confirmed and cut, while a WebSocket is tried, a new round begins', () => {
   const it = world()
   it.begin()
   it.until(250)

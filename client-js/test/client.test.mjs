@@ -35,7 +35,7 @@ const STREAM = { transports: ['fetch-stream'] }
 const HTTP = { transports: ['fetch-stream', 'xhr-poll'] }
 
 for (const [name, options] of Object.entries({ poll: POLL, stream: STREAM, both: HTTP })) {
-  story(`${name}: what is sent before and after the opening comes back in order`, options, async (open, server) => {
+  story(`${name}: messages that are sent before and after the opening come back in order`, options, async (open, server) => {
     const session = open()
     assert.equal(session.state, 'connecting')
     for (let i = 0; i < 20; i++) session.send(`early ${i} é€😀`)
@@ -107,14 +107,14 @@ for (const [name, options] of Object.entries({ poll: POLL, stream: STREAM, both:
   })
 }
 
-story('a gap is told', POLL, async (open) => {
+story('a gap is reported', POLL, async (open) => {
   const session = open()
   session.send('!drop')
   assert.deepEqual(await session.hears(1), ['behind the gap'])
   assert.deepEqual(session.events, ['open', ['gap', { from: 1, to: 1 }]])
 })
 
-story('a server that has forgotten: what may have arrived is told, what never left is sent', POLL, async (open, server) => {
+story('a server that has lost the session: messages that may have arrived are reported, those never sent are sent', POLL, async (open, server) => {
   const session = open()
   session.send('known')
   await session.hears(1)
@@ -134,7 +134,7 @@ story('a server that has forgotten: what may have arrived is told, what never le
   assert.notEqual(server.sessions[0].attempt, server.sessions[1].attempt)
 })
 
-story('a stream that is kept back becomes polls in the same session', HTTP, async (open, server) => {
+story('a stream that is held back becomes polls in the same session', HTTP, async (open, server) => {
   let held = 0
   server.attach = new Proxy(server.attach, {
     apply: (attach, self, [session, path, ...rest]) => {
@@ -152,7 +152,7 @@ story('a stream that is kept back becomes polls in the same session', HTTP, asyn
   assert.ok(!session.events.includes('interrupted'))
 })
 
-story('auth: asked at each open, in whatever way it answers', POLL, async (open, server) => {
+story('auth is asked for at each opening, whether it is a text, a function or a promise', POLL, async (open, server) => {
   let asked = 0
   const answers = ['plain', () => 'called', async () => 'promised €', () => (asked++ ? 'second' : Promise.reject(Error('not yet')))]
   for (const auth of answers) {
@@ -164,7 +164,7 @@ story('auth: asked at each open, in whatever way it answers', POLL, async (open,
   assert.equal(asked, 2)
 })
 
-story('refused: the class of the code says whether to come back', POLL, async (open, server) => {
+story('a refusal: the class of the code decides whether the client tries again', POLL, async (open, server) => {
   server.fault = () => [401, 'x4301,10:not for you']
   const session = open()
   const [how] = await next(session, 'closed')
@@ -184,7 +184,7 @@ story("a proxy's page is no answer", POLL, async (open, server) => {
   assert.match(session.trace()[0].outcome, /^-1/)
 })
 
-story('mistakes are told at once', POLL, async (open) => {
+story('mistakes of the application throw at once', POLL, async (open) => {
   const session = open({ buffer: 2000 })
   await next(session, 'open')
   assert.throws(() => session.send(new Blob(['x'])), /bad type/)
@@ -198,7 +198,7 @@ story('mistakes are told at once', POLL, async (open) => {
   assert.equal((await session.hears(2))[1], 'half \ufffd, whole 😀')
 })
 
-story('what a listener asks for is done', POLL, async (open) => {
+story('calls that a listener makes are done', POLL, async (open) => {
   const session = open()
   const answers = []
   session.on('message', (text) => {
@@ -211,7 +211,7 @@ story('what a listener asks for is done', POLL, async (open) => {
   assert.deepEqual(answers, ['a', 'a+', 'a++', 'a+++', 'a++++'])
 })
 
-story('an abort is told to the server', POLL, async (open, server) => {
+story('an abort is sent to the server', POLL, async (open, server) => {
   const session = open()
   await next(session, 'open')
   const closed = next(session, 'closed')
@@ -221,7 +221,7 @@ story('an abort is told to the server', POLL, async (open, server) => {
   assert.deepEqual(server.sessions[0].aborted, ['4310', 'enough'])
 })
 
-story('the trace tells of each attempt and keeps twenty', POLL, async (open, server) => {
+story('the trace has each attempt and keeps twenty', POLL, async (open, server) => {
   // No pause between attempts.
   const { random } = Math
   Math.random = () => 0

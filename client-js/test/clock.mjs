@@ -24,7 +24,7 @@ export const createClock = () => {
     clearTimeout(id) {
       timers = timers.filter((one) => one.id !== id)
     },
-    /** What `+new Date()` needs. */
+    /** The part of Date that `+new Date()` needs. */
     Date: function () {
       this.valueOf = () => now
     },

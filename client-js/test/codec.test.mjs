@@ -69,11 +69,11 @@ test('a body may come in any pieces', () => {
   }
 })
 
-test('what only a client says is malformed', () => {
+test('records that only a client sends are malformed', () => {
   for (const letter of 'oruqv') assert.throws(() => spellings.text.decode(`${letter}1,1,1,1,1,1,1:`, 0, () => {}), letter)
 })
 
-test('what is cut short waits for more', () => {
+test('a record that is cut short waits for more', () => {
   for (const vector of vectors.filter(({ cut, by }) => cut && by === 'both')) {
     const wire = wireOf(vector)
     assert.ok(spellings[vector.spelling].decode(wire, 0, () => {}) < wire.length, vector.name)

@@ -1,2 +1,5 @@
-/** Imported first by tests that run `src/` as it stands: there the modules are those of the bundle for current browsers. */
+/**
+ * Tests that run `src/` directly import this first: the modules are then those of the bundle for current
+ * browsers.
+ */
 globalThis.LEGACY = false

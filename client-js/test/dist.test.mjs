@@ -14,7 +14,7 @@ for (const [name, budget] of Object.entries(BUDGETS)) {
 }
 
 for (const name of Object.keys(BUDGETS)) {
-  test(`what is sent compressed is ${name}, and small`, () => {
+  test(`the compressed files hold ${name} and are small`, () => {
     for (const [ending, { encode, decode }] of Object.entries(CODINGS)) {
       const sent = read(`${name}.${ending}`)
       assert.deepEqual(decode(sent), read(name))
@@ -25,7 +25,7 @@ for (const name of Object.keys(BUDGETS)) {
   })
 }
 
-test('the bundle for old browsers is ES3, reserved words and all', () => {
+test('the bundle for old browsers is ES3 and uses no reserved word as a name', () => {
   parseES3(script)
 })
 
@@ -35,7 +35,7 @@ test('the gate can fail', () => {
   }
 })
 
-test('nothing that old engines parse and get wrong', () => {
+test('nothing in it is parsed wrongly by old engines', () => {
   assert.ok(!/,\]/.test(script), 'a trailing comma in a list')
   assert.ok(!/Object\.defineProperty|Symbol|__proto__/.test(script), 'a helper of newer times')
 })

@@ -10,7 +10,7 @@ const { emitter } = await import('../src/emitter.js')
 const { address, memory, nonce, socketAddress } = await import('../src/env.js')
 globalThis.queueMicrotask = queueMicrotask
 
-test('listeners hear in order, with what is said', () => {
+test('listeners are called in order, with the arguments of the event', () => {
   const target = {}
   const emit = emitter(target)
   const heard = []
@@ -22,7 +22,7 @@ test('listeners hear in order, with what is said', () => {
   assert.deepEqual(heard, [['first', 1, 2], ['second', 1, 2]])
 })
 
-test('one that is off hears no more; one that is on twice hears once', () => {
+test('a listener that was removed is not called; one that was added twice is called once', () => {
   const target = {}
   const emit = emitter(target)
   const heard = []
@@ -38,7 +38,7 @@ test('one that is off hears no more; one that is on twice hears once', () => {
   assert.deepEqual(heard, ['one', 'two', 'two'])
 })
 
-test('who comes or goes while it is said is not in the way of the others', () => {
+test('a listener that is added or removed during an event does not disturb the others', () => {
   const target = {}
   const emit = emitter(target)
   const heard = []
@@ -55,7 +55,7 @@ test('who comes or goes while it is said is not in the way of the others', () =>
   assert.deepEqual(heard.slice(2), ['stays', 'new'])
 })
 
-test('one that throws is told to the page and harms nobody', () => {
+test('the error of a listener goes to the page, and the others are called', () => {
   const target = {}
   const emit = emitter(target)
   const heard = []

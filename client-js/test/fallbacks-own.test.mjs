@@ -1,4 +1,4 @@
-/** What each object that only some browsers have is good for, and that its fake can fail. */
+/** The transports by objects that only some browsers have, and tests that their fakes can fail. */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { BODY, FRAMES, PAD, URL, clean, collect, make, pageFor, posted, query, say } from './fakes/harness.mjs'
@@ -17,7 +17,7 @@ describe('XDomainRequest', () => {
     assert.equal(it.line.method, 'POST')
   })
 
-  test('no credentials, and nobody tries', () => {
+  test('no credentials are set', () => {
     const { it } = begun({ credentials: 'include' })
     assert.equal(it.line.body, BODY)
   })
@@ -55,7 +55,7 @@ describe('XDomainRequest', () => {
     assert.deepEqual(it.ended, [[0]])
   })
 
-  test('the fake gives up one that lacks a handler, and collects one that nobody holds', async () => {
+  test('the fake ends one that lacks a handler, and collects one without a reference', async () => {
     const page = pageFor({ ie: 9 })
     const story = []
     const ask = (names) => {
@@ -90,13 +90,13 @@ describe('EventSource', () => {
     assert.deepEqual([it.ended, page.network.requests.length], [[[0]], 1])
   })
 
-  test('credentials go along where they are asked for', () => {
+  test('credentials are sent if the page asks for it', () => {
     const page = pageFor({})
     assert.equal(make(page, 'eventSource', { credentials: 'include' }).line.credentials, true)
     assert.equal(make(page, 'eventSource').line.credentials, false)
   })
 
-  test('what is no JSON is broken', () => {
+  test('an answer that is no JSON is a failure', () => {
     const page = pageFor({})
     const it = make(page, 'eventSource')
     it.line.write('data: {"\n\n')
@@ -151,7 +151,7 @@ describe('htmlfile', () => {
     assert.equal(page.garbage, 1)
   })
 
-  test('the fake forgets a page that nobody holds', async () => {
+  test('the fake forgets a page without a reference', async () => {
     const page = pageFor({ ie: 7 })
     const ask = () => {
       const made = new page.context.ActiveXObject('htmlfile')
@@ -178,7 +178,7 @@ describe('htmlfile', () => {
 })
 
 describe('iframe', () => {
-  test('other windows are not heard', () => {
+  test('messages of other windows are ignored', () => {
     const page = pageFor({})
     const it = make(page, 'iframe')
     page.post(say('forged'), {})

@@ -52,7 +52,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
       }
     })
 
-    test('a script that does not come, and one that says nothing', () => {
+    test('a script that does not come, and one without an answer', () => {
       for (const act of [(line) => line.break(), (line) => line.end(404), (line) => line.end()]) {
         const at = open('jsonp')
         act(at.line)
@@ -82,7 +82,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
       clean(at.page)
     })
 
-    test('stopped by what it brings', () => {
+    test('a request that is cancelled by a record of its answer', () => {
       const at = open('jsonp', { take: (it) => it.stop() })
       at.answer(say('one') + say('two'))
       at.pass()
@@ -173,7 +173,7 @@ for (const [name, on] of Object.entries(SCRIPTS)) {
       }
     })
 
-    test('stopped between parts, or while one is under way', () => {
+    test('a request that is cancelled between its parts, or during one', () => {
       for (const late of [true, false]) {
         const at = open('jsonp', long)
         at.answer('')
@@ -218,7 +218,7 @@ const FORMS = { 'a form elsewhere': {}, 'a form in Gecko': { slowBlank: true }, 
 
 for (const [name, on] of Object.entries(FORMS)) {
   describe(name, () => {
-    test('what goes up comes through whole, whatever forms do to line ends and the page to characters', () => {
+    test('an upload arrives unchanged, whatever forms do to line ends and the page to characters', () => {
       const page = pageFor(on)
       const it = make(page, 'formPost')
       assert.deepEqual(page.popups, [])
@@ -267,7 +267,7 @@ for (const [name, on] of Object.entries(FORMS)) {
   })
 }
 
-test('the fake form changes line ends and characters that its page cannot say', () => {
+test('the fake form changes line ends, and characters that are not in its charset', () => {
   const page = pageFor({})
   page.document.body.appendChild(page.document.createElement('div')).innerHTML =
     '<form method="post" action="/x" target="t"><input name="data"/></form><iframe name="t"></iframe>'

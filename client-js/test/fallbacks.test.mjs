@@ -1,6 +1,7 @@
 /**
- * The requests of old browsers as the build makes them, against fakes of what those browsers have (test/fakes). The fakes are written from
- * documentation and memory: they show that the code does what it means to, not that a browser of 2001 does.
+ * The requests of old browsers as the build makes them, against fakes of what those browsers have
+ * (test/fakes). The fakes are written from documentation and memory: they show that the code does what it
+ * means to, not that a browser of 2001 does.
  */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
@@ -40,13 +41,13 @@ for (const [name, { way, on, head, flush, plain, last = '', broken = -1 }] of Ob
       line.end(status)
     }
 
-    test('what goes up is whole', () => {
+    test('an upload arrives unchanged', () => {
       const { line } = open()
       assert.equal(line.method === 'GET' ? query(line).data : line.body, BODY)
       assert.match(line.url, /^\/live\/way\?session=id\.1(&[a-z]+=[^&?]+)*&?$/)
     })
 
-    test('several flushes come as they are said, and an end is an end', () => {
+    test('several flushes arrive one by one, and then the end', () => {
       const at = open()
       at.flow(say('one') + say(TEXT))
       at.pass()
@@ -62,7 +63,7 @@ for (const [name, { way, on, head, flush, plain, last = '', broken = -1 }] of Ob
       clean(at.page)
     })
 
-    test('what arrives byte by byte is the same', () => {
+    test('an answer that arrives byte by byte is the same', () => {
       const at = open()
       for (const byte of Buffer.from(flush(say(TEXT) + 'n2:' + say(TEXT)))) {
         at.line.write([byte])
@@ -74,7 +75,7 @@ for (const [name, { way, on, head, flush, plain, last = '', broken = -1 }] of Ob
       assert.deepEqual(at.it.ended, [[0]])
     })
 
-    test('the last words come before the end', () => {
+    test('the last records come before the end', () => {
       const at = open()
       at.flow(say('last'))
       finish(at)
@@ -91,7 +92,7 @@ for (const [name, { way, on, head, flush, plain, last = '', broken = -1 }] of Ob
       clean(at.page)
     })
 
-    test('an end without a word is none', () => {
+    test('an answer that ends without a record is a failure', () => {
       const page = pageFor(on)
       const it = make(page, way)
       if (last) it.line.write(part('', true))
@@ -124,7 +125,7 @@ for (const [name, { way, on, head, flush, plain, last = '', broken = -1 }] of Ob
       assert.deepEqual(at.it.ended, [[-1]])
     })
 
-    test('what is no record ends it, with a reason', () => {
+    test('a malformed record ends it, with a reason', () => {
       const at = open()
       at.flow(say('one') + '<!doctype:')
       at.flow(say('two'))
@@ -136,7 +137,7 @@ for (const [name, { way, on, head, flush, plain, last = '', broken = -1 }] of Ob
       clean(at.page)
     })
 
-    test('an error of who takes ends it', () => {
+    test('an error of the receiver ends it', () => {
       const at = open({
         take: () => {
           throw Error('violation')
@@ -184,7 +185,7 @@ for (const [name, { way, on, head, flush, plain, last = '', broken = -1 }] of Ob
       clean(page)
     })
 
-    test('stopped by what it brings', () => {
+    test('a request that is cancelled by a record of its answer', () => {
       const at = open({ take: (it) => it.stop() })
       at.flow(say('one') + say('two') + 'x4100,0:')
       at.flow(say('three'))
@@ -241,7 +242,7 @@ for (const [name, { way, on, head, flush, plain, last = '', broken = -1 }] of Ob
       if (!on.ie) assert.deepEqual(page.leftNames(), [])
     })
 
-    test('what it goes by is held as long as it runs, and no longer', async () => {
+    test('its objects are held as long as it runs, and no longer', async () => {
       const at = open()
       await collect()
       at.flow(say('one'))

@@ -1,4 +1,4 @@
-/** A machine, its links, and how one reads what they say. */
+/** A machine, its links, and their frames in a short notation. */
 import './current.mjs'
 import { createMachine } from '../src/session.js'
 
@@ -6,13 +6,13 @@ export const INTERVAL = 1000
 export const TIMEOUT = 500
 export const HOLD = 5000
 export const FIRST_FLIGHT = 16384
-/** What an entry counts beyond its payload. */
+/** The bytes that a message counts beyond its payload. */
 export const ENTRY = 64
 
 export const startNew = (received = 0, id = 'id') => ['s', 'new', received, id, 'secret', INTERVAL, TIMEOUT, 10000, 65536, 65536, HOLD]
 export const startFull = (received) => ['s', 'full', received]
 
-const tell = (frame) => {
+const spell = (frame) => {
   const [letter, ...rest] = frame
   if (letter === 'm') return rest[0]
   if (letter === 'b') return `b[${[...rest[0]]}]`
@@ -41,19 +41,19 @@ export const half = (capacity = 1e6, base = 0) => {
     /** A link over HTTP. */
     http: (ordinal, opening = false, now = 0) => add({ ordinal_: ordinal, duplex_: 0, opening_: opening, poll_: true, room_: FIRST_FLIGHT }, now),
     send: (...list) => list.map((data) => machine.send_(frameOf(data))),
-    /** All that a link has to say now: `n1 one two`, `a3`, `v`. */
-    says(link) {
+    /** All frames that a link sends now: `n1 one two`, `a3`, `v`. */
+    sends(link) {
       const list = []
-      for (let frame; (frame = machine.pollTransmit_(link)); ) list.push(tell(frame))
+      for (let frame; (frame = machine.pollTransmit_(link)); ) list.push(spell(frame))
       return list.join(' ')
     },
-    /** What the next upload says. */
+    /** The frames of the next upload. */
     uploads(link, room = 65536) {
       machine.rewind_(link, room)
-      return this.says(link)
+      return this.sends(link)
     },
-    hears(link, ...frames) {
-      for (const frame of frames) machine.handleFrame_(link.heard_, link, frame)
+    receives(link, ...frames) {
+      for (const frame of frames) machine.handleFrame_(link.receivedAt_, link, frame)
     },
     events() {
       const list = []

@@ -1,6 +1,7 @@
 /**
- * Every subset of working transports, with each way of failing and with each pair of ways, in virtual time: the client always ends on the
- * best transport that works. The driver runs as it stands; its transports are played here.
+ * Every subset of working transports, with each way of failing and with each pair of ways, in virtual time:
+ * the client always ends on the best transport that works. The client runs as it stands; its transports are
+ * played here.
  */
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
@@ -11,7 +12,8 @@ import { createServer } from './server.mjs'
 globalThis.LEGACY = true
 globalThis.self = {}
 globalThis.document = { createElement: () => ({}) }
-const { drive } = await import('../src/driver.js')
+const { connect } = await import('../src/api.js')
+const { legacyHttp } = await import('../src/http-legacy.js')
 const { decode, encode } = await import('../src/codec.js')
 
 const LAG = 5
@@ -19,17 +21,17 @@ const LAG = 5
 const STREAMS = ['xhr-stream', 'eventsource', 'iframe']
 const POLLS = ['xhr-poll', 'jsonp-poll']
 const ALL = ['websocket', ...STREAMS, ...POLLS]
-/** How a request fails; a WebSocket fails likewise. `held`: what is said comes when the answer has ended. */
+/** How a request fails; a WebSocket fails likewise. `held`: the frames come when the answer has ended. */
 const WAYS = ['refused', 'silent', 'garbage', 'held', 'cut']
-/** What a server does about a stream that is not acknowledged, and a path about one that is too long. */
+/** When a server ends a stream that is not acknowledged, and when a path cuts one that is too long. */
 const HELD = 900
 const CUT = 400
 const TIME = 800000
 const STEP = 50
-/** The server says something so often. */
+/** How often the server sends a message. */
 const SAY = 2000
 
-/** One page with its server: `fails` says how each transport fails, if it does. */
+/** One page with its server: `fails` has how each transport fails, if it does. */
 const world = (fails) => {
   const clock = createClock()
   const server = createServer({ hold: 20000 })
@@ -38,7 +40,7 @@ const world = (fails) => {
   /** Polls that were cut while they waited. */
   let cuts = 0
 
-  /** A request that fails in its way, or brings what the server says. */
+  /** A request that fails in its way, or brings the server's answer. */
   const request = (transport) => (url, frames, credentials, take, done) => {
     const name = /live\/([a-z-]+)/.exec(url)[1]
     const how = fails[transport]
@@ -75,7 +77,7 @@ const world = (fails) => {
         if (over) return
         server.request(streams && name !== 'open' ? 'xhr-stream' : name.replace('jsonp', 'xhr'), encode(frames), line)
         if (how === 'cut') soon(() => cut(name), CUT)
-        // What a server does about polls that are cut again and again.
+        // A server asks for a delay when polls are cut again and again.
         if (name.endsWith('poll') && cuts > 1) {
           line.write('y2000:')
           line.end()
@@ -117,14 +119,14 @@ const world = (fails) => {
   return { clock, server, request, Socket }
 }
 
-/** Runs one page for `TIME` and tells what carried when, and what was heard. */
+/** Runs one page for `TIME`; returns which transport carried when, and which messages arrived. */
 const run = (fails) => {
   const { clock, server, request, Socket } = world(fails)
   const ours = { setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, Date: clock.Date }
   const theirs = Object.fromEntries(Object.keys(ours).map((key) => [key, globalThis[key]]))
   const { random } = Math
   const from = clock.now()
-  const base = (name) => [name, request(name), 'send', request(name)]
+  const poll = (name) => ({ name_: name, request_: request(name), uploadName_: 'send', upload_: request(name) })
   const carried = []
   const sent = []
   const heard = []
@@ -132,7 +134,9 @@ const run = (fails) => {
   Object.assign(globalThis, ours)
   Math.random = () => 0.5
   try {
-    const session = drive('ws://host/live', { WebSocket: Socket }, 0, STREAMS.map((name) => [name, request(name)]), POLLS.map(base))
+    const options = { WebSocket: Socket }
+    const streams = STREAMS.map((name) => ({ name_: name, request_: request(name) }))
+    const session = connect('ws://host/live', options, legacyHttp(options, streams, POLLS.map(poll)))
     session.on('message', (text) => {
       first ??= clock.now() - from
       heard.push(text)
@@ -155,7 +159,10 @@ const run = (fails) => {
   }
 }
 
-/** Those that can carry in the end, the best alone if there is one. A request is answered before it is cut, but no poll that waits. */
+/**
+ * Those that can carry in the end, the best alone if there is one. A request is answered before it is cut,
+ * but no poll that waits.
+ */
 const expected = (fails) => {
   if (!fails.websocket) return ['websocket']
   const asks = POLLS.filter((name) => !fails[name] || fails[name] === 'cut')
@@ -165,7 +172,10 @@ const expected = (fails) => {
   return asks
 }
 
-/** The last half: it may look for something better, but what it ends on is what it mostly has. Returns since when it had that. */
+/**
+ * The last half: it may look for something better, but what it ends on is what it mostly has. Returns since
+ * when it had that.
+ */
 const judge = (fails) => {
   const { carried, first, server, sent, heard } = run(fails)
   const fit = expected(fails)
@@ -191,7 +201,7 @@ const report = (t, times) => {
 }
 
 for (const way of WAYS) {
-  test(`every subset fails: ${way}`, (t) => {
+  test(`every subset of transports, where the others fail: ${way}`, (t) => {
     const times = subsets.map((failing) => judge(Object.fromEntries(failing.map((name) => [name, way]))))
     report(t, times.filter(Boolean))
   })

@@ -38,7 +38,7 @@ story('one that is aborted while auth is asked for opens nothing', async (it) =>
   assert.deepEqual([it.sockets.length, it.fetched.length], [0, 0])
 })
 
-story('who answers everything with nothing is not asked without pause', async (it) => {
+story('a server whose answers are all empty is asked with pauses', async (it) => {
   let count = 0
   globalThis.fetch = () => new Promise((resolve) => it.clock.setTimeout(() => resolve(answer(true, 200), count++), 20))
   it.open(HTTP_ONLY)
@@ -75,7 +75,7 @@ story('a page that is shown again asks on its next poll for a sign of life', asy
   assert.deepEqual(named('interrupted'), [])
 }, { terms: { interval: 25000, timeout: 20000, hold: 25000 } })
 
-story('a new session does not wait for an upload of the one before, nor hear its answer', async (it) => {
+story('a new session does not wait for an upload of the one before, and ignores its answer', async (it) => {
   const { session } = it.open(POLLS)
   await it.pass(100)
   const real = globalThis.fetch
@@ -95,7 +95,7 @@ story('a new session does not wait for an upload of the one before, nor hear its
   assert.deepEqual([it.half.messages, session.unacknowledged], [['new'], 0])
 })
 
-story('an orderly end needs no orderly words', async (it) => {
+story('a WebSocket that ends with 1000 does not end the session', async (it) => {
   const { session, named } = it.open()
   await it.pass(100)
   session.close(1000, null)
@@ -114,7 +114,7 @@ story('a WebSocket that ends with 1000 or 1001, as browsers and proxies end them
   assert.deepEqual(named('resumed').map((event) => event[1]), ['full', 'full'])
 })
 
-story('auth is asked anew when a session is lost while a WebSocket is tried', async (it) => {
+story('auth is asked for again when a session is lost while a WebSocket is tried', async (it) => {
   let asked = 0
   it.mode.websocket = 'silent'
   it.open({ auth: () => `token ${++asked}` })
@@ -142,7 +142,7 @@ story('uploads that something refuses do not make it reconnect without pause', a
   assert.deepEqual(it.half.messages, ["' or 1=1 --"])
 })
 
-story('what a page says as it goes needs no link', async (it) => {
+story('the close of a page that goes needs no link', async (it) => {
   const listeners = {}
   globalThis.addEventListener = (name, listener) => (listeners[name] = listener)
   globalThis.removeEventListener = () => {}

@@ -1,14 +1,17 @@
 /**
- * The shipped client half behind a pipe, so that a simulation in another language can pair it with its own server half.
+ * The shipped client half behind a pipe, so that a simulation in another language can pair it with its own
+ * server half.
  *
- *     node client-js/test/pair-host.mjs
+ * node client-js/test/pair-host.mjs
  *
- * One line in, one line out, both JSON. A line in is a list of commands, done in order; nothing here reads a clock or chance, so the
- * same lines get the same answers. The answer is `{"results": [...], "now": {...}}`: one result a command, and how things stand after the
- * last. A command that is wrong ends the program with a message.
+ * One line in, one line out, both JSON. A line in is a list of commands, done in order; nothing here reads a
+ * clock or chance, so the same lines get the same answers. The answer is `{"results": [...], "now": {...}}`:
+ * one result a command, and how things stand after the last. A command that is wrong ends the program with a
+ * message.
  *
- * A packet is a list of chunks, each `["t", text]` or `["b", base64]`: a body is one chunk (of bytes in the bytes spelling), a
- * WebSocket may carry several. A message is `["t", text]` or `["b", base64]` too. Links are numbers of the caller's choice.
+ * A packet is a list of chunks, each `["t", text]` or `["b", base64]`: a body is one chunk (of bytes in the
+ * bytes spelling), a WebSocket may carry several. A message is `["t", text]` or `["b", base64]` too. Links
+ * are numbers of the caller's choice.
  *
  * | command | does | result |
  * |---|---|---|
@@ -23,11 +26,13 @@
  * | `["flush"]` `["close", now, code, reason]` `["abort", now, code, reason]` | | null |
  * | `["salvage"]` | of a lost session: | `{unknown: [message], unsent: [message]}` |
  *
- * `now` holds: `state` (opening, open, interrupted, closing, closed), `closed` ([code, reason] or null), `deadline` (or null), `received`,
- * `acknowledged`, `unacknowledged`, `said` (the highest number ever put on a link), `carrier` (an ordinal or null), `seen` (ordinals on which a start was
- * heard), `over` (links that have nothing more to say or hear; the caller drops them), `wantsUpload`, `grant` (the fields of the start frame behind its letter, or null),
- * and, told once: `arrivals` (`["t", text]`, `["b", base64]` or `["gap", from, to]`) and `events` (`["opened"]`, `["away", delay]`, `["lost", code, reason]`,
- * `["violation", link, why]`).
+ * `now` holds: `state` (opening, open, interrupted, closing, closed), `closed` ([code, reason] or null),
+ * `deadline` (or null), `received`, `acknowledged`, `unacknowledged`, `said` (the highest number ever put on
+ * a link), `carrier` (an ordinal or null), `seen` (ordinals of links that were attached), `over` (links that
+ * neither send nor receive any more; the caller drops them), `wantsUpload`, `grant` (the fields of the start
+ * frame behind its letter, or null), and, once each: `arrivals` (`["t", text]`, `["b", base64]` or `["gap",
+ * from, to]`) and `events` (`["opened"]`, `["away", delay]`, `["lost", code, reason]`, `["violation", link,
+ * why]`).
  */
 import { createInterface } from 'node:readline'
 import { machine, link as machineLink, spellings } from '../dist/machine.mjs'
@@ -106,7 +111,7 @@ const commands = {
   transmit(now, name, head, limit) {
     const here = links.get(name)
     const frames = head ? [head] : []
-    if (head && head[0] !== 'o') half.received()
+    if (head && head[0] !== 'o') half.ackNumber()
     if (here.wire === 'upload') {
       const carrier = half.carrier()
       if (carrier) {
@@ -125,7 +130,7 @@ const commands = {
     const verdict = half.handleTimeout(now)
     const carrier = half.carrier()
     if (verdict === 2) half.probe(now, carrier)
-    if (verdict === true || (verdict === 2 && !machineLink.duplex(carrier))) {
+    if (verdict === 1 || (verdict === 2 && !machineLink.duplex(carrier))) {
       for (const [key, each] of links) if (each.link === carrier) story.over.add(key)
     }
     drain()
@@ -220,7 +225,7 @@ const hear = (now, name, here, frame) => {
   }
 }
 
-/** What the machine tells, as the client's driver would act on it. */
+/** Handles the machine's events as the client does. */
 const drain = () => {
   for (let event; (event = half.pollEvent()); ) {
     const [name, first, second] = event
@@ -251,7 +256,7 @@ const standing = () => {
     state: stateOf(),
     closed: story.closed,
     deadline: story.closed || deadline === Infinity || Number.isNaN(deadline) ? null : deadline,
-    received: half.taken(),
+    received: half.received(),
     acknowledged: half.acked(),
     unacknowledged: half.unacknowledged(),
     said: story.said,
@@ -259,7 +264,7 @@ const standing = () => {
     seen: [...story.seen],
     over: [...story.over],
     wantsUpload: Boolean(carrier && !machineLink.duplex(carrier) && half.pending(carrier)),
-    grant: half.terms().length ? half.terms().slice(1) : null,
+    grant: half.params().length ? half.params().slice(1) : null,
     arrivals: story.arrivals,
     events: story.events
   }

@@ -1,4 +1,4 @@
-/** What the client learns of its path, and what it makes of it; in virtual time. */
+/** How the client adapts to its path, in virtual time. */
 import { describe } from 'node:test'
 import assert from 'node:assert/strict'
 import { story } from './support/network.mjs'
@@ -41,7 +41,7 @@ describe('a stream', () => {
     assert.equal(session.transport, 'fetch-stream', 'it climbs back')
   })
 
-  story('that is given up though we had answered goes on as a stream', async (it) => {
+  story('that is ended although we had answered goes on as a stream', async (it) => {
     const { session, named } = await running(it)
     it.half.send('two')
     it.half.put('w')
@@ -62,7 +62,7 @@ describe('a stream', () => {
     assert.equal(it.half.acked, 2)
   })
 
-  story('takes padding for what it is', async (it) => {
+  story('ignores padding', async (it) => {
     const { named } = await running(it)
     it.half.put('i', ' '.repeat(100))
     it.half.send('two')
@@ -72,7 +72,7 @@ describe('a stream', () => {
 })
 
 describe('polls', () => {
-  story('the server may tell a page with many sisters to rest between its polls', async (it) => {
+  story('the server may ask for a delay between the polls of a browser with many pages', async (it) => {
     const { session, named } = it.open({ transports: ['xhr-poll'] })
     await it.pass(100)
     const before = it.server.requests.length
@@ -89,7 +89,7 @@ describe('polls', () => {
     assert.equal(session.state, 'open')
   })
 
-  story('that rest come at once after what was sent', async (it) => {
+  story('with a delay are made at once after an upload', async (it) => {
     const { session, named } = it.open({ transports: ['xhr-poll'] })
     await it.pass(100)
     it.half.put('y2000')
@@ -118,7 +118,7 @@ describe('an upload', () => {
     return named('interrupted').length
   }
 
-  story('that fails is said again on its link', async (it) => {
+  story('that fails is repeated on its link', async (it) => {
     assert.equal(await blocked(it, 1), 0)
   })
 
@@ -141,7 +141,7 @@ describe('the page', () => {
     }
   }
 
-  story('that goes says so behind what it has sent: over WebSocket, and by a request, since the browser may have cut that', page(async (it) => {
+  story('that goes closes behind its messages: over WebSocket, and by a request, since the browser may have cut that', page(async (it) => {
     const { session } = it.open()
     await it.pass(100)
     session.send('last')
@@ -151,7 +151,7 @@ describe('the page', () => {
     assert.deepEqual([it.half().messages, it.half().closed, it.fetched], [['last'], [1001, ''], [said]])
   }))
 
-  story('that goes says so behind what it has sent: by a request that outlives it', page(async (it) => {
+  story('that goes closes behind its messages: by a request that outlives it', page(async (it) => {
     const { session } = it.open(HTTP_ONLY)
     await it.pass(100)
     session.send('last')
@@ -160,7 +160,7 @@ describe('the page', () => {
     assert.ok(it.fetched.slice(0, -1).every(({ keepalive }) => !keepalive))
   }))
 
-  story('that only rests keeps its session', page(async (it) => {
+  story('that the browser keeps in memory keeps its session', page(async (it) => {
     const { session } = it.open()
     await it.pass(100)
     it.listeners.pagehide({ persisted: true })
@@ -176,7 +176,7 @@ describe('the page', () => {
   }))
 })
 
-describe('what is remembered', { concurrency: false }, () => {
+describe('the memory of what worked', { concurrency: false }, () => {
   const kept = {}
   const browsing = (run) => async (it) => {
     globalThis.localStorage = kept

@@ -1,4 +1,7 @@
-/** A page that reloads goes on with its session: in virtual time, with the sources of the bundle for any browser. */
+/**
+ * A page that reloads goes on with its session: in virtual time, with the sources of the bundle for any
+ * browser.
+ */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createClock } from './clock.mjs'
@@ -7,14 +10,16 @@ import { createServer } from './server.mjs'
 globalThis.LEGACY = true
 globalThis.self = {}
 globalThis.document = { createElement: () => ({}) }
-const { drive } = await import('../src/driver.js')
+const { connect } = await import('../src/api.js')
+const { legacyHttp } = await import('../src/http-legacy.js')
+const { createReload } = await import('../src/reload.js')
 const { decode, encode } = await import('../src/codec.js')
 
 const LAG = 5
 const HTTP = { transports: ['xhr-poll'] }
 const JSONP = { transports: ['jsonp-poll'] }
 
-/** A browser with one tab, and a server. `net.up`: what is said arrives; `net.down`: what is answered does. */
+/** A browser with one tab, and a server. `net.up`: requests arrive; `net.down`: answers arrive. */
 const createTab = () => {
   const clock = createClock()
   const server = createServer()
@@ -62,14 +67,16 @@ const createTab = () => {
     }
   }
 
-  const base = (name, up) => [name, request, up, request, name === 'jsonp-poll' && 3000]
-  const load = (options = {}) => {
+  const poll = (name, uploadName) => ({ name_: name, request_: request, uploadName_: uploadName, upload_: request, room_: name === 'jsonp-poll' && 3000 })
+  const load = (more = {}) => {
+    const options = { WebSocket: Socket, resume: true, ...more }
+    const http = legacyHttp(options, [], [poll('xhr-poll', 'send'), poll('jsonp-poll', 'send')])
     const listeners = {}
     self.sessionStorage = storage
     self.addEventListener = (name, listener) => (listeners[name] = listener)
     self.removeEventListener = (name, listener) => listeners[name] === listener && delete listeners[name]
     const events = []
-    const session = drive('ws://host/live', { WebSocket: Socket, resume: true, ...options }, 0, [], [base('xhr-poll', 'send'), base('jsonp-poll', 'send')])
+    const session = connect('ws://host/live', options, http, createReload)
     for (const name of ['open', 'message', 'interrupted', 'resumed', 'closed', 'error']) {
       session.on(name, (...details) => events.push([name, ...details.filter((detail) => detail !== undefined)]))
     }
@@ -147,7 +154,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
       assert.equal(tab.server.sessions.length, 1)
     })
 
-    story('what had not arrived is told by its numbers', (tab) => {
+    story('messages that had not arrived are reported by their numbers', (tab) => {
       const first = opened(tab, options)
       first.session.send('one')
       tab.pass()
@@ -164,7 +171,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
       assert.deepEqual(tab.half.messages, ['one', 'mine'])
     })
 
-    story('what had arrived without an answer is not told', (tab) => {
+    story('messages that had arrived without an answer are not reported', (tab) => {
       const first = opened(tab, options)
       tab.net.down = false
       first.session.send('one')
@@ -176,7 +183,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
       assert.deepEqual(tab.half.messages, ['one'])
     })
 
-    story('a session that the server has forgotten is opened anew', (tab) => {
+    story('a session that the server has lost is opened again', (tab) => {
       const first = opened(tab, options)
       tab.half.send('one')
       tab.pass()
@@ -233,7 +240,7 @@ story('an older page that still lives opens a session of its own', (tab) => {
   assert.deepEqual(second.events.slice(2), [['interrupted'], ['resumed', 'new', []]])
 })
 
-story('what is sent and flushed before the answer is numbered behind what the server has', (tab) => {
+story('messages that are sent and flushed before the answer are numbered behind those of the older page', (tab) => {
   const first = opened(tab)
   first.session.send('one')
   first.session.send('two')

@@ -1,6 +1,7 @@
 /**
- * A server half as the protocol's text has it, small enough to be seen through: its own codec, no clock, no transport. The test
- * plays the network: it hands in requests and WebSockets as lines, `{ bytes, socket, write(chunk), end() }`.
+ * A server half as the protocol describes it, small enough to understand at once: its own codec, no clock, no
+ * transport. The test plays the network: it hands in requests and WebSockets as lines, `{ bytes, socket,
+ * write(chunk), end() }`.
  */
 const PAYLOAD = /[oxmbc]/
 
@@ -47,7 +48,7 @@ export const createServer = (terms = {}) => {
     else line.write(head === 'b' ? payload : record(head, payload))
   }
 
-  /** All that the client lacks and that this line has not said. */
+  /** Sends all messages that the client lacks and that this line has not carried. */
   const tell = (session, line) => {
     let number = Math.max(line.next || 0, session.acked + 1)
     for (; number <= session.outbox.length; number++) {
@@ -69,7 +70,7 @@ export const createServer = (terms = {}) => {
     session.acked = Math.max(session.acked, Number(number))
   }
 
-  /** Takes what a client half says, in order. */
+  /** Handles the records of a client half, in order. */
   const take = (session, line, list) => {
     for (const { letter, fields, payload } of list) {
       if (letter === 'n') line.heard = Number(fields[0])
@@ -115,7 +116,7 @@ export const createServer = (terms = {}) => {
 
   const welcome = (session) => `snew,${session.received},${session.id},${session.secret},${Object.values(grant).join(',')}`
 
-  /** Another page goes on: what the older one says from now on is not heard. */
+  /** Another page takes the session over: from now on the older one is ignored. */
   const takeOver = (line, [, , instance, id, secret, received], rest) => {
     const session = sessions.find((one) => one.id === id && !one.forgotten)
     if (!session || secret !== (session.instance === instance ? session.old : session.secret)) return null
@@ -171,7 +172,7 @@ export const createServer = (terms = {}) => {
       if (line.session) return take(line.session, line, list)
       requests.push('websocket')
       line.session = enter(line, list)
-      // An older link serves until this one is proven.
+      // An older link serves until this one is confirmed.
       if (line.session) line.session.line || attach(line.session, line)
       else line.end(4100, 'unknown session')
     }

@@ -1,13 +1,17 @@
-/** The machine's stories: closing, heartbeats, and the session that is lost. How messages go is in `session.test.mjs`. */
+/**
+ * The machine's stories: closing, heartbeats, and the session that is lost. How messages go is in
+ * `session.test.mjs`.
+ */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { half, startFull, startNew, HOLD, INTERVAL, TIMEOUT } from './half.mjs'
+import { LINK_DEAD, LINK_UNKNOWN } from '../src/session.js'
 
 const opened = (base = 0) => {
   const one = half(1e6, base)
   const link = one.opens(2)
-  one.hears(link, startNew(base))
-  assert.equal(one.says(link), 'v')
+  one.receives(link, startNew(base))
+  assert.equal(one.sends(link), 'v')
   return { ...one, link }
 }
 
@@ -18,35 +22,35 @@ describe('closing', () => {
     const one = opened()
     one.send('1')
     one.machine.close_(3001, 'enough')
-    assert.equal(one.says(one.link), 'n1 1 c2,3001,enough w')
+    assert.equal(one.sends(one.link), 'n1 1 c2,3001,enough w')
     assert.equal(one.machine.unacknowledged_, 1, 'a close is no message')
-    one.hears(one.link, ['a', 1])
+    one.receives(one.link, ['a', 1])
     assert.deepEqual(one.events(), [])
-    one.hears(one.link, ['a', 2])
+    one.receives(one.link, ['a', 2])
     assert.deepEqual(one.events(), [['closed', { code: 3001, reason: 'enough', unacknowledged: 0 }]])
-    assert.equal(one.says(one.link), '')
+    assert.equal(one.sends(one.link), '')
   })
 
   test('is replayed after a cut', () => {
     const one = opened()
     one.send('1')
     one.machine.close_(1000, '')
-    one.says(one.link)
+    one.sends(one.link)
     one.machine.detach_(one.link)
     const next = one.resumes(34)
-    one.hears(next, startFull(1))
-    assert.equal(one.says(next), 'v n2 c2,1000, w')
+    one.receives(next, startFull(1))
+    assert.equal(one.sends(next), 'v n2 c2,1000, w')
   })
 
-  test('goes up with an upload, under a hold with the messages before it', () => {
+  test('goes with an upload, after a pause with the messages before it', () => {
     const one = half()
     const link = one.http(17)
-    one.hears(link, startNew())
+    one.receives(link, startNew())
     one.send('1')
     one.machine.close_(1000, '')
-    one.hears(link, ['h', 0, 1])
+    one.receives(link, ['h', 0, 1])
     assert.equal(one.uploads(link), '')
-    one.hears(link, ['g', 0, 1])
+    one.receives(link, ['g', 0, 1])
     assert.equal(one.uploads(link), 'n1 1 c2,1000, w')
     assert.ok(one.machine.pending_(link))
   })
@@ -54,57 +58,57 @@ describe('closing', () => {
   test('whoever has closed goes on taking until it is acknowledged', () => {
     const one = opened()
     one.machine.close_(1000, '')
-    one.says(one.link)
-    one.hears(one.link, ['n', 1], ['m', 'a'])
+    one.sends(one.link)
+    one.receives(one.link, ['n', 1], ['m', 'a'])
     assert.deepEqual(one.messages(), ['a'])
-    one.hears(one.link, ['a', 1], ['m', 'b'])
+    one.receives(one.link, ['a', 1], ['m', 'b'])
     assert.deepEqual(one.events().map(([name]) => name), ['closed'])
   })
 
-  test('by the other half is taken behind its messages, and acknowledged', () => {
+  test('by the other half is accepted behind its messages, and acknowledged', () => {
     const one = opened()
     one.send('never heard')
-    one.hears(one.link, ['n', 1], ['m', 'a'], ['c', 2, 3000, 'bye'])
+    one.receives(one.link, ['n', 1], ['m', 'a'], ['c', 2, 3000, 'bye'])
     assert.deepEqual(one.events(), [['message', 'a'], ['closed', { code: 3000, reason: 'bye', unacknowledged: 1 }]])
-    assert.equal(one.says(one.link), 'a2')
+    assert.equal(one.sends(one.link), 'a2')
   })
 
   test('over HTTP it is acknowledged by one more request', () => {
     const one = half()
     const link = one.http(17)
-    one.hears(link, startNew(), ['c', 1, 1000, ''])
+    one.receives(link, startNew(), ['c', 1, 1000, ''])
     assert.ok(one.machine.pending_(link))
-    assert.equal(one.machine.say_(), 1)
+    assert.equal(one.machine.ackNumber_(), 1)
     assert.ok(!one.machine.pending_(link))
   })
 
-  test('behind a hole it is not taken, and no acknowledgement reaches it', () => {
+  test('behind a hole it is not accepted, and no acknowledgement reaches it', () => {
     const one = opened()
-    one.hears(one.link, ['c', 2, 1000, ''])
+    one.receives(one.link, ['c', 2, 1000, ''])
     assert.deepEqual(one.events(), [])
     assert.equal(one.machine.received_, 0)
-    assert.equal(one.says(one.link), 'a0')
-    one.hears(one.link, ['n', 1], ['m', 'a'], ['c', 2, 1000, ''])
+    assert.equal(one.sends(one.link), 'a0')
+    one.receives(one.link, ['n', 1], ['m', 'a'], ['c', 2, 1000, ''])
     assert.deepEqual(one.events().map(([name]) => name), ['message', 'closed'])
   })
 
   test('from both sides at once it ends once', () => {
     const one = opened()
     one.machine.close_(3001, 'ours')
-    assert.equal(one.says(one.link), 'n1 c1,3001,ours w')
-    one.hears(one.link, ['c', 1, 3002, 'theirs'], ['a', 1])
+    assert.equal(one.sends(one.link), 'n1 c1,3001,ours w')
+    one.receives(one.link, ['c', 1, 3002, 'theirs'], ['a', 1])
     assert.deepEqual(one.events(), [['closed', { code: 3002, reason: 'theirs', unacknowledged: 0 }]])
-    assert.equal(one.says(one.link), 'a1')
+    assert.equal(one.sends(one.link), 'a1')
   })
 
-  test('an abort is the last word of the link and ends at once', () => {
+  test('an abort is the last frame of the link, and ends the session at once', () => {
     const one = opened()
     one.send('1')
-    one.hears(one.link, ['n', 1])
+    one.receives(one.link, ['n', 1])
     one.machine.abort_(4310, 'stop')
-    one.hears(one.link, ['m', 'late'])
+    one.receives(one.link, ['m', 'late'])
     assert.deepEqual(one.events(), [['closed', { code: 4310, reason: 'stop', unacknowledged: 1 }]])
-    assert.equal(one.says(one.link), 'x4310,stop')
+    assert.equal(one.sends(one.link), 'x4310,stop')
   })
 
   test('an abort with nothing that carries ends too', () => {
@@ -123,18 +127,18 @@ describe('closing', () => {
 })
 
 describe('heartbeats', () => {
-  test('a ping is answered with what was taken', () => {
+  test('a ping is answered with the number of the last message', () => {
     const one = opened()
-    one.hears(one.link, ['n', 1], ['m', 'a'], ['p', 42])
-    assert.equal(one.says(one.link), 'q42,1')
+    one.receives(one.link, ['n', 1], ['m', 'a'], ['p', 42])
+    assert.equal(one.sends(one.link), 'q42,1')
   })
 
   test('over HTTP the answer goes up with an upload, from a poll only when it must', () => {
     const one = half()
     const link = one.http(17)
-    one.hears(link, startNew())
+    one.receives(link, startNew())
     link.poll_ = false
-    one.hears(link, ['p', 42])
+    one.receives(link, ['p', 42])
     assert.ok(one.machine.pending_(link))
     assert.equal(one.uploads(link), 'q42,0')
   })
@@ -143,7 +147,7 @@ describe('heartbeats', () => {
     const one = opened()
     assert.equal(one.machine.pollTimeout_(), SPAN)
     assert.ok(!one.machine.handleTimeout_(SPAN - 1))
-    assert.equal(one.machine.handleTimeout_(SPAN), true)
+    assert.equal(one.machine.handleTimeout_(SPAN), LINK_DEAD)
     one.machine.handleFrame_(700, one.link, ['a', 0])
     assert.equal(one.machine.pollTimeout_(), 700 + SPAN)
     assert.ok(!one.machine.handleTimeout_(SPAN))
@@ -152,7 +156,7 @@ describe('heartbeats', () => {
   test('a poll waits as long as the server may hold it', () => {
     const one = half()
     const link = one.http(17)
-    one.hears(link, startNew())
+    one.receives(link, startNew())
     assert.equal(one.machine.pollTimeout_(), HOLD + TIMEOUT)
     link.poll_ = false
     assert.equal(one.machine.pollTimeout_(), SPAN)
@@ -168,13 +172,13 @@ describe('heartbeats', () => {
   test('whoever wakes late was asleep: the link is asked, has the timeout to answer, and then is dead', () => {
     const one = opened()
     const late = SPAN + TIMEOUT + 1
-    assert.equal(one.machine.handleTimeout_(late - 1), true, 'a little late is no sleep')
-    assert.equal(one.machine.handleTimeout_(late), 2)
+    assert.equal(one.machine.handleTimeout_(late - 1), LINK_DEAD, 'a little late is no sleep')
+    assert.equal(one.machine.handleTimeout_(late), LINK_UNKNOWN)
     one.machine.probe_(late, one.link)
-    assert.equal(one.says(one.link), 'w')
+    assert.equal(one.sends(one.link), 'w')
     assert.equal(one.machine.pollTimeout_(), late + TIMEOUT)
     assert.ok(!one.machine.handleTimeout_(late + TIMEOUT - 1))
-    assert.equal(one.machine.handleTimeout_(late + TIMEOUT), true)
+    assert.equal(one.machine.handleTimeout_(late + TIMEOUT), LINK_DEAD)
     one.machine.handleFrame_(late + 1, one.link, ['a', 0])
     assert.equal(one.machine.pollTimeout_(), late + 1 + SPAN)
   })
@@ -182,66 +186,66 @@ describe('heartbeats', () => {
   test('a link over HTTP is asked too, by its next turn', () => {
     const one = half()
     const link = one.http(17)
-    one.hears(link, startNew())
+    one.receives(link, startNew())
     one.machine.probe_(9000, link)
-    assert.equal(one.says(link), 'w')
+    assert.equal(one.sends(link), 'w')
     assert.equal(one.machine.pollTimeout_(), 9000 + TIMEOUT)
   })
 })
 
 describe('a lost session', () => {
-  test('what was put on a link is unknown; the rest goes into the new session, numbered from 1', () => {
+  test('messages that were put on a link are unknown; the rest goes into the new session, numbered from 1', () => {
     const one = opened()
     one.send('taken', 'unknown', new Uint8Array([7]))
-    one.says(one.link)
-    one.hears(one.link, ['a', 1])
+    one.sends(one.link)
+    one.receives(one.link, ['a', 1])
     one.send('unsent')
     one.machine.lose_()
     assert.deepEqual(one.events(), [['lost', ['unknown', new Uint8Array([7])]]])
     assert.equal(one.machine.unacknowledged_, 1)
     one.machine.detach_(one.link)
     const next = one.opens(34)
-    assert.equal(one.says(next), 'n1 unsent')
-    one.hears(next, startNew(1, 'another'), ['n', 1], ['m', 'a'])
+    assert.equal(one.sends(next), 'n1 unsent')
+    one.receives(next, startNew(1, 'another'), ['n', 1], ['m', 'a'])
     assert.equal(one.machine.unacknowledged_, 0)
     assert.deepEqual(one.messages(), ['a'])
   })
 
-  test('what was put on any link is unknown, not only on the last', () => {
+  test('messages that were put on any link are unknown, not only on the last', () => {
     const one = half()
     const socket = one.opens(18)
     const http = one.http(17, true)
     one.send('1')
-    one.says(socket)
-    one.hears(http, startNew())
+    one.sends(socket)
+    one.receives(http, startNew())
     one.machine.lose_()
     assert.deepEqual(one.events(), [['lost', ['1']]])
   })
 
-  test('nothing that the new server half says is measured by the old session', () => {
+  test('numbers of a new session are not compared with those of the old one', () => {
     const one = opened(100)
     one.send('1')
-    one.says(one.link)
-    one.hears(one.link, ['h', 100, 9], ['n', 101], ['m', 'a'])
+    one.sends(one.link)
+    one.receives(one.link, ['h', 100, 9], ['n', 101], ['m', 'a'])
     one.events()
     one.machine.lose_()
     one.events()
     one.machine.detach_(one.link)
     const next = one.opens(34)
-    one.hears(next, startNew(0, 'another'))
+    one.receives(next, startNew(0, 'another'))
     one.send('2')
-    assert.equal(one.says(next), 'v n1 2', 'the hold has gone with its session')
-    one.hears(next, ['n', 1], ['m', 'b'], ['h', 0, 1])
+    assert.equal(one.sends(next), 'v n1 2', 'the hold has gone with its session')
+    one.receives(next, ['n', 1], ['m', 'b'], ['h', 0, 1])
     assert.deepEqual(one.messages(), ['b'])
     one.send('3')
-    assert.equal(one.says(next), '')
+    assert.equal(one.sends(next), '')
   })
 
   test('an empty one has nothing unknown, and its buffer is empty', () => {
     const one = opened()
     one.send('1')
-    one.says(one.link)
-    one.hears(one.link, ['a', 1])
+    one.sends(one.link)
+    one.receives(one.link, ['a', 1])
     one.machine.lose_()
     assert.deepEqual(one.events(), [['lost', []]])
     assert.equal(one.machine.bytes_, 0)
@@ -251,7 +255,7 @@ describe('a lost session', () => {
     const one = opened()
     one.send('1')
     one.machine.close_(3001, 'done')
-    one.says(one.link)
+    one.sends(one.link)
     one.machine.lose_()
     assert.deepEqual(one.events(), [['closed', { code: 3001, reason: 'done', unacknowledged: 1 }]])
   })

@@ -1,64 +1,73 @@
-/** What the requests of old browsers share: an answer that is read as texts come, and elements that fetch something. */
+/**
+ * Shared by the transports of old browsers: answers that come as pieces of text, and elements that load
+ * something.
+ */
 import { decode, encode } from '../codec.js'
+import { NETWORK } from '../codes.js'
 import { root } from '../env.js'
 
-/** A script may not have run when its end is told, nor what a frame has said have arrived. */
+/**
+ * When a script or a frame has loaded, the script may not have run, and the frame's messages may not have
+ * arrived.
+ */
 const MOMENT = 50
 
-/** A real timer, also where there are promises: not within what calls. */
+/** Runs a task by a timer, also where there are promises: never within the calling code. */
 export const soon = (task, delay) => setTimeout(() => task(), delay || 0)
 
 /**
- * Makes a request of `begin(url, text, hear, end, credentials)`, which returns what takes it back. `hear` takes a text, or a text in JSON,
- * and returns whether all is over. `end` of anything but a code: the answer has ended, and whether well its records show, since few say.
+ * Makes a transport's `request` of `begin(url, text, read, end, credentials)`, which returns what cancels the
+ * request. `read` is called with each piece of the answer, a text or a text in JSON, and returns whether the
+ * request is over. `end` is called with a code, or with anything else if the answer has ended: then its
+ * records show whether it is complete, since few of these transports know.
  */
-export const requester = (begin) => (url, frames, credentials, take, done) => {
+export const requester = (begin) => (url, frames, credentials, receive, done) => {
   let rest = ''
-  let heard, over, close
+  let received, over, close
   const stop = () => {
     over = 1
     try {
       close()
     } catch (e) {
-      // It is gone already, or never began. Twice does no harm.
+      // The request has ended already, or never began.
     }
   }
   const end = (code, reason) => {
     if (over) return
     stop()
-    done(isNaN(code) ? (heard && !rest ? 0 : -1) : code, reason)
+    done(isNaN(code) ? (received && !rest ? 0 : NETWORK) : code, reason)
   }
-  const hear = (text, json) => {
+  const read = (text, json) => {
     try {
       if (!over) {
         rest += json ? JSON.parse(text) : text
-        heard = heard || text
-        rest = rest.slice(decode(rest, 0, (frame) => over || take(frame), end))
+        received = received || text
+        rest = rest.slice(decode(rest, 0, (frame) => over || receive(frame), end))
       }
     } catch (error) {
-      end(-1, error.message)
+      end(NETWORK, error.message)
     }
     return over
   }
   try {
-    close = begin(url, encode(frames), hear, end, credentials)
+    close = begin(url, encode(frames), read, end, credentials)
   } catch (error) {
-    soon(() => end(-1, error.message))
+    soon(() => end(NETWORK, error.message))
   }
   return stop
 }
 
-/** Calls `task` when a script or a frame has ended, however. */
+/** Calls `task` when a script or a frame has loaded or failed. */
 export const ended = (element, task) => {
   const over = (element.onload = element.onerror = () => {
-    // Internet Explorer never frees a circle through an element.
+    // Internet Explorer never frees objects that form a circle with an element.
     element.onload = element.onerror = element.onreadystatechange = null
     soon(task, MOMENT)
   })
   element.onreadystatechange = () => /loaded|complete/.test(element.readyState) && over()
 }
 
-/** At the front: at the end of a page that is still being read Internet Explorer gives up the page. */
+/** Puts an element at the front: while a page is loading, Internet Explorer fails if its end is changed. */
 export const place = (page, element) => {
   const home = page.body || page.documentElement
   home.insertBefore(element, home.firstChild)
@@ -66,11 +75,11 @@ export const place = (page, element) => {
 
 export const remove = (element) => element.parentNode && element.parentNode.removeChild(element)
 
-/** A script or a frame. */
+/** Loads a script or a frame. */
 export const load = (page, name, url, end) => {
   const element = page.createElement(name)
   ;(element.style || element).display = 'none'
-  // Else scripts run in the order of their elements, and an upload's waits for the poll's.
+  // Otherwise scripts run in the order of their elements, and that of an upload waits for that of a poll.
   element.async = true
   element.src = url
   ended(element, end)
@@ -80,7 +89,7 @@ export const load = (page, name, url, end) => {
 
 let count = 0
 
-/** A name that is new in this page, of a function where there is one to call. */
+/** Returns a name that is new in this page; if there is a function, it becomes the global of that name. */
 export const expose = (task) => {
   let name
   do name = 'anywire' + count++
@@ -94,6 +103,6 @@ export const conceal = (name) => {
   try {
     delete root[name]
   } catch (e) {
-    // Internet Explorer keeps the name.
+    // Internet Explorer does not delete globals.
   }
 }

@@ -1,10 +1,10 @@
-/** An answer by EventSource: each event is a text in JSON. */
+/** Answers by EventSource: each event is a text in JSON. */
 import { requester } from './dom.js'
 
-export const eventSource = requester((url, text, hear, end, credentials) => {
+export const eventSource = requester((url, text, read, end, credentials) => {
   const source = new EventSource(url + 'data=' + encodeURIComponent(text), { withCredentials: credentials === 'include' })
-  source.onmessage = (event) => hear(event.data, 1)
-  // It would come back by itself, with the same words.
+  source.onmessage = (event) => read(event.data, 1)
+  // The browser would repeat the request by itself.
   source.onerror = end
   return () => source.close()
 })

@@ -1,7 +1,11 @@
-/** A request by fetch: bytes both ways, the answer read as it comes. Returns what aborts it. The `last` outlives the page. */
+/**
+ * A request by fetch: bytes both ways, and the answer is read as it comes. Returns what cancels the request.
+ * One that is the `last` outlives the page.
+ */
 import { decode, encode, join } from '../codec.js'
+import { NETWORK } from '../codes.js'
 
-export const request = (url, frames, credentials, take, done, last) => {
+export const request = (url, frames, credentials, receive, done, last) => {
   const aborter = new AbortController()
   const signal = aborter.signal
   const stop = () => aborter.abort()
@@ -19,12 +23,12 @@ export const request = (url, frames, credentials, take, done, last) => {
       let rest
       for (let result; !(result = await reader.read()).done; ) {
         rest = join([rest || [], result.value])
-        rest = rest.slice(decode(rest, 0, take, end))
+        rest = rest.slice(decode(rest, 0, receive, end))
       }
-      // A refusal is an answer of one record; what is not ours (a proxy's page) is a broken connection.
-      finish(response.ok && rest && !rest.length ? 0 : -1)
+      // A refusal is a record too. Anything else, like a proxy's page, counts as a failure of the network.
+      finish(response.ok && rest && !rest.length ? 0 : NETWORK)
     } catch (error) {
-      finish(-1, error.message)
+      finish(NETWORK, error.message)
     }
   }
   run()

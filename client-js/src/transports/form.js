@@ -1,19 +1,22 @@
-/** A form posted into a hidden frame: it can be big and go anywhere, but nothing of the answer can be read. */
+/**
+ * Uploads by a form in a hidden frame: they may be large and cross origins, but the page cannot read the
+ * answer.
+ */
 import { ended, expose, place, remove, requester } from './dom.js'
 
-export const formPost = requester((url, text, hear, end) => {
+export const formPost = requester((url, text, read, end) => {
   const name = expose()
   const box = document.createElement('div')
-  // Names that are not given in the markup Internet Explorer 6 and 7 do not find.
+  // Internet Explorer 6 and 7 find a frame only by a name that stands in the markup.
   box.innerHTML = '<form method="post" target="' + name + '"><input type="hidden" name="data"/></form><iframe name="' + name + '"></iframe>'
   const form = box.firstChild
   form.action = url
-  // Forms change line ends, and the page's charset would count.
+  // A form changes line ends, and encodes text by the charset of the page.
   form.firstChild.value = encodeURIComponent(text)
   box.style.display = 'none'
   place(document, box)
   form.submit()
-  // Not before: the empty frame has loaded too.
+  // This comes after the submit, because the empty frame loads too.
   ended(box.lastChild, () => end(0))
   return () => remove(box)
 })

@@ -1,27 +1,34 @@
-/** Answers as scripts, which come from anywhere into any browser: a poll or an upload. */
+/** Polls and uploads whose answers are scripts, which every browser loads from any origin. */
 import { conceal, expose, load, remove, requester, soon } from './dom.js'
 import { root } from '../env.js'
 
-/** Pieces of at most 1,500 characters that end between two characters of the text: Internet Explorer takes addresses of 2,083. */
+/**
+ * Pieces of at most 1,500 characters, none of which splits a character of the text: Internet Explorer accepts
+ * addresses of up to 2,083 characters.
+ */
 const PIECES = /(?:[^%]{1,3}|%..){1,500}(?!%[89AB])/g
 
 let uploads = 0
 
-export const jsonp = requester((url, text, hear, end) => {
+export const jsonp = requester((url, text, read, end) => {
   const pieces = encodeURIComponent(text).match(PIECES)
   let at = 0
   let script
-  // An upload too long for one address goes in parts, one after the other. The secret is the third field of its first record.
+  // An upload that is too long for one address goes in parts. The secret is the third field of its first
+  // record.
   if (pieces[1]) url += 'upload=' + ++uploads + '&secret=' + text.split(',')[2] + '&part='
   const next = () => {
-    /** Called by the script, and at its end: then without an answer, and first where it did not come. */
+    /**
+     * The script calls this with the answer; then its end does without one. If the script fails, only its end
+     * does.
+     */
     const settle = (answer) => {
       if (root[name] !== settle) return
       conceal(name)
-      // Not within the script, which may run while it is being put into the page.
+      // A script may run while its element is being inserted, so the rest must wait.
       soon(() => {
         remove(element)
-        if (answer == null || hear(answer) || at === pieces.length) end()
+        if (answer == null || read(answer) || at === pieces.length) end()
         else next()
       })
     }
@@ -30,6 +37,6 @@ export const jsonp = requester((url, text, hear, end) => {
     script = element
   }
   next()
-  // The function stays: it may be called yet.
+  // The function stays, because the script may still call it.
   return () => remove(script)
 })

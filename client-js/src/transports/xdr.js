@@ -1,27 +1,31 @@
-/** A request by XDomainRequest, which Internet Explorer 8 and 9 have for other origins: text, no credentials, no status. */
+/**
+ * A request by XDomainRequest, by which Internet Explorer 8 and 9 cross origins: text, no credentials, no
+ * status.
+ */
+import { NETWORK } from '../codes.js'
 import { requester, soon } from './dom.js'
 
 const TIMEOUT = 6e5
 
-export const xdr = requester((url, text, hear, end) => {
+export const xdr = requester((url, text, read, end) => {
   const request = new XDomainRequest()
   let at = 0
-  const read = () => {
+  const readMore = () => {
     const answer = request.responseText
-    hear(answer.slice(at))
+    read(answer.slice(at))
     at = answer.length
   }
-  // Without any one of the handlers it may end a request for no reason.
-  request.onprogress = read
+  // If one of the handlers is missing, the browser may end a request for no reason.
+  request.onprogress = readMore
   request.onload = () => {
-    read()
+    readMore()
     end()
   }
-  request.onerror = () => end(-1)
+  request.onerror = () => end(NETWORK)
   request.ontimeout = end
   request.open('POST', url + 'soft=1&pad=2048')
   request.timeout = TIMEOUT
-  // One that is sent while another is being sent may get lost.
-  soon(() => hear('') || request.send(text))
+  // A request that is sent while another is being sent may get lost.
+  soon(() => read('') || request.send(text))
   return () => request.abort()
 })

@@ -1,22 +1,24 @@
 /**
- * A request by XMLHttpRequest: text both ways, the answer read as it comes where the browser shows it. Returns what aborts it. The `last`
- * outlives the page.
+ * A request by XMLHttpRequest: text both ways, and the answer is read as it comes if the browser shows it.
+ * Returns what cancels the request. One that is the `last` outlives the page.
  */
 import { decode, encode } from '../codec.js'
+import { NETWORK } from '../codes.js'
 import { root } from '../env.js'
 import { utf8 } from '../text.js'
 import { soon } from './dom.js'
 
-/** Where nothing tells that more has come, one looks so often. */
-const LOOK = 100
+/** How often the answer is read if the browser does not report progress. */
+const INTERVAL = 100
 
-export const request = (url, frames, credentials, take, done, last) => {
+export const request = (url, frames, credentials, receive, done, last) => {
   let body = encode(frames)
-  // WebKit composes what is POSTed as text, so that records are not as long as they say. Others do not take bytes.
+  // WebKit normalizes a text that is POSTed, so that the lengths in it are wrong. Other old browsers cannot
+  // send bytes.
   if (root.Uint8Array && /WebKit/.test((root.navigator || 0).userAgent) && /[^\0-\xff]/.test(body)) body = utf8(body)
   const xhr = root.XMLHttpRequest ? new XMLHttpRequest() : new ActiveXObject('Microsoft.XMLHTTP')
   let at = 0
-  let over, looking
+  let over, polling
   const stop = () => {
     over = 1
     xhr.onreadystatechange = () => {}
@@ -38,20 +40,20 @@ export const request = (url, frames, credentials, take, done, last) => {
     try {
       text = xhr.responseText
     } catch (e) {
-      // Internet Explorer shows nothing before the end.
+      // Internet Explorer shows no text before the end.
     }
     try {
-      at = decode(text, at, take, (code, reason) => finish(code, reason, xhr.getResponseHeader('Retry-After') * 1000))
+      at = decode(text, at, receive, (code, reason) => finish(code, reason, xhr.getResponseHeader('Retry-After') * 1000))
     } catch (error) {
-      finish(-1, error.message)
+      finish(NETWORK, error.message)
     }
-    if (ended) finish(xhr.status === 200 && at && at === text.length ? 0 : -1)
-    else if (!looking && !('onprogress' in xhr)) look()
+    if (ended) finish(xhr.status === 200 && at && at === text.length ? 0 : NETWORK)
+    else if (!polling && !('onprogress' in xhr)) poll()
   }
-  const look = () => {
-    looking = 1
+  const poll = () => {
+    polling = 1
     read()
-    if (!over) soon(look, LOOK)
+    if (!over) soon(poll, INTERVAL)
   }
   xhr.onreadystatechange = read
   xhr.send(body)

@@ -11,9 +11,9 @@ import { createEventSource, createMultipart, createXDomainRequest } from './requ
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc')
 
-/** Forgets what nobody holds. */
+/** Collects all objects without a reference. */
 export const collect = async () => {
-  // What a WeakRef has been asked for lives until the end of the turn.
+  // The target of a WeakRef that was read lives until the end of the task.
   await new Promise(setImmediate)
   gc()
   await new Promise(setImmediate)

@@ -1,14 +1,17 @@
-/** What the server's side of one answer is to a fake: bytes go out, and arrive one by one, a moment later, from the network. */
+/**
+ * The server's side of one answer, as a fake sees it: bytes arrive from the network one by one, a moment
+ * after they were sent.
+ */
 
-/** Text as it becomes readable: a character that has not come whole is not shown. */
+/** Decodes text as it comes. A character that is incomplete does not appear yet. */
 const reader = () => {
   const decoder = new TextDecoder('utf8', { ignoreBOM: true })
   return (bytes) => decoder.decode(bytes, { stream: true })
 }
 
 /**
- * All requests of one page. A fake tells what it asks for, and is held weakly: what nobody holds is collected, and its request ends.
- * `sink` has `hears_(text)`, `ends_(status)` and `breaks_()`.
+ * All requests of one page. Fakes are held weakly: a fake without a reference is collected, and its request
+ * ends. `sink` has `hears_(text)`, `ends_(status)` and `breaks_()`.
  */
 export const createNetwork = (clock) => {
   const requests = []

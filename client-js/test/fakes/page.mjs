@@ -1,9 +1,10 @@
 /**
- * A fake page: elements that fetch scripts and frames, forms, windows that talk to each other, and Internet Explorer's page apart. What each
- * kind of browser does differently is told by `options`:
+ * A fake page: elements that fetch scripts and frames, forms, windows that talk to each other, and Internet
+ * Explorer's separate document. `options` has the differences between browsers:
  *
- * - `ie`: the version, 6 to 9, or nothing. Up to 8: no `addEventListener`, no `onload` and `onerror` of elements but states, a `delete` of
- *   a window's property throws, names of elements count only when they stand in markup (up to 7), no `postMessage` (up to 7).
+ * - `ie`: the version, 6 to 9, or nothing. Up to 8: no `addEventListener`, no `onload` and `onerror` of
+ *   elements but states, a `delete` of a window's property throws, names of elements count only when they
+ *   stand in markup (up to 7), no `postMessage` (up to 7).
  * - `posts: false`: no `postMessage` elsewhere either (Firefox 2, Opera 9).
  * - `early`: a script's state is `loaded` before it has run.
  * - `slowBlank`: an empty frame's `load` comes a moment after it was put in, as in Gecko, not within.
@@ -75,7 +76,7 @@ export const createPage = (options = {}) => {
   page.post = (data, source) => clock.setTimeout(() => page.tell('message', { data, source, origin: 'http://one.example' }), 1)
   if (posts) global.postMessage = (data) => page.post(data, self)
 
-  /** What a frame calls its `parent`. */
+  /** The `parent` of a frame. */
   const parentOf = (target, source, foreign) =>
     new Proxy(target, {
       get(target, name) {
@@ -233,7 +234,7 @@ export const createPage = (options = {}) => {
       const line = network.request(asked, this)
       this.line_ = line
       this.hears_ = (more) => {
-        // A page that nobody knows any more is gone, frames and all.
+        // A page without a reference is gone, with its frames.
         if (!this.owner_.deref()) return line.abort()
         text += more
         state(this, 'interactive')
@@ -244,7 +245,7 @@ export const createPage = (options = {}) => {
         }
       }
       this.ends_ = loaded
-      // The browser's own page says that there is none, and has loaded.
+      // The browser shows an error page of its own, which has loaded.
       this.breaks_ = loaded
       state(this, 'loading')
     }

@@ -1,9 +1,13 @@
-/** Fakes of the objects that request something: written from documentation and memory, since no engine that runs today has them but EventSource. */
+/**
+ * Fakes of the objects that request something: written from documentation and memory, since no engine that
+ * runs today has them but EventSource.
+ */
 
 /**
- * Internet Explorer 8 and 9, other origins. Text only, no headers, no status: what is not 200 is an error without a reason. A request
- * without all of its handlers is given up at the first progress. Nothing is shown before 2 KiB have come. Sent while another one is sent
- * in the same turn it gets lost. Only weakly held by the network.
+ * Internet Explorer 8 and 9, other origins. Text only, no headers, no status: what is not 200 is an error
+ * without a reason. A request without all of its handlers is given up at the first progress. Nothing is shown
+ * before 2 KiB have come. Sent while another one is sent in the same turn it gets lost. Only weakly held by
+ * the network.
  */
 export const createXDomainRequest = (page) => {
   const { clock, network } = page
@@ -76,7 +80,10 @@ export const createXDomainRequest = (page) => {
   }
 }
 
-/** The standard's, also in that it comes back by itself after an end unless it is closed. `strict`: WebKit of 2011, no other origins. */
+/**
+ * The standard's, also in that it comes back by itself after an end unless it is closed. `strict`: WebKit of
+ * 2011, no other origins.
+ */
 export const createEventSource = (clock, network, { strict } = {}) =>
   class EventSource {
     #line
@@ -103,7 +110,7 @@ export const createEventSource = (clock, network, { strict } = {}) =>
       }
     }
     ends_(status) {
-      // What is no stream of events is not asked for again.
+      // An answer that is no stream of events is not requested again.
       if (status !== 200) this.readyState = 2
       this.breaks_()
     }
@@ -122,7 +129,10 @@ export const createEventSource = (clock, network, { strict } = {}) =>
 
 const BOUNDARY = '--part'
 
-/** An XMLHttpRequest that loads each part of a `multipart/x-mixed-replace` for itself: Gecko before 2013. The end of the whole it does not tell. */
+/**
+ * An XMLHttpRequest that loads each part of a `multipart/x-mixed-replace` separately, as in Gecko before
+ * 2013. It does not report the end of the whole.
+ */
 export const createMultipart = (network) =>
   class XMLHttpRequest {
     #line

@@ -1,7 +1,8 @@
 /**
- * A small server half for the client's own tests: it speaks the native protocol over HTTP and echoes. It shares no code with the client.
- * `serve(path, body, bytes, answer)` serves a request: `answer.status(code)`, `answer.write(text)`, `answer.end()`, strings in which a
- * character is a byte when `bytes` holds. Text that begins with `!` is a command: `!bytes`, `!close`, `!drop`.
+ * A small server half for the client's own tests: it speaks the native protocol over HTTP and echoes. It
+ * shares no code with the client. `serve(path, body, bytes, answer)` serves a request: `answer.status(code)`,
+ * `answer.write(text)`, `answer.end()`, strings in which a character is a byte when `bytes` holds. Text that
+ * begins with `!` is a command: `!bytes`, `!close`, `!drop`.
  */
 const LENGTHS = { o: 3, m: 0, b: 0, c: 2, x: 1 }
 
@@ -42,11 +43,13 @@ const spell = (message, bytes) => {
 
 export class Server {
   sessions = []
-  /** What was asked of it: `[path, head]`. */
+  /** The requests that came: `[path, head]`. */
   log = []
   auths = []
   terms = { interval: 25000, timeout: 20000, grace: 30000, limit: 1000, batch: 5000, hold: 50 }
-  /** Called with each path before it is served; what it returns is done instead: `break`, or `[status, body]`. */
+  /**
+   * Called with each path before it is served; what it returns is done instead: `break`, or `[status, body]`.
+   */
   fault = () => null
 
   serve(path, body, bytes, answer) {
@@ -118,7 +121,7 @@ export class Server {
     else session.sent.push(message)
   }
 
-  /** What the client has not got, from number `from + 1` on. */
+  /** The messages that the client lacks, from number `from + 1` on. */
   news(session, from, bytes) {
     let text = ''
     session.sent.slice(from).forEach((message, i) => {
@@ -130,7 +133,7 @@ export class Server {
     return text
   }
 
-  /** A poll waits for something beyond its start, a stream says all that comes. */
+  /** A poll waits for a frame besides its start, a stream carries all frames that come. */
   attach(session, path, seen, bytes, answer) {
     const poll = path === 'xhr-poll' || !seen
     let said = session.acked

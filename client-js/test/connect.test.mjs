@@ -6,7 +6,7 @@ import { story } from './support/network.mjs'
 const HTTP_ONLY = { transports: ['fetch-stream', 'xhr-poll'] }
 
 describe('opening', () => {
-  story('states, events and what is known of the session', async (it) => {
+  story('states, events and the properties of the session', async (it) => {
     const { session, events } = it.open()
     assert.deepEqual([session.state, session.transport, session.id], ['connecting', '', ''])
     await it.pass(100)
@@ -15,13 +15,13 @@ describe('opening', () => {
     assert.deepEqual(events, [['open']])
   })
 
-  story('auth is a text', async (it) => {
+  story('auth is sent as a text', async (it) => {
     it.open({ auth: 'token \u20ac' })
     await it.pass(100)
     assert.equal(it.half.auth, 'token \u20ac')
   })
 
-  story('auth is asked at each open, and not to resume', async (it) => {
+  story('auth is asked for at each opening, and not on a resume', async (it) => {
     let asked = 0
     const { session } = it.open({ auth: () => `token ${++asked}`, transports: ['websocket'] })
     await it.pass(100)
@@ -36,7 +36,7 @@ describe('opening', () => {
     assert.deepEqual(it.server.sessions.map(({ auth }) => auth), ['token 1', 'token 2'])
   })
 
-  story('auth is asked again when a session is lost while links are raced', async (it) => {
+  story('auth is asked for again when a session is lost during a race', async (it) => {
     let asked = 0
     const { session } = it.open({ auth: () => `token ${++asked}` })
     await it.pass(100)
@@ -58,7 +58,7 @@ describe('opening', () => {
   })
 
   for (const [how, fail] of [['throws', () => { throw Error('no token') }], ['is refused', () => Promise.reject(Error('no token'))]]) {
-    story(`auth that ${how} is told and asked again`, async (it) => {
+    story(`auth that ${how} is reported, and asked for again`, async (it) => {
       let asked = 0
       const { named, session } = it.open({ auth: () => (asked++ ? 'token' : fail()) })
       await it.pass(1000)
@@ -69,7 +69,7 @@ describe('opening', () => {
     })
   }
 
-  story('HTTP carries until a silent WebSocket comes round', async (it) => {
+  story('HTTP carries until a silent WebSocket works', async (it) => {
     it.mode.websocket = 'silent'
     const { session, named } = it.open()
     await it.pass(249)
@@ -86,7 +86,7 @@ describe('opening', () => {
     assert.deepEqual(named('interrupted'), [])
   })
 
-  story('the late refusal of an opening that another has overtaken harms nobody', async (it) => {
+  story('a late refusal of an opening that another has overtaken does no harm', async (it) => {
     it.mode.websocket = 'silent'
     const { session, named } = it.open()
     await it.pass(400)
@@ -96,7 +96,7 @@ describe('opening', () => {
     assert.deepEqual([session.state, named('closed')], ['open', []])
   })
 
-  story('a stream that something keeps back is given up for polls, and that is shown at once', async (it) => {
+  story('a stream that is held back is replaced by polls, and this is shown at once', async (it) => {
     const { session, named } = it.open(HTTP_ONLY)
     await it.pass(4)
     it.mode.http = 'silent'
@@ -220,8 +220,8 @@ for (const [name, options] of [['WebSocket', {}], ['HTTP', HTTP_ONLY], ['polls',
   })
 }
 
-describe('what may be sent', () => {
-  story('neither a Blob nor anything else that is neither text nor bytes', async (it) => {
+describe('messages', () => {
+  story('a Blob, and anything else but text and bytes, is refused', async (it) => {
     const { session } = it.open()
     await it.pass(50)
     for (const wrong of [{ size: 1, type: '', slice() {} }, 7, null, undefined, {}, [1]]) assert.throws(() => session.send(wrong), /bad type/)
@@ -245,7 +245,7 @@ describe('what may be sent', () => {
     assert.deepEqual(it.half.messages, ['a\ufffdb\ufffd\ud83d\ude00'])
   })
 
-  story('no more than the buffer takes', async (it) => {
+  story('no more than fits into the buffer', async (it) => {
     const { session } = it.open({ buffer: 200 })
     assert.deepEqual([session.send('a'.repeat(100)), session.send('b'), session.bufferedAmount], [true, false, 164])
     await it.pass(100)
@@ -255,8 +255,8 @@ describe('what may be sent', () => {
   })
 })
 
-describe('the rest', () => {
-  story('a listener that throws harms neither the session nor its neighbours', async (it) => {
+describe('the public object', () => {
+  story('a listener that throws does not harm the session or other listeners', async (it) => {
     const { session, named } = it.open()
     const thrown = []
     const report = (error) => thrown.push(error.message)
@@ -280,7 +280,7 @@ describe('the rest', () => {
     assert.equal(session.state, 'open')
   })
 
-  story('a listener that was taken off hears nothing, one that was put on twice hears once', async (it) => {
+  story('a listener that was removed is not called, one that was added twice is called once', async (it) => {
     const { session } = it.open()
     const heard = []
     const on = (text) => heard.push(['on', text])
@@ -339,7 +339,7 @@ describe('the rest', () => {
     assert.deepEqual(named('message'), [['message', 'still here']])
   })
 
-  story('an abort is heard by the server and ends at once', async (it) => {
+  story('an abort reaches the server, and ends the session at once', async (it) => {
     const { session, named } = it.open()
     await it.pass(100)
     session.abort('enough')

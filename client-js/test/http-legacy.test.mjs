@@ -1,4 +1,7 @@
-/** Which way to make requests the client for old browsers uses: outages and lost races are not held against one. */
+/**
+ * Which way to make requests the client for old browsers uses: outages and lost races are not held against
+ * one.
+ */
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createClock } from './clock.mjs'
@@ -7,10 +10,13 @@ import { createServer } from './server.mjs'
 globalThis.LEGACY = true
 globalThis.self = {}
 globalThis.document = { createElement: () => ({}) }
-const { drive } = await import('../src/driver.js')
+const { connect } = await import('../src/api.js')
+const { legacyHttp } = await import('../src/http-legacy.js')
 const { decode, encode } = await import('../src/codec.js')
 
-/** A network that takes `lag` one way, in which requests (`xhr`, `script`) and WebSockets work or are refused. */
+/**
+ * A network that takes `lag` one way, in which requests (`xhr`, `script`) and WebSockets work or are refused.
+ */
 const world = (lag, run) => {
   const clock = createClock()
   const server = createServer()
@@ -65,8 +71,9 @@ const world = (lag, run) => {
   Object.assign(globalThis, ours)
   Math.random = () => 0.5
   try {
-    const bases = [['xhr-poll', request('xhr'), 'send', request('xhr')], ['jsonp-poll', request('script'), 'send', request('script')]]
-    const session = drive('ws://host/live', { WebSocket: Socket }, 0, [], bases)
+    const options = { WebSocket: Socket }
+    const poll = (name, make) => ({ name_: name, request_: make, uploadName_: 'send', upload_: make })
+    const session = connect('ws://host/live', options, legacyHttp(options, [], [poll('xhr-poll', request('xhr')), poll('jsonp-poll', request('script'))]))
     run({ clock, server, works, sockets, session })
   } finally {
     Object.assign(globalThis, theirs)
@@ -74,7 +81,7 @@ const world = (lag, run) => {
   }
 }
 
-test('a race that the WebSocket wins is not held against requests', () =>
+test('a race that the WebSocket wins does not count against requests', () =>
   world(100, ({ clock, works, sockets, session }) => {
     clock.advance(2000)
     assert.equal(session.transport, 'websocket')
@@ -84,7 +91,7 @@ test('a race that the WebSocket wins is not held against requests', () =>
     assert.equal(session.transport, 'xhr-poll')
   }))
 
-test('an outage is not held against the way that was of use', () =>
+test('after an outage the way that was of use is kept', () =>
   world(5, ({ clock, server, works, session }) => {
     works.socket = false
     clock.advance(2000)
@@ -101,11 +108,11 @@ test('an outage is not held against the way that was of use', () =>
     }
   }))
 
-test('where no transport is left, connect says so', () => {
-  for (const transports of [[], ['websockets'], ['fetch-stream']]) assert.throws(() => drive('ws://host/live', { transports }, 0, [], []), /transports/)
+test('if no transport is left, connect throws', () => {
+  for (const transports of [[], ['websockets'], ['fetch-stream']]) assert.throws(() => legacyHttp({ transports }, [], []), /transports/)
 })
 
-test('a way that never works gives way to the next', () =>
+test('a way that never works is replaced by the next', () =>
   world(5, ({ clock, works, session }) => {
     works.socket = works.xhr = false
     clock.advance(5000)

@@ -1,0 +1,72 @@
+/** Attempts to make a link, as the chooser asks for them. */
+import { HTTP, WEBSOCKET } from './chooser.js'
+import { addressOf, formerId, gather, now, sessionId } from './client.js'
+import { NETWORK, TIMED_OUT } from './codes.js'
+import { FIRST_FLIGHT, PATIENCE } from './config.js'
+import { socketAddress } from './env.js'
+import { linkClosed, receive, watch } from './links.js'
+import { socketOf } from './options.js'
+import { openSocket } from './transports/websocket.js'
+import { head, takeTurn } from './turns.js'
+
+/**
+ * Begins a round of attempts. If they are to open a session, the application is asked for auth data first.
+ */
+export const beginRound = (client) => {
+  const { auth } = client.options_
+  const begin = (value) => {
+    client.auth_ = (value || '') + ''
+    client.chooser_.begin_(now(client))
+    client.update_()
+  }
+  const retry = (error) => {
+    client.emit_('error', error)
+    client.chooser_.ended_(now(client), {})
+    client.update_()
+  }
+  if (sessionId(client) || formerId(client)) return begin(client.auth_)
+  let value = auth
+  try {
+    if (auth?.call) value = auth()
+  } catch (error) {
+    return retry(error)
+  }
+  if (value?.then) value.then(begin, retry)
+  else begin(value)
+}
+
+const openWebSocket = (client, link) => {
+  const opened = () => {
+    link.at_ = now(client)
+    // Another link may have opened the session meanwhile.
+    link.opening_ = !sessionId(client)
+    link.write_(gather(client, link, [head(client, link)]))
+  }
+  const address = socketAddress(addressOf(client, 'websocket'))
+  const done = (code, reason) => linkClosed(client, link, code, reason)
+  openSocket(link, socketOf(client.options_), address, opened, (frame) => receive(client, link, frame), done)
+}
+
+/** Starts a link of this kind. The chooser learns what becomes of it from `drop`, or from the next update. */
+export const startLink = (client, kind, ordinal) => {
+  const link = {
+    ordinal_: client.reload_ ? client.reload_.ordinal_(ordinal) : ordinal,
+    duplex_: kind - HTTP,
+    opening_: !sessionId(client),
+    turn_: 0,
+    requests_: client.http_.choose_(),
+    at_: now(client),
+    close_: () => {},
+    trace_: { transport: 'websocket', at: client.clock_ }
+  }
+  link.room_ = link.requests_.room_ || FIRST_FLIGHT
+  client.trace_ = client.trace_.concat(link.trace_).slice(-20)
+  client.machine_.attach_(client.clock_, link)
+  try {
+    if (kind === WEBSOCKET) openWebSocket(client, link)
+    else takeTurn(client, link)
+    watch(link, client.options_.timeout || PATIENCE, () => linkClosed(client, link, TIMED_OUT))
+  } catch (error) {
+    linkClosed(client, link, NETWORK, error.message)
+  }
+}

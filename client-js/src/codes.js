@@ -1,0 +1,28 @@
+/** Codes that end a link, a turn or the session, and their classes (PROTOCOL.md, section 6). */
+
+/**
+ * A request failed, or its answer does not come from our server. The network has no code of its own for this.
+ */
+export const NETWORK = -1
+export const GOING_AWAY = 1001
+/** A WebSocket ended without a close frame. */
+export const ABNORMAL = 1006
+export const REPLACED = 4000
+export const HEARTBEAT_TIMEOUT = 4003
+export const MALFORMED = 4004
+const TOO_LARGE = 4006
+export const TIMED_OUT = 4007
+/** Something on the way held the answer back. */
+export const HELD = 4008
+export const ABORTED = 4310
+
+const hundreds = (code) => Math.floor(code / 100)
+
+/** The server does not know the session. */
+export const isUnknownSession = (code) => hundreds(code) === 41
+
+/**
+ * The session has ended. 1000 and 1001 are not among these codes: a browser or a proxy may end a WebSocket
+ * with them, and when the session has really ended, a close frame came before.
+ */
+export const endsSession = (code) => (code >= 3000 && code < 4000) || hundreds(code) === 43 || hundreds(code) === 44 || code === TOO_LARGE

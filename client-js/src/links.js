@@ -1,0 +1,68 @@
+/** The life of links: what they receive, and how they end. */
+import { now, formerId, sessionId } from './client.js'
+import { MALFORMED, endsSession, isUnknownSession } from './codes.js'
+import { CALM, NEVER } from './config.js'
+import { hidden, nonce } from './env.js'
+
+/** Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. */
+export const drop = (client, link, code, reason = '', wait = 0) => {
+  link.gone_ = 1
+  link.watchdog_ = 0
+  link.close_()
+  link.trace_.ended = now(client)
+  link.trace_.outcome = code + ' ' + reason
+  client.machine_.detach_(link)
+  client.http_.ended_(link, code, client.clock_ - link.at_)
+  client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait)
+}
+
+export const dropBelow = (client, ordinal, code, reason) => {
+  for (const link of client.machine_.links_) if (link.ordinal_ < ordinal) drop(client, link, code, reason)
+}
+
+/** The server does not know the session. A new one is opened, without anything that was under way. */
+const openAnew = (client, code, reason) => {
+  if (client.reload_) client.reload_.forget_()
+  client.machine_.lose_()
+  if (client.cancelUpload_) client.cancelUpload_()
+  client.attempt_ = nonce()
+  dropBelow(client, NEVER, code, reason)
+  client.chooser_.goAway_(now(client), 0)
+}
+
+/**
+ * The server or the network has ended a link. The class of the code shows what that means for the session.
+ */
+export const linkClosed = (client, link, code, reason, wait) => {
+  if (link.gone_) return
+  // If another link has opened the session meanwhile, the refusal of an opening concerns only its own link.
+  const late = link.opening_ && sessionId(client)
+  // A server that cannot read a request to take over does not have the session either.
+  if ((isUnknownSession(code) && !late) || (code === MALFORMED && formerId(client))) openAnew(client, code, reason)
+  else {
+    if (endsSession(code) && !late) client.machine_.finish_(code, reason)
+    drop(client, link, code, reason, wait)
+  }
+  client.update_()
+}
+
+/** Handles a frame that came on a link. */
+export const receive = (client, link, frame) => {
+  const letter = frame[0]
+  if (link.gone_) return
+  if (letter === 'z') client.chooser_.goAway_(now(client), frame[1])
+  else if (letter === 'y') link.pollDelay_ = frame[1]
+  else {
+    if (letter === 'w') client.askedAt_ = now(client)
+    link.watchdog_ = 0
+    link.useful_ ||= letter !== 's'
+    client.machine_.handleFrame_(now(client), link, frame)
+  }
+  client.update_()
+}
+
+/** Calls `act` after `patience` milliseconds, unless the link receives something or another watch begins. */
+export const watch = (link, patience, act) => {
+  const watchdog = (link.watchdog_ = {})
+  setTimeout(() => link.watchdog_ === watchdog && act(), patience)
+}

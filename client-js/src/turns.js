@@ -1,0 +1,71 @@
+/**
+ * A link over HTTP is a sequence of turns. The first is the opening, or on a resume a poll that is answered
+ * at once; streams or polls follow. If nothing else is allowed, or if the server asks for it, polls do not
+ * wait for messages but come after a delay.
+ */
+import { STREAM_GOOD, STREAM_HELD, STREAM_USELESS } from './chooser.js'
+import { credentials, formerId, gather, now, send } from './client.js'
+import { HELD } from './codes.js'
+import { LATE, NEVER, TOGETHER } from './config.js'
+import { linkClosed, receive, watch } from './links.js'
+
+/** The head record of a link: takes over, opens or resumes. */
+export const head = (client, link) => {
+  const { ordinal_: ordinal, turn_: turn } = link
+  if (formerId(client)) return client.reload_.head_(ordinal, client.attempt_)
+  if (link.opening_) return ['o', 1, ordinal, client.attempt_, client.auth_]
+  return credentials(client, 'r', [ordinal, turn, turn && 1])
+}
+
+/** How a stream went that has ended with `code`. */
+const verdict = (client, link, began, code) => {
+  const time = now(client)
+  // The server asked for an acknowledgement, and then gave up. If both came together, the path held both back.
+  if (code === HELD) return time - client.askedAt_ < TOGETHER ? STREAM_HELD : STREAM_GOOD
+  return time - began > LATE || (!code && link.useful_) ? STREAM_GOOD : STREAM_USELESS
+}
+
+export const takeTurn = (client, link) => {
+  const { chooser_: chooser, http_: http } = client
+  const began = now(client)
+  const stream = link.turn_ && chooser.stream_(http.polls_ ? began : NEVER)
+  const transport = http.turn_(link, stream)
+  let frames = [head(client, link)].concat(link.queue_)
+  link.queue_ = []
+  if (link.opening_) frames = http.open_(client, link, gather(client, link, frames))
+  link.poll_ = !stream
+  link.pollDelay_ = transport.pollDelay_
+  link.trace_.transport = transport.name_
+  link.watchdog_ = 0
+  link.close_ = send(
+    client,
+    transport.request_,
+    link.opening_ && !transport.room_ ? 'open' : transport.name_,
+    frames,
+    (frame) => receive(client, link, frame),
+    (code, reason, wait) => {
+      if (link.gone_) return
+      if (stream) chooser.streamed_(now(client), verdict(client, link, began, code))
+      // If a stream never began, this shows nothing about the network.
+      const failedStream = code < 0 && stream && http.polls_ && link.watchdog_
+      if (code && code !== HELD && !failedStream) linkClosed(client, link, code, reason, wait)
+      else if (link.pollDelay_) watch(link, link.pollDelay_, () => takeTurn(client, link))
+      else takeTurn(client, link)
+      client.update_()
+    }
+  )
+  link.turn_++
+  if (stream && http.polls_) {
+    watch(link, LATE + 2 * client.session_.rtt, () => {
+      chooser.streamed_(now(client), STREAM_HELD)
+      takeTurnAgain(client, link)
+      client.update_()
+    })
+  }
+}
+
+/** Cancels the turn and takes another one. */
+export const takeTurnAgain = (client, link) => {
+  link.close_()
+  takeTurn(client, link)
+}
