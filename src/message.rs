@@ -113,6 +113,15 @@ impl From<&[u8]> for Message {
     }
 }
 
+/// The longest beginning of `text` that has at most `limit` bytes and does not split a character.
+pub(crate) fn truncate(text: &str, limit: usize) -> &str {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// How a codec writes a message: an index into the cells of a [`Broadcast`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelling {
@@ -162,5 +171,17 @@ impl OutMessage {
 impl From<Message> for OutMessage {
     fn from(message: Message) -> Self {
         OutMessage::Own(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::truncate;
+
+    #[test]
+    fn a_text_is_cut_between_two_characters() {
+        assert_eq!(truncate("aé😀", 100), "aé😀");
+        let cuts: Vec<&str> = (0..=7).map(|limit| truncate("aé😀", limit)).collect();
+        assert_eq!(cuts, ["", "a", "a", "aé", "aé", "aé", "aé", "aé😀"]);
     }
 }

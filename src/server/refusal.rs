@@ -3,7 +3,7 @@
 use axum::{http::StatusCode, response::Response};
 use futures::StreamExt;
 
-use crate::session::CloseReason;
+use crate::{message::truncate, session::CloseReason};
 
 /// A rejection's text is cut to this many bytes.
 const MOST_TEXT: usize = 1024;
@@ -28,11 +28,10 @@ impl Refusal {
             text.extend_from_slice(&data);
         }
         let text = String::from_utf8_lossy(&text);
-        let mut end = text.len().min(MOST_TEXT);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let text = if end == 0 { status.canonical_reason().unwrap_or("rejected") } else { &text[..end] };
+        let text = match truncate(&text, MOST_TEXT) {
+            "" => status.canonical_reason().unwrap_or("rejected"),
+            text => text,
+        };
         Refusal { reason: CloseReason::new(4301, text), status }
     }
 }

@@ -3,10 +3,12 @@
 //! The framing is tungstenite's, fed from memory: the socket is read into a buffer that all connections of a worker share, so
 //! that an idle connection holds none.
 
+mod framing;
+mod gather;
+
 use std::{
     cell::RefCell,
     future::poll_fn,
-    io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -15,26 +17,25 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::{
-    self, Message as WsMessage,
-    error::CapacityError,
-    protocol::{
-        CloseFrame, Role, WebSocketConfig, WebSocketContext,
-        frame::{FrameHeader, coding::Data, coding::OpCode},
-    },
+    Message as WsMessage,
+    protocol::{CloseFrame, WebSocketContext},
 };
 
+use self::{
+    framing::{Memory, Stop, next},
+    gather::Gather,
+};
 use super::Link;
 use crate::{
     codec::native::{self, Reader, Writer},
-    message::{Message, OutMessage, Spelling},
-    shared::{CloseReason, Frame, Outbound, PullStatus, reason},
+    message::{Spelling, truncate},
+    shared::{CloseReason, Frame, PullStatus, reason},
 };
+
+pub(crate) use self::framing::Ended;
 
 /// What one read takes at most.
 const SCRATCH: usize = 64 * 1024;
-
-/// What one write gathers at most, about.
-const GATHER: usize = 64 * 1024;
 
 /// Turns before other tasks of the worker get theirs.
 const TURNS: usize = 16;
@@ -48,20 +49,12 @@ const PONGS: usize = 16 * 1024;
 /// A worker's output buffer is cut back to this when a large message had made it larger.
 const KEEP: usize = 256 * 1024;
 
+/// A close frame has room for so many bytes of text.
+const CLOSE_TEXT: usize = 123;
+
 thread_local! {
     static INPUT: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
     static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Why a socket carries no more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// The connection broke, or was closed without a word.
-    Broken,
-    /// The other side said why; our answer to its close frame waits to be written.
-    Theirs,
-    /// We leave, and say why.
-    Ours(CloseReason),
 }
 
 /// An upgraded connection with its framing.
@@ -75,45 +68,10 @@ pub(crate) struct Socket<I> {
     pongs: usize,
 }
 
-/// What tungstenite takes for a stream: reads give what the socket gave, writes gather.
-struct Memory<'a> {
-    input: &'a [u8],
-    out: &'a mut Vec<u8>,
-}
-
-impl io::Read for Memory<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.input.is_empty() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let length = buffer.len().min(self.input.len());
-        let (head, rest) = self.input.split_at(length);
-        buffer[..length].copy_from_slice(head);
-        self.input = rest;
-        Ok(length)
-    }
-}
-
-impl io::Write for Memory<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Frames an upgraded connection, as the server. Messages larger than `limit` end it.
     pub(crate) fn new(io: I, limit: usize) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(256)
-            .write_buffer_size(0)
-            .max_message_size(Some(limit))
-            .max_frame_size(Some(limit));
-        Socket { io, framing: WebSocketContext::new(Role::Server, Some(config)), out: Vec::new(), written: 0, pongs: 0 }
+        Socket { io, framing: framing::server(limit), out: Vec::new(), written: 0, pongs: 0 }
     }
 
     /// Waits for the first message, which must be text. Returns it and what came behind it.
@@ -174,11 +132,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     /// Says why, and lets the other side read it.
     pub(crate) async fn close(mut self, reason: CloseReason) {
-        let mut end = reason.text.len().min(123);
-        while !reason.text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let frame = CloseFrame { code: reason.code.into(), reason: reason.text[..end].into() };
+        let frame = CloseFrame { code: reason.code.into(), reason: truncate(&reason.text, CLOSE_TEXT).into() };
         let mut memory = Memory { input: &[], out: &mut self.out };
         // It fails only if a close frame has gone out before.
         let _ = self.framing.close(&mut memory, Some(frame));
@@ -260,10 +214,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         OUTPUT.with_borrow_mut(|out| {
             out.clear();
             out.shrink_to(KEEP);
-            let mut gather = Gather { writer, out, control: Vec::new(), last: None };
+            let mut gather = Gather::new(writer, out);
             let pulled = link.pull(cx, |saying| gather.take(saying));
-            gather.end_control();
-            let last = gather.last.take();
+            let last = gather.finish();
             let mut written = 0;
             let blocked = loop {
                 if written == out.len() {
@@ -365,91 +318,10 @@ enum WriteStatus {
     Last(CloseReason),
 }
 
-/// Collects WebSocket frames: control records together, messages each in their own.
-struct Gather<'a> {
-    writer: &'a mut Writer,
-    out: &'a mut Vec<u8>,
-    control: Vec<u8>,
-    last: Option<CloseReason>,
-}
-
-impl Gather<'_> {
-    fn take(&mut self, saying: Outbound<'_>) -> bool {
-        match saying {
-            Outbound::Message { number, message } => {
-                self.writer.count(number, &mut self.control);
-                self.end_control();
-                match message {
-                    OutMessage::Own(message) => put_message(self.out, message),
-                    OutMessage::Shared(broadcast) => {
-                        let spelled = broadcast.spelled(Spelling::WebSocket, |message| {
-                            let mut bytes = Vec::with_capacity(message.len() + 15);
-                            put_message(&mut bytes, message);
-                            bytes.into()
-                        });
-                        self.out.extend_from_slice(spelled);
-                    }
-                }
-            }
-            Outbound::Frame(Frame::LinkClose(reason)) => self.last = Some(reason),
-            Outbound::Frame(other) => self.writer.write(&other, &mut self.control),
-        }
-        self.out.len() < GATHER
-    }
-
-    fn end_control(&mut self) {
-        if !self.control.is_empty() {
-            put_frame(self.out, Data::Text, &[&self.control]);
-            self.control.clear();
-        }
-    }
-}
-
-fn put_message(out: &mut Vec<u8>, message: &Message) {
-    match message {
-        Message::Text(text) => put_frame(out, Data::Text, &[b"m", text.as_bytes()]),
-        Message::Binary(bytes) => put_frame(out, Data::Binary, &[bytes]),
-    }
-}
-
-fn put_frame(out: &mut Vec<u8>, kind: Data, parts: &[&[u8]]) {
-    let length = parts.iter().map(|part| part.len() as u64).sum();
-    let header = FrameHeader { opcode: OpCode::Data(kind), ..FrameHeader::default() };
-    header.format(length, out).expect("writing to a vector cannot fail");
-    for part in parts {
-        out.extend_from_slice(part);
-    }
-}
-
 fn read<I: AsyncRead + Unpin>(io: &mut I, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Ended>> {
     let mut buffer = ReadBuf::new(buffer);
     match ready!(Pin::new(io).poll_read(cx, &mut buffer)) {
         Ok(()) if !buffer.filled().is_empty() => Poll::Ready(Ok(buffer.filled().len())),
         _ => Poll::Ready(Err(Ended::Broken)),
-    }
-}
-
-enum Stop {
-    Ended(Ended),
-    /// The other side's close frame.
-    Said(CloseReason),
-}
-
-/// The next message that the input completes.
-fn next(framing: &mut WebSocketContext, memory: &mut Memory<'_>) -> Result<Option<WsMessage>, Stop> {
-    match framing.read(memory) {
-        Ok(WsMessage::Close(frame)) => Err(Stop::Said(match frame {
-            Some(CloseFrame { code, reason }) => CloseReason::new(code.into(), reason.as_str()),
-            None => CloseReason::fixed(1005, ""),
-        })),
-        Ok(message) => Ok(Some(message)),
-        Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. })) => {
-            Err(Stop::Ended(Ended::Ours(reason::TOO_LARGE)))
-        }
-        Err(tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_) | tungstenite::Error::Capacity(_)) => {
-            Err(Stop::Ended(Ended::Ours(reason::MALFORMED)))
-        }
-        Err(_) => Err(Stop::Ended(Ended::Broken)),
     }
 }
