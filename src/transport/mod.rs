@@ -2,6 +2,7 @@
 
 mod batch;
 mod downlink;
+pub(crate) mod handshake;
 mod uplink;
 mod websocket;
 mod wrapping;
