@@ -1,6 +1,4 @@
-//! What applications say: [`Message`], and the message of a broadcast with one cell for each spelling.
-
-use std::sync::{Arc, OnceLock};
+//! [`Message`]: what applications send and receive.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -120,58 +118,6 @@ pub(crate) fn truncate(text: &str, limit: usize) -> &str {
         end -= 1;
     }
     &text[..end]
-}
-
-/// How a codec writes a message: an index into the cells of a [`Broadcast`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spelling {
-    /// A record of a body that is a string.
-    Text,
-    /// A record of a body that is bytes.
-    Bytes,
-    /// A whole WebSocket frame.
-    WebSocket,
-}
-
-/// A message for many sessions: it is spelled once for each spelling, when first needed, and the outboxes share it.
-#[derive(Debug)]
-pub(crate) struct Broadcast {
-    message: Message,
-    spelled: [OnceLock<Bytes>; 3],
-}
-
-impl Broadcast {
-    /// The bytes of this spelling; `spell` makes them the first time.
-    pub(crate) fn spelled(&self, spelling: Spelling, spell: impl FnOnce(&Message) -> Bytes) -> &Bytes {
-        self.spelled[spelling as usize].get_or_init(|| spell(&self.message))
-    }
-}
-
-/// A message on its way out: a session's own, or one shared with others.
-#[derive(Clone, Debug)]
-pub(crate) enum OutMessage {
-    Own(Message),
-    Shared(Arc<Broadcast>),
-}
-
-impl OutMessage {
-    /// A parcel whose clones share their spellings.
-    pub(crate) fn shared(message: Message) -> Self {
-        OutMessage::Shared(Arc::new(Broadcast { message, spelled: Default::default() }))
-    }
-
-    pub(crate) fn as_message(&self) -> &Message {
-        match self {
-            OutMessage::Own(message) => message,
-            OutMessage::Shared(broadcast) => &broadcast.message,
-        }
-    }
-}
-
-impl From<Message> for OutMessage {
-    fn from(message: Message) -> Self {
-        OutMessage::Own(message)
-    }
 }
 
 #[cfg(test)]

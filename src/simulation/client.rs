@@ -10,8 +10,9 @@ use super::{
     world::{World, WorldEvent},
 };
 use crate::{
+    broadcast::OutMessage,
     codec::native::{Head, ResumeToken, VERSION},
-    message::{Message, OutMessage},
+    message::Message,
     session::{Attach, LinkId, LinkKind, SendError, State, machine::Event},
 };
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    codec::native::{Head, Reader, Record, Writer},
-    message::{Message, Spelling},
+    codec::native::{Head, Reader, Record, Spelling, Writer},
+    message::Message,
     session::{CloseReason, Frame},
 };
 

@@ -10,8 +10,7 @@ use super::{
     world::{World, WorldEvent},
 };
 use crate::{
-    codec::native::Head,
-    message::Spelling,
+    codec::native::{Head, Spelling},
     session::{
         Attach, CloseReason, Frame, Grant, LinkId, LinkKind, Machine, Role, SendError, SessionParams, reason,
         tests::saboteur::Saboteur,

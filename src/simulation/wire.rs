@@ -6,8 +6,7 @@ use super::{
     world::{World, WorldEvent},
 };
 use crate::{
-    codec::native::Head,
-    message::Spelling,
+    codec::native::{Head, Spelling},
     session::{Frame, LinkId, LinkKind},
 };
 

@@ -11,8 +11,7 @@ use futures::Stream;
 
 use super::{Link, Wrapper, write};
 use crate::{
-    codec::native::{Writer, write_rest},
-    message::Spelling,
+    codec::native::{Spelling, Writer, write_rest},
     shared::{Frame, Outbound, PullStatus},
 };
 

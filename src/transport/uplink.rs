@@ -6,8 +6,7 @@ use futures::StreamExt;
 
 use super::{Link, write};
 use crate::{
-    codec::native::{Reader, Record, Writer},
-    message::Spelling,
+    codec::native::{Reader, Record, Spelling, Writer},
     shared::{CloseReason, reason},
 };
 

@@ -8,7 +8,10 @@ mod tests;
 
 use bytestring::ByteString;
 
-use crate::session::frame::{CloseReason, Frame};
+use crate::{
+    broadcast::Cell,
+    session::frame::{CloseReason, Frame},
+};
 
 pub(crate) use read::Reader;
 pub(crate) use write::{Writer, write_padding, write_refusal, write_rest};
@@ -21,6 +24,28 @@ const MAX_HEAD: usize = 640;
 
 /// The longest attempt, id or secret.
 const MAX_NAME: usize = 128;
+
+/// How records are written: what the carrier is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// A body that is a string.
+    Text,
+    /// A body that is bytes.
+    Bytes,
+    /// The messages of a WebSocket.
+    WebSocket,
+}
+
+impl Spelling {
+    /// The cell of a broadcast's encoding: a record of a body, or a whole WebSocket frame.
+    pub(crate) const fn cell(self) -> Cell {
+        Cell(match self {
+            Spelling::Text => 0,
+            Spelling::Bytes => 1,
+            Spelling::WebSocket => 2,
+        })
+    }
+}
 
 /// One record, read.
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Buf, Bytes};
 use bytestring::ByteString;
 
-use super::{Head, MAX_HEAD, MAX_NAME, Malformed, Record, ResumeToken};
+use super::{Head, MAX_HEAD, MAX_NAME, Malformed, Record, ResumeToken, Spelling};
 use crate::{
-    message::{Message, Spelling},
+    message::Message,
     session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Outcome, SessionParams},
 };
 

@@ -4,9 +4,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Head, Malformed, Reader, Record, ResumeToken, Writer, write_padding, write_refusal, write_rest};
+use super::{Head, Malformed, Reader, Record, ResumeToken, Spelling, Writer, write_padding, write_refusal, write_rest};
 use crate::{
-    message::{Message, OutMessage, Spelling},
+    broadcast::OutMessage,
+    message::Message,
     session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Outcome, SessionParams},
 };
 

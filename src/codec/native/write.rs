@@ -5,9 +5,10 @@ use std::io::Write;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
-use super::{Head, ResumeToken};
+use super::{Head, ResumeToken, Spelling};
 use crate::{
-    message::{Message, OutMessage, Spelling},
+    broadcast::OutMessage,
+    message::Message,
     session::frame::{Attached, CloseReason, Frame, Outcome, SessionParams},
 };
 
@@ -87,12 +88,12 @@ impl Writer {
         match message {
             OutMessage::Own(message) => self.payload(message, out),
             OutMessage::Shared(broadcast) => {
-                let spelled = broadcast.spelled(self.spelling, |message| {
+                let encoded = broadcast.encoded(self.spelling.cell(), |message| {
                     let mut bytes = Vec::with_capacity(message.len() + 16);
                     self.payload(message, &mut bytes);
                     Bytes::from(bytes)
                 });
-                out.extend_from_slice(spelled);
+                out.extend_from_slice(encoded);
             }
         }
     }

@@ -12,10 +12,11 @@ use bytestring::ByteString;
 
 use super::builder::Server;
 use crate::{
+    broadcast::OutMessage,
     clock::Clock,
     config::{Transport, millis},
     ids,
-    message::{Message, OutMessage},
+    message::Message,
     server::{gateway::Gateway, origin::Verdict},
     session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Role, SendError, rules::NATIVE},
     shared::{Credential, SharedSession},

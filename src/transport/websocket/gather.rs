@@ -1,11 +1,12 @@
 //! Gathers what a session has to say into WebSocket frames: control records together, messages each in their own.
 
 use crate::{
+    broadcast::OutMessage,
     codec::{
-        native::Writer,
+        native::{Spelling, Writer},
         websocket_frames::{MAX_HEADER, Opcode, put_frame},
     },
-    message::{Message, OutMessage, Spelling},
+    message::Message,
     shared::{CloseReason, Frame, Outbound},
 };
 
@@ -34,12 +35,12 @@ impl<'a> Gather<'a> {
                 match message {
                     OutMessage::Own(message) => put_message(self.out, message),
                     OutMessage::Shared(broadcast) => {
-                        let spelled = broadcast.spelled(Spelling::WebSocket, |message| {
+                        let encoded = broadcast.encoded(Spelling::WebSocket.cell(), |message| {
                             let mut bytes = Vec::with_capacity(message.len() + 1 + MAX_HEADER);
                             put_message(&mut bytes, message);
                             bytes.into()
                         });
-                        self.out.extend_from_slice(spelled);
+                        self.out.extend_from_slice(encoded);
                     }
                 }
             }

@@ -27,8 +27,8 @@ use self::{
 };
 use super::Link;
 use crate::{
-    codec::native::{self, Reader, Writer},
-    message::{Spelling, truncate},
+    codec::native::{self, Reader, Spelling, Writer},
+    message::truncate,
     shared::{CloseReason, Frame, PullStatus, reason},
 };
 

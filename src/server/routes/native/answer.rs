@@ -11,10 +11,9 @@ use super::{
     table::{Route, Style},
 };
 use crate::{
-    codec::native::write_refusal,
+    codec::native::{Spelling, write_refusal},
     config::Origins,
     ids,
-    message::Spelling,
     server::{origin::Framing, parked_requests::Permit, refusal::Refusal},
     session::CloseReason,
     transport::{self, Link, Wait, Wrapper, Wrapping},

@@ -11,9 +11,8 @@ use super::{
     table::{Budget, Downlink, Route},
 };
 use crate::{
-    codec::native::{self as codec, Head, Reader, ResumeToken, VERSION},
+    codec::native::{self as codec, Head, Reader, ResumeToken, Spelling, VERSION},
     config::{Transport, millis},
-    message::Spelling,
     server::{
         core::Core,
         gateway::{Gateway, GraceHold, ORIGIN_REFUSED, Opened, TOO_SLOW},

@@ -12,9 +12,8 @@ use super::{
     request::{WRONG_HEAD, read_head, resume_attach},
 };
 use crate::{
-    codec::native::Head,
+    codec::native::{Head, Spelling},
     config::Transport,
-    message::Spelling,
     server::{
         gateway::{Gateway, GraceHold, ORIGIN_REFUSED, TOO_SLOW},
         origin::Verdict,
