@@ -1,20 +1,23 @@
 //! The native protocol's spelling; PROTOCOL.md beside this folder is its text.
 
+mod codec;
 mod read;
 mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use bytestring::ByteString;
 
 use crate::{
     broadcast::Cell,
-    session::frame::{CloseReason, Frame},
+    codec::ContentType,
+    session::frame::{CloseReason, Frame, reason},
 };
 
+pub(crate) use codec::NativeCodec;
 pub(crate) use read::Reader;
-pub(crate) use write::{Writer, write_padding, write_refusal, write_rest};
+pub(crate) use write::{Writer, write_refusal};
 
 /// The version that this library speaks.
 pub(crate) const VERSION: u64 = 1;
@@ -45,6 +48,18 @@ impl Spelling {
             Spelling::WebSocket => 2,
         })
     }
+
+    /// The length of a text payload: in bytes, or in UTF-16 units where the carrier is a string.
+    fn length(self, text: &str) -> u64 {
+        if self == Spelling::Bytes || text.is_ascii() { text.len() as u64 } else { text.encode_utf16().count() as u64 }
+    }
+
+    pub(crate) const fn content_type(self) -> ContentType {
+        match self {
+            Spelling::Bytes => ContentType::BYTES,
+            Spelling::Text | Spelling::WebSocket => ContentType::TEXT,
+        }
+    }
 }
 
 /// One record, read.
@@ -74,10 +89,17 @@ pub(crate) struct ResumeToken {
 
 /// Why a record could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed(pub(crate) &'static str);
+pub(crate) enum Unreadable {
+    Malformed(&'static str),
+    /// A message is larger than the limit.
+    TooLarge,
+}
 
-impl From<Malformed> for CloseReason {
-    fn from(Malformed(what): Malformed) -> Self {
-        CloseReason::fixed(4004, what)
+impl From<Unreadable> for CloseReason {
+    fn from(why: Unreadable) -> Self {
+        match why {
+            Unreadable::Malformed(what) => CloseReason::fixed(4004, what),
+            Unreadable::TooLarge => reason::TOO_LARGE,
+        }
     }
 }

@@ -8,24 +8,15 @@ use tokio_tungstenite::tungstenite::{
     protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext},
 };
 
-use crate::shared::{CloseReason, reason};
-
-/// Why a socket carries no more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// The connection broke, or was closed without a word.
-    Broken,
-    /// The other side said why; our answer to its close frame waits to be written.
-    Theirs,
-    /// We leave, and say why.
-    Ours(CloseReason),
-}
+use crate::{codec::Violation, shared::CloseReason};
 
 /// Why no further message can be read.
 pub(super) enum Stop {
-    Ended(Ended),
-    /// The other side's close frame.
-    Said(CloseReason),
+    /// The connection is broken.
+    Broken,
+    /// The client's close frame. The answer to it waits to be written.
+    Closed(CloseReason),
+    Violation(Violation),
 }
 
 /// What tungstenite takes for a stream: reads give what the socket gave, writes gather.
@@ -70,19 +61,19 @@ pub(super) fn server(limit: usize) -> WebSocketContext {
 
 /// The next message that the input completes.
 pub(super) fn next(framing: &mut WebSocketContext, memory: &mut Memory<'_>) -> Result<Option<WsMessage>, Stop> {
-    match framing.read(memory) {
-        Ok(WsMessage::Close(frame)) => Err(Stop::Said(match frame {
-            Some(CloseFrame { code, reason }) => CloseReason::new(code.into(), reason.as_str()),
-            None => CloseReason::fixed(1005, ""),
-        })),
-        Ok(message) => Ok(Some(message)),
-        Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. })) => {
-            Err(Stop::Ended(Ended::Ours(reason::TOO_LARGE)))
+    let error = match framing.read(memory) {
+        Ok(WsMessage::Close(Some(CloseFrame { code, reason }))) => {
+            return Err(Stop::Closed(CloseReason::new(code.into(), reason.as_str())));
         }
-        Err(tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_) | tungstenite::Error::Capacity(_)) => {
-            Err(Stop::Ended(Ended::Ours(reason::MALFORMED)))
-        }
-        Err(_) => Err(Stop::Ended(Ended::Broken)),
-    }
+        Ok(WsMessage::Close(None)) => return Err(Stop::Closed(CloseReason::fixed(1005, ""))),
+        Ok(message) => return Ok(Some(message)),
+        Err(error) => error,
+    };
+    Err(match error {
+        tungstenite::Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+        tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. }) => Stop::Violation(Violation::TooLarge),
+        tungstenite::Error::Utf8(_) => Stop::Violation(Violation::NotUtf8),
+        tungstenite::Error::Protocol(_) | tungstenite::Error::Capacity(_) => Stop::Violation(Violation::Framing),
+        _ => Stop::Broken,
+    })
 }

@@ -1,7 +1,7 @@
 //! A WebSocket (RFC 6455), both ways on one task: one read, one turn, one write.
 //!
-//! The framing is tungstenite's, fed from memory: the socket is read into a buffer that all connections of a worker share, so
-//! that an idle connection holds none.
+//! The framing is tungstenite's, fed from memory: the socket is read into a buffer that all connections of a
+//! worker share, so that an idle connection holds none.
 
 mod framing;
 mod gather;
@@ -23,33 +23,31 @@ use tokio_tungstenite::tungstenite::{
 
 use self::{
     framing::{Memory, Stop, next},
-    gather::Gather,
+    gather::gather,
 };
 use super::Link;
 use crate::{
-    codec::native::{self, Reader, Spelling, Writer},
+    codec::{Codec, Violation},
     message::truncate,
     shared::{CloseReason, Frame, PullStatus, reason},
 };
 
-pub(crate) use self::framing::Ended;
-
-/// What one read takes at most.
+/// One read takes this many bytes at most.
 const SCRATCH: usize = 64 * 1024;
 
 /// Turns before other tasks of the worker get theirs.
 const TURNS: usize = 16;
 
 /// How long we wait for the other side's close frame before the connection is dropped.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
-/// So many bytes of pongs may wait for a connection that takes nothing; then nothing more is read from it.
+/// This many bytes of pongs may wait for a connection that takes nothing; then nothing more is read from it.
 const PONGS: usize = 16 * 1024;
 
 /// A worker's output buffer is cut back to this when a large message had made it larger.
 const KEEP: usize = 256 * 1024;
 
-/// A close frame has room for so many bytes of text.
+/// A close frame has room for this many bytes of text.
 const CLOSE_TEXT: usize = 123;
 
 thread_local! {
@@ -57,14 +55,32 @@ thread_local! {
     static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Why the first message did not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoMessage {
+    /// The connection broke, or the client closed it.
+    Gone,
+    Violation(Violation),
+}
+
+/// Why a socket carries no more.
+enum Ended {
+    /// The connection broke, or ended without a close frame.
+    Broken,
+    /// The client has sent its close frame; the answer to it waits to be written.
+    Theirs,
+    /// We close the connection.
+    Ours(CloseReason),
+}
+
 /// An upgraded connection with its framing.
 pub(crate) struct Socket<I> {
     io: I,
     framing: WebSocketContext,
-    /// What the connection would not take yet.
+    /// Bytes that the connection did not take yet.
     out: Vec<u8>,
     written: usize,
-    /// How much of it are answers of the framing's own.
+    /// How many of them are answers of the framing's own.
     pongs: usize,
 }
 
@@ -77,71 +93,79 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Waits for the first message, which must be text. Returns it and what came behind it.
     ///
     /// Not cancel-safe: what was read is lost.
-    pub(crate) async fn first(&mut self) -> Result<(Bytes, Vec<u8>), Ended> {
+    pub(crate) async fn first(&mut self) -> Result<(Bytes, Vec<u8>), NoMessage> {
         poll_fn(|cx| {
             loop {
-                // Who pings and does not read is not read either.
-                ready!(self.poll_write(cx))?;
-                let chunk = ready!(self.poll_read(cx, <[u8]>::to_vec))?;
+                // Stop reading from a client that floods pings and does not read our pongs.
+                ready!(self.poll_write(cx)).map_err(|_| NoMessage::Gone)?;
+                let chunk = ready!(self.poll_read(cx, <[u8]>::to_vec)).map_err(|_| NoMessage::Gone)?;
                 let mut memory = Memory { input: &chunk, out: &mut self.out };
                 loop {
-                    match next(&mut self.framing, &mut memory) {
-                        Ok(Some(WsMessage::Text(text))) => {
-                            return Poll::Ready(Ok((text.into(), memory.input.to_vec())));
-                        }
-                        Ok(Some(WsMessage::Ping(_) | WsMessage::Pong(_))) => {}
-                        Ok(Some(_)) => return Poll::Ready(Err(Ended::Ours(reason::MALFORMED))),
+                    return Poll::Ready(match next(&mut self.framing, &mut memory) {
+                        Ok(Some(WsMessage::Text(text))) => Ok((text.into(), memory.input.to_vec())),
+                        Ok(Some(WsMessage::Ping(_) | WsMessage::Pong(_))) => continue,
+                        Ok(Some(_)) => Err(NoMessage::Violation(Violation::WrongKind)),
                         Ok(None) => break,
-                        Err(Stop::Said(_)) => return Poll::Ready(Err(Ended::Theirs)),
-                        Err(Stop::Ended(ended)) => return Poll::Ready(Err(ended)),
-                    }
+                        Err(Stop::Closed(_) | Stop::Broken) => Err(NoMessage::Gone),
+                        Err(Stop::Violation(violation)) => Err(NoMessage::Violation(violation)),
+                    });
                 }
             }
         })
         .await
     }
 
-    /// Carries the session until the connection or the link ends. `reader` has read the head of the first message, `rest` is what
-    /// stood behind the head, `early` what came behind the message.
-    pub(crate) async fn run(mut self, link: Link, mut reader: Reader, rest: Bytes, early: Vec<u8>) {
-        let mut writer = Writer::new(Spelling::WebSocket);
+    /// Carries the session until the connection or the link ends. Where the first message was read before,
+    /// `rest` is what the codec has left of it, and `early` came behind it.
+    ///
+    /// The future is not that of an `async fn`, which would hold its arguments twice.
+    pub(crate) fn run<C: Codec>(
+        mut self,
+        link: Link,
+        mut codec: C,
+        rest: Option<Bytes>,
+        early: Vec<u8>,
+    ) -> impl Future<Output = ()> {
         let mut early = Some((rest, early));
         let mut first = true;
-        let ended = poll_fn(|cx| {
-            if let Some((rest, early)) = early.take()
-                && let Err(ended) = self.input(&link, &mut reader, rest, &early)
-            {
-                return Poll::Ready(ended);
+        async move {
+            let ended = poll_fn(|cx| {
+                if let Some((rest, early)) = early.take()
+                    && let Err(ended) = self.input(&link, &mut codec, rest, &early)
+                {
+                    return Poll::Ready(ended);
+                }
+                // What the handler sends first, and its answer to the first flight, share the first write.
+                if first && (!link.has_turned(cx) || link.awaits_turn(cx)) {
+                    return Poll::Pending;
+                }
+                first = false;
+                self.poll_turns(cx, &link, &mut codec)
+            })
+            .await;
+            drop(link);
+            match ended {
+                Ended::Broken => {}
+                // Boxed: an open link need not carry the room for its end.
+                Ended::Theirs => Box::pin(self.finish(false)).await,
+                Ended::Ours(reason) => Box::pin(self.close::<C>(reason)).await,
             }
-            // The handler's first words, and its answer to the first flight, ride on the first write.
-            if first && (!link.has_turned(cx) || link.awaits_turn(cx)) {
-                return Poll::Pending;
-            }
-            first = false;
-            self.poll_turns(cx, &link, &mut reader, &mut writer)
-        })
-        .await;
-        drop(link);
-        match ended {
-            Ended::Broken => {}
-            // Boxed: an open link need not carry the room for its end.
-            Ended::Theirs => Box::pin(self.farewell(false)).await,
-            Ended::Ours(reason) => Box::pin(self.close(reason)).await,
         }
     }
 
-    /// Says why, and lets the other side read it.
-    pub(crate) async fn close(mut self, reason: CloseReason) {
-        let frame = CloseFrame { code: reason.code.into(), reason: truncate(&reason.text, CLOSE_TEXT).into() };
+    /// Sends a close frame and lets the client read it.
+    pub(crate) async fn close<C: Codec>(mut self, reason: CloseReason) {
+        let CloseReason { code, text } = C::close_reason(reason);
+        let frame = CloseFrame { code: code.into(), reason: truncate(&text, CLOSE_TEXT).into() };
         let mut memory = Memory { input: &[], out: &mut self.out };
         // It fails only if a close frame has gone out before.
         let _ = self.framing.close(&mut memory, Some(frame));
-        self.farewell(true).await;
+        self.finish(true).await;
     }
 
-    /// Writes what is left and, if the other side has not closed yet, waits a moment until it has: a connection that is dropped with
-    /// unread input may take what was written last with it.
-    async fn farewell(mut self, wait: bool) {
+    /// Writes what is left and, if the client has not closed yet, waits a moment until it has: a connection that
+    /// is dropped with unread input may lose what was written last.
+    async fn finish(mut self, wait: bool) {
         let closed = poll_fn(|cx| {
             let mut memory = Memory { input: &[], out: &mut self.out };
             let _ = self.framing.flush(&mut memory);
@@ -149,45 +173,32 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 if ready!(self.poll_write(cx)).is_err() || !wait {
                     return Poll::Ready(());
                 }
-                let done = match ready!(self.poll_read(cx, <[u8]>::to_vec)) {
-                    Err(_) => true,
-                    Ok(chunk) => {
-                        let mut memory = Memory { input: &chunk, out: &mut self.out };
-                        loop {
-                            match next(&mut self.framing, &mut memory) {
-                                Ok(Some(_)) => {}
-                                Ok(None) => break false,
-                                Err(_) => break true,
-                            }
-                        }
+                let Ok(chunk) = ready!(self.poll_read(cx, <[u8]>::to_vec)) else { return Poll::Ready(()) };
+                let mut memory = Memory { input: &chunk, out: &mut self.out };
+                loop {
+                    match next(&mut self.framing, &mut memory) {
+                        Ok(Some(_)) => {}
+                        Ok(None) => break,
+                        Err(_) => return Poll::Ready(()),
                     }
-                };
-                if done {
-                    return Poll::Ready(());
                 }
             }
         });
-        let _ = tokio::time::timeout(FAREWELL, closed).await;
+        let _ = tokio::time::timeout(CLOSE_WAIT, closed).await;
         let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
     }
 
-    fn poll_turns(
-        &mut self,
-        cx: &mut Context<'_>,
-        link: &Link,
-        reader: &mut Reader,
-        writer: &mut Writer,
-    ) -> Poll<Ended> {
-        let mut brought = false;
+    fn poll_turns<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> Poll<Ended> {
+        let mut received = false;
         for _ in 0..TURNS {
-            let said = match self.poll_write(cx) {
-                Poll::Ready(Ok(())) if brought && link.awaits_turn(cx) => WriteStatus::All,
-                Poll::Ready(Ok(())) => self.say(cx, link, writer),
+            let status = match self.poll_write(cx) {
+                Poll::Ready(Ok(())) if received && link.awaits_turn(cx) => WriteStatus::All,
+                Poll::Ready(Ok(())) => self.write(cx, link, codec),
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended),
                 Poll::Pending => WriteStatus::Blocked,
             };
-            if matches!(said, WriteStatus::Blocked) {
-                // What it has to say at the end could not be said.
+            if matches!(status, WriteStatus::Blocked) {
+                // The frame that ends the link cannot be written.
                 if let Some(reason) = link.ending(cx) {
                     return Poll::Ready(Ended::Ours(reason));
                 }
@@ -195,13 +206,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                     return Poll::Pending;
                 }
             }
-            if let WriteStatus::Last(reason) = said {
+            if let WriteStatus::Last(reason) = status {
                 return Poll::Ready(Ended::Ours(reason));
             }
-            match self.poll_input(cx, link, reader) {
-                Poll::Ready(Ok(())) => brought = true,
+            match self.poll_input(cx, link, codec) {
+                Poll::Ready(Ok(())) => received = true,
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended),
-                Poll::Pending if matches!(said, WriteStatus::More) => {}
+                Poll::Pending if matches!(status, WriteStatus::More) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -209,14 +220,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         Poll::Pending
     }
 
-    /// Gathers what the session has to say and writes it, once.
-    fn say(&mut self, cx: &mut Context<'_>, link: &Link, writer: &mut Writer) -> WriteStatus {
+    /// Gathers what the session sends and writes it, once.
+    fn write<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> WriteStatus {
         OUTPUT.with_borrow_mut(|out| {
             out.clear();
             out.shrink_to(KEEP);
-            let mut gather = Gather::new(writer, out);
-            let pulled = link.pull(cx, |saying| gather.take(saying));
-            let last = gather.finish();
+            let (pulled, close) = gather(link, cx, codec, out);
             let mut written = 0;
             let blocked = loop {
                 if written == out.len() {
@@ -231,52 +240,75 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             if blocked {
                 self.out.extend_from_slice(&out[written..]);
             }
-            match pulled {
-                PullStatus::Over => WriteStatus::Last(last.unwrap_or(reason::REPLACED)),
-                _ if blocked => WriteStatus::Blocked,
-                PullStatus::More => WriteStatus::More,
-                PullStatus::Drained => WriteStatus::All,
+            match (close, pulled) {
+                (Some(reason), _) => WriteStatus::Last(reason),
+                (None, PullStatus::Over) => WriteStatus::Last(reason::REPLACED),
+                (None, _) if blocked => WriteStatus::Blocked,
+                (None, PullStatus::More) => WriteStatus::More,
+                (None, PullStatus::Drained) => WriteStatus::All,
             }
         })
     }
 
-    fn poll_input(&mut self, cx: &mut Context<'_>, link: &Link, reader: &mut Reader) -> Poll<Result<(), Ended>> {
+    fn poll_input<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> Poll<Result<(), Ended>> {
         INPUT.with_borrow_mut(|buffer| {
             let length = ready!(read(&mut self.io, cx, buffer))?;
-            Poll::Ready(self.input(link, reader, Bytes::new(), &buffer[..length]))
+            Poll::Ready(self.input(link, codec, None, &buffer[..length]))
         })
     }
 
-    /// Hands over everything that one read gave, under one lock.
-    fn input(&mut self, link: &Link, reader: &mut Reader, mut text: Bytes, chunk: &[u8]) -> Result<(), Ended> {
+    /// Hands over everything that one read gave. `text` is a text message of which the codec has read a part.
+    fn input<C: Codec>(
+        &mut self,
+        link: &Link,
+        codec: &mut C,
+        mut text: Option<Bytes>,
+        chunk: &[u8],
+    ) -> Result<(), Ended> {
         let framing = &mut self.framing;
         let before = self.out.len();
         let mut memory = Memory { input: chunk, out: &mut self.out };
         let mut ended = None;
-        let mut pinged = false;
-        // A violation has ended the link: it says so at the next turn.
+        let mut flush_due = false;
+        // A violation of the session's protocol ends the link, which sends the reason at the next turn.
         let _ = link.input(|| {
             while ended.is_none() {
-                match reader.read(&mut text)? {
-                    Some(native::Record::Frame(frame)) => return Ok(Some(frame)),
-                    Some(native::Record::Head(_)) => return Err(reason::UNEXPECTED),
-                    None => {}
+                if let Some(frame) = codec.read(&mut text)? {
+                    return Ok(Some(frame));
                 }
-                match next(framing, &mut memory) {
-                    Ok(Some(WsMessage::Text(message))) => text = message.into(),
-                    Ok(Some(WsMessage::Binary(payload))) => return Ok(Some(reader.binary(payload)?)),
-                    Ok(Some(_)) => pinged = true,
-                    Ok(None) => break,
-                    Err(Stop::Ended(why)) => ended = Some(why),
-                    Err(Stop::Said(reason)) => {
-                        ended = Some(Ended::Theirs);
-                        return Ok(Some(Frame::LinkClose(reason)));
+                let frame = match next(framing, &mut memory) {
+                    Ok(Some(WsMessage::Text(message))) => {
+                        text = Some(message.into());
+                        None
                     }
+                    Ok(Some(WsMessage::Binary(payload))) => codec.read_binary(payload)?,
+                    Ok(Some(WsMessage::Ping(payload))) => {
+                        flush_due = true; // The framing has answered it.
+                        codec.read_ping(&payload)
+                    }
+                    Ok(Some(WsMessage::Pong(payload))) => codec.read_pong(&payload),
+                    Ok(Some(_)) => None,
+                    Ok(None) => break,
+                    Err(Stop::Closed(reason)) => {
+                        ended = Some(Ended::Theirs);
+                        Some(Frame::LinkClose(reason))
+                    }
+                    Err(Stop::Broken) => {
+                        ended = Some(Ended::Broken);
+                        None
+                    }
+                    Err(Stop::Violation(violation)) => {
+                        ended = Some(Ended::Ours(C::violation(violation)));
+                        None
+                    }
+                };
+                if frame.is_some() {
+                    return Ok(frame);
                 }
             }
             Ok(None)
         });
-        if pinged {
+        if flush_due {
             let _ = framing.flush(&mut memory);
         }
         self.pongs += self.out.len() - before;
@@ -290,7 +322,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         })
     }
 
-    /// Writes what the connection would not take before.
+    /// Writes what the connection did not take before.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         while self.written < self.out.len() {
             match ready!(Pin::new(&mut self.io).poll_write(cx, &self.out[self.written..])) {
@@ -306,9 +338,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 }
 
-/// What came of asking the session what to say.
+/// What came of writing what the session sends.
 enum WriteStatus {
-    /// All there was.
+    /// All was written.
     All,
     /// There is more.
     More,

@@ -12,7 +12,10 @@ use super::{
     request::{WRONG_HEAD, read_head, resume_attach},
 };
 use crate::{
-    codec::native::{Head, Spelling},
+    codec::{
+        Codec,
+        native::{Head, NativeCodec, Spelling},
+    },
     config::Transport,
     server::{
         gateway::{Gateway, GraceHold, ORIGIN_REFUSED, TOO_SLOW},
@@ -20,7 +23,7 @@ use crate::{
     },
     session::{Attach, CloseReason, LinkKind},
     shared::Credential,
-    transport::{self, Ended, Link, Socket, handshake},
+    transport::{self, Link, NoMessage, Socket, handshake},
 };
 
 /// Beyond the message itself: the head record with its auth data.
@@ -65,15 +68,15 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     let first = tokio::time::timeout(gateway.core.config.open_timeout, socket.first()).await;
     let refusal = match first {
         Err(_) => TOO_SLOW,
-        Ok(Err(Ended::Ours(reason))) => reason,
-        Ok(Err(Ended::Broken | Ended::Theirs)) => return None,
+        Ok(Err(NoMessage::Violation(violation))) => NativeCodec::violation(violation),
+        Ok(Err(NoMessage::Gone)) => return None,
         Ok(Ok((first, early))) => match attach(&gateway, state, parts, verdict, first).await {
-            Ok((link, body)) => return Some(Box::pin(socket.run(link, body.reader, body.rest, early))),
+            Ok((link, body)) => return Some(Box::pin(socket.run(link, body.codec, body.rest, early))),
             Err(reason) => reason,
         },
     };
     tracing::debug!(code = refusal.code, reason = &*refusal.text, "refused");
-    socket.close(refusal).await;
+    socket.close::<NativeCodec>(refusal).await;
     None
 }
 
@@ -83,8 +86,9 @@ async fn attach<S: Clone + Send + Sync + 'static>(
     parts: Parts,
     verdict: Verdict,
     first: bytes::Bytes,
-) -> Result<(Link, transport::Body), CloseReason> {
-    let (head, mut body) = read_head(Spelling::WebSocket, first)?;
+) -> Result<(Link, transport::Body<NativeCodec>), CloseReason> {
+    let codec = NativeCodec::new(Spelling::WebSocket, gateway.core.config.message_limit);
+    let (head, mut body) = read_head(codec, first)?;
     match head {
         Head::Open { ordinal, attempt, auth, .. } => {
             let opened = gateway.open(parts, state, verdict, &attempt, auth).await;
