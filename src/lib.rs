@@ -58,7 +58,7 @@
 //!      \   /   \
 //!     session/  deadlines  clock                the machine, pure
 //!         |
-//!      message  config  ids  sync
+//!      message  broadcast  config  ids  sync
 //! ```
 //!
 //! | word | is |
@@ -76,6 +76,7 @@
 //! calls back up. A session has one task, its handler's; a WebSocket link has one more; one task keeps the deadlines of all. Who may
 //! import whom is held by `tests/architecture.rs`. Lock order: a member's list of rooms, a shard, a room, a session.
 
+mod broadcast;
 mod clock;
 mod codec;
 mod config;

@@ -1,6 +1,4 @@
-//! What applications say: [`Message`], and the message of a broadcast with one cell for each spelling.
-
-use std::sync::{Arc, OnceLock};
+//! [`Message`]: what applications send and receive.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -113,54 +111,23 @@ impl From<&[u8]> for Message {
     }
 }
 
-/// How a codec writes a message: an index into the cells of a [`Broadcast`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spelling {
-    /// A record of a body that is a string.
-    Text,
-    /// A record of a body that is bytes.
-    Bytes,
-    /// A whole WebSocket frame.
-    WebSocket,
-}
-
-/// A message for many sessions: it is spelled once for each spelling, when first needed, and the outboxes share it.
-#[derive(Debug)]
-pub(crate) struct Broadcast {
-    message: Message,
-    spelled: [OnceLock<Bytes>; 3],
-}
-
-impl Broadcast {
-    /// The bytes of this spelling; `spell` makes them the first time.
-    pub(crate) fn spelled(&self, spelling: Spelling, spell: impl FnOnce(&Message) -> Bytes) -> &Bytes {
-        self.spelled[spelling as usize].get_or_init(|| spell(&self.message))
+/// The longest beginning of `text` that has at most `limit` bytes and does not split a character.
+pub(crate) fn truncate(text: &str, limit: usize) -> &str {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
     }
+    &text[..end]
 }
 
-/// A message on its way out: a session's own, or one shared with others.
-#[derive(Clone, Debug)]
-pub(crate) enum OutMessage {
-    Own(Message),
-    Shared(Arc<Broadcast>),
-}
+#[cfg(test)]
+mod tests {
+    use super::truncate;
 
-impl OutMessage {
-    /// A parcel whose clones share their spellings.
-    pub(crate) fn shared(message: Message) -> Self {
-        OutMessage::Shared(Arc::new(Broadcast { message, spelled: Default::default() }))
-    }
-
-    pub(crate) fn as_message(&self) -> &Message {
-        match self {
-            OutMessage::Own(message) => message,
-            OutMessage::Shared(broadcast) => &broadcast.message,
-        }
-    }
-}
-
-impl From<Message> for OutMessage {
-    fn from(message: Message) -> Self {
-        OutMessage::Own(message)
+    #[test]
+    fn a_text_is_cut_between_two_characters() {
+        assert_eq!(truncate("aé😀", 100), "aé😀");
+        let cuts: Vec<&str> = (0..=7).map(|limit| truncate("aé😀", limit)).collect();
+        assert_eq!(cuts, ["", "a", "a", "aé", "aé", "aé", "aé", "aé😀"]);
     }
 }

@@ -1,3 +1,74 @@
-//! Frame <-> bytes, pure. One file for each family of clients.
+//! Frame <-> bytes, pure. One file or folder for each family of clients.
 
 pub(crate) mod native;
+#[cfg(test)]
+mod tests;
+pub(crate) mod websocket_frames;
+
+use bytes::Bytes;
+
+use self::websocket_frames::SocketBuffer;
+use crate::session::frame::{CloseReason, Frame, Outbound};
+
+/// How one family of clients reads and writes frames. A value lives as long as its link and counts what it
+/// must.
+pub(crate) trait Codec: Send + 'static {
+    /// Takes the next frame off `input`, which is a body or a text message of a WebSocket. Returns `None` and
+    /// leaves `None` behind when the input is used up.
+    fn read(&mut self, input: &mut Option<Bytes>) -> Result<Option<Frame>, CloseReason>;
+
+    /// The frame that a binary message of a WebSocket is, if it is one.
+    fn read_binary(&mut self, payload: Bytes) -> Result<Option<Frame>, CloseReason>;
+
+    /// What a ping of the client's WebSocket means to the session. The transport answers it in any case.
+    fn read_ping(&mut self, _payload: &[u8]) -> Option<Frame> {
+        None
+    }
+
+    /// What a pong of the client's WebSocket means to the session.
+    fn read_pong(&mut self, _payload: &[u8]) -> Option<Frame> {
+        None
+    }
+
+    /// Appends a frame as messages of a WebSocket.
+    fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>);
+
+    /// The reason that a client of this family is given for a violation that the transport found.
+    fn violation(violation: Violation) -> CloseReason;
+
+    /// The reason as a close frame of a WebSocket carries it.
+    fn close_reason(reason: CloseReason) -> CloseReason {
+        reason
+    }
+}
+
+/// A family that HTTP carries too, in the bodies of polls and streams.
+pub(crate) trait BodyCodec: Codec {
+    /// Appends a frame to a body.
+    fn write(&mut self, frame: Outbound<'_>, body: &mut Vec<u8>);
+
+    /// Completes a body, or one flush of a stream, when all its frames are written.
+    fn finish(&mut self, body: &mut Vec<u8>) -> ContentType;
+}
+
+/// The value of a `Content-Type` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ContentType(pub(crate) &'static str);
+
+impl ContentType {
+    pub(crate) const TEXT: Self = ContentType("text/plain; charset=utf-8");
+    pub(crate) const BYTES: Self = ContentType("application/octet-stream");
+}
+
+/// What a transport can find wrong with what a client's WebSocket sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// The framing of RFC 6455 is broken.
+    Framing,
+    /// A text is not UTF-8.
+    NotUtf8,
+    /// A message or a frame is larger than the limit.
+    TooLarge,
+    /// A message is not of the kind, text or binary, that must come here.
+    WrongKind,
+}

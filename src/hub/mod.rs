@@ -15,7 +15,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{message::OutMessage, shared::SharedSession, sync::lock};
+use crate::{broadcast::OutMessage, shared::SharedSession, sync::lock};
 
 pub(crate) use remote::Remote;
 pub use rooms::Delivered;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Member, SHARDS};
 use crate::{
-    message::OutMessage,
+    broadcast::OutMessage,
     shared::{SendError, SharedSession, reason},
     sync::lock,
 };

@@ -7,7 +7,10 @@ use axum::{
 };
 use futures::StreamExt;
 
-use crate::session::{CloseReason, reason};
+use crate::{
+    message::truncate,
+    session::{CloseReason, reason},
+};
 
 /// A rejection's text is cut to this many bytes.
 const MOST_TEXT: usize = 1024;
@@ -35,11 +38,10 @@ impl Refusal {
             text.extend_from_slice(&data);
         }
         let text = String::from_utf8_lossy(&text);
-        let mut end = text.len().min(MOST_TEXT);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let text = if end == 0 { status.canonical_reason().unwrap_or("rejected") } else { &text[..end] };
+        let text = match truncate(&text, MOST_TEXT) {
+            "" => status.canonical_reason().unwrap_or("rejected"),
+            text => text,
+        };
         Refusal { reason: CloseReason::new(reason::REJECTED.code, text), status }
     }
 

@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 
 pub use super::reason::CloseReason;
-use crate::message::OutMessage;
+use crate::broadcast::OutMessage;
 
 /// The largest number that a message can have: 2^53 - 1, the last integer that JavaScript counts exactly.
 pub(crate) const MAX_NUMBER: u64 = (1 << 53) - 1;
@@ -64,6 +64,22 @@ pub(crate) enum Frame {
     },
     /// The link ends; the reason's class says whether the session does too.
     LinkClose(CloseReason),
+}
+
+/// A frame that a link sends next. A message is borrowed, since it stays in the outbox.
+#[derive(Debug)]
+pub(crate) enum Outbound<'a> {
+    Message { number: u64, message: &'a OutMessage },
+    Frame(Frame),
+}
+
+impl Outbound<'_> {
+    pub(crate) fn into_frame(self) -> Frame {
+        match self {
+            Outbound::Message { number, message } => Frame::Message { number, message: message.clone() },
+            Outbound::Frame(frame) => frame,
+        }
+    }
 }
 
 /// The first frame of a link that was accepted.

@@ -15,7 +15,7 @@ use super::{
     rules::{Delivery, Rules},
     stream_probe::StreamProbe,
 };
-use crate::message::OutMessage;
+use crate::broadcast::OutMessage;
 
 /// Which half. Apart from opening, attaching and heartbeats they are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::frame::{CloseReason, MAX_NUMBER};
-use crate::message::OutMessage;
+use crate::broadcast::OutMessage;
 
 /// What an entry costs beyond its payload, so that empty messages too are bounded.
 pub(crate) const ENTRY_COST: usize = 64;

@@ -1,7 +1,7 @@
 //! What a link has to say next.
 
 use super::{
-    frame::{Attached, CloseReason, Frame},
+    frame::{Attached, CloseReason, Frame, Outbound},
     inbox::Inbox,
     links::{Link, LinkId, LinkKind},
     machine::{Machine, Role},
@@ -10,23 +10,6 @@ use super::{
     rules::{Delivery, Rules},
     stream_probe::StreamProbe,
 };
-use crate::message::OutMessage;
-
-/// What a link is to say: messages are lent, since they stay in the outbox.
-#[derive(Debug)]
-pub(crate) enum Outbound<'a> {
-    Message { number: u64, message: &'a OutMessage },
-    Frame(Frame),
-}
-
-impl Outbound<'_> {
-    pub(crate) fn into_frame(self) -> Frame {
-        match self {
-            Outbound::Message { number, message } => Frame::Message { number, message: message.clone() },
-            Outbound::Frame(frame) => frame,
-        }
-    }
-}
 
 /// What comes next on a link.
 enum Next {

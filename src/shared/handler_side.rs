@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use super::{CloseReason, Receiver, SendError, SharedSession, reason, wake_batch};
 use crate::{
-    message::OutMessage,
+    broadcast::OutMessage,
     session::{Arrival, State},
 };
 

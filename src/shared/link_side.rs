@@ -73,17 +73,9 @@ impl SharedSession {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
-        let limit = self.params.session.limit;
-        let machine = &mut inner.machine;
-        let mut outcome = frames.drain(..).try_for_each(|frame| match frame {
-            Frame::Message { message, .. } if message.as_message().len() as u64 > limit => {
-                machine.end(now, link, reason::TOO_LARGE);
-                Err(reason::TOO_LARGE)
-            }
-            frame => machine.handle_frame(now, link, frame),
-        });
+        let mut outcome = frames.drain(..).try_for_each(|frame| inner.machine.handle_frame(now, link, frame));
         if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
-            machine.end(now, link, malformed.clone());
+            inner.machine.end(now, link, malformed.clone());
             outcome = Err(malformed);
         }
         if inner.machine.arrivals() > 0 || inner.machine.closed().is_some() {

@@ -5,7 +5,7 @@ use super::{
     log::Sent,
     state::{Client, World, WorldEvent},
 };
-use crate::{message::OutMessage, session::SendError};
+use crate::{broadcast::OutMessage, session::SendError};
 
 // The client's.
 impl World<'_> {

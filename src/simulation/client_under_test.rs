@@ -7,8 +7,9 @@ use super::{
     packet::{Codec, Packet, frame_size},
 };
 use crate::{
-    codec::native::Head,
-    message::{Message, OutMessage, Spelling},
+    broadcast::OutMessage,
+    codec::native::{Head, Spelling},
+    message::Message,
     session::{
         Arrival, Attach, CloseReason, Config, Frame, Grant, LinkId, Machine, Role, SendError, State, machine::Event,
         tests::saboteur::Saboteur,

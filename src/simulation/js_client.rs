@@ -17,8 +17,9 @@ use super::{
     packet::{Chunk, Packet, Payload},
 };
 use crate::{
-    codec::native::Head,
-    message::{Message, OutMessage, Spelling},
+    broadcast::OutMessage,
+    codec::native::{Head, Spelling},
+    message::Message,
     session::{Arrival, Attach, CloseReason, Grant, LinkId, LinkKind, SendError, SessionParams, State, machine::Event},
 };
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    codec::native::{Head, Reader, Record, Writer},
-    message::{Message, Spelling},
+    codec::native::{Head, Reader, Record, Spelling, Writer, tests::put_head},
+    message::Message,
     session::{CloseReason, Frame},
 };
 
@@ -114,7 +114,9 @@ pub(crate) struct Codec(Option<Ends>);
 
 impl Codec {
     pub(crate) fn new(spelling: Option<Spelling>) -> Self {
-        Codec(spelling.map(|spelling| Ends { spelling, writer: Writer::new(spelling), reader: Reader::new(spelling) }))
+        let ends =
+            |spelling| Ends { spelling, writer: Writer::new(spelling), reader: Reader::new(spelling, usize::MAX) };
+        Codec(spelling.map(ends))
     }
 
     pub(crate) fn encode(&mut self, head: Option<Head>, frames: Vec<Frame>) -> Packet {
@@ -122,7 +124,7 @@ impl Codec {
         let mut chunks = Vec::new();
         let mut out = Vec::new();
         if let Some(head) = &head {
-            ends.writer.head(head, &mut out);
+            put_head(ends.spelling, head, &mut out);
         }
         for frame in &frames {
             match frame {

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::random::Random;
 use crate::{
-    message::{Message, OutMessage, Spelling},
+    broadcast::OutMessage,
+    codec::native::Spelling,
+    message::Message,
     session::{Config, Role, rules},
 };
 

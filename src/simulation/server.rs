@@ -7,8 +7,7 @@ use super::{
     state::{Cut, ServerSession, Waiting, World, WorldEvent},
 };
 use crate::{
-    codec::native::Head,
-    message::Spelling,
+    codec::native::{Head, Spelling},
     session::{
         Attach, CloseReason, Frame, Grant, LinkId, LinkKind, Machine, Role, SessionParams, reason,
         tests::saboteur::Saboteur,

@@ -14,8 +14,9 @@ use super::{
     scenario::Scenario,
 };
 use crate::{
+    codec::native::Spelling,
     codec::native::{Head, ResumeToken},
-    message::{Message, Spelling},
+    message::Message,
     session::{
         CloseReason, Frame, Grant, LinkId, LinkKind,
         tests::saboteur::{Sabotage, Saboteur},

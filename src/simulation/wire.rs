@@ -6,7 +6,7 @@ use super::{
     state::{Conn, Cut, Keeping, Lane, World, WorldEvent},
 };
 use crate::{
-    message::Spelling,
+    codec::native::Spelling,
     session::{LinkId, LinkKind},
 };
 

@@ -62,7 +62,7 @@ fn fill(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{message::Message, session::reason};
+    use crate::{message::Message, shared::reason};
 
     fn message(number: u64, length: usize) -> Frame {
         Frame::Message { number, message: Message::from(vec![0; length]).into() }

@@ -1,7 +1,6 @@
 //! One response body for every way that carries down: polling is streaming that stops after its first flush.
 
 use std::{
-    future::poll_fn,
     io,
     task::{Context, Poll},
 };
@@ -9,10 +8,9 @@ use std::{
 use bytes::Bytes;
 use futures::Stream;
 
-use super::{Link, Wrapper, write};
+use super::{Link, Wrapper};
 use crate::{
-    codec::native::{Writer, write_rest},
-    message::Spelling,
+    codec::{BodyCodec, ContentType},
     shared::{Frame, Outbound, PullStatus},
 };
 
@@ -33,47 +31,63 @@ pub(crate) enum Wait {
     Rest,
 }
 
-/// The records of an answer that ends after its first flush.
+/// The body of an answer that ends after its first flush.
 ///
-/// Cancel-safe: dropping it detaches the link, and what it had taken is said again on the next.
-pub(crate) async fn answer(link: Link, spelling: Spelling, wait: Wait) -> Vec<u8> {
-    let mut writer = Writer::new(spelling);
-    let mut out = Vec::new();
-    if wait != Wait::Something {
-        poll_fn(|cx| if link.has_turned(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+/// Dropping it detaches the link; what it had taken is sent again on the next.
+pub(crate) struct FirstFlush<C> {
+    link: Option<Link>,
+    codec: C,
+    wait: Wait,
+    /// The handler has had the turn that the answer waits for.
+    turned: bool,
+    /// The length of the answer with its first frame.
+    started: usize,
+    body: Vec<u8>,
+}
+
+impl<C: BodyCodec> FirstFlush<C> {
+    pub(crate) fn new(link: Link, codec: C, wait: Wait) -> Self {
+        let turned = wait == Wait::Something;
+        FirstFlush { link: Some(link), codec, wait, turned, started: 0, body: Vec::new() }
     }
-    let mut started = 0;
-    poll_fn(|cx| {
-        let pulled = link.pull(cx, |saying| {
-            write(&mut writer, saying, &mut out);
-            if started == 0 {
-                if wait == Wait::Rest {
-                    write_rest(REST, &mut out);
-                }
-                started = out.len();
-            }
-            out.len() < FLUSH
-        });
-        match pulled {
-            PullStatus::Drained if wait == Wait::Something && out.len() == started => Poll::Pending,
-            _ => Poll::Ready(()),
+
+    /// The body and its type. Detaches the link when it is ready, and must not be polled again then.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Vec<u8>, ContentType)> {
+        let FirstFlush { link, codec, wait, turned, started, body } = self;
+        let attached = link.as_ref().expect("an answer is polled until it is ready");
+        if !*turned && !attached.has_turned(cx) {
+            return Poll::Pending;
         }
-    })
-    .await;
-    out
+        *turned = true;
+        let pulled = attached.pull(cx, |frame| {
+            codec.write(frame, body);
+            if *started == 0 {
+                if *wait == Wait::Rest {
+                    codec.write(Outbound::Frame(Frame::PollDelay { delay: REST }), body);
+                }
+                *started = body.len();
+            }
+            body.len() < FLUSH
+        });
+        if pulled == PullStatus::Drained && *wait == Wait::Something && body.len() == *started {
+            return Poll::Pending;
+        }
+        *link = None;
+        let content_type = codec.finish(body);
+        Poll::Ready((std::mem::take(body), content_type))
+    }
 }
 
 /// The body of a streaming answer: one chunk a flush, until the link is over or about `budget` bytes are spent, what they are wrapped in
 /// not counted. `guard` goes with the link.
-pub(crate) fn stream(
+pub(crate) fn stream<C: BodyCodec>(
     link: Link,
-    spelling: Spelling,
+    mut codec: C,
     budget: usize,
     mut wrapper: Wrapper,
     guard: impl Send,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let mut link = Some((link, guard));
-    let mut writer = Writer::new(spelling);
     let mut spent = 0;
     let mut padding = Padding::default();
     futures::stream::poll_fn(move |cx: &mut Context<'_>| {
@@ -83,15 +97,19 @@ pub(crate) fn stream(
         let Some((attached, _)) = &link else { return Poll::Ready(None) };
         let mut out = Vec::new();
         let pulled = attached.pull(cx, |saying| match saying {
-            Outbound::Frame(frame @ Frame::Padding { .. }) => {
-                writer.write(&frame, &mut padding.bytes);
+            Outbound::Frame(Frame::Padding { .. }) => {
+                codec.write(saying, &mut padding.bytes);
+                codec.finish(&mut padding.bytes);
                 false
             }
             saying => {
-                write(&mut writer, saying, &mut out);
-                out.len() < FLUSH
+                codec.write(saying, &mut out);
+                !wrapper.each_frame_a_chunk() && out.len() < FLUSH
             }
         });
+        if !out.is_empty() {
+            codec.finish(&mut out);
+        }
         spent += out.len() + padding.bytes.len();
         if pulled == PullStatus::Over || spent >= budget {
             link = None;

@@ -1,78 +1,15 @@
-//! Carries bytes for a session. Knows the session and its codec, never a room, a URL or user code.
+//! Carries bytes for a session. Knows the session and a codec, whichever it is; never a room, a URL or user code.
 
 mod batch;
 mod downlink;
+pub(crate) mod handshake;
+mod link;
 mod uplink;
 mod websocket;
-mod wrapping;
+pub(crate) mod wrapping;
 
-use std::{sync::Arc, task::Context};
-
-use crate::{
-    codec::native::Writer,
-    config::Transport,
-    shared::{Attach, CloseReason, Credential, Frame, LinkId, Outbound, PullStatus, SharedSession},
-};
-
-pub(crate) use downlink::{Wait, answer, stream};
+pub(crate) use downlink::{FirstFlush, Wait, stream};
+pub(crate) use link::Link;
 pub(crate) use uplink::{Body, BodyError, read_body, take, upload_answer};
-pub(crate) use websocket::{Ended, Socket};
+pub(crate) use websocket::{NoMessage, Socket};
 pub(crate) use wrapping::{Wrapper, Wrapping};
-
-/// One attachment of a transport to a session. Detaches when dropped.
-#[derive(Debug)]
-pub(crate) struct Link {
-    shared: Arc<SharedSession>,
-    id: LinkId,
-}
-
-impl Link {
-    /// Attaches; a refusal's reason is for the client.
-    pub(crate) fn attach(
-        shared: Arc<SharedSession>,
-        credential: Credential<'_>,
-        attach: Attach,
-        transport: Transport,
-    ) -> Result<Self, CloseReason> {
-        let id = shared.attach(credential, attach, transport)?;
-        Ok(Link { shared, id })
-    }
-
-    /// Hands over the frames that came on this link, until `read` yields `None`, decoded in batches without the session's lock.
-    pub(crate) fn input(&self, read: impl FnMut() -> Result<Option<Frame>, CloseReason>) -> Result<(), CloseReason> {
-        batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
-    }
-
-    /// Takes the frames that the session has to say here, until `take` returns `false`.
-    pub(crate) fn pull(&self, cx: &mut Context<'_>, take: impl FnMut(Outbound<'_>) -> bool) -> PullStatus {
-        self.shared.pull(self.id, cx, take)
-    }
-
-    /// Whether to wait for the handler's turn before saying anything; see [`SharedSession::awaits_turn`].
-    pub(crate) fn awaits_turn(&self, cx: &Context<'_>) -> bool {
-        self.shared.awaits_turn(self.id, cx)
-    }
-
-    /// Whether the handler has had its first turn; see [`SharedSession::has_turned`].
-    fn has_turned(&self, cx: &mut Context<'_>) -> bool {
-        self.shared.has_turned(self.id, cx)
-    }
-
-    /// Why the link shall be given up though it cannot write.
-    fn ending(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
-        self.shared.link_ending(self.id, cx)
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.shared.detach(self.id);
-    }
-}
-
-fn write(writer: &mut Writer, saying: Outbound<'_>, out: &mut Vec<u8>) {
-    match saying {
-        Outbound::Message { number, message } => writer.message(number, message, out),
-        Outbound::Frame(frame) => writer.write(&frame, out),
-    }
-}

@@ -4,18 +4,17 @@ use axum::body::BodyDataStream;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
-use super::{Link, write};
+use super::Link;
 use crate::{
-    codec::native::{Reader, Record, Writer},
-    message::Spelling,
-    shared::{CloseReason, reason},
+    codec::{BodyCodec, Codec, ContentType},
+    shared::CloseReason,
 };
 
 /// A request's body, read and not yet understood.
 #[derive(Debug)]
-pub(crate) struct Body {
-    pub(crate) reader: Reader,
-    pub(crate) rest: Bytes,
+pub(crate) struct Body<C> {
+    pub(crate) codec: C,
+    pub(crate) rest: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,23 +45,19 @@ pub(crate) async fn read_body(mut stream: BodyDataStream, limit: usize) -> Resul
     Ok(whole.unwrap_or_else(|| pieces.freeze()))
 }
 
-/// Hands the records behind the head over to the session. What was read before a malformed record stays read.
-pub(crate) fn take(link: &Link, body: &mut Body) -> Result<(), CloseReason> {
-    link.input(|| match body.reader.read(&mut body.rest)? {
-        None => Ok(None),
-        Some(Record::Frame(frame)) => Ok(Some(frame)),
-        Some(Record::Head(_)) => Err(reason::UNEXPECTED),
-    })
+/// Hands the frames of a body over to the session. The frames before a malformed one are taken.
+pub(crate) fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<(), CloseReason> {
+    link.input(|| body.codec.read(&mut body.rest))
 }
 
 /// The answer to an upload: how far we have come.
-pub(crate) fn upload_answer(link: &Link, spelling: Spelling) -> Vec<u8> {
-    let mut writer = Writer::new(spelling);
+pub(crate) fn upload_answer<C: BodyCodec>(link: &Link, mut codec: C) -> (Vec<u8>, ContentType) {
     let mut out = Vec::new();
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     link.pull(&mut cx, |saying| {
-        write(&mut writer, saying, &mut out);
+        codec.write(saying, &mut out);
         true
     });
-    out
+    let content_type = codec.finish(&mut out);
+    (out, content_type)
 }

@@ -1,109 +1,181 @@
-//! How an answer's records are handed over where a client cannot read them plain (PROTOCOL.md, section 3). Pure.
+//! How the flushes of an answer are wrapped where a client cannot read them plain (PROTOCOL.md, section 3).
+//! Pure, and data: each wrapping is a row.
 
 use std::borrow::Cow;
 
-use crate::codec::native::write_padding;
+#[cfg(test)]
+mod tests;
 
-/// Some browsers show nothing of a page before so many bytes have come.
-const PRELUDE: usize = 2048;
+/// One kind of wrapping. In its texts `%` stands for the part that varies from request to request.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// The type of the answer; `None` leaves the one that the codec states.
+    content_type: Option<&'static str>,
+    /// Goes before the first flush.
+    prelude: &'static str,
+    /// This many spaces and the end of a line follow the prelude: some browsers show nothing of a page before
+    /// it is this long.
+    prelude_spaces: usize,
+    /// Goes before each flush.
+    before: &'static str,
+    escape: Escape,
+    /// Goes behind each flush.
+    after: &'static str,
+    /// Goes behind the last flush.
+    end: &'static str,
+    /// Each flush of a stream has one frame, for clients that read no more from it.
+    each_frame_a_chunk: bool,
+}
 
-/// What a part of a multipart answer begins with.
-const PART: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n\r\n";
+/// What becomes of a flush between `before` and `after`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Escape {
+    /// It stays as it is.
+    None,
+    /// It becomes a string that JSON and JavaScript read alike.
+    String,
+    /// It is left out.
+    Omit,
+}
 
-/// How a flush is wrapped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wrapping {
-    /// Not at all.
-    Plain,
-    /// Each is a server-sent event.
-    Events,
-    /// Each is a script of a page, which calls its parent's function, or posts it a message.
-    Page { callback: Option<Box<str>> },
-    /// The answer is a script that calls a function.
-    Call { callback: Box<str> },
-    /// Each is a part of a `multipart/x-mixed-replace`. Messages stand in it as they are, so that nobody who can send one may guess the
-    /// boundary: else one could end a part and begin another.
-    Parts { boundary: Box<str> },
-    /// An empty page, whatever there is to say.
-    Blank,
+/// The row from which the others differ: nothing is added, nothing is changed.
+const BARE: Row = Row {
+    content_type: None,
+    prelude: "",
+    prelude_spaces: 0,
+    before: "",
+    escape: Escape::None,
+    after: "",
+    end: "",
+    each_frame_a_chunk: false,
+};
+
+const HTML: Option<&str> = Some("text/html; charset=utf-8");
+
+/// Flushes as they are.
+pub(crate) static PLAIN: Row = BARE;
+
+/// Each flush is a server-sent event.
+pub(crate) static EVENTS: Row =
+    Row { content_type: Some("text/event-stream"), before: "data: ", escape: Escape::String, after: "\n\n", ..BARE };
+
+/// Each flush is a script of a page, which posts it to the page's parent. The target is any origin: the parent
+/// is known to have the session's secret, and the answer's headers say which pages may be the parent.
+pub(crate) static PAGE: Row = PAGE_POST;
+
+const PAGE_POST: Row = Row {
+    content_type: HTML,
+    prelude: "<!doctype html><html><head><meta charset=\"utf-8\">\
+        <script>function p(t){parent.postMessage(t,'*')}</script></head><body>",
+    prelude_spaces: 2048,
+    before: "<script>p(",
+    escape: Escape::String,
+    after: ")</script>\n",
+    ..BARE
+};
+
+/// Each flush is a script of a page, which calls the function `%` of the page's parent.
+pub(crate) static PAGE_CALL: Row = Row {
+    prelude: "<!doctype html><html><head><meta charset=\"utf-8\">\
+        <script>function p(t){parent.%(t)}</script></head><body>",
+    ..PAGE_POST
+};
+
+/// The answer is a script, which calls the function `%`. The comment before it keeps a browser from taking the
+/// answer for anything but a script because of its first bytes.
+pub(crate) static CALL: Row = Row {
+    content_type: Some("text/javascript; charset=utf-8"),
+    before: "/**/%(",
+    escape: Escape::String,
+    after: ");",
+    ..BARE
+};
+
+/// Each flush is a part of a `multipart/x-mixed-replace` with the boundary `%`. Messages are not escaped in it,
+/// so the boundary must be random: a sender that can guess it could end a part and begin another.
+///
+/// A part is complete when its delimiter has come, so that follows at once. Browsers report parts and not the
+/// end of the answer, so an empty part marks the end.
+pub(crate) static PARTS: Row = Row {
+    content_type: Some("multipart/x-mixed-replace;boundary=%"),
+    prelude: "--%\r\n",
+    before: "Content-Type: text/plain; charset=utf-8\r\n\r\n",
+    after: "\r\n--%\r\n",
+    end: "Content-Type: text/plain; charset=utf-8\r\n\r\n\r\n--%--\r\n",
+    ..BARE
+};
+
+/// An empty page, whatever was to be sent.
+pub(crate) static BLANK: Row = Row { content_type: HTML, escape: Escape::Omit, ..BARE };
+
+/// The wrapping of one answer.
+#[derive(Debug)]
+pub(crate) struct Wrapping {
+    row: &'static Row,
+    /// The part that varies.
+    name: Box<str>,
 }
 
 impl Wrapping {
-    pub(crate) fn content_type(&self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
-            Wrapping::Parts { boundary } => {
-                return format!("multipart/x-mixed-replace;boundary={boundary}").into();
-            }
-            Wrapping::Plain => "text/plain; charset=utf-8",
-            Wrapping::Events => "text/event-stream",
-            Wrapping::Page { .. } | Wrapping::Blank => "text/html; charset=utf-8",
-            Wrapping::Call { .. } => "text/javascript; charset=utf-8",
+    /// `name` is a callback or a boundary, of letters, digits and `_`; empty where the row has no `%`.
+    pub(crate) fn new(row: &'static Row, name: &str) -> Self {
+        Wrapping { row, name: name.into() }
+    }
+
+    /// Whether answers stay as the codec has written them.
+    pub(crate) fn is_plain(&self) -> bool {
+        std::ptr::eq(self.row, &PLAIN)
+    }
+
+    /// The type of the answer, if it is not the one that the codec states.
+    pub(crate) fn content_type(&self) -> Option<Cow<'static, str>> {
+        self.row.content_type.map(|text| match text.contains('%') {
+            true => text.replace('%', &self.name).into(),
+            false => text.into(),
         })
+    }
+
+    /// The whole of an answer that is one flush.
+    pub(crate) fn whole(&self, flush: Vec<u8>) -> Vec<u8> {
+        if self.is_plain() {
+            return flush;
+        }
+        let mut out = Vec::with_capacity(flush.len() + 128);
+        self.begin(&mut out);
+        self.put(&flush, true, &mut out);
+        out
     }
 
     /// Appends what goes before the first flush.
     fn begin(&self, out: &mut Vec<u8>) {
-        match self {
-            Wrapping::Plain | Wrapping::Events | Wrapping::Call { .. } | Wrapping::Blank => {}
-            Wrapping::Page { callback } => {
-                push(out, &["<!doctype html><html><head><meta charset=\"utf-8\"><script>function p(t){parent."]);
-                match callback {
-                    Some(callback) => push(out, &[callback, "(t)"]),
-                    // Whom it is meant for holds the session's secret; who may be the parent is said by the answer's headers.
-                    None => push(out, &["postMessage(t,'*')"]),
-                }
-                push(out, &["}</script></head><body>"]);
-                out.resize(out.len() + PRELUDE, b' ');
-                out.push(b'\n');
-            }
-            Wrapping::Parts { boundary } => push(out, &["--", boundary, "\r\n"]),
+        self.push(self.row.prelude, out);
+        if self.row.prelude_spaces > 0 {
+            out.resize(out.len() + self.row.prelude_spaces, b' ');
+            out.push(b'\n');
         }
     }
 
     /// Appends a flush: whole records in the text spelling. `last` says that no other follows.
-    fn put(&self, records: &[u8], last: bool, out: &mut Vec<u8>) {
-        match self {
-            Wrapping::Plain => out.extend_from_slice(records),
-            Wrapping::Blank => {}
-            Wrapping::Events => {
-                push(out, &["data: "]);
-                put_string(records, out);
-                push(out, &["\n\n"]);
-            }
-            Wrapping::Page { .. } => {
-                push(out, &["<script>p("]);
-                put_string(records, out);
-                push(out, &[")</script>\n"]);
-            }
-            Wrapping::Call { callback } => {
-                // The comment keeps the answer from being taken for anything but a script by what it begins with.
-                push(out, &["/**/", callback, "("]);
-                put_string(records, out);
-                push(out, &[");"]);
-            }
-            Wrapping::Parts { boundary } => {
-                out.extend_from_slice(PART);
-                out.extend_from_slice(records);
-                // At once, and not before the next part: a part is complete when its delimiter has come.
-                push(out, &["\r\n--", boundary, "\r\n"]);
-                if last {
-                    // Browsers tell their page of parts, and not of the end of the whole: an empty part is that.
-                    out.extend_from_slice(PART);
-                    push(out, &["\r\n--", boundary, "--\r\n"]);
-                }
-            }
+    fn put(&self, flush: &[u8], last: bool, out: &mut Vec<u8>) {
+        self.push(self.row.before, out);
+        match self.row.escape {
+            Escape::None => out.extend_from_slice(flush),
+            Escape::String => put_string(flush, out),
+            Escape::Omit => {}
+        }
+        self.push(self.row.after, out);
+        if last {
+            self.push(self.row.end, out);
         }
     }
 
-    /// The whole of an answer that is one flush.
-    pub(crate) fn whole(&self, records: Vec<u8>) -> Vec<u8> {
-        if *self == Wrapping::Plain {
-            return records;
+    fn push(&self, text: &str, out: &mut Vec<u8>) {
+        for (at, piece) in text.split('%').enumerate() {
+            if at > 0 {
+                out.extend_from_slice(self.name.as_bytes());
+            }
+            out.extend_from_slice(piece.as_bytes());
         }
-        let mut out = Vec::with_capacity(records.len() + 128);
-        self.begin(&mut out);
-        self.put(&records, true, &mut out);
-        out
     }
 }
 
@@ -111,49 +183,50 @@ impl Wrapping {
 #[derive(Debug)]
 pub(crate) struct Wrapper {
     wrapping: Wrapping,
-    /// Bytes of padding before what a plain answer says first.
-    padding: usize,
+    /// Goes between the prelude and the first flush, and is not wrapped.
+    padding: Vec<u8>,
     begun: bool,
 }
 
 impl Wrapper {
-    pub(crate) fn new(wrapping: Wrapping, padding: usize) -> Self {
+    pub(crate) fn new(wrapping: Wrapping, padding: Vec<u8>) -> Self {
         Wrapper { wrapping, padding, begun: false }
     }
 
-    pub(crate) fn wrap(&mut self, records: Vec<u8>, last: bool) -> Vec<u8> {
+    /// Whether a flush must not have more than one frame.
+    pub(super) fn each_frame_a_chunk(&self) -> bool {
+        self.wrapping.row.each_frame_a_chunk
+    }
+
+    pub(super) fn wrap(&mut self, flush: Vec<u8>, last: bool) -> Vec<u8> {
         let first = !std::mem::replace(&mut self.begun, true);
-        let plain = self.wrapping == Wrapping::Plain;
-        if plain && !(first && self.padding > 0) {
-            return records;
+        if self.wrapping.is_plain() && self.padding.is_empty() {
+            return flush;
         }
-        let mut out = Vec::with_capacity(records.len() + 64);
+        let mut out = Vec::with_capacity(flush.len() + 64);
         if first {
-            self.wrapping.begin(&mut out);
-            if plain {
-                write_padding(self.padding, &mut out);
-            }
+            self.begin(&mut out);
         }
-        self.wrapping.put(&records, last, &mut out);
+        self.wrapping.put(&flush, last, &mut out);
         out
     }
 
-    /// What an answer has yet to say when it ends without a last flush.
-    pub(crate) fn end(&mut self) -> Option<Vec<u8>> {
-        let Wrapping::Parts { boundary } = &self.wrapping else { return None };
+    /// What is still to be sent when an answer ends without a last flush.
+    pub(super) fn end(&mut self) -> Option<Vec<u8>> {
+        if self.wrapping.row.end.is_empty() {
+            return None;
+        }
         let mut out = Vec::new();
         if !std::mem::replace(&mut self.begun, true) {
-            self.wrapping.begin(&mut out);
+            self.begin(&mut out);
         }
-        out.extend_from_slice(PART);
-        push(&mut out, &["\r\n--", boundary, "--\r\n"]);
+        self.wrapping.push(self.wrapping.row.end, &mut out);
         Some(out)
     }
-}
 
-fn push(out: &mut Vec<u8>, pieces: &[&str]) {
-    for piece in pieces {
-        out.extend_from_slice(piece.as_bytes());
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        self.wrapping.begin(out);
+        out.append(&mut self.padding);
     }
 }
 
@@ -212,79 +285,5 @@ fn put_escape(unit: u16, out: &mut Vec<u8>) {
             out.extend_from_slice(b"\\u");
             out.extend([12, 8, 4, 0].map(|shift| DIGITS[usize::from(unit >> shift) & 15]));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn string(text: &str) -> String {
-        let mut out = Vec::new();
-        put_string(text.as_bytes(), &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    /// What must not stand in a string, wherever it is read.
-    fn is_forbidden(character: char) -> bool {
-        matches!(character, '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
-    }
-
-    fn assert_well(text: &str) {
-        let string = string(text);
-        assert_eq!(serde_json::from_str::<String>(&string).unwrap(), text, "{string}");
-        assert!(!string.chars().any(is_forbidden), "{string:?}");
-        let inner = &string[1..string.len() - 1];
-        assert!(!inner.replace("\\\\", "").replace("\\\"", "").contains('"'), "{string:?}");
-    }
-
-    #[test]
-    fn every_character_survives() {
-        let all: Vec<char> = (0..=0x0011_0000).filter_map(char::from_u32).collect();
-        for few in all.chunks(997) {
-            assert_well(&few.iter().collect::<String>());
-        }
-        for &character in all.iter().filter(|&&character| is_forbidden(character) || "\"\\".contains(character)) {
-            assert_well(&character.to_string());
-            assert_well(&format!("{character}{character}a{character}"));
-        }
-    }
-
-    #[test]
-    fn neighbours_of_what_is_escaped_stand_as_they_are() {
-        for text in
-            ["", "plain", "\u{a0}\u{c1}", "\u{2027}\u{202a}\u{2068}", "\u{fefe}\u{ff00}\u{ffff}", "é€😀\u{10ffff}"]
-        {
-            assert_eq!(string(text), format!("\"{text}\""));
-        }
-        assert_eq!(string("</script>\r\n"), r#""\u003c/script\u003e\r\n""#);
-        assert_eq!(string("\u{2028}\u{feff}\u{85}\0"), r#""\u2028\ufeff\u0085\u0000""#);
-    }
-
-    #[test]
-    fn whole_answers() {
-        let whole = |wrapping: Wrapping| String::from_utf8(wrapping.whole(b"a1:".to_vec())).unwrap();
-        assert_eq!(whole(Wrapping::Plain), "a1:");
-        assert_eq!(whole(Wrapping::Events), "data: \"a1:\"\n\n");
-        assert_eq!(whole(Wrapping::Call { callback: "_f1".into() }), "/**/_f1(\"a1:\");");
-        let page = whole(Wrapping::Page { callback: Some("f".into()) });
-        let (prelude, flush) = page.split_at(page.find("<script>p(").unwrap());
-        assert!(prelude.len() >= 2048 && prelude.contains("{parent.f(t)}"), "{page}");
-        assert_eq!(flush, "<script>p(\"a1:\")</script>\n");
-        assert!(whole(Wrapping::Page { callback: None }).contains("{parent.postMessage(t,'*')}"));
-        let parts = whole(Wrapping::Parts { boundary: "x".into() });
-        let head = "Content-Type: text/plain; charset=utf-8\r\n\r\n";
-        assert_eq!(parts, format!("--x\r\n{head}a1:\r\n--x\r\n{head}\r\n--x--\r\n"));
-    }
-
-    #[test]
-    fn what_goes_before_goes_once() {
-        let mut wrapper = Wrapper::new(Wrapping::Plain, 3);
-        assert_eq!(wrapper.wrap(b"sfull,0:".to_vec(), false), b"i3:   sfull,0:");
-        assert_eq!(wrapper.wrap(b"a1:".to_vec(), false), b"a1:");
-        let mut wrapper = Wrapper::new(Wrapping::Parts { boundary: "x".into() }, 3);
-        assert!(wrapper.wrap(b"a1:".to_vec(), false).starts_with(b"--x\r\nC"));
-        let last = wrapper.wrap(b"a2:".to_vec(), true);
-        assert!(last.starts_with(b"C") && last.ends_with(b"\r\n\r\n\r\n--x--\r\n"));
     }
 }

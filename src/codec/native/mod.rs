@@ -1,17 +1,26 @@
 //! The native protocol's spelling; PROTOCOL.md beside this folder is its text.
 
+mod codec;
 mod read;
 mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use bytestring::ByteString;
 
-use crate::session::frame::{CloseReason, Frame};
+use crate::{
+    broadcast::Cell,
+    codec::ContentType,
+    session::{
+        frame::{CloseReason, Frame},
+        reason,
+    },
+};
 
+pub(crate) use codec::NativeCodec;
 pub(crate) use read::Reader;
-pub(crate) use write::{Writer, write_padding, write_refusal, write_rest};
+pub(crate) use write::{Writer, write_refusal};
 
 /// The version that this library speaks.
 pub(crate) const VERSION: u64 = 1;
@@ -21,6 +30,40 @@ const MAX_HEAD: usize = 640;
 
 /// The longest attempt, id or secret.
 const MAX_NAME: usize = 128;
+
+/// How records are written: what the carrier is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// A body that is a string.
+    Text,
+    /// A body that is bytes.
+    Bytes,
+    /// The messages of a WebSocket.
+    WebSocket,
+}
+
+impl Spelling {
+    /// The cell of a broadcast's encoding: a record of a body, or a whole WebSocket frame.
+    pub(crate) const fn cell(self) -> Cell {
+        Cell(match self {
+            Spelling::Text => 0,
+            Spelling::Bytes => 1,
+            Spelling::WebSocket => 2,
+        })
+    }
+
+    /// The length of a text payload: in bytes, or in UTF-16 units where the carrier is a string.
+    fn length(self, text: &str) -> u64 {
+        if self == Spelling::Bytes || text.is_ascii() { text.len() as u64 } else { text.encode_utf16().count() as u64 }
+    }
+
+    pub(crate) const fn content_type(self) -> ContentType {
+        match self {
+            Spelling::Bytes => ContentType::BYTES,
+            Spelling::Text | Spelling::WebSocket => ContentType::TEXT,
+        }
+    }
+}
 
 /// One record, read.
 #[derive(Clone, Debug)]
@@ -49,10 +92,17 @@ pub(crate) struct ResumeToken {
 
 /// Why a record could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed(pub(crate) &'static str);
+pub(crate) enum Unreadable {
+    Malformed(&'static str),
+    /// A message is larger than the limit.
+    TooLarge,
+}
 
-impl From<Malformed> for CloseReason {
-    fn from(Malformed(what): Malformed) -> Self {
-        CloseReason::malformed(what)
+impl From<Unreadable> for CloseReason {
+    fn from(why: Unreadable) -> Self {
+        match why {
+            Unreadable::Malformed(what) => CloseReason::malformed(what),
+            Unreadable::TooLarge => reason::TOO_LARGE,
+        }
     }
 }

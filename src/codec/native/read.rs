@@ -4,25 +4,30 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Buf, Bytes};
 use bytestring::ByteString;
 
-use super::{Head, MAX_HEAD, MAX_NAME, Malformed, Record, ResumeToken};
+use super::{
+    Head, MAX_HEAD, MAX_NAME, Record, ResumeToken, Spelling,
+    Unreadable::{self, Malformed, TooLarge},
+};
 use crate::{
-    message::{Message, Spelling},
+    message::Message,
     session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Outcome, SessionParams},
 };
 
-type Result<T> = std::result::Result<T, Malformed>;
+type Result<T> = std::result::Result<T, Unreadable>;
 
 /// Reads the records of one body or link, and counts its messages.
 #[derive(Debug)]
 pub(crate) struct Reader {
     spelling: Spelling,
+    /// The largest message that is taken.
+    limit: usize,
     /// The number of the next message; 0 while none was stated.
     next: u64,
 }
 
 impl Reader {
-    pub(crate) fn new(spelling: Spelling) -> Self {
-        Reader { spelling, next: 0 }
+    pub(crate) fn new(spelling: Spelling, limit: usize) -> Self {
+        Reader { spelling, limit, next: 0 }
     }
 
     /// Takes the next record off `input`; `None` when it is empty. On a WebSocket `input` is one text message.
@@ -60,6 +65,9 @@ impl Reader {
         }
         if self.next > MAX_NUMBER {
             return Err(Malformed("a number out of range"));
+        }
+        if message.len() > self.limit {
+            return Err(TooLarge);
         }
         let number = self.next;
         self.next += 1;
@@ -155,7 +163,7 @@ impl Reader {
     }
 }
 
-const CUT: Malformed = Malformed("a payload that is cut short");
+const CUT: Unreadable = Malformed("a payload that is cut short");
 
 fn take(input: &mut Bytes, length: usize) -> Result<Bytes> {
     if length > input.len() { Err(CUT) } else { Ok(input.split_to(length)) }

@@ -5,9 +5,11 @@ use std::io::Write;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
-use super::{Head, ResumeToken};
+use super::Spelling;
 use crate::{
-    message::{Message, OutMessage, Spelling},
+    broadcast::OutMessage,
+    codec::ContentType,
+    message::Message,
     session::frame::{Attached, CloseReason, Frame, Outcome, SessionParams},
 };
 
@@ -22,6 +24,10 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(spelling: Spelling) -> Self {
         Writer { spelling, next: 0 }
+    }
+
+    pub(crate) fn content_type(&self) -> ContentType {
+        self.spelling.content_type()
     }
 
     /// Appends a frame to a body. On a WebSocket only what is not a message is written here.
@@ -59,40 +65,18 @@ impl Writer {
         self.next = number + 1;
     }
 
-    /// Appends a client's head record.
-    #[cfg_attr(not(test), allow(dead_code, reason = "only a client says heads; the test client does"))]
-    pub(crate) fn head(&self, head: &Head, out: &mut Vec<u8>) {
-        match head {
-            Head::Open { version, ordinal, attempt, auth } => {
-                let length = self.length(auth);
-                push(out, format_args!("o{version},{ordinal},{attempt},{length}:{auth}"));
-            }
-            Head::Join { version, ordinal, attempt } => push(out, format_args!("j{version},{ordinal},{attempt}:")),
-            Head::Resume { version, ordinal, turn, seen, token: ResumeToken { id, secret, received } } => {
-                let seen = u8::from(*seen);
-                push(out, format_args!("r{version},{ordinal},{turn},{seen},{id},{secret},{received}:"));
-            }
-            Head::Upload { version, token: ResumeToken { id, secret, received } } => {
-                push(out, format_args!("u{version},{id},{secret},{received}:"));
-            }
-            Head::TakeOver { version, ordinal, instance, token: ResumeToken { id, secret, received } } => {
-                push(out, format_args!("t{version},{ordinal},{instance},{id},{secret},{received}:"));
-            }
-        }
-    }
-
     /// Appends a message.
     pub(crate) fn message(&mut self, number: u64, message: &OutMessage, out: &mut Vec<u8>) {
         self.count(number, out);
         match message {
             OutMessage::Own(message) => self.payload(message, out),
             OutMessage::Shared(broadcast) => {
-                let spelled = broadcast.spelled(self.spelling, |message| {
+                let encoded = broadcast.encoded(self.spelling.cell(), |message| {
                     let mut bytes = Vec::with_capacity(message.len() + 16);
                     self.payload(message, &mut bytes);
                     Bytes::from(bytes)
                 });
-                out.extend_from_slice(spelled);
+                out.extend_from_slice(encoded);
             }
         }
     }
@@ -100,7 +84,7 @@ impl Writer {
     fn payload(&self, message: &Message, out: &mut Vec<u8>) {
         match message {
             Message::Text(text) => {
-                put(out, b'm', &[self.length(text)]);
+                put(out, b'm', &[self.spelling.length(text)]);
                 out.extend_from_slice(text.as_bytes());
             }
             Message::Binary(bytes) if self.spelling == Spelling::Bytes => {
@@ -116,20 +100,12 @@ impl Writer {
     }
 
     fn reason(&self, letter: u8, number: Option<u64>, reason: &CloseReason, out: &mut Vec<u8>) {
-        let (code, length) = (u64::from(reason.code), self.length(&reason.text));
+        let (code, length) = (u64::from(reason.code), self.spelling.length(&reason.text));
         match number {
             Some(number) => put(out, letter, &[number, code, length]),
             None => put(out, letter, &[code, length]),
         }
         out.extend_from_slice(reason.text.as_bytes());
-    }
-
-    fn length(&self, text: &str) -> u64 {
-        if self.spelling == Spelling::Bytes || text.is_ascii() {
-            text.len() as u64
-        } else {
-            text.encode_utf16().count() as u64
-        }
     }
 }
 
@@ -138,17 +114,6 @@ pub(crate) fn write_refusal(reason: &CloseReason) -> Vec<u8> {
     let mut out = Vec::with_capacity(reason.text.len() + 16);
     Writer::new(Spelling::Text).reason(b'x', None, reason, &mut out);
     out
-}
-
-/// Asks the client to rest for so many milliseconds behind the end of this answer.
-pub(crate) fn write_rest(delay: u64, out: &mut Vec<u8>) {
-    put(out, b'y', &[delay]);
-}
-
-/// Padding, to be ignored: spaces, which are the same in every spelling.
-pub(crate) fn write_padding(length: usize, out: &mut Vec<u8>) {
-    put(out, b'i', &[length as u64]);
-    out.resize(out.len() + length, b' ');
 }
 
 fn put(out: &mut Vec<u8>, letter: u8, numbers: &[u64]) {

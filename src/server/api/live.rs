@@ -6,10 +6,11 @@ use bytestring::ByteString;
 use uuid::Uuid;
 
 use crate::{
+    broadcast::OutMessage,
     config::{Overflow, Transport, millis},
     hub::{Delivered, Member, Target},
     ids,
-    message::{Message, OutMessage},
+    message::Message,
     server::core::Core,
     session::{self, CloseReason, State, reason},
 };

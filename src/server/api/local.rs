@@ -12,9 +12,10 @@ use bytestring::ByteString;
 
 use super::builder::Server;
 use crate::{
+    broadcast::OutMessage,
     clock::Clock,
     config::{Transport, millis},
-    message::{Message, OutMessage},
+    message::Message,
     server::{gateway::Gateway, origin::Verdict},
     session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Role, SendError, rules::NATIVE},
     shared::{Credential, SharedSession},

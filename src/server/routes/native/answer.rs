@@ -1,5 +1,10 @@
 //! What the native routes answer over HTTP.
 
+use std::{
+    future::poll_fn,
+    task::{Poll, ready},
+};
+
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header, request::Parts},
@@ -11,13 +16,15 @@ use super::{
     table::{Route, Style},
 };
 use crate::{
-    codec::native::write_refusal,
+    codec::{
+        BodyCodec, ContentType,
+        native::{NativeCodec, Spelling, write_refusal},
+    },
     config::Origins,
     ids,
-    message::Spelling,
     server::{origin::Framing, parked_requests::Permit, refusal::Refusal},
-    session::reason,
-    transport::{self, Link, Wait, Wrapper, Wrapping},
+    session::{Frame, Outbound, reason},
+    transport::{self, FirstFlush, Link, Wait, Wrapper, Wrapping, wrapping},
 };
 
 /// How a request wants to be answered.
@@ -26,7 +33,7 @@ pub(super) struct ResponseFormat {
     /// Of both the request and the answer.
     pub(super) spelling: Spelling,
     wrapping: Wrapping,
-    padding: usize,
+    padding: u64,
     /// The client can read only what has status 200.
     always_ok: bool,
     /// The secret stood in the URL.
@@ -44,15 +51,17 @@ impl ResponseFormat {
         let callback = params::query(parts, "callback");
         let callback = match callback.filter(|_| matches!(style, Style::Page | Style::Call)) {
             Some(name) if !params::is_callback(name) => return Err(bad_callback()),
-            name => name.map(Box::from),
+            name => name,
         };
-        let wrapping = match style {
-            Style::Plain => Wrapping::Plain,
-            Style::Events => Wrapping::Events,
-            Style::Page => Wrapping::Page { callback },
-            Style::Call => Wrapping::Call { callback: callback.ok_or_else(bad_callback)? },
-            Style::Parts => Wrapping::Parts { boundary: ids::random().simple().to_string().into() },
-            Style::Blank => Wrapping::Blank,
+        let wrapping = match (style, callback) {
+            (Style::Plain, _) => Wrapping::new(&wrapping::PLAIN, ""),
+            (Style::Events, _) => Wrapping::new(&wrapping::EVENTS, ""),
+            (Style::Page, None) => Wrapping::new(&wrapping::PAGE, ""),
+            (Style::Page, Some(name)) => Wrapping::new(&wrapping::PAGE_CALL, name),
+            (Style::Call, None) => return Err(bad_callback()),
+            (Style::Call, Some(name)) => Wrapping::new(&wrapping::CALL, name),
+            (Style::Parts, _) => Wrapping::new(&wrapping::PARTS, &ids::random().simple().to_string()),
+            (Style::Blank, _) => Wrapping::new(&wrapping::BLANK, ""),
         };
         let bytes = style == Style::Plain && params::query(parts, "bytes") == Some("1");
         let page = matches!(style, Style::Page | Style::Blank);
@@ -66,25 +75,28 @@ impl ResponseFormat {
         })
     }
 
-    /// Whether an answer needs to know no more than the spelling.
-    pub(super) fn is_plain(&self) -> bool {
-        self.wrapping == Wrapping::Plain
+    /// Whether an answer needs to know no more than the type that the codec states.
+    fn is_plain(&self) -> bool {
+        self.wrapping.is_plain()
     }
 
     /// An answer that is one flush.
-    pub(super) fn whole(&self, records: Vec<u8>) -> Response {
-        self.answer(Body::from(self.wrapping.whole(records)))
-    }
-
-    /// What wraps the flushes of a streamed answer.
-    pub(super) fn wrapper(&self) -> Wrapper {
-        Wrapper::new(self.wrapping.clone(), self.padding)
-    }
-
-    /// An answer whose body is wrapped already.
-    pub(super) fn answer(&self, body: Body) -> Response {
-        let mut response = answer(self.spelling, body);
+    fn whole(&self, (records, content_type): (Vec<u8>, ContentType)) -> Response {
+        let mut response = answer(content_type, Body::from(self.wrapping.whole(records)));
         self.set_headers(&mut response);
+        response
+    }
+
+    /// An answer of flush after flush.
+    fn stream(self, link: Link, mut codec: NativeCodec, budget: usize, permit: Option<Permit>) -> Response {
+        let mut response = answer(self.spelling.content_type(), Body::empty());
+        self.set_headers(&mut response);
+        let mut padding = Vec::new();
+        if self.is_plain() && self.padding > 0 {
+            codec.write(Outbound::Frame(Frame::Padding { length: self.padding }), &mut padding);
+        }
+        let wrapper = Wrapper::new(self.wrapping, padding);
+        *response.body_mut() = Body::from_stream(transport::stream(link, codec, budget, wrapper, permit));
         response
     }
 
@@ -102,8 +114,8 @@ impl ResponseFormat {
 
     fn set_headers(&self, response: &mut Response) {
         let headers = response.headers_mut();
-        if !self.is_plain()
-            && let Ok(content_type) = HeaderValue::from_str(&self.wrapping.content_type())
+        if let Some(content_type) = self.wrapping.content_type()
+            && let Ok(content_type) = HeaderValue::from_str(&content_type)
         {
             headers.insert(header::CONTENT_TYPE, content_type);
         }
@@ -117,17 +129,11 @@ impl ResponseFormat {
 }
 
 /// An answer of records, as they are.
-pub(super) fn answer(spelling: Spelling, body: Body) -> Response {
+fn answer(content_type: ContentType, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.reserve(6);
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(match spelling {
-            Spelling::Bytes => "application/octet-stream",
-            _ => "text/plain; charset=utf-8",
-        }),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type.0));
     // Neither caches nor compressing or buffering proxies may touch it, nor browsers guess its type.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -139,22 +145,24 @@ pub(super) fn answer(spelling: Spelling, body: Body) -> Response {
 pub(super) fn refuse(refusal: &Refusal) -> Response {
     let reason = &refusal.reason;
     tracing::debug!(code = reason.code, reason = &*reason.text, "refused");
-    let mut response = answer(Spelling::Text, Body::from(write_refusal(reason)));
+    let mut response = answer(ContentType::TEXT, Body::from(write_refusal(reason)));
     refusal.apply(&mut response);
     response
 }
 
 /// What a request that was understood is to be told.
 pub(super) enum Accepted {
-    Records(Vec<u8>),
+    Records(Vec<u8>, ContentType),
     /// What the link says in its first flush.
     Flush {
         link: Link,
+        codec: NativeCodec,
         wait: Wait,
         permit: Option<Permit>,
     },
     Stream {
         link: Link,
+        codec: NativeCodec,
         permit: Option<Permit>,
     },
 }
@@ -163,16 +171,14 @@ impl Accepted {
     /// How a request goes on that has been understood.
     pub(super) fn respond(self, format: ResponseFormat, stream_budget: usize) -> Answer {
         match self {
-            Accepted::Records(records) => Answer::Ready(Box::new(format.whole(records))),
-            Accepted::Flush { link, wait, permit } => {
-                let spelling = format.spelling;
+            Accepted::Records(records, content_type) => Answer::Ready(Box::new(format.whole((records, content_type)))),
+            Accepted::Flush { link, codec, wait, permit } => {
                 let plain = format.is_plain() && permit.is_none();
                 let extras = (!plain).then(|| Box::new(Extras { format, permit }));
-                Answer::FirstFlush { link, spelling, wait, extras }
+                Answer::FirstFlush { flush: FirstFlush::new(link, codec, wait), extras }
             }
-            Accepted::Stream { link, permit } => {
-                let stream = transport::stream(link, format.spelling, stream_budget, format.wrapper(), permit);
-                Answer::Ready(Box::new(format.answer(Body::from_stream(stream))))
+            Accepted::Stream { link, codec, permit } => {
+                Answer::Ready(Box::new(format.stream(link, codec, stream_budget, permit)))
             }
         }
     }
@@ -183,7 +189,7 @@ pub(super) enum Answer {
     /// Boxed: a poll that waits has no need of the room.
     Ready(Box<Response>),
     /// The answer is what the link says in its first flush.
-    FirstFlush { link: Link, spelling: Spelling, wait: Wait, extras: Option<Box<Extras>> },
+    FirstFlush { flush: FirstFlush<NativeCodec>, extras: Option<Box<Extras>> },
 }
 
 /// What only some of the answers have that wait; the others shall not carry the room for it.
@@ -192,19 +198,21 @@ pub(super) struct Extras {
     permit: Option<Permit>,
 }
 
-/// The answer to a request. While it waits for something to say it holds no more than that takes.
-pub(super) async fn finish(prepared: Answer) -> Response {
-    match prepared {
-        Answer::Ready(response) => *response,
-        Answer::FirstFlush { link, spelling, wait, extras } => {
-            let records = transport::answer(link, spelling, wait).await;
-            match extras {
-                None => answer(spelling, Body::from(records)),
-                Some(extras) => {
-                    drop(extras.permit);
-                    extras.format.whole(records)
+/// The answer to a request. It holds no more than it needs while it waits: an `async fn` would hold much of it twice.
+pub(super) fn finish(mut prepared: Answer) -> impl Future<Output = Response> + Send {
+    poll_fn(move |cx| {
+        Poll::Ready(match &mut prepared {
+            Answer::Ready(response) => std::mem::take(&mut **response),
+            Answer::FirstFlush { flush, extras } => {
+                let flush = ready!(flush.poll(cx));
+                match extras.take() {
+                    None => answer(flush.1, Body::from(flush.0)),
+                    Some(extras) => {
+                        drop(extras.permit);
+                        extras.format.whole(flush)
+                    }
                 }
             }
-        }
-    }
+        })
+    })
 }

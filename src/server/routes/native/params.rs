@@ -14,7 +14,7 @@ const CALLBACK: usize = 64;
 /// The longest name of a browser.
 const BROWSER: usize = 128;
 /// The most padding that a client may ask for.
-const PADDING: usize = 8192;
+const PADDING: u64 = 8192;
 
 /// A parameter of the query, as it stands there; ids need no decoding.
 pub(super) fn query<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
@@ -60,8 +60,8 @@ pub(super) fn browser(parts: &Parts) -> Option<&str> {
 }
 
 /// The padding that a client asks for.
-pub(super) fn padding(parts: &Parts) -> usize {
-    query(parts, "pad").and_then(|number| number.parse().ok()).map_or(0, |padding: usize| padding.min(PADDING))
+pub(super) fn padding(parts: &Parts) -> u64 {
+    query(parts, "pad").and_then(|number| number.parse().ok()).map_or(0, |padding: u64| padding.min(PADDING))
 }
 
 /// An upload's piece, with the id and the secret of its session; `None` of an upload that comes whole.

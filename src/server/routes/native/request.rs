@@ -11,9 +11,11 @@ use super::{
     table::{Budget, Downlink, Route},
 };
 use crate::{
-    codec::native::{self as codec, Head, Reader, ResumeToken, VERSION},
+    codec::{
+        ContentType,
+        native::{Head, NativeCodec, ResumeToken, Spelling, VERSION},
+    },
     config::{Transport, millis},
-    message::Spelling,
     server::{
         core::Core,
         gateway::{Gateway, GraceHold, Opened},
@@ -28,6 +30,9 @@ use crate::{
 /// A form may be so many times as long as what it brings. Encoded twice, a byte of text becomes five, and the limit is that of base64, where a
 /// message takes four thirds of its length.
 const FORM_GROWTH: usize = 4;
+
+/// An answer without a record.
+const NOTHING: Accepted = Accepted::Records(Vec::new(), ContentType::TEXT);
 
 /// A request on its way in, in a box of its own: it takes much more room than what waits behind it.
 pub(super) type Admitting = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -67,38 +72,38 @@ async fn read<S: Clone + Send + Sync + 'static>(
         Ok(body) => body,
         Err(said) => return Ok(said),
     };
-    let (head, mut body) = read_head(spelling, body)?;
+    let (head, mut body) = read_head(NativeCodec::new(spelling, gateway.core.config.message_limit), body)?;
     match (route, route.opens(), head) {
         (_, Some(transport), Head::Open { ordinal, attempt, auth, .. }) => {
             if route.is_get() && !auth.is_empty() {
                 return Err(reason::AUTH_IN_URL.into());
             }
             let opened = gateway.open(parts, state, verdict, &attempt, auth).await?;
-            let link = attach_opening(opened, ordinal, transport, body)?;
+            let link = attach_opening(opened, ordinal, transport, &mut body)?;
             Ok(match route {
-                // It hears nothing, so nothing counts as said.
-                Route::FormPost => Accepted::Records(Vec::new()),
-                _ => Accepted::Flush { link, wait: Wait::Nothing, permit: None },
+                // The client cannot read this answer, so nothing may be marked as sent.
+                Route::FormPost => NOTHING,
+                _ => Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None },
             })
         }
         (Route::Down(_), Some(transport), Head::Join { ordinal, attempt, .. }) => {
             drop(parts);
             let opened = gateway.join(&attempt).await?;
-            let link = attach_opening(opened, ordinal, transport, body)?;
-            Ok(Accepted::Flush { link, wait: Wait::Nothing, permit: None })
+            let link = attach_opening(opened, ordinal, transport, &mut body)?;
+            Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
         (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, .. }) => {
             let attach = resume_attach(ordinal, LinkKind::Opening, token.received);
             let link = gateway.take_over(&token.id, &token.secret, &instance, attach, transport)?;
             drop(grace_hold);
             let _ = transport::take(&link, &mut body);
-            Ok(Accepted::Flush { link, wait: Wait::Nothing, permit: None })
+            Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
         (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, .. }) => {
             resume(gateway, row, (ordinal, turn, seen), &token, grace_hold, &parts, body)
         }
         (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
-            upload(gateway, route, &token, grace_hold, spelling, body)
+            upload(gateway, route, &token, grace_hold, body)
         }
         _ => Err(reason::WRONG_HEAD.into()),
     }
@@ -134,12 +139,13 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
     let member = core.find(id).here().ok_or(reason::UNKNOWN)?;
     core.admit_back()?;
     match member.shared.take_chunk(secret, chunk, core.config.body_limit())? {
-        ChunkOutcome::Incomplete => Ok(Err(Accepted::Records(Vec::new()))),
+        ChunkOutcome::Incomplete => Ok(Err(NOTHING)),
         ChunkOutcome::Complete(data) => Ok(Ok(data.into())),
         ChunkOutcome::Repeated => {
             let link =
                 Link::attach(member.shared.clone(), Credential::Secret(secret), uploading(0), Transport::JsonpPoll)?;
-            Ok(Err(Accepted::Records(transport::upload_answer(&link, Spelling::Text))))
+            let codec = NativeCodec::new(Spelling::Text, core.config.message_limit);
+            Ok(Err(upload_answer(&link, codec)))
         }
     }
 }
@@ -151,7 +157,7 @@ fn resume<S>(
     token: &ResumeToken,
     grace_hold: GraceHold,
     parts: &Parts,
-    mut body: transport::Body,
+    mut body: transport::Body<NativeCodec>,
 ) -> Result<Accepted, Refusal> {
     let mut permit = None;
     let (kind, wait) = match row.budget {
@@ -176,8 +182,8 @@ fn resume<S>(
     // A malformed record ends the link, which then says so.
     let _ = transport::take(&link, &mut body);
     Ok(match kind {
-        LinkKind::Stream => Accepted::Stream { link, permit },
-        _ => Accepted::Flush { link, wait, permit },
+        LinkKind::Stream => Accepted::Stream { link, codec: body.codec, permit },
+        _ => Accepted::Flush { link, codec: body.codec, wait, permit },
     })
 }
 
@@ -196,17 +202,21 @@ fn upload<S>(
     route: Route,
     token: &ResumeToken,
     grace_hold: GraceHold,
-    spelling: Spelling,
-    mut body: transport::Body,
+    mut body: transport::Body<NativeCodec>,
 ) -> Result<Accepted, Refusal> {
     let link = gateway.attach(&token.id, &token.secret, uploading(token.received), Transport::XhrPoll)?;
     drop(grace_hold);
     transport::take(&link, &mut body)?;
-    Ok(Accepted::Records(match route {
-        // What is not heard was not said: an acknowledgement that is due stays due on the link that carries.
-        Route::FormPost => Vec::new(),
-        _ => transport::upload_answer(&link, spelling),
-    }))
+    Ok(match route {
+        // The client cannot read this answer: an acknowledgement that is due stays due on the link that carries.
+        Route::FormPost => NOTHING,
+        _ => upload_answer(&link, body.codec),
+    })
+}
+
+fn upload_answer(link: &Link, codec: NativeCodec) -> Accepted {
+    let (records, content_type) = transport::upload_answer(link, codec);
+    Accepted::Records(records, content_type)
 }
 
 fn uploading(received: u64) -> Attach {
@@ -223,28 +233,28 @@ fn attach_opening(
     mut opened: Opened,
     ordinal: u64,
     transport: Transport,
-    mut body: transport::Body,
+    body: &mut transport::Body<NativeCodec>,
 ) -> Result<Link, CloseReason> {
     let attach = Attach { ordinal, turn: 0, kind: LinkKind::Opening, opening: true, seen: false, received: 0 };
     let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, transport);
     if let Ok(link) = &link {
-        let _ = transport::take(link, &mut body);
+        let _ = transport::take(link, body);
     }
     opened.start();
     link
 }
 
 /// The head record of a request, its version checked.
-pub(super) fn read_head(spelling: Spelling, mut rest: Bytes) -> Result<(Head, transport::Body), CloseReason> {
-    let mut reader = Reader::new(spelling);
-    let head = match reader.read(&mut rest)? {
-        Some(codec::Record::Head(head)) => head,
-        _ => return Err(reason::WRONG_HEAD),
-    };
+pub(super) fn read_head(
+    mut codec: NativeCodec,
+    mut rest: Bytes,
+) -> Result<(Head, transport::Body<NativeCodec>), CloseReason> {
+    let head = codec.read_head(&mut rest)?.ok_or(reason::WRONG_HEAD)?;
     let (Head::Open { version, .. }
     | Head::Join { version, .. }
     | Head::Resume { version, .. }
     | Head::TakeOver { version, .. }
     | Head::Upload { version, .. }) = head;
-    if version == VERSION { Ok((head, transport::Body { reader, rest })) } else { Err(reason::VERSION_NOT_SPOKEN) }
+    let body = transport::Body { codec, rest: Some(rest) };
+    if version == VERSION { Ok((head, body)) } else { Err(reason::VERSION_NOT_SPOKEN) }
 }

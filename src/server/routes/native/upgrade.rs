@@ -1,16 +1,10 @@
-//! The native protocol over WebSocket: the handshake (RFC 6455; over HTTP/2 RFC 8441), then the session.
+//! The native protocol over WebSocket: the handshake, then the session.
 
 use std::pin::Pin;
 
-use axum::{
-    body::Body,
-    extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts},
-    response::Response,
-};
+use axum::{body::Body, extract::Request, http::request::Parts, response::Response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{
     answer::refuse,
@@ -18,16 +12,18 @@ use super::{
     request::{read_head, resume_attach},
 };
 use crate::{
-    codec::native::Head,
+    codec::{
+        Codec,
+        native::{Head, NativeCodec, Spelling},
+    },
     config::Transport,
-    message::Spelling,
     server::{
         gateway::{Gateway, GraceHold},
         origin::Verdict,
     },
     session::{Attach, CloseReason, LinkKind, reason},
     shared::Credential,
-    transport::{self, Ended, Link, Socket},
+    transport::{self, Link, NoMessage, Socket, handshake},
 };
 
 /// Beyond the message itself: the head record with its auth data.
@@ -41,9 +37,9 @@ pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state
         Ok(verdict) => verdict,
         Err(reason) => return refuse(&reason.into()),
     };
-    let response = match handshake(&parts) {
-        Ok(response) => response,
-        Err(reason) => return refuse(&reason.into()),
+    let response = match handshake::accept(&parts) {
+        Ok(response) => response.map(|()| Body::empty()),
+        Err(what) => return refuse(&CloseReason::malformed(what).into()),
     };
     let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
         return refuse(&reason::NO_UPGRADE.into());
@@ -72,15 +68,15 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     let first = tokio::time::timeout(gateway.core.config.open_timeout, socket.first()).await;
     let refusal = match first {
         Err(_) => reason::TOOK_TOO_LONG,
-        Ok(Err(Ended::Ours(reason))) => reason,
-        Ok(Err(Ended::Broken | Ended::Theirs)) => return None,
+        Ok(Err(NoMessage::Violation(violation))) => NativeCodec::violation(violation),
+        Ok(Err(NoMessage::Gone)) => return None,
         Ok(Ok((first, early))) => match attach(&gateway, state, parts, verdict, first).await {
-            Ok((link, body)) => return Some(Box::pin(socket.run(link, body.reader, body.rest, early))),
+            Ok((link, body)) => return Some(Box::pin(socket.run(link, body.codec, body.rest, early))),
             Err(reason) => reason,
         },
     };
     tracing::debug!(code = refusal.code, reason = &*refusal.text, "refused");
-    socket.close(refusal).await;
+    socket.close::<NativeCodec>(refusal).await;
     None
 }
 
@@ -90,8 +86,9 @@ async fn attach<S: Clone + Send + Sync + 'static>(
     parts: Parts,
     verdict: Verdict,
     first: bytes::Bytes,
-) -> Result<(Link, transport::Body), CloseReason> {
-    let (head, mut body) = read_head(Spelling::WebSocket, first)?;
+) -> Result<(Link, transport::Body<NativeCodec>), CloseReason> {
+    let codec = NativeCodec::new(Spelling::WebSocket, gateway.core.config.message_limit);
+    let (head, mut body) = read_head(codec, first)?;
     match head {
         Head::Open { ordinal, attempt, auth, .. } => {
             let opened = gateway.open(parts, state, verdict, &attempt, auth).await;
@@ -116,40 +113,4 @@ async fn attach<S: Clone + Send + Sync + 'static>(
         }
         Head::Join { .. } | Head::Upload { .. } => Err(reason::WRONG_HEAD),
     }
-}
-
-/// Checks the opening handshake, and makes its answer.
-fn handshake(parts: &Parts) -> Result<Response, CloseReason> {
-    let bad = |text| Err(CloseReason::malformed(text));
-    let mut response = Response::new(Body::empty());
-    if parts.headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return bad("not a WebSocket handshake of version 13");
-    }
-    if parts.version == Version::HTTP_2 {
-        let protocol = parts.extensions.get::<hyper::ext::Protocol>();
-        return match protocol {
-            Some(protocol) if parts.method == Method::CONNECT && protocol.as_str() == "websocket" => Ok(response),
-            _ => bad("over HTTP/2 a WebSocket is opened by an extended CONNECT"),
-        };
-    }
-    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY);
-    let (Some(key), true) = (key, parts.method == Method::GET) else { return bad("not a WebSocket handshake") };
-    if !has_token(&parts.headers, &header::CONNECTION, "upgrade")
-        || !has_token(&parts.headers, &header::UPGRADE, "websocket")
-    {
-        return bad("not an upgrade to WebSocket");
-    }
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    }
-    Ok(response)
-}
-
-fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(token))
 }

@@ -1,0 +1,157 @@
+//! The test vectors, which the JavaScript codec runs too.
+
+use std::collections::BTreeSet;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{
+    super::{Head, NativeCodec, Reader, Record, ResumeToken, Spelling},
+    LIMIT, plain, read, write,
+};
+use crate::{
+    message::Message,
+    session::frame::{Attached, CloseReason, Frame, Grant, Outcome, SessionParams},
+};
+
+const VECTORS: &str = include_str!("../../../../tests/vectors/native.jsonl");
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+/// A record of a vector, other than `n`, as the codec has it; `next` counts the messages.
+fn parse(record: &[Value], next: &mut u64) -> Record {
+    let at = |index: usize| number(&record[index]);
+    let words = |index: usize| text(&record[index]).to_owned();
+    let mut message = |message: Message| {
+        *next += 1;
+        Frame::Message { number: *next - 1, message: message.into() }
+    };
+    let token =
+        |index| ResumeToken { id: words(index).into(), secret: words(index + 1).into(), received: at(index + 2) };
+    let frame = match text(&record[0]) {
+        "o" => {
+            let (attempt, auth) = (words(3).into(), words(4).into());
+            return Record::Head(Head::Open { version: at(1), ordinal: at(2), attempt, auth });
+        }
+        "j" => {
+            return Record::Head(Head::Join { version: at(1), ordinal: at(2), attempt: words(3).into() });
+        }
+        "r" => {
+            let seen = at(4) == 1;
+            return Record::Head(Head::Resume { version: at(1), ordinal: at(2), turn: at(3), seen, token: token(5) });
+        }
+        "t" => {
+            let instance = words(3).into();
+            return Record::Head(Head::TakeOver { version: at(1), ordinal: at(2), instance, token: token(4) });
+        }
+        "u" => return Record::Head(Head::Upload { version: at(1), token: token(2) }),
+        "s" if record[1] == "full" => {
+            Frame::Attached(Attached { outcome: Outcome::Full, received: at(2), grant: None })
+        }
+        "s" => {
+            let grant = Grant {
+                id: words(3).into(),
+                secret: words(4).into(),
+                params: SessionParams {
+                    interval: at(5),
+                    timeout: at(6),
+                    grace: at(7),
+                    limit: at(8),
+                    batch: at(9),
+                    hold: at(10),
+                },
+            };
+            Frame::Attached(Attached { outcome: Outcome::New, received: at(2), grant: Some(Box::new(grant)) })
+        }
+        "m" => message(Message::Text(words(1).into())),
+        "b" => message(Message::Binary(STANDARD.decode(words(1)).expect("the vectors' base64").into())),
+        "d" => {
+            *next = at(2) + 1;
+            Frame::Gap { from: at(1), to: at(2) }
+        }
+        "a" => Frame::Ack { received: at(1) },
+        "w" => Frame::AckRequest,
+        "h" => Frame::Pause { received: at(1), epoch: at(2) },
+        "g" => Frame::Resume { received: at(1), epoch: at(2) },
+        "p" => Frame::Ping { id: at(1) },
+        "q" => Frame::Pong { id: at(1), received: at(2) },
+        "v" => Frame::Confirm,
+        "c" => Frame::Close { number: at(1), reason: CloseReason::new(at(2) as u16, words(3)) },
+        "z" => Frame::GoAway { delay: at(1) },
+        "y" => Frame::PollDelay { delay: at(1) },
+        "i" => Frame::Padding { length: words(1).len() as u64 },
+        "x" => Frame::LinkClose(CloseReason::new(at(1) as u16, words(2))),
+        other => panic!("a vector has the record {other}"),
+    };
+    Record::Frame(frame)
+}
+
+/// The records of a vector, whether all its messages follow a number, and whether it ends with a number that
+/// no message follows.
+fn expected(vector: &Value) -> (Vec<Record>, bool, bool) {
+    let (mut next, mut stated, mut all_stated, mut dangling) = (1, false, true, false);
+    let mut list = Vec::new();
+    for record in vector["records"].as_array().expect("records") {
+        let record = record.as_array().expect("a record is a list");
+        match text(&record[0]) {
+            "n" => (next, stated, dangling) = (number(&record[1]), true, true),
+            letter => {
+                let message = matches!(letter, "m" | "b");
+                all_stated &= stated || !message;
+                dangling &= !message;
+                list.push(parse(record, &mut next));
+            }
+        }
+    }
+    (list, all_stated, dangling)
+}
+
+#[test]
+fn the_vectors_hold() {
+    let (mut names, mut read_well, mut refused, mut written) = (BTreeSet::new(), 0, 0, 0);
+    for line in VECTORS.lines() {
+        let vector: Value = serde_json::from_str(line).expect("a vector is JSON");
+        let name = text(&vector["name"]).to_owned();
+        assert!(names.insert(name.clone()), "two vectors are called {name:?}");
+        let spelling = match text(&vector["spelling"]) {
+            "text" => Spelling::Text,
+            "bytes" => Spelling::Bytes,
+            "websocket" => Spelling::WebSocket,
+            other => panic!("{name}: an unknown spelling {other}"),
+        };
+        let wire: Bytes = match spelling {
+            Spelling::Bytes => STANDARD.decode(text(&vector["wire"])).expect("base64").into(),
+            _ => text(&vector["wire"]).to_owned().into(),
+        };
+        let mut reader = Reader::new(spelling, LIMIT);
+        // As if a number had come before; the vectors that need one state it.
+        reader.read(&mut Bytes::from_static(b"n1:")).expect("a number");
+        let result = read(&mut reader, vec![(false, wire.clone())]);
+        if vector["error"] == true {
+            assert!(result.is_err(), "{name}: {:?} was read as {result:?}", text(&vector["wire"]));
+            refused += 1;
+            continue;
+        }
+        let (list, all_stated, dangling) = expected(&vector);
+        let result = result.unwrap_or_else(|why| panic!("{name}: {why:?}"));
+        assert_eq!(plain(&result), plain(&list), "{name}");
+        read_well += 1;
+        if vector["encode"] == true && !dangling {
+            let mut codec = NativeCodec::new(spelling, LIMIT);
+            if !all_stated {
+                codec.writer.count(0, &mut Vec::new());
+            }
+            let out: Vec<u8> = write(spelling, &mut codec, &list).into_iter().flat_map(|(_, bytes)| bytes).collect();
+            assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&wire), "{name}");
+            written += 1;
+        }
+    }
+    assert!(read_well > 100 && refused > 80 && written > 80, "{read_well} read, {refused} refused, {written} written");
+}

@@ -1,0 +1,174 @@
+//! Writes WebSocket frames (RFC 6455, section 5) as a server does: final, unmasked, without extensions.
+
+use bytes::Bytes;
+
+use crate::{message::Message, session::frame::CloseReason};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opcode {
+    Text = 1,
+    Binary = 2,
+}
+
+/// The longest header of a frame that a server sends.
+const MAX_HEADER: usize = 10;
+
+/// Collects the frames of one write.
+#[derive(Debug)]
+pub(crate) struct SocketBuffer<'a> {
+    out: &'a mut Vec<u8>,
+    /// Where a text frame begins whose payload is still being written.
+    open: Option<usize>,
+    close: Option<CloseReason>,
+}
+
+impl<'a> SocketBuffer<'a> {
+    /// Frames are appended to `out`.
+    pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
+        SocketBuffer { out, open: None, close: None }
+    }
+
+    /// The payload of a text message that several frames of a session share: it goes on until something else
+    /// is appended. A message without payload is not sent.
+    pub(crate) fn shared_text(&mut self) -> &mut Vec<u8> {
+        if self.open.is_none() {
+            self.open = Some(self.out.len());
+            put_header(self.out, Opcode::Text, 0);
+        }
+        self.out
+    }
+
+    /// Appends a text message.
+    pub(crate) fn text(&mut self, parts: &[&[u8]]) {
+        self.put(Opcode::Text, parts);
+    }
+
+    /// Appends a binary message.
+    pub(crate) fn binary(&mut self, payload: &[u8]) {
+        self.put(Opcode::Binary, &[payload]);
+    }
+
+    /// Appends whole frames that were encoded before.
+    pub(crate) fn encoded(&mut self, frames: &[u8]) {
+        self.end_shared_text();
+        self.out.extend_from_slice(frames);
+    }
+
+    /// Closes the connection behind what was appended. The first reason counts.
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        self.close.get_or_insert(reason);
+    }
+
+    /// Whether the next frame still belongs here: `limit` is about how much one write shall have.
+    pub(crate) fn takes_more(&self, limit: usize) -> bool {
+        self.close.is_none() && self.out.len() < limit
+    }
+
+    /// Ends the last frame. Returns why the connection is to be closed, if it is.
+    pub(crate) fn finish(mut self) -> Option<CloseReason> {
+        self.end_shared_text();
+        self.close
+    }
+
+    fn put(&mut self, opcode: Opcode, parts: &[&[u8]]) {
+        self.end_shared_text();
+        put_header(self.out, opcode, parts.iter().map(|part| part.len()).sum());
+        for part in parts {
+            self.out.extend_from_slice(part);
+        }
+    }
+
+    /// Writes the length of the text frame that is open. Few need more than the two bytes that are there.
+    fn end_shared_text(&mut self) {
+        let Some(start) = self.open.take() else { return };
+        let length = self.out.len() - start - 2;
+        if length == 0 {
+            self.out.truncate(start);
+        } else if length <= 125 {
+            self.out[start + 1] = length as u8;
+        } else {
+            let mut header = Vec::with_capacity(MAX_HEADER);
+            put_header(&mut header, Opcode::Text, length);
+            self.out.splice(start..start + 2, header);
+        }
+    }
+}
+
+/// A message as whole frames, for the cell of a broadcast. `extra` is how much longer it is than its payload.
+pub(crate) fn encode(message: &Message, extra: usize, write: impl FnOnce(&Message, &mut SocketBuffer<'_>)) -> Bytes {
+    let mut frames = Vec::with_capacity(message.len() + extra + MAX_HEADER);
+    write(message, &mut SocketBuffer::new(&mut frames));
+    frames.into()
+}
+
+fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
+    const FINAL: u8 = 0x80;
+    out.push(FINAL | opcode as u8);
+    if let Ok(length @ ..=125) = u8::try_from(length) {
+        out.push(length);
+    } else if let Ok(length) = u16::try_from(length) {
+        out.push(126);
+        out.extend_from_slice(&length.to_be_bytes());
+    } else {
+        out.push(127);
+        out.extend_from_slice(&(length as u64).to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADERS: [(usize, &[u8]); 5] = [
+        (1, &[0x81, 1]),
+        (125, &[0x81, 125]),
+        (126, &[0x81, 126, 0, 126]),
+        (65_535, &[0x81, 126, 0xff, 0xff]),
+        (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+    ];
+
+    #[test]
+    fn the_header_states_the_length_in_the_shortest_form() {
+        for (length, header) in HEADERS {
+            let payload = vec![b'x'; length];
+            let (mut whole, mut shared) = (vec![7], vec![7]);
+            SocketBuffer::new(&mut whole).text(&[&payload]);
+            let mut buffer = SocketBuffer::new(&mut shared);
+            for byte in &payload {
+                buffer.shared_text().push(*byte);
+            }
+            assert_eq!(buffer.finish(), None);
+            assert_eq!(whole, [&[7], header, &payload].concat(), "{length}");
+            assert_eq!(shared, whole, "{length}");
+            assert!(header.len() <= MAX_HEADER);
+        }
+    }
+
+    #[test]
+    fn what_is_not_shared_text_ends_it() {
+        let mut out = Vec::new();
+        let mut buffer = SocketBuffer::new(&mut out);
+        buffer.shared_text().extend(b"a1:");
+        buffer.shared_text().extend(b"w:");
+        buffer.text(&[b"m", b"", b"hello"]);
+        buffer.shared_text();
+        buffer.binary(b"\0");
+        buffer.shared_text().extend(b"q");
+        buffer.encoded(b"\x81\x01z");
+        assert_eq!(buffer.finish(), None);
+        assert_eq!(out, b"\x81\x05a1:w:\x81\x06mhello\x82\x01\0\x81\x01q\x81\x01z");
+    }
+
+    #[test]
+    fn the_first_reason_to_close_counts_and_nothing_follows_it() {
+        let mut out = Vec::new();
+        let mut buffer = SocketBuffer::new(&mut out);
+        buffer.binary(b"");
+        assert!(buffer.takes_more(3) && !buffer.takes_more(2));
+        buffer.close(CloseReason::new(1000, "bye"));
+        buffer.close(CloseReason::new(1001, ""));
+        assert!(!buffer.takes_more(3));
+        assert_eq!(buffer.finish(), Some(CloseReason::new(1000, "bye")));
+        assert_eq!(out, b"\x82\0");
+    }
+}
