@@ -319,6 +319,11 @@ impl Machine {
         }
     }
 
+    /// Whether the transport must stop reading: the inbox is full, and a message that came could not be refused.
+    pub(crate) fn reading_stops(&self) -> bool {
+        !self.is_numbered() && self.is_paused()
+    }
+
     /// Whether messages are numbered and acknowledged.
     pub(super) fn is_numbered(&self) -> bool {
         self.config.rules.delivery == Delivery::UntilAcknowledged

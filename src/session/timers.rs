@@ -74,6 +74,10 @@ impl Machine {
                 }
             }
         } else if self.links.needs_heartbeat() && self.heartbeat.check(now) == Verdict::Dead {
+            if self.reading_stops() {
+                self.heartbeat.restart(now); // The answer may have come and is not read.
+                return;
+            }
             self.end_silent_links();
             self.heartbeat.restart(now);
             if self.config.rules.cut_ends {

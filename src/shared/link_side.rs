@@ -63,13 +63,14 @@ impl SharedSession {
 
     /// Takes a batch of frames that was decoded without the lock, and empties it. `malformed` is what stood behind them and could
     /// not be decoded. The first violation, or that, ends the link; what follows it is dropped. A link that was superseded
-    /// after its frames were decoded feeds nothing.
+    /// after its frames were decoded feeds nothing. Returns whether the transport must stop reading;
+    /// see [`reading_stops`](Self::reading_stops).
     pub(crate) fn input(
         &self,
         link: LinkId,
         frames: &mut Vec<Frame>,
         malformed: Option<CloseReason>,
-    ) -> Result<(), CloseReason> {
+    ) -> Result<bool, CloseReason> {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
@@ -90,7 +91,18 @@ impl SharedSession {
         } else {
             self.account(&mut inner);
         }
-        outcome
+        outcome.map(|()| inner.machine.reading_stops())
+    }
+
+    /// Whether the transport must not read on, since the inbox is full and what came could not be refused; registers the waker
+    /// while that is so.
+    pub(crate) fn reading_stops(&self, link: LinkId, cx: &Context<'_>) -> bool {
+        let mut inner = self.lock();
+        let stops = inner.machine.reading_stops() && inner.machine.closed().is_none();
+        if stops {
+            inner.register(link, cx.waker());
+        }
+        stops
     }
 
     /// Gives `take` what the link has to say, until it returns `false`; registers the waker when there is nothing.

@@ -144,7 +144,7 @@ fn a_page_that_is_taken_over_between_decoding_and_locking_feeds_nothing() {
     let credential = Credential::Instance { secret: &secret, instance: "another", next: Uuid::max() };
     let attach = Attach { ordinal: 2, turn: 0, kind: LinkKind::Duplex, opening: false, seen: false, received: 0 };
     let newer = session.attach(credential, attach, Transport::WebSocket).unwrap();
-    assert_eq!(session.input(link, &mut decoded, None), Ok(()));
+    assert_eq!(session.input(link, &mut decoded, None), Ok(false));
     assert_eq!((received(&session), decoded.len()), (2, 0));
     session.input(newer, &mut messages(3..=3), None).unwrap();
     assert_eq!(received(&session), 3, "the page that took over goes on from there");
@@ -155,7 +155,7 @@ fn a_link_that_has_gone_between_decoding_and_locking_feeds_nothing() {
     let (session, link) = opened();
     let mut decoded = messages(1..=3);
     session.detach(link);
-    assert_eq!(session.input(link, &mut decoded, None), Ok(()));
+    assert_eq!(session.input(link, &mut decoded, None), Ok(false));
     assert_eq!((received(&session), decoded.len()), (0, 0));
 }
 
@@ -167,7 +167,7 @@ fn a_batch_stops_at_the_first_frame_that_is_refused() {
     frames.extend(messages(3..=4));
     assert_eq!(session.input(link, &mut frames, Some(reason::MALFORMED)), Err(reason::ACK_BEYOND_SENT));
     assert_eq!((received(&session), frames.len()), (2, 0));
-    assert_eq!(session.input(link, &mut messages(3..=3), None), Ok(()));
+    assert_eq!(session.input(link, &mut messages(3..=3), None), Ok(false));
     assert_eq!(received(&session), 2, "nothing is read on a link after a violation");
 }
 

@@ -17,11 +17,11 @@ thread_local! {
 }
 
 /// Reads frames until `read` yields `None`, and gives each batch to `apply`, with the reason why the input behind it could not be
-/// read. Stops at the first error of either.
+/// read. Stops at the first error of either, and where `apply` returns `true`; whether it did is returned.
 pub(super) fn each(
     mut read: impl FnMut() -> Result<Option<Frame>, CloseReason>,
-    mut apply: impl FnMut(&mut Vec<Frame>, Option<CloseReason>) -> Result<(), CloseReason>,
-) -> Result<(), CloseReason> {
+    mut apply: impl FnMut(&mut Vec<Frame>, Option<CloseReason>) -> Result<bool, CloseReason>,
+) -> Result<bool, CloseReason> {
     // Taken out: `apply` wakes tasks, and a waker is not our code.
     let mut frames = BATCH.take();
     let result = loop {
@@ -31,11 +31,11 @@ pub(super) fn each(
             Err(malformed) => (false, Some(malformed)),
         };
         if frames.is_empty() && malformed.is_none() {
-            break Ok(());
+            break Ok(false);
         }
         let applied = apply(&mut frames, malformed);
         frames.clear();
-        if applied.is_err() || !more {
+        if applied != Ok(false) || !more {
             break applied;
         }
     };
@@ -79,7 +79,7 @@ mod tests {
         };
         let _ = each(read, |frames, malformed| {
             batches.push((frames.len(), malformed.is_some()));
-            malformed.map_or(Ok(()), Err)
+            malformed.map_or(Ok(false), Err)
         });
         batches
     }
@@ -113,5 +113,16 @@ mod tests {
         });
         assert_eq!((result, left, reads), (Err(reason::UNEXPECTED), Some(54), 64));
         assert_eq!(batches(&[0; 3], Ok(None)), [(3, false)], "nothing is left for the next link");
+    }
+
+    #[test]
+    fn nothing_is_read_behind_a_batch_that_filled_the_inbox() {
+        let mut reads = 0;
+        let read = || {
+            reads += 1;
+            Ok(Some(message(1, 0)))
+        };
+        assert_eq!(each(read, |_, _| Ok(true)), Ok(true));
+        assert_eq!(reads, 64);
     }
 }

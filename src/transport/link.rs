@@ -28,8 +28,14 @@ impl Link {
     }
 
     /// Hands over the frames that came on this link, until `read` yields `None`, decoded in batches without the session's lock.
-    pub(crate) fn input(&self, read: impl FnMut() -> Result<Option<Frame>, CloseReason>) -> Result<(), CloseReason> {
+    /// Returns whether it stopped before, since the session can take no more; see [`reading_stops`](Self::reading_stops).
+    pub(crate) fn input(&self, read: impl FnMut() -> Result<Option<Frame>, CloseReason>) -> Result<bool, CloseReason> {
         batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
+    }
+
+    /// Whether the transport must not read on; see [`SharedSession::reading_stops`].
+    pub(super) fn reading_stops(&self, cx: &Context<'_>) -> bool {
+        self.shared.reading_stops(self.id, cx)
     }
 
     /// Takes the frames that the session has to say here, until `take` returns `false`.

@@ -47,7 +47,9 @@ pub(crate) async fn read_body(mut stream: BodyDataStream, limit: usize) -> Resul
 
 /// Hands the frames of a body over to the session. The frames before a malformed one are taken.
 pub(crate) fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<(), CloseReason> {
-    link.input(|| body.codec.read(&mut body.rest))
+    // A body that was read is taken whole: it is bounded, and its answer waits meanwhile.
+    while link.input(|| body.codec.read(&mut body.rest))? {}
+    Ok(())
 }
 
 /// The answer to an upload: how far we have come.

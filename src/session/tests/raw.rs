@@ -223,3 +223,25 @@ fn a_full_outbox_refuses_and_drops_without_a_gap() {
     send(&mut server, "next");
     assert_eq!(sent_text(&mut server, 20, link), "m3:next");
 }
+
+#[test]
+fn a_client_whose_answer_is_not_read_is_not_taken_for_dead() {
+    let (mut server, link) = raw();
+    let long = "x".repeat(1_500);
+    receive(&mut server, 0, link, (0..3).map(|_| plain(&long)));
+    assert!(server.reading_stops());
+    for round in 1..5 {
+        let now = server.poll_timeout().expect("a deadline");
+        server.handle_timeout(now);
+        sent_text(&mut server, now, link);
+        assert_eq!((server.closed(), server.state()), (None, State::Open), "round {round}");
+    }
+    taken(&mut server);
+    assert!(!server.reading_stops());
+    for _ in 0..3 {
+        let now = server.poll_timeout().expect("a deadline");
+        server.handle_timeout(now);
+        sent_text(&mut server, now, link);
+    }
+    assert_eq!(server.closed(), Some(&reason::HEARTBEAT_TIMEOUT), "it is read again, and nothing comes");
+}

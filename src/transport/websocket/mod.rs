@@ -82,12 +82,22 @@ pub(crate) struct Socket<I> {
     written: usize,
     /// How many of them are answers of the framing's own.
     pongs: usize,
+    /// What was read and is not decoded, since the session can take no more. `None`: the connection is read.
+    unread: Option<Box<Unread>>,
+}
+
+/// The input behind a batch that filled the session's inbox.
+#[derive(Default)]
+struct Unread {
+    /// A text message of which the codec has read a part.
+    text: Option<Bytes>,
+    bytes: Vec<u8>,
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Frames an upgraded connection, as the server. Messages larger than `limit` end it.
     pub(crate) fn new(io: I, limit: usize) -> Self {
-        Socket { io, framing: framing::server(limit), out: Vec::new(), written: 0, pongs: 0 }
+        Socket { io, framing: framing::server(limit), out: Vec::new(), written: 0, pongs: 0, unread: None }
     }
 
     /// Waits for the first message, which must be text. Returns it and what came behind it.
@@ -126,12 +136,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         rest: Option<Bytes>,
         early: Vec<u8>,
     ) -> impl Future<Output = ()> {
-        let mut early = Some((rest, early));
+        let mut early = Some(Unread { text: rest, bytes: early });
         let mut first = true;
         async move {
             let ended = poll_fn(|cx| {
-                if let Some((rest, early)) = early.take()
-                    && let Err(ended) = self.input(&link, &mut codec, rest, &early)
+                if let Some(Unread { text, bytes }) = early.take()
+                    && let Err(ended) = self.input(&link, &mut codec, text, &bytes)
                 {
                     return Poll::Ready(ended);
                 }
@@ -251,13 +261,20 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 
     fn poll_input<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> Poll<Result<(), Ended>> {
+        if self.unread.is_some() && link.reading_stops(cx) {
+            return Poll::Pending;
+        }
+        if let Some(unread) = self.unread.take() {
+            return Poll::Ready(self.input(link, codec, unread.text, &unread.bytes));
+        }
         INPUT.with_borrow_mut(|buffer| {
             let length = ready!(read(&mut self.io, cx, buffer))?;
             Poll::Ready(self.input(link, codec, None, &buffer[..length]))
         })
     }
 
-    /// Hands over everything that one read gave. `text` is a text message of which the codec has read a part.
+    /// Hands over everything that one read gave, or keeps what the session cannot take yet. `text` is a text message of which the
+    /// codec has read a part.
     fn input<C: Codec>(
         &mut self,
         link: &Link,
@@ -271,7 +288,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         let mut ended = None;
         let mut flush_due = false;
         // A violation of the session's protocol ends the link, which sends the reason at the next turn.
-        let _ = link.input(|| {
+        let stopped = link.input(|| {
             while ended.is_none() {
                 if let Some(frame) = codec.read(&mut text)? {
                     return Ok(Some(frame));
@@ -298,8 +315,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                         None
                     }
                     Err(Stop::Violation(violation)) => {
-                        ended = Some(Ended::Ours(C::violation(violation)));
-                        None
+                        let reason = C::violation(violation);
+                        ended = Some(Ended::Ours(reason.clone()));
+                        return Err(reason);
                     }
                 };
                 if frame.is_some() {
@@ -310,6 +328,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         });
         if flush_due {
             let _ = framing.flush(&mut memory);
+        }
+        let bytes = memory.input;
+        if stopped == Ok(true) && ended.is_none() {
+            self.unread = Some(Box::new(Unread { text, bytes: bytes.to_vec() }));
         }
         self.pongs += self.out.len() - before;
         ended.map_or(Ok(()), Err)
