@@ -1,4 +1,5 @@
-//! What only a driver of a client half needs. The clients that are shipped are not written in Rust, so this serves the tests.
+//! What only a driver of a client half needs. The clients that are shipped are not written in Rust, so this
+//! serves the tests.
 
 use super::{
     links::LinkId,
@@ -40,7 +41,8 @@ impl Machine {
         self.events.pop_front()
     }
 
-    /// What is left of a lost session: messages that may or may not have arrived, and those that were never put on a link.
+    /// What is left of a lost session: messages that may or may not have arrived, and those that were never
+    /// put on a link.
     pub(crate) fn salvage(self) -> (Vec<Message>, Vec<Message>) {
         self.outbox.salvage()
     }

@@ -1,14 +1,14 @@
-//! What the two halves of a session say to each other.
+//! What the two halves of a session send each other.
 
 use bytestring::ByteString;
 
 pub use super::reason::CloseReason;
 use crate::broadcast::OutMessage;
 
-/// The largest number that a message can have: 2^53 - 1, the last integer that JavaScript counts exactly.
+/// The largest number of a message: 2^53 - 1, the last integer that JavaScript counts exactly.
 pub(crate) const MAX_NUMBER: u64 = (1 << 53) - 1;
 
-/// What one half says to the other on a link.
+/// What one half sends to the other on a link.
 #[derive(Clone, Debug)]
 pub(crate) enum Frame {
     /// The server's answer to an attach.
@@ -17,7 +17,7 @@ pub(crate) enum Frame {
         number: u64,
         message: OutMessage,
     },
-    /// These numbers will not come.
+    /// These numbers were dropped and will not come.
     Gap {
         from: u64,
         to: u64,
@@ -25,14 +25,14 @@ pub(crate) enum Frame {
     Ack {
         received: u64,
     },
-    /// Acknowledge now, please.
+    /// The other half must acknowledge now.
     AckRequest,
-    /// The inbox is full.
+    /// The inbox is full: nothing is taken until it resumes.
     Pause {
         received: u64,
         epoch: u64,
     },
-    /// Ends the hold of this epoch and those before it.
+    /// Ends the pause of this epoch and those before it.
     Resume {
         received: u64,
         epoch: u64,
@@ -44,25 +44,26 @@ pub(crate) enum Frame {
         id: u64,
         received: u64,
     },
-    /// The start on this link was received.
+    /// The client has received the answer to its attach on this link.
     Confirm,
     Close {
         number: u64,
         reason: CloseReason,
     },
-    /// The server is going away; come back after this many milliseconds.
+    /// The server is going away. The client makes a new link after this many milliseconds.
     GoAway {
         delay: u64,
     },
-    /// Begin the next turn this many milliseconds after the end of this one. The codec reads and writes it; the machine never says it.
+    /// The client begins its next turn this many milliseconds after the end of this one. Codecs read and
+    /// write it; the machine never sends it.
     PollDelay {
         delay: u64,
     },
-    /// So much padding, to be ignored: it pushes what was said before it through whatever keeps it back.
+    /// Bytes to be ignored. They push what was sent before them through whatever holds it back.
     Padding {
         length: u64,
     },
-    /// The link ends; the reason's class says whether the session does too.
+    /// The link ends. The class of the reason tells whether the session ends too.
     LinkClose(CloseReason),
 }
 
@@ -87,11 +88,12 @@ impl Outbound<'_> {
 pub(crate) struct Attached {
     pub(crate) outcome: Outcome,
     pub(crate) received: u64,
-    /// Told once, when the session opens. The server's machine leaves it empty; its carrier fills it in.
+    /// It is sent once, when the session opens. The server's machine leaves it empty, and its transport fills
+    /// it in.
     pub(crate) grant: Option<Box<Grant>>,
 }
 
-/// What became of the session at an attach.
+/// What an attach means for the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The session goes on and nothing is missing.
@@ -108,7 +110,7 @@ pub(crate) struct Grant {
     pub(crate) params: SessionParams,
 }
 
-/// The parameters of a server's sessions, which the client must know. Times in milliseconds, sizes in bytes.
+/// The parameters of a server's sessions that the client must know. Times are milliseconds, sizes are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionParams {
     pub(crate) interval: u64,

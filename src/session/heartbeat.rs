@@ -2,7 +2,7 @@
 
 use super::idle_limit::IdleLimit;
 
-/// The server half pings and waits; the client half watches. Times are milliseconds.
+/// The server half pings and awaits an answer; the client half expects traffic. Times are milliseconds.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
     pub(crate) interval: u64,
@@ -17,9 +17,9 @@ pub(crate) struct Heartbeat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ping {
     Idle,
-    /// Wants to leave since then.
+    /// It is due since this time and was not sent yet.
     Due(u64),
-    /// Left then, and nothing was heard since.
+    /// It was sent at this time, and nothing was received since.
     Out(u64),
 }
 
@@ -27,9 +27,9 @@ enum Ping {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Fine,
-    /// Nobody answers.
+    /// The other half does not answer.
     Dead,
-    /// We slept ourselves; nobody can be blamed.
+    /// This process slept, so the silence says nothing about the other half.
     Slept,
 }
 
@@ -62,7 +62,7 @@ impl Heartbeat {
         self.last_sent = now;
     }
 
-    /// A new link begins with a clean slate.
+    /// A new link carries: what came before does not count.
     pub(crate) fn restart(&mut self, now: u64) {
         self.last_received = now;
         self.last_sent = now;
@@ -74,11 +74,11 @@ impl Heartbeat {
         now.saturating_sub(self.last_received.max(self.last_sent))
     }
 
-    /// The ping that wants to leave. Its answer is awaited from now on.
+    /// The ping that is due, if one is. Its answer is awaited from now on.
     pub(crate) fn poll_ping(&mut self, now: u64) -> Option<u64> {
         let Ping::Due(_) = self.ping else { return None };
         self.ping = Ping::Out(now);
-        // The id carries the time at which it left, so that the round trip needs no table.
+        // The id is the time at which the ping leaves, so that the round trip needs no table.
         Some(now)
     }
 
@@ -88,7 +88,7 @@ impl Heartbeat {
         }
     }
 
-    /// When the server half must look again.
+    /// When the server half must check again.
     pub(crate) fn deadline(&self) -> u64 {
         match self.ping {
             Ping::Idle => self.last_received.min(self.last_sent) + self.interval.min(self.idle_limit.get()),
@@ -97,7 +97,7 @@ impl Heartbeat {
         }
     }
 
-    /// The server half looks: a ping may become due, or the other half be dead.
+    /// The server half's check: a ping may become due, or the other half may be dead.
     pub(crate) fn check(&mut self, now: u64) -> Verdict {
         let deadline = self.deadline();
         if now < deadline {
@@ -118,19 +118,19 @@ impl Heartbeat {
         }
     }
 
-    /// When the client half must look again; `span` is how long silence is normal.
+    /// When the client half must check again; `span` is how long silence is normal.
     pub(crate) fn watch_deadline(&self, span: u64) -> u64 {
         self.last_received + span
     }
 
-    /// The client half looks.
+    /// The client half's check.
     pub(crate) fn watch(&mut self, now: u64, span: u64) -> Verdict {
         let deadline = self.watch_deadline(span);
         if now < deadline {
             return Verdict::Fine;
         }
         if now - deadline > self.timeout {
-            // Wait for one more timeout, in which the other half can answer a probe.
+            // The other half gets one more timeout, in which it can answer a probe.
             self.last_received = (now + self.timeout).saturating_sub(span);
             return Verdict::Slept;
         }

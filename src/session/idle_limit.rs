@@ -1,8 +1,10 @@
-//! How long the path may be silent: learned from links that were cut after about the same silence, several times in succession.
+//! How long the path may be silent: learned from links that were cut after about the same silence, several
+//! times in succession.
 
 use std::num::NonZeroU32;
 
-/// A cut after less silence than this says nothing about the path, except for a poll, which is silent while it waits.
+/// A cut after less silence than this says nothing about the path, except for a poll, which is silent while
+/// it waits.
 const SILENCE: u64 = 1000;
 const POLL_SILENCE: u64 = 200;
 
@@ -12,8 +14,8 @@ const RULE: u8 = 3;
 /// Where a poll may not even wait this long, it is better not to wait at all.
 const SHORTEST_WAIT: u64 = 500;
 
-/// After this time the limit is doubted: the device may have moved to another network. Where the limit still holds, one more cut
-/// confirms it.
+/// After this time the limit is doubted: the device may have moved to another network. Where the limit still
+/// holds, one more cut confirms it.
 const DOUBT: u64 = 10 * 60 * 1000;
 
 /// The idle limit of a client's path. Times are milliseconds.
@@ -25,7 +27,8 @@ pub(super) struct IdleLimit {
     /// The silence of the last cut that counts, and how many cuts in succession were similar.
     last_cut: u32,
     similar_cuts: u8,
-    /// The ordinal of the link that was cut last, and how long it had been silent, until it is known whether the client cut it.
+    /// The ordinal of the link that was cut last, and how long it had been silent, until it is known whether
+    /// the client cut it.
     unexplained: Option<(u64, NonZeroU32)>,
 }
 
@@ -34,7 +37,8 @@ impl IdleLimit {
         IdleLimit { learned: u32::MAX, doubt_at: 0, last_cut: 0, similar_cuts: 0, unexplained: None }
     }
 
-    /// A link that carried has gone before its end, after this silence. Whether it counts is known when the next link comes.
+    /// A link that carried has gone before its end, after this silence. Whether it counts is known when the
+    /// next link comes.
     pub(super) fn cut(&mut self, ordinal: u64, silence: u64, polling: bool) {
         let Some(after) = u32::try_from(silence).ok().and_then(NonZeroU32::new) else { return };
         if silence >= if polling { POLL_SILENCE } else { SILENCE } {
@@ -42,8 +46,8 @@ impl IdleLimit {
         }
     }
 
-    /// A link comes. A client that goes on with the next turn of the link that has gone has ended that link itself, as when it was
-    /// woken; a client whose link was cut makes another one.
+    /// A link comes. A client that goes on with the next turn of the link that has gone has ended that link
+    /// itself, as when it was woken; a client whose link was cut makes another one.
     pub(super) fn attached(&mut self, now: u64, ordinal: u64) {
         if let Some((_, after)) = self.unexplained.take().filter(|(cut, _)| ordinal > *cut) {
             let after = after.get();

@@ -1,13 +1,13 @@
-//! Counted arrivals, and when an acknowledgement is due.
+//! The messages that arrived, counted, and when an acknowledgement is due.
 
 use std::collections::VecDeque;
 
 use super::{outbox::ENTRY_COST, rules::Delivery};
 use crate::message::Message;
 
-/// An acknowledgement is due after so many messages ...
+/// An acknowledgement is due after this many messages ...
 const ACK_MESSAGES: u32 = 128;
-/// ... or so many bytes.
+/// ... or this many bytes.
 const ACK_BYTES: usize = 32 * 1024;
 
 /// What came in order.
@@ -24,16 +24,16 @@ pub(crate) enum Arrival {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     New,
-    /// Had it already.
+    /// It had come before.
     Repeat,
     /// Something before it is missing.
     Hole,
-    /// No room; the other half is asked to hold.
+    /// There is no room. The other half is asked to pause.
     Full,
 }
 
-/// The state of flow control in one direction. Each pause and each resume is one step further, so that a state which arrives late,
-/// twice or on another link is recognised by comparing.
+/// The state of flow control in one direction. Each pause and each resume is one step further, so that a
+/// state which arrives late, twice or on another link is recognised by comparing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FlowState(u64);
 
@@ -54,7 +54,7 @@ impl FlowState {
     }
 }
 
-/// What was taken and not yet consumed. Allocates when first used.
+/// The messages that were taken and not yet consumed. It allocates when it is first used.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     queue: VecDeque<Arrival>,
@@ -65,9 +65,9 @@ pub(crate) struct Inbox {
     unacked_messages: u32,
     unacked_bytes: usize,
     ack_due: bool,
-    /// The highest number that was ever acknowledged, on whatever link.
+    /// The highest number that was ever acknowledged, on any link.
     last_ack_sent: u64,
-    /// Counts the pauses; the last one is in force while `paused`.
+    /// The number of pauses so far. The last one is in force while `paused`.
     epoch: u64,
     paused: bool,
 }
@@ -125,7 +125,7 @@ impl Inbox {
         taken
     }
 
-    /// Takes the number of a close, for which there is always room.
+    /// Takes a close. There is always room for it.
     pub(crate) fn take_close(&mut self, number: u64) -> Taken {
         let taken = self.place(number, number);
         if taken == Taken::New {
@@ -147,7 +147,7 @@ impl Inbox {
         Some(arrival)
     }
 
-    /// Whether the other half should hold or go on.
+    /// Whether the other half must pause.
     pub(crate) fn flow(&self) -> FlowState {
         FlowState::new(self.epoch, self.paused)
     }
@@ -167,7 +167,7 @@ impl Inbox {
         self.last_ack_sent
     }
 
-    /// An acknowledgement of all that was taken has been said.
+    /// An acknowledgement of all that was taken is sent.
     pub(crate) fn ack_sent(&mut self) {
         self.last_ack_sent = self.received;
         self.ack_due = false;
@@ -184,7 +184,7 @@ impl Inbox {
 
     fn place(&mut self, from: u64, to: u64) -> Taken {
         if to <= self.received {
-            // The other half repeats itself: it has not heard.
+            // The other half repeats it, so it has not received the acknowledgement.
             self.ack_due = true;
             Taken::Repeat
         } else if from > self.received + 1 {

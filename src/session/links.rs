@@ -1,36 +1,36 @@
-//! The links of a session: which are attached, which is proven, which carries.
+//! The links of a session: which are attached, which are confirmed, and which one carries.
 
 use super::frame::{CloseReason, Outcome};
 use super::inbox::FlowState;
 use super::reason;
 
-/// More links than this at once is no honest client; the lowest goes.
+/// Upper bound on the links of a session. No honest client needs more; above it the lowest link is dropped.
 const MAX_LINKS: usize = 8;
 
-/// On so many turns of a link a hold or a go is said: each answer but one may be lost.
+/// A pause or resume is sent on this many turns of a link, since all but one of the answers may be lost.
 const FLOW_TURNS: u8 = 3;
 
-/// Names one attachment within its session. Never used again.
+/// Names one attachment within its session. No id is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LinkId(pub(super) u32);
 
 /// What a link can carry, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkKind {
-    /// Both ways until it is cut.
+    /// It carries both ways until it is cut.
     Duplex,
-    /// The first request of a link with turns: the first flight up, one flush down.
+    /// The first request of a link with turns: it carries the first messages up and one flush down.
     Opening,
-    /// One answer down, after at most `hold` milliseconds.
+    /// It carries one answer down, after at most `hold` milliseconds.
     Poll { hold: u64 },
-    /// Answers down until its budget is spent.
+    /// It carries down until its budget is spent.
     Stream,
-    /// One body up, one acknowledgement down.
+    /// It carries one body up and one acknowledgement down.
     Upload,
 }
 
 impl LinkKind {
-    /// Whether the link is one of a sequence of requests, so that it lives on between them.
+    /// Whether the link is a sequence of requests, so that it lives on between them.
     pub(crate) fn has_turns(self) -> bool {
         matches!(self, LinkKind::Opening | LinkKind::Poll { .. } | LinkKind::Stream)
     }
@@ -57,9 +57,9 @@ pub(crate) struct Attach {
     pub(crate) kind: LinkKind,
     /// Server: the link opens the session.
     pub(crate) opening: bool,
-    /// Server: the client has received a start on this ordinal.
+    /// Server: the client has received the answer to an attach with this ordinal.
     pub(crate) seen: bool,
-    /// Server: how far the client says that it has come.
+    /// Server: the last number that the client has received.
     pub(crate) received: u64,
 }
 
@@ -69,32 +69,34 @@ pub(crate) struct Link {
     pub(crate) ordinal: u64,
     pub(crate) turn: u64,
     pub(crate) kind: LinkKind,
-    /// Not between two turns.
+    /// False between two turns.
     pub(crate) attached: bool,
     pub(crate) confirmed: bool,
-    /// The answer to the attach, until said (server) or heard (client).
+    /// The answer to the attach, until it is sent (server) or received (client).
     pub(crate) pending_outcome: Option<Outcome>,
-    /// A proof (client), an answer to an upload, or to a poll that asks (server), must be said.
+    /// Client: a confirmation must be sent. Server: an upload, or a poll that requests an acknowledgement,
+    /// must be answered.
     pub(crate) reply_due: bool,
-    /// The next number to say here.
+    /// The next number to send here.
     pub(crate) next_to_send: u64,
     pub(crate) flow_sent: FlowState,
-    /// The stage that the link said last, and on how many turns.
+    /// The pause or resume that the link has sent last, and on how many turns.
     pub(crate) flow_turns: (FlowState, u8),
     pub(crate) ack_request_sent_for: u64,
-    /// Server: nothing was heard for too long, or another has its place. It may take long until its transport notices.
+    /// Server: the link was silent for too long, or another one has replaced it. Its transport may notice
+    /// that late.
     pub(crate) superseded: bool,
-    /// Why it ends, until said.
+    /// Why it ends, until that is sent.
     pub(crate) ending: Option<CloseReason>,
-    /// How far we had come when that was last said here.
+    /// The last acknowledgement that was sent here.
     pub(crate) last_ack_sent: u64,
-    /// What comes on it after a violation is not read.
+    /// Nothing is read on the link after a violation.
     pub(crate) ignores_input: bool,
-    /// Of a closed session: how far we have come was said.
+    /// The last acknowledgement of a closed session was sent here.
     pub(crate) final_ack_sent: bool,
-    /// Nothing more will be said on it.
+    /// Nothing more is sent on it.
     pub(crate) finished: bool,
-    /// When a poll is answered empty, or an unproven link ended.
+    /// When a poll is answered empty, or a link that is not confirmed is ended.
     pub(crate) deadline: Option<u64>,
 }
 
@@ -115,7 +117,7 @@ impl Link {
 pub(crate) struct Links {
     pub(super) all: Vec<Link>,
     next: u32,
-    /// The highest ordinal that was ever proven: what is lower comes late.
+    /// The highest ordinal that was ever confirmed: a lower one comes late.
     pub(super) highest_confirmed: u64,
 }
 
@@ -140,12 +142,13 @@ impl Links {
         self.all.iter_mut()
     }
 
-    /// Whether some link other than an upload is attached, and not dead.
+    /// Whether a link other than an upload is attached that is neither dead nor replaced.
     pub(crate) fn any_attached(&self) -> bool {
         self.all.iter().any(|link| link.attached && !link.superseded && link.kind.carries_down())
     }
 
-    /// Whether this (ordinal, turn) may attach: a higher one may, an equal one is a duplicate, a lower one late.
+    /// Whether this ordinal and turn may attach: a higher pair may, an equal one is a duplicate, a lower one
+    /// is late.
     pub(crate) fn admit(&self, ordinal: u64, turn: u64) -> Result<(), CloseReason> {
         if ordinal < self.highest_confirmed {
             return Err(reason::LATE);
@@ -153,13 +156,13 @@ impl Links {
         match self.all.iter().find(|link| link.ordinal == ordinal && link.kind.carries_down()) {
             Some(link) if turn == link.turn => Err(reason::DUPLICATE),
             Some(link) if turn < link.turn || !link.kind.has_turns() => Err(reason::LATE),
-            // The ordinal was proven, and its link is gone: a WebSocket has no second turn.
+            // The ordinal was confirmed and its link is gone: a WebSocket has no second turn.
             None if ordinal == self.highest_confirmed && ordinal > 0 => Err(reason::LATE),
             _ => Ok(()),
         }
     }
 
-    /// Whether this is the turn behind one that has gone.
+    /// Whether this is the turn that follows one that has ended.
     pub(crate) fn follows(&self, ordinal: u64, turn: u64) -> bool {
         let mut links = self.all.iter();
         links.any(|link| link.ordinal == ordinal && !link.attached && link.kind.has_turns() && link.turn + 1 == turn)
@@ -176,7 +179,7 @@ impl Links {
                 let before = self.all.remove(at);
                 confirmed = before.confirmed;
                 flow_turns = before.flow_turns;
-                // Else a stage would for ever be news, and no poll would wait again.
+                // Otherwise every poll would repeat the pause or resume and be answered at once.
                 if flow_turns.1 >= FLOW_TURNS {
                     flow_sent = flow_turns.0;
                 }
@@ -185,7 +188,8 @@ impl Links {
                 self.drop_lowest();
             }
         }
-        // One over a WebSocket, two over HTTP, and seldom more at a time: a vector that doubles would make room for four.
+        // A session has one link over a WebSocket and two over HTTP: a vector that doubles would make room
+        // for four.
         self.all.reserve_exact(1);
         self.all.push(Link {
             id: LinkId(self.next),
@@ -211,7 +215,7 @@ impl Links {
         self.all.last_mut().expect("a link was just pushed")
     }
 
-    /// The link has gone. One with turns is kept, detached, for the next turn.
+    /// The link is gone. A link with turns is kept for its next turn.
     pub(crate) fn detach(&mut self, id: LinkId) {
         let Some(at) = self.all.iter().position(|link| link.id == id) else { return };
         let link = &mut self.all[at];
@@ -224,8 +228,9 @@ impl Links {
         }
     }
 
-    /// The link is proven; those of lower ordinals have served. The server ends them; the client, to which the new link
-    /// may still break before the server has the proof, gives them up only `serve_until` then.
+    /// The link is confirmed, so links of lower ordinals are not needed any more. A server ends them. A
+    /// client, whose new link may still break before the server has the confirmation, keeps them until
+    /// `serve_until`.
     pub(crate) fn confirm(&mut self, id: LinkId, serve_until: Option<u64>) {
         let Some(link) = self.get_mut(id) else { return };
         if link.confirmed {
@@ -243,7 +248,7 @@ impl Links {
         }
     }
 
-    /// Ends all but one, and reads none of them any more: they are another page's.
+    /// Ends all links but one and ignores their input: they belong to another page.
     pub(crate) fn fence(&mut self, but: LinkId) {
         self.all.retain(|link| link.id == but || link.attached);
         for link in self.all.iter_mut().filter(|link| link.id != but) {
@@ -252,12 +257,12 @@ impl Links {
         }
     }
 
-    /// The ordinal of the proven link that carries; `None` while every link carries.
+    /// The ordinal of the confirmed link that carries; `None` while every link carries.
     pub(crate) fn carrier(&self) -> Option<u64> {
         self.confirmed_downlinks().map(|link| link.ordinal).max()
     }
 
-    /// Whether the link that carries is a sequence of requests, so that what goes up needs uploads.
+    /// Whether the link that carries is a sequence of requests, so that sending up needs uploads.
     pub(crate) fn carrier_has_turns(&self) -> bool {
         self.confirmed_downlinks().max_by_key(|link| link.ordinal).is_some_and(|link| link.kind.has_turns())
     }
@@ -268,7 +273,7 @@ impl Links {
             && (link.kind == LinkKind::Upload || self.carrier().is_none_or(|ordinal| ordinal == link.ordinal))
     }
 
-    /// A link that carries and needs a heartbeat.
+    /// Whether a link carries that needs a heartbeat.
     pub(crate) fn needs_heartbeat(&self) -> bool {
         self.all.iter().any(|link| link.kind.needs_heartbeat() && self.carries(link))
     }

@@ -1,7 +1,8 @@
 //! One half of a session.
 //!
-//! Two rules carry the promise: a half takes only the next number that it lacks, from whatever link brings it; a half
-//! that moves to a link starts there at the first number that is not acknowledged, and says so.
+//! Two rules carry the promise. A half takes only the next number that it lacks, whichever link brings it. A
+//! half that moves to another link starts there at the first number that is not acknowledged, and sends that
+//! number.
 
 use std::collections::VecDeque;
 
@@ -17,26 +18,26 @@ use super::{
 };
 use crate::broadcast::OutMessage;
 
-/// Which half. Apart from opening, attaching and heartbeats they are alike.
+/// Which half of a session a machine is. Both work alike, except that they open, attach and ping differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Server,
     Client,
 }
 
-/// What a machine is given at birth. Times in milliseconds, sizes in bytes.
+/// What a machine is made with. Times are milliseconds, sizes are bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Config {
     pub(crate) role: Role,
-    /// What the family of the client expects.
+    /// What this family of clients expects.
     pub(crate) rules: &'static Rules,
-    /// Server: ping after so long without traffic.
+    /// Server: the time without traffic after which it pings.
     pub(crate) interval: u64,
-    /// Silence after a ping means that the link is dead.
+    /// The time after a ping in which something must come; otherwise the link is dead.
     pub(crate) timeout: u64,
-    /// A session without a link is kept so long; an ended one is remembered so long.
+    /// How long a session without a link is kept, and an ended one remembered.
     pub(crate) grace: u64,
-    /// A link must be proven within this time.
+    /// A link must be confirmed within this time.
     pub(crate) confirm_timeout: u64,
     pub(crate) inbox: usize,
     pub(crate) outbox: usize,
@@ -44,29 +45,29 @@ pub(crate) struct Config {
     pub(crate) base: u64,
 }
 
-/// Where the session's life stands.
+/// The state of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum State {
-    /// Client: no start was heard yet.
+    /// Client: no attach was answered yet.
     Opening,
     /// At least one link is attached.
     Open,
     /// No link is attached.
     Interrupted,
-    /// We have closed, and the other half has not acknowledged it.
+    /// This half has closed, and the other half has not acknowledged it.
     Closing,
-    /// Over; acknowledges what comes late.
+    /// The session has ended. This half still acknowledges what comes late.
     Closed,
 }
 
-/// What the driver of a client must know. The server half tells by its state.
+/// What the driver of a client must know. A server's driver reads the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The first start was heard.
+    /// The first attach was answered.
     Opened,
     /// The other half does not know the session any more.
     Lost(CloseReason),
-    /// The server goes away; make a new link after this many milliseconds.
+    /// The server goes away. The client makes a new link after this many milliseconds.
     GoAway(u64),
 }
 
@@ -80,11 +81,41 @@ pub(crate) enum SendError {
     Exhausted,
 }
 
-/// The state of one half. Methods are getters, `handle_*` and attach/detach (what the network or the clock did),
-/// commands (`send`, `close`, ...: what the application wants) and `poll_*` (what the caller must do now).
+/// The state of one half of a session.
 ///
-/// After anything that changes it the caller polls: the links for frames, the application for arrivals, the timekeeper
-/// for the deadline.
+/// The machine does nothing by itself: it has no clock, no socket and no task. Its methods are of four kinds:
+///
+/// * **Getters** such as [`state`](Self::state) change nothing.
+/// * **Input** is what the network or the clock did: [`attach`](Self::attach), [`detach`](Self::detach),
+///   [`handle_frame`](Self::handle_frame), [`end`](Self::end), [`handle_timeout`](Self::handle_timeout).
+/// * **Commands** are what the application wants: [`send`](Self::send), [`flush`](Self::flush),
+///   [`close`](Self::close), [`abort`](Self::abort), [`go_away`](Self::go_away).
+/// * **Output** is what the caller must do now: [`transmit`](Self::transmit) for each link,
+///   [`poll_arrival`](Self::poll_arrival) for the application, [`poll_timeout`](Self::poll_timeout) for the
+///   clock.
+///
+/// # Order of polling
+///
+/// After any input or command the caller asks for output; the order of the three does not matter. A link is
+/// asked until it has nothing more; if then [`link_is_over`](Self::link_is_over), the transport flushes,
+/// drops the link and calls `detach`. Input on one link can give another link something to send:
+/// [`take_links_need_wake`](Self::take_links_need_wake) returns `true` then, and all links must be asked.
+/// Once [`closed`](Self::closed) has a reason, what is left in the inbox can still be received, and links
+/// that attach are still answered. Once [`is_over`](Self::is_over), the caller forgets the machine.
+///
+/// A violation in a frame ends the link that brought it, never the session: the client makes a new link.
+/// Under [`Rules::cut_ends`] the end of the link is the end of the session.
+///
+/// # Time
+///
+/// `now` is milliseconds since some fixed moment and never decreases from call to call. `handle_timeout` may
+/// be called at any time; it does what is due and is late without harm, since a machine that slept gives the
+/// other half a second chance before it judges. A deadline can come nearer only by `attach`, `detach`,
+/// `cancel_attach`, `abort` and `handle_timeout`, by a frame or an `end` after which `take_links_need_wake`
+/// is `true`, and by a `transmit` that gave a [`Frame::Ping`](super::Frame::Ping) or
+/// [`Frame::AckRequest`](super::Frame::AckRequest) or that ended the session. After these the caller asks
+/// `poll_timeout` again. After all else (above all `send`, messages and acknowledgements) an old deadline is
+/// early at worst, which does no harm.
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(super) config: Config,
@@ -92,28 +123,28 @@ pub(crate) struct Machine {
     pub(super) inbox: Inbox,
     pub(super) links: Links,
     pub(super) heartbeat: Heartbeat,
-    /// Made with the first stream: most sessions never have one.
+    /// It is made with the first stream: most sessions never have one.
     pub(super) stream_probe: Option<Box<StreamProbe>>,
-    /// What the other half last said of holding and going on.
+    /// The last pause or resume that the other half has sent.
     pub(super) flow_received: FlowState,
     pub(super) opened: bool,
-    /// We have closed.
+    /// This half has closed, with this reason.
     pub(super) closing: Option<CloseReason>,
     pub(super) closed: Option<CloseReason>,
-    /// Not acknowledged when the session closed.
+    /// How many messages were not acknowledged when the session closed.
     pub(super) unacknowledged: usize,
-    /// Since when no link is attached, or the session is closed.
+    /// The time since which no link is attached, or the session is closed.
     pub(super) detached_since: u64,
-    /// Attaches that have begun and hold off the end of grace.
+    /// How many attaches have begun that hold off the end of grace.
     pub(super) pending_attaches: u32,
-    /// An attach was refused since a link was last attached: its client is there, so grace begins anew.
+    /// An attach was refused since a link was last attached. Its client exists, so grace begins anew.
     pub(super) refused: bool,
-    /// The last stage that was said, on whatever link.
+    /// The last pause or resume that was sent on any link.
     pub(super) flow_sent: FlowState,
     pub(super) pong_due: Option<u64>,
     pub(super) probe_due: bool,
     pub(super) aborted_here: bool,
-    /// An abort must be said.
+    /// An abort must be sent.
     pub(super) abort_due: bool,
     pub(super) go_away_due: Option<u64>,
     pub(super) events: VecDeque<Event>,
@@ -166,7 +197,7 @@ impl Machine {
         self.closed.as_ref()
     }
 
-    /// Nothing more can happen; the caller forgets the session.
+    /// Whether nothing more can happen. The caller then forgets the session.
     pub(crate) fn is_over(&self) -> bool {
         self.over
     }
@@ -187,7 +218,7 @@ impl Machine {
         self.outbox.bytes()
     }
 
-    /// Bytes in both boxes.
+    /// The bytes in both boxes.
     pub(crate) fn buffered(&self) -> usize {
         self.inbox.bytes() + self.outbox.bytes()
     }
@@ -196,7 +227,8 @@ impl Machine {
         self.inbox.flow().is_paused()
     }
 
-    /// Whether, since last asked, something happened that concerns links other than the one that brought it.
+    /// Whether something has happened, since the last call, that concerns links other than the one that
+    /// brought it.
     pub(crate) fn take_links_need_wake(&mut self) -> bool {
         std::mem::take(&mut self.links_need_wake)
     }
@@ -209,12 +241,12 @@ impl Machine {
         self.inbox.len()
     }
 
-    /// Messages that the other half has not acknowledged; after the end, those it never did.
+    /// How many messages the other half has not acknowledged; after the end, how many it never did.
     pub(crate) fn unacknowledged(&self) -> usize {
         if self.closed.is_some() { self.unacknowledged } else { self.outbox.unacknowledged() }
     }
 
-    /// Milliseconds of the last heartbeat's round trip.
+    /// The round trip of the last heartbeat in milliseconds.
     pub(crate) fn rtt(&self) -> Option<u64> {
         self.heartbeat.rtt()
     }
@@ -224,7 +256,7 @@ impl Machine {
         self.heartbeat.idle_limit.is_zero()
     }
 
-    /// Why the transport shall give the link up though it cannot say all that it has.
+    /// Why the transport must give the link up although it cannot write all that it has.
     pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
         let aborted = self.closed.as_ref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 43));
         match self.links.get(id) {
@@ -234,18 +266,18 @@ impl Machine {
         }
     }
 
-    /// Whether the transport shall flush what it has and drop the link.
+    /// Whether the transport must flush what it has and drop the link.
     pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
         self.links.get(id).is_none_or(|link| link.finished || !link.attached)
     }
 
-    /// The ordinal of the proven link that carries.
+    /// The ordinal of the confirmed link that carries.
     pub(crate) fn carrier(&self) -> Option<u64> {
         self.links.carrier()
     }
 }
 
-// What the application wants.
+// Commands.
 impl Machine {
     /// Numbers a message and keeps it until it is acknowledged.
     pub(crate) fn send(&mut self, message: OutMessage) -> Result<(), SendError> {
@@ -257,8 +289,8 @@ impl Machine {
         Ok(())
     }
 
-    /// As [`send`](Self::send), but leaves a gap where there is no room. Returns whether there was. The gap is reported where messages
-    /// are numbered.
+    /// As [`send`](Self::send), but drops the message if there is no room, and returns whether there was.
+    /// Where messages are numbered, the other half is told of the gap.
     pub(crate) fn send_droppable(&mut self, message: OutMessage) -> Result<bool, SendError> {
         match self.send(message) {
             Ok(()) => Ok(true),
@@ -272,12 +304,12 @@ impl Machine {
         }
     }
 
-    /// Asks the other half to acknowledge all that was sent so far.
+    /// Requests an acknowledgement of all that was sent so far.
     pub(crate) fn flush(&mut self) {
         self.outbox.request_ack();
     }
 
-    /// Closes behind all that was sent. Closing twice is no error; the first reason stands.
+    /// Closes the session behind all that was sent. A second close changes nothing.
     pub(crate) fn close(&mut self, reason: CloseReason) {
         if self.closed.is_none() && self.closing.is_none() {
             self.closing = Some(reason.clone());
@@ -286,14 +318,15 @@ impl Machine {
         }
     }
 
-    /// Ends the session at once; what is under way is lost.
+    /// Ends the session at once. What is under way is lost.
     pub(crate) fn abort(&mut self, now: u64, reason: CloseReason) {
         self.aborted_here |= self.closed.is_none();
         self.abort_due = self.aborted_here;
         self.finish(now, reason);
     }
 
-    /// Server: asks the client to make a new link after `delay` milliseconds. A session that ends with its link is closed instead.
+    /// Server: asks the client to make a new link after `delay` milliseconds. A session that ends with its
+    /// link is closed instead.
     pub(crate) fn go_away(&mut self, delay: u64) {
         if self.config.rules.cut_ends {
             self.close(reason::GOING_AWAY);
@@ -303,6 +336,7 @@ impl Machine {
     }
 }
 
+// Output, and what the other files of the machine share.
 impl Machine {
     /// What came next in order.
     pub(crate) fn poll_arrival(&mut self) -> Option<Arrival> {

@@ -1,7 +1,7 @@
-//! The life of one client, pure: no clock, no I/O, no lock, no randomness.
+//! The state of one client's session, pure: no clock, no I/O, no lock, no randomness.
 //!
-//! [`Machine`](machine::Machine) is one half of a session. `handle_*` is what the network or the clock did, `poll_*` is what the
-//! caller must do now, time is an argument in milliseconds.
+//! [`Machine`](machine::Machine) is one half of a session. `handle_*` takes what the network or the clock
+//! did, `poll_*` returns what the caller must do now, and time is an argument in milliseconds.
 
 pub(crate) mod frame;
 pub(crate) mod heartbeat;

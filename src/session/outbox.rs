@@ -1,11 +1,11 @@
-//! Sent and not yet acknowledged.
+//! The messages that are not acknowledged yet.
 
 use std::collections::VecDeque;
 
 use super::frame::{CloseReason, MAX_NUMBER};
 use crate::broadcast::OutMessage;
 
-/// What an entry costs beyond its payload, so that empty messages too are bounded.
+/// What an entry costs beyond its payload, so that empty messages are bounded too.
 pub(crate) const ENTRY_COST: usize = 64;
 
 /// One number of the outbox, or a run of dropped ones.
@@ -18,11 +18,11 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Message(OutMessage),
-    /// All up to `last`.
+    /// It covers all numbers up to `last`.
     Gap {
         last: u64,
     },
-    /// Boxed: it comes once, and a busy outbox is as large as its entries.
+    /// It is boxed since it comes once, while the size of an entry counts for every message.
     Close(Box<CloseReason>),
 }
 
@@ -42,17 +42,17 @@ impl Entry {
     }
 }
 
-/// The messages of one direction from the first that is not acknowledged. Allocates when first used.
+/// The messages of one direction from the first that is not acknowledged. It allocates when it is first used.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     pub(super) entries: VecDeque<Entry>,
-    /// The last number that the other half has.
+    /// The last number that the other half has acknowledged.
     acked: u64,
     /// The last number in use.
     last: u64,
-    /// The last number that was ever put on a link: an acknowledgement beyond it is a lie.
+    /// The last number that was ever put on a link. An acknowledgement beyond it is a violation.
     pub(super) sent: u64,
-    /// An acknowledgement is wanted once this number was said.
+    /// An acknowledgement is requested once this number was sent.
     ack_requested: u64,
     pub(super) bytes: usize,
     limit: usize,
@@ -84,8 +84,8 @@ impl Outbox {
         self.entries.is_empty()
     }
 
-    /// Whether a message of this length fits. An outbox that is at most half full takes any: so none is refused before an acknowledgement
-    /// of what there is has been asked for.
+    /// Whether a message of this length fits. An outbox that is at most half full takes any message, so that
+    /// none is refused before an acknowledgement of the others was requested.
     pub(crate) fn fits(&self, length: usize) -> bool {
         !self.is_half_full() || self.bytes + length + ENTRY_COST <= self.limit
     }
@@ -94,14 +94,14 @@ impl Outbox {
         self.bytes * 2 > self.limit
     }
 
-    /// An outbox that is half full asks to be emptied, once at a time.
+    /// An outbox that is more than half full requests an acknowledgement, one at a time.
     fn request_ack_if_half_full(&mut self) {
         if self.is_half_full() && self.ack_requested <= self.acked {
             self.ack_requested = self.last;
         }
     }
 
-    /// Whether another number can be given away; one is kept back for the close.
+    /// Whether all numbers are used up. One is reserved for the close.
     pub(crate) fn exhausted(&self) -> bool {
         self.last + 1 >= MAX_NUMBER
     }
@@ -111,10 +111,10 @@ impl Outbox {
         self.entries.iter().filter(|entry| matches!(entry.body, Body::Message(_))).count()
     }
 
-    /// Gives the next number away for a message that is dropped.
+    /// Uses the next number for a message that is dropped.
     pub(crate) fn push_gap(&mut self) {
         if let Some(Entry { body: Body::Gap { last }, .. }) = self.entries.back_mut() {
-            // A run that is already on a link grows without harm: its number range is said anew for the new part.
+            // A run that is already on a link may grow: the new part is sent as a gap of its own.
             self.last += 1;
             *last = self.last;
         } else {
@@ -130,7 +130,7 @@ impl Outbox {
         self.request_ack_if_half_full();
     }
 
-    /// Asks for an acknowledgement of all there is.
+    /// Requests an acknowledgement of all messages.
     pub(crate) fn request_ack(&mut self) {
         self.ack_requested = self.last;
     }
@@ -138,7 +138,7 @@ impl Outbox {
     /// The entry that holds this number.
     pub(crate) fn entry(&self, number: u64) -> Option<&Entry> {
         if number > self.last {
-            return None; // Most often: all was said.
+            return None; // The common case: all was sent.
         }
         let first = self.entries.front()?.first;
         let near = usize::try_from(number.checked_sub(first)?).ok()?;
@@ -151,12 +151,13 @@ impl Outbox {
         }
     }
 
-    /// Remembers that all up to `number` was put on a link.
+    /// All up to `number` was put on a link.
     pub(crate) fn mark_sent(&mut self, number: u64) {
         self.sent = self.sent.max(number);
     }
 
-    /// Frees what the other half has. `Err` if it claims to have what was never sent; returns whether anything was freed.
+    /// Frees what the other half has received, and returns whether that is anything. `Err`: it acknowledges
+    /// what was never sent.
     pub(crate) fn acknowledge(&mut self, received: u64) -> Result<bool, ()> {
         if received > self.sent {
             return Err(());
@@ -178,13 +179,13 @@ impl Outbox {
         Ok(true)
     }
 
-    /// Forgets what is left; the numbers stand.
+    /// Drops the messages. The numbers stand.
     pub(crate) fn clear(&mut self) {
         self.entries = VecDeque::new();
         self.bytes = 0;
     }
 
-    /// Gives unused memory back; for idle moments, since a busy outbox would only allocate it again.
+    /// Gives unused memory back. A busy outbox would only allocate it again, so this is for idle moments.
     pub(crate) fn shrink(&mut self) {
         if self.entries.is_empty() && self.entries.capacity() > 0 {
             self.entries = VecDeque::new();

@@ -1,12 +1,13 @@
-//! Why sessions and links end: each reason of the library, sorted by code. The hundreds of a code are its class (PROTOCOL.md,
-//! section 7).
+//! Why sessions and links end: each reason of the library, sorted by code. The hundreds of a code are its
+//! class (PROTOCOL.md, section 7).
 
 use bytestring::ByteString;
 
 /// Why a session or a link ended: a code and a text for people.
 ///
-/// Codes: 1000 is an ordinary close, 1001 means that the client's page went away, 1011 that the handler panicked, 3000 to 3999 are the
-/// application's, 4000 to 4499 are the library's, in classes of a hundred; [`protocol`](crate::protocol), section 7, lists them.
+/// Codes: 1000 is an ordinary close, 1001 means that the client's page went away, 1011 that the handler
+/// panicked, 3000 to 3999 are the application's, 4000 to 4499 are the library's, in classes of a hundred;
+/// [`protocol`](crate::protocol), section 7, lists them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseReason {
     /// The code.
@@ -21,8 +22,8 @@ impl CloseReason {
         CloseReason { code, text: text.into() }
     }
 
-    /// Whether the client's page went away: it was closed, left or loaded again. The page sends this as it goes, and it may not arrive; then the
-    /// session ends with the [grace](crate::Builder::grace) time.
+    /// Whether the client's page went away: it was closed, left or loaded again. The page sends this as it
+    /// goes, and it may not arrive; then the session ends with the [grace](crate::Builder::grace) time.
     pub fn is_page_gone(&self) -> bool {
         self.code == 1001
     }
@@ -55,7 +56,8 @@ macro_rules! reasons {
     };
 }
 
-// A code from 1002 to 1010 is RFC 6455's and occurs only on a bare WebSocket; all others are in PROTOCOL.md's table.
+// A code from 1002 to 1010 is RFC 6455's and occurs only on a bare WebSocket; all others are in PROTOCOL.md's
+// table.
 reasons! {
     1000 = 410 { CLOSED: "", }
     1001 = 410 { GOING_AWAY: "the server is going away", }
@@ -122,7 +124,8 @@ reasons! {
     4400 = 400 { VERSION_NOT_SPOKEN: "protocol version not spoken", }
 }
 
-/// The HTTP status of a refusal with this code. A session that has ended with a code of its application is gone.
+/// The HTTP status of a refusal with this code. A session that has ended with a code of its application is
+/// gone.
 pub(crate) fn status_of(code: u16) -> u16 {
     CODES.iter().find(|(known, _)| *known == code).map_or(410, |(_, status)| *status)
 }

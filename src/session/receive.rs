@@ -1,4 +1,4 @@
-//! What the network did: attach, frames, detach.
+//! The machine's input from the network: attach, frames, detach.
 
 use super::{
     frame::{Attached, CloseReason, Frame, MAX_NUMBER, Outcome},
@@ -12,27 +12,28 @@ use crate::broadcast::OutMessage;
 use crate::message::Message;
 
 impl Machine {
-    /// An attach has begun: grace does not end before [`cancel_attach`](Self::cancel_attach). Returns whether that is so: who begins does not know
-    /// the secret yet, and one after the other could hold the end off for ever, so that none does beyond it.
+    /// An attach has begun: grace does not end before [`cancel_attach`](Self::cancel_attach). Returns false
+    /// after grace has passed: the caller has not shown the secret yet, and must not be able to extend a
+    /// session for ever.
     pub(crate) fn expect_attach(&mut self, now: u64) -> bool {
         let counts = self.links.any_attached() || now < self.detached_since + self.config.grace;
         self.pending_attaches += u32::from(counts);
         counts
     }
 
-    /// A begun attach that counted has come to its end, well or ill.
+    /// An attach has succeeded or failed for which [`expect_attach`](Self::expect_attach) returned `true`.
     pub(crate) fn cancel_attach(&mut self) {
         self.pending_attaches -= 1;
     }
 
-    /// Attaches a link; a refusal's reason is for the other half.
+    /// Attaches a link. The reason of a refusal is meant for the other half.
     pub(crate) fn attach(&mut self, now: u64, attach: Attach) -> Result<LinkId, CloseReason> {
         let server = self.config.role == Role::Server;
         if self.over {
             let aborted = self.closed.clone().filter(|reason| reason.code / 100 == 43);
             return Err(aborted.unwrap_or(reason::ENDED));
         }
-        self.refused = true; // Until it is attached, below.
+        self.refused = true; // It stays so if one of the checks below fails.
         if attach.kind.carries_down() {
             self.admit(&attach)?;
             self.heartbeat.idle_limit.attached(now, attach.ordinal);
@@ -44,7 +45,7 @@ impl Machine {
             self.acknowledged_up_to(now, attach.received).map_err(|()| reason::ACK_BEYOND_SENT)?;
         }
         if attach.kind.has_turns() {
-            self.shrink(); // Between two turns is the idlest moment that there is.
+            self.shrink(); // No moment is idler than the one between two turns.
         }
         let alone = !self.links.any_attached();
         let gap =
@@ -53,7 +54,7 @@ impl Machine {
         let id = link.id;
         link.reply_due = server && attach.kind == LinkKind::Upload;
         if !server && matches!(attach.kind, LinkKind::Poll { .. } | LinkKind::Stream | LinkKind::Upload) {
-            self.inbox.ack_sent(); // The head of the request says how far we have come.
+            self.inbox.ack_sent(); // The head of the request carries an acknowledgement.
             link.pending_outcome = Some(Outcome::Full);
         }
         link.last_ack_sent = if server || attach.opening { self.config.base } else { self.inbox.received() };
@@ -90,8 +91,9 @@ impl Machine {
         }
     }
 
-    /// Server: a page that knows of the session from the one before goes on with it, and so begins as if it opened it. Unless it is
-    /// here already (`again`), the older page's links end and nothing of what that page said of holding stands.
+    /// Server: a page resumes the session that an older page has left, and is answered as if it had opened
+    /// it. The older page's links end, and a pause that it has sent is void. With `again` the same page has
+    /// done all this before.
     pub(crate) fn take_over(&mut self, now: u64, attach: Attach, again: bool) -> Result<LinkId, CloseReason> {
         self.heartbeat.idle_limit.forget_cut();
         let id = self.attach(now, attach)?;
@@ -109,7 +111,7 @@ impl Machine {
         Ok(id)
     }
 
-    /// The link has gone.
+    /// The link is gone.
     pub(crate) fn detach(&mut self, now: u64, id: LinkId) {
         if self.config.role == Role::Client {
             self.resend_upload(id);
@@ -132,15 +134,15 @@ impl Machine {
             return;
         }
         if self.config.rules.cut_ends {
-            self.finish(now, reason::CUT); // Unless it has ended with another reason before.
+            self.finish(now, reason::CUT); // A reason that was there before stands.
             self.over = true;
         } else if self.closed.is_none() {
             self.detached_since = now;
-            self.refused = false; // Grace starts anew as it is.
+            self.refused = false; // Grace begins anew anyway.
         }
     }
 
-    /// Client: what an upload without an answer has said may be lost, and is said again.
+    /// Client: what an upload without an answer has sent may be lost, and is sent again.
     fn resend_upload(&mut self, id: LinkId) {
         let unanswered = |link: &&Link| link.kind == LinkKind::Upload && link.pending_outcome.is_some();
         if self.links.get(id).filter(unanswered).is_some() {
@@ -150,13 +152,14 @@ impl Machine {
         }
     }
 
-    /// Takes a frame. A violation ends the link, not the session.
+    /// Takes a frame. A violation ends the link and is returned.
     pub(crate) fn handle_frame(&mut self, now: u64, id: LinkId, frame: Frame) -> Result<(), CloseReason> {
         let Some(link) = self.links.get_mut(id) else {
-            return Ok(()); // Late: the link was replaced meanwhile.
+            return Ok(()); // The link was replaced meanwhile.
         };
         if link.superseded {
-            self.detached_since = self.detached_since.max(now); // It is no link any more, but its client is there.
+            // The link does not count any more, but its client exists.
+            self.detached_since = self.detached_since.max(now);
         }
         if link.ignores_input {
             return Ok(());
@@ -164,7 +167,7 @@ impl Machine {
         if link.kind == LinkKind::Upload && !matches!(frame, Frame::LinkClose(_)) {
             link.pending_outcome = None;
         }
-        // An upload says nothing of the downlink that the client watches.
+        // A client watches its downlink, and the answer to an upload is no sign of life there.
         if self.config.role == Role::Server || link.kind != LinkKind::Upload {
             self.heartbeat.received(now);
         }
@@ -175,7 +178,8 @@ impl Machine {
         result
     }
 
-    /// The transport found what it cannot read: the link ends. The session lives, unless it ends with its link.
+    /// The transport could not read the input: the link ends. The session goes on, unless it ends with its
+    /// link.
     pub(crate) fn end(&mut self, now: u64, id: LinkId, reason: CloseReason) {
         self.end_link(now, id, reason);
         if let Some(link) = self.links.get_mut(id) {
@@ -193,7 +197,7 @@ impl Machine {
             Frame::AckRequest => {
                 self.links_need_wake = true;
                 self.inbox.request_ack();
-                // The start that a poll begins with is no answer: it waits for something to say.
+                // The first frame of a poll is no answer: the poll waits for more.
                 if let Some(link) = self.links.get_mut(id).filter(|link| matches!(link.kind, LinkKind::Poll { .. })) {
                     link.reply_due = server;
                 }
@@ -218,7 +222,7 @@ impl Machine {
                 self.events.push_back(Event::GoAway(delay));
                 Ok(())
             }
-            // Nobody says it to us but a server, and its client has not learned to rest.
+            // The machine of a client has no use for them.
             Frame::Padding { .. } | Frame::PollDelay { .. } if !server => Ok(()),
             Frame::LinkClose(reason) => {
                 self.handle_link_close(now, id, reason);
@@ -236,7 +240,7 @@ impl Machine {
 }
 
 impl Machine {
-    /// Ends a link, and sends the reason where this half can.
+    /// Ends a link. The reason is sent where this half can send on it.
     pub(super) fn end_link(&mut self, now: u64, id: LinkId, reason: CloseReason) {
         let client = self.config.role == Role::Client;
         let Some(link) = self.links.get_mut(id) else { return };
@@ -291,17 +295,17 @@ impl Machine {
     fn acknowledged_up_to(&mut self, now: u64, received: u64) -> Result<(), ()> {
         let ack_requested = self.outbox.ack_requested();
         self.outbox.acknowledge(received)?;
-        // What is behind it has to be asked for too.
+        // An acknowledgement of what is left must be requested too.
         self.links_need_wake |= self.outbox.ack_requested() != ack_requested;
         if let Some(probe) = &mut self.stream_probe {
-            // The next ask has a deadline.
+            // The next request has a deadline.
             self.links_need_wake |= probe.acknowledged(now, self.outbox.acked(), self.heartbeat.rtt());
         }
         self.finish_closing(now);
         Ok(())
     }
 
-    /// Closed, and nothing is left in the outbox.
+    /// Ends the session if this half has closed it and nothing is left in the outbox.
     pub(super) fn finish_closing(&mut self, now: u64) {
         if let (Some(reason), true) = (&self.closing, self.closed.is_none() && self.outbox.is_empty()) {
             self.finish(now, reason.clone());
@@ -316,7 +320,7 @@ impl Machine {
             if let Some(probe) = &mut self.stream_probe {
                 probe.paused(now);
             }
-            // What was said beyond was not taken.
+            // What was sent beyond this number was not taken.
             for link in self.links.iter_mut() {
                 link.next_to_send = link.next_to_send.min(received + 1);
                 link.ack_request_sent_for = link.ack_request_sent_for.min(received);
@@ -357,7 +361,7 @@ impl Machine {
         self.heartbeat.restart(now);
         let carrier = self.links.carrier();
         let mut links = self.links.iter().filter(|link| Some(link.ordinal) == carrier && link.kind.carries_down());
-        // What was acknowledged elsewhere may be lost with the link that said it.
+        // An acknowledgement that was sent on another link may be lost with that link.
         if links.any(|link| link.attached && link.last_ack_sent < self.inbox.last_ack_sent()) {
             self.inbox.request_ack();
         }
@@ -365,13 +369,14 @@ impl Machine {
 
     fn handle_link_close(&mut self, now: u64, id: LinkId, reason: CloseReason) {
         let server = self.config.role == Role::Server;
-        // An upload that ends the session is still answered.
+        // An upload whose frames end the session is still answered.
         let only_turn = !server && reason.code == reason::HELD.code;
         if let Some(link) = self.links.get_mut(id).filter(|link| !server || link.kind != LinkKind::Upload) {
-            // The end of a turn alone: that of the answer is behind it, and the next turn follows.
+            // Only the turn ends: its answer is about to end, and the next turn follows.
             link.finished |= !(only_turn && link.kind.has_turns());
         }
-        // The loser of a race of openings comes too late, or to a session that is no more; the winner's session lives.
+        // The loser of a race of openings came too late, or to a session that has ended. The winner's session
+        // lives.
         let loser =
             !server && self.opened && self.links.get(id).is_some_and(|link| link.pending_outcome == Some(Outcome::New));
         match reason.code / 100 {

@@ -9,7 +9,8 @@ pub(crate) struct Rules {
     pub(crate) rivals: Rivals,
     /// A link begins with [`Frame::Attached`](super::Frame::Attached).
     pub(crate) announce: bool,
-    /// A link carries alone only after the client has confirmed it. Without this rule a link counts as confirmed from the start.
+    /// A link carries alone only after the client has confirmed it. Without this rule a link counts as
+    /// confirmed from the start.
     pub(crate) confirm: bool,
     /// The end of the last link is the end of the session, and a session is closed by closing its link.
     pub(crate) cut_ends: bool,
@@ -18,12 +19,12 @@ pub(crate) struct Rules {
 /// How long a message is kept, and how the other half is asked to pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// Messages are numbered, kept until they are acknowledged, and sent again on the next link. A full inbox takes nothing and
-    /// sends [`Frame::Pause`](super::Frame::Pause).
+    /// Messages are numbered, kept until they are acknowledged, and sent again on the next link. A full inbox
+    /// takes nothing and sends [`Frame::Pause`](super::Frame::Pause).
     UntilAcknowledged,
-    /// A message is done once a link has it, and what a link brings is next in order, whatever its number. A full inbox must take
-    /// it all the same, since nobody would send it again: the transport stops reading while the machine
-    /// [is paused](super::Machine::is_paused).
+    /// A message is done once a link has it, and what a link brings is next in order, whatever its number. A
+    /// full inbox must take it all the same, since nobody would send it again: the transport stops reading
+    /// while the machine [is paused](super::Machine::is_paused).
     UntilWritten,
 }
 

@@ -1,14 +1,14 @@
-//! Measures how a stream reaches the client. Something on the way may hold back what is sent: for ever, by one chunk, or until
-//! some amount has come.
+//! Measures how a stream reaches the client. Something on the way may hold back what is sent: for ever, by
+//! one chunk, or until some amount has come.
 //!
-//! Behind its messages the server sends an acknowledgement request, one at a time. While none is answered it sends padding in a
-//! chunk of its own: first a little, which helps where each chunk waits for the next one, then more, which fills a small buffer.
-//! Padding that has helped is sent behind each flush from then on. When nothing helps the answer ends: that frees what is held
-//! back, and the client polls.
+//! Behind its messages the server sends an acknowledgement request, one at a time. While none is answered it
+//! sends padding in a chunk of its own: first a little, which helps where each chunk waits for the next one,
+//! then more, which fills a small buffer. Padding that has helped is sent behind each flush from then on.
+//! When nothing helps the answer ends: that frees what is held back, and the client polls.
 //!
-//! A slow path must not be taken for one that holds back. Each term includes the round trip at least once; the time that a slow
-//! line takes for the bytes under way is added; and a client that goes on with a stream after such an end shows that the
-//! acknowledgement was only late, which doubles the terms.
+//! A slow path must not be taken for one that holds back. Each term includes the round trip at least once;
+//! the time that a slow line takes for the bytes under way is added; and a client that goes on with a stream
+//! after such an end shows that the acknowledgement was only late, which doubles the terms.
 
 use super::links::LinkId;
 
@@ -16,24 +16,29 @@ use super::links::LinkId;
 const SMALL: u16 = 16;
 /// Padding for a path that buffers a little.
 const LARGE: u16 = 4096;
-/// After a request and a round trip: when the small padding is sent, when the large, and when the answer ends.
+/// After a request and a round trip: when the small padding is sent, when the large, and when the answer
+/// ends.
 const TERMS: [u64; 3] = [250, 450, 700];
 /// The time from an acknowledgement to the next request.
 const REQUEST_INTERVAL: u64 = 250;
-/// The terms are doubled at most this often: a path that holds back is then recognised after some six seconds.
+/// The terms are doubled at most this often: a path that holds back is then recognised after some six
+/// seconds.
 const MAX_DOUBLINGS: u8 = 3;
 /// No round trip counts for more: a longer one is a pause of the client, not its distance.
 const LONGEST_ROUND_TRIP: u64 = 10_000;
-/// Any line carries this many bytes in no time. A slow one takes a millisecond for each `SLOW_LINE` bytes more.
+/// Any line carries this many bytes in no time. A slow one takes a millisecond for each `SLOW_LINE` bytes
+/// more.
 const FEW_BYTES: usize = 4096;
 const SLOW_LINE: usize = 32;
-/// An incoming request may bring the acknowledgement: the end is put off in such steps, and no longer than this in all.
+/// An incoming request may bring the acknowledgement: the end is put off in such steps, and no longer than
+/// this in all.
 const STEP: u64 = 100;
 const LONGEST_WAIT: u64 = 10_000;
 /// This many acknowledgements in a row may come too early to be an effect of the padding before them.
 const MAX_EARLY: u8 = 3;
 
-/// What a session knows about the path of its streams. It matters only while a stream carries, and is made with the first one.
+/// What a session knows about the path of its streams. It matters only while a stream carries, and is made
+/// with the first one.
 #[derive(Debug)]
 pub(super) struct StreamProbe {
     /// The stream that is measured, and its ordinal.
@@ -54,7 +59,8 @@ pub(super) struct StreamProbe {
     end: End,
     /// How often the terms are doubled.
     doublings: u8,
-    /// From a request to its acknowledgement; until that was measured, from the end of a turn to the next turn.
+    /// From a request to its acknowledgement; until that was measured, from the end of a turn to the next
+    /// turn.
     round_trip: u64,
     measured: bool,
     /// How many acknowledgements in a row came too early to be an effect of the padding.
@@ -108,8 +114,8 @@ impl StreamProbe {
         }
     }
 
-    /// A request has taken the place of an ordinal's turn. What its head acknowledges answers no request of ours, and whether it
-    /// is a stream shows what the client thinks of the end that it was sent.
+    /// A request has taken the place of an ordinal's turn. What its head acknowledges answers no request of
+    /// ours, and whether it is a stream shows what the client thinks of the end that it was sent.
     pub(super) fn next_turn(&mut self, ordinal: u64, stream: bool) {
         if ordinal != self.ordinal {
             return;
@@ -140,8 +146,8 @@ impl StreamProbe {
         sent > acked && self.pending.is_none() && self.end == End::No && now >= self.next_request
     }
 
-    /// An acknowledgement request is sent. The probe waits for one at a time: another one, because the application waits for an
-    /// acknowledgement, is not measured.
+    /// An acknowledgement request is sent. The probe waits for one at a time: another one, because the
+    /// application waits for an acknowledgement, is not measured.
     pub(super) fn request_sent(&mut self, now: u64, number: u64, bytes: usize) {
         if self.pending.is_none() && self.end == End::No {
             let allowance = (bytes.saturating_sub(FEW_BYTES) / SLOW_LINE) as u64;
@@ -165,13 +171,14 @@ impl StreamProbe {
         true
     }
 
-    /// The acknowledgement came after padding: either the padding has helped, or the path is slower than we thought.
+    /// The acknowledgement came after padding: either the padding has helped, or the path is slower than we
+    /// thought.
     fn acknowledged_after_padding(&mut self, now: u64, request: &PendingRequest, heartbeat: Option<u64>) {
         let round_trip = self.round_trip(heartbeat);
         let [small, large] = request.padded_at.map(|at| now.saturating_sub(at));
         if small * 2 < round_trip && self.early < MAX_EARLY {
-            // It came sooner than an answer to the padding can. This is believed a few times only: where padding does help, a
-            // longer term makes later acknowledgements.
+            // It came sooner than an answer to the padding can. This is believed a few times only: where
+            // padding does help, a longer term makes later acknowledgements.
             self.early += 1;
             self.measure(now.saturating_sub(request.sent_at));
             self.usual_padding = Padding::Nothing;

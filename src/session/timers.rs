@@ -1,4 +1,4 @@
-//! Deadlines: when to look, and what has passed.
+//! The machine's deadlines.
 
 use super::{
     heartbeat::Verdict,
@@ -8,7 +8,8 @@ use super::{
 };
 
 impl Machine {
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do. Any other call may change it.
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do. The docs of [`Machine`] tell which
+    /// calls bring that nearer.
     pub(crate) fn poll_timeout(&self) -> Option<u64> {
         if self.over {
             return Some(0);
@@ -25,7 +26,7 @@ impl Machine {
         [links, own, self.stream_deadline()].into_iter().flatten().min()
     }
 
-    /// Looks at every deadline that has passed. Calling it early or often does no harm.
+    /// Handles every deadline that has passed. An early or repeated call does no harm.
     pub(crate) fn handle_timeout(&mut self, now: u64) {
         if self.over {
             return;
@@ -39,7 +40,7 @@ impl Machine {
         self.shrink();
     }
 
-    /// Gives back what empty boxes hold.
+    /// Gives unused memory of empty boxes back.
     pub(super) fn shrink(&mut self) {
         self.outbox.shrink();
         self.inbox.shrink();
@@ -67,7 +68,8 @@ impl Machine {
             let deadline = self.detached_since + grace;
             if self.pending_attaches == 0 && now >= deadline {
                 if now - deadline > grace || std::mem::take(&mut self.refused) {
-                    self.detached_since = now; // We slept: the client may have been there all the time.
+                    // This process slept: the client may have been trying all the time.
+                    self.detached_since = now;
                 } else {
                     self.finish(now, reason::EXPIRED);
                     self.over = true;
@@ -83,7 +85,7 @@ impl Machine {
             if self.config.rules.cut_ends {
                 self.finish(now, reason::HEARTBEAT_TIMEOUT);
             } else if !self.links.any_attached() {
-                // Should the transport not notice: so long it takes the client to.
+                // The transport may not notice the end. The client notices it after this time.
                 self.detached_since = now + self.config.interval + self.config.timeout;
             }
         }
@@ -103,7 +105,7 @@ impl Machine {
                 for link in self.links.iter_mut().filter(|link| Some(link.ordinal) == carrier) {
                     link.finished = true;
                 }
-                // A lower link that still serves gets its own time.
+                // A lower link that still serves gets the full time.
                 self.heartbeat.restart(now);
             }
         }

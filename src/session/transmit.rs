@@ -1,4 +1,4 @@
-//! What a link has to say next.
+//! What a link sends next.
 
 use super::{
     frame::{Attached, CloseReason, Frame, Outbound},
@@ -11,7 +11,7 @@ use super::{
     stream_probe::StreamProbe,
 };
 
-/// What comes next on a link.
+/// What a link sends next.
 enum Next {
     Nothing,
     Control(Frame),
@@ -25,34 +25,35 @@ impl From<Option<Frame>> for Next {
 }
 
 impl Machine {
-    /// The next frame that this link has to say.
+    /// The next frame to send on this link.
     pub(crate) fn poll_transmit(&mut self, now: u64, id: LinkId) -> Option<Frame> {
-        self.transmit(now, id, |saying| saying.into_frame())
+        self.transmit(now, id, |outbound| outbound.into_frame())
     }
 
-    /// Gives `say` the next that this link has to say.
-    pub(crate) fn transmit<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
-        let said = match self.next(now, id) {
+    /// Gives `send` the next frame to send on this link; `None` if there is nothing to send now.
+    pub(crate) fn transmit<R>(&mut self, now: u64, id: LinkId, send: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
+        let sent = match self.next(now, id) {
             Next::Nothing => None,
             Next::Control(frame) => {
                 self.note(id, &frame);
                 self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
-                Some(say(Outbound::Frame(frame)))
+                Some(send(Outbound::Frame(frame)))
             }
-            Next::Data => self.transmit_data(now, id, say),
+            Next::Data => self.transmit_data(now, id, send),
         }?;
         if self.links.get(id).is_none_or(|link| link.kind != LinkKind::Upload) {
             self.heartbeat.sent(now);
         }
-        Some(said)
+        Some(sent)
     }
 
-    /// The same of a link that has just said a message, in the same breath: what goes before messages has been said.
-    pub(crate) fn transmit_run<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
-        self.transmit_data(now, id, say)
+    /// As [`transmit`](Self::transmit), right behind a message and under the same lock: no control frame can
+    /// be due, so only data is looked at.
+    pub(crate) fn transmit_run<R>(&mut self, now: u64, id: LinkId, send: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
+        self.transmit_data(now, id, send)
     }
 
-    /// What a frame tells of how far we have come need not be told again.
+    /// A frame that carries an acknowledgement is sent: the same need not be sent again.
     fn note(&mut self, id: LinkId, frame: &Frame) {
         if matches!(
             frame,
@@ -60,13 +61,13 @@ impl Machine {
         ) {
             let server = self.config.role == Role::Server;
             let turns = self.links.carrier_has_turns();
-            let vain =
+            let unread =
                 matches!(frame, Frame::Attached(_)) && !self.links.get(id).is_some_and(|link| self.links.carries(link));
             let Some(link) = self.links.get_mut(id) else { return };
             link.last_ack_sent = self.inbox.received();
-            // The answer of an upload left over from before a WebSocket may find nobody, nor the start of a link that another is better than:
-            // what is due stays due there.
-            if !vain && (!server || link.kind != LinkKind::Upload || turns) {
+            // The client may have moved to a WebSocket and never read the answer to an older upload, or the
+            // first frame of a link that does not carry. The acknowledgement stays due then.
+            if !unread && (!server || link.kind != LinkKind::Upload || turns) {
                 self.inbox.ack_sent();
             }
         }
@@ -134,7 +135,8 @@ impl Machine {
         if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() {
             return Some(Frame::Ack { received });
         }
-        // Once: a client that has made its new link to this same server would make another, and another.
+        // It is sent once: a client that has made its new link to this same server would make another one
+        // each time.
         if let Some(delay) = self.go_away_due.take() {
             return Some(Frame::GoAway { delay });
         }
@@ -147,7 +149,7 @@ impl Machine {
         None
     }
 
-    fn transmit_data<R>(&mut self, now: u64, id: LinkId, say: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
+    fn transmit_data<R>(&mut self, now: u64, id: LinkId, send: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
         let link = self.links.get_mut(id)?;
         let acked = self.outbox.acked();
         link.next_to_send = link.next_to_send.max(acked + 1);
@@ -159,35 +161,35 @@ impl Machine {
             && link.ack_request_sent_for < ack_requested
         {
             link.ack_request_sent_for = ack_requested;
-            let said = link.next_to_send - 1;
+            let sent = link.next_to_send - 1;
             let bytes = self.outbox.bytes();
             if let Some(probe) = self.probe_of(id) {
-                probe.request_sent(now, said, bytes);
+                probe.request_sent(now, sent, bytes);
                 probe.frame_sent();
             }
-            return Some(say(Outbound::Frame(Frame::AckRequest)));
+            return Some(send(Outbound::Frame(Frame::AckRequest)));
         }
         let entry = if self.flow_received.is_paused() { None } else { self.outbox.entry(link.next_to_send) };
         let Some(entry) = entry else {
-            return self.probe_frame(now, id).map(|frame| say(Outbound::Frame(frame)));
+            return self.probe_frame(now, id).map(|frame| send(Outbound::Frame(frame)));
         };
         let (from, to) = (link.next_to_send, entry.last());
-        let said = match &entry.body {
-            // The other half is done when it has the close: what arrived before must not look lost to it.
+        let sent = match &entry.body {
+            // The other half is done when it has the close, and what it sent before must not look lost to it.
             Body::Close(_) if numbered && link.last_ack_sent < self.inbox.received() => {
                 let frame = Frame::Ack { received: self.inbox.received() };
                 self.note(id, &frame);
-                return Some(say(Outbound::Frame(frame)));
+                return Some(send(Outbound::Frame(frame)));
             }
             Body::Close(reason) if self.config.rules.cut_ends => {
                 link.finished = true;
-                say(Outbound::Frame(Frame::LinkClose(CloseReason::clone(reason))))
+                send(Outbound::Frame(Frame::LinkClose(CloseReason::clone(reason))))
             }
             Body::Close(reason) => {
-                say(Outbound::Frame(Frame::Close { number: from, reason: CloseReason::clone(reason) }))
+                send(Outbound::Frame(Frame::Close { number: from, reason: CloseReason::clone(reason) }))
             }
-            Body::Gap { .. } => say(Outbound::Frame(Frame::Gap { from, to })),
-            Body::Message(message) => say(Outbound::Message { number: from, message }),
+            Body::Gap { .. } => send(Outbound::Frame(Frame::Gap { from, to })),
+            Body::Message(message) => send(Outbound::Message { number: from, message }),
         };
         link.next_to_send = to + 1;
         self.outbox.mark_sent(to);
@@ -197,10 +199,10 @@ impl Machine {
             self.outbox.acknowledge(to).expect("it was just marked as sent");
             self.finish_closing(now);
         }
-        Some(said)
+        Some(sent)
     }
 
-    /// Server: an upload's answer is always how far we have come.
+    /// Server: the answer to an upload is always an acknowledgement.
     fn answer_upload(&mut self, id: LinkId) -> Option<Frame> {
         let received = self.inbox.received();
         let flow = self.inbox.flow();
@@ -217,7 +219,8 @@ impl Machine {
     }
 }
 
-/// Of a closed session a link only says how far we have come, and ends. Every link says so: another may have been lost with it.
+/// On a link of a closed session only an acknowledgement and the end are sent. Every link sends them: those
+/// that another link has sent may be lost.
 fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: bool, rules: &Rules) -> Option<Frame> {
     let numbered = rules.delivery == Delivery::UntilAcknowledged;
     let first = !std::mem::replace(&mut link.final_ack_sent, true) && numbered;
@@ -225,13 +228,14 @@ fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: b
         return Some(Frame::Ack { received: inbox.received() });
     }
     if link.kind == LinkKind::Upload {
-        return abort_due.then(|| Frame::LinkClose(closed.clone())); // It ends with its answer.
+        return abort_due.then(|| Frame::LinkClose(closed.clone())); // It ends with its answer anyway.
     }
     link.finished = true;
     let aborted = rules.cut_ends || matches!(closed.code / 100, 40 | 43);
     match link.kind {
         _ if aborted => Some(Frame::LinkClose(closed.clone())),
-        // What was replaced is told so: the answer that ends the session may be on its way on another link.
+        // A link that was replaced gets that reason: the frame that ends the session may be under way on
+        // another link.
         _ => Some(Frame::LinkClose(link.ending.take().unwrap_or(reason::CLOSED))),
     }
 }

@@ -1,4 +1,4 @@
-//! The applications at both ends: they send and read.
+//! The applications at both ends, which send and read.
 
 use super::{
     coverage::{Fault, What},
@@ -38,7 +38,7 @@ impl World<'_> {
         self.pump_client();
     }
 
-    /// Whether another one may follow.
+    /// Sends one message. Returns whether another one may follow.
     fn client_sends_one(&mut self, out: &OutMessage) -> bool {
         let message = out.as_message().clone();
         let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
@@ -77,7 +77,7 @@ impl World<'_> {
 
 // The server's.
 impl World<'_> {
-    /// The session that the client's present one opened last.
+    /// The server's session that the present client has opened last.
     pub(crate) fn current(&self) -> Option<usize> {
         let session = *self.server.attempts.get(&self.client.attempt())?;
         (!self.server.sessions[session].gone).then_some(session)

@@ -1,4 +1,4 @@
-//! The client's choice of links and uploads: it plays the chooser and what makes requests.
+//! Plays the client's chooser: which links and uploads are made, and when.
 
 use super::{
     coverage::Fault,
@@ -9,10 +9,10 @@ use crate::{
     session::{Attach, LinkId, LinkKind, State},
 };
 
-/// The first flight is bounded.
+/// Upper bound on the bytes of messages that go with an opening.
 const FIRST_FLIGHT: usize = 8_000;
 
-// The chooser.
+// Links.
 impl World<'_> {
     pub(crate) fn choose(&mut self) {
         let pause = self.random.range(20, 60);
@@ -36,7 +36,7 @@ impl World<'_> {
         self.pump_client();
     }
 
-    /// One link, or a race of two whose better one has the higher ordinal.
+    /// Makes one link, or a race of two in which the better one mostly has the higher ordinal.
     fn connect_anew(&mut self) {
         let socket = self.random.below(8) < self.scenario.sockets;
         let first = self.client.next_ordinal;
@@ -55,7 +55,7 @@ impl World<'_> {
         }
     }
 
-    /// Turn 0 of a new link.
+    /// Begins turn 0 of a new link.
     fn start(&mut self, wire: LinkKind, ordinal: u64) {
         let token = self.client.token();
         let opening = token.is_none();
@@ -75,9 +75,10 @@ impl World<'_> {
 
     pub(super) fn next_turn(&mut self, ordinal: u64, turn: u64) {
         let carries = self.client.half.carrier() == Some(ordinal);
-        // Who tries all the same is refused by its own half.
+        // A client that tries anyway is refused by its own half.
         if !carries && (self.script || self.random.one_in(2)) {
-            return self.client.half.retire(self.now, ordinal, &mut self.cover); // A better link has taken over.
+            // A better link has taken over.
+            return self.client.half.retire(self.now, ordinal, &mut self.cover);
         }
         let Some(token) = self.client.token() else { return };
         let wire = if self.random.one_in(2) { LinkKind::Stream } else { LinkKind::Poll { hold: self.scenario.hold } };

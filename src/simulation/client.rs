@@ -1,4 +1,4 @@
-//! A driver of a client half: it plays the transports, and does what the half asks for.
+//! Drives a client half: plays its transports and does what it asks for.
 
 use super::{
     coverage::Fault,
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::session::{LinkKind, machine::Event};
 
-// What comes down.
+// What arrives.
 impl World<'_> {
     pub(crate) fn down_arrives(&mut self, conn: usize, packet: Packet) {
         let Some(link) = self.conns[conn].link else { return };
@@ -31,7 +31,7 @@ impl World<'_> {
         self.pump_client();
     }
 
-    /// The link is over; a request that ended well is followed by the next turn.
+    /// The link has ended. A request that has ended cleanly is followed by the next turn.
     fn drop_chan(&mut self, at: usize, clean: bool) {
         let chan = self.client.chans.remove(at);
         let over = self.client.half.link_is_over(chan.link);
@@ -54,7 +54,7 @@ impl World<'_> {
                 self.client.half.retire(self.now, ordinal, &mut self.cover);
             }
             if self.script {
-                // The shipped driver leaves no time between two turns, and its machine knows of none.
+                // The shipped client begins the next turn at once, and its machine relies on that.
                 let due = self.client.turn_due.take();
                 due.into_iter().for_each(|(ordinal, turn)| self.next_turn(ordinal, turn));
             }
@@ -77,7 +77,7 @@ impl World<'_> {
         }
     }
 
-    /// Does all that the client half now asks for.
+    /// Does everything that the client half asks for now.
     pub(crate) fn pump_client(&mut self) {
         if self.now < self.client.asleep_until || self.client.lost {
             return;
@@ -121,7 +121,7 @@ impl World<'_> {
         }
     }
 
-    /// Timers fire before or after whatever else happens at that time, and some fire late.
+    /// How late a timer fires, and whether before or after what else happens at that time.
     pub(crate) fn lateness(&mut self) -> (u64, u8) {
         let tie = if self.random.one_in(2) { 0 } else { 2 };
         if self.faults_go_on() && self.random.one_in(20) {
@@ -134,7 +134,7 @@ impl World<'_> {
 
 // Sessions.
 impl World<'_> {
-    /// A new session after the one that has ended.
+    /// The client makes a new session after one that has ended.
     pub(crate) fn next_session(&mut self, generation: u32) {
         if generation != self.client.generation || self.finale {
             return;

@@ -1,4 +1,5 @@
-//! The client half as the driver sees it: the Rust machine here, the shipped JavaScript one elsewhere.
+//! A client half as its driver sees it. The Rust machine is here, the shipped JavaScript machine in
+//! `js_client.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,9 +28,10 @@ pub(crate) trait ClientUnderTest {
     ) -> Result<LinkId, CloseReason>;
     fn detach(&mut self, now: u64, link: LinkId, cover: &mut Coverage);
     fn retire(&mut self, now: u64, ordinal: u64, cover: &mut Coverage);
-    /// Takes what came on a link. What follows a violation is not read.
+    /// Takes what arrived on a link. Nothing is read after a violation.
     fn receive(&mut self, now: u64, link: LinkId, packet: Packet, cover: &mut Coverage);
-    /// What a link has to say, at most about `limit` bytes; `None` if nothing, a head counting as something.
+    /// What a link sends next, about `limit` bytes at most; `None` if there is neither a frame nor a head to
+    /// send.
     fn transmit(&mut self, now: u64, link: LinkId, head: Option<Head>, limit: usize) -> Option<Packet>;
     fn timeout(&mut self, now: u64, cover: &mut Coverage);
     fn deadline(&self) -> Option<u64>;
@@ -53,7 +55,7 @@ pub(crate) trait ClientUnderTest {
     fn said(&self) -> u64;
     /// What the server granted when the session opened.
     fn grant(&self) -> Option<&Grant>;
-    /// What is left of a lost session; the half is of no use after it.
+    /// What is left of a lost session. The half is of no use afterwards.
     fn salvage(&mut self) -> (Vec<Message>, Vec<Message>);
 }
 
@@ -64,7 +66,7 @@ pub(crate) struct RustHalf {
     codecs: BTreeMap<LinkId, Codec>,
     grant: Option<Box<Grant>>,
     said: u64,
-    /// Links whose carrier is not read any more.
+    /// The links that are not read any more.
     deaf: BTreeSet<LinkId>,
     config: Config,
 }
@@ -78,7 +80,8 @@ impl RustHalf {
         cover.pair(Role::Client, self.machine.state(), what);
     }
 
-    /// A start of another session than ours: the opening reached a server that had forgotten the first.
+    /// Whether this answers the attach with another session than ours: the opening has reached a server that
+    /// had forgotten the first one.
     fn is_of_another(&mut self, frame: &Frame) -> bool {
         let Frame::Attached(start) = frame else { return false };
         let Some(grant) = &start.grant else { return false };

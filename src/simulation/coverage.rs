@@ -1,4 +1,4 @@
-//! Counts which faults occurred, and what happened to which half in which state.
+//! Counts which faults occurred, and what happened to each half in each state.
 
 use crate::session::{Frame, Role, State};
 
@@ -65,7 +65,7 @@ impl What {
 const STATES: [State; 5] = [State::Opening, State::Open, State::Interrupted, State::Closing, State::Closed];
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
-/// Pairs that can occur, but so seldom that no run demands them, and how they occur.
+/// Pairs that can occur but are so rare that no run requires them, and how each occurs.
 const RARE: [((Role, State, What), &str); 1] =
     [((Role::Server, State::Interrupted, What::Confirm), "a link that was given up answers all the same")];
 
@@ -103,7 +103,7 @@ impl Coverage {
         self.sessions += other.sessions;
     }
 
-    /// Faults and pairs that never occurred though they can, and pairs that occurred though the list says they can't.
+    /// The faults and pairs that can occur and did not, and the pairs that did and cannot.
     pub(crate) fn shortcomings(&self) -> Vec<String> {
         let mut found = Vec::new();
         for &fault in Fault::ALL {
@@ -172,7 +172,7 @@ fn for_each_pair(mut visit: impl FnMut(Role, State, What)) {
     }
 }
 
-/// Why this cannot happen; `None` if it can, and therefore must in a run.
+/// Why this pair cannot occur; `None` if it can, so that a run must show it.
 fn impossible(role: Role, state: State, what: What) -> Option<&'static str> {
     match (role, state, what) {
         (Role::Server, State::Opening, _) => Some("a server half is born open"),

@@ -33,7 +33,7 @@ impl World<'_> {
         }
     }
 
-    /// A connection that somebody still holds, one of the last.
+    /// One of the last connections that either half still holds.
     fn any_conn(&mut self) -> Option<usize> {
         let first = self.conns.len().saturating_sub(24);
         let live: Vec<usize> = (first..self.conns.len())
@@ -66,7 +66,7 @@ impl World<'_> {
         self.cut(conn, cut);
     }
 
-    /// Something on the way begins to keep a stream back, or stops to.
+    /// Something on the way begins or ceases to hold a stream back.
     fn keep_one(&mut self) {
         if self.scenario.keeping > 0
             && let Some(conn) = self.any_conn().filter(|&conn| self.conns[conn].wire == LinkKind::Stream)
@@ -75,7 +75,7 @@ impl World<'_> {
         }
     }
 
-    /// The network is gone for all.
+    /// The network fails for all connections.
     fn cut_all(&mut self) {
         let cut = self.random_cut();
         for conn in self.conns.len().saturating_sub(24)..self.conns.len() {
@@ -84,7 +84,7 @@ impl World<'_> {
             }
         }
         if self.random.one_in(4) {
-            // Long enough, sometimes, for grace to end.
+            // Sometimes that is long enough for grace to end.
             let until = self.now + self.random.below(self.scenario.grace * 2);
             self.client.delay_retry(until);
         }
@@ -108,7 +108,7 @@ impl World<'_> {
         }
     }
 
-    /// New connections of one kind, or of both, come to nothing.
+    /// New connections of one kind or of both fail.
     fn block(&mut self) {
         self.sockets_blocked = self.random.one_in(2);
         self.http_blocked = self.random.one_in(4);
@@ -151,7 +151,7 @@ impl World<'_> {
         self.at(until, 0, WorldEvent::ServerWakes);
     }
 
-    /// One half acknowledges what the other never sent: a violation, and the link's end.
+    /// One half acknowledges what the other has never sent: that violation ends the link.
     fn lie(&mut self) {
         let Some(conn) = self.any_conn() else { return };
         let up = self.random.one_in(2);

@@ -29,7 +29,7 @@ pub(crate) struct JsClient {
     spellings: BTreeMap<LinkId, Spelling>,
     links: u32,
     grant: Option<Grant>,
-    /// Links that brought the start of another session.
+    /// The links that were attached to another session.
     strange: BTreeSet<LinkId>,
 }
 
@@ -57,7 +57,7 @@ impl JsClient {
         read(&pipe.standing)
     }
 
-    /// Notes the grant of a start; true if it is another session's.
+    /// Keeps the grant of the first session. Returns whether this answer to an attach is of another session.
     fn is_of_another(&mut self, chunk: &Bytes) -> bool {
         let Some(start) = chunk.strip_prefix(b"snew,") else { return false };
         let end = start.iter().position(|&byte| byte == b':').expect("a record ends with a colon");
@@ -172,7 +172,7 @@ impl ClientUnderTest for JsClient {
     }
 
     fn send_droppable(&mut self, message: OutMessage, cover: &mut Coverage) -> Result<bool, SendError> {
-        self.send(message, cover).map(|()| true) // The shipped client drops nothing.
+        self.send(message, cover).map(|()| true) // The shipped client drops no messages.
     }
 
     fn flush(&mut self, _: &mut Coverage) {
@@ -180,7 +180,7 @@ impl ClientUnderTest for JsClient {
     }
 
     fn close(&mut self, now: u64, reason: CloseReason, _: &mut Coverage) {
-        // The public session asks the machine once.
+        // The public session calls the machine once.
         if !matches!(self.state(), State::Closing | State::Closed) {
             self.later(json!(["close", now, reason.code, &*reason.text]));
         }
@@ -201,9 +201,9 @@ impl ClientUnderTest for JsClient {
         self.pipe.get_mut().run(None);
         let event = self.pipe.get_mut().events.pop_front()?;
         match event {
-            // As the driver has it: the loser of a race of openings loses only itself.
+            // As in the shipped client: the loser of a race of openings ends nothing but itself.
             Event::Lost(reason) if reason.code == 4102 && self.grant.is_some() => self.event(),
-            // What has ended cannot be lost.
+            // A session that has ended cannot be lost.
             Event::Lost(_) if self.state() == State::Closed => self.event(),
             event => Some(event),
         }

@@ -19,7 +19,8 @@ use crate::{
     session::{Arrival, CloseReason, State, machine::Event},
 };
 
-/// The program that holds the machine. It is told everything and asks nothing, so its answers are the seed's too.
+/// The program that holds the machine. All its input comes from here, so its output depends on the seed
+/// alone.
 #[derive(Debug)]
 pub(crate) struct Host {
     child: Child,
@@ -50,13 +51,13 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// How the machine stands after the last command.
+/// The machine's state after the last command.
 #[derive(Debug)]
 pub(super) struct Standing {
     pub(super) state: State,
@@ -72,7 +73,7 @@ pub(super) struct Standing {
     pub(super) wants_upload: bool,
 }
 
-/// Commands wait until somebody must know what they did.
+/// The pipe to the machine. Commands wait until their effect must be known.
 #[derive(Debug)]
 pub(super) struct Pipe {
     pub(super) host: Rc<RefCell<Host>>,
@@ -83,7 +84,7 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// Does what waits, and `last`, whose result it gives.
+    /// Runs the commands that wait and then `last`, whose result it returns.
     pub(super) fn run(&mut self, last: Option<Value>) -> Value {
         self.waiting.extend(last);
         if self.waiting.is_empty() {

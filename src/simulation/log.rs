@@ -1,4 +1,4 @@
-//! What one half sent in one session, and whether what the other half was given is that.
+//! What one half sent in one session, and whether the other half received just that.
 
 use crate::{message::Message, session::Arrival};
 
@@ -38,7 +38,7 @@ impl Log {
         matches!(self.entries.last(), Some(Sent::Close)).then(|| self.last())
     }
 
-    /// The messages above a number, up to another.
+    /// The messages above one number and up to another.
     pub(crate) fn messages(&self, above: u64, to: u64) -> impl Iterator<Item = &Message> {
         let index = |number: u64| usize::try_from(number.saturating_sub(self.base)).expect("few entries");
         let (from, to) = (index(above), index(to).min(self.entries.len()));
@@ -48,7 +48,7 @@ impl Log {
         })
     }
 
-    /// Compares what arrived with what was sent as `next`, which goes on.
+    /// Compares what arrived with what was sent as number `next`, and advances `next`.
     pub(crate) fn check(&self, next: &mut u64, arrival: &Arrival) -> Result<(), String> {
         match arrival {
             Arrival::Message(message) => {

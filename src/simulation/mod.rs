@@ -1,9 +1,10 @@
 //! Two halves of a session against each other and a seeded, hostile wire.
 //!
-//! Time is virtual and all chance comes from the seed, so that a seed that fails fails again. The oracle knows what each
-//! half sent and when a session may be lost; any other loss, gap, repeat, disorder or standstill is a failure.
+//! Time is virtual and all randomness comes from the seed, so that a seed that fails fails again. The oracle
+//! knows what each half sent and when a session may be lost. Any other loss, gap, repeat, disorder or
+//! standstill fails.
 //!
-//! `ANYWIRE_SEEDS` says how many seeds to run, `ANYWIRE_FIRST_SEED` where to begin.
+//! `ANYWIRE_SEEDS` is the number of seeds to run, `ANYWIRE_FIRST_SEED` the first one.
 
 mod applications;
 mod chooser;

@@ -1,4 +1,4 @@
-//! What must hold whatever happens, and what may be lost when.
+//! What must hold whatever happens, and when something may be lost.
 
 use super::{coverage::Fault, log::Log, state::World};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     session::{Attach, CloseReason, Frame, LinkId, LinkKind, State, reason},
 };
 
-/// A reason that ends a session at once.
+/// Whether this reason ends a session at once.
 fn aborts(reason: &CloseReason) -> bool {
     reason.code / 100 == 43
 }
@@ -26,7 +26,7 @@ impl World<'_> {
         }
     }
 
-    /// Nobody has acknowledged what was not taken.
+    /// No half has acknowledged what it has not taken.
     pub(crate) fn check_always(&mut self) {
         let Some(session) = self.bound().filter(|_| !self.client.lost) else { return };
         let (client, server) = (&self.client.half, &self.server.sessions[session].machine);
@@ -62,7 +62,7 @@ impl World<'_> {
         }
     }
 
-    /// The client's application takes at most so many arrivals.
+    /// The client's application takes at most this many arrivals.
     pub(crate) fn client_takes(&mut self, most: u64) {
         for _ in 0..most {
             let Some(arrival) = self.client.half.arrival() else { return };
@@ -75,7 +75,7 @@ impl World<'_> {
         }
     }
 
-    /// The server's application takes at most so many arrivals.
+    /// The server's application takes at most this many arrivals.
     pub(crate) fn server_takes(&mut self, session: usize, most: u64) {
         for _ in 0..most {
             let Some(arrival) = self.server.sessions[session].machine.poll_arrival() else { return };
@@ -91,7 +91,7 @@ impl World<'_> {
 
 // Duplicates.
 impl World<'_> {
-    /// The connection that is attached with this ordinal and turn, and is not about to end.
+    /// The link that is attached with this ordinal and turn and is not about to end.
     pub(crate) fn holder_of(&self, session: usize, attach: &Attach) -> Option<LinkId> {
         if attach.kind == LinkKind::Upload {
             return None;
@@ -107,7 +107,8 @@ impl World<'_> {
             .map(|&(.., link)| link)
     }
 
-    /// Polls wait for something: one that is answered again and again with the same hold or go would never rest.
+    /// A poll waits for something new. Answers with the same pause or resume again and again would keep it
+    /// busy.
     pub(crate) fn check_poll(&mut self, session: usize, link: LinkId, frames: &[Frame]) {
         let one = &mut self.server.sessions[session];
         let stage = frames.iter().find_map(|frame| match frame {
@@ -152,7 +153,7 @@ impl World<'_> {
         let unacknowledged = one.log.messages(one.machine.acknowledged(), one.log.last()).count();
         let wrong = if reason == reason::EXPIRED {
             let grace = self.scenario.grace;
-            // A link on which nobody answers a ping is none, whether or not its transport has noticed.
+            // A link on which no ping is answered does not count, whether or not its transport has noticed.
             let silent = one.begun == 0 && self.now >= one.heard_at + grace;
             let legal = silent || one.quiet_since.is_some_and(|since| self.now >= since + grace);
             (!legal).then(|| {
@@ -210,7 +211,7 @@ impl World<'_> {
             self.fail(format!("a closed client half tells {told} unacknowledged, there are {unacknowledged}"));
         }
         self.trace(|| format!("client   is closed: {reason}"));
-        // It tells every link, one of which may have opened another session meanwhile.
+        // The client sends it on every link, and one of them may have opened another session meanwhile.
         self.client_ends.entry(self.client.generation).or_default().push(reason.clone());
         if let Some(wrong) = wrong {
             self.fail(format!("the client's session ended with {reason}: {wrong}"));
@@ -219,16 +220,16 @@ impl World<'_> {
         self.after(pause, super::state::WorldEvent::NextSession(self.client.generation));
     }
 
-    /// With what reasons the client of a generation has closed or aborted.
+    /// The reasons with which the client of a generation has closed or aborted.
     fn ends_of(&self, generation: u32) -> &[CloseReason] {
         self.client_ends.get(&generation).map_or(&[], Vec::as_slice)
     }
 
-    /// The client was told that its session is lost.
+    /// The client has learned that its session is lost.
     pub(crate) fn session_lost(&mut self, reason: &CloseReason) {
         let bound = self.bound();
         let generation = self.client.generation;
-        // One that has not heard which session is its own may be told of any that it has opened.
+        // A client that does not know its session yet may learn this of any session that it has opened.
         let mut mine = self.server.sessions.iter().enumerate().filter(|(at, session)| match bound {
             Some(bound) => *at == bound,
             None => session.generation == generation,
@@ -248,7 +249,7 @@ impl World<'_> {
         let log = &self.client.log;
         let expected: Vec<&Message> = log.messages(acked, said).collect();
         let never: Vec<&Message> = log.messages(said.max(acked), log.last()).collect();
-        // The shipped client, once closed, opens no other session that could send what is left.
+        // The shipped client opens no other session after a close, so nothing could send what is left.
         let matters = !(self.script && log.close().is_some());
         if matters && (unknown.iter().ne(expected) || unsent.iter().ne(never)) {
             return self.fail(format!(

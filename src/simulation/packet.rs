@@ -1,4 +1,4 @@
-//! What travels at once in one direction, as Rust values or as the bytes of one of the three spellings.
+//! What travels at once in one direction, as Rust values or in one of the three encodings.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use crate::{
     session::{CloseReason, Frame},
 };
 
-/// One carrier's unit: a body or a part of one, or a WebSocket message.
+/// A unit of a transport: a body or a part of one, or a WebSocket message.
 #[derive(Clone, Debug)]
 pub(crate) enum Chunk {
     Text(Bytes),
@@ -23,9 +23,9 @@ pub(crate) enum Payload {
 
 #[derive(Clone)]
 pub(crate) struct Packet {
-    /// Its place among all that the client has ever shipped.
+    /// Its place in the order in which the client has sent its packets.
     pub(crate) order: u64,
-    /// A client's head record; inside the bytes where there are bytes.
+    /// A client's head record. An encoded packet has it in its bytes.
     pub(crate) head: Option<Head>,
     pub(crate) payload: Payload,
 }
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Packet {
     }
 }
 
-/// Frames as a trace shows them, a run of messages as one.
+/// Frames as a trace shows them: a run of messages is one item.
 fn brief_frames(frames: &[Frame]) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut run: Option<(u64, u64)> = None;
@@ -73,7 +73,7 @@ fn brief_frames(frames: &[Frame]) -> String {
 }
 
 impl Packet {
-    /// About how many bytes it takes.
+    /// The approximate number of bytes.
     pub(crate) fn size(&self) -> usize {
         match &self.payload {
             Payload::Frames(frames) => frames.iter().map(frame_size).sum(),
@@ -83,7 +83,7 @@ impl Packet {
         }
     }
 
-    /// Appends an acknowledgement that nobody said.
+    /// Appends an acknowledgement that no half has sent.
     pub(crate) fn append_ack(&mut self, received: u64) {
         match &mut self.payload {
             Payload::Frames(frames) => frames.push(Frame::Ack { received }),
@@ -100,7 +100,7 @@ pub(crate) fn frame_size(frame: &Frame) -> usize {
     }
 }
 
-/// Both directions of one carrier, at one end of it.
+/// The codec of both directions at one end of a connection.
 #[derive(Debug)]
 pub(crate) struct Ends {
     spelling: Spelling,
@@ -108,7 +108,7 @@ pub(crate) struct Ends {
     reader: Reader,
 }
 
-/// How a carrier is spelled; `None` passes Rust values.
+/// How a connection is encoded; `None` passes Rust values.
 #[derive(Debug)]
 pub(crate) struct Codec(Option<Ends>);
 
@@ -153,7 +153,7 @@ impl Codec {
         Packet { order: 0, head: None, payload: Payload::Chunks(chunks) }
     }
 
-    /// The records of a packet. What cannot be read is a fault of the codec: the wire corrupts nothing.
+    /// The records of a packet. The wire corrupts nothing, so an error is a fault of the codec.
     pub(crate) fn decode(&mut self, packet: Packet) -> Result<(Option<Head>, Vec<Frame>), CloseReason> {
         let chunks = match packet.payload {
             Payload::Frames(frames) => return Ok((packet.head, frames)),

@@ -1,4 +1,4 @@
-//! A deterministic generator: what a seed gives, it gives on every machine.
+//! A deterministic generator: a seed gives the same numbers on every machine.
 
 /// SplitMix64: small, fast and good enough to choose faults with.
 #[derive(Clone, Debug)]
@@ -6,7 +6,7 @@ pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        // Neighbouring seeds shall not give neighbouring streams.
+        // Neighbouring seeds must not give similar streams.
         let mut random = Random(seed.wrapping_mul(0xA24B_AED4_963E_E407) ^ 0x5DEE_CE66_D1CE_4E5B);
         random.next();
         random
@@ -20,17 +20,17 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Below `bound`, which is not 0.
+    /// A number below `bound`, which is not 0.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    /// From `low` up to and with `high`.
+    /// A number from `low` to `high`, both included.
     pub(crate) fn range(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
 
-    /// True once in `of`.
+    /// True once in `of` calls, on average.
     pub(crate) fn one_in(&mut self, of: u64) -> bool {
         self.below(of) == 0
     }

@@ -1,4 +1,4 @@
-//! Runs seeds, and the controls that show that the oracle sees.
+//! Runs seeds, and wrong machines that the oracle must catch.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,11 +22,11 @@ use crate::session::{
     tests::saboteur::{Sabotage, Saboteur},
 };
 
-/// In the normal run.
+/// Seeds of the normal run.
 const SEEDS: u64 = 2_000;
-/// With the shipped client, which is behind a pipe.
+/// Seeds with the shipped client, which is slower behind its pipe.
 const SCRIPT_SEEDS: u64 = 60;
-/// A control must be caught within so many.
+/// A wrong machine must be caught within this many seeds.
 const CONTROL_SEEDS: u64 = 100;
 const THREADS: usize = 2;
 const TRACE_TAIL: usize = 120;
@@ -46,7 +46,7 @@ fn rust_half(sabotage: Option<Sabotage>) -> impl Fn(&Scenario, u64) -> Box<dyn C
     }
 }
 
-/// Runs one seed; the failure's text with the tail of what happened, if it fails.
+/// Runs one seed. A failure has a text with the tail of what happened.
 fn run_seed(seed: u64, setup: Setup<'_>) -> (Coverage, Result<(), String>) {
     let run = |traced| {
         let mut world = World::new(seed, setup, traced);
@@ -72,7 +72,7 @@ fn panic_text(panic: &dyn std::any::Any) -> String {
 
 type Runner = Box<dyn Fn(u64) -> (Coverage, Result<(), String>)>;
 
-/// Runs `count` seeds on some threads. Stops at the first failure.
+/// Runs `count` seeds on several threads, and stops at the first failure.
 fn run_seeds(first: u64, count: u64, run: impl Fn() -> Runner + Sync) -> (Coverage, Option<String>) {
     let next = AtomicU64::new(first);
     let sum = Mutex::new((Coverage::new(), None));
@@ -111,7 +111,7 @@ fn every_message_arrives_once_and_in_order() {
     println!("{count} seeds from {first}: {} sessions, {:?} messages sent up and down", cover.sessions, cover.sent);
     println!("{}", cover.table());
     assert!(cover.sent[0] >= 500 * count && cover.sent[1] >= 500 * count, "too few messages: {:?}", cover.sent);
-    // A single seed cannot have met everything.
+    // A few seeds cannot show everything.
     if count >= 1_000 {
         let shortcomings = cover.shortcomings();
         assert!(shortcomings.is_empty(), "the run has shortcomings:\n{}", shortcomings.join("\n"));
@@ -133,7 +133,7 @@ fn every_wrong_machine_is_caught() {
     assert!(missed.is_empty(), "not caught within {CONTROL_SEEDS} seeds: {missed:?}");
 }
 
-/// With the machine that is shipped to clients. Each thread has its own host.
+/// The same with the machine that is shipped to clients. Each thread has its own host.
 #[test]
 fn the_shipped_client_holds_the_promise_too() {
     if Host::start().is_none() {

@@ -1,4 +1,4 @@
-//! What a seed decides before the world begins: sizes, times and manners.
+//! What a seed decides before the world begins: sizes, times and odds.
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::{
     session::{Config, Role, rules},
 };
 
-/// Each side sends so many messages at least.
+/// Each side sends at least this many messages.
 const MESSAGES: u64 = 500;
 
 #[derive(Clone, Debug)]
@@ -23,12 +23,12 @@ pub(crate) struct Scenario {
     pub(crate) inbox: usize,
     pub(crate) outbox: usize,
     pub(crate) base: u64,
-    /// Whether packets are spelled out in bytes.
+    /// Whether packets are encoded.
     pub(crate) spelled: bool,
     pub(crate) latency: u64,
     pub(crate) jitter: u64,
     pub(crate) target: u64,
-    /// So many of them between two lulls, in which all must arrive.
+    /// The number of messages between two lulls, in which all must arrive.
     pub(crate) lap: u64,
     /// Milliseconds between two bursts, and the most messages of one.
     pub(crate) client_pause: u64,
@@ -38,24 +38,24 @@ pub(crate) struct Scenario {
     pub(crate) large: u64,
     /// Milliseconds between two faults.
     pub(crate) fault_pause: u64,
-    /// Of 8 tries, how many are WebSockets.
+    /// How many of 8 tries are WebSockets.
     pub(crate) sockets: u64,
     pub(crate) stream_budget: usize,
     pub(crate) upload_limit: usize,
-    /// One in so many sends is droppable; 0 is none.
+    /// One send in this many is droppable; 0: none is.
     pub(crate) droppable: u64,
-    /// Of 4 uploads that failed, how many are sent again as they were.
+    /// How many of 4 failed uploads are sent again unchanged.
     pub(crate) repeats: u64,
-    /// One in so many streams is kept back on the way; 0 is none.
+    /// One stream in this many is held back on the way; 0: none is.
     pub(crate) keeping: u64,
-    /// One in so many packets arrives when the receiver has a deadline.
+    /// One packet in this many arrives just when the receiver has a deadline.
     pub(crate) snap: u64,
 }
 
 impl Scenario {
     pub(crate) fn new(random: &mut Random) -> Self {
         let keeping = random.pick(&[0, 0, 4, 1]);
-        // Where all streams are kept back the heartbeat shall not be first to notice.
+        // Where all streams are held back, the heartbeat must not be the first to notice.
         let slowest = if keeping == 1 { 4_000 } else { 1_500 };
         Scenario {
             interval: random.range(300, slowest),
@@ -108,7 +108,7 @@ impl Scenario {
         }
     }
 
-    /// The `count`th message of a side; no two are alike.
+    /// The `count`th message of a side. No two are equal.
     pub(crate) fn message(&self, random: &mut Random, side: char, count: u64) -> OutMessage {
         let filler = match random.below(16) {
             0..3 => 0,
@@ -117,12 +117,13 @@ impl Scenario {
         };
         let mut text = format!("{side}{count}:");
         if random.one_in(4) {
-            // What a codec may trip over: controls, separators, characters of two UTF-16 units, its own grammar.
+            // What a codec may mistake: control characters, separators, characters of two UTF-16 units, its
+            // own grammar.
             text += random.pick(&["\0", "\r\n", "\u{2028}", "\u{ffff}", "😀é", "m3:", "\u{feff}", ":,"]);
         }
         text.extend(std::iter::repeat_n('.', filler as usize));
         let message = match random.below(3) {
-            // An empty message is one too.
+            // Some messages are empty.
             0 if random.one_in(24) => Message::Text("".into()),
             1 if random.one_in(24) => Message::Binary(Bytes::new()),
             0 => Message::Binary(text.into_bytes().into()),

@@ -1,4 +1,4 @@
-//! A driver of server halves: it plays the server and its transports.
+//! Drives server halves: plays the server and its transports.
 
 use super::{
     coverage::{Fault, What},
@@ -121,7 +121,7 @@ impl World<'_> {
         index
     }
 
-    /// An attach that took its time is done.
+    /// A slow attach is complete.
     pub(crate) fn slow_attach(&mut self, conn: usize) {
         let Some(Waiting { session, counts, head, frames }) = self.conns[conn].waiting.take() else { return };
         if !self.server.sessions[session].gone {
@@ -206,7 +206,7 @@ impl World<'_> {
     fn refuse(&mut self, conn: usize, reason: CloseReason) {
         self.trace(|| format!("server   refuses #{conn}: {reason}"));
         self.conns[conn].answered = true;
-        // A refusal is in the text spelling whatever was asked for; its words are ASCII, which all spell alike.
+        // A refusal is always encoded as text. Its words are ASCII, which is the same in all encodings.
         let spelling = self.conns[conn].spelling.map(|spelling| match spelling {
             Spelling::Bytes => Spelling::Text,
             other => other,
@@ -234,14 +234,14 @@ impl World<'_> {
             self.conns[conn].answered = true;
             let before = self.server.sessions[session].quiet_from;
             self.cancel_attach(session, counts);
-            // Nobody knows who it was, so that it was no sign of life.
+            // The client was not identified, so this was no sign of life.
             let since = &mut self.server.sessions[session].quiet_since;
             *since = since.map(|since| since.min(before));
         }
         self.server_drops(conn);
     }
 
-    /// The server is through with a connection.
+    /// The server is done with a connection.
     pub(crate) fn server_drops(&mut self, conn: usize) {
         self.conns[conn].answered = true;
         let Some((session, link)) = self.conns[conn].session.take() else { return };
@@ -266,7 +266,7 @@ impl World<'_> {
         }
     }
 
-    /// The server process ends and starts again, without its sessions.
+    /// The server process ends and starts again without its sessions.
     pub(crate) fn restart(&mut self) {
         for session in &mut self.server.sessions {
             session.gone = true;

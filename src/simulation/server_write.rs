@@ -1,4 +1,4 @@
-//! What server halves say: each link's frames, onto its wire, until its answer ends.
+//! What server halves send: the frames of each link, until its answer ends.
 
 use super::{
     coverage::{Fault, What},
@@ -7,11 +7,11 @@ use super::{
 };
 use crate::session::{Frame, LinkId, LinkKind, Outcome};
 
-/// A WebSocket's or a stream's write.
+/// Upper bound on the bytes of one write.
 const WRITE: usize = 6_000;
 
 impl World<'_> {
-    /// Does all that a server half now asks for.
+    /// Does everything that a server half asks for now.
     pub(crate) fn pump_server(&mut self, session: usize) {
         if self.server.sessions[session].gone || self.now < self.server.asleep_until {
             return;
@@ -81,7 +81,7 @@ impl World<'_> {
                 .flatten()
                 .or_else(|| one.machine.poll_transmit(self.now, link))
         {
-            // As transports do: what follows a message is pulled as a run.
+            // As the transports do: what follows a message is pulled as a run.
             run = matches!(frame, Frame::Message { .. });
             if let Frame::Attached(start) = &mut frame
                 && start.outcome == Outcome::New
@@ -101,7 +101,7 @@ impl World<'_> {
         }
     }
 
-    /// Padding has a chunk of its own.
+    /// Writes frames on a stream. Padding gets a chunk of its own.
     fn write_stream(&mut self, conn: usize, frames: Vec<Frame>) {
         let mut chunk = Vec::new();
         for frame in frames {
@@ -128,7 +128,7 @@ impl World<'_> {
 
     fn server_ends(&mut self, conn: usize) {
         if self.faults_go_on() && self.random.one_in(16) && self.conns[conn].wire != LinkKind::Duplex {
-            // The answer goes its way and never comes to an end that the client sees.
+            // The answer is under way, and the client never sees its end.
             self.note(Fault::ResponseLost);
             let silent = self.random.one_in(2);
             self.cut(conn, Cut { up: true, down: true, lost: true, silent });

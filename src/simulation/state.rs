@@ -46,7 +46,7 @@ pub(crate) enum WorldEvent {
 
 #[derive(Debug)]
 pub(super) struct Queued {
-    /// Time, a tie's order, the order of queueing.
+    /// The time, the order at the same time, the order of queueing.
     pub(super) key: (u64, u8, u64),
     pub(super) what: WorldEvent,
 }
@@ -71,16 +71,16 @@ impl Ord for Queued {
     }
 }
 
-/// Makes the client half of a generation; the seed's plan says how.
+/// Makes the client half of a generation, at a time.
 pub(crate) type MakeHalf<'a> = &'a dyn Fn(&Scenario, u64) -> Box<dyn ClientUnderTest>;
 
-/// Who plays.
+/// Which halves are run.
 #[derive(Clone, Copy)]
 pub(crate) struct Setup<'a> {
     pub(crate) make_half: MakeHalf<'a>,
-    /// How both halves are wrong.
+    /// How both halves are wrong, if they are.
     pub(crate) sabotage: Option<Sabotage>,
-    /// The client half is the script, which understands bytes only.
+    /// The client half is the shipped script, which reads encoded packets only.
     pub(crate) script: bool,
 }
 
@@ -100,16 +100,16 @@ pub(crate) struct World<'a> {
     pub(crate) make_half: MakeHalf<'a>,
     pub(crate) sabotage: Option<Sabotage>,
     pub(crate) script: bool,
-    /// Nothing more is done to the halves since then.
+    /// The time since which no fault occurs.
     pub(crate) calm: Option<u64>,
     pub(super) calm_at: Option<u64>,
-    /// So many messages each way, then all must arrive before more are sent.
+    /// When this many messages were sent each way, all must arrive before more are sent.
     pub(crate) goal: u64,
     pub(crate) fault_queued: bool,
     pub(crate) finale: bool,
     pub(crate) sockets_blocked: bool,
     pub(crate) http_blocked: bool,
-    /// With what reasons the client's sessions were closed or aborted.
+    /// The reasons with which the client's sessions were closed or aborted.
     pub(crate) client_ends: HashMap<u32, Vec<CloseReason>>,
     pub(crate) flushed: bool,
     pub(super) progress: [u64; 5],
@@ -128,7 +128,7 @@ pub(crate) struct Chan {
     pub(crate) wire: LinkKind,
     pub(crate) ordinal: u64,
     pub(crate) turn: u64,
-    /// An upload's body, to be sent again as it was.
+    /// An upload's body, to be sent again unchanged.
     pub(super) packet: Option<Packet>,
 }
 
@@ -152,7 +152,7 @@ pub(crate) struct Client {
     pub(crate) asleep_until: u64,
     pub(crate) slow_until: u64,
     pub(crate) closed_seen: bool,
-    /// Its session is lost, and no other follows.
+    /// Its session is lost.
     pub(crate) lost: bool,
     pub(crate) opened_before: bool,
 }
@@ -186,7 +186,7 @@ impl Client {
         format!("attempt-{}", self.generation)
     }
 
-    /// Makes no new link before then.
+    /// The client makes no new link before this time.
     pub(crate) fn delay_retry(&mut self, until: u64) {
         self.retry_at = self.retry_at.max(until);
     }
@@ -201,31 +201,32 @@ pub(crate) struct ServerSession {
     pub(crate) machine: Saboteur,
     pub(crate) grant: Grant,
     pub(super) spent: bool,
-    /// Forgotten by a restart.
+    /// A restart of the server has forgotten the session.
     pub(crate) gone: bool,
-    /// Which of the client's sessions opened it.
+    /// The client's generation that has opened it.
     pub(crate) generation: u32,
     pub(crate) log: Log,
     /// The next number to arrive from the client.
     pub(crate) read: u64,
     pub(crate) conns: Vec<usize>,
     pub(crate) begun: u32,
-    /// How many links are attached, uploads aside.
+    /// How many links are attached, not counting uploads.
     pub(super) downlinks: u32,
-    /// Since when nobody is attached and nothing has begun.
+    /// The time since which no link is attached and no attach has begun.
     pub(crate) quiet_since: Option<u64>,
     pub(crate) quiet_from: u64,
-    /// When the client was last heard of.
+    /// When something was last received from the client.
     pub(crate) heard_at: u64,
     pub(crate) armed: Option<u64>,
-    /// With what reasons the application has closed or aborted.
+    /// The reasons with which the application has closed or aborted.
     pub(crate) ends: Vec<CloseReason>,
     pub(crate) closed_seen: bool,
-    /// Of polls that were answered with nothing but a hold or a go: on which ordinal, of which epoch, how many.
+    /// The polls in a row that were answered with nothing but the same pause or resume: the ordinal, the
+    /// pause or resume, and how many.
     pub(crate) idle_polls: (u64, u64, u32),
-    /// Of the turn that was last ended since its stream was kept back.
+    /// The turn that was last ended because its stream was held back.
     pub(crate) held_back: Option<LinkId>,
-    /// What was attached as which ordinal and turn.
+    /// The links that were attached, each with its ordinal and turn.
     pub(crate) pairs: Vec<(u64, u64, LinkId)>,
 }
 
@@ -233,7 +234,7 @@ pub(crate) struct ServerSession {
 pub(crate) struct Server {
     pub(crate) sessions: Vec<ServerSession>,
     pub(crate) attempts: HashMap<String, usize>,
-    /// What the client sent in its former sessions.
+    /// What the client sent in its earlier sessions.
     pub(crate) client_logs: Vec<Log>,
     /// More is to come.
     pub(crate) sending: bool,
@@ -257,32 +258,32 @@ impl ServerSession {
 /// One direction of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
-    /// When the last packet of it arrives.
+    /// When its last packet arrives.
     pub(super) last: u64,
-    /// Takes nothing more.
+    /// It takes nothing more.
     pub(super) closed: bool,
-    /// What is on its way does not arrive either.
+    /// What is under way does not arrive either.
     pub(super) lost: bool,
     pub(crate) stalled_until: u64,
 }
 
-/// What something on the way does with a stream's chunks. What it keeps passes at the answer's end.
+/// What something on the way does with a stream's chunks. What it holds back passes when the answer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keeping {
     Passes,
-    /// Until the end.
+    /// It holds all until the end.
     Held,
-    /// Each until the next comes.
+    /// It holds each chunk until the next one comes.
     Behind,
-    /// Until there are so many bytes.
+    /// It holds chunks until they have this many bytes.
     Buffered(usize),
 }
 
-/// An attach that takes its time at the server.
+/// An attach that is slow at the server.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) session: usize,
-    /// It holds grace off.
+    /// It holds off the end of grace.
     pub(crate) counts: bool,
     pub(crate) head: Head,
     pub(crate) frames: Vec<Frame>,
@@ -292,17 +293,17 @@ pub(crate) struct Waiting {
 pub(crate) struct Conn {
     pub(crate) wire: LinkKind,
     pub(crate) spelling: Option<Spelling>,
-    /// The client's link; none once it gave up, and on copies that are nobody's.
+    /// The client's link; `None` once the client has given it up, and on copies that belong to no link.
     pub(crate) link: Option<LinkId>,
     /// The server's session and link.
     pub(crate) session: Option<(usize, LinkId)>,
     pub(crate) waiting: Option<Waiting>,
     pub(crate) backlog: Vec<Packet>,
-    /// The server is through with it.
+    /// The server is done with it.
     pub(crate) answered: bool,
-    /// The server's end.
+    /// The codec at the server's end.
     pub(crate) codec: Codec,
-    /// What a poll's answer has so far.
+    /// What a poll's answer contains so far.
     pub(crate) held: Vec<Frame>,
     pub(crate) budget: usize,
     pub(crate) up: Lane,
@@ -312,14 +313,14 @@ pub(crate) struct Conn {
     pub(super) delay: u64,
 }
 
-/// What becomes of a connection that is cut.
+/// How a connection is cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut {
     pub(crate) up: bool,
     pub(crate) down: bool,
-    /// What is on its way is lost; otherwise it arrives, perhaps late.
+    /// What is under way is lost; otherwise it arrives, perhaps late.
     pub(crate) lost: bool,
-    /// Nobody is told.
+    /// Neither half notices.
     pub(crate) silent: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Connections: each direction is ordered; between connections nothing is.
+//! Connections: each direction is ordered, and different connections are independent.
 
 use super::{
     coverage::Fault,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl World<'_> {
-    /// A packet that says nothing yet, as this connection is spelled.
+    /// An empty packet, encoded as this connection is.
     pub(crate) fn empty_packet(&self, conn: usize) -> Packet {
         Codec::new(self.conns[conn].spelling).encode(None, Vec::new())
     }
@@ -57,7 +57,7 @@ impl World<'_> {
         self.release(conn, false);
     }
 
-    /// What becomes of a new connection's answer.
+    /// What happens to the answer of a new connection on the way.
     fn keeping(&mut self, wire: LinkKind) -> Keeping {
         if wire == LinkKind::Stream && self.scenario.keeping > 0 && self.random.one_in(self.scenario.keeping) {
             self.some_keeping()
@@ -83,14 +83,14 @@ impl World<'_> {
         }
     }
 
-    /// From now on, in the midst of an answer.
+    /// Something begins or ceases to hold an answer back in the middle.
     pub(crate) fn keep(&mut self, conn: usize) {
         self.conns[conn].keeping =
             if self.conns[conn].keeping == Keeping::Passes { self.some_keeping() } else { Keeping::Passes };
         self.release(conn, false);
     }
 
-    /// What may pass of what was kept: all at the end.
+    /// Sends on what may pass of what was held back: at the end, all.
     fn release(&mut self, conn: usize, end: bool) {
         let one = &mut self.conns[conn];
         let size = || one.kept.iter().map(Packet::size).sum::<usize>();
@@ -145,7 +145,7 @@ impl World<'_> {
         self.at(time, 1, what);
     }
 
-    /// The receiver's next deadline, or the moment after it, if that is not far.
+    /// The receiver's next deadline or the moment after it, if that is soon.
     fn snapped(&self, conn: usize, up: bool, time: u64) -> u64 {
         let deadline = if up {
             self.conns[conn].session.and_then(|(session, _)| self.server.sessions[session].machine.poll_timeout())
@@ -181,7 +181,8 @@ impl World<'_> {
         }
     }
 
-    /// A copy of a request: it arrives too, later. With `wins` the client hears the copy's answer, not the first's.
+    /// Makes a copy of a request, which arrives later. With `wins` the client reads the answer to the copy,
+    /// not to the first.
     pub(crate) fn copy_request(&mut self, conn: usize, packet: Packet, wins: bool) {
         let (wire, spelling, link) = (self.conns[conn].wire, self.conns[conn].spelling, self.conns[conn].link);
         let copy = self.connect(wire, spelling, None);
@@ -198,7 +199,7 @@ impl World<'_> {
         self.ship(copy, true, WorldEvent::Up(copy, packet));
     }
 
-    /// What was cut in silence is noticed, and what was blocked is free.
+    /// All cuts are noticed, and nothing is blocked any more.
     pub(crate) fn end_faults(&mut self) {
         (self.sockets_blocked, self.http_blocked) = (false, false);
         for conn in 0..self.conns.len() {

@@ -1,4 +1,4 @@
-//! Virtual time, the queue of what will happen, and the loop.
+//! Virtual time, the queue of events, and the loop.
 
 use std::{
     cmp::Reverse,
@@ -12,13 +12,13 @@ use super::{
     state::{Client, Queued, Server, Setup, World, WorldEvent},
 };
 
-/// After this time nothing more is done to the two halves, whatever was sent.
+/// After this time no more faults occur, whatever was sent.
 const FAULTS_END: u64 = 120_000;
-/// In this time of calm something must have arrived that had not, unless all has ...
+/// Without faults something new must arrive in this time, unless all has arrived ...
 const CALM: u64 = 20_000;
-/// ... and in this time all: a small inbox on a slow line takes a few messages in each round trip.
+/// ... and everything in this time: a small inbox on a slow line takes a few messages in each round trip.
 const LONG_CALM: u64 = 900_000;
-/// More events than any honest run has: the two halves keep each other busy.
+/// No run has this many events unless the two halves keep each other busy.
 const MANY_EVENTS: u64 = 400_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl<'a> World<'a> {
         world
     }
 
-    /// Runs the world to its end; the failure's text if it ends ill.
+    /// Runs the world to its end. A failure has a text.
     pub(crate) fn run(&mut self) -> Result<(), String> {
         let mut events = 0;
         while self.failure.is_none() && !self.is_done() {
@@ -124,7 +124,7 @@ impl<'a> World<'a> {
         self.trace.take().unwrap_or_default()
     }
 
-    /// Queues what happens `delay` ms from now.
+    /// Queues an event `delay` ms from now.
     pub(crate) fn after(&mut self, delay: u64, what: WorldEvent) {
         self.at(self.now + delay, 1, what);
     }
@@ -171,7 +171,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What came in sleep happens now, in its order; or the timers first, which is worse.
+    /// What came during sleep happens now: in its order, or the timers first, which is harder.
     fn wake(&mut self, mut deferred: Vec<WorldEvent>) {
         if self.random.one_in(2) {
             deferred.sort_by_key(|what| !matches!(what, WorldEvent::ClientTimer | WorldEvent::ServerTimer(_)));
@@ -187,7 +187,7 @@ impl<'a> World<'a> {
             None => {
                 let all_sent = self.client.sent >= self.goal && self.server.sent >= self.goal;
                 if all_sent && self.calm_at.is_none() {
-                    // The last messages too shall meet faults.
+                    // The last messages must meet faults too.
                     self.calm_at = Some(self.now + self.random.below(2_000));
                 }
                 if self.now >= FAULTS_END || self.calm_at.is_some_and(|at| at <= self.now) {
@@ -213,7 +213,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Something that changes whenever the two halves come nearer to the end.
+    /// Numbers that change whenever the two halves get nearer to the end.
     fn progress(&self) -> [u64; 5] {
         let server = self.current().map_or([0; 2], |session| {
             let one = &self.server.sessions[session];
@@ -223,7 +223,7 @@ impl<'a> World<'a> {
         [u64::from(client.generation), client.read, client.half.acknowledged(), server[0], server[1]]
     }
 
-    /// All has arrived: on with the faults, or to the end.
+    /// All has arrived: the faults begin again, or the run ends.
     fn after_calm(&mut self) {
         if self.goal >= self.scenario.target {
             self.finale = true;
@@ -238,7 +238,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The applications go on when they have stopped.
+    /// Applications that have stopped send again.
     pub(crate) fn resume_sending(&mut self) {
         if !std::mem::replace(&mut self.client.sending, true) {
             self.after(0, WorldEvent::ClientSends);
