@@ -1,4 +1,5 @@
-//! A chat with rooms, names, who is here, typing, pictures, and a panel that shows the session survive.
+//! A chat with rooms, names, a list of people, typing, pictures, and a panel that shows how the session
+//! survives.
 //!
 //! `cargo run --example chat`, then open <http://127.0.0.1:8080> in two windows.
 
@@ -13,18 +14,19 @@ use anywire::{Anywire, Message, Session};
 use axum::{Router, extract::State, response::Html, routing::get};
 use serde::{Deserialize, Serialize};
 
-/// Longest text that a person may say, in characters.
+/// The longest text, in characters.
 const MAX_TEXT: usize = 2_000;
 const MAX_PICTURE: usize = 512 * 1024;
 const MAX_NAME: usize = 24;
-/// A session whose page has lost its wire is kept so long, and somebody whose page has gone counts as here so long.
+/// The time for which a session without a connection is kept, and for which a person whose page has gone
+/// counts as present.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What the page says.
+/// A message of the page.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Request {
-    /// Enter a room. The key tells a person who reloads from one who takes the name of another.
+    /// Enters a room. The key distinguishes a person who reloads from one who takes another's name.
     Join {
         room: String,
         name: String,
@@ -34,16 +36,16 @@ enum Request {
     Typing,
 }
 
-/// What the page is told.
+/// A message to the page.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Event<'a> {
-    /// You are in this room, under this name.
+    /// The person is in this room, under this name.
     Joined {
         room: &'a str,
         name: &'a str,
     },
-    /// Everybody who is in the room.
+    /// The names of all people in the room.
     Here(Vec<String>),
     Said {
         from: &'a str,
@@ -52,7 +54,7 @@ enum Event<'a> {
     Typing {
         from: &'a str,
     },
-    /// What you sent makes no sense, and why.
+    /// The reason why a message of the page was refused.
     Sorry(&'a str),
 }
 
@@ -62,7 +64,8 @@ impl From<Event<'_>> for Message {
     }
 }
 
-/// Who is in which room. A person is there as long as one of their sessions is, and a while longer; so a reload does not flicker.
+/// The people in each room. A person is present while one of their sessions is, and a while longer, so that a
+/// reload does not show as an absence.
 #[derive(Default)]
 struct People {
     rooms: BTreeMap<String, BTreeMap<String, Person>>,
@@ -104,7 +107,7 @@ impl People {
     }
 }
 
-/// Where a session stands.
+/// A session's place: its room and its name.
 struct Seat {
     room: String,
     name: String,
@@ -114,11 +117,11 @@ async fn chat(State(people): State<Shared>, mut session: Session) {
     let mut seat: Option<Seat> = None;
     while let Some(message) = session.recv().await {
         if let Err(sorry) = handle(&people, &session, &mut seat, &message) {
-            // The session may be over; then nobody is left to be told.
+            // This fails only if the session is over, and then there is nobody to inform.
             let _ = session.send(Event::Sorry(sorry)).await;
         }
     }
-    // Who closed the page may be back at once: a reload is no departure.
+    // A person who closed the page may be back at once: a reload is not a departure.
     if session.closed().is_some_and(|reason| reason.is_page_gone()) {
         tokio::time::sleep(GRACE).await;
     }
@@ -146,7 +149,7 @@ fn handle(people: &Shared, session: &Session, seat: &mut Option<Seat>, message: 
             }
         }
         (Request::Typing, Some(seat)) => {
-            // If somebody's line is slow, this is the message that they can do without.
+            // A member with a slow connection can do without this message.
             session.to(&*seat.room).droppable().send(Event::Typing { from: &seat.name });
             Ok(())
         }
@@ -174,7 +177,7 @@ fn join(
     session.join(room);
     *seat = Some(Seat { room: room.to_owned(), name: name.to_owned() });
     session.within(room).except(session).send(Event::Here(lock(people).here(room)));
-    // An outbox that is full so early belongs to a session that will be closed as too slow.
+    // If the outbox is full so early, the session will be closed as too slow.
     let _ = session.try_send(Event::Joined { room, name });
     let _ = session.try_send(Event::Here(lock(people).here(room)));
     Ok(())
@@ -187,7 +190,7 @@ fn leave(people: &Shared, session: &Session, seat: Option<Seat>) {
     session.within(&*room).send(Event::Here(lock(people).here(&room)));
 }
 
-/// Passes a picture on: the sender's name, its length first, then the picture.
+/// Forwards a picture: the length of the sender's name, the name, then the picture.
 fn picture(session: &Session, seat: &Seat, picture: &[u8]) -> Result<(), &'static str> {
     let kind = match picture {
         [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] | [b'G', b'I', b'F', b'8', ..] => Ok(()),
@@ -214,7 +217,7 @@ fn lock(people: &Shared) -> std::sync::MutexGuard<'_, People> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let live = Anywire::builder()
-        // Whoever closes the page is gone after this; whoever reloads it was never away.
+        // A person who closes the page is gone after this time; one who reloads it was never away.
         .grace(GRACE)
         .message_limit(MAX_PICTURE + 1024)
         .handler(chat)

@@ -1,10 +1,13 @@
-//! The server that the browser tests drive: it echoes, counts, checks numbered messages and sends bursts of them.
+//! The server that the browser tests drive: it echoes, counts, checks numbered messages and sends bursts of
+//! them.
 //!
-//! `cargo run --example lab -- --port 8000`, then open `/page` and call `anywire.connect('/live')` in the console.
+//! `cargo run --example lab -- --port 8000`, then open `/page` and call `anywire.connect('/live')` in the
+//! console.
 //!
-//! A message comes back as it is, unless it begins with `#` or `!`: `#<n> <filler>` is checked for loss, repetition, order and
-//! damage and not answered; `!count`, `!check`, `!cookie`, `!burst N`, `!burst N over MS`, `!close CODE REASON` and `!abort` are
-//! commands. After `!watch` a session is told `gone CODE` of each other session that ends. `/sessions` tells how many there are.
+//! A message comes back as it is, unless it begins with `#` or `!`: `#<n> <filler>` is checked for loss,
+//! repetition, order and damage and not answered; `!count`, `!check`, `!cookie`, `!burst N`,
+//! `!burst N over MS`, `!close CODE REASON` and `!abort` are commands. After `!watch` a session receives
+//! `gone CODE` when another one ends. `/sessions` is the number of sessions.
 #![allow(clippy::disallowed_methods, reason = "an example is a program: it may read the clock")]
 
 use std::{collections::HashSet, error::Error, time::Duration};
@@ -20,11 +23,11 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 const PAGE: &str = "<!doctype html><meta charset=utf-8><title>Anywire lab</title><link rel=icon href=data:,><script src=/live/client.js></script>";
 
-/// Under a policy of its own: not even an icon.
+/// The page under a policy, without an icon, which the policy might forbid.
 const STRICT_PAGE: &str =
     "<!doctype html><meta charset=utf-8><title>Anywire lab</title><script src=/live/client.js></script>";
 
-/// The room of those who watch others end.
+/// The room of the sessions that watch for the end of others.
 const WATCH: &str = "watch";
 
 struct Flags {
@@ -159,7 +162,8 @@ fn close(session: &Session, words: &str) {
     session.close(code.parse().unwrap_or(1000), reason.to_owned());
 }
 
-/// The message of a number, as the page says it too: every tenth is binary, the length varies, the filler is of one to four bytes.
+/// The message of a number; the page makes the same one. Every tenth is binary, the length varies, and the
+/// filler has characters of one to four bytes.
 fn numbered(n: u64) -> Message {
     let text = spell(n);
     if n.is_multiple_of(10) { Message::from(text.into_bytes()) } else { Message::from(text) }
@@ -169,7 +173,7 @@ fn spell(n: u64) -> String {
     format!("#{n} {}", "é€😀x".repeat(usize::try_from(n % 13).unwrap_or(0)))
 }
 
-/// What was wrong with the numbered messages.
+/// The faults of the numbered messages.
 #[derive(Default)]
 struct Tally {
     seen: HashSet<u64>,
@@ -231,7 +235,7 @@ impl Burst {
         }
     }
 
-    /// Waits for the next tick; gives the numbers that are due then. Never comes back when all are sent.
+    /// Waits for the next tick; returns the numbers that are due then. It never returns when all are sent.
     async fn due(&mut self) -> std::ops::RangeInclusive<u64> {
         if self.sent >= self.total {
             self.ticks = None;

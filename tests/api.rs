@@ -1,4 +1,5 @@
-//! What a handler and a program see of a session: extractors, auth, streams and sinks, handles, the client in memory.
+//! The API of a session, in a handler and in the rest of the program: extractors, auth, streams and sinks,
+//! handles, the client in memory.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -33,7 +34,7 @@ async fn hello(Auth(token): Auth<Token>, session: Session) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn auth_is_read_from_the_opening_whatever_carries_it() {
+async fn auth_is_read_from_the_opening_on_every_transport() {
     let server = Anywire::builder().handler(hello).build();
     let site = site(&server);
     let auth = r#"{"user":"Zoë 💥"}"#;
@@ -66,7 +67,7 @@ async fn auth_that_does_not_fit_is_rejected() {
         let (code, text) = Peer::new(&site).post_open(&attempt(), auth).await.refusal(401);
         assert_eq!(code, 4301);
         assert!(text.contains("auth"), "{text}");
-        let (code, text) = Peer::new(&site).say_open(&attempt(), auth).await.closed().await;
+        let (code, text) = Peer::new(&site).send_open(&attempt(), auth).await.closed().await;
         assert_eq!(code, 4301);
         assert!(text.contains("auth"), "{text}");
     }
@@ -93,7 +94,7 @@ async fn optional_auth_is_none_for_a_client_that_gave_none() {
     assert!(text.contains("does not fit"), "{text}");
 }
 
-/// Rejects with a status and a text, and counts.
+/// Rejects with a status and a text, and counts its runs.
 #[derive(Clone)]
 struct Bouncer {
     runs: Arc<AtomicUsize>,
@@ -122,19 +123,19 @@ fn bounced(status: StatusCode, text: &'static str) -> (Server<Bouncer>, Site, Ar
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_is_told_in_its_own_words_and_raced_openings_run_extractors_once() {
+async fn a_rejection_keeps_its_status_and_text_and_raced_openings_run_extractors_once() {
     let (server, site, runs) = bounced(StatusCode::PAYMENT_REQUIRED, "pay é first");
     let attempt = attempt();
     let post = {
         let (site, attempt) = (site.clone(), attempt.clone());
         tokio::spawn(async move { Peer::new(&site).post_open(&attempt, "").await })
     };
-    let mut socket = Peer::new(&site).say_open(&attempt, "").await;
+    let mut socket = Peer::new(&site).send_open(&attempt, "").await;
     assert_eq!(socket.closed().await, (4301, "pay é first".to_owned()));
     assert_eq!(post.await.unwrap().refusal(402), (4301, "pay é first".to_owned()));
     assert_eq!(Peer::new(&site).post_open(&attempt, "").await.refusal(402).0, 4301, "and again");
     assert_eq!(runs.load(SeqCst), 1);
-    // It is remembered for as long as a client may be trying, and not for ever.
+    // The rejection is remembered for as long as a client may retry, and not for ever.
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert_eq!(Peer::new(&site).post_open(&attempt, "").await.refusal(402).0, 4301);
     assert_eq!(runs.load(SeqCst), 2);
@@ -142,24 +143,24 @@ async fn a_rejection_is_told_in_its_own_words_and_raced_openings_run_extractors_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_rejection_is_cut_and_a_wordless_one_has_its_status() {
+async fn a_long_rejection_is_cut_and_an_empty_one_has_the_text_of_its_status() {
     static LONG: &str = "é123456789é123456789é123456789é123456789é123456789é123456789é123456789é123456789";
     let long: &'static str = Box::leak(LONG.repeat(30).into_boxed_str());
     let (_server, site, _) = bounced(StatusCode::FORBIDDEN, long);
     let (_, text) = Peer::new(&site).post_open(&attempt(), "").await.refusal(403);
     assert!(text.len() > 900 && text.len() <= 1024 && long.starts_with(&text), "{} bytes", text.len());
-    let (code, text) = Peer::new(&site).say_open(&attempt(), "").await.closed().await;
+    let (code, text) = Peer::new(&site).send_open(&attempt(), "").await.closed().await;
     assert_eq!(code, 4301);
     assert!(text.len() > 100 && long.starts_with(&text), "{text}");
     let (_server, site, _) = bounced(StatusCode::UNAUTHORIZED, "");
     assert_eq!(Peer::new(&site).post_open(&attempt(), "").await.refusal(401), (4301, "Unauthorized".to_owned()));
-    // A rejection that is no refusal of HTTP's is one all the same.
+    // A rejection whose status is not an error of HTTP still refuses the opening.
     let (_server, site, _) = bounced(StatusCode::FOUND, "go there");
     assert_eq!(Peer::new(&site).post_open(&attempt(), "").await.refusal(403), (4301, "go there".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn extractors_that_take_too_long_give_up_and_may_be_tried_again() {
+async fn extractors_that_take_too_long_are_given_up_and_a_retry_runs_them_again() {
     #[derive(Clone)]
     struct Slow(Arc<AtomicUsize>);
     impl FromRequestParts<Slow> for Slow {
@@ -199,7 +200,7 @@ async fn extractors_see_the_opening_request_and_the_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_remote_address_is_the_peers_or_what_trusted_proxies_say() {
+async fn the_remote_address_is_the_peers_or_the_one_that_trusted_proxies_forward() {
     async fn handler(session: Session) {
         let address = session.remote_address().map_or("unknown".to_owned(), |address| address.to_string());
         session.send(address).await.unwrap();

@@ -1,4 +1,5 @@
-//! Bad input gets a clear answer; the server lives, no session is left behind, and nobody else notices.
+//! Bad input gets a clear answer; the server goes on, no session is left behind, and no other session
+//! notices.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -31,7 +32,7 @@ impl Stage {
         Stage { server, site, witness, socket }
     }
 
-    /// The witness's session works, and there are so many sessions in all.
+    /// Asserts that the witness's session works, and that there are `sessions` sessions in all.
     async fn assert_well(&mut self, sessions: usize, after: &str) {
         self.witness.put("still here");
         let number = self.witness.last;
@@ -46,13 +47,13 @@ impl Stage {
         let sessions = self.server.len();
         let answer = self.site.post(path, body).await;
         assert_eq!(answer.headers["cache-control"], "no-store, no-transform");
-        let (said, text) = answer.refusal(status);
-        assert_eq!(said, code, "{path}: {text}");
-        assert!(!text.is_empty(), "{path}: a refusal says why");
+        let (refused_with, text) = answer.refusal(status);
+        assert_eq!(refused_with, code, "{path}: {text}");
+        assert!(!text.is_empty(), "{path}: a refusal has a reason");
         self.assert_well(sessions, path).await;
     }
 
-    /// A WebSocket whose first message is this is closed with this code.
+    /// Asserts that a WebSocket whose first message is `first` is closed with `code`.
     async fn closed(&mut self, first: &str, code: u16) {
         let sessions = self.server.len();
         let mut socket = self.site.websocket("websocket").await;
@@ -113,7 +114,7 @@ async fn heads_that_are_refused() {
         let upload = head.replacen("r1,2,0,0,", "u1,", 1).replacen("r2,2,0,0,", "u2,", 1);
         stage.refused("send", upload, status, code).await;
     }
-    // The right head at the wrong door.
+    // A good head on the wrong route.
     let resume = peer.resume().bytes;
     let upload = peer.upload_head().bytes;
     for (route, head) in
@@ -125,7 +126,7 @@ async fn heads_that_are_refused() {
     assert_eq!(stage.server.len(), 2);
 }
 
-/// Records that a client may not say, or not so, behind a head that is right.
+/// Records that a client must not send, or not in this form, behind a good head.
 const BAD_RECORDS: [&str; 30] = [
     "n0:",
     "n:",
@@ -167,12 +168,12 @@ async fn records_that_are_refused() {
         let body = peer.upload_head().raw(record).bytes;
         stage.refused(&peer.path("send"), body, 400, 4004).await;
 
-        // In the body of an attach: the session is right, the link ends and says why.
+        // In the body of an attach: the session is accepted, then the link ends with the reason.
         peer.switch();
         let body = peer.resume().raw(record).bytes;
         let answer = stage.site.post(&peer.path("xhr-poll"), body).await;
         let records = answer.records();
-        assert!(matches!(records.last(), Some(Record::End(4004, _))), "{record}: {records:?}");
+        assert!(matches!(records.last(), Some(Record::LinkClose(4004, _))), "{record}: {records:?}");
 
         let mut socket = peer.resume_socket().await;
         socket.text(record).await;
@@ -189,11 +190,11 @@ async fn records_that_are_refused() {
     }
     let invalid = [peer.upload_head().raw("n1:m2:").bytes, vec![0xc3, 0x28]].concat();
     stage.refused(&peer.path("send"), invalid, 400, 4004).await;
-    // What stood before was taken, and the session goes on.
+    // The messages before the bad record were taken, and the session goes on.
     let body = peer.upload_head().raw("n1:m3:onem9:cut").bytes;
     stage.refused(&peer.path("send"), body, 400, 4004).await;
     peer.put("one");
-    peer.say("two").await;
+    peer.send("two").await;
     peer.switch();
     let records = peer.send_poll().await.records();
     peer.take(&records);
@@ -214,7 +215,7 @@ async fn messages_on_a_websocket_that_are_refused() {
         [Message::text("mwithout a number"), Message::binary(vec![1]), Message::text("n1:x"), Message::text("n1:m1:")]
     {
         let mut socket = peer.resume_socket().await;
-        // `m` takes the rest of the message, so that the last of these is good; the next is not.
+        // `m` takes the rest of the message, so that the last of these is good; the one after it is not.
         if message == Message::text("n1:m1:") {
             socket.io.send(Message::text("o1,1,a,0:")).await.unwrap();
         }
@@ -222,13 +223,13 @@ async fn messages_on_a_websocket_that_are_refused() {
         assert_eq!(socket.closed().await.0, 4004);
         stage.assert_well(2, "a message").await;
     }
-    // Above the frame's limit: nothing that large is gathered.
+    // A frame above the limit is refused before it is gathered.
     let mut socket = peer.resume_socket().await;
     socket.text("n1:").await;
     let _ = socket.io.send(Message::binary(vec![0; 300_000])).await;
     assert_eq!(socket.closed().await.0, 4006);
     stage.assert_well(2, "a large message").await;
-    // Not even a frame: reserved bits, an unmasked frame, an unknown opcode.
+    // These are not frames: reserved bits, an unmasked frame, an unknown opcode.
     for bytes in [&[0xf1, 0x80, 0, 0, 0, 0][..], &[0x81, 0x01, b'v'], &[0x83, 0x80, 0, 0, 0, 0]] {
         use tokio::io::AsyncWriteExt;
         let mut socket = peer.resume_socket().await;
@@ -260,7 +261,7 @@ async fn bodies_that_are_too_large_or_too_slow_or_break_off() {
         let body = futures::stream::iter([Ok(b"u1,".to_vec()), Err(std::io::Error::other("cut"))]);
         stage.refused(&peer.path(route), HttpBody::from_stream(body), 400, 4004).await;
     }
-    // A message of the limit fits, in the spelling that takes most room.
+    // A message as large as the limit fits, in the spelling that takes the most room.
     peer.put(&vec![7_u8; 100_000][..]);
     peer.upload().await;
     assert!(peer.outbox.is_empty());
@@ -271,7 +272,7 @@ async fn bodies_that_are_too_large_or_too_slow_or_break_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_that_are_not_the_protocols() {
+async fn requests_outside_the_protocol_are_refused() {
     let mut stage = Stage::new().await;
     for route in ["open", "xhr-poll", "xhr-stream", "fetch-stream", "send"] {
         for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::PATCH] {
@@ -310,7 +311,7 @@ async fn requests_that_are_not_the_protocols() {
         }
         let answer = stage.site.ask(request.body(HttpBody::empty()).unwrap()).await;
         assert!(answer.status.is_client_error(), "without {}: {}", upgrade[missing].0, answer.status);
-        assert!(matches!(answer.records()[..], [Record::End(4004, _)]));
+        assert!(matches!(answer.records()[..], [Record::LinkClose(4004, _)]));
     }
     for (version, method) in [("8", Method::GET), ("13", Method::POST)] {
         let mut request = stage.site.request(method, "websocket");
@@ -320,7 +321,7 @@ async fn requests_that_are_not_the_protocols() {
         let answer = stage.site.ask(request.body(HttpBody::empty()).unwrap()).await;
         assert!(answer.status.is_client_error(), "{}", answer.status);
     }
-    // Right in all, but on a connection that cannot upgrade.
+    // The request is right, but its connection cannot upgrade.
     let mut request = stage.site.request(Method::GET, "websocket");
     for (name, value) in upgrade {
         request = request.header(name, value);
@@ -335,7 +336,7 @@ async fn a_query_is_only_a_hint() {
     let mut stage = Stage::new().await;
     let mut peer = Peer::open(&stage.site).await;
     let witness = stage.witness.id.clone();
-    // The session that is named elsewhere is not the one that is meant.
+    // The head record names the session; the query may name another.
     peer.put("x");
     let body = peer.flight(peer.upload_head()).bytes;
     for query in ["", "?", "?session=", "?session=nonsense", &format!("?session={witness}"), "?session=a&session=b&x"] {
@@ -357,7 +358,7 @@ async fn many_links_at_once_are_bounded() {
         assert_eq!(socket.records().await, [Record::Full(0)]);
         parked.push(socket);
     }
-    // The lowest had to go.
+    // The links of the lowest ordinals were ended.
     let mut open = 0;
     for socket in &mut parked {
         open += usize::from(socket.quiet().await.is_none());
@@ -380,7 +381,7 @@ async fn nothing_is_left_after_grace() {
             0 => drop(peer.resume_socket().await),
             1 => drop(stage.site.post(&peer.path("send"), peer.upload_head().raw("?:").bytes).await),
             2 => drop(peer.stream("xhr-stream").await),
-            3 => peer.say("c").await,
+            3 => peer.send("c").await,
             _ => {
                 let body = peer.upload_head().raw("c1,1000,0:").bytes;
                 stage.site.post(&peer.path("send"), body).await;

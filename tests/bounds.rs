@@ -1,4 +1,4 @@
-//! What others can make a server keep, and what knobs at their ends do.
+//! Bounds on what a client can make a server keep, and settings at their extremes.
 
 #![allow(clippy::disallowed_methods)]
 
@@ -20,7 +20,7 @@ async fn idle(_session: Session) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_message_does_not_wait_behind_a_little_one_that_was_taken() {
+async fn a_large_message_does_not_wait_behind_a_small_one_that_was_taken() {
     let server = Anywire::builder()
         .handler(|session: Session| async move {
             session.send("hi").await.unwrap();
@@ -36,7 +36,7 @@ async fn a_large_message_does_not_wait_behind_a_little_one_that_was_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_takes_what_is_sent_is_not_too_slow_for_a_room() {
+async fn a_member_that_takes_its_messages_is_not_too_slow_for_a_room() {
     let server = Anywire::builder()
         .outbox(64 << 10)
         .handler(|session: Session| async move {
@@ -49,10 +49,10 @@ async fn who_takes_what_is_sent_is_not_too_slow_for_a_room() {
     for length in [2, 31 << 10, 34 << 10, 1 << 20, 1, 64 << 10] {
         assert_eq!(server.to("room").send("x".repeat(length)).slow, 0, "{length}");
         sent += 1;
-        // What was asked for is acknowledged, and nothing else.
+        // The client acknowledges only on request.
         while let Ok(records) = timeout(Duration::from_millis(1), socket.records()).await {
             peer.take(&records);
-            if records.contains(&Record::Want) {
+            if records.contains(&Record::AckRequest) {
                 socket.text(format!("a{}:", peer.received)).await;
             }
         }
@@ -74,7 +74,8 @@ async fn pinged(opened: bool) -> usize {
     let io = socket.io.get_mut();
     let mut sent = 0;
     let mut refused = 0;
-    // Until neither half of the connection nor the server takes more. Turns are counted, not time: the server has its own between ours.
+    // Writes until neither half of the connection nor the server takes more. Turns are counted, not time: the
+    // server runs between ours.
     while refused < 1000 && sent < 256 << 20 {
         let took =
             std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *io).poll_write(cx, &pings[sent % ping.len()..])))
@@ -92,8 +93,8 @@ async fn pinged(opened: bool) -> usize {
 }
 
 #[tokio::test]
-async fn pongs_do_not_gather_for_who_does_not_read_them() {
-    // The buffers of the system take some megabytes, on both ways.
+async fn pongs_do_not_gather_for_a_client_that_does_not_read_them() {
+    // The buffers of the system take some megabytes in each direction.
     for opened in [false, true] {
         let taken = pinged(opened).await;
         assert!(taken < 64 << 20, "opened: {opened}, {taken} bytes");
@@ -101,7 +102,7 @@ async fn pongs_do_not_gather_for_who_does_not_read_them() {
 }
 
 #[tokio::test]
-async fn limits_without_limit_do_no_harm() {
+async fn the_largest_possible_limits_do_no_harm() {
     let forever = Duration::MAX;
     let server = Anywire::builder()
         .grace(forever)
@@ -117,11 +118,11 @@ async fn limits_without_limit_do_no_harm() {
     let site = site(&server);
     let mut peer = Peer::new(&site);
     let answer = peer.post_open(&attempt(), "").await;
-    let said = String::from_utf8_lossy(&answer.body).into_owned();
-    let numbers = said[..said.find(':').unwrap()].split(',').filter_map(|field| field.parse::<u64>().ok());
-    assert!(numbers.max().unwrap() < 1 << 53, "JavaScript has no such number: {said}");
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    let numbers = text[..text.find(':').unwrap()].split(',').filter_map(|field| field.parse::<u64>().ok());
+    assert!(numbers.max().unwrap() < 1 << 53, "JavaScript has no such number: {text}");
     peer.take(&answer.records());
-    peer.say("a").await;
+    peer.send("a").await;
     peer.switch();
     let mut socket = peer.resume_socket().await;
     peer.take_until(&mut socket, 1).await;
@@ -129,7 +130,7 @@ async fn limits_without_limit_do_no_harm() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_knows_only_the_id_does_not_keep_a_session() {
+async fn requests_with_the_id_but_without_the_secret_do_not_keep_a_session() {
     let server = Anywire::builder().handler(idle).build();
     let peer = Peer::open(&site(&server)).await;
     let path = format!("send?session={}", peer.id);

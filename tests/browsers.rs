@@ -1,4 +1,4 @@
-//! A browser has few connections for all of its pages over HTTP/1.1: not all of them may wait.
+//! A browser has few connections for all of its pages over HTTP/1.1, so only some of its requests may wait.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -23,7 +23,7 @@ async fn body(response: Response<HttpBody>) -> String {
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
-/// The next turn of a peer, with these parameters.
+/// A request for the next turn of a peer, with these parameters.
 fn turn(peer: &mut Peer, route: &str, query: &str) -> Request<HttpBody> {
     peer.turn += 1;
     let records = peer.resume().bytes;
@@ -43,7 +43,7 @@ async fn peers(site: &Site, count: usize) -> Vec<Peer> {
     peers
 }
 
-/// Polls that wait.
+/// Starts polls that wait.
 async fn park(peers: &mut [Peer], query: &str) -> Vec<JoinHandle<String>> {
     let mut parked = Vec::new();
     for peer in peers {
@@ -73,22 +73,22 @@ async fn the_fourth_answer_of_a_browser_does_not_wait() {
         let request = turn(&mut tabs[3], route, query);
         assert_eq!(body(site.send(request).await).await, wrapped, "{route}");
     }
-    // What there is to say is said.
-    tabs[3].say("x").await;
+    // Messages that are ready are still sent.
+    tabs[3].send("x").await;
     tokio::time::sleep(Duration::from_millis(1)).await;
     let request = turn(&mut tabs[3], "xhr-poll", query);
     assert_eq!(body(site.send(request).await).await, "sfull,1:y2000:n1:m1:x");
     tabs[3].received = 1;
     let request = turn(&mut tabs[4], "poll", query);
-    assert_eq!(body(site.send(request).await).await, "sfull,0:", "who does not want to wait need not rest");
+    assert_eq!(body(site.send(request).await).await, "sfull,0:", "a poll that does not wait gets no delay");
     assert!(before.elapsed() < Duration::from_millis(10));
-    // Others are not concerned, nor those that do not say who they are, or not in such a way.
+    // Other browsers are not affected, and requests without an id, or with a bad one, are not counted.
     for other in ["browser=another", "", "browser=", &format!("browser={}", "x".repeat(129)), "browser=a%20b"] {
         let parked = park(&mut tabs[4..5], other).await;
         assert!(!parked[0].is_finished(), "{other}");
     }
-    // When one has its answer there is a seat again.
-    tabs[0].say("free").await;
+    // When one poll has its answer, another may wait.
+    tabs[0].send("free").await;
     for (at, poll) in parked.into_iter().enumerate() {
         if at == 0 {
             assert_eq!(poll.await.unwrap(), "sfull,0:n1:m4:free");
@@ -114,28 +114,29 @@ async fn streams_count_until_they_end() {
     }
     let full = async |peer: &mut Peer| body(site.send(turn(peer, "multipart", query)).await).await.contains("y2000:");
     assert!(full(&mut tabs[3]).await);
-    // Its budget is spent, and the client, told so by the last chunk, comes again before the body is read to its end.
+    // The stream's budget is spent. The client learns it from the last chunk, and sends its next request
+    // before the body is read to its end.
     streams[0].frame().await.unwrap().unwrap();
-    tabs[0].say("x".repeat(600)).await;
+    tabs[0].send("x".repeat(600)).await;
     streams[0].frame().await.unwrap().unwrap();
     tabs[0].received = 1;
-    let mut seat = site.send(turn(&mut tabs[3], "multipart", query)).await.into_body();
-    let first = seat.frame().await.unwrap().unwrap().into_data().unwrap();
+    let mut stream = site.send(turn(&mut tabs[3], "multipart", query)).await.into_body();
+    let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(!String::from_utf8_lossy(&first).contains("y2000:"));
     assert!(full(&mut tabs[4]).await);
-    // The browser has gone.
+    // The browser has closed its streams.
     drop(streams);
     let mut streams = Vec::new();
     for peer in &mut tabs[..2] {
         streams.push(site.send(turn(peer, "xhr-stream", query)).await);
     }
     assert!(full(&mut tabs[4]).await);
-    // What was never seated, or was refused, has left nothing.
-    let mut liar = tabs[4].clone();
-    liar.secret = "wrong".into();
+    // Requests that never waited, or were refused, hold no permit.
+    let mut intruder = tabs[4].clone();
+    intruder.secret = "wrong".into();
     drop(streams);
     for _ in 0..9 {
-        assert_eq!(site.send(turn(&mut liar, "xhr-poll", query)).await.status(), 410);
+        assert_eq!(site.send(turn(&mut intruder, "xhr-poll", query)).await.status(), 410);
     }
     let parked = park(&mut tabs[..2], query).await;
     assert!(parked.iter().all(|poll| !poll.is_finished()));
@@ -162,25 +163,26 @@ async fn over_http2_nothing_is_counted() {
     }
     let all = server.sessions();
     until("all are attached", || all.iter().all(anywire::SessionHandle::is_connected)).await;
-    // Over HTTP/1.1 the same browser has all of its seats.
+    // Over HTTP/1.1 all permits of the same browser are free.
     let mut more = peers(&site, 4).await;
-    let polls: Vec<_> = more.iter_mut().map(|peer| (peer.site.clone(), turn(peer, "xhr-poll", "browser=b"))).collect();
-    let mut seated = Vec::new();
-    for (site, request) in polls {
-        seated.push(tokio::spawn(async move { body(site.send(request).await).await }));
+    let requests: Vec<_> =
+        more.iter_mut().map(|peer| (peer.site.clone(), turn(peer, "xhr-poll", "browser=b"))).collect();
+    let mut polls = Vec::new();
+    for (site, request) in requests {
+        polls.push(tokio::spawn(async move { body(site.send(request).await).await }));
     }
-    until("one may not wait", || seated.iter().any(JoinHandle::is_finished)).await;
+    until("one may not wait", || polls.iter().any(JoinHandle::is_finished)).await;
     for peer in &mut more {
-        peer.say("x").await;
+        peer.send("x").await;
     }
-    let mut rested = 0;
-    for poll in seated {
-        rested += usize::from(poll.await.unwrap().contains("y2000:"));
+    let mut delayed = 0;
+    for poll in polls {
+        delayed += usize::from(poll.await.unwrap().contains("y2000:"));
     }
-    assert_eq!(rested, 1);
+    assert_eq!(delayed, 1);
     assert!(parked.iter().all(|poll| !poll.is_finished()));
     for (peer, poll) in tabs.iter_mut().zip(parked) {
-        peer.say("x").await;
+        peer.send("x").await;
         assert_eq!(poll.await.unwrap(), "sfull,0:n1:m1:x");
     }
 }
@@ -193,9 +195,9 @@ async fn a_path_that_cuts_every_poll_gets_polls_that_do_not_wait() {
     for _ in 0..3 {
         let request = turn(&mut peer, "xhr-poll", "");
         let cut = tokio::time::timeout(Duration::from_millis(400), site.send(request)).await;
-        assert!(cut.is_err(), "it waits until it is cut");
+        assert!(cut.is_err(), "the poll waits until it is cut");
         peer.switch();
-        // The client comes back: an answer at once, then it polls.
+        // The client attaches again: it gets an answer at once, then it polls.
         let request = turn(&mut peer, "xhr-poll", "");
         assert_eq!(body(site.send(request).await).await, "sfull,0:");
         peer.seen = true;
@@ -203,7 +205,7 @@ async fn a_path_that_cuts_every_poll_gets_polls_that_do_not_wait() {
     let before = Instant::now();
     let request = turn(&mut peer, "xhr-poll", "");
     assert_eq!(body(site.send(request).await).await, "sfull,0:y2000:");
-    peer.say("x").await;
+    peer.send("x").await;
     tokio::time::sleep(Duration::from_millis(1)).await;
     let request = turn(&mut peer, "jsonp-poll", "");
     assert_eq!(body(site.send(request).await).await, format!("/**/{CALLBACK}(\"sfull,1:y2000:n1:m1:x\");"));

@@ -1,4 +1,5 @@
-//! Pages of other sites can put tags, frames and forms anywhere, with the visitor's cookies; none of them opens a session or uses one.
+//! A page of another site can send requests by tags, frames and forms, with the visitor's cookies; none of
+//! them opens a session or uses one.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -10,7 +11,7 @@ use axum::{
 };
 use support::{CALLBACK, DOWNLINKS, HOST, Payload, Peer, Record, Site, Wrapped, attempt, encode, form, site};
 
-/// Tells the client which cookie its handler sees, and keeps what comes.
+/// A server whose handler sends the cookie that it sees, and takes all that comes.
 fn server(origins: Origins) -> (Server, Site) {
     let server = Anywire::builder()
         .origins(origins)
@@ -28,7 +29,7 @@ fn list() -> Origins {
     Origins::List(vec!["https://app.test".parse().unwrap()])
 }
 
-/// As a tag, a frame or a form makes it, with the visitor's cookie.
+/// A request as a tag, a frame or a form makes it, with the visitor's cookie.
 async fn ask(site: &Site, route: &str, query: &str, headers: &[(&str, &str)], records: &[u8]) -> Wrapped {
     let headers = [headers, &[("cookie", "user=1")]].concat();
     if route == "form-post" {
@@ -46,21 +47,21 @@ async fn ask(site: &Site, route: &str, query: &str, headers: &[(&str, &str)], re
 }
 
 const EVIL: [&[(&str, &str)]; 9] = [
-    // A script tag or a frame of old, then of today.
+    // A script tag or a frame, in an old browser and then in a new one.
     &[("referer", "https://evil.test/page")],
     &[("referer", "https://evil.test/http://chat.test/")],
     &[("referer", "https://chat.test.evil.test/")],
     &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")],
     &[("sec-fetch-site", "same-site"), ("referer", "https://other.chat.test/")],
     &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
-    // It may leave out where it comes from, but not say that it is ours.
+    // A page may leave its address out, but it cannot claim our origin.
     &[("sec-fetch-site", "cross-site"), ("referer", "http://chat.test/page")],
-    // A form, from a page and from a sandboxed frame.
+    // A form in a page and in a sandboxed frame.
     &[("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")],
     &[("origin", "null"), ("referer", "http://chat.test/page")],
 ];
 
-/// No header says anything.
+/// No header names an origin.
 const SILENT: &[(&str, &str)] = &[];
 
 const OURS: [&[(&str, &str)]; 4] = [
@@ -80,7 +81,7 @@ async fn code(mut answer: Wrapped, route: &str) -> Option<u16> {
     }
     assert_eq!(answer.status, 200, "{route}");
     match answer.next().await.unwrap()[..] {
-        [Record::End(code, _)] => Some(code),
+        [Record::LinkClose(code, _)] => Some(code),
         _ => None,
     }
 }
@@ -104,13 +105,13 @@ async fn a_tag_of_another_site_opens_nothing() {
             assert_eq!(server.len(), OURS.len());
         }
     }
-    // Those that may.
+    // Origins on the list may.
     let (_server, site) = server(list());
     for (headers, expected) in [
         (&[("referer", "https://app.test/page")][..], None),
         (&[("origin", "https://app.test")], None),
         (&[("referer", "http://app.test/page")], Some(4300)),
-        // The browser itself says that it is another site; which, only the address tells.
+        // The browser itself reports another site; only the referrer tells which.
         (&[("sec-fetch-site", "cross-site"), ("referer", "https://app.test/")], None),
         (&[("sec-fetch-site", "cross-site"), ("referer", "https://evil.test/https://app.test/")], Some(4300)),
         (&[("sec-fetch-site", "cross-site")], Some(4300)),
@@ -135,7 +136,7 @@ async fn a_tag_of_another_site_uses_nothing() {
         assert_eq!(ask(&site, "form-post", "", OURS[0], head.as_bytes()).await.status, 200);
         let gets = DOWNLINKS.iter().filter(|(_, get, _)| *get).map(|(route, ..)| *route);
         for route in gets.chain(["form-post", "jsonp-send"]) {
-            // Even if it had the secret.
+            // The requests fail even if the page had the secret.
             for headers in EVIL {
                 let up = route == "form-post" || route == "jsonp-send";
                 let records = if up { peer.flight(peer.upload_head()) } else { peer.flight(peer.resume()) };
@@ -152,18 +153,18 @@ async fn a_tag_of_another_site_uses_nothing() {
         }
         let session = server.session(&peer.id).unwrap();
         assert!(!session.is_connected());
-        // Whoever has the secret may come back without saying from where, and nothing was taken before.
+        // A client with the secret may attach without naming its origin, and no message was taken before.
         peer.ordinal += 1;
         let mut answer = ask(&site, "jsonp-poll", "", SILENT, &peer.resume().bytes).await;
         assert_eq!(answer.all().await[0], Record::Full(0));
-        // So may whoever has the attempt id.
+        // So may a client with the attempt id.
         let mut answer = ask(&site, "jsonp-poll", "", SILENT, format!("j1,9,{name}:").as_bytes()).await;
         assert!(matches!(answer.all().await[0], Record::New(..)));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn cookies_of_unknown_origin_are_not_shown_to_those_who_need_none() {
+async fn cookies_of_unknown_origin_are_hidden_where_any_origin_may_open() {
     let (_server, site) = server(Origins::Any);
     for (headers, seen) in [(SILENT, "none"), (OURS[0], "user=1"), (OURS[1], "user=1")] {
         let head = format!("o1,1,{},0:", attempt());
@@ -178,7 +179,7 @@ async fn cookies_of_unknown_origin_are_not_shown_to_those_who_need_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_read_and_frame_an_answer() {
+async fn only_allowed_origins_may_read_and_frame_an_answer() {
     for (policy, ancestors, same) in [
         (Origins::Same, "frame-ancestors 'self'", true),
         (list(), "frame-ancestors 'self' https://app.test", false),
@@ -192,7 +193,7 @@ async fn who_may_read_and_frame_an_answer() {
                 Origins::List(_) => origin != "https://evil.test",
             };
             for (route, get, _) in DOWNLINKS.into_iter().chain([("form-post", false, support::Wrap::Plain)]) {
-                let said = format!("{policy:?} {origin} {route}");
+                let context = format!("{policy:?} {origin} {route}");
                 let method = if get { Method::GET } else { Method::POST };
                 let preflight = Request::builder()
                     .method(Method::OPTIONS)
@@ -209,19 +210,19 @@ async fn who_may_read_and_frame_an_answer() {
                 let answer = site.ask(request.body(HttpBody::empty()).unwrap()).await;
                 for headers in [&preflight.headers, &answer.headers] {
                     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
-                    assert_eq!(header("access-control-allow-origin"), allowed.then_some(origin), "{said}");
+                    assert_eq!(header("access-control-allow-origin"), allowed.then_some(origin), "{context}");
                     let credentials = (allowed && policy != Origins::Any).then_some("true");
-                    assert_eq!(header("access-control-allow-credentials"), credentials, "{said}");
+                    assert_eq!(header("access-control-allow-credentials"), credentials, "{context}");
                 }
                 if allowed {
                     let methods = preflight.headers["access-control-allow-methods"].to_str().unwrap();
-                    assert!(methods.split(", ").any(|allowed| allowed == method), "{said}: {methods}");
+                    assert!(methods.split(", ").any(|allowed| allowed == method), "{context}: {methods}");
                 }
                 let header = |name: &str| answer.headers.get(name).map(|value| value.to_str().unwrap());
                 let page = ["htmlfile", "iframe", "form-post"].contains(&route);
-                assert_eq!(header("content-security-policy"), page.then_some(ancestors), "{said}");
+                assert_eq!(header("content-security-policy"), page.then_some(ancestors), "{context}");
                 let older = page && same && route != "htmlfile";
-                assert_eq!(header("x-frame-options"), older.then_some("SAMEORIGIN"), "{said}");
+                assert_eq!(header("x-frame-options"), older.then_some("SAMEORIGIN"), "{context}");
             }
         }
     }

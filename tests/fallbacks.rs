@@ -1,4 +1,4 @@
-//! The transports for browsers of old: each carries both ways whatever an application says.
+//! The transports for old browsers: each carries any message in both directions.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -11,7 +11,7 @@ fn echoes() -> Server {
     Anywire::builder().handler(echo).build()
 }
 
-/// What a wrapping might spoil.
+/// Messages that a wrapping might damage.
 fn hard_payloads() -> Vec<Payload> {
     let mut payloads: Vec<Payload> = [
         "",
@@ -33,7 +33,7 @@ fn hard_payloads() -> Vec<Payload> {
     payloads
 }
 
-/// Attaches again and again by this route until so many messages have come.
+/// Attaches by this route, turn after turn, until `count` messages have come.
 async fn take_by(peer: &mut Peer, route: &str, count: usize) {
     while peer.got.len() < count {
         let mut answer = peer.attach(route).await;
@@ -44,13 +44,13 @@ async fn take_by(peer: &mut Peer, route: &str, count: usize) {
                 break;
             }
         }
-        assert!(peer.turn < 50, "{route}: polls in vain");
-        tokio::task::yield_now().await; // A poll that does not wait leaves the handler no turn.
+        assert!(peer.turn < 50, "{route}: too many turns brought nothing");
+        tokio::task::yield_now().await; // A poll that does not wait leaves the handler no time to run.
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_way_carries_both_ways() {
+async fn every_downlink_and_uplink_carry_every_message() {
     for (route, ..) in DOWNLINKS {
         for uplink in ["send", "jsonp-send", "form-post"] {
             let server = echoes();
@@ -73,9 +73,9 @@ async fn every_way_carries_both_ways() {
     }
 }
 
-/// The same through an HTTP server and a connection, chunks and all.
+/// The same through an HTTP server and a real connection, with chunks.
 #[tokio::test]
-async fn every_way_carries_over_sockets() {
+async fn every_downlink_and_uplink_carry_over_sockets() {
     let server = echoes();
     let site = Site::socket(axum::Router::new().nest("/live", server.routes())).await;
     for (route, _, wrap) in DOWNLINKS {
@@ -99,7 +99,7 @@ async fn every_way_carries_over_sockets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_brings_what_comes_while_it_is_open() {
+async fn a_stream_brings_each_message_as_it_is_sent() {
     for route in ["multipart", "eventsource", "htmlfile", "iframe", "xhr-stream"] {
         let server = echoes();
         let mut peer = Peer::open(&site(&server)).await;
@@ -110,14 +110,14 @@ async fn a_stream_brings_what_comes_while_it_is_open() {
             peer.put(text.as_str());
             peer.upload_by("send").await;
             let records = answer.next().await.unwrap();
-            // Behind it the server may ask whether it has come.
+            // The server may send an acknowledgement request behind the message.
             assert!(
-                matches!(&records[..], [Record::Message(_, Payload::Text(said)), ..] if *said == text),
+                matches!(&records[..], [Record::Message(_, Payload::Text(received)), ..] if *received == text),
                 "{records:?}"
             );
             peer.take(&records);
         }
-        // It ends when another turn takes its place, and says so.
+        // The stream ends when another turn takes its place.
         let mut next = peer.attach(route).await;
         next.next().await.unwrap();
         assert_eq!(answer.all().await.len(), 0, "{route}");
@@ -143,7 +143,7 @@ async fn streams_end_when_their_budget_is_spent() {
             }
             assert!((2..8).contains(&brought), "{route}: {brought} flushes");
             if route == "multipart" {
-                assert!(answer.raw.ends_with(b"--\r\n"), "the last delimiter says that it is the last");
+                assert!(answer.raw.ends_with(b"--\r\n"), "the stream ends with the closing delimiter");
             }
         }
         assert!(turns > 3, "{route}");
@@ -151,7 +151,7 @@ async fn streams_end_when_their_budget_is_spent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn until_something_was_seen_an_answer_ends_after_its_start() {
+async fn the_first_answer_of_an_ordinal_ends_after_its_first_flush() {
     for (route, ..) in DOWNLINKS {
         let server = echoes();
         let mut peer = Peer::open(&site(&server)).await;
@@ -159,7 +159,7 @@ async fn until_something_was_seen_an_answer_ends_after_its_start() {
         peer.switch();
         let before = Instant::now();
         let body = peer.flight(peer.resume());
-        let mut answer = peer.site.say(route, "", &body.bytes).await;
+        let mut answer = peer.site.send_records(route, "", &body.bytes).await;
         let records = answer.all().await;
         assert_eq!(records[0], Record::Full(1), "{route}");
         assert_eq!(Instant::now(), before, "{route}: at once");
@@ -176,7 +176,7 @@ async fn a_poll_does_not_wait() {
     peer.upload_by("send").await;
     take_by(&mut peer, "poll", 1).await;
     assert_eq!(Instant::now(), before);
-    // A poll by script does.
+    // A poll by a script tag does wait.
     assert_eq!(peer.attach("jsonp-poll").await.all().await, [Record::Full(1)]);
     assert_eq!(before.elapsed().as_secs(), 25);
 }
@@ -191,7 +191,7 @@ async fn padding_goes_before_a_stream() {
             peer.turn = 1;
             let body = peer.resume().bytes;
             let query = format!("&pad={asked}&bytes={bytes}");
-            let mut answer = peer.site.say("xhr-stream", &query, &body).await;
+            let mut answer = peer.site.send_records("xhr-stream", &query, &body).await;
             let padding = format!("i{length}:{}sfull,0:", " ".repeat(length));
             answer.chunk().await;
             assert_eq!(String::from_utf8(answer.raw).unwrap(), padding);
@@ -201,29 +201,33 @@ async fn padding_goes_before_a_stream() {
         let mut peer = Peer::open(&site(&server)).await;
         peer.turn = 1;
         let body = peer.resume().bytes;
-        let mut answer = peer.site.say("xhr-stream", &format!("&pad={asked}"), &body).await;
+        let mut answer = peer.site.send_records("xhr-stream", &format!("&pad={asked}"), &body).await;
         assert_eq!(answer.next().await.unwrap(), [Record::Full(0)], "{asked}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_heads_of_answers() {
+async fn answers_have_the_right_headers() {
     let server = echoes();
     for (route, get, wrap) in DOWNLINKS {
         let mut peer = Peer::open(&site(&server)).await;
         let answer = peer.attach(route).await;
-        let refused = peer.site.say(route, "", b"r1,9,0,0,a.b,c,0:").await;
+        let refused = peer.site.send_records(route, "", b"r1,9,0,0,a.b,c,0:").await;
         for (what, answer) in [("an answer", &answer), ("a refusal", &refused)] {
             let header = |name: &str| answer.headers.get(name).map_or("", |value| value.to_str().unwrap());
-            let said = format!("{what} of {route}: {:?}", answer.headers);
-            assert_eq!(header("cache-control"), "no-store, no-transform", "{said}");
-            assert_eq!(header("x-accel-buffering"), "no", "{said}");
-            assert_eq!(header("x-content-type-options"), "nosniff", "{said}");
-            assert_eq!(header("referrer-policy"), if get { "no-referrer" } else { "" }, "{said}");
+            let context = format!("{what} of {route}: {:?}", answer.headers);
+            assert_eq!(header("cache-control"), "no-store, no-transform", "{context}");
+            assert_eq!(header("x-accel-buffering"), "no", "{context}");
+            assert_eq!(header("x-content-type-options"), "nosniff", "{context}");
+            assert_eq!(header("referrer-policy"), if get { "no-referrer" } else { "" }, "{context}");
             let page = wrap == Wrap::Page;
-            assert_eq!(header("content-security-policy"), if page { "frame-ancestors 'self'" } else { "" }, "{said}");
+            assert_eq!(
+                header("content-security-policy"),
+                if page { "frame-ancestors 'self'" } else { "" },
+                "{context}"
+            );
             let older = page && route != "htmlfile";
-            assert_eq!(header("x-frame-options"), if older { "SAMEORIGIN" } else { "" }, "{said}");
+            assert_eq!(header("x-frame-options"), if older { "SAMEORIGIN" } else { "" }, "{context}");
             let kind = match wrap {
                 Wrap::Events => "text/event-stream",
                 Wrap::Page => "text/html; charset=utf-8",
@@ -232,10 +236,10 @@ async fn the_heads_of_answers() {
                 Wrap::Plain => "text/plain; charset=utf-8",
                 Wrap::Parts => "multipart/x-mixed-replace;boundary=",
             };
-            assert!(header("content-type").starts_with(kind), "{said}");
+            assert!(header("content-type").starts_with(kind), "{context}");
         }
     }
-    let form = support::site(&server).say("form-post", "", b"nonsense").await;
+    let form = support::site(&server).send_records("form-post", "", b"nonsense").await;
     assert_eq!(form.headers["content-type"], "text/html; charset=utf-8");
     assert_eq!(form.headers["content-security-policy"], "frame-ancestors 'self'");
 }
@@ -253,28 +257,31 @@ async fn refusals_can_be_read() {
             (String::new(), 400, 4004),
         ] {
             for soft in ["", "&soft=1"] {
-                let mut answer = peer.site.say(route, soft, head.as_bytes()).await;
+                let mut answer = peer.site.send_records(route, soft, head.as_bytes()).await;
                 let expected = if get || !soft.is_empty() { 200 } else { status };
                 assert_eq!(answer.status, expected, "{route} {head}");
                 let records = answer.all().await;
-                assert!(matches!(records[..], [Record::End(said, _)] if said == code), "{route} {head}: {records:?}");
+                assert!(
+                    matches!(records[..], [Record::LinkClose(refused, _)] if refused == code),
+                    "{route} {head}: {records:?}"
+                );
             }
         }
     }
     for (head, status) in [("u1,a,b,0:", 410), ("r1,1,0,0,a,b,0:", 400), ("o2,1,a,0:", 400), ("j1,1,a:", 400)] {
-        let mut answer = peer.site.say("form-post", "", head.as_bytes()).await;
+        let mut answer = peer.site.send_records("form-post", "", head.as_bytes()).await;
         assert_eq!(answer.status, status, "{head}");
         assert!(answer.next().await.is_none(), "an empty page");
-        assert_eq!(peer.site.say("form-post", "&soft=1", head.as_bytes()).await.status, 200, "{head}");
+        assert_eq!(peer.site.send_records("form-post", "&soft=1", head.as_bytes()).await.status, 200, "{head}");
     }
     let answer = peer.site.post("form-post", "data=u1,a,b,0:").await;
     assert_eq!((answer.status.as_u16(), answer.body.len()), (400, 0), "not percent-encoded");
     let mut answer = peer.site.get(&format!("jsonp-send?callback={CALLBACK}")).await;
-    assert!(matches!(answer.all().await[..], [Record::End(4004, _)]), "no data");
+    assert!(matches!(answer.all().await[..], [Record::LinkClose(4004, _)]), "no data");
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_of_a_request_is_in_its_answer() {
+async fn an_answer_repeats_no_text_of_its_request() {
     let server = echoes();
     let site = site(&server);
     for route in ["jsonp-poll", "jsonp-send", "htmlfile", "iframe"] {
@@ -292,7 +299,7 @@ async fn nothing_of_a_request_is_in_its_answer() {
         }
     }
     assert_eq!(site.get("jsonp-poll?data=a").await.status, 400, "no callback");
-    // A page without one posts to its parent.
+    // A page without a callback posts to its parent.
     let mut peer = Peer::open(&site).await;
     peer.turn = 1;
     let data = support::encode(&peer.resume().bytes);
@@ -313,10 +320,10 @@ async fn a_page_can_live_on_script_tags_alone() {
     let name = attempt();
     peer.put("first \u{2028} flight");
     for tries in 1..3 {
-        // The second is a retry: the answer to the first was lost.
+        // The second opening is a retry: the answer to the first was lost.
         peer.ordinal = tries;
         let body = peer.flight(Body::new(Spelling::Text).with_text('o', &[&1, &tries, &name], ""));
-        let mut answer = peer.site.say("jsonp-poll", "", &body.bytes).await;
+        let mut answer = peer.site.send_records("jsonp-poll", "", &body.bytes).await;
         let records = answer.all().await;
         assert!(matches!(records[0], Record::New(1, _)), "{records:?}");
         if tries == 2 {
@@ -330,23 +337,23 @@ async fn a_page_can_live_on_script_tags_alone() {
     assert_eq!(server.len(), 1);
     // Auth data does not belong in a URL.
     let body = Body::new(Spelling::Text).with_text('o', &[&1, &1, &attempt()], "token");
-    let mut answer = peer.site.say("jsonp-poll", "", &body.bytes).await;
-    assert!(matches!(answer.all().await[..], [Record::End(4004, _)]));
+    let mut answer = peer.site.send_records("jsonp-poll", "", &body.bytes).await;
+    assert!(matches!(answer.all().await[..], [Record::LinkClose(4004, _)]));
     assert_eq!(server.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_parts_have_an_end_even_if_nothing_is_said() {
+async fn an_answer_in_parts_has_an_end_even_if_nothing_is_sent() {
     let server = echoes();
     let mut peer = Peer::open(&site(&server)).await;
-    // Who aborts hears nothing more; the browser has to be told that it is over.
+    // A client that aborts is sent nothing more, but its browser must see that the answer has ended.
     peer.turn += 1;
     let body = peer.resume().raw("x4310,0:").bytes;
-    let mut answer = peer.site.say("multipart", "", &body).await;
+    let mut answer = peer.site.send_records("multipart", "", &body).await;
     while answer.chunk().await {}
     assert_eq!(answer.flushes(), [""]);
     assert!(answer.raw.ends_with(b"--\r\n"));
     let body = peer.resume().raw("x4310,0:").bytes;
-    let mut answer = peer.site.say("eventsource", "", &body).await;
-    assert!(matches!(answer.all().await[..], [] | [Record::End(..)]));
+    let mut answer = peer.site.send_records("eventsource", "", &body).await;
+    assert!(matches!(answer.all().await[..], [] | [Record::LinkClose(..)]));
 }

@@ -1,6 +1,7 @@
-//! Whatever comes, nothing panics, no answer blames the server, nobody else notices and no session is left behind.
+//! Random and damaged requests: nothing panics, every status is one that the protocol names, other sessions
+//! do not notice and no session is left behind.
 //!
-//! Seeded: `ANYWIRE_FUZZ` says how many requests, `ANYWIRE_FUZZ_SEED` with which seed to begin.
+//! Seeded: `ANYWIRE_FUZZ` is the number of requests, `ANYWIRE_FUZZ_SEED` the first seed.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -14,7 +15,7 @@ use anywire::{Anywire, Server};
 use axum::{body::Body as HttpBody, http::Method};
 use futures::SinkExt;
 use http_body_util::BodyExt;
-use support::{Came, Peer, Site, Socket, Spelling, attempt, echo, site, until};
+use support::{Peer, Site, Socket, SocketEvent, Spelling, attempt, echo, site, until};
 use tokio_tungstenite::tungstenite::Message;
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
@@ -31,7 +32,7 @@ fn environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
 }
 
-/// Xorshift: repeatable, and good enough to stumble with.
+/// Xorshift: repeatable, and random enough for this.
 struct Random(u64);
 
 impl Random {
@@ -83,7 +84,7 @@ const RECORDS: [&str; 23] = [
     "mrest",
 ];
 
-/// Something like what a client would send.
+/// A request body much like one that a client would send.
 fn sentence(random: &mut Random, peer: &Peer) -> Vec<u8> {
     let (id, secret) = (&peer.id, &peer.secret);
     let (ordinal, turn, seen) = (random.below(9), random.below(4), random.below(2));
@@ -101,7 +102,7 @@ fn sentence(random: &mut Random, peer: &Peer) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// What becomes of it on a bad day.
+/// Damages a body.
 fn spoil(random: &mut Random, mut bytes: Vec<u8>) -> Vec<u8> {
     for _ in 0..random.below(4) {
         let at = random.below(bytes.len() + 1);
@@ -150,7 +151,7 @@ impl Stage {
         Stage { server, site, witness, socket, victim }
     }
 
-    /// The witness's echo comes; the victim is replaced if it did not survive.
+    /// Asserts that the witness still gets its echo, and replaces the victim if its session has ended.
     async fn look(&mut self, seed: u64) {
         let count = self.witness.got.len() + 1;
         self.socket.text(format!("n{count}:mhere")).await;
@@ -190,11 +191,11 @@ const ROUTES: [&str; 13] = [
     "jsonp-send",
     "form-post",
 ];
-/// Those whose request or answer is not plain records.
+/// The routes whose request or answer is not plain records.
 const WRAPPED: [&str; 7] = ["multipart", "eventsource", "htmlfile", "iframe", "jsonp-poll", "jsonp-send", "form-post"];
 
-/// Says something by a route of old; its answer can be read, whatever it is.
-async fn say(random: &mut Random, stage: &Stage, route: &str, said: &[u8]) -> u16 {
+/// Sends records by a route for old browsers, and checks that its answer can be unwrapped.
+async fn send_wrapped(random: &mut Random, stage: &Stage, route: &str, records: &[u8]) -> u16 {
     let peer = &stage.victim;
     let mut query = format!("&session={}", peer.id);
     if random.one_in(3) {
@@ -209,10 +210,10 @@ async fn say(random: &mut Random, stage: &Stage, route: &str, said: &[u8]) -> u1
     let spoiled = if random.one_in(4) { spoil(random, query.into_bytes()) } else { query.into_bytes() };
     let query: String =
         spoiled.into_iter().filter(|byte| byte.is_ascii_graphic() && *byte != b'#').map(char::from).collect();
-    let mut answer = stage.site.say(route, &query.replace(['"', '<', '>', '`'], ""), said).await;
+    let mut answer = stage.site.send_records(route, &query.replace(['"', '<', '>', '`'], ""), records).await;
     answer.chunk().await;
     let read = route != "form-post" && query.starts_with('&');
-    // Who aborts on a stream hears nothing more on it.
+    // A client that aborts on a stream is sent nothing more on it.
     if answer.status == 200 && read && !answer.raw.is_empty() {
         answer.flushes();
     }
@@ -233,7 +234,7 @@ async fn fuzz_http(requests: u64, first: u64) {
         let body = spoil(&mut random, sentence);
         let path = if random.one_in(8) { route.to_owned() } else { stage.victim.path(route) };
         if WRAPPED.contains(&route) {
-            let status = say(&mut random, &stage, route, &body).await;
+            let status = send_wrapped(&mut random, &stage, route, &body).await;
             assert!(matches!(status, 200 | 400 | 408 | 409 | 410 | 413), "seed {seed}: {status} for {body:?}");
             *old.entry(status).or_insert(0_u64) += 1;
             if seed % 16 == 0 {
@@ -245,9 +246,9 @@ async fn fuzz_http(requests: u64, first: u64) {
         let mut response = stage.site.send(request).await;
         let status = response.status().as_u16();
         *seen.entry(status).or_insert(0) += 1;
-        let said = String::from_utf8_lossy(&body).into_owned();
-        assert!(matches!(status, 200 | 400 | 408 | 409 | 410 | 413 | 503), "seed {seed}: {status} for {said:?}");
-        // A stream has no end: its start is enough.
+        let sent = String::from_utf8_lossy(&body).into_owned();
+        assert!(matches!(status, 200 | 400 | 408 | 409 | 410 | 413 | 503), "seed {seed}: {status} for {sent:?}");
+        // A stream has no end: its first chunk is enough.
         drop(response.body_mut().frame().await);
         if seed % 16 == 0 {
             stage.look(seed).await;
@@ -256,7 +257,7 @@ async fn fuzz_http(requests: u64, first: u64) {
     let plain: u64 = seen.values().sum();
     assert!(
         seen[&200] > plain / 50 && seen[&400] > plain / 50 && old[&200] > 0,
-        "both good and bad were among them: {seen:?} {old:?}"
+        "both good and bad requests were among them: {seen:?} {old:?}"
     );
     stage.end().await;
 }
@@ -285,7 +286,7 @@ async fn fuzz_websocket(connections: u64, first: u64) {
                 Ok(text) => Message::binary(text.into_bytes()),
                 Err(error) => Message::binary(error.into_bytes()),
             };
-            // It may have been closed meanwhile.
+            // The server may have closed the WebSocket meanwhile.
             if socket.io.send(message).await.is_err() {
                 break;
             }
@@ -293,9 +294,9 @@ async fn fuzz_websocket(connections: u64, first: u64) {
         if random.one_in(2) {
             loop {
                 match socket.quiet().await {
-                    Some(Came::Closed(code, _)) => *codes.entry(code).or_insert(0) += 1,
-                    Some(Came::Records(_)) => continue,
-                    Some(Came::Broken) | None => {}
+                    Some(SocketEvent::Closed(code, _)) => *codes.entry(code).or_insert(0) += 1,
+                    Some(SocketEvent::Records(_)) => continue,
+                    Some(SocketEvent::Broken) | None => {}
                 }
                 break;
             }
@@ -311,7 +312,7 @@ async fn fuzz_websocket(connections: u64, first: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_that_comes_breaks_the_server() {
+async fn no_input_breaks_the_server() {
     count_panics();
     let (requests, first) = (environment("ANYWIRE_FUZZ", 8000), environment("ANYWIRE_FUZZ_SEED", 1));
     fuzz_http(requests, first).await;

@@ -1,4 +1,4 @@
-//! A page that opens by a form, whose answer it cannot read, joins the session by a script tag.
+//! A page opens by a form, whose answer it cannot read, and joins the session by a script tag.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -13,7 +13,7 @@ use axum::{
 use support::{Body, Payload, Peer, Record, Site, Spelling, attempt, echo, site};
 use tokio::{sync::Semaphore, time::Instant};
 
-/// Tells what it was given with the opening, then echoes.
+/// A server that sends the auth data of the opening, then echoes.
 fn server() -> Server {
     Anywire::builder()
         .handler(|Auth(token): Auth<String>, session: Session| async move {
@@ -23,7 +23,7 @@ fn server() -> Server {
         .build()
 }
 
-/// Keeps its session and says nothing.
+/// Keeps its session and sends nothing.
 async fn silent(session: Session) {
     std::future::pending::<()>().await;
     drop(session);
@@ -34,14 +34,14 @@ fn opening(peer: &Peer, ordinal: u64, name: &str, auth: &str) -> Vec<u8> {
 }
 
 async fn join(site: &Site, ordinal: u64, name: &str) -> Vec<Record> {
-    let mut answer = site.say("jsonp-poll", "", format!("j1,{ordinal},{name}:").as_bytes()).await;
+    let mut answer = site.send_records("jsonp-poll", "", format!("j1,{ordinal},{name}:").as_bytes()).await;
     assert_eq!(answer.status, 200);
     answer.all().await
 }
 
 fn refused(records: &[Record]) -> u16 {
     match records {
-        [Record::End(code, _)] => *code,
+        [Record::LinkClose(code, _)] => *code,
         other => panic!("no refusal: {other:?}"),
     }
 }
@@ -53,16 +53,16 @@ async fn a_form_opens_and_a_script_joins() {
     let name = attempt();
     peer.put("first\r\nflight 💥");
     let opening = opening(&peer, 1, &name, "ünïcode\n&=%41");
-    let mut answer = peer.site.say("form-post", "", &opening).await;
+    let mut answer = peer.site.send_records("form-post", "", &opening).await;
     assert_eq!(answer.status, 200);
     assert!(answer.next().await.is_none(), "an empty page");
-    // What a form brings twice is taken once.
-    assert_eq!(peer.site.say("form-post", "", &opening).await.status, 409, "the same ordinal");
+    // An opening that the form brings twice is taken once.
+    assert_eq!(peer.site.send_records("form-post", "", &opening).await.status, 409, "the same ordinal");
 
     let records = join(&peer.site, 2, &name).await;
     assert!(matches!(records[0], Record::New(1, _)), "the first flight was taken: {records:?}");
     assert_eq!(refused(&join(&peer.site, 2, &name).await), 4001, "a duplicate");
-    // Its answer was lost: another try gets the same.
+    // The answer was lost: a retry gets the same one.
     let again = join(&peer.site, 3, &name).await;
     assert_eq!(again[0], records[0]);
     peer.take(&again);
@@ -74,9 +74,9 @@ async fn a_form_opens_and_a_script_joins() {
     assert_eq!(peer.texts(), ["hello ünïcode\n&=%41", "first\r\nflight 💥"]);
     assert!(peer.outbox.is_empty());
     assert_eq!(server.len(), 1);
-    // The secret was used: the attempt is spent.
+    // The secret was used, so the attempt id is spent.
     assert_eq!(refused(&join(&peer.site, 4, &name).await), 4102);
-    assert_eq!(peer.site.say("form-post", "", &opening).await.status, 410);
+    assert_eq!(peer.site.send_records("form-post", "", &opening).await.status, 410);
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +95,7 @@ async fn a_join_waits_for_an_opening_that_has_not_come() {
         assert_eq!(server.len(), 0);
         let auth = if by == "jsonp-poll" { "" } else { "me" };
         let opening = opening(&Peer::new(&site), 1, &name, auth);
-        assert_eq!(site.say(by, "", &opening).await.status, 200);
+        assert_eq!(site.send_records(by, "", &opening).await.status, 200);
         let before = Instant::now();
         for join in joins {
             let records = join.await.unwrap();
@@ -116,24 +116,24 @@ async fn a_join_does_not_wait_for_ever() {
     assert_eq!(refused(&join(&site, 1, &name).await), 4007);
     assert_eq!(before.elapsed().as_secs(), 10);
     assert_eq!(server.len(), 0);
-    // It has left nothing behind that would be in the way of the opening.
+    // The join has left nothing behind that would obstruct the opening.
     let opening = opening(&Peer::new(&site), 1, &name, "");
-    assert_eq!(site.say("form-post", "", &opening).await.status, 200);
+    assert_eq!(site.send_records("form-post", "", &opening).await.status, 200);
     assert!(matches!(join(&site, 2, &name).await[0], Record::New(..)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_no_join_belongs() {
+async fn a_join_elsewhere_or_a_malformed_one_is_refused() {
     let server = server();
     let site = site(&server);
     for route in ["open", "send", "xhr-poll", "fetch-stream", "poll", "multipart", "form-post"] {
-        assert_eq!(site.say(route, "", b"j1,1,abc:").await.status, 400, "{route}");
+        assert_eq!(site.send_records(route, "", b"j1,1,abc:").await.status, 400, "{route}");
     }
     for route in ["eventsource", "htmlfile", "iframe", "jsonp-send"] {
-        assert_eq!(refused(&site.say(route, "", b"j1,1,abc:").await.all().await), 4004, "{route}");
+        assert_eq!(refused(&site.send_records(route, "", b"j1,1,abc:").await.all().await), 4004, "{route}");
     }
     for head in ["j2,1,abc:", "j1,1,:", "j1,1:", "j1,01,abc:", "j1,1,a b:"] {
-        let records = site.say("jsonp-poll", "", head.as_bytes()).await.all().await;
+        let records = site.send_records("jsonp-poll", "", head.as_bytes()).await.all().await;
         assert_eq!(refused(&records), if head.starts_with("j2") { 4400 } else { 4004 }, "{head}");
     }
     let mut socket = site.websocket("websocket").await;
@@ -141,7 +141,7 @@ async fn where_no_join_belongs() {
     assert_eq!(socket.closed().await.0, 4004);
 }
 
-/// An extractor that waits for leave and then lets nobody in.
+/// An extractor that waits for a permit and then rejects everybody.
 struct Closed;
 
 impl FromRequestParts<Arc<Semaphore>> for Closed {
@@ -154,7 +154,7 @@ impl FromRequestParts<Arc<Semaphore>> for Closed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_joins_is_told_of_a_rejection() {
+async fn a_join_is_refused_when_the_opening_is_rejected() {
     let leave = Arc::new(Semaphore::new(0));
     let server = Anywire::builder().handler(|_: Closed, _: Session| async {}).build();
     let routes = axum::Router::new().nest("/live", server.routes()).with_state(leave.clone());
@@ -164,7 +164,7 @@ async fn who_joins_is_told_of_a_rejection() {
         .map(|(route, head)| {
             let site = site.clone();
             tokio::spawn(async move {
-                let mut answer = site.say(route, "", head.as_bytes()).await;
+                let mut answer = site.send_records(route, "", head.as_bytes()).await;
                 (answer.status, answer.all().await)
             })
         })
@@ -177,13 +177,13 @@ async fn who_joins_is_told_of_a_rejection() {
         results.push(task.await.unwrap());
     }
     assert_eq!(results[0], (StatusCode::UNAUTHORIZED, Vec::new()));
-    assert_eq!(results[1], (StatusCode::OK, vec![Record::End(4301, "closed".into())]));
+    assert_eq!(results[1], (StatusCode::OK, vec![Record::LinkClose(4301, "closed".into())]));
     assert_eq!(server.len(), 0);
 }
 
-/// What the form brought is acknowledged where it is heard.
+/// The messages of a form are acknowledged on the downlink, which the client can read.
 #[tokio::test(start_paused = true)]
-async fn what_a_form_brings_is_acknowledged_on_the_downlink() {
+async fn messages_of_a_form_are_acknowledged_on_the_downlink() {
     for route in ["jsonp-poll", "xhr-poll", "iframe", "eventsource"] {
         let server = Anywire::builder().handler(silent).build();
         let mut peer = Peer::open(&site(&server)).await;
@@ -191,9 +191,9 @@ async fn what_a_form_brings_is_acknowledged_on_the_downlink() {
         answer.turn += 1;
         let query = format!("&session={}", peer.id);
         let body = answer.resume().bytes;
-        let (site, said) = (peer.site.clone(), query.clone());
+        let (site, sent) = (peer.site.clone(), query.clone());
         let parked = tokio::spawn(async move {
-            let mut answer = site.say(route, &said, &body).await;
+            let mut answer = site.send_records(route, &sent, &body).await;
             let mut all = Vec::new();
             while !all.iter().any(|record| matches!(record, Record::Ack(_))) {
                 match answer.next().await {
@@ -204,16 +204,16 @@ async fn what_a_form_brings_is_acknowledged_on_the_downlink() {
             (all, Instant::now())
         });
         tokio::time::sleep(Duration::from_secs(1)).await;
-        // Nobody asks, and nothing is said.
+        // Without an acknowledgement request none is sent.
         peer.put("quiet");
         let quiet = peer.flight(peer.upload_head()).bytes;
-        assert_eq!(peer.site.say("form-post", &query, &quiet).await.status, 200);
+        assert_eq!(peer.site.send_records("form-post", &query, &quiet).await.status, 200);
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(!parked.is_finished(), "{route}");
         let before = Instant::now();
         peer.put("asked");
         peer.upload_by("form-post").await;
-        assert_eq!(peer.outbox.len(), 2, "nothing was heard");
+        assert_eq!(peer.outbox.len(), 2, "nothing was acknowledged");
         let (records, when) = parked.await.unwrap();
         assert_eq!(records, [Record::Full(0), Record::Ack(2)], "{route}");
         assert_eq!(when, before, "{route}: at once");

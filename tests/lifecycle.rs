@@ -1,4 +1,4 @@
-//! Heartbeats, grace, closing: how a session lives and ends, in paused time.
+//! Heartbeats, grace and closing: the life and the end of a session, in paused time.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -9,7 +9,7 @@ use std::{
 };
 
 use anywire::{Anywire, Builder, CloseReason, Server, Session, SessionHandle};
-use support::{Came, Peer, Record, Site, Socket, echo, site, until};
+use support::{Peer, Record, Site, Socket, SocketEvent, echo, site, until};
 use tokio::time::{Instant, advance, sleep};
 
 fn builder() -> Builder {
@@ -23,7 +23,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Whether about so much time has passed: deadlines have a grain.
+/// Asserts that about so many seconds have passed: deadlines are rounded up to a grain.
 #[track_caller]
 fn assert_passed(since: Instant, seconds: u64) {
     let passed = since.elapsed();
@@ -31,7 +31,7 @@ fn assert_passed(since: Instant, seconds: u64) {
     assert!(passed >= want && passed < want + Duration::from_millis(20), "{passed:?} and not {want:?}");
 }
 
-/// A server whose handler waits for the end, and the ends: what was received, and why it was over.
+/// A server whose handler reads up to the end of its session, and the ends that it has recorded.
 fn watcher(builder: Builder) -> (Server, Site, Ends) {
     let ends = Ends::default();
     let keep = ends.clone();
@@ -53,7 +53,8 @@ fn watcher(builder: Builder) -> (Server, Site, Ends) {
 #[derive(Clone, Default)]
 struct Ends(Arc<Mutex<Vec<End>>>);
 
-/// What the handler received, why its session was over, what was not acknowledged.
+/// The texts that a handler received, the reason why its session ended, and the count of messages that were
+/// not acknowledged.
 type End = (Vec<String>, CloseReason, usize);
 
 impl Ends {
@@ -82,11 +83,11 @@ async fn ping(socket: &mut Socket) -> u64 {
 async fn a_quiet_link_is_pinged_and_its_round_trip_measured() {
     let server = builder().handler(echo).build();
     let (_, mut socket) = Peer::open_socket(&site(&server)).await;
-    let mut said = Instant::now();
+    let mut last_ping = Instant::now();
     for _ in 0..3 {
         let id = ping(&mut socket).await;
-        assert_passed(said, 25);
-        said = Instant::now();
+        assert_passed(last_ping, 25);
+        last_ping = Instant::now();
         sleep(Duration::from_millis(140)).await;
         socket.text(format!("q{id},0:")).await;
         until("the pong was taken", || only(&server).round_trip() == Some(Duration::from_millis(140))).await;
@@ -99,7 +100,7 @@ async fn a_busy_link_is_pinged_only_if_one_direction_is_quiet() {
         builder().handler(|mut session: Session| async move { while session.recv().await.is_some() {} }).build();
     let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
     socket.text("n1:").await;
-    // The client talks, the server has nothing to say: the client must hear something.
+    // The client sends, the server has nothing to send: the client must receive something.
     let since = Instant::now();
     for _ in 0..4 {
         sleep(seconds(5)).await;
@@ -111,7 +112,7 @@ async fn a_busy_link_is_pinged_only_if_one_direction_is_quiet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_ends_the_link_and_after_grace_the_session() {
+async fn a_silent_client_loses_its_link_and_after_grace_its_session() {
     let (server, site, ends) = watcher(builder());
     let (_, mut socket) = Peer::open_socket(&site).await;
     let since = Instant::now();
@@ -134,7 +135,7 @@ async fn any_traffic_counts_as_life() {
     for count in 1..=10 {
         ping(&mut socket).await;
         sleep(seconds(19)).await;
-        // Not a pong, but not silence.
+        // A message is not a pong, but it counts as life.
         peer.put("x");
         socket.text(format!("n{count}:mx")).await;
         peer.take_until(&mut socket, count).await;
@@ -154,7 +155,7 @@ async fn a_stream_has_a_heartbeat_too() {
     peer.site.post(&peer.path("send"), body.bytes).await;
     assert!(matches!(stream.next().await.unwrap()[..], [Record::Ping(_)]));
     assert_passed(since, 50);
-    assert!(matches!(stream.next().await.unwrap()[..], [Record::End(4003, _)]));
+    assert!(matches!(stream.next().await.unwrap()[..], [Record::LinkClose(4003, _)]));
     assert_passed(since, 70);
     assert_eq!(stream.next().await, None);
 }
@@ -177,7 +178,7 @@ async fn a_session_without_a_link_is_kept_for_grace_and_not_longer() {
         } else {
             assert_eq!(ends.one().await.1.code, 4103);
             assert!(server.is_empty());
-            let mut socket = peer.begin_socket().await;
+            let mut socket = peer.attach_socket().await;
             assert_eq!(socket.closed().await.0, 4100);
             peer.switch();
             assert_eq!(peer.send_poll().await.refusal(410).0, 4100);
@@ -196,7 +197,7 @@ async fn polls_keep_a_session_as_long_as_they_come() {
         peer.poll().await;
         sleep(seconds(59)).await;
     }
-    peer.say("here").await;
+    peer.send("here").await;
     assert_eq!(server.len(), 1);
     let since = Instant::now();
     peer.poll().await;
@@ -205,7 +206,7 @@ async fn polls_keep_a_session_as_long_as_they_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attach_that_has_begun_holds_off_the_end_of_grace() {
+async fn an_attach_that_has_begun_delays_the_end_of_grace() {
     let (server, site, ends) = watcher(builder().open_timeout(seconds(30)));
     let mut peer = Peer::open(&site).await;
     sleep(seconds(50)).await;
@@ -219,10 +220,10 @@ async fn an_attach_that_has_begun_holds_off_the_end_of_grace() {
     assert!(ends.0.lock().unwrap().is_empty());
     sender.send(peer.resume().bytes).unwrap();
     assert_eq!(poll.await.unwrap().records(), [Record::Full(0)]);
-    peer.say("made it").await;
+    peer.send("made it").await;
     assert_eq!(server.len(), 1);
 
-    // One that never comes does not hold it for ever.
+    // An attach whose body never comes does not delay it for ever.
     let stuck = axum::body::Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
     sleep(seconds(45)).await;
     peer.switch();
@@ -232,7 +233,7 @@ async fn an_attach_that_has_begun_holds_off_the_end_of_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_server_closes_behind_what_it_sent() {
+async fn a_close_of_the_server_follows_its_messages() {
     for socket in [true, false] {
         let server = builder()
             .handler(|session: Session| async move {
@@ -256,7 +257,7 @@ async fn the_server_closes_behind_what_it_sent() {
         } else {
             let mut peer = Peer::open(&site).await;
             let records = peer.poll().await;
-            assert!(matches!(records.last(), Some(Record::End(1000, _))), "{records:?}");
+            assert!(matches!(records.last(), Some(Record::LinkClose(1000, _))), "{records:?}");
             peer
         };
         assert_eq!(peer.texts(), ["0", "1", "2", "3", "4"]);
@@ -268,7 +269,7 @@ async fn the_server_closes_behind_what_it_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_client_closes_behind_what_it_sent() {
+async fn a_close_of_the_client_follows_its_messages() {
     let (server, site, ends) = watcher(builder());
     let (mut peer, mut socket) = Peer::open_socket(&site).await;
     peer.put("one");
@@ -290,7 +291,7 @@ async fn the_client_closes_behind_what_it_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_beyond_a_hole_is_not_taken() {
+async fn a_close_behind_missing_messages_is_not_taken() {
     let (server, site, ends) = watcher(builder());
     let (_, mut socket) = Peer::open_socket(&site).await;
     socket.text("c3,1000,0:w:").await;
@@ -307,7 +308,7 @@ async fn a_close_beyond_a_hole_is_not_taken() {
 async fn both_may_close_at_once() {
     let server = builder().handler(|session: Session| async move { session.close(3001, "server") }).build();
     let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
-    // Neither has taken the other's close yet.
+    // The client closes before it has taken the server's close.
     socket.text("c1,3002,6:client").await;
     while peer.closed.is_none() {
         peer.take(&socket.records().await);
@@ -337,7 +338,7 @@ async fn an_abort_ends_at_once_from_either_side() {
     let id = only(&server).id();
     server.session(&id).unwrap().abort();
     let records = poll.await.unwrap().records();
-    assert!(matches!(records.last(), Some(Record::End(4310, _))), "{records:?}");
+    assert!(matches!(records.last(), Some(Record::LinkClose(4310, _))), "{records:?}");
     assert_eq!(ends.one().await.1.code, 4310);
     assert!(server.session(&id).is_none());
 
@@ -386,7 +387,7 @@ async fn a_handler_that_returns_closes_its_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn flush_waits_until_the_client_has_it() {
+async fn flush_waits_until_the_client_has_acknowledged() {
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let server = builder()
         .handler(move |session: Session| {
@@ -406,7 +407,7 @@ async fn flush_waits_until_the_client_has_it() {
     let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
     assert_eq!(receiver.recv().await, Some("nothing was sent"));
     peer.take_until(&mut socket, 1).await;
-    assert_eq!(socket.records().await, [Record::Want], "a flush asks for an acknowledgement");
+    assert_eq!(socket.records().await, [Record::AckRequest], "a flush asks for an acknowledgement");
     advance(seconds(1)).await;
     assert!(receiver.try_recv().is_err());
     socket.text("a1:").await;
@@ -415,7 +416,7 @@ async fn flush_waits_until_the_client_has_it() {
     only(&server).abort();
     assert_eq!(receiver.recv().await, Some("never had it"));
     assert!(matches!(socket.closed().await, (4310, _)));
-    assert_eq!(socket.next().await, Came::Broken);
+    assert_eq!(socket.next().await, SocketEvent::Broken);
 }
 
 #[tokio::test(start_paused = true)]
@@ -427,7 +428,7 @@ async fn a_close_frame_is_answered_and_the_connection_closed_at_once() {
     let before = Instant::now();
     socket.io.send(Message::Close(None)).await.unwrap();
     assert!(matches!(socket.io.next().await, Some(Ok(Message::Close(_)))));
-    assert!(socket.io.next().await.is_none(), "a server closes first");
+    assert!(socket.io.next().await.is_none(), "the server closes the connection");
     assert_eq!(before.elapsed(), Duration::ZERO);
     until("the link is gone", || !only(&server).is_connected()).await;
 }
@@ -437,17 +438,17 @@ async fn a_client_that_never_acknowledges_a_close_keeps_no_session() {
     let server = builder().handler(|_session: Session| async {}).build();
     let (_, mut socket) = Peer::open_socket(&site(&server)).await;
     let since = Instant::now();
-    // It answers every heartbeat, and says nothing of the close.
+    // The client answers every heartbeat, but never acknowledges the close.
     while since.elapsed() < seconds(600) {
         match socket.next().await {
-            Came::Records(records) => {
+            SocketEvent::Records(records) => {
                 for record in records {
                     if let Record::Ping(id) = record {
                         socket.text(format!("q{id},0:")).await;
                     }
                 }
             }
-            Came::Closed(..) | Came::Broken => break,
+            SocketEvent::Closed(..) | SocketEvent::Broken => break,
         }
     }
     assert!(since.elapsed() < seconds(300), "{:?}", since.elapsed());
@@ -466,7 +467,7 @@ async fn a_client_that_is_away_when_the_session_closes_has_the_grace_time() {
     let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
     peer.put("go");
     socket.flight(&peer).await;
-    // The end comes, but no acknowledgement leaves before the connection is cut half a minute later.
+    // The client receives the close, but the connection is cut half a minute later, before it acknowledges.
     assert!(!socket.records().await.is_empty());
     sleep(seconds(20)).await;
     drop(socket);

@@ -1,4 +1,4 @@
-//! Everything is bounded: outboxes, inboxes, sessions, memory; and nothing is left behind.
+//! The bounds of outboxes, inboxes, sessions and memory; all is freed in the end.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -12,7 +12,7 @@ use std::{
 };
 
 use anywire::{Anywire, Overflow, Received, SendError, Session};
-use support::{Came, Payload, Peer, Record, Spelling, attempt, echo, site, until};
+use support::{Payload, Peer, Record, SocketEvent, Spelling, attempt, echo, site, until};
 use tokio::{
     sync::{Semaphore, mpsc},
     time::{Instant, advance, sleep},
@@ -47,7 +47,7 @@ async fn a_send_waits_for_room_in_the_outbox() {
     let mut peer = Peer::new(&site(&server));
     let records = peer.post_open(&attempt(), "").await.records();
     assert_eq!(sent.load(SeqCst), 4, "what fits");
-    assert!(records.contains(&Record::Want), "{records:?}");
+    assert!(records.contains(&Record::AckRequest), "{records:?}");
     assert_eq!(server.sessions()[0].try_send("y".repeat(100)), Err(SendError::Full), "never waits");
     assert_eq!(server.sessions()[0].buffered_bytes(), 4096);
     advance(Duration::from_secs(30)).await;
@@ -61,7 +61,7 @@ async fn a_send_waits_for_room_in_the_outbox() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_outbox_fails_or_closes_if_told_so() {
+async fn a_full_outbox_fails_or_closes_if_so_configured() {
     for overflow in [Overflow::Fail, Overflow::Close] {
         let server = Anywire::builder().outbox(2048).overflow(overflow).handler(idle).build();
         let mut peer = Peer::open(&site(&server)).await;
@@ -72,7 +72,7 @@ async fn a_full_outbox_fails_or_closes_if_told_so() {
         peer.turn = 1;
         let records = peer.send_poll().await.records();
         if overflow == Overflow::Close {
-            assert!(matches!(records.last(), Some(Record::End(4311, _))), "{records:?}");
+            assert!(matches!(records.last(), Some(Record::LinkClose(4311, _))), "{records:?}");
             assert_eq!(session.closed().unwrap().code, 4311);
             assert_eq!(session.unacknowledged(), 2);
         } else {
@@ -102,7 +102,7 @@ async fn a_waiting_send_ends_with_the_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn droppable_messages_leave_a_gap_that_both_sides_are_told_of() {
+async fn droppable_messages_leave_a_gap_that_both_sides_learn_of() {
     let server = Anywire::builder().outbox(2048).handler(idle).build();
     let mut peer = Peer::open(&site(&server)).await;
     let session = server.sessions()[0].clone();
@@ -138,7 +138,7 @@ async fn droppable_messages_leave_a_gap_that_both_sides_are_told_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_inbox_asks_to_hold_and_loses_nothing() {
+async fn a_full_inbox_pauses_the_client_and_loses_nothing() {
     let leave = Arc::new(Semaphore::new(0));
     let received = Arc::new(Mutex::new(Vec::new()));
     let (gate, keep) = (leave.clone(), received.clone());
@@ -161,13 +161,13 @@ async fn a_full_inbox_asks_to_hold_and_loses_nothing() {
     }
     socket.flight(&peer).await;
     peer.take(&socket.records().await);
-    assert_eq!(peer.held, Some(1));
+    assert_eq!(peer.paused, Some(1));
     assert_eq!(peer.outbox.len(), 12, "eight were taken");
-    // Held, the client may still close, answer heartbeats, acknowledge.
+    // A paused client may still close, answer heartbeats and acknowledge.
     socket.text("q0,0:a0:w:").await;
     peer.take(&socket.records().await);
     leave.add_permits(5);
-    while peer.held.is_some() {
+    while peer.paused.is_some() {
         peer.take(&socket.records().await);
     }
     leave.add_permits(100);
@@ -175,7 +175,7 @@ async fn a_full_inbox_asks_to_hold_and_loses_nothing() {
     while !peer.outbox.is_empty() {
         socket.text("w:").await;
         peer.take(&socket.records().await);
-        if peer.held.is_none() && !peer.outbox.is_empty() {
+        if peer.paused.is_none() && !peer.outbox.is_empty() {
             socket.flight(&peer).await;
         }
     }
@@ -185,7 +185,7 @@ async fn a_full_inbox_asks_to_hold_and_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_inbox_holds_uploads_too_and_a_poll_says_go() {
+async fn a_full_inbox_pauses_uploads_too_and_a_poll_brings_the_resume() {
     let leave = Arc::new(Semaphore::new(0));
     let gate = leave.clone();
     let server = Anywire::builder()
@@ -202,10 +202,10 @@ async fn a_full_inbox_holds_uploads_too_and_a_poll_says_go() {
     for _ in 0..6 {
         peer.put(kilobyte());
     }
-    assert_eq!(peer.upload().await, [Record::Hold(4, 1)], "an upload is taken in part");
-    assert_eq!(peer.upload().await, [Record::Hold(4, 1)], "and nothing of its repeat");
+    assert_eq!(peer.upload().await, [Record::Pause(4, 1)], "an upload is taken in part");
+    assert_eq!(peer.upload().await, [Record::Pause(4, 1)], "and nothing of its repeat");
     leave.add_permits(1);
-    while peer.held.is_some() {
+    while peer.paused.is_some() {
         peer.poll().await;
     }
     assert_eq!(peer.outbox.len(), 2);
@@ -214,7 +214,7 @@ async fn a_full_inbox_holds_uploads_too_and_a_poll_says_go() {
         peer.poll().await;
     }
     assert!(peer.outbox.is_empty());
-    // Held and released, polls wait again.
+    // After a pause and its resume, polls wait again.
     let since = Instant::now();
     for _ in 0..10 {
         peer.poll().await;
@@ -265,11 +265,11 @@ async fn sessions_beyond_the_limit_are_refused_and_come_back_when_there_is_room(
     let answer = third.post_open(&attempt, "").await;
     assert_eq!(answer.refusal(503).0, 4200);
     assert!(answer.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 0);
-    assert_eq!(third.say_open(&attempt, "").await.closed().await.0, 4200);
+    assert_eq!(third.send_open(&attempt, "").await.closed().await.0, 4200);
     for peer in &mut peers {
-        peer.say("x").await;
+        peer.send("x").await;
         peer.poll().await;
-        assert_eq!(peer.texts(), ["x"], "who is in does not notice");
+        assert_eq!(peer.texts(), ["x"], "an open session does not notice");
     }
     sleep(Duration::from_secs(61)).await;
     until("grace is over", || server.is_empty()).await;
@@ -318,7 +318,7 @@ async fn short_of_memory_refuses_new_sessions_before_returning_ones() {
     let mut other = Peer::open(&site).await;
     let session = server.session(&peer.id).unwrap();
     session.send("x".repeat(85_000)).await.unwrap();
-    assert_eq!(Peer::new(&site).post_open(&attempt(), "").await.refusal(503).0, 4201, "new ones first");
+    assert_eq!(Peer::new(&site).post_open(&attempt(), "").await.refusal(503).0, 4201, "new sessions are refused first");
     other.switch();
     assert_eq!(other.send_poll().await.status, 200);
     session.send("x".repeat(30_000)).await.unwrap();
@@ -326,8 +326,8 @@ async fn short_of_memory_refuses_new_sessions_before_returning_ones() {
     let answer = other.send_poll().await;
     assert_eq!(answer.refusal(503).0, 4201);
     assert!(answer.headers.contains_key("retry-after"));
-    assert_eq!(other.begin_socket().await.closed().await.0, 4201);
-    // The way out of it is open: the session that holds the memory may acknowledge.
+    assert_eq!(other.attach_socket().await.closed().await.0, 4201);
+    // Memory can still be freed: the session that holds it may end.
     session.abort();
     peer.turn = 1;
     until("the memory is free", || server.sessions().len() == 1).await;
@@ -335,7 +335,7 @@ async fn short_of_memory_refuses_new_sessions_before_returning_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_ended_session_held_is_free_after_grace() {
+async fn the_memory_of_an_ended_session_is_free_after_grace() {
     let finish = Arc::new(Semaphore::new(0));
     let gate = finish.clone();
     // The handler does not read, and outlives its session.
@@ -375,13 +375,13 @@ async fn a_binary_first_message_or_none_leaves_no_session() {
     socket.io.send(Message::binary(vec![1, 2, 3])).await.unwrap();
     assert_eq!(socket.closed().await.0, 4004);
     let mut socket = site.websocket("websocket").await;
-    assert_eq!(socket.closed().await.0, 4007, "nothing was said in time");
+    assert_eq!(socket.closed().await.0, 4007, "nothing was sent in time");
     drop(site.websocket("websocket").await);
     assert!(server.is_empty());
-    // A ping before the first message is nothing to object to.
+    // A ping before the first message is allowed.
     let mut socket = site.websocket("websocket").await;
     socket.io.send(Message::Ping(vec![1].into())).await.unwrap();
     socket.text(format!("o1,1,{},0:", attempt())).await;
-    assert!(matches!(socket.next().await, Came::Records(records) if matches!(records[0], Record::New(..))));
+    assert!(matches!(socket.next().await, SocketEvent::Records(records) if matches!(records[0], Record::New(..))));
     assert_eq!(server.len(), 1);
 }

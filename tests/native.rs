@@ -1,4 +1,4 @@
-//! The native protocol's stories over HTTP, told by a client that was written from its text.
+//! The native protocol over HTTP, tested by a client that was written from its text.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -26,7 +26,7 @@ fn greeter() -> Server {
     Anywire::builder().handler(greet).build()
 }
 
-/// What a carrier might spoil.
+/// Messages that a transport might damage.
 fn hard_payloads() -> Vec<Payload> {
     let mut payloads: Vec<Payload> =
         ["", "plain", "\u{feff}BOM", "a\0b\r\nc\u{2028}\u{2029}\u{ffff}", "é߷ｚ💥n1:m3:abc", "m", ":", "\u{10ffff}"]
@@ -62,7 +62,7 @@ async fn the_first_answer_takes_the_first_flight_and_brings_the_greeting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_opening_is_answered_at_once_even_if_the_handler_has_nothing_to_say() {
+async fn an_opening_is_answered_at_once_even_if_the_handler_sends_nothing() {
     let server = Anywire::builder().handler(|_session: Session| std::future::pending::<()>()).build();
     let before = Instant::now();
     let peer = Peer::open(&site(&server)).await;
@@ -91,7 +91,7 @@ async fn hard_payloads_survive_every_spelling() {
     assert_eq!(peer.got, hard_payloads());
 }
 
-/// An extractor that counts its runs and waits for leave.
+/// An extractor that counts its runs and waits for a permit.
 #[derive(Clone)]
 struct Gate {
     runs: Arc<AtomicUsize>,
@@ -134,10 +134,10 @@ async fn raced_openings_get_one_session_whichever_comes_first() {
         let mut peer = Peer::new(&site);
         peer.put("flight");
         let (mut by_socket, mut by_post) = (peer.clone(), peer.clone());
-        // The WebSocket is the link that the client would rather have.
+        // The client prefers the WebSocket, so that has the higher ordinal.
         by_socket.ordinal = 1;
         let open_socket = async {
-            let mut socket = by_socket.say_open(&attempt, "").await;
+            let mut socket = by_socket.send_open(&attempt, "").await;
             socket.flight(&by_socket).await;
             socket
         };
@@ -184,16 +184,16 @@ async fn a_retried_opening_gets_the_same_session_until_its_secret_is_used() {
     peer.poll_at_once().await;
     let late = peer.clone().post_open(&attempt, "").await;
     assert_eq!(late.refusal(410).0, 4102);
-    let mut socket = peer.clone().say_open(&attempt, "").await;
+    let mut socket = peer.clone().send_open(&attempt, "").await;
     assert_eq!(socket.closed().await.0, 4102);
     assert_eq!(server.len(), 1);
-    peer.say("still").await;
+    peer.send("still").await;
     peer.poll().await;
     assert_eq!(peer.texts(), ["welcome", "flight", "still"], "the session did not notice");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_waits_for_something_at_most_its_hold() {
+async fn a_poll_waits_for_a_message_at_most_its_hold_time() {
     let server = Anywire::builder().hold(Duration::from_secs(7)).handler(echo).build();
     let mut peer = Peer::open(&site(&server)).await;
     let before = Instant::now();
@@ -202,7 +202,7 @@ async fn a_poll_waits_for_something_at_most_its_hold() {
     let held = before.elapsed();
     assert!(held >= Duration::from_secs(7) && held < Duration::from_millis(7010), "{held:?}");
 
-    // A message that comes while it is held ends it.
+    // A message that comes while the poll waits ends it.
     let mut parked = peer.clone();
     let poll = tokio::spawn(async move {
         parked.poll().await;
@@ -210,14 +210,14 @@ async fn a_poll_waits_for_something_at_most_its_hold() {
     });
     tokio::time::sleep(Duration::from_secs(2)).await;
     let before = Instant::now();
-    peer.say("now").await;
+    peer.send("now").await;
     let mut peer = poll.await.unwrap();
     assert_eq!(peer.texts(), ["now"]);
     assert_eq!(Instant::now(), before);
 
-    // What is there already is answered at once.
+    // A poll is answered at once when a message is ready.
     peer.last = 1;
-    peer.say("again").await;
+    peer.send("again").await;
     tokio::task::yield_now().await;
     let before = Instant::now();
     peer.poll().await;
@@ -249,7 +249,7 @@ async fn a_stream_brings_each_turn_as_it_comes() {
             let mut stream = peer.stream(route).await;
             peer.take(&stream.next().await.unwrap());
             for count in 1..=20 {
-                peer.say(format!("{count}")).await;
+                peer.send(format!("{count}")).await;
                 let records = stream.next().await.unwrap();
                 peer.take(&records);
                 assert_eq!(peer.got.len(), count, "{records:?}");
@@ -277,7 +277,7 @@ async fn a_stream_ends_when_its_budget_is_spent_and_the_next_goes_on() {
             }
             peer.take(&records);
             if peer.got.len() == sent && sent < 40 {
-                peer.say(format!("{sent} {}", "x".repeat(1000))).await;
+                peer.send(format!("{sent} {}", "x".repeat(1000))).await;
                 sent += 1;
             } else if sent == 40 {
                 break;
@@ -302,7 +302,7 @@ async fn a_duplicate_is_refused_without_harm_to_the_first() {
     peer.turn = 2;
     assert_eq!(peer.send_poll().await.refusal(409).0, 4002, "a lower turn is late");
     peer.turn = 3;
-    peer.say("x").await;
+    peer.send("x").await;
     let records = poll.await.unwrap().records();
     assert!(records.contains(&Record::Message(1, "x".into())), "{records:?}");
     // The same request once more, after it was answered.
@@ -324,21 +324,21 @@ async fn a_higher_turn_takes_the_place_of_the_one_before() {
     let records = poll.await.unwrap().records();
     assert_eq!(records, [Record::Full(0)]);
     assert_eq!(Instant::now(), before, "the old answer ends at once");
-    peer.say("x").await;
+    peer.send("x").await;
     while peer.got.is_empty() {
         peer.take(&stream.next().await.unwrap());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lower_ordinal_is_late_once_a_higher_one_is_proven() {
+async fn a_lower_ordinal_is_late_once_a_higher_one_is_confirmed() {
     let server = Anywire::builder().handler(echo).build();
     let mut peer = Peer::open(&site(&server)).await;
     let mut socket = peer.resume_socket().await;
     let mut old = peer.clone();
     old.ordinal = 1;
     old.turn = 9;
-    support::until("the proof is taken", || server.sessions()[0].is_connected()).await;
+    support::until("the link is confirmed", || server.sessions()[0].is_connected()).await;
     peer.put("x");
     socket.flight(&peer).await;
     peer.take_until(&mut socket, 1).await;
@@ -354,7 +354,7 @@ async fn a_lower_ordinal_is_late_once_a_higher_one_is_proven() {
 }
 
 impl Peer {
-    /// A poll of the next turn, answered with whatever is there: the client has `seen` nothing of a fresh ordinal.
+    /// A poll of a new ordinal, answered at once with all that is ready, since `seen` is 0.
     async fn poll_at_once(&mut self) {
         self.switch();
         let records = self.send_poll().await.records();
@@ -363,7 +363,7 @@ impl Peer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_asks_is_answered_at_once() {
+async fn a_poll_with_an_acknowledgement_request_is_answered_at_once() {
     let mut peer = Peer::open(&site(&Anywire::builder().handler(echo).build())).await;
     peer.poll().await;
     peer.turn += 1;

@@ -1,4 +1,4 @@
-//! One origin policy on every route, WebSocket included.
+//! The origin policy is the same on every route, WebSocket included.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -12,7 +12,7 @@ use support::{Answer, HOST, Peer, Record, Site, attempt, site};
 
 const ROUTES: [&str; 5] = ["open", "xhr-poll", "xhr-stream", "fetch-stream", "send"];
 
-/// Tells the client which cookie its handler sees.
+/// A server whose handler sends the cookie that it sees.
 fn server(origins: Origins) -> (Server, Site) {
     let server = Anywire::builder()
         .origins(origins)
@@ -39,7 +39,7 @@ async fn ask(site: &Site, method: Method, route: &str, headers: &[(&str, &str)],
     site.ask(request.body(body.into()).unwrap()).await
 }
 
-/// Headers, and whether a page that sends them may open under `Same`, the list, `Any`.
+/// Headers, and whether a page that sends them may open under `Same`, the list and `Any`.
 type Opening = (&'static [(&'static str, &'static str)], [bool; 3]);
 
 const OPENINGS: [Opening; 16] = [
@@ -62,34 +62,34 @@ const OPENINGS: [Opening; 16] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn who_may_open() {
+async fn the_policy_decides_which_pages_may_open() {
     for (at, policy) in [Origins::Same, list(), Origins::Any].into_iter().enumerate() {
         let (server, site) = server(policy.clone());
         let mut opened = 0;
         for (headers, allowed) in OPENINGS {
             let allowed = allowed[at];
-            let said = format!("{policy:?} {headers:?}");
+            let context = format!("{policy:?} {headers:?}");
             let answer = ask(&site, Method::POST, "open", headers, format!("o1,1,{},0:", attempt())).await;
             if allowed {
-                assert_eq!(answer.status, 200, "{said}");
+                assert_eq!(answer.status, 200, "{context}");
             } else {
-                assert_eq!(answer.refusal(403).0, 4300, "{said}");
+                assert_eq!(answer.refusal(403).0, 4300, "{context}");
             }
             let code = match site.websocket_as("websocket", headers).await {
                 Err(status) => {
-                    assert_eq!(status, 403, "{said}");
+                    assert_eq!(status, 403, "{context}");
                     4300
                 }
                 Ok(mut socket) => {
                     socket.text(format!("o1,1,{},0:", attempt())).await;
                     match socket.next().await {
-                        support::Came::Records(records) if matches!(records[0], Record::New(..)) => 0,
-                        support::Came::Closed(code, _) => code,
+                        support::SocketEvent::Records(records) if matches!(records[0], Record::New(..)) => 0,
+                        support::SocketEvent::Closed(code, _) => code,
                         other => panic!("{other:?}"),
                     }
                 }
             };
-            assert_eq!(code, if allowed { 0 } else { 4300 }, "{said}");
+            assert_eq!(code, if allowed { 0 } else { 4300 }, "{context}");
             opened += 2 * usize::from(allowed);
         }
         assert_eq!(server.len(), opened);
@@ -111,7 +111,7 @@ async fn other_origins_are_refused_on_every_route() {
             }
         }
         assert_eq!(site.websocket_as("websocket", &[("origin", "https://evil.test")]).await.err().unwrap(), 403);
-        // Whoever holds the secret may come back without saying from where.
+        // A client with the secret may attach without naming its origin.
         peer.switch();
         let answer = ask(&site, Method::POST, &peer.path("xhr-poll"), &[], peer.resume().bytes).await;
         assert_eq!(answer.status, 200);
@@ -137,7 +137,7 @@ async fn cookies_of_unknown_origin_are_not_shown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_and_preflights_bear_what_the_policy_says() {
+async fn answers_and_preflights_have_the_headers_of_the_policy() {
     for (policy, origin, allowed, credentials) in [
         (list(), "https://app.test", true, true),
         (list(), "https://evil.test", false, false),
@@ -146,7 +146,7 @@ async fn answers_and_preflights_bear_what_the_policy_says() {
     ] {
         let (_server, site) = server(policy.clone());
         for route in ROUTES {
-            let said = format!("{policy:?} {origin} {route}");
+            let context = format!("{policy:?} {origin} {route}");
             let headers = [("origin", origin), ("access-control-request-method", "POST")];
             let preflight = ask(&site, Method::OPTIONS, route, &headers, "").await;
             let body = format!("o1,1,{},0:", attempt());
@@ -156,22 +156,25 @@ async fn answers_and_preflights_bear_what_the_policy_says() {
                 assert_eq!(
                     header("access-control-allow-origin").is_some_and(|value| value == origin || value == "*"),
                     allowed,
-                    "{said} {kind}: {:?}",
+                    "{context} {kind}: {:?}",
                     answer.headers
                 );
                 let with = header("access-control-allow-credentials") == Some("true");
-                assert!(!with || header("access-control-allow-origin") != Some("*"), "{said} {kind}");
-                assert_eq!(with, allowed && credentials, "{said} {kind}");
+                assert!(!with || header("access-control-allow-origin") != Some("*"), "{context} {kind}");
+                assert_eq!(with, allowed && credentials, "{context} {kind}");
                 if header("access-control-allow-origin") != Some("*") {
-                    assert!(header("vary").is_some_and(|vary| vary.to_lowercase().contains("origin")), "{said} {kind}");
+                    assert!(
+                        header("vary").is_some_and(|vary| vary.to_lowercase().contains("origin")),
+                        "{context} {kind}"
+                    );
                 }
             }
             if allowed {
-                assert!(preflight.status.is_success(), "{said}");
+                assert!(preflight.status.is_success(), "{context}");
                 let methods = preflight.headers["access-control-allow-methods"].to_str().unwrap();
-                assert!(methods.contains("POST"), "{said}");
+                assert!(methods.contains("POST"), "{context}");
                 let names = preflight.headers["access-control-allow-headers"].to_str().unwrap().to_lowercase();
-                assert!(names.contains("content-type"), "{said}");
+                assert!(names.contains("content-type"), "{context}");
             }
         }
     }

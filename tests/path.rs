@@ -1,4 +1,5 @@
-//! The path of a stream, as bytes on a connection: what is asked, what is padded, when an answer ends.
+//! The path of a stream, as bytes on a connection: acknowledgement requests, padding, and the end of an
+//! answer.
 
 #![allow(clippy::disallowed_methods, reason = "tests are not part of the server")]
 
@@ -14,7 +15,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// A client whose stream is read as what each write of the server brought.
+/// A client that reads its stream write by write of the server.
 struct Raw {
     peer: Peer,
     writes: UnboundedReceiver<String>,
@@ -36,7 +37,7 @@ impl Raw {
         let (sender, writes) = unbounded_channel();
         tokio::spawn(async move {
             let mut buffer = [0; 16 * 1024];
-            // It is always there to read, so that two writes are not read as one.
+            // This task always reads, so that two writes are not read as one.
             while let Ok(length @ 1..) = io.read(&mut buffer).await {
                 sender.send(String::from_utf8(buffer[..length].to_vec()).unwrap()).unwrap();
             }
@@ -49,12 +50,12 @@ impl Raw {
         raw
     }
 
-    /// What the next write brings.
+    /// The bytes of the next write.
     async fn next(&mut self) -> String {
         timeout(Duration::from_secs(60), self.writes.recv()).await.expect("a write").unwrap()
     }
 
-    /// The client has taken so much, and says so.
+    /// Acknowledges in an upload that the client has taken messages up to `received`.
     async fn acknowledge(&mut self, received: u64) {
         self.peer.received = received;
         self.peer.upload().await;
@@ -73,25 +74,25 @@ fn padding(length: usize) -> String {
 #[tokio::test(start_paused = true)]
 async fn padding_has_a_chunk_and_a_write_of_its_own() {
     let mut raw = Raw::begin(&Anywire::builder().handler(echo).build()).await;
-    raw.peer.say("a").await;
+    raw.peer.send("a").await;
     assert_eq!(raw.next().await, chunk("n1:m1:aw:"));
     assert_eq!(raw.next().await, padding(16));
     raw.acknowledge(1).await;
     sleep(Duration::from_secs(1)).await;
     for (number, text) in [(2, "b"), (3, "c")] {
-        raw.peer.say(text).await;
+        raw.peer.send(text).await;
         assert_eq!(raw.next().await, chunk(&format!("m1:{text}w:")));
-        assert_eq!(raw.next().await, padding(16), "behind it, and apart");
+        assert_eq!(raw.next().await, padding(16), "behind the message, in a chunk of its own");
         raw.acknowledge(number).await;
         sleep(Duration::from_secs(1)).await;
     }
-    raw.peer.say("d").await;
+    raw.peer.send("d").await;
     for expected in [chunk("m1:dw:"), padding(16), padding(16), padding(4096)] {
         assert_eq!(raw.next().await, expected);
     }
     raw.acknowledge(4).await;
     sleep(Duration::from_secs(1)).await;
-    raw.peer.say("e").await;
+    raw.peer.send("e").await;
     assert_eq!(raw.next().await, chunk("m1:ew:"));
     assert_eq!(raw.next().await, padding(4096));
 }
@@ -101,7 +102,7 @@ async fn an_answer_that_is_not_acknowledged_ends_and_the_next_turn_goes_on() {
     let server = Anywire::builder().handler(echo).build();
     let mut raw = Raw::begin(&server).await;
     let began = Instant::now();
-    raw.peer.say("a").await;
+    raw.peer.send("a").await;
     let mut all = String::new();
     while !all.ends_with("0\r\n\r\n") {
         all += &raw.next().await;
@@ -114,11 +115,11 @@ async fn an_answer_that_is_not_acknowledged_ends_and_the_next_turn_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clear_path_is_asked_once() {
+async fn a_stream_that_is_acknowledged_gets_one_request_and_no_padding() {
     let mut raw = Raw::begin(&Anywire::builder().handler(echo).build()).await;
-    raw.peer.say("a").await;
+    raw.peer.send("a").await;
     assert_eq!(raw.next().await, chunk("n1:m1:aw:"));
     raw.acknowledge(1).await;
     let more = timeout(Duration::from_secs(9), raw.writes.recv()).await;
-    assert!(more.is_err(), "nothing more is said");
+    assert!(more.is_err(), "nothing more is sent");
 }

@@ -1,4 +1,4 @@
-//! An upload by script tags that is too long for one URL comes in pieces.
+//! An upload by script tags that is too long for one URL is sent in pieces.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use anywire::{Anywire, Server, Session};
 use support::{CALLBACK, Payload, Peer, Record, Wrapped, encode, site};
 
-/// Keeps its session and says nothing.
+/// Keeps its session and sends nothing.
 async fn silent(session: Session) {
     std::future::pending::<()>().await;
     drop(session);
@@ -36,7 +36,7 @@ async fn send(peer: &Peer, Piece { upload, part, data }: Piece<'_>) -> Wrapped {
     peer.site.get(&format!("jsonp-send?{query}&data={}", encode(data))).await
 }
 
-async fn told(peer: &Peer, piece: Piece<'_>) -> Vec<Record> {
+async fn answer_to(peer: &Peer, piece: Piece<'_>) -> Vec<Record> {
     let mut answer = send(peer, piece).await;
     assert_eq!(answer.status, 200);
     answer.all().await
@@ -44,7 +44,7 @@ async fn told(peer: &Peer, piece: Piece<'_>) -> Vec<Record> {
 
 #[track_caller]
 fn assert_refused(records: &[Record], code: u16) {
-    assert!(matches!(records, [Record::End(said, _)] if *said == code), "{records:?}");
+    assert!(matches!(records, [Record::LinkClose(refused, _)] if *refused == code), "{records:?}");
 }
 
 fn payloads() -> Vec<Payload> {
@@ -58,7 +58,7 @@ async fn pieces_in_order_repeated_and_late() {
         let mut peer = Peer::open(&site(&server)).await;
         payloads().into_iter().for_each(|payload| peer.put(payload));
         let body = peer.flight(peer.upload_head()).bytes;
-        // Bytes are cut as they come: a piece need not hold whole characters.
+        // The bytes are cut anywhere: a piece need not hold whole characters.
         let pieces: Vec<&[u8]> = body.chunks(size).collect();
         let part = |at: usize| format!("{at}.{}", pieces.len());
         for (at, data) in pieces.iter().enumerate() {
@@ -67,7 +67,7 @@ async fn pieces_in_order_repeated_and_late() {
             let last = at + 1 == pieces.len();
             let answer: &[Record] = if last { &[Record::Ack(3)] } else { &[] };
             for _ in 0..3 {
-                assert_eq!(told(&peer, piece).await, answer, "each is told again what it was told");
+                assert_eq!(answer_to(&peer, piece).await, answer, "a repeat gets the same answer");
             }
             if at == 0 && !last {
                 let mut empty = send(&peer, piece).await;
@@ -76,17 +76,17 @@ async fn pieces_in_order_repeated_and_late() {
             }
         }
         let first = part(0);
-        assert_refused(&told(&peer, Piece { upload: 7, part: &first, data: pieces[0] }).await, 4004);
+        assert_refused(&answer_to(&peer, Piece { upload: 7, part: &first, data: pieces[0] }).await, 4004);
         assert_eq!(server.session(&peer.id).map(|session| session.is_connected()), Some(false));
         peer.take(&[Record::Ack(3)]);
-        // One that came whole, and another in pieces, go on from there.
+        // An upload in one request, and then another in pieces, go on from there.
         peer.put("more");
         peer.upload_by("jsonp-send").await;
         peer.put("and more");
         let body = peer.flight(peer.upload_head()).bytes;
-        assert!(told(&peer, Piece { upload: 8, part: "0.2", data: &body[..10] }).await.is_empty());
+        assert!(answer_to(&peer, Piece { upload: 8, part: "0.2", data: &body[..10] }).await.is_empty());
         let last = Piece { upload: 8, part: "1.2", data: &body[10..] };
-        assert_eq!(told(&peer, last).await, [Record::Ack(5)]);
+        assert_eq!(answer_to(&peer, last).await, [Record::Ack(5)]);
     }
 }
 
@@ -97,56 +97,56 @@ async fn a_session_has_one_upload_in_pieces() {
     peer.put("x");
     let body = peer.flight(peer.upload_head()).bytes;
     let (head, tail) = body.split_at(20);
-    assert!(told(&peer, piece(1, "0.2", head)).await.is_empty());
-    assert!(told(&peer, piece(2, "0.2", head)).await.is_empty(), "it was begun anew");
-    assert_refused(&told(&peer, piece(1, "1.2", tail)).await, 4004);
-    assert_refused(&told(&peer, piece(1, "0.2", head)).await, 4004);
-    assert_refused(&told(&peer, piece(2, "1.3", tail)).await, 4004);
-    assert_eq!(told(&peer, piece(2, "1.2", tail)).await, [Record::Ack(1)]);
-    // Missing, in no order, or no piece at all.
-    assert!(told(&peer, piece(3, "0.3", head)).await.is_empty());
-    assert_refused(&told(&peer, piece(3, "2.3", tail)).await, 4004);
-    assert_refused(&told(&peer, piece(4, "1.3", tail)).await, 4004);
+    assert!(answer_to(&peer, piece(1, "0.2", head)).await.is_empty());
+    assert!(answer_to(&peer, piece(2, "0.2", head)).await.is_empty(), "the upload begins again");
+    assert_refused(&answer_to(&peer, piece(1, "1.2", tail)).await, 4004);
+    assert_refused(&answer_to(&peer, piece(1, "0.2", head)).await, 4004);
+    assert_refused(&answer_to(&peer, piece(2, "1.3", tail)).await, 4004);
+    assert_eq!(answer_to(&peer, piece(2, "1.2", tail)).await, [Record::Ack(1)]);
+    // A piece is missing, out of order, or malformed.
+    assert!(answer_to(&peer, piece(3, "0.3", head)).await.is_empty());
+    assert_refused(&answer_to(&peer, piece(3, "2.3", tail)).await, 4004);
+    assert_refused(&answer_to(&peer, piece(4, "1.3", tail)).await, 4004);
     for part in ["2.2", "0.0", "", ".", "0", "a.b", "-1.2", "0.01", "0.9007199254740992", "18446744073709551615.1"] {
-        assert_refused(&told(&peer, piece(5, part, head)).await, 4004);
+        assert_refused(&answer_to(&peer, piece(5, part, head)).await, 4004);
     }
-    // A whole that is nonsense ends there; the session lives.
-    assert_refused(&told(&peer, piece(6, "0.1", b"nonsense")).await, 4004);
-    assert_eq!(told(&peer, piece(7, "0.1", &body)).await, [Record::Ack(1)]);
+    // A complete upload that is nonsense is refused; the session goes on.
+    assert_refused(&answer_to(&peer, piece(6, "0.1", b"nonsense")).await, 4004);
+    assert_eq!(answer_to(&peer, piece(7, "0.1", &body)).await, [Record::Ack(1)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn pieces_need_the_secret_and_room() {
     let server = server();
     let mut peer = Peer::open(&site(&server)).await;
-    let mut liar = peer.clone();
-    liar.secret = "wrong".into();
-    assert_refused(&told(&liar, piece(9, "0.1", b"x")).await, 4101);
-    liar.id = "no.one".into();
-    assert_refused(&told(&liar, piece(9, "0.1", b"x")).await, 4100);
+    let mut intruder = peer.clone();
+    intruder.secret = "wrong".into();
+    assert_refused(&answer_to(&intruder, piece(9, "0.1", b"x")).await, 4101);
+    intruder.id = "no.one".into();
+    assert_refused(&answer_to(&intruder, piece(9, "0.1", b"x")).await, 4100);
     for missing in ["secret", "session", "upload"] {
         let query = format!("session={}&secret={}&upload=1&part=0.1", peer.id, peer.secret);
         let query = query.replace(missing, "other");
         let mut answer = peer.site.get(&format!("jsonp-send?{query}&callback={CALLBACK}&data=x")).await;
         assert_refused(&answer.all().await, 4004);
     }
-    // The liar has changed nothing.
+    // The client with the wrong secret has changed nothing.
     peer.put("x");
     let body = peer.flight(peer.upload_head()).bytes;
-    assert_eq!(told(&peer, piece(1, "0.1", &body)).await, [Record::Ack(1)]);
-    // Beyond what a body may have.
+    assert_eq!(answer_to(&peer, piece(1, "0.1", &body)).await, [Record::Ack(1)]);
+    // The pieces together are larger than a body may be.
     let large = vec![b'x'; 50_000];
     for (at, size) in [(0, 50_000), (1, 50_000), (2, 43_000)] {
-        assert!(told(&peer, piece(2, &format!("{at}.9"), &large[..size])).await.is_empty());
+        assert!(answer_to(&peer, piece(2, &format!("{at}.9"), &large[..size])).await.is_empty());
     }
-    assert_refused(&told(&peer, piece(2, "3.9", &large[..3000])).await, 4006);
-    assert_refused(&told(&peer, piece(2, "3.9", b"x")).await, 4004);
-    assert_eq!(told(&peer, piece(3, "0.1", &body)).await, [Record::Ack(1)]);
-    // What is left goes with the session.
-    assert!(told(&peer, piece(4, "0.9", &large)).await.is_empty());
+    assert_refused(&answer_to(&peer, piece(2, "3.9", &large[..3000])).await, 4006);
+    assert_refused(&answer_to(&peer, piece(2, "3.9", b"x")).await, 4004);
+    assert_eq!(answer_to(&peer, piece(3, "0.1", &body)).await, [Record::Ack(1)]);
+    // Pieces of an unfinished upload are dropped with the session.
+    assert!(answer_to(&peer, piece(4, "0.9", &large)).await.is_empty());
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(server.len(), 0);
-    assert_refused(&told(&peer, piece(4, "1.9", &large)).await, 4100);
+    assert_refused(&answer_to(&peer, piece(4, "1.9", &large)).await, 4100);
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,9 +156,9 @@ async fn pieces_count_as_memory() {
     let peers = [Peer::open(&site).await, Peer::open(&site).await];
     let large = vec![b'x'; 60_000];
     for peer in &peers {
-        assert!(told(peer, Piece { upload: 1, part: "0.9", data: &large }).await.is_empty());
+        assert!(answer_to(peer, Piece { upload: 1, part: "0.9", data: &large }).await.is_empty());
     }
-    assert_refused(&told(&peers[0], Piece { upload: 1, part: "1.9", data: &large }).await, 4201);
+    assert_refused(&answer_to(&peers[0], Piece { upload: 1, part: "1.9", data: &large }).await, 4201);
     let answer = site.post("open", format!("o1,1,{},0:", support::attempt())).await;
     assert_eq!(answer.refusal(503).0, 4201);
 }

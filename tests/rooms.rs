@@ -1,4 +1,4 @@
-//! Rooms: who gets what, in which order, and what becomes of the slow.
+//! Rooms: which members get a message, in which order, and what happens to slow members.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -44,7 +44,7 @@ fn ids(handles: &[SessionHandle]) -> HashSet<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_reaches_whom_it_names() {
+async fn a_send_reaches_exactly_the_members_that_it_names() {
     let (server, site) = joiners();
     let mut members = [
         member(&site, &["a"]).await,
@@ -57,7 +57,7 @@ async fn a_send_reaches_whom_it_names() {
     assert_eq!(ids(&server.members("a")), ids(&[first.clone(), both.clone()]));
     assert_eq!(both.rooms().len(), 2);
 
-    // Each message names who gets it.
+    // Each message is sent to the members listed behind it.
     let mut want = vec![Vec::new(); 4];
     let mut expect = |message: &'static str, delivered: Delivered, who: &[usize]| {
         assert_eq!(delivered, sent(who.len()), "{message}");
@@ -115,7 +115,7 @@ async fn every_kind_of_link_gets_the_same_message() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_slow_are_closed_and_the_rest_do_not_notice() {
+async fn slow_members_are_closed_and_the_others_do_not_notice() {
     let (server, site) = joiners();
     let (mut quick, mut socket) = member(&site, &["a"]).await;
     let mut slow = Peer::open_with(&site, &attempt(), "[\"a\"]").await;
@@ -136,11 +136,11 @@ async fn the_slow_are_closed_and_the_rest_do_not_notice() {
     }
     slow.turn = 1;
     let records = slow.send_poll().await.records();
-    assert!(matches!(records.last(), Some(Record::End(4311, _))), "{records:?}");
+    assert!(matches!(records.last(), Some(Record::LinkClose(4311, _))), "{records:?}");
     assert!(server.session(&slow.id).is_none());
     assert_eq!(server.members("a").len(), 1, "it is not in the room any more");
     skipped.poll().await;
-    assert_eq!((skipped.got.len(), &skipped.gaps[..]), (3, &[(4, 10)][..]), "it is told what it missed");
+    assert_eq!((skipped.got.len(), &skipped.gaps[..]), (3, &[(4, 10)][..]), "the member learns what it missed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,7 +175,7 @@ async fn a_cut_connection_keeps_its_rooms_for_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_above_the_limit_goes_to_nobody() {
+async fn a_message_above_the_limit_reaches_nobody() {
     let server = Anywire::builder().message_limit(10).handler(joiner).build();
     let (mut peer, mut socket) = member(&site(&server), &["a"]).await;
     assert_eq!(server.to("a").send("12345678901"), sent(0));
@@ -185,7 +185,7 @@ async fn a_message_above_the_limit_goes_to_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn all_members_see_one_order_however_many_send_at_once() {
+async fn all_members_see_one_order_even_if_many_send_at_once() {
     const SENDERS: usize = 8;
     const EACH: usize = 200;
     let server = Anywire::builder().handler(joiner).build();
@@ -194,7 +194,7 @@ async fn all_members_see_one_order_however_many_send_at_once() {
     for _ in 0..6 {
         members.push(member(&site, &["a"]).await);
     }
-    // A session is open before its handler has run: here, on threads of their own.
+    // A session is open before its handler has run, and here the handlers run on other threads.
     until("all have joined", || server.members("a").len() == 6).await;
     let started = Arc::new(AtomicUsize::new(0));
     let senders: Vec<_> = (0..SENDERS)

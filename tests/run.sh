@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Tests everything. Needs Rust, Node 20 and Python, and root on Debian or what the sections ask for by name: it installs what it can.
+# Tests everything. Needs Rust, Node 20 and Python; the rest is installed (as root on Debian) or named.
 #
 #   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench]
 #
-#   --quick         no browser, no engine, no proxy, no benchmark: what one runs while writing
+#   --quick         no browser, no engine, no proxy, no benchmark: for daily work
 #   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
-#   --first-seed N  where they begin (also ANYWIRE_FIRST_SEED)
+#   --first-seed N  the first seed (also ANYWIRE_FIRST_SEED)
 #   --soak          the long form of the browser soak: 10,000 messages each way, 50 cuts
-#   --lab           all engines and all proxies, not only the small set of each; writes tests/browser/RESULTS.md
+#   --lab           all engines and all proxies, not only the small sets; writes tests/browser/RESULTS.md
 #   --bench         also run the benchmark, not only compile it
 set -uo pipefail
 
@@ -39,7 +39,7 @@ mkdir -p "$logs"
 passed=0 failed=0
 failures=() times=()
 
-# The tests that a section's log counts: cargo's summaries, node's (TAP and spec). Prints "passed failed".
+# Counts the tests in a section's log by the summaries of cargo and node. Prints "passed failed".
 counted() {
   awk '
     /^test result: / { for (i = 1; i < NF; i++) { if ($(i+1) == "passed;") p += $i; if ($(i+1) == "failed;") f += $i } }
@@ -49,7 +49,7 @@ counted() {
   ' "$1"
 }
 
-# section NAME COMMAND...: runs it, counts its tests (one for a command that has none), goes on whatever comes.
+# section NAME COMMAND...: runs it and counts its tests (one if it has none); a failure does not stop the run.
 section() {
   local name=$1 log started status p f
   shift
@@ -70,7 +70,7 @@ section() {
   return "$status"
 }
 
-# Counts a suite whose runner found nothing to run as a failure: an empty folder must not look green.
+# Runs a suite; if its runner found no test, that is a failure: an empty folder must not look green.
 nonempty() {
   local log
   log=$(mktemp)
@@ -118,14 +118,14 @@ browser() {
   chromium
 }
 
-# Installs what the client's lock file says, unless that is there already; playwright-core for the browser tests is among it.
+# Installs the packages of the client's lock file, unless they are there; playwright-core is among them.
 packages() {
   local lock=client-js/package-lock.json stamp=client-js/node_modules/.installed
   if cmp -s "$stamp" "$lock"; then echo "installed"; return 0; fi
   (cd client-js && npm ci --loglevel=error) && cp "$lock" "$stamp"
 }
 
-# Building must give what is committed: the crate serves dist as it stands.
+# The build must give what is committed: the crate serves the committed dist.
 build_client() {
   local before status=0
   before=$(mktemp -d)
@@ -148,7 +148,7 @@ browser_tests() {
   cargo build --examples || return 1
   ANYWIRE_SOAK=$soak ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/browser/*.test.mjs
 }
-# What they need is fetched once, into a cache outside the tree; the proxies' packages are unpacked there and not installed.
+# Engines and proxies are fetched once into a cache outside the tree; the proxies are unpacked, not installed.
 engines() {
   cargo build --examples && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/browser/engines/run.mjs "$@"
 }

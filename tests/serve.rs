@@ -1,4 +1,4 @@
-//! The library's own HTTP server, over real sockets.
+//! The library's own HTTP server over real sockets.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -15,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Nothing here waits for a clock; this is for what hangs.
+/// A limit for work that would otherwise hang; no test waits for this time to pass.
 async fn in_time<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), work).await.expect("it hangs")
 }
@@ -39,7 +39,7 @@ async fn run(server: &Server) -> Running {
     let (stop, stopped) = oneshot::channel();
     let live = server.live();
     let served = tokio::spawn(anywire::serve_until(listener, app, async move {
-        // Dropped is stopped, too.
+        // A dropped sender stops the server too.
         let _ = stopped.await;
         live.shutdown(Duration::from_millis(50)).await;
     }));
@@ -52,12 +52,12 @@ async fn serves_every_transport_and_knows_the_client() {
         let server = Anywire::builder().handler(welcome).build();
         let running = run(&server).await;
         let mut peer = Peer::open(&running.site).await;
-        peer.say("by poll").await;
+        peer.send("by poll").await;
         while peer.got.len() < 2 {
             peer.poll().await;
         }
         let mut stream = peer.stream("fetch-stream").await;
-        peer.say("by stream").await;
+        peer.send("by stream").await;
         while peer.got.len() < 3 {
             peer.take(&stream.next().await.unwrap());
         }
@@ -71,7 +71,7 @@ async fn serves_every_transport_and_knows_the_client() {
 }
 
 #[tokio::test]
-async fn stops_in_good_order() {
+async fn stops_gracefully() {
     in_time(async {
         let server = Anywire::builder().handler(welcome).build();
         let running = run(&server).await;
@@ -81,7 +81,7 @@ async fn stops_in_good_order() {
         let session = server.session(&polling.id).unwrap();
         let poll = tokio::spawn(async move { polling.send_poll().await.records() });
         until("the poll is parked", || session.is_connected()).await;
-        // A connection that is kept for a next request.
+        // This connection is kept alive and idle.
         let mut idle = TcpStream::connect(running.address).await.unwrap();
         idle.write_all(b"GET / HTTP/1.1\r\nhost: chat.test\r\n\r\n").await.unwrap();
         let mut answer = vec![0; 1024];
@@ -89,10 +89,10 @@ async fn stops_in_good_order() {
         assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
 
         running.stop.send(()).unwrap();
-        // Told to go, then sent away.
+        // The client is asked to go away, then its link is closed.
         assert_eq!(socket.closed().await.0, 4005);
         drop(socket);
-        assert!(matches!(poll.await.unwrap()[..], [_, support::Record::Away(_), ..]));
+        assert!(matches!(poll.await.unwrap()[..], [_, support::Record::GoAway(_), ..]));
         running.served.await.unwrap().unwrap();
         let mut rest = Vec::new();
         idle.read_to_end(&mut rest).await.unwrap();
@@ -102,7 +102,7 @@ async fn stops_in_good_order() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_hurts_nobody() {
+async fn bytes_that_are_not_http_do_no_harm() {
     in_time(async {
         let server = Anywire::builder().handler(welcome).build();
         let running = run(&server).await;

@@ -1,4 +1,5 @@
-//! A graceful end: clients are told at their own moments, come back until the window is over, and then are sent away.
+//! A graceful shutdown: each client is asked to go away after a delay of its own, attaches again while the
+//! window lasts, and is then closed.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -6,7 +7,7 @@ mod support;
 use std::{collections::HashSet, time::Duration};
 
 use anywire::{Anywire, Server, Session};
-use support::{Came, Peer, Record, Site, attempt, echo, site, until};
+use support::{Peer, Record, Site, SocketEvent, attempt, echo, site, until};
 use tokio::time::{Instant, sleep};
 
 const WINDOW: Duration = Duration::from_secs(20);
@@ -18,7 +19,7 @@ fn server() -> (Server, Site) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_client_is_told_its_own_moment() {
+async fn every_client_gets_a_delay_of_its_own() {
     let (server, site) = server();
     let mut sockets = Vec::new();
     for _ in 0..30 {
@@ -32,13 +33,13 @@ async fn every_client_is_told_its_own_moment() {
     let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
     let mut delays = Vec::new();
     for socket in &mut sockets {
-        let Record::Away(delay) = socket.records().await[0] else { panic!("not told") };
+        let Record::GoAway(delay) = socket.records().await[0] else { panic!("not a go away") };
         delays.push(delay);
     }
     polling.poll().await;
-    delays.push(polling.away.expect("a poll is told too"));
+    delays.push(polling.go_away.expect("a poll brings it too"));
     streaming.take(&stream.next().await.unwrap());
-    delays.push(streaming.away.expect("a stream is told too"));
+    delays.push(streaming.go_away.expect("a stream brings it too"));
     assert!(delays.iter().all(|delay| *delay < 20_000), "{delays:?}");
     assert!(delays.iter().collect::<HashSet<_>>().len() > 16, "spread: {delays:?}");
     let (low, high) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
@@ -47,7 +48,7 @@ async fn every_client_is_told_its_own_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_sessions_are_refused_and_old_ones_come_back_until_the_end() {
+async fn new_sessions_are_refused_and_open_ones_attach_until_the_end() {
     let (server, site) = server();
     let (mut peer, mut socket) = Peer::open_socket(&site).await;
     let (mut away, gone) = Peer::open_socket(&site).await;
@@ -56,26 +57,27 @@ async fn new_sessions_are_refused_and_old_ones_come_back_until_the_end() {
     let live = server.live();
     let before = Instant::now();
     let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
-    assert!(matches!(socket.records().await[0], Record::Away(_)));
+    assert!(matches!(socket.records().await[0], Record::GoAway(_)));
 
     let answer = Peer::new(&site).post_open(&attempt(), "").await;
     assert_eq!(answer.refusal(503).0, 4202);
     assert!(answer.headers.contains_key("retry-after"));
-    assert_eq!(Peer::new(&site).say_open(&attempt(), "").await.closed().await.0, 4202);
+    assert_eq!(Peer::new(&site).send_open(&attempt(), "").await.closed().await.0, 4202);
 
-    // Make before break, as told; the new link is not told again, or it would go on for ever.
+    // The client makes the new link before the old one ends. The new link gets no go away, or the client
+    // would attach for ever.
     let mut second = peer.resume_socket().await;
     assert_eq!(socket.closed().await.0, 4000);
     peer.put("x");
     second.flight(&peer).await;
     peer.take_until(&mut second, 1).await;
     assert_eq!(second.quiet().await, None);
-    assert_eq!(peer.away, None);
+    assert_eq!(peer.go_away, None);
 
-    // Who was away is told when it comes back.
+    // A client without a link gets its go away when it attaches.
     sleep(Duration::from_secs(10)).await;
     let mut back = away.resume_socket().await;
-    assert!(away.away.is_some());
+    assert!(away.go_away.is_some());
 
     assert_eq!(second.closed().await.0, 4005);
     assert_eq!(back.closed().await.0, 4005);
@@ -98,19 +100,19 @@ async fn polls_and_streams_end_with_the_window() {
     while ends.is_empty() {
         polls += 1;
         let records = polling.poll().await;
-        ends.extend(records.into_iter().filter(|record| matches!(record, Record::End(4005, _))));
+        ends.extend(records.into_iter().filter(|record| matches!(record, Record::LinkClose(4005, _))));
     }
-    assert!(polls <= 3, "told once, then held: {polls} polls");
+    assert!(polls <= 3, "one poll brings the go away, the next waits: {polls} polls");
     let mut last = Vec::new();
     while let Some(records) = stream.next().await {
         last = records;
     }
-    assert!(matches!(last.last(), Some(Record::End(4005, _))), "{last:?}");
+    assert!(matches!(last.last(), Some(Record::LinkClose(4005, _))), "{last:?}");
     shutdown.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_does_not_end_is_waited_for_in_vain_for_five_seconds() {
+async fn a_handler_that_does_not_end_delays_the_shutdown_by_five_seconds_at_most() {
     let server = Anywire::builder()
         .handler(|session: Session| async move {
             let _session = session;
@@ -122,6 +124,6 @@ async fn a_handler_that_does_not_end_is_waited_for_in_vain_for_five_seconds() {
     server.shutdown(Duration::from_secs(1)).await;
     let passed = before.elapsed();
     assert!(passed >= Duration::from_secs(6) && passed < Duration::from_secs(7), "{passed:?}");
-    assert!(matches!(socket.next().await, Came::Records(_)));
+    assert!(matches!(socket.next().await, SocketEvent::Records(_)));
     assert_eq!(socket.closed().await.0, 4005);
 }

@@ -1,4 +1,4 @@
-//! Real sockets on the loopback interface: HTTP/1.1, HTTP/2 and WebSocket, as a server and its clients have them.
+//! HTTP/1.1, HTTP/2 and WebSocket over real sockets on the loopback interface.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -18,11 +18,11 @@ use axum::{Router, body::Body};
 use futures::{SinkExt, StreamExt};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
-use support::{Came, HOST, Parser, Peer, Record, Records, Site, Socket, Spelling, attempt, echo, until};
+use support::{HOST, Parser, Peer, Record, Records, Site, Socket, SocketEvent, Spelling, attempt, echo, until};
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Nothing here waits for a clock; this is for what hangs.
+/// A limit for work that would otherwise hang; no test waits for this time to pass.
 async fn in_time<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), work).await.expect("it hangs")
 }
@@ -37,13 +37,13 @@ async fn all_transports_over_http1() {
         let server = Anywire::builder().handler(echo).build();
         let site = socket(&server).await;
         let mut peer = Peer::open(&site).await;
-        peer.say("by poll").await;
+        peer.send("by poll").await;
         while peer.got.is_empty() {
             peer.poll().await;
         }
         for route in ["xhr-stream", "fetch-stream"] {
             let mut stream = peer.stream(route).await;
-            peer.say(route).await;
+            peer.send(route).await;
             let count = peer.got.len() + 1;
             while peer.got.len() < count {
                 peer.take(&stream.next().await.unwrap());
@@ -93,14 +93,14 @@ async fn a_parked_poll_whose_client_goes_is_noticed() {
             until("its end was noticed", || !session.is_connected()).await;
             peer.turn += 1;
         }
-        peer.say("still").await;
+        peer.send("still").await;
         peer.poll().await;
         assert_eq!(peer.texts(), ["still"]);
     })
     .await;
 }
 
-/// One connection of HTTP/2, all requests on it at once.
+/// All requests at once on one connection of HTTP/2.
 #[tokio::test]
 async fn all_http_transports_over_one_connection_of_http2() {
     in_time(async {
@@ -169,13 +169,13 @@ async fn another_origin_is_refused_over_http2_too() {
     .await;
 }
 
-/// Reads a server's WebSocket frames from the bare connection: so much came with one read.
+/// Reads the server's WebSocket frames from the raw connection, to see how many come with one read.
 #[tokio::test]
-async fn what_one_read_brings_is_answered_by_one_write() {
+async fn messages_of_one_read_are_answered_by_one_write() {
     in_time(async {
         let server = Anywire::builder().handler(echo).build();
         let (peer, mut socket) = Peer::open_socket(&socket(&server).await).await;
-        until("the proof was taken", || server.session(&peer.id).is_some()).await;
+        until("the session is open", || server.session(&peer.id).is_some()).await;
         for round in 0..20_u64 {
             socket.io.feed(Message::text(format!("n{}:", round * 16 + 1))).await.unwrap();
             for _ in 0..16 {
@@ -203,7 +203,8 @@ fn hurried(server: Builder) -> Builder {
         .stream_budget(1 << 30)
 }
 
-/// Says more than all buffers of a connection hold, as soon as it is told to, and counts.
+/// A server whose handlers send more than all buffers of a connection hold, as soon as the client asks for
+/// it, and the count of the handlers that have sent it.
 fn flooder(builder: Builder) -> (Server, Arc<AtomicUsize>) {
     let flooded = Arc::new(AtomicUsize::new(0));
     let count = flooded.clone();
@@ -226,21 +227,21 @@ async fn a_client_that_does_not_read_keeps_no_session() {
     in_time(async {
         let (server, flooded) = flooder(hurried(Anywire::builder()));
         let site = socket(&server).await;
-        let (_, mut deaf) = Peer::open_socket(&site).await;
-        deaf.text("n1:mgo").await;
+        let (_, mut unread) = Peer::open_socket(&site).await;
+        unread.text("n1:mgo").await;
         let mut peer = Peer::open(&site).await;
-        let deaf_stream = peer.stream("fetch-stream").await;
-        peer.say("go").await;
+        let unread_stream = peer.stream("fetch-stream").await;
+        peer.send("go").await;
         let sessions = server.sessions();
         assert_eq!(sessions.len(), 2);
         until("both have flooded", || flooded.load(SeqCst) == 2).await;
         for session in sessions {
             until("it is over", || session.closed().is_some()).await;
             assert_eq!(session.closed().unwrap().code, 4103);
-            assert!(session.unacknowledged() > 40, "the flood stood when it ended");
+            assert!(session.unacknowledged() > 40, "most messages were still unacknowledged at the end");
         }
         until("both are forgotten", || server.is_empty()).await;
-        drop((deaf, deaf_stream));
+        drop((unread, unread_stream));
     })
     .await;
 }
@@ -250,15 +251,15 @@ async fn a_client_that_does_not_read_can_be_disconnected() {
     in_time(async {
         let (server, flooded) = flooder(Anywire::builder());
         let site = socket(&server).await;
-        let (_, mut deaf) = Peer::open_socket(&site).await;
-        deaf.text("n1:mgo").await;
+        let (_, mut unread) = Peer::open_socket(&site).await;
+        unread.text("n1:mgo").await;
         let session = server.sessions()[0].clone();
         until("it has flooded", || flooded.load(SeqCst) == 1).await;
         assert!(session.buffered_bytes() > 40 << 20);
         session.abort();
-        // The connection ends without the client's doing.
+        // The server ends the connection; the client does nothing.
         let ended = AtomicUsize::new(0);
-        while deaf.next().await != Came::Broken {
+        while unread.next().await != SocketEvent::Broken {
             ended.fetch_add(1, SeqCst);
         }
         assert!(ended.load(SeqCst) < 48, "not all of it came");
@@ -293,7 +294,7 @@ async fn many_clients_at_once_each_get_their_own() {
                             while socket.io.next().await.is_some_and(|message| message.is_ok()) {}
                         } else {
                             sent += 1;
-                            peer.say(format!("{client}:{sent}")).await;
+                            peer.send(format!("{client}:{sent}")).await;
                             peer.poll().await;
                         }
                     }
@@ -325,7 +326,8 @@ async fn a_websocket_over_http2() {
                 .extension(hyper::ext::Protocol::from_static("websocket"));
             request.body(Body::empty()).unwrap()
         };
-        // Extended CONNECT is allowed once the server's settings have come; any answer is behind them.
+        // Extended CONNECT is allowed once the server's settings have come; the answer to this request comes
+        // after them.
         let request = axum::http::Request::get(format!("http://{HOST}/live/client.js")).body(Body::empty()).unwrap();
         assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
         assert_eq!(sender.send_request(connect("http://evil.test")).await.unwrap().status(), 403);

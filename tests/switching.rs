@@ -1,4 +1,5 @@
-//! The transport changes under a live session, with traffic both ways: exactly once, in order.
+//! The transport changes under a live session with traffic in both directions; every message arrives once and
+//! in order.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -6,28 +7,28 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use anywire::{Anywire, Message, Server, Session, Transport};
-use support::{Came, Peer, Record, Records, Site, Socket, Spelling, site, until};
+use support::{Peer, Record, Records, Site, Socket, SocketEvent, Spelling, site, until};
 use tokio::sync::mpsc;
 
-/// A server whose handler counts up when told to, and keeps what it receives.
+/// A server whose handler sends numbers on demand, and records the messages that it receives.
 struct Talker {
     server: Server,
     site: Site,
     received: Arc<Mutex<Vec<String>>>,
-    speak: mpsc::UnboundedSender<u64>,
-    said: u64,
+    to_send: mpsc::UnboundedSender<u64>,
+    sent: u64,
 }
 
 impl Talker {
     fn new() -> Self {
-        let (speak, words) = mpsc::unbounded_channel::<u64>();
-        let words = Arc::new(tokio::sync::Mutex::new(words));
+        let (to_send, numbers) = mpsc::unbounded_channel::<u64>();
+        let numbers = Arc::new(tokio::sync::Mutex::new(numbers));
         let received = Arc::new(Mutex::new(Vec::new()));
         let keep = received.clone();
         let handler = move |mut session: Session| {
-            let (keep, words) = (keep.clone(), words.clone());
+            let (keep, numbers) = (keep.clone(), numbers.clone());
             async move {
-                let mut words = words.lock().await;
+                let mut numbers = numbers.lock().await;
                 loop {
                     tokio::select! {
                         message = session.recv() => match message {
@@ -35,29 +36,29 @@ impl Talker {
                             Some(_) => panic!("a binary message"),
                             None => return,
                         },
-                        Some(number) = words.recv() => session.send(format!("s{number}")).await.unwrap(),
+                        Some(number) = numbers.recv() => session.send(format!("s{number}")).await.unwrap(),
                     }
                 }
             }
         };
         let server = Anywire::builder().handler(handler).build();
         let site = site(&server);
-        Talker { server, site, received, speak, said: 0 }
+        Talker { server, site, received, to_send, sent: 0 }
     }
 
-    /// The server's half says so many more, and the client's half puts as many into its outbox.
+    /// The server sends `count` more messages, and the client puts as many into its outbox.
     fn traffic(&mut self, peer: &mut Peer, count: u64) {
         for _ in 0..count {
-            self.said += 1;
-            self.speak.send(self.said).unwrap();
+            self.sent += 1;
+            self.to_send.send(self.sent).unwrap();
             peer.put(format!("c{}", peer.last + 1));
         }
     }
 
     async fn assert_complete(&self, peer: &Peer) {
         until("all was received", || self.received.lock().unwrap().len() as u64 >= peer.last).await;
-        let said: Vec<String> = (1..=self.said).map(|number| format!("s{number}")).collect();
-        assert_eq!(peer.texts(), said);
+        let sent: Vec<String> = (1..=self.sent).map(|number| format!("s{number}")).collect();
+        assert_eq!(peer.texts(), sent);
         let put: Vec<String> = (1..=peer.last).map(|number| format!("c{number}")).collect();
         assert_eq!(*self.received.lock().unwrap(), put);
     }
@@ -66,18 +67,18 @@ impl Talker {
         self.server.sessions()[0].transport()
     }
 
-    /// Takes what a WebSocket brings until all that was said has come.
+    /// Takes records from a WebSocket until every message of the server has come.
     async fn drain_socket(&self, peer: &mut Peer, socket: &mut Socket) {
-        while (peer.got.len() as u64) < self.said || !peer.outbox.is_empty() {
+        while (peer.got.len() as u64) < self.sent || !peer.outbox.is_empty() {
             socket.text("w:").await;
             peer.take(&socket.records().await);
         }
     }
 
     async fn drain_polls(&self, peer: &mut Peer) {
-        while (peer.got.len() as u64) < self.said || !peer.outbox.is_empty() {
+        while (peer.got.len() as u64) < self.sent || !peer.outbox.is_empty() {
             peer.upload().await;
-            if (peer.got.len() as u64) < self.said {
+            if (peer.got.len() as u64) < self.sent {
                 peer.poll().await;
             }
         }
@@ -85,14 +86,14 @@ impl Talker {
 
     async fn drain_stream(&self, peer: &mut Peer, stream: &mut Records) {
         peer.upload().await;
-        while (peer.got.len() as u64) < self.said {
+        while (peer.got.len() as u64) < self.sent {
             peer.take(&stream.next().await.unwrap());
         }
     }
 }
 
-/// A start on a fresh HTTP ordinal, so that its next turn proves it.
-async fn begin_http(peer: &mut Peer) {
+/// Attaches a new ordinal over HTTP, so that its next turn confirms it.
+async fn attach_http(peer: &mut Peer) {
     peer.switch();
     let answer = peer.send_poll().await;
     assert_eq!(answer.status, 200);
@@ -115,7 +116,7 @@ async fn websocket_poll_stream_websocket() {
         until("some was received", || talker.received.lock().unwrap().len() > 41).await;
         drop(socket);
         peer.spelling = spelling;
-        begin_http(&mut peer).await;
+        attach_http(&mut peer).await;
         talker.traffic(&mut peer, 20);
         talker.drain_polls(&mut peer).await;
         assert_eq!(talker.transport(), Transport::XhrPoll);
@@ -125,14 +126,14 @@ async fn websocket_poll_stream_websocket() {
         talker.drain_stream(&mut peer, &mut stream).await;
         assert_eq!(talker.transport(), Transport::FetchStream);
 
-        // The stream goes on until the WebSocket is proven; then it ends with 4000.
+        // The stream goes on until the WebSocket is confirmed; then it ends with 4000.
         talker.traffic(&mut peer, 30);
         peer.upload().await;
         peer.spelling = Spelling::Text;
-        let mut socket = peer.begin_socket().await;
+        let mut socket = peer.attach_socket().await;
         peer.take(&socket.records().await);
         talker.traffic(&mut peer, 5);
-        while (peer.got.len() as u64) < talker.said {
+        while (peer.got.len() as u64) < talker.sent {
             peer.take(&stream.next().await.unwrap());
         }
         socket.text("v:").await;
@@ -141,7 +142,7 @@ async fn websocket_poll_stream_websocket() {
         while let Some(records) = stream.next().await {
             last = records;
         }
-        assert!(matches!(last.last(), Some(Record::End(4000, _))), "{last:?}");
+        assert!(matches!(last.last(), Some(Record::LinkClose(4000, _))), "{last:?}");
         talker.traffic(&mut peer, 10);
         for number in peer.last - 9..=peer.last {
             socket.payload(&format!("c{number}").into()).await;
@@ -167,22 +168,22 @@ async fn each_transport_resumes_what_each_other_left() {
                         talker.drain_socket(&mut peer, &mut socket).await;
                     }
                     "xhr-poll" => {
-                        begin_http(&mut peer).await;
+                        attach_http(&mut peer).await;
                         talker.drain_polls(&mut peer).await;
                     }
                     route => {
-                        begin_http(&mut peer).await;
+                        attach_http(&mut peer).await;
                         let mut stream = peer.stream(route).await;
                         talker.drain_stream(&mut peer, &mut stream).await;
                     }
                 }
                 assert_eq!(talker.transport().name(), way);
-                // Left with messages that nobody took.
+                // The client leaves this transport with messages that were not taken.
                 talker.traffic(&mut peer, 3);
             }
         }
     }
-    begin_http(&mut peer).await;
+    attach_http(&mut peer).await;
     talker.drain_polls(&mut peer).await;
     talker.assert_complete(&peer).await;
 }
@@ -208,14 +209,14 @@ async fn lost_answers_lose_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_link_carries_until_one_is_proven() {
+async fn every_link_carries_until_one_is_confirmed() {
     let mut talker = Talker::new();
     let mut peer = Peer::open(&talker.site).await;
     peer.switch();
     let mut low = peer.clone();
     peer.switch();
     let mut high = peer.clone();
-    // Two WebSockets race; neither is proven, both carry.
+    // Two WebSockets race; neither is confirmed, both carry.
     let path = format!("websocket?session={}", peer.id);
     let mut low_socket = low.site.websocket(&path).await;
     low_socket.body(low.resume()).await;
@@ -229,7 +230,7 @@ async fn every_link_carries_until_one_is_proven() {
     low_socket.text("v:").await;
     talker.traffic(&mut peer, 5);
     low.take_until(&mut low_socket, 10).await;
-    // The higher is not proven and carries no longer; when it is, it replaces the lower.
+    // The higher one is not confirmed and carries no longer; once it is confirmed, it replaces the lower one.
     high_socket.text("v:").await;
     assert_eq!(low_socket.closed().await.0, 4000);
     high.last = peer.last;
@@ -242,16 +243,16 @@ async fn every_link_carries_until_one_is_proven() {
         high.take(&records);
         peer.take(&records);
     }
-    assert_eq!(peer.got.len(), 0, "all had come before");
+    assert_eq!(peer.got.len(), 0, "these records bring no message");
     peer.got = high.got;
     talker.assert_complete(&peer).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unproven_link_is_ended_in_time_and_the_session_lives() {
+async fn a_link_that_is_never_confirmed_is_ended_and_the_session_goes_on() {
     let mut talker = Talker::new();
     let (mut peer, mut socket) = Peer::open_socket(&talker.site).await;
-    let mut silent = peer.clone().begin_socket().await;
+    let mut silent = peer.clone().attach_socket().await;
     assert_eq!(silent.records().await, [Record::Full(0)]);
     assert_eq!(silent.closed().await.0, 4007);
     talker.traffic(&mut peer, 3);
@@ -289,25 +290,25 @@ async fn the_connection_may_be_cut_at_any_point_of_a_frame() {
     let mut socket = peer.resume_socket().await;
     talker.drain_socket(&mut peer, &mut socket).await;
     talker.assert_complete(&peer).await;
-    assert!(matches!(socket.quiet().await, None | Some(Came::Records(_))));
+    assert!(matches!(socket.quiet().await, None | Some(SocketEvent::Records(_))));
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_carrier_dies_another_link_takes_over_at_once() {
+async fn when_the_carrying_link_ends_another_carries_at_once() {
     let mut talker = Talker::new();
     let (mut peer, mut socket) = Peer::open_socket(&talker.site).await;
     let mut second = peer.clone();
-    let mut second_socket = second.begin_socket().await;
+    let mut second_socket = second.attach_socket().await;
     second.take(&second_socket.records().await);
     talker.traffic(&mut peer, 3);
     peer.take_until(&mut socket, 3).await;
-    assert_eq!(second_socket.quiet().await, None, "the proven link carries alone");
+    assert_eq!(second_socket.quiet().await, None, "only the confirmed link carries");
     let before = tokio::time::Instant::now();
     drop(socket);
-    // What the dead link had said may be lost with it.
+    // Messages sent on the ended link may be lost with it, so they are sent again.
     second.last = peer.last;
     second.take_until(&mut second_socket, 3).await;
-    assert_eq!(before.elapsed().as_millis(), 0, "nobody waited for a timer");
+    assert_eq!(before.elapsed().as_millis(), 0, "no timer had to pass");
     assert_eq!(second.texts(), peer.texts());
 }
 
@@ -327,7 +328,7 @@ async fn the_same_switches_with_messages_of_every_size() {
             let mut socket = peer.resume_socket().await;
             peer.take_until(&mut socket, want.len()).await;
         } else {
-            begin_http(&mut peer).await;
+            attach_http(&mut peer).await;
             peer.upload().await;
             while peer.got.len() < want.len() {
                 let mut stream = peer.stream(way).await;

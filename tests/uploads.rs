@@ -1,4 +1,4 @@
-//! Uploads and acknowledgements: what is repeated, comes late or begins too far on does no harm.
+//! Uploads and acknowledgements: a repeated or a late upload, or one that begins too far on, does no harm.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use anywire::{Anywire, Message, Server, Session};
 use support::{Peer, Record, echo, site};
 
-/// A server that keeps what its handlers received.
+/// A server whose handlers record the messages that they receive.
 fn keeper() -> (Server, Arc<Mutex<Vec<String>>>) {
     let kept = Arc::new(Mutex::new(Vec::new()));
     let keep = kept.clone();
@@ -25,7 +25,7 @@ fn keeper() -> (Server, Arc<Mutex<Vec<String>>>) {
     (server, kept)
 }
 
-/// An upload of texts from a number, as it stands on the wire, and its answer.
+/// Uploads texts numbered from `first`, and returns the answer.
 async fn upload(peer: &Peer, first: u64, texts: &[&str]) -> Vec<Record> {
     let mut body = peer.upload_head().record('n', &[&first]);
     for text in texts {
@@ -94,7 +94,7 @@ async fn messages_in_the_body_of_an_attach_are_taken_too() {
     peer.turn = 1;
     let body = peer.flight(peer.resume());
     let records = peer.site.post(&peer.path("xhr-poll"), body.bytes).await.records();
-    assert_eq!(records[0], Record::Full(1), "the start acknowledges what came with the attach");
+    assert_eq!(records[0], Record::Full(1), "the `s` acknowledges the messages of the attach");
     peer.take(&records);
     while peer.got.is_empty() {
         peer.poll().await;
@@ -135,7 +135,7 @@ async fn an_attach_and_an_upload_acknowledge() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn acknowledgements_come_by_count_by_bytes_and_when_asked_for() {
+async fn acknowledgements_come_by_count_by_bytes_and_on_request() {
     let (server, _) = keeper();
     let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
     socket.text("n1:").await;
@@ -152,7 +152,7 @@ async fn acknowledgements_come_by_count_by_bytes_and_when_asked_for() {
     socket.payload(&"x".repeat(32_767).into()).await;
     socket.payload(&"xy".into()).await;
     assert_eq!(socket.records().await, [Record::Ack(161)], "after 32,768 bytes");
-    // A repeat says that an acknowledgement was lost.
+    // A repeat shows that an acknowledgement was lost, so it is sent again.
     socket.text("n161:mxy").await;
     assert_eq!(socket.records().await, [Record::Ack(161)]);
 }

@@ -12,7 +12,7 @@ use crate::{
     config::{Config, is_node_name, millis, size},
     hub::{Hub, Member, Remote},
     ids,
-    session::{self, CloseReason, Machine, Role, SessionParams},
+    session::{self, CloseReason, Machine, Role, SessionParams, rules::NATIVE},
     shared::{Runtime, ServerParams, SharedSession},
 };
 
@@ -107,6 +107,7 @@ impl Core {
         let config = &self.config;
         let machine = session::Config {
             role: Role::Server,
+            rules: &NATIVE,
             interval: self.params.session.interval,
             timeout: self.params.session.timeout,
             grace: self.params.session.grace,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::outbox::ENTRY_COST;
+use super::{outbox::ENTRY_COST, rules::Delivery};
 use crate::message::Message;
 
 /// An acknowledgement is due after so many messages ...
@@ -58,9 +58,10 @@ impl FlowState {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     queue: VecDeque<Arrival>,
-    received: u64,
+    pub(super) received: u64,
     bytes: usize,
     limit: usize,
+    delivery: Delivery,
     unacked_messages: u32,
     unacked_bytes: usize,
     ack_due: bool,
@@ -69,26 +70,23 @@ pub(crate) struct Inbox {
     /// Counts the pauses; the last one is in force while `paused`.
     epoch: u64,
     paused: bool,
-    #[cfg(test)]
-    pub(super) sabotage: Option<super::sabotage::Sabotage>,
 }
 
 impl Inbox {
     /// An inbox whose first message has the number `base + 1`, and that is full at `limit` bytes.
-    pub(crate) fn new(base: u64, limit: usize) -> Self {
+    pub(crate) fn new(base: u64, limit: usize, delivery: Delivery) -> Self {
         Inbox {
             queue: VecDeque::new(),
             received: base,
             bytes: 0,
             limit,
+            delivery,
             unacked_messages: 0,
             unacked_bytes: 0,
             ack_due: false,
             last_ack_sent: base,
             epoch: 0,
             paused: false,
-            #[cfg(test)]
-            sabotage: None,
         }
     }
 
@@ -155,6 +153,9 @@ impl Inbox {
     }
 
     pub(crate) fn ack_due(&self) -> bool {
+        if self.delivery == Delivery::UntilWritten {
+            return false;
+        }
         self.ack_due || self.unacked_messages >= ACK_MESSAGES || self.unacked_bytes >= ACK_BYTES
     }
 
@@ -182,12 +183,6 @@ impl Inbox {
     }
 
     fn place(&mut self, from: u64, to: u64) -> Taken {
-        #[cfg(test)]
-        match self.sabotage {
-            Some(super::sabotage::Sabotage::NoDedup) if to <= self.received => return Taken::New,
-            Some(super::sabotage::Sabotage::CountsOnAfterAHole) if to > self.received => return Taken::New,
-            _ => {}
-        }
         if to <= self.received {
             // The other half repeats itself: it has not heard.
             self.ack_due = true;
@@ -209,13 +204,11 @@ impl Inbox {
                 self.paused = true;
                 self.epoch += 1;
             }
-            #[cfg(test)]
-            if self.sabotage == Some(super::sabotage::Sabotage::AcknowledgesBeforeTaking) {
-                self.received = to;
+            if self.delivery == Delivery::UntilAcknowledged {
+                return Taken::Full;
             }
-            return Taken::Full;
         }
-        self.received = self.received.max(to);
+        self.received = to;
         Taken::New
     }
 }

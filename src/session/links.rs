@@ -1,7 +1,8 @@
 //! The links of a session: which are attached, which is proven, which carries.
 
-use super::frame::{CloseReason, Outcome, reason};
+use super::frame::{CloseReason, Outcome};
 use super::inbox::FlowState;
+use super::reason;
 
 /// More links than this at once is no honest client; the lowest goes.
 const MAX_LINKS: usize = 8;
@@ -11,18 +12,7 @@ const FLOW_TURNS: u8 = 3;
 
 /// Names one attachment within its session. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LinkId(u32);
-
-#[cfg(test)]
-impl LinkId {
-    pub(crate) fn numbered(number: u32) -> Self {
-        LinkId(number)
-    }
-
-    pub(crate) fn number(self) -> u32 {
-        self.0
-    }
-}
+pub(crate) struct LinkId(pub(super) u32);
 
 /// What a link can carry, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,23 +113,15 @@ impl Link {
 /// The links of a session. At most a handful, so a scan is the fastest look-up.
 #[derive(Debug)]
 pub(crate) struct Links {
-    all: Vec<Link>,
+    pub(super) all: Vec<Link>,
     next: u32,
     /// The highest ordinal that was ever proven: what is lower comes late.
-    highest_confirmed: u64,
-    #[cfg(test)]
-    pub(super) sabotage: Option<super::sabotage::Sabotage>,
+    pub(super) highest_confirmed: u64,
 }
 
 impl Links {
     pub(crate) fn new() -> Self {
-        Links {
-            all: Vec::new(),
-            next: 0,
-            highest_confirmed: 0,
-            #[cfg(test)]
-            sabotage: None,
-        }
+        Links { all: Vec::new(), next: 0, highest_confirmed: 0 }
     }
 
     pub(crate) fn get(&self, id: LinkId) -> Option<&Link> {
@@ -169,10 +151,6 @@ impl Links {
             return Err(reason::LATE);
         }
         match self.all.iter().find(|link| link.ordinal == ordinal && link.kind.carries_down()) {
-            #[cfg(test)]
-            Some(link) if turn == link.turn && self.sabotage == Some(super::sabotage::Sabotage::EqualOrdinalWins) => {
-                Ok(())
-            }
             Some(link) if turn == link.turn => Err(reason::DUPLICATE),
             Some(link) if turn < link.turn || !link.kind.has_turns() => Err(reason::LATE),
             // The ordinal was proven, and its link is gone: a WebSocket has no second turn.
@@ -272,12 +250,6 @@ impl Links {
             link.end(reason::TAKEN_OVER);
             (link.ignores_input, link.superseded, link.confirmed) = (true, true, false);
         }
-    }
-
-    #[cfg(test)]
-    /// Forgets a link with turns to which no next turn will come.
-    pub(crate) fn retire(&mut self, ordinal: u64) {
-        self.all.retain(|link| link.ordinal != ordinal || link.attached);
     }
 
     /// The ordinal of the proven link that carries; `None` while every link carries.

@@ -6,12 +6,14 @@
 use std::collections::VecDeque;
 
 use super::{
-    frame::{CloseReason, reason},
+    frame::CloseReason,
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
     outbox::{Body, Outbox},
-    path::Path,
+    reason,
+    rules::{Delivery, Rules},
+    stream_probe::StreamProbe,
 };
 use crate::message::OutMessage;
 
@@ -26,6 +28,8 @@ pub(crate) enum Role {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Config {
     pub(crate) role: Role,
+    /// What the family of the client expects.
+    pub(crate) rules: &'static Rules,
     /// Server: ping after so long without traffic.
     pub(crate) interval: u64,
     /// Silence after a ping means that the link is dead.
@@ -89,7 +93,7 @@ pub(crate) struct Machine {
     pub(super) links: Links,
     pub(super) heartbeat: Heartbeat,
     /// Made with the first stream: most sessions never have one.
-    pub(super) path: Option<Box<Path>>,
+    pub(super) stream_probe: Option<Box<StreamProbe>>,
     /// What the other half last said of holding and going on.
     pub(super) flow_received: FlowState,
     pub(super) opened: bool,
@@ -115,8 +119,6 @@ pub(crate) struct Machine {
     pub(super) events: VecDeque<Event>,
     pub(super) links_need_wake: bool,
     pub(super) over: bool,
-    #[cfg(test)]
-    pub(super) sabotage: Option<super::sabotage::Sabotage>,
 }
 
 // Getters.
@@ -125,10 +127,10 @@ impl Machine {
         Machine {
             config,
             outbox: Outbox::new(config.base, config.outbox),
-            inbox: Inbox::new(config.base, config.inbox),
+            inbox: Inbox::new(config.base, config.inbox, config.rules.delivery),
             links: Links::new(),
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
-            path: None,
+            stream_probe: None,
             flow_received: FlowState::START,
             flow_sent: FlowState::START,
             opened: config.role == Role::Server,
@@ -146,8 +148,6 @@ impl Machine {
             events: VecDeque::new(),
             links_need_wake: false,
             over: false,
-            #[cfg(test)]
-            sabotage: None,
         }
     }
 
@@ -219,9 +219,9 @@ impl Machine {
         self.heartbeat.rtt()
     }
 
-    /// Whether no answer may wait on the way to this client, so that it must come and ask.
-    pub(crate) fn holds_nothing_open(&self) -> bool {
-        self.heartbeat.holds_nothing_open()
+    /// Whether the client's path keeps no idle request open, so that the client must poll without waiting.
+    pub(crate) fn idle_limit_is_zero(&self) -> bool {
+        self.heartbeat.idle_limit.is_zero()
     }
 
     /// Why the transport shall give the link up though it cannot say all that it has.
@@ -237,27 +237,6 @@ impl Machine {
     /// Whether the transport shall flush what it has and drop the link.
     pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
         self.links.get(id).is_none_or(|link| link.finished || !link.attached)
-    }
-
-    #[cfg(test)]
-    /// Client: whether this ordinal has heard a start.
-    pub(crate) fn seen(&self, ordinal: u64) -> bool {
-        self.links.iter().any(|link| link.ordinal == ordinal && link.kind.carries_down() && link.confirmed)
-    }
-
-    #[cfg(test)]
-    /// Client: whether something waits for an upload.
-    pub(crate) fn wants_upload(&self) -> bool {
-        let data = self.outbox.acked() < self.outbox.last() && !self.flow_received.is_paused();
-        let control = self.pong_due.is_some() || self.probe_due || self.flow_sent < self.inbox.flow();
-        let lives = self.closed.is_none() && (data || control);
-        self.links.carrier_has_turns() && (lives || self.inbox.ack_due() || self.abort_due)
-    }
-
-    #[cfg(test)]
-    /// Client: what is left of a lost session: messages that may or may not have arrived, and those never put on a link.
-    pub(crate) fn salvage(self) -> (Vec<crate::message::Message>, Vec<crate::message::Message>) {
-        self.outbox.salvage()
     }
 
     /// The ordinal of the proven link that carries.
@@ -278,12 +257,15 @@ impl Machine {
         Ok(())
     }
 
-    /// As [`send`](Self::send), but leaves a gap where there is no room. Returns whether there was.
+    /// As [`send`](Self::send), but leaves a gap where there is no room. Returns whether there was. The gap is reported where messages
+    /// are numbered.
     pub(crate) fn send_droppable(&mut self, message: OutMessage) -> Result<bool, SendError> {
         match self.send(message) {
             Ok(()) => Ok(true),
             Err(SendError::Full) => {
-                self.outbox.push_gap();
+                if self.is_numbered() {
+                    self.outbox.push_gap();
+                }
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -311,9 +293,13 @@ impl Machine {
         self.finish(now, reason);
     }
 
-    /// Server: asks the client to make a new link after `delay` milliseconds.
+    /// Server: asks the client to make a new link after `delay` milliseconds. A session that ends with its link is closed instead.
     pub(crate) fn go_away(&mut self, delay: u64) {
-        self.go_away_due = Some(delay);
+        if self.config.rules.cut_ends {
+            self.close(reason::GOING_AWAY);
+        } else {
+            self.go_away_due = Some(delay);
+        }
     }
 }
 
@@ -321,11 +307,6 @@ impl Machine {
     /// What came next in order.
     pub(crate) fn poll_arrival(&mut self) -> Option<Arrival> {
         self.inbox.pop()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
     }
 
     fn may_send(&self) -> Result<(), SendError> {
@@ -336,6 +317,11 @@ impl Machine {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether messages are numbered and acknowledged.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.config.rules.delivery == Delivery::UntilAcknowledged
     }
 
     pub(super) fn finish(&mut self, now: u64, reason: CloseReason) {

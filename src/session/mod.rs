@@ -5,22 +5,26 @@
 
 pub(crate) mod frame;
 pub(crate) mod heartbeat;
+mod idle_limit;
 pub(crate) mod inbox;
 pub(crate) mod links;
 pub(crate) mod machine;
 pub(crate) mod outbox;
-mod path;
+pub(crate) mod reason;
 mod receive;
-#[cfg(test)]
-pub(crate) mod sabotage;
+pub(crate) mod rules;
+mod stream_probe;
+mod streams;
 mod timers;
 mod transmit;
 
 #[cfg(test)]
-mod tests;
+mod client;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use frame::CloseReason;
-pub(crate) use frame::{Attached, Frame, Grant, Outcome, SessionParams, reason};
+pub(crate) use frame::{Attached, Frame, Grant, Outcome, SessionParams};
 pub(crate) use inbox::Arrival;
 pub(crate) use links::{Attach, LinkId, LinkKind};
 pub(crate) use machine::{Config, Machine, Role, SendError, State};

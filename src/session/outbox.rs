@@ -11,7 +11,7 @@ pub(crate) const ENTRY_COST: usize = 64;
 /// One number of the outbox, or a run of dropped ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    first: u64,
+    pub(super) first: u64,
     pub(crate) body: Body,
 }
 
@@ -34,7 +34,7 @@ impl Entry {
         }
     }
 
-    fn cost(&self) -> usize {
+    pub(super) fn cost(&self) -> usize {
         match &self.body {
             Body::Message(message) => message.as_message().len() + ENTRY_COST,
             Body::Gap { .. } | Body::Close(_) => 0,
@@ -45,35 +45,23 @@ impl Entry {
 /// The messages of one direction from the first that is not acknowledged. Allocates when first used.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    entries: VecDeque<Entry>,
+    pub(super) entries: VecDeque<Entry>,
     /// The last number that the other half has.
     acked: u64,
     /// The last number in use.
     last: u64,
     /// The last number that was ever put on a link: an acknowledgement beyond it is a lie.
-    sent: u64,
+    pub(super) sent: u64,
     /// An acknowledgement is wanted once this number was said.
     ack_requested: u64,
-    bytes: usize,
+    pub(super) bytes: usize,
     limit: usize,
-    #[cfg(test)]
-    pub(super) sabotage: Option<super::sabotage::Sabotage>,
 }
 
 impl Outbox {
     /// An outbox whose first message gets the number `base + 1`, and that is full at `limit` bytes.
     pub(crate) fn new(base: u64, limit: usize) -> Self {
-        Outbox {
-            entries: VecDeque::new(),
-            acked: base,
-            last: base,
-            sent: base,
-            ack_requested: base,
-            bytes: 0,
-            limit,
-            #[cfg(test)]
-            sabotage: None,
-        }
+        Outbox { entries: VecDeque::new(), acked: base, last: base, sent: base, ack_requested: base, bytes: 0, limit }
     }
 
     pub(crate) fn acked(&self) -> u64 {
@@ -163,38 +151,13 @@ impl Outbox {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn sent_up_to(&self) -> u64 {
-        self.sent
-    }
-
-    #[cfg(test)]
-    pub(crate) fn was_sent(&self, number: u64) -> bool {
-        number <= self.sent
-    }
-
     /// Remembers that all up to `number` was put on a link.
     pub(crate) fn mark_sent(&mut self, number: u64) {
         self.sent = self.sent.max(number);
-        #[cfg(test)]
-        if self.sabotage == Some(super::sabotage::Sabotage::FreesOnWrite) {
-            let freed = self.entries.iter().take_while(|entry| entry.last() <= number).map(Entry::cost).sum::<usize>();
-            self.bytes -= freed;
-            self.entries.retain(|entry| entry.last() > number);
-        }
     }
 
     /// Frees what the other half has. `Err` if it claims to have what was never sent; returns whether anything was freed.
     pub(crate) fn acknowledge(&mut self, received: u64) -> Result<bool, ()> {
-        #[cfg(test)]
-        if self.sabotage == Some(super::sabotage::Sabotage::BelievesAnyAcknowledgement) {
-            self.sent = self.sent.max(received.min(self.last));
-        }
-        #[cfg(test)]
-        let received = match self.sabotage {
-            Some(super::sabotage::Sabotage::BelievesAnyAcknowledgement) => received.min(self.last),
-            _ => received,
-        };
         if received > self.sent {
             return Err(());
         }
@@ -219,20 +182,6 @@ impl Outbox {
     pub(crate) fn clear(&mut self) {
         self.entries = VecDeque::new();
         self.bytes = 0;
-    }
-
-    #[cfg(test)]
-    /// What is left: messages that were put on a link, and those that never were.
-    pub(crate) fn salvage(self) -> (Vec<crate::message::Message>, Vec<crate::message::Message>) {
-        let sent = self.sent;
-        let (mut unknown, mut unsent) = (Vec::new(), Vec::new());
-        for entry in self.entries {
-            if let Body::Message(message) = entry.body {
-                let messages = if entry.first <= sent { &mut unknown } else { &mut unsent };
-                messages.push(message.as_message().clone());
-            }
-        }
-        (unknown, unsent)
     }
 
     /// Gives unused memory back; for idle moments, since a busy outbox would only allocate it again.

@@ -1,10 +1,12 @@
 //! What the network did: attach, frames, detach.
 
 use super::{
-    frame::{Attached, CloseReason, Frame, MAX_NUMBER, Outcome, reason, reason::HELD},
+    frame::{Attached, CloseReason, Frame, MAX_NUMBER, Outcome},
     inbox::{FlowState, Taken},
     links::{Attach, Link, LinkId, LinkKind},
     machine::{Event, Machine, Role},
+    reason,
+    rules::Rivals,
 };
 use crate::message::{Message, OutMessage};
 
@@ -31,10 +33,10 @@ impl Machine {
         }
         self.refused = true; // Until it is attached, below.
         if attach.kind.carries_down() {
-            self.links.admit(attach.ordinal, attach.turn)?;
-            self.heartbeat.attached(now, attach.ordinal);
-            if let Some(path) = &mut self.path {
-                path.turn(attach.ordinal, attach.kind == LinkKind::Stream);
+            self.admit(&attach)?;
+            self.heartbeat.idle_limit.attached(now, attach.ordinal);
+            if let Some(probe) = &mut self.stream_probe {
+                probe.next_turn(attach.ordinal, attach.kind == LinkKind::Stream);
             }
         }
         if server && !attach.opening {
@@ -46,13 +48,7 @@ impl Machine {
         let alone = !self.links.any_attached();
         let gap =
             (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.detached_since));
-        let next_to_send = self.outbox.acked() + 1;
-        #[cfg(test)]
-        let next_to_send = match self.sabotage {
-            Some(super::sabotage::Sabotage::GoesOnWhereTheOldStopped) => self.outbox.sent_up_to() + 1,
-            _ => next_to_send,
-        };
-        let link = self.links.add(attach, next_to_send, FlowState::START);
+        let link = self.links.add(attach, self.outbox.acked() + 1, FlowState::START);
         let id = link.id;
         link.reply_due = server && attach.kind == LinkKind::Upload;
         if !server && matches!(attach.kind, LinkKind::Poll { .. } | LinkKind::Stream | LinkKind::Upload) {
@@ -61,18 +57,19 @@ impl Machine {
         }
         link.last_ack_sent = if server || attach.opening { self.config.base } else { self.inbox.received() };
         if attach.kind.carries_down() {
-            link.pending_outcome = Some(if attach.opening { Outcome::New } else { Outcome::Full });
+            let outcome = if attach.opening { Outcome::New } else { Outcome::Full };
+            link.pending_outcome = self.config.rules.announce.then_some(outcome);
             link.deadline = match attach.kind {
-                LinkKind::Poll { hold } if server => Some(now + hold.min(self.heartbeat.patience())),
+                LinkKind::Poll { hold } if server => Some(now + hold.min(self.heartbeat.idle_limit.get())),
                 LinkKind::Opening if server => None,
                 _ => (!link.confirmed).then_some(now + self.config.confirm_timeout),
             };
         }
-        if server && attach.seen {
+        if server && (attach.seen || !self.config.rules.confirm) {
             self.confirm(now, id);
         }
-        if server && attach.kind == LinkKind::Stream {
-            self.begin_path(id, attach.ordinal, gap);
+        if server && attach.kind == LinkKind::Stream && self.is_numbered() {
+            self.begin_stream(id, attach.ordinal, gap);
         }
         if alone {
             self.heartbeat.restart(now);
@@ -84,10 +81,18 @@ impl Machine {
         Ok(id)
     }
 
+    fn admit(&self, attach: &Attach) -> Result<(), CloseReason> {
+        match &self.config.rules.rivals {
+            Rivals::HigherOrdinalWins => self.links.admit(attach.ordinal, attach.turn),
+            Rivals::Refuse(reason) if self.links.any_attached() => Err(reason.clone()),
+            Rivals::Refuse(_) => Ok(()),
+        }
+    }
+
     /// Server: a page that knows of the session from the one before goes on with it, and so begins as if it opened it. Unless it is
     /// here already (`again`), the older page's links end and nothing of what that page said of holding stands.
     pub(crate) fn take_over(&mut self, now: u64, attach: Attach, again: bool) -> Result<LinkId, CloseReason> {
-        self.heartbeat.forget_cut();
+        self.heartbeat.idle_limit.forget_cut();
         let id = self.attach(now, attach)?;
         if let Some(link) = self.links.get_mut(id) {
             link.pending_outcome = Some(Outcome::New);
@@ -115,13 +120,20 @@ impl Machine {
             && link.kind != LinkKind::Upload
             && before == Some(link.ordinal)
         {
-            self.heartbeat.cut(now, link.ordinal, matches!(link.kind, LinkKind::Poll { .. }));
+            let (silence, polling) = (self.heartbeat.silence(now), matches!(link.kind, LinkKind::Poll { .. }));
+            self.heartbeat.idle_limit.cut(link.ordinal, silence, polling);
         }
         self.links.detach(id);
         if self.links.carrier() != before {
             self.carrier_changed(now);
         }
-        if self.closed.is_none() && !self.links.any_attached() {
+        if self.links.any_attached() {
+            return;
+        }
+        if self.config.rules.cut_ends {
+            self.finish(now, reason::CUT); // Unless it has ended with another reason before.
+            self.over = true;
+        } else if self.closed.is_none() {
             self.detached_since = now;
             self.refused = false; // Grace starts anew as it is.
         }
@@ -135,12 +147,6 @@ impl Machine {
             self.inbox.request_ack();
             self.abort_due = self.aborted_here;
         }
-    }
-
-    #[cfg(test)]
-    /// Client: no further turn of this ordinal will come.
-    pub(crate) fn retire(&mut self, ordinal: u64) {
-        self.links.retire(ordinal);
     }
 
     /// Takes a frame. A violation ends the link, not the session.
@@ -163,14 +169,14 @@ impl Machine {
         }
         let result = self.dispatch(now, id, frame);
         if let Err(violation) = &result {
-            self.end(id, violation.clone());
+            self.end(now, id, violation.clone());
         }
         result
     }
 
-    /// The transport found what it cannot read: the link ends, the session lives.
-    pub(crate) fn end(&mut self, id: LinkId, reason: CloseReason) {
-        self.end_link(id, reason);
+    /// The transport found what it cannot read: the link ends. The session lives, unless it ends with its link.
+    pub(crate) fn end(&mut self, now: u64, id: LinkId, reason: CloseReason) {
+        self.end_link(now, id, reason);
         if let Some(link) = self.links.get_mut(id) {
             link.ignores_input = true;
         }
@@ -229,16 +235,19 @@ impl Machine {
 }
 
 impl Machine {
-    /// Says why the link ends, where this half can.
-    pub(super) fn end_link(&mut self, id: LinkId, reason: CloseReason) {
+    /// Ends a link, and sends the reason where this half can.
+    pub(super) fn end_link(&mut self, now: u64, id: LinkId, reason: CloseReason) {
         let client = self.config.role == Role::Client;
-        if let Some(link) = self.links.get_mut(id) {
-            link.end(reason);
-            link.finished |= client && link.kind != LinkKind::Duplex;
+        let Some(link) = self.links.get_mut(id) else { return };
+        link.end(reason.clone());
+        link.finished |= client && link.kind != LinkKind::Duplex;
+        if self.config.rules.cut_ends {
+            self.finish(now, reason);
         }
     }
 
     fn take_message(&mut self, number: u64, message: OutMessage) -> Result<(), CloseReason> {
+        let number = if self.is_numbered() { number } else { self.inbox.received() + 1 };
         if number == 0 || number > MAX_NUMBER {
             return Err(reason::MALFORMED);
         }
@@ -283,14 +292,19 @@ impl Machine {
         self.outbox.acknowledge(received)?;
         // What is behind it has to be asked for too.
         self.links_need_wake |= self.outbox.ack_requested() != ack_requested;
-        if let Some(path) = &mut self.path {
+        if let Some(probe) = &mut self.stream_probe {
             // The next ask has a deadline.
-            self.links_need_wake |= path.acknowledged(now, self.outbox.acked(), self.heartbeat.rtt());
+            self.links_need_wake |= probe.acknowledged(now, self.outbox.acked(), self.heartbeat.rtt());
         }
+        self.finish_closing(now);
+        Ok(())
+    }
+
+    /// Closed, and nothing is left in the outbox.
+    pub(super) fn finish_closing(&mut self, now: u64) {
         if let (Some(reason), true) = (&self.closing, self.closed.is_none() && self.outbox.is_empty()) {
             self.finish(now, reason.clone());
         }
-        Ok(())
     }
 
     fn handle_flow(&mut self, now: u64, received: u64, flow: FlowState) -> Result<(), CloseReason> {
@@ -298,8 +312,8 @@ impl Machine {
         if flow > self.flow_received {
             self.links_need_wake = true;
             self.flow_received = flow;
-            if let Some(path) = &mut self.path {
-                path.held(now);
+            if let Some(probe) = &mut self.stream_probe {
+                probe.paused(now);
             }
             // What was said beyond was not taken.
             for link in self.links.iter_mut() {
@@ -351,7 +365,7 @@ impl Machine {
     fn handle_link_close(&mut self, now: u64, id: LinkId, reason: CloseReason) {
         let server = self.config.role == Role::Server;
         // An upload that ends the session is still answered.
-        let only_turn = !server && reason.code == HELD.code;
+        let only_turn = !server && reason.code == reason::HELD.code;
         if let Some(link) = self.links.get_mut(id).filter(|link| !server || link.kind != LinkKind::Upload) {
             // The end of a turn alone: that of the answer is behind it, and the next turn follows.
             link.finished |= !(only_turn && link.kind.has_turns());
@@ -360,6 +374,7 @@ impl Machine {
         let loser =
             !server && self.opened && self.links.get(id).is_some_and(|link| link.pending_outcome == Some(Outcome::New));
         match reason.code / 100 {
+            _ if self.config.rules.cut_ends => self.finish(now, reason),
             41 | 43 | 44 if loser => {}
             43 | 44 if self.closed.is_none() => self.finish(now, reason),
             41 if !server && self.closed.is_none() => self.events.push_back(Event::Lost(reason)),

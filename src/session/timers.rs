@@ -1,10 +1,10 @@
 //! Deadlines: when to look, and what has passed.
 
 use super::{
-    frame::reason,
     heartbeat::Verdict,
     links::{Link, LinkKind},
     machine::{Machine, Role},
+    reason,
 };
 
 impl Machine {
@@ -22,7 +22,7 @@ impl Machine {
             Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
         };
-        [links, own, self.path_deadline()].into_iter().flatten().min()
+        [links, own, self.stream_deadline()].into_iter().flatten().min()
     }
 
     /// Looks at every deadline that has passed. Calling it early or often does no harm.
@@ -31,7 +31,7 @@ impl Machine {
             return;
         }
         self.check_links(now);
-        self.check_path(now);
+        self.check_stream(now);
         match self.config.role {
             Role::Server => self.check_server(now),
             Role::Client => self.check_client(now),
@@ -54,7 +54,7 @@ impl Machine {
             if self.config.role == Role::Server && matches!(link.kind, LinkKind::Poll { .. }) {
                 link.finished = true;
             } else {
-                self.end_link(id, reason::NOT_CONFIRMED);
+                self.end_link(now, id, reason::NOT_CONFIRMED);
             }
         }
     }
@@ -76,7 +76,9 @@ impl Machine {
         } else if self.links.needs_heartbeat() && self.heartbeat.check(now) == Verdict::Dead {
             self.end_silent_links();
             self.heartbeat.restart(now);
-            if !self.links.any_attached() {
+            if self.config.rules.cut_ends {
+                self.finish(now, reason::HEARTBEAT_TIMEOUT);
+            } else if !self.links.any_attached() {
                 // Should the transport not notice: so long it takes the client to.
                 self.detached_since = now + self.config.interval + self.config.timeout;
             }

@@ -1,14 +1,14 @@
 //! What a link has to say next.
 
-#[cfg(test)]
-use super::sabotage::Sabotage;
 use super::{
-    frame::{Attached, CloseReason, Frame, reason},
+    frame::{Attached, CloseReason, Frame},
     inbox::Inbox,
     links::{Link, LinkId, LinkKind},
     machine::{Machine, Role},
     outbox::Body,
-    path::Path,
+    reason,
+    rules::{Delivery, Rules},
+    stream_probe::StreamProbe,
 };
 use crate::message::OutMessage;
 
@@ -53,7 +53,7 @@ impl Machine {
             Next::Nothing => None,
             Next::Control(frame) => {
                 self.note(id, &frame);
-                self.path_of(id).into_iter().for_each(Path::said);
+                self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
                 Some(say(Outbound::Frame(frame)))
             }
             Next::Data => self.transmit_data(now, id, say),
@@ -109,7 +109,7 @@ impl Machine {
             return Next::Control(Frame::Confirm);
         }
         if let Some(closed) = &self.closed {
-            let frame = last_frame(&self.inbox, link, closed, self.abort_due);
+            let frame = last_frame(&self.inbox, link, closed, self.abort_due, self.config.rules);
             self.abort_due &= !matches!(frame, Some(Frame::LinkClose(_)));
             return frame.into();
         }
@@ -127,12 +127,13 @@ impl Machine {
     fn next_control(&mut self, now: u64, id: LinkId) -> Option<Frame> {
         let received = self.inbox.received();
         let flow = self.inbox.flow();
-        if self.path_of(id).is_some_and(Path::take_end) {
+        if self.probe_of(id).is_some_and(StreamProbe::take_end) {
             self.links.get_mut(id)?.finished = true;
             return Some(Frame::LinkClose(reason::HELD));
         }
+        let numbered = self.is_numbered();
         let link = self.links.get_mut(id)?;
-        if link.flow_sent < flow {
+        if link.flow_sent < flow && numbered {
             link.flow_sent = flow;
             let turns = if link.flow_turns.0 == flow { link.flow_turns.1 } else { 0 };
             link.flow_turns = (flow, turns + 1);
@@ -168,44 +169,51 @@ impl Machine {
         let acked = self.outbox.acked();
         link.next_to_send = link.next_to_send.max(acked + 1);
         let ack_requested = self.outbox.ack_requested();
-        if ack_requested > acked && link.next_to_send > ack_requested && link.ack_request_sent_for < ack_requested {
+        let numbered = self.config.rules.delivery == Delivery::UntilAcknowledged;
+        if numbered
+            && ack_requested > acked
+            && link.next_to_send > ack_requested
+            && link.ack_request_sent_for < ack_requested
+        {
             link.ack_request_sent_for = ack_requested;
             let said = link.next_to_send - 1;
             let bytes = self.outbox.bytes();
-            if let Some(path) = self.path_of(id) {
-                path.asked(now, said, bytes);
-                path.said();
+            if let Some(probe) = self.probe_of(id) {
+                probe.request_sent(now, said, bytes);
+                probe.frame_sent();
             }
             return Some(say(Outbound::Frame(Frame::AckRequest)));
         }
         let entry = if self.flow_received.is_paused() { None } else { self.outbox.entry(link.next_to_send) };
         let Some(entry) = entry else {
-            return self.say_behind(now, id).map(|frame| say(Outbound::Frame(frame)));
+            return self.probe_frame(now, id).map(|frame| say(Outbound::Frame(frame)));
         };
         let (from, to) = (link.next_to_send, entry.last());
-        let number = from;
-        #[cfg(test)]
-        let number = if self.sabotage == Some(Sabotage::RestartsNumbers) { from - acked } else { number };
         let said = match &entry.body {
             // The other half is done when it has the close: what arrived before must not look lost to it.
-            Body::Close(_) if link.last_ack_sent < self.inbox.received() => {
+            Body::Close(_) if numbered && link.last_ack_sent < self.inbox.received() => {
                 let frame = Frame::Ack { received: self.inbox.received() };
                 self.note(id, &frame);
                 return Some(say(Outbound::Frame(frame)));
             }
-            #[cfg(test)]
-            Body::Close(_) if self.sabotage == Some(Sabotage::ForgetsTheClose) && self.outbox.was_sent(to) => {
-                return None;
+            Body::Close(reason) if self.config.rules.cut_ends => {
+                link.finished = true;
+                say(Outbound::Frame(Frame::LinkClose(CloseReason::clone(reason))))
             }
             Body::Close(reason) => {
                 say(Outbound::Frame(Frame::Close { number: from, reason: CloseReason::clone(reason) }))
             }
             Body::Gap { .. } => say(Outbound::Frame(Frame::Gap { from, to })),
-            Body::Message(message) => say(Outbound::Message { number, message }),
+            Body::Message(message) => say(Outbound::Message { number: from, message }),
         };
         link.next_to_send = to + 1;
         self.outbox.mark_sent(to);
-        self.path_of(id).into_iter().for_each(Path::said);
+        if numbered {
+            self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
+        } else {
+            self.outbox.acknowledge(to).expect("it was just marked as sent");
+            self.finish_closing(now);
+        }
         Some(said)
     }
 
@@ -227,8 +235,9 @@ impl Machine {
 }
 
 /// Of a closed session a link only says how far we have come, and ends. Every link says so: another may have been lost with it.
-fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: bool) -> Option<Frame> {
-    let first = !std::mem::replace(&mut link.final_ack_sent, true);
+fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: bool, rules: &Rules) -> Option<Frame> {
+    let numbered = rules.delivery == Delivery::UntilAcknowledged;
+    let first = !std::mem::replace(&mut link.final_ack_sent, true) && numbered;
     if inbox.ack_due() || (first && link.kind != LinkKind::Upload) {
         return Some(Frame::Ack { received: inbox.received() });
     }
@@ -236,7 +245,7 @@ fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: b
         return abort_due.then(|| Frame::LinkClose(closed.clone())); // It ends with its answer.
     }
     link.finished = true;
-    let aborted = matches!(closed.code / 100, 40 | 43);
+    let aborted = rules.cut_ends || matches!(closed.code / 100, 40 | 43);
     match link.kind {
         _ if aborted => Some(Frame::LinkClose(closed.clone())),
         // What was replaced is told so: the answer that ends the session may be on its way on another link.

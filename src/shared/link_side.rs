@@ -54,6 +54,10 @@ impl SharedSession {
         if inner.machine.take_links_need_wake() {
             inner.wake_links(); // Another carries now.
         }
+        if inner.machine.closed().is_some() {
+            inner.wake_receiver();
+            inner.wake_senders();
+        }
         self.settle(&mut inner);
     }
 
@@ -73,13 +77,13 @@ impl SharedSession {
         let machine = &mut inner.machine;
         let mut outcome = frames.drain(..).try_for_each(|frame| match frame {
             Frame::Message { message, .. } if message.as_message().len() as u64 > limit => {
-                machine.end(link, reason::TOO_LARGE);
+                machine.end(now, link, reason::TOO_LARGE);
                 Err(reason::TOO_LARGE)
             }
             frame => machine.handle_frame(now, link, frame),
         });
         if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
-            machine.end(link, malformed.clone());
+            machine.end(now, link, malformed.clone());
             outcome = Err(malformed);
         }
         if inner.machine.arrivals() > 0 || inner.machine.closed().is_some() {
@@ -106,6 +110,7 @@ impl SharedSession {
     ) -> PullStatus {
         let mut inner = self.lock();
         let secret = inner.credentials.secret;
+        let before = inner.machine.acknowledged();
         let machine = &mut inner.machine;
         let now = self.runtime.clock.now();
         let (mut timed, mut run) = (false, false);
@@ -128,8 +133,16 @@ impl SharedSession {
                 }
             }
         };
-        if timed {
-            // Its answer is awaited from now on.
+        let written = inner.machine.acknowledged() != before;
+        if written {
+            // Without acknowledgements a message is done once the link has it.
+            inner.wake_senders();
+            if inner.machine.closed().is_some() {
+                inner.wake_receiver();
+            }
+        }
+        if timed || written {
+            // The answer to a ping is awaited from now on.
             self.settle(&mut inner);
         }
         pulled

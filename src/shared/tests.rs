@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -17,18 +17,26 @@ use super::{
 use crate::{
     config::Transport,
     message::Message,
-    session::{Config, Machine, Role, SessionParams},
+    session::{
+        Config, Machine, Role, SessionParams,
+        rules::{NATIVE, RAW, Rules},
+    },
 };
 
 fn session() -> SharedSession {
-    session_as(Uuid::nil())
+    made(Uuid::nil(), &NATIVE)
 }
 
 /// A session with this id, on a runtime of its own.
 pub(crate) fn session_as(id: Uuid) -> SharedSession {
+    made(id, &NATIVE)
+}
+
+fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
     let runtime = Arc::new(Runtime::new());
     let config = Config {
         role: Role::Server,
+        rules,
         interval: 25_000,
         timeout: 20_000,
         grace: 60_000,
@@ -169,4 +177,38 @@ fn frames_before_something_malformed_are_applied_and_the_link_ends() {
     assert_eq!(session.input(link, &mut messages(1..=2), Some(reason::MALFORMED)), Err(reason::MALFORMED));
     let ending = session.link_ending(link, &mut Context::from_waker(Waker::noop()));
     assert_eq!((received(&session), ending), (2, Some(reason::MALFORMED)));
+}
+
+#[test]
+fn without_acknowledgements_the_write_wakes_who_waits_for_one() {
+    let session = made(Uuid::nil(), &RAW);
+    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
+    let (sender, receiver) = (Arc::new(Count(AtomicUsize::new(0))), Arc::new(Count(AtomicUsize::new(0))));
+    let wakers = [sender.clone(), receiver.clone()].map(Waker::from);
+    let [mut to_sender, mut to_receiver] = [&wakers[0], &wakers[1]].map(Context::from_waker);
+    let pull = || session.pull(link, &mut Context::from_waker(Waker::noop()), |_| true);
+    session.send(Message::from("x").into()).unwrap();
+    let number = session.flush();
+    assert_eq!(session.poll_acknowledged(&mut to_sender, number), Poll::Pending);
+    assert_eq!(session.poll_arrival(&mut to_receiver), Poll::Pending);
+    assert_eq!((pull(), sender.0.load(Relaxed)), (PullStatus::Drained, 1));
+    assert_eq!(session.poll_acknowledged(&mut to_sender, number), Poll::Ready(Ok(())));
+    session.close(reason::CLOSED);
+    assert_eq!((session.poll_arrival(&mut to_receiver), receiver.0.load(Relaxed)), (Poll::Pending, 0));
+    assert_eq!((pull(), receiver.0.load(Relaxed)), (PullStatus::Over, 1), "it is closed once that is written");
+    assert_eq!(session.poll_arrival(&mut to_receiver), Poll::Ready(None));
+}
+
+#[test]
+fn a_cut_that_ends_the_session_wakes_its_handler_at_once() {
+    let session = made(Uuid::nil(), &RAW);
+    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(count.clone());
+    assert_eq!(session.poll_arrival(&mut Context::from_waker(&waker)), Poll::Pending);
+    session.detach(link);
+    assert_eq!(count.0.load(Relaxed), 1);
+    assert_eq!(session.poll_arrival(&mut Context::from_waker(&waker)), Poll::Ready(None));
 }

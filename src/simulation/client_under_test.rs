@@ -11,6 +11,7 @@ use crate::{
     message::{Message, OutMessage, Spelling},
     session::{
         Arrival, Attach, CloseReason, Config, Frame, Grant, LinkId, Machine, Role, SendError, State, machine::Event,
+        tests::saboteur::Saboteur,
     },
 };
 
@@ -58,7 +59,7 @@ pub(crate) trait ClientUnderTest {
 /// The Rust machine in the client's role.
 #[derive(Debug)]
 pub(crate) struct RustHalf {
-    machine: Machine,
+    machine: Saboteur,
     codecs: BTreeMap<LinkId, Codec>,
     grant: Option<Box<Grant>>,
     said: u64,
@@ -68,7 +69,7 @@ pub(crate) struct RustHalf {
 }
 
 impl RustHalf {
-    pub(crate) fn new(machine: Machine, config: Config) -> Self {
+    pub(crate) fn new(machine: Saboteur, config: Config) -> Self {
         RustHalf { machine, codecs: BTreeMap::new(), grant: None, said: config.base, deaf: BTreeSet::new(), config }
     }
 
@@ -116,7 +117,7 @@ impl ClientUnderTest for RustHalf {
         let (_, frames) = codec.decode(packet).expect("the wire corrupts nothing");
         for frame in frames {
             if self.is_of_another(&frame) {
-                self.machine.end(link, CloseReason::new(4004, "another session"));
+                self.machine.end(now, link, CloseReason::new(4004, "another session"));
                 self.deaf.insert(link);
                 return;
             }
@@ -236,6 +237,7 @@ impl ClientUnderTest for RustHalf {
     }
 
     fn salvage(&mut self) -> (Vec<Message>, Vec<Message>) {
-        std::mem::replace(&mut self.machine, Machine::new(self.config, 0)).salvage()
+        let spent = Saboteur::new(Machine::new(self.config, 0), None);
+        std::mem::replace(&mut self.machine, spent).into_inner().salvage()
     }
 }

@@ -16,7 +16,10 @@ use super::{
     scenario::Scenario,
     world::{Setup, World},
 };
-use crate::session::{Machine, Role, sabotage::Sabotage};
+use crate::session::{
+    Machine, Role,
+    tests::saboteur::{Sabotage, Saboteur},
+};
 
 /// In the normal run.
 const SEEDS: u64 = 2_000;
@@ -37,8 +40,7 @@ pub(crate) fn from_environment(name: &str, otherwise: u64) -> u64 {
 fn rust_half(sabotage: Option<Sabotage>) -> impl Fn(&Scenario, u64) -> Box<dyn ClientUnderTest> {
     move |scenario: &Scenario, now: u64| -> Box<dyn ClientUnderTest> {
         let config = scenario.config(Role::Client);
-        let mut machine = Machine::new(config, now);
-        machine.sabotage(sabotage);
+        let machine = Saboteur::new(Machine::new(config, now), sabotage);
         Box::new(RustHalf::new(machine, config))
     }
 }

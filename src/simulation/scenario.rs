@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::random::Random;
 use crate::{
     message::{Message, OutMessage, Spelling},
-    session::{Config, Role},
+    session::{Config, Role, rules},
 };
 
 /// Each side sends so many messages at least.
@@ -87,6 +87,7 @@ impl Scenario {
     pub(crate) fn config(&self, role: Role) -> Config {
         Config {
             role,
+            rules: &rules::NATIVE,
             interval: self.interval,
             timeout: self.timeout,
             grace: self.grace,

@@ -12,11 +12,14 @@ use super::{
 use crate::{
     codec::native::Head,
     message::Spelling,
-    session::{Attach, CloseReason, Frame, Grant, LinkId, LinkKind, Machine, Role, SendError, SessionParams, reason},
+    session::{
+        Attach, CloseReason, Frame, Grant, LinkId, LinkKind, Machine, Role, SendError, SessionParams, reason,
+        tests::saboteur::Saboteur,
+    },
 };
 
 pub(crate) struct ServerSession {
-    pub(crate) machine: Machine,
+    pub(crate) machine: Saboteur,
     pub(crate) grant: Grant,
     spent: bool,
     /// Forgotten by a restart.
@@ -151,8 +154,7 @@ impl World<'_> {
                 hold: scenario.hold,
             },
         };
-        let mut machine = Machine::new(scenario.config(Role::Server), self.now);
-        machine.sabotage(self.sabotage);
+        let machine = Saboteur::new(Machine::new(scenario.config(Role::Server), self.now), self.sabotage);
         let generation = attempt.trim_start_matches("attempt-").parse().expect("our attempts are numbered");
         self.server.sessions.push(ServerSession {
             machine,

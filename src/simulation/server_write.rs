@@ -78,7 +78,7 @@ impl World<'_> {
         let (mut frames, mut size, mut run) = (Vec::new(), 0, false);
         while size < WRITE
             && let Some(mut frame) = run
-                .then(|| one.machine.transmit_run(self.now, link, |saying| saying.into_frame()))
+                .then(|| one.machine.poll_transmit_run(self.now, link))
                 .flatten()
                 .or_else(|| one.machine.poll_transmit(self.now, link))
         {

@@ -15,7 +15,7 @@ use super::{
     server::Host,
     wire::Conn,
 };
-use crate::session::{CloseReason, LinkId, sabotage::Sabotage};
+use crate::session::{CloseReason, LinkId, tests::saboteur::Sabotage};
 
 /// After this time nothing more is done to the two halves, whatever was sent.
 const FAULTS_END: u64 = 120_000;

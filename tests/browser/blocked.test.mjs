@@ -1,5 +1,5 @@
-// A network that blocks WebSockets, each in its way, 100 ms away each way: how many round trips pass until the first
-// application message has come back.
+// A network that blocks WebSockets in five ways, with a delay of 100 ms each way: the number of round trips
+// until the first message of the application has come back.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -18,13 +18,13 @@ before(async () => {
 })
 after(() => endAll(browser, lab))
 
-/** Opens a session behind a proxy and says `hello`; tells how the echo came. */
+/** Opens a session behind a proxy and sends `hello`; returns how the echo came. */
 async function firstMessage(t, mode, bundle) {
   const proxy = await proxyFor(lab)
   t.after(() => proxy.close())
   const page = await openPage(browser, proxy.origin, bundle)
   t.after(() => page.context().close())
-  // only connections that are made now count
+  // Only connections that are made from now on count.
   for (const idle of proxy.live()) idle.cut('fin')
   proxy.delay = DELAY
   if (mode) proxy.rule('websocket', mode)
@@ -34,7 +34,7 @@ async function firstMessage(t, mode, bundle) {
   const session = await openSession(page, {}, ['hello'])
   let before
   arrived.then(() => (before = requests.filter((each) => each !== 'websocket')))
-  await session.heard('hello')
+  await session.received('hello')
   const { kind, flights } = await arrived
   const [message] = await session.call((watched) => watched.messages)
   t.diagnostic(

@@ -23,14 +23,14 @@ function program() {
   return path
 }
 
-/** `options` are playwright's, beyond what all tests want. */
+/** `options` are further options of playwright. */
 export async function launch(options = {}) {
   return chromium.launch({ executablePath: program(), args: FLAGS, ...options })
 }
 
 /**
- * A window whose tabs are hidden, slowed down and frozen as a user's are: playwright's own keep them all in front. `open(url)` makes a tab in
- * front of the others.
+ * A window whose tabs are hidden, slowed down and frozen as a user's are: a window of playwright keeps all of
+ * them in front. `open(url)` makes a tab in front of the others.
  */
 export async function launchWindow() {
   const profile = await mkdtemp(join(tmpdir(), 'anywire-'))
@@ -62,7 +62,7 @@ export async function launchWindow() {
   }
 }
 
-/** A page of its own profile at `url`; what it throws or logs as an error lands in `page.complaints`. */
+/** A page with a profile of its own at `url`; the errors that it throws or logs are in `page.complaints`. */
 export async function visit(browser, url) {
   const context = await browser.newContext()
   const page = await context.newPage()

@@ -1,4 +1,5 @@
-// The chat example as two people use it: words, pictures, who is here, and a wire that changes under them.
+// The chat example as two people use it: texts, pictures, the list of people, and a transport that changes
+// under them.
 
 import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
@@ -47,7 +48,7 @@ const here = (page, names) =>
   )
 const sees = (page, text) =>
   page.waitForFunction((text) => [...document.querySelectorAll('.said')].some((each) => each.textContent.endsWith(text)), text, PATIENCE)
-/** Waits until a transport of this kind carries; else tells what the page's panel says. */
+/** Waits until a transport of this kind carries; if none does, the error has the text of the page's panel. */
 async function carriedBy(page, wanted) {
   try {
     await page.waitForFunction(
@@ -65,7 +66,7 @@ async function carriedBy(page, wanted) {
 const words = (page, begin) =>
   page.$$eval('.said', (all, begin) => all.map((each) => each.lastChild.textContent).filter((text) => text.startsWith(begin)), begin)
 
-test('two people talk, send a picture, and change their wire in mid-sentence', TIMEOUT, async (t) => {
+test('two people talk, send a picture, and change their transport in the middle of it', TIMEOUT, async (t) => {
   const ada = await enter('Ada', 'lobby')
   const ben = await enter('Ben', 'lobby')
   t.after(() => endAll(ada.context(), ben.context()))
@@ -81,10 +82,10 @@ test('two people talk, send a picture, and change their wire in mid-sentence', T
   await ada.setInputFiles('#file', { name: 'red.png', mimeType: 'image/png', buffer: PICTURE })
   await ben.waitForFunction(() => document.querySelector('.said img')?.naturalWidth === 8, null, PATIENCE)
 
-  // streams that are cut twice in a row are given up for polling for a while
-  let said = 0
+  // A client whose streams are cut twice in a row polls for a while.
+  let sent = 0
   const talk = async (n) => {
-    for (const end = said + n; said < end; ) await say(ada, `line ${++said}`)
+    for (const end = sent + n; sent < end; ) await say(ada, `line ${++sent}`)
   }
   for (const [button, transport] of [['fetch-stream', /stream$|poll$/], ['xhr-poll', /poll$/], ['all', /./]]) {
     await talk(3)
@@ -94,9 +95,9 @@ test('two people talk, send a picture, and change their wire in mid-sentence', T
     await ada.click('#cut')
   }
   await talk(2)
-  await sees(ben, `line ${said}`)
-  assert.deepEqual(await words(ben, 'line'), Array.from({ length: said }, (_, i) => `line ${i + 1}`))
-  assert.notEqual(await ada.textContent('#resumed'), '0', 'the cuts were felt')
+  await sees(ben, `line ${sent}`)
+  assert.deepEqual(await words(ben, 'line'), Array.from({ length: sent }, (_, i) => `line ${i + 1}`))
+  assert.notEqual(await ada.textContent('#resumed'), '0', 'the cuts interrupted the session')
 
   await ada.setViewportSize({ width: 1100, height: 720 })
   await ada.screenshot({ path: `${OUT}chat.png` })
@@ -105,7 +106,7 @@ test('two people talk, send a picture, and change their wire in mid-sentence', T
   assert.deepEqual([...ada.complaints, ...ben.complaints], [])
 })
 
-test('who reloads never left; who leaves is gone after the grace', TIMEOUT, async (t) => {
+test('a person who reloads never left; one who leaves is gone after the grace time', TIMEOUT, async (t) => {
   const cleo = await enter('Cleo', 'porch')
   const dan = await enter('Dan', 'porch')
   t.after(() => endAll(cleo.context()))
@@ -126,7 +127,7 @@ test('who reloads never left; who leaves is gone after the grace', TIMEOUT, asyn
   await here(cleo, ['Cleo'])
 })
 
-test('rooms are apart', TIMEOUT, async (t) => {
+test('a room does not receive the texts of another', TIMEOUT, async (t) => {
   const eve = await enter('Eve', 'east')
   const walt = await enter('Walt', 'west')
   t.after(() => endAll(eve.context(), walt.context()))

@@ -1,4 +1,5 @@
-// Under a Content Security Policy: what the policy allows works without a violation, what it forbids the client finds out.
+// The client under a Content Security Policy: an allowed transport works without a violation, and a forbidden
+// one is found out and left.
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -10,9 +11,9 @@ import { PAGE, endAll, openSession } from './support.mjs'
 const TIMEOUT = { timeout: 60_000 }
 const STRICT = "default-src 'none'; script-src 'self'; connect-src 'self' ws:"
 const NO_SOCKETS = "default-src 'none'; script-src 'self'; connect-src http:"
-/** Where a page may ask for nothing by script, but its own scripts and frames may load. */
+/** A policy under which a page may make no request by script, but may load its own scripts and frames. */
 const NO_REQUESTS = "default-src 'none'; script-src 'self'; frame-src 'self'; form-action 'self'"
-/** Where no script of a path below the page may load, but the client itself. */
+/** A policy under which no script of the server may load but the client itself. */
 const NO_SCRIPTS = "default-src 'none'; script-src http://*:*/live/client.js; connect-src 'self'; frame-src 'self'; form-action 'self'"
 const ELSEWHERE = "default-src 'none'; script-src 'self' http://127.0.0.1:*"
 const MUTE = "default-src 'none'; script-src 'self'"
@@ -30,7 +31,10 @@ before(async () => {
 })
 after(() => endAll(browser, ...labs.values()))
 
-/** A page under a policy. What is put into it comes by the debugger, which no policy binds; what it violates lands in `violations`. */
+/**
+ * A page under a policy. Tests add scripts by the debugger, which no policy binds; `violations` lists what
+ * the page violates.
+ */
 async function openStrict(t, policy, bundle = 'es3', host = '127.0.0.1') {
   const { port } = labs.get(policy)
   const origin = `http://${host}:${port}`
@@ -56,15 +60,15 @@ async function openStrict(t, policy, bundle = 'es3', host = '127.0.0.1') {
   return { page, port, violations, violated }
 }
 
-/** Says a few of each kind and hears them again. */
+/** Sends some messages of each kind and receives their echoes. */
 async function exchange(session) {
-  await session.heard('hello')
-  const heard = await session.call(async (watched) => {
+  await session.received('hello')
+  const received = await session.call(async (watched) => {
     for (const message of [Uint8Array.from({ length: 256 }, (_, i) => i), 'ñ 漢字 😀', 'last']) watched.send(message)
     await self.lab.until(() => watched.messages.at(-1).data === 'last')
     return watched.messages.map((message) => (message.kind === 'text' ? message.data : [...message.data]))
   })
-  assert.deepEqual(heard, ['hello', BYTES, 'ñ 漢字 😀', 'last'])
+  assert.deepEqual(received, ['hello', BYTES, 'ñ 漢字 😀', 'last'])
   assert.equal(await session.flushed(), true)
   const { resumed } = await session.report()
   assert.deepEqual(resumed, { full: 0, gap: 0, new: 0 })
@@ -77,7 +81,7 @@ test('the tests see violations', TIMEOUT, async (t) => {
     try {
       setTimeout('self.evaluated = 1', 0)
     } catch {
-      // Forbidden too.
+      // The policy forbids this too.
     }
   })
   await violated()
@@ -97,7 +101,7 @@ for (const [bundle, transports] of Object.entries(ALLOWED)) {
     })
   }
 
-  test(`${bundle}: left to itself it ends on a WebSocket, and violates nothing`, TIMEOUT, async (t) => {
+  test(`${bundle}: the client's own choice is a WebSocket, and it violates nothing`, TIMEOUT, async (t) => {
     const { page, violations } = await openStrict(t, STRICT, bundle)
     const session = await openSession(page, {}, ['hello'])
     await exchange(session)
@@ -105,16 +109,16 @@ for (const [bundle, transports] of Object.entries(ALLOWED)) {
     assert.deepEqual(await violations(), [])
   })
 
-  test(`${bundle}: where the policy forbids WebSockets it ends on a stream`, TIMEOUT, async (t) => {
+  test(`${bundle}: where the policy forbids WebSockets the client's own choice is a stream`, TIMEOUT, async (t) => {
     const { page, violations } = await openStrict(t, NO_SOCKETS, bundle)
     const session = await openSession(page, {}, ['hello'])
     await exchange(session)
     const stream = bundle === 'es3' ? 'xhr-stream' : 'fetch-stream'
     await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), stream)
-    const said = await violations()
-    assert.ok(said.length && said.every((each) => each.startsWith('connect-src ws:')), said.join())
+    const reported = await violations()
+    assert.ok(reported.length && reported.every((each) => each.startsWith('connect-src ws:')), reported.join())
     if (bundle === 'es3') {
-      // Chromium tells an error and no end: without listening to it an attempt would take ten seconds
+      // Chromium fires `error` and no `close`: a client that ignored it would wait for ten seconds.
       const attempt = await session.call((watched) =>
         self.lab.until(() => watched.session.trace().find((each) => each.transport === 'websocket' && each.ended))
       )
@@ -131,9 +135,9 @@ test('iframe is forbidden: the session goes on without', TIMEOUT, async (t) => {
   await exchange(session)
   await session.call((watched) => self.lab.until(() => watched.session.transport === 'xhr-poll'))
   const { resumed } = await session.report()
-  const said = await violations()
-  t.diagnostic(`${said.join(', ')}; resumed ${JSON.stringify(resumed)}`)
-  assert.ok(said.every((each) => each.startsWith('frame-src ')))
+  const reported = await violations()
+  t.diagnostic(`${reported.join(', ')}; resumed ${JSON.stringify(resumed)}`)
+  assert.ok(reported.every((each) => each.startsWith('frame-src ')))
   assert.deepEqual(page.complaints, [])
 })
 
@@ -155,7 +159,7 @@ test('jsonp-poll and form-post carry where only scripts and frames are allowed',
   assert.deepEqual(await violations(), [])
 })
 
-test('left to itself where scripts may ask for nothing it ends on a frame that streams', TIMEOUT, async (t) => {
+test("where scripts may make no request the client's own choice is a frame that streams", TIMEOUT, async (t) => {
   const { page, violations } = await openStrict(t, NO_REQUESTS)
   const session = await openSession(page, {}, ['hello'])
   await exchange(session)
@@ -165,20 +169,20 @@ test('left to itself where scripts may ask for nothing it ends on a frame that s
 })
 
 for (const [name, transports] of [['jsonp-poll', ['jsonp-poll']], ['anything', undefined]]) {
-  test(`form-post is forbidden, ${name} may be used: what the page says goes by scripts`, TIMEOUT, async (t) => {
+  test(`form-post is forbidden, ${name} may be used: the page's messages go by scripts`, TIMEOUT, async (t) => {
     const { page, violations } = await openStrict(t, MUTE)
     const began = Date.now()
     const session = await openSession(page, { transports }, ['hello'])
     await exchange(session)
     t.diagnostic(`${Date.now() - began} ms, ${(await violations()).length} violations`)
     assert.ok((await violations()).some((each) => each.startsWith('frame-src ')))
-    // each stream is tried now and then, and called the transport for that moment
+    // Each stream is tried now and then, and is the transport for that moment.
     await session.call((watched) => self.lab.until(() => watched.session.transport === 'jsonp-poll'))
-    // Once found out, it stays so: no form is tried again.
+    // Once the client has found it out, it tries no form again.
     const count = async () => (await violations()).filter((each) => each.includes('form-post')).length
     const before = await count()
     await session.send('again')
-    await session.heard('again')
+    await session.received('again')
     assert.equal(await session.flushed(), true)
     assert.equal(await count(), before)
   })

@@ -1,5 +1,6 @@
-// What Firefox does to a page that stays, to one that reloads and to one that goes: it ends WebSockets with 1001 though the page lives on, and
-// cuts whatever is under way before the page hears that it goes. Driven by addresses alone: the pages act by themselves and report.
+// Firefox with a page that stays, one that reloads and one that goes: it ends WebSockets with 1001 though the
+// page stays, and it cuts all that is under way before the page has the event that it goes. The tests only
+// give Firefox an address: the pages act by themselves and send reports.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -18,10 +19,10 @@ const HOST = '127.0.0.1'
 const PROGRAM = [process.env.ANYWIRE_FIREFOX, '/usr/bin/firefox-esr', '/usr/bin/firefox'].find((place) => place && existsSync(place))
 const OPTIONS = { timeout: 60_000, skip: PROGRAM ? false : 'no Firefox here' }
 const LIMIT = 40_000
-/** Longer than any test: a session that ends was told to. */
+/** Longer than any test, so that no session ends by itself. */
 const GRACE = { 'grace-ms': 600_000 }
 
-/** What the pages may ask for besides themselves: what a browser saves, what it makes nothing of, and another page. */
+/** Further answers of the server: a file to save, an empty answer, and another page. */
 const REST = {
   '/download': [200, { 'Content-Disposition': 'attachment; filename=saved.bin', 'Content-Type': 'application/octet-stream' }, 'saved'],
   '/nothing': [204],
@@ -30,7 +31,10 @@ const REST = {
   '/later': [200, { 'Content-Type': 'text/plain' }, 'elsewhere']
 }
 
-/** Serves the page, takes its reports, and passes on what is below `/live`. Who watches has no page: below `/watch` it is lent this origin. */
+/**
+ * Serves the page, takes its reports, and forwards what is below `/live`. The watcher has no page, so
+ * requests below `/watch` get this origin.
+ */
 async function serve(t, lab, html) {
   const reports = []
   const tunnels = []
@@ -45,7 +49,8 @@ async function serve(t, lab, html) {
       note(JSON.parse(Buffer.concat(await request.toArray())))
       return response.writeHead(204).end()
     }
-    // from now on nothing comes down a WebSocket, not even its end; or a page that is left only when it knows that its WebSocket has ended
+    // After /mute nothing comes down a WebSocket, not even its end. The answer to /later waits until the page
+    // has reported that its WebSocket has ended.
     if (url === '/mute') for (const [socket, up] of tunnels) up.removeAllListeners('close').unpipe(socket).resume()
     if (url === '/later') await until(({ events }) => events?.includes('interrupted'))
     if (!/^\/(live|watch)/.test(url)) {
@@ -76,7 +81,7 @@ async function serve(t, lab, html) {
     for (const [socket] of tunnels) socket.destroy()
     front.close().closeAllConnections()
   })
-  /** The first report that is as wanted, as soon as it is there. */
+  /** Waits for the first report for which `wanted` holds. */
   const until = async (wanted) => {
     const signal = AbortSignal.timeout(LIMIT)
     while (!reports.some(wanted)) {
@@ -87,7 +92,10 @@ async function serve(t, lab, html) {
   return { origin, note, until }
 }
 
-/** A page in a Firefox of its own, which does `run` once it has the client. Who watches the lab reports the ends of sessions, as `gone`. */
+/**
+ * A page in a Firefox of its own, which calls `run` once it has the client. A watcher of the lab reports the
+ * ends of sessions, as `gone`.
+ */
 async function visit(t, run, argument) {
   const lab = await startLab(GRACE)
   t.after(() => lab.stop())
@@ -105,23 +113,26 @@ async function visit(t, run, argument) {
   const flags = ['--headless', '--no-remote', '--profile', profile, `${origin}/page`]
   const firefox = spawn(PROGRAM, flags, { stdio: 'ignore', detached: true, env })
   t.after(async () => {
-    // the whole group: it has processes of its own
+    // The whole process group ends, since Firefox has further processes.
     if (firefox.exitCode === null && process.kill(-firefox.pid, 'SIGKILL')) await once(firefox, 'exit')
     await rm(profile, { recursive: true, force: true, maxRetries: 5 })
   })
   return until
 }
 
-/** In the page: `begin` makes a session whose events are kept and reported. What survives a reload is in `sessionStorage`. */
+/**
+ * Runs in the page: `begin` opens a session whose events are kept and reported. Messages are in
+ * `sessionStorage`, so that they survive a reload.
+ */
 function prepare() {
   self.pages = sessionStorage.pages = Number(sessionStorage.pages ?? 0) + 1
-  self.heard = JSON.parse(sessionStorage.heard ?? '[]')
+  self.received = JSON.parse(sessionStorage.received ?? '[]')
   self.begin = (options) => {
     const events = []
     const session = (self.session = self.anywire.connect('/live', options))
     self.report = (more) => {
       const { id, state, transport } = session
-      navigator.sendBeacon('/log', JSON.stringify({ page: self.pages, id, state, transport, events, heard: self.heard, trace: session.trace(), ...more }))
+      navigator.sendBeacon('/log', JSON.stringify({ page: self.pages, id, state, transport, events, received: self.received, trace: session.trace(), ...more }))
     }
     for (const name of ['open', 'interrupted', 'resumed', 'closed', 'error']) {
       session.on(name, (first) => {
@@ -130,64 +141,70 @@ function prepare() {
       })
     }
     session.on('message', (data) => {
-      self.heard.push(typeof data === 'string' ? data : new TextDecoder().decode(data))
-      sessionStorage.heard = JSON.stringify(self.heard)
+      self.received.push(typeof data === 'string' ? data : new TextDecoder().decode(data))
+      sessionStorage.received = JSON.stringify(self.received)
     })
     return session
   }
 }
 
-/** Speaks all the time; after 20 answers Firefox is made to cut, and 20 messages after the session goes on the last word is a question. */
-function speak(link) {
+/**
+ * Sends lines all the time. After 20 echoes it makes Firefox cut the WebSocket; 20 lines after the session
+ * has resumed it asks the server for its count.
+ */
+function converse(link) {
   const session = self.begin({ transports: ['websocket'] })
-  let said = 0
+  let sent = 0
   let last = Infinity
-  const saying = setInterval(() => {
-    if (said < last) return session.send(`say ${++said}`)
-    clearInterval(saying)
+  const sending = setInterval(() => {
+    if (sent < last) return session.send(`line ${++sent}`)
+    clearInterval(sending)
     session.send('!count')
   }, 5)
-  session.on('resumed', () => (last = said + 20))
-  session.on('closed', () => clearInterval(saying))
+  session.on('resumed', () => (last = sent + 20))
+  session.on('closed', () => clearInterval(sending))
   session.on('message', (data) => {
-    if (data === 'say 20') link ? Object.assign(document.links[0], { href: link }).click() : self.stop()
-    if (!/^say/.test(data)) self.report({ done: true })
+    if (data === 'line 20') link ? Object.assign(document.links[0], { href: link }).click() : self.stop()
+    if (!/^line/.test(data)) self.report({ done: true })
   })
 }
 
 for (const [what, link] of [['a link that is saved', '/download'], ['a link answered 204', '/nothing'], ['stop()', '']]) {
   test(`${what}: Firefox cuts the WebSocket, the page and its session go on`, OPTIONS, async (t) => {
-    const until = await visit(t, speak, link)
-    const { state, events, heard, trace } = await until((report) => report.done || report.state === 'closed')
+    const until = await visit(t, converse, link)
+    const { state, events, received, trace } = await until((report) => report.done || report.state === 'closed')
     assert.deepEqual([state, ...events], ['open', 'open', 'interrupted', 'resumed full'])
     assert.match(trace[0].outcome, /^1001 /)
-    const said = heard.length - 1
-    t.diagnostic(`${said} messages; ${trace.map((each) => each.outcome ?? 'carries').join(', ')}`)
-    assert.ok(said >= 40)
-    assert.deepEqual(heard, [...Array.from({ length: said }, (_, i) => `say ${i + 1}`), String(said + 1)])
+    const sent = received.length - 1
+    t.diagnostic(`${sent} messages; ${trace.map((each) => each.outcome ?? 'carries').join(', ')}`)
+    assert.ok(sent >= 40)
+    assert.deepEqual(received, [...Array.from({ length: sent }, (_, i) => `line ${i + 1}`), String(sent + 1)])
   })
 }
 
-/** Reloads in the middle of what it is sent. */
+/** Reloads in the middle of the messages that it receives. */
 function reload() {
   const session = self.begin({ transports: ['websocket'], resume: true })
   if (self.pages === 1) session.send('!burst 200 over 1000')
   session.on('message', () => {
-    if (self.pages === 1 && self.heard.length === 20) location.reload()
-    if (self.heard.at(-1).startsWith('#200 ')) self.report({ done: true })
+    if (self.pages === 1 && self.received.length === 20) location.reload()
+    if (self.received.at(-1).startsWith('#200 ')) self.report({ done: true })
   })
 }
 
-test('a reload: the next page has the same session, and hears what the first one did not', OPTIONS, async (t) => {
+test('a reload: the next page has the same session, and receives what the first one did not', OPTIONS, async (t) => {
   const until = await visit(t, reload)
   const first = await until(({ events }) => events?.[0] === 'open')
-  const { page, id, events, heard } = await until((report) => report.done)
+  const { page, id, events, received } = await until((report) => report.done)
   assert.deepEqual([page, ...events], [2, 'open', 'resumed full'])
   assert.equal(id, first.id)
-  assert.deepEqual(heard.map((text) => parseInt(text.slice(1))), Array.from({ length: 200 }, (_, i) => i + 1))
+  assert.deepEqual(received.map((text) => parseInt(text.slice(1))), Array.from({ length: 200 }, (_, i) => i + 1))
 })
 
-/** Follows a link when the session is carried as it should be, for good: who listens to `unload` is not kept in the browser's memory. */
+/**
+ * Follows a link once the session has the wanted transport. The page is not kept in the browser's memory,
+ * since it listens to `unload`.
+ */
 function go({ transport, mute, link }) {
   const sockets = []
   const Socket = self.WebSocket
@@ -195,11 +212,11 @@ function go({ transport, mute, link }) {
     return (sockets[sockets.length] = new Socket(url))
   }
   addEventListener('unload', () => {})
-  // before the client, which may close what it finds open
+  // This listener comes before the client's, which may close what is open.
   addEventListener('pagehide', ({ persisted }) => self.report({ kept: persisted, sockets: sockets.map((each) => each.readyState) }))
   const session = self.begin({ transports: [transport] })
   const ready = async () => {
-    if (!self.heard.length || session.transport !== transport) return
+    if (!self.received.length || session.transport !== transport) return
     if (mute) await fetch('/mute')
     Object.assign(document.links[0], { href: link }).click()
   }
@@ -215,11 +232,11 @@ for (const [how, transport, socket, link, mute] of [
   ['xhr-poll', 'xhr-poll', undefined, '/elsewhere'],
   ['xhr-stream', 'xhr-stream', undefined, '/elsewhere']
 ]) {
-  test(`a page that goes says so, over ${how}`, OPTIONS, async (t) => {
+  test(`a page that goes ends its session, over ${how}`, OPTIONS, async (t) => {
     const until = await visit(t, go, { transport, mute, link })
     const last = await until(({ kept }) => kept !== undefined)
-    // a second WebSocket may be under way by then
-    assert.deepEqual([last.kept, last.transport, last.heard, last.sockets[0]], [false, transport, ['hello'], socket])
+    // A second WebSocket may be under way by then.
+    assert.deepEqual([last.kept, last.transport, last.received, last.sockets[0]], [false, transport, ['hello'], socket])
     const { gone } = await until((report) => /^gone/.test(report.gone))
     assert.equal(gone, 'gone 1001')
   })

@@ -1,4 +1,5 @@
-// The server under test: the crate's example `lab`, as a process that can be killed and started again on the same port.
+// The server under test: the crate's example `lab`, as a process that can be killed and started again on the
+// same port.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,20 +10,20 @@ import { fileURLToPath } from 'node:url'
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const examples = process.env.ANYWIRE_EXAMPLES ?? `${process.env.CARGO_TARGET_DIR ?? here('../../target')}/debug/examples`
 
-/** Starts an example and waits until it says where it listens. */
+/** Starts an example and waits until it prints its address. */
 export async function start(name, args) {
   const program = `${examples}/${name}`
   if (!existsSync(program)) throw new Error(`${program} is missing: cargo build --examples`)
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const said = []
+  const output = []
   const note = (line) => {
-    said.push(line)
-    if (said.length > 200) said.shift()
+    output.push(line)
+    if (output.length > 200) output.shift()
   }
   createInterface({ input: child.stderr }).on('line', note)
   const lines = createInterface({ input: child.stdout })
   const address = await new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`${name} ended with ${code} before it listened: ${said.join('\n')}`)))
+    child.once('exit', (code) => reject(new Error(`${name} ended with ${code} before it listened: ${output.join('\n')}`)))
     lines.on('line', (line) => {
       note(line)
       const found = /listening on \D*((?:\d+\.){3}\d+):(\d+)/.exec(line)
@@ -35,7 +36,7 @@ export async function start(name, args) {
       await once(child, 'exit')
     }
   }
-  return { ...address, child, said, stop }
+  return { ...address, child, output, stop }
 }
 
 /** `options` are the lab's flags: `{ 'heartbeat-ms': 1000 }`. */

@@ -1,20 +1,24 @@
-// What a browser does to pages: it keeps them in memory, freezes, hides, closes and reloads them, and takes the network away.
+// The life of a page in a browser, which keeps it in memory, freezes, hides, closes and reloads it, and takes
+// the network away.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { launch, launchWindow } from './browser.mjs'
 import { startLab } from './lab.mjs'
-import { BUNDLES, PAGE, dress, endAll, openPage, openSession } from './support.mjs'
+import { BUNDLES, PAGE, endAll, inject, openPage, openSession } from './support.mjs'
 
 const TIMEOUT = { timeout: 60_000 }
-/** How much longer than the network the page may take to come back: the longest rest between attempts after so short an outage, and one attempt. */
+/**
+ * The time in which the page must be back after the network is: the longest delay between attempts after so
+ * short an outage, and one attempt.
+ */
 const BACK = 10_000
 const GOOD = { lost: 0, repeated: 0, disordered: 0, wrong: 0 }
 const EACH = Object.entries(BUNDLES).flatMap(([bundle, transports]) => transports.map((transport) => [bundle, transport]))
 let browser, window, lab, origin
 
 before(async () => {
-  // What Chromium has by itself, and playwright takes away.
+  // Chromium keeps pages in memory by default; playwright switches that off.
   browser = await launch({ ignoreDefaultArgs: ['--disable-back-forward-cache'] })
   window = await launchWindow()
   lab = await startLab()
@@ -30,7 +34,7 @@ async function open(t, bundle, transport, first = ['hello']) {
 
 async function begin(page, transports, first = ['hello']) {
   const session = await openSession(page, { transports }, first)
-  await session.heard(first.at(-1))
+  await session.received(first.at(-1))
   await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), transports[0])
   return { page, session, id: await idOf(session) }
 }
@@ -40,7 +44,7 @@ async function openTabs(t, bundle, transport) {
   const open = async (bundle, transport) => {
     const page = await window.open(`${origin}/page`)
     t.after(() => page.close())
-    await dress(page, bundle)
+    await inject(page, bundle)
     return begin(page, [transport])
   }
   const tab = await open(bundle, transport)
@@ -50,12 +54,12 @@ async function openTabs(t, bundle, transport) {
 const idOf = (session) => session.call((watched) => watched.session.id)
 const numbered = (session, total, ms) => session.call((watched, [total, ms]) => watched.sendNumbered(total, ms), [total, ms])
 
-/** All that was said has arrived once and in order, both ways. */
+/** Asserts that all messages have arrived once and in order, in both directions. */
 async function verify(session, { sent, received }) {
   await session.call((watched, wanted) => self.lab.until(() => watched.tally.received >= wanted), received)
   await session.call((watched, wanted) => self.lab.until(() => watched.sent >= wanted), sent)
   await session.send('!check')
-  assert.deepEqual(JSON.parse(await session.heard('{')), { received: sent, ...GOOD })
+  assert.deepEqual(JSON.parse(await session.received('{')), { received: sent, ...GOOD })
   const { tally, resumed, state } = await session.report()
   assert.deepEqual(tally, { received, ...GOOD })
   assert.deepEqual([state, resumed.gap, resumed.new], ['open', 0, 0])
@@ -63,7 +67,7 @@ async function verify(session, { sent, received }) {
 }
 
 for (const [bundle, transport] of EACH) {
-  test(`${bundle}: away and back over ${transport}: the browser's memory gives back the page and the session`, TIMEOUT, async (t) => {
+  test(`${bundle}: away and back over ${transport}: the page comes back from the browser's memory with its session`, TIMEOUT, async (t) => {
     const { page, session, id } = await open(t, bundle, transport)
     await page.evaluate(() => {
       self.shown = []
@@ -100,7 +104,7 @@ for (const [bundle, transport] of EACH) {
     await page.bringToFront()
     await page.evaluate(() => self.lab.until(() => document.visibilityState === 'visible'))
     await session.send('shown')
-    await session.heard('shown')
+    await session.received('shown')
     const { transports, resumed } = await session.report()
     t.diagnostic(`all there after ${took} ms; transports: ${transports.join(', ')}`)
     assert.deepEqual(resumed, { full: 0, gap: 0, new: 0 })
@@ -120,7 +124,7 @@ for (const [bundle, transport] of EACH) {
     await hide(page, other)
     await numbered(session, 100, 50)
     await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
-    // what begins now and takes as long ends later
+    // A burst that begins now and takes as long ends later.
     await other.session.send('!burst 300 over 5000')
     await other.session.call((watched) => self.lab.until(() => watched.tally.received >= 300))
     await devtools.send('Page.setWebLifecycleState', { state: 'active' })
@@ -130,7 +134,7 @@ for (const [bundle, transport] of EACH) {
     const lives = await page.evaluate(() => self.lives)
     t.diagnostic(`${lives.map(([name, received]) => `${name} at ${received}`).join(', ')}; resumed ${full} times; all there after ${Date.now() - began} ms`)
     assert.deepEqual(lives.map(([name]) => name), ['freeze', 'resume'])
-    assert.ok(lives[0][1] < 300 && lives[0][1] === lives[1][1], 'it heard nothing while it was frozen')
+    assert.ok(lives[0][1] < 300 && lives[0][1] === lives[1][1], 'it received nothing while it was frozen')
     assert.equal(await idOf(session), id)
   })
 
@@ -140,7 +144,8 @@ for (const [bundle, transport] of EACH) {
     await session.call((watched) => self.lab.until(() => watched.tally.received >= 20))
     await page.context().setOffline(true)
     await numbered(session, 100, 50)
-    // what the page says meanwhile does not get through, unless a WebSocket is not bound by what is emulated
+    // The page's messages do not get through meanwhile, unless the emulated outage does not affect its
+    // WebSocket.
     await session.call((watched) =>
       self.lab.until(() => watched.session.state === 'interrupted' || watched.session.trace().some((each) => each.ended) || watched.sent === 100)
     )
@@ -156,34 +161,37 @@ for (const [bundle, transport] of EACH) {
     assert.ok(took < BACK, `${took} ms`)
   })
 
-  test(`${bundle}: a page that is closed over ${transport} says so at once`, TIMEOUT, async (t) => {
+  test(`${bundle}: a page that is closed over ${transport} ends its session at once`, TIMEOUT, async (t) => {
     const watch = await watcher(t)
     for (const [how, leave] of Object.entries(LEAVING)) {
-      // not kept in memory: who listens to `unload` goes for good
+      // The browser does not keep this page in memory, since it listens to `unload`.
       const { page } = await open(t, bundle, transport)
       await page.evaluate(() => addEventListener('unload', () => {}))
-      const heard = watch.session.call((watched) => {
+      const goodbye = watch.session.call((watched) => {
         const seen = watched.messages.length
         return self.lab.until(() => watched.messages.slice(seen).find((message) => /^gone/.test(message.data))?.data, 10_000)
       })
-      // the watcher listens before the page goes
+      // The watcher must listen before the page goes.
       await watch.session.send(`before ${how}`)
-      await watch.session.heard(`before ${how}`)
+      await watch.session.received(`before ${how}`)
       const began = Date.now()
       await leave(page)
-      assert.equal(await heard, 'gone 1001', how)
-      t.diagnostic(`${how}: told after ${Date.now() - began} ms`)
+      assert.equal(await goodbye, 'gone 1001', how)
+      t.diagnostic(`${how}: the server knew after ${Date.now() - began} ms`)
     }
   })
 }
 
-/** Asked from here: the timers of a hidden page run once a second. */
+/**
+ * Waits until the page is hidden. The wait is in this process, since timers of a hidden page run once a
+ * second.
+ */
 async function hide(page, other) {
   await other.page.bringToFront()
   while ((await page.evaluate(() => document.visibilityState)) !== 'hidden');
 }
 
-/** A session of another browser, which hears who ends. */
+/** A session of another browser, which receives the ends of all sessions. */
 const watcher = (t) => open(t, 'es3', 'websocket', ['!watch', 'there'])
 
 const LEAVING = {
@@ -197,7 +205,7 @@ test('a reload without any option opens a new session', TIMEOUT, async (t) => {
   await page.reload()
   await page.addScriptTag({ path: PAGE })
   const session = await openSession(page, {}, ['!count'])
-  await session.heard('1')
+  await session.received('1')
   assert.notEqual(await idOf(session), id)
   assert.deepEqual((await session.report()).resumed, { full: 0, gap: 0, new: 0 })
 })

@@ -1,4 +1,5 @@
-// A page of one origin and a server of another: where the server names the page's origin every transport carries, else none does.
+// A page of one origin and a server of another: every transport carries if the server lists the page's
+// origin, and none if it does not.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -9,8 +10,8 @@ import { startLab } from './lab.mjs'
 import { PAGE, endAll, openSession } from './support.mjs'
 
 const TIMEOUT = { timeout: 60_000 }
-const FORMS = { transports: ['jsonp-poll'], auth: 'by a form, since it must not stand in an address' }
-/** What a session may use; where it is called something else, that is what it then says it uses. */
+const FORMS = { transports: ['jsonp-poll'], auth: 'by a form, since it must not be in an address' }
+/** The options of each session, by the name in the test's title. */
 const WAYS = {
   es3: [
     ...['websocket', 'xhr-stream', 'eventsource', 'iframe', 'xhr-poll', 'jsonp-poll', 'poll'].map((name) => [name, { transports: [name] }]),
@@ -21,7 +22,7 @@ const WAYS = {
 }
 let browser, pages, lab, strict
 
-/** Pages of another origin: `/es3` and `/module` have the client of the lab that `?port=` says. */
+/** Serves pages of another origin: `/es3` and `/module` have the client of the lab on the port `?port=`. */
 function servePages() {
   const server = createServer((request, response) => {
     const url = new URL(request.url, 'http://pages')
@@ -50,7 +51,10 @@ after(async () => {
   pages.close()
 })
 
-/** A page of the other origin: `localhost` is another site than the lab's, `127.0.0.1` the same site and another origin. */
+/**
+ * A page of the other origin: `localhost` is another site than the lab's, `127.0.0.1` is the same site and
+ * another origin.
+ */
 async function openForeign(t, bundle, { port }, host = 'localhost') {
   const page = await visit(browser, `http://${host}:${pages.address().port}/${bundle}?port=${port}`)
   t.after(() => page.context().close())
@@ -66,19 +70,19 @@ async function sessions(port) {
 
 for (const [bundle, ways] of Object.entries(WAYS)) {
   for (const [name, options] of ways) {
-    test(`${bundle}: ${name} carries both ways from an origin of another site that is listed`, TIMEOUT, async (t) => {
+    test(`${bundle}: ${name} carries in both directions from a listed origin of another site`, TIMEOUT, async (t) => {
       const { page, live } = await openForeign(t, bundle, lab)
       const session = await openSession(page, options, ['first'], live)
-      await session.heard('first')
-      const heard = await session.call(async (watched) => {
+      await session.received('first')
+      const received = await session.call(async (watched) => {
         const long = self.lab.long(20_000)
         for (const message of ['ñ 漢字 😀', Uint8Array.from({ length: 256 }, (_, i) => i), long, 'last']) watched.send(message)
         await self.lab.until(() => watched.messages.at(-1).data === 'last')
         const [, text, bytes, echo] = watched.messages
         return { text: text.data, kind: bytes.kind, bytes: [...bytes.data], long: echo.data === long, count: watched.messages.length }
       })
-      assert.deepEqual(heard, { text: 'ñ 漢字 😀', kind: 'binary', bytes: Array.from({ length: 256 }, (_, i) => i), long: true, count: 5 })
-      // a stream may follow the poll that opened
+      assert.deepEqual(received, { text: 'ñ 漢字 😀', kind: 'binary', bytes: Array.from({ length: 256 }, (_, i) => i), long: true, count: 5 })
+      // A stream may follow the poll that opened the session.
       const wanted = options.transports[0]
       await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), wanted)
       const flushed = await session.flushed()
@@ -92,7 +96,7 @@ for (const [bundle, ways] of Object.entries(WAYS)) {
     test(`${bundle}: ${name} is refused to an origin that is not listed`, TIMEOUT, async (t) => {
       const { page, live, count } = await openForeign(t, bundle, strict)
       const session = await openSession(page, options, ['first'], live)
-      // what a page may read of a refusal differs; that two attempts have failed is an answer too
+      // Not every transport lets a page read the refusal; two failed attempts count as a refusal too.
       await session.call((watched) =>
         self.lab.until(() => watched.session.state === 'closed' || watched.session.trace().filter((each) => 'ended' in each).length > 1)
       )
@@ -109,7 +113,8 @@ for (const [bundle, ways] of Object.entries(WAYS)) {
   }
 }
 
-// Cookies do not look at ports, so the page's is the lab's; WebSockets, frames and scripts always bring it.
+// A cookie does not depend on the port, so the page's cookie is the lab's. WebSockets, frames and scripts
+// always send it.
 for (const [bundle, transport] of [['es3', 'xhr-stream'], ['es3', 'xhr-poll'], ['es3', 'eventsource'], ['module', 'fetch-stream'], ['module', 'xhr-poll']]) {
   test(`${bundle}: cookies go along over ${transport} with credentials: 'include' only`, TIMEOUT, async (t) => {
     const { page, live } = await openForeign(t, bundle, lab, '127.0.0.1')
@@ -119,7 +124,7 @@ for (const [bundle, transport] of [['es3', 'xhr-stream'], ['es3', 'xhr-poll'], [
       assert.deepEqual(await session.texts(), [cookie])
       await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), transport)
       await session.send('still')
-      await session.heard('still')
+      await session.received('still')
       assert.deepEqual((await session.report()).resumed, { full: 0, gap: 0, new: 0 })
     }
   })

@@ -1,4 +1,4 @@
-// Runs in the page beside the client: opens sessions, keeps what they hear and say, checks numbered messages.
+// Runs in the page beside the client: it opens sessions, records their messages, and checks numbered ones.
 
 ;(() => {
   const ALPHABET = 'é€😀x'
@@ -73,7 +73,7 @@
       return this.session.send(data)
     }
 
-    /** Says the numbers 1 to `total` evenly over `ms`; what `send` refuses is said later. */
+    /** Sends the numbers 1 to `total` evenly over `ms`; a number that `send` refuses is sent later. */
     sendNumbered(total, ms) {
       const began = performance.now()
       const step = () => {
@@ -90,8 +90,8 @@
       step()
     }
 
-    /** What a failed test wants to know. */
-    story() {
+    /** The state that helps to understand a failed test. */
+    summary() {
       return { ...this.report(), messages: this.messages.length, events: this.events.slice(-10), trace: this.session.trace().slice(-5) }
     }
 
@@ -113,7 +113,10 @@
       this.sessions.push(watched)
       return watched
     },
-    /** Resolves when `test()` holds; looks again at each turn of the page. After `patience` it fails and tells what was. */
+    /**
+     * Resolves when `test()` holds, which is checked every 2 ms. After `patience` ms it rejects with a
+     * summary.
+     */
     until(test, patience = 30_000) {
       const began = performance.now()
       return new Promise((resolve, reject) => {
@@ -121,12 +124,12 @@
           const value = test()
           if (value) resolve(value)
           else if (performance.now() - began < patience) setTimeout(look, 2)
-          else reject(new Error(`never: ${test}\n${JSON.stringify(this.sessions.map((each) => each.story()), null, 1)}`))
+          else reject(new Error(`never: ${test}\n${JSON.stringify(this.sessions.map((each) => each.summary()), null, 1)}`))
         }
         look()
       })
     },
-    /** A text of about `size` bytes in which a shift by one is seen. */
+    /** A text of `size` characters in which a shift by one is noticed. */
     long(size) {
       let text = ''
       for (let i = 0; text.length < size; i++) text += `${i},`

@@ -1,4 +1,5 @@
-// The server dies and comes back on the same port, with nothing remembered: the page is told so, and what happened to each message.
+// The server is killed and comes back on the same port without its sessions: the page learns it, and the fate
+// of each message.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -20,17 +21,17 @@ for (const [bundle, transport] of [['es3', 'websocket'], ['es3', 'xhr-poll'], ['
     const page = await openPage(browser, proxy.origin, bundle)
     t.after(async () => endAll(page.context(), proxy, lab))
     const session = await openSession(page, { transports: [transport] }, ['known'])
-    await session.heard('known')
+    await session.received('known')
     assert.equal(await session.flushed(), true)
 
-    // said, but never heard by the server: their fate is unknown
+    // These messages are sent but never reach the server: their fate is unknown.
     for (const connection of proxy.live()) connection.stall(3_600_000)
     proxy.on('connection', (connection) => connection.stall(3_600_000))
-    const onTheWire = once(proxy, 'heard')
+    const onTheWay = once(proxy, 'received')
     await session.send('unknown 1', 'unknown 2', 'unknown 3')
-    await onTheWire
+    await onTheWay
 
-    // nothing carries the session now: these cannot have arrived
+    // Nothing carries the session now, so these cannot have arrived.
     await lab.stop()
     proxy.removeAllListeners('connection')
     const refuse = proxy.rule('*', 'reset')
@@ -40,13 +41,13 @@ for (const [bundle, transport] of [['es3', 'websocket'], ['es3', 'xhr-poll'], ['
 
     lab = await startLab({ port: lab.port })
     refuse()
-    await session.heard('unsent 2')
+    await session.received('unsent 2')
     const report = await session.report()
     assert.deepEqual(report.resumed, { full: 0, gap: 0, new: 1 })
     assert.deepEqual(report.unknown, ['unknown 1', 'unknown 2', 'unknown 3'])
     assert.deepEqual(await session.texts(), ['known', 'unsent 1', 'unsent 2'])
     await session.send('!count')
     const counts = await session.call((watched) => self.lab.until(() => watched.messages[3]?.data))
-    assert.equal(counts, '3', 'the new server heard the two unsent messages and the question, nothing else')
+    assert.equal(counts, '3', 'the new server received the two unsent messages and the question, nothing else')
   })
 }

@@ -1,11 +1,11 @@
-// RESULTS.md: what the lab's engines and proxies did, a section for each, each written by its own run.
+// RESULTS.md: the results of the lab's engines and proxies, each in a section that its own run writes.
 
 import { readFile, writeFile } from 'node:fs/promises'
 
 const FILE = new URL('RESULTS.md', import.meta.url)
-const TITLE = '# What the lab has seen\n\n`tests/run.sh --lab` writes this.\n'
+const TITLE = '# Results of the lab\n\n`tests/run.sh --lab` writes this.\n'
 
-/** Puts a section in the place of the one of that heading, or behind the others. `command` is what has written it. */
+/** Replaces the section of that heading, or appends it. `command` is the command that writes it. */
 export async function writeSection(heading, command, text) {
   const [, ...sections] = (await readFile(FILE, 'utf8').catch(() => '')).split(/^(?=## )/m)
   const section = `## ${heading}\n\nWritten by \`${command}\` on ${new Date().toISOString().slice(0, 10)}.\n\n${text.trim()}\n`

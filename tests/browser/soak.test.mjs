@@ -1,5 +1,6 @@
-// Two pages hold thousands of messages each way while the fault proxy hurts their connections at random. ANYWIRE_SOAK=1 for
-// the long form. Nothing may be lost, repeated or out of order; every resume must be full.
+// Two pages exchange thousands of messages each way while the fault proxy breaks their connections at random.
+// ANYWIRE_SOAK=1 selects the long form. Nothing may be lost, repeated or out of order; every resume must be
+// full.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -15,14 +16,17 @@ const SIZE = LONG ? { total: 10_000, ms: 300_000, cuts: 50 } : { total: 1_500, m
 const SEED = Number(process.env.ANYWIRE_FIRST_SEED ?? 1)
 const TIMEOUT = { timeout: SIZE.ms * 3 + 60_000 }
 const PAGES = 2
-/** Not every blow is felt: Chromium itself repeats a POST whose kept-alive connection is reset before any answer. */
+/**
+ * The share of blows that must interrupt a session: Chromium itself repeats a POST whose kept-alive
+ * connection is reset before any answer.
+ */
 const FELT = LONG ? 0.8 : 0.5
-/** One in five in the middle of a frame on its way to the page; nine in ten end a link that carries. */
+/** One blow in five is in the middle of a frame on its way to the page; nine in ten end a carrying link. */
 const PLAN = ['middle-down', 'reset', 'vanish', 'end', 'half-dead', 'middle-down', 'reset', 'vanish', 'middle-up', 'half-dead']
 
 const VARIANTS = {
-  'whatever tells a cut': { bundle: 'es3', transports: ['websocket', 'xhr-stream', 'xhr-poll'], switching: true },
-  // a browser does not tell a cut of some of them from an end, so that nothing is interrupted
+  'transports that report a cut': { bundle: 'es3', transports: ['websocket', 'xhr-stream', 'xhr-poll'], switching: true },
+  // For some transports a browser does not distinguish a cut from an end, so that nothing is interrupted.
   'all transports': { bundle: 'es3', transports: undefined, switching: true, felt: 0 },
   'WebSocket alone': { bundle: 'module', transports: ['websocket'] },
   'long polling alone': {
@@ -47,7 +51,7 @@ function plan(random) {
 
 const elapsed = (since, ms) => new Promise((resolve) => setTimeout(resolve, Math.max(0, since + ms - performance.now())))
 
-/** One page's blows, spread over the run; tells what was unacknowledged on the page when each fell. */
+/** Strikes one page's blows, spread over the run; returns what was unacknowledged on the page at each. */
 async function strikeAll(proxy, session, random, variant) {
   const chaos = new Chaos(proxy)
   const began = performance.now()
@@ -60,7 +64,8 @@ async function strikeAll(proxy, session, random, variant) {
     const fell = await chaos.strike(blow, kindOf(transport))
     const report = await session.report()
     struck.push({ ...fell, unacknowledged: report.unacknowledged })
-    // two blows on one dead link are one; a browser keeps a WebSocket that it has given up for a while
+    // The next blow must not hit the same dead link; a browser keeps a WebSocket that it has given up for a
+    // while.
     const back = session.call((watched, full) => self.lab.until(() => watched.resumed.full > full, 600_000), report.resumed.full)
     await Promise.race([proxy.gone(fell.id), back.catch(() => {})])
   }
@@ -83,7 +88,7 @@ async function converse(t, lab, variant, seed) {
   await session.call((watched, total) => self.lab.until(() => watched.tally.last === total), SIZE.total)
   assert.equal(await session.flushed(), true)
   await session.send('!check')
-  const server = JSON.parse(await session.heard('{'))
+  const server = JSON.parse(await session.received('{'))
   return { server, page: await session.report(), struck, proxy: proxy.counts }
 }
 
@@ -98,10 +103,10 @@ function spread(numbers) {
   return `least ${sorted[0]}, median ${sorted[sorted.length >> 1]}, most ${sorted.at(-1)}`
 }
 
-function tell(t, i, { server, page, struck, proxy }) {
+function diagnose(t, i, { server, page, struck, proxy }) {
   const blows = struck.map((s) => `${s.blow}/${s.kind}:${s.unacknowledged}`).join(' ')
   const middle = struck.filter((s) => s.blow.startsWith('middle')).length
-  t.diagnostic(`page ${i}: server heard ${JSON.stringify(server)}, page heard ${JSON.stringify(page.tally)}, sends refused ${page.refused}`)
+  t.diagnostic(`page ${i}: server received ${JSON.stringify(server)}, page received ${JSON.stringify(page.tally)}, sends refused ${page.refused}`)
   t.diagnostic(`page ${i}: resumed ${JSON.stringify(page.resumed)}, ${struck.length} blows of which ${middle} in the middle of a frame`)
   t.diagnostic(`page ${i}: blow/carrier:unacknowledged ${blows}`)
   t.diagnostic(`page ${i}: unacknowledged at a blow: ${spread(struck.map((s) => s.unacknowledged))}; transports ${tally(page.transports)}`)
@@ -110,8 +115,8 @@ function tell(t, i, { server, page, struck, proxy }) {
 
 function verify({ server, page, struck, proxy }, variant) {
   const whole = { received: SIZE.total, lost: 0, repeated: 0, disordered: 0 }
-  assert.deepEqual(server, { ...whole, wrong: 0 }, 'what the server heard')
-  assert.deepEqual(page.tally, { ...whole, wrong: 0 }, 'what the page heard')
+  assert.deepEqual(server, { ...whole, wrong: 0 }, 'received by the server')
+  assert.deepEqual(page.tally, { ...whole, wrong: 0 }, 'received by the page')
   assert.equal(struck.length, SIZE.cuts)
   assert.ok(struck.filter((s) => s.blow.startsWith('middle')).length >= SIZE.cuts / 5)
   assert.equal(page.resumed.new, 0)
@@ -128,8 +133,8 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
     t.after(() => lab.stop())
     t.diagnostic(`seed ${SEED}`)
     const results = await Promise.all(Array.from({ length: PAGES }, (_, i) => converse(t, lab, variant, SEED * 100 + i)))
-    results.forEach((result, i) => tell(t, i, result))
+    results.forEach((result, i) => diagnose(t, i, result))
     for (const result of results) verify(result, variant)
-    assert.equal(lab.child.exitCode, null, lab.said.join('\n'))
+    assert.equal(lab.child.exitCode, null, lab.output.join('\n'))
   })
 }

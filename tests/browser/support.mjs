@@ -1,4 +1,5 @@
-// What the browser tests share: a page with the client and the checks in it, and sessions in that page told from here.
+// Shared by the browser tests: a page with the client and the checks in it, and sessions in that page that
+// are driven from this process.
 
 import { fileURLToPath } from 'node:url'
 import { FaultProxy } from '../proxies/fault-proxy.mjs'
@@ -15,12 +16,12 @@ export const BUNDLES = {
 /** A page from the lab at `origin`, with the bundle as `self.anywire`. */
 export async function openPage(browser, origin, bundle = 'es3') {
   const page = await visit(browser, `${origin}/page`)
-  await dress(page, bundle)
+  await inject(page, bundle)
   return page
 }
 
-/** Puts into a page of the lab what the tests ask it for. */
-export async function dress(page, bundle) {
+/** Adds the client and the checks to a page of the lab. */
+export async function inject(page, bundle) {
   if (bundle === 'module') {
     await page.evaluate(async () => {
       self.anywire = await import('/live/client.mjs')
@@ -29,7 +30,10 @@ export async function dress(page, bundle) {
   await page.addScriptTag({ path: PAGE })
 }
 
-/** Opens a session in the page; what it returns tells it what to do. `first` is said at once, before the session is open. */
+/**
+ * Opens a session in the page and returns an object that drives it. The messages of `first` are sent at once,
+ * before the session is open.
+ */
 export async function openSession(page, options, first = [], url = '/live') {
   const index = await page.evaluate(
     ({ options, first, url }) => {
@@ -49,8 +53,8 @@ export async function openSession(page, options, first = [], url = '/live') {
     opened: () => call((watched) => self.lab.until(() => watched.session.state === 'open')),
     flushed: () => call((watched) => watched.session.flush()),
     texts: () => call((watched) => watched.messages.map((message) => message.data)),
-    /** Waits for the next text that begins so, and gives it. */
-    heard: (prefix) =>
+    /** Waits for a text that begins with `prefix`, and returns it. */
+    received: (prefix) =>
       call(
         (watched, start) => self.lab.until(() => watched.messages.find((m) => m.kind === 'text' && m.data.startsWith(start))?.data),
         prefix
@@ -62,7 +66,7 @@ export function proxyFor(lab, options = {}) {
   return FaultProxy.listen({ target: lab.port, ...options })
 }
 
-/** Ends everything in order, whatever state it is in. */
+/** Ends everything in order, in any state that it is in. */
 export async function endAll(...things) {
   for (const thing of things) await (thing?.close ?? thing?.stop)?.call(thing)
 }

@@ -1,15 +1,16 @@
-// Eight tabs of one browser, which has six connections to a host: all of them work, since the server lets the later ones rest.
+// Eight tabs of one browser, which has six connections to a host: all of them work, since the server delays
+// the polls of the later ones.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { launch } from './browser.mjs'
 import { startLab } from './lab.mjs'
-import { dress, endAll, openSession } from './support.mjs'
+import { endAll, inject, openSession } from './support.mjs'
 
 const TIMEOUT = { timeout: 120_000 }
 const TABS = 8
-/** So many answers may wait in one browser. */
-const SEATS = 3
+/** The number of answers that may wait in one browser. */
+const PERMITS = 3
 const MESSAGES = 20
 let browser, lab, origin
 
@@ -20,16 +21,16 @@ before(async () => {
 })
 after(() => endAll(browser, lab))
 
-/** Runs in each page before all else: keeps what each request that attaches is told, as far as it has come. */
+/** Runs in each page before all else: records the answer to each attach, as far as it has come. */
 function listen() {
   const turns = (self.turns = [])
   const attaches = (url) => /\/(xhr-poll|xhr-stream|fetch-stream)\?/.test(url)
   const { open } = XMLHttpRequest.prototype
   XMLHttpRequest.prototype.open = function (method, url, ...rest) {
     if (attaches(url)) {
-      const turn = { name: /([\w-]+)\?/.exec(url)[1], said: '', over: false, at: performance.now() }
+      const turn = { name: /([\w-]+)\?/.exec(url)[1], text: '', over: false, at: performance.now() }
       turns.push(turn)
-      this.addEventListener('progress', () => (turn.said = this.responseText))
+      this.addEventListener('progress', () => (turn.text = this.responseText))
       this.addEventListener('loadend', () => (turn.over = true))
     }
     return open.call(this, method, url, ...rest)
@@ -37,7 +38,7 @@ function listen() {
   const { fetch } = self
   self.fetch = async (url, options) => {
     if (!attaches(url)) return fetch(url, options)
-    const turn = { name: /([\w-]+)\?/.exec(url)[1], said: '', over: false, at: performance.now() }
+    const turn = { name: /([\w-]+)\?/.exec(url)[1], text: '', over: false, at: performance.now() }
     turns.push(turn)
     try {
       const response = await fetch(url, options)
@@ -49,7 +50,7 @@ function listen() {
             const { value, done } = await reader.read()
             turn.over = done
             if (done) return controller.close()
-            turn.said += decoder.decode(value, { stream: true })
+            turn.text += decoder.decode(value, { stream: true })
             controller.enqueue(value)
           } catch (error) {
             turn.over = true
@@ -65,14 +66,14 @@ function listen() {
     }
   }
   /**
-   * How often this tab was told to rest, and whether its last request may wait: a stream that has begun says so, a poll says nothing for longer
-   * than an answer at once takes.
+   * The number of poll delays that this tab got, and whether its last request may wait: a stream that may
+   * wait has begun, and a poll that may wait has no answer for longer than one without a wait would take.
    */
-  self.rested = () => turns.filter((turn) => /y2000:/.test(turn.said)).length
+  self.delayed = () => turns.filter((turn) => /y2000:/.test(turn.text)).length
   self.waits = (kind) => {
     const last = turns.at(-1)
-    if (!last || last.name !== kind || last.over || /y\d+:/.test(last.said)) return false
-    return kind === 'xhr-poll' ? performance.now() - last.at > 500 : last.said !== ''
+    if (!last || last.name !== kind || last.over || /y\d+:/.test(last.text)) return false
+    return kind === 'xhr-poll' ? performance.now() - last.at > 500 : last.text !== ''
   }
 }
 
@@ -87,7 +88,7 @@ async function openTabs(t, bundle, transports) {
     page.on('request', (request) => (tab.requests += /\/live\/\w[\w-]*\?/.test(request.url())))
     page.on('pageerror', (error) => tab.complaints.push(error.message))
     await page.goto(`${origin}/page`)
-    await dress(page, bundle)
+    await inject(page, bundle)
     tab.session = await openSession(page, { transports })
     await tab.session.opened()
     tabs.push(tab)
@@ -95,7 +96,7 @@ async function openTabs(t, bundle, transports) {
   return tabs
 }
 
-/** Says the messages one after the other, each when the one before has come back. */
+/** Sends the messages one after the other, each when the one before has come back. */
 const talk = (session, total) =>
   session.call(async (watched, total) => {
     const began = performance.now()
@@ -106,7 +107,7 @@ const talk = (session, total) =>
       await self.lab.until(() => watched.messages.length >= i)
       slowest = Math.max(slowest, performance.now() - at)
     }
-    return { took: performance.now() - began, slowest, heard: watched.messages.map((message) => message.data) }
+    return { took: performance.now() - began, slowest, received: watched.messages.map((message) => message.data) }
   }, total)
 
 const count = async (tabs, test, argument) => {
@@ -122,11 +123,11 @@ for (const [bundle, kind, transports] of [
 ]) {
   test(`${bundle}: eight tabs by ${kind}`, TIMEOUT, async (t) => {
     const tabs = await openTabs(t, bundle, transports)
-    const rested = (tab) => tab.page.evaluate(() => self.rested())
-    // the first three wait, each of the others has been told to rest
-    await Promise.all(tabs.slice(0, SEATS).map((tab) => tab.page.evaluate((kind) => self.lab.until(() => self.waits(kind)), kind)))
-    await Promise.all(tabs.slice(SEATS).map((tab) => tab.page.evaluate(() => self.lab.until(() => self.rested()))))
-    assert.deepEqual(await Promise.all(tabs.slice(0, SEATS).map(rested)), [0, 0, 0])
+    const delayed = (tab) => tab.page.evaluate(() => self.delayed())
+    // The first three wait, each of the others has got a poll delay.
+    await Promise.all(tabs.slice(0, PERMITS).map((tab) => tab.page.evaluate((kind) => self.lab.until(() => self.waits(kind)), kind)))
+    await Promise.all(tabs.slice(PERMITS).map((tab) => tab.page.evaluate(() => self.lab.until(() => self.delayed()))))
+    assert.deepEqual(await Promise.all(tabs.slice(0, PERMITS).map(delayed)), [0, 0, 0])
 
     const before = tabs.map((tab) => tab.requests)
     const began = performance.now()
@@ -134,26 +135,26 @@ for (const [bundle, kind, transports] of [
     const talks = await Promise.all(tabs.map((tab) => talk(tab.session, MESSAGES)))
     const idle = Math.ceil((performance.now() - began) / 2000)
     const requests = tabs.map((tab, i) => tab.requests - before[i])
-    for (const { heard } of talks) assert.deepEqual(heard, wanted)
+    for (const { received } of talks) assert.deepEqual(received, wanted)
     t.diagnostic(
       `requests for ${MESSAGES} messages: ${requests.join(' ')}; slowest answer ${Math.round(Math.max(...talks.map((each) => each.slowest)))} ms; ` +
         `all took ${Math.round(performance.now() - began)} ms`
     )
-    // an upload each, and a poll each where one polls or rests; besides, what a tab does anyway
+    // Each message takes an upload, and a poll in a tab that polls; the rest is what an idle tab requests.
     for (const number of requests) assert.ok(number <= 2 * MESSAGES + idle + 5, requests.join())
 
-    // those that wait make room when they go
-    for (const tab of tabs.slice(0, SEATS)) await tab.page.close()
-    const left = tabs.slice(SEATS)
-    for (let waiting = 0; waiting < SEATS; ) {
+    // Tabs that wait make room when they close.
+    for (const tab of tabs.slice(0, PERMITS)) await tab.page.close()
+    const left = tabs.slice(PERMITS)
+    for (let waiting = 0; waiting < PERMITS; ) {
       waiting = await count(left, (kind) => self.waits(kind), kind)
-      assert.ok(waiting <= SEATS, `${waiting} wait`)
+      assert.ok(waiting <= PERMITS, `${waiting} wait`)
     }
     for (const tab of left) {
       const { resumed, state } = await tab.session.report()
       assert.deepEqual([state, resumed], ['open', { full: 0, gap: 0, new: 0 }])
       await tab.session.send('last')
-      await tab.session.heard('last')
+      await tab.session.received('last')
       assert.deepEqual(tab.complaints, [])
     }
   })

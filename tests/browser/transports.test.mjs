@@ -1,4 +1,4 @@
-// Each transport alone, with each bundle, in a page and in a worker: what is said comes back as it was said.
+// Each transport alone, with each bundle, in a page and in a worker: every message comes back as it was sent.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -16,31 +16,31 @@ before(async () => {
 })
 after(() => endAll(browser, lab))
 
-/** Runs in the page or worker: says every kind of message and compares what comes back, in order. */
+/** Runs in the page or worker: sends every kind of message and compares the echoes, in order. */
 async function exchange({ lab, anywire, options }) {
   const every = Uint8Array.from({ length: 256 }, (_, i) => i)
   const long = lab.long(1_000_000)
-  const said = [
+  const sent = [
     'hello', '', 'ñ 漢字 😀 \u{10ffff}', '\u0000\u0001\u001f\r\n\t\u007f\u0085', '\u2028\u2029\ufeff\ufffe', '</script>"\'\\<!--',
     '1:m5:n1:', every.buffer, new ArrayBuffer(0), every.subarray(100, 200), long, new TextEncoder().encode(long), 'end'
   ]
   const watched = lab.open('/live', options, anywire)
-  for (const message of said) if (watched.send(message) === false) throw new Error('refused')
+  for (const message of sent) if (watched.send(message) === false) throw new Error('refused')
   watched.send('\ud800 alone \udc00')
-  await lab.until(() => watched.messages.length === said.length + 1)
+  await lab.until(() => watched.messages.length === sent.length + 1)
   const bytes = (data) => (data.buffer ? data : new Uint8Array(data))
-  const told = (data) => (typeof data === 'string' ? `text ${lab.hash(data)}` : `binary ${lab.hash(bytes(data))}`)
-  const heard = watched.messages.map((message) => `${message.kind} ${lab.hash(message.data)}`)
-  const expected = [...said.map(told), `text ${lab.hash('\ufffd alone \ufffd')}`]
+  const described = (data) => (typeof data === 'string' ? `text ${lab.hash(data)}` : `binary ${lab.hash(bytes(data))}`)
+  const received = watched.messages.map((message) => `${message.kind} ${lab.hash(message.data)}`)
+  const expected = [...sent.map(described), `text ${lab.hash('\ufffd alone \ufffd')}`]
   const flushed = await watched.session.flush()
   const transport = watched.session.transport
   watched.session.close()
   await lab.until(() => watched.session.state === 'closed')
-  return { heard, expected, flushed, transport, transports: watched.transports, events: watched.events }
+  return { received, expected, flushed, transport, transports: watched.transports, events: watched.events }
 }
 
 function verify(result, transport) {
-  assert.deepEqual(result.heard, result.expected)
+  assert.deepEqual(result.received, result.expected)
   assert.equal(result.flushed, true)
   assert.equal(result.transport, transport)
   assert.equal(result.events[0].name, 'open')
@@ -51,7 +51,7 @@ for (const [bundle, transports] of Object.entries(BUNDLES)) {
   for (const transport of transports) {
     test(`${bundle}: every kind of message over ${transport}`, TIMEOUT, async () => {
       const page = await openPage(browser, origin, bundle)
-      // a stream begins behind the opening, which is answered like a poll
+      // A stream begins after the opening, which is answered like a poll.
       const options = { transports: [transport] }
       const result = await page.evaluate(`(${exchange})({ lab, anywire, options: ${JSON.stringify(options)} })`)
       verify(result, transport)
@@ -104,10 +104,10 @@ for (const transport of BUNDLES.es3) {
   })
 }
 
-test('left to itself, a page ends on a WebSocket', TIMEOUT, async () => {
+test("the client's own choice is a WebSocket", TIMEOUT, async () => {
   const page = await openPage(browser, origin)
   const session = await openSession(page, {}, ['hello'])
-  await session.heard('hello')
+  await session.received('hello')
   await session.call((watched) => self.lab.until(() => watched.session.transport === 'websocket'))
   const report = await session.report()
   assert.deepEqual(report.tally, { received: 0, lost: 0, repeated: 0, disordered: 0, wrong: 0 })
@@ -115,7 +115,7 @@ test('left to itself, a page ends on a WebSocket', TIMEOUT, async () => {
   await page.context().close()
 })
 
-test('the tally can fail: loss, repetition, disorder and damage are seen', TIMEOUT, async () => {
+test('the tally can fail: loss, repetition, disorder and damage are counted', TIMEOUT, async () => {
   const page = await openPage(browser, origin)
   const tally = await page.evaluate(() => {
     const spell = (n) => `#${n} ${'é€😀x'.repeat(n % 13)}`

@@ -1,22 +1,25 @@
-// Blows that fall on whatever carries the session at the moment.
+// Blows: faults that hit the connection that carries the session at the moment.
 
 const FOREVER = 3_600_000
 const CARRIERS = ['websocket', 'stream', 'poll']
 
 export const BLOWS = {
-  /** Both ends learn at once. */
+  /** Both ends notice at once. */
   reset: (proxy, carrier) => now(proxy, carrier, (connection) => connection.cut('rst')),
   end: (proxy, carrier) => now(proxy, carrier, (connection) => connection.cut('fin')),
-  /** The server learns later than the page: its old link still looks alive when the new one comes. */
+  /** The server notices later than the page: its old link still looks alive when the new one comes. */
   'half-dead': (proxy, carrier) => now(proxy, carrier, (connection) => connection.cut('rst', { lag: proxy.random.between(100, 1500) })),
-  /** Nobody learns: bytes vanish, and only the heartbeat can tell. */
+  /** No end notices: bytes vanish, and only the heartbeat can find out. */
   vanish: (proxy, carrier) => now(proxy, carrier, (connection) => connection.stall(FOREVER)),
   'middle-down': (proxy) => midway(proxy, 'down', CARRIERS),
-  /** On its way up: of a WebSocket, of an attach or of an upload, whose link then lives on. */
+  /** A cut on the way up: of a WebSocket, of an attach, or of an upload, whose link then goes on. */
   'middle-up': (proxy) => midway(proxy, 'up', ['websocket', 'poll', 'stream', 'send'])
 }
 
-/** Hits a random connection that could carry a session, best one of the kind that does; waits until there is one. */
+/**
+ * Hits a random connection that could carry a session, preferably of the kind that does; waits until there is
+ * one.
+ */
 function now(proxy, carrier, hit) {
   return new Promise((resolve) => {
     const attempt = () => {
@@ -34,7 +37,10 @@ function now(proxy, carrier, hit) {
   })
 }
 
-/** Arms every connection, those to come included; the first whose frame, chunk or body passes is cut in the middle of it. */
+/**
+ * Arms every present and future connection; the first whose frame, chunk or body passes is cut in the middle
+ * of it.
+ */
 function midway(proxy, way, kinds) {
   return new Promise((resolve) => {
     const how = proxy.random.pick(['rst', 'fin'])
@@ -59,8 +65,8 @@ export class Chaos {
   }
 
   /**
-   * Strikes once, `blow` or a random one, if it can at the kind of connection that carries now; resolves when it has
-   * fallen: `{ blow, kind, id }`.
+   * Strikes once with `blow` or a random one, preferably at the kind of connection that carries now; resolves
+   * with `{ blow, kind, id }` when it has hit.
    */
   async strike(blow = this.#proxy.random.pick(Object.keys(BLOWS)), carrier = null) {
     return { blow, ...(await BLOWS[blow](this.#proxy, carrier)) }

@@ -1,4 +1,5 @@
-// One connection of a page through the fault proxy: what it carries, how much has passed, and how it can be hurt.
+// One connection of a page through the fault proxy: its kind, the traffic that has passed, and the faults
+// that it can be given.
 
 import net from 'node:net'
 import { FrameBorders, RequestReader, ResponseTracker, inside } from './framing.mjs'
@@ -10,10 +11,10 @@ for (const name of ['send', 'form-post', 'jsonp-send']) KINDS[name] = 'send'
 for (const name of ['xhr-poll', 'jsonp-poll', 'poll']) KINDS[name] = 'poll'
 for (const name of ['xhr-stream', 'fetch-stream', 'eventsource', 'iframe', 'htmlfile', 'multipart']) KINDS[name] = 'stream'
 
-/** What carries a session is to the proxy, by the transport's name. */
+/** The kind of connection that a transport's downlink is to the proxy, by the transport's name. */
 export const kindOf = (transport) => KINDS[transport] ?? transport
 
-/** What a request is to the session: websocket, open, send, poll, stream or other. */
+/** The kind of a request: websocket, open, send, poll, stream or other. */
 export function classify(request) {
   if (request.upgrade) return 'websocket'
   const path = request.url.split('?')[0]
@@ -46,18 +47,18 @@ export class Connection {
     client.setNoDelay(true)
     client.on('data', (bytes) => {
       this.#countFlight()
-      proxy.emit('heard', { connection: this, bytes })
+      proxy.emit('received', { connection: this, bytes })
       this.up.push(bytes)
     })
-    // pages never close one half only
+    // A page never closes one half only.
     client.on('end', () => client.destroy())
     client.on('error', () => {})
     client.on('close', () => this.#clientGone())
   }
 
-  // ---- what faults do with it ----
+  // ---- the tools of the faults ----
 
-  /** Hands bytes to the server. */
+  /** Sends bytes to the server. */
   forward(bytes) {
     this.#connect().write(bytes)
   }
@@ -67,17 +68,19 @@ export class Connection {
     this.down.push(Buffer.from(text, 'latin1'))
   }
 
-  /** From now on nothing of what the client says is heard. */
+  /** From now on nothing that the client sends is forwarded. */
   swallow() {
     this.#swallowing = true
   }
 
-  /** Lets the next answer reach the proxy and nobody else; then the connection dies. */
+  /** The next answer reaches the proxy but not the client; then the connection is cut. */
   loseAnswer() {
     this.#losing = true
   }
 
-  /** Delivers one request a second time, `lateness` ms after, on a connection of its own; nobody reads that answer. */
+  /**
+   * Sends one request a second time, `lateness` ms later, on a connection of its own; that answer is dropped.
+   */
   repeat(bytes, lateness) {
     const timer = setTimeout(() => {
       const copy = this.#proxy.dial()
@@ -93,8 +96,8 @@ export class Connection {
   }
 
   /**
-   * Kills the connection: `rst` or `fin`. With `lag` the server learns of it that much later. Bytes in `last` still
-   * reach the client.
+   * Cuts the connection by `rst` or `fin`. With `lag` the server notices that many ms later. Bytes in `last`
+   * still reach the client.
    */
   cut(how, { lag = 0, last = null } = {}) {
     if (!this.open) return
@@ -114,7 +117,7 @@ export class Connection {
     this.#proxy.emit('cut', { connection: this, kind: this.kind, how })
   }
 
-  /** Nothing passes for `ms`, in the ways named: `up`, `down` or `both`. */
+  /** Nothing passes for `ms` in the named direction: `up`, `down` or `both`. */
   stall(ms, way = 'both') {
     if (way !== 'down') this.up.stall(ms)
     if (way !== 'up') this.down.stall(ms)
@@ -124,7 +127,10 @@ export class Connection {
     return this.up.stalled || this.down.stalled
   }
 
-  /** Cuts in the middle of the next frame, chunk or body of these kinds that goes `way`. Returns a function that disarms it. */
+  /**
+   * Cuts the connection in the middle of its next frame, chunk or body in direction `way`, if it is of these
+   * kinds by then. Returns a function that disarms it.
+   */
   arm(way, how, done = () => {}, kinds = null) {
     const armed = { how, done, fits: () => !kinds || kinds.includes(this.kind) }
     this.#armed[way] = armed
@@ -239,7 +245,10 @@ export class Connection {
     this.#proxy.forget(this)
   }
 
-  /** What the client said before it went is still under way; behind a stalled line the server never learns. */
+  /**
+   * Bytes that the client sent before it went are still under way. On a stalled line the server never
+   * notices.
+   */
   #endServer() {
     const server = this.#server
     if (!this.up.stalled && server) {
@@ -254,7 +263,10 @@ export class Connection {
     }
   }
 
-  /** For the proxy's watch: the end of what has passed, so that a text split over two pieces is found. */
+  /**
+   * For the proxy's watch: `bytes` behind the last bytes before them, so that a text split over two pieces is
+   * found.
+   */
   tail(bytes, keep) {
     const seen = this.#found ? Buffer.concat([this.#found, bytes]) : bytes
     this.#found = seen.subarray(Math.max(0, seen.length - keep))
@@ -262,7 +274,10 @@ export class Connection {
   }
 }
 
-/** A reset; a socket that is already shutting down cannot be reset (libuv refuses, and its handle would never close). */
+/**
+ * Resets a socket. One that is already shutting down is destroyed: libuv refuses the reset and never closes
+ * it.
+ */
 function reset(socket) {
   if (socket.writableEnded) socket.destroy()
   else socket.resetAndDestroy()

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// A proxy on loopback between a page and the server that does to connections what networks do. Scripted by rules for each
-// kind of request (websocket, open, send, poll, stream, other), and by hand on live connections. Seeded.
+// A proxy on loopback between a page and the server, with the faults of real networks. Faults are scripted by
+// rules for each kind of request (websocket, open, send, poll, stream, other), or by hand on live
+// connections. Seeded.
 //
 //   const proxy = await FaultProxy.listen({ target: 3000, seed: 7, delay: 100 })
 //   proxy.rule('websocket', 'silence')                       every WebSocket from now on
@@ -8,7 +9,8 @@
 //   proxy.rule('poll', 'lose-answer', { times: 3 })          the next three polls
 //   proxy.live('stream')[0].cut('rst')                       one connection, now
 //
-// From the command line: fault-proxy.mjs --target PORT [--port N] [--seed N] [--delay MS] [--websocket MODE] [--cuts PER-MINUTE]
+// From the command line: fault-proxy.mjs --target PORT [--port N] [--seed N] [--delay MS] [--websocket MODE]
+// [--cuts PER-MINUTE]
 
 import { EventEmitter, once } from 'node:events'
 import net from 'node:net'
@@ -33,7 +35,10 @@ export class FaultProxy extends EventEmitter {
   #watches = []
   #connected = 0
 
-  /** `target` is the server's port and may be changed later; `delay` is ms each way, for what enters a line from now on. */
+  /**
+   * `target` is the server's port, which `retarget` changes; `delay` is in ms each way, for bytes that come
+   * from now on.
+   */
   static async listen({ target, port = 0, seed = 1, delay = 0 }) {
     const proxy = new FaultProxy(target, seed, delay)
     await proxy.#listen(port)
@@ -85,14 +90,14 @@ export class FaultProxy extends EventEmitter {
     this.#target = port
   }
 
-  /** Connections that are open now, of one kind or of all; `idle` ones are between two requests. */
+  /** The connections that are open now, of these kinds or of all; an `idle` one is between two requests. */
   live(...kinds) {
     return [...this.#live].filter((c) => c.open && (kinds.length === 0 || kinds.includes(c.kind)))
   }
 
   /**
-   * From now on a request of this kind meets the fault, `times` times or always, with the given `chance`. The first
-   * rule that fits counts. Returns a function that takes the rule back.
+   * From now on a request of this kind gets the fault, `times` times or always, with the given `chance`. The
+   * first rule that fits counts. Returns a function that removes the rule.
    */
   rule(kind, name, { times = Infinity, chance = 1, ...options } = {}) {
     if (!faults[name]) throw new Error(`no such fault: ${name}`)
@@ -114,7 +119,9 @@ export class FaultProxy extends EventEmitter {
     return null
   }
 
-  /** Resolves when `text` has been handed to the client: on which connection, and after how many flights. */
+  /**
+   * Resolves when `text` has been sent to the client, with the connection and the number of flights on it.
+   */
   watch(text) {
     const needle = Buffer.from(text)
     return new Promise((resolve) => this.#watches.push({ needle, resolve }))
@@ -137,7 +144,7 @@ export class FaultProxy extends EventEmitter {
     this.emit('gone', connection)
   }
 
-  /** Resolves when the page has given the connection up, or it is cut. */
+  /** Resolves when the page has given the connection up, or when it is cut. */
   async gone(id) {
     while ([...this.#live].some((connection) => connection.id === id)) await once(this, 'gone')
   }

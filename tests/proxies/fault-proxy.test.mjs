@@ -7,7 +7,9 @@ import { BLOCKED, Chaos, FaultProxy } from './fault-proxy.mjs'
 
 let server, proxy, seen
 
-/** Answers POSTs with what they said; streams two chunks on a stream; echoes bytes behind an upgrade. */
+/**
+ * Answers a POST with its body, a stream with two chunks, and an upgrade with an echo of all bytes behind it.
+ */
 function handle(request, response) {
   const body = []
   request.on('data', (piece) => body.push(piece))
@@ -15,7 +17,7 @@ function handle(request, response) {
   request.on('end', () => {
     const text = Buffer.concat(body).toString()
     seen.push(`${request.url} ${text}`)
-    if (!request.url.includes('stream')) return response.end(`heard ${text}`)
+    if (!request.url.includes('stream')) return response.end(`received ${text}`)
     response.write('first chunk')
     setTimeout(() => response.end('second chunk'), 20)
   })
@@ -62,9 +64,9 @@ async function post(path, body = 'hello', agent = false) {
 async function upgrade() {
   const socket = net.connect(proxy.port, '127.0.0.1')
   socket.write('GET /live/websocket HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
-  const heard = []
-  socket.on('data', (bytes) => heard.push(bytes))
-  const state = { socket, text: () => Buffer.concat(heard).toString('latin1'), closed: false, error: null }
+  const received = []
+  socket.on('data', (bytes) => received.push(bytes))
+  const state = { socket, text: () => Buffer.concat(received).toString('latin1'), closed: false, error: null }
   socket.on('error', (error) => (state.error = error.code))
   socket.on('close', () => (state.closed = true))
   return state
@@ -80,8 +82,8 @@ async function until(condition, what) {
 
 test('without rules everything passes, keep-alive included', async () => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
-  assert.deepEqual(await post('/live/open', 'one', agent), { status: 200, text: 'heard one' })
-  assert.deepEqual(await post('/live/send?session=1', 'two', agent), { status: 200, text: 'heard two' })
+  assert.deepEqual(await post('/live/open', 'one', agent), { status: 200, text: 'received one' })
+  assert.deepEqual(await post('/live/send?session=1', 'two', agent), { status: 200, text: 'received two' })
   assert.deepEqual(await post('/live/xhr-stream', '', agent), { status: 200, text: 'first chunksecond chunk' })
   agent.destroy()
   assert.equal(proxy.counts.connections, 1)
@@ -98,7 +100,7 @@ test('bytes pass a tunnel both ways', async () => {
 
 test('a duplicated request arrives twice and is answered once', async () => {
   proxy.rule('send', 'duplicate', { times: 1, lateness: 5 })
-  assert.equal((await post('/live/send', 'x')).text, 'heard x')
+  assert.equal((await post('/live/send', 'x')).text, 'received x')
   await until(() => seen.length === 2, 'the second copy')
   assert.deepEqual(seen, ['/live/send x', '/live/send x'])
   await post('/live/send', 'y')
@@ -156,7 +158,7 @@ test('delay is paid each way', async () => {
   assert.ok(took >= 119, `${took} ms for a round trip of 120`)
 })
 
-test('a stalled line holds back what is said until the stall is over', async () => {
+test('a stalled line holds bytes back until the stall is over', async () => {
   const page = await upgrade()
   await until(() => page.text().endsWith('\r\n\r\n'), 'an answer')
   const before = page.text().length
@@ -180,7 +182,7 @@ for (const how of ['rst', 'fin']) {
   })
 }
 
-test('half dead: the page learns first, the server later', async () => {
+test('half dead: the page notices first, the server later', async () => {
   const page = await upgrade()
   await until(() => page.text().endsWith('\r\n\r\n'), 'an answer')
   proxy.live('websocket')[0].cut('rst', { lag: 60 })
@@ -189,7 +191,7 @@ test('half dead: the page learns first, the server later', async () => {
   await until(() => seen.includes('upgrade closed'), 'the server closed')
 })
 
-test('vanished: neither learns, and the page going away stays unknown to the server', async () => {
+test('vanished: neither end notices, and the server does not notice that the page goes away', async () => {
   const page = await upgrade()
   await until(() => page.text().endsWith('\r\n\r\n'), 'an answer')
   proxy.live('websocket')[0].stall(3_600_000)
@@ -210,13 +212,13 @@ for (const way of ['down', 'up']) {
     proxy.live('websocket')[0].arm(way, 'fin', () => (fired += 1))
     page.socket.write(Buffer.from([0x81, 0x04, 1, 2, 3, 4]))
     await until(() => page.closed, 'the cut')
-    const heard = page.text().length - before
+    const received = page.text().length - before
     assert.equal(fired, 1)
-    assert.ok(heard < 6 && (way === 'up' || heard > 0), `${heard} bytes of 6 came`)
+    assert.ok(received < 6 && (way === 'up' || received > 0), `${received} bytes of 6 came`)
   })
 }
 
-test('an armed cut spares the kinds that are not meant', async () => {
+test('an armed cut does not affect other kinds', async () => {
   let fired = 0
   proxy.on('connection', (connection) => connection.arm('down', 'rst', () => (fired += 1), ['stream']))
   assert.equal((await post('/live/send', 'x')).status, 200)
@@ -224,7 +226,7 @@ test('an armed cut spares the kinds that are not meant', async () => {
   assert.equal(fired, 1)
 })
 
-test('every way to block a WebSocket looks as it should, and HTTP still passes', async () => {
+test('every way to block a WebSocket does so, and HTTP still passes', async () => {
   const looks = {
     refused: (page) => page.error === 'ECONNRESET' && page.text() === '',
     'silent-101': (page) => /^HTTP\/1.1 101 [^]*Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n\r\n$/.test(page.text()),

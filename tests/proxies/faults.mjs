@@ -1,5 +1,5 @@
-// What can befall a request: each row is (connection, request, options, random). A fault that does not forward the
-// request has answered it, swallowed it or killed its connection.
+// The faults of requests: each row is a function of (connection, request, options, random). A fault that does
+// not forward the request has answered it, dropped it or cut its connection.
 
 import { createHash } from 'node:crypto'
 
@@ -16,7 +16,7 @@ function accept(request) {
 }
 
 export const faults = {
-  /** The request arrives twice; the client gets the first one's answer. */
+  /** The request arrives twice; the client gets the answer to the first. */
   duplicate(connection, request, { lateness }, random) {
     connection.repeat(Buffer.from(request.raw), lateness ?? random.pick([0, 5, 40, 250]))
     connection.forward(request.raw)
@@ -50,7 +50,7 @@ export const faults = {
     connection.reply(answer('502 Bad Gateway', 'text/html', '<html><h1>502 Bad Gateway</h1></html>'))
   },
 
-  // the ways in which networks refuse a WebSocket
+  // The next five are the ways in which networks block a WebSocket.
   refused(connection) {
     connection.cut('rst')
   },

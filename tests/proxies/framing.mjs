@@ -1,5 +1,5 @@
-// Where things begin and end on an HTTP/1.1 connection: requests, answers, chunks, WebSocket frames. Enough to classify
-// what passes, and to cut in the middle of it on purpose.
+// The borders of requests, answers, chunks and WebSocket frames on an HTTP/1.1 connection: enough to classify
+// the traffic, and to cut in the middle of it on purpose.
 
 const HEAD_END = Buffer.from('\r\n\r\n')
 
@@ -15,14 +15,14 @@ function parseHead(bytes) {
 
 const isChunked = (headers) => /chunked/i.test(headers['transfer-encoding'] ?? '')
 
-/** Follows a chunked body: says where chunks begin or end, and when the last one has passed. */
+/** Follows a chunked body: reports the borders of chunks, and that the last one has passed. */
 class ChunkedBody {
   #left = 0
   #line = ''
   #state = 'size'
   done = false
 
-  /** Takes bytes from `at`; returns the offset behind what it took. */
+  /** Takes bytes from `at` on; returns the offset behind the last one that it took. */
   take(bytes, at, border) {
     while (at < bytes.length && !this.done) {
       if (this.#state === 'data') {
@@ -88,7 +88,7 @@ class EndlessBody {
 export class RequestReader {
   #held = Buffer.alloc(0)
 
-  /** The requests that are whole now: `{ method, url, headers, raw, headLength }`. */
+  /** The requests that are complete now: `{ method, url, headers, raw, headLength }`. */
   push(bytes) {
     this.#held = Buffer.concat([this.#held, bytes])
     const whole = []
@@ -99,7 +99,7 @@ export class RequestReader {
     return whole
   }
 
-  /** What came behind an upgrade request. */
+  /** The bytes that came behind an upgrade request. */
   rest() {
     const rest = this.#held
     this.#held = Buffer.alloc(0)
@@ -122,7 +122,7 @@ export class RequestReader {
   }
 }
 
-/** Follows the server's bytes: the border offsets in each piece, and which answers are complete. */
+/** Follows the server's bytes: the borders in each piece, and the answers that are complete. */
 export class ResponseTracker {
   #head = Buffer.alloc(0)
   #body = null
@@ -131,8 +131,9 @@ export class ResponseTracker {
   inBody = false
 
   /**
-   * Returns `{ borders, completed, bodyFrom, bodyBytes }`: offsets in `bytes` where a frame, chunk or answer ends, the
-   * answers completed, where the first byte of a body stands, and how many there are.
+   * Returns `{ borders, completed, bodyFrom, bodyBytes }`: the offsets in `bytes` at which a frame, chunk or
+   * answer ends, the number of completed answers, the offset of the first byte of a body, and the number of
+   * bytes of bodies.
    */
   push(bytes) {
     const seen = { borders: new Set(), completed: 0, bodyFrom: -1, bodyBytes: 0 }
@@ -194,7 +195,7 @@ function note(seen, from, to) {
   seen.bodyBytes += to - from
 }
 
-/** Follows WebSocket frames in one direction and says where each ends. */
+/** Follows WebSocket frames in one direction and reports the end of each. */
 export class FrameBorders {
   #header = []
   #left = 0
@@ -233,7 +234,10 @@ function payloadLength(header) {
   return header.slice(2, 2 + size).reduce((n, byte) => n * 256 + byte, 0)
 }
 
-/** An offset in `bytes`, behind `from`, that is no border and leaves a byte on each side; none if there is none. */
+/**
+ * An offset in `bytes` behind `from` that is not a border, with a byte on each side; `undefined` if there is
+ * none.
+ */
 export function inside(bytes, borders, from, random) {
   const low = from + 1
   const span = bytes.length - low

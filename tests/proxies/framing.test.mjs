@@ -7,7 +7,7 @@ const POST = 'POST /live/send?session=x HTTP/1.1\r\nHost: a\r\nContent-Length: 5
 const CHUNKED = 'POST /live/open HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n'
 const UPGRADE = 'GET /live/websocket HTTP/1.1\r\nUpgrade: websocket\r\n\r\n'
 
-/** Runs `text` through `push` cut into pieces of every size from 1 to 7. */
+/** Calls `run` with `text` cut into pieces of each size from 1 to 7. */
 function eachCut(text, run) {
   for (let size = 1; size <= 7; size++) {
     const bytes = Buffer.from(text, 'latin1')
@@ -17,7 +17,7 @@ function eachCut(text, run) {
   }
 }
 
-test('requests are cut out of the stream however it comes in pieces', () => {
+test('requests are found in a stream that comes in pieces of any size', () => {
   eachCut(POST + CHUNKED + POST, (pieces) => {
     const reader = new RequestReader()
     const whole = pieces.flatMap((piece) => reader.push(piece))
@@ -101,7 +101,7 @@ test('a cut inside never falls on a border', () => {
   assert.equal(inside(Buffer.alloc(1), new Set(), 0, random), undefined)
 })
 
-test('the generator tells the same story twice', () => {
+test('the random generator repeats a sequence by its seed', () => {
   const [a, b, other] = [seeded(5), seeded(5), seeded(6)]
   const draw = (random) => Array.from({ length: 20 }, () => random.between(0, 1000))
   const first = draw(a)

@@ -1,4 +1,5 @@
-// One direction of a connection: bytes come out in order, each after the delay, none while the line is stalled.
+// One direction of a connection: bytes come out in order, each after the delay, and none while the line is
+// stalled.
 
 export class Line {
   #delay
@@ -8,7 +9,10 @@ export class Line {
   #timer = null
   #closed = false
 
-  /** `delay()` is the delay in ms now; `out(item)` takes what has passed; an item is a Buffer or `null` for the end. */
+  /**
+   * `delay()` is the present delay in ms; `out(item)` takes each item that has passed: a Buffer, or `null` at
+   * the end.
+   */
   constructor(delay, out) {
     this.#delay = delay
     this.#out = out
@@ -20,7 +24,7 @@ export class Line {
     this.#run()
   }
 
-  /** Holds everything back for `ms`, what is on its way included. */
+  /** Holds everything back for `ms`, also items on their way. */
   stall(ms) {
     this.#stalledUntil = Math.max(this.#stalledUntil, performance.now() + ms)
     this.#run()

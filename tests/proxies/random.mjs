@@ -1,4 +1,4 @@
-// A small seeded generator (mulberry32), so that a run can be told again by its seed.
+// A small seeded random generator (mulberry32), so that a run can be repeated by its seed.
 
 export function seeded(seed) {
   let state = seed >>> 0

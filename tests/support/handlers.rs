@@ -1,11 +1,11 @@
-//! What tests serve again and again.
+//! The handlers that most tests use.
 
 use anywire::{Server, Session};
 use axum::Router;
 
 use super::Site;
 
-/// Sends back what comes.
+/// Sends every message back.
 pub async fn echo(mut session: Session) {
     while let Some(message) = session.recv().await {
         if session.send(message).await.is_err() {
@@ -14,7 +14,7 @@ pub async fn echo(mut session: Session) {
     }
 }
 
-/// The server in this process.
+/// A site that serves these routes in this process.
 pub fn site(server: &Server<()>) -> Site {
     Site::here(Router::new().nest("/live", server.routes()))
 }

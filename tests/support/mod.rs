@@ -3,14 +3,14 @@
 
 mod handlers;
 mod peer;
+mod records;
 mod site;
 mod socket;
 mod unwrap;
-mod wire;
 
 pub use handlers::{echo, site};
 pub use peer::{Peer, attempt};
+pub use records::{Body, Grant, MAX, Parser, Payload, Record, Spelling};
 pub use site::{Answer, HOST, Io, Records, Site, until};
-pub use socket::{Came, Socket};
+pub use socket::{Socket, SocketEvent};
 pub use unwrap::{CALLBACK, DOWNLINKS, Wrap, Wrapped, encode, form};
-pub use wire::{Body, Grant, MAX, Parser, Payload, Record, Spelling};

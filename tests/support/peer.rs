@@ -1,13 +1,14 @@
-//! The client's half of a session: numbers, what was taken, what is not acknowledged. Panics at a loss, a repeat or disorder.
+//! The client's half of a session: its numbers, the messages taken and those not yet acknowledged. It panics
+//! at a lost, a repeated or a misplaced message.
 
 use std::collections::VecDeque;
 
 use super::{
+    records::{Body, Payload, Record, Spelling},
     site::{Answer, Records, Site},
-    wire::{Body, Payload, Record, Spelling},
 };
 
-/// One client. Its fields are open, so that a test can lie with them.
+/// One client. Its fields are public, so that a test can set false ones.
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub site: Site,
@@ -15,19 +16,19 @@ pub struct Peer {
     pub id: String,
     pub secret: String,
     pub received: u64,
-    /// The number of the last message that was given one.
+    /// The number of the last message that the client has numbered.
     pub last: u64,
-    /// Not acknowledged.
+    /// The messages that are not yet acknowledged.
     pub outbox: VecDeque<(u64, Payload)>,
     pub ordinal: u64,
     pub turn: u64,
     pub seen: bool,
-    /// The epoch of the hold that stands.
-    pub held: Option<u64>,
+    /// The epoch of the pause in force.
+    pub paused: Option<u64>,
     pub got: Vec<Payload>,
     pub gaps: Vec<(u64, u64)>,
     pub closed: Option<(u16, String)>,
-    pub away: Option<u64>,
+    pub go_away: Option<u64>,
 }
 
 impl Peer {
@@ -44,15 +45,15 @@ impl Peer {
             ordinal: 0,
             turn: 0,
             seen: false,
-            held: None,
+            paused: None,
             got: Vec::new(),
             gaps: Vec::new(),
             closed: None,
-            away: None,
+            go_away: None,
         }
     }
 
-    /// Opens over POST, and takes what the first answer brought.
+    /// Opens over POST, and takes the records of the first answer.
     pub async fn open(site: &Site) -> Self {
         Self::open_with(site, &attempt(), "").await
     }
@@ -65,7 +66,7 @@ impl Peer {
         peer
     }
 
-    /// The answer to an opening with the next ordinal and all that waits.
+    /// The answer to an opening with the next ordinal and the whole outbox.
     pub async fn post_open(&mut self, attempt: &str, auth: &str) -> Answer {
         self.ordinal += 1;
         (self.turn, self.seen) = (0, false);
@@ -78,7 +79,7 @@ impl Peer {
         Body::new(self.spelling)
     }
 
-    /// A path with the parameters that the protocol asks for.
+    /// A path with the parameters that the protocol requires.
     pub fn path(&self, route: &str) -> String {
         let bytes = if self.spelling == Spelling::Bytes { "bytes=1" } else { "bytes=0" };
         if self.id.is_empty() { format!("{route}?{bytes}") } else { format!("{route}?session={}&{bytes}", self.id) }
@@ -95,7 +96,7 @@ impl Peer {
         self.body().record('u', &[&1, &self.id, &self.secret, &self.received])
     }
 
-    /// Puts all that is not acknowledged behind a head.
+    /// Appends every message that is not acknowledged to a head.
     pub fn flight(&self, mut body: Body) -> Body {
         if let Some((first, _)) = self.outbox.front() {
             body = body.record('n', &[first]);
@@ -106,22 +107,22 @@ impl Peer {
         body
     }
 
-    /// Numbers a message; it leaves with the next upload or attach.
+    /// Numbers a message; the next upload or attach sends it.
     pub fn put(&mut self, payload: impl Into<Payload>) {
         self.last += 1;
         self.outbox.push_back((self.last, payload.into()));
     }
 
-    /// The next link over HTTP: a higher ordinal than all before.
+    /// Begins the next link over HTTP: a higher ordinal than all before.
     pub fn switch(&mut self) {
         self.ordinal += 1;
         (self.turn, self.seen) = (0, false);
     }
 
-    /// One request of `xhr-poll`, on the next turn of the present ordinal, taken.
+    /// One request of `xhr-poll` on the next turn of the present ordinal; its records are taken.
     pub async fn poll(&mut self) -> Vec<Record> {
         self.turn += 1;
-        assert!(self.turn < 10_000, "polls in vain");
+        assert!(self.turn < 10_000, "too many polls brought nothing");
         let answer = self.send_poll().await;
         assert_eq!(answer.status, 200, "{:?}", String::from_utf8_lossy(&answer.body));
         let records = answer.records();
@@ -129,18 +130,18 @@ impl Peer {
         records
     }
 
-    /// One request of `xhr-poll` as the fields stand; nothing is taken.
+    /// One request of `xhr-poll` with the present fields; nothing is taken.
     pub async fn send_poll(&self) -> Answer {
         self.site.post(&self.path("xhr-poll"), self.resume().bytes).await
     }
 
-    /// The next turn as a stream.
+    /// Requests a stream on the next turn.
     pub async fn stream(&mut self, route: &str) -> Records {
         self.turn += 1;
         self.site.stream(&self.path(route), self.resume().bytes).await
     }
 
-    /// Uploads all that waits, and takes the answer.
+    /// Uploads the whole outbox, and takes the answer.
     pub async fn upload(&mut self) -> Vec<Record> {
         let body = self.flight(self.upload_head());
         let answer = self.site.post(&self.path("send"), body.bytes).await;
@@ -151,12 +152,12 @@ impl Peer {
     }
 
     /// Sends one message by an upload.
-    pub async fn say(&mut self, payload: impl Into<Payload>) {
+    pub async fn send(&mut self, payload: impl Into<Payload>) {
         self.put(payload);
         self.upload().await;
     }
 
-    /// Takes what came, in the order in which it came.
+    /// Takes records in the order in which they came.
     pub fn take(&mut self, records: &[Record]) {
         for record in records {
             self.take_one(record);
@@ -175,48 +176,48 @@ impl Peer {
                 self.acknowledged(*received);
             }
             Record::Ack(received) => self.acknowledged(*received),
-            Record::Hold(received, epoch) => {
+            Record::Pause(received, epoch) => {
                 self.acknowledged(*received);
-                self.held = Some(*epoch);
+                self.paused = Some(*epoch);
             }
-            Record::Go(received, epoch) => {
+            Record::Resume(received, epoch) => {
                 self.acknowledged(*received);
-                self.held = self.held.filter(|held| held > epoch);
+                self.paused = self.paused.filter(|paused| paused > epoch);
             }
             Record::Message(number, payload) => {
-                assert!(*number <= self.received + 1, "a hole: {number} after {}", self.received);
+                assert!(*number <= self.received + 1, "messages are missing: {number} after {}", self.received);
                 if *number == self.received + 1 {
                     self.received = *number;
                     self.got.push(payload.clone());
                 }
             }
-            Record::Dropped(from, to) => {
-                assert!(*from <= self.received + 1, "a hole before a gap");
+            Record::Gap(from, to) => {
+                assert!(*from <= self.received + 1, "messages are missing before a gap");
                 if *to > self.received {
                     self.gaps.push(((*from).max(self.received + 1), *to));
                     self.received = *to;
                 }
             }
             Record::Close(number, code, reason) => {
-                assert!(*number <= self.received + 1, "a close before its time");
+                assert!(*number <= self.received + 1, "messages are missing before a close");
                 if *number == self.received + 1 {
                     self.received = *number;
                     self.closed = Some((*code, reason.clone()));
                 }
             }
-            Record::Away(delay) => self.away = Some(*delay),
-            Record::Want | Record::Ping(_) | Record::Pad(_) | Record::End(..) => {}
+            Record::GoAway(delay) => self.go_away = Some(*delay),
+            Record::AckRequest | Record::Ping(_) | Record::Padding(_) | Record::LinkClose(..) => {}
         }
     }
 
     fn acknowledged(&mut self, received: u64) {
-        assert!(received <= self.last, "acknowledges what was never sent");
+        assert!(received <= self.last, "an acknowledgement of a message that was never sent");
         while self.outbox.front().is_some_and(|(number, _)| *number <= received) {
             self.outbox.pop_front();
         }
     }
 
-    /// The texts that came, in order.
+    /// The texts that were taken, in order.
     pub fn texts(&self) -> Vec<&str> {
         self.got
             .iter()

@@ -1,4 +1,5 @@
-//! A server to talk to: in this process over pipes in memory (so that tokio's paused clock works), or over real sockets.
+//! A server under test: in this process over pipes in memory (so that tokio's paused clock works), or over
+//! real sockets.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -16,14 +17,14 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::wire::{Parser, Record, Spelling};
+use super::records::{Parser, Record, Spelling};
 
 pub const HOST: &str = "chat.test";
 
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// Where the server is.
+/// The place of the server.
 #[derive(Clone, Debug)]
 enum Place {
     Here(Router),
@@ -56,19 +57,19 @@ impl Answer {
     pub fn refusal(&self, status: u16) -> (u16, String) {
         assert_eq!(self.status, status, "{:?}", String::from_utf8_lossy(&self.body));
         match self.records().as_slice() {
-            [Record::End(code, text)] => (*code, text.clone()),
+            [Record::LinkClose(code, text)] => (*code, text.clone()),
             other => panic!("not a refusal: {other:?}"),
         }
     }
 }
 
 impl Site {
-    /// In this process. The router has the server's routes at `/live`.
+    /// A server in this process. The router has the server's routes at `/live`.
     pub fn here(router: Router) -> Self {
         Site { place: Place::Here(router) }
     }
 
-    /// Served on a port of the loopback interface.
+    /// A server on a port of the loopback interface.
     pub async fn socket(router: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -77,7 +78,7 @@ impl Site {
         Site { place: Place::Socket(address) }
     }
 
-    /// A server that listens at this address.
+    /// A server that already listens at this address.
     pub fn at(address: SocketAddr) -> Self {
         Site { place: Place::Socket(address) }
     }
@@ -96,14 +97,14 @@ impl Site {
                 let connection = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(server), service)
                     .with_upgrades();
-                // It ends in an error when the client goes without a word, as clients do.
+                // The connection ends in an error when the client drops it without closing it, as clients do.
                 tokio::spawn(async move { drop(connection.await) });
                 Box::new(client)
             }
         }
     }
 
-    /// A request of a page of the same origin.
+    /// A request made by a page of the same origin.
     pub fn request(&self, method: Method, path: &str) -> Builder {
         let builder = Request::builder().method(method).uri(format!("/live/{path}")).header("host", HOST);
         builder.header("origin", format!("http://{HOST}"))
@@ -136,7 +137,7 @@ impl Site {
         self.ask(self.request(Method::POST, path).body(body.into()).unwrap()).await
     }
 
-    /// A request whose answer is read as it comes.
+    /// Sends a POST and returns its answer, to be read as it comes.
     pub async fn stream(&self, path: &str, body: impl Into<Body>) -> Records {
         let request = self.request(Method::POST, path).body(body.into()).unwrap();
         let spelling = spelling_of(request.uri().query());
@@ -145,7 +146,7 @@ impl Site {
         Records { body: response.into_body(), parser: Parser::new(spelling) }
     }
 
-    /// A connection of HTTP/2, prior knowledge.
+    /// A connection of HTTP/2 with prior knowledge.
     pub async fn http2(&self) -> hyper::client::conn::http2::SendRequest<Body> {
         let io = TokioIo::new(self.connect().await);
         let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
@@ -177,7 +178,8 @@ impl Records {
     }
 }
 
-/// Waits until `condition` holds: for facts that have no event to wait for. Gives up after a time that no healthy run needs.
+/// Waits until `condition` holds, where there is no event to wait for. It gives up after a time that no
+/// healthy run needs.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     for _ in 0..24_000 {
         if condition() {
@@ -185,5 +187,5 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("in vain: {what}");
+    panic!("it never happened: {what}");
 }

@@ -13,13 +13,13 @@ use tokio_tungstenite::{
 
 use super::{
     peer::Peer,
+    records::{Body, Parser, Payload, Record, Spelling},
     site::{HOST, Io, Site},
-    wire::{Body, Parser, Payload, Record, Spelling},
 };
 
-/// What came on a WebSocket.
+/// The next thing that a WebSocket received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Came {
+pub enum SocketEvent {
     Records(Vec<Record>),
     /// The server's close frame.
     Closed(u16, String),
@@ -33,12 +33,12 @@ pub struct Socket {
 }
 
 impl Site {
-    /// A WebSocket connection of a page of the same origin, nothing said yet.
+    /// A WebSocket connection of a page of the same origin, on which nothing was sent yet.
     pub async fn websocket(&self, path: &str) -> Socket {
         self.websocket_as(path, &[("origin", &format!("http://{HOST}"))]).await.unwrap()
     }
 
-    /// A WebSocket connection with these headers, or the status with which it was refused.
+    /// A WebSocket connection with these headers, or the status of the server's refusal.
     pub async fn websocket_as(&self, path: &str, headers: &[(&str, &str)]) -> Result<Socket, StatusCode> {
         let mut request = Request::get(format!("ws://{HOST}/live/{path}"))
             .header(header::HOST, HOST)
@@ -67,45 +67,45 @@ impl Socket {
         self.text(String::from_utf8(body.bytes).unwrap()).await;
     }
 
-    /// What comes next; empty messages and WebSocket's own pings are passed over.
-    pub async fn next(&mut self) -> Came {
+    /// The next event; empty messages and WebSocket's own pings are skipped.
+    pub async fn next(&mut self) -> SocketEvent {
         loop {
             let records = match self.io.next().await {
                 Some(Ok(Message::Text(text))) => self.parser.text_message(&text),
                 Some(Ok(Message::Binary(bytes))) => vec![self.parser.binary_message(bytes.to_vec())],
                 Some(Ok(Message::Close(Some(CloseFrame { code, reason })))) => {
-                    return Came::Closed(code.into(), reason.to_string());
+                    return SocketEvent::Closed(code.into(), reason.to_string());
                 }
-                Some(Ok(Message::Close(None))) => return Came::Closed(1005, String::new()),
+                Some(Ok(Message::Close(None))) => return SocketEvent::Closed(1005, String::new()),
                 Some(Ok(_)) => Vec::new(),
-                Some(Err(_)) | None => return Came::Broken,
+                Some(Err(_)) | None => return SocketEvent::Broken,
             };
             if !records.is_empty() {
-                return Came::Records(records);
+                return SocketEvent::Records(records);
             }
         }
     }
 
-    /// The next records, which must come.
+    /// The next records; anything else is a panic.
     pub async fn records(&mut self) -> Vec<Record> {
         match self.next().await {
-            Came::Records(records) => records,
+            SocketEvent::Records(records) => records,
             other => panic!("no records but {other:?}"),
         }
     }
 
-    /// The server's close frame; records before it are passed over.
+    /// The server's close frame; records before it are skipped.
     pub async fn closed(&mut self) -> (u16, String) {
         loop {
             match self.next().await {
-                Came::Records(_) => {}
-                Came::Closed(code, reason) => return (code, reason),
-                Came::Broken => panic!("broken without a close frame"),
+                SocketEvent::Records(_) => {}
+                SocketEvent::Closed(code, reason) => return (code, reason),
+                SocketEvent::Broken => panic!("broken without a close frame"),
             }
         }
     }
 
-    /// Says all that the peer has outstanding.
+    /// Sends every message of the peer that is not acknowledged.
     pub async fn flight(&mut self, peer: &Peer) {
         if let Some((first, _)) = peer.outbox.front() {
             self.text(format!("n{first}:")).await;
@@ -132,15 +132,15 @@ impl Peer {
 
     pub async fn open_socket_with(site: &Site, attempt: &str, auth: &str) -> (Self, Socket) {
         let mut peer = Peer::new(site);
-        let mut socket = peer.say_open(attempt, auth).await;
+        let mut socket = peer.send_open(attempt, auth).await;
         peer.take(&socket.records().await);
-        assert!(peer.seen, "the first record is the start");
+        assert!(peer.seen, "the first record must be `s`");
         socket.text("v:").await;
         (peer, socket)
     }
 
-    /// Connects and says the open record with the next ordinal.
-    pub async fn say_open(&mut self, attempt: &str, auth: &str) -> Socket {
+    /// Connects and sends the open record with the next ordinal.
+    pub async fn send_open(&mut self, attempt: &str, auth: &str) -> Socket {
         self.switch();
         let mut socket = self.site.websocket("websocket").await;
         let body = Body::new(Spelling::WebSocket).with_text('o', &[&1, &self.ordinal, &attempt], auth);
@@ -148,18 +148,18 @@ impl Peer {
         socket
     }
 
-    /// Attaches by WebSocket with a higher ordinal and takes the start; `v` and what is outstanding are said.
+    /// Attaches by WebSocket with a higher ordinal and takes the `s`, then sends `v` and the outbox.
     pub async fn resume_socket(&mut self) -> Socket {
-        let mut socket = self.begin_socket().await;
+        let mut socket = self.attach_socket().await;
         self.take(&socket.records().await);
-        assert!(self.seen, "the first record is the start");
+        assert!(self.seen, "the first record must be `s`");
         socket.text("v:").await;
         socket.flight(self).await;
         socket
     }
 
     /// Attaches by WebSocket with a higher ordinal.
-    pub async fn begin_socket(&mut self) -> Socket {
+    pub async fn attach_socket(&mut self) -> Socket {
         self.switch();
         let path = format!("websocket?session={}", self.id);
         let mut socket = self.site.websocket(&path).await;
@@ -167,7 +167,7 @@ impl Peer {
         socket
     }
 
-    /// Takes what comes on a WebSocket until so many messages were taken in all.
+    /// Takes records from a WebSocket until the peer has taken `count` messages in all.
     pub async fn take_until(&mut self, socket: &mut Socket, count: usize) {
         while self.got.len() < count {
             self.take(&socket.records().await);
@@ -176,14 +176,14 @@ impl Peer {
 }
 
 impl Socket {
-    /// What came, if anything did until all tasks were idle. Needs tokio's paused clock.
-    pub async fn quiet(&mut self) -> Option<Came> {
+    /// The next event, or `None` if nothing comes before all tasks are idle. Needs tokio's paused clock.
+    pub async fn quiet(&mut self) -> Option<SocketEvent> {
         tokio::time::timeout(std::time::Duration::from_millis(1), self.next()).await.ok()
     }
 }
 
 impl Socket {
-    /// A WebSocket over a connection that is through with its handshake.
+    /// A WebSocket over a connection whose handshake is done.
     pub async fn over(io: Box<dyn Io>) -> Self {
         let io = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
         Socket { io, parser: Parser::new(Spelling::WebSocket) }

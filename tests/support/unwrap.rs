@@ -1,4 +1,5 @@
-//! What the fallback transports wrap records in, unwrapped as the browsers of old would, by code that shares nothing with the library.
+//! The wrappings of the fallback transports, unwrapped as an old browser would, by code that shares nothing
+//! with the library.
 
 use axum::{
     body::Body,
@@ -8,8 +9,8 @@ use http_body_util::BodyExt;
 
 use super::{
     peer::Peer,
+    records::{Parser, Record, Spelling},
     site::{HOST, Site},
-    wire::{Parser, Record, Spelling},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub enum Wrap {
     Parts,
 }
 
-/// The routes that carry down, whether by GET, and what they wrap in.
+/// The downlink routes, whether each is a GET, and its wrapping.
 pub const DOWNLINKS: [(&str, bool, Wrap); 9] = [
     ("xhr-poll", false, Wrap::Plain),
     ("poll", false, Wrap::Plain),
@@ -43,7 +44,7 @@ pub fn wrap_of(route: &str) -> Wrap {
     }
 }
 
-/// As `encodeURIComponent`.
+/// Encodes as `encodeURIComponent` does.
 pub fn encode(text: &[u8]) -> String {
     let mut out = String::new();
     for &byte in text {
@@ -56,12 +57,12 @@ pub fn encode(text: &[u8]) -> String {
     out
 }
 
-/// The body of a form whose field a client has encoded.
+/// The body of a form whose field `data` is percent-encoded before the form encodes it.
 pub fn form(records: &[u8]) -> String {
     format!("other=1&data={}", encode(encode(records).as_bytes()))
 }
 
-/// An answer of one of these routes, which is read as it comes.
+/// An answer of one of these routes, read as it comes.
 pub struct Wrapped {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -85,7 +86,7 @@ impl Wrapped {
             return None;
         }
         if self.wrap == Wrap::Plain {
-            return Some(self.parser.feed(&self.raw)); // It may come in any pieces.
+            return Some(self.parser.feed(&self.raw)); // A chunk may end anywhere.
         }
         let flushes = self.flushes();
         let new = &flushes[self.taken..];
@@ -93,7 +94,7 @@ impl Wrapped {
         Some(new.iter().flat_map(|flush| self.parser.feed(flush.as_bytes())).collect())
     }
 
-    /// All the records up to the end.
+    /// All records up to the end.
     pub async fn all(&mut self) -> Vec<Record> {
         let mut all = Vec::new();
         while let Some(records) = self.next().await {
@@ -102,7 +103,7 @@ impl Wrapped {
         all
     }
 
-    /// What was handed over so far, as texts.
+    /// The texts that the wrapping has handed over so far.
     pub fn flushes(&self) -> Vec<String> {
         match self.wrap {
             Wrap::Plain => vec![String::from_utf8(self.raw.clone()).unwrap()],
@@ -125,7 +126,8 @@ impl Wrapped {
     }
 }
 
-/// A string literal: what an engine of 1999 and a JSON parser both read, and what may stand in a page.
+/// Reads a string literal. An engine of 1999 and a JSON parser must read it alike, and a page must be able to
+/// contain it.
 fn literal(source: &str) -> String {
     for character in source.chars() {
         let forbidden = matches!(character, '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
@@ -134,7 +136,7 @@ fn literal(source: &str) -> String {
     serde_json::from_str(source).unwrap_or_else(|error| panic!("{error}: {source}"))
 }
 
-/// What came, but for a character that came in part.
+/// The bytes as text, without a last character that is not complete yet.
 fn text(raw: &[u8]) -> &str {
     match std::str::from_utf8(raw) {
         Ok(text) => text,
@@ -143,7 +145,7 @@ fn text(raw: &[u8]) -> &str {
     }
 }
 
-/// An event stream, as its specification says to read it.
+/// Reads an event stream as its specification requires.
 fn events(raw: &[u8]) -> Vec<String> {
     let text = text(raw);
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
@@ -165,7 +167,7 @@ fn events(raw: &[u8]) -> Vec<String> {
     events
 }
 
-/// The calls in a page's scripts.
+/// The arguments of the calls in a page's scripts.
 fn scripts(raw: &[u8]) -> Vec<String> {
     let text = text(raw);
     assert!(text.starts_with("<!doctype html>"), "{text}");
@@ -181,14 +183,14 @@ fn scripts(raw: &[u8]) -> Vec<String> {
 fn calls(raw: &[u8]) -> Vec<String> {
     let text = text(raw);
     if !text.ends_with(");") {
-        return Vec::new(); // There is more to come.
+        return Vec::new(); // The call is not complete yet.
     }
     let call = text.strip_prefix("/**/").unwrap_or_else(|| panic!("{text}"));
     let argument = call.strip_prefix(CALLBACK).unwrap().strip_prefix('(').unwrap();
     vec![literal(argument.strip_suffix(");").unwrap())]
 }
 
-/// The parts whose delimiter has come.
+/// The parts that a delimiter has completed.
 fn parts(raw: &[u8], kind: &str) -> Vec<String> {
     let boundary = kind.strip_prefix("multipart/x-mixed-replace;boundary=").unwrap();
     assert!(boundary.len() >= 20 && boundary.len() <= 70, "{boundary}");
@@ -209,7 +211,7 @@ fn parts(raw: &[u8], kind: &str) -> Vec<String> {
 }
 
 impl Site {
-    /// A request that a tag of a page of the same origin makes: it bears no `Origin`.
+    /// A request that a tag in a page of the same origin makes: it has no `Origin` header.
     pub async fn get(&self, path: &str) -> Wrapped {
         self.get_as(path, &[("referer", &format!("http://{HOST}/page"))]).await
     }
@@ -223,8 +225,8 @@ impl Site {
         Wrapped::new(response, wrap_of(path.split('?').next().unwrap()))
     }
 
-    /// The same records by GET or by POST, as the route wants it.
-    pub async fn say(&self, route: &str, query: &str, records: &[u8]) -> Wrapped {
+    /// Sends records by GET or by POST, as the route requires.
+    pub async fn send_records(&self, route: &str, query: &str, records: &[u8]) -> Wrapped {
         let wrap = wrap_of(route);
         let gets = route == "jsonp-send" || DOWNLINKS.iter().any(|(name, get, _)| *get && *name == route);
         let callback = if matches!(wrap, Wrap::Call | Wrap::Page) { CALLBACK } else { "" };
@@ -239,20 +241,20 @@ impl Site {
 }
 
 impl Peer {
-    /// The next turn of the present ordinal on this route.
+    /// Requests the next turn of the present ordinal on this route.
     pub async fn attach(&mut self, route: &str) -> Wrapped {
         self.turn += 1;
         let query = format!("&session={}", self.id);
-        self.site.say(route, &query, &self.resume().bytes).await
+        self.site.send_records(route, &query, &self.resume().bytes).await
     }
 
-    /// All that waits, by this way up; what the answer says is taken, if it can be read.
+    /// Uploads the whole outbox by this route, and takes the answer's records if the answer can be read.
     pub async fn upload_by(&mut self, route: &str) {
         let query = format!("&session={}", self.id);
         let body = self.flight(self.upload_head());
-        // Whose answer is not heard asks for word elsewhere.
+        // The answer to a form cannot be read, so the acknowledgement is requested on the downlink.
         let body = if route == "form-post" { body.record('w', &[]) } else { body };
-        let mut answer = self.site.say(route, &query, &body.bytes).await;
+        let mut answer = self.site.send_records(route, &query, &body.bytes).await;
         assert_eq!(answer.status, 200);
         let records = answer.all().await;
         self.take(&records);

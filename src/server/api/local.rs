@@ -16,7 +16,7 @@ use crate::{
     config::{Transport, millis},
     message::{Message, OutMessage},
     server::{gateway::Gateway, origin::Verdict},
-    session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Role, SendError},
+    session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Role, SendError, rules::NATIVE},
     shared::{Credential, SharedSession},
     transport::Link,
 };
@@ -88,6 +88,7 @@ impl LocalClient {
         let server_config = &server.core.config;
         let config = Config {
             role: Role::Client,
+            rules: &NATIVE,
             interval: millis(server_config.heartbeat_interval),
             timeout: millis(server_config.heartbeat_timeout),
             grace: millis(server_config.grace),

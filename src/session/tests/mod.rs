@@ -1,6 +1,6 @@
 //! The machine's stories, one theme a file. The simulation, beside this folder, pairs machines under a hostile wire.
 
-use super::{Arrival, Attach, CloseReason, Config, Frame, LinkId, LinkKind, Machine, Role, frame::Outcome};
+use super::{Arrival, Attach, CloseReason, Config, Frame, LinkId, LinkKind, Machine, Role, frame::Outcome, rules};
 use crate::message::Message;
 
 mod acknowledging;
@@ -9,12 +9,14 @@ mod closing;
 mod grace;
 mod heartbeats;
 mod opening;
-mod path;
-mod path_terms;
 mod pausing;
 mod racing;
+mod raw;
 mod replay;
+pub(crate) mod saboteur;
 mod silence;
+mod stream_probe;
+mod stream_terms;
 mod taking_over;
 mod uploads;
 
@@ -26,6 +28,7 @@ const PROOF: u64 = 2_000;
 fn config(role: Role) -> Config {
     Config {
         role,
+        rules: &rules::NATIVE,
         interval: INTERVAL,
         timeout: TIMEOUT,
         grace: GRACE,

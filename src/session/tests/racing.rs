@@ -177,7 +177,7 @@ fn a_link_that_is_over_stays_so() {
     let mut pair = Pair::opened();
     receive(&mut pair.server, 1, pair.down, [Frame::LinkClose(CloseReason::new(1000, ""))]);
     assert!(pair.server.link_is_over(pair.down));
-    pair.server.end(pair.down, CloseReason::new(4004, "what came behind its end"));
+    pair.server.end(0, pair.down, CloseReason::new(4004, "what came behind its end"));
     assert!(pair.server.link_is_over(pair.down));
 }
 

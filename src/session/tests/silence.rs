@@ -162,7 +162,7 @@ fn polls_that_are_cut_wait_half_as_long() {
     let now = polls_and_is_cut(&mut server, now, 2, 3_000);
     let now = polls_and_is_cut(&mut server, now, 3, 3_000);
     let first = server.attach(now, turn(4, 0, LinkKind::Opening)).expect("a new link");
-    assert!(!server.holds_nothing_open());
+    assert!(!server.idle_limit_is_zero());
     sent_frames(&mut server, now, first);
     server.detach(now, first);
     let poll = server.attach(now, turn(4, 1, LinkKind::Poll { hold: LONG })).expect("its next turn");
@@ -178,16 +178,16 @@ fn where_nothing_may_wait_polls_do_not() {
     let mut now = 0;
     for (ordinal, silence) in [(1, 400), (2, 420), (3, 400)] {
         now = polls_and_is_cut(&mut server, now, ordinal, silence);
-        assert!(!server.holds_nothing_open());
+        assert!(!server.idle_limit_is_zero());
     }
     server.attach(now, turn(4, 0, LinkKind::Opening)).expect("a new link");
-    assert!(server.holds_nothing_open());
+    assert!(server.idle_limit_is_zero());
     let mut server = patient();
     let mut now = 0;
     for ordinal in 1..=4 {
         now = polls_and_is_cut(&mut server, now, ordinal, 199);
     }
-    assert!(!server.holds_nothing_open(), "so soon it is something else");
+    assert!(!server.idle_limit_is_zero(), "so soon it is something else");
 }
 
 #[test]
@@ -205,6 +205,6 @@ fn a_poll_that_is_answered_was_not_cut() {
         assert!(server.link_is_over(poll));
         server.detach(now, poll);
     }
-    assert!(!server.holds_nothing_open());
+    assert!(!server.idle_limit_is_zero());
     assert_eq!(left_alone(&mut server, now, 4), LONG);
 }

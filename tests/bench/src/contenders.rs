@@ -1,7 +1,7 @@
-//! Who is compared: a server and the way a client speaks to it.
+//! The rows of the comparison: each is a server and the protocol of its clients.
 
+use crate::clients::{Client, Dial, engineio, native_http, native_ws, raw};
 use crate::servers::Server;
-use crate::wire::{Client, Dial, engineio, native_http, native_ws, raw};
 
 /// One row of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    /// All that this build can run, WebSocket first.
+    /// All contenders that this build can run, WebSocket first.
     pub(crate) fn all() -> Vec<Self> {
         let anywire = cfg!(feature = "anywire");
         [
@@ -54,7 +54,7 @@ impl Contender {
         }
     }
 
-    /// Whether a session is a sequence of HTTP requests, at least one of them parked.
+    /// Whether a session is a sequence of HTTP requests, one of them usually parked.
     pub(crate) fn is_http(self) -> bool {
         matches!(self, Self::AnywireStream | Self::SocketIoPoll | Self::AnywirePoll)
     }

@@ -1,8 +1,11 @@
-//! Measures Anywire against its peers: one run, one machine, rounds interleaved, CPU time read from the system.
+//! Measures Anywire against its peers: one run, one machine, rounds interleaved, CPU time read from the
+//! system.
 //!
 //! `main` is two programs in one. Without a sub-command it is the load generator; it starts itself again as
-//! `serve <server> <scene>` for each measurement, so that every figure comes from a fresh process on a CPU of its own.
+//! `serve <server> <scene>` for each measurement, so that every figure comes from a fresh process on a CPU of
+//! its own.
 
+mod clients;
 mod contenders;
 mod host;
 mod load;
@@ -11,7 +14,6 @@ mod options;
 mod plan;
 mod report;
 mod servers;
-mod wire;
 
 use anyhow::Result;
 use options::Command;

@@ -11,7 +11,7 @@ Anywire's benchmark. Build it with --release.
 
   anywire-bench [options]
 
-  --quick            a smoke run of less than a minute; its figures say nothing
+  --quick            a smoke run of less than a minute; its figures mean nothing
   --rounds N         rounds, interleaved (5)
   --only MEASURE     echo, fanout, setup or memory; may be repeated
   --server TEXT      only rows whose name contains TEXT; may be repeated
@@ -19,7 +19,7 @@ Anywire's benchmark. Build it with --release.
   --out FILE         write the report to FILE too
 ";
 
-/// What to do.
+/// The command to run.
 pub(crate) enum Command {
     Help,
     Serve(Server, Scene),
@@ -48,7 +48,7 @@ impl Measure {
     }
 }
 
-/// How much to measure.
+/// The extent of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) quick: bool,
@@ -60,7 +60,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Load that is run before the clock starts: caches, allocator and branch predictors settle.
+    /// The time of load before the clock starts, in which caches, allocator and branch predictors settle.
     pub(crate) fn warm_up(&self) -> Duration {
         self.window / 4
     }

@@ -1,4 +1,4 @@
-//! Which measurements, in which order: by round, then by setting, then by contender, so that the rows of one table
+//! The order of the measurements: by round, then by setting, then by contender, so that the rows of one table
 //! are neighbours in time.
 
 use crate::contenders::Contender;
@@ -9,7 +9,7 @@ use crate::report::{self, Context, Metric, Results, Setting};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
-/// Descriptors that are neither side's sessions.
+/// File descriptors for other things than sessions.
 const SPARE_FILES: u64 = 500;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -21,7 +21,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut results = Results::default();
     for round in 0..options.rounds {
         for setting in settings(options, files) {
-            // Another one goes first each time: whoever goes first finds another machine than whoever goes last.
+            // Another contender goes first in each round, since the first finds the machine in another state
+            // than the last.
             for place in 0..options.contenders.len() {
                 let contender = options.contenders[(place + round) % options.contenders.len()];
                 eprintln!("round {} of {}: {setting}, {}", round + 1, options.rounds, contender.name());
@@ -77,7 +78,7 @@ fn settings(options: &Options, files: u64) -> Vec<Setting> {
                 }
                 settings.push(Setting::Memory {
                     sockets: sockets.min(most),
-                    // Two connections each on the way.
+                    // Each session has up to two connections.
                     polls: polls.min(most / 2),
                 });
             }

@@ -1,4 +1,4 @@
-// The engines: how each is got and started. Rows in the order of the table.
+// The engines: how each is installed and started, in the order of the table's rows.
 
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,10 @@ import { LIMITS } from './transports.mjs'
 
 const driver = (name) => fileURLToPath(new URL(`drivers/${name}`, import.meta.url))
 
-/** A prefix of Wine that is written to on its own; what it only reads stays where it is. */
+/**
+ * Makes a prefix of Wine that shares with `prefix` what is only read, and has its own copy of what is
+ * written.
+ */
 async function lend(prefix, folder) {
   for (const name of await readdir(prefix)) {
     if (name.startsWith('d')) await symlink(join(prefix, name), join(folder, name))
@@ -19,7 +22,7 @@ async function lend(prefix, folder) {
   }
 }
 
-/** Ends the server of a prefix and takes away what Debian's Wine leaves of it. */
+/** Ends the server of a prefix and removes what Debian's Wine leaves of it. */
 async function leave(serve, prefix, flag) {
   await serve(prefix, flag).catch(() => {})
   const note = join(prefix, 'wineserver')
@@ -28,7 +31,7 @@ async function leave(serve, prefix, flag) {
   await rm(note, { force: true })
 }
 
-/** What `compile(folder)` makes of a driver; one that has changed is compiled anew. */
+/** The result of `compile(folder)` for a driver; a driver that has changed is compiled again. */
 const compiled = (name, source, compile) =>
   cached(`${name}-${createHash('sha1').update(readFileSync(driver(source))).digest('hex').slice(0, 8)}`, compile)
 
@@ -39,7 +42,8 @@ async function classes(name, source, args) {
 }
 
 /**
- * HtmlUnit as an Internet Explorer: it has one thread, so that a request under way holds everything else, timers too.
+ * HtmlUnit as an Internet Explorer. It has one thread, so that a request under way stops everything else,
+ * timers too.
  */
 const htmlunit = (spec, version) => ({
   stands: `emulator of Internet Explorer ${version}`,
@@ -67,13 +71,13 @@ const lambda = (spec, stands) => ({
 })
 
 const QT_FLAGS = { QTWEBENGINE_CHROMIUM_FLAGS: '--no-sandbox --disable-gpu', QT_QPA_PLATFORM: 'xcb' }
-/** What the wheels of Qt leave to the system. */
+/** Debian's packages for the libraries that the wheels of Qt do not have. */
 const QT_LIBRARIES = [
   'libegl1', 'libgl1', 'libnss3', 'libasound2', 'libdbus-1-3', 'libfontconfig1', 'libglib2.0-0', 'libxcomposite1', 'libxcursor1', 'libxdamage1', 'libxi6', 'libxrandr2',
   'libxrender1', 'libxss1', 'libxtst6', 'libxkbcommon-x11-0', 'libxcb-icccm4', 'libxcb-image0', 'libxcb-keysyms1', 'libxcb-randr0', 'libxcb-render-util0', 'libxcb-xinerama0'
 ]
 
-/** QtWebEngine by the packages of its Python bindings; `version` of Python, where not any will do. */
+/** QtWebEngine by the packages of its Python bindings; `version` is that of Python, where it matters. */
 const webengine = (stands, version, ...specs) => ({
   stands,
   display: true,
@@ -87,7 +91,7 @@ const webengine = (stands, version, ...specs) => ({
   }
 })
 
-/** Compiles with every folder of KDE's headers. */
+/** Compiles the driver of KHTML with every folder of KDE's headers. */
 async function khtml(folder) {
   const cpu = (await run('g++', ['-dumpmachine'])).trim()
   const kde = '/usr/include/KF5'
@@ -136,7 +140,7 @@ export const ENGINES = {
         await leave(serve, draft, '-w')
       })
       const command = ({ origin, seconds }) => [wine, 'cscript.exe', '//nologo', `Z:${driver('jscript.js')}`, origin, String(seconds)]
-      // a prefix of its own, so that its server is nobody else's
+      // Each run has a prefix of its own, so that it has a Wine server of its own.
       command.prepare = (profile) => lend(all, profile).then(() => within(profile))
       command.ended = (profile) => leave(serve, profile, '-k')
       return command
@@ -209,7 +213,7 @@ export const ENGINES = {
   },
   ie7: htmlunit('selenium-server@2.35.0', 7),
   ie9: htmlunit('selenium-server@2.44.0', 9),
-  // a stream holds its one thread, and it takes one for possible
+  // Only polling is offered: a stream would block the emulator's one thread, and the client would try one.
   ie11: { alone: ['xhr-poll'], ...htmlunit('selenium-server@2.52.0', 11), stands: 'emulator of Internet Explorer 11; unsteady', limits: LIMITS.explorer11 },
   chromium49: webengine('QtWebEngine 5.7, Chromium 49 (2016)', '3.6', 'PyQt5==5.7.1', 'sip==4.19.8'),
   chromium53: webengine('QtWebEngine 5.8, Chromium 53 (2016)', '3.6', 'PyQt5==5.8', 'sip==4.19.8'),

@@ -1,5 +1,6 @@
-// What one engine talks to: the page, the scenario and the reports here, everything below `/live` from an Anywire server. It can cut
-// what it carries. It listens twice, so that a page can have its server on another origin.
+// The server that one engine connects to. It serves the page and the scenario, takes the reports, and
+// forwards everything below `/live` to an Anywire server. It can cut what it forwards. It listens on two
+// ports, so that a page can have its server on another origin.
 
 import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -10,8 +11,9 @@ const HOST = '127.0.0.1'
 const SCENARIO = readFileSync(new URL('scenario.js', import.meta.url))
 
 /**
- * The emulator runs no timer while requests follow one another. Here each is sent by a timer, so that those that are due come first;
- * how requests are made stays as the version had it.
+ * The emulator runs no timer while requests follow one another. With this script each request is sent by a
+ * timer, so that timers that are due come first; the way to make a request stays that of the emulated
+ * version.
  */
 const TAKE_TURNS = `
 function taking_turns(make) {
@@ -40,7 +42,7 @@ var RealActive = window.ActiveXObject, RealRequest = window.XMLHttpRequest
 if (RealRequest) window.XMLHttpRequest = taking_turns(function () { return new RealRequest() })
 window.ActiveXObject = taking_turns(function (name) { return new RealActive(name) })`
 
-/** The emulated versions have what the real ones had not. */
+/** Removes objects and methods that the emulated versions have and the real ones had not. */
 const STRIP = `
 var all = 'every filter forEach indexOf isArray lastIndexOf map reduce reduceRight some'.split(' '), i
 for (i = 0; i < all.length; i++) { delete Array.prototype[all[i]]; delete Array[all[i]] }
@@ -72,7 +74,7 @@ export class Front extends EventEmitter {
     return Object.assign(front, { origin, elsewhere })
   }
 
-  /** An engine without pages gets the `referer` of one. */
+  /** With `referer`, requests of an engine without pages get the `Referer` of the page. */
   constructor({ emulated, referer }) {
     super()
     this.#emulated = emulated
@@ -92,7 +94,7 @@ export class Front extends EventEmitter {
     return server
   }
 
-  /** From now on: `target` is the Anywire server's port, `plan` what the page is to do. */
+  /** Begins a run: `target` is the Anywire server's port, `plan` is the page's plan. */
   begin(target, plan) {
     this.#target = target
     this.#plan = { base: '', elsewhere: this.elsewhere, ...plan }
@@ -100,15 +102,15 @@ export class Front extends EventEmitter {
 
   #answer(request, response) {
     const path = request.url.split('?')[0]
-    const say = (type, body) => response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body)
+    const reply = (type, body) => response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body)
     if (path.startsWith('/live')) this.#forward(request, response, path)
-    else if (path === '/page') say('text/html; charset=utf-8', page(this.#plan, this.#emulated))
-    else if (path === '/scenario.js') say('text/javascript; charset=utf-8', SCENARIO)
-    else if (path === '/plan.js') say('text/javascript; charset=utf-8', `var plan = ${JSON.stringify(this.#plan)}`)
-    else if (path === '/cut') say('text/plain', this.#cut())
-    else if (path === '/report') this.#report(request, () => say('text/plain', 'ok'))
-    // what keeps a host without timers of its own turning
-    else if (path === '/pump') setTimeout(() => say('text/plain', ''), 500)
+    else if (path === '/page') reply('text/html; charset=utf-8', page(this.#plan, this.#emulated))
+    else if (path === '/scenario.js') reply('text/javascript; charset=utf-8', SCENARIO)
+    else if (path === '/plan.js') reply('text/javascript; charset=utf-8', `var plan = ${JSON.stringify(this.#plan)}`)
+    else if (path === '/cut') reply('text/plain', this.#cut())
+    else if (path === '/report') this.#report(request, () => reply('text/plain', 'ok'))
+    // A host without timers of its own waits for this answer in place of a timer.
+    else if (path === '/pump') setTimeout(() => reply('text/plain', ''), 500)
     else response.writeHead(404).end()
   }
 
@@ -121,7 +123,10 @@ export class Front extends EventEmitter {
     })
   }
 
-  /** Cuts what is under way; where nothing is, because the engine does one request at a time, the next downlink. */
+  /**
+   * Cuts everything under way. If nothing is, because the engine makes one request at a time, it cuts the
+   * next downlink.
+   */
   #cut() {
     const count = this.#live.size
     for (const cut of this.#live.values()) cut()
@@ -129,7 +134,7 @@ export class Front extends EventEmitter {
     return String(count)
   }
 
-  /** Whether the request goes on; `cut` is what cuts it later, or now. */
+  /** Whether the request goes on; `cut` cuts it now or later. */
   #carry(socket, path, cut) {
     if (/\/(send|form-post|jsonp-send|client\.js)$/.test(path)) return true
     if (this.#armed) {
@@ -144,7 +149,7 @@ export class Front extends EventEmitter {
   #forward(request, response, path) {
     const { method, url, socket } = request
     const cut = () => {
-      // within the answer: what has not been answered at all, engines repeat by themselves
+      // The cut is within the answer: engines themselves repeat a request that has no answer at all.
       if (!response.headersSent) response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 100 })
       if (!response.writableEnded) response.write('a', () => socket.destroy())
     }
@@ -159,7 +164,7 @@ export class Front extends EventEmitter {
       answer.on('error', () => socket.destroy())
     })
     up.on('error', () => socket.destroy())
-    // what has been answered in full can no longer be cut
+    // A request that has its full answer can no longer be cut.
     response.on('finish', () => this.#live.delete(socket))
     response.on('close', () => {
       this.#live.delete(socket)

@@ -15,13 +15,13 @@ export async function run(command, args, options = {}) {
   try {
     return (await exec(command, args, { maxBuffer: 1 << 26, ...options })).stdout
   } catch (error) {
-    const said = String(error.stderr || error.message).trim().split('\n').filter((line) => !line.includes('complete log')).slice(-3).join(' ')
+    const output = String(error.stderr || error.message).trim().split('\n').filter((line) => !line.includes('complete log')).slice(-3).join(' ')
     const verb = args.find((each) => /^[a-z]+$/.test(each)) ?? ''
-    throw new Error(`${command} ${verb}: ${said.replaceAll(/\w+:\/\/\S+/g, '(address)').replaceAll(/(resolving|EAI_AGAIN|ENOTFOUND) \S+/g, '$1')}`)
+    throw new Error(`${command} ${verb}: ${output.replaceAll(/\w+:\/\/\S+/g, '(address)').replaceAll(/(resolving|EAI_AGAIN|ENOTFOUND) \S+/g, '$1')}`)
   }
 }
 
-/** A folder of the cache that `fill` fills; half a filling is never seen. */
+/** A folder of the cache that `fill` fills; a folder that is only half filled is never used. */
 export async function cached(name, fill) {
   const folder = join(CACHE, name)
   if (existsSync(folder)) return folder
@@ -36,10 +36,10 @@ export async function cached(name, fill) {
   return folder
 }
 
-/** Says which package it was that could not be had. */
+/** Adds the name of the package to the error if the package cannot be fetched. */
 const fetched = (kind, spec, work) =>
   work.catch((error) => {
-    throw new Error(`there is no ${kind} package ${spec} to be had: ${error.message}`)
+    throw new Error(`cannot fetch the ${kind} package ${spec}: ${error.message}`)
   })
 
 export const npm = (spec) =>
@@ -82,24 +82,24 @@ export async function oldPython(version) {
   const versions = join(process.env.PYENV_ROOT || join(homedir(), '.pyenv'), 'versions')
   const kept = existsSync(versions) ? await readdir(versions) : []
   const found = kept.filter((each) => each.startsWith(`${version}.`)).map((each) => join(versions, each, 'bin', 'python'))[0] ?? onPath(`python${version}`)
-  if (!found) throw new Error(`its packages want Python ${version}, and there is none on the path or with pyenv`)
+  if (!found) throw new Error(`its packages need Python ${version}, and there is none on the path or with pyenv`)
   return found
 }
 
-/** The path of a program that the shell would find. */
+/** The path of the program that the shell would run. */
 export const onPath = (name) => (process.env.PATH ?? '').split(':').map((folder) => join(folder, name)).find((path) => existsSync(path))
 
 const APT = ['-o', 'DPkg::Lock::Timeout=600', '-q']
 const QUIET = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
 let updated
 
-/** Whether there is a fresh list of packages; who is not root must take the one that there is. */
+/** Fetches a fresh list of packages, once. A user who is not root has to use the present list. */
 const update = () => (updated ??= process.getuid() === 0 ? run('apt-get', [...APT, 'update'], QUIET) : Promise.resolve())
 
-/** What to tell people who must install it themselves. */
+/** The error for people who must install the packages themselves. */
 const advice = (packages, why) => new Error(`${why}; install ${packages.join(' ')} (names of Debian's packages)`)
 
-/** The first path that exists; else installs Debian's packages, which only root may. */
+/** The first path that exists; if none does, installs Debian's packages, which only root may. */
 export async function apt(packages, ...paths) {
   const there = () => paths.find((path) => path && existsSync(path))
   if (there()) return there()
@@ -115,8 +115,8 @@ export async function apt(packages, ...paths) {
 }
 
 /**
- * Debian's packages with all that they need and the system lacks, unpacked in the cache: nothing is installed, no service is started, and
- * nobody need be root. `library` is where a program finds its libraries.
+ * Debian's packages with their missing dependencies, unpacked in the cache: nothing is installed, no service
+ * is started, and no root is needed. `library` is the search path for libraries.
  */
 export async function unpacked(...packages) {
   const root = await cached(`debian-${packages.join('-')}`, async (folder) => {

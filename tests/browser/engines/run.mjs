@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-// Drives the client through the same scenario in many engines; see engines.mjs for which.
+// Drives the client through the same scenario in many engines, which engines.mjs lists.
 //
 //   node tests/browser/engines/run.mjs [--all] [--engine NAME]... [--results]
 //
-// Without a flag the small set runs. Engines are fetched when first needed, which may take minutes; each may then take
-// ANYWIRE_ENGINE_SECONDS (150). --results writes
-// into tests/browser/RESULTS.md. An engine of the small set that cannot be had is a failure, any other one is `not run`.
+// Without a flag the small set runs. Engines are fetched when first needed, which may take minutes; each may
+// then take ANYWIRE_ENGINE_SECONDS (150). --results writes into tests/browser/RESULTS.md. An engine of the
+// small set that is not available is a failure, any other one is `not run`.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -23,7 +23,7 @@ import { table } from './table.mjs'
 import { possible } from './transports.mjs'
 
 const SECONDS = Number(process.env.ANYWIRE_ENGINE_SECONDS ?? 150)
-// not every engine tells of a connection that was cut: the heartbeat finds out soon enough
+// Not every engine reports a connection that was cut; with this heartbeat the client notices soon enough.
 const USUAL = { 'heartbeat-ms': 5000, 'timeout-ms': 5000 }
 const SHORT = { 'hold-ms': 100 }
 
@@ -41,19 +41,19 @@ function chosen() {
 const started = new Set()
 const labs = new Set()
 
-/** Ends a process with all that it started: each is the leader of its own group. */
+/** Ends a process and all that it started: each is the leader of a process group. */
 async function end(child) {
   const gone = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null
   try {
     process.kill(-child.pid, 'SIGKILL')
   } catch {
-    // the whole group has ended by itself
+    // The whole group has ended by itself.
   }
   await gone
   started.delete(child)
 }
 
-/** An X server, for who cannot do without; started once. */
+/** Starts an X server for the engines that need one. It is called once. */
 async function startDisplay(home) {
   const path = await apt(['xvfb'], '/usr/bin/Xvfb')
   const child = spawn(path, ['-displayfd', '3', '-screen', '0', '1024x768x24', '-nolisten', 'tcp'], {
@@ -65,7 +65,7 @@ async function startDisplay(home) {
   process.env.DISPLAY = `:${String(number).trim()}`
 }
 
-/** Runs the scenario in one engine and gives its last report, which may lack what never came. */
+/** Runs the scenario in one engine and returns its last report, which may be incomplete. */
 async function drive(engine, command, surroundings) {
   const front = await Front.listen(engine)
   const lab = await startLab({ ...(engine.shortHold ? SHORT : USUAL), origins: front.origin })
@@ -77,8 +77,8 @@ async function drive(engine, command, surroundings) {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env })
   started.add(child)
   let report = { cases: [] }
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => (said = (said + piece).slice(-6000)))
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => (output = (output + piece).slice(-6000)))
   const [why, timer] = await new Promise((resolve) => {
     const timer = setTimeout(() => resolve([`not done after ${SECONDS} s`, timer]), SECONDS * 1000)
     child.on('error', (error) => resolve([error.message, timer]))
@@ -95,10 +95,10 @@ async function drive(engine, command, surroundings) {
   await lab.stop()
   labs.delete(lab.child)
   const fell = !report.done && Boolean(child.exitCode)
-  return { ...report, fell, said: report.done ? '' : said, why: why && `${why}${said && `: ${said.trim().split('\n').at(-1)}`}` }
+  return { ...report, fell, output: report.done ? '' : output, why: why && `${why}${output && `: ${output.trim().split('\n').at(-1)}`}` }
 }
 
-/** What should have been reported, with what was. */
+/** Every outcome that should have been reported, with the report's result. */
 function judge(engine, report) {
   const outcome = (way, across, name) => {
     const found = report.cases.find((each) => each.way === way && Boolean(each.across) === across && each.name === name)
@@ -111,8 +111,8 @@ function judge(engine, report) {
 function print(name, row) {
   console.log(`\n${name}: ${row.engine.stands}`)
   if (row.missing) return console.log(`  ${row.engine.small ? 'FAIL ' : ''}not run: ${row.missing}`)
-  const { chose, way, first, firstBy, bytes, said } = row.report
-  if (said) console.log(said.trim().split('\n').slice(-10).join('\n').replaceAll(/^/gm, '  | '))
+  const { chose, way, first, firstBy, bytes, output } = row.report
+  if (output) console.log(output.trim().split('\n').slice(-10).join('\n').replaceAll(/^/gm, '  | '))
   console.log(`  by itself: ${way ?? chose}; first message after ${first ?? '?'} ms by ${firstBy ?? 'nothing'}; ${bytes ? 'has' : 'has no'} ArrayBuffer`)
   for (const { way, across, name, ms, failure } of row.outcomes) {
     console.log(`  ${failure ? 'FAIL' : 'ok  '} ${[way, across && 'across origins', name].filter(Boolean).join(' ')}, ${ms} ms${failure && `: ${failure}`}`)
@@ -125,7 +125,8 @@ async function examine(name, surroundings) {
     const command = await engine.install()
     if (engine.display) await surroundings.display()
     let report = await drive(engine, command, surroundings)
-    // a host may fall over, as Wine's does now and then on a busy machine; what a script does to it, it does twice
+    // A host may crash, as Wine's does now and then on a busy machine. A crash that a script causes happens
+    // twice.
     if (report.fell) report = await drive(engine, command, surroundings)
     return { name, engine, report, outcomes: judge(engine, report) }
   } catch (error) {
@@ -133,7 +134,7 @@ async function examine(name, surroundings) {
   }
 }
 
-/** The page's script must run wherever the client does. */
+/** Checks that the scenario is ES3: it must run wherever the client does. */
 async function gate() {
   const { parse } = createRequire(new URL('../../../client-js/package.json', import.meta.url))('acorn')
   for (const name of ['scenario.js', 'drivers/jscript.js']) {

@@ -1,8 +1,13 @@
-/* What every engine does with the client. ES3, and nothing that Internet Explorer 6 lacks. */
+/*
+ * The scenario that every engine runs with the client. It is ES3, and uses nothing that Internet Explorer 6
+ * lacks.
+ */
 var scenario = (function () {
   var TOTAL = 200
   var CODE = 3005
-  /* Each stands at the start of some messages and at the end of others. All are one another's neighbours in time. */
+  /*
+   * Each text is at the start of some messages and at the end of others, so that any two follow each other.
+   */
   var SPECIAL = [
     '\u00f1 \u6f22\u5b57 \ud83d\ude00 \udbff\udfff', '\u0000', controls(0, 32) + controls(127, 160), '\r', '\n', '\r\n', '\n\r\r\n\n', '\t \u000b\f \u00a0',
     '\u2028\u2029', '\ufeff', '\ufffd\ufffe\uffff', '</script>', '</SCRIPT ><script>', '<!--', '-->--!>', ']]>', '"\'`', '\\', '\\u0041\\n\\', '1:m5:n1:',
@@ -10,7 +15,7 @@ var scenario = (function () {
   ]
   var hasBytes = typeof Uint8Array !== 'undefined'
   var plan, report
-  /* What the engine cannot say or hear as it is. */
+  /* Texts that the engine cannot send or receive unchanged. */
   var spares
 
   function now() { return new Date().getTime() }
@@ -83,18 +88,18 @@ var scenario = (function () {
     return parts.join('').slice(0, length)
   }
 
-  /* Text, or the bytes as an array of numbers: what was heard, in a form that can be compared. */
+  /* A received message in a form that can be compared: a text, or its bytes as an array of numbers. */
   function plain(data) {
     if (typeof data === 'string') return data
     return hasBytes ? new Uint8Array(data) : data
   }
 
-  function same(heard, said) {
+  function same(received, sent) {
     var i
-    heard = plain(heard)
-    if (typeof said === 'string' || typeof heard === 'string') return heard === said
-    if (heard.length !== said.length) return false
-    for (i = 0; i < said.length; i++) if (heard[i] !== said[i]) return false
+    received = plain(received)
+    if (typeof sent === 'string' || typeof received === 'string') return received === sent
+    if (received.length !== sent.length) return false
+    for (i = 0; i < sent.length; i++) if (received[i] !== sent[i]) return false
     return true
   }
 
@@ -104,16 +109,16 @@ var scenario = (function () {
     return bytes
   }
 
-  /* What is not open by then is never. */
+  /* Seconds after which a session that is not open is given up. */
   var OPENING = 12
 
-  function told(session) {
+  function statusOf(session) {
     var trace = session.trace(), lines = [], i
     for (i = Math.max(0, trace.length - 4); i < trace.length; i++) lines[lines.length] = trace[i].transport + ' ' + (trace[i].outcome || 'alive')
     return session.state + ' on ' + (session.transport || 'nothing') + '; ' + lines.join(', ')
   }
 
-  /* Opens a session; `heard` is told of each message, `ended` of the end. Returns what ends the case, once. */
+  /* Opens a session and watches it; its `end` ends the case, once, with a failure or none. */
   function open(trial, seconds, finish) {
     var began = now(), session, over, timer, opening
     var watched = { resumed: { full: 0, gap: 0, 'new': 0 } }
@@ -153,35 +158,38 @@ var scenario = (function () {
       else end('closed by itself: ' + how.code + ' ' + how.reason)
     })
     opening = setTimeout(function () {
-      if (watched.opened === undefined) end('not open after ' + OPENING + ' s: ' + told(session))
+      if (watched.opened === undefined) end('not open after ' + OPENING + ' s: ' + statusOf(session))
     }, OPENING * 1000)
-    timer = setTimeout(function () { end((watched.stage || 'no end') + ' after ' + seconds + ' s: ' + told(session)) }, seconds * 1000)
+    timer = setTimeout(function () { end((watched.stage || 'no end') + ' after ' + seconds + ' s: ' + statusOf(session)) }, seconds * 1000)
     return watched
   }
 
-  /* Says `said` and hears it come back, in order. */
-  function echo(watched, said, expected, then) {
+  /* Sends the messages `sent` and compares their echoes, in order. */
+  function echo(watched, sent, expected, then) {
     var next = 0, i
-    watched.stage = 'heard 0 of ' + said.length
+    watched.stage = 'received 0 of ' + sent.length
     watched.message = function (data) {
       if (!same(data, expected[next])) return watched.end('message ' + next + ' differs: ' + quote(data) + ' for ' + quote(expected[next]))
-      watched.stage = 'heard ' + ++next + ' of ' + said.length
-      if (next === said.length) then()
+      watched.stage = 'received ' + ++next + ' of ' + sent.length
+      if (next === sent.length) then()
     }
-    for (i = 0; i < said.length; i++) if (watched.session.send(said[i]) === false) return watched.end('refused message ' + i)
+    for (i = 0; i < sent.length; i++) if (watched.session.send(sent[i]) === false) return watched.end('refused message ' + i)
   }
 
   function exchange(trial, finish) {
-    var watched = open(trial, 30, finish), said = [], i
-    for (i = 0; i < TOTAL; i++) said[i] = special(i)
+    var watched = open(trial, 30, finish), sent = [], i
+    for (i = 0; i < TOTAL; i++) sent[i] = special(i)
     function flushed(done) {
       watched.end(!done ? 'flush failed' : watched.session.transport !== trial.allow[0] ? 'carried by ' + watched.session.transport : '')
     }
     function lone() { echo(watched, ['\ud800 alone \udc00'], ['\ufffd alone \ufffd'], function () { watched.session.flush(flushed) }) }
-    watched.open = function () { echo(watched, said, said, lone) }
+    watched.open = function () { echo(watched, sent, sent, lone) }
   }
 
-  /* Numbered messages, every tenth of them binary, from the server and to it; then all byte values there and back. */
+  /*
+   * Numbered messages, every tenth of them binary, from the server and to it; then all byte values there and
+   * back.
+   */
   function binary(trial, finish) {
     var watched = open(trial, 30, finish), next = 1, i
     var every = hasBytes ? new Uint8Array(256) : null
@@ -190,12 +198,12 @@ var scenario = (function () {
       for (i = 0; i < 256; i++) every[i] = i
       echo(watched, [every, every.buffer], [every, every], function () { watched.end() })
     }
-    function said() {
+    function sendNumbered() {
       for (i = 1; i <= TOTAL; i++) watched.session.send(i % 10 || !hasBytes ? spell(i) : bytesOf(spell(i)))
       watched.stage = 'waits for the tally'
       watched.message = function (data) {
         var wrong = hasBytes ? 0 : TOTAL / 10
-        if (data !== '{"received":' + TOTAL + ',"lost":0,"repeated":0,"disordered":0,"wrong":' + wrong + '}') return watched.end('server heard ' + data)
+        if (data !== '{"received":' + TOTAL + ',"lost":0,"repeated":0,"disordered":0,"wrong":' + wrong + '}') return watched.end('server received ' + data)
         all()
       }
       watched.session.send('!check')
@@ -203,49 +211,49 @@ var scenario = (function () {
     watched.open = function () {
       watched.message = function (data) {
         if (!same(data, next % 10 ? spell(next) : utf8(next))) return watched.end('number ' + next + ' of the server differs')
-        watched.stage = 'heard ' + next + ' of ' + TOTAL + ' of the server'
-        if (next++ === TOTAL) said()
+        watched.stage = 'received ' + next + ' of ' + TOTAL + ' of the server'
+        if (next++ === TOTAL) sendNumbered()
       }
       watched.session.send('!burst ' + TOTAL)
     }
   }
 
   function large(trial, finish) {
-    var watched = open(trial, 60, finish), text = longText(trial.large), said = [text], bytes, i
+    var watched = open(trial, 60, finish), text = longText(trial.large), sent = [text], bytes, i
     if (hasBytes) {
       bytes = new Uint8Array(trial.large)
       for (i = 0; i < bytes.length; i++) bytes[i] = (i * 7 + (i >> 8)) & 255
-      said[1] = bytes
+      sent[1] = bytes
     }
-    watched.open = function () { echo(watched, said, said, function () { watched.end() }) }
+    watched.open = function () { echo(watched, sent, sent, function () { watched.end() }) }
   }
 
   function cut(trial, finish) {
-    var watched = open(trial, 40, finish), heard = 0, said = 0
-    function say(to) {
-      while (said < to) watched.session.send(special(said++))
+    var watched = open(trial, 40, finish), received = 0, sent = 0
+    function sendUpTo(to) {
+      while (sent < to) watched.session.send(special(sent++))
     }
     function whole() {
-      if (heard < 100) return
+      if (received < 100) return
       if (watched.resumed['new'] || watched.resumed.gap) return watched.end('resumed with loss')
       if (watched.resumed.full) return watched.end()
       setTimeout(whole, 20)
     }
     watched.message = function (data) {
-      if (data !== special(heard)) return watched.end('message ' + heard + ' differs')
-      watched.stage = 'heard ' + ++heard + ' of 100'
-      if (heard === 50) {
-        say(75)
-        post('/cut', '', function () { say(100) })
+      if (data !== special(received)) return watched.end('message ' + received + ' differs')
+      watched.stage = 'received ' + ++received + ' of 100'
+      if (received === 50) {
+        sendUpTo(75)
+        post('/cut', '', function () { sendUpTo(100) })
       }
-      if (heard === 100) {
-        // an answer that ends like any other is followed by the next, and nothing was interrupted
+      if (received === 100) {
+        // The next answer follows an answer that ended like any other, and nothing was interrupted.
         if (trial.seamless) return watched.end()
-        watched.stage = 'all heard, but never resumed'
+        watched.stage = 'all received, but never resumed'
         whole()
       }
     }
-    watched.open = function () { say(50) }
+    watched.open = function () { sendUpTo(50) }
   }
 
   function closedHere(trial, finish) {
@@ -260,31 +268,31 @@ var scenario = (function () {
   }
 
   function closedThere(trial, finish) {
-    var watched = open(trial, 15, finish), heard = 0
-    watched.message = function () { heard++ }
+    var watched = open(trial, 15, finish), received = 0
+    watched.message = function () { received++ }
     watched.closed = function (how) {
-      watched.end(how.code === CODE && how.reason === 'good night' && heard === 22 ? '' : heard + ' heard, ' + json(how))
+      watched.end(how.code === CODE && how.reason === 'good night' && received === 22 ? '' : received + ' received, ' + json(how))
     }
     watched.open = function () {
       watched.session.send('one')
       watched.session.send('two')
       watched.session.send('!burst 20')
-      // behind the burst, which is sent by a timer of the server
+      // The close is requested after the burst, which a timer of the server sends.
       watched.message = function (data) {
-        if (++heard === 22) watched.session.send('!close ' + CODE + ' good night')
+        if (++received === 22) watched.session.send('!close ' + CODE + ' good night')
       }
     }
   }
 
-  /* The client chooses. What carries once two seconds have passed without a change is its choice. */
+  /* The client chooses. Its choice is the transport that carries after two seconds without a change. */
   function alone(finish) {
     var watched = open({ allow: plan.alone }, 30, finish), began = now(), last = now()
     watched.session.on('transport', function () { last = now() })
-    // the client tells a change of transport when something happens, so something does
+    // The client reports a change of transport when something happens, so a message is sent.
     function again() {
       echo(watched, ['again'], ['again'], function () {
         report.chose = watched.session.transport
-        report.way = told(watched.session)
+        report.way = statusOf(watched.session)
         watched.end()
       })
     }
@@ -293,7 +301,7 @@ var scenario = (function () {
       else again()
     }
     watched.message = function (data) {
-      if (data !== 'hello') return watched.end('heard ' + data)
+      if (data !== 'hello') return watched.end('received ' + data)
       report.first = now() - began
       report.firstBy = watched.session.transport
       last = now()
@@ -317,7 +325,7 @@ var scenario = (function () {
       report.cases[report.cases.length] = {
         way: job.trial.name, across: job.trial.across, name: job.name, failure: failure, ms: now() - began, opened: watched && watched.opened
       }
-      // what does not even open is not tried five times more
+      // A transport that does not even open is not tried five times more.
       for (i = 1; i < jobs.length; i++) {
         if (!(watched && watched.opened !== undefined) && jobs[i].trial === job.trial) {
           report.cases[report.cases.length] = { way: job.trial.name, across: job.trial.across, name: jobs[i].name, failure: 'not tried', ms: 0 }

@@ -1,4 +1,4 @@
-// The table of what every engine did.
+// The table of the results of all engines.
 
 import { CASES, WAYS, barred } from './transports.mjs'
 
@@ -40,16 +40,16 @@ export function table(rows) {
   const heading = ({ name, large }) => `\`${name}\`${large < 1e6 ? ` ${note(`large is ${large / 1000} kB: an upload by GET goes in parts of 1.4 kB`)}` : ''}`
   const line = (cells) => `| ${cells.map(cell).join(' | ')} |`
   return [
-    'Which engine does what: the ES3 client on loopback, without TLS.',
+    'The results of the ES3 client in every engine, on loopback and without TLS.',
     '',
-    `A transport has passed when all of this has, with no other one allowed: ${CASES.join(', ')}. Exchange is 200 messages there and back with`,
-    'multi-byte characters, surrogates, all control characters, CR, LF and CRLF, line separators, what has a meaning in URLs, forms, JSON, HTML',
-    'and XML, at their starts and ends, and with nothing at all; binary is 200 numbered',
-    'messages each way, every tenth binary, and all byte values; large is 1 MB, or where noted less; cut is a reset connection in the middle, resumed with nothing',
-    'lost. An engine without `ArrayBuffer` only receives binary. The same again, but for "large" and "closed by the page", with the server on',
-    'another origin than the page, which its origin policy lists: what a cell says, it says of both, unless it has "across". "Fake" is what no',
-    'engine here can do, and what tests of the client do with a fake of the browser\'s object. "By itself" is what carries two seconds after',
-    'the last change.',
+    `A transport has passed when all of these cases have, with no other transport allowed: ${CASES.join(', ')}.`,
+    'Exchange is 200 messages in each direction with multi-byte characters, surrogates, all control characters, CR, LF and CRLF,',
+    'line separators, texts that have a meaning in URLs, forms, JSON, HTML and XML, at their starts and ends, and empty messages.',
+    'Binary is 200 numbered messages each way, every tenth binary, and all byte values. Large is 1 MB, or less where a note gives it.',
+    'Cut is a reset connection in the middle, resumed with nothing lost. An engine without `ArrayBuffer` only receives binary.',
+    'All cases but "large" and "closed by the page" run once more with the server on another origin than the page, which its origin',
+    'policy lists; a result is for both, unless it has "across". "Fake" is a transport that no engine here has, which the client\'s',
+    'tests check with a fake of the browser\'s object. "By itself" is the transport that carries two seconds after the last change.',
     '',
     line(['engine', 'stands for', 'by itself', 'first message', ...WAYS.map(heading)]),
     `|${'---|'.repeat(4 + WAYS.length)}`,

@@ -1,26 +1,34 @@
-// What the scenario forces the client to, and which engine cannot: data for the run and for the table.
+// The transports that the scenario makes the client use, and the engines that cannot: data for the run and
+// the table.
 
 /**
- * The transports that the client has, by their public names, uplinks too. A way below whose names are all here is tried in every engine
- * that can, and has a column: to switch one on is a word here.
+ * The transports that the client has, by their public names, uplinks too. A way below whose names are all in
+ * this list is tried in every engine that can, and has a column in the table.
  */
 const EXISTING = [
   'websocket', 'xhr-stream', 'eventsource', 'htmlfile', 'iframe', 'multipart', 'xhr-poll', 'poll', 'jsonp-poll', 'form-post', 'jsonp-send'
 ]
 
-/** What no engine here has and tests of the client make a fake of: `htmlfile`, `XDomainRequest`, `multipart`. The table then says `fake`. */
+/**
+ * The objects that no engine here has, so that the client's tests have fakes of them. The table then shows
+ * `fake`.
+ */
 const FAKED = ['htmlfile', 'XDomainRequest', 'multipart']
 
 export const CASES = ['exchange', 'binary', 'large', 'cut', 'closed by the page', 'closed by the server']
-/** What is tried once more with the server on another origin than the page's, which its origin policy lists. */
+/**
+ * The cases that run once more with the page and the server on two origins; the origin policy lists the
+ * page's.
+ */
 const ACROSS = ['exchange', 'binary', 'cut', 'closed by the server']
 
 const LARGE = 1_000_000
 
 /**
- * The ways, by the name of their column. `allow` is what the client is offered; the first must carry in the end. `large` is how many
- * characters the large case has: what goes up by GET goes in parts of some 1,400 bytes. `seamless`: some browsers do not tell a cut from an
- * end, or a cut may fall between two answers, so that nothing is interrupted.
+ * The ways, by the name of their column. `allow` lists the transports that the client may use; the first must
+ * carry in the end. `large` is the number of characters of the large case: an upload by GET goes in parts of
+ * some 1,400 bytes. `seamless`: a cut interrupts nothing, since some browsers do not distinguish it from an
+ * end, or since it may fall between two answers.
  */
 const ALL = {
   websocket: {},
@@ -49,23 +57,27 @@ const NO_EVENTS = 'has no EventSource'
 const NO_FRAMES = 'frames do not work in this host'
 const NO_PAGE = 'has no page, so no frames, scripts and origins'
 
-/** What the scenario leaves out, and why. */
+/** A text that the scenario leaves out, and the reason. */
 const NO_NUL = { text: '\0', why: 'shows NUL as a space: left out' }
 
 const all = (names, why) => Object.fromEntries(names.map((name) => [name, why]))
 
-/** What is true of every engine but those that say otherwise. */
+/** The limits of every engine, unless its own are other ones. */
 const COMMON = {
   htmlfile: 'has no ActiveXObject',
   multipart: 'shows nothing of it before its end, which only Gecko before 22 did'
 }
 
 /**
- * Why an engine cannot go a way: `cannot`; `across` where it cannot only when the server is on another origin. `fake` and `fakeAcross` name the
- * object that the real browser had for it. `large`: what the large case has here, where a megabyte would take too long.
+ * The limits of the engines. `cannot` has the reason why an engine cannot go a way, `across` the reason why
+ * it cannot when the server is on another origin. `fake` and `fakeAcross` name the object that the real
+ * browser had for it. `large` is the size of the large case, where a megabyte would take too long.
  */
 export const LIMITS = {
-  /** HtmlUnit lets scripts ask every origin, which the real ones did not, and has one thread for all. */
+  /**
+   * HtmlUnit lets scripts send requests to every origin, which the real ones did not, and has one thread for
+   * all.
+   */
   explorer: (version) => ({
     cannot: { websocket: 'has no WebSocket', 'xhr-stream': EMULATED, eventsource: NO_EVENTS, iframe: EMULATED },
     across: all(BY_XHR, 'asks no other origin by XMLHttpRequest'),
@@ -108,18 +120,21 @@ export const LIMITS = {
   gecko: { fake: { multipart: 'multipart' } }
 }
 
-/** What the engine is to try. */
+/** The ways that the engine is to try. */
 export function possible(engine) {
   const most = engine.limits?.large ?? LARGE
   return TRIALS.filter((trial) => !barred(engine, trial)).map((trial) => ({ ...trial, large: Math.min(trial.large, most) }))
 }
 
-/** Whether the engine cannot go the way, `{ verdict, why }`: `fake` where at least a fake of what it had has been tried. */
+/**
+ * Whether the engine cannot go the way, as `{ verdict, why }`: `fake` means that a test with a fake object
+ * exists.
+ */
 export function barred({ limits = {} }, { name, across }) {
   const { cannot = {}, across: beyond = {}, fake = {}, fakeAcross = {} } = limits
   const object = (across && fakeAcross[name]) || fake[name]
   if (object) {
-    if (FAKED.includes(object)) return { verdict: 'fake', why: `proven by a fake of ${object} only` }
+    if (FAKED.includes(object)) return { verdict: 'fake', why: `tested with a fake of ${object} only` }
     return { verdict: 'cannot', why: `nothing here has ${object}` }
   }
   const why = (across && beyond[name]) || cannot[name] || COMMON[name]

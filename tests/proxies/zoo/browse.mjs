@@ -1,4 +1,5 @@
-// Two browsers behind a proxy: a current one with the module, and one that has neither WebSocket nor fetch, with the ES3 client.
+// Two browsers behind a proxy: a current one with the module, and one with the ES3 client that has neither
+// WebSocket nor fetch.
 
 import { launch } from '../../browser/browser.mjs'
 import { startLab as start } from '../../browser/lab.mjs'
@@ -7,7 +8,7 @@ import { FaultProxy } from '../fault-proxy.mjs'
 
 export { endAll, launch }
 
-// a signal is an exit, so that what was started is ended
+// A signal becomes an exit, so that everything that was started is ended.
 for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => process.exit(1))
 
 export async function startLab() {
@@ -22,7 +23,10 @@ const SPREAD = 800
 
 const epoch = () => performance.timeOrigin + performance.now()
 
-/** What `openPage` makes contexts of: with a forward proxy, and without what an old browser lacks. */
+/**
+ * The contexts for `openPage`: with a forward proxy if there is one, and without the objects that an old
+ * browser lacks.
+ */
 const contexts = (browser, client, proxy) => ({
   async newContext() {
     const context = await browser.newContext(proxy ? { proxy: { server: `http://127.0.0.1:${proxy}`, bypass: '<-loopback>' } } : {})
@@ -36,22 +40,26 @@ const contexts = (browser, client, proxy) => ({
   }
 })
 
-/** A page whose every request the fault proxy `front` sees. `forward`: the browser is told of the proxy and names the server. */
+/**
+ * A page whose every request passes the fault proxy `front`. With `forward` the browser is configured to use
+ * the proxy and connects to the server's address.
+ */
 export async function openBehind(browser, client, { front, forward, server }) {
   const origin = forward ? `http://127.0.0.1:${server}` : front.origin
   return openPage(contexts(browser, client, forward && front.port), origin, CLIENTS[client])
 }
 
-/** An engine with a fault proxy without rules before it, which counts. */
+/** An engine behind a fault proxy without rules, which counts the requests. */
 export async function counted(engine) {
   const front = await FaultProxy.listen({ target: engine.port })
   return { front, forward: engine.forward }
 }
 
 /**
- * Opens a session with all transports, says hello, then 200 numbered messages each way. `arm()` is called when the page has
- * loaded; `expect` is the transport that is waited for behind the exchange, or if it is a poll, before: what is said meanwhile
- * would push a start through that the path holds back.
+ * Opens a session with all transports, sends `hello`, then exchanges 200 numbered messages each way. `arm()`
+ * is called when the page has loaded. `expect` is the transport that must carry after the exchange; a poll
+ * must carry before it, since messages would push the beginning of a stream through a path that holds it
+ * back.
  */
 export async function visitBehind(browser, client, { arm, expect, ...place }) {
   const page = await openBehind(browser, client, place)
@@ -61,7 +69,7 @@ export async function visitBehind(browser, client, { arm, expect, ...place }) {
     const note = ({ kind }) => requests.push({ kind, at: epoch() })
     place.front.on('request', note)
     const session = await openSession(page, {}, ['hello'])
-    await session.heard('hello')
+    await session.received('hello')
     const first = await session.call((watched) => ({
       ms: watched.messages[0].at,
       at: performance.timeOrigin + watched.born + watched.messages[0].at
@@ -73,7 +81,7 @@ export async function visitBehind(browser, client, { arm, expect, ...place }) {
       await session.call((watched, wanted) => self.lab.until(() => watched.session.transport === wanted, 10_000), expect)
     }
     await session.send('!check')
-    const server = JSON.parse(await session.heard('{'))
+    const server = JSON.parse(await session.received('{'))
     const report = await session.report()
     place.front.off('request', note)
     const before = requests.filter(({ at }) => at <= first.at).map(({ kind }) => kind)
@@ -109,7 +117,7 @@ async function exchange(session) {
   await session.flushed()
 }
 
-/** What is wrong with an exchange, both ways together; nothing is. */
+/** The faults of an exchange, both directions together; of a good one it equals `WHOLE`. */
 export function faultsOf({ server, report }) {
   const sum = { received: server.received + report.tally.received - 2 * TOTAL }
   for (const name of ['lost', 'repeated', 'disordered', 'wrong']) sum[name] = server[name] + report.tally[name]

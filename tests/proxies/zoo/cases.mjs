@@ -1,9 +1,9 @@
-// What our own middlebox does, and which transport each browser must end on behind it.
+// The faults of our own middlebox, and the transport that must carry for each browser behind it.
 
 const noSockets = (box) => box.faults.rule('websocket', 'bad-request')
 const held = { current: 'xhr-poll', 'xhr-only': 'xhr-poll' }
 const streams = { current: 'fetch-stream', 'xhr-only': 'xhr-stream' }
-/** Where the WebSocket is all that matters, one browser is enough. */
+/** A case of the WebSocket only, for which one browser is enough. */
 const sockets = (way) => ({ arm: (box) => box.faults.rule('websocket', way), expect: { current: 'fetch-stream' } })
 
 const shaped = (mode, sizes) => ({
@@ -15,7 +15,10 @@ const shaped = (mode, sizes) => ({
   polls: true
 })
 
-/** `polls`: the first message comes in the one request that a plain poll needs. `fell(box)`: what must have happened. */
+/**
+ * `polls`: the first message takes one request, as it does without a stream. `fell(box)`: whether the fault
+ * happened.
+ */
 export const CASES = {
   clear: { expect: { current: 'websocket', 'xhr-only': 'xhr-stream' } },
   'held until the end': shaped('hold'),

@@ -1,5 +1,6 @@
-// The real proxies, each started in the foreground with a configuration of its own in a temporary folder. What the system has not is
-// unpacked into a cache, not installed: a server's package would start a service.
+// The real proxies, each started in the foreground with a configuration of its own in a temporary folder. A
+// proxy that the system lacks is unpacked into a cache and not installed: a server's package would start a
+// service.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,7 +16,7 @@ const FOLDERS = ['/usr/sbin', '/usr/bin', '/usr/local/sbin', '/usr/local/bin']
 
 const UPGRADES = `proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;`
 
-/** The transport that each browser ends on. */
+/** The transport that must carry for each browser. */
 const SOCKETS = { current: 'websocket', 'xhr-only': 'xhr-stream' }
 const STREAMS = { current: 'fetch-stream', 'xhr-only': 'xhr-stream' }
 const POLLS = { current: 'xhr-poll', 'xhr-only': 'xhr-poll' }
@@ -54,13 +55,13 @@ sub vcl_pipe { if (req.http.Upgrade) { set bereq.http.Upgrade = req.http.Upgrade
 
 const APACHE_MODULES = ['mpm_event', 'authz_core', 'proxy', 'proxy_http', 'proxy_wstunnel']
 
-/** `forward`: the browser is told of it; the others stand before the server. */
+/** With `forward` the browser is configured to use the proxy; the others are reverse proxies. */
 export const ENGINES = {
   'nginx, buffering on': nginx(UPGRADES, SOCKETS),
   'nginx, buffering off': nginx(`${UPGRADES} proxy_buffering off;`, SOCKETS),
   'nginx, buffering on, X-Accel-Buffering ignored': nginx(`${UPGRADES} proxy_ignore_headers X-Accel-Buffering;`, SOCKETS),
   'nginx, no upgrade, HTTP/1.0 to the server': nginx('proxy_http_version 1.0;', STREAMS),
-  // without chunks from the server nginx waits for a full buffer or the end
+  // If the server sends no chunks, nginx waits for a full buffer or the end.
   'nginx, the same, X-Accel-Buffering ignored': nginx('proxy_http_version 1.0; proxy_ignore_headers X-Accel-Buffering;', POLLS),
   HAProxy: {
     expect: SOCKETS,
@@ -174,7 +175,7 @@ ConnectPort 563
   }
 }
 
-/** Where the engine is: its program and what it needs around it. Rejects where it is not and cannot be had. */
+/** Finds an engine: its program and its environment. Rejects if it is neither there nor available. */
 export async function locate(name) {
   const { binary, package: from } = ENGINES[name]
   const inside = (root) => FOLDERS.map((folder) => `${root}${folder}/${binary}`).find(existsSync)
@@ -192,7 +193,7 @@ async function freePort() {
   return port
 }
 
-/** Resolves whether somebody listens there. */
+/** Resolves to whether a server listens on the port. */
 const listens = (port) =>
   new Promise((resolve) => {
     const socket = net.connect(port, HOST)
@@ -203,20 +204,20 @@ const listens = (port) =>
     socket.on('error', () => resolve(false))
   })
 
-async function listening(child, port, said, patience = 20_000) {
+async function listening(child, port, output, patience = 20_000) {
   const end = performance.now() + patience
   while (!(await listens(port))) {
-    if (child.exitCode !== null || child.signalCode !== null || performance.now() > end) throw new Error(`never listened: ${said.join('')}`)
+    if (child.exitCode !== null || child.signalCode !== null || performance.now() > end) throw new Error(`never listened: ${output.join('')}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
-/** Starts a real proxy before `target`; `{ port, forward, close }`. */
+/** Starts a real proxy before `target`; returns `{ port, forward, close }`. */
 export async function startEngine(name, target) {
   const engine = ENGINES[name]
   const { program, root, env: around } = await locate(name)
   const dir = await mkdtemp(path.join(tmpdir(), 'zoo-'))
-  // some engines give up being root and still write here
+  // Some engines drop root and still write here.
   await chmod(dir, 0o777)
   await mkdir(`${dir}/home`)
   const file = `${dir}/config`
@@ -224,8 +225,8 @@ export async function startEngine(name, target) {
   await writeFile(file, engine.config(place))
   const env = { ...process.env, HOME: `${dir}/home`, XDG_DATA_HOME: `${dir}/home`, XDG_CONFIG_HOME: `${dir}/home`, ...around }
   const child = spawn(program, engine.args(place), { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const said = []
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => said.length < 200 && said.push(String(text)))
+  const output = []
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => output.length < 200 && output.push(String(text)))
   const killed = () => child.kill('SIGKILL')
   process.once('exit', killed)
   const close = async () => {
@@ -234,7 +235,7 @@ export async function startEngine(name, target) {
     await rm(dir, { recursive: true, force: true, maxRetries: 3 })
   }
   try {
-    await listening(child, place.port, said)
+    await listening(child, place.port, output)
   } catch (error) {
     await close()
     throw error
@@ -246,7 +247,7 @@ async function ended(child) {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exit = once(child, 'exit')
   child.kill('SIGTERM')
-  // some take ten seconds to end their own children first
+  // Some engines take ten seconds to end their own child processes first.
   const impatient = setTimeout(() => child.kill('SIGKILL'), 15_000)
   await exit
   clearTimeout(impatient)

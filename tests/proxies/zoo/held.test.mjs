@@ -1,6 +1,7 @@
-// A running stream that a proxy starts to hold, and one whose start came only because more was said behind it, go on delivering in the same
-// session, nothing lost, without an interruption: what is held is found out by the stream itself and not by the heartbeat. How long that took
-// is told; that it is a second and two round trips at most the machine's stories prove in virtual time (src/session/tests/path.rs).
+// A proxy starts to hold back a running stream, or holds back the beginning of a stream until more is sent
+// behind it. The session goes on without a loss and without an interruption: the stream itself finds it out,
+// and not the heartbeat. The time that it took is printed; the tests of the session machine check in virtual
+// time that it is at most a second and two round trips.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -18,16 +19,16 @@ before(async () => {
 after(() => endAll(browser, lab))
 
 for (const client of Object.keys(CLIENTS)) {
-  test(`a running stream that is held from now on: ${client}`, { timeout: 120_000 }, async (t) => {
+  test(`a running stream that a proxy starts to hold back: ${client}`, { timeout: 120_000 }, async (t) => {
     const box = await Middlebox.listen({ target: lab.port })
     t.after(() => box.close())
     const page = await openBehind(browser, client, { front: box.faults })
     t.after(() => page.context().close())
     const session = await openSession(page, { transports: [STREAMS[client], 'xhr-poll'] }, ['hello'])
-    await session.heard('hello')
+    await session.received('hello')
     await session.call((watched, name) => self.lab.until(() => watched.session.transport === name), STREAMS[client])
     await session.send('on the stream')
-    await session.heard('on the stream')
+    await session.received('on the stream')
     const id = await session.call((watched) => watched.session.id)
     box.relay.become('hold')
     const took = await session.call((watched) => {
@@ -48,7 +49,7 @@ for (const client of Object.keys(CLIENTS)) {
 const BUSY = { total: 30, ms: 800 }
 for (const [name, mode, sizes] of [['one chunk behind', 'behind'], ['buffered up to 1 KiB', 'threshold', { bytes: 1024 }]]) {
   for (const client of Object.keys(CLIENTS)) {
-    test(`busy from the start, ${name}: ${client}`, { timeout: 120_000 }, async (t) => {
+    test(`a stream that is busy from the beginning, ${name}: ${client}`, { timeout: 120_000 }, async (t) => {
       const box = await Middlebox.listen({ target: lab.port })
       t.after(() => box.close())
       box.relay.become(mode, sizes)

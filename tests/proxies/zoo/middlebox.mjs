@@ -1,8 +1,9 @@
-// Our own middlebox: the fault proxy, which hurts connections and requests, before a relay, which shapes bodies.
+// Our own middlebox: the fault proxy, with faults of connections and requests, before a relay, which shapes
+// bodies.
 //
 //   const box = await Middlebox.listen({ target: 3000, gzip: true })
 //   box.faults.rule('websocket', 'silence')      every fault of the fault proxy
-//   box.relay.become('hold')                     from now on, answers under way too
+//   box.relay.become('hold')                     from now on, also for answers under way
 
 import { FaultProxy } from '../fault-proxy.mjs'
 import { Relay } from './relay.mjs'

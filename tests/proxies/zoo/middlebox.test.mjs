@@ -41,7 +41,7 @@ async function until(condition, what) {
   }
 }
 
-/** Asks through a new middlebox; `page` shows what has come. */
+/** Sends a request through a new middlebox; `page` has the pieces of the answer that have come. */
 async function ask(shape, mode, sizes) {
   box = await Middlebox.listen({ target: server.address().port, ...shape })
   if (mode) box.relay.become(mode, sizes)
@@ -60,7 +60,7 @@ async function ask(shape, mode, sizes) {
   return page
 }
 
-test('passes pieces as they come, and holds those of a running answer from a moment on', TIMEOUT, async () => {
+test('passes pieces as they come, and begins to hold back those of a running answer', TIMEOUT, async () => {
   const page = await ask()
   answers[0].write('one')
   await until(() => page.text() === 'one', 'the first piece')
@@ -74,7 +74,7 @@ test('passes pieces as they come, and holds those of a running answer from a mom
   assert.equal(box.relay.held, 0)
 })
 
-test('what is held passes when the mode changes back', TIMEOUT, async () => {
+test('pieces that are held back pass when the mode changes back', TIMEOUT, async () => {
   const page = await ask({}, 'hold')
   answers[0].write('one')
   await until(() => box.relay.held === 3, 'a held piece')
@@ -103,7 +103,7 @@ test('buffers up to a threshold', TIMEOUT, async () => {
   await until(() => page.text() === '12345678', 'all eight')
 })
 
-test('packs answers', TIMEOUT, async () => {
+test('compresses answers', TIMEOUT, async () => {
   const page = await ask({ gzip: true })
   answers[0].end('packed')
   await until(() => page.ended, 'the end')
@@ -120,7 +120,7 @@ test('strips headers both ways', TIMEOUT, async () => {
   assert.equal(page.response.headers['content-type'], 'text/plain')
 })
 
-test('without it, headers pass', TIMEOUT, async () => {
+test('passes headers unless it strips them', TIMEOUT, async () => {
   const page = await ask()
   answers[0].end('dressed')
   await until(() => page.ended, 'the end')
@@ -137,7 +137,7 @@ test('cuts an answer when its time is over', TIMEOUT, async () => {
   assert.equal(box.relay.cuts, 1)
 })
 
-test('the server learns when the client goes', TIMEOUT, async () => {
+test('the server notices that the client goes', TIMEOUT, async () => {
   const page = await ask()
   answers[0].write('one')
   await until(() => page.text() === 'one', 'the first piece')

@@ -1,14 +1,17 @@
-// A reverse proxy on loopback that does to bodies what middleboxes do. The mode may change while an answer passes.
+// A reverse proxy on loopback that changes bodies as middleboxes do. The mode may change while an answer
+// passes.
 
 import http from 'node:http'
 import net from 'node:net'
 import zlib from 'node:zlib'
 
 const HOST = '127.0.0.1'
-/** The headers that a path which strips headers lets through; the others are lost in both directions. */
+/** The headers that pass with `strip`; all others are removed in both directions. */
 const KEPT = new Set(['host', 'origin', 'accept', 'content-type', 'content-length', 'transfer-encoding', 'connection'])
 
-/** How many of the pieces that wait may pass now; what still waits at the end of the answer passes then. */
+/**
+ * The number of waiting pieces that may pass now; pieces that still wait at the end of the answer pass then.
+ */
 const MODES = {
   pass: (waiting) => waiting.length,
   hold: () => 0,
@@ -25,7 +28,10 @@ export class Relay {
   #mode = 'pass'
   #sizes = { bytes: 16384 }
 
-  /** `gzip`, `strip`: always on; `life`: ms after which an answer is cut; `idle`: ms of silence after which a WebSocket is cut. */
+  /**
+   * `gzip` and `strip` are always on; an answer is cut after `life` ms, a WebSocket after `idle` ms without
+   * bytes.
+   */
   static async listen({ target, gzip = false, strip = false, life = 0, idle = 0 }) {
     const relay = new Relay(target)
     Object.assign(relay, { gzip, strip, life, idle })
@@ -37,13 +43,16 @@ export class Relay {
   constructor(target) {
     this.#target = target
     this.cuts = 0
-    /** Bytes that are held back now. */
+    /** The number of bytes that are held back now. */
     this.held = 0
     this.#server = http.createServer((request, response) => this.#exchange(request, response))
     this.#server.on('upgrade', (request, client, head) => this.#tunnel(request, client, head))
   }
 
-  /** From now on, for answers under way too: `pass`, `hold` until the end, one piece `behind`, or up to a `threshold` of `bytes`. */
+  /**
+   * Sets the mode, also for answers under way: `pass`, `hold` until the end, one piece `behind`, or up to a
+   * `threshold` of `bytes`.
+   */
   become(mode, sizes = {}) {
     if (!MODES[mode]) throw new Error(`no such mode: ${mode}`)
     this.#mode = mode
@@ -62,7 +71,7 @@ export class Relay {
     const up = http.request({ host: HOST, port: this.#target, agent: this.#agent, method, path: url, headers })
     up.on('response', (answer) => this.#answer(request, answer, response))
     up.on('error', () => response.destroy())
-    // nobody waits for the answer any more: the server is to learn of it
+    // The client is gone, so the server must notice it.
     response.on('close', () => up.destroy())
     request.pipe(up)
   }

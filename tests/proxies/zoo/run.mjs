@@ -2,7 +2,7 @@
 // The proxy zoo: node tests/proxies/zoo/run.mjs [--all] [--held] [--results]
 //
 //   --all       every engine, not only nginx and our own middlebox
-//   --held      only the demand on a running stream that a proxy starts to hold
+//   --held      only the tests of a running stream that a proxy starts to hold back
 //   --results   write the table into tests/browser/RESULTS.md
 
 import { spawn } from 'node:child_process'
@@ -18,7 +18,7 @@ const FILES = ['middlebox.test.mjs', 'zoo.test.mjs', 'held.test.mjs']
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url))
 
-/** One line a proxy: both browsers side by side. */
+/** The table: a line for each proxy, both browsers side by side. */
 export function table(rows) {
   const proxies = new Map()
   const notes = []
@@ -35,8 +35,8 @@ export function table(rows) {
   return [line(head), `|${head.map(() => '---').join('|')}|`, ...lines, '', ...notes.map((text, i) => `${i + 1}. ${text}`)].join('\n')
 }
 
-const INTRODUCTION = `Which transport carries behind each proxy: 200 numbered messages each way, between the server and current Chromium, with the
-module, or with the ES3 client and neither WebSocket nor fetch. "-" is what was not tried: the case is of no meaning for that browser.`
+const INTRODUCTION = `The transport that carries behind each proxy: 200 numbered messages each way, between the server and current Chromium, with the
+module, or with the ES3 client and without WebSocket and fetch. "-" is a case that does not apply to that browser.`
 
 async function main() {
   const flag = { type: 'boolean', default: false }

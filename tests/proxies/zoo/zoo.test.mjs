@@ -1,5 +1,6 @@
-// Each proxy between the real server and both browsers. ANYWIRE_ZOO=all for every engine; ANYWIRE_ZOO_ROWS names a file for the rows.
-// nginx must be there; of the others those that cannot be had are left out, which the rows say.
+// Each proxy between the real server and both browsers. ANYWIRE_ZOO=all selects every engine;
+// ANYWIRE_ZOO_ROWS names a file for the rows. nginx must be available; other engines that are not are
+// skipped, with a note in the rows.
 
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
@@ -42,13 +43,13 @@ function note(t, proxy, client, visit) {
   assert.equal(report.resumed.new + report.resumed.gap, 0, 'the same session')
 }
 
-/** Nothing is said until the middlebox has cut; then a message comes back. */
+/** Sends nothing until the middlebox has cut; then a message must come back. */
 async function linger(session, box) {
   const end = performance.now() + 10_000
   const cuts = box.relay.cuts
   while (box.relay.cuts === cuts && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 20))
   await session.send('after the cut')
-  await session.heard('after the cut')
+  await session.received('after the cut')
 }
 
 async function behindMiddlebox(t, name, client) {
@@ -60,7 +61,7 @@ async function behindMiddlebox(t, name, client) {
   note(t, `own: ${name}`, client, visit)
   if (polls) assert.deepEqual(visit.requests.filter((kind) => kind !== 'websocket'), ['open'], 'requests until the first message')
   if (lingers) await linger(visit.session, box)
-  if (fell) assert.ok(fell(box), 'what the middlebox should have done happened')
+  if (fell) assert.ok(fell(box), "the middlebox's fault happened")
 }
 
 for (const [name, { expect }] of Object.entries(CASES)) {
@@ -75,7 +76,7 @@ async function behindEngine(t, name, client) {
   assert.ok(!lacks[name], lacks[name])
   const engine = await startEngine(name, lab.port)
   let place, visit
-  // an engine ends when its connections have
+  // The engine is ended last, since it waits for the end of its connections.
   t.after(() => endAll(visit?.page.context(), place?.front, engine))
   place = await counted(engine)
   visit = await visitBehind(browser, client, { ...place, server: lab.port, expect: ENGINES[name].expect[client] })

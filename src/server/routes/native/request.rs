@@ -164,7 +164,7 @@ fn resume<S>(
         // Nothing has come down yet on this ordinal: whether it does is what the client wants to know first.
         _ if !seen => (LinkKind::Opening, Wait::Nothing),
         Budget::AtOnce => (LinkKind::Poll { hold: 0 }, Wait::Nothing),
-        Budget::Flush if holds_nothing_open(&gateway.core, token) => (LinkKind::Poll { hold: 0 }, Wait::Rest),
+        Budget::Flush if idle_limit_is_zero(&gateway.core, token) => (LinkKind::Poll { hold: 0 }, Wait::Rest),
         budget => match acquire(&gateway.core, parts) {
             Parking::Full => (LinkKind::Poll { hold: 0 }, Wait::Rest),
             parking => {
@@ -188,8 +188,8 @@ fn resume<S>(
 }
 
 /// Whether the path to this client is known to hold nothing open.
-fn holds_nothing_open(core: &Core, token: &ResumeToken) -> bool {
-    core.find(&token.id).here().is_some_and(|member| member.shared.look(Machine::holds_nothing_open))
+fn idle_limit_is_zero(core: &Core, token: &ResumeToken) -> bool {
+    core.find(&token.id).here().is_some_and(|member| member.shared.look(Machine::idle_limit_is_zero))
 }
 
 /// Whether an answer to this request may wait.

@@ -1,4 +1,4 @@
-//! The server process: started, asked what it has used, ended by its own handle.
+//! The server process: it is started, its use of CPU and memory is read, and its own handle ends it.
 
 use crate::servers::{Scene, Server};
 use anyhow::{Context, Result, ensure};
@@ -25,7 +25,7 @@ impl ServerProcess {
         let stdout = child.stdout.take().context("the server's output")?;
         BufReader::new(stdout).read_line(&mut line)?;
         let address = line.trim().parse();
-        // Built before the address is judged, so that a bad one still ends the child.
+        // The handle is made before the address is checked, so that a bad address still ends the child.
         let mut process = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
         process.address = address.with_context(|| format!("{} server did not start", server.name()))?;
         Ok(process)
@@ -59,7 +59,7 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // Fails only if it has ended by itself.
+        // This fails only if the process has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

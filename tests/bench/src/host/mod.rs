@@ -1,4 +1,4 @@
-//! What the machine is and what it says: CPUs, limits, the clock of stolen time.
+//! Facts of the machine: its CPUs, its limits, and the CPU time that the hypervisor stole.
 
 pub(crate) mod child;
 pub(crate) mod syscalls;
@@ -7,14 +7,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::fs;
 
-/// Who wants a CPU of its own.
+/// A process that needs a CPU of its own.
 #[derive(Clone, Copy)]
 pub(crate) enum Role {
     Server,
     Generator,
 }
 
-/// Puts this process on the CPU of its role. With one CPU alone there is nothing to choose.
+/// Pins this process to the CPU of its role. On a machine with one CPU it does nothing.
 pub(crate) fn pin(role: Role) {
     let cpus = allowed_cpus();
     let [first, .., last] = cpus[..] else { return };
@@ -33,7 +33,7 @@ fn allowed_cpus() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()
 }
 
-/// Raises the soft limit of open files to the hard one and says what it is.
+/// Raises the soft limit of open files to the hard one and returns it.
 pub(crate) fn raise_file_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -43,7 +43,7 @@ pub(crate) fn raise_file_limit() -> u64 {
     }
 }
 
-/// One line that says where the figures come from.
+/// One line that names the machine.
 pub(crate) fn description() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =
@@ -53,7 +53,7 @@ pub(crate) fn description() -> String {
     format!("{count} x {model}, Linux {}", kernel.trim())
 }
 
-/// Processes that wanted a CPU over the last minute; ours are two of them.
+/// The load average of the last minute, in which our two processes are counted.
 pub(crate) fn load_average() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().next().unwrap_or("unknown").to_owned()
@@ -81,7 +81,7 @@ impl Ticks {
         Self { total: fields.iter().sum(), stolen: fields.get(7).copied().unwrap_or(0) }
     }
 
-    /// Percent of all CPU time since `earlier` that the hypervisor gave to others.
+    /// The percentage of all CPU time since `earlier` that the hypervisor gave to other machines.
     pub(crate) fn stolen_since(self, earlier: Self) -> f64 {
         let total = self.total.saturating_sub(earlier.total).max(1);
         100.0 * self.stolen.saturating_sub(earlier.stolen) as f64 / total as f64

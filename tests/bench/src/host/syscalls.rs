@@ -1,4 +1,4 @@
-//! System calls of the server, counted by `perf stat` (tracepoints, next to free) or else by `strace -c`.
+//! System calls of the server, counted by `perf stat` (tracepoints, nearly free) or by `strace -c`.
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -9,11 +9,12 @@ use std::process::{Child, Command, Stdio};
 
 const READS: [&str; 4] = ["recvfrom", "recvmsg", "read", "readv"];
 const WRITES: [&str; 4] = ["sendto", "sendmsg", "writev", "pwrite64"];
-/// `write` is what wakes another thread's poll (an eventfd): sockets are written by `sendto` and `writev`.
+/// Calls that wake another thread. A `write` goes to an eventfd: sockets are written by `sendto` and
+/// `writev`.
 const WAKES: [&str; 2] = ["write", "futex"];
 const WAITS: [&str; 2] = ["epoll_wait", "epoll_pwait"];
 
-/// How often the server asked the kernel for something.
+/// The number of the server's system calls.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) reads: u64,
@@ -22,7 +23,7 @@ pub(crate) struct Counts {
     pub(crate) waits: u64,
 }
 
-/// The counting programs that may be there, best first.
+/// The counting programs, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counter {
     Perf,
@@ -31,7 +32,8 @@ pub(crate) enum Counter {
 }
 
 impl Counter {
-    /// What works here. Tried on a child of our own, since both need permissions and not only a binary.
+    /// The best counter that works here. Each is tried on a child process, since a counter needs permissions
+    /// as well as its binary.
     pub(crate) fn detect() -> Self {
         [Self::Perf, Self::Strace].into_iter().find(|counter| counter.works()).unwrap_or(Self::Missing)
     }
@@ -49,13 +51,13 @@ impl Counter {
             return false;
         };
         let works = self.attach(sleeper.id()).and_then(Attached::detach).is_ok();
-        // Our own sleeper; it is there to be killed.
+        // The sleeper is our own child, started for this test.
         let _ = sleeper.kill();
         let _ = sleeper.wait();
         works
     }
 
-    /// Counts from now on. Returns when the counting has really begun.
+    /// Begins to count. Returns when the counting has really begun.
     pub(crate) fn attach(self, pid: u32) -> Result<Attached> {
         match self {
             Self::Perf => attach_perf(pid),
@@ -65,7 +67,7 @@ impl Counter {
     }
 }
 
-/// A counter at work.
+/// A counter that is counting.
 pub(crate) struct Attached {
     child: Child,
     counter: Counter,
@@ -83,7 +85,8 @@ impl Attached {
             Counter::Perf => perf_counts(&text),
             _ => strace_counts(&text),
         };
-        // strace has no line for what was never called; perf has, and without any it has failed.
+        // strace has no line for a call that never came; perf has one for each, and without any it has
+        // failed.
         ensure!(self.counter != Counter::Perf || !counts.is_empty(), "no counts in: {text}");
         let sum = |names: &[&str]| names.iter().filter_map(|&name| counts.get(name)).sum();
         Ok(Counts { reads: sum(&READS), writes: sum(&WRITES), wakes: sum(&WAKES), waits: sum(&WAITS) })
@@ -92,7 +95,7 @@ impl Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // Our own child, here only after an error or when it has ended.
+        // The child is our own; it still runs only after an error.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -108,7 +111,8 @@ fn attach_perf(pid: u32) -> Result<Attached> {
     let events: Vec<_> = names.iter().filter(known).map(|name| format!("syscalls:sys_enter_{name}")).collect();
     ensure!(!events.is_empty(), "the kernel shows no system call events");
     let child = Command::new("perf")
-        // Starts disabled and says "Events disabled" once attached; then it is told to begin over its control pipe.
+        // perf starts disabled and prints "Events disabled" once attached; a command on its control pipe then
+        // starts the counting.
         .args(["stat", "-x,", "-D", "-1", "--control", "fd:0,1", "-e"])
         .arg(events.join(","))
         .args(["-p", &pid.to_string()])
@@ -133,7 +137,7 @@ fn perf_counts(text: &str) -> BTreeMap<String, u64> {
         .filter_map(|line| {
             let mut fields = line.split(',');
             let count = match fields.next()? {
-                // What perf says of events that never came.
+                // perf prints this for events that never came.
                 "<not counted>" => 0,
                 count => count.parse().ok()?,
             };

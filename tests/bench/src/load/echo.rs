@@ -1,13 +1,13 @@
-//! So many connections, each with so many messages under way; every answer sends the next.
+//! A number of connections, each with a number of messages under way; every answer triggers the next message.
 
 use super::payload::Payloads;
 use super::{Latencies, WAIT, micros, open_all, run_for, settle};
+use crate::clients::{Client, Inbox};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::host::syscalls::{Counter, Counts};
 use crate::net::{Driver, Fleet};
 use crate::servers::Scene;
-use crate::wire::{Client, Inbox};
 use anyhow::{Context, Result};
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub(crate) struct Figures {
     pub(crate) calls: Option<Calls>,
 }
 
-/// System calls, counted in a run of their own.
+/// System calls, counted in a separate run.
 pub(crate) struct Calls {
     pub(crate) messages: u64,
     /// Writes of the generator: a server needs at most one read and one write for each.
@@ -40,7 +40,7 @@ pub(crate) struct Calls {
     pub(crate) counts: Counts,
 }
 
-/// What one client has under way.
+/// The messages that one client has under way.
 #[derive(Default)]
 struct Conversation {
     next: u64,
@@ -87,7 +87,7 @@ impl Driver for Echo {
                 .open
                 .iter()
                 .position(|&(open, _)| open == number)
-                .with_context(|| format!("answer {number} was not asked for, or came twice"))?;
+                .with_context(|| format!("answer {number} belongs to no open message, or came twice"))?;
             let (_, sent) = conversation.open.remove(place);
             if number < conversation.highest {
                 self.late += 1;
@@ -106,7 +106,7 @@ impl Driver for Echo {
     }
 }
 
-/// Begins the load, which then feeds itself.
+/// Starts the load; from then on answers keep it going.
 fn start(fleet: &mut Fleet, echo: &mut Echo) -> Result<()> {
     echo.is_running = true;
     for index in 0..CLIENTS {
@@ -115,7 +115,7 @@ fn start(fleet: &mut Fleet, echo: &mut Echo) -> Result<()> {
     Ok(())
 }
 
-/// Ends the load; returns when every answer has come.
+/// Stops the load; returns when every answer has come.
 fn drain(fleet: &mut Fleet, echo: &mut Echo) -> Result<()> {
     echo.is_running = false;
     while echo.under_way > 0 {

@@ -1,17 +1,18 @@
-//! One client sends, all receive; the next burst goes out when the last of them has everything.
+//! One client sends and all receive; the next burst is sent when every client has received the whole last
+//! one.
 
 use super::payload::Payloads;
 use super::{Latencies, OPENING, WAIT, micros, open_all, settle};
+use crate::clients::{Client, Inbox};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::net::{Driver, Fleet};
 use crate::servers::{GREETING, Scene};
-use crate::wire::{Client, Inbox};
 use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
 
 const SIZE: usize = 128;
-/// Bursts that are sent whatever the time, so that a slow server has figures too.
+/// The least number of bursts, even beyond the window, so that a slow server has figures too.
 const LEAST: u64 = 3;
 
 #[derive(Clone, Copy)]
@@ -32,7 +33,7 @@ pub(crate) struct Figures {
     pub(crate) late: u64,
 }
 
-/// What one member has of the present burst: a bit a message.
+/// The messages of the present burst that one member has received, one bit each.
 #[derive(Clone, Copy, Default)]
 struct Received {
     bits: u64,
@@ -108,14 +109,15 @@ impl Fanout {
     }
 }
 
-/// Opens all sessions; returns when each has been greeted, and so has joined.
+/// Opens all sessions; returns when each has received its greeting, and so has joined.
 fn join(fleet: &mut Fleet, fanout: &mut Fanout, contender: Contender, process: &ServerProcess) -> Result<()> {
     let members = fanout.members.len();
     open_all(fleet, fanout, contender, 0..members, |fanout| fanout.opened)?;
     settle(fleet, fanout, process)?;
     for index in 0..members {
         fleet.with(index, |client| client.send(&[GREETING]))?;
-        // A few at a time: who hears nothing from a client for a second takes its stream for held back.
+        // A few at a time: a server that gets no acknowledgement for a second takes the client's stream for
+        // held back.
         while fanout.greeted + OPENING <= index {
             fleet.turn(WAIT, fanout)?;
         }

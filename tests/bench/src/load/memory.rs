@@ -2,16 +2,16 @@
 
 use super::payload::Payloads;
 use super::{OPENING, WAIT, open_all, settle};
+use crate::clients::{Client, Inbox};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::net::{Driver, Fleet};
 use crate::servers::Scene;
-use crate::wire::{Client, Inbox};
 use anyhow::{Result, ensure};
 use std::ops::Range;
 
 const SIZE: usize = 32;
-/// Sessions that pay what a process pays once; they are not counted.
+/// The first sessions, which are not counted: they also cost what a process allocates once.
 const FIRST: usize = 100;
 
 struct Idle {
@@ -51,8 +51,8 @@ pub(crate) fn run(contender: Contender, sessions: usize) -> Result<f64> {
     Ok(after.saturating_sub(before) as f64 / sessions as f64)
 }
 
-/// Opens clients, exchanges a message with each, waits until the server has nothing to do, and says how large it is.
-/// All this a few at a time: the peak of a crowd is not what an idle session costs.
+/// Opens clients a few at a time, exchanges a message with each, waits until the server has nothing to do,
+/// and returns its resident bytes. Many at once would measure the peak and not the cost of an idle session.
 fn settled(
     fleet: &mut Fleet,
     idle: &mut Idle,

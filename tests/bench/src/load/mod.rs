@@ -13,12 +13,12 @@ use anyhow::{Context, Result, bail};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// How long one wait for events may last; short, so that the ends of windows are seen.
+/// The longest wait for events; short, so that the end of a window is noticed.
 const WAIT: Duration = Duration::from_millis(5);
-/// Sessions that may be opening at once; well below any listener's backlog.
+/// The most sessions that may be opening at once; well below any listener's backlog.
 const OPENING: usize = 64;
 
-/// How long a server must have been nearly idle to have nothing left to do, and how often that is looked at.
+/// A server that was nearly idle for this long has nothing left to do; it is also the interval of the check.
 const SPAN: Duration = Duration::from_millis(50);
 const SPANS: usize = 400;
 
@@ -44,8 +44,9 @@ fn open_all<D: Driver>(
     Ok(())
 }
 
-/// Waits until the server has nothing left to do. Sessions are open for a client before they are for the server's
-/// handlers: socketioxide answers a connect before its handler has run, and loses the events that come in between.
+/// Waits until the server has nothing left to do. Sessions are open for a client before they are for the
+/// server's handlers: socketioxide answers a connect before its handler has run, and loses the events that
+/// come in between.
 fn settle(fleet: &mut Fleet, driver: &mut dyn Driver, process: &ServerProcess) -> Result<()> {
     for _ in 0..SPANS {
         let before = process.cpu()?;
@@ -57,7 +58,7 @@ fn settle(fleet: &mut Fleet, driver: &mut dyn Driver, process: &ServerProcess) -
     bail!("the server is busy with nothing to do");
 }
 
-/// Lets the load run for `span`; says how long it was.
+/// Runs the load for `span`; returns the time that really passed.
 fn run_for(fleet: &mut Fleet, driver: &mut dyn Driver, span: Duration) -> Result<Duration> {
     let start = Instant::now();
     while start.elapsed() < span {
@@ -66,17 +67,17 @@ fn run_for(fleet: &mut Fleet, driver: &mut dyn Driver, span: Duration) -> Result
     Ok(start.elapsed())
 }
 
-/// Times, of which the middle and the end of the tail are wanted.
+/// Latencies, for their median and their tail.
 #[derive(Default)]
 pub(crate) struct Latencies(Vec<u32>);
 
 impl Latencies {
-    /// So many samples are enough for any percentile wanted here.
+    /// The most samples that are kept: enough for any percentile that the report shows.
     const MOST: usize = 4_000_000;
 
     fn add(&mut self, latency: Duration) {
         if self.0.len() < Self::MOST {
-            // In tenths of a microsecond; seven minutes fit.
+            // Counted in tenths of a microsecond; seven minutes fit.
             self.0.push((latency.as_nanos() / 100) as u32);
         }
     }
@@ -85,7 +86,7 @@ impl Latencies {
         self.0.clear();
     }
 
-    /// The latency, in µs, that `share` of the samples do not exceed.
+    /// The latency in µs that a share of the samples, `share`, does not exceed.
     fn quantile(&mut self, share: f64) -> f64 {
         if self.0.is_empty() {
             return 0.0;

@@ -5,7 +5,8 @@ use anyhow::{Context, Result, ensure};
 const DIGITS: usize = 10;
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
 
-/// Makes and checks messages of one size: ten digits, then letters that begin at another place for each number.
+/// Makes and checks messages of one size: ten digits, then letters that begin at a different place for each
+/// number.
 pub(super) struct Payloads {
     size: usize,
     letters: Vec<u8>,
@@ -38,7 +39,7 @@ impl Payloads {
         &self.buffer
     }
 
-    /// The number of a message that is whole.
+    /// Checks that a message is whole and returns its number.
     pub(super) fn check(&self, payload: &[u8]) -> Result<u64> {
         let (digits, filler) = payload.split_at_checked(DIGITS).with_context(|| shown(payload))?;
         let number = std::str::from_utf8(digits)?.parse().with_context(|| shown(payload))?;

@@ -1,11 +1,11 @@
 //! Sessions that are opened and, once open, closed in their protocol's own way.
 
 use super::{WAIT, micros, run_for};
+use crate::clients::{Client, Inbox};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::net::{Driver, Fleet};
 use crate::servers::Scene;
-use crate::wire::{Client, Inbox};
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ pub(crate) fn run(contender: Contender, window: Duration, warm_up: Duration) -> 
     setup.run_for(&mut fleet, contender, window)?;
     let elapsed = start.elapsed();
     let (cpu, closed) = (process.cpu()? - cpu, setup.closed - closed);
-    // What is under way ends in order, so that a server that cannot close is noticed.
+    // Sessions under way end in order, so that a server that cannot close is noticed.
     while setup.free.len() < AT_ONCE {
         run_for(&mut fleet, &mut setup, WAIT)?;
     }

@@ -1,31 +1,31 @@
-//! One thread, one epoll: the connections of all clients, and a driver that says what they send.
+//! One thread and one epoll for the connections of all clients; a driver decides what they send.
 
 mod socket;
 
+use crate::clients::{Client, Dial, Inbox, Outputs, Phase};
 use crate::contenders::Contender;
-use crate::wire::{Client, Dial, Inbox, Phase, Wires};
 use anyhow::{Context, Result, ensure};
 use mio::{Events, Poll, Token};
 use socket::Socket;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// A server that says nothing for so long, while something is awaited, has failed.
+/// A server that sends nothing for this long, while an answer is awaited, has failed.
 const STALL: Duration = Duration::from_secs(20);
-/// Large, so that one read takes all that is there.
+/// The size of the read buffer; large, so that one read takes all that is there.
 const SCRATCH: usize = 256 * 1024;
 
-/// What the load does when something happened to client `index`.
+/// The load's reactions to the events of client `index`.
 pub(crate) trait Driver {
     fn opened(&mut self, index: usize, client: &mut dyn Client) -> Result<()>;
     fn messages(&mut self, index: usize, inbox: &Inbox, client: &mut dyn Client) -> Result<()>;
-    /// The session has ended, as it was asked to.
+    /// The session has ended, as requested.
     fn closed(&mut self, index: usize) -> Result<()>;
 }
 
 struct Member {
     client: Box<dyn Client>,
-    wires: Wires,
+    outputs: Outputs,
     sockets: [Option<Socket>; 2],
 }
 
@@ -38,8 +38,8 @@ pub(crate) struct Fleet {
     scratch: Vec<u8>,
     inbox: Inbox,
     sources: u16,
-    heard: Instant,
-    /// Writes that the clients have made: the turns that a server could answer with one write each.
+    last_event: Instant,
+    /// The number of the clients' writes: a server could answer each with one write.
     pub(crate) writes: u64,
 }
 
@@ -53,7 +53,7 @@ impl Fleet {
             scratch: vec![0; SCRATCH],
             inbox: Inbox::default(),
             sources: 0,
-            heard: Instant::now(),
+            last_event: Instant::now(),
             writes: 0,
         })
     }
@@ -65,23 +65,24 @@ impl Fleet {
         }
         ensure!(self.members[index].is_none(), "slot {index} is taken");
         let mut member =
-            Member { client: contender.client(&self.dial), wires: Wires::default(), sockets: [None, None] };
-        member.client.open(&mut member.wires);
+            Member { client: contender.client(&self.dial), outputs: Outputs::default(), sockets: [None, None] };
+        member.client.open(&mut member.outputs);
         self.members[index] = Some(member);
-        self.heard = Instant::now();
+        self.last_event = Instant::now();
         self.write(index)
     }
 
-    /// Lets `act` have client `index`, and writes what it left.
+    /// Calls `act` with client `index`, then writes the client's output.
     pub(crate) fn with(&mut self, index: usize, act: impl FnOnce(&mut dyn Client)) -> Result<()> {
         let member = self.member(index)?;
         act(member.client.as_mut());
-        member.client.flush(&mut member.wires);
-        self.heard = Instant::now();
+        member.client.flush(&mut member.outputs);
+        self.last_event = Instant::now();
         self.write(index)
     }
 
-    /// Closes client `index`'s second connection, if it has one and does not need it now; says whether it has none.
+    /// Closes client `index`'s second connection, unless it has an upload under way; returns whether it has
+    /// none now.
     pub(crate) fn drop_uplink(&mut self, index: usize) -> Result<bool> {
         let member = self.member(index)?;
         if member.client.is_uploading() {
@@ -91,7 +92,7 @@ impl Fleet {
         Ok(true)
     }
 
-    /// Waits at most `wait` for something and handles all of it.
+    /// Waits at most `wait` for events and handles all of them.
     pub(crate) fn turn(&mut self, wait: Duration, driver: &mut dyn Driver) -> Result<()> {
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         match self.poll.poll(&mut events, Some(wait)) {
@@ -99,19 +100,19 @@ impl Fleet {
             _ => {}
         }
         if events.is_empty() {
-            ensure!(self.heard.elapsed() < STALL, "the server has been silent for {STALL:?}");
+            ensure!(self.last_event.elapsed() < STALL, "the server has been silent for {STALL:?}");
         } else {
-            self.heard = Instant::now();
+            self.last_event = Instant::now();
         }
         for event in &events {
             let Token(token) = event.token();
-            let (index, wire) = (token / 2, token % 2);
+            let (index, connection) = (token / 2, token % 2);
             if event.is_writable() {
                 self.write(index)?;
             }
             let ending = event.is_read_closed() || event.is_error();
             if event.is_readable() || ending {
-                self.read(index, wire, ending, driver).with_context(|| format!("client {index}"))?;
+                self.read(index, connection, ending, driver).with_context(|| format!("client {index}"))?;
             }
         }
         self.events = events;
@@ -122,23 +123,23 @@ impl Fleet {
         self.members.get_mut(index).and_then(Option::as_mut).with_context(|| format!("no client {index}"))
     }
 
-    fn read(&mut self, index: usize, wire: usize, ending: bool, driver: &mut dyn Driver) -> Result<()> {
+    fn read(&mut self, index: usize, connection: usize, ending: bool, driver: &mut dyn Driver) -> Result<()> {
         let Some(member) = self.members.get_mut(index).and_then(Option::as_mut) else {
             return Ok(());
         };
         let before = member.client.phase();
         self.inbox.clear();
-        let Some(socket) = member.sockets[wire].as_mut() else {
+        let Some(socket) = member.sockets[connection].as_mut() else {
             return Ok(());
         };
         let ended = socket.read(&mut self.scratch, ending)?;
         if !socket.input.is_empty() {
-            let used = member.client.received(wire, &socket.input, &mut member.wires, &mut self.inbox)?;
+            let used = member.client.received(connection, &socket.input, &mut member.outputs, &mut self.inbox)?;
             socket.consume(used);
         }
         if ended {
-            member.sockets[wire] = None;
-            member.client.ended(wire)?;
+            member.sockets[connection] = None;
+            member.client.ended(connection)?;
         }
         if before == Phase::Opening && member.client.phase() == Phase::Open {
             driver.opened(index, member.client.as_mut())?;
@@ -150,7 +151,7 @@ impl Fleet {
             self.members[index] = None;
             return driver.closed(index);
         }
-        member.client.flush(&mut member.wires);
+        member.client.flush(&mut member.outputs);
         self.write(index)
     }
 
@@ -158,18 +159,18 @@ impl Fleet {
         let Some(member) = self.members.get_mut(index).and_then(Option::as_mut) else {
             return Ok(());
         };
-        for wire in 0..2 {
-            if member.wires.0[wire].is_empty() {
+        for connection in 0..2 {
+            if member.outputs.0[connection].is_empty() {
                 continue;
             }
-            if member.sockets[wire].is_none() {
+            if member.sockets[connection].is_none() {
                 self.sources = (self.sources + 1) % socket::SOURCES;
-                let token = Token(index * 2 + wire);
+                let token = Token(index * 2 + connection);
                 let connected = Socket::connect(self.dial.address, self.sources, self.poll.registry(), token)?;
-                member.sockets[wire] = Some(connected);
+                member.sockets[connection] = Some(connected);
             }
-            if let Some(socket) = member.sockets[wire].as_mut() {
-                self.writes += socket.write(&mut member.wires.0[wire])?;
+            if let Some(socket) = member.sockets[connection].as_mut() {
+                self.writes += socket.write(&mut member.outputs.0[connection])?;
             }
         }
         Ok(())

@@ -8,12 +8,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Loopback addresses that connections come from, so that ten thousand of them find ports.
+/// The number of loopback addresses that connections come from, so that ten thousand of them find ports.
 pub(super) const SOURCES: u16 = 200;
 
 pub(super) struct Socket {
     stream: TcpStream,
-    /// What was read and not yet understood.
+    /// Bytes that were read and not yet consumed.
     pub(super) input: Vec<u8>,
 }
 
@@ -25,7 +25,7 @@ impl Socket {
         let from = SocketAddr::from(([127, 0, high, low], 0));
         socket.bind(&from.into()).context("binding a source address")?;
         socket.set_tcp_nodelay(true)?;
-        // Resets when dropped: a closed connection must not hold its port for a minute.
+        // The socket resets when dropped: a closed connection must not keep its port for a minute.
         socket.set_linger(Some(Duration::ZERO))?;
         socket.connect(&address.into()).context("connecting")?;
         socket.set_nonblocking(true)?;
@@ -34,14 +34,15 @@ impl Socket {
         Ok(Self { stream, input: Vec::new() })
     }
 
-    /// Reads all there is; says whether the other side has ended. `to_end` tells that epoll has seen the end come.
+    /// Reads all that is there; returns whether the other side has ended. `to_end` means that epoll has
+    /// reported the end.
     pub(super) fn read(&mut self, scratch: &mut [u8], to_end: bool) -> Result<bool> {
         loop {
             match self.stream.read(scratch) {
                 Ok(0) => return Ok(true),
                 Ok(read) => {
                     self.input.extend_from_slice(&scratch[..read]);
-                    // A short read has emptied the socket; epoll tells of what comes later.
+                    // A short read has emptied the socket; epoll reports what comes later.
                     if read < scratch.len() && !to_end {
                         return Ok(false);
                     }
@@ -59,7 +60,7 @@ impl Socket {
     pub(super) fn consume(&mut self, used: usize) {
         if used == self.input.len() {
             self.input.clear();
-            // Ten thousand idle clients should not sit on ten thousand buffers.
+            // Ten thousand idle clients should not keep ten thousand buffers.
             if self.input.capacity() > 4096 {
                 self.input = Vec::new();
             }
@@ -68,7 +69,7 @@ impl Socket {
         }
     }
 
-    /// Writes what it can of `output`; says how many writes the kernel took.
+    /// Writes as much as it can of `output`; returns how many writes the kernel took.
     pub(super) fn write(&mut self, output: &mut Vec<u8>) -> Result<u64> {
         let mut done = 0;
         let mut writes = 0;
@@ -81,7 +82,7 @@ impl Socket {
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => break,
                     ErrorKind::Interrupted => {}
-                    // The reading side tells the client that the connection has ended.
+                    // The next read reports to the client that the connection has ended.
                     ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => break,
                     _ => return Err(error.into()),
                 },

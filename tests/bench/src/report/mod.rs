@@ -1,4 +1,4 @@
-//! The report: what was measured, as tables of medians with least and most, ratios, and a verdict.
+//! The report: tables of medians with least and most, ratios, and a verdict.
 
 mod results;
 mod tables;
@@ -12,10 +12,10 @@ use crate::options::{Measure, Options};
 use std::fmt::Write;
 use std::time::Duration;
 
-/// What is to be known of the run as a whole.
+/// Facts of the run as a whole.
 pub(crate) struct Context {
     pub(crate) host: String,
-    /// Before and after.
+    /// The load average before and after the run.
     pub(crate) load: [String; 2],
     pub(crate) stolen: f64,
     pub(crate) elapsed: Duration,
@@ -34,7 +34,7 @@ pub(crate) fn render(options: &Options, results: &Results, context: &Context) ->
     out
 }
 
-// Writing into a String cannot fail, here and below.
+// Writing into a String cannot fail, so results are ignored here and below.
 fn head(out: &mut String, options: &Options, context: &Context) {
     let _ = writeln!(out, "# Anywire's benchmark\n");
     let _ = writeln!(out, "- {}", context.host);
@@ -48,14 +48,14 @@ fn head(out: &mut String, options: &Options, context: &Context) {
     );
     let _ = writeln!(
         out,
-        "- load average {} before, {} after (two are ours; with others at work latencies say little)",
+        "- load average {} before, {} after (two are ours; with others at work latencies mean little)",
         context.load[0], context.load[1]
     );
     if options.only.contains(&Measure::Echo) {
         let _ = writeln!(out, "- system calls counted by {}", context.counter.name());
     }
     if options.quick {
-        let _ = writeln!(out, "- **a smoke run: that it ran is all that these figures say**");
+        let _ = writeln!(out, "- **a smoke run: these figures only show that it ran**");
     }
     if cfg!(debug_assertions) {
         let _ = writeln!(out, "- **built without --release: the figures are void**");

@@ -1,10 +1,10 @@
-//! What was measured, by setting, contender, metric and round.
+//! The measured values, by setting, contender, metric and round.
 
 use crate::contenders::Contender;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What the clients do.
+/// The clients' activity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Setting {
     Echo { size: usize, depth: usize },
@@ -45,7 +45,7 @@ pub(crate) enum Metric {
     Bytes,
 }
 
-/// The middle of some values, and how far they spread.
+/// The median of some values, and their spread.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spread {
     pub(super) median: f64,
@@ -123,7 +123,7 @@ impl Results {
         Spread::of(ratios.collect())
     }
 
-    /// All that was counted of a metric for a contender, over settings and rounds.
+    /// The sum of a metric for a contender, over all settings and rounds.
     pub(super) fn total(&self, contender: Contender, metric: Metric) -> Option<f64> {
         let mut rows = self
             .values

@@ -4,7 +4,7 @@ use super::results::{Metric, Results, Setting, Spread};
 use crate::contenders::Contender;
 use std::fmt::Write;
 
-/// A column's title, what stands in it, and in what unit.
+/// A column's title, its metric, and its unit.
 type Column = (&'static str, Metric, f64);
 
 const LOAD: [Column; 4] = [
@@ -23,7 +23,7 @@ const CALLS: [Column; 6] = [
     ("writes/turn", Metric::WritesPerTurn, 1.0),
 ];
 
-/// All that was measured in one setting.
+/// Writes the tables of one setting.
 pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
     let unit = match setting {
         Setting::Echo { .. } => "CPU µs a message and its answer",
@@ -78,7 +78,7 @@ fn calls(out: &mut String, results: &Results, setting: Setting) {
     }
 }
 
-/// Anywire's CPU (or memory) over its peers', setting by setting.
+/// Writes Anywire's CPU (or memory) over its peers', setting by setting.
 pub(super) fn ratios(out: &mut String, results: &Results) {
     let pairs = [
         (Contender::AnywireWs, Contender::Tuned),

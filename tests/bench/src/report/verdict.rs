@@ -1,11 +1,11 @@
-//! The bars that Anywire has set itself, and whether this run reached them.
+//! The bars that Anywire sets itself, and whether this run reached them.
 
 use super::results::{Metric, Results, Setting, Spread};
 use super::tables::shown;
 use crate::contenders::Contender;
 use std::fmt::Write;
 
-/// Reads and writes are counted over whole runs: a few belong to the run's ends and not to its turns.
+/// The tolerance for calls a turn: they are counted over a whole run, whose begin and end add a few.
 const TURN: f64 = 1.02;
 
 struct Bar {
@@ -33,7 +33,7 @@ pub(super) fn verdict(out: &mut String, results: &Results) {
         }
     }
     bars.extend(order(results));
-    // Musts before aims, otherwise as measured.
+    // Musts come before aims; within each the order stays.
     bars.sort_by_key(|bar| bar.rank != "Must");
     let _ = writeln!(out, "\n## Verdict\n");
     let _ = writeln!(out, "| | bar | at most | measured | |");
@@ -121,7 +121,7 @@ fn memory(bars: &mut Vec<Bar>, results: &Results, setting: Setting) {
     }
 }
 
-/// One bar for all that was ever counted out of order.
+/// One bar for all messages out of order, over all settings.
 fn order(results: &Results) -> Option<Bar> {
     let totals: Vec<f64> = [Contender::AnywireWs, Contender::AnywireStream, Contender::AnywirePoll]
         .into_iter()

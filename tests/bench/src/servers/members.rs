@@ -1,4 +1,4 @@
-//! Who is connected, for the two axum servers: the usual list of channels.
+//! The connected clients of the two axum servers: the usual list of channels.
 
 use axum::extract::ws::Message;
 use std::collections::HashMap;
@@ -32,7 +32,7 @@ impl Members {
     pub(super) fn broadcast(&self, message: &Message) {
         let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for sender in list.senders.values() {
-            // A receiver that is gone is about to leave.
+            // A send fails only if the receiver is gone, and then its member is about to leave.
             let _ = sender.send(message.clone());
         }
     }

@@ -16,8 +16,8 @@ use std::io::{Read, Write};
 use std::str::FromStr;
 use tokio::net::TcpListener;
 
-/// A message that begins with this byte is echoed to its sender in the fan-out scene too, so that a subscriber
-/// can tell that it has joined.
+/// A message that begins with this byte is echoed to its sender in the fan-out scene too, so that a
+/// subscriber knows that it has joined.
 pub(crate) const GREETING: u8 = b'?';
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +50,12 @@ impl FromStr for Server {
     }
 }
 
-/// What a server does with a message.
+/// A server's treatment of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scene {
-    /// Sends it back.
+    /// The server sends it back.
     Echo,
-    /// Sends it to everybody, the sender included.
+    /// The server sends it to everybody, the sender included.
     Fanout,
 }
 
@@ -79,11 +79,11 @@ impl FromStr for Scene {
     }
 }
 
-/// Serves until standard input ends, which it does when the generator goes away for whatever reason.
+/// Serves until standard input ends, which happens when the generator exits for any reason.
 pub(crate) fn serve(server: Server, scene: Scene) -> Result<()> {
     crate::host::pin(crate::host::Role::Server);
     crate::host::raise_file_limit();
-    // The threads come after the pinning, so that the runtime starts one worker and not one a CPU.
+    // The runtime is made after the pinning, so that it starts one worker and not one for each CPU.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     std::thread::spawn(|| {
         let _ = std::io::stdin().read(&mut [0]);
@@ -100,7 +100,7 @@ pub(crate) fn serve(server: Server, scene: Scene) -> Result<()> {
             return Ok(::anywire::serve(listener, app).await?);
         }
         let listener = listener.tap_io(|stream| {
-            // Fails only on a connection that is already gone.
+            // This fails only on a connection that is already gone.
             let _ = stream.set_nodelay(true);
         });
         axum::serve(listener, app).await?;

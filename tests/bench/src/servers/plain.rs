@@ -1,4 +1,4 @@
-//! axum's WebSocket as it is usually written: defaults, one send and so one flush a message.
+//! axum's WebSocket as it is usually written: defaults, and for each message one send and so one flush.
 
 use super::members::Members;
 use super::{GREETING, Scene};
@@ -39,7 +39,7 @@ async fn fanout(upgrade: WebSocketUpgrade, State(members): State<Members>) -> Re
         while let Some(Ok(message)) = stream.next().await {
             match &message {
                 Message::Text(text) if text.as_bytes().first() == Some(&GREETING) => {
-                    // The writer is gone only when the socket is.
+                    // A send fails only if the writer is gone, and so is its socket.
                     let _ = sender.send(message);
                 }
                 Message::Text(_) | Message::Binary(_) => members.broadcast(&message),
@@ -48,7 +48,7 @@ async fn fanout(upgrade: WebSocketUpgrade, State(members): State<Members>) -> Re
         }
         members.leave(id);
         drop(sender);
-        // Fails only if the writer panicked, which has been printed by then.
+        // This fails only if the writer panicked, which has been printed by then.
         let _ = writer.await;
     })
 }

@@ -1,4 +1,4 @@
-//! socketioxide with its defaults, events as its examples write them.
+//! socketioxide with its defaults, with events as in its examples.
 
 use super::{GREETING, Scene};
 use axum::Router;
@@ -13,7 +13,7 @@ pub(super) fn router(scene: Scene) -> Router {
     match scene {
         Scene::Echo => io.ns("/", async |socket: SocketRef| {
             socket.on(EVENT, async |socket: SocketRef, Data(text): Data<String>| {
-                // Fails only when the socket is gone.
+                // This fails only when the socket is gone.
                 let _ = socket.emit(EVENT, &text);
             });
         }),

@@ -1,4 +1,4 @@
-//! axum's WebSocket as well as it can be had: a read buffer of 4 KiB, and one flush for all that was ready.
+//! axum's WebSocket at its best: a read buffer of 4 KiB, and one flush for all messages that are ready.
 
 use super::members::Members;
 use super::{GREETING, Scene};
@@ -56,7 +56,7 @@ async fn fanout(upgrade: WebSocketUpgrade, State(members): State<Members>) -> Re
         while let Some(Ok(message)) = stream.next().await {
             match &message {
                 Message::Text(text) if text.as_bytes().first() == Some(&GREETING) => {
-                    // The writer is gone only when the socket is.
+                    // A send fails only if the writer is gone, and so is its socket.
                     let _ = sender.send(message);
                 }
                 Message::Text(_) | Message::Binary(_) => members.broadcast(&message),
@@ -65,7 +65,7 @@ async fn fanout(upgrade: WebSocketUpgrade, State(members): State<Members>) -> Re
         }
         members.leave(id);
         drop(sender);
-        // Fails only if the writer panicked, which has been printed by then.
+        // This fails only if the writer panicked, which has been printed by then.
         let _ = writer.await;
     })
 }

@@ -1,10 +1,13 @@
-/* A page's timers and messages for JScript without a browser: cscript jscript.js ORIGIN SECONDS. What does not even parse fails here. */
+/*
+ * A page's timers and messages for JScript without a browser: cscript jscript.js ORIGIN SECONDS. A script
+ * that does not parse fails here.
+ */
 var ORIGIN = WScript.Arguments(0), LAST = new Date().getTime() + 1000 * WScript.Arguments(1)
 var window = this, self = this, document = {}, navigator = { userAgent: 'JScript ' + ScriptEngineMajorVersion() + '.' + ScriptEngineMinorVersion() }
 var location = { href: ORIGIN + '/', protocol: 'http:', host: ORIGIN.slice(7) }
 var timers = [], ids = 0, anywire, scenario, plan
 
-/* Wine's refuses characters beyond the first plane, which Microsoft's does not. */
+/* Wine's encodeURIComponent refuses characters beyond the first plane, which Microsoft's does not. */
 var simple = encodeURIComponent
 encodeURIComponent = function (text) {
   return String(text).replace(/[\ud800-\udbff][\udc00-\udfff]|[^\ud800-\udfff]+/g, function (found) {
@@ -56,7 +59,7 @@ scenario = load('/scenario.js', 'scenario')
 plan = load('/plan.js', 'plan')
 plan.base = ORIGIN
 scenario(plan)
-// only a request of this kind lets the events of others through while it waits
+// Only a request of this kind lets the events of other requests through while it waits.
 var pump = new ActiveXObject('WinHttp.WinHttpRequest.5.1')
 while (new Date().getTime() < LAST) {
   while (fire()) {}

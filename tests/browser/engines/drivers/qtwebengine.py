@@ -7,6 +7,6 @@ from PyQt5.QtWebEngineWidgets import QWebEngineView
 app = QApplication(sys.argv[:1])
 view = QWebEngineView()
 view.resize(800, 600)
-view.show()  # a hidden page's timers are slow
+view.show()  # The timers of a hidden page are slow.
 view.load(QUrl(sys.argv[1]))
 sys.exit(app.exec_())

@@ -9,7 +9,7 @@ page = QWebPage()
 
 
 def first_load(ok):
-    # Later ones are frames that the page has stopped.
+    # Later loads are frames that the page has stopped.
     page.loadFinished.disconnect(first_load)
     if not ok:
         app.exit(3)

@@ -1,26 +1,27 @@
-//! The native protocol's client half, as far as a benchmark needs it: numbers, acknowledgements, proof, pongs, close.
+//! The native protocol's client half, as far as a benchmark needs it: numbers, acknowledgements, confirm,
+//! pongs, close.
 
 use super::Inbox;
 use anyhow::{Context, Result, bail, ensure};
 use std::hash::{BuildHasher, RandomState};
 
-/// An acknowledgement is due after so many messages ...
+/// An acknowledgement is due after this many messages ...
 const ACK_MESSAGES: u64 = 128;
-/// ... or so many bytes.
+/// ... or this many bytes.
 const ACK_BYTES: usize = 32_768;
 /// The only link of the session: nothing is raced here.
 pub(super) const ORDINAL: u32 = 16;
 
-/// How the rest of a carrier is spelled.
+/// The spelling of the server's messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spelling {
     /// `m` has no fields and takes the rest.
     WebSocket,
-    /// `m` bears its length. Text and bytes count alike, since all that is sent here is ASCII.
+    /// `m` has its length. Text and bytes count alike, since all that is sent here is ASCII.
     Lengths,
 }
 
-/// One session's numbers and what it has to say next.
+/// One session's numbers, and the records that it has to send.
 pub(super) struct Session {
     pub(super) id: String,
     pub(super) secret: String,
@@ -29,7 +30,7 @@ pub(super) struct Session {
     pub(super) received: u64,
     /// The number of the server's next message on the present link.
     next: u64,
-    /// The last number given to a message of ours.
+    /// The number of the last message that the client has sent.
     pub(super) sent: u64,
     /// The last number that the server has acknowledged.
     pub(super) acknowledged: u64,
@@ -38,7 +39,7 @@ pub(super) struct Session {
     pub(super) is_started: bool,
     pub(super) is_acking: bool,
     pub(super) pong: Option<String>,
-    /// The server has ended this link; lawful once we have closed.
+    /// The server has ended this link, which it may once the client has closed.
     pub(super) ended: Option<String>,
 }
 
@@ -68,7 +69,7 @@ impl Session {
         format!("o1,{ORDINAL},{high:016x}{low:016x},0:")
     }
 
-    /// Reads the whole records at the beginning of `input`; says how much they were.
+    /// Reads the complete records at the beginning of `input`; returns their length.
     pub(super) fn read(&mut self, input: &[u8], spelling: Spelling, inbox: &mut Inbox) -> Result<usize> {
         let mut at = 0;
         while let Some(&letter) = input.get(at) {
@@ -102,10 +103,10 @@ impl Session {
             b'm' => self.take(payload, inbox)?,
             b'n' => self.next = number(field.next())?,
             b'a' => self.acknowledge(number(field.next())?)?,
-            b's' => self.start(field)?,
+            b's' => self.attached(field)?,
             b'w' => self.is_acking = true,
             b'p' => self.pong = Some(fields.to_owned()),
-            // Padding: an acknowledgement was slow to come, as while a thousand others are served.
+            // Padding comes when an acknowledgement was slow, as while a thousand other clients are served.
             b'i' | b'g' => {}
             b'c' => {
                 self.received = number(field.next())?;
@@ -118,14 +119,14 @@ impl Session {
         Ok(())
     }
 
-    fn start<'fields>(&mut self, mut field: impl Iterator<Item = &'fields str>) -> Result<()> {
+    fn attached<'fields>(&mut self, mut field: impl Iterator<Item = &'fields str>) -> Result<()> {
         let outcome = field.next().unwrap_or_default();
         let received = number(field.next())?;
         match outcome {
             "new" if !self.is_started => {
                 self.id = field.next().context("no id")?.to_owned();
                 self.secret = field.next().context("no secret")?.to_owned();
-                // interval, timeout, grace and limit stand before it
+                // The fields interval, timeout, grace and limit come before it.
                 self.batch = number(field.nth(4))? as usize;
                 self.is_started = true;
             }
@@ -164,7 +165,7 @@ impl Session {
         self.ended = Some(format!("{}{fields}:{reason}", char::from(letter)));
     }
 
-    /// Called when `received` has been said.
+    /// Called when `received` has been sent.
     pub(super) fn acked(&mut self) {
         self.is_acking = false;
         self.unacked_messages = 0;
@@ -209,11 +210,11 @@ mod tests {
 
     #[test]
     fn records_in_any_pieces() {
-        let wire = format!("{START}n1:m5:hellow:m0:p7:m3:a:ba0:");
-        for size in 1..=wire.len() {
+        let records = format!("{START}n1:m5:hellow:m0:p7:m3:a:ba0:");
+        for size in 1..=records.len() {
             let (mut session, mut inbox) = (Session::new(), Inbox::default());
             let mut input = Vec::new();
-            for piece in wire.as_bytes().chunks(size) {
+            for piece in records.as_bytes().chunks(size) {
                 input.extend_from_slice(piece);
                 let used = session.read(&input, Spelling::Lengths, &mut inbox).unwrap();
                 input.drain(..used);
@@ -221,23 +222,23 @@ mod tests {
             assert!(input.is_empty());
             assert_eq!(texts(&inbox), [&b"hello"[..], b"", b"a:b"]);
             assert_eq!((session.received, session.batch), (3, 65536));
-            let mut said = Vec::new();
-            session.control(&mut said);
-            assert_eq!(said, b"q7,3:");
+            let mut output = Vec::new();
+            session.control(&mut output);
+            assert_eq!(output, b"q7,3:");
         }
     }
 
     #[test]
     fn repeats_are_dropped_and_holes_are_errors() {
         let (mut session, mut inbox) = (Session::new(), Inbox::default());
-        let mut say = |text: &str| session.read(text.as_bytes(), Spelling::WebSocket, &mut inbox);
-        say(START).unwrap();
-        say("n1:mone").unwrap();
-        say("sfull,0:n1:mone").unwrap();
-        say("mtwo").unwrap();
-        assert!(say("n4:mfour").is_err(), "three is missing");
-        assert!(say("a1:").is_err(), "nothing was sent");
-        assert!(say("n04:").is_err(), "not a number of the protocol");
+        let mut read = |text: &str| session.read(text.as_bytes(), Spelling::WebSocket, &mut inbox);
+        read(START).unwrap();
+        read("n1:mone").unwrap();
+        read("sfull,0:n1:mone").unwrap();
+        read("mtwo").unwrap();
+        assert!(read("n4:mfour").is_err(), "three is missing");
+        assert!(read("a1:").is_err(), "nothing was sent");
+        assert!(read("n04:").is_err(), "not a number of the protocol");
         assert_eq!(texts(&inbox), [&b"one"[..], b"two"]);
     }
 
@@ -249,9 +250,9 @@ mod tests {
             assert!(!session.is_acking, "too early at {number}");
             session.read(b"mx", Spelling::WebSocket, &mut inbox).unwrap();
         }
-        let mut said = Vec::new();
-        session.control(&mut said);
-        assert_eq!(said, format!("a{ACK_MESSAGES}:").into_bytes());
+        let mut output = Vec::new();
+        session.control(&mut output);
+        assert_eq!(output, format!("a{ACK_MESSAGES}:").into_bytes());
         assert!(!session.is_acking);
     }
 }

@@ -1,4 +1,4 @@
-//! What the clients say on the wire. Every client is a machine without I/O: bytes in, bytes out.
+//! The protocols of the clients. Every client is a state machine without I/O: bytes in, bytes out.
 
 pub(crate) mod engineio;
 mod http;
@@ -11,11 +11,11 @@ mod websocket;
 use anyhow::Result;
 use std::net::SocketAddr;
 
-/// Whom to call.
+/// The server to connect to.
 #[derive(Clone, Debug)]
 pub(crate) struct Dial {
     pub(crate) address: SocketAddr,
-    /// What `Host` says, and `Origin` behind `http://`.
+    /// The value of `Host`, and of `Origin` behind `http://`.
     pub(crate) host: String,
 }
 
@@ -33,11 +33,11 @@ pub(crate) enum Phase {
     Closed,
 }
 
-/// What is to be written on the client's connections. A connection is made when there is first something to write.
+/// The bytes to be written on each of the client's connections. A connection is made for its first bytes.
 #[derive(Default)]
-pub(crate) struct Wires(pub(crate) [Vec<u8>; 2]);
+pub(crate) struct Outputs(pub(crate) [Vec<u8>; 2]);
 
-/// The application's messages that one read brought, one behind the other.
+/// The application's messages that one read brought, one after the other.
 #[derive(Default)]
 pub(crate) struct Inbox {
     bytes: Vec<u8>,
@@ -68,20 +68,20 @@ impl Inbox {
 /// One session's client.
 pub(crate) trait Client {
     fn phase(&self) -> Phase;
-    /// Says the first words.
-    fn open(&mut self, wires: &mut Wires);
-    /// Takes what it understands of `input` and says how much that was; the rest will come again with more.
-    fn received(&mut self, wire: usize, input: &[u8], wires: &mut Wires, inbox: &mut Inbox) -> Result<usize>;
+    /// Writes the first request.
+    fn open(&mut self, outputs: &mut Outputs);
+    /// Consumes the complete part of `input` and returns its length; the rest comes again, with more bytes.
+    fn received(&mut self, connection: usize, input: &[u8], outputs: &mut Outputs, inbox: &mut Inbox) -> Result<usize>;
     /// The server has closed a connection.
-    fn ended(&mut self, wire: usize) -> Result<()>;
-    /// Whether wire 1 has something under way.
+    fn ended(&mut self, connection: usize) -> Result<()>;
+    /// Whether connection 1 has a request under way.
     fn is_uploading(&self) -> bool {
         false
     }
     /// Queues a message. Payloads are ASCII letters, digits and punctuation without quotes or backslashes.
     fn send(&mut self, payload: &[u8]);
-    /// Asks for the end of the session.
+    /// Begins to close the session.
     fn close(&mut self);
-    /// Called at the end of each turn: puts on the wires what was queued and what the protocol wants said.
-    fn flush(&mut self, wires: &mut Wires);
+    /// Called at the end of each turn: writes the queued messages and what the protocol requires.
+    fn flush(&mut self, outputs: &mut Outputs);
 }

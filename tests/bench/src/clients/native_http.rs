@@ -1,8 +1,9 @@
-//! The native protocol over HTTP: the downlink's requests on wire 0, uploads on wire 1, one of each at a time.
+//! The native protocol over HTTP: the downlink's requests on connection 0, uploads on connection 1, one of
+//! each at a time.
 
 use super::http::{self, Answer};
 use super::native::{ORDINAL, Session, Spelling};
-use super::{Client, Dial, Inbox, Phase, Wires};
+use super::{Client, Dial, Inbox, Outputs, Phase};
 use anyhow::{Result, ensure};
 use std::collections::VecDeque;
 use std::mem;
@@ -20,11 +21,11 @@ pub(crate) struct Http {
     turn: u64,
     is_attached: bool,
     is_uploading: bool,
-    /// Records of messages, each with its length, the first numbered `first`.
+    /// Message records with their lengths; the first message has the number `first`.
     queue: Vec<u8>,
     lengths: VecDeque<usize>,
     first: u64,
-    /// Records that go in front of the messages of the next upload.
+    /// Records to be sent before the messages of the next upload.
     head: Vec<u8>,
     closing: Option<String>,
 }
@@ -51,7 +52,7 @@ impl Http {
     }
 
     fn path(&self, request: &str) -> String {
-        // A stream is read as bytes, a poll as text.
+        // A stream is in the bytes spelling, a poll in the text spelling.
         let bytes = if self.is_stream { "&bytes=1" } else { "" };
         format!("/live/{request}?session={}{bytes}", self.session.id)
     }
@@ -103,15 +104,15 @@ impl Http {
 
     fn has_to_upload(&self) -> bool {
         let session = &self.session;
-        // A poll's next attach acknowledges by itself.
+        // The next attach of a poll acknowledges by itself.
         let is_acking = session.is_acking && (self.is_attached || self.phase == Phase::Closing);
         !self.lengths.is_empty() || self.closing.is_some() || session.pong.is_some() || is_acking
     }
 
-    fn finish(&mut self, wire: usize) -> Result<()> {
-        let answer = &self.answers[wire];
+    fn finish(&mut self, connection: usize) -> Result<()> {
+        let answer = &self.answers[connection];
         ensure!(answer.body.is_empty(), "the body ends within a record: {}", String::from_utf8_lossy(&answer.body));
-        if wire == UP {
+        if connection == UP {
             self.is_uploading = false;
             let is_taken = self.session.acknowledged + 1 >= self.first;
             ensure!(is_taken, "the server did not take all of an upload");
@@ -121,7 +122,7 @@ impl Http {
         Ok(())
     }
 
-    /// Closed is when the close is acknowledged and the downlink's last answer has ended.
+    /// The session is closed when the close is acknowledged and the downlink's last answer has ended.
     fn settle(&mut self) {
         let is_acknowledged = self.closing.is_none() && self.session.acknowledged == self.session.sent;
         if self.phase == Phase::Closing && is_acknowledged && !self.is_attached && !self.is_uploading {
@@ -135,24 +136,30 @@ impl Client for Http {
         self.phase
     }
 
-    fn open(&mut self, wires: &mut Wires) {
+    fn open(&mut self, outputs: &mut Outputs) {
         let body = Session::opening();
         let path = if self.is_stream { "/live/open?bytes=1" } else { "/live/open" };
-        http::post(&self.dial, path, &[body.as_bytes()], &mut wires.0[DOWN]);
+        http::post(&self.dial, path, &[body.as_bytes()], &mut outputs.0[DOWN]);
         self.is_attached = true;
     }
 
-    fn received(&mut self, wire: usize, input: &[u8], _wires: &mut Wires, inbox: &mut Inbox) -> Result<usize> {
-        let progress = self.answers[wire].feed(input)?;
-        let answer = &mut self.answers[wire];
+    fn received(
+        &mut self,
+        connection: usize,
+        input: &[u8],
+        _outputs: &mut Outputs,
+        inbox: &mut Inbox,
+    ) -> Result<usize> {
+        let progress = self.answers[connection].feed(input)?;
+        let answer = &mut self.answers[connection];
         let used = self.session.read(&answer.body, Spelling::Lengths, inbox)?;
         answer.body.drain(..used);
         if let Some(reason) = &self.session.ended {
             ensure!(self.phase == Phase::Closing, "status {}, the server ended it: {reason}", answer.status);
         }
         if progress.is_done {
-            self.finish(wire)?;
-            ensure!(progress.used == input.len(), "an answer nobody asked for");
+            self.finish(connection)?;
+            ensure!(progress.used == input.len(), "an answer without a request");
         }
         let is_ready = !self.is_stream || self.turn > 0;
         if self.phase == Phase::Opening && self.session.is_started && is_ready {
@@ -162,9 +169,9 @@ impl Client for Http {
         Ok(progress.used)
     }
 
-    fn ended(&mut self, wire: usize) -> Result<()> {
+    fn ended(&mut self, connection: usize) -> Result<()> {
         // An idle connection may go at any time: the next request makes another.
-        let is_idle = match wire {
+        let is_idle = match connection {
             DOWN => !self.is_attached,
             _ => !self.is_uploading,
         };
@@ -189,16 +196,16 @@ impl Client for Http {
         self.closing = Some(self.session.closing());
     }
 
-    fn flush(&mut self, wires: &mut Wires) {
+    fn flush(&mut self, outputs: &mut Outputs) {
         if !self.is_attached
             && self.session.is_started
             && self.session.ended.is_none()
             && matches!(self.phase, Phase::Opening | Phase::Open)
         {
-            self.attach(&mut wires.0[DOWN]);
+            self.attach(&mut outputs.0[DOWN]);
         }
         if !self.is_uploading && self.session.is_started && self.has_to_upload() {
-            self.upload(&mut wires.0[UP]);
+            self.upload(&mut outputs.0[UP]);
         }
     }
 }

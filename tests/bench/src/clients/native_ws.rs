@@ -1,7 +1,7 @@
 //! The native protocol over a WebSocket.
 
 use super::native::{Session, Spelling};
-use super::{Client, Dial, Inbox, Phase, Wires, websocket};
+use super::{Client, Dial, Inbox, Outputs, Phase, websocket};
 use anyhow::{Result, bail, ensure};
 
 pub(crate) struct Socket {
@@ -9,7 +9,7 @@ pub(crate) struct Socket {
     phase: Phase,
     is_upgraded: bool,
     session: Session,
-    /// Records that go in front of the next message, or alone at the end of the turn.
+    /// Records to be sent before the next message, or alone at the end of the turn.
     head: Vec<u8>,
     output: Vec<u8>,
     is_counting: bool,
@@ -34,11 +34,17 @@ impl Client for Socket {
         self.phase
     }
 
-    fn open(&mut self, wires: &mut Wires) {
-        wires.0[0] = websocket::upgrade(&self.dial, "/live/websocket");
+    fn open(&mut self, outputs: &mut Outputs) {
+        outputs.0[0] = websocket::upgrade(&self.dial, "/live/websocket");
     }
 
-    fn received(&mut self, _wire: usize, input: &[u8], _wires: &mut Wires, inbox: &mut Inbox) -> Result<usize> {
+    fn received(
+        &mut self,
+        _connection: usize,
+        input: &[u8],
+        _outputs: &mut Outputs,
+        inbox: &mut Inbox,
+    ) -> Result<usize> {
         let mut at = 0;
         if !self.is_upgraded {
             let Some(head) = websocket::upgraded(input)? else {
@@ -71,7 +77,7 @@ impl Client for Socket {
         Ok(at)
     }
 
-    fn ended(&mut self, _wire: usize) -> Result<()> {
+    fn ended(&mut self, _connection: usize) -> Result<()> {
         ensure!(self.phase == Phase::Closing, "the server hung up");
         ensure!(self.session.acknowledged == self.session.sent, "hung up without acknowledging the close");
         self.phase = Phase::Closed;
@@ -96,11 +102,11 @@ impl Client for Socket {
         self.head.extend_from_slice(close.as_bytes());
     }
 
-    fn flush(&mut self, wires: &mut Wires) {
+    fn flush(&mut self, outputs: &mut Outputs) {
         if !self.head.is_empty() {
             websocket::frame(websocket::TEXT, &[&self.head], &mut self.output);
             self.head.clear();
         }
-        wires.0[0].append(&mut self.output);
+        outputs.0[0].append(&mut self.output);
     }
 }

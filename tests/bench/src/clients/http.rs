@@ -1,4 +1,4 @@
-//! HTTP/1.1, the client's half: one POST or GET at a time on a connection that is kept alive.
+//! The client's half of HTTP/1.1: one POST or GET at a time on a connection that is kept alive.
 
 use super::Dial;
 use anyhow::{Context, Result, ensure};
@@ -22,7 +22,7 @@ pub(super) fn post(dial: &Dial, path: &str, body: &[&[u8]], out: &mut Vec<u8>) {
     }
 }
 
-/// Where in an answer we are.
+/// The position in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Head,
@@ -33,13 +33,13 @@ enum State {
     Trailer,
 }
 
-/// What a piece of an answer was.
+/// The result of reading a piece of an answer.
 pub(super) struct Progress {
     pub(super) used: usize,
     pub(super) is_done: bool,
 }
 
-/// Reads answers; the body so far stands in `body`, from which the owner may take.
+/// Reads answers; `body` is the body so far, from which the owner may take.
 pub(super) struct Answer {
     state: State,
     pub(super) status: u16,
@@ -51,7 +51,7 @@ impl Answer {
         Self { state: State::Head, status: 0, body: Vec::new() }
     }
 
-    /// Takes from `input` up to the end of the present answer.
+    /// Consumes `input` up to the end of the present answer.
     pub(super) fn feed(&mut self, input: &[u8]) -> Result<Progress> {
         let mut used = 0;
         loop {
@@ -97,7 +97,7 @@ impl Answer {
         self.body.extend_from_slice(bytes);
     }
 
-    /// Reads the head; says whether the answer ends with it.
+    /// Reads the head; returns whether the answer ends with it.
     fn begin(&mut self, head: &[u8]) -> Result<bool> {
         let head = std::str::from_utf8(head)?;
         let mut lines = head.split("\r\n");
@@ -125,7 +125,7 @@ impl Answer {
         Ok(self.state == State::Sized(0))
     }
 
-    /// One line between chunks; says whether the answer ends with it.
+    /// Reads one line between chunks; returns whether the answer ends with it.
     fn line(&mut self, line: &[u8]) -> Result<bool> {
         match self.state {
             State::ChunkSize => {
@@ -162,13 +162,13 @@ mod tests {
 
     #[test]
     fn answers_in_any_pieces() {
-        let wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n\
+        let bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n\
                      HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 410 Gone\r\ncontent-length: 2\r\n\r\nno";
-        for size in 1..wire.len() {
+        for size in 1..bytes.len() {
             let mut answer = Answer::new();
             let mut input = Vec::new();
             let mut seen = Vec::new();
-            for piece in wire.chunks(size) {
+            for piece in bytes.chunks(size) {
                 input.extend_from_slice(piece);
                 while !input.is_empty() {
                     let progress = answer.feed(&input).unwrap();

@@ -1,9 +1,9 @@
-//! RFC 6455, the client's half, as far as well-behaved servers need it.
+//! The client's half of RFC 6455, as far as well-behaved servers need it.
 
 use super::Dial;
 use anyhow::{Context, Result, bail, ensure};
 
-/// The example of the RFC: the answer to this key is known.
+/// The key of the RFC's example, whose answer is known.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// A server does the same work for any mask that is not zero.
@@ -23,7 +23,7 @@ pub(super) fn upgrade(dial: &Dial, path: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The length of the answer's head, once it is there and says yes.
+/// The length of the answer's head, once it is complete and accepts the upgrade.
 pub(super) fn upgraded(input: &[u8]) -> Result<Option<usize>> {
     let Some(end) = input.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Ok(None);
@@ -67,7 +67,8 @@ pub(super) fn frame(opcode: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
     }
 }
 
-/// The next whole data frame of `input` from `at` on, `at` moved behind it. Pings are answered, pongs skipped.
+/// The next complete data frame of `input` from `at` on; `at` moves behind it. Pings are answered, pongs are
+/// skipped.
 pub(super) fn next<'input>(
     input: &'input [u8],
     at: &mut usize,

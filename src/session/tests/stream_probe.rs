@@ -296,7 +296,7 @@ fn only_the_end_of_a_held_turn_leaves_the_link_alone() {
 #[test]
 fn only_a_stream_that_carries_is_measured() {
     let mut pair = Pair::opened();
-    assert_eq!(pair.server.path.as_ref().map(|_| ()), None);
+    assert_eq!(pair.server.stream_probe.as_ref().map(|_| ()), None);
     send(&mut pair.server, "a");
     assert_eq!(sent_text(&mut pair.server, 0, pair.down), "m1:a");
 
@@ -316,6 +316,6 @@ fn only_a_stream_that_carries_is_measured() {
 
 #[test]
 fn a_session_without_a_stream_pays_a_word() {
-    assert!(std::mem::size_of::<Option<Box<super::super::path::Path>>>() <= 8);
-    assert!(std::mem::size_of::<super::super::path::Path>() <= 144);
+    assert!(std::mem::size_of::<Option<Box<crate::session::stream_probe::StreamProbe>>>() <= 8);
+    assert!(std::mem::size_of::<crate::session::stream_probe::StreamProbe>() <= 144);
 }

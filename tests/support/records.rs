@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// The last number that there is.
+/// The highest number.
 pub const MAX: u64 = (1 << 53) - 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Spelling {
     WebSocket,
 }
 
-/// A message's payload with its kind.
+/// A message's payload and its kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Payload {
     Text(String),
@@ -37,7 +37,7 @@ impl From<&[u8]> for Payload {
     }
 }
 
-/// What the server grants a new session.
+/// The server's grant to a new session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub id: String,
@@ -50,26 +50,27 @@ pub struct Grant {
     pub hold: u64,
 }
 
-/// What the server says.
+/// A record that the server sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     Full(u64),
     New(u64, Grant),
-    /// With the number that the counting gave it.
+    /// A message with its counted number.
     Message(u64, Payload),
-    Dropped(u64, u64),
+    Gap(u64, u64),
     Ack(u64),
-    Want,
-    Hold(u64, u64),
-    Go(u64, u64),
+    AckRequest,
+    Pause(u64, u64),
+    Resume(u64, u64),
     Ping(u64),
     Close(u64, u16, String),
-    Away(u64),
-    Pad(usize),
-    End(u16, String),
+    GoAway(u64),
+    Padding(usize),
+    LinkClose(u16, String),
 }
 
-/// Reads what the server says on one link or in one body, and panics at whatever the protocol's text does not allow it to say.
+/// Reads the records of one link or one body, and panics at anything that the protocol does not allow a
+/// server to send.
 #[derive(Debug)]
 pub struct Parser {
     spelling: Spelling,
@@ -131,7 +132,8 @@ impl Parser {
         Record::Message(number, payload)
     }
 
-    /// The first record, or a counting one's absence, and its length; `None` if it is not complete.
+    /// The first pending record and its length; `None` if it is not complete. For an `n` record, which only
+    /// sets the count, the record itself is `None`.
     fn record(&mut self) -> Option<(Option<Record>, usize)> {
         let colon = self.pending.iter().position(|&byte| byte == b':')?;
         let head = std::str::from_utf8(&self.pending[..colon]).expect("a record's head is ASCII").to_owned();
@@ -159,27 +161,27 @@ impl Parser {
                 let (text, used) = self.payload(length, number(at), true)?;
                 length += used;
                 let (text, code) = (String::from_utf8(text).unwrap(), u16::try_from(number(at - 1)).unwrap());
-                Some(if letter == "c" { Record::Close(number(0), code, text) } else { Record::End(code, text) })
+                Some(if letter == "c" { Record::Close(number(0), code, text) } else { Record::LinkClose(code, text) })
             }
-            "s" => Some(start(&fields)),
-            "d" => Some(Record::Dropped(number(0), number(1))),
+            "s" => Some(attached(&fields)),
+            "d" => Some(Record::Gap(number(0), number(1))),
             "a" => Some(Record::Ack(number(0))),
-            "w" => Some(Record::Want),
-            "h" => Some(Record::Hold(number(0), number(1))),
-            "g" => Some(Record::Go(number(0), number(1))),
+            "w" => Some(Record::AckRequest),
+            "h" => Some(Record::Pause(number(0), number(1))),
+            "g" => Some(Record::Resume(number(0), number(1))),
             "p" => Some(Record::Ping(number(0))),
             "i" => {
                 let (_, used) = self.payload(length, number(0), true)?;
                 length += used;
-                Some(Record::Pad(used))
+                Some(Record::Padding(used))
             }
-            "z" => Some(Record::Away(number(0))),
-            other => panic!("the server does not say {other:?}"),
+            "z" => Some(Record::GoAway(number(0))),
+            other => panic!("the server does not send {other:?}"),
         };
         Some((record, length))
     }
 
-    /// A payload of so many units, and how many bytes it takes; `None` if it is not complete.
+    /// A payload of `length` units, and how many bytes it takes; `None` if it is not complete.
     fn payload(&self, at: usize, length: u64, text: bool) -> Option<(Vec<u8>, usize)> {
         let rest = &self.pending[at..];
         let length = usize::try_from(length).unwrap();
@@ -203,7 +205,7 @@ impl Parser {
     }
 }
 
-fn start(fields: &[&str]) -> Record {
+fn attached(fields: &[&str]) -> Record {
     match (fields[0], fields.len()) {
         ("full", 2) => Record::Full(number(fields[1])),
         ("new", 10) => {
@@ -212,7 +214,7 @@ fn start(fields: &[&str]) -> Record {
             let (interval, timeout, grace, limit, batch, hold) = (at(4), at(5), at(6), at(7), at(8), at(9));
             Record::New(at(1), Grant { id, secret, interval, timeout, grace, limit, batch, hold })
         }
-        _ => panic!("no start: {fields:?}"),
+        _ => panic!("not an attached record: {fields:?}"),
     }
 }
 
@@ -224,7 +226,7 @@ fn number(field: &str) -> u64 {
     number
 }
 
-/// Spells a body for the text or the bytes spelling.
+/// Writes a body in the text or the bytes spelling.
 #[derive(Clone, Debug)]
 pub struct Body {
     spelling: Spelling,
@@ -241,13 +243,13 @@ impl Body {
         self
     }
 
-    /// A head record or any other without a payload.
+    /// Appends a record without a payload.
     pub fn record(self, letter: char, fields: &[&dyn std::fmt::Display]) -> Self {
         let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
         self.raw(&format!("{letter}{}:", fields.join(",")))
     }
 
-    /// A record that ends with a text payload.
+    /// Appends a record with a text payload.
     pub fn with_text(self, letter: char, fields: &[&dyn std::fmt::Display], text: &str) -> Self {
         let length: &dyn std::fmt::Display = &self.length(text);
         let fields = fields.iter().copied().chain([length]).collect::<Vec<_>>();

@@ -1,6 +1,6 @@
-//! A message is a WebSocket message and nothing else.
+//! A client without a protocol of its own: a message is a WebSocket message and nothing else.
 
-use super::{Client, Dial, Inbox, Phase, Wires, websocket};
+use super::{Client, Dial, Inbox, Outputs, Phase, websocket};
 use anyhow::{Result, bail, ensure};
 
 pub(crate) struct Raw {
@@ -20,11 +20,17 @@ impl Client for Raw {
         self.phase
     }
 
-    fn open(&mut self, wires: &mut Wires) {
-        wires.0[0] = websocket::upgrade(&self.dial, "/ws");
+    fn open(&mut self, outputs: &mut Outputs) {
+        outputs.0[0] = websocket::upgrade(&self.dial, "/ws");
     }
 
-    fn received(&mut self, _wire: usize, input: &[u8], _wires: &mut Wires, inbox: &mut Inbox) -> Result<usize> {
+    fn received(
+        &mut self,
+        _connection: usize,
+        input: &[u8],
+        _outputs: &mut Outputs,
+        inbox: &mut Inbox,
+    ) -> Result<usize> {
         let mut at = 0;
         if self.phase == Phase::Opening {
             let Some(head) = websocket::upgraded(input)? else {
@@ -43,7 +49,7 @@ impl Client for Raw {
         Ok(at)
     }
 
-    fn ended(&mut self, _wire: usize) -> Result<()> {
+    fn ended(&mut self, _connection: usize) -> Result<()> {
         ensure!(self.phase == Phase::Closing, "the server hung up");
         self.phase = Phase::Closed;
         Ok(())
@@ -58,7 +64,7 @@ impl Client for Raw {
         websocket::frame(websocket::CLOSE, &[&1000_u16.to_be_bytes()], &mut self.output);
     }
 
-    fn flush(&mut self, wires: &mut Wires) {
-        wires.0[0].append(&mut self.output);
+    fn flush(&mut self, outputs: &mut Outputs) {
+        outputs.0[0].append(&mut self.output);
     }
 }

@@ -1,7 +1,7 @@
 //! Socket.IO 5 over Engine.IO 4, one event with one string argument.
 
 use super::http::{self, Answer};
-use super::{Client, Dial, Inbox, Phase, Wires, websocket};
+use super::{Client, Dial, Inbox, Outputs, Phase, websocket};
 use anyhow::{Context, Result, bail, ensure};
 
 const EVENT_HEAD: &[u8] = b"42[\"e\",\"";
@@ -12,8 +12,8 @@ const ENGINE_CLOSE: &[u8] = b"1";
 const PONG: &[u8] = b"3";
 const SEPARATOR: u8 = 0x1e;
 
-/// What a packet asks of the client.
-enum Said<'packet> {
+/// A packet of the server.
+enum Packet<'packet> {
     Handshake(&'packet [u8]),
     Connected,
     Event(&'packet [u8]),
@@ -22,21 +22,21 @@ enum Said<'packet> {
     Closed,
 }
 
-fn read(packet: &[u8]) -> Result<Said<'_>> {
+fn read(packet: &[u8]) -> Result<Packet<'_>> {
     if let Some(text) = packet.strip_prefix(EVENT_HEAD).and_then(|rest| rest.strip_suffix(EVENT_TAIL)) {
-        return Ok(Said::Event(text));
+        return Ok(Packet::Event(text));
     }
     Ok(match packet {
-        [b'0', json @ ..] => Said::Handshake(json),
-        [b'4', b'0', ..] => Said::Connected,
-        [b'2', ..] => Said::Ping,
-        [b'6'] => Said::Nothing,
-        [b'1'] | [b'4', b'1', ..] => Said::Closed,
+        [b'0', json @ ..] => Packet::Handshake(json),
+        [b'4', b'0', ..] => Packet::Connected,
+        [b'2', ..] => Packet::Ping,
+        [b'6'] => Packet::Nothing,
+        [b'1'] | [b'4', b'1', ..] => Packet::Closed,
         _ => bail!("packet not understood: {}", String::from_utf8_lossy(packet)),
     })
 }
 
-/// Over one WebSocket.
+/// A client over one WebSocket.
 pub(crate) struct Socket {
     dial: Dial,
     phase: Phase,
@@ -53,14 +53,14 @@ impl Socket {
         websocket::frame(websocket::TEXT, parts, &mut self.output);
     }
 
-    fn said(&mut self, packet: &[u8], inbox: &mut Inbox) -> Result<()> {
+    fn packet_received(&mut self, packet: &[u8], inbox: &mut Inbox) -> Result<()> {
         match read(packet)? {
-            Said::Event(text) => inbox.push(text),
-            Said::Handshake(_) => self.packet(&[CONNECT]),
-            Said::Connected => self.phase = Phase::Open,
-            Said::Ping => self.packet(&[PONG]),
-            Said::Nothing => {}
-            Said::Closed => ensure!(self.phase == Phase::Closing, "the server disconnected"),
+            Packet::Event(text) => inbox.push(text),
+            Packet::Handshake(_) => self.packet(&[CONNECT]),
+            Packet::Connected => self.phase = Phase::Open,
+            Packet::Ping => self.packet(&[PONG]),
+            Packet::Nothing => {}
+            Packet::Closed => ensure!(self.phase == Phase::Closing, "the server disconnected"),
         }
         Ok(())
     }
@@ -71,11 +71,17 @@ impl Client for Socket {
         self.phase
     }
 
-    fn open(&mut self, wires: &mut Wires) {
-        wires.0[0] = websocket::upgrade(&self.dial, "/socket.io/?EIO=4&transport=websocket");
+    fn open(&mut self, outputs: &mut Outputs) {
+        outputs.0[0] = websocket::upgrade(&self.dial, "/socket.io/?EIO=4&transport=websocket");
     }
 
-    fn received(&mut self, _wire: usize, input: &[u8], _wires: &mut Wires, inbox: &mut Inbox) -> Result<usize> {
+    fn received(
+        &mut self,
+        _connection: usize,
+        input: &[u8],
+        _outputs: &mut Outputs,
+        inbox: &mut Inbox,
+    ) -> Result<usize> {
         let mut at = 0;
         if !self.is_upgraded {
             let Some(head) = websocket::upgraded(input)? else {
@@ -86,7 +92,7 @@ impl Client for Socket {
         }
         while let Some((opcode, payload)) = websocket::next(input, &mut at, &mut self.output)? {
             match opcode {
-                websocket::TEXT => self.said(payload, inbox)?,
+                websocket::TEXT => self.packet_received(payload, inbox)?,
                 _ if self.phase == Phase::Closing => {}
                 _ => bail!("the server closed: {}", websocket::reason(payload)),
             }
@@ -94,7 +100,7 @@ impl Client for Socket {
         Ok(at)
     }
 
-    fn ended(&mut self, _wire: usize) -> Result<()> {
+    fn ended(&mut self, _connection: usize) -> Result<()> {
         ensure!(self.phase == Phase::Closing, "the server hung up");
         self.phase = Phase::Closed;
         Ok(())
@@ -110,12 +116,12 @@ impl Client for Socket {
         websocket::frame(websocket::CLOSE, &[&1000_u16.to_be_bytes()], &mut self.output);
     }
 
-    fn flush(&mut self, wires: &mut Wires) {
-        wires.0[0].append(&mut self.output);
+    fn flush(&mut self, outputs: &mut Outputs) {
+        outputs.0[0].append(&mut self.output);
     }
 }
 
-/// Over long polling: GETs on wire 0, POSTs on wire 1, one of each at a time.
+/// A client over long polling: GETs on connection 0, POSTs on connection 1, one of each at a time.
 pub(crate) struct Polling {
     dial: Dial,
     phase: Phase,
@@ -149,7 +155,7 @@ impl Polling {
         }
     }
 
-    /// Closed is when nothing is under way any more.
+    /// The session is closed when nothing is under way any more.
     fn settle(&mut self) {
         let is_done = !self.is_polling && !self.is_posting && self.queue.is_empty();
         if is_done && self.phase == Phase::Closing {
@@ -160,27 +166,27 @@ impl Polling {
     fn polled(&mut self, body: &[u8], inbox: &mut Inbox) -> Result<()> {
         for packet in body.split(|&byte| byte == SEPARATOR) {
             match read(packet)? {
-                Said::Event(text) => inbox.push(text),
-                Said::Handshake(json) => {
+                Packet::Event(text) => inbox.push(text),
+                Packet::Handshake(json) => {
                     let json = std::str::from_utf8(json)?;
                     let sid =
                         json.split_once("\"sid\":\"").and_then(|(_, rest)| rest.split('"').next()).context("no sid")?;
                     self.path = format!("{}&sid={sid}", self.path);
                     self.packet(&[CONNECT]);
                 }
-                Said::Connected => self.phase = Phase::Open,
-                Said::Ping => self.packet(&[PONG]),
-                Said::Nothing => {}
-                Said::Closed => ensure!(self.phase == Phase::Closing, "the server disconnected"),
+                Packet::Connected => self.phase = Phase::Open,
+                Packet::Ping => self.packet(&[PONG]),
+                Packet::Nothing => {}
+                Packet::Closed => ensure!(self.phase == Phase::Closing, "the server disconnected"),
             }
         }
         Ok(())
     }
 
-    fn answered(&mut self, wire: usize, inbox: &mut Inbox) -> Result<()> {
-        let answer = &mut self.answers[wire];
+    fn answered(&mut self, connection: usize, inbox: &mut Inbox) -> Result<()> {
+        let answer = &mut self.answers[connection];
         let (status, body) = (answer.status, std::mem::take(&mut answer.body));
-        if wire == 0 {
+        if connection == 0 {
             self.is_polling = false;
             if status == 200 {
                 return self.polled(&body, inbox);
@@ -191,7 +197,7 @@ impl Polling {
                 return Ok(());
             }
         }
-        // A poll that is cut short by the close may be told that the session is gone.
+        // The poll that the close ends may be answered that the session is gone.
         ensure!(self.phase == Phase::Closing, "status {status}: {}", String::from_utf8_lossy(&body));
         Ok(())
     }
@@ -202,26 +208,32 @@ impl Client for Polling {
         self.phase
     }
 
-    fn open(&mut self, wires: &mut Wires) {
-        http::get(&self.dial, &self.path, &mut wires.0[0]);
+    fn open(&mut self, outputs: &mut Outputs) {
+        http::get(&self.dial, &self.path, &mut outputs.0[0]);
         self.is_polling = true;
     }
 
-    fn received(&mut self, wire: usize, input: &[u8], _wires: &mut Wires, inbox: &mut Inbox) -> Result<usize> {
-        let progress = self.answers[wire].feed(input)?;
+    fn received(
+        &mut self,
+        connection: usize,
+        input: &[u8],
+        _outputs: &mut Outputs,
+        inbox: &mut Inbox,
+    ) -> Result<usize> {
+        let progress = self.answers[connection].feed(input)?;
         if progress.is_done {
-            self.answered(wire, inbox)?;
-            ensure!(progress.used == input.len(), "an answer nobody asked for");
+            self.answered(connection, inbox)?;
+            ensure!(progress.used == input.len(), "an answer without a request");
         }
         self.settle();
         Ok(progress.used)
     }
 
-    fn ended(&mut self, wire: usize) -> Result<()> {
+    fn ended(&mut self, connection: usize) -> Result<()> {
         // An idle uplink may go at any time: the next POST makes another.
-        let is_idle = wire == 1 && !self.is_posting;
-        ensure!(is_idle || self.phase == Phase::Closing, "the server hung up on wire {wire}");
-        match wire {
+        let is_idle = connection == 1 && !self.is_posting;
+        ensure!(is_idle || self.phase == Phase::Closing, "the server hung up on connection {connection}");
+        match connection {
             0 => self.is_polling = false,
             _ => self.is_posting = false,
         }
@@ -243,13 +255,13 @@ impl Client for Polling {
         self.packet(&[ENGINE_CLOSE]);
     }
 
-    fn flush(&mut self, wires: &mut Wires) {
+    fn flush(&mut self, outputs: &mut Outputs) {
         if !self.is_polling && matches!(self.phase, Phase::Opening | Phase::Open) {
-            http::get(&self.dial, &self.path, &mut wires.0[0]);
+            http::get(&self.dial, &self.path, &mut outputs.0[0]);
             self.is_polling = true;
         }
         if !self.is_posting && !self.queue.is_empty() {
-            http::post(&self.dial, &self.path, &[&self.queue], &mut wires.0[1]);
+            http::post(&self.dial, &self.path, &[&self.queue], &mut outputs.0[1]);
             self.queue.clear();
             self.is_posting = true;
         }

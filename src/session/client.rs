@@ -1,0 +1,61 @@
+//! What only a driver of a client half needs. The clients that are shipped are not written in Rust, so this serves the tests.
+
+use super::{
+    links::LinkId,
+    machine::{Event, Machine},
+    outbox::{Body, Outbox},
+};
+use crate::message::Message;
+
+impl LinkId {
+    pub(crate) fn numbered(number: u32) -> Self {
+        LinkId(number)
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl Machine {
+    /// Whether this ordinal has received the answer to its attach.
+    pub(crate) fn seen(&self, ordinal: u64) -> bool {
+        self.links.iter().any(|link| link.ordinal == ordinal && link.kind.carries_down() && link.confirmed)
+    }
+
+    /// Whether something waits for an upload.
+    pub(crate) fn wants_upload(&self) -> bool {
+        let data = self.outbox.acked() < self.outbox.last() && !self.flow_received.is_paused();
+        let control = self.pong_due.is_some() || self.probe_due || self.flow_sent < self.inbox.flow();
+        let lives = self.closed.is_none() && (data || control);
+        self.links.carrier_has_turns() && (lives || self.inbox.ack_due() || self.abort_due)
+    }
+
+    /// No further turn of this ordinal will come.
+    pub(crate) fn retire(&mut self, ordinal: u64) {
+        self.links.all.retain(|link| link.ordinal != ordinal || link.attached);
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What is left of a lost session: messages that may or may not have arrived, and those that were never put on a link.
+    pub(crate) fn salvage(self) -> (Vec<Message>, Vec<Message>) {
+        self.outbox.salvage()
+    }
+}
+
+impl Outbox {
+    fn salvage(self) -> (Vec<Message>, Vec<Message>) {
+        let sent = self.sent;
+        let (mut unknown, mut unsent) = (Vec::new(), Vec::new());
+        for entry in self.entries {
+            if let Body::Message(message) = entry.body {
+                let messages = if entry.first <= sent { &mut unknown } else { &mut unsent };
+                messages.push(message.as_message().clone());
+            }
+        }
+        (unknown, unsent)
+    }
+}

@@ -1,0 +1,186 @@
+//! Machines that are wrong on purpose: they show that the simulation notices it. All of it happens from outside, round a machine
+//! that is right.
+
+use std::ops::{Deref, DerefMut};
+
+use crate::session::{
+    Attach, CloseReason, Frame, LinkId, Machine,
+    links::Link,
+    outbox::{Entry, Outbox},
+};
+
+macro_rules! sabotages {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// How a machine is wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Sabotage { $($(#[$doc])* $name),* }
+
+        impl Sabotage {
+            pub(crate) const ALL: &[Sabotage] = &[$(Sabotage::$name),*];
+        }
+    };
+}
+
+sabotages! {
+    /// Takes a repeat as if it were new.
+    NoDedup,
+    /// A new link starts where the old one stopped, not at the first message that is not acknowledged.
+    GoesOnWhereTheOldStopped,
+    /// Frees a message as soon as it is on a link.
+    FreesOnWrite,
+    /// Counts as received what there was no room for.
+    AcknowledgesBeforeTaking,
+    /// Believes an acknowledgement of what was never sent.
+    BelievesAnyAcknowledgement,
+    /// Sends the close once and never again.
+    ForgetsTheClose,
+    /// A new link's numbers begin at 1.
+    RestartsNumbers,
+    /// Takes what comes behind a hole.
+    CountsOnAfterAHole,
+    /// A duplicate takes the place of the first.
+    EqualOrdinalWins,
+    /// Takes the numbers of a gap and does not report it to the application.
+    HidesGaps,
+}
+
+/// A machine with one fault, or with none.
+#[derive(Debug)]
+pub(crate) struct Saboteur {
+    machine: Machine,
+    sabotage: Option<Sabotage>,
+}
+
+impl Deref for Saboteur {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.machine
+    }
+}
+
+impl DerefMut for Saboteur {
+    fn deref_mut(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+}
+
+impl Saboteur {
+    pub(crate) fn new(machine: Machine, sabotage: Option<Sabotage>) -> Self {
+        Saboteur { machine, sabotage }
+    }
+
+    pub(crate) fn into_inner(self) -> Machine {
+        self.machine
+    }
+
+    pub(crate) fn attach(&mut self, now: u64, mut attach: Attach) -> Result<LinkId, CloseReason> {
+        match self.sabotage {
+            Some(Sabotage::EqualOrdinalWins) => self.forget_equal(&attach),
+            Some(Sabotage::BelievesAnyAcknowledgement) => attach.received = self.believe(attach.received),
+            _ => {}
+        }
+        let id = self.machine.attach(now, attach)?;
+        if self.sabotage == Some(Sabotage::GoesOnWhereTheOldStopped) {
+            let next = self.machine.outbox.sent + 1;
+            self.machine.links.get_mut(id).expect("it was just attached").next_to_send = next;
+        }
+        Ok(id)
+    }
+
+    pub(crate) fn handle_frame(&mut self, now: u64, link: LinkId, mut frame: Frame) -> Result<(), CloseReason> {
+        let before = self.machine.inbox.received;
+        let numbers = numbers_of(&frame);
+        match (self.sabotage, numbers) {
+            (None, _) => return self.machine.handle_frame(now, link, frame),
+            (Some(Sabotage::NoDedup), Some((from, to))) if to <= before => self.machine.inbox.received = from - 1,
+            (Some(Sabotage::CountsOnAfterAHole), Some((from, _))) if from > before => {
+                self.machine.inbox.received = from - 1;
+            }
+            (Some(Sabotage::HidesGaps), Some((from, to)))
+                if from <= before + 1 && matches!(frame, Frame::Gap { .. }) =>
+            {
+                self.machine.inbox.received = before.max(to);
+                return Ok(());
+            }
+            (Some(Sabotage::BelievesAnyAcknowledgement), None) => {
+                if let Frame::Ack { received }
+                | Frame::Pause { received, .. }
+                | Frame::Resume { received, .. }
+                | Frame::Pong { received, .. } = &mut frame
+                {
+                    *received = self.believe(*received);
+                }
+            }
+            _ => {}
+        }
+        let result = self.machine.handle_frame(now, link, frame);
+        let received = &mut self.machine.inbox.received;
+        *received = before.max(*received);
+        if let (Some(Sabotage::AcknowledgesBeforeTaking), Some((from, to))) = (self.sabotage, numbers)
+            && from <= before + 1
+            && self.machine.is_paused()
+            && self.machine.closed().is_none()
+        {
+            self.machine.inbox.received = before.max(to); // Either there was no room for it, or it was taken.
+        }
+        result
+    }
+
+    pub(crate) fn poll_transmit(&mut self, now: u64, link: LinkId) -> Option<Frame> {
+        let sent = self.machine.outbox.sent;
+        let frame = self.machine.poll_transmit(now, link)?;
+        self.spoil(sent, frame)
+    }
+
+    /// As [`poll_transmit`](Self::poll_transmit), behind a message.
+    pub(crate) fn poll_transmit_run(&mut self, now: u64, link: LinkId) -> Option<Frame> {
+        let sent = self.machine.outbox.sent;
+        let frame = self.machine.transmit_run(now, link, |outbound| outbound.into_frame())?;
+        self.spoil(sent, frame)
+    }
+
+    /// `sent`: the last number that had been put on a link before this frame.
+    fn spoil(&mut self, sent: u64, mut frame: Frame) -> Option<Frame> {
+        match (self.sabotage, &mut frame) {
+            (Some(Sabotage::FreesOnWrite), _) => free_sent(&mut self.machine.outbox),
+            (Some(Sabotage::ForgetsTheClose), Frame::Close { number, .. }) if *number <= sent => return None,
+            (Some(Sabotage::RestartsNumbers), Frame::Message { number, .. }) => *number -= self.machine.acknowledged(),
+            _ => {}
+        }
+        Some(frame)
+    }
+
+    /// Makes true what an acknowledgement says of what was never sent.
+    fn believe(&mut self, received: u64) -> u64 {
+        let outbox = &mut self.machine.outbox;
+        let believed = received.min(outbox.last());
+        outbox.sent = outbox.sent.max(believed);
+        believed
+    }
+
+    /// The link that an attach would be a duplicate of.
+    fn forget_equal(&mut self, attach: &Attach) {
+        let links = &mut self.machine.links;
+        let is_equal =
+            |link: &Link| link.kind.carries_down() && (link.ordinal, link.turn) == (attach.ordinal, attach.turn);
+        if attach.kind.carries_down() && links.all.iter().any(is_equal) {
+            links.all.retain(|link| !is_equal(link));
+            links.highest_confirmed = links.highest_confirmed.min(attach.ordinal - 1);
+        }
+    }
+}
+
+fn numbers_of(frame: &Frame) -> Option<(u64, u64)> {
+    match *frame {
+        Frame::Message { number, .. } | Frame::Close { number, .. } => Some((number, number)),
+        Frame::Gap { from, to } => Some((from, to)),
+        _ => None,
+    }
+}
+
+fn free_sent(outbox: &mut Outbox) {
+    let sent = outbox.sent;
+    outbox.bytes -= outbox.entries.iter().take_while(|entry| entry.last() <= sent).map(Entry::cost).sum::<usize>();
+    outbox.entries.retain(|entry| entry.last() > sent);
+}
