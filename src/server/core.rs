@@ -12,7 +12,7 @@ use crate::{
     config::{Config, is_node_name, millis, size},
     hub::{Hub, Member, Remote},
     ids,
-    session::{self, CloseReason, Machine, Role, SessionParams, rules::NATIVE},
+    session::{self, CloseReason, Machine, Role, SessionParams, rules::Rules},
     shared::{Runtime, ServerParams, SharedSession},
 };
 
@@ -93,9 +93,9 @@ impl Core {
     }
 
     /// A new session, known to all.
-    pub(crate) fn create(&self, mut remote: Remote) -> Arc<Member> {
+    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules) -> Arc<Member> {
         loop {
-            match self.create_as(ids::random(), remote) {
+            match self.create_as(ids::random(), remote, rules) {
                 Ok(member) => return member,
                 Err(given_back) => remote = given_back,
             }
@@ -103,11 +103,11 @@ impl Core {
     }
 
     /// A new session with this id, unless another session has it.
-    fn create_as(&self, id: Uuid, remote: Remote) -> Result<Arc<Member>, Remote> {
+    fn create_as(&self, id: Uuid, remote: Remote, rules: &'static Rules) -> Result<Arc<Member>, Remote> {
         let config = &self.config;
         let machine = session::Config {
             role: Role::Server,
-            rules: &NATIVE,
+            rules,
             interval: self.params.session.interval,
             timeout: self.params.session.timeout,
             grace: self.params.session.grace,
@@ -186,21 +186,22 @@ pub(crate) const GONE: CloseReason = CloseReason::fixed(4005, "the server is goi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::rules::NATIVE;
 
     #[tokio::test]
     async fn an_id_that_is_taken_is_not_given_twice() {
         let core = Core::new(Config::default());
-        let member = core.create(Remote::default());
-        assert!(core.create_as(member.id(), Remote::default()).is_err());
+        let member = core.create(Remote::default(), &NATIVE);
+        assert!(core.create_as(member.id(), Remote::default(), &NATIVE).is_err());
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
-        assert_ne!(core.create(Remote::default()).id(), member.id());
+        assert_ne!(core.create(Remote::default(), &NATIVE).id(), member.id());
         assert_eq!(core.hub.len(), 2);
     }
 
     #[tokio::test]
     async fn a_session_is_here_elsewhere_or_nowhere() {
         let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
-        let member = core.create(Remote::default());
+        let member = core.create(Remote::default(), &NATIVE);
         let id = member.shared.public_id();
         assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
         assert!(core.find(&id).here().is_some());

@@ -26,7 +26,10 @@ use crate::{
     config::{Origins, Transport},
     hub::Member,
     ids,
-    session::{Attach, CloseReason, reason},
+    session::{
+        Attach, CloseReason, reason,
+        rules::{NATIVE, Rules},
+    },
     shared::{Credential, SharedSession},
     transport::Link,
 };
@@ -104,7 +107,7 @@ impl<S> Gateway<S> {
             Found::Session(member) => return Ok(Opened { member, fresh: None }),
             Found::First(claim) => claim,
         };
-        match self.create(parts, state, Some(auth)).await {
+        match self.create(parts, state, Some(auth), &NATIVE).await {
             Ok(opened) => {
                 claim.open(&opened.member);
                 Ok(opened)
@@ -132,9 +135,10 @@ impl<S> Gateway<S> {
         state: S,
         verdict: Verdict,
         auth: Option<ByteString>,
+        rules: &'static Rules,
     ) -> Result<Opened, OpenError> {
         self.check_origin(verdict, &mut parts)?;
-        self.create(parts, state, auth).await
+        self.create(parts, state, auth, rules).await
     }
 
     /// A request without an origin opens a session only where all origins may, and without its cookies.
@@ -151,7 +155,13 @@ impl<S> Gateway<S> {
     }
 
     /// Runs the extractors and makes the session, within the limits.
-    async fn create(&self, mut parts: Parts, state: S, auth: Option<ByteString>) -> Result<Opened, OpenError> {
+    async fn create(
+        &self,
+        mut parts: Parts,
+        state: S,
+        auth: Option<ByteString>,
+        rules: &'static Rules,
+    ) -> Result<Opened, OpenError> {
         self.core.admit_new()?;
         let remote = remote(&parts, &self.core.config.trusted_proxies);
         if let Some(auth) = auth {
@@ -161,7 +171,7 @@ impl<S> Gateway<S> {
         let ready = ready.map_err(|_| TOO_SLOW)?.map_err(|rejection| OpenError::Rejected(Box::new(rejection)))?;
         self.core.admit_new()?; // Others may have come while the extractors ran.
         timekeeper::ensure(&self.core);
-        let member = self.core.create(remote);
+        let member = self.core.create(remote, rules);
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
         let handle = SessionHandle { core: self.core.clone(), member: member.clone() };
         Ok(Opened { member, fresh: Some((ready, handle)) })

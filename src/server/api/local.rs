@@ -79,7 +79,7 @@ impl LocalClient {
         S: Clone + Send + Sync + 'static,
     {
         let gateway = Gateway { core: server.core.clone(), handler: server.handler().clone() };
-        let mut opened = match gateway.open_new(parts, state, Verdict::Allowed, Some(auth.into())).await {
+        let mut opened = match gateway.open_new(parts, state, Verdict::Allowed, Some(auth.into()), &NATIVE).await {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };
