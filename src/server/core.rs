@@ -1,4 +1,4 @@
-//! What every route and every handle needs of a server.
+//! The state of one server, which every route and every handle shares.
 
 use std::sync::{
     Arc,
@@ -16,21 +16,22 @@ use crate::{
     shared::{Runtime, ServerParams, SharedSession},
 };
 
-/// Where a session is.
+/// The place of a session.
 #[derive(Debug)]
 pub(crate) enum Located<'a> {
-    /// On this node.
+    /// The session is on this node.
     Here(Arc<Member>),
     /// If there is such a session, it is on the node with this name.
     Elsewhere(&'a str),
-    /// There is no such session, or the text is no session id.
+    /// There is no such session, or the text is not a session id.
     Nowhere,
 }
 
 impl Located<'_> {
-    /// The session, if it is on this node.
+    /// Returns the session if it is on this node.
     ///
-    /// A session of another node counts as absent: a server knows no other nodes yet and forwards no request to them.
+    /// A session of another node counts as absent: a server does not know other nodes yet and forwards no
+    /// request to them.
     pub(crate) fn here(self) -> Option<Arc<Member>> {
         match self {
             Located::Here(member) => Some(member),
@@ -43,7 +44,7 @@ impl Located<'_> {
     }
 }
 
-/// One server's state. Everything public is a handle to it.
+/// One server's state. Every public type is a handle to it.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: Config,
@@ -87,12 +88,13 @@ impl Core {
         }
     }
 
-    /// Whether nobody keeps the deadlines yet; who asks first must see to it.
+    /// Returns whether the timekeeper must be started. Only the first call returns `true`, and its caller
+    /// must start it.
     pub(crate) fn wants_timekeeper(&self) -> bool {
         !self.ticking.swap(true, Ordering::Relaxed)
     }
 
-    /// A new session, known to all.
+    /// Makes a new session and adds it to the hub.
     pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules) -> Arc<Member> {
         loop {
             match self.create_as(ids::random(), remote, rules) {
@@ -102,7 +104,7 @@ impl Core {
         }
     }
 
-    /// A new session with this id, unless another session has it.
+    /// Makes a new session with this id, unless another session has it.
     fn create_as(&self, id: Uuid, remote: Remote, rules: &'static Rules) -> Result<Arc<Member>, Remote> {
         let config = &self.config;
         let machine = session::Config {
@@ -121,7 +123,8 @@ impl Core {
         self.hub.insert(Arc::new(shared), remote)
     }
 
-    /// Where the session of an id is, as clients know the id: it names the node.
+    /// Finds the session of an id as clients know it: the name of its node, a dot, and the number of the
+    /// session.
     pub(crate) fn find<'a>(&self, id: &'a str) -> Located<'a> {
         let Some((node, id)) = id.rsplit_once('.') else { return Located::Nowhere };
         let Ok(id) = Uuid::try_parse(id) else { return Located::Nowhere };
@@ -131,7 +134,7 @@ impl Core {
         if is_node_name(node) { Located::Elsewhere(node) } else { Located::Nowhere }
     }
 
-    /// The session is over.
+    /// Removes a session that is over.
     pub(crate) fn forget(&self, id: Uuid) {
         if let Some((member, _)) = self.hub.remove(id) {
             member.shared.forget();
@@ -139,9 +142,10 @@ impl Core {
         }
     }
 
-    /// Whether a new session may open now.
+    /// Fails if no new session may open now: the server is shutting down, or has too many sessions or too
+    /// many bytes.
     pub(crate) fn admit_new(&self) -> Result<(), CloseReason> {
-        // A fifth is kept for the sessions that there are.
+        // A fifth of the bytes is reserved for the sessions that exist.
         if self.is_draining() {
             Err(GOING)
         } else if self.hub.len() >= self.config.max_sessions {
@@ -153,7 +157,8 @@ impl Core {
         }
     }
 
-    /// Whether a session that there is may come back now.
+    /// Fails if a session that exists may not attach a link now, because all sessions together hold too many
+    /// bytes.
     pub(crate) fn admit_back(&self) -> Result<(), CloseReason> {
         if self.runtime.bytes() > self.config.max_bytes {
             Err(CloseReason::fixed(4201, "short of memory"))
@@ -177,10 +182,10 @@ impl Drop for Core {
     }
 }
 
-/// New sessions are for the server that comes after this one.
+/// The refusal of new sessions while the server shuts down. They are for the server that comes after it.
 const GOING: CloseReason = CloseReason::fixed(4202, "the server is going away");
 
-/// What links are told when the window of a shutdown is over.
+/// The reason with which links end when the window of a shutdown is over.
 pub(crate) const GONE: CloseReason = CloseReason::fixed(4005, "the server is going away");
 
 #[cfg(test)]

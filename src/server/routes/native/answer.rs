@@ -1,4 +1,4 @@
-//! What the native routes answer over HTTP.
+//! The HTTP answers of the native routes.
 
 use axum::{
     body::Body,
@@ -22,24 +22,25 @@ use crate::{
 
 const BAD_CALLBACK: CloseReason = CloseReason::fixed(4004, "no callback, or not a name of letters, digits and _");
 
-/// How a request wants to be answered.
+/// The format that a request asks for its answer.
 #[derive(Debug)]
 pub(super) struct ResponseFormat {
-    /// Of both the request and the answer.
+    /// The spelling of both the request and the answer.
     pub(super) spelling: Spelling,
     wrapping: Wrapping,
     padding: usize,
-    /// The client can read only what has status 200.
+    /// The client can read only answers with status 200.
     always_ok: bool,
-    /// The secret stood in the URL.
+    /// The URL contains the secret.
     has_secret: bool,
-    /// The answer is a page.
+    /// The framing headers of an answer that is a page.
     framing: Option<Framing>,
 }
 
 impl ResponseFormat {
     /// # Errors
-    /// With the answer to a request that could not read any other. Nothing of the request is in it.
+    /// Fails with a refusal for a request whose callback is missing or not a name. The refusal contains no
+    /// part of the request.
     pub(super) fn of(route: Route, parts: &Parts, origins: &Origins) -> Result<Self, Box<Response>> {
         let style = route.style();
         let bad_callback = || Box::new(refuse(&BAD_CALLBACK.into()));
@@ -68,22 +69,22 @@ impl ResponseFormat {
         })
     }
 
-    /// Whether an answer needs to know no more than the spelling.
+    /// Returns whether the spelling is all that the answer depends on.
     pub(super) fn is_plain(&self) -> bool {
         self.wrapping == Wrapping::Plain
     }
 
-    /// An answer that is one flush.
+    /// Makes an answer of one flush.
     pub(super) fn whole(&self, records: Vec<u8>) -> Response {
         self.answer(Body::from(self.wrapping.whole(records)))
     }
 
-    /// What wraps the flushes of a streamed answer.
+    /// Returns the wrapper for the flushes of a streamed answer.
     pub(super) fn wrapper(&self) -> Wrapper {
         Wrapper::new(self.wrapping.clone(), self.padding)
     }
 
-    /// An answer whose body is wrapped already.
+    /// Makes an answer whose body is wrapped already.
     pub(super) fn answer(&self, body: Body) -> Response {
         let mut response = answer(self.spelling, body);
         self.set_headers(&mut response);
@@ -118,7 +119,7 @@ impl ResponseFormat {
     }
 }
 
-/// An answer of records, as they are.
+/// Makes an answer of records without a wrapping.
 pub(super) fn answer(spelling: Spelling, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -130,14 +131,14 @@ pub(super) fn answer(spelling: Spelling, body: Body) -> Response {
             _ => "text/plain; charset=utf-8",
         }),
     );
-    // Neither caches nor compressing or buffering proxies may touch it, nor browsers guess its type.
+    // Caches must not keep it, proxies must not compress or buffer it, and browsers must not guess its type.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
-/// A refusal: a status, and one record that says why.
+/// Makes the answer of a refusal: its status, and one record with the reason.
 pub(super) fn refuse(refusal: &Refusal) -> Response {
     let reason = &refusal.reason;
     tracing::debug!(code = reason.code, reason = &*reason.text, "refused");
@@ -146,10 +147,10 @@ pub(super) fn refuse(refusal: &Refusal) -> Response {
     response
 }
 
-/// What a request that was understood is to be told.
+/// The result of a request that was understood.
 pub(super) enum Accepted {
     Records(Vec<u8>),
-    /// What the link says in its first flush.
+    /// The answer is the link's first flush.
     Flush {
         link: Link,
         wait: Wait,
@@ -162,7 +163,7 @@ pub(super) enum Accepted {
 }
 
 impl Accepted {
-    /// How a request goes on that has been understood.
+    /// Makes the answer, or names the link that will make it.
     pub(super) fn respond(self, format: ResponseFormat, stream_budget: usize) -> Answer {
         match self {
             Accepted::Records(records) => Answer::Ready(Box::new(format.whole(records))),
@@ -180,21 +181,21 @@ impl Accepted {
     }
 }
 
-/// How a request goes on.
+/// The answer to a request, or its source.
 pub(super) enum Answer {
-    /// Boxed: a poll that waits has no need of the room.
+    /// The answer is boxed, so that a parked poll does not carry the room for it.
     Ready(Box<Response>),
-    /// The answer is what the link says in its first flush.
+    /// The answer is the link's first flush.
     FirstFlush { link: Link, spelling: Spelling, wait: Wait, extras: Option<Box<Extras>> },
 }
 
-/// What only some of the answers have that wait; the others shall not carry the room for it.
+/// The parts that few parked requests need. They are boxed to keep the common future small.
 pub(super) struct Extras {
     format: ResponseFormat,
     permit: Option<Permit>,
 }
 
-/// The answer to a request. While it waits for something to say it holds no more than that takes.
+/// Waits for the answer to a request. While it waits it holds only what the waiting needs.
 pub(super) async fn finish(prepared: Answer) -> Response {
     match prepared {
         Answer::Ready(response) => *response,
