@@ -1,8 +1,9 @@
-//! The only reader of the clock.
+//! The clock. No other file reads it.
 
 use tokio::time::Instant;
 
-/// Milliseconds since the server was built. Runs on tokio's clock, so a paused runtime stops it.
+/// A clock that counts milliseconds since the server was built. It runs on tokio's clock, so a paused runtime
+/// stops it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: Instant,
@@ -20,7 +21,7 @@ impl Clock {
         u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The instant of a time on this clock.
+    /// Returns the instant of a time on this clock.
     pub(crate) fn instant(self, time: u64) -> Instant {
         self.start + std::time::Duration::from_millis(time)
     }

@@ -1,4 +1,4 @@
-//! Every knob: what it bounds, its default, why.
+//! The settings of a server, and their defaults.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -6,34 +6,34 @@ use axum::http::HeaderValue;
 
 /// Which pages may open sessions, judged the same way on every transport, WebSocket included.
 ///
-/// The answer to a request from elsewhere bears the matching CORS headers. A request without an `Origin` header is
-/// judged by `Sec-Fetch-Site`, then by `Referer`; failing both it may open a session only under [`Origins::Any`], and then
-/// without its cookies.
+/// The answer to a request of another origin carries the matching CORS headers. A request without an `Origin`
+/// header is judged by `Sec-Fetch-Site`, then by `Referer`. Without any of them it may open a session only
+/// under [`Origins::Any`], and then its cookies are removed.
 ///
-/// Script tags and frames send no `Origin`: a page of another origin of a list must let its address be known (its `Referrer-Policy` must not be
-/// `no-referrer`) for the transports that use them.
+/// Script tags and frames send no `Origin`. A page whose origin is in a [list](Origins::List) must therefore
+/// send its `Referer` (its `Referrer-Policy` must not be `no-referrer`) for the transports that use them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
     /// Pages of the host that serves this request. The default.
     #[default]
     Same,
-    /// Pages of the same host and of these origins, written as browsers do: `https://example.org`, with the port if it is not
-    /// the scheme's own.
+    /// Pages of the same host and of these origins. An origin is written as browsers write it:
+    /// `https://example.org`, with the port if it is not the default port of the scheme.
     List(Vec<HeaderValue>),
-    /// All pages, and programs that say no origin. Do not rely on cookies then: any page could use them.
+    /// All pages, and programs that send no origin. Do not rely on cookies then: any page could use them.
     Any,
 }
 
-/// What `Session::send` does when the outbox is full. `try_send` always fails then, and room sends always close the
-/// slow session.
+/// The behaviour of [`SessionHandle::send`](crate::SessionHandle::send) when the outbox is full. `try_send`
+/// always fails then, and room sends always close the slow session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
-    /// Wait until the client has acknowledged enough. The default.
+    /// `send` waits until the client has acknowledged enough. This is the default.
     #[default]
     Wait,
-    /// Fail with [`SendError::Full`](crate::SendError::Full).
+    /// `send` fails with [`SendError::Full`](crate::SendError::Full).
     Fail,
-    /// Abort the session with code 4311, and fail.
+    /// `send` aborts the session with code 4311, and fails.
     Close,
 }
 
@@ -41,30 +41,30 @@ pub enum Overflow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
-    /// RFC 6455, both ways on one connection.
+    /// A WebSocket (RFC 6455), in both directions on one connection.
     WebSocket,
-    /// A streaming response read by `fetch`; POSTs upwards.
+    /// A streaming response that `fetch` reads; uploads are POSTs.
     FetchStream,
-    /// A streaming response read by `XMLHttpRequest`; POSTs upwards.
+    /// A streaming response that `XMLHttpRequest` reads; uploads are POSTs.
     XhrStream,
-    /// Long polling; POSTs upwards.
+    /// Long polling; uploads are POSTs.
     XhrPoll,
-    /// Server-sent events; POSTs upwards.
+    /// Server-sent events; uploads are POSTs.
     EventSource,
-    /// A page in a hidden document, whose scripts hand the messages over; POSTs upwards.
+    /// A page in a hidden document, whose scripts pass the messages on; uploads are POSTs.
     HtmlFile,
-    /// A page in a hidden frame, whose scripts hand the messages over.
+    /// A page in a hidden frame, whose scripts pass the messages on; uploads are POSTs.
     Iframe,
-    /// A streaming response in parts, for engines that show only whole ones; POSTs upwards.
+    /// A streaming response in parts, for engines that show only whole parts; uploads are POSTs.
     Multipart,
-    /// Long polling by script tags; forms or script tags upwards.
+    /// Long polling by script tags; uploads are forms or script tags.
     JsonpPoll,
-    /// Polling without waiting; POSTs upwards.
+    /// Polling whose answers come at once; uploads are POSTs.
     Poll,
 }
 
 impl Transport {
-    /// The name that the client and the URLs use: `websocket`, `fetch-stream`, ...
+    /// Returns the name that the client and the URLs use: `websocket`, `fetch-stream`, ...
     pub fn name(self) -> &'static str {
         match self {
             Transport::WebSocket => "websocket",
@@ -87,7 +87,7 @@ impl std::fmt::Display for Transport {
     }
 }
 
-/// The knobs, as the builder leaves them.
+/// The settings of a server, as the builder leaves them.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) heartbeat_interval: Duration,
@@ -110,10 +110,11 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            // Under the 30 s after which some hosts cut idle connections.
+            // Some hosts cut idle connections after 30 s.
             heartbeat_interval: Duration::from_secs(25),
             heartbeat_timeout: Duration::from_secs(20),
-            // Long enough for a phone that changes networks, short enough for "who is here".
+            // This is long enough for a phone that changes networks, and short enough for lists of who is
+            // online.
             grace: Duration::from_secs(60),
             open_timeout: Duration::from_secs(10),
             hold: Duration::from_secs(25),
@@ -132,27 +133,27 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The largest body of a request: one message of the limit as base64, and its heads.
+    /// Returns the largest body of a request in bytes: one message of the limit as base64, and its heads.
     pub(crate) fn body_limit(&self) -> usize {
         self.message_limit / 3 * 4 + 64 * 1024
     }
 }
 
-/// Whether this can be the name of a node: 1 to 64 letters, digits or `-`.
+/// Returns whether this can be the name of a node: 1 to 64 letters, digits or `-`.
 pub(crate) fn is_node_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     (1..=64).contains(&name.len()) && name.bytes().all(fits)
 }
 
-/// No time and no size is larger: a sum of some is still a number that JavaScript has.
+/// Upper bound of every time and size. A sum of a few of them is still an exact number in JavaScript.
 const MOST: u64 = 1 << 50;
 
-/// A size that means "no limit" may be as large as there is; cut to what can be calculated with.
+/// Cuts a size to the upper bound: `usize::MAX` is a way to write "no limit", and must not overflow sums.
 pub(crate) fn size(bytes: usize) -> usize {
     bytes.min(usize::try_from(MOST).unwrap_or(usize::MAX / 8))
 }
 
-/// Milliseconds, as the machines count.
+/// Converts a duration to milliseconds, which is how the machines count.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(MOST).min(MOST)
 }

@@ -1,14 +1,14 @@
-//! Who must be looked at when. Pure: keys and times.
+//! A queue of deadlines. It is pure: it holds keys and times.
 
 use std::collections::BTreeMap;
 
 /// Deadlines are rounded up to multiples of this many milliseconds, so that one wake-up serves many.
 const GRAIN: u64 = 4;
 
-/// Keys by deadline, never early and at most [`GRAIN`] late.
+/// Keys in the order of their deadlines. A key comes out never early and at most [`GRAIN`] late.
 ///
-/// An ordered map of slots rather than a ring: the deadlines of idle sessions gather in few slots, and a ring's empty slots
-/// would have to be walked.
+/// This is an ordered map of slots and not a ring, because the deadlines of idle sessions gather in few
+/// slots, and the empty slots of a ring would have to be walked.
 #[derive(Debug)]
 pub(crate) struct Deadlines<K> {
     slots: BTreeMap<u64, Vec<K>>,
@@ -19,7 +19,7 @@ impl<K> Deadlines<K> {
         Deadlines { slots: BTreeMap::new() }
     }
 
-    /// Adds a key; it stays until its time comes. Returns whether it is now the first of all.
+    /// Adds a key, which stays until its time comes. Returns whether the key is now the first of all.
     pub(crate) fn push(&mut self, deadline: u64, key: K) -> bool {
         let slot = deadline.div_ceil(GRAIN);
         let first = self.slots.first_key_value().is_none_or(|(&first, _)| slot < first);
@@ -27,12 +27,12 @@ impl<K> Deadlines<K> {
         first
     }
 
-    /// The time of the first key.
+    /// Returns the time of the first key.
     pub(crate) fn next(&self) -> Option<u64> {
         self.slots.first_key_value().map(|(slot, _)| slot * GRAIN)
     }
 
-    /// Takes the keys of one slot whose time has come.
+    /// Removes and returns the keys of one slot whose time has come.
     pub(crate) fn pop(&mut self, now: u64) -> Option<Vec<K>> {
         let slot = self.slots.first_entry()?;
         (slot.key() * GRAIN <= now).then(|| slot.remove())
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn push_tells_whether_the_sleeper_must_wake_sooner() {
+    fn push_returns_whether_the_sleeper_must_wake_sooner() {
         let mut deadlines = Deadlines::new();
         assert!(deadlines.push(100, 'a'));
         assert!(!deadlines.push(200, 'b'));

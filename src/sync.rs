@@ -1,8 +1,9 @@
-//! Locks.
+//! One way to take a lock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks a mutex, also after a panic under it. Such a panic is a bug of ours in one session or room; the others go on.
+/// Locks a mutex, also after a panic under its lock. Such a panic is a bug of ours in one session or room,
+/// and the others must go on.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

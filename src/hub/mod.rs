@@ -1,4 +1,4 @@
-//! Who is here. Knows sessions and rooms; calls nobody back.
+//! The sessions of a server and its rooms. The hub calls no other part of the server back.
 
 mod remote;
 mod rooms;
@@ -22,10 +22,10 @@ pub use rooms::Delivered;
 use rooms::Rooms;
 pub(crate) use rooms::{Occupancy, Target};
 
-/// Locks are split so many ways.
+/// The number of locks among which sessions, and rooms, are spread.
 const SHARDS: usize = 16;
 
-/// A session, where it comes from, and the rooms that it is in.
+/// A session, the remote end that opened it, and the rooms that it is in.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) shared: Arc<SharedSession>,
@@ -36,7 +36,8 @@ pub(crate) struct Member {
 #[derive(Debug, Default)]
 struct Joined {
     rooms: Vec<Arc<str>>,
-    /// The session is over: it joins no more, since nobody would take it out again.
+    /// The session was removed from the hub. It joins no more rooms, because nothing would remove it from
+    /// them.
     gone: bool,
 }
 
@@ -50,7 +51,8 @@ impl Member {
     }
 }
 
-/// All sessions of a server, and its rooms. Lock order: a member's list of rooms, a shard, a room, a session.
+/// All sessions of a server, and its rooms. The order of locks is: a member's list of rooms, a shard, a room,
+/// a session.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     sessions: [Mutex<HashMap<Uuid, Arc<Member>>>; SHARDS],
@@ -59,7 +61,7 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// How many sessions there are, those that are ending included.
+    /// Returns the number of sessions, including those that have ended and are still remembered.
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
@@ -75,7 +77,7 @@ impl Hub {
     /// Adds a session under its id.
     ///
     /// # Errors
-    /// If the id is taken. Then nothing changes, and `remote` is given back.
+    /// Fails if the id is taken. Then nothing changes, and `remote` is given back.
     pub(crate) fn insert(&self, shared: Arc<SharedSession>, remote: Remote) -> Result<Arc<Member>, Remote> {
         match lock(self.shard(shared.id())).entry(shared.id()) {
             Entry::Occupied(_) => Err(remote),
@@ -87,7 +89,8 @@ impl Hub {
         }
     }
 
-    /// Removes a session, which leaves its rooms and joins no more. Returns it, and the rooms that became empty.
+    /// Removes a session. It leaves its rooms and joins no more. Returns the session and the rooms that
+    /// became empty.
     pub(crate) fn remove(&self, id: Uuid) -> Option<(Arc<Member>, Vec<Arc<str>>)> {
         let member = lock(self.shard(id)).remove(&id)?;
         self.count.fetch_sub(1, Ordering::Relaxed);
@@ -96,7 +99,8 @@ impl Hub {
         Some((member, emptied))
     }
 
-    /// Adds a member to a room. Returns `None`, and changes nothing, if it is in the room already or its session is over.
+    /// Adds a member to a room. Returns `None`, and changes nothing, if the member is in the room already or
+    /// its session was removed.
     pub(crate) fn join(&self, member: &Arc<Member>, room: &str) -> Option<Occupancy> {
         let mut joined = lock(&member.rooms);
         if joined.gone || joined.rooms.iter().any(|name| **name == *room) {
@@ -107,7 +111,7 @@ impl Hub {
         Some(occupancy)
     }
 
-    /// Takes a member out of a room. Returns `None` if it is not in the room.
+    /// Removes a member from a room. Returns `None` if the member is not in the room.
     pub(crate) fn leave(&self, member: &Member, room: &str) -> Option<Occupancy> {
         let mut joined = lock(&member.rooms);
         let at = joined.rooms.iter().position(|name| **name == *room)?;
@@ -115,16 +119,16 @@ impl Hub {
         Some(self.rooms.leave(member.id(), room))
     }
 
-    /// Takes a member out of all its rooms. Returns the rooms that became empty.
+    /// Removes a member from all its rooms. Returns the rooms that became empty.
     pub(crate) fn leave_all(&self, member: &Member) -> Vec<Arc<str>> {
-        // Locked to the end, so that a join of the same room comes before or after.
+        // The lock is held to the end, so that a join of the same room comes before this or after it.
         let mut joined = lock(&member.rooms);
         let mut rooms = std::mem::take(&mut joined.rooms);
         rooms.retain(|room| self.rooms.leave(member.id(), room) == Occupancy::Last);
         rooms
     }
 
-    /// The members of a room, in no order.
+    /// Returns the members of a room, in no order.
     pub(crate) fn members(&self, room: &str) -> Vec<Arc<Member>> {
         self.rooms.members(room).into_iter().filter_map(|id| self.get(id)).collect()
     }

@@ -1,4 +1,4 @@
-//! What is kept of the request that opened a session.
+//! The remote end of a session: the part of the opening request that is kept.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,8 @@ use std::net::IpAddr;
 #[derive(Debug, Default)]
 pub(crate) struct Remote {
     pub(crate) address: Option<IpAddr>,
-    /// `name NUL value NUL`, one after another. A copy: the request's own parts are slices of the connection's buffer.
+    /// The headers as `name NUL value NUL`, one after another. They are copied, because the request's own
+    /// headers are slices of the connection's buffer.
     headers: Box<[u8]>,
 }
 
@@ -22,7 +23,8 @@ impl Remote {
         Remote { address, headers: kept.into() }
     }
 
-    /// The first value of a header. The case of the name does not matter.
+    /// Returns the first value of a header, or `None` if it is absent or not text. The case of the name does
+    /// not matter.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut fields = self.headers.split(|&byte| byte == 0);
         while let (Some(known), Some(value)) = (fields.next(), fields.next()) {

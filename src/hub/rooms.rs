@@ -1,4 +1,4 @@
-//! Who is in which room.
+//! Rooms and their members.
 
 use std::{
     collections::HashMap,
@@ -15,11 +15,12 @@ use crate::{
     sync::lock,
 };
 
-/// In no order. Looked through far more often than searched: a send visits all, a leave finds one.
+/// The members of one room, in no order. A vector suits it because every send visits all members, and a leave
+/// finds one of them by `places`.
 #[derive(Debug, Default)]
 struct Members {
     all: Vec<Arc<SharedSession>>,
-    /// Where each stands.
+    /// The index of each member in `all`.
     places: HashMap<Uuid, usize>,
 }
 
@@ -38,16 +39,16 @@ impl Members {
     }
 }
 
-/// Names to rooms, a part of all.
+/// A part of all rooms, by name.
 type Shard = HashMap<Arc<str>, Arc<Mutex<Members>>>;
 
-/// Rooms by name. A room exists while it has members.
+/// All rooms by name. A room exists while it has members.
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
     shards: [Mutex<Shard>; SHARDS],
 }
 
-/// Where a room send goes.
+/// The receivers of a room send.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Target {
     pub(crate) room: String,
@@ -56,32 +57,35 @@ pub(crate) struct Target {
     pub(crate) droppable: bool,
 }
 
-/// What became of a room send.
+/// The outcome of a room send, in numbers of members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
-    /// Members whose outbox took the message.
+    /// Members whose outbox took the message. It is on its way to them.
     pub sent: usize,
-    /// Members that the message skipped, since it was droppable and their outbox full; they are told of the gap.
+    /// Members that miss the message because it was droppable and their outbox was full. Their clients are
+    /// informed of the gap.
     pub skipped: usize,
-    /// Members whose outbox was full, and whose session was therefore aborted with code 4311.
+    /// Members whose outbox was full. Their sessions were aborted with code 4311.
     pub slow: usize,
 }
 
-/// What a join or a leave did to a room as a whole.
+/// The effect of a join or a leave on whether the room has members.
 ///
-/// It is found under the room's lock and used after it. Where two calls race, their callers may act in the other order.
+/// The effect is found under the room's lock and used after it. Where two calls race, their callers may act
+/// on the effects in the other order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Occupancy {
     /// The room had no member before.
     First,
     /// The room has no member any more.
     Last,
-    /// The room had other members, and has them still.
+    /// The room had other members before and has them still.
     Same,
 }
 
 impl Rooms {
-    /// The member is not in the room. Returns the room's name, shared, too.
+    /// Adds a member that is not in the room. Returns the effect, and the room's name, which its members
+    /// share.
     pub(super) fn join(&self, member: &Arc<Member>, room: &str) -> (Arc<str>, Occupancy) {
         let mut shard = lock(self.shard(room));
         let (name, occupancy) = match shard.get_key_value(room) {
@@ -93,7 +97,7 @@ impl Rooms {
         (name, occupancy)
     }
 
-    /// The member is in the room.
+    /// Removes a member that is in the room.
     pub(super) fn leave(&self, id: Uuid, room: &str) -> Occupancy {
         let mut shard = lock(self.shard(room));
         let Some(members) = shard.get(room) else { return Occupancy::Same };
@@ -121,7 +125,7 @@ impl Rooms {
         except.sort_unstable();
         let mut delivered = Delivered::default();
         let Some(members) = self.room(&target.room) else { return delivered };
-        // The room's lock is what gives its messages one order for all members.
+        // All members get the room's messages in one order because they are sent under the room's lock.
         for shared in &lock(&members).all {
             if !except.is_empty() && except.binary_search(&shared.id()).is_ok() {
                 continue;

@@ -1,4 +1,4 @@
-//! What joins, leaves and removals report.
+//! Tests of the facts that joins, leaves, removals and insertions report.
 
 use std::sync::{Arc, Barrier};
 

@@ -1,4 +1,4 @@
-//! What every route and every handle needs of a server.
+//! The state of one server, which every route and every handle shares.
 
 use std::sync::{
     Arc,
@@ -12,25 +12,26 @@ use crate::{
     config::{Config, is_node_name, millis, size},
     hub::{Hub, Member, Remote},
     ids,
-    session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::NATIVE},
+    session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
     shared::{Runtime, ServerParams, SharedSession},
 };
 
-/// Where a session is.
+/// The place of a session.
 #[derive(Debug)]
 pub(crate) enum Located<'a> {
-    /// On this node.
+    /// The session is on this node.
     Here(Arc<Member>),
     /// If there is such a session, it is on the node with this name.
     Elsewhere(&'a str),
-    /// There is no such session, or the text is no session id.
+    /// There is no such session, or the text is not a session id.
     Nowhere,
 }
 
 impl Located<'_> {
-    /// The session, if it is on this node.
+    /// Returns the session if it is on this node.
     ///
-    /// A session of another node counts as absent: a server knows no other nodes yet and forwards no request to them.
+    /// A session of another node counts as absent: a server does not know other nodes yet and forwards no
+    /// request to them.
     pub(crate) fn here(self) -> Option<Arc<Member>> {
         match self {
             Located::Here(member) => Some(member),
@@ -43,7 +44,7 @@ impl Located<'_> {
     }
 }
 
-/// One server's state. Everything public is a handle to it.
+/// One server's state. Every public type is a handle to it.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: Config,
@@ -87,27 +88,28 @@ impl Core {
         }
     }
 
-    /// Whether nobody keeps the deadlines yet; who asks first must see to it.
+    /// Returns whether the timekeeper must be started. Only the first call returns `true`, and its caller
+    /// must start it.
     pub(crate) fn wants_timekeeper(&self) -> bool {
         !self.ticking.swap(true, Ordering::Relaxed)
     }
 
-    /// A new session, known to all.
-    pub(crate) fn create(&self, mut remote: Remote) -> Arc<Member> {
+    /// Makes a new session and adds it to the hub.
+    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules) -> Arc<Member> {
         loop {
-            match self.create_as(ids::random(), remote) {
+            match self.create_as(ids::random(), remote, rules) {
                 Ok(member) => return member,
                 Err(given_back) => remote = given_back,
             }
         }
     }
 
-    /// A new session with this id, unless another session has it.
-    fn create_as(&self, id: Uuid, remote: Remote) -> Result<Arc<Member>, Remote> {
+    /// Makes a new session with this id, unless another session has it.
+    fn create_as(&self, id: Uuid, remote: Remote, rules: &'static Rules) -> Result<Arc<Member>, Remote> {
         let config = &self.config;
         let machine = session::Config {
             role: Role::Server,
-            rules: &NATIVE,
+            rules,
             interval: self.params.session.interval,
             timeout: self.params.session.timeout,
             grace: self.params.session.grace,
@@ -121,7 +123,8 @@ impl Core {
         self.hub.insert(Arc::new(shared), remote)
     }
 
-    /// Where the session of an id is, as clients know the id: it names the node.
+    /// Finds the session of an id as clients know it: the name of its node, a dot, and the number of the
+    /// session.
     pub(crate) fn find<'a>(&self, id: &'a str) -> Located<'a> {
         let Some((node, id)) = id.rsplit_once('.') else { return Located::Nowhere };
         let Ok(id) = Uuid::try_parse(id) else { return Located::Nowhere };
@@ -131,7 +134,7 @@ impl Core {
         if is_node_name(node) { Located::Elsewhere(node) } else { Located::Nowhere }
     }
 
-    /// The session is over.
+    /// Removes a session that is over.
     pub(crate) fn forget(&self, id: Uuid) {
         if let Some((member, _)) = self.hub.remove(id) {
             member.shared.forget();
@@ -139,9 +142,10 @@ impl Core {
         }
     }
 
-    /// Whether a new session may open now.
+    /// Fails if no new session may open now: the server is shutting down, or has too many sessions or too
+    /// many bytes.
     pub(crate) fn admit_new(&self) -> Result<(), CloseReason> {
-        // A fifth is kept for the sessions that there are.
+        // A fifth of the bytes is reserved for the sessions that exist.
         if self.is_draining() {
             Err(reason::DRAINING)
         } else if self.hub.len() >= self.config.max_sessions {
@@ -153,7 +157,8 @@ impl Core {
         }
     }
 
-    /// Whether a session that there is may come back now.
+    /// Fails if a session that exists may not attach a link now, because all sessions together hold too many
+    /// bytes.
     pub(crate) fn admit_back(&self) -> Result<(), CloseReason> {
         if self.runtime.bytes() > self.config.max_bytes { Err(reason::SHORT_OF_MEMORY) } else { Ok(()) }
     }
@@ -176,21 +181,22 @@ impl Drop for Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::rules::NATIVE;
 
     #[tokio::test]
     async fn an_id_that_is_taken_is_not_given_twice() {
         let core = Core::new(Config::default());
-        let member = core.create(Remote::default());
-        assert!(core.create_as(member.id(), Remote::default()).is_err());
+        let member = core.create(Remote::default(), &NATIVE);
+        assert!(core.create_as(member.id(), Remote::default(), &NATIVE).is_err());
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
-        assert_ne!(core.create(Remote::default()).id(), member.id());
+        assert_ne!(core.create(Remote::default(), &NATIVE).id(), member.id());
         assert_eq!(core.hub.len(), 2);
     }
 
     #[tokio::test]
     async fn a_session_is_here_elsewhere_or_nowhere() {
         let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
-        let member = core.create(Remote::default());
+        let member = core.create(Remote::default(), &NATIVE);
         let id = member.shared.public_id();
         assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
         assert!(core.find(&id).here().is_some());

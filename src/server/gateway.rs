@@ -1,4 +1,5 @@
-//! Opens sessions for every family of clients: origin, limits, extractors, the handler's start.
+//! Opens sessions for every family of clients: it judges origins, keeps limits, runs extractors and starts
+//! handlers.
 
 #[cfg(test)]
 mod tests;
@@ -26,12 +27,15 @@ use crate::{
     config::{Origins, Transport},
     hub::Member,
     ids,
-    session::{Attach, CloseReason, reason},
+    session::{
+        Attach, CloseReason, reason,
+        rules::{NATIVE, Rules},
+    },
     shared::{Credential, SharedSession},
     transport::Link,
 };
 
-/// What the routes serve from.
+/// Opens the sessions of one server. Each of its families of routes has one.
 pub(super) struct Gateway<S> {
     pub(super) core: Arc<Core>,
     pub(super) handler: AnyHandler<S>,
@@ -43,16 +47,18 @@ impl<S> Clone for Gateway<S> {
     }
 }
 
-/// A session, and its handler if this open was the first and the handler is still to be started.
+/// A session that an opening got. If this opening made it, it holds the handler that is still to be started.
 ///
-/// Dropped before its handler was started, it takes the session back: no link will come that could end it.
+/// When it is dropped before the handler was started, it removes the session, because no link will come that
+/// could end it.
 pub(super) struct Opened {
     pub(super) member: Arc<Member>,
     fresh: Option<(Ready, SessionHandle)>,
 }
 
 impl Opened {
-    /// Starts the handler, once the first flight is in its inbox.
+    /// Starts the handler if this opening made the session. Call it after the opening's messages are in the
+    /// inbox.
     #[expect(clippy::disallowed_methods, reason = "the one task of a session: its handler's")]
     pub(super) fn start(&mut self) {
         if let Some((ready, handle)) = self.fresh.take() {
@@ -71,10 +77,10 @@ impl Drop for Opened {
 }
 
 impl<S> Gateway<S> {
-    /// Whether pages of the origin that a request names may open sessions.
+    /// Judges whether pages of the origin that a request names may open sessions.
     ///
     /// # Errors
-    /// If they may not. A request that names no origin is judged when it opens a session.
+    /// Fails if they may not. A request that names no origin is judged later, when it opens a session.
     pub(super) fn judge(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
         match self.core.config.origins.judge(&parts.headers, &parts.uri) {
             Verdict::Refused => Err(reason::ORIGIN_REFUSED),
@@ -82,9 +88,11 @@ impl<S> Gateway<S> {
         }
     }
 
-    /// The session of an opening that bears an attempt id: made by the first with this id, found by the others.
+    /// Opens a session with an attempt id: the first opening with this id makes the session, and the others
+    /// find it.
     ///
-    /// Waits for the extractors, or for another opening with this id. Cancel-safe: the next with this id opens the session.
+    /// Waits for the extractors, or for another opening with this id. Cancel-safe: the next opening with this
+    /// id makes the session.
     pub(super) async fn open(
         &self,
         mut parts: Parts,
@@ -98,12 +106,12 @@ impl<S> Gateway<S> {
             Found::Session(member) => return Ok(Opened { member, fresh: None }),
             Found::First(claim) => claim,
         };
-        match self.create(parts, state, Some(auth)).await {
+        match self.create(parts, state, Some(auth), &NATIVE).await {
             Ok(opened) => {
                 claim.open(&opened.member);
                 Ok(opened)
             }
-            // The claim is dropped: what was refused may be tried again.
+            // The claim is dropped, so that the client may try again with the same attempt id.
             Err(OpenError::Refused(refusal)) => Err(refusal),
             Err(rejected) => {
                 let refusal = rejected.into_refusal().await;
@@ -113,25 +121,27 @@ impl<S> Gateway<S> {
         }
     }
 
-    /// A new session for a client whose opening cannot be repeated, for it bears no attempt id.
+    /// Opens a new session for a client without an attempt id, whose opening cannot be repeated.
     ///
-    /// `auth` is `None` where the client had no place to give auth data: then [`Auth`](crate::Auth) rejects, and
-    /// `Option<Auth<T>>` is `None`. Waits for the extractors. Cancel-safe: there is no session then.
+    /// `auth` is `None` if the family of clients has no place for auth data. Then [`Auth`](crate::Auth)
+    /// rejects, and `Option<Auth<T>>` is `None`. Waits for the extractors. Cancel-safe: no session was made.
     ///
     /// # Errors
-    /// The extractor's answer as it made it, or the server's refusal.
+    /// Fails with the extractor's answer as it made it, or with the server's refusal.
     pub(super) async fn open_new(
         &self,
         mut parts: Parts,
         state: S,
         verdict: Verdict,
         auth: Option<ByteString>,
+        rules: &'static Rules,
     ) -> Result<Opened, OpenError> {
         self.check_origin(verdict, &mut parts)?;
-        self.create(parts, state, auth).await
+        self.create(parts, state, auth, rules).await
     }
 
-    /// A request without an origin opens a session only where all origins may, and without its cookies.
+    /// Fails if the origin may not open sessions. A request without an origin may only where all origins may,
+    /// and then its cookies are removed.
     fn check_origin(&self, verdict: Verdict, parts: &mut Parts) -> Result<(), CloseReason> {
         match verdict {
             Verdict::Allowed => Ok(()),
@@ -144,8 +154,14 @@ impl<S> Gateway<S> {
         }
     }
 
-    /// Runs the extractors and makes the session, within the limits.
-    async fn create(&self, mut parts: Parts, state: S, auth: Option<ByteString>) -> Result<Opened, OpenError> {
+    /// Runs the extractors and makes the session, if the limits allow it.
+    async fn create(
+        &self,
+        mut parts: Parts,
+        state: S,
+        auth: Option<ByteString>,
+        rules: &'static Rules,
+    ) -> Result<Opened, OpenError> {
         self.core.admit_new()?;
         let remote = remote(&parts, &self.core.config.trusted_proxies);
         if let Some(auth) = auth {
@@ -156,15 +172,17 @@ impl<S> Gateway<S> {
             ready.map_err(|_| reason::TOOK_TOO_LONG)?.map_err(|rejection| OpenError::Rejected(Box::new(rejection)))?;
         self.core.admit_new()?; // Others may have come while the extractors ran.
         timekeeper::ensure(&self.core);
-        let member = self.core.create(remote);
+        let member = self.core.create(remote, rules);
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
         let handle = SessionHandle { core: self.core.clone(), member: member.clone() };
         Ok(Opened { member, fresh: Some((ready, handle)) })
     }
 
-    /// The session that another request opens.
+    /// Finds the session that another request opens with this attempt id. Waits for it for the open timeout.
+    /// Cancel-safe.
     ///
-    /// Where it comes from need not be known: it brings the attempt id, which only the page that opens has, as a resume brings the secret.
+    /// The origin is not judged: the request brings the attempt id, which only the page that opens has, as a
+    /// resume brings the secret.
     pub(super) async fn join(&self, attempt: &str) -> Result<Opened, Refusal> {
         let joined = tokio::time::timeout(self.core.config.open_timeout, self.core.attempts.join(attempt)).await;
         let member = joined.map_err(|_| Refusal::from(reason::NOT_OPENED))??;
@@ -172,7 +190,7 @@ impl<S> Gateway<S> {
         Ok(Opened { member, fresh: None })
     }
 
-    /// Attaches a link to the session with this id, if the secret is the session's.
+    /// Attaches a link to the session with this id, if the secret fits.
     pub(super) fn attach(
         &self,
         id: &str,
@@ -186,7 +204,7 @@ impl<S> Gateway<S> {
         Link::attach(member.shared.clone(), Credential::Secret(secret), attach, transport)
     }
 
-    /// Attaches a page that goes on with the session of the one before it.
+    /// Attaches the first link of a page that takes the session over from the page before it.
     pub(super) fn take_over(
         &self,
         id: &str,
@@ -203,7 +221,8 @@ impl<S> Gateway<S> {
     }
 }
 
-/// Holds off the end of grace of the session that a request names, while the request is on its way in and nobody knows whose it is.
+/// Keeps the grace time of a session from ending while a request that names it comes in. The request has not
+/// shown the secret yet.
 pub(super) struct GraceHold(Option<Arc<SharedSession>>);
 
 impl GraceHold {

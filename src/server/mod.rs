@@ -1,4 +1,4 @@
-//! The front: knows URLs, users, clocks and tasks.
+//! The server: its public face in `api`, the opening of sessions in `gateway`, and the URLs in `routes`.
 
 mod api;
 mod core;

@@ -1,4 +1,5 @@
-//! Opening is idempotent: raced or retried opens with one attempt id get one session, and the application sees one.
+//! Opening is idempotent: raced or retried openings with one attempt id get one session, and the application
+//! sees one.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,47 +11,47 @@ use tokio::sync::watch;
 use super::refusal::Refusal;
 use crate::{clock::Clock, hub::Member, session::reason, sync::lock};
 
-/// So many rejections are remembered at most: who makes more with attempts of his own is asked for his auth data anew.
+/// Upper bound on remembered rejections. Above it a retried attempt runs the extractors again.
 const MOST_REJECTED: usize = 10_000;
 
-/// The openings of late, by attempt id.
+/// The recent openings, by attempt id.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     inner: Mutex<Inner>,
     clock: Clock,
-    /// Milliseconds for which an attempt is remembered: as long as a client may still be trying with it.
+    /// The time for which an attempt is remembered, in milliseconds: a client may still try with it.
     remembered: u64,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     attempts: HashMap<Arc<str>, Attempt>,
-    /// When to look at an attempt again, in order.
+    /// The times at which attempts are looked at again, in order.
     purge: VecDeque<(u64, Arc<str>)>,
     rejected: usize,
 }
 
 #[derive(Debug)]
 enum Attempt {
-    /// Not begun; those who would join it wait, and the channel closes when it begins.
+    /// No opening has begun. Requests that want to join it wait, and the channel closes when it begins.
     Awaited(watch::Sender<()>),
-    /// Under way; the channel closes when it is decided.
+    /// An opening is under way, and the channel closes when it is decided.
     Opening(watch::Receiver<()>),
     Open(Weak<Member>),
     Rejected(Box<Refusal>),
-    /// Used; remembered so that a late copy does not open another session.
+    /// The attempt was used. It is remembered so that a late copy does not open another session.
     Spent,
 }
 
-/// What an open finds.
+/// The result of claiming an attempt.
 pub(super) enum Found {
-    /// It is the first: it opens the session, or lets the next one try by dropping this.
+    /// This opening is the first. It makes the session, or lets the next opening try when it drops the claim.
     First(Claim),
-    /// The session that an open with this attempt id got.
+    /// An opening with this attempt id has made this session.
     Session(Arc<Member>),
 }
 
-/// The right to open a session.
+/// The right to make the session of an attempt.
 pub(super) struct Claim {
     attempts: Arc<Attempts>,
     attempt: Arc<str>,
@@ -63,7 +64,7 @@ impl Claim {
         self.decide(Attempt::Open(Arc::downgrade(member)));
     }
 
-    /// The application's own word: an open that was raced gets the same.
+    /// Remembers the application's rejection, which raced openings get too.
     pub(super) fn reject(mut self, refusal: Refusal) {
         if lock(&self.attempts.inner).rejected >= MOST_REJECTED {
             return;
@@ -94,32 +95,35 @@ impl Attempts {
         Attempts { inner: Mutex::default(), clock, remembered }
     }
 
-    /// Finds the session of this attempt, or the right to open it. Waits for an open that is under way. Cancel-safe.
+    /// Finds the session of this attempt, or the right to make it. Waits for an opening that is under way.
+    /// Cancel-safe.
     pub(super) async fn claim(self: &Arc<Self>, attempt: &str) -> Result<Found, Refusal> {
-        // Who is always rejected opens no session, whose deadlines would see to it.
+        // The timekeeper purges only while sessions exist, so purge here too.
         self.purge();
         let attempt: Arc<str> = attempt.into();
         loop {
             let mut waiting = {
                 let mut inner = lock(&self.inner);
                 match inner.look(&attempt)? {
-                    Stands::Open(member) => return Ok(Found::Session(member)),
-                    Stands::Opening(waiting) => waiting,
-                    Stands::Unknown => {
+                    Progress::Open(member) => return Ok(Found::Session(member)),
+                    Progress::Opening(waiting) => waiting,
+                    Progress::Unknown => {
                         let (sender, receiver) = watch::channel(());
-                        // Those who wait to join it are woken by what this drops.
+                        // The insertion drops the sender on which requests wait that want to join, which
+                        // wakes them.
                         inner.attempts.insert(attempt.clone(), Attempt::Opening(receiver));
                         let claim = Claim { attempts: self.clone(), attempt, decided: false, _waiting: sender };
                         return Ok(Found::First(claim));
                     }
                 }
             };
-            // An error says that the claim was decided or dropped.
+            // An error means that the claim was decided or dropped.
             let _ = waiting.changed().await;
         }
     }
 
-    /// The session that another request opens, or will open, with this attempt. Waits for it without end. Cancel-safe.
+    /// Finds the session that another request opens, or will open, with this attempt. Waits for it without a
+    /// limit. Cancel-safe.
     pub(super) async fn join(&self, attempt: &str) -> Result<Arc<Member>, Refusal> {
         self.purge();
         let attempt: Arc<str> = attempt.into();
@@ -127,9 +131,9 @@ impl Attempts {
             let mut waiting = {
                 let mut inner = lock(&self.inner);
                 let receiver = match inner.look(&attempt)? {
-                    Stands::Open(member) => return Ok(member),
-                    Stands::Opening(waiting) => waiting,
-                    Stands::Unknown => inner.await_opening(&attempt),
+                    Progress::Open(member) => return Ok(member),
+                    Progress::Opening(waiting) => waiting,
+                    Progress::Unknown => inner.await_opening(&attempt),
                 };
                 Joining { attempts: self, attempt: &attempt, receiver }
             };
@@ -137,14 +141,14 @@ impl Attempts {
         }
     }
 
-    /// Forgets attempts that have been spent for long enough.
+    /// Forgets attempts that were used long enough ago.
     pub(super) fn purge(&self) {
         let now = self.clock.now();
         let mut inner = lock(&self.inner);
         while inner.purge.front().is_some_and(|(time, _)| *time <= now) {
             let Some((_, attempt)) = inner.purge.pop_front() else { return };
             match inner.attempts.get_mut(&attempt) {
-                // From now on it is remembered once more as long.
+                // A used attempt is remembered for the same time once more.
                 Some(slot @ Attempt::Open(_)) => {
                     let claimed = match slot {
                         Attempt::Open(member) => member.upgrade().is_none_or(|member| member.shared.is_claimed()),
@@ -164,24 +168,24 @@ impl Attempts {
     }
 }
 
-/// How an attempt stands for a request that bears it.
-enum Stands {
-    /// It has not begun.
+/// The state of an attempt for a request that brings its id.
+enum Progress {
+    /// No opening has begun.
     Unknown,
     Opening(watch::Receiver<()>),
     Open(Arc<Member>),
 }
 
 impl Inner {
-    fn look(&mut self, attempt: &str) -> Result<Stands, Refusal> {
-        let Some(slot) = self.attempts.get_mut(attempt) else { return Ok(Stands::Unknown) };
+    fn look(&mut self, attempt: &str) -> Result<Progress, Refusal> {
+        let Some(slot) = self.attempts.get_mut(attempt) else { return Ok(Progress::Unknown) };
         match slot {
-            Attempt::Awaited(_) => Ok(Stands::Unknown),
-            Attempt::Opening(waiting) => Ok(Stands::Opening(waiting.clone())),
+            Attempt::Awaited(_) => Ok(Progress::Unknown),
+            Attempt::Opening(waiting) => Ok(Progress::Opening(waiting.clone())),
             Attempt::Rejected(refusal) => Err(Refusal::clone(refusal)),
             Attempt::Spent => Err(reason::ATTEMPT_USED.into()),
             Attempt::Open(member) => match member.upgrade() {
-                Some(member) if !member.shared.is_claimed() => Ok(Stands::Open(member)),
+                Some(member) if !member.shared.is_claimed() => Ok(Progress::Open(member)),
                 _ => {
                     *slot = Attempt::Spent;
                     Err(reason::ATTEMPT_USED.into())
@@ -190,18 +194,18 @@ impl Inner {
         }
     }
 
-    /// What tells when the attempt begins.
+    /// Returns a channel that closes when the attempt begins.
     fn await_opening(&mut self, attempt: &Arc<str>) -> watch::Receiver<()> {
         let slot = self.attempts.entry(attempt.clone()).or_insert_with(|| Attempt::Awaited(watch::Sender::new(())));
         match slot {
             Attempt::Awaited(sender) => sender.subscribe(),
-            // It was unknown under this same lock.
+            // This cannot happen: the attempt was unknown under this same lock. The channel closes at once.
             _ => watch::channel(()).1,
         }
     }
 }
 
-/// Waits to join; the last that gives up leaves nothing behind.
+/// A request that waits to join. When the last one of an attempt gives up, the attempt is removed.
 struct Joining<'a> {
     attempts: &'a Attempts,
     attempt: &'a str,
@@ -227,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_gives_up_a_join_leaves_nothing_behind() {
+    fn a_join_that_is_given_up_leaves_nothing_behind() {
         let attempts = Arc::new(Attempts::new(Clock::start(), 1000));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let known = || lock(&attempts.inner).attempts.len();
@@ -239,7 +243,7 @@ mod tests {
                 assert!(second.as_mut().poll(&mut cx).is_pending());
             }
             assert_eq!(known(), 1, "one still waits");
-            // An opening that comes to nothing is waited out.
+            // An opening that fails does not end the wait.
             {
                 let mut claim = pin!(attempts.claim("a"));
                 let claim = claim.as_mut().poll(&mut cx);

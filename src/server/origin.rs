@@ -1,4 +1,4 @@
-//! One origin policy on every transport.
+//! One origin policy for every transport.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
@@ -6,17 +6,17 @@ use crate::config::Origins;
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What the headers say about who asks.
+/// The judgement of the origin that the headers name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Allowed,
     Refused,
-    /// Nothing says where the request comes from: no browser of this century, or a page that hides it.
+    /// No header names the origin: this is not a current browser, or the page hides its address.
     Unknown,
 }
 
 impl Origins {
-    /// Judges a request by `Origin`, else `Sec-Fetch-Site`, else `Referer`.
+    /// Judges a request by its `Origin`; without it by `Sec-Fetch-Site`, then by `Referer`.
     pub(crate) fn judge(&self, headers: &HeaderMap, uri: &Uri) -> Verdict {
         if let Some(origin) = headers.get(header::ORIGIN) {
             return allowed(self.allow(origin, headers, uri));
@@ -24,7 +24,7 @@ impl Origins {
         let foreign = match headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
             Some(b"same-origin") => return Verdict::Allowed,
             Some(b"same-site" | b"cross-site") if *self == Origins::Any => return Verdict::Allowed,
-            // A tag or a frame of another page: which one only its address can tell.
+            // A script tag or a frame of another page sent this. Only the `Referer` can name the page.
             Some(b"same-site" | b"cross-site") => true,
             _ => false,
         };
@@ -38,7 +38,7 @@ impl Origins {
         }
     }
 
-    /// Whether pages of this origin may use the server.
+    /// Returns whether pages of this origin may use the server.
     pub(crate) fn allow(&self, origin: &HeaderValue, headers: &HeaderMap, uri: &Uri) -> bool {
         match self {
             Origins::Any => true,
@@ -48,10 +48,10 @@ impl Origins {
     }
 }
 
-/// The CORS headers of an answer, from the same policy by which the request is judged.
+/// The CORS headers of an answer, by the same policy that judges the request.
 ///
-/// Made here and not by a layer: a layer's future keeps a slice of the request, and with it the connection's read buffer, for
-/// as long as a poll is parked.
+/// They are not made by a layer, because the layer's future would keep a slice of the request, and with it
+/// the connection's read buffer, for as long as a poll is parked.
 #[derive(Debug)]
 pub(crate) struct Cors {
     origin: Option<HeaderValue>,
@@ -65,7 +65,7 @@ impl Cors {
         Cors { origin: origin.and_then(copy), credentials: *origins != Origins::Any }
     }
 
-    /// Adds the headers to an answer, and to that of a preflight those that it asks for.
+    /// Adds the headers to an answer. The answer to a preflight gets the headers that it asks for too.
     pub(crate) fn apply(self, headers: &mut HeaderMap, preflight: bool) {
         headers.append(header::VARY, HeaderValue::from_static("origin"));
         let Some(origin) = self.origin else { return };
@@ -81,16 +81,17 @@ impl Cors {
     }
 }
 
-/// Which pages may have an answer in a frame: those that may open sessions.
+/// The headers by which only pages that may open sessions can show an answer in a frame.
 #[derive(Debug)]
 pub(crate) struct Framing {
     ancestors: HeaderValue,
-    /// For browsers that know only the older header, which cannot say a list.
+    /// The older header is set too, for browsers that know only it. It cannot hold a list.
     same: bool,
 }
 
 impl Framing {
-    /// `inner`: the frame stands in a document of Internet Explorer's own, which the older header takes for somebody else's.
+    /// `inner` is set if the frame stands in a document that Internet Explorer made, which the older header
+    /// treats as another origin.
     pub(crate) fn of(origins: &Origins, inner: bool) -> Self {
         let ancestors = match origins {
             Origins::Any => "frame-ancestors *".to_owned(),
@@ -117,8 +118,8 @@ fn allowed(allowed: bool) -> Verdict {
     if allowed { Verdict::Allowed } else { Verdict::Refused }
 }
 
-/// Whether the origin's host and port are those that the request was sent to. The scheme cannot be compared: behind a proxy that ends
-/// TLS the server does not know its own.
+/// Returns whether the origin's host and port are those that the request was sent to. The scheme is not
+/// compared, because a server behind a proxy that ends TLS does not know its own scheme.
 fn is_same(origin: &HeaderValue, headers: &HeaderMap, uri: &Uri) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let Some(host) = host.or_else(|| uri.authority().map(|authority| authority.as_str())) else { return false };
@@ -134,7 +135,7 @@ fn is_same(origin: &HeaderValue, headers: &HeaderMap, uri: &Uri) -> bool {
     bare(host) == bare(authority)
 }
 
-/// The origin part of a URL.
+/// Returns the origin part of a URL.
 fn origin_of(url: &str) -> &str {
     let Some(start) = url.find("://").map(|at| at + 3) else { return url };
     match url[start..].find(['/', '?', '#']) {

@@ -1,5 +1,6 @@
-//! How many answers wait in each browser. One that speaks HTTP/1.1 has some six connections to a host for all of its pages; if answers
-//! that wait took them all, nothing else would get through, not even an upload.
+//! The number of parked requests of each browser. A browser that speaks HTTP/1.1 has about six connections to
+//! a host for all its pages. If parked requests took them all, no other request could leave, not even an
+//! upload.
 
 use std::{
     collections::HashMap,
@@ -8,30 +9,31 @@ use std::{
 
 use crate::sync::lock;
 
-/// So many answers of one browser may wait at once.
+/// The number of requests of one browser that may be parked at the same time.
 const PERMITS: u8 = 3;
 
-/// More browsers than this are not counted. Whoever waits without being counted does no harm to others.
+/// Upper bound on counted browsers. Requests of further browsers are parked without being counted, which
+/// harms no other browser.
 const MOST: usize = 100_000;
 
-/// The browsers in which answers wait.
+/// The parked requests of each browser.
 #[derive(Debug, Default)]
 pub(crate) struct ParkedRequests {
     waiting: Mutex<HashMap<Arc<str>, u8>>,
 }
 
-/// What a browser's next answer may do.
+/// The decision about a browser's next request.
 #[derive(Debug)]
 pub(super) enum Parking {
-    /// It may wait, and counts for as long as it keeps this.
+    /// The request may be parked, and counts for as long as it keeps this permit.
     Permit(Permit),
-    /// It may wait.
+    /// The request may be parked.
     Uncounted,
-    /// It may not wait.
+    /// The request may not be parked.
     Full,
 }
 
-/// Counts one answer that waits.
+/// Counts one parked request.
 #[derive(Debug)]
 pub(super) struct Permit {
     parked: Arc<ParkedRequests>,
@@ -75,7 +77,7 @@ impl Drop for Permit {
         *count -= 1;
         if *count == 0 {
             waiting.remove(&self.browser);
-            // A crowd has gone.
+            // Many browsers have gone: the memory of the map is returned.
             if waiting.capacity() > 4 * (waiting.len() + 64) {
                 waiting.shrink_to_fit();
             }

@@ -12,13 +12,14 @@ use crate::{
     session::{CloseReason, reason},
 };
 
-/// A rejection's text is cut to this many bytes.
+/// Upper bound on the text of a rejection, in bytes.
 const MOST_TEXT: usize = 1024;
 
-/// Seconds after which a client that was refused for want of room may try again; it spreads its tries itself.
+/// The time in seconds after which a client may try again that was refused for lack of room. Clients spread
+/// their tries themselves.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
-/// Why an open was refused: what the client is told, and the status where the carrier has one.
+/// The reason why an opening was refused, and its status where the transport has one.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) reason: CloseReason,
@@ -26,7 +27,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// What an extractor's rejection becomes.
+    /// Converts an extractor's rejection: its status stays, and its text becomes the reason's.
     async fn of_rejection(rejection: Response) -> Self {
         let status = match rejection.status() {
             status if status.is_client_error() || status.is_server_error() => status,
@@ -45,7 +46,7 @@ impl Refusal {
         Refusal { reason: CloseReason::new(reason::REJECTED.code, text), status }
     }
 
-    /// Gives an answer this refusal's status, and with 503 the time after which to try again.
+    /// Sets this refusal's status on an answer, and with 503 the time after which to try again.
     pub(super) fn apply(&self, response: &mut Response) {
         *response.status_mut() = self.status;
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
@@ -54,12 +55,12 @@ impl Refusal {
     }
 }
 
-/// Why a session was not opened.
+/// The reason why a session was not opened.
 #[derive(Debug)]
 pub(super) enum OpenError {
-    /// The server refused: an origin, a limit, a time.
+    /// The server refused, because of an origin, a limit or a timeout.
     Refused(Refusal),
-    /// An extractor rejected, with this answer. It is boxed because it is large.
+    /// An extractor rejected with this answer. The answer is boxed because it is large.
     Rejected(Box<Response>),
 }
 
@@ -70,7 +71,8 @@ impl From<CloseReason> for OpenError {
 }
 
 impl OpenError {
-    /// The same as a close reason and a status. Reads the text of a rejection's body, which may wait for it.
+    /// Converts the error to a close reason and a status. Waits for a rejection's body, of which it reads the
+    /// text.
     pub(super) async fn into_refusal(self) -> Refusal {
         match self {
             OpenError::Refused(refusal) => refusal,
@@ -79,7 +81,7 @@ impl OpenError {
     }
 }
 
-/// For a client that reads answers of HTTP: a rejection is the extractor's own answer, a refusal a status and a text.
+/// The HTTP answer: a rejection is the extractor's own answer, and a refusal is a status and a text.
 impl IntoResponse for OpenError {
     fn into_response(self) -> Response {
         let refusal = match self {

@@ -1,4 +1,4 @@
-//! What is kept of the opening request: the client's address and the headers.
+//! The remote end of a session, from its opening request.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,14 +9,15 @@ use axum::{
 
 use crate::hub::Remote;
 
-/// The address and the headers of a request. `X-Forwarded-For` is believed as far as `trusted` proxies wrote it.
+/// Returns the client's address and the headers of a request. `X-Forwarded-For` is believed as far as
+/// `trusted` proxies wrote it.
 pub(super) fn remote(parts: &Parts, trusted: &[IpAddr]) -> Remote {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
     let address = peer.map(|peer| forwarded(peer, &parts.headers, trusted));
     Remote::new(address, parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
 }
 
-/// Walks `X-Forwarded-For` from its end, as far as those who wrote it are trusted.
+/// Walks `X-Forwarded-For` from its end, for as long as the writer of an entry is a trusted proxy.
 fn forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
     let mut address = peer;
     let values = headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());

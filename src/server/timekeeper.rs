@@ -1,10 +1,10 @@
-//! The one task that sleeps until the next deadline of any session.
+//! The task that sleeps until the next deadline of any session.
 
 use std::sync::{Arc, Weak};
 
 use super::core::Core;
 
-/// Starts the task if it does not run. It ends when the server is dropped.
+/// Starts the task if it does not run. The task ends when the server is dropped.
 #[expect(clippy::disallowed_methods, reason = "one task for the deadlines of all sessions")]
 pub(super) fn ensure(core: &Arc<Core>) {
     if core.wants_timekeeper() {
@@ -27,7 +27,7 @@ async fn keep(core: Weak<Core>) {
             core.runtime.clone()
         };
         match runtime.next() {
-            // Either way there is something to look at.
+            // The time has come, or an earlier deadline was added. The loop looks again in both cases.
             Some(next) => drop(tokio::time::timeout_at(runtime.clock().instant(next), runtime.sooner()).await),
             None => runtime.sooner().await,
         }

@@ -10,13 +10,15 @@ use axum::{
 use bytestring::ByteString;
 use serde::de::DeserializeOwned;
 
-/// The auth data that the client gave with its opening, as an extractor.
+/// An extractor of the auth data that the client gave with its opening.
 ///
-/// The client's `auth` option is sent in the first frame, never in a URL. `T` is read from it as JSON; if that fails,
-/// from the whole text as one JSON string, so that `Auth<String>` takes a bare token.
+/// The client sends its `auth` option in the first frame, never in a URL. `T` is read from it as JSON; if
+/// that fails, from the whole text as one JSON string, so that `Auth<String>` takes a bare token. Data that
+/// does not fit is rejected with status 401 and code 4301.
 ///
-/// A client that gave no auth data has sent an empty text, which `Auth<String>` takes and other types reject.
-/// `Option<Auth<T>>` is `None` then; data that does not fit is rejected all the same.
+/// A client without auth data sends an empty text, which `Auth<String>` takes and most other types reject.
+/// `Option<Auth<T>>` is `None` then, but data that does not fit is rejected all the same. Clients whose
+/// protocol has no place for auth data get `None`, or a rejection by `Auth`.
 ///
 /// ```
 /// use anywire::{Auth, Session};
@@ -33,7 +35,8 @@ use serde::de::DeserializeOwned;
 #[derive(Clone, Copy, Debug)]
 pub struct Auth<T>(pub T);
 
-/// Why [`Auth`] rejected an opening: a status of 401 and a text.
+/// The reason why [`Auth`] rejected an opening: there is no auth data, or it does not fit. The answer has
+/// status 401.
 #[derive(Debug)]
 pub struct AuthRejection(Kind);
 
@@ -43,7 +46,8 @@ enum Kind {
     Unfit(serde_json::Error),
 }
 
-/// The auth data of an opening, among the extensions of its request; absent if the client could not give any.
+/// The auth data of an opening, as an extension of its request. It is absent if the client's protocol has no
+/// place for it.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthData(pub(crate) ByteString);
 

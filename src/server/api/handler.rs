@@ -1,4 +1,4 @@
-//! The application's async fn: axum's extractors on the opening request, and a [`Session`] last.
+//! Handlers: an async function of the application that takes axum's extractors and, last, a [`Session`].
 
 use std::{
     future::Future,
@@ -18,17 +18,18 @@ use crate::shared::SharedSession;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// The handler, its extractors done: give it its session.
+/// A handler whose extractors are done. It takes its session and returns its future.
 pub(crate) type Ready = Box<dyn FnOnce(Session) -> Boxed<()> + Send>;
 
-/// A handler of sessions with a state `S`, its type forgotten.
+/// A handler with a state `S`, behind a pointer.
 pub(crate) type AnyHandler<S> = Arc<dyn Fn(Parts, S) -> Boxed<Result<Ready, Response>> + Send + Sync>;
 
-/// What handles a session: an `async fn` whose arguments are up to eight of axum's extractors
+/// A handler of sessions: an `async fn` whose arguments are up to eight extractors of axum
 /// ([`FromRequestParts`]) and, last, a [`Session`].
 ///
-/// The extractors run once for each session, on the request that opened it. If one rejects, the client is told code 4301 with the
-/// rejection's text, and over HTTP its status. The session ends when the handler returns.
+/// The extractors run once for each session, on the request that opened it. They have the [open
+/// timeout](crate::Builder::open_timeout). If one rejects, the client gets code 4301 with the text of the
+/// rejection, and over HTTP its status. The session ends when the handler returns.
 ///
 /// ```
 /// use anywire::Session;
@@ -96,7 +97,8 @@ handler!(T1 T2 T3 T4 T5 T6);
 handler!(T1 T2 T3 T4 T5 T6 T7);
 handler!(T1 T2 T3 T4 T5 T6 T7 T8);
 
-/// The handler's task. Links are woken when the handler yields and not at each send, so that what one turn says is one write.
+/// The handler's task. Links are woken when the handler yields and not at each send, so that everything sent
+/// in one turn is one write.
 pub(crate) struct Turns {
     shared: Arc<SharedSession>,
     handler: Boxed<()>,

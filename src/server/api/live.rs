@@ -1,4 +1,4 @@
-//! Sessions and rooms from outside any handler.
+//! Handles to sessions and rooms, for use outside of a handler.
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
@@ -15,50 +15,52 @@ use crate::{
     session::{self, CloseReason, State, reason},
 };
 
-/// A server's sessions and rooms, from anywhere in the program. Clones are the same server.
+/// A server's sessions and rooms, for use anywhere in the program. Clones are handles to the same server.
 #[derive(Clone)]
 pub struct Live {
     pub(crate) core: Arc<Core>,
 }
 
 impl Live {
-    /// A send to the members of a room.
+    /// Starts a send to all members of a room.
     pub fn to(&self, room: impl Into<String>) -> To<'_> {
         To { core: &self.core, target: Target { room: room.into(), ..Target::default() } }
     }
 
-    /// The session with this id, if it is here and not over.
+    /// Returns the session with this id, if it is on this node and not over.
     pub fn session(&self, id: &str) -> Option<SessionHandle> {
         let member = self.core.find(id).here()?;
         member.shared.look(|machine| machine.closed().is_none()).then(|| self.handle(member))
     }
 
-    /// All sessions that are not over, as of now.
+    /// Returns all sessions that are not over, as of now.
     pub fn sessions(&self) -> Vec<SessionHandle> {
         let open = |member: &Arc<Member>| member.shared.look(|machine| machine.closed().is_none());
         self.core.hub.all().into_iter().filter(open).map(|member| self.handle(member)).collect()
     }
 
-    /// The members of a room, as of now.
+    /// Returns the members of a room, as of now.
     pub fn members(&self, room: &str) -> Vec<SessionHandle> {
         self.core.hub.members(room).into_iter().map(|member| self.handle(member)).collect()
     }
 
-    /// How many sessions there are. Those that ended within the grace time count too: their end may have to be acknowledged again.
+    /// Returns the number of sessions. Sessions that ended within the grace time count too, because their end
+    /// may have to be acknowledged again.
     pub fn len(&self) -> usize {
         self.core.hub.len()
     }
 
-    /// Whether there is no session.
+    /// Returns whether there is no session, not even one that ended within the grace time.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Shuts down gracefully: no new sessions from now on (503, code 4202); every client is told to make a new link, each at
-    /// its own moment within `window`; when the window is over the links end with code 4005 and the handlers' sessions with them.
+    /// Shuts down gracefully. From now on no new session opens (503, code 4202). Every client is asked to
+    /// make a new link, each at its own moment within `window`. When the window is over, all links end with
+    /// code 4005 and all sessions with them.
     ///
-    /// Waits for the window, then until the handlers have returned, at most another five seconds. Not cancel-safe: dropped, it leaves
-    /// a server that takes no new sessions.
+    /// Waits for the window, then until the handlers have returned, for at most five seconds more. Not
+    /// cancel-safe: dropped, it leaves a server that takes no new sessions.
     pub async fn shutdown(&self, window: Duration) {
         self.core.drain();
         for member in self.core.hub.all() {
@@ -88,7 +90,8 @@ impl fmt::Debug for Live {
     }
 }
 
-/// A session from outside its handler, or from another task of it. Clones are the same session; none keeps it open.
+/// A handle to a session, for use outside of its handler or in another task of it. Clones are handles to the
+/// same session. None of them keeps it open.
 #[derive(Clone)]
 pub struct SessionHandle {
     pub(crate) core: Arc<Core>,
@@ -96,7 +99,8 @@ pub struct SessionHandle {
 }
 
 impl SessionHandle {
-    /// The session's id. It names the session in logs and in [`Live::session`]; it is not a secret and gives no access.
+    /// Returns the session's id. The id names the session in logs and in [`Live::session`]. It is not a
+    /// secret and gives no access.
     pub fn id(&self) -> ByteString {
         self.member.shared.public_id()
     }
@@ -105,13 +109,14 @@ impl SessionHandle {
         self.member.id()
     }
 
-    /// Sends a message. It is delivered once, in order, for as long as the session is kept.
+    /// Sends a message. It is delivered once and in order, for as long as the session is kept.
     ///
-    /// Waits only while the outbox is full, and only under [`Overflow::Wait`](crate::Overflow::Wait), the default. Cancel-safe: dropped while it
-    /// waits, it has sent nothing.
+    /// Waits only while the outbox is full, and only under [`Overflow::Wait`](crate::Overflow::Wait), the
+    /// default. Cancel-safe: dropped while it waits, it has sent nothing.
     ///
     /// # Errors
-    /// [`SendError`] says why the message was not sent.
+    /// Fails with a [`SendError`] that names the reason: the outbox is full, the session is closed, or the
+    /// message is above the limit.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         let mut message = message.into();
         loop {
@@ -135,105 +140,113 @@ impl SessionHandle {
     /// Sends a message if there is room in the outbox. Never waits.
     ///
     /// # Errors
-    /// [`SendError`] says why the message was not sent.
+    /// Fails with a [`SendError`] that names the reason: the outbox is full, the session is closed, or the
+    /// message is above the limit.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         self.offer(message.into()).map_err(|(error, _)| error)
     }
 
-    /// Sends a message that may be dropped when the outbox is full, as a video frame: the client is told of the gap. Never waits.
-    /// Returns whether it was sent.
+    /// Sends a message that may be dropped when the outbox is full, for example a video frame. The client is
+    /// informed of the gap. Never waits. Returns whether the message was sent.
     ///
     /// # Errors
-    /// [`SendError`], but never [`SendError::Full`].
+    /// Fails with a [`SendError`], but never with [`SendError::Full`].
     pub fn send_droppable(&self, message: impl Into<Message>) -> Result<bool, SendError> {
         let message = message.into();
         self.check(&message)?;
         self.member.shared.send_droppable(OutMessage::Own(message)).map_err(|error| self.explain(error))
     }
 
-    /// Waits until the client has acknowledged all that was sent before this call. Cancel-safe.
+    /// Waits until the client has acknowledged everything that was sent before this call. Cancel-safe.
     ///
     /// # Errors
-    /// The reason for which the session ended before.
+    /// Fails with the reason of the close if the session ended before.
     pub async fn flush(&self) -> Result<(), CloseReason> {
         let number = self.member.shared.flush();
         std::future::poll_fn(|cx| self.member.shared.poll_acknowledged(cx, number)).await
     }
 
-    /// Closes the session behind everything that was sent: the client gets that first, then the code and the text. Does not wait;
-    /// [`flush`](Self::flush) does. Use 1000, or one of your own from 3000 to 3999.
+    /// Closes the session behind everything that was sent: the client gets that first, then the code and the
+    /// text. Does not wait; [`flush`](Self::flush) does. Use code 1000, or one of your own from 3000 to 3999.
     pub fn close(&self, code: u16, text: impl Into<ByteString>) {
         self.member.shared.close(CloseReason::new(code, text));
     }
 
-    /// Ends the session at once with code 4310; what is under way is lost. The client does not come back by itself.
+    /// Ends the session at once with code 4310. Messages that are under way are lost. The client does not
+    /// come back by itself. Does not wait.
     pub fn abort(&self) {
         self.member.shared.abort(reason::ABORTED);
     }
 
-    /// Why the session is over, if it is.
+    /// Returns the reason why the session is over, or `None` while it is not.
     pub fn closed(&self) -> Option<CloseReason> {
         self.member.shared.look(|machine| machine.closed().cloned())
     }
 
-    /// Whether some link is attached now. A session over HTTP may be without one for a moment between two requests.
+    /// Returns whether a link is attached now. A session over HTTP may be without a link for a moment between
+    /// two requests.
     pub fn is_connected(&self) -> bool {
         self.member.shared.look(|machine| machine.state() == State::Open)
     }
 
-    /// The transport of the link that was attached last.
+    /// Returns the transport of the link that was attached last.
     pub fn transport(&self) -> Transport {
         self.member.shared.transport()
     }
 
-    /// The round-trip time of the last heartbeat; `None` before the first, and over long polling, which has none.
+    /// Returns the round-trip time of the last heartbeat, or `None` before the first one. Long polling has no
+    /// heartbeats.
     pub fn round_trip(&self) -> Option<Duration> {
         self.member.shared.look(|machine| machine.rtt()).map(Duration::from_millis)
     }
 
-    /// Bytes that the client has not acknowledged, 64 more a message than its payload.
+    /// Returns the number of bytes that the client has not acknowledged. Each message counts 64 bytes more
+    /// than its payload.
     pub fn buffered_bytes(&self) -> usize {
         self.member.shared.look(|machine| machine.outbox_bytes())
     }
 
-    /// Messages that the client has not acknowledged; of a session that is over, those that it never did.
+    /// Returns the number of messages that the client has not acknowledged. After the end of the session this
+    /// is the number that it never acknowledged.
     pub fn unacknowledged(&self) -> usize {
         self.member.shared.look(|machine| machine.unacknowledged())
     }
 
-    /// The address of the client, if the server was made with `into_make_service_with_connect_info::<SocketAddr>()`. Behind
-    /// [trusted proxies](crate::Builder::trusted_proxies) it is the one that they name.
+    /// Returns the address of the client. It is known under [`serve`](crate::serve), and under `axum::serve`
+    /// if the service was made by `into_make_service_with_connect_info::<SocketAddr>()`. Behind [trusted
+    /// proxies](crate::Builder::trusted_proxies) it is the address that they name.
     pub fn remote_address(&self) -> Option<IpAddr> {
         self.member.remote.address
     }
 
-    /// A header of the opening request: the first value if there are several, `None` if it is not text. The case of the name
-    /// does not matter.
+    /// Returns a header of the opening request: the first value if there are several, or `None` if it is
+    /// absent or not text. The case of the name does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.member.remote.header(name)
     }
 
-    /// Joins a room. Returns whether the session was not in it. It leaves all rooms when its handler returns.
+    /// Joins a room. Returns `true` if the session was not in it. The session leaves all rooms when its
+    /// handler returns.
     pub fn join(&self, room: &str) -> bool {
         self.core.hub.join(&self.member, room).is_some()
     }
 
-    /// Leaves a room. Returns whether the session was in it.
+    /// Leaves a room. Returns `true` if the session was in it.
     pub fn leave(&self, room: &str) -> bool {
         self.core.hub.leave(&self.member, room).is_some()
     }
 
-    /// The rooms that the session is in.
+    /// Returns the rooms that the session is in.
     pub fn rooms(&self) -> Vec<Arc<str>> {
         self.member.rooms()
     }
 
-    /// A send to the members of a room, without this session.
+    /// Starts a send to the members of a room without this session.
     pub fn to(&self, room: impl Into<String>) -> To<'_> {
         self.within(room).except(self)
     }
 
-    /// A send to the members of a room, with this session if it is one.
+    /// Starts a send to all members of a room, with this session if it is one of them.
     pub fn within(&self, room: impl Into<String>) -> To<'_> {
         To { core: &self.core, target: Target { room: room.into(), ..Target::default() } }
     }
@@ -268,11 +281,11 @@ impl fmt::Debug for SessionHandle {
     }
 }
 
-/// Why a message was not sent.
+/// The reason why a message was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The outbox is full: the client acknowledges too slowly. Try later, or wait with `send`.
+    /// The outbox is full, because the client acknowledges too slowly. Try later, or wait with `send`.
     Full,
     /// The session is closed or closing.
     Closed,
@@ -292,7 +305,7 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-/// A send to a room: exclusions, then [`send`](Self::send).
+/// A send to a room that is being prepared: exclude members, then call [`send`](Self::send).
 #[must_use]
 #[derive(Clone, Debug)]
 pub struct To<'a> {
@@ -301,29 +314,32 @@ pub struct To<'a> {
 }
 
 impl To<'_> {
-    /// Leaves a session out.
+    /// Excludes a session.
     pub fn except(mut self, session: &SessionHandle) -> Self {
         self.target.except.push(session.key());
         self
     }
 
-    /// Leaves out who is in this room too.
+    /// Excludes the members of another room. They are looked up when the message is sent.
     pub fn except_room(mut self, room: impl Into<String>) -> Self {
         self.target.except_rooms.push(room.into());
         self
     }
 
-    /// Lets members whose outbox is full miss the message, with a gap that they are told of, instead of losing their session.
+    /// Marks the message as droppable: members whose outbox is full miss it and are informed of the gap, and
+    /// do not lose their session.
     pub fn droppable(mut self) -> Self {
         self.target.droppable = true;
         self
     }
 
-    /// Sends. Never waits: a member whose outbox is full is closed as too slow (code 4311), or skipped if the message is
-    /// [droppable](Self::droppable). The message is spelled once for each kind of link. All members get the messages of one room in
-    /// the same order. A message above the limit goes to nobody.
+    /// Sends the message, and returns how many members got it. Never waits: a member whose outbox is full is
+    /// closed as too slow (code 4311), or misses the message if it is [droppable](Self::droppable). The
+    /// message is encoded once for each kind of link. All members get the messages of one room in the same
+    /// order. A message above the limit is sent to no member, and logged.
     ///
-    /// What a handler sends before it next awaits leaves then, as one write for each member; what is sent from elsewhere leaves at once.
+    /// Messages that a handler sends before it next awaits leave together, as one write for each member. A
+    /// message that is sent from elsewhere leaves at once.
     pub fn send(self, message: impl Into<Message>) -> Delivered {
         let message = message.into();
         if message.len() > self.core.config.message_limit {

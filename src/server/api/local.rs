@@ -1,4 +1,4 @@
-//! A client in memory, for users' own tests of their handlers.
+//! A client in memory, for applications' own tests of their handlers.
 
 use std::{
     fmt,
@@ -22,8 +22,8 @@ use crate::{
     transport::Link,
 };
 
-/// A client without a network: it opens a session of the server in this process and talks to its handler, over the same machine
-/// as real clients do. For tests.
+/// A client without a network, for tests. It opens a session of a server in this process and exchanges
+/// messages with its handler, over the same machine as real clients do.
 ///
 /// It answers heartbeats only while one of its methods runs.
 ///
@@ -58,11 +58,13 @@ pub struct LocalClient {
 }
 
 impl LocalClient {
-    /// Opens a session with this auth data. Waits for the handler's extractors. They see a request of the test's own process: `POST /open` without
-    /// headers; [`open_with`](Self::open_with) takes another.
+    /// Opens a session with this auth data. The extractors see the request `POST /open` without headers;
+    /// [`open_with`](Self::open_with) takes another one.
+    ///
+    /// Waits for the extractors. Cancel-safe: dropped while it waits, it has opened no session.
     ///
     /// # Errors
-    /// The reason for which the server refused.
+    /// Fails with the reason for which the server refused or an extractor rejected.
     pub async fn open<S>(server: &Server<S>, state: S, auth: &str) -> Result<Self, CloseReason>
     where
         S: Clone + Send + Sync + 'static,
@@ -71,16 +73,17 @@ impl LocalClient {
         Self::open_with(server, state, auth, parts).await
     }
 
-    /// Opens a session with a request of your own for the extractors. The origin policy is not applied.
+    /// Opens a session as [`open`](Self::open) does, with a request of your own for the extractors. The
+    /// origin policy is not applied.
     ///
     /// # Errors
-    /// The reason for which the server refused.
+    /// Fails with the reason for which the server refused or an extractor rejected.
     pub async fn open_with<S>(server: &Server<S>, state: S, auth: &str, parts: Parts) -> Result<Self, CloseReason>
     where
         S: Clone + Send + Sync + 'static,
     {
         let gateway = Gateway { core: server.core.clone(), handler: server.handler().clone() };
-        let mut opened = match gateway.open_new(parts, state, Verdict::Allowed, Some(auth.into())).await {
+        let mut opened = match gateway.open_new(parts, state, Verdict::Allowed, Some(auth.into()), &NATIVE).await {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };
@@ -106,10 +109,10 @@ impl LocalClient {
         Ok(client)
     }
 
-    /// Sends a message. Without a link it is kept for [`resume`](Self::resume).
+    /// Sends a message. Never waits. Without a link the message is kept for [`resume`](Self::resume).
     ///
     /// # Panics
-    /// If the session is closed, or more than an inbox is unacknowledged.
+    /// Panics if the session is closed, or if the unacknowledged messages exceed the inbox of the server.
     pub fn send(&mut self, message: impl Into<Message>) {
         let result = self.machine.send(OutMessage::Own(message.into()));
         assert_ne!(result, Err(SendError::Full), "the client's outbox is full");
@@ -117,7 +120,8 @@ impl LocalClient {
         self.pump(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// The next message from the handler. Waits for it; `None` when the session is over. Cancel-safe.
+    /// Receives the next message from the handler. Returns `None` when the session is over. Waits for the
+    /// message. Cancel-safe.
     pub async fn recv(&mut self) -> Option<Message> {
         poll_fn(|cx| {
             self.pump(cx);
@@ -133,7 +137,7 @@ impl LocalClient {
         .await
     }
 
-    /// Cuts the link, as a network does. The session lives on for the grace time.
+    /// Cuts the link, as a network does. The session is kept for the grace time.
     pub fn cut(&mut self) {
         if let Some((_, id)) = self.link.take() {
             self.machine.detach(self.clock.now(), id);
@@ -143,7 +147,7 @@ impl LocalClient {
     /// Attaches a new link after a [`cut`](Self::cut).
     ///
     /// # Errors
-    /// The reason for which the server refused, as that the session is over.
+    /// Fails with the reason for which the server refused, for example that the session is over.
     pub fn resume(&mut self) -> Result<(), CloseReason> {
         self.cut();
         self.attach(false)?;
@@ -151,18 +155,18 @@ impl LocalClient {
         Ok(())
     }
 
-    /// Closes the session behind all that was sent.
+    /// Closes the session behind everything that was sent. Does not wait.
     pub fn close(&mut self, code: u16, text: &str) {
         self.machine.close(CloseReason::new(code, text));
         self.pump(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// Why the session is over, if it is.
+    /// Returns the reason why the session is over, or `None` while it is not.
     pub fn closed(&self) -> Option<CloseReason> {
         self.machine.closed().cloned()
     }
 
-    /// The session's id, as [`Live::session`](crate::Live::session) takes it.
+    /// Returns the session's id, as [`Live::session`](crate::Live::session) takes it.
     pub fn id(&self) -> ByteString {
         self.shared.public_id()
     }
@@ -178,22 +182,22 @@ impl LocalClient {
         Ok(())
     }
 
-    /// Carries frames both ways until neither half has more to say.
+    /// Passes frames in both directions until neither half has more to send.
     fn pump(&mut self, cx: &mut Context<'_>) {
         let Some((link, id)) = &self.link else { return };
         let now = self.clock.now();
         loop {
             let mut quiet = true;
             let machine = &mut self.machine;
-            // What it is told of a violation it would be told on the link, too.
+            // The other half sends a violation on the link too, so the error is not needed here.
             let _ = link.input(|| {
                 let frame = machine.poll_transmit(now, *id);
                 quiet &= frame.is_none();
                 Ok(frame)
             });
             let mut frames = Vec::new();
-            link.pull(cx, |saying| {
-                frames.push(saying.into_frame());
+            link.pull(cx, |outbound| {
+                frames.push(outbound.into_frame());
                 true
             });
             for frame in frames {

@@ -1,4 +1,4 @@
-//! What users see: builder, handlers, sessions, rooms, the test client and the plain server.
+//! The public face: builder, handlers, sessions, rooms, the test client and the plain server.
 
 pub(super) mod auth;
 pub(super) mod builder;

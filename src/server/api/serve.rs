@@ -1,4 +1,4 @@
-//! A plain HTTP/1.1 server for those who need no other.
+//! A plain HTTP/1.1 server, for applications that need no other.
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, time::Duration};
 
@@ -11,41 +11,50 @@ use tokio::{
 };
 use tower_service::Service;
 
-/// How long a connection may take to send a request's head, and be idle between two.
+/// The time within which a connection must send a request's head, also after the request before it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long running requests may take to finish when the server stops.
+/// The time that running requests have to finish when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
-/// How long to wait when no connection can be accepted, as when the process is out of file descriptors.
-const BREATH: Duration = Duration::from_millis(200);
+/// The pause after a connection could not be accepted, for example because the process has no file
+/// descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves an application over HTTP/1.1, WebSocket included, until the program ends.
 ///
-/// It does what realtime wants and `axum::serve` does not: small segments leave at once (`TCP_NODELAY`), a request's head must come within
-/// 30 seconds, the client's address is known ([`SessionHandle::remote_address`](crate::SessionHandle::remote_address)), and a parked poll
-/// costs some ten kilobytes less, since no room is made for HTTP/2. For TLS or HTTP/2 use `axum::serve`, another server, or a proxy.
+/// It differs from `axum::serve` in four points that matter for realtime: small segments leave at once
+/// (`TCP_NODELAY`), a request's head must come within 30 seconds, the client's address is known
+/// ([`SessionHandle::remote_address`](crate::SessionHandle::remote_address)), and a parked poll costs some
+/// ten kilobytes less, because no room is made for HTTP/2. For TLS or HTTP/2 use `axum::serve`, another
+/// server, or a proxy.
 ///
-/// Waits for ever, or until it fails. Cancel-safe: dropped, it accepts no more, and connections end after the request that they are at.
+/// Waits without end, or until it fails. Cancel-safe: dropped, it accepts no more connections, and the open
+/// ones end after their current request.
 ///
 /// # Errors
-/// When the listener's address cannot be read. A connection that fails is no error of the server.
+/// Fails when the listener's address cannot be read. A connection that fails is logged and does not end the
+/// server.
 pub async fn serve(listener: TcpListener, app: Router) -> io::Result<()> {
     serve_until(listener, app, std::future::pending()).await
 }
 
-/// As [`serve`], until `stop` is ready: then no more connections are accepted, idle ones are closed, and requests that run have five
-/// seconds to finish. Let `stop` await [`Live::shutdown`](crate::Live::shutdown), so that sessions end in good order before.
+/// Serves as [`serve`] does, until `stop` is ready. Then it accepts no more connections and closes idle ones,
+/// and running requests have five seconds to finish. Let `stop` await
+/// [`Live::shutdown`](crate::Live::shutdown), so that sessions end in good order before.
+///
+/// Waits for `stop`, then for the running requests. Cancel-safe as `serve` is.
 ///
 /// # Errors
-/// As [`serve`].
+/// Fails as [`serve`] does.
 #[expect(clippy::disallowed_methods, reason = "one task a connection, as every HTTP server")]
 pub async fn serve_until(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) -> io::Result<()> {
     let address = listener.local_addr()?;
     tracing::info!(%address, "serving");
-    // Once, and not for every request.
+    // The state is set once here, and not for every request.
     let app: Router = app.with_state(());
-    // Its receivers are the connections: they learn that it is over, and we that the last of them has gone.
+    // Each connection holds a receiver. It learns through it that the server stops, and the server learns
+    // that the last connection has ended.
     let (over, running) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
@@ -60,7 +69,7 @@ pub async fn serve_until(listener: TcpListener, app: Router, stop: impl Future<O
             }
             Err(error) => {
                 tracing::warn!(%error, "no connection could be accepted");
-                tokio::time::sleep(BREATH).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -82,7 +91,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, mut over: 
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        // Answers are small: one buffer is cheaper than two slices.
+        // Answers are small, so that one buffer is cheaper than two slices.
         .writev(false)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

@@ -1,4 +1,4 @@
-//! The handler's door to its session.
+//! The session as its handler has it.
 
 use std::{
     fmt,
@@ -16,21 +16,22 @@ use crate::{
     session::{Arrival, reason},
 };
 
-/// One client's session, whatever carries it. The handler owns it; when it is dropped the session leaves its rooms and closes.
+/// One client's session, whatever transport carries it. The handler owns it. When it is dropped, the session
+/// leaves its rooms and closes behind everything that was sent.
 ///
-/// It is a [`Stream`] of messages; [`split`](Self::split) gives a stream and a sink. All that can be said without owning it is on
-/// [`SessionHandle`], to which it dereferences.
+/// It is a [`Stream`] of messages, and [`split`](Self::split) gives a stream and a sink. The methods that
+/// need no ownership are those of [`SessionHandle`], to which it dereferences.
 pub struct Session {
     handle: SessionHandle,
 }
 
-/// What [`Session::recv_event`] returns.
+/// A message or a gap, as [`Session::recv_event`] returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Received {
     /// A message.
     Message(Message),
-    /// The client dropped the messages with these numbers; they will not come.
+    /// The client dropped the messages with these numbers. They will not come.
     Gap {
         /// The first number.
         from: u64,
@@ -44,13 +45,15 @@ impl Session {
         Session { handle }
     }
 
-    /// The next message. Waits for it; `None` when the session is over and everything that had come before was received.
-    /// Gaps are passed over. Cancel-safe.
+    /// Receives the next message. Gaps are passed over. Returns `None` when the session is over and
+    /// everything that came before was received.
+    ///
+    /// Waits for the message. Cancel-safe: dropped while it waits, it has taken none.
     pub async fn recv(&mut self) -> Option<Message> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// The next message or gap, as [`recv`](Self::recv). Cancel-safe.
+    /// Receives the next message or gap, and `None` as [`recv`](Self::recv) does. Waits for it. Cancel-safe.
     pub async fn recv_event(&mut self) -> Option<Received> {
         poll_fn(|cx| {
             self.handle.member.shared.poll_arrival(cx).map(|arrival| {
@@ -63,7 +66,8 @@ impl Session {
         .await
     }
 
-    /// The next message, if it is there already. Never waits.
+    /// Receives the next message if it is there already. Never waits. Returns `None` if there is none now, or
+    /// never will be one.
     pub fn try_recv(&mut self) -> Option<Message> {
         match self.poll_recv(&mut Context::from_waker(std::task::Waker::noop())) {
             Poll::Ready(message) => message,
@@ -71,12 +75,13 @@ impl Session {
         }
     }
 
-    /// A handle for other tasks. It does not keep the session open.
+    /// Returns a handle for other tasks. It does not keep the session open.
     pub fn handle(&self) -> SessionHandle {
         self.handle.clone()
     }
 
-    /// A stream of messages and a sink for them. The session closes when the stream is dropped.
+    /// Splits the session into a stream of its messages and a sink. The session closes when the stream is
+    /// dropped.
     pub fn split(self) -> (Incoming, Outgoing) {
         let outgoing = Outgoing { handle: self.handle.clone(), waiting: None };
         (Incoming { session: self }, outgoing)
@@ -127,7 +132,7 @@ impl Stream for Session {
     }
 }
 
-/// The receiving half of a split session; it owns the session.
+/// The receiving half of a split session. It owns the session.
 #[derive(Debug)]
 pub struct Incoming {
     session: Session,
@@ -141,12 +146,14 @@ impl Stream for Incoming {
     }
 }
 
-/// The sending half of a split session. It waits while the outbox is full; flushing waits until the outbox has taken everything, for
-/// more see [`SessionHandle::flush`]; closing closes the session.
+/// The sending half of a split session. A send waits while the outbox is full. Flushing waits until the
+/// outbox has taken everything ([`SessionHandle::flush`] waits for the client), and closing closes the
+/// session behind everything that was sent.
 #[derive(Debug)]
 pub struct Outgoing {
     handle: SessionHandle,
-    /// A sink is asked for room before it is told how much.
+    /// The message for which the outbox has no room yet: a sink must accept a message before its size is
+    /// known.
     waiting: Option<Message>,
 }
 

@@ -27,7 +27,7 @@ fn parts() -> Parts {
 }
 
 async fn open(gateway: &Gateway<()>, verdict: Verdict, auth: Option<&str>) -> Result<Opened, OpenError> {
-    gateway.open_new(parts(), (), verdict, auth.map(Into::into)).await
+    gateway.open_new(parts(), (), verdict, auth.map(Into::into), &NATIVE).await
 }
 
 /// The answer to an opening that fails.

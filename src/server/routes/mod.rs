@@ -1,4 +1,4 @@
-//! One file or folder for each family of clients: its URLs, and what they pair.
+//! The URLs of each family of clients, in one file or folder for each family.
 
 mod accept_encoding;
 mod client;

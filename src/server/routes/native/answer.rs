@@ -1,4 +1,4 @@
-//! What the native routes answer over HTTP.
+//! The HTTP answers of the native routes.
 
 use std::{
     future::poll_fn,
@@ -27,24 +27,25 @@ use crate::{
     transport::{self, FirstFlush, Link, Wait, Wrapper, Wrapping, wrapping},
 };
 
-/// How a request wants to be answered.
+/// The format that a request asks for its answer.
 #[derive(Debug)]
 pub(super) struct ResponseFormat {
-    /// Of both the request and the answer.
+    /// The spelling of both the request and the answer.
     pub(super) spelling: Spelling,
     wrapping: Wrapping,
     padding: u64,
-    /// The client can read only what has status 200.
+    /// The client can read only answers with status 200.
     always_ok: bool,
-    /// The secret stood in the URL.
+    /// The URL contains the secret.
     has_secret: bool,
-    /// The answer is a page.
+    /// The framing headers of an answer that is a page.
     framing: Option<Framing>,
 }
 
 impl ResponseFormat {
     /// # Errors
-    /// With the answer to a request that could not read any other. Nothing of the request is in it.
+    /// Fails with a refusal for a request whose callback is missing or not a name. The refusal contains no
+    /// part of the request.
     pub(super) fn of(route: Route, parts: &Parts, origins: &Origins) -> Result<Self, Box<Response>> {
         let style = route.style();
         let bad_callback = || Box::new(refuse(&reason::BAD_CALLBACK.into()));
@@ -75,12 +76,12 @@ impl ResponseFormat {
         })
     }
 
-    /// Whether an answer needs to know no more than the type that the codec states.
+    /// Returns whether an answer depends on nothing but the type that the codec states.
     fn is_plain(&self) -> bool {
         self.wrapping.is_plain()
     }
 
-    /// An answer that is one flush.
+    /// Makes an answer of one flush.
     fn whole(&self, (records, content_type): (Vec<u8>, ContentType)) -> Response {
         let mut response = answer(content_type, Body::from(self.wrapping.whole(records)));
         self.set_headers(&mut response);
@@ -128,20 +129,20 @@ impl ResponseFormat {
     }
 }
 
-/// An answer of records, as they are.
+/// Makes an answer of records without a wrapping.
 fn answer(content_type: ContentType, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.reserve(6);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type.0));
-    // Neither caches nor compressing or buffering proxies may touch it, nor browsers guess its type.
+    // Caches must not keep it, proxies must not compress or buffer it, and browsers must not guess its type.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
-/// A refusal: a status, and one record that says why.
+/// Makes the answer of a refusal: its status, and one record with the reason.
 pub(super) fn refuse(refusal: &Refusal) -> Response {
     let reason = &refusal.reason;
     tracing::debug!(code = reason.code, reason = &*reason.text, "refused");
@@ -150,10 +151,10 @@ pub(super) fn refuse(refusal: &Refusal) -> Response {
     response
 }
 
-/// What a request that was understood is to be told.
+/// The result of a request that was understood.
 pub(super) enum Accepted {
     Records(Vec<u8>, ContentType),
-    /// What the link says in its first flush.
+    /// The answer is the link's first flush.
     Flush {
         link: Link,
         codec: NativeCodec,
@@ -168,7 +169,7 @@ pub(super) enum Accepted {
 }
 
 impl Accepted {
-    /// How a request goes on that has been understood.
+    /// Makes the answer, or names the link that will make it.
     pub(super) fn respond(self, format: ResponseFormat, stream_budget: usize) -> Answer {
         match self {
             Accepted::Records(records, content_type) => Answer::Ready(Box::new(format.whole((records, content_type)))),
@@ -184,21 +185,22 @@ impl Accepted {
     }
 }
 
-/// How a request goes on.
+/// The answer to a request, or its source.
 pub(super) enum Answer {
-    /// Boxed: a poll that waits has no need of the room.
+    /// The answer is boxed, so that a parked poll does not carry the room for it.
     Ready(Box<Response>),
-    /// The answer is what the link says in its first flush.
+    /// The answer is the link's first flush.
     FirstFlush { flush: FirstFlush<NativeCodec>, extras: Option<Box<Extras>> },
 }
 
-/// What only some of the answers have that wait; the others shall not carry the room for it.
+/// The parts that few parked requests need. They are boxed to keep the common future small.
 pub(super) struct Extras {
     format: ResponseFormat,
     permit: Option<Permit>,
 }
 
-/// The answer to a request. It holds no more than it needs while it waits: an `async fn` would hold much of it twice.
+/// Waits for the answer to a request. While it waits it holds only what the waiting needs: an `async fn` would hold
+/// much of it twice.
 pub(super) fn finish(mut prepared: Answer) -> impl Future<Output = Response> + Send {
     poll_fn(move |cx| {
         Poll::Ready(match &mut prepared {

@@ -1,4 +1,4 @@
-//! The native protocol's routes, and the client's scripts beside them.
+//! The routes of the native protocol and of the client's scripts.
 
 mod answer;
 mod params;
@@ -23,10 +23,11 @@ use crate::{
     server::{api::handler::AnyHandler, core::Core, gateway::Gateway, origin::Cors},
 };
 
-/// The routes of the native protocol: one for all, since `axum::serve` copies every route for every connection.
+/// Returns the routes of the native protocol. They are one axum route, because `axum::serve` copies every
+/// route for every connection.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler: &AnyHandler<S>) -> Router<S> {
     let gateway = Gateway { core: core.clone(), handler: handler.clone() };
-    // What is captured stays for as long as a poll is parked; the request is not.
+    // A parked poll keeps everything that this captures, so the request is not captured.
     let serve = move |State(state): State<S>, request: Request| {
         let cors = Cors::of(&gateway.core.config.origins, request.headers(), request.uri());
         let preflight = request.method() == Method::OPTIONS;
@@ -46,7 +47,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler
     Router::new().route("/{name}", routing::any(serve))
 }
 
-/// What a request gets.
+/// The answer to a request, at once or later.
 enum Reply {
     Now(Response),
     Later(Admitting),

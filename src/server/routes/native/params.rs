@@ -1,4 +1,4 @@
-//! What stands in a query or in a form.
+//! The parameters of a query or a form.
 
 use axum::http::{Version, request::Parts};
 use bytes::Bytes;
@@ -9,14 +9,14 @@ use crate::{
     shared::Chunk,
 };
 
-/// The longest name of a callback.
+/// Upper bound on the name of a callback, in bytes.
 const CALLBACK: usize = 64;
-/// The longest name of a browser.
+/// Upper bound on the name of a browser, in bytes.
 const BROWSER: usize = 128;
-/// The most padding that a client may ask for.
+/// Upper bound on the padding that a client may ask for, in bytes.
 const PADDING: u64 = 8192;
 
-/// A parameter of the query, as it stands there; ids need no decoding.
+/// Returns a parameter of the query without decoding it. Ids need no decoding.
 pub(super) fn query<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     field(parts.uri.query()?, name)
 }
@@ -26,45 +26,48 @@ fn field<'a>(pairs: &'a str, name: &str) -> Option<&'a str> {
     pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
-/// What would be the body, if the request were a POST.
+/// Returns the data of a GET, which would be the body of a POST.
 pub(super) fn data(parts: &Parts) -> Result<Bytes, CloseReason> {
     let data = query(parts, "data").ok_or(reason::NO_DATA)?;
     Ok(decode(data.as_bytes()))
 }
 
-/// What a form brought: percent-encoded by the client, so that no browser changes it, and once more by the form.
+/// Returns the data of a form. The client has percent-encoded it so that no browser changes it, and the form
+/// has encoded it once more.
 pub(super) fn form(body: &[u8]) -> Result<Bytes, CloseReason> {
     let body = std::str::from_utf8(body).map_err(|_| reason::FORM_NOT_ENCODED)?;
     let value = decode(field(body, "data").ok_or(reason::NO_DATA)?.as_bytes());
-    // Every record has a colon, and no encoded text has one.
+    // Every record has a colon, and encoded text has none.
     if value.contains(&b':') { Err(reason::FORM_NOT_ENCODED) } else { Ok(decode(&value)) }
 }
 
 fn decode(text: &[u8]) -> Bytes {
-    // A copy in any case: a slice of the head would keep the connection's buffer.
+    // The data is copied in any case, because a slice of the head would keep the connection's buffer.
     percent_decode(text).collect::<Vec<u8>>().into()
 }
 
-/// Whether a script may call a function of this name.
+/// Returns whether a script may call a function of this name.
 pub(super) fn is_callback(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let begins = name.as_bytes().first().is_some_and(|first| !first.is_ascii_digit());
     begins && name.len() <= CALLBACK && name.bytes().all(fits)
 }
 
-/// The browser in whose count an answer that waits belongs. Over HTTP/2 all share one connection, and none need be counted.
+/// Returns the browser whose parked requests are counted. Over HTTP/2 all requests share one connection, so
+/// none of them is counted.
 pub(super) fn browser(parts: &Parts) -> Option<&str> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let browser = query(parts, "browser").filter(|_| parts.version < Version::HTTP_2)?;
     ((1..=BROWSER).contains(&browser.len()) && browser.bytes().all(fits)).then_some(browser)
 }
 
-/// The padding that a client asks for.
+/// Returns the padding that a client asks for, in bytes.
 pub(super) fn padding(parts: &Parts) -> u64 {
     query(parts, "pad").and_then(|number| number.parse().ok()).map_or(0, |padding: u64| padding.min(PADDING))
 }
 
-/// An upload's piece, with the id and the secret of its session; `None` of an upload that comes whole.
+/// Returns an upload's piece with the id and the secret of its session, or `None` for an upload that comes
+/// whole.
 pub(super) fn chunk<'a>(
     parts: &'a Parts,
     data: &'a [u8],
@@ -79,7 +82,7 @@ pub(super) fn chunk<'a>(
     chunk().map(Some).ok_or(reason::BAD_CHUNK)
 }
 
-/// A number as the protocol writes them.
+/// Parses a number as the protocol writes it.
 fn number(field: &str) -> Option<u64> {
     let digits = field.len() <= 16 && field.bytes().all(|byte| byte.is_ascii_digit());
     let number = field.parse().ok().filter(|number| *number < 1 << 53)?;

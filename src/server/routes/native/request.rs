@@ -1,4 +1,4 @@
-//! The native protocol over HTTP: which route takes which head. PROTOCOL.md is its text.
+//! The native protocol over HTTP: the requests of each route. PROTOCOL.md is the text of the protocol.
 
 use std::pin::Pin;
 
@@ -27,14 +27,15 @@ use crate::{
     transport::{self, BodyError, Link, Wait},
 };
 
-/// A form may be so many times as long as what it brings. Encoded twice, a byte of text becomes five, and the limit is that of base64, where a
-/// message takes four thirds of its length.
+/// The factor by which a form may be longer than its data. Encoded twice, one byte of text becomes five, and
+/// the limit is that of base64, where a message takes four thirds of its length.
 const FORM_GROWTH: usize = 4;
 
 /// An answer without a record.
 const NOTHING: Accepted = Accepted::Records(Vec::new(), ContentType::TEXT);
 
-/// A request on its way in, in a box of its own: it takes much more room than what waits behind it.
+/// A request that is being read and attached. It has a box of its own, because it needs much more room than a
+/// parked request.
 pub(super) type Admitting = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Reads and understands a request, and attaches it to its session.
@@ -51,7 +52,7 @@ pub(super) fn admit<S: Clone + Send + Sync + 'static>(
             Err(response) => return Answer::Ready(response),
         };
         match read(&gateway, route, state, parts, body, format.spelling).await {
-            Ok(said) => said.respond(format, gateway.core.config.stream_budget),
+            Ok(accepted) => accepted.respond(format, gateway.core.config.stream_budget),
             Err(refusal) => Answer::Ready(Box::new(format.refuse(&refusal))),
         }
     })
@@ -70,7 +71,7 @@ async fn read<S: Clone + Send + Sync + 'static>(
     let body = read_input(&gateway.core, route, &parts, body).await?;
     let body = match gather(&gateway.core, route, &parts, body)? {
         Ok(body) => body,
-        Err(said) => return Ok(said),
+        Err(accepted) => return Ok(accepted),
     };
     let (head, mut body) = read_head(NativeCodec::new(spelling, gateway.core.config.message_limit), body)?;
     match (route, route.opens(), head) {
@@ -109,15 +110,15 @@ async fn read<S: Clone + Send + Sync + 'static>(
     }
 }
 
-/// What a request says: its body, or what stands for it.
+/// Returns the input of a request: its body, or the parameter that stands for it.
 async fn read_input(core: &Core, route: Route, parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
     let limit = core.config.body_limit();
-    let said = match route {
+    let input = match route {
         _ if route.is_get() => params::data(parts)?,
         Route::FormPost => params::form(&read_body(core, body, limit.saturating_mul(FORM_GROWTH)).await?)?,
         _ => return read_body(core, body, limit).await,
     };
-    if said.len() > limit { Err(reason::BODY_TOO_LARGE.into()) } else { Ok(said) }
+    if input.len() > limit { Err(reason::BODY_TOO_LARGE.into()) } else { Ok(input) }
 }
 
 async fn read_body(core: &Core, body: Body, limit: usize) -> Result<Bytes, Refusal> {
@@ -130,7 +131,7 @@ async fn read_body(core: &Core, body: Body, limit: usize) -> Result<Bytes, Refus
     }
 }
 
-/// The whole of an upload that comes in pieces, or the answer to a piece that does not complete it.
+/// Returns the whole of an upload that comes in pieces, or the answer to a piece that does not complete it.
 fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Result<Bytes, Accepted>, CloseReason> {
     if !matches!(route, Route::JsonpSend) {
         return Ok(Ok(data));
@@ -161,7 +162,8 @@ fn resume<S>(
 ) -> Result<Accepted, Refusal> {
     let mut permit = None;
     let (kind, wait) = match row.budget {
-        // Nothing has come down yet on this ordinal: whether it does is what the client wants to know first.
+        // The client has received nothing on this ordinal yet. It wants to know first whether this transport
+        // works.
         _ if !seen => (LinkKind::Opening, Wait::Nothing),
         Budget::AtOnce => (LinkKind::Poll { hold: 0 }, Wait::Nothing),
         Budget::Flush if idle_limit_is_zero(&gateway.core, token) => (LinkKind::Poll { hold: 0 }, Wait::Rest),
@@ -178,8 +180,8 @@ fn resume<S>(
     };
     let attach = Attach { ordinal, turn, kind, opening: false, seen, received: token.received };
     let link = gateway.attach(&token.id, &token.secret, attach, row.transport)?;
-    drop(grace_hold); // The link holds grace off from here on.
-    // A malformed record ends the link, which then says so.
+    drop(grace_hold); // From here on the link keeps the grace time from ending.
+    // A malformed record ends the link, which then sends the reason.
     let _ = transport::take(&link, &mut body);
     Ok(match kind {
         LinkKind::Stream => Accepted::Stream { link, codec: body.codec, permit },
@@ -187,12 +189,12 @@ fn resume<S>(
     })
 }
 
-/// Whether the path to this client is known to hold nothing open.
+/// Returns whether the path to this client is known to hold no request open.
 fn idle_limit_is_zero(core: &Core, token: &ResumeToken) -> bool {
     core.find(&token.id).here().is_some_and(|member| member.shared.look(Machine::idle_limit_is_zero))
 }
 
-/// Whether an answer to this request may wait.
+/// Returns whether this request may be parked.
 fn acquire(core: &Core, parts: &Parts) -> Parking {
     params::browser(parts).map_or(Parking::Uncounted, |browser| core.parked.acquire(browser))
 }
@@ -208,7 +210,7 @@ fn upload<S>(
     drop(grace_hold);
     transport::take(&link, &mut body)?;
     Ok(match route {
-        // The client cannot read this answer: an acknowledgement that is due stays due on the link that carries.
+        // The client cannot read this answer. An acknowledgement that is due stays due on the other link.
         Route::FormPost => NOTHING,
         _ => upload_answer(&link, body.codec),
     })
@@ -223,12 +225,13 @@ fn uploading(received: u64) -> Attach {
     resume_attach(0, LinkKind::Upload, received)
 }
 
-/// The first link of a page whose session there is.
+/// Returns the terms of the first link of a page that attaches to an existing session.
 pub(super) fn resume_attach(ordinal: u64, kind: LinkKind, received: u64) -> Attach {
     Attach { ordinal, turn: 0, kind, opening: false, seen: false, received }
 }
 
-/// Attaches an opening, takes its first flight and starts the handler, whose first words ride on the answer.
+/// Attaches an opening, receives its messages and starts the handler, whose first messages go out with the
+/// answer.
 fn attach_opening(
     mut opened: Opened,
     ordinal: u64,
@@ -244,7 +247,7 @@ fn attach_opening(
     link
 }
 
-/// The head record of a request, its version checked.
+/// Reads the head record of a request and checks its version.
 pub(super) fn read_head(
     mut codec: NativeCodec,
     mut rest: Bytes,

@@ -1,4 +1,4 @@
-//! The native protocol's URLs over HTTP: one table of the ways down, and the few other routes.
+//! The URLs of the native protocol over HTTP: a table of the downlinks, and the few other routes.
 
 use axum::http::Method;
 
@@ -14,7 +14,7 @@ pub(super) enum Route {
     JsonpSend,
 }
 
-/// A way to carry down. Its route has the transport's name.
+/// A downlink. Its route has the transport's name.
 #[derive(Debug)]
 pub(super) struct Downlink {
     pub(super) transport: Transport,
@@ -23,7 +23,7 @@ pub(super) struct Downlink {
     pub(super) budget: Budget,
 }
 
-/// How an answer is wrapped; what varies from request to request is added by each.
+/// The wrapping of an answer, without the parts that vary from request to request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     Plain,
@@ -31,18 +31,18 @@ pub(super) enum Style {
     Page,
     Call,
     Parts,
-    /// An empty page: nothing can be read from it.
+    /// An empty page, from which the client can read nothing.
     Blank,
 }
 
-/// How much one answer carries.
+/// The amount that one answer carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Budget {
-    /// One flush, for which it waits.
+    /// One flush. The answer waits for it.
     Flush,
-    /// What there is.
+    /// Everything that is ready. The answer does not wait.
     AtOnce,
-    /// Flush after flush, until so many bytes are spent as the server's configuration says.
+    /// Flush after flush, until the stream budget of the configuration is spent.
     Bytes,
 }
 
@@ -63,7 +63,7 @@ const fn row(transport: Transport, method: Method, style: Style, budget: Budget)
 }
 
 impl Route {
-    /// What the last part of a path means.
+    /// Returns the route whose name is the last part of a path.
     pub(super) fn of(name: &str) -> Option<Self> {
         Some(match name {
             "open" => Route::Open,
@@ -91,21 +91,21 @@ impl Route {
         }
     }
 
-    /// The answer is a frame of a document that Internet Explorer keeps apart from the page.
+    /// Returns whether the answer is a frame of a document that Internet Explorer keeps apart from the page.
     pub(super) fn is_within_htmlfile(self) -> bool {
         matches!(self, Route::Down(Downlink { transport: Transport::HtmlFile, .. }))
     }
 
-    /// What the client says, its secret too, stands in the URL.
+    /// Returns whether the URL contains the data of the client and its secret.
     pub(super) fn is_get(self) -> bool {
         self.method() == Method::GET
     }
 
-    /// As what a session opens here; `None` where none does.
+    /// Returns the transport of a session that opens here, or `None` if no session opens here.
     pub(super) fn opens(self) -> Option<Transport> {
         match self {
             Route::Open => Some(Transport::XhrPoll),
-            // Who opens by a form reads by script tags.
+            // A client that opens with a form reads with JSONP.
             Route::FormPost => Some(Transport::JsonpPoll),
             Route::Down(Downlink { transport: Transport::JsonpPoll, .. }) => Some(Transport::JsonpPoll),
             _ => None,

@@ -26,7 +26,7 @@ use crate::{
     transport::{self, Link, NoMessage, Socket, handshake},
 };
 
-/// Beyond the message itself: the head record with its auth data.
+/// Room for the head record with its auth data, beside a message of the limit.
 const HEAD_ROOM: usize = 64 * 1024;
 
 /// Answers the handshake, and starts the link's task.
@@ -45,7 +45,7 @@ pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state
         return refuse(&reason::NO_UPGRADE.into());
     };
     tokio::spawn(async move {
-        // Boxes of their own, so that an idle link does not carry the room that opening took, nor closing will take.
+        // Opening and closing have boxes of their own, so that an idle link does not carry the room for them.
         let run = Box::pin(begin(gateway, state, parts, verdict, upgrade)).await;
         if let Some(run) = run {
             run.await;
@@ -54,7 +54,8 @@ pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state
     response
 }
 
-/// Waits for the connection and its first frame, and attaches; what is refused is told and closed. What comes of it is the link's life.
+/// Waits for the connection and its first frame, and attaches. A refusal is sent and the connection closed.
+/// The result is the future that runs the link.
 async fn begin<S: Clone + Send + Sync + 'static>(
     gateway: Gateway<S>,
     state: S,
@@ -96,7 +97,7 @@ async fn attach<S: Clone + Send + Sync + 'static>(
             let attach = Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
             let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, Transport::WebSocket);
             if let Ok(link) = &link {
-                // A violation ends the link, which then says so.
+                // A violation ends the link, which then sends the reason.
                 let _ = transport::take(link, &mut body);
             }
             opened.start();
