@@ -1,0 +1,120 @@
+//! The guide: one short chapter for each thing that one wants to know.
+//!
+//! | chapter | answers |
+//! |---|---|
+//! | [`handlers`] | What does my code look like? Extractors, auth, receiving, other tasks |
+//! | [`rooms`] | How do I send to many? |
+//! | [`back_pressure`] | What happens when a client is slow? What waits, what is cancel-safe? |
+//! | [`life`] | When does a session begin and end, and what survives? |
+//! | [`testing`] | How do I test a handler? |
+//! | [`limits`] | What is bounded, and what happens at the bound? |
+//! | [`transports`] | What carries a session, and what do I put in front of the server? |
+//! | [`bare_websocket`] | How does a client without the script take part? |
+//! | [`security`] | Origins, auth, Content Security Policy |
+
+// Each chapter is a file of its own, which is readable without rustdoc; what its links mean is here.
+
+#[doc = include_str!("handlers.md")]
+///
+/// [`FromRequestParts`]: axum::extract::FromRequestParts
+/// [`Session`]: crate::Session
+/// [`SessionHandle`]: crate::SessionHandle
+/// [`Live`]: crate::Live
+/// [`live()`]: crate::Server::live
+/// [`Auth<T>`]: crate::Auth
+/// [`open_timeout`]: crate::Builder::open_timeout
+/// [`recv`]: crate::Session::recv
+/// [`try_recv`]: crate::Session::try_recv
+/// [`recv_event`]: crate::Session::recv_event
+/// [`split`]: crate::Session::split
+/// [`handle`]: crate::Session::handle
+/// [`Message::json`]: crate::Message::json
+/// [`parse_json`]: crate::Message::parse_json
+pub mod handlers {}
+
+#[doc = include_str!("rooms.md")]
+///
+/// [`Delivered`]: crate::Delivered
+/// [`droppable`]: crate::To::droppable
+/// [`members`]: crate::Live::members
+/// [`rooms`]: crate::SessionHandle::rooms
+pub mod rooms {}
+
+#[doc = include_str!("back_pressure.md")]
+///
+/// [`inbox`]: crate::Builder::inbox
+/// [`outbox`]: crate::Builder::outbox
+/// [`send`]: crate::SessionHandle::send
+/// [`try_send`]: crate::SessionHandle::try_send
+/// [`send_droppable`]: crate::SessionHandle::send_droppable
+/// [`flush`]: crate::SessionHandle::flush
+/// [`Overflow::Wait`]: crate::Overflow::Wait
+/// [`droppable`]: crate::To::droppable
+/// [`split`]: crate::Session::split
+/// [`recv`]: crate::Session::recv
+/// [`recv_event`]: crate::Session::recv_event
+/// [`shutdown`]: crate::Live::shutdown
+pub mod back_pressure {}
+
+#[doc = include_str!("life.md")]
+///
+/// [`is_connected`]: crate::SessionHandle::is_connected
+/// [`recv`]: crate::Session::recv
+/// [`closed`]: crate::SessionHandle::closed
+/// [`close`]: crate::SessionHandle::close
+/// [`abort`]: crate::SessionHandle::abort
+/// [`unacknowledged`]: crate::SessionHandle::unacknowledged
+/// [`is_page_gone`]: crate::CloseReason::is_page_gone
+/// [`shutdown`]: crate::Live::shutdown
+pub mod life {}
+
+#[doc = include_str!("testing.md")]
+///
+/// [`LocalClient`]: crate::LocalClient
+/// [`open`]: crate::LocalClient::open
+/// [`open_with`]: crate::LocalClient::open_with
+pub mod testing {}
+
+#[doc = include_str!("limits.md")]
+///
+/// [`Builder`]: crate::Builder
+/// [`message_limit`]: crate::Builder::message_limit
+/// [`inbox`]: crate::Builder::inbox
+/// [`outbox`]: crate::Builder::outbox
+/// [`overflow`]: crate::Builder::overflow
+/// [`max_sessions`]: crate::Builder::max_sessions
+/// [`max_bytes`]: crate::Builder::max_bytes
+/// [`stream_budget`]: crate::Builder::stream_budget
+/// [`hold`]: crate::Builder::hold
+/// [`open_timeout`]: crate::Builder::open_timeout
+/// [`heartbeat_interval`]: crate::Builder::heartbeat_interval
+/// [`heartbeat_timeout`]: crate::Builder::heartbeat_timeout
+/// [`grace`]: crate::Builder::grace
+/// [`origins`]: crate::Builder::origins
+/// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`node`]: crate::Builder::node
+pub mod limits {}
+
+#[doc = include_str!("transports.md")]
+///
+/// [`Transport`]: crate::Transport
+/// [`trusted_proxies`]: crate::Builder::trusted_proxies
+pub mod transports {}
+
+#[doc = include_str!("bare_websocket.md")]
+///
+/// [`Auth<T>`]: crate::Auth
+/// [`flush`]: crate::SessionHandle::flush
+/// [`unacknowledged`]: crate::SessionHandle::unacknowledged
+pub mod bare_websocket {}
+
+#[doc = include_str!("security.md")]
+///
+/// [`Origins::Same`]: crate::Origins::Same
+/// [`Origins::Any`]: crate::Origins::Any
+/// [`Auth<T>`]: crate::Auth
+/// [`remote_address`]: crate::SessionHandle::remote_address
+/// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`CLIENT_JS_INTEGRITY`]: crate::CLIENT_JS_INTEGRITY
+/// [`CLIENT_MJS_INTEGRITY`]: crate::CLIENT_MJS_INTEGRITY
+pub mod security {}
