@@ -1,8 +1,10 @@
-//! Realtime sessions over whatever wire the client's browser and network allow.
+//! Realtime sessions for [axum](https://docs.rs/axum): **every message arrives exactly once and in order, in
+//! both directions, even when the connection drops, the network changes, or the transport has to be
+//! replaced.**
 //!
-//! An application writes against one thing, the [`Session`]. Each client is carried by a WebSocket, a streaming response or a
-//! long poll, whichever works, and the wire may change under a live session: **every message arrives once and in order, both
-//! ways, for as long as the session is kept; and when it cannot be kept, both sides are told.**
+//! You write against one [`Session`]. It is carried over a WebSocket, a streaming response or long polling,
+//! whichever the client's browser and network allow, and the transport may change while the session is live.
+//! If a session cannot be kept, both sides learn what may be missing. Nothing is lost silently.
 //!
 //! ```no_run
 //! use anywire::{Anywire, Session};
@@ -31,56 +33,36 @@
 //! session.send('hello')
 //! ```
 //!
-//! # What is promised
+//! # What you can rely on
 //!
-//! * [`recv`](Session::recv) is cancel-safe; [`send`](SessionHandle::send) waits only while the outbox is full; a
-//!   [room send](To::send) never waits.
-//! * A session outlives its links by the [grace](Builder::grace) time. The handler does not notice that a link was cut, nor which
-//!   transport serves; it can [ask](SessionHandle::transport). A page that reloads comes back to its session too, where the client
-//!   is told `resume: true`.
-//! * An acknowledged message is in the other half's inbox. [`flush`](SessionHandle::flush) waits for that.
-//! * Everything is bounded: messages, bodies, inboxes and outboxes (in bytes), all of them together, sessions, links, times. The
-//!   [`Builder`] lists the bounds and their defaults. Request heads are bounded by the HTTP server: [`serve`] does so, others must be told to.
-//! * The end is told: [`closed`](SessionHandle::closed) says why, [`unacknowledged`](SessionHandle::unacknowledged) how many sent
-//!   messages may not have arrived.
-//! * Pages of other sites are kept out on every transport, WebSocket included, by one [origin policy](Origins).
+//! * **Delivery.** A message that was acknowledged is in the other side's inbox; one that was not is sent
+//!   again on the next link. [`flush`](SessionHandle::flush) waits for the acknowledgement, and
+//!   [`unacknowledged`](SessionHandle::unacknowledged) counts what may not have arrived.
+//! * **Life.** A session outlives its connections by the [`grace`](Builder::grace) time. The handler does not
+//!   notice that a connection was cut, nor which [`transport`](SessionHandle::transport) carries. A page that
+//!   reloads comes back to its session where the client has the option `resume: true`. See [`guide::life`].
+//! * **Waiting.** [`recv`](Session::recv) waits for a message and is cancel-safe.
+//!   [`send`](SessionHandle::send) waits only while the outbox is full. A [room send](To::send) never waits.
+//!   See [`guide::back_pressure`].
+//! * **Bounds.** Messages, bodies, inboxes, outboxes, all of them together, sessions and times are bounded.
+//!   See [`guide::limits`].
+//! * **Security.** Pages of other sites are kept out on every transport, WebSocket included, by one
+//!   [origin policy](Origins). See [`guide::security`].
 //!
-//! [`protocol`] is the text of the wire. [`LocalClient`] tests a handler without a network.
+//! # Where to go on
 //!
-//! # The map of the house
-//!
-//! ```text
-//! server/     the front: URLs, users, tasks     routes/ one file a family    opening: idempotent
-//!   |     \
-//! transport/  hub/                              bytes for a session          who is here, rooms
-//!   |     \   /
-//! codec/   shared                               frame <-> bytes, pure        one lock round a machine
-//!      \   /   \
-//!     session/  deadlines  clock                the machine, pure
-//!         |
-//!      message  broadcast  config  ids  sync
-//! ```
-//!
-//! | word | is |
-//! |---|---|
-//! | message | what applications say: text or binary |
-//! | frame | what the two halves of a session say to each other |
-//! | machine | one half of a session: outbox, inbox, links, heartbeat, grace. `handle_*` in, `poll_*` out, time is an argument |
-//! | codec | frame <-> bytes |
-//! | shared | a machine behind one short lock, with the wakers of those who wait |
-//! | transport | a public way to carry a session; its halves are a downlink and an uplink |
-//! | link | one attachment of a transport to a session, with an ordinal |
-//!
-//! Inwards: the transport reads once, the codec yields frames, the machine takes them under one lock, `recv` is woken. Outwards: `send`
-//! puts a message into the machine's outbox, the link is woken when the handler yields, pulls what there is and writes once. Nobody
-//! calls back up. A session has one task, its handler's; a WebSocket link has one more; one task keeps the deadlines of all. Who may
-//! import whom is held by `tests/architecture.rs`. Lock order: a member's list of rooms, a shard, a room, a session.
+//! The [`guide`] has short chapters: [handlers and extractors](guide::handlers), [rooms](guide::rooms),
+//! [back-pressure](guide::back_pressure), [the life of a session](guide::life), [testing](guide::testing)
+//! with a [`LocalClient`], [limits](guide::limits), [transports](guide::transports),
+//! [a bare WebSocket](guide::bare_websocket) and [security](guide::security). [`protocol`] is the text of the
+//! protocol on the wire, from which a client can be written.
 
 mod broadcast;
 mod clock;
 mod codec;
 mod config;
 mod deadlines;
+pub mod guide;
 mod hub;
 mod ids;
 mod message;
@@ -119,3 +101,8 @@ pub const CLIENT_MJS_INTEGRITY: &str =
 
 #[doc = include_str!("codec/PROTOCOL.md")]
 pub mod protocol {}
+
+/// The README's code is compiled with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -42,6 +42,7 @@ pub mod rooms {}
 
 #[doc = include_str!("back_pressure.md")]
 ///
+/// [room send]: crate::To::send
 /// [`inbox`]: crate::Builder::inbox
 /// [`outbox`]: crate::Builder::outbox
 /// [`send`]: crate::SessionHandle::send
@@ -58,6 +59,7 @@ pub mod back_pressure {}
 
 #[doc = include_str!("life.md")]
 ///
+/// [`protocol`]: crate::protocol
 /// [`is_connected`]: crate::SessionHandle::is_connected
 /// [`recv`]: crate::Session::recv
 /// [`closed`]: crate::SessionHandle::closed
@@ -77,6 +79,7 @@ pub mod testing {}
 
 #[doc = include_str!("limits.md")]
 ///
+/// [`serve`]: crate::serve
 /// [`Builder`]: crate::Builder
 /// [`message_limit`]: crate::Builder::message_limit
 /// [`inbox`]: crate::Builder::inbox
@@ -97,12 +100,16 @@ pub mod limits {}
 
 #[doc = include_str!("transports.md")]
 ///
+/// [`SessionHandle::transport`]: crate::SessionHandle::transport
+/// [`serve_until`]: crate::serve_until
+/// [`serve`]: crate::serve
 /// [`Transport`]: crate::Transport
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 pub mod transports {}
 
 #[doc = include_str!("bare_websocket.md")]
 ///
+/// [`Origins::Any`]: crate::Origins::Any
 /// [`Auth<T>`]: crate::Auth
 /// [`flush`]: crate::SessionHandle::flush
 /// [`unacknowledged`]: crate::SessionHandle::unacknowledged
@@ -110,6 +117,7 @@ pub mod bare_websocket {}
 
 #[doc = include_str!("security.md")]
 ///
+/// [`limits`]: crate::guide::limits
 /// [`Origins::Same`]: crate::Origins::Same
 /// [`Origins::Any`]: crate::Origins::Any
 /// [`Auth<T>`]: crate::Auth

@@ -1,0 +1,86 @@
+//! The papers for people: what they link to and the files that they name exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+const PAPERS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "client-js/README.md"];
+
+/// Folders in which a paper's short name of a file may be meant, besides the paper's own.
+const HOMES: &[&str] = &["", "src", "client-js/src"];
+
+/// A paper without its blocks of code.
+fn prose(paper: &str) -> String {
+    paper.split("```").step_by(2).collect()
+}
+
+/// The target of each `[text](target)`.
+fn links(prose: &str) -> Vec<&str> {
+    let targets = prose.split("](").skip(1);
+    targets.map(|rest| rest.split(')').next().unwrap_or_default()).collect()
+}
+
+/// What stands between backticks and looks like a path: `transport/batch.rs`.
+fn named_files(prose: &str) -> Vec<&str> {
+    let is_path = |text: &&str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        let kind = text.rsplit_once('.').map(|(_, kind)| kind).unwrap_or_default();
+        let known = ["rs", "md", "js", "mjs", "ts", "sh", "html"].contains(&kind) || text.ends_with('/');
+        text.contains('/') && !text.starts_with('/') && text.chars().all(fits) && known
+    };
+    prose.split('`').skip(1).step_by(2).filter(is_path).collect()
+}
+
+/// The names by which links reach the headings of a paper, as GitHub makes them.
+fn anchors(prose: &str) -> BTreeSet<String> {
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let text = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = text.chars().filter(|&c| c.is_alphanumeric() || c == ' ' || c == '-');
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+/// What the paper of this name refers to and what is not there.
+fn faults(root: &Path, name: &str, paper: &str) -> Vec<String> {
+    let paper = prose(paper);
+    let folder = Path::new(name).parent().unwrap_or(Path::new(""));
+    let mut faults = Vec::new();
+    for target in links(&paper).into_iter().filter(|target| !target.contains("://")) {
+        let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+        let path = root.join(folder).join(file);
+        let text = if file.is_empty() { paper.clone() } else { fs::read_to_string(&path).unwrap_or_default() };
+        if !path.exists() {
+            faults.push(format!("{name}: {target} does not exist"));
+        } else if !anchor.is_empty() && !anchors(&prose(&text)).contains(anchor) {
+            faults.push(format!("{name}: {target} names no heading"));
+        }
+    }
+    for file in named_files(&paper) {
+        let homes = HOMES.iter().map(Path::new).chain([folder]);
+        if !homes.map(|home| root.join(home).join(file)).any(|path| path.exists()) {
+            faults.push(format!("{name}: there is no `{file}`"));
+        }
+    }
+    faults
+}
+
+#[test]
+fn links_and_named_files_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in PAPERS {
+        let paper = fs::read_to_string(root.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(faults(root, name, &paper), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_is_missing_is_found() {
+    let paper = "# One `src/lib.rs` (x)\n[a](src/main.rs) and [b](#one-srclibrs-x), [c](#two), [d](README.md#three)\n\
+        ```\n[no](no) is `no/no.rs`\n```\n`session/none.rs` `main.rs` `x/y z.rs` `none/`";
+    let missing = ["src/main.rs does not exist", "#two names no heading", "README.md#three names no heading"];
+    let missing = missing.iter().copied().chain(["there is no `session/none.rs`", "there is no `none/`"]);
+    let missing: Vec<String> = missing.map(|text| format!("a.md: {text}")).collect();
+    assert_eq!(faults(Path::new(env!("CARGO_MANIFEST_DIR")), "a.md", paper), missing);
+}
