@@ -22,6 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("deadlines", &[]),
     ("sync", &[]),
+    ("guide", &[]),
     ("session", &["message", "broadcast", "config"]),
     ("codec", &["session::frame", "message", "broadcast"]),
     // the tests' two machines and their hostile wire
