@@ -33,7 +33,7 @@
 //! session.send('hello')
 //! ```
 //!
-//! # What you can rely on
+//! # The promises
 //!
 //! * **Delivery.** A message that was acknowledged is in the other side's inbox; one that was not is sent
 //!   again on the next link. [`flush`](SessionHandle::flush) waits for the acknowledgement, and

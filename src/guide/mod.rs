@@ -1,18 +1,18 @@
-//! The guide: one short chapter for each thing that one wants to know.
+//! The guide, in short chapters.
 //!
-//! | chapter | answers |
+//! | chapter | explains |
 //! |---|---|
-//! | [`handlers`] | What does my code look like? Extractors, auth, receiving, other tasks |
-//! | [`rooms`] | How do I send to many? |
-//! | [`back_pressure`] | What happens when a client is slow? What waits, what is cancel-safe? |
-//! | [`life`] | When does a session begin and end, and what survives? |
-//! | [`testing`] | How do I test a handler? |
-//! | [`limits`] | What is bounded, and what happens at the bound? |
-//! | [`transports`] | What carries a session, and what do I put in front of the server? |
-//! | [`bare_websocket`] | How does a client without the script take part? |
-//! | [`security`] | Origins, auth, Content Security Policy |
+//! | [`handlers`] | how to write the code of a session: extractors, auth, receiving, other tasks |
+//! | [`rooms`] | how to send to many |
+//! | [`back_pressure`] | slow clients; which calls wait, and which are cancel-safe |
+//! | [`life`] | when a session begins and ends, and what it survives |
+//! | [`testing`] | how to test a handler |
+//! | [`limits`] | every bound, its default, and what happens at it |
+//! | [`transports`] | what carries a session, and what to put in front of the server |
+//! | [`bare_websocket`] | clients without the script |
+//! | [`security`] | origins, auth, Content Security Policy |
 
-// Each chapter is a file of its own, which is readable without rustdoc; what its links mean is here.
+// Each chapter is a file of its own, which is readable without rustdoc; the targets of its links are here.
 
 #[doc = include_str!("handlers.md")]
 ///
