@@ -76,7 +76,7 @@ impl ResponseFormat {
         })
     }
 
-    /// Returns whether an answer depends on nothing but the type that the codec states.
+    /// Returns whether the content type is all that the answer depends on.
     fn is_plain(&self) -> bool {
         self.wrapping.is_plain()
     }
@@ -88,7 +88,7 @@ impl ResponseFormat {
         response
     }
 
-    /// An answer of flush after flush.
+    /// Makes an answer of flush after flush.
     fn stream(self, link: Link, mut codec: NativeCodec, budget: usize, permit: Option<Permit>) -> Response {
         let mut response = answer(self.spelling.content_type(), Body::empty());
         self.set_headers(&mut response);
@@ -199,7 +199,7 @@ pub(super) struct Extras {
     permit: Option<Permit>,
 }
 
-/// Waits for the answer to a request. While it waits it holds only what the waiting needs: an `async fn` would hold
+/// Waits for the answer to a request. It holds no more than it needs while it waits: an `async fn` would hold
 /// much of it twice.
 pub(super) fn finish(mut prepared: Answer) -> impl Future<Output = Response> + Send {
     poll_fn(move |cx| {
