@@ -95,7 +95,7 @@ impl World<'_> {
         self.trace(|| format!("client   attaches {attach:?} as {link:?} on #{conn}"));
         let (ordinal, turn) = (attach.ordinal, attach.turn);
         self.client.chans.push(Chan { link, conn, wire, ordinal, turn, packet: None });
-        let packet = self.client.half.transmit(self.now, link, Some(head), limit).expect("a head is something to say");
+        let packet = self.client.half.transmit(self.now, link, Some(head), limit).expect("a head is something to send");
         self.ship_up(conn, packet.clone());
         if wire != LinkKind::Duplex && self.faults_go_on() && self.random.one_in(12) {
             self.note(if attach.opening { Fault::DuplicateOpen } else { Fault::DuplicateAttach });
@@ -122,7 +122,7 @@ impl World<'_> {
         let conn = self.connect(LinkKind::Upload, spelling, Some(link));
         let head = Head::Upload { version: VERSION, token };
         let limit = self.scenario.upload_limit;
-        let packet = self.client.half.transmit(self.now, link, Some(head), limit).expect("a head is something to say");
+        let packet = self.client.half.transmit(self.now, link, Some(head), limit).expect("a head is something to send");
         let mut packet = packet;
         if self.faults_go_on() && self.random.one_in(60) {
             self.note(Fault::Lie);
@@ -140,8 +140,8 @@ impl World<'_> {
     }
 
     fn watch_upload(&mut self, link: LinkId) {
-        let patience = self.random.range(200, 900);
-        self.after(patience, WorldEvent::UploadDue(link, self.client.generation));
+        let time_limit = self.random.range(200, 900);
+        self.after(time_limit, WorldEvent::UploadDue(link, self.client.generation));
     }
 
     /// An upload has taken too long.

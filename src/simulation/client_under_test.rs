@@ -52,7 +52,7 @@ pub(crate) trait ClientUnderTest {
     fn acknowledged(&self) -> u64;
     fn unacknowledged(&self) -> usize;
     /// The highest number that was ever put on a link.
-    fn said(&self) -> u64;
+    fn last_sent(&self) -> u64;
     /// What the server granted when the session opened.
     fn grant(&self) -> Option<&Grant>;
     /// What is left of a lost session. The half is of no use afterwards.
@@ -65,15 +65,22 @@ pub(crate) struct RustHalf {
     machine: Saboteur,
     codecs: BTreeMap<LinkId, Codec>,
     grant: Option<Box<Grant>>,
-    said: u64,
+    last_sent: u64,
     /// The links that are not read any more.
-    deaf: BTreeSet<LinkId>,
+    unread: BTreeSet<LinkId>,
     config: Config,
 }
 
 impl RustHalf {
     pub(crate) fn new(machine: Saboteur, config: Config) -> Self {
-        RustHalf { machine, codecs: BTreeMap::new(), grant: None, said: config.base, deaf: BTreeSet::new(), config }
+        RustHalf {
+            machine,
+            codecs: BTreeMap::new(),
+            grant: None,
+            last_sent: config.base,
+            unread: BTreeSet::new(),
+            config,
+        }
     }
 
     fn note(&self, cover: &mut Coverage, what: What) {
@@ -117,18 +124,18 @@ impl ClientUnderTest for RustHalf {
     }
 
     fn receive(&mut self, now: u64, link: LinkId, packet: Packet, cover: &mut Coverage) {
-        let Some(codec) = self.codecs.get_mut(&link).filter(|_| !self.deaf.contains(&link)) else { return };
+        let Some(codec) = self.codecs.get_mut(&link).filter(|_| !self.unread.contains(&link)) else { return };
         let (_, frames) = codec.decode(packet).expect("the wire corrupts nothing");
         for frame in frames {
             if self.is_of_another(&frame) {
                 self.machine.end(now, link, CloseReason::new(4004, "another session"));
-                self.deaf.insert(link);
+                self.unread.insert(link);
                 return;
             }
             self.note(cover, What::of(&frame));
             if self.machine.handle_frame(now, link, frame).is_err() {
                 self.note(cover, What::Violation);
-                self.deaf.insert(link);
+                self.unread.insert(link);
                 return;
             }
         }
@@ -141,8 +148,10 @@ impl ClientUnderTest for RustHalf {
         {
             size += frame_size(&frame);
             match &frame {
-                Frame::Message { number, .. } | Frame::Close { number, .. } => self.said = self.said.max(*number),
-                Frame::Gap { to, .. } => self.said = self.said.max(*to),
+                Frame::Message { number, .. } | Frame::Close { number, .. } => {
+                    self.last_sent = self.last_sent.max(*number)
+                }
+                Frame::Gap { to, .. } => self.last_sent = self.last_sent.max(*to),
                 _ => {}
             }
             frames.push(frame);
@@ -232,8 +241,8 @@ impl ClientUnderTest for RustHalf {
         self.machine.unacknowledged()
     }
 
-    fn said(&self) -> u64 {
-        self.said
+    fn last_sent(&self) -> u64 {
+        self.last_sent
     }
 
     fn grant(&self) -> Option<&Grant> {

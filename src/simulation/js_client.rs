@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     client_under_test::ClientUnderTest,
     coverage::Coverage,
-    js_host::{Host, Pipe, Standing, bytes, list, message, standing, text, told, told_head},
+    js_host::{Host, HostState, Pipe, bytes, head_json, host_state, list, message, message_json, text},
     packet::{Chunk, Packet, Payload},
 };
 use crate::{
@@ -30,20 +30,20 @@ pub(crate) struct JsClient {
     links: u32,
     grant: Option<Grant>,
     /// The links that were attached to another session.
-    strange: BTreeSet<LinkId>,
+    foreign: BTreeSet<LinkId>,
 }
 
 impl JsClient {
     pub(crate) fn new(host: Rc<RefCell<Host>>, base: u64, outbox: usize) -> Self {
         let answer = host.borrow_mut().ask(&[json!(["new", base, outbox])]);
-        let standing = standing(&answer["now"]);
-        let pipe = Pipe { host, waiting: Vec::new(), standing, arrivals: VecDeque::new(), events: VecDeque::new() };
+        let state = host_state(&answer["now"]);
+        let pipe = Pipe { host, waiting: Vec::new(), state, arrivals: VecDeque::new(), events: VecDeque::new() };
         JsClient {
             pipe: RefCell::new(pipe),
             spellings: BTreeMap::new(),
             links: 0,
             grant: None,
-            strange: BTreeSet::new(),
+            foreign: BTreeSet::new(),
         }
     }
 
@@ -51,10 +51,10 @@ impl JsClient {
         self.pipe.get_mut().waiting.push(command);
     }
 
-    fn stands<T>(&self, read: impl FnOnce(&Standing) -> T) -> T {
+    fn read<T>(&self, read: impl FnOnce(&HostState) -> T) -> T {
         let mut pipe = self.pipe.borrow_mut();
         pipe.run(None);
-        read(&pipe.standing)
+        read(&pipe.state)
     }
 
     /// Keeps the grant of the first session. Returns whether this answer to an attach is of another session.
@@ -88,7 +88,7 @@ impl ClientUnderTest for JsClient {
         spelling: Option<Spelling>,
         _: &mut Coverage,
     ) -> Result<LinkId, CloseReason> {
-        let spelling = spelling.expect("what goes to the host is spelled");
+        let spelling = spelling.expect("what goes to the host is encoded");
         self.links += 1;
         let name = match spelling {
             Spelling::Text => "text",
@@ -125,28 +125,28 @@ impl ClientUnderTest for JsClient {
 
     fn receive(&mut self, now: u64, link: LinkId, packet: Packet, _: &mut Coverage) {
         let Some(&spelling) = self.spellings.get(&link) else { return };
-        let Payload::Chunks(chunks) = packet.payload else { panic!("what goes to the host is spelled") };
-        let mut told = Vec::new();
+        let Payload::Chunks(chunks) = packet.payload else { panic!("what goes to the host is encoded") };
+        let mut chunks_json = Vec::new();
         for chunk in chunks {
             if matches!(&chunk, Chunk::Text(bytes) if self.is_of_another(bytes)) {
-                self.strange.insert(link);
+                self.foreign.insert(link);
                 return;
             }
-            told.push(match (chunk, spelling) {
+            chunks_json.push(match (chunk, spelling) {
                 (Chunk::Binary(bytes), _) | (Chunk::Text(bytes), Spelling::Bytes) => {
                     json!(["b", STANDARD.encode(&bytes)])
                 }
                 (Chunk::Text(bytes), _) => json!(["t", std::str::from_utf8(&bytes).expect("text is UTF-8")]),
             });
         }
-        self.later(json!(["receive", now, link.number(), told]));
+        self.later(json!(["receive", now, link.number(), chunks_json]));
     }
 
     fn transmit(&mut self, now: u64, link: LinkId, head: Option<Head>, limit: usize) -> Option<Packet> {
         let spelling = self.spellings[&link];
-        let head = head.as_ref().map(told_head);
-        let told = self.pipe.get_mut().run(Some(json!(["transmit", now, link.number(), head, limit])));
-        let chunks = told.as_array()?.iter().map(|chunk| match (chunk[0] == "t", spelling) {
+        let head = head.as_ref().map(head_json);
+        let answer = self.pipe.get_mut().run(Some(json!(["transmit", now, link.number(), head, limit])));
+        let chunks = answer.as_array()?.iter().map(|chunk| match (chunk[0] == "t", spelling) {
             (true, _) => Chunk::Text(text(&chunk[1]).into_bytes()),
             (false, Spelling::WebSocket) => Chunk::Binary(bytes(&chunk[1])),
             (false, _) => Chunk::Text(bytes(&chunk[1])),
@@ -159,11 +159,11 @@ impl ClientUnderTest for JsClient {
     }
 
     fn deadline(&self) -> Option<u64> {
-        self.stands(|standing| standing.deadline)
+        self.read(|state| state.deadline)
     }
 
     fn send(&mut self, message: OutMessage, _: &mut Coverage) -> Result<(), SendError> {
-        match self.pipe.get_mut().run(Some(json!(["send", told(message.as_message())]))).as_str() {
+        match self.pipe.get_mut().run(Some(json!(["send", message_json(message.as_message())]))).as_str() {
             Some("ok") => Ok(()),
             Some("full") => Err(SendError::Full),
             Some("closed") => Err(SendError::Closed),
@@ -210,43 +210,43 @@ impl ClientUnderTest for JsClient {
     }
 
     fn state(&self) -> State {
-        self.stands(|standing| standing.state)
+        self.read(|state| state.state)
     }
 
     fn closed(&self) -> Option<CloseReason> {
-        self.stands(|standing| standing.closed.clone())
+        self.read(|state| state.closed.clone())
     }
 
     fn link_is_over(&self, link: LinkId) -> bool {
-        self.strange.contains(&link) || self.stands(|standing| standing.over.contains(&link.number()))
+        self.foreign.contains(&link) || self.read(|state| state.over.contains(&link.number()))
     }
 
     fn wants_upload(&self) -> bool {
-        self.stands(|standing| standing.wants_upload)
+        self.read(|state| state.wants_upload)
     }
 
     fn seen(&self, ordinal: u64) -> bool {
-        self.stands(|standing| standing.seen.contains(&ordinal))
+        self.read(|state| state.seen.contains(&ordinal))
     }
 
     fn carrier(&self) -> Option<u64> {
-        self.stands(|standing| standing.carrier)
+        self.read(|state| state.carrier)
     }
 
     fn received(&self) -> u64 {
-        self.stands(|standing| standing.received)
+        self.read(|state| state.received)
     }
 
     fn acknowledged(&self) -> u64 {
-        self.stands(|standing| standing.acknowledged)
+        self.read(|state| state.acknowledged)
     }
 
     fn unacknowledged(&self) -> usize {
-        self.stands(|standing| standing.unacknowledged)
+        self.read(|state| state.unacknowledged)
     }
 
-    fn said(&self) -> u64 {
-        self.stands(|standing| standing.said)
+    fn last_sent(&self) -> u64 {
+        self.read(|state| state.last_sent)
     }
 
     fn grant(&self) -> Option<&Grant> {

@@ -59,14 +59,14 @@ impl Drop for Host {
 
 /// The machine's state after the last command.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct HostState {
     pub(super) state: State,
     pub(super) closed: Option<CloseReason>,
     pub(super) deadline: Option<u64>,
     pub(super) received: u64,
     pub(super) acknowledged: u64,
     pub(super) unacknowledged: usize,
-    pub(super) said: u64,
+    pub(super) last_sent: u64,
     pub(super) carrier: Option<u64>,
     pub(super) seen: BTreeSet<u64>,
     pub(super) over: BTreeSet<u32>,
@@ -78,7 +78,7 @@ pub(super) struct Standing {
 pub(super) struct Pipe {
     pub(super) host: Rc<RefCell<Host>>,
     pub(super) waiting: Vec<Value>,
-    pub(super) standing: Standing,
+    pub(super) state: HostState,
     pub(super) arrivals: VecDeque<Arrival>,
     pub(super) events: VecDeque<Event>,
 }
@@ -95,7 +95,7 @@ impl Pipe {
         let now = &answer["now"];
         self.arrivals.extend(list(&now["arrivals"]).iter().map(arrival));
         self.events.extend(list(&now["events"]).iter().filter_map(event));
-        self.standing = standing(now);
+        self.state = host_state(now);
         answer["results"].as_array_mut().and_then(Vec::pop).unwrap_or(Value::Null)
     }
 }
@@ -112,8 +112,8 @@ pub(super) fn text(value: &Value) -> ByteString {
     value.as_str().unwrap_or_else(|| panic!("{value} is not text")).into()
 }
 
-fn reason(code: &Value, words: &Value) -> CloseReason {
-    CloseReason::new(number(code) as u16, words.as_str().unwrap_or_default())
+fn reason(code: &Value, text: &Value) -> CloseReason {
+    CloseReason::new(number(code) as u16, text.as_str().unwrap_or_default())
 }
 
 pub(super) fn bytes(base64: &Value) -> Bytes {
@@ -124,7 +124,7 @@ pub(super) fn message(value: &Value) -> Message {
     if value[0] == "t" { Message::Text(text(&value[1])) } else { Message::Binary(bytes(&value[1])) }
 }
 
-pub(super) fn told(message: &Message) -> Value {
+pub(super) fn message_json(message: &Message) -> Value {
     match message {
         Message::Text(text) => json!(["t", &**text]),
         Message::Binary(bytes) => json!(["b", STANDARD.encode(bytes)]),
@@ -144,11 +144,11 @@ fn event(value: &Value) -> Option<Event> {
         "away" => Some(Event::GoAway(number(&value[1]))),
         "lost" => Some(Event::Lost(reason(&value[1], &value[2]))),
         "violation" => None,
-        other => panic!("the host tells of {other}"),
+        other => panic!("the host reports {other}"),
     }
 }
 
-pub(super) fn standing(now: &Value) -> Standing {
+pub(super) fn host_state(now: &Value) -> HostState {
     let state = match now["state"].as_str() {
         Some("opening") => State::Opening,
         Some("open") => State::Open,
@@ -157,14 +157,14 @@ pub(super) fn standing(now: &Value) -> Standing {
         Some("closed") => State::Closed,
         other => panic!("the host's state is {other:?}"),
     };
-    Standing {
+    HostState {
         state,
         closed: now["closed"].as_array().map(|closed| reason(&closed[0], &closed[1])),
         deadline: now["deadline"].as_f64().map(|deadline| deadline.ceil() as u64),
         received: number(&now["received"]),
         acknowledged: number(&now["acknowledged"]),
         unacknowledged: number(&now["unacknowledged"]) as usize,
-        said: number(&now["said"]),
+        last_sent: number(&now["said"]),
         carrier: now["carrier"].as_u64(),
         seen: list(&now["seen"]).iter().map(number).collect(),
         over: list(&now["over"]).iter().map(|link| number(link) as u32).collect(),
@@ -172,7 +172,7 @@ pub(super) fn standing(now: &Value) -> Standing {
     }
 }
 
-pub(super) fn told_head(head: &Head) -> Value {
+pub(super) fn head_json(head: &Head) -> Value {
     match head {
         Head::Open { version, ordinal, attempt, auth } => json!(["o", version, ordinal, &**attempt, &**auth]),
         Head::Join { version, ordinal, attempt } => json!(["j", version, ordinal, &**attempt]),

@@ -48,16 +48,16 @@ impl World<'_> {
         if client.half.state() != State::Closed {
             let expected = client.log.messages(client.half.acknowledged(), client.log.last()).count();
             if client.half.unacknowledged() != expected {
-                let told = client.half.unacknowledged();
-                return self.fail(format!("the client tells {told} unacknowledged messages, there are {expected}"));
+                let counted = client.half.unacknowledged();
+                return self.fail(format!("the client counts {counted} unacknowledged messages, there are {expected}"));
             }
         }
         let one = &self.server.sessions[session];
         if one.machine.closed().is_none() {
             let expected = one.log.messages(one.machine.acknowledged(), one.log.last()).count();
-            let told = one.machine.unacknowledged();
-            if told != expected {
-                self.fail(format!("the server tells {told} unacknowledged messages, there are {expected}"));
+            let counted = one.machine.unacknowledged();
+            if counted != expected {
+                self.fail(format!("the server counts {counted} unacknowledged messages, there are {expected}"));
             }
         }
     }
@@ -154,12 +154,12 @@ impl World<'_> {
         let wrong = if reason == reason::EXPIRED {
             let grace = self.scenario.grace;
             // A link on which no ping is answered does not count, whether or not its transport has noticed.
-            let silent = one.begun == 0 && self.now >= one.heard_at + grace;
+            let silent = one.begun == 0 && self.now >= one.last_received + grace;
             let legal = silent || one.quiet_since.is_some_and(|since| self.now >= since + grace);
             (!legal).then(|| {
                 format!(
-                    "expired, but quiet only since {:?}, grace is {grace}; begun {}, heard at {}",
-                    one.quiet_since, one.begun, one.heard_at
+                    "expired, but quiet only since {:?}, grace is {grace}; begun {}, last received at {}",
+                    one.quiet_since, one.begun, one.last_received
                 )
             })
         } else if aborts(&reason) && (ours || theirs) {
@@ -173,8 +173,8 @@ impl World<'_> {
             Some("nobody has closed it".to_owned())
         };
         if one.machine.unacknowledged() < unacknowledged {
-            let told = one.machine.unacknowledged();
-            self.fail(format!("a closed server half tells {told} unacknowledged, there are {unacknowledged}"));
+            let counted = one.machine.unacknowledged();
+            self.fail(format!("a closed server half counts {counted} unacknowledged, there are {unacknowledged}"));
         }
         self.trace(|| format!("server   session {session} is closed: {reason}"));
         if reason == reason::EXPIRED {
@@ -207,8 +207,8 @@ impl World<'_> {
         };
         let unacknowledged = client.log.messages(client.half.acknowledged(), client.log.last()).count();
         if client.half.unacknowledged() < unacknowledged {
-            let told = client.half.unacknowledged();
-            self.fail(format!("a closed client half tells {told} unacknowledged, there are {unacknowledged}"));
+            let counted = client.half.unacknowledged();
+            self.fail(format!("a closed client half counts {counted} unacknowledged, there are {unacknowledged}"));
         }
         self.trace(|| format!("client   is closed: {reason}"));
         // The client sends it on every link, and one of them may have opened another session meanwhile.
@@ -244,11 +244,11 @@ impl World<'_> {
         }
         self.trace(|| format!("client   has lost its session: {reason}"));
         self.client_takes(u64::MAX);
-        let (said, acked) = (self.client.half.said(), self.client.half.acknowledged());
+        let (sent, acked) = (self.client.half.last_sent(), self.client.half.acknowledged());
         let (unknown, unsent) = self.client.half.salvage();
         let log = &self.client.log;
-        let expected: Vec<&Message> = log.messages(acked, said).collect();
-        let never: Vec<&Message> = log.messages(said.max(acked), log.last()).collect();
+        let expected: Vec<&Message> = log.messages(acked, sent).collect();
+        let never: Vec<&Message> = log.messages(sent.max(acked), log.last()).collect();
         // The shipped client opens no other session after a close, so nothing could send what is left.
         let matters = !(self.script && log.close().is_some());
         if matters && (unknown.iter().ne(expected) || unsent.iter().ne(never)) {

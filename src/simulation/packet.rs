@@ -53,22 +53,22 @@ impl std::fmt::Debug for Packet {
 fn brief_frames(frames: &[Frame]) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut run: Option<(u64, u64)> = None;
-    let told = |(from, to): (u64, u64)| if from == to { format!("m{from}") } else { format!("m{from}..{to}") };
+    let run_text = |(from, to): (u64, u64)| if from == to { format!("m{from}") } else { format!("m{from}..{to}") };
     for frame in frames {
         if let Frame::Message { number, .. } = frame {
             run = match run {
                 Some((from, to)) if to + 1 == *number => Some((from, *number)),
                 other => {
-                    parts.extend(other.map(told));
+                    parts.extend(other.map(run_text));
                     Some((*number, *number))
                 }
             };
         } else {
-            parts.extend(run.take().map(told));
+            parts.extend(run.take().map(run_text));
             parts.push(format!("{frame:?}"));
         }
     }
-    parts.extend(run.map(told));
+    parts.extend(run.map(run_text));
     parts.join(" ")
 }
 
@@ -165,10 +165,10 @@ impl Codec {
             match chunk {
                 Chunk::Binary(bytes) => frames.push(ends.reader.binary(bytes)?),
                 Chunk::Text(mut bytes) => {
-                    while let Some(said) = ends.reader.read(&mut bytes)? {
-                        match said {
+                    while let Some(record) = ends.reader.read(&mut bytes)? {
+                        match record {
                             Record::Frame(frame) => frames.push(frame),
-                            Record::Head(said) => head = Some(said),
+                            Record::Head(read) => head = Some(read),
                         }
                     }
                 }

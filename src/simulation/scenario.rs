@@ -24,7 +24,7 @@ pub(crate) struct Scenario {
     pub(crate) outbox: usize,
     pub(crate) base: u64,
     /// Whether packets are encoded.
-    pub(crate) spelled: bool,
+    pub(crate) encoded: bool,
     pub(crate) latency: u64,
     pub(crate) jitter: u64,
     pub(crate) target: u64,
@@ -66,7 +66,7 @@ impl Scenario {
             inbox: random.pick(&[3_000, 12_000, 64_000, 256_000]),
             outbox: random.pick(&[3_000, 12_000, 64_000, 256_000]),
             base: random.pick(&[0, 0, 0, (1 << 31) - 2, (1 << 32) - 2, (1 << 53) - 20_000]),
-            spelled: random.one_in(3),
+            encoded: random.one_in(3),
             latency: random.range(1, 40),
             jitter: random.range(0, 30),
             target: MESSAGES + random.below(60),
@@ -101,7 +101,7 @@ impl Scenario {
     }
 
     pub(crate) fn spelling(&self, random: &mut Random, duplex: bool) -> Option<Spelling> {
-        match (self.spelled, duplex) {
+        match (self.encoded, duplex) {
             (false, _) => None,
             (true, true) => Some(Spelling::WebSocket),
             (true, false) => Some(random.pick(&[Spelling::Text, Spelling::Bytes])),

@@ -108,7 +108,7 @@ impl World<'_> {
             downlinks: 0,
             quiet_since: Some(self.now),
             quiet_from: self.now,
-            heard_at: self.now,
+            last_received: self.now,
             armed: None,
             ends: Vec::new(),
             closed_seen: false,
@@ -126,7 +126,7 @@ impl World<'_> {
         let Some(Waiting { session, counts, head, frames }) = self.conns[conn].waiting.take() else { return };
         if !self.server.sessions[session].gone {
             self.attach_server(conn, session, &head, frames);
-            self.server.sessions[session].heard_at = self.now;
+            self.server.sessions[session].last_received = self.now;
         }
         self.cancel_attach(session, counts);
         for packet in std::mem::take(&mut self.conns[conn].backlog) {
@@ -218,7 +218,7 @@ impl World<'_> {
 
     fn feed(&mut self, session: usize, link: LinkId, frames: Vec<Frame>) {
         let now = self.now;
-        self.server.sessions[session].heard_at = now;
+        self.server.sessions[session].last_received = now;
         for frame in frames {
             self.note_pair(session, What::of(&frame));
             if self.server.sessions[session].machine.handle_frame(now, link, frame).is_err() {

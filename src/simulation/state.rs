@@ -216,7 +216,7 @@ pub(crate) struct ServerSession {
     pub(crate) quiet_since: Option<u64>,
     pub(crate) quiet_from: u64,
     /// When something was last received from the client.
-    pub(crate) heard_at: u64,
+    pub(crate) last_received: u64,
     pub(crate) armed: Option<u64>,
     /// The reasons with which the application has closed or aborted.
     pub(crate) ends: Vec<CloseReason>,

@@ -45,7 +45,7 @@ impl<'a> World<'a> {
         let Setup { make_half, sabotage, script } = setup;
         let mut random = Random::new(seed);
         let mut scenario = Scenario::new(&mut random);
-        scenario.spelled |= script;
+        scenario.encoded |= script;
         let goal = scenario.lap.min(scenario.target);
         let client = Client::new(make_half(&scenario, 0), scenario.base, 0, 0);
         let mut world = World {

@@ -31,7 +31,7 @@ fn a_late_acknowledgement_is_ignored() {
 }
 
 #[test]
-fn acknowledgements_come_after_128_messages_or_32_kib_and_when_asked_for() {
+fn acknowledgements_come_after_128_messages_or_32_kib_and_when_requested() {
     let mut pair = Pair::opened();
     pair.server = Machine::new(Config { inbox: 1 << 20, ..config(Role::Server) }, 0);
     pair.down = pair.server.attach(0, opens(1)).expect("a new link");
@@ -52,7 +52,7 @@ fn acknowledgements_come_after_128_messages_or_32_kib_and_when_asked_for() {
 }
 
 #[test]
-fn a_sender_asks_when_it_holds_more_than_half_of_what_it_may() {
+fn a_sender_requests_an_acknowledgement_when_its_outbox_is_more_than_half_full() {
     let mut pair = Pair::opened();
     let third = "x".repeat(1_400 - 64);
     send(&mut pair.client, &third);
@@ -62,7 +62,7 @@ fn a_sender_asks_when_it_holds_more_than_half_of_what_it_may() {
 }
 
 #[test]
-fn nobody_is_refused_before_an_acknowledgement_was_asked_for() {
+fn no_message_is_refused_before_an_acknowledgement_was_requested() {
     let mut pair = Pair::opened();
     send(&mut pair.client, "little");
     assert_eq!(sent_text(&mut pair.client, 1, pair.up), "m1:little");
@@ -80,7 +80,7 @@ fn nobody_is_refused_before_an_acknowledgement_was_asked_for() {
 }
 
 #[test]
-fn what_an_acknowledgement_leaves_is_asked_for_when_it_is_more_than_half() {
+fn more_than_half_an_outbox_after_an_acknowledgement_requests_another() {
     let mut pair = Pair::opened();
     send(&mut pair.server, "flushed");
     pair.server.flush();
@@ -133,11 +133,11 @@ fn exactly_half_is_not_more_than_half() {
     send(&mut pair.client, "");
     assert!(sent_text(&mut pair.client, 1, pair.up).ends_with(" w"));
     send(&mut pair.client, "");
-    assert_eq!(sent_text(&mut pair.client, 1, pair.up), "m3:", "one wish at a time");
+    assert_eq!(sent_text(&mut pair.client, 1, pair.up), "m3:", "one request at a time");
 }
 
 #[test]
-fn what_a_machine_tells_of_itself() {
+fn the_getters_of_a_machine() {
     let mut pair = Pair::opened();
     assert_eq!((pair.server.last_number(), pair.server.arrivals(), pair.server.buffered()), (0, 0, 0));
     send_all(&mut pair.server, 1, 3);
@@ -148,10 +148,10 @@ fn what_a_machine_tells_of_itself() {
 }
 
 #[test]
-fn what_concerns_other_links_is_told_once() {
+fn links_are_woken_once_for_what_concerns_them() {
     let mut pair = Pair::opened();
     while pair.server.take_links_need_wake() {}
-    receive(&mut pair.server, 1, pair.down, [numbered(1, "no news for others")]);
+    receive(&mut pair.server, 1, pair.down, [numbered(1, "nothing for other links")]);
     assert!(!pair.server.take_links_need_wake());
     for frame in [
         Frame::AckRequest,

@@ -15,7 +15,7 @@ fn a_websocket_has_no_second_turn() {
     let mut pair = Pair::opened();
     assert_eq!(code(pair.server.attach(1, turn(1, 1, LinkKind::Duplex))), 4002);
     pair.server.detach(1, pair.down);
-    assert_eq!(code(pair.server.attach(1, resume(1))), 4002, "it was proven and is gone");
+    assert_eq!(code(pair.server.attach(1, resume(1))), 4002, "it was confirmed and is gone");
     assert!(pair.server.attach(1, resume(2)).is_ok());
 }
 
@@ -54,7 +54,7 @@ fn a_link_over_http_is_alive_between_its_turns() {
     assert_eq!((server.carrier(), server.state()), (Some(1), State::Interrupted));
     let other = server.attach(3, resume(2)).expect("a new link");
     send(&mut server, "held");
-    assert_eq!(sent_text(&mut server, 3, other), "sfull0", "not proven, and the old one is thought to live");
+    assert_eq!(sent_text(&mut server, 3, other), "sfull0", "not confirmed, and the old one counts as alive");
     receive(&mut server, 4, other, [Frame::Confirm]);
     assert_eq!(sent_text(&mut server, 4, other), "m1:held");
     server.detach(5, other);
@@ -76,7 +76,7 @@ fn a_client_gives_up_a_link_whose_next_turn_will_not_come() {
 }
 
 #[test]
-fn too_many_links_push_the_lowest_unproven_one_out() {
+fn too_many_links_push_the_lowest_unconfirmed_one_out() {
     let mut pair = Pair::opened();
     let waiting: Vec<LinkId> = (2..=8).map(|at| pair.server.attach(1, resume(at)).expect("a new link")).collect();
     assert!(waiting.iter().all(|&link| !pair.server.link_is_over(link)), "eight in all");
@@ -87,11 +87,11 @@ fn too_many_links_push_the_lowest_unproven_one_out() {
     pair.server.attach(1, resume(9)).expect("a new link");
     assert!(pair.server.link_is_over(waiting[0]));
     assert!(waiting[1..].iter().all(|&link| !pair.server.link_is_over(link)));
-    assert!(!pair.server.link_is_over(pair.down), "the proven one stays");
+    assert!(!pair.server.link_is_over(pair.down), "the confirmed one stays");
 }
 
 #[test]
-fn what_comes_on_a_link_that_was_replaced_is_nothing() {
+fn input_on_a_link_that_was_replaced_is_ignored() {
     let mut server = server();
     let first = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
     server.attach(1, turn(1, 1, POLL)).expect("the next turn");
@@ -109,7 +109,7 @@ fn ordinals_may_begin_at_0() {
 }
 
 #[test]
-fn what_a_client_has_received_is_told_to_the_server_and_means_nothing_to_itself() {
+fn the_received_number_of_an_attach_is_for_the_server_only() {
     let mut client = client();
     assert!(client.attach(0, Attach { received: 3, ..resume(1) }).is_ok());
 }

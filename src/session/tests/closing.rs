@@ -6,7 +6,7 @@ fn bye() -> CloseReason {
 }
 
 #[test]
-fn everything_said_before_a_close_arrives_before_it() {
+fn everything_sent_before_a_close_arrives_before_it() {
     let mut pair = Pair::opened();
     send_all(&mut pair.client, 1, 3);
     pair.client.close(bye());
@@ -28,7 +28,7 @@ fn a_close_is_replayed_like_a_message() {
     pair.resume(2, 2);
     assert_eq!((pair.client.closed(), pair.server.closed()), (Some(&bye()), Some(&bye())));
     assert_eq!(taken(&mut pair.client), "last");
-    assert!(pair.server.is_over(), "the client has said that it is through");
+    assert!(pair.server.is_over(), "the client has answered that it is done");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_half_that_has_closed_goes_on_taking() {
 #[test]
 fn a_half_that_has_taken_a_close_is_done() {
     let mut pair = Pair::opened();
-    send(&mut pair.server, "never said");
+    send(&mut pair.server, "never sent");
     receive(&mut pair.server, 1, pair.down, [Frame::Close { number: 1, reason: bye() }, numbered(2, "behind the end")]);
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "a1 x1000");
     assert_eq!((taken(&mut pair.server).as_str(), pair.server.unacknowledged()), ("", 1));
@@ -83,7 +83,7 @@ fn a_repeated_close_is_acknowledged_again() {
 }
 
 #[test]
-fn every_link_of_a_closed_session_says_how_far_it_came() {
+fn every_link_of_a_closed_session_sends_an_acknowledgement() {
     let mut server = server();
     let low = server.attach(0, opens(1)).expect("a new link");
     let high = server.attach(0, opens(2)).expect("a new link");
@@ -93,7 +93,7 @@ fn every_link_of_a_closed_session_says_how_far_it_came() {
 }
 
 #[test]
-fn a_replaced_link_of_a_closed_session_is_told_that_it_was_replaced() {
+fn a_replaced_link_of_a_closed_session_ends_as_replaced() {
     let mut pair = Pair::opened();
     let high = pair.server.attach(1, resume(2)).expect("a new link");
     receive(&mut pair.server, 1, high, [Frame::Confirm, Frame::Close { number: 1, reason: bye() }]);
@@ -136,14 +136,14 @@ fn an_abort_ends_at_once() {
     send(&mut pair.server, "under way");
     pair.server.abort(1, CloseReason::new(4310, "enough"));
     assert_eq!(pair.server.unacknowledged(), 1);
-    let said = sent_frames(&mut pair.server, 1, pair.down);
-    assert_eq!(notation(&said), "a0 x4310");
-    receive(&mut pair.client, 1, pair.up, said);
+    let sent = sent_frames(&mut pair.server, 1, pair.down);
+    assert_eq!(notation(&sent), "a0 x4310");
+    receive(&mut pair.client, 1, pair.up, sent);
     assert_eq!(pair.client.closed(), Some(&CloseReason::new(4310, "enough")));
     assert_eq!(
         code(pair.server.attach(2, resume(2)).and_then(|link| {
-            let said = sent_frames(&mut pair.server, 2, link);
-            assert_eq!(notation(&said), "sfull0 a0 x4310", "who comes back is told");
+            let sent = sent_frames(&mut pair.server, 2, link);
+            assert_eq!(notation(&sent), "sfull0 a0 x4310", "a client that comes back gets it too");
             pair.server.handle_timeout(1 + 2 * GRACE);
             pair.server.attach(2 * GRACE, resume(3))
         })),
@@ -162,7 +162,7 @@ fn a_client_can_abort() {
 }
 
 #[test]
-fn an_end_that_is_no_end_of_the_session_leaves_it_alone() {
+fn a_link_close_that_does_not_end_the_session_leaves_it_alone() {
     for ended in [1000, 4000, 4003, 4005, 4200] {
         let mut pair = Pair::opened();
         receive(&mut pair.client, 1, pair.up, [Frame::LinkClose(CloseReason::new(ended, ""))]);
@@ -178,7 +178,7 @@ fn an_end_that_is_no_end_of_the_session_leaves_it_alone() {
 }
 
 #[test]
-fn a_client_that_is_told_of_an_abort_lets_the_server_forget() {
+fn a_client_that_answers_an_abort_lets_the_server_forget() {
     let mut pair = Pair::opened();
     pair.server.abort(1, CloseReason::new(4310, ""));
     pair.server.attach(1, resume(2)).expect("a new link");
@@ -209,7 +209,7 @@ fn links_that_leave_an_ended_session_do_not_prolong_its_memory() {
 }
 
 #[test]
-fn who_closes_acknowledges_first_what_it_has_taken() {
+fn a_close_is_sent_behind_an_acknowledgement_of_what_was_taken() {
     let mut pair = Pair::opened();
     receive(&mut pair.server, 1, pair.down, [numbered(1, "too little to acknowledge")]);
     pair.server.close(bye());
@@ -225,7 +225,7 @@ fn nothing_is_sent_behind_a_close() {
 }
 
 #[test]
-fn a_session_is_lost_to_a_client_that_lives_and_to_nobody_else() {
+fn only_a_client_whose_session_is_open_can_lose_it() {
     let lost = || Frame::LinkClose(CloseReason::new(4100, ""));
     let mut pair = Pair::opened();
     while pair.client.poll_event().is_some() {}

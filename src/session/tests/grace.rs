@@ -14,7 +14,7 @@ fn a_session_without_a_link_ends_when_grace_does() {
 }
 
 #[test]
-fn a_link_in_time_saves_it() {
+fn a_link_in_time_keeps_the_session() {
     let mut pair = Pair::opened();
     pair.cut(100);
     pair.resume(GRACE, 2);
@@ -23,7 +23,7 @@ fn a_link_in_time_saves_it() {
 }
 
 #[test]
-fn an_upload_is_a_sign_of_life_and_no_link() {
+fn an_upload_is_a_sign_of_life_but_no_link() {
     let mut pair = Pair::opened();
     pair.cut(100);
     let link = pair.server.attach(5_000, upload()).expect("an upload");
@@ -34,7 +34,7 @@ fn an_upload_is_a_sign_of_life_and_no_link() {
 }
 
 #[test]
-fn an_attach_that_has_begun_holds_the_end_off() {
+fn an_attach_that_has_begun_holds_off_the_end() {
     let mut pair = Pair::opened();
     pair.cut(100);
     assert!(pair.server.expect_attach(100) && pair.server.expect_attach(100));
@@ -43,7 +43,7 @@ fn an_attach_that_has_begun_holds_the_end_off() {
     pair.server.cancel_attach();
     pair.server.handle_timeout(101 + GRACE);
     assert_eq!(pair.server.closed(), None, "another is still under way");
-    assert!(!pair.server.expect_attach(101 + GRACE), "one after the other would hold it off for ever");
+    assert!(!pair.server.expect_attach(101 + GRACE), "one after the other could hold it off for ever");
     pair.resume(102 + GRACE, 2);
     pair.server.cancel_attach();
     pair.cut(200 + GRACE);
@@ -76,7 +76,7 @@ fn an_attach_that_was_refused_gives_a_new_grace() {
 }
 
 #[test]
-fn a_server_that_slept_longer_than_grace_blames_nobody() {
+fn a_server_that_slept_longer_than_grace_expires_no_session() {
     let mut pair = Pair::opened();
     pair.cut(100);
     let woken = 100 + 2 * GRACE + 1;
@@ -89,7 +89,7 @@ fn a_server_that_slept_longer_than_grace_blames_nobody() {
 }
 
 #[test]
-fn a_close_that_nobody_takes_ends_with_grace_too() {
+fn a_close_that_is_never_taken_ends_with_grace_too() {
     let mut pair = Pair::opened();
     send(&mut pair.server, "lost");
     pair.server.close(CloseReason::new(1000, ""));
@@ -100,7 +100,7 @@ fn a_close_that_nobody_takes_ends_with_grace_too() {
 }
 
 #[test]
-fn a_link_that_is_dead_is_none_even_if_its_transport_does_not_notice() {
+fn a_dead_link_does_not_count_even_if_its_transport_does_not_notice() {
     let mut pair = Pair::opened();
     pair.server.handle_timeout(INTERVAL);
     sent_frames(&mut pair.server, INTERVAL, pair.down);
@@ -114,7 +114,7 @@ fn a_link_that_is_dead_is_none_even_if_its_transport_does_not_notice() {
     assert!(pair.server.is_over());
 }
 
-/// A link whose transport did not notice that another took its place; that one has gone too, at 200.
+/// A link whose transport did not notice that another one has replaced it. That one is gone too since 200.
 fn replaced() -> (Pair, LinkId) {
     let mut pair = Pair::opened();
     let stuck = pair.down;
@@ -126,7 +126,7 @@ fn replaced() -> (Pair, LinkId) {
 }
 
 #[test]
-fn a_link_whose_place_was_taken_is_none_even_if_its_transport_does_not_notice() {
+fn a_replaced_link_does_not_count_even_if_its_transport_does_not_notice() {
     let (mut pair, stuck) = replaced();
     assert!(pair.server.links.get(stuck).is_some_and(|link| link.attached));
     assert_eq!((pair.server.state(), pair.server.poll_timeout()), (State::Interrupted, Some(200 + GRACE)));
@@ -135,7 +135,7 @@ fn a_link_whose_place_was_taken_is_none_even_if_its_transport_does_not_notice() 
 }
 
 #[test]
-fn what_is_heard_on_a_link_whose_place_was_taken_is_a_sign_of_life() {
+fn input_on_a_replaced_link_is_a_sign_of_life() {
     let (mut pair, stuck) = replaced();
     receive(&mut pair.server, 5_000, stuck, [numbered(1, "late")]);
     pair.server.handle_timeout(200 + GRACE);

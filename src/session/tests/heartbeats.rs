@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn silence_is_pinged_and_an_answer_measured() {
+fn silence_is_pinged_and_the_answer_measured() {
     let mut pair = Pair::opened();
     assert_eq!(pair.server.poll_timeout(), Some(INTERVAL));
     pair.server.handle_timeout(INTERVAL - 1);
@@ -84,7 +84,7 @@ fn a_client_gives_a_silent_link_up() {
 }
 
 #[test]
-fn a_client_that_slept_asks_for_a_sign_of_life() {
+fn a_client_that_slept_requests_a_sign_of_life() {
     let mut pair = Pair::opened();
     let woken = INTERVAL + 2 * TIMEOUT + 1;
     pair.client.handle_timeout(woken);
@@ -97,7 +97,7 @@ fn a_client_that_slept_asks_for_a_sign_of_life() {
 }
 
 #[test]
-fn a_link_that_falls_back_to_a_lower_one_gives_it_its_own_time() {
+fn a_lower_link_that_carries_again_gets_its_own_time() {
     let mut pair = Pair::opened();
     let high = pair.client.attach(0, resume(2)).expect("a new link");
     let start = super::super::Attached { outcome: Outcome::Full, received: 0, grant: None };
@@ -105,11 +105,11 @@ fn a_link_that_falls_back_to_a_lower_one_gives_it_its_own_time() {
     let dead = INTERVAL + TIMEOUT;
     pair.client.handle_timeout(dead);
     assert!(pair.client.link_is_over(high) && !pair.client.link_is_over(pair.up));
-    assert_eq!((pair.client.carrier(), pair.client.poll_timeout()), (Some(1), Some(PROOF)));
+    assert_eq!((pair.client.carrier(), pair.client.poll_timeout()), (Some(1), Some(CONFIRM)));
 }
 
 #[test]
-fn polls_have_no_heartbeat_and_their_own_patience() {
+fn polls_have_no_heartbeat_and_a_timeout_of_their_own() {
     let (mut client, mut server) = (client(), server());
     let up = client.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
     let down = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
@@ -126,7 +126,7 @@ fn polls_have_no_heartbeat_and_their_own_patience() {
 }
 
 #[test]
-fn the_server_tells_the_client_what_silence_means() {
+fn the_client_learns_its_heartbeat_from_the_server() {
     let mut client = client();
     let up = client.attach(0, opens(1)).expect("a new link");
     let grant = super::super::Grant {
@@ -140,7 +140,7 @@ fn the_server_tells_the_client_what_silence_means() {
 }
 
 #[test]
-fn a_judgement_that_is_late_by_no_more_than_its_term_stands() {
+fn a_check_that_is_late_by_less_than_a_timeout_still_ends_the_link() {
     let mut pair = Pair::opened();
     pair.server.handle_timeout(INTERVAL);
     sent_frames(&mut pair.server, INTERVAL, pair.down);
@@ -159,23 +159,23 @@ fn a_server_that_slept_in_quiet_pings() {
 }
 
 #[test]
-fn what_is_said_alone_does_not_put_a_ping_off() {
+fn sending_alone_does_not_put_a_ping_off() {
     let mut pair = Pair::opened();
     send(&mut pair.server, "into the void");
     sent_frames(&mut pair.server, INTERVAL - 1, pair.down);
-    assert_eq!(pair.server.poll_timeout(), Some(INTERVAL), "nothing was heard");
+    assert_eq!(pair.server.poll_timeout(), Some(INTERVAL), "nothing was received");
     receive(&mut pair.server, INTERVAL - 1, pair.down, [numbered(1, "x")]);
     assert_eq!(pair.server.poll_timeout(), Some(2 * INTERVAL - 1));
 }
 
 #[test]
-fn a_link_after_none_begins_with_a_clean_slate() {
+fn a_link_after_none_starts_without_a_pending_ping() {
     let mut pair = Pair::opened();
     pair.server.handle_timeout(INTERVAL);
     pair.server.detach(INTERVAL, pair.down);
     let now = 8 * INTERVAL;
     let down = pair.server.attach(now, Attach { kind: LinkKind::Opening, ..resume(2) }).expect("a new link");
-    assert_eq!(sent_text(&mut pair.server, now, down), "sfull0", "the ping that was due is not");
+    assert_eq!(sent_text(&mut pair.server, now, down), "sfull0", "the ping that was due is not sent");
     pair.server.detach(now, down);
     let stream = pair.server.attach(now, turn(2, 1, LinkKind::Stream)).expect("the next turn");
     assert_eq!(sent_text(&mut pair.server, now, stream), "sfull0");
@@ -186,9 +186,9 @@ fn a_link_after_none_begins_with_a_clean_slate() {
 fn a_link_that_is_about_to_end_needs_no_heartbeat() {
     let mut pair = Pair::opened();
     assert!(pair.server.handle_frame(1, pair.down, Frame::Ping { id: 1 }).is_err());
-    assert_eq!(pair.server.poll_timeout(), None, "the reason has yet to be said");
+    assert_eq!(pair.server.poll_timeout(), None, "the reason is still to be sent");
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "x4004");
-    assert_eq!(pair.server.poll_timeout(), None, "the transport has yet to let go");
+    assert_eq!(pair.server.poll_timeout(), None, "the transport still has to drop the link");
 }
 
 #[test]
@@ -200,10 +200,10 @@ fn a_link_after_none_is_not_blamed_for_the_silence_before_it() {
 }
 
 #[test]
-fn a_link_beside_another_is_a_sign_of_life_and_no_clean_slate() {
+fn a_link_beside_another_is_a_sign_of_life_and_restarts_nothing() {
     let mut pair = Pair::opened();
     pair.server.attach(400, resume(2)).expect("a new link");
-    assert_eq!(pair.server.poll_timeout(), Some(INTERVAL), "nothing was said since 0");
+    assert_eq!(pair.server.poll_timeout(), Some(INTERVAL), "nothing was sent since 0");
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_link_that_does_not_carry_does_not_die_with_the_one_that_does() {
     sent_frames(&mut pair.server, 1 + INTERVAL, pair.down);
     pair.server.handle_timeout(1 + INTERVAL + TIMEOUT);
     assert_eq!(pair.server.link_ending(pair.down).map(|reason| reason.code), Some(4003));
-    assert_eq!(pair.server.link_ending(high), None, "it has its own time to be proven");
+    assert_eq!(pair.server.link_ending(high), None, "it has its own time to be confirmed");
 }
 
 #[test]

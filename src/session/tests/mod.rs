@@ -1,4 +1,5 @@
-//! The machine's stories, one theme a file. The simulation, beside this folder, pairs machines under a hostile wire.
+//! The machine's stories, one theme a file. The simulation, beside this folder, pairs machines under a
+//! hostile wire.
 
 use super::{Arrival, Attach, CloseReason, Config, Frame, LinkId, LinkKind, Machine, Role, frame::Outcome, rules};
 use crate::message::Message;
@@ -24,7 +25,7 @@ mod uploads;
 const INTERVAL: u64 = 1_000;
 const TIMEOUT: u64 = 500;
 const GRACE: u64 = 10_000;
-const PROOF: u64 = 2_000;
+const CONFIRM: u64 = 2_000;
 
 fn config(role: Role) -> Config {
     Config {
@@ -33,7 +34,7 @@ fn config(role: Role) -> Config {
         interval: INTERVAL,
         timeout: TIMEOUT,
         grace: GRACE,
-        confirm_timeout: PROOF,
+        confirm_timeout: CONFIRM,
         inbox: 4_096,
         outbox: 4_096,
         base: 0,
@@ -57,7 +58,7 @@ fn opens(ordinal: u64) -> Attach {
     Attach { opening: true, ..resume(ordinal) }
 }
 
-/// A turn of a link over HTTP; those after the first come from a client that has heard a start.
+/// A turn of a link over HTTP. Turns after the first come from a client that has received an answer.
 fn turn(ordinal: u64, turn: u64, kind: LinkKind) -> Attach {
     Attach { turn, kind, seen: turn > 0, ..resume(ordinal) }
 }
@@ -82,12 +83,12 @@ fn send_all(machine: &mut Machine, from: u64, to: u64) {
     }
 }
 
-/// All that a link has to say now.
+/// All that a link sends now.
 fn sent_frames(machine: &mut Machine, now: u64, link: LinkId) -> Vec<Frame> {
     std::iter::from_fn(|| machine.poll_transmit(now, link)).collect()
 }
 
-/// The same as one reads it: `m1:hello`, `a3`, `c4:1000`, `x4000`, and the record's letter otherwise.
+/// The same in short notation: `m1:hello`, `a3`, `c4:1000`, `x4000`, and the record's letter otherwise.
 fn sent_text(machine: &mut Machine, now: u64, link: LinkId) -> String {
     notation(&sent_frames(machine, now, link))
 }
@@ -147,7 +148,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// Opened, proven, nothing said yet.
+    /// The session is open, the link confirmed, and nothing was sent yet.
     fn opened() -> Pair {
         let (mut client, mut server) = (client(), server());
         let up = client.attach(0, opens(1)).expect("a new link");
@@ -158,7 +159,7 @@ impl Pair {
         pair
     }
 
-    /// Carries everything both ways until there is nothing to say.
+    /// Carries everything both ways until there is nothing to send.
     fn talk(&mut self, now: u64) {
         loop {
             let up = sent_frames(&mut self.client, now, self.up);
@@ -171,7 +172,7 @@ impl Pair {
         }
     }
 
-    /// The link is cut; what it had to say is lost.
+    /// The link is cut, and what it would send now is lost.
     fn cut(&mut self, now: u64) {
         sent_frames(&mut self.client, now, self.up);
         sent_frames(&mut self.server, now, self.down);
@@ -187,7 +188,7 @@ impl Pair {
     }
 }
 
-/// Heartbeats are another story.
+/// An interval that keeps heartbeats out of a story.
 const HOUR: u64 = 3_600_000;
 
 /// Two halves, a stream that carries down, and uploads.
@@ -235,7 +236,7 @@ impl Streaming {
         sent_text(&mut self.server, now, self.down)
     }
 
-    /// What the stream says reaches the client.
+    /// What the stream sends reaches the client.
     fn arrives(&mut self, now: u64) -> String {
         let frames = sent_frames(&mut self.server, now, self.down);
         let sent = notation(&frames);
@@ -243,7 +244,7 @@ impl Streaming {
         sent
     }
 
-    /// An upload acknowledges all that was said up to `number`.
+    /// An upload acknowledges all that was sent up to `number`.
     fn acknowledges(&mut self, now: u64, number: u64) {
         let link = self.server.attach(now, Attach { received: number, ..upload() }).expect("an upload");
         receive(&mut self.server, now, link, [Frame::Ack { received: number }]);
@@ -251,7 +252,7 @@ impl Streaming {
         self.server.detach(now, link);
     }
 
-    /// How far the client is thought to be when an ask is said now.
+    /// The round trip that the server assumes when a request is sent now.
     fn trip(&mut self, now: u64) -> u64 {
         let sent = self.send(now, "far?");
         assert!(sent.split(' ').any(|one| one == "w"), "{sent}");
@@ -268,7 +269,7 @@ impl Streaming {
         trip
     }
 
-    /// The deadline passes, on time: when that is, and what is then said.
+    /// The deadline passes on time. Returns when that is, and what is sent then.
     fn due(&mut self) -> (u64, String) {
         let now = self.server.poll_timeout().expect("a deadline");
         self.server.handle_timeout(now);
@@ -276,7 +277,7 @@ impl Streaming {
     }
 }
 
-/// What a stream that is held says from `now` on.
+/// What a stream that is held back sends from `now` on.
 fn held(one: &mut Streaming, now: u64) -> (u64, String) {
     assert!(one.send(now, "void").ends_with(":void w"));
     one.due();

@@ -22,7 +22,7 @@ fn the_first_flight_needs_no_answer_and_the_answer_carries_messages() {
 }
 
 #[test]
-fn what_a_client_says_comes_after_its_proof() {
+fn what_a_client_sends_comes_behind_its_confirmation() {
     let mut pair = Pair::opened();
     pair.cut(5);
     send(&mut pair.client, "later");
@@ -35,7 +35,7 @@ fn what_a_client_says_comes_after_its_proof() {
 }
 
 #[test]
-fn the_loser_of_a_race_of_openings_loses_only_itself() {
+fn the_loser_of_a_race_of_openings_ends_only_itself() {
     let mut pair = Pair::opened();
     while pair.client.poll_event().is_some() {}
     for (ordinal, code) in [(2, 4102), (3, 4103), (4, 4310)] {
@@ -57,7 +57,7 @@ fn an_opening_that_was_never_answered_can_be_spent_by_another() {
 }
 
 #[test]
-fn a_lost_session_leaves_what_may_have_arrived_and_what_never_left() {
+fn a_lost_session_gives_back_what_may_have_arrived_and_what_was_never_sent() {
     let mut pair = Pair::opened();
     send_all(&mut pair.client, 1, 3);
     let flight = sent_frames(&mut pair.client, 1, pair.up);
@@ -70,7 +70,7 @@ fn a_lost_session_leaves_what_may_have_arrived_and_what_never_left() {
 }
 
 #[test]
-fn only_the_server_starts_and_pings_only_the_client_proves_and_answers() {
+fn frames_of_the_wrong_half_are_violations() {
     let start = super::super::Attached { outcome: Outcome::Full, received: 0, grant: None };
     for frame in [Frame::Ping { id: 1 }, Frame::GoAway { delay: 1 }, Frame::Attached(start)] {
         let mut pair = Pair::opened();
@@ -90,7 +90,7 @@ fn only_the_server_starts_and_pings_only_the_client_proves_and_answers() {
 }
 
 #[test]
-fn numbers_end_with_a_close() {
+fn the_last_number_is_kept_for_a_close() {
     let config = Config { base: super::super::frame::MAX_NUMBER - 3, ..config(Role::Client) };
     let mut client = Machine::new(config, 0);
     let link = client.attach(0, opens(1)).expect("a new link");
@@ -109,7 +109,7 @@ fn numbers_end_with_a_close() {
 }
 
 #[test]
-fn the_last_number_of_all_is_one() {
+fn the_largest_number_is_valid() {
     let max = super::super::frame::MAX_NUMBER;
     let mut server = Machine::new(Config { base: max - 1, ..config(Role::Server) }, 0);
     let down = server.attach(0, opens(1)).expect("a new link");

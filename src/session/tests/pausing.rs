@@ -14,7 +14,7 @@ fn filled() -> Pair {
 }
 
 #[test]
-fn a_full_inbox_holds_and_half_an_inbox_goes_on() {
+fn a_full_inbox_pauses_and_a_half_empty_one_resumes() {
     let mut pair = filled();
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "h4,1");
     pair.server.poll_arrival();
@@ -25,10 +25,10 @@ fn a_full_inbox_holds_and_half_an_inbox_goes_on() {
 }
 
 #[test]
-fn a_hold_that_was_never_said_is_still_gone_on_from() {
+fn a_pause_that_was_never_sent_still_ends_with_a_resume() {
     let mut pair = filled();
     taken(&mut pair.server);
-    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "g4,1", "what was refused must be said again");
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "g4,1", "what was refused must be sent again");
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn an_empty_inbox_takes_any_message() {
 }
 
 #[test]
-fn who_is_held_says_no_messages_until_it_may_go_on_from_what_was_not_taken() {
+fn a_paused_half_sends_no_messages_and_resumes_at_what_was_not_taken() {
     let mut pair = Pair::opened();
     send_all(&mut pair.client, 1, 4);
     sent_frames(&mut pair.client, 1, pair.up);
@@ -51,7 +51,7 @@ fn who_is_held_says_no_messages_until_it_may_go_on_from_what_was_not_taken() {
 }
 
 #[test]
-fn a_close_waits_behind_a_hold() {
+fn a_close_waits_for_a_resume() {
     let mut pair = Pair::opened();
     receive(&mut pair.client, 1, pair.up, [Frame::Pause { received: 0, epoch: 1 }]);
     pair.client.close(CloseReason::new(1000, ""));
@@ -61,7 +61,7 @@ fn a_close_waits_behind_a_hold() {
 }
 
 #[test]
-fn late_holds_and_goes_are_known_by_their_epoch() {
+fn late_pauses_and_resumes_are_recognised_by_their_epoch() {
     let mut pair = Pair::opened();
     send(&mut pair.client, "1");
     receive(&mut pair.client, 1, pair.up, [Frame::Resume { received: 0, epoch: 2 }]);
@@ -78,11 +78,11 @@ fn late_holds_and_goes_are_known_by_their_epoch() {
         [Frame::Pause { received: 1, epoch: 3 }, Frame::Resume { received: 0, epoch: 2 }],
     );
     send(&mut pair.client, "3");
-    assert_eq!(sent_text(&mut pair.client, 1, pair.up), "", "the go of an older hold does not end it");
+    assert_eq!(sent_text(&mut pair.client, 1, pair.up), "", "the resume of an older pause does not end it");
 }
 
 #[test]
-fn a_go_asks_again_for_the_acknowledgement_that_a_hold_cut_short() {
+fn a_resume_repeats_the_request_that_a_pause_cut_short() {
     let mut pair = Pair::opened();
     send_all(&mut pair.client, 1, 2);
     pair.client.flush();
@@ -97,7 +97,7 @@ fn a_go_asks_again_for_the_acknowledgement_that_a_hold_cut_short() {
 }
 
 #[test]
-fn a_new_link_says_where_the_two_halves_stand() {
+fn a_new_link_repeats_the_last_pause_or_resume() {
     let mut pair = filled();
     sent_frames(&mut pair.server, 1, pair.down);
     pair.cut(2);
@@ -107,11 +107,11 @@ fn a_new_link_says_where_the_two_halves_stand() {
     assert_eq!(sent_text(&mut pair.server, 2, down), "g4,1");
     pair.cut(3);
     let down = pair.server.attach(3, resume(3)).expect("a new link");
-    assert_eq!(sent_text(&mut pair.server, 3, down), "sfull4 g4,1", "the last go may have been lost with its link");
+    assert_eq!(sent_text(&mut pair.server, 3, down), "sfull4 g4,1", "the last resume may have been lost with its link");
 }
 
 #[test]
-fn an_upload_into_a_full_inbox_is_answered_with_a_hold() {
+fn an_upload_into_a_full_inbox_is_answered_with_a_pause() {
     let mut pair = filled();
     let link = pair.server.attach(1, upload()).expect("an upload");
     receive(&mut pair.server, 1, link, [numbered(5, &kilobyte())]);
@@ -127,7 +127,7 @@ fn the_inbox_is_bounded_to_the_byte() {
     pair.server.poll_arrival();
     assert_eq!(pair.server.buffered(), 3_072);
     receive(&mut pair.server, 1, pair.down, [numbered(5, &kilobyte())]);
-    assert_eq!((pair.server.received(), pair.server.arrivals()), (5, 4), "what fits is taken even in a hold");
+    assert_eq!((pair.server.received(), pair.server.arrivals()), (5, 4), "what fits is taken even during a pause");
     assert!(pair.server.is_paused());
 }
 
@@ -162,21 +162,21 @@ fn a_gap_that_overlaps_what_was_taken_is_taken_from_there() {
 }
 
 #[test]
-fn turns_of_one_link_say_where_the_halves_stand_three_times() {
+fn the_turns_of_one_link_repeat_a_resume_three_times() {
     let mut pair = filled();
     taken(&mut pair.server);
     pair.server.detach(1, pair.down);
-    let mut said = Vec::new();
+    let mut sent = Vec::new();
     for at in 0..6 {
         let link = pair.server.attach(2, turn(2, at, if at == 0 { LinkKind::Opening } else { POLL })).expect("a turn");
-        said.push(sent_text(&mut pair.server, 2, link));
+        sent.push(sent_text(&mut pair.server, 2, link));
         pair.server.detach(2, link);
     }
-    assert_eq!(said, ["sfull4 g4,1", "sfull4 g4,1", "sfull4 g4,1", "sfull4", "sfull4", "sfull4"]);
+    assert_eq!(sent, ["sfull4 g4,1", "sfull4 g4,1", "sfull4 g4,1", "sfull4", "sfull4", "sfull4"]);
 }
 
 #[test]
-fn a_go_that_comes_twice_repeats_nothing() {
+fn a_resume_that_comes_twice_repeats_nothing() {
     let mut pair = Pair::opened();
     send_all(&mut pair.client, 1, 3);
     sent_frames(&mut pair.client, 1, pair.up);
@@ -188,7 +188,7 @@ fn a_go_that_comes_twice_repeats_nothing() {
 }
 
 #[test]
-fn each_hold_has_an_epoch_of_its_own() {
+fn each_pause_has_an_epoch_of_its_own() {
     let mut pair = filled();
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "h4,1");
     taken(&mut pair.server);

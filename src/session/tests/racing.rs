@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn while_no_link_is_proven_every_link_carries() {
+fn while_no_link_is_confirmed_every_link_carries() {
     let mut server = server();
     send_all(&mut server, 1, 2);
     let low = server.attach(0, opens(1)).expect("a new link");
@@ -12,11 +12,15 @@ fn while_no_link_is_proven_every_link_carries() {
 }
 
 #[test]
-fn the_proven_link_of_the_highest_ordinal_carries() {
+fn the_confirmed_link_of_the_highest_ordinal_carries() {
     let mut pair = Pair::opened();
     let high = pair.server.attach(1, resume(2)).expect("a new link");
     send(&mut pair.server, "one");
-    assert_eq!(sent_text(&mut pair.server, 1, high), "sfull0", "an unproven link says no data while another is proven");
+    assert_eq!(
+        sent_text(&mut pair.server, 1, high),
+        "sfull0",
+        "an unconfirmed link sends no data while another is confirmed"
+    );
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "m1:one");
     receive(&mut pair.server, 2, high, [Frame::Confirm]);
     assert_eq!(sent_text(&mut pair.server, 2, pair.down), "x4000");
@@ -26,7 +30,7 @@ fn the_proven_link_of_the_highest_ordinal_carries() {
 }
 
 #[test]
-fn a_lower_link_that_proves_itself_later_is_ended() {
+fn a_lower_link_that_is_confirmed_later_is_ended() {
     let mut server = server();
     let low = server.attach(0, opens(1)).expect("a new link");
     let high = server.attach(0, opens(2)).expect("a new link");
@@ -47,7 +51,11 @@ fn the_old_link_serves_at_the_client_until_the_server_ends_it() {
     assert_eq!(pair.client.carrier(), Some(2));
     assert_eq!(sent_text(&mut pair.client, 1, pair.up), "", "the client does not end it");
     pair.client.detach(2, high);
-    assert_eq!(pair.client.carrier(), Some(1), "the new link broke before its proof arrived; the old one is there");
+    assert_eq!(
+        pair.client.carrier(),
+        Some(1),
+        "the new link broke before its confirmation arrived; the old one carries"
+    );
     send(&mut pair.client, "still");
     assert_eq!(sent_text(&mut pair.client, 2, pair.up), "m1:still");
 }
@@ -59,28 +67,28 @@ fn a_client_gives_an_old_link_up_that_the_server_does_not_end() {
     let there = pair.server.attach(1, resume(2)).expect("a new link");
     let start = sent_frames(&mut pair.server, 1, there);
     receive(&mut pair.client, 1, high, start);
-    pair.client.handle_timeout(PROOF);
+    pair.client.handle_timeout(CONFIRM);
     assert!(!pair.client.link_is_over(pair.up));
-    pair.client.handle_timeout(PROOF + 1);
-    assert_eq!(sent_text(&mut pair.client, PROOF + 1, pair.up), "x4007");
+    pair.client.handle_timeout(CONFIRM + 1);
+    assert_eq!(sent_text(&mut pair.client, CONFIRM + 1, pair.up), "x4007");
     assert!(pair.client.link_is_over(pair.up));
 }
 
 #[test]
-fn an_unproven_link_has_only_so_much_time() {
+fn an_unconfirmed_link_has_limited_time() {
     let mut pair = Pair::opened();
     let high = pair.server.attach(1, resume(2)).expect("a new link");
-    pair.server.handle_timeout(PROOF);
-    assert_eq!(sent_text(&mut pair.server, PROOF, high), "sfull0");
-    pair.server.handle_timeout(PROOF + 1);
-    assert_eq!(sent_text(&mut pair.server, PROOF + 1, high), "x4007");
+    pair.server.handle_timeout(CONFIRM);
+    assert_eq!(sent_text(&mut pair.server, CONFIRM, high), "sfull0");
+    pair.server.handle_timeout(CONFIRM + 1);
+    assert_eq!(sent_text(&mut pair.server, CONFIRM + 1, high), "x4007");
     let quiet = pair.client.attach(1, resume(2)).expect("a new link");
-    pair.client.handle_timeout(PROOF + 1);
-    assert_eq!(sent_text(&mut pair.client, PROOF + 1, quiet), "x4007", "the start did not come");
+    pair.client.handle_timeout(CONFIRM + 1);
+    assert_eq!(sent_text(&mut pair.client, CONFIRM + 1, quiet), "x4007", "the start did not come");
 }
 
 #[test]
-fn what_an_old_carrier_acknowledged_is_said_again_by_the_new_one() {
+fn an_acknowledgement_is_repeated_on_the_link_that_carries_now() {
     let mut pair = Pair::opened();
     let high = pair.server.attach(1, resume(2)).expect("a new link");
     sent_frames(&mut pair.server, 1, high);
@@ -91,7 +99,7 @@ fn what_an_old_carrier_acknowledged_is_said_again_by_the_new_one() {
 }
 
 #[test]
-fn a_wish_for_an_acknowledgement_is_repeated_on_a_new_link() {
+fn an_acknowledgement_request_is_repeated_on_a_new_link() {
     let mut pair = Pair::opened();
     send(&mut pair.client, "a");
     pair.client.flush();
@@ -103,14 +111,14 @@ fn a_wish_for_an_acknowledgement_is_repeated_on_a_new_link() {
 }
 
 #[test]
-fn the_server_can_ask_for_a_new_link() {
+fn the_server_can_send_the_client_to_a_new_link() {
     let mut pair = Pair::opened();
     pair.server.go_away(250);
-    let said = sent_frames(&mut pair.server, 1, pair.down);
-    assert_eq!(notation(&said), "z250");
+    let sent = sent_frames(&mut pair.server, 1, pair.down);
+    assert_eq!(notation(&sent), "z250");
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "");
     while pair.client.poll_event().is_some() {}
-    receive(&mut pair.client, 1, pair.up, said);
+    receive(&mut pair.client, 1, pair.up, sent);
     assert_eq!(pair.client.poll_event(), Some(super::super::machine::Event::GoAway(250)));
 }
 
@@ -129,7 +137,7 @@ fn a_link_that_has_ended_ends_once() {
 }
 
 #[test]
-fn a_transport_that_cannot_write_is_told_why_its_link_ends() {
+fn a_transport_that_cannot_write_learns_why_its_link_ends() {
     let mut pair = Pair::opened();
     assert_eq!(pair.server.link_ending(pair.down), None);
     let high = pair.server.attach(1, resume(2)).expect("a new link");
@@ -138,7 +146,7 @@ fn a_transport_that_cannot_write_is_told_why_its_link_ends() {
     assert_eq!(pair.server.link_ending(high), None);
     pair.server.close(CloseReason::new(1000, ""));
     receive(&mut pair.server, 2, high, [Frame::Close { number: 1, reason: CloseReason::new(3000, "") }]);
-    assert_eq!(pair.server.link_ending(high), None, "it has still to say how far it came");
+    assert_eq!(pair.server.link_ending(high), None, "it still has to acknowledge");
     pair.server.detach(3, pair.down);
     assert_eq!(pair.server.link_ending(pair.down).map(|reason| reason.code), Some(4000), "it is gone");
     let mut pair = Pair::opened();
@@ -147,19 +155,19 @@ fn a_transport_that_cannot_write_is_told_why_its_link_ends() {
 }
 
 #[test]
-fn an_opening_over_http_is_answered_at_once_and_awaited_for_so_long() {
+fn an_opening_over_http_is_answered_at_once_and_must_be_confirmed_in_time() {
     let (mut client, mut server) = (client(), server());
     let up = client.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
     server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
-    assert_eq!((client.poll_timeout(), server.poll_timeout()), (Some(PROOF), None));
-    client.handle_timeout(PROOF - 1);
+    assert_eq!((client.poll_timeout(), server.poll_timeout()), (Some(CONFIRM), None));
+    client.handle_timeout(CONFIRM - 1);
     assert!(!client.link_is_over(up));
-    client.handle_timeout(PROOF);
-    assert!(client.link_is_over(up), "a request cannot say why it ends");
+    client.handle_timeout(CONFIRM);
+    assert!(client.link_is_over(up), "a request cannot send why it ends");
 }
 
 #[test]
-fn an_opening_does_not_say_how_far_the_client_has_come() {
+fn an_opening_acknowledges_nothing() {
     for (attach, expected) in [(opens(2), "v a1"), (resume(2), "v")] {
         let mut pair = Pair::opened();
         send(&mut pair.server, "a");
@@ -182,7 +190,7 @@ fn a_link_that_is_over_stays_so() {
 }
 
 #[test]
-fn a_new_carrier_that_has_told_all_need_not_for_another_that_has_not() {
+fn a_link_that_has_acknowledged_all_repeats_nothing_when_it_carries() {
     let mut pair = Pair::opened();
     let slow = pair.server.attach(1, resume(2)).expect("a new link");
     sent_frames(&mut pair.server, 1, slow);
@@ -195,7 +203,7 @@ fn a_new_carrier_that_has_told_all_need_not_for_another_that_has_not() {
 }
 
 #[test]
-fn a_wish_that_was_granted_is_not_repeated_on_a_new_link() {
+fn a_request_that_was_answered_is_not_repeated_on_a_new_link() {
     let mut pair = Pair::opened();
     send(&mut pair.server, "a");
     pair.server.flush();
@@ -207,7 +215,7 @@ fn a_wish_that_was_granted_is_not_repeated_on_a_new_link() {
 }
 
 #[test]
-fn a_start_on_a_link_that_does_not_carry_is_no_acknowledgement_on_the_one_that_does() {
+fn the_first_frame_of_a_link_that_does_not_carry_acknowledges_nothing() {
     let mut pair = Pair::opened();
     receive(&mut pair.server, 1, pair.down, [numbered(1, "asked"), Frame::AckRequest]);
     // The connection takes nothing just now, and the client tries another link, which is lost.

@@ -33,7 +33,7 @@ fn a_message_is_done_once_it_is_on_the_link() {
     let first = server.poll_transmit(10, link).expect("a message");
     assert_eq!(notation(&[first]), "m1:1");
     assert_eq!((server.acknowledged(), server.unacknowledged()), (1, 2), "acknowledged at the write");
-    assert_eq!(sent_text(&mut server, 10, link), "m2:2 m3:3", "and nothing asks the client for anything");
+    assert_eq!(sent_text(&mut server, 10, link), "m2:2 m3:3", "and nothing is requested of the client");
     assert_eq!((server.acknowledged(), server.outbox_bytes()), (3, 0));
 }
 
@@ -45,7 +45,7 @@ fn whatever_comes_is_taken_even_beyond_the_limit() {
         assert!(server.handle_frame(10, link, plain(&long)).is_ok());
         assert_eq!(server.is_paused(), number > 2, "the third is over the limit of 4,096 bytes");
     }
-    assert_eq!(sent_text(&mut server, 10, link), "", "the client is not told; the transport stops reading");
+    assert_eq!(sent_text(&mut server, 10, link), "", "no pause is sent; the transport stops reading");
     assert_eq!((server.arrivals(), server.received()), (5, 5));
     assert_eq!(taken(&mut server).split(' ').collect::<Vec<_>>(), [&*long; 5], "nothing is lost");
 }

@@ -4,8 +4,8 @@ use super::*;
 fn a_new_link_starts_at_the_first_message_that_is_not_acknowledged() {
     let mut pair = Pair::opened();
     send_all(&mut pair.server, 1, 5);
-    let said = sent_frames(&mut pair.server, 1, pair.down);
-    receive(&mut pair.client, 1, pair.up, said.into_iter().take(3));
+    let sent = sent_frames(&mut pair.server, 1, pair.down);
+    receive(&mut pair.client, 1, pair.up, sent.into_iter().take(3));
     pair.cut(2);
     send(&mut pair.server, "6");
     let attach = Attach { received: pair.client.received(), ..resume(2) };
@@ -53,15 +53,15 @@ fn a_droppable_message_without_room_leaves_a_gap() {
     for expected in [false, false] {
         assert_eq!(pair.server.send_droppable(Message::from(&*large).into()), Ok(expected));
     }
-    let said = sent_frames(&mut pair.server, 1, pair.down);
-    assert_eq!(notation(&said[2..]), "w d3-4");
+    let sent = sent_frames(&mut pair.server, 1, pair.down);
+    assert_eq!(notation(&sent[2..]), "w d3-4");
     assert_eq!(
         pair.server.send_droppable(Message::from(&*large).into()),
         Ok(false),
-        "the run grows behind what was said"
+        "the run grows behind what was sent"
     );
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "d5-5");
-    receive(&mut pair.client, 1, pair.up, said);
+    receive(&mut pair.client, 1, pair.up, sent);
     receive(&mut pair.client, 1, pair.up, [Frame::Gap { from: 3, to: 5 }]);
     assert_eq!(taken(&mut pair.client), format!("{large} {large} 3-4 5-5"));
     assert_eq!(pair.server.unacknowledged(), 2, "what was dropped is not counted");
@@ -73,7 +73,7 @@ fn a_droppable_message_without_room_leaves_a_gap() {
 }
 
 #[test]
-fn a_run_of_dropped_messages_must_make_sense() {
+fn a_malformed_gap_is_a_violation() {
     for (from, to) in [(0, 1), (2, 1), (1, super::super::frame::MAX_NUMBER + 1)] {
         let mut pair = Pair::opened();
         let result = pair.client.handle_frame(1, pair.up, Frame::Gap { from, to });
@@ -99,12 +99,12 @@ fn both_directions_survive_any_number_of_cuts() {
 }
 
 #[test]
-fn messages_in_a_run_are_said_as_one_by_one() {
+fn messages_in_a_run_are_the_same_as_one_by_one() {
     let mut pair = Pair::opened();
     send_all(&mut pair.server, 1, 3);
-    let mut said = vec![pair.server.poll_transmit(1, pair.down).expect("the first message")];
-    said.extend(std::iter::from_fn(|| pair.server.transmit_run(0, pair.down, |saying| saying.into_frame())));
-    assert_eq!(notation(&said), "m1:1 m2:2 m3:3");
+    let mut sent = vec![pair.server.poll_transmit(1, pair.down).expect("the first message")];
+    sent.extend(std::iter::from_fn(|| pair.server.transmit_run(0, pair.down, |outbound| outbound.into_frame())));
+    assert_eq!(notation(&sent), "m1:1 m2:2 m3:3");
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "");
 }
 
@@ -113,12 +113,12 @@ fn a_single_dropped_message_is_a_run_of_one() {
     let mut pair = Pair::opened();
     send(&mut pair.server, &"x".repeat(4_096));
     assert_eq!(pair.server.send_droppable(Message::from("no room").into()), Ok(false));
-    let said: Vec<Frame> = (0..3).map_while(|_| pair.server.poll_transmit(1, pair.down)).collect();
-    assert_eq!(notation(&said[1..]), "w d2-2");
+    let sent: Vec<Frame> = (0..3).map_while(|_| pair.server.poll_transmit(1, pair.down)).collect();
+    assert_eq!(notation(&sent[1..]), "w d2-2");
 }
 
 #[test]
-fn a_look_at_the_clock_loses_nothing() {
+fn a_timeout_loses_nothing() {
     let mut pair = Pair::opened();
     send(&mut pair.server, "down");
     receive(&mut pair.server, 1, pair.down, [numbered(1, "up")]);

@@ -1,5 +1,5 @@
-//! Machines that are wrong on purpose: they show that the simulation notices it. All of it happens from outside, round a machine
-//! that is right.
+//! Machines that are wrong on purpose: they show that the simulation notices it. All of it happens from
+//! outside, round a machine that is right.
 
 use std::ops::{Deref, DerefMut};
 
@@ -151,7 +151,7 @@ impl Saboteur {
         Some(frame)
     }
 
-    /// Makes true what an acknowledgement says of what was never sent.
+    /// Makes an acknowledgement of what was never sent valid.
     fn believe(&mut self, received: u64) -> u64 {
         let outbox = &mut self.machine.outbox;
         let believed = received.min(outbox.last());

@@ -8,7 +8,7 @@ fn patient() -> Machine {
     Machine::new(Config { interval: LONG, grace: 60_000, ..config(Role::Server) }, 0)
 }
 
-/// A WebSocket that is proven at `now` and cut after `silence`. Returns when.
+/// A WebSocket that is confirmed at `now` and cut after `silence`. Returns when that is.
 fn carries_and_is_cut(server: &mut Machine, now: u64, ordinal: u64, silence: u64) -> u64 {
     carries(server, now, ordinal);
     let link = server.links.iter().last().expect("it carries").id;
@@ -41,7 +41,7 @@ fn left_alone(server: &mut Machine, now: u64, ordinal: u64) -> u64 {
 }
 
 #[test]
-fn two_cuts_teach_nothing() {
+fn two_cuts_are_no_rule() {
     let mut server = patient();
     let now = carries_and_is_cut(&mut server, 0, 1, 8_000);
     let now = carries_and_is_cut(&mut server, now, 2, 8_000);
@@ -49,7 +49,7 @@ fn two_cuts_teach_nothing() {
 }
 
 #[test]
-fn three_cuts_after_the_same_silence_teach_to_ping_in_half_the_time() {
+fn three_cuts_after_the_same_silence_halve_the_time_to_a_ping() {
     let mut server = patient();
     let now = carries_and_is_cut(&mut server, 0, 1, 7_900);
     let now = carries_and_is_cut(&mut server, now + 300, 2, 8_000);
@@ -93,7 +93,7 @@ fn a_rule_is_doubted_after_ten_minutes_and_confirmed_by_one_cut_more() {
 }
 
 #[test]
-fn a_client_that_ends_a_turn_itself_teaches_nothing() {
+fn a_turn_that_the_client_ends_itself_is_no_cut() {
     let mut server = patient();
     let first = server.attach(0, turn(1, 0, LinkKind::Opening)).expect("a new link");
     sent_frames(&mut server, 0, first);
@@ -109,7 +109,7 @@ fn a_client_that_ends_a_turn_itself_teaches_nothing() {
 }
 
 #[test]
-fn what_another_page_ends_teaches_nothing() {
+fn a_link_that_another_page_ends_is_no_cut() {
     let mut server = patient();
     let mut now = 0;
     for ordinal in 1..=3 {
@@ -121,7 +121,7 @@ fn what_another_page_ends_teaches_nothing() {
 }
 
 #[test]
-fn cuts_after_unlike_silences_are_chance() {
+fn cuts_after_different_silences_are_chance() {
     let mut server = patient();
     let mut now = 0;
     for (ordinal, silence) in [(1, 10_000), (2, 8_000), (3, 10_000), (4, 10_000), (5, 2_000), (6, 2_000), (7, 1_600)] {
@@ -173,7 +173,7 @@ fn polls_that_are_cut_wait_half_as_long() {
 }
 
 #[test]
-fn where_nothing_may_wait_polls_do_not() {
+fn polls_do_not_wait_where_the_idle_limit_is_zero() {
     let mut server = patient();
     let mut now = 0;
     for (ordinal, silence) in [(1, 400), (2, 420), (3, 400)] {
@@ -187,7 +187,7 @@ fn where_nothing_may_wait_polls_do_not() {
     for ordinal in 1..=4 {
         now = polls_and_is_cut(&mut server, now, ordinal, 199);
     }
-    assert!(!server.idle_limit_is_zero(), "so soon it is something else");
+    assert!(!server.idle_limit_is_zero(), "a cut after less silence has another cause");
 }
 
 #[test]

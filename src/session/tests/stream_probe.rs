@@ -1,13 +1,13 @@
-//! What is asked, what padding is said, and when a stream that is held ends.
+//! When a stream gets requests and padding, and when one that is held back ends.
 
 use super::*;
 
 #[test]
-fn a_clear_path_is_asked_once_and_not_again() {
+fn a_clear_path_gets_one_request_and_no_padding() {
     let mut one = Streaming::opened(20);
     assert_eq!(one.send(100, "hello"), "m1:hello w");
     one.acknowledges(120, 1);
-    assert_eq!(one.server.poll_timeout(), Some(370), "what is said meanwhile is asked for then");
+    assert_eq!(one.server.poll_timeout(), Some(370), "the next request is for what is sent meanwhile");
     assert_eq!(one.due(), (370, String::new()));
     assert_eq!(one.server.poll_timeout(), Some(100 + HOUR), "and nothing but the heartbeat is due");
 }
@@ -16,7 +16,7 @@ fn a_clear_path_is_asked_once_and_not_again() {
 fn every_message_is_verified() {
     let mut one = Streaming::opened(20);
     assert_eq!(one.send(100, "a"), "m1:a w");
-    assert_eq!(one.send(105, "b"), "m2:b", "one ask at a time");
+    assert_eq!(one.send(105, "b"), "m2:b", "one request at a time");
     one.acknowledges(120, 1);
     assert_eq!(one.send(200, "c"), "m3:c", "not again so soon");
     assert_eq!(one.due(), (370, "w".into()));
@@ -26,29 +26,29 @@ fn every_message_is_verified() {
 }
 
 #[test]
-fn a_busy_stream_is_asked_three_or_four_times_a_second() {
+fn a_busy_stream_gets_three_or_four_requests_a_second() {
     let mut one = Streaming::opened(20);
-    let (mut asks, mut said) = (0, 0);
+    let (mut requests, mut messages) = (0, 0);
     for now in 0..5_000 {
         one.server.handle_timeout(now);
         if now % 3 == 0 {
-            said += 1;
+            messages += 1;
             send(&mut one.server, "x");
         }
         let sent = sent_text(&mut one.server, now, one.down);
         assert!(!sent.contains('i'), "{sent}");
         if sent.contains('w') {
-            asks += 1;
+            requests += 1;
         }
         if now % 20 == 0 {
-            one.acknowledges(now, said);
+            one.acknowledges(now, messages);
         }
     }
-    assert!((13..=20).contains(&asks), "{asks} asks in 5 s");
+    assert!((13..=20).contains(&requests), "{requests} requests in 5 s");
 }
 
 #[test]
-fn one_chunk_behind_is_recovered_by_a_little_padding_and_stays_so() {
+fn a_path_that_is_one_chunk_behind_is_helped_by_a_little_padding() {
     let mut one = Streaming::opened(20);
     assert_eq!(one.send(100, "a"), "m1:a w");
     assert_eq!(one.due(), (100 + 250 + 20, "i16".into()));
@@ -79,7 +79,7 @@ fn a_small_buffer_is_filled() {
 }
 
 #[test]
-fn padding_follows_an_ask_that_is_said_alone() {
+fn padding_follows_a_request_that_is_sent_alone() {
     let mut one = Streaming::opened(20);
     one.send(100, "a");
     one.due();
@@ -93,7 +93,7 @@ fn padding_follows_an_ask_that_is_said_alone() {
 }
 
 #[test]
-fn a_little_does_not_take_the_place_of_much() {
+fn small_padding_does_not_replace_large_padding() {
     let mut one = Streaming::opened(0);
     one.send(0, "a");
     one.due();
@@ -106,7 +106,7 @@ fn a_little_does_not_take_the_place_of_much() {
 }
 
 #[test]
-fn padding_that_is_not_said_yet_is_not_needed_behind_an_answer_or_a_sleep() {
+fn padding_that_was_not_sent_yet_is_not_needed_after_an_answer_or_a_sleep() {
     let mut one = Streaming::opened(0);
     one.send(0, "a");
     one.server.handle_timeout(250);
@@ -121,7 +121,7 @@ fn padding_that_is_not_said_yet_is_not_needed_behind_an_answer_or_a_sleep() {
 }
 
 #[test]
-fn padding_follows_whatever_is_said() {
+fn padding_follows_whatever_is_sent() {
     let mut one = Streaming::opened(20);
     one.send(100, "a");
     one.due();
@@ -132,15 +132,15 @@ fn padding_follows_whatever_is_said() {
 }
 
 #[test]
-fn a_held_stream_ends_within_a_second_and_two_round_trips() {
+fn a_stream_that_is_held_back_ends_within_a_second_and_two_round_trips() {
     for trip in [0, 5, 60, 400, 2_000] {
         let mut one = Streaming::opened(trip);
         let (now, sent) = held(&mut one, trip);
         assert_eq!(sent, "x4008");
-        // A quarter of a second may pass before what is said is asked for.
+        // A quarter of a second may pass before the next request.
         assert!(now - trip + 250 < 1_000 + 2 * trip, "after {} ms, round trip {trip}", now - trip);
         assert!(one.server.link_is_over(one.down));
-        assert_eq!(one.server.carrier(), Some(1), "the ordinal is still proven");
+        assert_eq!(one.server.carrier(), Some(1), "the ordinal is still confirmed");
         one.ends(now);
         assert_eq!(one.server.poll_timeout(), Some(now + GRACE), "as between two turns");
         one.next_turn(now + trip, POLL);
@@ -149,7 +149,7 @@ fn a_held_stream_ends_within_a_second_and_two_round_trips() {
 }
 
 #[test]
-fn the_end_takes_what_is_kept_along_and_the_next_turn_goes_on() {
+fn the_end_of_a_stream_frees_what_was_held_back_and_the_next_turn_goes_on() {
     let mut one = Streaming::opened(20);
     let mut kept = Vec::new();
     send(&mut one.server, "a");
@@ -192,7 +192,7 @@ fn the_end_waits_for_a_request_that_comes_in_but_not_for_ever() {
 }
 
 #[test]
-fn a_client_without_room_has_answered() {
+fn a_pause_answers_a_request() {
     let mut one = Streaming::opened(0);
     one.send(0, "a");
     let link = one.server.attach(50, upload()).expect("an upload");
@@ -207,7 +207,7 @@ fn a_client_without_room_has_answered() {
 }
 
 #[test]
-fn an_acknowledgement_before_the_end_has_left_takes_it_back() {
+fn an_acknowledgement_before_the_end_is_sent_cancels_it() {
     let mut one = Streaming::opened(0);
     one.send(0, "a");
     one.due();
@@ -218,7 +218,7 @@ fn an_acknowledgement_before_the_end_has_left_takes_it_back() {
 }
 
 #[test]
-fn a_flush_changes_nothing_of_an_ask_that_is_waited_for() {
+fn a_flush_does_not_change_a_request_that_is_pending() {
     let mut one = Streaming::opened(0);
     one.send(0, "a");
     send(&mut one.server, "b");
@@ -230,36 +230,36 @@ fn a_flush_changes_nothing_of_an_ask_that_is_waited_for() {
 }
 
 #[test]
-fn a_flush_is_an_ask_too() {
+fn the_request_of_a_flush_is_measured_too() {
     let mut one = Streaming::opened(0);
     send(&mut one.server, "a");
     one.server.flush();
     assert_eq!(sent_text(&mut one.server, 0, one.down), "m1:a w");
     assert_eq!(one.due(), (250, "i16".into()));
     one.acknowledges(260, 1);
-    assert_eq!(one.server.poll_timeout(), Some(510), "it asked for what was said before it");
+    assert_eq!(one.server.poll_timeout(), Some(510), "it requests what was sent before it");
 }
 
 #[test]
-fn the_answer_to_an_ask_concerns_the_stream() {
+fn the_answer_to_a_request_wakes_the_stream() {
     let mut one = Streaming::opened(0);
     one.send(0, "a");
     one.send(5, "b");
     one.server.take_links_need_wake();
     one.acknowledges(20, 1);
-    assert!(one.server.take_links_need_wake(), "the next ask has a deadline");
+    assert!(one.server.take_links_need_wake(), "the next request has a deadline");
     one.acknowledges(30, 2);
-    assert!(!one.server.take_links_need_wake(), "nothing was asked");
+    assert!(!one.server.take_links_need_wake(), "nothing was requested");
 }
 
 #[test]
-fn who_may_not_have_come_is_not_measured() {
+fn a_link_that_is_not_confirmed_is_not_measured() {
     let mut server = server();
     let opening = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
     sent_text(&mut server, 0, opening);
     server.detach(10, opening);
     send(&mut server, "a");
-    let stream = server.attach(20, turn(2, 0, LinkKind::Stream)).expect("a client that has heard no start");
+    let stream = server.attach(20, turn(2, 0, LinkKind::Stream)).expect("a client that has received nothing yet");
     assert_eq!(sent_text(&mut server, 20, stream), "sfull0 m1:a");
     server.flush();
     assert_eq!(sent_text(&mut server, 20, stream), "w", "the application's");
@@ -267,7 +267,7 @@ fn who_may_not_have_come_is_not_measured() {
 }
 
 #[test]
-fn only_a_server_pads_and_asks_to_rest() {
+fn only_a_server_sends_padding_and_poll_delays() {
     for frame in [Frame::Padding { length: 16 }, Frame::PollDelay { delay: 250 }] {
         let mut pair = Pair::opened();
         assert_eq!(pair.client.handle_frame(10, pair.up, frame.clone()), Ok(()));
@@ -282,14 +282,14 @@ fn only_the_end_of_a_held_turn_leaves_the_link_alone() {
     for (code, over) in [(4008, false), (4000, true)] {
         let mut one = Streaming::opened(20);
         receive(&mut one.client, 100, one.up, [end(code)]);
-        assert_eq!(one.client.link_is_over(one.up), over, "a stream that is told {code}");
+        assert_eq!(one.client.link_is_over(one.up), over, "a stream that gets {code}");
         let mut pair = Pair::opened();
         receive(&mut pair.client, 100, pair.up, [end(code)]);
-        assert!(pair.client.link_is_over(pair.up), "a socket that is told {code}");
+        assert!(pair.client.link_is_over(pair.up), "a socket that gets {code}");
         let mut server = server();
         let opening = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
         receive(&mut server, 0, opening, [end(code)]);
-        assert!(server.link_is_over(opening), "a server that is told {code}");
+        assert!(server.link_is_over(opening), "a server that gets {code}");
     }
 }
 
@@ -315,7 +315,7 @@ fn only_a_stream_that_carries_is_measured() {
 }
 
 #[test]
-fn a_session_without_a_stream_pays_a_word() {
+fn a_session_without_a_stream_pays_one_pointer() {
     assert!(std::mem::size_of::<Option<Box<crate::session::stream_probe::StreamProbe>>>() <= 8);
     assert!(std::mem::size_of::<crate::session::stream_probe::StreamProbe>() <= 144);
 }

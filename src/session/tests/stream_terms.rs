@@ -1,9 +1,10 @@
-//! How long the path is given: the round trip, patience, sleep, and what padding is believed to have helped.
+//! How long a stream may take to answer: the round trip, doubled terms, sleep, and when padding counts as
+//! helpful.
 
 use super::*;
 
 #[test]
-fn a_slow_path_is_no_held_one() {
+fn a_slow_path_does_not_hold_back() {
     let mut one = Streaming::opened(2_000);
     let mut now = 2_000;
     for number in 1..20 {
@@ -20,17 +21,17 @@ fn the_round_trip_rises_fast_and_falls_slowly() {
     let mut one = Streaming::opened(20);
     assert_eq!(one.trip_answered(1_000, 1_100), 20, "the time between two turns");
     assert_eq!(one.trip_answered(2_000, 2_300), 100, "the first that was measured");
-    assert_eq!(one.trip_answered(3_000, 3_040), 200, "half of the way up");
-    assert_eq!(one.trip_answered(4_000, 4_180), 180, "an eighth of the way down");
+    assert_eq!(one.trip_answered(3_000, 3_040), 200, "it rises by half of the difference");
+    assert_eq!(one.trip_answered(4_000, 4_180), 180, "it falls by an eighth of the difference");
     for now in [5_000, 6_000] {
         one.ends(now);
         one.next_turn(now + 500, LinkKind::Stream);
     }
-    assert_eq!(one.trip(7_000), 180, "what was measured tells more than the time between two turns");
+    assert_eq!(one.trip(7_000), 180, "a measurement counts more than the time between two turns");
 }
 
 #[test]
-fn a_trip_that_nothing_else_tells_is_the_heartbeats() {
+fn without_a_measurement_the_round_trip_is_the_heartbeats() {
     let mut one = Streaming::opened(0);
     let link = one.server.attach(60, upload()).expect("an upload");
     receive(&mut one.server, 60, link, [Frame::Pong { id: 10, received: 0 }]);
@@ -60,7 +61,7 @@ fn no_pause_counts_for_more_than_ten_seconds() {
 }
 
 #[test]
-fn the_time_before_a_turn_tells_nothing_unless_it_follows_another() {
+fn the_time_before_a_turn_counts_only_if_it_follows_another_turn() {
     for (ordinal, turn) in [(1, 3), (2, 1), (2, 2)] {
         let mut one = Streaming::opened(20);
         one.ends(100);
@@ -81,7 +82,7 @@ fn the_time_before_a_turn_tells_nothing_unless_it_follows_another() {
 }
 
 #[test]
-fn the_head_of_the_next_turn_answers_no_ask() {
+fn the_head_of_the_next_turn_answers_no_request() {
     let mut one = Streaming::opened(20);
     send(&mut one.server, "a");
     assert_eq!(one.arrives(100), "m1:a w");
@@ -92,7 +93,7 @@ fn the_head_of_the_next_turn_answers_no_ask() {
 }
 
 #[test]
-fn a_slow_line_has_time_for_much() {
+fn a_slow_line_gets_time_for_many_bytes() {
     let mut one = Streaming::opened(0);
     let much = "x".repeat(4_096 + 3_200);
     send(&mut one.server, &much);
@@ -100,13 +101,14 @@ fn a_slow_line_has_time_for_much() {
     assert_eq!(one.due().0, 250 + (3_200 + 64) / 32);
 }
 
-/// A client whose acknowledgements take `trip` ms, and that goes on with a stream after each end; how often it was ended.
+/// A client whose acknowledgements take `trip` ms and that goes on with a stream after each end. Returns how
+/// often its stream was ended.
 fn ends_of_a_slow_path(trip: u64) -> usize {
     let mut one = Streaming::opened(0);
     let (mut asked, mut ends, mut next) = (None, 0, None);
     for now in 0..120_000 {
         if next.is_some_and(|at| at <= now) {
-            // Its head says how far the client has come: all that the ended answer said.
+            // Its head acknowledges all that the ended answer has sent.
             one.client = client();
             next = None;
             let turn = one.turn + 1;
@@ -145,7 +147,7 @@ fn a_slow_uploader_settles() {
 }
 
 #[test]
-fn an_end_that_need_not_have_been_makes_patient() {
+fn an_end_without_need_doubles_the_terms() {
     let mut one = Streaming::opened(0);
     let mut now = 0;
     for length in [700, 1_400, 2_800, 5_600, 5_600] {
@@ -157,14 +159,14 @@ fn an_end_that_need_not_have_been_makes_patient() {
         one.down = one
             .server
             .attach(end, Attach { received, ..turn(1, one.turn, LinkKind::Stream) })
-            .expect("the client says that it had answered");
+            .expect("the next turn of the client");
         sent_text(&mut one.server, end, one.down);
         now = end;
     }
 }
 
 #[test]
-fn an_end_that_nobody_was_told_makes_nobody_patient() {
+fn an_end_that_was_not_sent_doubles_nothing() {
     let mut one = Streaming::opened(0);
     one.send(0, "a");
     one.due();
@@ -177,7 +179,7 @@ fn an_end_that_nobody_was_told_makes_nobody_patient() {
 }
 
 #[test]
-fn who_polls_after_an_end_was_kept_waiting() {
+fn a_client_that_polls_after_an_end_doubles_nothing() {
     let mut one = Streaming::opened(0);
     let (end, _) = held(&mut one, 0);
     one.ends(end);
@@ -195,7 +197,7 @@ fn who_polls_after_an_end_was_kept_waiting() {
 }
 
 #[test]
-fn who_slept_asks_again() {
+fn after_a_sleep_the_request_is_sent_again() {
     for (passed, (most, sent)) in [(250, "i4096"), (200, "i4096"), (250, "x4008")].into_iter().enumerate() {
         for (late, sent) in [(most, sent), (most + 1, "w")] {
             let mut one = Streaming::opened(20);
@@ -214,7 +216,7 @@ fn who_slept_asks_again() {
 }
 
 #[test]
-fn who_is_patient_may_sleep_longer() {
+fn with_doubled_terms_a_longer_delay_is_no_sleep() {
     let mut one = Streaming::opened(0);
     held(&mut one, 0);
     one.ends(700);
@@ -234,17 +236,17 @@ fn terms_that_passed_together_pass_together() {
 }
 
 #[test]
-fn a_late_acknowledgement_is_no_praise_of_the_padding() {
+fn a_late_acknowledgement_is_no_effect_of_the_padding() {
     let mut one = Streaming::opened(200);
     one.send(1_000, "a");
     assert_eq!(one.due(), (1_450, "i16".into()));
     one.acknowledges(1_470, 1);
-    assert_eq!(one.send(2_000, "b"), "m2:b w", "it came too soon after it");
+    assert_eq!(one.send(2_000, "b"), "m2:b w", "it came too soon after the padding");
     assert_eq!(one.server.poll_timeout(), Some(2_000 + 250 + 470), "so the path is slow");
 }
 
 #[test]
-fn padding_that_is_doubted_is_said_no_more() {
+fn padding_that_may_not_have_helped_is_sent_no_more() {
     let mut one = Streaming::opened(200);
     one.send(1_000, "a");
     one.due();
@@ -256,7 +258,7 @@ fn padding_that_is_doubted_is_said_no_more() {
 }
 
 #[test]
-fn padding_that_can_just_have_been_answered_has_helped() {
+fn padding_has_helped_if_there_was_time_to_answer_it() {
     for (answered, sent) in [(409, "m2:b w"), (410, "m2:b w i16")] {
         let mut one = Streaming::opened(40);
         one.send(100, "a");
@@ -266,11 +268,11 @@ fn padding_that_can_just_have_been_answered_has_helped() {
     }
     let mut one = Streaming::opened(40);
     assert_eq!(one.trip_answered(100, 410), 40);
-    assert_eq!(one.trip(1_000), 40, "the way takes no less for it");
+    assert_eq!(one.trip(1_000), 40, "the round trip takes no less for it");
 }
 
 #[test]
-fn large_padding_helps_when_three_quarters_of_a_trip_have_passed() {
+fn large_padding_has_helped_after_three_quarters_of_a_round_trip() {
     for (answered, sent) in [(2_149, "m2:b w i16"), (2_150, "m2:b w i4096")] {
         let mut one = Streaming::opened(400);
         one.send(1_000, "a");
@@ -283,23 +285,23 @@ fn large_padding_helps_when_three_quarters_of_a_trip_have_passed() {
 }
 
 #[test]
-fn who_always_answers_just_behind_the_padding_needs_it() {
+fn an_answer_that_always_follows_the_padding_is_its_effect() {
     let mut one = Streaming::opened(200);
     for (now, trip) in [(1_000, 200), (3_000, 470), (5_000, 605)] {
         assert_eq!(one.trip_answered(now, now + 250 + trip + 20), trip);
     }
     one.ends(7_000);
     one.next_turn(7_000, LinkKind::Stream);
-    assert_eq!(one.arrives(7_000), "sfull0", "thrice the path may just have been slow");
+    assert_eq!(one.arrives(7_000), "sfull0", "three times the path may just have been slow");
     assert_eq!(one.trip_answered(8_000, 8_000 + 250 + 740 + 20), 740);
     assert_eq!(one.send(10_000, "e"), "m5:e w i16");
-    assert_eq!(one.due(), (10_270, "i16".into()), "what came so soon tells how far it is");
+    assert_eq!(one.due(), (10_270, "i16".into()), "an answer that soon is a measurement");
     one.acknowledges(10_275, 5);
-    assert_eq!(one.send(12_000, "f"), "m6:f w", "the next doubt is the first again");
+    assert_eq!(one.send(12_000, "f"), "m6:f w", "the count begins again");
 }
 
 #[test]
-fn doubts_begin_anew_with_an_answer_in_time() {
+fn an_answer_in_time_resets_the_count_of_early_ones() {
     let mut one = Streaming::opened(200);
     assert_eq!(one.trip_answered(1_000, 1_470), 200);
     assert_eq!(one.trip_answered(3_000, 3_470), 470);

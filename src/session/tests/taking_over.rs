@@ -19,7 +19,7 @@ fn another_page_goes_on_where_the_older_one_stood() {
     let new = pair.server.take_over(3, takes(2, 3), false).expect("a new link");
     assert_eq!(sent_text(&mut pair.server, 3, pair.down), "x4104");
     receive(&mut pair.server, 3, pair.down, late);
-    assert_eq!(sent_text(&mut pair.server, 3, new), "snew2 m4:4", "what the older page said meanwhile was not read");
+    assert_eq!(sent_text(&mut pair.server, 3, new), "snew2 m4:4", "what the older page sent meanwhile was not read");
     receive(&mut pair.server, 4, new, [Frame::Confirm, numbered(3, "three")]);
     assert_eq!(taken(&mut pair.server), "1 2 three");
     pair.server.detach(5, pair.down);
@@ -71,7 +71,7 @@ fn the_same_page_is_not_fenced_from_itself() {
 }
 
 #[test]
-fn what_the_older_page_held_is_held_no_more() {
+fn a_pause_of_the_older_page_is_void() {
     let mut pair = Pair::opened();
     receive(&mut pair.server, 1, pair.down, [Frame::Pause { received: 0, epoch: 5 }]);
     send(&mut pair.server, "1");
@@ -83,7 +83,7 @@ fn what_the_older_page_held_is_held_no_more() {
 }
 
 #[test]
-fn who_cannot_attach_takes_nothing_over() {
+fn a_page_that_cannot_attach_takes_nothing_over() {
     let mut pair = Pair::opened();
     send(&mut pair.server, "1");
     assert_eq!(code(pair.server.take_over(1, takes(2, 2), false)), 4004, "it has what was never sent");

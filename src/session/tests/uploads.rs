@@ -21,17 +21,17 @@ fn streaming() -> (Machine, Machine, LinkId, LinkId) {
 fn post(client: &mut Machine, server: &mut Machine, now: u64) -> (LinkId, String, Vec<Frame>) {
     let link = client.attach(now, upload()).expect("an upload");
     let body = sent_frames(client, now, link);
-    let said = notation(&body);
+    let sent = notation(&body);
     let there = server.attach(now, Attach { received: client.received(), ..upload() }).expect("an upload");
     receive(server, now, there, body);
     let answer = sent_frames(server, now, there);
     assert!(server.link_is_over(there), "an answer is one frame");
     server.detach(now, there);
-    (link, said, answer)
+    (link, sent, answer)
 }
 
 #[test]
-fn an_answer_says_how_far_the_server_has_come() {
+fn the_answer_to_an_upload_is_an_acknowledgement() {
     let (mut client, mut server, ..) = streaming();
     assert!(!client.wants_upload());
     send_all(&mut client, 1, 3);
@@ -70,13 +70,13 @@ fn an_upload_that_begins_beyond_is_not_taken() {
 }
 
 #[test]
-fn what_an_unanswered_upload_said_is_said_again() {
+fn what_an_unanswered_upload_sent_is_sent_again() {
     let (mut client, mut server, up, down) = streaming();
     send(&mut server, "a");
     server.flush();
-    let said = sent_frames(&mut server, 1, down);
-    receive(&mut client, 1, up, said);
-    assert!(client.wants_upload(), "an acknowledgement is asked for");
+    let sent = sent_frames(&mut server, 1, down);
+    receive(&mut client, 1, up, sent);
+    assert!(client.wants_upload(), "an acknowledgement is requested");
     let (lost, ..) = post(&mut client, &mut server, 1);
     assert!(!client.wants_upload(), "it is on its way");
     client.detach(2, lost);
@@ -93,8 +93,8 @@ fn a_refusal_is_no_answer() {
     let (mut client, mut server, up, down) = streaming();
     send(&mut server, "a");
     server.flush();
-    let said = sent_frames(&mut server, 1, down);
-    receive(&mut client, 1, up, said);
+    let sent = sent_frames(&mut server, 1, down);
+    receive(&mut client, 1, up, sent);
     let link = client.attach(1, upload()).expect("an upload");
     receive(&mut client, 1, link, [Frame::LinkClose(CloseReason::new(4007, ""))]);
     assert!(client.link_is_over(link));
@@ -159,7 +159,7 @@ fn a_poll_is_answered_at_its_deadline() {
 }
 
 #[test]
-fn a_request_whose_answer_comes_down_says_nothing_up() {
+fn a_request_for_a_downlink_sends_nothing_up() {
     let (mut client, _, up, _) = streaming();
     send(&mut client, "waits for an upload");
     client.abort(1, CloseReason::new(4310, ""));
@@ -172,11 +172,11 @@ fn the_answer_of_a_late_upload_takes_nothing_from_a_websocket() {
     let late = pair.server.attach(1, upload()).expect("an upload");
     receive(&mut pair.server, 1, pair.down, [numbered(1, "a"), Frame::AckRequest]);
     assert_eq!(sent_text(&mut pair.server, 1, late), "a1");
-    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "a1", "who asked is answered where it asked");
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "a1", "a request is answered on its own link");
 }
 
 #[test]
-fn what_an_upload_says_is_a_sign_of_life_for_the_server_alone() {
+fn an_upload_is_a_sign_of_life_for_the_server_alone() {
     let (mut client, mut server, _, down) = streaming();
     let link = client.attach(100, upload()).expect("an upload");
     let there = server.attach(100, upload()).expect("an upload");
@@ -197,8 +197,8 @@ fn a_client_that_is_done_acknowledges_a_repeat_and_nothing_else() {
         let (mut client, mut server, up, down) = streaming();
         send(&mut server, "a");
         server.close(CloseReason::new(1000, ""));
-        let said = sent_frames(&mut server, 1, down);
-        receive(&mut client, 1, up, said);
+        let sent = sent_frames(&mut server, 1, down);
+        receive(&mut client, 1, up, sent);
         assert!(client.wants_upload());
         let (link, _, answer) = post(&mut client, &mut server, 1);
         receive(&mut client, 1, link, answer);
@@ -206,6 +206,6 @@ fn a_client_that_is_done_acknowledges_a_repeat_and_nothing_else() {
         receive(&mut client, 2, up, [beyond]);
         assert!(!client.wants_upload());
         receive(&mut client, 2, up, [repeat]);
-        assert!(client.wants_upload(), "the server has not heard");
+        assert!(client.wants_upload(), "the server has not received the acknowledgement");
     }
 }
