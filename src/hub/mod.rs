@@ -19,11 +19,8 @@ use crate::{broadcast::OutMessage, shared::SharedSession, sync::lock};
 
 pub(crate) use remote::Remote;
 pub use rooms::Delivered;
-use rooms::Rooms;
 pub(crate) use rooms::{Occupancy, Target};
-
-/// The number of locks among which sessions, and rooms, are spread.
-const SHARDS: usize = 16;
+use rooms::{Rooms, SHARDS};
 
 /// A session, the remote end that opened it, and the rooms that it is in.
 #[derive(Debug)]
@@ -106,7 +103,7 @@ impl Hub {
         if joined.gone || joined.rooms.iter().any(|name| **name == *room) {
             return None;
         }
-        let (name, occupancy) = self.rooms.join(member, room);
+        let (name, occupancy) = self.rooms.join(member.shared.clone(), room);
         joined.rooms.push(name);
         Some(occupancy)
     }

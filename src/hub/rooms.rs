@@ -8,7 +8,6 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Member, SHARDS};
 use crate::{
     broadcast::OutMessage,
     shared::{SendError, SharedSession, reason},
@@ -38,6 +37,9 @@ impl Members {
         }
     }
 }
+
+/// The number of locks among which sessions, and rooms, are spread.
+pub(super) const SHARDS: usize = 16;
 
 /// A part of all rooms, by name.
 type Shard = HashMap<Arc<str>, Arc<Mutex<Members>>>;
@@ -86,14 +88,14 @@ pub(crate) enum Occupancy {
 impl Rooms {
     /// Adds a member that is not in the room. Returns the effect, and the room's name, which its members
     /// share.
-    pub(super) fn join(&self, member: &Arc<Member>, room: &str) -> (Arc<str>, Occupancy) {
+    pub(super) fn join(&self, member: Arc<SharedSession>, room: &str) -> (Arc<str>, Occupancy) {
         let mut shard = lock(self.shard(room));
         let (name, occupancy) = match shard.get_key_value(room) {
             Some((name, _)) => (name.clone(), Occupancy::Same),
             None => (Arc::from(room), Occupancy::First),
         };
         let members = shard.entry(name.clone()).or_default();
-        lock(members).insert(member.shared.clone());
+        lock(members).insert(member);
         (name, occupancy)
     }
 

@@ -106,7 +106,12 @@ fn a_forbidden_import_is_seen_however_it_is_written() {
         "\nuse crate::clock::*;",
         "fn f() { debug!(\n$crate::hub::join()) }",
     ] {
-        assert_breaks("imports", &[("src/session/x.rs", text)], 2, "session may import only message, config;");
+        assert_breaks(
+            "imports",
+            &[("src/session/x.rs", text)],
+            2,
+            "session may import only message, broadcast, config;",
+        );
     }
     assert_breaks("imports", &[("src/message.rs", "use crate::clock;")], 1, "message imports nothing of ours");
     assert_breaks("imports", &[("src/hub/x.rs", "use crate::Message;")], 1, "not the crate's root");
