@@ -8,10 +8,15 @@ use crate::{message::Message, session::frame::CloseReason};
 enum Opcode {
     Text = 1,
     Binary = 2,
+    Ping = 9,
+    Pong = 10,
 }
 
 /// The longest header of a frame that a server sends.
 const MAX_HEADER: usize = 10;
+
+/// The longest payload of a control frame.
+const MAX_CONTROL: usize = 125;
 
 /// Collects the frames of one write.
 #[derive(Debug)]
@@ -46,6 +51,18 @@ impl<'a> SocketBuffer<'a> {
     /// Appends a binary message.
     pub(crate) fn binary(&mut self, payload: &[u8]) {
         self.put(Opcode::Binary, &[payload]);
+    }
+
+    /// Appends a ping. Its payload must fit into a control frame.
+    pub(crate) fn ping(&mut self, payload: &[u8]) {
+        debug_assert!(payload.len() <= MAX_CONTROL);
+        self.put(Opcode::Ping, &[payload]);
+    }
+
+    /// Appends a pong. Its payload must fit into a control frame.
+    pub(crate) fn pong(&mut self, payload: &[u8]) {
+        debug_assert!(payload.len() <= MAX_CONTROL);
+        self.put(Opcode::Pong, &[payload]);
     }
 
     /// Appends whole frames that were encoded before.
@@ -153,10 +170,12 @@ mod tests {
         buffer.text(&[b"m", b"", b"hello"]);
         buffer.shared_text();
         buffer.binary(b"\0");
+        buffer.ping(b"1");
         buffer.shared_text().extend(b"q");
+        buffer.pong(b"");
         buffer.encoded(b"\x81\x01z");
         assert_eq!(buffer.finish(), None);
-        assert_eq!(out, b"\x81\x05a1:w:\x81\x06mhello\x82\x01\0\x81\x01q\x81\x01z");
+        assert_eq!(out, b"\x81\x05a1:w:\x81\x06mhello\x82\x01\0\x89\x011\x81\x01q\x8a\0\x81\x01z");
     }
 
     #[test]

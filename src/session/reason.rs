@@ -61,8 +61,12 @@ macro_rules! reasons {
 reasons! {
     1000 = 410 { CLOSED: "", }
     1001 = 410 { GOING_AWAY: "the server is going away", }
+    1002 = 400 { BAD_FRAMING: "broken WebSocket framing", }
+    1003 = 400 { WRONG_KIND: "a message of a kind that is not accepted here", }
     1005 = 410 { NO_STATUS: "", }
     1006 = 410 { CUT: "the connection was cut", }
+    1007 = 400 { NOT_UTF8: "text that is not UTF-8", }
+    1009 = 413 { TOO_BIG: "message too large", }
     1011 = 410 { HANDLER_PANICKED: "the handler panicked", }
 
     4000 = 409 { REPLACED: "replaced by a newer link", }

@@ -32,6 +32,11 @@ pub(crate) fn session_as(id: Uuid) -> SharedSession {
     made(id, &NATIVE)
 }
 
+/// The session of a bare WebSocket.
+pub(crate) fn raw_session() -> SharedSession {
+    made(Uuid::nil(), &RAW)
+}
+
 fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
     let runtime = Arc::new(Runtime::new());
     let config = Config {

@@ -1,5 +1,8 @@
 //! One response body for every way that carries down: polling is streaming that stops after its first flush.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     io,
     task::{Context, Poll},

@@ -10,26 +10,26 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct Row {
     /// The type of the answer; `None` leaves the one that the codec states.
-    content_type: Option<&'static str>,
+    pub(super) content_type: Option<&'static str>,
     /// Goes before the first flush.
-    prelude: &'static str,
+    pub(super) prelude: &'static str,
     /// This many spaces and the end of a line follow the prelude: some browsers show nothing of a page before
     /// it is this long.
-    prelude_spaces: usize,
+    pub(super) prelude_spaces: usize,
     /// Goes before each flush.
-    before: &'static str,
-    escape: Escape,
+    pub(super) before: &'static str,
+    pub(super) escape: Escape,
     /// Goes behind each flush.
-    after: &'static str,
+    pub(super) after: &'static str,
     /// Goes behind the last flush.
-    end: &'static str,
+    pub(super) end: &'static str,
     /// Each flush of a stream has one frame, for clients that read no more from it.
-    each_frame_a_chunk: bool,
+    pub(super) each_frame_a_chunk: bool,
 }
 
 /// What becomes of a flush between `before` and `after`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Escape {
+pub(super) enum Escape {
     /// It stays as it is.
     None,
     /// It becomes a string that JSON and JavaScript read alike.
@@ -39,7 +39,7 @@ enum Escape {
 }
 
 /// The row from which the others differ: nothing is added, nothing is changed.
-const BARE: Row = Row {
+pub(super) const BARE: Row = Row {
     content_type: None,
     prelude: "",
     prelude_spaces: 0,

@@ -5,6 +5,8 @@
 
 mod framing;
 mod gather;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cell::RefCell,

@@ -1,0 +1,125 @@
+//! A bare WebSocket: a message of the session is a message of the WebSocket, text or binary as it is. Pings, pongs
+//! and closes are those of RFC 6455. Nothing else is written, and nothing is numbered.
+//!
+//! Close codes are those of RFC 6455, section 7.4, and of its registry. The library's own map to them:
+//!
+//! | reason | code | because |
+//! |---|---|---|
+//! | 4004 malformed | 1002 | a violation of the protocol |
+//! | 4006 too large | 1009 | |
+//! | 4005, 4202 going away | 1001 | |
+//! | 4200, 4201 too many sessions, short of memory | 1013 | the registry's "try again later" |
+//! | all others from 4000 to 4499: too slow, aborted, no answer to a ping, ... | 1008 | the code for what has no other |
+//!
+//! The reason's text is kept. 1000 to 1003, 1007 to 1014 and 3000 to 4999 beyond the library's stay as the application
+//! gave them. 1010 is the client's, and 1004, 1005, 1006, 1015 and all numbers that no one has assigned must not be
+//! sent: in their place stands 1000, since an application that closes with one of them closes all the same.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{
+    Codec, Violation,
+    websocket_frames::{SocketBuffer, encode},
+};
+use crate::{
+    broadcast::{Cell, OutMessage},
+    message::Message,
+    session::{
+        frame::{CloseReason, Frame, Outbound},
+        reason,
+    },
+};
+
+/// The cell of a broadcast's encoding: a whole WebSocket frame.
+pub(crate) const CELL: Cell = Cell(3);
+
+/// A ping, or a pong that answers none of ours. The session learns no more than that the client lives.
+const SIGN_OF_LIFE: Frame = Frame::Ack { received: 0 };
+
+#[derive(Debug)]
+pub(crate) struct RawCodec {
+    /// The largest message that is taken.
+    limit: usize,
+}
+
+impl RawCodec {
+    /// Messages of more than `limit` bytes are not read.
+    pub(crate) fn new(limit: usize) -> Self {
+        RawCodec { limit }
+    }
+
+    fn message(&self, message: Message) -> Result<Option<Frame>, CloseReason> {
+        match message.len() > self.limit {
+            true => Err(reason::TOO_BIG),
+            false => Ok(Some(Frame::Message { number: 0, message: message.into() })),
+        }
+    }
+}
+
+impl Codec for RawCodec {
+    fn read(&mut self, input: &mut Option<Bytes>) -> Result<Option<Frame>, CloseReason> {
+        let Some(payload) = input.take() else { return Ok(None) };
+        let text = ByteString::try_from(payload).map_err(|_| reason::NOT_UTF8)?;
+        self.message(text.into())
+    }
+
+    fn read_binary(&mut self, payload: Bytes) -> Result<Option<Frame>, CloseReason> {
+        self.message(payload.into())
+    }
+
+    fn read_ping(&mut self, _payload: &[u8]) -> Option<Frame> {
+        Some(SIGN_OF_LIFE)
+    }
+
+    /// The payload of our pings is their id in decimal digits.
+    fn read_pong(&mut self, payload: &[u8]) -> Option<Frame> {
+        let id = std::str::from_utf8(payload).ok().and_then(|digits| digits.parse().ok());
+        Some(id.map_or(SIGN_OF_LIFE, |id| Frame::Pong { id, received: 0 }))
+    }
+
+    fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
+        match frame {
+            Outbound::Message { message: OutMessage::Own(message), .. } => put_message(message, out),
+            Outbound::Message { message: OutMessage::Shared(broadcast), .. } => {
+                out.encoded(broadcast.encoded(CELL, |message| encode(message, 0, put_message)));
+            }
+            Outbound::Frame(Frame::Ping { id }) => out.ping(id.to_string().as_bytes()),
+            Outbound::Frame(Frame::Pong { id, .. }) => out.pong(id.to_string().as_bytes()),
+            Outbound::Frame(Frame::Close { reason, .. } | Frame::LinkClose(reason)) => out.close(reason),
+            Outbound::Frame(_) => {}
+        }
+    }
+
+    fn violation(violation: Violation) -> CloseReason {
+        match violation {
+            Violation::Framing => reason::BAD_FRAMING,
+            Violation::WrongKind => reason::WRONG_KIND,
+            Violation::NotUtf8 => reason::NOT_UTF8,
+            Violation::TooLarge => reason::TOO_BIG,
+        }
+    }
+
+    fn close_reason(reason: CloseReason) -> CloseReason {
+        let code = match reason.code {
+            4004 => 1002,
+            4005 | 4202 => 1001,
+            4006 => 1009,
+            4200 | 4201 => 1013,
+            4000..=4499 => 1008,
+            code @ (1000..=1003 | 1007..=1009 | 1011..=1014 | 3000..=4999) => code,
+            _ => 1000,
+        };
+        CloseReason { code, ..reason }
+    }
+}
+
+fn put_message(message: &Message, out: &mut SocketBuffer<'_>) {
+    match message {
+        Message::Text(text) => out.text(&[text.as_bytes()]),
+        Message::Binary(bytes) => out.binary(bytes),
+    }
+}

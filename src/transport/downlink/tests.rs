@@ -1,0 +1,131 @@
+//! Polls and streams of a family that is not ours: what a codec and a wrapping are asked for, and when.
+
+use std::{future::poll_fn, sync::Arc, task::Waker};
+
+use futures::StreamExt;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    codec::{Codec, Violation, websocket_frames::SocketBuffer},
+    config::Transport,
+    message::Message,
+    shared::{Attach, CloseReason, Credential, LinkKind, SharedSession, reason, tests::session_as},
+    transport::wrapping::{BARE, PLAIN, Row, Wrapping},
+};
+
+/// Writes a letter for each frame, the text of each message, and a stop where a body is complete.
+struct Letters;
+
+impl Codec for Letters {
+    fn read(&mut self, _input: &mut Option<Bytes>) -> Result<Option<Frame>, CloseReason> {
+        Ok(None)
+    }
+
+    fn read_binary(&mut self, _payload: Bytes) -> Result<Option<Frame>, CloseReason> {
+        Ok(None)
+    }
+
+    fn write_socket(&mut self, _frame: Outbound<'_>, _out: &mut SocketBuffer<'_>) {}
+
+    fn violation(_violation: Violation) -> CloseReason {
+        reason::MALFORMED
+    }
+}
+
+impl BodyCodec for Letters {
+    fn write(&mut self, frame: Outbound<'_>, body: &mut Vec<u8>) {
+        body.extend_from_slice(match &frame {
+            Outbound::Message { message, .. } => message.as_message().as_bytes(),
+            Outbound::Frame(Frame::Attached(_)) => b"S",
+            Outbound::Frame(Frame::Ack { .. }) => b"A",
+            Outbound::Frame(Frame::PollDelay { .. }) => b"Y",
+            Outbound::Frame(Frame::LinkClose(_)) => b"X",
+            Outbound::Frame(other) => panic!("{other:?} was not expected"),
+        });
+    }
+
+    fn finish(&mut self, body: &mut Vec<u8>) -> ContentType {
+        body.push(b'.');
+        ContentType("text/letters")
+    }
+}
+
+fn attach(session: &Arc<SharedSession>, ordinal: u64, kind: LinkKind) -> Link {
+    let attach = Attach { ordinal, turn: 0, kind, opening: true, seen: false, received: 0 };
+    Link::attach(session.clone(), Credential::Attempt, attach, Transport::XhrPoll).unwrap()
+}
+
+fn send(session: &SharedSession, text: &str) {
+    session.send(Message::from(text).into()).unwrap();
+}
+
+async fn flush(mut flush: FirstFlush<Letters>) -> (String, ContentType) {
+    let (body, content_type) = poll_fn(|cx| flush.poll(cx)).await;
+    (String::from_utf8(body).unwrap(), content_type)
+}
+
+fn is_pending(flush: &mut FirstFlush<Letters>) -> bool {
+    flush.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_waits_for_more_than_its_start_and_is_completed_once() {
+    let session = Arc::new(session_as(Uuid::nil()));
+    let mut poll = FirstFlush::new(attach(&session, 1, LinkKind::Poll { hold: 1000 }), Letters, Wait::Something);
+    assert!(is_pending(&mut poll));
+    assert!(is_pending(&mut poll));
+    send(&session, "one");
+    send(&session, "two");
+    assert_eq!(flush(poll).await, ("Sonetwo.".to_owned(), ContentType("text/letters")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_at_once_waits_for_the_handlers_first_turn_only() {
+    for (wait, body) in [(Wait::Nothing, "Sfirst."), (Wait::Rest, "SYfirst.")] {
+        let session = Arc::new(session_as(Uuid::nil()));
+        let mut poll = FirstFlush::new(attach(&session, 1, LinkKind::Opening), Letters, wait);
+        assert!(is_pending(&mut poll));
+        session.begin_turn();
+        send(&session, "first");
+        session.end_turn();
+        assert_eq!(flush(poll).await.0, body);
+        let again = FirstFlush::new(attach(&session, 2, LinkKind::Opening), Letters, Wait::Nothing);
+        assert_eq!(flush(again).await.0.chars().next(), Some('S'), "nothing new is needed");
+    }
+}
+
+/// What a stream sends of two messages, and of a third, wrapped by this row.
+async fn streamed(row: &'static Row) -> Vec<String> {
+    let session = Arc::new(session_as(Uuid::nil()));
+    let link = attach(&session, 1, LinkKind::Stream);
+    send(&session, "one");
+    send(&session, "two");
+    let wrapper = Wrapper::new(Wrapping::new(row, "name"), Vec::new());
+    let mut stream = Box::pin(stream(link, Letters, 1 << 20, wrapper, ()));
+    let mut chunks = Vec::new();
+    let mut sent = false;
+    loop {
+        let chunk = stream.poll_next_unpin(&mut Context::from_waker(Waker::noop()));
+        match chunk {
+            Poll::Ready(Some(chunk)) => chunks.push(String::from_utf8(chunk.unwrap().into()).unwrap()),
+            Poll::Ready(None) => return chunks,
+            Poll::Pending if sent => session.abort(reason::ABORTED),
+            Poll::Pending => {
+                send(&session, "three");
+                sent = true;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_completes_each_flush() {
+    assert_eq!(streamed(&PLAIN).await, ["Sonetwo.", "three.", "AX."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrapping_can_ask_for_a_chunk_a_frame() {
+    static EACH: Row = Row { prelude: "%:", before: "[", after: "]", end: "%", each_frame_a_chunk: true, ..BARE };
+    assert_eq!(streamed(&EACH).await, ["name:[S.]", "[one.]", "[two.]", "[three.]", "[A.]", "[X.]", "name"]);
+}

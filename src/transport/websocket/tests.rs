@@ -1,0 +1,251 @@
+//! A bare WebSocket over a connection in memory: RFC 6455 as a client sees it.
+
+use std::{future::poll_fn, sync::Arc, task::Waker};
+
+use futures::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::frame::coding::CloseCode};
+
+use super::*;
+use crate::{
+    codec::raw::RawCodec,
+    config::Transport,
+    message::Message,
+    shared::{Attach, Credential, LinkKind, SharedSession, tests::raw_session},
+};
+
+const LIMIT: usize = 70_000;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Opens a session over one end of a connection, and lets the script play its handler and its client.
+async fn play(script: impl AsyncFnOnce(&SharedSession, DuplexStream)) {
+    let session = Arc::new(raw_session());
+    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let link = Link::attach(session.clone(), Credential::Attempt, attach, Transport::WebSocket).unwrap();
+    session.begin_turn();
+    session.end_turn();
+    let (server, client) = tokio::io::duplex(1 << 16);
+    let run = Socket::new(server, LIMIT).run(link, RawCodec::new(LIMIT), None, Vec::new());
+    tokio::join!(run, script(&session, client));
+}
+
+async fn connect(io: DuplexStream) -> WebSocketStream<DuplexStream> {
+    let role = tokio_tungstenite::tungstenite::protocol::Role::Client;
+    WebSocketStream::from_raw_socket(io, role, None).await
+}
+
+async fn receive(session: &SharedSession) -> Option<Message> {
+    match poll_fn(|cx| session.poll_arrival(cx)).await {
+        Some(crate::session::Arrival::Message(message)) => Some(message),
+        Some(other) => panic!("{other:?} on a bare WebSocket"),
+        None => None,
+    }
+}
+
+fn closed(session: &SharedSession) -> Option<CloseReason> {
+    session.look(|machine| machine.closed().cloned())
+}
+
+/// A client's frame: the first byte, and the payload masked.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [1, 2, 3, 4];
+    let mut bytes = vec![first];
+    match payload.len() {
+        length @ ..126 => bytes.push(0x80 | length as u8),
+        length => {
+            bytes.push(0xfe);
+            bytes.extend((length as u16).to_be_bytes());
+        }
+    }
+    bytes.extend(mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+/// The next frame of the server: its first byte, and its payload.
+async fn read_frame(client: &mut DuplexStream) -> (u8, Vec<u8>) {
+    let mut head = [0; 2];
+    client.read_exact(&mut head).await.unwrap();
+    assert!(head[1] < 126, "a short frame");
+    let mut payload = vec![0; usize::from(head[1])];
+    client.read_exact(&mut payload).await.unwrap();
+    (head[0], payload)
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_every_length_keep_their_kind_both_ways() {
+    play(async |session, client| {
+        let mut client = connect(client).await;
+        for length in [0, 125, 126, 65_535, 65_536, LIMIT] {
+            for (sent, message) in [
+                (WsMessage::text("x".repeat(length)), Message::from("x".repeat(length))),
+                (WsMessage::binary(vec![0; length]), Message::from(vec![0; length])),
+            ] {
+                client.send(sent.clone()).await.unwrap();
+                assert_eq!(receive(session).await, Some(message.clone()), "{length}");
+                session.send(message.into()).unwrap();
+                assert_eq!(client.next().await.unwrap().unwrap(), sent, "{length}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_between_two_fragments_is_answered_and_the_message_is_whole() {
+    play(async |session, mut client| {
+        let parts = [frame(0x01, b"he"), frame(0x89, b"ping"), frame(0x00, b""), frame(0x80, b"llo")];
+        for byte in parts.concat() {
+            client.write_all(&[byte]).await.unwrap();
+        }
+        assert_eq!(receive(session).await, Some("hello".into()));
+        assert_eq!(read_frame(&mut client).await, (0x8a, b"ping".to_vec()));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_violation_ends_the_session_with_the_code_of_the_standard() {
+    let unmasked = vec![0x81, 1, b'x'];
+    let too_large = [&[0x82, 0xff][..], &(LIMIT as u64 + 1).to_be_bytes(), &[1, 2, 3, 4]].concat();
+    let too_large_together = [frame(0x02, &[0; 65_535]), frame(0x80, &[0; LIMIT - 65_534])].concat();
+    for (bytes, code) in [
+        (frame(0xc1, b"reserved bit"), 1002),
+        (frame(0x83, b"reserved opcode"), 1002),
+        (frame(0x80, b"nothing to continue"), 1002),
+        (frame(0x09, b"a fragment of a ping"), 1002),
+        (frame(0x89, &[0; 126]), 1002),
+        ([frame(0x01, b"a"), frame(0x81, b"not its continuation")].concat(), 1002),
+        (unmasked, 1002),
+        (frame(0x88, b"\x03"), 1002),
+        (frame(0x81, b"\xff"), 1007),
+        ([frame(0x01, b"\xc3"), frame(0x80, b"x")].concat(), 1007),
+        (too_large, 1009),
+        (too_large_together, 1009),
+    ] {
+        play(async |session, mut client| {
+            client.write_all(&frame(0x81, b"before it")).await.unwrap();
+            client.write_all(&bytes).await.unwrap();
+            assert_eq!(receive(session).await, Some("before it".into()));
+            assert_eq!(receive(session).await, None, "{code}");
+            assert_eq!(closed(session).map(|reason| reason.code), Some(code));
+            let (first, payload) = read_frame(&mut client).await;
+            assert_eq!((first, u16::from_be_bytes([payload[0], payload[1]])), (0x88, code), "{:?}", &bytes[..2]);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clients_close_is_answered_and_its_code_is_the_sessions() {
+    for (payload, code, text) in
+        [(&b"\x03\xe8"[..], 1000, ""), (b"\x0b\xb9bye", 3001, "bye"), (b"\x03\xe9", 1001, ""), (b"", 1005, "")]
+    {
+        play(async |session, mut client| {
+            client.write_all(&[frame(0x81, b"the last"), frame(0x88, payload)].concat()).await.unwrap();
+            assert_eq!(receive(session).await, Some("the last".into()));
+            assert_eq!(receive(session).await, None);
+            assert_eq!(closed(session), Some(CloseReason::new(code, text)));
+            let (first, answer) = read_frame(&mut client).await;
+            assert_eq!((first, answer.get(..2)), (0x88, payload.get(..2)), "{code}");
+            assert_eq!(client.read(&mut [0]).await.unwrap(), 0, "and nothing follows");
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_follows_what_was_sent() {
+    play(async |session, client| {
+        let mut client = connect(client).await;
+        session.send(Message::from("the last").into()).unwrap();
+        session.close(CloseReason::new(3000, "é".repeat(100)));
+        assert_eq!(client.next().await.unwrap().unwrap(), WsMessage::text("the last"));
+        let Some(Ok(WsMessage::Close(Some(close)))) = client.next().await else { panic!("a close frame with a code") };
+        assert_eq!((u16::from(close.code), close.reason.as_str()), (3000, &*"é".repeat(61)));
+        assert!(client.next().await.is_none());
+        assert_eq!(receive(session).await, None);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_aborted_closes_for_policy() {
+    play(async |session, client| {
+        let mut client = connect(client).await;
+        session.abort(reason::TOO_SLOW);
+        let Some(Ok(WsMessage::Close(Some(close)))) = client.next().await else { panic!("a close frame with a code") };
+        assert_eq!((close.code, close.reason.as_str()), (CloseCode::Policy, &*reason::TOO_SLOW.text));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_pinged_and_a_pong_answers() {
+    play(async |session, client| {
+        let mut client = connect(client).await;
+        tokio::time::sleep(25 * SECOND).await;
+        assert!(!session.handle_timeout());
+        assert!(matches!(client.next().await, Some(Ok(WsMessage::Ping(_)))));
+        tokio::time::sleep(SECOND).await;
+        client.flush().await.unwrap(); // The client's library writes the pong.
+        client.send(WsMessage::text("behind it")).await.unwrap();
+        assert_eq!(receive(session).await, Some("behind it".into()));
+        assert_eq!(session.look(|machine| machine.rtt()), Some(1000));
+        tokio::time::sleep(24 * SECOND).await;
+        client.send(WsMessage::Pong("unasked".into())).await.unwrap();
+        tokio::time::sleep(20 * SECOND).await;
+        assert!(!session.handle_timeout());
+        assert_eq!(closed(session), None, "any frame is a sign of life");
+        client.close(None).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_read_while_the_inbox_is_full_and_nothing_is_lost() {
+    play(async |session, client| {
+        let (mut reads, mut writes) = tokio::io::split(client);
+        let count = 3000;
+        let send = async {
+            for number in 0..count {
+                let text = format!("{number}{}", " ".repeat(990));
+                writes.write_all(&frame(0x81, text.as_bytes())).await.unwrap();
+            }
+            writes.write_all(&frame(0x88, b"")).await.unwrap();
+        };
+        let handler = async {
+            tokio::time::sleep(SECOND).await;
+            let held = session.look(|machine| machine.buffered());
+            assert!((1 << 20..(1 << 20) + 128 * 1024).contains(&held), "{held} bytes are held");
+            for number in 0..count {
+                let message = receive(session).await.expect("a message");
+                assert_eq!(message.as_text().unwrap().trim_end(), number.to_string());
+            }
+            assert_eq!(receive(session).await, None);
+        };
+        let mut answer = Vec::new();
+        let (_, _, read) = tokio::join!(send, handler, reads.read_to_end(&mut answer));
+        assert_eq!((read.unwrap(), answer), (2, vec![0x88, 0]));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_floods_pings_and_reads_no_pong_is_not_read() {
+    play(async |session, mut client| {
+        let ping = frame(0x89, &[0; 125]);
+        let flood = async {
+            for _ in 0..100_000 {
+                client.write_all(&ping).await.unwrap();
+            }
+        };
+        assert!(tokio::time::timeout(SECOND, flood).await.is_err(), "the connection takes no more");
+        assert_eq!(session.poll_arrival(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+        drop(client);
+        assert_eq!(receive(session).await, None);
+        assert_eq!(closed(session), Some(reason::CUT));
+    })
+    .await;
+}
