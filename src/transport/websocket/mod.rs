@@ -277,63 +277,18 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     /// Hands over everything that one read gave, or keeps what the session cannot take yet. `text` is a text message of which the
     /// codec has read a part.
-    fn input<C: Codec>(
-        &mut self,
-        link: &Link,
-        codec: &mut C,
-        mut text: Option<Bytes>,
-        chunk: &[u8],
-    ) -> Result<(), Ended> {
-        let framing = &mut self.framing;
+    fn input<C: Codec>(&mut self, link: &Link, codec: &mut C, text: Option<Bytes>, chunk: &[u8]) -> Result<(), Ended> {
         let before = self.out.len();
-        let mut memory = Memory { input: chunk, out: &mut self.out };
-        let mut ended = None;
-        let mut flush_due = false;
+        let memory = Memory { input: chunk, out: &mut self.out };
+        let mut decoder = Decoder { framing: &mut self.framing, memory, codec, text, ended: None, pinged: false };
         // A violation of the session's protocol ends the link, which sends the reason at the next turn.
-        let stopped = link.input(|| {
-            while ended.is_none() {
-                if let Some(frame) = codec.read(&mut text)? {
-                    return Ok(Some(frame));
-                }
-                let frame = match next(framing, &mut memory) {
-                    Ok(Some(WsMessage::Text(message))) => {
-                        text = Some(message.into());
-                        None
-                    }
-                    Ok(Some(WsMessage::Binary(payload))) => codec.read_binary(payload)?,
-                    Ok(Some(WsMessage::Ping(payload))) => {
-                        flush_due = true; // The framing has answered it.
-                        codec.read_ping(&payload)
-                    }
-                    Ok(Some(WsMessage::Pong(payload))) => codec.read_pong(&payload),
-                    Ok(Some(_)) => None,
-                    Ok(None) => break,
-                    Err(Stop::Closed(reason)) => {
-                        ended = Some(Ended::Theirs);
-                        Some(Frame::LinkClose(reason))
-                    }
-                    Err(Stop::Broken) => {
-                        ended = Some(Ended::Broken);
-                        None
-                    }
-                    Err(Stop::Violation(violation)) => {
-                        let reason = C::violation(violation);
-                        ended = Some(Ended::Ours(reason.clone()));
-                        return Err(reason);
-                    }
-                };
-                if frame.is_some() {
-                    return Ok(frame);
-                }
-            }
-            Ok(None)
-        });
-        if flush_due {
-            let _ = framing.flush(&mut memory);
+        let stopped = link.input(|| decoder.next());
+        if decoder.pinged {
+            let _ = decoder.framing.flush(&mut decoder.memory);
         }
-        let bytes = memory.input;
+        let Decoder { memory: Memory { input, .. }, text, ended, .. } = decoder;
         if stopped == Ok(true) && ended.is_none() {
-            self.unread = Some(Box::new(Unread { text, bytes: bytes.to_vec() }));
+            self.unread = Some(Box::new(Unread { text, bytes: input.to_vec() }));
         }
         self.pongs += self.out.len() - before;
         ended.map_or(Ok(()), Err)
@@ -359,6 +314,62 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             (self.written, self.pongs) = (0, 0);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Decodes the frames of what one read gave.
+struct Decoder<'a, C> {
+    framing: &'a mut WebSocketContext,
+    memory: Memory<'a>,
+    codec: &'a mut C,
+    /// A text message of which the codec has read a part.
+    text: Option<Bytes>,
+    /// Nothing is decoded behind the end.
+    ended: Option<Ended>,
+    /// A ping came, and the framing has queued its answer.
+    pinged: bool,
+}
+
+impl<C: Codec> Decoder<'_, C> {
+    fn next(&mut self) -> Result<Option<Frame>, CloseReason> {
+        while self.ended.is_none() {
+            if let Some(frame) = self.codec.read(&mut self.text)? {
+                return Ok(Some(frame));
+            }
+            let frame = match next(self.framing, &mut self.memory) {
+                Ok(Some(WsMessage::Text(message))) => {
+                    self.text = Some(message.into());
+                    None
+                }
+                Ok(Some(WsMessage::Binary(payload))) => self.codec.read_binary(payload)?,
+                Ok(Some(WsMessage::Ping(payload))) => {
+                    self.pinged = true;
+                    self.codec.read_ping(&payload)
+                }
+                Ok(Some(WsMessage::Pong(payload))) => self.codec.read_pong(&payload),
+                Ok(Some(_)) => None,
+                Ok(None) => break,
+                Err(stop) => return self.stop(stop),
+            };
+            if frame.is_some() {
+                return Ok(frame);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes the end, and returns what it means to the session.
+    fn stop(&mut self, stop: Stop) -> Result<Option<Frame>, CloseReason> {
+        let (ended, result) = match stop {
+            Stop::Closed(reason) => (Ended::Theirs, Ok(Some(Frame::LinkClose(reason)))),
+            Stop::Broken => (Ended::Broken, Ok(None)),
+            Stop::Violation(violation) => {
+                let reason = C::violation(violation);
+                (Ended::Ours(reason.clone()), Err(reason))
+            }
+        };
+        self.ended = Some(ended);
+        result
     }
 }
 
