@@ -36,7 +36,7 @@ async fn a_program_without_an_origin_has_no_cookies() {
     async fn cookies(headers: HeaderMap, session: Session) {
         let cookies = headers.get("cookie").map_or("none", |value| value.to_str().unwrap());
         session.send(cookies.to_owned()).await.unwrap();
-        session.flush().await.unwrap();
+        session.acknowledged().await.unwrap();
     }
     let server = router(&Anywire::builder().origins(Origins::Any).handler(cookies).build());
     let mut client = Client::open_with(&server, "cookie: a=b\r\n").await.unwrap();

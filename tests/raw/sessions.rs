@@ -54,10 +54,10 @@ async fn one_room_one_handler_for_native_clients_and_bare_ones() {
 }
 
 #[tokio::test]
-async fn flush_resolves_when_the_message_was_written() {
+async fn acknowledged_resolves_when_the_message_was_written() {
     async fn handler(session: Session) {
         session.send("first").await.unwrap();
-        session.flush().await.unwrap();
+        session.acknowledged().await.unwrap();
         assert_eq!(session.unacknowledged(), 0);
         session.send("second").await.unwrap();
     }
