@@ -3,6 +3,7 @@
 //! The framing is tungstenite's, fed from memory: the socket is read into a buffer that all connections of a
 //! worker share, so that an idle connection holds none.
 
+mod decode;
 mod framing;
 mod gather;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use self::{
+    decode::{Decoder, Ended, Unread},
     framing::{Memory, Stop, next},
     gather::gather,
 };
@@ -31,7 +33,7 @@ use super::Link;
 use crate::{
     codec::{Codec, Violation},
     message::truncate,
-    shared::{CloseReason, Frame, PullStatus, reason},
+    shared::{CloseReason, PullStatus, reason},
 };
 
 /// One read takes this many bytes at most.
@@ -65,16 +67,6 @@ pub(crate) enum NoMessage {
     Violation(Violation),
 }
 
-/// Why a socket carries no more.
-enum Ended {
-    /// The connection broke, or ended without a close frame.
-    Broken,
-    /// The client has sent its close frame; the answer to it waits to be written.
-    Theirs,
-    /// We close the connection.
-    Ours(CloseReason),
-}
-
 /// An upgraded connection with its framing.
 pub(crate) struct Socket<I> {
     io: I,
@@ -86,14 +78,6 @@ pub(crate) struct Socket<I> {
     pongs: usize,
     /// What was read and is not decoded, since the session can take no more. `None`: the connection is read.
     unread: Option<Box<Unread>>,
-}
-
-/// The input behind a batch that filled the session's inbox.
-#[derive(Default)]
-struct Unread {
-    /// A text message of which the codec has read a part.
-    text: Option<Bytes>,
-    bytes: Vec<u8>,
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
@@ -277,63 +261,14 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     /// Hands over everything that one read gave, or keeps what the session cannot take yet. `text` is a text message of which the
     /// codec has read a part.
-    fn input<C: Codec>(
-        &mut self,
-        link: &Link,
-        codec: &mut C,
-        mut text: Option<Bytes>,
-        chunk: &[u8],
-    ) -> Result<(), Ended> {
-        let framing = &mut self.framing;
+    fn input<C: Codec>(&mut self, link: &Link, codec: &mut C, text: Option<Bytes>, chunk: &[u8]) -> Result<(), Ended> {
         let before = self.out.len();
-        let mut memory = Memory { input: chunk, out: &mut self.out };
-        let mut ended = None;
-        let mut flush_due = false;
+        let mut decoder = Decoder::new(codec, &mut self.framing, text, chunk, &mut self.out);
         // A violation of the session's protocol ends the link, which sends the reason at the next turn.
-        let stopped = link.input(|| {
-            while ended.is_none() {
-                if let Some(frame) = codec.read(&mut text)? {
-                    return Ok(Some(frame));
-                }
-                let frame = match next(framing, &mut memory) {
-                    Ok(Some(WsMessage::Text(message))) => {
-                        text = Some(message.into());
-                        None
-                    }
-                    Ok(Some(WsMessage::Binary(payload))) => codec.read_binary(payload)?,
-                    Ok(Some(WsMessage::Ping(payload))) => {
-                        flush_due = true; // The framing has answered it.
-                        codec.read_ping(&payload)
-                    }
-                    Ok(Some(WsMessage::Pong(payload))) => codec.read_pong(&payload),
-                    Ok(Some(_)) => None,
-                    Ok(None) => break,
-                    Err(Stop::Closed(reason)) => {
-                        ended = Some(Ended::Theirs);
-                        Some(Frame::LinkClose(reason))
-                    }
-                    Err(Stop::Broken) => {
-                        ended = Some(Ended::Broken);
-                        None
-                    }
-                    Err(Stop::Violation(violation)) => {
-                        let reason = C::violation(violation);
-                        ended = Some(Ended::Ours(reason.clone()));
-                        return Err(reason);
-                    }
-                };
-                if frame.is_some() {
-                    return Ok(frame);
-                }
-            }
-            Ok(None)
-        });
-        if flush_due {
-            let _ = framing.flush(&mut memory);
-        }
-        let bytes = memory.input;
+        let stopped = link.input(|| decoder.next_frame());
+        let (rest, ended) = decoder.finish();
         if stopped == Ok(true) && ended.is_none() {
-            self.unread = Some(Box::new(Unread { text, bytes: bytes.to_vec() }));
+            self.unread = Some(Box::new(rest));
         }
         self.pongs += self.out.len() - before;
         ended.map_or(Ok(()), Err)
