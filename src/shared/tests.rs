@@ -18,7 +18,7 @@ use crate::{
     config::Transport,
     message::Message,
     session::{
-        Config, Machine, Role, SessionParams,
+        Arrival, Config, Machine, Role, SessionParams,
         rules::{NATIVE, RAW, Rules},
     },
 };
@@ -35,6 +35,15 @@ pub(crate) fn session_as(id: Uuid) -> SharedSession {
 /// The session of a bare WebSocket.
 pub(crate) fn raw_session() -> SharedSession {
     made(Uuid::nil(), &RAW)
+}
+
+/// The next message that the handler receives; `None` behind the last.
+pub(crate) async fn next_message(session: &SharedSession) -> Option<Message> {
+    match std::future::poll_fn(|cx| session.poll_arrival(cx)).await {
+        Some(Arrival::Message(message)) => Some(message),
+        Some(gap) => panic!("{gap:?} is no message"),
+        None => None,
+    }
 }
 
 fn made(id: Uuid, rules: &'static Rules) -> SharedSession {

@@ -3,6 +3,7 @@
 //! The framing is tungstenite's, fed from memory: the socket is read into a buffer that all connections of a
 //! worker share, so that an idle connection holds none.
 
+mod decode;
 mod framing;
 mod gather;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use self::{
+    decode::{Decoder, Ended, Unread},
     framing::{Memory, Stop, next},
     gather::gather,
 };
@@ -31,7 +33,7 @@ use super::Link;
 use crate::{
     codec::{Codec, Violation},
     message::truncate,
-    shared::{CloseReason, Frame, PullStatus, reason},
+    shared::{CloseReason, PullStatus, reason},
 };
 
 /// One read takes this many bytes at most.
@@ -65,16 +67,6 @@ pub(crate) enum NoMessage {
     Violation(Violation),
 }
 
-/// Why a socket carries no more.
-enum Ended {
-    /// The connection broke, or ended without a close frame.
-    Broken,
-    /// The client has sent its close frame; the answer to it waits to be written.
-    Theirs,
-    /// We close the connection.
-    Ours(CloseReason),
-}
-
 /// An upgraded connection with its framing.
 pub(crate) struct Socket<I> {
     io: I,
@@ -86,14 +78,6 @@ pub(crate) struct Socket<I> {
     pongs: usize,
     /// What was read and is not decoded, since the session can take no more. `None`: the connection is read.
     unread: Option<Box<Unread>>,
-}
-
-/// The input behind a batch that filled the session's inbox.
-#[derive(Default)]
-struct Unread {
-    /// A text message of which the codec has read a part.
-    text: Option<Bytes>,
-    bytes: Vec<u8>,
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
@@ -279,16 +263,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// codec has read a part.
     fn input<C: Codec>(&mut self, link: &Link, codec: &mut C, text: Option<Bytes>, chunk: &[u8]) -> Result<(), Ended> {
         let before = self.out.len();
-        let memory = Memory { input: chunk, out: &mut self.out };
-        let mut decoder = Decoder { framing: &mut self.framing, memory, codec, text, ended: None, pinged: false };
+        let mut decoder = Decoder::new(codec, &mut self.framing, text, chunk, &mut self.out);
         // A violation of the session's protocol ends the link, which sends the reason at the next turn.
-        let stopped = link.input(|| decoder.next());
-        if decoder.pinged {
-            let _ = decoder.framing.flush(&mut decoder.memory);
-        }
-        let Decoder { memory: Memory { input, .. }, text, ended, .. } = decoder;
+        let stopped = link.input(|| decoder.next_frame());
+        let (rest, ended) = decoder.finish();
         if stopped == Ok(true) && ended.is_none() {
-            self.unread = Some(Box::new(Unread { text, bytes: input.to_vec() }));
+            self.unread = Some(Box::new(rest));
         }
         self.pongs += self.out.len() - before;
         ended.map_or(Ok(()), Err)
@@ -314,62 +294,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             (self.written, self.pongs) = (0, 0);
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// Decodes the frames of what one read gave.
-struct Decoder<'a, C> {
-    framing: &'a mut WebSocketContext,
-    memory: Memory<'a>,
-    codec: &'a mut C,
-    /// A text message of which the codec has read a part.
-    text: Option<Bytes>,
-    /// Nothing is decoded behind the end.
-    ended: Option<Ended>,
-    /// A ping came, and the framing has queued its answer.
-    pinged: bool,
-}
-
-impl<C: Codec> Decoder<'_, C> {
-    fn next(&mut self) -> Result<Option<Frame>, CloseReason> {
-        while self.ended.is_none() {
-            if let Some(frame) = self.codec.read(&mut self.text)? {
-                return Ok(Some(frame));
-            }
-            let frame = match next(self.framing, &mut self.memory) {
-                Ok(Some(WsMessage::Text(message))) => {
-                    self.text = Some(message.into());
-                    None
-                }
-                Ok(Some(WsMessage::Binary(payload))) => self.codec.read_binary(payload)?,
-                Ok(Some(WsMessage::Ping(payload))) => {
-                    self.pinged = true;
-                    self.codec.read_ping(&payload)
-                }
-                Ok(Some(WsMessage::Pong(payload))) => self.codec.read_pong(&payload),
-                Ok(Some(_)) => None,
-                Ok(None) => break,
-                Err(stop) => return self.stop(stop),
-            };
-            if frame.is_some() {
-                return Ok(frame);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Notes the end, and returns what it means to the session.
-    fn stop(&mut self, stop: Stop) -> Result<Option<Frame>, CloseReason> {
-        let (ended, result) = match stop {
-            Stop::Closed(reason) => (Ended::Theirs, Ok(Some(Frame::LinkClose(reason)))),
-            Stop::Broken => (Ended::Broken, Ok(None)),
-            Stop::Violation(violation) => {
-                let reason = C::violation(violation);
-                (Ended::Ours(reason.clone()), Err(reason))
-            }
-        };
-        self.ended = Some(ended);
-        result
     }
 }
 

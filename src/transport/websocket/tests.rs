@@ -1,6 +1,6 @@
 //! A bare WebSocket over a connection in memory: RFC 6455 as a client sees it.
 
-use std::{future::poll_fn, sync::Arc, task::Waker};
+use std::{sync::Arc, task::Waker};
 
 use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -11,7 +11,10 @@ use crate::{
     codec::raw::RawCodec,
     config::Transport,
     message::Message,
-    shared::{Attach, Credential, LinkKind, SharedSession, tests::raw_session},
+    shared::{
+        Attach, Credential, LinkKind, SharedSession,
+        tests::{next_message, raw_session},
+    },
 };
 
 const LIMIT: usize = 70_000;
@@ -33,14 +36,6 @@ async fn play(script: impl AsyncFnOnce(&SharedSession, DuplexStream)) {
 async fn connect(io: DuplexStream) -> WebSocketStream<DuplexStream> {
     let role = tokio_tungstenite::tungstenite::protocol::Role::Client;
     WebSocketStream::from_raw_socket(io, role, None).await
-}
-
-async fn receive(session: &SharedSession) -> Option<Message> {
-    match poll_fn(|cx| session.poll_arrival(cx)).await {
-        Some(crate::session::Arrival::Message(message)) => Some(message),
-        Some(other) => panic!("{other:?} on a bare WebSocket"),
-        None => None,
-    }
 }
 
 fn closed(session: &SharedSession) -> Option<CloseReason> {
@@ -83,7 +78,7 @@ async fn messages_of_every_length_keep_their_kind_both_ways() {
                 (WsMessage::binary(vec![0; length]), Message::from(vec![0; length])),
             ] {
                 client.send(sent.clone()).await.unwrap();
-                assert_eq!(receive(session).await, Some(message.clone()), "{length}");
+                assert_eq!(next_message(session).await, Some(message.clone()), "{length}");
                 session.send(message.into()).unwrap();
                 assert_eq!(client.next().await.unwrap().unwrap(), sent, "{length}");
             }
@@ -99,7 +94,7 @@ async fn a_ping_between_two_fragments_is_answered_and_the_message_is_whole() {
         for byte in parts.concat() {
             client.write_all(&[byte]).await.unwrap();
         }
-        assert_eq!(receive(session).await, Some("hello".into()));
+        assert_eq!(next_message(session).await, Some("hello".into()));
         assert_eq!(read_frame(&mut client).await, (0x8a, b"ping".to_vec()));
     })
     .await;
@@ -127,8 +122,8 @@ async fn a_violation_ends_the_session_with_the_code_of_the_standard() {
         play(async |session, mut client| {
             client.write_all(&frame(0x81, b"before it")).await.unwrap();
             client.write_all(&bytes).await.unwrap();
-            assert_eq!(receive(session).await, Some("before it".into()));
-            assert_eq!(receive(session).await, None, "{code}");
+            assert_eq!(next_message(session).await, Some("before it".into()));
+            assert_eq!(next_message(session).await, None, "{code}");
             assert_eq!(closed(session).map(|reason| reason.code), Some(code));
             let (first, payload) = read_frame(&mut client).await;
             assert_eq!((first, u16::from_be_bytes([payload[0], payload[1]])), (0x88, code), "{:?}", &bytes[..2]);
@@ -144,8 +139,8 @@ async fn the_clients_close_is_answered_and_its_code_is_the_sessions() {
     {
         play(async |session, mut client| {
             client.write_all(&[frame(0x81, b"the last"), frame(0x88, payload)].concat()).await.unwrap();
-            assert_eq!(receive(session).await, Some("the last".into()));
-            assert_eq!(receive(session).await, None);
+            assert_eq!(next_message(session).await, Some("the last".into()));
+            assert_eq!(next_message(session).await, None);
             assert_eq!(closed(session), Some(CloseReason::new(code, text)));
             let (first, answer) = read_frame(&mut client).await;
             assert_eq!((first, answer.get(..2)), (0x88, payload.get(..2)), "{code}");
@@ -165,7 +160,7 @@ async fn a_close_follows_what_was_sent() {
         let Some(Ok(WsMessage::Close(Some(close)))) = client.next().await else { panic!("a close frame with a code") };
         assert_eq!((u16::from(close.code), close.reason.as_str()), (3000, &*"é".repeat(61)));
         assert!(client.next().await.is_none());
-        assert_eq!(receive(session).await, None);
+        assert_eq!(next_message(session).await, None);
     })
     .await;
 }
@@ -191,7 +186,7 @@ async fn silence_is_pinged_and_a_pong_answers() {
         tokio::time::sleep(SECOND).await;
         client.flush().await.unwrap(); // The client's library writes the pong.
         client.send(WsMessage::text("behind it")).await.unwrap();
-        assert_eq!(receive(session).await, Some("behind it".into()));
+        assert_eq!(next_message(session).await, Some("behind it".into()));
         assert_eq!(session.look(|machine| machine.rtt()), Some(1000));
         tokio::time::sleep(24 * SECOND).await;
         client.send(WsMessage::Pong("unasked".into())).await.unwrap();
@@ -220,10 +215,10 @@ async fn nothing_is_read_while_the_inbox_is_full_and_nothing_is_lost() {
             let held = session.look(|machine| machine.buffered());
             assert!((1 << 20..(1 << 20) + 128 * 1024).contains(&held), "{held} bytes are held");
             for number in 0..count {
-                let message = receive(session).await.expect("a message");
+                let message = next_message(session).await.expect("a message");
                 assert_eq!(message.as_text().unwrap().trim_end(), number.to_string());
             }
-            assert_eq!(receive(session).await, None);
+            assert_eq!(next_message(session).await, None);
         };
         let mut answer = Vec::new();
         let (_, _, read) = tokio::join!(send, handler, reads.read_to_end(&mut answer));
@@ -244,7 +239,7 @@ async fn a_client_that_floods_pings_and_reads_no_pong_is_not_read() {
         assert!(tokio::time::timeout(SECOND, flood).await.is_err(), "the connection takes no more");
         assert_eq!(session.poll_arrival(&mut Context::from_waker(Waker::noop())), Poll::Pending);
         drop(client);
-        assert_eq!(receive(session).await, None);
+        assert_eq!(next_message(session).await, None);
         assert_eq!(closed(session), Some(reason::CUT));
     })
     .await;
