@@ -36,7 +36,7 @@
 //! # The promises
 //!
 //! * **Delivery.** A message that was acknowledged is in the other side's inbox; one that was not is sent
-//!   again on the next link. [`flush`](SessionHandle::flush) waits for the acknowledgement, and
+//!   again on the next link. [`acknowledged`](SessionHandle::acknowledged) waits for the acknowledgement, and
 //!   [`unacknowledged`](SessionHandle::unacknowledged) counts what may not have arrived.
 //! * **Life.** A session outlives its connections by the [`grace`](Builder::grace) time. The handler does not
 //!   notice that a connection was cut, nor which [`transport`](SessionHandle::transport) carries. A page that

@@ -242,7 +242,7 @@ async fn a_close_of_the_server_follows_its_messages() {
                 }
                 session.close(3001, "done é");
                 assert_eq!(session.try_send("after"), Err(anywire::SendError::Closed));
-                session.flush().await.unwrap();
+                session.acknowledged().await.unwrap();
             })
             .build();
         let site = site(&server);
@@ -393,13 +393,13 @@ async fn flush_waits_until_the_client_has_acknowledged() {
         .handler(move |session: Session| {
             let sender = sender.clone();
             async move {
-                session.flush().await.unwrap();
+                session.acknowledged().await.unwrap();
                 sender.send("nothing was sent").unwrap();
                 session.send("x").await.unwrap();
-                session.flush().await.unwrap();
+                session.acknowledged().await.unwrap();
                 sender.send("has it").unwrap();
                 session.send("y").await.unwrap();
-                assert_eq!(session.flush().await.unwrap_err().code, 4310);
+                assert_eq!(session.acknowledged().await.unwrap_err().code, 4310);
                 sender.send("never had it").unwrap();
             }
         })

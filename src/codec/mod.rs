@@ -1,7 +1,6 @@
 //! Frame <-> bytes, pure. One file or folder for each family of clients.
 
 pub(crate) mod native;
-#[allow(dead_code, reason = "no route serves bare WebSockets yet")]
 pub(crate) mod raw;
 #[cfg(test)]
 mod tests;

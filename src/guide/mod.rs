@@ -48,7 +48,7 @@ pub mod rooms {}
 /// [`send`]: crate::SessionHandle::send
 /// [`try_send`]: crate::SessionHandle::try_send
 /// [`send_droppable`]: crate::SessionHandle::send_droppable
-/// [`flush`]: crate::SessionHandle::flush
+/// [`acknowledged`]: crate::SessionHandle::acknowledged
 /// [`Overflow::Wait`]: crate::Overflow::Wait
 /// [`droppable`]: crate::To::droppable
 /// [`split`]: crate::Session::split
@@ -111,7 +111,7 @@ pub mod transports {}
 ///
 /// [`Origins::Any`]: crate::Origins::Any
 /// [`Auth<T>`]: crate::Auth
-/// [`flush`]: crate::SessionHandle::flush
+/// [`acknowledged`]: crate::SessionHandle::acknowledged
 /// [`unacknowledged`]: crate::SessionHandle::unacknowledged
 pub mod bare_websocket {}
 

@@ -47,7 +47,6 @@ pub(crate) static NATIVE: Rules = Rules {
 };
 
 /// A bare WebSocket: the session is one connection, and a message is a message.
-#[allow(dead_code, reason = "no route makes a raw session yet")]
 pub(crate) static RAW: Rules = Rules {
     delivery: Delivery::UntilWritten,
     rivals: Rivals::Refuse(reason::DUPLICATE),

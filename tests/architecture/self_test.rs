@@ -120,6 +120,8 @@ fn a_forbidden_import_is_seen_however_it_is_written() {
     assert_breaks("imports", &[("src/codec/x.rs", "use crate::session::Frame;")], 1, codec);
     assert_breaks("imports", &[("src/codec/x.rs", "use crate::session;")], 1, codec);
     assert_keeps("imports", &[("src/codec/x.rs", "use crate::session::frame::Frame;")]);
+    let parent = ("src/hub/mod.rs", "#[cfg(test)]\nmod tests;");
+    assert_keeps("imports", &[parent, ("src/hub/tests.rs", "use crate::server;")]);
 }
 
 #[test]

@@ -159,15 +159,18 @@ impl SessionHandle {
 
     /// Waits until the client has acknowledged everything that was sent before this call. Cancel-safe.
     ///
+    /// A [bare WebSocket](crate::Server::raw) acknowledges nothing: there it waits until everything has been
+    /// written to the connection.
+    ///
     /// # Errors
     /// Fails with the reason of the close if the session ended before.
-    pub async fn flush(&self) -> Result<(), CloseReason> {
+    pub async fn acknowledged(&self) -> Result<(), CloseReason> {
         let number = self.member.shared.flush();
         std::future::poll_fn(|cx| self.member.shared.poll_acknowledged(cx, number)).await
     }
 
     /// Closes the session behind everything that was sent: the client gets that first, then the code and the
-    /// text. Does not wait; [`flush`](Self::flush) does. Use code 1000, or one of your own from 3000 to 3999.
+    /// text. Does not wait; [`acknowledged`](Self::acknowledged) does. Use code 1000, or one of your own from 3000 to 3999.
     pub fn close(&self, code: u16, text: impl Into<ByteString>) {
         self.member.shared.close(CloseReason::new(code, text));
     }

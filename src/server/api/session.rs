@@ -147,7 +147,7 @@ impl Stream for Incoming {
 }
 
 /// The sending half of a split session. A send waits while the outbox is full. Flushing waits until the
-/// outbox has taken everything ([`SessionHandle::flush`] waits for the client), and closing closes the
+/// outbox has taken everything ([`SessionHandle::acknowledged`] waits for the client), and closing closes the
 /// session behind everything that was sent.
 #[derive(Debug)]
 pub struct Outgoing {

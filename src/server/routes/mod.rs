@@ -3,3 +3,4 @@
 mod accept_encoding;
 mod client;
 pub(super) mod native;
+pub(super) mod raw;

@@ -1,0 +1,85 @@
+//! A bare WebSocket: any client of RFC 6455 reaches the handler, without a protocol of ours.
+
+use std::{pin::Pin, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing,
+};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+
+use crate::{
+    codec::raw::RawCodec,
+    config::Transport,
+    server::{
+        api::handler::AnyHandler,
+        core::Core,
+        gateway::{Gateway, Opened},
+        refusal::OpenError,
+    },
+    session::{Attach, CloseReason, LinkKind, reason, rules::RAW},
+    shared::Credential,
+    transport::{Link, Socket, handshake},
+};
+
+/// The version of the protocol that a client must ask for (RFC 6455, section 4.4).
+const VERSION: (HeaderName, HeaderValue) = (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+
+/// The one route, at the mount itself.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler: &AnyHandler<S>) -> Router<S> {
+    let gateway = Gateway { core: core.clone(), handler: handler.clone() };
+    let serve = move |State(state): State<S>, request: Request| {
+        let gateway = gateway.clone();
+        async move { accept(&gateway, state, request).await.unwrap_or_else(OpenError::into_response) }
+    };
+    // Over HTTP/2 a WebSocket is opened by CONNECT.
+    Router::new().route("/", routing::get(serve.clone()).connect(serve))
+}
+
+/// Opens the session, answers the handshake and starts the link's task. What refuses the session is the answer: a client learns
+/// of it before its connection is upgraded.
+#[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
+async fn accept<S: Clone + Send + Sync + 'static>(
+    gateway: &Gateway<S>,
+    state: S,
+    request: Request,
+) -> Result<Response, OpenError> {
+    let (mut parts, _) = request.into_parts();
+    let verdict = gateway.judge(&parts)?;
+    let response = match handshake::accept(&parts) {
+        Ok(response) => response.map(|()| Body::empty()),
+        Err(_) if parts.headers.get(VERSION.0).is_some_and(|version| version != VERSION.1) => {
+            return Ok((StatusCode::UPGRADE_REQUIRED, [VERSION]).into_response());
+        }
+        Err(what) => return Err(CloseReason::malformed(what).into()),
+    };
+    let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(reason::NO_UPGRADE)?;
+    let opened = gateway.open_new(parts, state, verdict, None, &RAW).await?;
+    let limit = gateway.core.config.message_limit;
+    tokio::spawn(async move {
+        // Boxes of their own, so that an idle link does not carry the room that opening took.
+        if let Some(run) = Box::pin(begin(upgrade, opened, limit)).await {
+            run.await;
+        }
+    });
+    Ok(response)
+}
+
+/// Waits for the connection and attaches it; where it does not come, the session ends with its handler unstarted. What comes of it
+/// is the link's life.
+async fn begin(
+    upgrade: OnUpgrade,
+    mut opened: Opened,
+    limit: usize,
+) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    let io = TokioIo::new(upgrade.await.ok()?);
+    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, Transport::WebSocket).ok()?;
+    opened.start();
+    Some(Box::pin(Socket::new(io, limit).run(link, RawCodec::new(limit), None, Vec::new())))
+}
