@@ -76,7 +76,8 @@ pub(crate) struct Socket<I> {
     written: usize,
     /// How many of them are answers of the framing's own.
     pongs: usize,
-    /// What was read and is not decoded, since the session can take no more. `None`: the connection is read.
+    /// Input that was read and is not decoded yet, because the session can take no more. While there is
+    /// any, the connection is not read.
     unread: Option<Box<Unread>>,
 }
 
@@ -131,7 +132,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 {
                     return Poll::Ready(ended);
                 }
-                // What the handler sends first, and its answer to the first flight, share the first write.
+                // The first messages of the handler, and its answers to the first flight, share the first
+                // write.
                 if first && (!link.has_turned(cx) || link.awaits_turn(cx)) {
                     return Poll::Pending;
                 }
@@ -159,8 +161,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         self.finish(true).await;
     }
 
-    /// Writes what is left and, if the client has not closed yet, waits a moment until it has: a connection that
-    /// is dropped with unread input may lose what was written last.
+    /// Writes what is left and, if the client has not closed yet, waits a moment until it has: a connection
+    /// that is dropped with unread input may lose what was written last.
     async fn finish(mut self, wait: bool) {
         let closed = poll_fn(|cx| {
             let mut memory = Memory { input: &[], out: &mut self.out };
@@ -259,8 +261,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         })
     }
 
-    /// Hands over everything that one read gave, or keeps what the session cannot take yet. `text` is a text message of which the
-    /// codec has read a part.
+    /// Hands over everything that one read gave, or keeps what the session cannot take yet. `text` is a text
+    /// message of which the codec has read a part.
     fn input<C: Codec>(&mut self, link: &Link, codec: &mut C, text: Option<Bytes>, chunk: &[u8]) -> Result<(), Ended> {
         let before = self.out.len();
         let mut decoder = Decoder::new(codec, &mut self.framing, text, chunk, &mut self.out);
@@ -297,7 +299,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 }
 
-/// What came of writing what the session sends.
+/// The result of one write of what the session sends.
 enum WriteStatus {
     /// All was written.
     All,
