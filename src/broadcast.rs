@@ -1,4 +1,5 @@
-//! A message on its way to one session or to many. A broadcast is encoded once in each form that its receivers need.
+//! A message on its way to one session or to many. A broadcast is encoded once in each form that its
+//! receivers need.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,7 +13,8 @@ pub(crate) struct Cell(pub(crate) u8);
 
 /// A message for many sessions, whose outboxes share it together with its encodings.
 ///
-/// Most rooms need one encoding, so the first has its place here; each further one is a box behind the one before it.
+/// Most rooms need one encoding, so the first is stored here. Each further one is a box behind the one
+/// before it.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
     message: Message,

@@ -1,10 +1,11 @@
-//! [`Message`]: what applications send and receive.
+//! [`Message`], which applications send and receive.
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// What an application sends or receives: text or binary. The kind is part of the message and arrives as it was sent.
+/// A message that an application sends or receives: text or binary. The kind is part of the message and
+/// arrives as it was sent.
 ///
 /// Payloads are shared bytes, so a clone costs no copy.
 ///
@@ -24,7 +25,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// The text, or `None` of a binary message.
+    /// The text; `None` if the message is binary.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Message::Text(text) => Some(text),
@@ -32,7 +33,7 @@ impl Message {
         }
     }
 
-    /// The payload: of a text message its UTF-8.
+    /// The payload. That of a text message is its UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Message::Text(text) => text.as_bytes(),
@@ -61,7 +62,7 @@ impl Message {
     /// A text message that holds `value` as JSON.
     ///
     /// # Errors
-    /// When the value's `Serialize` fails, or it has a map whose keys are not strings.
+    /// If the value's `Serialize` fails, or the value has a map whose keys are not strings.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         serde_json::to_string(value).map(Message::from)
     }
@@ -69,7 +70,7 @@ impl Message {
     /// Reads the payload, text or binary, as JSON.
     ///
     /// # Errors
-    /// When it is not JSON, or not of this type.
+    /// If the payload is not JSON, or is not of this type.
     pub fn parse_json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(self.as_bytes())
     }

@@ -1,7 +1,6 @@
-//! Frame <-> bytes, pure. One file or folder for each family of clients.
+//! Codecs: frames become bytes, and bytes become frames. Pure. Each family of clients has a file or a folder.
 
 pub(crate) mod native;
-#[allow(dead_code, reason = "no route serves bare WebSockets yet")]
 pub(crate) mod raw;
 #[cfg(test)]
 mod tests;
@@ -19,15 +18,16 @@ pub(crate) trait Codec: Send + 'static {
     /// leaves `None` behind when the input is used up.
     fn read(&mut self, input: &mut Option<Bytes>) -> Result<Option<Frame>, CloseReason>;
 
-    /// The frame that a binary message of a WebSocket is, if it is one.
+    /// The frame that a binary message of a WebSocket is, if it is a frame.
     fn read_binary(&mut self, payload: Bytes) -> Result<Option<Frame>, CloseReason>;
 
-    /// What a ping of the client's WebSocket means to the session. The transport answers it in any case.
+    /// The frame that stands for a ping of the client, if the session must know of it. The transport
+    /// answers the ping in any case.
     fn read_ping(&mut self, _payload: &[u8]) -> Option<Frame> {
         None
     }
 
-    /// What a pong of the client's WebSocket means to the session.
+    /// The frame that stands for a pong of the client, if the session must know of it.
     fn read_pong(&mut self, _payload: &[u8]) -> Option<Frame> {
         None
     }
@@ -62,7 +62,7 @@ impl ContentType {
     pub(crate) const BYTES: Self = ContentType("application/octet-stream");
 }
 
-/// What a transport can find wrong with what a client's WebSocket sends.
+/// A violation that a transport can find in what a WebSocket's client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Violation {
     /// The framing of RFC 6455 is broken.

@@ -1,19 +1,20 @@
-//! A bare WebSocket: a message of the session is a message of the WebSocket, text or binary as it is. Pings, pongs
-//! and closes are those of RFC 6455. Nothing else is written, and nothing is numbered.
+//! A bare WebSocket: a message of the session is a message of the WebSocket, text or binary as it is. Pings,
+//! pongs and closes are those of RFC 6455. Nothing else is written, and nothing is numbered.
 //!
-//! Close codes are those of RFC 6455, section 7.4, and of its registry. The library's own map to them:
+//! Close codes are those of RFC 6455, section 7.4, and of its registry. The library's own become:
 //!
 //! | reason | code | because |
 //! |---|---|---|
-//! | 4004 malformed | 1002 | a violation of the protocol |
-//! | 4006 too large | 1009 | |
-//! | 4005, 4202 going away | 1001 | |
-//! | 4200, 4201 too many sessions, short of memory | 1013 | the registry's "try again later" |
-//! | all others from 4000 to 4499: too slow, aborted, no answer to a ping, ... | 1008 | the code for what has no other |
+//! | 4004 malformed | 1002 | it is a violation of the protocol |
+//! | 4006 too large | 1009 | it is the code for that |
+//! | 4005, 4202 going away | 1001 | it is the code for that |
+//! | 4200 too many sessions, 4201 short of memory | 1013 | the registry calls it "try again later" |
+//! | all others from 4000 to 4499, as too slow, aborted, no answer to a ping | 1008 | no other code fits |
 //!
-//! The reason's text is kept. 1000 to 1003, 1007 to 1014 and 3000 to 4999 beyond the library's stay as the application
-//! gave them. 1010 is the client's, and 1004, 1005, 1006, 1015 and all numbers that no one has assigned must not be
-//! sent: in their place stands 1000, since an application that closes with one of them closes all the same.
+//! The text stays. These codes stay as the application gave them: 1000 to 1003, 1007 to 1009, 1011 to 1014,
+//! 3000 to 3999 and 4500 to 4999. A server must not send any other: 1004, 1005, 1006, 1010, 1015 and the
+//! numbers that are not assigned become 1000, since an application that closes with one of them closes all
+//! the same.
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,7 @@ use crate::{
 /// The cell of a broadcast's encoding: a whole WebSocket frame.
 pub(crate) const CELL: Cell = Cell(3);
 
-/// A ping, or a pong that answers none of ours. The session learns no more than that the client lives.
+/// Stands for a ping, and for a pong that answers none of ours: they mean only that the client lives.
 const SIGN_OF_LIFE: Frame = Frame::Ack { received: 0 };
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! What holds for every codec.
+//! Properties of every codec.
 
 use bytes::{Buf, Bytes};
 

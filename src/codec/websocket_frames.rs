@@ -76,7 +76,8 @@ impl<'a> SocketBuffer<'a> {
         self.close.get_or_insert(reason);
     }
 
-    /// Whether the next frame still belongs here: `limit` is about how much one write shall have.
+    /// Whether another frame may be appended: the connection is not to be closed, and there are fewer than
+    /// `limit` bytes.
     pub(crate) fn takes_more(&self, limit: usize) -> bool {
         self.close.is_none() && self.out.len() < limit
     }

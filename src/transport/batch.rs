@@ -1,5 +1,5 @@
-//! Frames are decoded before the session is locked, a bounded batch at a time: whoever waits for the session, a room send
-//! among them, does not wait for base64 and UTF-8.
+//! Frames are decoded before the session is locked, a bounded batch at a time. A room send that waits for the
+//! session's lock does not wait for base64 and UTF-8.
 
 #[cfg(test)]
 mod tests;
@@ -8,10 +8,10 @@ use std::cell::RefCell;
 
 use crate::shared::{CloseReason, Frame};
 
-/// A batch has so many frames at most.
+/// A batch has at most this many frames.
 const FRAMES: usize = 64;
 
-/// A batch ends with the frame that brings its payloads to so many bytes.
+/// A batch ends with the frame that brings its payloads to this many bytes.
 const BYTES: usize = 64 * 1024;
 
 thread_local! {
@@ -19,13 +19,14 @@ thread_local! {
     static BATCH: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Reads frames until `read` yields `None`, and gives each batch to `apply`, with the reason why the input behind it could not be
-/// read. Stops at the first error of either, and where `apply` returns `true`; whether it did is returned.
+/// Reads frames until `read` yields `None`, and gives each batch to `apply`, with the reason if the input
+/// behind it could not be read. Stops at the first error of either, and where `apply` returns `true`.
+/// Returns whether `apply` did.
 pub(super) fn each(
     mut read: impl FnMut() -> Result<Option<Frame>, CloseReason>,
     mut apply: impl FnMut(&mut Vec<Frame>, Option<CloseReason>) -> Result<bool, CloseReason>,
 ) -> Result<bool, CloseReason> {
-    // Taken out: `apply` wakes tasks, and a waker is not our code.
+    // The batch is taken out of its cell because `apply` wakes tasks, and a waker may run foreign code.
     let mut frames = BATCH.take();
     let result = loop {
         let more = fill(&mut frames, &mut read);

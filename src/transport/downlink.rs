@@ -1,4 +1,5 @@
-//! One response body for every way that carries down: polling is streaming that stops after its first flush.
+//! The bodies of answers that carry frames to a client: a stream, and a poll, which is a stream that ends
+//! after its first flush.
 
 #[cfg(test)]
 mod tests;
@@ -17,26 +18,27 @@ use crate::{
     shared::{Frame, Outbound, PullStatus},
 };
 
-/// One flush is about this large at most; more follows in the next.
+/// A flush ends with the frame that brings it to this many bytes. The rest follows in the next.
 const FLUSH: usize = 64 * 1024;
 
-/// Milliseconds for which a client rests that may not wait.
+/// The delay, in milliseconds, before the next poll of a client whose polls may not wait.
 const REST: u64 = 2000;
 
-/// What an answer of one flush waits for.
+/// The event for which an answer of one flush waits before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// For something beyond the start, until the link's hold time is over.
+    /// A frame behind the first, or the end of the time for which the link may wait.
     Something,
-    /// For the handler's first words only.
+    /// Only the handler's first turn, so that what it sends there is part of the answer.
     Nothing,
-    /// The same; and the client is asked to rest before it comes again, since many answers wait in its browser.
+    /// The same. The client is also asked to delay its next poll, since many answers wait in its browser or
+    /// its path holds none open.
     Rest,
 }
 
 /// The body of an answer that ends after its first flush.
 ///
-/// Dropping it detaches the link; what it had taken is sent again on the next.
+/// Dropping it detaches the link. What it had taken is sent again on the next link.
 pub(crate) struct FirstFlush<C> {
     link: Option<Link>,
     codec: C,
@@ -54,7 +56,8 @@ impl<C: BodyCodec> FirstFlush<C> {
         FirstFlush { link: Some(link), codec, wait, turned, started: 0, body: Vec::new() }
     }
 
-    /// The body and its type. Detaches the link when it is ready, and must not be polled again then.
+    /// The body and its type. The link is detached when they are ready, and this must not be polled again
+    /// then.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Vec<u8>, ContentType)> {
         let FirstFlush { link, codec, wait, turned, started, body } = self;
         let attached = link.as_ref().expect("an answer is polled until it is ready");
@@ -81,8 +84,8 @@ impl<C: BodyCodec> FirstFlush<C> {
     }
 }
 
-/// The body of a streaming answer: one chunk a flush, until the link is over or about `budget` bytes are spent, what they are wrapped in
-/// not counted. `guard` goes with the link.
+/// The body of a streamed answer: one chunk for each flush, until the link is over or about `budget` bytes
+/// were sent. The bytes of the wrapping are not counted. `guard` is dropped with the link.
 pub(crate) fn stream<C: BodyCodec>(
     link: Link,
     mut codec: C,
@@ -99,14 +102,14 @@ pub(crate) fn stream<C: BodyCodec>(
         }
         let Some((attached, _)) = &link else { return Poll::Ready(None) };
         let mut out = Vec::new();
-        let pulled = attached.pull(cx, |saying| match saying {
+        let pulled = attached.pull(cx, |frame| match frame {
             Outbound::Frame(Frame::Padding { .. }) => {
-                codec.write(saying, &mut padding.bytes);
+                codec.write(frame, &mut padding.bytes);
                 codec.finish(&mut padding.bytes);
                 false
             }
-            saying => {
-                codec.write(saying, &mut out);
+            frame => {
+                codec.write(frame, &mut out);
                 !wrapper.each_frame_a_chunk() && out.len() < FLUSH
             }
         });
@@ -128,8 +131,8 @@ pub(crate) fn stream<C: BodyCodec>(
     })
 }
 
-/// Padding of a stream waits here for the flush before it: it is to push that through whatever keeps the last chunk back, so it must
-/// not share a chunk with it, nor a write.
+/// Padding of a stream waits here until the flush before it was written. It must push that flush through a
+/// proxy that holds the last chunk back, so the two must share neither a chunk nor a write.
 #[derive(Default)]
 struct Padding {
     bytes: Vec<u8>,
@@ -137,8 +140,8 @@ struct Padding {
 }
 
 impl Padding {
-    /// `None` if there is none. HTTP writes what it has when a body has nothing ready, and looks once more in the same breath; so
-    /// there is nothing ready, twice.
+    /// The padding, if there is any. Hyper writes what it has when a body is pending, and polls the body
+    /// once more before that; so the padding stays pending for two polls to get a write of its own.
     fn poll(&mut self, cx: &Context<'_>) -> Option<Poll<Vec<u8>>> {
         if self.bytes.is_empty() {
             return None;

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 /// Checks a request that opens a WebSocket, and makes the answer that accepts it.
 ///
 /// # Errors
-/// What is wrong with the request.
+/// The text names what is wrong with the request.
 pub(crate) fn accept(parts: &Parts) -> Result<Response<()>, &'static str> {
     let mut response = Response::new(());
     if parts.headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {

@@ -1,4 +1,4 @@
-//! One attachment of a transport to a session.
+//! A transport's hold on its session.
 
 use std::{sync::Arc, task::Context};
 
@@ -8,7 +8,7 @@ use crate::{
     shared::{Attach, CloseReason, Credential, Frame, LinkId, Outbound, PullStatus, SharedSession},
 };
 
-/// One attachment of a transport to a session. Detaches when dropped.
+/// One attachment of a transport to a session. Dropping it detaches it.
 #[derive(Debug)]
 pub(crate) struct Link {
     shared: Arc<SharedSession>,
@@ -16,7 +16,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Attaches; a refusal's reason is for the client.
+    /// Attaches. The reason of a refusal is for the client.
     pub(crate) fn attach(
         shared: Arc<SharedSession>,
         credential: Credential<'_>,
@@ -27,8 +27,9 @@ impl Link {
         Ok(Link { shared, id })
     }
 
-    /// Hands over the frames that came on this link, until `read` yields `None`, decoded in batches without the session's lock.
-    /// Returns whether it stopped before, since the session can take no more; see [`reading_stops`](Self::reading_stops).
+    /// Hands over the frames that came on this link, until `read` yields `None`. They are decoded in
+    /// batches, without the session's lock. Returns whether it stopped before, because the session can take
+    /// no more; see [`reading_stops`](Self::reading_stops).
     pub(crate) fn input(&self, read: impl FnMut() -> Result<Option<Frame>, CloseReason>) -> Result<bool, CloseReason> {
         batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
     }
@@ -38,12 +39,12 @@ impl Link {
         self.shared.reading_stops(self.id, cx)
     }
 
-    /// Takes the frames that the session has to say here, until `take` returns `false`.
+    /// Gives `take` the frames that the session sends on this link, until it returns `false`.
     pub(crate) fn pull(&self, cx: &mut Context<'_>, take: impl FnMut(Outbound<'_>) -> bool) -> PullStatus {
         self.shared.pull(self.id, cx, take)
     }
 
-    /// Whether to wait for the handler's turn before saying anything; see [`SharedSession::awaits_turn`].
+    /// Whether to wait for the handler's turn before anything is sent; see [`SharedSession::awaits_turn`].
     pub(crate) fn awaits_turn(&self, cx: &Context<'_>) -> bool {
         self.shared.awaits_turn(self.id, cx)
     }
@@ -53,7 +54,7 @@ impl Link {
         self.shared.has_turned(self.id, cx)
     }
 
-    /// Why the link shall be given up though it cannot write.
+    /// Why the link must be given up although it cannot write; see [`SharedSession::link_ending`].
     pub(super) fn ending(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
         self.shared.link_ending(self.id, cx)
     }

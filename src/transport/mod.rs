@@ -1,4 +1,4 @@
-//! Carries bytes for a session. Knows the session and a codec, whichever it is; never a room, a URL or user code.
+//! Carries the bytes of a session, with any codec. A transport knows no room, no URL and no user code.
 
 mod batch;
 mod downlink;

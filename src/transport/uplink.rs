@@ -1,4 +1,4 @@
-//! One reader for every request body, and what becomes of it.
+//! Reads the bodies of requests, and answers uploads.
 
 use axum::body::BodyDataStream;
 use bytes::{Bytes, BytesMut};
@@ -10,7 +10,7 @@ use crate::{
     shared::CloseReason,
 };
 
-/// A request's body, read and not yet understood.
+/// The body of a request of which the codec has read a part.
 #[derive(Debug)]
 pub(crate) struct Body<C> {
     pub(crate) codec: C,
@@ -20,11 +20,11 @@ pub(crate) struct Body<C> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
     TooLarge,
-    /// The connection broke, or HTTP was violated.
+    /// The connection broke, or the client violated HTTP.
     Broken,
 }
 
-/// Reads a body of at most `limit` bytes. Copies only if it comes in pieces.
+/// Reads a body of at most `limit` bytes. It is copied only if it comes in several pieces.
 pub(crate) async fn read_body(mut stream: BodyDataStream, limit: usize) -> Result<Bytes, BodyError> {
     let mut whole: Option<Bytes> = None;
     let mut pieces = BytesMut::new();
@@ -47,17 +47,17 @@ pub(crate) async fn read_body(mut stream: BodyDataStream, limit: usize) -> Resul
 
 /// Hands the frames of a body over to the session. The frames before a malformed one are taken.
 pub(crate) fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<(), CloseReason> {
-    // A body that was read is taken whole: it is bounded, and its answer waits meanwhile.
+    // The whole body is taken even where the session asks to stop: it is bounded, and so is the excess.
     while link.input(|| body.codec.read(&mut body.rest))? {}
     Ok(())
 }
 
-/// The answer to an upload: how far we have come.
+/// The answer to an upload, which acknowledges what was received.
 pub(crate) fn upload_answer<C: BodyCodec>(link: &Link, mut codec: C) -> (Vec<u8>, ContentType) {
     let mut out = Vec::new();
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    link.pull(&mut cx, |saying| {
-        codec.write(saying, &mut out);
+    link.pull(&mut cx, |frame| {
+        codec.write(frame, &mut out);
         true
     });
     let content_type = codec.finish(&mut out);

@@ -1,5 +1,5 @@
 //! How the flushes of an answer are wrapped where a client cannot read them plain (PROTOCOL.md, section 3).
-//! Pure, and data: each wrapping is a row.
+//! The wrappings are data, a row for each.
 
 use std::borrow::Cow;
 
@@ -11,23 +11,23 @@ mod tests;
 pub(crate) struct Row {
     /// The type of the answer; `None` leaves the one that the codec states.
     pub(super) content_type: Option<&'static str>,
-    /// Goes before the first flush.
+    /// Precedes the first flush.
     pub(super) prelude: &'static str,
     /// This many spaces and the end of a line follow the prelude: some browsers show nothing of a page before
     /// it is this long.
     pub(super) prelude_spaces: usize,
-    /// Goes before each flush.
+    /// Precedes each flush.
     pub(super) before: &'static str,
     pub(super) escape: Escape,
-    /// Goes behind each flush.
+    /// Follows each flush.
     pub(super) after: &'static str,
-    /// Goes behind the last flush.
+    /// Follows the last flush.
     pub(super) end: &'static str,
     /// Each flush of a stream has one frame, for clients that read no more from it.
     pub(super) each_frame_a_chunk: bool,
 }
 
-/// What becomes of a flush between `before` and `after`.
+/// The treatment of a flush between `before` and `after`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escape {
     /// It stays as it is.
@@ -59,8 +59,9 @@ pub(crate) static PLAIN: Row = BARE;
 pub(crate) static EVENTS: Row =
     Row { content_type: Some("text/event-stream"), before: "data: ", escape: Escape::String, after: "\n\n", ..BARE };
 
-/// Each flush is a script of a page, which posts it to the page's parent. The target is any origin: the parent
-/// is known to have the session's secret, and the answer's headers say which pages may be the parent.
+/// Each flush is a script of a page, which posts it to the parent of the page. The target is any origin:
+/// the page was loaded with the session's secret, and the answer's headers restrict which pages may be the
+/// parent.
 pub(crate) static PAGE: Row = PAGE_POST;
 
 const PAGE_POST: Row = Row {
@@ -81,8 +82,8 @@ pub(crate) static PAGE_CALL: Row = Row {
     ..PAGE_POST
 };
 
-/// The answer is a script, which calls the function `%`. The comment before it keeps a browser from taking the
-/// answer for anything but a script because of its first bytes.
+/// The answer is a script, which calls the function `%`. It begins with a comment, so that no browser can
+/// take its first bytes for those of another type of file.
 pub(crate) static CALL: Row = Row {
     content_type: Some("text/javascript; charset=utf-8"),
     before: "/**/%(",
@@ -91,8 +92,8 @@ pub(crate) static CALL: Row = Row {
     ..BARE
 };
 
-/// Each flush is a part of a `multipart/x-mixed-replace` with the boundary `%`. Messages are not escaped in it,
-/// so the boundary must be random: a sender that can guess it could end a part and begin another.
+/// Each flush is a part of a `multipart/x-mixed-replace` with the boundary `%`. Messages are not escaped in
+/// it, so the boundary must be random: a sender who guesses it could end a part and begin another.
 ///
 /// A part is complete when its delimiter has come, so that follows at once. Browsers report parts and not the
 /// end of the answer, so an empty part marks the end.
@@ -105,7 +106,7 @@ pub(crate) static PARTS: Row = Row {
     ..BARE
 };
 
-/// An empty page, whatever was to be sent.
+/// An empty page; what was to be sent is left out.
 pub(crate) static BLANK: Row = Row { content_type: HTML, escape: Escape::Omit, ..BARE };
 
 /// The wrapping of one answer.
@@ -155,7 +156,7 @@ impl Wrapping {
         }
     }
 
-    /// Appends a flush: whole records in the text spelling. `last` says that no other follows.
+    /// Appends a flush. `last` means that no other follows.
     fn put(&self, flush: &[u8], last: bool, out: &mut Vec<u8>) {
         self.push(self.row.before, out);
         match self.row.escape {
@@ -183,7 +184,7 @@ impl Wrapping {
 #[derive(Debug)]
 pub(crate) struct Wrapper {
     wrapping: Wrapping,
-    /// Goes between the prelude and the first flush, and is not wrapped.
+    /// Bytes between the prelude and the first flush, which are not wrapped.
     padding: Vec<u8>,
     begun: bool,
 }
@@ -211,7 +212,7 @@ impl Wrapper {
         out
     }
 
-    /// What is still to be sent when an answer ends without a last flush.
+    /// The bytes that are still to be sent when an answer ends without a last flush.
     pub(super) fn end(&mut self) -> Option<Vec<u8>> {
         if self.wrapping.row.end.is_empty() {
             return None;
@@ -230,8 +231,9 @@ impl Wrapper {
     }
 }
 
-/// Where an escape may be due: at what no JSON string may hold, at what would end a script, and at the first bytes of what a script of old
-/// takes for the end of a line, and of what a browser or a proxy may lose.
+/// The bytes at which an escape may be due: those that a JSON string must not hold, those that could end a
+/// script, and the first bytes of characters that an old script takes for the end of a line, or that a
+/// browser or a proxy may drop.
 const SUSPECT: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -263,7 +265,7 @@ fn put_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// The character that the text begins with, if it must be escaped: its length in bytes, and its UTF-16 unit.
+/// The first character of the text, if it must be escaped: its length in bytes, and its UTF-16 unit.
 fn forbidden(text: &[u8]) -> Option<(usize, u16)> {
     match *text {
         [0xc2, second @ 0x80..=0x9f, ..] => Some((2, u16::from(second))),

@@ -1,4 +1,4 @@
-//! The native protocol's spelling; PROTOCOL.md beside this folder is its text.
+//! The records of the native protocol. PROTOCOL.md beside this folder specifies them.
 
 mod codec;
 mod read;
@@ -25,13 +25,13 @@ pub(crate) use write::{Writer, write_refusal};
 /// The version that this library speaks.
 pub(crate) const VERSION: u64 = 1;
 
-/// The longest head of a record: letter, fields and colon.
+/// The largest number of bytes of a record up to its colon: letter, fields and colon.
 const MAX_HEAD: usize = 640;
 
 /// The longest attempt, id or secret.
 const MAX_NAME: usize = 128;
 
-/// How records are written: what the carrier is made of.
+/// How records are written, which depends on what carries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelling {
     /// A body that is a string.
@@ -65,14 +65,14 @@ impl Spelling {
     }
 }
 
-/// One record, read.
+/// A record that was read.
 #[derive(Clone, Debug)]
 pub(crate) enum Record {
     Frame(Frame),
     Head(Head),
 }
 
-/// The first record of whatever a client sends.
+/// The first record of a request or of a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
     Open { version: u64, ordinal: u64, attempt: ByteString, auth: ByteString },
@@ -82,7 +82,7 @@ pub(crate) enum Head {
     TakeOver { version: u64, ordinal: u64, instance: ByteString, token: ResumeToken },
 }
 
-/// What lets a request into a session, and how far the client has come.
+/// The credentials with which a request enters a session, and the last number that the client has received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ResumeToken {
     pub(crate) id: ByteString,

@@ -1,4 +1,4 @@
-//! Bytes -> records.
+//! Reads bytes into records.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Buf, Bytes};
@@ -21,7 +21,7 @@ pub(crate) struct Reader {
     spelling: Spelling,
     /// The largest message that is taken.
     limit: usize,
-    /// The number of the next message; 0 while none was stated.
+    /// The number of the next message; 0 as long as none was stated.
     next: u64,
 }
 
@@ -30,7 +30,8 @@ impl Reader {
         Reader { spelling, limit, next: 0 }
     }
 
-    /// Takes the next record off `input`; `None` when it is empty. On a WebSocket `input` is one text message.
+    /// Takes the next record off `input`; `None` when it is empty. On a WebSocket `input` is one text
+    /// message.
     pub(crate) fn read(&mut self, input: &mut Bytes) -> Result<Option<Record>> {
         while !input.is_empty() {
             if self.spelling == Spelling::WebSocket && input[0] == b'm' {
@@ -54,7 +55,7 @@ impl Reader {
         Ok(None)
     }
 
-    /// A WebSocket binary message.
+    /// The message that a binary message of a WebSocket is.
     pub(crate) fn binary(&mut self, payload: Bytes) -> Result<Frame> {
         self.message(Message::Binary(payload))
     }
@@ -86,7 +87,7 @@ impl Reader {
             }
             b'd' => {
                 let (from, to) = (fields.number()?, fields.number()?);
-                self.next = to + 1; // It stands for messages, which are counted.
+                self.next = to + 1; // The gap takes the place of messages, which are counted.
                 Frame::Gap { from, to }
             }
             b'a' => Frame::Ack { received: fields.number()? },
@@ -149,7 +150,8 @@ impl Reader {
             Spelling::Bytes => length,
             Spelling::Text | Spelling::WebSocket => utf16_prefix(input, length)?,
         };
-        // A copy: a slice would keep the whole body, or the buffer that it was read into, for as long as a message waits to be taken.
+        // A slice would keep the whole body, or the buffer that it was read into, as long as the message
+        // waits to be taken; so this is a copy.
         take(input, bytes).and_then(|bytes| text(Bytes::copy_from_slice(&bytes)))
     }
 
@@ -173,14 +175,14 @@ fn text(bytes: Bytes) -> Result<ByteString> {
     ByteString::try_from(bytes).map_err(|_| Malformed("text that is not UTF-8"))
 }
 
-/// How many bytes of UTF-8 make so many UTF-16 units.
+/// The number of bytes of UTF-8 that make this many UTF-16 units.
 fn utf16_prefix(input: &[u8], units: usize) -> Result<usize> {
     if input.get(..units).ok_or(CUT)?.is_ascii() {
         return Ok(units);
     }
     let (mut at, mut left) = (0, units);
     while left > 0 {
-        // A character outside the basic plane is four bytes and two units.
+        // A character outside the basic plane has four bytes and two units.
         let (bytes, cost) = match *input.get(at).ok_or(CUT)? {
             0x00..=0x7f => (1, 1),
             0xc0..=0xdf => (2, 1),
@@ -218,7 +220,7 @@ fn start(fields: &mut Fields<'_>) -> Result<Attached> {
     Ok(Attached { outcome, received, grant })
 }
 
-/// The letter of a record and what stands between it and the colon.
+/// The letter of a record and the fields between it and the colon.
 struct Fields<'a> {
     letter: u8,
     rest: Option<&'a [u8]>,

@@ -1,4 +1,4 @@
-//! What the native codec reads and writes.
+//! The native codec reads and writes.
 
 mod mutations;
 mod vectors;
@@ -18,7 +18,7 @@ use crate::{
 
 const SPELLINGS: [Spelling; 3] = [Spelling::Text, Spelling::Bytes, Spelling::WebSocket];
 
-/// A larger message than any that the tests write.
+/// No test writes a message as large as this.
 const LIMIT: usize = 1 << 20;
 
 /// Appends the head record that a client sends.
@@ -48,7 +48,7 @@ fn outbound(frame: &Frame) -> Outbound<'_> {
     }
 }
 
-/// The units of a carrier: a body, or the messages of a WebSocket, of which the binary ones are marked.
+/// The units that carry the records: one body, or the messages of a WebSocket. Each has whether it is binary.
 fn write(spelling: Spelling, codec: &mut NativeCodec, records: &[Record]) -> Vec<(bool, Bytes)> {
     let mut out = Vec::new();
     if spelling != Spelling::WebSocket {
@@ -110,7 +110,7 @@ fn lengths_count_utf16_units_where_the_carrier_is_a_string() {
         let mut reader = Reader::new(Spelling::Text, LIMIT);
         assert_eq!(reader.read(&mut Bytes::from(wire)).expect_err("malformed"), Unreadable::Malformed(why));
     }
-    // Text that is not UTF-8 in a body of bytes, a character that begins and does not end, a lone middle byte.
+    // The texts: a byte that UTF-8 does not have, a character that does not end, a middle byte alone.
     for wire in [&b"n1:m1:\xff"[..], b"n1:m2:\xe2\x82", b"n1:m1:\x80"] {
         for spelling in [Spelling::Text, Spelling::Bytes] {
             assert!(Reader::new(spelling, LIMIT).read(&mut Bytes::copy_from_slice(wire)).is_err(), "{wire:?}");
@@ -122,10 +122,10 @@ fn lengths_count_utf16_units_where_the_carrier_is_a_string() {
 fn messages_are_counted_from_the_last_number() {
     let mut reader = Reader::new(Spelling::Text, LIMIT);
     let mut wire = Bytes::from_static(b"n7:m1:am1:bd9,11:m1:cn3:m1:d");
-    let said = read(&mut reader, vec![(false, wire.split_to(wire.len()))]).expect("well-formed");
-    let numbers: Vec<u64> = said
+    let records = read(&mut reader, vec![(false, wire.split_to(wire.len()))]).expect("well-formed");
+    let numbers: Vec<u64> = records
         .iter()
-        .filter_map(|said| match said {
+        .filter_map(|record| match record {
             Record::Frame(Frame::Message { number, .. }) => Some(*number),
             _ => None,
         })
@@ -264,8 +264,8 @@ fn a_message_keeps_nothing_of_the_body_that_brought_it() {
     for spelling in [Spelling::Text, Spelling::Bytes] {
         let body = Bytes::from_static(b"n1:m2:hib4:aGk=w:");
         let range = body.as_ptr_range();
-        for said in read(&mut Reader::new(spelling, LIMIT), vec![(false, body)]).expect("well formed") {
-            let Record::Frame(Frame::Message { message, .. }) = said else { continue };
+        for record in read(&mut Reader::new(spelling, LIMIT), vec![(false, body)]).expect("well formed") {
+            let Record::Frame(Frame::Message { message, .. }) = record else { continue };
             let start = match message.as_message() {
                 Message::Text(text) => text.as_ptr(),
                 Message::Binary(bytes) => bytes.as_ptr(),

@@ -1,4 +1,4 @@
-//! Records -> bytes.
+//! Writes records as bytes.
 
 use std::io::Write;
 
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Writer {
     spelling: Spelling,
-    /// The number that the other half expects of the next message; 0 while none was stated.
+    /// The number that the other half expects of the next message; 0 as long as none was stated.
     next: u64,
 }
 
@@ -30,7 +30,7 @@ impl Writer {
         self.spelling.content_type()
     }
 
-    /// Appends a frame to a body. On a WebSocket only what is not a message is written here.
+    /// Appends a frame to a body, or a frame that is no message to a text message of a WebSocket.
     pub(crate) fn write(&mut self, frame: &Frame, out: &mut Vec<u8>) {
         match frame {
             Frame::Message { number, message } => self.message(*number, message, out),
@@ -57,7 +57,7 @@ impl Writer {
         }
     }
 
-    /// States the number of the next message where the other half would count otherwise.
+    /// States the number of the next message if the other half would count to another one.
     pub(crate) fn count(&mut self, number: u64, out: &mut Vec<u8>) {
         if number != self.next {
             put(out, b'n', &[number]);

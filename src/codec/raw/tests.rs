@@ -1,4 +1,4 @@
-//! What the codec of bare WebSockets reads and writes.
+//! The codec of bare WebSockets reads and writes.
 
 use super::*;
 use crate::codec::tests::frames;

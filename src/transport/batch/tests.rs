@@ -5,7 +5,7 @@ fn message(number: u64, length: usize) -> Frame {
     Frame::Message { number, message: Message::from(vec![0; length]).into() }
 }
 
-/// The sizes of the batches, and whether something malformed stood behind each.
+/// The size of each batch, and whether something malformed came behind it.
 fn batches(lengths: &[usize], end: Result<Option<Frame>, CloseReason>) -> Vec<(usize, bool)> {
     let mut batches = Vec::new();
     let mut lengths = lengths.iter();

@@ -95,7 +95,7 @@ async fn an_answer_at_once_waits_for_the_handlers_first_turn_only() {
     }
 }
 
-/// What a stream sends of two messages, and of a third, wrapped by this row.
+/// The chunks of a stream with two messages, and a third one later, wrapped by this row.
 async fn streamed(row: &'static Row) -> Vec<String> {
     let session = Arc::new(session_as(Uuid::nil()));
     let link = attach(&session, 1, LinkKind::Stream);

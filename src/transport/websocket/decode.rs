@@ -1,4 +1,4 @@
-//! What one read gave becomes frames of the session.
+//! Decodes the bytes of one read into frames of the session.
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::{Message as WsMessage, protocol::WebSocketContext};
@@ -94,7 +94,7 @@ impl<'a, C: Codec> Decoder<'a, C> {
         Ok(None)
     }
 
-    /// What was not decoded, and why the socket carries no more, if it does not.
+    /// The input that was not decoded, and the reason if the socket carries no more.
     pub(super) fn finish(mut self) -> (Unread, Option<Ended>) {
         if self.flush_due {
             // It can only fail if the connection has ended.

@@ -20,12 +20,13 @@ pub(super) const READ_BUFFER: usize = 256;
 pub(super) enum Stop {
     /// The connection is broken.
     Broken,
-    /// The client's close frame. The answer to it waits to be written.
+    /// The client has sent this close frame. The answer to it waits to be written.
     Closed(CloseReason),
     Violation(Violation),
 }
 
-/// What tungstenite takes for a stream: reads give what the socket gave, writes gather.
+/// The stream that tungstenite reads and writes: it reads what came from the socket, and what it writes is
+/// gathered.
 pub(super) struct Memory<'a> {
     pub(super) input: &'a [u8],
     pub(super) out: &'a mut Vec<u8>,
@@ -55,7 +56,7 @@ impl io::Write for Memory<'_> {
     }
 }
 
-/// The framing of a server's side, which accepts messages of at most `limit` bytes.
+/// The framing of a server, which accepts messages of at most `limit` bytes.
 pub(super) fn server(limit: usize) -> WebSocketContext {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)

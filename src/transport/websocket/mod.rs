@@ -77,7 +77,8 @@ pub(crate) struct Socket<I> {
     /// How many of them are answers of the framing's own.
     pongs: usize,
     largest: Largest,
-    /// What was read and is not decoded, since the session can take no more. `None`: the connection is read.
+    /// Input that was read and is not decoded yet, because the session can take no more. While there is
+    /// any, the connection is not read.
     unread: Option<Box<Unread>>,
 }
 
@@ -140,7 +141,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 {
                     return Poll::Ready(ended);
                 }
-                // What the handler sends first, and its answer to the first flight, share the first write.
+                // The first messages of the handler, and its answers to the first flight, share the first
+                // write.
                 if first && (!link.has_turned(cx) || link.awaits_turn(cx)) {
                     return Poll::Pending;
                 }
@@ -168,8 +170,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         self.finish(true).await;
     }
 
-    /// Writes what is left and, if the client has not closed yet, waits a moment until it has: a connection that
-    /// is dropped with unread input may lose what was written last.
+    /// Writes what is left and, if the client has not closed yet, waits a moment until it has: a connection
+    /// that is dropped with unread input may lose what was written last.
     async fn finish(mut self, wait: bool) {
         let closed = poll_fn(|cx| {
             let mut memory = Memory { input: &[], out: &mut self.out };
@@ -268,8 +270,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         })
     }
 
-    /// Hands over everything that one read gave, or keeps what the session cannot take yet. `text` is a text message of which the
-    /// codec has read a part.
+    /// Hands over everything that one read gave, or keeps what the session cannot take yet. `text` is a text
+    /// message of which the codec has read a part.
     fn input<C: Codec>(&mut self, link: &Link, codec: &mut C, text: Option<Bytes>, chunk: &[u8]) -> Result<(), Ended> {
         let before = self.out.len();
         let mut decoder = Decoder::new(codec, &mut self.framing, &mut self.largest, text, chunk, &mut self.out);
@@ -306,7 +308,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 }
 
-/// What came of writing what the session sends.
+/// The result of one write of what the session sends.
 enum WriteStatus {
     /// All was written.
     All,

@@ -8,7 +8,7 @@ fn string(text: &str) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// What must not stand in a string, wherever it is read.
+/// Characters that a string must not hold, wherever it is read.
 fn is_forbidden(character: char) -> bool {
     matches!(character, '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
 }

@@ -162,9 +162,9 @@ fn whatever_comes_is_read_or_refused() {
             *bytes = changed.into();
         }
         let result = read(&mut Reader::new(spelling, LIMIT), units);
-        if let Ok(said) = &result {
-            for one in said {
-                if let Record::Frame(Frame::Message { number, .. }) = one {
+        if let Ok(records) = &result {
+            for record in records {
+                if let Record::Frame(Frame::Message { number, .. }) = record {
                     assert!((1..=MAX_NUMBER).contains(number), "a message has the number {number}");
                 }
             }

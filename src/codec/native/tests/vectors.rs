@@ -131,7 +131,7 @@ fn the_vectors_hold() {
             _ => text(&vector["wire"]).to_owned().into(),
         };
         let mut reader = Reader::new(spelling, LIMIT);
-        // As if a number had come before; the vectors that need one state it.
+        // A vector that needs a certain number states it; the others go on from this one.
         reader.read(&mut Bytes::from_static(b"n1:")).expect("a number");
         let result = read(&mut reader, vec![(false, wire.clone())]);
         if vector["error"] == true {
