@@ -13,6 +13,9 @@ use crate::{
     shared::{CloseReason, reason},
 };
 
+/// Bytes that the framing reads at once. Its buffer grows for a larger frame.
+pub(super) const READ_BUFFER: usize = 256;
+
 /// Why no further message can be read.
 pub(super) enum Stop {
     /// The connection is broken.
@@ -56,7 +59,7 @@ impl io::Write for Memory<'_> {
 /// The framing of a server, which accepts messages of at most `limit` bytes.
 pub(super) fn server(limit: usize) -> WebSocketContext {
     let config = WebSocketConfig::default()
-        .read_buffer_size(256)
+        .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_message_size(Some(limit))
         .max_frame_size(Some(limit));

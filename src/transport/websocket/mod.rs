@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use self::{
-    decode::{Decoder, Ended, Unread},
+    decode::{Decoder, Ended, Largest, Unread},
     framing::{Memory, Stop, next},
     gather::gather,
 };
@@ -76,6 +76,7 @@ pub(crate) struct Socket<I> {
     written: usize,
     /// How many of them are answers of the framing's own.
     pongs: usize,
+    largest: Largest,
     /// Input that was read and is not decoded yet, because the session can take no more. While there is
     /// any, the connection is not read.
     unread: Option<Box<Unread>>,
@@ -84,7 +85,15 @@ pub(crate) struct Socket<I> {
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Frames an upgraded connection, as the server. Messages larger than `limit` end it.
     pub(crate) fn new(io: I, limit: usize) -> Self {
-        Socket { io, framing: framing::server(limit), out: Vec::new(), written: 0, pongs: 0, unread: None }
+        Socket {
+            io,
+            framing: framing::server(limit),
+            out: Vec::new(),
+            written: 0,
+            pongs: 0,
+            largest: Largest::default(),
+            unread: None,
+        }
     }
 
     /// Waits for the first message, which must be text. Returns it and what came behind it.
@@ -265,7 +274,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// message of which the codec has read a part.
     fn input<C: Codec>(&mut self, link: &Link, codec: &mut C, text: Option<Bytes>, chunk: &[u8]) -> Result<(), Ended> {
         let before = self.out.len();
-        let mut decoder = Decoder::new(codec, &mut self.framing, text, chunk, &mut self.out);
+        let mut decoder = Decoder::new(codec, &mut self.framing, &mut self.largest, text, chunk, &mut self.out);
         // A violation of the session's protocol ends the link, which sends the reason at the next turn.
         let stopped = link.input(|| decoder.next_frame());
         let (rest, ended) = decoder.finish();
