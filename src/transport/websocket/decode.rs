@@ -27,13 +27,14 @@ pub(super) struct Unread {
     pub(super) bytes: Vec<u8>,
 }
 
-/// The largest message of a connection so far: the framing reads into one buffer, which has grown to that size.
+/// The largest message of a connection so far: the framing reads into one buffer, which has grown to that
+/// size.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Largest(usize);
 
 impl Largest {
-    /// Copies a payload that is less than half of the buffer it may have been cut from, so that a small message which waits
-    /// does not hold the memory of a large one.
+    /// Copies a payload that is less than half of the buffer it may have been cut from, so that a small
+    /// message which waits does not hold the memory of a large one.
     fn release(&mut self, payload: Bytes) -> Bytes {
         self.0 = self.0.max(payload.len());
         if self.0 > READ_BUFFER && payload.len() * 2 < self.0 { Bytes::copy_from_slice(&payload) } else { payload }
