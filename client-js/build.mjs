@@ -74,7 +74,7 @@ const legacy = async (input, name) => compress(await toES3(await bundle(input, '
 
 const current = async (input, name) => compress(await bundle(input, 'es', false), name, { module: true, ecma: 2020 })
 
-/** What old browsers run, from any file: its default export becomes the global `anywire`. */
+/** The script for old browsers, from any file: its default export becomes the global `anywire`. */
 export const script = (input) => legacy(input, 'anywire.js')
 
 export const build = async (folder) => {

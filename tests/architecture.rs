@@ -1,4 +1,4 @@
-//! Holds the shape of the house, file by file: who may name whom, no circles, no test code among production
+//! Holds the shape of the house, file by file: allowed imports, no circles, no test code among production
 //! code, and files and functions small enough to see at a glance.
 //!
 //! The tables below are the design; the folder `architecture/` reads the sources by `syn` and judges them. A
@@ -22,7 +22,7 @@ mod self_test;
 
 use resolve::Fault;
 
-/// Who may import whom: a top-level module, and the names that a path in its files may have after `crate::`.
+/// The allowed imports: a top-level module, and the names that a path in its files may have after `crate::`.
 /// A name with `::` admits only that part, `*` admits all. `lib.rs` may import everything. A row may be there
 /// before its module.
 ///
@@ -49,7 +49,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("server", &["*"]),
 ];
 
-/// What no row above may ever grant.
+/// The imports that no row above may ever allow.
 const NEVER: &[(&str, &[&str])] = &[
     ("session", &["clock", "ids", "shared", "hub", "transport", "server"]),
     ("codec", &["clock", "ids", "shared", "hub", "transport", "server"]),

@@ -98,7 +98,7 @@ async fn the_script_is_sent_in_the_coding_that_the_client_prefers() {
         (&["deflate", "br"], "br"),
         (&["br;q=0", "gzip"], "gzip"),
         (&["br;q=0", "br"], ""),
-        // What is not well formed is ignored.
+        // An item that is not well formed is ignored.
         (&["br;q=2"], ""),
         (&["br;q=1.001"], ""),
         (&["br;q=0.1234"], ""),

@@ -20,7 +20,7 @@ fn links(prose: &str) -> Vec<&str> {
     targets.map(|rest| rest.split(')').next().unwrap_or_default()).collect()
 }
 
-/// What stands between backticks and looks like a path: `transport/batch.rs`.
+/// The texts between backticks that look like paths: `transport/batch.rs`.
 fn named_files(prose: &str) -> Vec<&str> {
     let is_path = |text: &&str| {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
@@ -42,7 +42,7 @@ fn anchors(prose: &str) -> BTreeSet<String> {
     headings.map(anchor).collect()
 }
 
-/// What the paper of this name refers to and what is not there.
+/// The files and headings that the paper of this name refers to and that do not exist.
 fn faults(root: &Path, name: &str, paper: &str) -> Vec<String> {
     let paper = prose(paper);
     let folder = Path::new(name).parent().unwrap_or(Path::new(""));

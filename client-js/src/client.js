@@ -1,7 +1,7 @@
 /**
  * The state of one session in a page. Each file around it (attempts, links, turns, uploads, update, page,
- * api) takes it as its first argument. What differs between the bundles is in `http_`, and in `reload_`,
- * which only the bundle for old browsers has.
+ * api) takes it as its first argument. The bundles differ in `http_`, and in `reload_`, which only the bundle
+ * for old browsers has.
  */
 import { BUFFER } from './config.js'
 import { emitter } from './emitter.js'

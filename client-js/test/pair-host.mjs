@@ -20,16 +20,16 @@
  * | `["detach", now, link]` | the connection or request has gone; one with turns may have another turn | null |
  * | `["retire", now, ordinal]` | no other turn of this ordinal will come | null |
  * | `["receive", now, link, packet]` | takes what came; what follows a violation is not read | null |
- * | `["transmit", now, link, head, limit]` | `head` is null or a frame: `["o", 1, ordinal, attempt, auth]`, `["r", 1, ordinal, turn, seen, id, secret, received]`, `["u", 1, id, secret, received]` | a packet, or null if there is nothing to say; a head is something |
+ * | `["transmit", now, link, head, limit]` | `head` is null or a frame: `["o", 1, ordinal, attempt, auth]`, `["r", 1, ordinal, turn, seen, id, secret, received]`, `["u", 1, id, secret, received]` | a packet, or null if there is nothing to send; a head counts as something |
  * | `["timeout", now]` | | null |
  * | `["send", message]` | | ok, full or closed |
  * | `["flush"]` `["close", now, code, reason]` `["abort", now, code, reason]` | | null |
  * | `["salvage"]` | of a lost session: | `{unknown: [message], unsent: [message]}` |
  *
  * `now` holds: `state` (opening, open, interrupted, closing, closed), `closed` ([code, reason] or null),
- * `deadline` (or null), `received`, `acknowledged`, `unacknowledged`, `said` (the highest number ever put on
- * a link), `carrier` (an ordinal or null), `seen` (ordinals of links that were attached), `over` (links that
- * neither send nor receive any more; the caller drops them), `wantsUpload`, `grant` (the fields of the start
+ * `deadline` (or null), `received`, `acknowledged`, `unacknowledged`, `lastSent` (the highest number ever put
+ * on a link), `carrier` (an ordinal or null), `seen` (ordinals of links that were attached), `over` (links
+ * that send and receive nothing more; the caller drops them), `wantsUpload`, `grant` (the fields of the start
  * frame behind its letter, or null), and, once each: `arrivals` (`["t", text]`, `["b", base64]` or `["gap",
  * from, to]`) and `events` (`["opened"]`, `["away", delay]`, `["lost", code, reason]`, `["violation", link,
  * why]`).
@@ -50,7 +50,7 @@ const commands = {
     half = machine(capacity, base)
     links = new Map()
     carriers = new Map()
-    story = { arrivals: [], events: [], seen: new Set(), over: new Set(), closed: null, opened: false, said: base, received: base }
+    story = { arrivals: [], events: [], seen: new Set(), over: new Set(), closed: null, opened: false, lastSent: base, received: base }
     return null
   },
 
@@ -187,8 +187,8 @@ const gather = (link, frames) => {
 const spell = (here, frames) => {
   for (const frame of frames) {
     if (frame[0] === 'n') here.next = frame[1]
-    if (frame[0] === 'm' || frame[0] === 'b') story.said = Math.max(story.said, here.next++)
-    if (frame[0] === 'c') story.said = Math.max(story.said, frame[1])
+    if (frame[0] === 'm' || frame[0] === 'b') story.lastSent = Math.max(story.lastSent, here.next++)
+    if (frame[0] === 'c') story.lastSent = Math.max(story.lastSent, frame[1])
   }
   if (!here.websocket) return [toWire(here.spelling.encode(frames))]
   const packet = []
@@ -259,7 +259,7 @@ const standing = () => {
     received: half.received(),
     acknowledged: half.acked(),
     unacknowledged: half.unacknowledged(),
-    said: story.said,
+    lastSent: story.lastSent,
     carrier: carrier ? ordinalOf(carrier) : null,
     seen: [...story.seen],
     over: [...story.over],

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_origin_other_headers_tell() {
+    fn without_an_origin_other_headers_decide() {
         let same = Origins::Same;
         let host = ("host", "chat.test");
         assert_eq!(judge(&same, &[host]), Verdict::Unknown);

@@ -1,5 +1,5 @@
-//! What only a driver of a client half needs. The clients that are shipped are not written in Rust, so this
-//! serves the tests.
+//! The functions that only a driver of a client half needs. The clients that are shipped are not written in
+//! Rust, so these serve the tests.
 
 use super::{
     links::LinkId,
@@ -41,8 +41,8 @@ impl Machine {
         self.events.pop_front()
     }
 
-    /// What is left of a lost session: messages that may or may not have arrived, and those that were never
-    /// put on a link.
+    /// The messages that are left of a lost session: first those that may or may not have arrived, then those
+    /// that were never put on a link.
     pub(crate) fn salvage(self) -> (Vec<Message>, Vec<Message>) {
         self.outbox.salvage()
     }

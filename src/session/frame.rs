@@ -1,4 +1,4 @@
-//! What the two halves of a session send each other.
+//! The frames that the two halves of a session send each other.
 
 use bytestring::ByteString;
 
@@ -8,7 +8,7 @@ use crate::broadcast::OutMessage;
 /// The largest number of a message: 2^53 - 1, the last integer that JavaScript counts exactly.
 pub(crate) const MAX_NUMBER: u64 = (1 << 53) - 1;
 
-/// What one half sends to the other on a link.
+/// A unit that one half sends to the other on a link.
 #[derive(Clone, Debug)]
 pub(crate) enum Frame {
     /// The server's answer to an attach.
@@ -63,7 +63,7 @@ pub(crate) enum Frame {
     Padding {
         length: u64,
     },
-    /// The link ends. The class of the reason tells whether the session ends too.
+    /// The link ends. The class of the reason determines whether the session ends too.
     LinkClose(CloseReason),
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct Attached {
     pub(crate) grant: Option<Box<Grant>>,
 }
 
-/// What an attach means for the session.
+/// The result of an attach for the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The session goes on and nothing is missing.
@@ -102,7 +102,7 @@ pub(crate) enum Outcome {
     New,
 }
 
-/// What the server grants with a new session.
+/// The id, the secret and the parameters that the server grants with a new session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) id: ByteString,

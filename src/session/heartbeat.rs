@@ -23,13 +23,13 @@ enum Ping {
     Out(u64),
 }
 
-/// What a deadline that has passed means.
+/// The meaning of a deadline that has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Fine,
     /// The other half does not answer.
     Dead,
-    /// This process slept, so the silence says nothing about the other half.
+    /// This process slept, so the silence proves nothing about the other half.
     Slept,
 }
 

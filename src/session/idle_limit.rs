@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU32;
 
-/// A cut after less silence than this says nothing about the path, except for a poll, which is silent while
+/// A cut after less silence than this proves nothing about the path, except for a poll, which is silent while
 /// it waits.
 const SILENCE: u64 = 1000;
 const POLL_SILENCE: u64 = 200;

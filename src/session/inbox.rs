@@ -10,7 +10,7 @@ const ACK_MESSAGES: u32 = 128;
 /// ... or this many bytes.
 const ACK_BYTES: usize = 32 * 1024;
 
-/// What came in order.
+/// A message or a gap that came in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     Message(Message),

@@ -14,7 +14,7 @@ const FLOW_TURNS: u8 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LinkId(pub(super) u32);
 
-/// What a link can carry, and how long.
+/// The kind of a link: the directions that it carries, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkKind {
     /// It carries both ways until it is cut.

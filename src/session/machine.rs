@@ -25,11 +25,11 @@ pub(crate) enum Role {
     Client,
 }
 
-/// What a machine is made with. Times are milliseconds, sizes are bytes.
+/// The parameters of a machine. Times are milliseconds, sizes are bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Config {
     pub(crate) role: Role,
-    /// What this family of clients expects.
+    /// The rules of this session's family of clients.
     pub(crate) rules: &'static Rules,
     /// Server: the time without traffic after which it pings.
     pub(crate) interval: u64,
@@ -60,7 +60,7 @@ pub(crate) enum State {
     Closed,
 }
 
-/// What the driver of a client must know. A server's driver reads the state.
+/// A change that the driver of a client must know. A server's driver reads the state instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The first attach was answered.
@@ -290,7 +290,7 @@ impl Machine {
     }
 
     /// As [`send`](Self::send), but drops the message if there is no room, and returns whether there was.
-    /// Where messages are numbered, the other half is told of the gap.
+    /// Where messages are numbered, a gap is sent in its place.
     pub(crate) fn send_droppable(&mut self, message: OutMessage) -> Result<bool, SendError> {
         match self.send(message) {
             Ok(()) => Ok(true),
@@ -318,7 +318,7 @@ impl Machine {
         }
     }
 
-    /// Ends the session at once. What is under way is lost.
+    /// Ends the session at once. Messages that are under way are lost.
     pub(crate) fn abort(&mut self, now: u64, reason: CloseReason) {
         self.aborted_here |= self.closed.is_none();
         self.abort_due = self.aborted_here;
@@ -336,9 +336,9 @@ impl Machine {
     }
 }
 
-// Output, and what the other files of the machine share.
+// Output, and the functions that the other files of the machine share.
 impl Machine {
-    /// What came next in order.
+    /// Takes the next message or gap from the inbox.
     pub(crate) fn poll_arrival(&mut self) -> Option<Arrival> {
         self.inbox.pop()
     }
@@ -353,7 +353,7 @@ impl Machine {
         }
     }
 
-    /// Whether the transport must stop reading: the inbox is full, and a message that came could not be refused.
+    /// Whether the transport must stop reading: the inbox is full, and a message cannot be refused.
     pub(crate) fn reading_stops(&self) -> bool {
         !self.is_numbered() && self.is_paused()
     }

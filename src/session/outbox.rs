@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::frame::{CloseReason, MAX_NUMBER};
 use crate::broadcast::OutMessage;
 
-/// What an entry costs beyond its payload, so that empty messages are bounded too.
+/// The bytes that an entry counts beyond its payload, so that empty messages are bounded too.
 pub(crate) const ENTRY_COST: usize = 64;
 
 /// One number of the outbox, or a run of dropped ones.

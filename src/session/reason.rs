@@ -28,7 +28,7 @@ impl CloseReason {
         self.code == 1001
     }
 
-    /// A violation of the protocol; the text says what is wrong.
+    /// A violation of the protocol; the text describes it.
     pub(crate) fn malformed(text: &'static str) -> Self {
         CloseReason::fixed(MALFORMED.code, text)
     }

@@ -320,7 +320,7 @@ impl Machine {
             if let Some(probe) = &mut self.stream_probe {
                 probe.paused(now);
             }
-            // What was sent beyond this number was not taken.
+            // The messages beyond this number were not taken, and must be sent again.
             for link in self.links.iter_mut() {
                 link.next_to_send = link.next_to_send.min(received + 1);
                 link.ack_request_sent_for = link.ack_request_sent_for.min(received);

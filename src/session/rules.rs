@@ -1,8 +1,8 @@
-//! What differs between the families of clients, as data. The machine is one and the same for all of them.
+//! The differences between the families of clients, as data. The machine is one and the same for all of them.
 
 use super::reason::{self, CloseReason};
 
-/// What a family of clients expects of a session.
+/// The rules of a session with a family of clients.
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) delivery: Delivery,
@@ -28,7 +28,7 @@ pub(crate) enum Delivery {
     UntilWritten,
 }
 
-/// What a link means that attaches while another one is attached.
+/// The rule for a link that attaches while another one is attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rivals {
     /// The link with the higher ordinal replaces the other one.

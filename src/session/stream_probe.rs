@@ -37,8 +37,8 @@ const LONGEST_WAIT: u64 = 10_000;
 /// This many acknowledgements in a row may come too early to be an effect of the padding before them.
 const MAX_EARLY: u8 = 3;
 
-/// What a session knows about the path of its streams. It matters only while a stream carries, and is made
-/// with the first one.
+/// The measurements of the path of a session's streams. The first stream creates them, and they matter only
+/// while a stream carries.
 #[derive(Debug)]
 pub(super) struct StreamProbe {
     /// The stream that is measured, and its ordinal.
@@ -89,7 +89,7 @@ struct PendingRequest {
     sent_at: u64,
     /// How many of the terms have passed.
     passed: u8,
-    /// What the bytes under way take on a slow line, and what was added for incoming requests.
+    /// The time that the bytes under way take on a slow line, and the time added for incoming requests.
     allowance: u64,
     /// When the small padding was called for, and the large.
     padded_at: [u64; 2],
@@ -114,8 +114,9 @@ impl StreamProbe {
         }
     }
 
-    /// A request has taken the place of an ordinal's turn. What its head acknowledges answers no request of
-    /// ours, and whether it is a stream shows what the client thinks of the end that it was sent.
+    /// A request has taken the place of an ordinal's turn. The acknowledgement in its head answers no
+    /// acknowledgement request of ours. If the request is a stream, the client did not agree with the end
+    /// that it was sent.
     pub(super) fn next_turn(&mut self, ordinal: u64, stream: bool) {
         if ordinal != self.ordinal {
             return;
@@ -192,7 +193,8 @@ impl StreamProbe {
         self.early = 0;
     }
 
-    /// The client has no room, so it does not take what was sent. That it says so is an answer.
+    /// The client has no room, so it does not take the messages that were sent. Its pause frame counts as the
+    /// answer to an acknowledgement request.
     pub(super) fn paused(&mut self, now: u64) {
         if self.pending.take().is_some() {
             self.answered(now);

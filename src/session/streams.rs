@@ -38,7 +38,7 @@ impl Machine {
         }
     }
 
-    /// What is sent behind all else on a stream: an acknowledgement request, then padding.
+    /// The frame that is sent behind all others on a stream: an acknowledgement request, then padding.
     pub(super) fn probe_frame(&mut self, now: u64, id: LinkId) -> Option<Frame> {
         let probe = self.stream_probe.as_deref_mut().filter(|probe| probe.link == id)?;
         let link = self.links.get(id).filter(|link| link.confirmed && link.kind == LinkKind::Stream)?;

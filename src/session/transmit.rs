@@ -1,4 +1,4 @@
-//! What a link sends next.
+//! Chooses the next frame that a link sends.
 
 use super::{
     frame::{Attached, CloseReason, Frame, Outbound},
@@ -11,7 +11,7 @@ use super::{
     stream_probe::StreamProbe,
 };
 
-/// What a link sends next.
+/// The kind of the next frame that a link sends.
 enum Next {
     Nothing,
     Control(Frame),

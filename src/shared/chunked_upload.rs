@@ -1,8 +1,8 @@
-//! An upload that comes in pieces, since each is a URL (PROTOCOL.md, section 3, "Parts of an upload by GET").
+//! An upload that comes in pieces, each in a URL (PROTOCOL.md, section 3, "Parts of an upload by GET").
 
 use crate::session::{CloseReason, reason};
 
-/// One piece, `at` of `count`.
+/// One piece of an upload, number `at` of `count`; the first is 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunk<'a> {
     pub(crate) upload: u64,
@@ -11,23 +11,23 @@ pub(crate) struct Chunk<'a> {
     pub(crate) data: &'a [u8],
 }
 
-/// What a piece makes of its upload.
+/// The state of an upload after one of its pieces.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ChunkOutcome {
-    /// More is to come.
+    /// More pieces are to come.
     Incomplete,
-    /// This was the last.
+    /// This piece was the last; here is the whole upload.
     Complete(Vec<u8>),
-    /// This was the last, and has been before: its answer was lost.
+    /// This piece was the last, and has come before: its answer was lost.
     Repeated,
 }
 
-/// The upload under way, of which a session has one at most, or what is known of the one that came last.
+/// The upload under way, or the last one if none is. A session has at most one.
 #[derive(Debug, Default)]
 pub(super) struct ChunkedUpload {
     upload: u64,
     count: u64,
-    /// The next piece.
+    /// The piece that must come next.
     next: u64,
     data: Vec<u8>,
 }
@@ -38,7 +38,7 @@ impl ChunkedUpload {
         if at >= count {
             return Err(reason::CHUNK_OUT_OF_ORDER);
         }
-        // The first of all may have any number.
+        // A session's first upload may have any number.
         if upload > self.upload || self.count == 0 {
             *self = ChunkedUpload { upload, count, ..ChunkedUpload::default() };
         }
@@ -53,7 +53,7 @@ impl ChunkedUpload {
         }
         if self.data.len() + data.len() > limit {
             self.data = Vec::new();
-            self.next = u64::MAX; // Nothing follows that.
+            self.next = u64::MAX; // No piece has this number.
             return Err(reason::CHUNKS_TOO_LARGE);
         }
         self.data.extend_from_slice(data);
@@ -65,7 +65,7 @@ impl ChunkedUpload {
         })
     }
 
-    /// What it takes of the memory that is counted.
+    /// The bytes that count as this session's memory.
     pub(super) fn bytes(&self) -> usize {
         self.data.capacity()
     }

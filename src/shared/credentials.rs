@@ -1,16 +1,17 @@
-//! What lets a link into the session, and the rotation of the secret when another page takes over.
+//! The credentials of a session, and the rotation of its secret when another page takes over.
 
 use uuid::Uuid;
 
 use crate::session::{CloseReason, reason};
 
-/// What a link shows to be let in.
+/// The credential that a link shows when it attaches.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Credential<'a> {
-    /// Nothing but the attempt id, by which the session was found; worth something until the secret was first used.
+    /// The attempt id alone, by which the session was found. It is accepted until the secret was first used.
     Attempt,
     Secret(&'a str),
-    /// Of a page that takes over: the secret that the one before had, and its own nonce. `next` is the new secret, if it becomes so.
+    /// The credential of a page that takes over: the secret of the page before it, and its own nonce. `next`
+    /// becomes the secret, unless this page has taken over already.
     Instance {
         secret: &'a str,
         instance: &'a str,
@@ -18,13 +19,13 @@ pub(crate) enum Credential<'a> {
     },
 }
 
-/// The secret, and what is remembered of the one before.
+/// The session's secret, and the one before it during a takeover.
 #[derive(Debug)]
 pub(super) struct Credentials {
     pub(super) secret: Uuid,
     /// The secret has been used.
     pub(super) used: bool,
-    /// Until the new secret is first used: the page that has it may not know.
+    /// The last takeover, until the new secret is first used: the page may not have received it.
     rotation: Option<Box<Rotation>>,
 }
 
@@ -48,7 +49,7 @@ impl Credentials {
         Ok(())
     }
 
-    /// Whether this instance has taken over already, and says so again.
+    /// Whether this instance has taken over already, and repeats its request.
     pub(super) fn is_repeat(&self, secret: &str, instance: &str) -> bool {
         self.rotation.as_ref().is_some_and(|known| matches(known.old, secret) && *known.instance == *instance)
     }

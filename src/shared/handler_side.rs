@@ -1,4 +1,4 @@
-//! What the application wants of a session.
+//! The calls of a session's handler: receiving, sending, closing, and the turns in which it runs.
 
 use std::task::{Context, Poll};
 
@@ -63,7 +63,7 @@ impl SharedSession {
         inner.machine.last_number()
     }
 
-    /// Waits until the number is acknowledged: `Ok`, or the session has ended before: `Err`.
+    /// Waits until the message of this number is acknowledged: `Ok`. `Err` if the session ends before.
     pub(crate) fn poll_acknowledged(&self, cx: &mut Context<'_>, number: u64) -> Poll<Result<(), CloseReason>> {
         let mut inner = self.lock();
         if inner.machine.acknowledged() >= number {
@@ -102,7 +102,8 @@ impl SharedSession {
         inner.wake_links();
     }
 
-    /// The handler is about to be polled: links, its own and those of others it sends to, are not woken before [`end_turn`](Self::end_turn).
+    /// The handler is about to be polled. Its links, and those of other sessions that it sends to, are not
+    /// woken before [`end_turn`](Self::end_turn).
     pub(crate) fn begin_turn(&self) {
         wake_batch::begin();
         self.lock().turn.begin();
@@ -135,7 +136,8 @@ impl SharedSession {
         self.lock().turn.is_running()
     }
 
-    /// The machine will not be asked again: what it still buffers counts no longer.
+    /// Ends the session if it is not over, since the server has removed it. The bytes that are still buffered
+    /// count no longer.
     pub(crate) fn forget(&self) {
         let mut inner = self.lock();
         inner.forgotten = true;

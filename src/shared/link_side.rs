@@ -1,4 +1,4 @@
-//! What links do with a session.
+//! The calls of a session's links and of the timekeeper.
 
 use std::task::Context;
 
@@ -9,7 +9,7 @@ use super::{
 use crate::config::Transport;
 
 impl SharedSession {
-    /// Holds off the end of grace until [`cancel_attach`](Self::cancel_attach), if it returns `true`.
+    /// If it returns `true`, grace does not end before [`cancel_attach`](Self::cancel_attach).
     pub(crate) fn expect_attach(&self) -> bool {
         self.lock().machine.expect_attach(self.runtime.clock.now())
     }
@@ -20,7 +20,8 @@ impl SharedSession {
         self.settle(&mut inner);
     }
 
-    /// Under one lock with the check of its key: a page that is being taken over attaches before that or not at all.
+    /// Checks the credential and attaches the link under one lock, so that a page which is being taken over
+    /// attaches before the takeover or not at all.
     pub(crate) fn attach(
         &self,
         credential: Credential<'_>,
@@ -40,7 +41,7 @@ impl SharedSession {
             inner.links.reserve_exact(1);
         }
         inner.links.push((id, None));
-        // An older turn or link may have to go, and its acknowledgement may have made room.
+        // An older request or link may have to end, and what the new one acknowledges may have made room.
         inner.wake_links();
         inner.wake_senders();
         self.settle(&mut inner);
@@ -52,7 +53,7 @@ impl SharedSession {
         inner.links.retain(|(id, _)| *id != link);
         inner.machine.detach(self.runtime.clock.now(), link);
         if inner.machine.take_links_need_wake() {
-            inner.wake_links(); // Another carries now.
+            inner.wake_links(); // Another link carries now.
         }
         if inner.machine.closed().is_some() {
             inner.wake_receiver();
@@ -61,10 +62,10 @@ impl SharedSession {
         self.settle(&mut inner);
     }
 
-    /// Takes a batch of frames that was decoded without the lock, and empties it. `malformed` is what stood behind them and could
-    /// not be decoded. The first violation, or that, ends the link; what follows it is dropped. A link that was superseded
-    /// after its frames were decoded feeds nothing. Returns whether the transport must stop reading;
-    /// see [`reading_stops`](Self::reading_stops).
+    /// Takes a batch of frames that was decoded without the lock, and empties it. `malformed` is the reason
+    /// why the input behind them could not be decoded. It ends the link, as the first violation does; all
+    /// frames behind a violation are dropped, and so are all of a link that was superseded after they were
+    /// decoded. Returns whether the transport must stop reading; see [`reading_stops`](Self::reading_stops).
     pub(crate) fn input(
         &self,
         link: LinkId,
@@ -94,8 +95,8 @@ impl SharedSession {
         outcome.map(|()| inner.machine.reading_stops())
     }
 
-    /// Whether the transport must not read on, since the inbox is full and what came could not be refused; registers the waker
-    /// while that is so.
+    /// Whether the transport must stop reading: the inbox is full, and a message cannot be refused. If so,
+    /// the waker is registered.
     pub(crate) fn reading_stops(&self, link: LinkId, cx: &Context<'_>) -> bool {
         let mut inner = self.lock();
         let stops = inner.machine.reading_stops() && inner.machine.closed().is_none();
@@ -105,7 +106,8 @@ impl SharedSession {
         stops
     }
 
-    /// Gives `take` what the link has to say, until it returns `false`; registers the waker when there is nothing.
+    /// Gives `take` whatever the link sends next, until it returns `false`; registers the waker when there is
+    /// nothing more.
     pub(crate) fn pull(
         &self,
         link: LinkId,
@@ -118,16 +120,16 @@ impl SharedSession {
         let machine = &mut inner.machine;
         let now = self.runtime.clock.now();
         let (mut timed, mut run) = (false, false);
-        let mut say = |saying: Outbound<'_>| {
-            timed |= matches!(saying, Outbound::Frame(Frame::Ping { .. } | Frame::AckRequest));
-            (matches!(saying, Outbound::Message { .. }), take(self.complete(secret, saying)))
+        let mut write = |outbound: Outbound<'_>| {
+            timed |= matches!(outbound, Outbound::Frame(Frame::Ping { .. } | Frame::AckRequest));
+            (matches!(outbound, Outbound::Message { .. }), take(self.complete(secret, outbound)))
         };
         let pulled = loop {
-            let said = match run {
-                true => machine.transmit_run(now, link, &mut say),
-                false => machine.transmit(now, link, &mut say),
+            let sent = match run {
+                true => machine.transmit_run(now, link, &mut write),
+                false => machine.transmit(now, link, &mut write),
             };
-            match said {
+            match sent {
                 Some((message, true)) => run = message,
                 Some((_, false)) => break PullStatus::More,
                 None if machine.link_is_over(link) => break PullStatus::Over,
@@ -139,21 +141,22 @@ impl SharedSession {
         };
         let written = inner.machine.acknowledged() != before;
         if written {
-            // Without acknowledgements a message is done once the link has it.
+            // In a codec without acknowledgements a message counts as acknowledged once the link has it.
             inner.wake_senders();
             if inner.machine.closed().is_some() {
                 inner.wake_receiver();
             }
         }
         if timed || written {
-            // The answer to a ping is awaited from now on.
+            // A ping starts the wait for its answer, and a written close can end the session.
             self.settle(&mut inner);
         }
         pulled
     }
 
-    /// Whether a link that has just brought input should wait: the handler was woken, and what it says can go out together with
-    /// the acknowledgement. If so, the waker is registered and woken when the handler yields.
+    /// Whether a link that has just brought input should wait: the handler was woken, and the messages that
+    /// it sends can leave together with the acknowledgement. If so, the waker is registered, and woken when
+    /// the handler yields.
     pub(crate) fn awaits_turn(&self, link: LinkId, cx: &Context<'_>) -> bool {
         let mut inner = self.lock();
         let awaits = inner.turn.awaits_turn();
@@ -163,7 +166,7 @@ impl SharedSession {
         awaits
     }
 
-    /// Why a link that cannot write shall be given up; registers the waker while it need not.
+    /// The reason why a link that cannot write must end. `None` if it need not; then the waker is registered.
     pub(crate) fn link_ending(&self, link: LinkId, cx: &mut Context<'_>) -> Option<CloseReason> {
         let mut inner = self.lock();
         let ending = inner.machine.link_ending(link);
@@ -173,7 +176,8 @@ impl SharedSession {
         ending
     }
 
-    /// Whether the handler has been polled since the session opened: its first words can ride on the first flush.
+    /// Whether the handler's first turn is over, so that the first flush carries the messages that it sent.
+    /// If not, the waker is registered.
     pub(crate) fn has_turned(&self, link: LinkId, cx: &mut Context<'_>) -> bool {
         let mut inner = self.lock();
         let ready = inner.machine.closed().is_some() || !inner.turn.awaits_first_turn();
@@ -183,12 +187,13 @@ impl SharedSession {
         ready
     }
 
-    /// The timekeeper's call. Returns whether the session is over, so that it can be forgotten.
+    /// Does what is due. The timekeeper calls this; it forgets the session if this returns that it is over.
     pub(crate) fn handle_timeout(&self) -> bool {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let now = self.runtime.clock.now();
-        // Else it is an earlier deadline's entry; ours is still there, and a second would never go away.
+        // Otherwise the entry that fired is stale: the entry of `scheduled` is still queued, and must not be
+        // queued twice.
         if inner.scheduled <= now {
             inner.scheduled = u64::MAX;
         }

@@ -1,4 +1,5 @@
-//! One lock round a session's machine, and who waits for it. Stamps the time; no lock is held over an await.
+//! A session behind one lock: its machine, and the wakers of its links and its handler. Each call passes the
+//! time to the machine; no lock is held across an await.
 
 mod chunked_upload;
 mod credentials;
@@ -31,13 +32,13 @@ pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::Credential;
 pub(crate) use runtime::Runtime;
 
-/// The machine's words, for those who carry and do not know the machine.
+/// The types that the machine's methods take and give, for modules that must not import the machine.
 pub(crate) use crate::session::{Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, reason};
 
 /// Changes of a session's memory smaller than this are not worth an atomic operation.
 const ACCOUNT_GRAIN: usize = 4096;
 
-/// A session: its machine behind one short lock, and the wakers of those who wait.
+/// A session: its machine behind one short lock, and the wakers of the tasks that wait for it.
 #[derive(Debug)]
 pub(crate) struct SharedSession {
     id: Uuid,
@@ -46,7 +47,7 @@ pub(crate) struct SharedSession {
     inner: Mutex<Inner>,
 }
 
-/// What all sessions of a server have in common, as their clients are told.
+/// The parameters that all sessions of a server have in common. The server sends them to each client.
 #[derive(Debug)]
 pub(crate) struct ServerParams {
     /// The name of this node, a part of each session's id.
@@ -60,19 +61,20 @@ struct Inner {
     turn: Turn,
     receiver: Option<Receiver>,
     links: Vec<(LinkId, Option<Waker>)>,
-    /// Of the link that was attached last.
+    /// The transport of the link that was attached last.
     transport: Transport,
-    /// Those who wait for room in the outbox or for an acknowledgement.
+    /// The tasks that wait for room in the outbox or for an acknowledgement.
     senders: Vec<Waker>,
     credentials: Credentials,
-    /// The deadline that the schedule knows.
+    /// The deadline that is queued in [`Runtime`]; `u64::MAX` if none is.
     scheduled: u64,
+    /// This session's part of the byte count in [`Runtime`].
     accounted: usize,
-    /// The session is over and counts no longer.
+    /// The session is over: it queues no deadline and counts no bytes any more.
     forgotten: bool,
-    /// We have closed: until when an acknowledgement must have come, beyond this number.
+    /// After our close: the deadline by which the client must have acknowledged more than this number.
     closing: Option<(u64, u64)>,
-    /// An upload that comes in pieces, if one ever did.
+    /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
     chunked: Option<Box<chunked_upload::ChunkedUpload>>,
 }
 
@@ -80,18 +82,18 @@ struct Inner {
 #[derive(Debug)]
 struct Receiver {
     waker: Waker,
-    /// It is the handler's own task: when it is woken, a turn comes.
+    /// The task is the handler's own: when it is woken, a turn comes.
     is_handler: bool,
 }
 
-/// What a link gets when it asks what to say.
+/// Why [`SharedSession::pull`] has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PullStatus {
-    /// There is more; the caller had enough.
+    /// The caller has stopped, and there is more to send.
     More,
-    /// Nothing more now; the waker is registered.
+    /// There is nothing more to send now; the waker is registered.
     Drained,
-    /// Nothing more ever; the transport flushes and drops the link.
+    /// The link never sends anything more; the transport flushes and drops it.
     Over,
 }
 
@@ -126,7 +128,7 @@ impl SharedSession {
         self.id
     }
 
-    /// The id as clients know it: it names the node.
+    /// The id that clients use; it contains the node's name.
     pub(crate) fn public_id(&self) -> ByteString {
         format!("{}.{}", self.params.node, self.id.simple()).into()
     }
@@ -135,7 +137,7 @@ impl SharedSession {
         &self.runtime
     }
 
-    /// Whether the client has shown that it knows the secret, so that its attempt id is worth nothing any more.
+    /// Whether the client has shown that it knows the secret, so that its attempt id is no longer accepted.
     pub(crate) fn is_claimed(&self) -> bool {
         let inner = self.lock();
         inner.credentials.used || inner.machine.carrier().is_some()
@@ -146,18 +148,18 @@ impl SharedSession {
         self.lock().transport
     }
 
-    /// Looks at the machine.
+    /// Calls `look` with the machine, which it cannot change.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Machine) -> R) -> R {
         look(&self.lock().machine)
     }
 
-    /// The machine leaves a start's grant to us.
-    fn complete<'a>(&self, secret: Uuid, mut saying: Outbound<'a>) -> Outbound<'a> {
-        if let Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) = &mut saying {
+    /// Puts the grant into the answer to the first attach. The machine does not know the id and the secret.
+    fn complete<'a>(&self, secret: Uuid, mut outbound: Outbound<'a>) -> Outbound<'a> {
+        if let Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) = &mut outbound {
             let (id, secret) = (self.public_id(), secret.simple().to_string().into());
             *grant = Some(Box::new(Grant { id, secret, params: self.params.session }));
         }
-        saying
+        outbound
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -167,7 +169,8 @@ impl SharedSession {
         lock(&self.inner)
     }
 
-    /// After a change: the next deadline and the byte count. Sending and acknowledging move no deadline nearer, so there
+    /// Queues the machine's next deadline if it is nearer than the queued one, and updates the byte count.
+    /// [`Machine`] lists, under "Time", the calls after which a deadline can be nearer; after all others
     /// [`account`](Self::account) is enough.
     fn settle(&self, inner: &mut Inner) {
         if inner.forgotten {
@@ -183,6 +186,7 @@ impl SharedSession {
         self.account(inner);
     }
 
+    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`].
     fn account(&self, inner: &mut Inner) {
         let chunked = inner.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
         let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + chunked };
@@ -194,6 +198,7 @@ impl SharedSession {
 }
 
 impl Inner {
+    /// Keeps the waker of a link until the links are woken.
     fn register(&mut self, link: LinkId, waker: &Waker) {
         self.turn.link_registered();
         if let Some((_, slot)) = self.links.iter_mut().find(|(id, _)| *id == link) {
@@ -204,14 +209,15 @@ impl Inner {
         }
     }
 
-    /// Among the senders; once, however often it asks.
+    /// Keeps the waker of a task until the senders are woken; only once, even if the task is polled again.
     fn wait(&mut self, waker: &Waker) {
         if !self.senders.iter().any(|known| known.will_wake(waker)) {
             self.senders.push(waker.clone());
         }
     }
 
-    /// A client that lives but never acknowledges the close would hold the session for as long as it likes.
+    /// Sets the deadline for the acknowledgement of our close. Without it a client that answers pings but
+    /// never acknowledges the close would hold the session for ever.
     fn await_close(&mut self, now: u64, grace: u64) {
         self.closing = Some((now + grace, self.machine.acknowledged()));
     }
@@ -221,7 +227,7 @@ impl Inner {
             Some(_) if self.machine.closed().is_some() => self.closing = None,
             Some((deadline, before)) if deadline <= now => {
                 self.await_close(now, grace);
-                // Who is away has the grace time.
+                // A client without a link gets the full grace time instead.
                 if self.machine.acknowledged() == before && !self.links.is_empty() {
                     self.machine.abort(now, reason::CLOSE_UNANSWERED);
                     self.closing = None;
@@ -248,7 +254,7 @@ impl Inner {
         }
     }
 
-    /// There is something to send: the links are woken now, or when the handler yields.
+    /// Wakes the links, since there is something to send: now, or when the handler yields.
     fn wake_carriers(&mut self) {
         if self.turn.sent() && !wake_batch::defer(&mut self.links) {
             self.wake_links();

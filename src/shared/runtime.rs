@@ -1,4 +1,4 @@
-//! What all sessions of a server share.
+//! The clock, the deadlines and the byte count that all sessions of a server share.
 
 use std::sync::{
     Mutex,
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{clock::Clock, deadlines::Deadlines, sync::lock};
 
-/// The clock, the deadlines, the byte count.
+/// The state that all sessions of a server share.
 #[derive(Debug)]
 pub(crate) struct Runtime {
     pub(super) clock: Clock,
@@ -38,7 +38,7 @@ impl Runtime {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The sessions whose time has come.
+    /// The sessions whose deadline has passed.
     pub(crate) fn due(&self) -> Option<Vec<Uuid>> {
         lock(&self.deadlines).pop(self.clock.now())
     }
@@ -47,12 +47,12 @@ impl Runtime {
         lock(&self.deadlines).next()
     }
 
-    /// Waits until a deadline came in that is sooner than all others. Cancel-safe.
+    /// Waits until a deadline was queued that is sooner than all others. Cancel-safe.
     pub(crate) async fn sooner(&self) {
         self.bell.notified().await;
     }
 
-    /// Lets the sleeper look again.
+    /// Wakes the task that waits in [`sooner`](Self::sooner).
     pub(crate) fn ring(&self) {
         self.bell.notify_one();
     }

@@ -1,4 +1,4 @@
-//! The schedule, which nothing outside shows.
+//! The deadlines, wakes and locks of a session, which its public interface does not show.
 
 use std::{
     sync::{
@@ -72,7 +72,7 @@ fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_stands_in_the_schedule_a_bounded_number_of_times() {
+async fn the_deadlines_of_a_session_are_queued_a_bounded_number_of_times() {
     let session = session();
     let mut most = 0;
     for turn in 0..2000 {
@@ -87,7 +87,7 @@ async fn a_session_stands_in_the_schedule_a_bounded_number_of_times() {
         while let Some(due) = session.runtime().due() {
             for _ in due {
                 fired += 1;
-                assert!(!session.handle_timeout(), "it lives");
+                assert!(!session.handle_timeout(), "the session goes on");
             }
         }
         most = most.max(fired);
@@ -104,20 +104,20 @@ impl Wake for Count {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_turn_says_to_others_wakes_each_once_at_its_end() {
+async fn sends_to_other_sessions_in_a_turn_wake_each_of_them_once_at_its_end() {
     let (handler, member) = (session(), session());
     let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
     let link = member.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let waker = Waker::from(count.clone());
     let wait = || {
-        let mut said = 0;
-        let pulled = member.pull(link, &mut Context::from_waker(&waker), |saying| {
-            said += usize::from(matches!(saying, Outbound::Message { .. }));
+        let mut sent = 0;
+        let pulled = member.pull(link, &mut Context::from_waker(&waker), |outbound| {
+            sent += usize::from(matches!(outbound, Outbound::Message { .. }));
             true
         });
         assert_eq!(pulled, PullStatus::Drained);
-        said
+        sent
     };
     let send = || member.send(Message::from("x").into()).unwrap();
     assert_eq!(wait(), 0);
@@ -194,7 +194,7 @@ fn frames_before_something_malformed_are_applied_and_the_link_ends() {
 }
 
 #[test]
-fn without_acknowledgements_the_write_wakes_who_waits_for_one() {
+fn without_acknowledgements_the_write_wakes_the_task_that_waits_for_one() {
     let session = made(Uuid::nil(), &RAW);
     let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();

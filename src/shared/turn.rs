@@ -1,9 +1,11 @@
-//! When a handler runs, and whether the links are woken now or when it yields. Pure: the methods return facts, the caller wakes.
+//! The turns of a handler, and whether the links are woken now or when it yields. The methods only return
+//! whether to wake; the caller wakes.
 
-/// The state of one handler and of the links that send what it produces. A session has one for each of its channels.
+/// The state of one handler and of the links that send its messages. A session has one for each of its
+/// channels.
 ///
-/// While the handler is being polled, what it sends stays in the outbox, and the links are woken once, when it yields: one
-/// write for one turn.
+/// While the handler is being polled, the messages that it sends stay in the outbox, and the links are woken
+/// once, when it yields: one write for one turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Turn {
     handler: Handler,
@@ -12,15 +14,15 @@ pub(super) struct Turn {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Handler {
-    /// It has no task yet.
+    /// The handler has no task yet.
     NotStarted,
-    /// It has a task that was not polled yet.
+    /// The handler has a task that was not polled yet.
     Starting,
-    /// It waits.
+    /// The handler has yielded, and its task was not woken since.
     Idle,
-    /// Its task was woken and will be polled.
+    /// The handler's task was woken and will be polled.
     Due,
-    /// It is being polled. `woken`: its task was woken meanwhile, so that another turn follows.
+    /// The handler is being polled. `woken`: its task was woken meanwhile, so that another turn follows.
     Polling { first: bool, woken: bool },
     /// Its task is gone.
     Ended,
@@ -32,7 +34,7 @@ enum Links {
     Waiting,
     /// The wakers of all links were taken, and none was registered since.
     Woken,
-    /// They are woken when the turn ends.
+    /// The links are woken when the turn ends.
     WakeAtTurnEnd,
 }
 
@@ -81,7 +83,7 @@ impl Turn {
         match &mut self.handler {
             Handler::Polling { woken, .. } => *woken = true,
             Handler::Idle => self.handler = Handler::Due,
-            // A turn comes anyway, or none ever.
+            // Either a turn comes in any case, or the handler has no task.
             Handler::Starting | Handler::Due | Handler::NotStarted | Handler::Ended => {}
         }
     }
@@ -102,8 +104,8 @@ impl Turn {
         }
     }
 
-    /// Whether a link that has brought input should wait: the handler was woken and takes a turn, in which it may answer. The
-    /// link registers its waker and is woken when that turn ends.
+    /// Whether a link that has brought input should wait: the handler was woken and takes a turn, in which it
+    /// may answer. The link registers its waker and is woken when that turn ends.
     pub(super) fn awaits_turn(&mut self) -> bool {
         match self.handler {
             Handler::Due => {
@@ -115,8 +117,8 @@ impl Turn {
         }
     }
 
-    /// Whether the first turn is still to come or to end: what the handler sends in it can leave with the first write. The
-    /// link registers its waker and is woken when that turn ends.
+    /// Whether the first turn is still to come or to end: the messages that the handler sends in it can leave
+    /// with the first write. The link registers its waker and is woken when that turn ends.
     pub(super) fn awaits_first_turn(&mut self) -> bool {
         let awaits =
             matches!(self.handler, Handler::NotStarted | Handler::Starting | Handler::Polling { first: true, .. });

@@ -1,10 +1,10 @@
-//! The handler's turn on this thread: whom its room sends wake.
+//! The links that a handler's sends to other sessions wake, gathered until its turn on this thread ends.
 
 use std::{cell::RefCell, task::Waker};
 
 use super::LinkId;
 
-/// Room for so many is kept between turns.
+/// Room for this many wakers is kept between turns.
 const KEEP: usize = 4096;
 
 #[derive(Default)]
@@ -22,7 +22,8 @@ pub(super) fn begin() {
     BATCH.with_borrow_mut(|batch| batch.open = true);
 }
 
-/// Within a turn, the links are woken at its end, so that all it says to a room is one write for each member.
+/// Within a turn, keeps the wakers of these links until its end, so that all messages which the handler sends
+/// to a room in one turn are one write for each member. Returns whether a turn is under way.
 pub(super) fn defer(links: &mut [(LinkId, Option<Waker>)]) -> bool {
     BATCH.with_borrow_mut(|batch| {
         if batch.open {
@@ -38,7 +39,7 @@ pub(super) fn end() {
         batch.open = false;
         std::mem::take(&mut batch.due)
     });
-    // Waking runs code that is not ours: nothing is borrowed meanwhile.
+    // A waker runs code that is not ours, so the batch is not borrowed meanwhile.
     for waker in due.drain(..) {
         waker.wake();
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::session::{LinkKind, machine::Event};
 
-// What arrives.
+// The packets and ends of connections that arrive at the client.
 impl World<'_> {
     pub(crate) fn down_arrives(&mut self, conn: usize, packet: Packet) {
         let Some(link) = self.conns[conn].link else { return };

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// What a driver may do with a client half. A link is named by the number that `attach` gave.
+/// The calls of a driver to a client half. A link is named by the number that `attach` gave.
 pub(crate) trait ClientUnderTest {
     fn attach(
         &mut self,
@@ -30,7 +30,7 @@ pub(crate) trait ClientUnderTest {
     fn retire(&mut self, now: u64, ordinal: u64, cover: &mut Coverage);
     /// Takes what arrived on a link. Nothing is read after a violation.
     fn receive(&mut self, now: u64, link: LinkId, packet: Packet, cover: &mut Coverage);
-    /// What a link sends next, about `limit` bytes at most; `None` if there is neither a frame nor a head to
+    /// The next packet of a link, about `limit` bytes at most; `None` if there is no frame and no head to
     /// send.
     fn transmit(&mut self, now: u64, link: LinkId, head: Option<Head>, limit: usize) -> Option<Packet>;
     fn timeout(&mut self, now: u64, cover: &mut Coverage);
@@ -53,9 +53,9 @@ pub(crate) trait ClientUnderTest {
     fn unacknowledged(&self) -> usize;
     /// The highest number that was ever put on a link.
     fn last_sent(&self) -> u64;
-    /// What the server granted when the session opened.
+    /// The grant of the server when the session opened.
     fn grant(&self) -> Option<&Grant>;
-    /// What is left of a lost session. The half is of no use afterwards.
+    /// The messages that are left of a lost session. The half is of no use afterwards.
     fn salvage(&mut self) -> (Vec<Message>, Vec<Message>);
 }
 

@@ -16,7 +16,7 @@ macro_rules! counted {
 }
 
 counted! {
-    /// What the world does to the two halves.
+    /// A fault that the world makes.
     Fault {
         CutUp, CutDown, CutBoth, CutSilently, CutTailLost, CutTailLate, Delay, Stall, HttpBlocked, SocketsBlocked,
         DuplicateOpen, DuplicateAttach, DuplicateUpload, DuplicateWins, LateRequest, ResponseLost, PollLost,
@@ -31,7 +31,7 @@ counted! {
 }
 
 counted! {
-    /// What happens to a machine.
+    /// An input, a frame or a command that happens to a machine.
     What {
         Attach, AttachRefused, Detach, Timeout,
         Attached, Message, Gap, Ack, AckRequest, Pause, Resume, Ping, Pong, Confirm, Close, GoAwayFrame, PollDelay,
@@ -176,10 +176,10 @@ fn for_each_pair(mut visit: impl FnMut(Role, State, What)) {
 fn impossible(role: Role, state: State, what: What) -> Option<&'static str> {
     match (role, state, what) {
         (Role::Server, State::Opening, _) => Some("a server half is born open"),
-        (Role::Client, _, What::Pong | What::Confirm) => Some("only a client says it"),
-        (_, _, What::PollDelay) => Some("no machine says it"),
+        (Role::Client, _, What::Pong | What::Confirm) => Some("only a client sends it"),
+        (_, _, What::PollDelay) => Some("no machine sends it"),
         (Role::Server, _, What::Attached | What::Ping | What::GoAwayFrame | What::Padding) => {
-            Some("only a server says it")
+            Some("only a server sends it")
         }
         (Role::Client, _, What::GoAway | What::ExpectAttach | What::CancelAttach) => Some("only a server is asked to"),
         (Role::Server, _, What::Retire) => Some("only a client gives a link up"),

@@ -1,4 +1,4 @@
-//! What the world does to the two halves.
+//! The faults that the world makes.
 
 use super::{
     coverage::{Fault, What},

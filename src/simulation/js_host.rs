@@ -164,7 +164,7 @@ pub(super) fn host_state(now: &Value) -> HostState {
         received: number(&now["received"]),
         acknowledged: number(&now["acknowledged"]),
         unacknowledged: number(&now["unacknowledged"]) as usize,
-        last_sent: number(&now["said"]),
+        last_sent: number(&now["lastSent"]),
         carrier: now["carrier"].as_u64(),
         seen: list(&now["seen"]).iter().map(number).collect(),
         over: list(&now["over"]).iter().map(|link| number(link) as u32).collect(),

@@ -1,4 +1,4 @@
-//! What one half sent in one session, and whether the other half received just that.
+//! The log of what one half sent in one session, and the check that the other half received just that.
 
 use crate::{message::Message, session::Arrival};
 

@@ -1,4 +1,4 @@
-//! What must hold whatever happens, and when something may be lost.
+//! The checks that must hold whatever happens, and the conditions under which messages may be lost.
 
 use super::{coverage::Fault, log::Log, state::World};
 use crate::{

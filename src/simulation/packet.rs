@@ -1,4 +1,4 @@
-//! What travels at once in one direction, as Rust values or in one of the three encodings.
+//! A packet: frames that travel at once in one direction, as Rust values or in one of the three encodings.
 
 use bytes::Bytes;
 

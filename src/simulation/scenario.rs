@@ -1,4 +1,4 @@
-//! What a seed decides before the world begins: sizes, times and odds.
+//! The sizes, times and odds that a seed decides before the world begins.
 
 use bytes::Bytes;
 
@@ -117,8 +117,8 @@ impl Scenario {
         };
         let mut text = format!("{side}{count}:");
         if random.one_in(4) {
-            // What a codec may mistake: control characters, separators, characters of two UTF-16 units, its
-            // own grammar.
+            // Texts that a codec may mistake: control characters, separators, characters of two UTF-16 units,
+            // its own grammar.
             text += random.pick(&["\0", "\r\n", "\u{2028}", "\u{ffff}", "😀é", "m3:", "\u{feff}", ":,"]);
         }
         text.extend(std::iter::repeat_n('.', filler as usize));

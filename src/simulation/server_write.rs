@@ -1,4 +1,4 @@
-//! What server halves send: the frames of each link, until its answer ends.
+//! Writes the frames that server halves send on each link, until its answer ends.
 
 use super::{
     coverage::{Fault, What},

@@ -1,4 +1,4 @@
-//! What the world is made of: plain data, which the other files of the simulation work on.
+//! The state of the world: plain data, which the other files of the simulation work on.
 
 use std::{
     cmp::Reverse,
@@ -234,7 +234,7 @@ pub(crate) struct ServerSession {
 pub(crate) struct Server {
     pub(crate) sessions: Vec<ServerSession>,
     pub(crate) attempts: HashMap<String, usize>,
-    /// What the client sent in its earlier sessions.
+    /// The logs of what the client sent in its earlier sessions.
     pub(crate) client_logs: Vec<Log>,
     /// More is to come.
     pub(crate) sending: bool,
@@ -262,12 +262,12 @@ pub(crate) struct Lane {
     pub(super) last: u64,
     /// It takes nothing more.
     pub(super) closed: bool,
-    /// What is under way does not arrive either.
+    /// Packets that are under way do not arrive either.
     pub(super) lost: bool,
     pub(crate) stalled_until: u64,
 }
 
-/// What something on the way does with a stream's chunks. What it holds back passes when the answer ends.
+/// The way in which a proxy holds back a stream's chunks. All of them pass when the answer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keeping {
     Passes,
@@ -303,7 +303,7 @@ pub(crate) struct Conn {
     pub(crate) answered: bool,
     /// The codec at the server's end.
     pub(crate) codec: Codec,
-    /// What a poll's answer contains so far.
+    /// The frames that a poll's answer contains so far.
     pub(crate) held: Vec<Frame>,
     pub(crate) budget: usize,
     pub(crate) up: Lane,
@@ -318,9 +318,9 @@ pub(crate) struct Conn {
 pub(crate) struct Cut {
     pub(crate) up: bool,
     pub(crate) down: bool,
-    /// What is under way is lost; otherwise it arrives, perhaps late.
+    /// Packets that are under way are lost; otherwise they arrive, perhaps late.
     pub(crate) lost: bool,
-    /// Neither half notices.
+    /// The two halves do not notice the cut.
     pub(crate) silent: bool,
 }
 

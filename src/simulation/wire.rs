@@ -57,7 +57,7 @@ impl World<'_> {
         self.release(conn, false);
     }
 
-    /// What happens to the answer of a new connection on the way.
+    /// Chooses how the answer of a new connection is held back on the way.
     fn keeping(&mut self, wire: LinkKind) -> Keeping {
         if wire == LinkKind::Stream && self.scenario.keeping > 0 && self.random.one_in(self.scenario.keeping) {
             self.some_keeping()

@@ -171,7 +171,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What came during sleep happens now: in its order, or the timers first, which is harder.
+    /// The events that came during sleep happen now: in their order, or the timers first, which is harder.
     fn wake(&mut self, mut deferred: Vec<WorldEvent>) {
         if self.random.one_in(2) {
             deferred.sort_by_key(|what| !matches!(what, WorldEvent::ClientTimer | WorldEvent::ServerTimer(_)));

@@ -1,4 +1,4 @@
-//! The laws that need the whole crate: who may name whom, purity, strangers, circles, lengths.
+//! The laws that need the whole crate: allowed imports, purity, strangers, circles, lengths.
 //!
 //! Only paths count: a method that another file adds to a type is called without naming that file.
 

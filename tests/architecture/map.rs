@@ -11,7 +11,7 @@ fn row(line: &str) -> (usize, &str) {
     (line[..drawn].chars().count() / 4, &line[drawn..])
 }
 
-/// What the tree below the line `src/` names, with the line of each.
+/// The folders and files that the tree below the line `src/` names, with the line of each.
 ///
 /// A row begins with a folder or a file. The other words of a folder's row may name its parts. A word is a
 /// name if it ends in `/` or `.rs`.

@@ -42,7 +42,7 @@ pub(crate) struct House {
     pub(crate) faults: Vec<Fault>,
 }
 
-/// What a path names in the end.
+/// The target that a path names in the end.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Target {
     /// An item, by the module that defines it.
@@ -94,7 +94,7 @@ impl House {
         house
     }
 
-    /// What `path` names when a file writes it in the module `from`.
+    /// The target of `path` when a file writes it in the module `from`.
     pub(crate) fn resolve(&self, from: &[String], path: &[String], walk: &mut Walk) -> Target {
         let mut here = from.to_vec();
         let mut rest = path;

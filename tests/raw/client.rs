@@ -12,7 +12,7 @@ pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
-/// What came from the server.
+/// A unit that came from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Came {
     Text(String),
@@ -93,7 +93,7 @@ impl Client {
         let _ = self.io.write_all(&frame).await;
     }
 
-    /// What comes next. Every frame of the server is unmasked, whole and in the shortest form of its length.
+    /// The next unit. Every frame of the server is unmasked, whole and in the shortest form of its length.
     pub async fn next(&mut self) -> Came {
         loop {
             if let Some((first, start, end)) = layout(&self.came) {

@@ -109,7 +109,7 @@ async fn broken_framing_ends_with_1002() {
 }
 
 #[tokio::test]
-async fn a_close_frame_that_says_what_none_may_say_ends_with_1002() {
+async fn a_close_frame_with_an_invalid_code_ends_with_1002() {
     ends(&frame(0x80 | CLOSE, &[3]), 1002).await;
     for code in [0u16, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65_535] {
         ends(&frame(0x80 | CLOSE, &code.to_be_bytes()), 1002).await;
@@ -130,7 +130,7 @@ async fn what_is_above_the_limit_ends_with_1009() {
     ends(&frame(0x80 | TEXT, &vec![b'a'; LIMIT + 1]), 1009).await;
     let half = vec![0; LIMIT / 2 + 1];
     ends(&[frame(BINARY, &half), frame(0x80 | CONTINUATION, &half)].concat(), 1009).await;
-    // The head alone tells.
+    // The head alone is enough.
     ends(&[0x82, 0x80 | 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], 1009).await;
 }
 

@@ -1,4 +1,4 @@
-//! What may open a bare WebSocket, and the answers to what may not.
+//! The requests that may open a bare WebSocket, and the answers to those that may not.
 
 use anywire::{Anywire, Auth, Builder, Origins, Session};
 use axum::http::HeaderMap;
@@ -46,7 +46,7 @@ async fn a_program_without_an_origin_has_no_cookies() {
 }
 
 #[tokio::test]
-async fn what_is_no_handshake_is_told_so() {
+async fn a_request_that_is_no_handshake_is_refused() {
     let server = router(&Anywire::builder().origins(Origins::Any).handler(echo).build());
     for headers in ["", "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"] {
         assert_eq!(Client::request(&server, headers).await.err().map(|refused| refused.status), Some(400), "{headers}");

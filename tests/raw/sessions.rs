@@ -122,7 +122,7 @@ async fn a_handler_that_panics_ends_with_1011() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_away_says_1001() {
+async fn a_server_that_goes_away_closes_with_1001() {
     let server = Anywire::builder().handler(echo).build();
     let mut client = Client::open(&router(&server)).await;
     client.send(TEXT, "here").await;
@@ -154,7 +154,7 @@ async fn a_member_that_reads_too_slowly_ends_with_1008_and_the_room_goes_on() {
     })
     .await;
     assert!(sent < 100, "{sent} messages were kept for one member");
-    // What was on its way comes, then the reason.
+    // The messages that were on their way come, then the reason.
     loop {
         match slow.next().await {
             Came::Text(_) => {}

@@ -205,17 +205,20 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         routes::native::routes(&self.live.core, &self.handler)
     }
 
-    /// Returns the route of a bare WebSocket, to nest at a path of an axum `Router`: any client of RFC 6455 opens a session there,
-    /// without a protocol of ours, and reaches the same handler and rooms. A message is a message of the WebSocket, text or binary.
+    /// Returns the route of a bare WebSocket, to nest at a path of an axum `Router`: any client of RFC 6455
+    /// opens a session there, without a protocol of ours, and reaches the same handler and rooms. A message
+    /// is a message of the WebSocket, text or binary.
     ///
-    /// The origin policy and the limits are those of all transports. What refuses a session is the answer to the handshake: 403,
-    /// 503, or what an extractor answers; [`Auth`](crate::Auth) finds no auth data here and answers 401, `Option<Auth<T>>` is `None`.
+    /// The origin policy and the limits are those of all transports. A refused session is answered at the
+    /// handshake: with 403, 503, or the response of an extractor; [`Auth`](crate::Auth) finds no auth data
+    /// here and answers 401, `Option<Auth<T>>` is `None`.
     ///
-    /// The session is its one connection and ends with it, with the code that the client closed with, or 1006. What was sent and not
-    /// written by then is lost, and a message counts as acknowledged once it is written; use [`routes`](Self::routes) for clients
-    /// that must lose nothing. Heartbeats are pings. While the handler does not receive and the inbox is full, nothing is read from
-    /// the connection. Close codes are those of RFC 6455: 1001 when the server goes away, 1002, 1007 and 1009 for what it forbids or
-    /// is too large, 1008 for a client that takes too little, 1011 when the handler panicked.
+    /// The session is its one connection and ends with it, with the code that the client closed with, or
+    /// 1006. Messages that were sent and not written by then are lost, and a message counts as acknowledged
+    /// once it is written; use [`routes`](Self::routes) for clients that must lose nothing. Heartbeats are
+    /// pings. While the handler does not receive and the inbox is full, nothing is read from the connection.
+    /// Close codes are those of RFC 6455: 1001 when the server goes away, 1002, 1007 and 1009 for what it
+    /// forbids or is too large, 1008 for a client that takes too little, 1011 when the handler panicked.
     ///
     /// ```no_run
     /// # use anywire::{Anywire, Session};

@@ -170,7 +170,8 @@ impl SessionHandle {
     }
 
     /// Closes the session behind everything that was sent: the client gets that first, then the code and the
-    /// text. Does not wait; [`acknowledged`](Self::acknowledged) does. Use code 1000, or one of your own from 3000 to 3999.
+    /// text. Does not wait; [`acknowledged`](Self::acknowledged) does. Use code 1000, or one of your own from
+    /// 3000 to 3999.
     pub fn close(&self, code: u16, text: impl Into<ByteString>) {
         self.member.shared.close(CloseReason::new(code, text));
     }

@@ -25,8 +25,9 @@ impl Coding {
     }
 }
 
-/// The coding with the best quality, and the better coding where qualities are equal. An item that is not well
-/// formed is ignored. Where nothing is acceptable the answer is not encoded, since the RFC prefers that to a refusal.
+/// The coding with the best quality, and the better coding where qualities are equal. An item that is not
+/// well formed is ignored. If no coding is acceptable, the answer is not encoded: the RFC prefers that to a
+/// refusal.
 pub(super) fn preferred(headers: &HeaderMap) -> Coding {
     let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
     let mut listed = [None; Coding::ALL.len()];

@@ -52,8 +52,8 @@ pub(super) fn file(name: &str) -> Option<&'static File> {
 }
 
 impl File {
-    /// Serves the file in the form that the client prefers. Each form has its own tag, so that a browser which
-    /// asks again learns whether what it would get has changed.
+    /// Serves the file in the form that the client prefers. Each form has its own entity tag, so that a
+    /// browser which asks again is answered with 304 if its copy is still the same.
     pub(super) fn serve(&self, request: &HeaderMap) -> Response {
         let (content, coding) = self.representation(preferred(request));
         let tag = format!("\"{:016x}\"", fnv(content));
@@ -61,11 +61,11 @@ impl File {
         let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(content) });
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        // A cache must ask again: a page of a newer server carries the newer script's hash.
+        // A cache must ask again: a page of a newer server contains the newer script's hash.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        // A module script of another origin needs it; the file is the same for everybody.
+        // A module script of another origin needs this header; the file is the same for all clients.
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         if let Ok(tag) = HeaderValue::from_str(&tag) {
             headers.insert(header::ETAG, tag);
@@ -95,7 +95,7 @@ fn is_known(request: &HeaderMap, tag: &str) -> bool {
     known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
-/// FNV-1a: tells one version of a file from another, and need do no more.
+/// The FNV-1a hash. It need only differ between two versions of a file.
 const fn fnv(content: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325;
     let mut at = 0;

@@ -41,8 +41,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler
     Router::new().route("/", routing::get(serve.clone()).connect(serve))
 }
 
-/// Opens the session, answers the handshake and starts the link's task. What refuses the session is the answer: a client learns
-/// of it before its connection is upgraded.
+/// Opens the session, answers the handshake and starts the link's task. If the session is refused, the answer
+/// to the handshake is the refusal: the connection is not upgraded.
 #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
 async fn accept<S: Clone + Send + Sync + 'static>(
     gateway: &Gateway<S>,
@@ -62,7 +62,7 @@ async fn accept<S: Clone + Send + Sync + 'static>(
     let opened = gateway.open_new(parts, state, verdict, None, &RAW).await?;
     let limit = gateway.core.config.message_limit;
     tokio::spawn(async move {
-        // Boxes of their own, so that an idle link does not carry the room that opening took.
+        // The two steps are boxed, so that an idle link does not keep the memory that opening took.
         if let Some(run) = Box::pin(begin(upgrade, opened, limit)).await {
             run.await;
         }
@@ -70,8 +70,8 @@ async fn accept<S: Clone + Send + Sync + 'static>(
     Ok(response)
 }
 
-/// Waits for the connection and attaches it; where it does not come, the session ends with its handler unstarted. What comes of it
-/// is the link's life.
+/// Waits for the upgraded connection and attaches it. Returns the future that serves the link; `None` if the
+/// connection does not come: then the session ends, and its handler is not started.
 async fn begin(
     upgrade: OnUpgrade,
     mut opened: Opened,

@@ -112,7 +112,7 @@ fn the_outbox_is_bounded_to_the_byte() {
 }
 
 #[test]
-fn the_end_tells_how_many_messages_are_not_acknowledged() {
+fn at_its_end_a_session_counts_the_messages_that_are_not_acknowledged() {
     let mut pair = Pair::opened();
     send_all(&mut pair.client, 1, 5);
     sent_frames(&mut pair.client, 1, pair.up);

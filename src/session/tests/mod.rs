@@ -126,7 +126,7 @@ fn receive(machine: &mut Machine, now: u64, link: LinkId, frames: impl IntoItera
     }
 }
 
-/// What the application is given: texts, and gaps as `5-7`.
+/// All arrivals that the application takes now: texts, and gaps as `5-7`.
 fn taken(machine: &mut Machine) -> String {
     let one = |arrival| match arrival {
         Arrival::Message(message) => message.as_text().unwrap_or("binary").to_owned(),
@@ -236,7 +236,7 @@ impl Streaming {
         sent_text(&mut self.server, now, self.down)
     }
 
-    /// What the stream sends reaches the client.
+    /// Delivers to the client what the stream sends now.
     fn arrives(&mut self, now: u64) -> String {
         let frames = sent_frames(&mut self.server, now, self.down);
         let sent = notation(&frames);
@@ -277,7 +277,8 @@ impl Streaming {
     }
 }
 
-/// What a stream that is held back sends from `now` on.
+/// Sends a message at `now` on a stream that is held back. Returns the third deadline, and the frames sent at
+/// it.
 fn held(one: &mut Streaming, now: u64) -> (u64, String) {
     assert!(one.send(now, "void").ends_with(":void w"));
     one.due();

@@ -14,7 +14,7 @@ fn raw() -> (Machine, LinkId) {
     (server, link)
 }
 
-/// What a codec that numbers nothing reads.
+/// A message as a codec without numbers reads it.
 fn plain(text: &str) -> Frame {
     numbered(0, text)
 }
@@ -75,7 +75,7 @@ fn a_second_link_is_refused_without_harm_to_the_first() {
 }
 
 #[test]
-fn a_cut_ends_the_session_and_tells_what_was_not_sent() {
+fn a_cut_ends_the_session_and_counts_the_messages_that_were_not_sent() {
     let (mut server, link) = raw();
     send(&mut server, "sent");
     assert_eq!(sent_text(&mut server, 10, link), "m1:sent");
@@ -158,7 +158,7 @@ fn the_clients_close_ends_the_session_with_its_own_code() {
 }
 
 #[test]
-fn an_abort_says_its_reason_and_nothing_else() {
+fn an_abort_sends_its_reason_and_nothing_else() {
     let (mut server, link) = raw();
     send_all(&mut server, 1, 2);
     receive(&mut server, 10, link, [plain("hello")]);

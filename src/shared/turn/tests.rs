@@ -113,7 +113,7 @@ fn a_send_from_elsewhere_wakes_links_that_wait_for_a_turn() {
 }
 
 #[test]
-fn the_end_of_the_task_wakes_those_who_wait_for_a_turn() {
+fn the_end_of_the_task_wakes_the_links_that_wait_for_a_turn() {
     let mut turn = idle();
     turn.woken();
     assert!(turn.awaits_turn());
