@@ -111,6 +111,15 @@ test('compresses answers', TIMEOUT, async () => {
   assert.equal(String(zlib.gunzipSync(Buffer.concat(page.pieces))), 'packed')
 })
 
+test('passes on an answer that is compressed already', TIMEOUT, async () => {
+  const page = await ask({ gzip: true })
+  answers[0].setHeader('Content-Encoding', 'br')
+  answers[0].end(zlib.brotliCompressSync('packed'))
+  await until(() => page.ended, 'the end')
+  assert.equal(page.response.headers['content-encoding'], 'br')
+  assert.equal(String(zlib.brotliDecompressSync(Buffer.concat(page.pieces))), 'packed')
+})
+
 test('strips headers both ways', TIMEOUT, async () => {
   const page = await ask({ strip: true })
   answers[0].end('bare')

@@ -80,7 +80,8 @@ export class Relay {
     const headers = this.#headers(answer.headers)
     delete headers['transfer-encoding']
     delete headers.connection
-    const packs = this.gzip && /gzip/.test(request.headers['accept-encoding'] ?? '')
+    // An answer that is encoded already passes as it is, as at every proxy that compresses.
+    const packs = this.gzip && !headers['content-encoding'] && /gzip/.test(request.headers['accept-encoding'] ?? '')
     if (packs) {
       delete headers['content-length']
       headers['content-encoding'] = 'gzip'
