@@ -119,13 +119,15 @@ for (const [bundle, transport] of EACH) {
       self.lives = []
       for (const name of ['freeze', 'resume']) document.addEventListener(name, () => self.lives.push([name, self.lab.sessions[0].tally.received]))
     })
-    await session.send('!burst 300 over 5000')
+    // Long enough that the page is frozen in the midst of it, also where hiding it takes the browser some seconds.
+    const burst = '!burst 300 over 12000'
+    await session.send(burst)
     await session.call((watched) => self.lab.until(() => watched.tally.received >= 20))
     await hide(page, other)
     await numbered(session, 100, 50)
     await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
     // A burst that begins now and takes as long ends later.
-    await other.session.send('!burst 300 over 5000')
+    await other.session.send(burst)
     await other.session.call((watched) => self.lab.until(() => watched.tally.received >= 300))
     await devtools.send('Page.setWebLifecycleState', { state: 'active' })
     await page.bringToFront()
