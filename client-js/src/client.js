@@ -23,7 +23,7 @@ import { ID, SECRET, createMachine } from './session.js'
  */
 export const createClient = (url, options, http, createReload) => {
   const machine = createMachine(options.buffer || BUFFER, 0)
-  const session = { state: 'connecting', transport: '', id: '', rtt: 0, bufferedAmount: 0, unacknowledged: 0 }
+  const session = { state: 'connecting', transport: '', id: '', rtt: 0, bufferedAmount: 0, unacknowledged: 0, nextAttempt: 0 }
   const reload = createReload && createReload(url, machine, options.resume)
   return {
     url_: url,

@@ -3,6 +3,7 @@ import { now, formerId, sessionId } from './client.js'
 import { MALFORMED, endsSession, isUnknownSession } from './codes.js'
 import { CALM, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
+import { SPREAD } from './session.js'
 
 /** Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. */
 export const drop = (client, link, code, reason = '', wait = 0) => {
@@ -13,7 +14,7 @@ export const drop = (client, link, code, reason = '', wait = 0) => {
   link.trace_.outcome = code + ' ' + reason
   client.machine_.detach_(link)
   client.http_.ended_(link, code, client.clock_ - link.at_)
-  client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait)
+  client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait, client.machine_.params_[SPREAD])
 }
 
 export const dropBelow = (client, ordinal, code, reason) => {

@@ -33,6 +33,7 @@ export const GRACE = 7
 export const LIMIT = 8
 export const BATCH = 9
 const HOLD = 10
+export const SPREAD = 12
 
 /** The parameters before the session is open. */
 const NO_PARAMS = [0, 0, 0, '', '', 0, 0, 30000]

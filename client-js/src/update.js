@@ -46,6 +46,8 @@ const refresh = (client) => {
   session.bufferedAmount = machine.bytes_
   session.unacknowledged = machine.unacknowledged_
   session.id = sessionId(client)
+  const next = !(link || machine.over_) && client.chooser_.nextRound_()
+  session.nextAttempt = next ? client.date_ + next - client.clock_ : 0
   if (link) session.transport = link.trace_.transport
   if (moved && link) carried(client, link)
   else if (moved) {
