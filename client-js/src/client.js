@@ -42,6 +42,8 @@ export const createClient = (url, options, http, createReload) => {
     flushes_: [],
     /** The last attempts, for the application to look at. */
     trace_: [],
+    /** Doubles with each guess that the path is dead. */
+    doubt_: 1,
     /** The link that carried at the last update. */
     carrier_: 0,
     clock_: 0,

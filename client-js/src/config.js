@@ -16,10 +16,10 @@ export const LOADING = 5000
 export const SHORT_POLL = 2000
 /** While the page is hidden, attempts are this much further apart. */
 export const CALM = 2000
-/** How long an upload may take, whatever its size. */
-export const POST = 10000
-/** The slowest upload that is waited for, in bytes per millisecond. */
-export const POST_RATE = 10
+/** The server may take this long, and four round trips, to acknowledge what it has received. */
+export const ANSWER = 3000
+/** The slowest line that is waited for, in bytes per millisecond. */
+export const LEAST_RATE = 10
 /** The room in a body for its head record. */
 export const HEAD = 999
 /** How many bytes may wait for acknowledgement, unless the page sets another number. */

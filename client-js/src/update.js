@@ -5,6 +5,7 @@ import { LONG, NEVER } from './config.js'
 import { later } from './env.js'
 import { dropBelow, linkClosed } from './links.js'
 import { LINK_DEAD, LINK_UNKNOWN } from './session.js'
+import { watchSilence } from './silence.js'
 import { takeTurnAgain } from './turns.js'
 import { transmit, transmitNow } from './uploads.js'
 
@@ -101,7 +102,7 @@ export const update = (client) => {
   transmit(client)
   client.busy_ = 0
   clearTimeout(client.timer_)
-  const next = Math.min(machine.pollTimeout_() - now(client), chooser.pollTimeout_() - client.clock_, LONG)
+  const next = Math.min(watchSilence(client), machine.pollTimeout_(), chooser.pollTimeout_(), client.clock_ + LONG) - client.clock_
   client.timer_ = setTimeout(() => handleTimeout(client), next)
 }
 
