@@ -22,11 +22,16 @@ export const dropBelow = (client, ordinal, code, reason) => {
 }
 
 /** The server does not know the session. A new one is opened, without anything that was under way. */
-const openAnew = (client, code, reason) => {
+const openAnew = (client, link, code, reason) => {
   if (client.reload_) client.reload_.forget_()
   client.machine_.lose_()
   if (client.cancelUpload_) client.cancelUpload_()
   client.attempt_ = nonce()
+  if (link.duplex_ && !link.confirmed_) {
+    // A server that has refused the link takes the opening on the same WebSocket.
+    client.spare_ = link.socket_
+    link.close_ = () => {}
+  }
   dropBelow(client, NEVER, code, reason)
   client.chooser_.goAway_(now(client), 0)
 }
@@ -39,7 +44,7 @@ export const linkClosed = (client, link, code, reason, wait) => {
   // If another link has opened the session meanwhile, the refusal of an opening concerns only its own link.
   const late = link.opening_ && sessionId(client)
   // A server that cannot read a request to take over does not have the session either.
-  if ((isUnknownSession(code) && !late) || (code === MALFORMED && formerId(client))) openAnew(client, code, reason)
+  if ((isUnknownSession(code) && !late) || (code === MALFORMED && formerId(client))) openAnew(client, link, code, reason)
   else {
     if (endsSession(code) && !late) client.machine_.finish_(code, reason)
     drop(client, link, code, reason, wait)

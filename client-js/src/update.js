@@ -62,6 +62,7 @@ const refresh = (client) => {
 export const retire = (client, code, reason) => {
   dropBelow(client, NEVER, code, reason)
   client.unlisten_()
+  if (client.spare_) client.spare_.close()
   clearTimeout(client.timer_)
   clearTimeout(client.graceTimer_)
   client.busy_ = 1

@@ -152,3 +152,45 @@ story('an upload that succeeds after one that broke turns the poll that waits, w
   await it.pass(100)
   assert.deepEqual([it.half.messages, polls()], [['one', 'two'], before + 1], 'once')
 })
+
+for (const closes of [false, true]) {
+  story(`a lost session costs ${closes ? 'a WebSocket more, if the server closes it' : 'no further WebSocket'}`, async (it) => {
+    const { session, events, named } = it.open({ ...SOCKETS, auth: () => 'token' })
+    await it.pass(100)
+    session.send('taken')
+    await it.pass(100)
+    it.half.forgotten = true
+    it.sockets.at(-1).cut()
+    session.send('waits')
+    await it.pass(2000)
+    assert.deepEqual([it.sockets.length, it.server.sessions.length], [closes ? 3 : 2, 2])
+    assert.deepEqual([it.half.messages, it.half.auth, session.state], [['waits'], 'token', 'open'])
+    assert.deepEqual(events.filter(([name]) => /interrupted|resumed/.test(name)).map(([name, outcome]) => outcome || name), ['interrupted', 'new'])
+    it.half.send('welcome')
+    session.send('more')
+    await it.pass(100)
+    assert.deepEqual([named('message').map(([, text]) => text), it.half.messages], [['welcome'], ['waits', 'more']])
+  }, { terms: { closes } })
+}
+
+story('a WebSocket that waits for an opening is closed with the session, and is not used once it has ended', async (it) => {
+  let tell
+  let asked = 0
+  const { session } = it.open({ ...SOCKETS, auth: () => (asked++ ? new Promise((resolve) => (tell = resolve)) : 'first') })
+  const lose = async () => {
+    it.half.forgotten = true
+    it.sockets.at(-1).cut()
+    await it.pass(1000)
+  }
+  await it.pass(100)
+  await lose()
+  assert.deepEqual([it.sockets.length, it.sockets[1].readyState], [2, 1])
+  it.sockets[1].cut(4100)
+  tell('second')
+  await it.pass(100)
+  assert.deepEqual([it.sockets.length, session.state, it.half.auth], [3, 'open', 'second'])
+  await lose()
+  assert.equal(it.sockets[3].readyState, 1)
+  session.abort()
+  assert.equal(it.sockets[3].readyState, 3)
+})
