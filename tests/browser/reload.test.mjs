@@ -67,8 +67,13 @@ test('a poll by script that waits does not keep the load event back', TIMEOUT, a
   })
   // The server holds a poll for 25 seconds.
   await page.goto(`http://127.0.0.1:${lab.port}/page`, { waitUntil: 'load', timeout: 20_000 })
-  await page.evaluate(() => void self.session.send('!check'))
-  await page.evaluate(() => new Promise((resolve) => self.session.on('message', resolve)))
+  await page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        self.session.on('message', resolve)
+        self.session.send('!check')
+      })
+  )
 })
 
 const until = (page, test) => page.waitForFunction(test, null, { timeout: 30_000 })
