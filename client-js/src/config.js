@@ -16,7 +16,7 @@ export const LOADING = 5000
 export const SHORT_POLL = 2000
 /** While the page is hidden, attempts are this much further apart. */
 export const CALM = 2000
-/** The server may take this long, and four round trips, to acknowledge what it has received. */
+/** The server may take this long, and a round trip, to acknowledge what it has received. */
 export const ANSWER = 3000
 /** The slowest line that is waited for, in bytes per millisecond. */
 export const LEAST_RATE = 10

@@ -6,7 +6,7 @@ import { now } from './client.js'
 import { ANSWER, LEAST_RATE, NEVER } from './config.js'
 
 /** How long it may take until the server acknowledges this many bytes. */
-export const answerTime = (client, bytes) => ANSWER + 4 * client.session_.rtt + bytes / LEAST_RATE
+export const answerTime = (client, bytes) => ANSWER + client.session_.rtt + bytes / LEAST_RATE
 
 /**
  * Makes another link if nothing has come for too long; returns when to look again. After each guess the next
