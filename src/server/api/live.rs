@@ -7,12 +7,16 @@ use uuid::Uuid;
 
 use crate::{
     broadcast::OutMessage,
-    config::{Overflow, Transport, millis},
+    config::{Overflow, SlowMember, Transport, millis},
     hub::{Delivered, Member, Target},
     ids,
     message::Message,
     server::core::Core,
-    session::{self, CloseReason, State, reason},
+    session::{
+        self, CloseReason, State,
+        droppable::{LONGEST_KEY, WhenBehind},
+        reason,
+    },
 };
 
 /// A server's sessions and rooms, for use anywhere in the program. Clones are handles to the same server.
@@ -125,7 +129,7 @@ impl SessionHandle {
                     Overflow::Wait => message = returned,
                     Overflow::Fail => return Err(SendError::Full),
                     Overflow::Close => {
-                        self.member.shared.abort(reason::TOO_SLOW);
+                        self.member.shared.abort(CloseReason::of_slow_client(self.core.config.slow_members));
                         return Err(SendError::Full);
                     }
                 },
@@ -146,15 +150,33 @@ impl SessionHandle {
         self.offer(message.into()).map_err(|(error, _)| error)
     }
 
-    /// Sends a message that may be dropped when the outbox is full, for example a video frame. The client is
-    /// informed of the gap. Never waits. Returns whether the message was sent.
+    /// Sends a message that is worth nothing when it comes late, for example a video frame. It is skipped while
+    /// the client is behind (see [`droppable_mark`](crate::Builder::droppable_mark)), while the session is
+    /// interrupted, and while the outbox is full; the client is informed of the gap. Never waits. Returns
+    /// whether the message was sent.
     ///
     /// # Errors
     /// Fails with a [`SendError`], but never with [`SendError::Full`].
     pub fn send_droppable(&self, message: impl Into<Message>) -> Result<bool, SendError> {
-        let message = message.into();
-        self.check(&message)?;
-        self.member.shared.send_droppable(OutMessage::Own(message)).map_err(|error| self.explain(error))
+        self.send_as(&WhenBehind::Skip, message.into())
+    }
+
+    /// Sends the newest value of something that has a name, for example the price of a symbol. While the client
+    /// is behind (see [`droppable_mark`](crate::Builder::droppable_mark)) or the session is interrupted, the
+    /// value waits, and a newer one of the same `key` replaces it; the client learns nothing of those that were
+    /// replaced. So the client gets the last value of every key, and never an old one behind a newer one. Other
+    /// messages overtake a value that waits. Never waits itself.
+    ///
+    /// A key has at most 256 bytes. Returns false if the value was skipped, which leaves a gap: values of 1,024
+    /// other keys wait, or they fill half of the [`outbox`](crate::Builder::outbox).
+    ///
+    /// # Errors
+    /// Fails with a [`SendError`], but never with [`SendError::Full`]; a key that is too long is `TooLarge`.
+    pub fn send_latest(&self, key: &str, message: impl Into<Message>) -> Result<bool, SendError> {
+        if key.len() > LONGEST_KEY {
+            return Err(SendError::TooLarge);
+        }
+        self.send_as(&WhenBehind::Latest(key.into()), message.into())
     }
 
     /// Waits until the client has acknowledged everything that was sent before this call. Cancel-safe.
@@ -263,6 +285,11 @@ impl SessionHandle {
         self.member.shared.send(OutMessage::Own(message.clone())).map_err(|error| (self.explain(error), message))
     }
 
+    fn send_as(&self, how: &WhenBehind, message: Message) -> Result<bool, SendError> {
+        self.check(&message)?;
+        self.member.shared.send_as(how, OutMessage::Own(message)).map_err(|error| self.explain(error))
+    }
+
     fn check(&self, message: &Message) -> Result<(), SendError> {
         if message.len() > self.core.config.message_limit { Err(SendError::TooLarge) } else { Ok(()) }
     }
@@ -293,7 +320,7 @@ pub enum SendError {
     Full,
     /// The session is closed or closing.
     Closed,
-    /// The message is above the message limit.
+    /// The message is above the message limit, or its key above 256 bytes.
     TooLarge,
 }
 
@@ -330,26 +357,47 @@ impl To<'_> {
         self
     }
 
-    /// Marks the message as droppable: members whose outbox is full miss it and are informed of the gap, and
-    /// do not lose their session.
+    /// Marks the message as droppable, as [`send_droppable`](SessionHandle::send_droppable) does: members that
+    /// are behind miss it and are informed of the gap, and do not lose their session.
     pub fn droppable(mut self) -> Self {
-        self.target.droppable = true;
+        self.target.when_behind = WhenBehind::Skip;
         self
     }
 
-    /// Sends the message, and returns how many members got it. Never waits: a member whose outbox is full is
-    /// closed as too slow (code 4311), or misses the message if it is [droppable](Self::droppable). The
-    /// message is encoded once for each kind of link. All members get the messages of one room in the same
-    /// order. A message above the limit is sent to no member, and logged.
+    /// Marks the message as the newest value of a key, as [`send_latest`](SessionHandle::send_latest) does: for
+    /// members that are behind it waits until a newer one replaces it. A key has at most 256 bytes; a message
+    /// with a longer one is sent to no member, and logged.
+    pub fn latest(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.target.when_behind = WhenBehind::Latest(key.into());
+        self
+    }
+
+    /// Sends the message, and returns how many members got it. Never waits: the session of a member whose
+    /// outbox is full ends, or what else [`slow_members`](crate::Builder::slow_members) has, unless the message
+    /// is [droppable](Self::droppable) or the [latest](Self::latest) of a key. The message is encoded once for
+    /// each kind of link. All members get the messages of one room in the same order. A message above the limit
+    /// is sent to no member, and logged.
     ///
     /// Messages that a handler sends before it next awaits leave together, as one write for each member. A
     /// message that is sent from elsewhere leaves at once.
-    pub fn send(self, message: impl Into<Message>) -> Delivered {
-        let message = message.into();
+    pub fn send(mut self, message: impl Into<Message>) -> Delivered {
+        let (message, policy) = (message.into(), self.core.config.slow_members);
+        match &self.target.when_behind {
+            WhenBehind::Keep if policy == SlowMember::Gap => self.target.when_behind = WhenBehind::KeepOrSkip,
+            WhenBehind::Latest(key) if key.len() > LONGEST_KEY => {
+                tracing::warn!(
+                    room = self.target.room,
+                    bytes = key.len(),
+                    "a message with a too long key was not sent"
+                );
+                return Delivered::default();
+            }
+            _ => {}
+        }
         if message.len() > self.core.config.message_limit {
             tracing::warn!(room = self.target.room, bytes = message.len(), "a message above the limit was not sent");
             return Delivered::default();
         }
-        self.core.hub.deliver(&self.target, &OutMessage::shared(message))
+        self.core.hub.deliver(&self.target, &OutMessage::shared(message), &CloseReason::of_slow_client(policy))
     }
 }
