@@ -16,7 +16,11 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{broadcast::OutMessage, shared::SharedSession, sync::lock};
+use crate::{
+    broadcast::OutMessage,
+    shared::{CloseReason, SharedSession},
+    sync::lock,
+};
 
 pub(crate) use remote::Remote;
 pub use rooms::Delivered;
@@ -151,15 +155,15 @@ impl Hub {
     }
 
     /// Sends to an audience. All members get the messages of one room in the same order, and all sessions
-    /// those to everybody.
-    pub(crate) fn deliver(&self, target: &Target, message: &OutMessage) -> Delivered {
+    /// those to everybody. The session of a member whose outbox is full ends with the reason `slow`.
+    pub(crate) fn deliver(&self, target: &Target, message: &OutMessage, slow: &CloseReason) -> Delivered {
         match &target.audience {
-            Audience::Room(room) => self.rooms.deliver(room, target, message),
-            Audience::AnyOf(rooms) => self.rooms.deliver_to_any(rooms, target, message),
+            Audience::Room(room) => self.rooms.deliver(room, target, message, slow),
+            Audience::AnyOf(rooms) => self.rooms.deliver_to_any(rooms, target, message, slow),
             Audience::Everybody => {
                 let except = self.rooms.except(target);
                 let _in_one_order = lock(&self.to_everybody);
-                deliver_to(self.all().iter().map(|member| &member.shared), &except, target, message)
+                deliver_to(self.all().iter().map(|member| &member.shared), &except, target, message, slow)
             }
         }
     }

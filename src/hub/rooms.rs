@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     broadcast::OutMessage,
-    shared::{SendError, SharedSession, reason},
+    shared::{CloseReason, SendError, SharedSession, WhenBehind, reason},
     sync::lock,
 };
 
@@ -56,7 +56,7 @@ pub(crate) struct Target {
     pub(crate) audience: Audience,
     pub(crate) except: Vec<Uuid>,
     pub(crate) except_rooms: Vec<String>,
-    pub(crate) droppable: bool,
+    pub(crate) when_behind: WhenBehind,
 }
 
 /// Those whom a send reaches if nobody is excluded.
@@ -82,10 +82,10 @@ impl Audience {
 pub struct Delivered {
     /// Members whose outbox took the message. It is on its way to them.
     pub sent: usize,
-    /// Members that miss the message because it was droppable and their outbox was full. Their clients are
-    /// informed of the gap.
+    /// Members that miss the message: it was [droppable](crate::To::droppable) and they are behind, or their
+    /// outbox was full under [`SlowMember::Gap`](crate::SlowMember::Gap). Their clients are informed of the gap.
     pub skipped: usize,
-    /// Members whose outbox was full. Their sessions were aborted with code 4311.
+    /// Members whose outbox was full, and whose sessions ended for it, as [`SlowMember`](crate::SlowMember) has it.
     pub slow: usize,
     /// The message is above the [limit](crate::Builder::message_limit), and was sent to nobody.
     pub too_large: bool,
@@ -141,22 +141,28 @@ impl Rooms {
 
     /// Sends to the members of one room. All get its messages in one order, because they are sent under the
     /// room's lock.
-    pub(super) fn deliver(&self, room: &str, target: &Target, message: &OutMessage) -> Delivered {
+    pub(super) fn deliver(&self, room: &str, target: &Target, message: &OutMessage, slow: &CloseReason) -> Delivered {
         let except = self.except(target);
         let Some(members) = self.room(room) else { return Delivered::default() };
         let members = lock(&members);
-        deliver_to(&members.all, &except, target, message)
+        deliver_to(&members.all, &except, target, message, slow)
     }
 
     /// Sends to the members of several rooms, each once. The rooms are locked together, in the order of their
     /// names, so that their messages have one order for all members of each.
-    pub(super) fn deliver_to_any(&self, rooms: &[String], target: &Target, message: &OutMessage) -> Delivered {
+    pub(super) fn deliver_to_any(
+        &self,
+        rooms: &[String],
+        target: &Target,
+        message: &OutMessage,
+        slow: &CloseReason,
+    ) -> Delivered {
         let except = self.except(target);
         let rooms: Vec<_> = rooms.iter().filter_map(|room| self.room(room)).collect();
         let rooms: Vec<_> = rooms.iter().map(|members| lock(members)).collect();
         let mut seen = HashSet::new();
         let members = rooms.iter().flat_map(|members| &members.all).filter(|shared| seen.insert(shared.id()));
-        deliver_to(members, &except, target, message)
+        deliver_to(members, &except, target, message, slow)
     }
 
     /// The sessions that a send excludes, sorted.
@@ -186,22 +192,19 @@ pub(super) fn deliver_to<'a>(
     except: &[Uuid],
     target: &Target,
     message: &OutMessage,
+    slow: &CloseReason,
 ) -> Delivered {
     let mut delivered = Delivered::default();
     for shared in sessions {
         if !except.is_empty() && except.binary_search(&shared.id()).is_ok() {
             continue;
         }
-        let result = match target.droppable {
-            true => shared.send_droppable(message.clone()),
-            false => shared.send(message.clone()).map(|()| true),
-        };
-        match result {
+        match shared.send_as(&target.when_behind, message.clone()) {
             Ok(true) => delivered.sent += 1,
             Ok(false) => delivered.skipped += 1,
             Err(SendError::Full) => {
                 delivered.slow += 1;
-                shared.abort(reason::TOO_SLOW);
+                shared.abort(slow.clone());
             }
             Err(SendError::Exhausted) => shared.abort(reason::EXHAUSTED),
             Err(SendError::Closed) => {}

@@ -7,12 +7,16 @@ use serde::Serialize;
 use super::session::Session;
 use crate::{
     broadcast::OutMessage,
-    config::millis,
+    config::{SlowMember, millis},
     hub::{Audience, Delivered, Member, Target},
     ids,
     message::{JsonError, Message},
     server::core::Core,
-    session::reason,
+    session::{
+        CloseReason,
+        droppable::{LONGEST_KEY, WhenBehind},
+        reason,
+    },
 };
 
 /// The time that handlers have to return when the server shuts down.
@@ -143,7 +147,7 @@ pub struct To<'a> {
 
 impl<'a> To<'a> {
     fn new(core: &'a Core, audience: Audience) -> Self {
-        let target = Target { audience, except: Vec::new(), except_rooms: Vec::new(), droppable: false };
+        let target = Target { audience, except: Vec::new(), except_rooms: Vec::new(), when_behind: WhenBehind::Keep };
         To { core, target }
     }
 
@@ -159,30 +163,47 @@ impl<'a> To<'a> {
         self
     }
 
-    /// Marks the message as droppable: members whose outbox is full miss it and are informed of the gap, and
-    /// do not lose their session.
+    /// Marks the message as droppable, as [`send_droppable`](Session::send_droppable) does: members that
+    /// are behind miss it and are informed of the gap, and do not lose their session.
     pub fn droppable(mut self) -> Self {
-        self.target.droppable = true;
+        self.target.when_behind = WhenBehind::Skip;
         self
     }
 
-    /// Sends the message, and returns how many members got it. Never waits: a member whose outbox is full is
-    /// closed as too slow (code 4311), or misses the message if it is [droppable](Self::droppable). The
-    /// message is encoded once for each kind of link. All members get the messages of one room in the same
-    /// order. A message above the limit is sent to no member, logged, and [told apart](Delivered::too_large).
+    /// Marks the message as the newest value of a key, as [`send_latest`](Session::send_latest) does: for
+    /// members that are behind it waits until a newer one replaces it. A key has at most 256 bytes; a message
+    /// with a longer one is sent to no member, and logged.
+    pub fn latest(mut self, key: impl AsRef<str>) -> Self {
+        self.target.when_behind = WhenBehind::Latest(key.as_ref().into());
+        self
+    }
+
+    /// Sends the message, and returns how many members got it. Never waits: the session of a member whose
+    /// outbox is full ends, or what else [`slow_members`](crate::Builder::slow_members) has, unless the message
+    /// is [droppable](Self::droppable) or the [latest](Self::latest) of a key. The message is encoded once for
+    /// each kind of link. All members get the messages of one room in the same order. A message above the limit
+    /// is sent to no member, logged, and [told apart](Delivered::too_large).
     ///
     /// Messages that a handler sends before it next awaits leave together, as one write for each member. A
     /// message that is sent from elsewhere leaves at once.
-    pub fn send(self, message: impl Into<Message>) -> Delivered {
-        let message = message.into();
-        if message.len() > self.core.config.message_limit {
-            let (to, bytes) = (&self.target.audience, message.len());
-            tracing::warn!(?to, bytes, "a message above the limit was not sent");
-            let mut delivered = Delivered::default();
-            delivered.too_large = true;
-            return delivered;
+    pub fn send(mut self, message: impl Into<Message>) -> Delivered {
+        let (message, policy) = (message.into(), self.core.config.slow_members);
+        match &self.target.when_behind {
+            WhenBehind::Keep if policy == SlowMember::Gap => self.target.when_behind = WhenBehind::KeepOrSkip,
+            WhenBehind::Latest(key) if key.len() > LONGEST_KEY => return self.too_large("key", key.len()),
+            _ => {}
         }
-        self.core.hub.deliver(&self.target, &OutMessage::shared(message))
+        if message.len() > self.core.config.message_limit {
+            return self.too_large("message", message.len());
+        }
+        self.core.hub.deliver(&self.target, &OutMessage::shared(message), &CloseReason::of_slow_client(policy))
+    }
+
+    fn too_large(&self, what: &str, bytes: usize) -> Delivered {
+        tracing::warn!(to = ?self.target.audience, what, bytes, "a message above the limit was not sent");
+        let mut delivered = Delivered::default();
+        delivered.too_large = true;
+        delivered
     }
 
     /// Sends a value as JSON text, as [`send`](Self::send) does.
