@@ -55,7 +55,10 @@ impl Flags {
         while let Some(flag) = words.next() {
             let word = words.next().ok_or_else(|| format!("{flag} wants a value"))?;
             if flag == "--origins" {
-                flags.origins = Origins::List(word.split(',').map(str::parse).collect::<Result<_, _>>()?);
+                flags.origins = match word.as_str() {
+                    "any" => Origins::Any,
+                    list => Origins::List(list.split(',').map(str::parse).collect::<Result<_, _>>()?),
+                };
                 continue;
             }
             if flag == "--policy" {
@@ -101,14 +104,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn talk(mut session: Session) {
-    converse(&mut session).await;
-    if let Some(reason) = session.closed() {
+async fn talk(session: Session) {
+    converse(&session).await;
+    if let Some(reason) = session.close_reason() {
         session.to(WATCH).send(format!("gone {}", reason.code));
     }
 }
 
-async fn converse(session: &mut Session) {
+async fn converse(session: &Session) {
     let mut received = 0u64;
     let mut tally = Tally::default();
     let mut burst = Burst::default();

@@ -10,6 +10,8 @@ export const PATIENCE = 10000
 export const LATE = 1000
 /** If the server's question and the end of the stream come within this time, both were held back. */
 export const TOGETHER = 150
+/** How long a poll by a script waits until the page has loaded. */
+export const LOADING = 5000
 /** The delay between polls where no answer may wait for messages. */
 export const SHORT_POLL = 2000
 /** While the page is hidden, attempts are this much further apart. */
@@ -18,6 +20,9 @@ export const CALM = 2000
 export const POST = 10000
 /** The slowest upload that is waited for, in bytes per millisecond. */
 export const POST_RATE = 10
+/** The first wait before a page whose session fell behind opens a new one, and the longest. */
+export const FALL = 1000
+export const FALL_MAX = 30000
 /** The room in a body for its head record. */
 export const HEAD = 999
 /** How many bytes may wait for acknowledgement, unless the page sets another number. */

@@ -3,6 +3,8 @@
 
 use bytestring::ByteString;
 
+use crate::config::SlowMember;
+
 /// Why a session or a link ended: a code and a text for people.
 ///
 /// Codes: 1000 is an ordinary close, 1001 means that the client's page went away, 1011 that the handler
@@ -26,6 +28,14 @@ impl CloseReason {
     /// goes, and it may not arrive; then the session ends with the [grace](crate::Builder::grace) time.
     pub fn is_page_gone(&self) -> bool {
         self.code == 1001
+    }
+
+    /// Why the session of a client ends that is too slow.
+    pub(crate) fn of_slow_client(policy: SlowMember) -> Self {
+        match policy {
+            SlowMember::Stop => TOO_SLOW,
+            SlowMember::Reopen | SlowMember::Gap => FELL_BEHIND,
+        }
     }
 
     /// A violation of the protocol; the text describes it.
@@ -67,7 +77,10 @@ reasons! {
     1006 = 410 { CUT: "the connection was cut", }
     1007 = 400 { NOT_UTF8: "text that is not UTF-8", }
     1009 = 413 { TOO_BIG: "message too large", }
-    1011 = 410 { HANDLER_PANICKED: "the handler panicked", }
+    1011 = 410 {
+        HANDLER_PANICKED: "the handler panicked",
+        HANDLER_FAILED: "the handler failed",
+    }
 
     4000 = 409 { REPLACED: "replaced by a newer link", }
     4001 = 409 { DUPLICATE: "duplicate of a link that is attached", }
@@ -130,8 +143,8 @@ reasons! {
     4400 = 400 { VERSION_NOT_SPOKEN: "protocol version not spoken", }
 }
 
-// Codes of the protocol that have no other place yet.
-const _: [CloseReason; 2] = [OPEN_BY_HTTP, FELL_BEHIND];
+// A code of the protocol that has no other place yet.
+const _: CloseReason = OPEN_BY_HTTP;
 
 /// The HTTP status of a refusal with this code. A session that has ended with a code of its application is
 /// gone.
