@@ -60,11 +60,10 @@ impl Flags {
         while let Some(flag) = words.next() {
             let word = words.next().ok_or_else(|| format!("{flag} wants a value"))?;
             if flag == "--origins" {
-                if word == "any" {
-                    flags.origins = Origins::Any;
-                    continue;
-                }
-                flags.origins = Origins::List(word.split(',').map(str::parse).collect::<Result<_, _>>()?);
+                flags.origins = match word.as_str() {
+                    "any" => Origins::Any,
+                    list => Origins::List(list.split(',').map(str::parse).collect::<Result<_, _>>()?),
+                };
                 continue;
             }
             if flag == "--policy" {
@@ -114,20 +113,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let Some(window) = flags.window else { return Ok(axum::serve(listener, app).await?) };
     let stop = Arc::new(Notify::new());
     let drain = stop.clone();
-    let app = app.route("/drain", post(move || async move { drain.notify_waiters() }));
-    let leave = async {
-        stop.notified().await;
-        live.shutdown(window).await;
-    };
-    // It stops listening when the sessions begin to leave, so that the next process can take the port.
-    tokio::join!(anywire::serve_until(listener, app, stop.notified()), leave).0?;
-    Ok(())
+    let app = app.route("/drain", post(async move || drain.notify_one()));
+    let stopped = async move { stop.notified().await };
+    Ok(anywire::serve(listener, app).with_graceful_shutdown(stopped).sessions(&live, window).await?)
 }
 
 async fn talk(session: Session) {
     converse(&session).await;
     if let Some(reason) = session.close_reason() {
-        session.to(WATCH).send(format!("gone {}", reason.code));
+        session.to(WATCH).send(format!("gone {}", reason.code()));
     }
 }
 

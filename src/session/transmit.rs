@@ -1,7 +1,7 @@
 //! Chooses the next frame that a link sends.
 
 use super::{
-    frame::{Attached, CloseReason, Frame, Outbound},
+    frame::{Attached, CloseReason, Frame, Names, Outbound},
     inbox::Inbox,
     links::{Link, LinkId, LinkKind},
     machine::{Machine, Role},
@@ -57,7 +57,12 @@ impl Machine {
     fn note(&mut self, id: LinkId, frame: &Frame) {
         if matches!(
             frame,
-            Frame::Attached(_) | Frame::Ack { .. } | Frame::Pause { .. } | Frame::Resume { .. } | Frame::Pong { .. }
+            Frame::Attached(_)
+                | Frame::Ack { .. }
+                | Frame::Pause { .. }
+                | Frame::Resume { .. }
+                | Frame::Ping { received: Some(_), .. }
+                | Frame::Pong { .. }
         ) {
             let server = self.config.role == Role::Server;
             let turns = self.links.carrier_has_turns();
@@ -116,6 +121,7 @@ impl Machine {
             return Some(Frame::LinkClose(reason::HELD));
         }
         let numbered = self.is_numbered();
+        let ack_rides = self.ack_rides(now);
         let link = self.links.get_mut(id)?;
         if link.flow_sent < flow && numbered {
             link.flow_sent = flow;
@@ -132,7 +138,7 @@ impl Machine {
         if let Some(id) = self.pong_due.take() {
             return Some(Frame::Pong { id, received });
         }
-        if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() {
+        if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() || ack_rides {
             return Some(Frame::Ack { received });
         }
         if let Some((delay, _)) = self.go_away_due.take_if(|(_, ordinal)| link.ordinal >= *ordinal) {
@@ -142,7 +148,11 @@ impl Machine {
             return Some(Frame::AckRequest);
         }
         if self.config.role == Role::Server && link.kind.needs_heartbeat() {
-            return self.heartbeat.poll_ping(now).map(|id| Frame::Ping { id, received: None });
+            let acknowledges = self.names.contains(Names::PING);
+            return self
+                .heartbeat
+                .poll_ping(now)
+                .map(|id| Frame::Ping { id, received: acknowledges.then_some(received) });
         }
         None
     }
@@ -161,6 +171,9 @@ impl Machine {
             link.ack_request_sent_for = ack_requested;
             let sent = link.next_to_send - 1;
             let bytes = self.outbox.bytes();
+            if let Some(droppables) = &mut self.droppables {
+                droppables.request_sent(now, ack_requested);
+            }
             if let Some(probe) = self.probe_of(id) {
                 probe.request_sent(now, sent, bytes);
                 probe.frame_sent();
@@ -194,7 +207,9 @@ impl Machine {
         if numbered {
             self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
         } else {
+            let bytes = self.outbox.bytes();
             self.outbox.acknowledge(to).expect("it was just marked as sent");
+            self.droppables_acknowledged(now, bytes - self.outbox.bytes());
             self.finish_closing(now);
         }
         Some(sent)
@@ -229,7 +244,7 @@ fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: b
         return abort_due.then(|| Frame::LinkClose(closed.clone())); // It ends with its answer anyway.
     }
     link.finished = true;
-    let aborted = rules.cut_ends || matches!(closed.code / 100, 40 | 43);
+    let aborted = rules.cut_ends || matches!(closed.code / 100, 40 | 41 | 43);
     match link.kind {
         _ if aborted => Some(Frame::LinkClose(closed.clone())),
         // A link that was replaced gets that reason: the frame that ends the session may be under way on
