@@ -367,8 +367,8 @@ impl To<'_> {
     /// Marks the message as the newest value of a key, as [`send_latest`](SessionHandle::send_latest) does: for
     /// members that are behind it waits until a newer one replaces it. A key has at most 256 bytes; a message
     /// with a longer one is sent to no member, and logged.
-    pub fn latest(mut self, key: impl Into<Arc<str>>) -> Self {
-        self.target.when_behind = WhenBehind::Latest(key.into());
+    pub fn latest(mut self, key: impl Into<String>) -> Self {
+        self.target.when_behind = WhenBehind::Latest(key.into().into());
         self
     }
 
