@@ -4,10 +4,10 @@
 //! the client. What tells is the acknowledgement: while more than a *mark* is unacknowledged, a droppable
 //! message is skipped, and the newest value of a key waits here and replaces the older one.
 //!
-//! The mark is what the client acknowledged within the last half second and round trip, at least four messages, and at most
-//! [`Config::droppable_mark`](super::Config) bytes. What is skipped or waits has no number, so it costs
-//! nothing on a link; a run of skipped messages is numbered as one gap, in front of the next message or once
-//! the client has caught up.
+//! The mark is what the client acknowledged within the last half second and round trip, at least four
+//! messages, and at most [`Config::droppable_mark`](super::Config) bytes. What is skipped or waits has no
+//! number, so it costs nothing on a link; a run of skipped messages is numbered as one gap, in front of the
+//! next message or once the client has caught up.
 
 use std::collections::{BTreeMap, VecDeque};
 
