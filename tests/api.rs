@@ -242,8 +242,7 @@ async fn every_handle_knows_the_opening_request() {
     let parts = request.body(()).unwrap().into_parts().0;
     let client = LocalClient::open_with(&server, (), "", parts).await.unwrap();
     until("the handler runs", || server.members("lobby").len() == 1).await;
-    for handle in
-        [server.session(client.id()).unwrap(), server.sessions().remove(0), server.members("lobby").remove(0)]
+    for handle in [server.session(client.id()).unwrap(), server.sessions().remove(0), server.members("lobby").remove(0)]
     {
         assert_eq!(handle.header("X-User"), Some("ada"));
         assert_eq!(handle.remote_address(), Some("9.9.9.9".parse().unwrap()));

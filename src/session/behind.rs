@@ -158,9 +158,9 @@ impl Machine {
             || bytes <= self.config.droppable_mark && (messages < FEW || bytes <= self.droppables().recent(now))
     }
 
-    /// Whether a value has waited for as long as an ordinary message in its place: all that was sent before is
-    /// acknowledged, and so is the last droppable message. Ordinary messages that keep the client above the
-    /// mark must not hold values back for ever.
+    /// Whether a value has waited for as long as an ordinary message in its place: all that was sent before
+    /// is acknowledged, and so is the last droppable message. Ordinary messages that keep the client above
+    /// the mark must not hold values back for ever.
     fn is_due(&self, behind: u64) -> bool {
         let last = self.droppables.as_ref().map_or(0, |droppables| droppables.last);
         self.outbox.acked() >= behind.max(last)

@@ -148,9 +148,9 @@ impl Value {
 }
 
 impl Values {
-    /// Keeps the value of a key until its turn comes. A newer one takes the place of the older one: at the end
-    /// of the queue a value that changes often would never come first. Returns false, and changes nothing, if
-    /// there is no room.
+    /// Keeps the value of a key until its turn comes. A newer one takes the place of the older one: at the
+    /// end of the queue a value that changes often would never come first. Returns false, and changes
+    /// nothing, if there is no room.
     pub(super) fn put(&mut self, key: &ByteString, message: OutMessage, behind: u64, room: usize) -> bool {
         let at = self.places.get(key).map(|place| place - self.gone);
         let old = at.map_or(0, |at| self.queue[at].cost());

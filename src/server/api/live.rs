@@ -158,10 +158,10 @@ impl To<'_> {
     }
 
     /// Sends the message, and returns how many members got it. Never waits: the session of a member whose
-    /// outbox is full ends, or what else [`slow_members`](crate::Builder::slow_members) has, unless the message
-    /// is [droppable](Self::droppable) or the [latest](Self::latest) of a key. The message is encoded once for
-    /// each kind of link. All members get the messages of one room in the same order. A message above the limit
-    /// is sent to no member, and logged.
+    /// outbox is full ends, or what else [`slow_members`](crate::Builder::slow_members) has, unless the
+    /// message is [droppable](Self::droppable) or the [latest](Self::latest) of a key. The message is encoded
+    /// once for each kind of link. All members get the messages of one room in the same order. A message
+    /// above the limit is sent to no member, and logged.
     ///
     /// Messages that a handler sends before it next awaits leave together, as one write for each member. A
     /// message that is sent from elsewhere leaves at once.
