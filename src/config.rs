@@ -4,6 +4,10 @@ use std::{net::IpAddr, time::Duration};
 
 use axum::http::HeaderValue;
 
+/// The least rate, in bytes per millisecond, at which a line that is waited for must bring its bytes: 10 kB a
+/// second. The client counts with the same rate.
+pub(crate) const LEAST_RATE: u64 = 10;
+
 /// Which pages may open sessions, judged the same way on every transport, WebSocket included.
 ///
 /// The answer to a request of another origin carries the matching CORS headers. A request without an `Origin`

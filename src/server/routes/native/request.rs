@@ -122,13 +122,12 @@ async fn read_input(core: &Core, route: Route, parts: &Parts, body: Body) -> Res
 }
 
 async fn read_body(core: &Core, body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    let body = transport::read_body(body.into_data_stream(), limit);
-    match tokio::time::timeout(core.config.open_timeout, body).await {
-        Err(_) => Err(reason::TOOK_TOO_LONG.into()),
-        Ok(Err(BodyError::TooLarge)) => Err(reason::BODY_TOO_LARGE.into()),
-        Ok(Err(BodyError::Broken)) => Err(reason::BODY_BROKEN.into()),
-        Ok(Ok(body)) => Ok(body),
-    }
+    let body = transport::read_body(body.into_data_stream(), limit, core.config.open_timeout).await;
+    body.map_err(|error| match error {
+        BodyError::TooLarge => reason::BODY_TOO_LARGE.into(),
+        BodyError::Broken => reason::BODY_BROKEN.into(),
+        BodyError::TooSlow => reason::TOOK_TOO_LONG.into(),
+    })
 }
 
 /// Returns the whole of an upload that comes in pieces, or the answer to a piece that does not complete it.
