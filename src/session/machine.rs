@@ -135,6 +135,8 @@ pub(crate) struct Machine {
     pub(super) unacknowledged: usize,
     /// The time since which no link is attached, or the session is closed.
     pub(super) detached_since: u64,
+    /// The time in which a slow line brings what the last answer left on the way. Grace begins behind it.
+    pub(super) under_way: u64,
     /// How many attaches have begun that hold off the end of grace.
     pub(super) pending_attaches: u32,
     /// An attach was refused since a link was last attached. Its client exists, so grace begins anew.
@@ -149,6 +151,9 @@ pub(crate) struct Machine {
     pub(super) go_away_due: Option<u64>,
     pub(super) events: VecDeque<Event>,
     pub(super) links_need_wake: bool,
+    /// Where messages are not acknowledged: the bytes sent since anything was received, at most as many as the
+    /// outbox may hold. They may still be on the way.
+    pub(super) unanswered: usize,
     pub(super) over: bool,
 }
 
@@ -169,6 +174,7 @@ impl Machine {
             closed: None,
             unacknowledged: 0,
             detached_since: now,
+            under_way: 0,
             pending_attaches: 0,
             refused: false,
             pong_due: None,
@@ -178,6 +184,7 @@ impl Machine {
             go_away_due: None,
             events: VecDeque::new(),
             links_need_wake: false,
+            unanswered: 0,
             over: false,
         }
     }
@@ -356,6 +363,11 @@ impl Machine {
     /// Whether the transport must stop reading: the inbox is full, and a message cannot be refused.
     pub(crate) fn reading_stops(&self) -> bool {
         !self.is_numbered() && self.is_paused()
+    }
+
+    /// When a session without a link ends.
+    pub(super) fn grace_end(&self) -> u64 {
+        self.detached_since + self.under_way + self.config.grace
     }
 
     /// Whether messages are numbered and acknowledged.

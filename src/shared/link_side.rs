@@ -95,6 +95,16 @@ impl SharedSession {
         outcome.map(|()| inner.machine.reading_stops())
     }
 
+    /// The transport has read bytes of a frame that is not complete yet.
+    pub(crate) fn read_part(&self, link: LinkId, bytes: usize) {
+        self.lock().machine.handle_part(self.runtime.clock.now(), link, bytes);
+    }
+
+    /// The connection has taken bytes that had waited for it.
+    pub(crate) fn wrote(&self, link: LinkId) {
+        self.lock().machine.handle_write(self.runtime.clock.now(), link);
+    }
+
     /// Whether the transport must stop reading: the inbox is full, and a message cannot be refused. If so,
     /// the waker is registered.
     pub(crate) fn reading_stops(&self, link: LinkId, cx: &Context<'_>) -> bool {

@@ -66,12 +66,11 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     let _grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
     let upgraded = upgrade.await.ok()?;
     let mut socket = Socket::new(TokioIo::new(upgraded), gateway.core.config.message_limit + HEAD_ROOM);
-    let first = tokio::time::timeout(gateway.core.config.open_timeout, socket.first()).await;
-    let refusal = match first {
-        Err(_) => reason::TOOK_TOO_LONG,
-        Ok(Err(NoMessage::Violation(violation))) => NativeCodec::violation(violation),
-        Ok(Err(NoMessage::Gone)) => return None,
-        Ok(Ok((first, early))) => match attach(&gateway, state, parts, verdict, first).await {
+    let refusal = match socket.first(gateway.core.config.open_timeout).await {
+        Err(NoMessage::TooSlow) => reason::TOOK_TOO_LONG,
+        Err(NoMessage::Violation(violation)) => NativeCodec::violation(violation),
+        Err(NoMessage::Gone) => return None,
+        Ok((first, early)) => match attach(&gateway, state, parts, verdict, first).await {
             Ok((link, body)) => return Some(Box::pin(socket.run(link, body.codec, body.rest, early))),
             Err(reason) => reason,
         },
