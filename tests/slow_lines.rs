@@ -90,7 +90,10 @@ struct Place {
 impl Place {
     fn new(room: usize, large: &Message) -> (Self, Site) {
         let large = large.clone();
+        let limit = large.len().max(1 << 20);
         let server = Anywire::builder()
+            .message_limit(limit)
+            .stream_budget(2 * limit)
             .handler(move |mut session: Session| {
                 let large = large.clone();
                 async move {
@@ -233,6 +236,39 @@ async fn over_polls_in_one_session() {
             }
             assert_eq!(peer.got, [LENGTH.to_string().as_str().into(), payload(&message)]);
             peer.poll().await;
+        }
+    }
+}
+
+/// Longer than a ping may wait to be sent and answered.
+#[tokio::test(start_paused = true)]
+async fn a_download_goes_on_for_as_long_as_the_client_reads() {
+    let message = Message::from("x".repeat(2 * LENGTH));
+    let (place, site) = Place::new(ROOM[0], &message);
+    let mut peer = Peer::new(&site);
+    let mut socket = place.socket().await;
+    socket.text(format!("o1,1,{},0:", attempt())).await;
+    peer.take(&socket.records().await);
+    peer.last = 1;
+    socket.text("v:n1:").await;
+    socket.payload(&"large".into()).await;
+    take(&mut peer, &mut socket, 1).await;
+
+    let (place, site) = Place::new(ROOM[0], &message);
+    let mut peer = Peer::open(&site).await;
+    peer.turn = 1;
+    let mut stream = place.post(&peer.path("fetch-stream"), peer.resume().bytes).await.into_body();
+    peer.send("large").await;
+    let mut parser = Parser::new(Spelling::Text);
+    let mut large = true;
+    while peer.got.len() < 2 {
+        let chunk = stream.frame().await.expect("one answer").unwrap().into_data().unwrap();
+        let records = parser.feed(&chunk);
+        assert!(!records.iter().any(|record| matches!(record, Record::LinkClose(..))), "the link has ended");
+        peer.take(&records);
+        if large && !peer.got.is_empty() {
+            large = false;
+            peer.send("behind it").await;
         }
     }
 }
