@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use uuid::Uuid;
@@ -15,6 +15,9 @@ use crate::{
     session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
     shared::{Runtime, ServerParams, SharedSession},
 };
+
+/// The time between two warnings of the same kind, in milliseconds.
+const WARNING_INTERVAL: u64 = 60_000;
 
 /// The place of a session.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) parked: Arc<ParkedRequests>,
     draining: AtomicBool,
+    /// The time before which no further warning is logged.
+    quiet_until: AtomicU64,
     ticking: AtomicBool,
 }
 
@@ -84,6 +89,7 @@ impl Core {
             parked: Arc::default(),
             runtime,
             draining: AtomicBool::new(false),
+            quiet_until: AtomicU64::new(0),
             ticking: AtomicBool::new(false),
         }
     }
@@ -161,6 +167,17 @@ impl Core {
     /// bytes.
     pub(crate) fn admit_back(&self) -> Result<(), CloseReason> {
         if self.runtime.bytes() > self.config.max_bytes { Err(reason::SHORT_OF_MEMORY) } else { Ok(()) }
+    }
+
+    /// Whether a warning may be logged that anyone can cause. It may once in a minute.
+    pub(crate) fn may_warn(&self) -> bool {
+        let now = self.runtime.clock().now();
+        let until = self.quiet_until.load(Ordering::Relaxed);
+        now >= until
+            && self
+                .quiet_until
+                .compare_exchange(until, now + WARNING_INTERVAL, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -99,6 +99,7 @@ reasons! {
         NOT_OPENED: "no opening with this attempt id came",
     }
     4008 = 409 { HELD: "held back on the way", }
+    4009 = 409 { OPEN_BY_HTTP: "open by HTTP first: a WebSocket does not prove whose page this is", }
 
     4100 = 410 { UNKNOWN: "unknown session", }
     4101 = 410 { WRONG_SECRET: "wrong secret", }
@@ -115,7 +116,7 @@ reasons! {
 
     4300 = 403 {
         ORIGIN_REFUSED: "this origin may not open sessions here",
-        NO_ORIGIN: "no Origin header; only a server that allows any origin opens sessions without one",
+        NO_ORIGIN: "no Origin header: the server must allow programs, with Origins::and_programs",
     }
     4301 = 403 { REJECTED: "rejected", }
     4310 = 410 { ABORTED: "aborted", }

@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     config::{Transport, millis},
     message::Message,
-    server::{gateway::Gateway, origin::Verdict},
+    server::{gateway::{Gateway, Page}, origin::Verdict},
     session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Role, SendError, rules::NATIVE},
     shared::{Credential, SharedSession},
     transport::Link,
@@ -83,7 +83,8 @@ impl LocalClient {
         S: Clone + Send + Sync + 'static,
     {
         let gateway = Gateway { core: server.core.clone(), handler: server.handler().clone() };
-        let mut opened = match gateway.open_new(parts, state, Verdict::Allowed, Some(auth.into()), &NATIVE).await {
+        let page = Page { verdict: Verdict::Allowed, credentials: true };
+        let mut opened = match gateway.open_new(parts, state, page, Some(auth.into()), &NATIVE).await {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };

@@ -18,7 +18,7 @@ use crate::{
     config::{Transport, millis},
     server::{
         core::Core,
-        gateway::{Gateway, GraceHold, Opened},
+        gateway::{Gateway, GraceHold, Opened, Page},
         parked_requests::Parking,
         refusal::Refusal,
     },
@@ -79,7 +79,9 @@ async fn read<S: Clone + Send + Sync + 'static>(
             if route.is_get() && !auth.is_empty() {
                 return Err(reason::AUTH_IN_URL.into());
             }
-            let opened = gateway.open(parts, state, verdict, &attempt, auth).await?;
+            // A client that does not say whether it means credentials has sent them only if it does.
+            let page = Page { verdict, credentials: true };
+            let opened = gateway.open(params::seen(parts), state, page, &attempt, auth).await?;
             let link = attach_opening(opened, ordinal, transport, &mut body)?;
             Ok(match route {
                 // The client cannot read this answer, so nothing may be marked as sent.

@@ -18,7 +18,7 @@ use crate::{
     },
     config::Transport,
     server::{
-        gateway::{Gateway, GraceHold},
+        gateway::{Gateway, GraceHold, Page},
         origin::Verdict,
     },
     session::{Attach, CloseReason, LinkKind, reason},
@@ -33,7 +33,7 @@ const HEAD_ROOM: usize = 64 * 1024;
 #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
 pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state: S, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
-    let verdict = match gateway.judge(&parts) {
+    let verdict = match gateway.judge_socket(&parts) {
         Ok(verdict) => verdict,
         Err(reason) => return refuse(&reason.into()),
     };
@@ -91,7 +91,9 @@ async fn attach<S: Clone + Send + Sync + 'static>(
     let (head, mut body) = read_head(codec, first)?;
     match head {
         Head::Open { ordinal, attempt, auth, .. } => {
-            let opened = gateway.open(parts, state, verdict, &attempt, auth).await;
+            // A browser sends a WebSocket's cookies whether the page means it or not.
+            let page = Page { verdict, credentials: false };
+            let opened = gateway.open(params::seen(parts), state, page, &attempt, auth).await;
             let mut opened = opened.map_err(|refusal| refusal.reason)?;
             let attach = Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
             let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, Transport::WebSocket);
