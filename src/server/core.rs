@@ -79,8 +79,9 @@ impl Core {
             limit: config.message_limit as u64,
             batch: config.message_limit as u64,
             hold: millis(config.hold),
+            spread: config.spread(0),
         };
-        let params = ServerParams { node: config.node.clone(), session };
+        let params = ServerParams { node: config.node.clone(), session, spread: session.spread.into() };
         Core {
             config,
             params: Arc::new(params),
@@ -126,7 +127,9 @@ impl Core {
         };
         let machine = Machine::new(machine, self.runtime.clock().now());
         let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
-        self.hub.insert(Arc::new(shared), remote)
+        let inserted = self.hub.insert(Arc::new(shared), remote);
+        self.params.spread.store(config.spread(self.hub.len()), Ordering::Relaxed);
+        inserted
     }
 
     /// Finds the session of an id as clients know it: the name of its node, a dot, and the number of the
@@ -208,6 +211,15 @@ mod tests {
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
         assert_ne!(core.create(Remote::default(), &NATIVE).id(), member.id());
         assert_eq!(core.hub.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_warning_that_anyone_can_cause_is_logged_once_a_minute() {
+        let core = Core::new(Config::default());
+        assert!(core.may_warn());
+        assert!(!core.may_warn());
+        tokio::time::advance(std::time::Duration::from_millis(WARNING_INTERVAL)).await;
+        assert!(core.may_warn());
     }
 
     #[tokio::test]

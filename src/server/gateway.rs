@@ -28,7 +28,7 @@ use crate::{
     hub::Member,
     ids,
     session::{
-        Attach, CloseReason, reason,
+        Attach, CloseReason, Names, reason,
         rules::{NATIVE, Rules},
     },
     shared::{Credential, SharedSession},
@@ -50,9 +50,25 @@ impl<S> Clone for Gateway<S> {
 /// What is known of the page that opens a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Page {
-    pub(super) verdict: Verdict,
-    /// The page has asked for credentials to be sent to other origins.
-    pub(super) credentials: bool,
+    verdict: Verdict,
+    /// The page means its credentials for this server also if it is of another origin.
+    credentials: bool,
+}
+
+impl Page {
+    /// A page of this server's own.
+    pub(super) const OWN: Page = Page { verdict: Verdict::Allowed, credentials: true };
+
+    /// A page that opens by a request. A client that does not know [`Names::CRED`] sends credentials to another
+    /// origin only if they are meant.
+    pub(super) fn of_request(verdict: Verdict, names: Names) -> Self {
+        Page { verdict, credentials: names.contains(Names::CRED) || !names.are_listed() }
+    }
+
+    /// A page that opens by a WebSocket, with which a browser sends the cookies in any case.
+    pub(super) fn of_socket(verdict: Verdict, names: Names) -> Self {
+        Page { verdict, credentials: names.contains(Names::CRED) }
+    }
 }
 
 /// A session that an opening got. If this opening made it, it holds the handler that is still to be started.

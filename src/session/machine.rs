@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    frame::CloseReason,
+    frame::{CloseReason, Names},
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
@@ -16,7 +16,7 @@ use super::{
     rules::{Delivery, Rules},
     stream_probe::StreamProbe,
 };
-use crate::broadcast::OutMessage;
+use crate::{broadcast::OutMessage, config::Transport};
 
 /// Which half of a session a machine is. Both work alike, except that they open, attach and ping differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,11 +122,15 @@ pub(crate) struct Machine {
     pub(super) outbox: Outbox,
     pub(super) inbox: Inbox,
     pub(super) links: Links,
+    /// The transport of the link that carries; between two links, of the last that did.
+    pub(super) transport: Transport,
     pub(super) heartbeat: Heartbeat,
     /// It is made with the first stream: most sessions never have one.
     pub(super) stream_probe: Option<Box<StreamProbe>>,
     /// The last pause or resume that the other half has sent.
     pub(super) flow_received: FlowState,
+    /// The names of the client's last attach.
+    pub(super) names: Names,
     pub(super) opened: bool,
     /// This half has closed, with this reason.
     pub(super) closing: Option<CloseReason>,
@@ -165,10 +169,12 @@ impl Machine {
             outbox: Outbox::new(config.base, config.outbox),
             inbox: Inbox::new(config.base, config.inbox, config.rules.delivery),
             links: Links::new(),
+            transport: Transport::WebSocket,
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
             stream_probe: None,
             flow_received: FlowState::START,
             flow_sent: FlowState::START,
+            names: Names::default(),
             opened: config.role == Role::Server,
             closing: None,
             closed: None,
@@ -276,6 +282,11 @@ impl Machine {
     /// Whether the transport must flush what it has and drop the link.
     pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
         self.links.get(id).is_none_or(|link| link.finished || !link.attached)
+    }
+
+    /// The transport of the link that carries. Before a link is confirmed it is that of the last one.
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// The ordinal of the confirmed link that carries.

@@ -109,6 +109,7 @@ reasons! {
         EXPIRED: "no link within the grace time",
     }
     4104 = 410 { TAKEN_OVER: "taken over by another page", }
+    4105 = 410 { FELL_BEHIND: "fell behind, or held too much", }
 
     4200 = 503 { TOO_MANY_SESSIONS: "too many sessions", }
     4201 = 503 { SHORT_OF_MEMORY: "short of memory", }
@@ -128,6 +129,9 @@ reasons! {
 
     4400 = 400 { VERSION_NOT_SPOKEN: "protocol version not spoken", }
 }
+
+// Codes of the protocol that have no other place yet.
+const _: [CloseReason; 2] = [OPEN_BY_HTTP, FELL_BEHIND];
 
 /// The HTTP status of a refusal with this code. A session that has ended with a code of its application is
 /// gone.

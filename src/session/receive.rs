@@ -9,7 +9,7 @@ use super::{
     reason,
     rules::Rivals,
 };
-use crate::broadcast::OutMessage;
+use crate::{broadcast::OutMessage, config::Transport};
 use crate::message::Message;
 
 impl Machine {
@@ -48,6 +48,7 @@ impl Machine {
         if attach.kind.has_turns() {
             self.shrink(); // No moment is idler than the one between two turns.
         }
+        self.names = attach.names.unwrap_or(self.names);
         let alone = !self.links.any_attached();
         let gap =
             (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.detached_since));
@@ -82,6 +83,16 @@ impl Machine {
         self.detached_since = self.detached_since.max(now);
         self.refused = false;
         Ok(id)
+    }
+
+    /// The transport that has made a downlink.
+    pub(crate) fn set_transport(&mut self, id: LinkId, transport: Transport) {
+        let carrier = self.links.carrier();
+        let Some(link) = self.links.get_mut(id) else { return };
+        link.transport = Some(transport);
+        if carrier.is_none_or(|ordinal| ordinal == link.ordinal) {
+            self.transport = transport;
+        }
     }
 
     fn admit(&self, attach: &Attach) -> Result<(), CloseReason> {
@@ -238,9 +249,9 @@ impl Machine {
                 Ok(())
             }
             Frame::Attached(start) if !server => self.handle_attached(now, id, &start),
-            Frame::Ping { id } if !server => {
+            Frame::Ping { id, received } if !server => {
                 self.pong_due = Some(id);
-                Ok(())
+                self.acknowledged_up_to(now, received.unwrap_or_default()).map_err(|()| reason::ACK_BEYOND_SENT)
             }
             Frame::GoAway { delay } if !server => {
                 self.events.push_back(Event::GoAway(delay));
@@ -384,7 +395,11 @@ impl Machine {
         self.links_need_wake = true;
         self.heartbeat.restart(now);
         let carrier = self.links.carrier();
-        let mut links = self.links.iter().filter(|link| Some(link.ordinal) == carrier && link.kind.carries_down());
+        let carries = |link: &&Link| Some(link.ordinal) == carrier && link.kind.carries_down();
+        if let Some(transport) = self.links.iter().find(carries).and_then(|link| link.transport) {
+            self.transport = transport;
+        }
+        let mut links = self.links.iter().filter(carries);
         // An acknowledgement that was sent on another link may be lost with that link.
         if links.any(|link| link.attached && link.last_ack_sent < self.inbox.last_ack_sent()) {
             self.inbox.request_ack();

@@ -82,7 +82,7 @@ impl Machine {
         }
         if server {
             if let Some(outcome) = link.pending_outcome.take() {
-                return Next::Control(Frame::Attached(Attached { outcome, received, grant: None }));
+                return Next::Control(Frame::Attached(Attached { outcome, received, names: self.names, grant: None }));
             }
             if link.kind == LinkKind::Upload {
                 return self.answer_upload(id).into();
@@ -145,7 +145,7 @@ impl Machine {
         }
         if self.config.role == Role::Server && link.kind.needs_heartbeat() {
             let before = if numbered { self.outbox.bytes() } else { self.unanswered };
-            return self.heartbeat.poll_ping(now, before).map(|id| Frame::Ping { id });
+            return self.heartbeat.poll_ping(now, before).map(|id| Frame::Ping { id, received: None });
         }
         None
     }

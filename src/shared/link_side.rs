@@ -35,7 +35,7 @@ impl SharedSession {
             inner.await_close(now, self.params.session.grace);
         }
         if attach.kind != LinkKind::Upload {
-            inner.transport = transport;
+            inner.machine.set_transport(id, transport);
         }
         if inner.links.is_empty() {
             inner.links.reserve_exact(1);

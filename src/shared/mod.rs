@@ -12,7 +12,10 @@ mod turn;
 mod wake_batch;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, atomic::Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
 };
 
@@ -53,6 +56,8 @@ pub(crate) struct ServerParams {
     /// The name of this node, a part of each session's id.
     pub(crate) node: String,
     pub(crate) session: SessionParams,
+    /// The spread of `session` as of now: it follows the number of sessions.
+    pub(crate) spread: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -61,8 +66,6 @@ struct Inner {
     turn: Turn,
     receiver: Option<Receiver>,
     links: Vec<(LinkId, Option<Waker>)>,
-    /// The transport of the link that was attached last.
-    transport: Transport,
     /// The tasks that wait for room in the outbox or for an acknowledgement.
     senders: Vec<Waker>,
     credentials: Credentials,
@@ -110,7 +113,6 @@ impl SharedSession {
             turn: Turn::new(),
             receiver: None,
             links: Vec::new(),
-            transport: Transport::WebSocket,
             senders: Vec::new(),
             credentials: Credentials::new(secret),
             scheduled: u64::MAX,
@@ -143,9 +145,9 @@ impl SharedSession {
         inner.credentials.used || inner.machine.carrier().is_some()
     }
 
-    /// The transport of the link that was attached last.
+    /// The transport of the link that carries.
     pub(crate) fn transport(&self) -> Transport {
-        self.lock().transport
+        self.lock().machine.transport()
     }
 
     /// Calls `look` with the machine, which it cannot change.
@@ -157,7 +159,8 @@ impl SharedSession {
     fn complete<'a>(&self, secret: Uuid, mut outbound: Outbound<'a>) -> Outbound<'a> {
         if let Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) = &mut outbound {
             let (id, secret) = (self.public_id(), secret.simple().to_string().into());
-            *grant = Some(Box::new(Grant { id, secret, params: self.params.session }));
+            let params = SessionParams { spread: self.params.spread.load(Ordering::Relaxed), ..self.params.session };
+            *grant = Some(Box::new(Grant { id, secret, params }));
         }
         outbound
     }

@@ -16,8 +16,8 @@ use crate::{
     clock::Clock,
     config::{Transport, millis},
     message::Message,
-    server::{gateway::{Gateway, Page}, origin::Verdict},
-    session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Role, SendError, rules::NATIVE},
+    server::gateway::{Gateway, Page},
+    session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Names, Role, SendError, rules::NATIVE},
     shared::{Credential, SharedSession},
     transport::Link,
 };
@@ -83,8 +83,7 @@ impl LocalClient {
         S: Clone + Send + Sync + 'static,
     {
         let gateway = Gateway { core: server.core.clone(), handler: server.handler().clone() };
-        let page = Page { verdict: Verdict::Allowed, credentials: true };
-        let mut opened = match gateway.open_new(parts, state, page, Some(auth.into()), &NATIVE).await {
+        let mut opened = match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), &NATIVE).await {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };
@@ -176,7 +175,8 @@ impl LocalClient {
         self.ordinal += 1;
         let received = self.machine.received();
         let kind = LinkKind::Duplex;
-        let attach = Attach { ordinal: self.ordinal, turn: 0, kind, opening, seen: false, received };
+        let attach =
+            Attach { ordinal: self.ordinal, turn: 0, kind, opening, seen: false, received, names: Some(Names::PING) };
         let link = Link::attach(self.shared.clone(), Credential::Attempt, attach, Transport::WebSocket)?;
         let id = self.machine.attach(self.clock.now(), attach)?;
         self.link = Some((link, id));

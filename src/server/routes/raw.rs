@@ -22,7 +22,7 @@ use crate::{
         gateway::{Gateway, Opened, Page},
         refusal::OpenError,
     },
-    session::{Attach, CloseReason, LinkKind, reason, rules::RAW},
+    session::{Attach, CloseReason, LinkKind, Names, reason, rules::RAW},
     shared::Credential,
     transport::{Link, Socket, handshake},
 };
@@ -59,8 +59,7 @@ async fn accept<S: Clone + Send + Sync + 'static>(
         Err(what) => return Err(CloseReason::malformed(what).into()),
     };
     let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(reason::NO_UPGRADE)?;
-    // A browser sends a WebSocket's cookies whether the page means it or not.
-    let page = Page { verdict, credentials: false };
+    let page = Page::of_socket(verdict, Names::default());
     let opened = gateway.open_new(parts, state, page, None, &RAW).await?;
     let limit = gateway.core.config.message_limit;
     tokio::spawn(async move {
@@ -80,7 +79,8 @@ async fn begin(
     limit: usize,
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let io = TokioIo::new(upgrade.await.ok()?);
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, Transport::WebSocket).ok()?;
     opened.start();
     Some(Box::pin(Socket::new(io, limit).run(link, RawCodec::new(limit), None, Vec::new())))
