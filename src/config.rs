@@ -13,7 +13,7 @@ pub(crate) use origins::{bare, is_authority};
 /// second. The client counts with the same rate.
 pub(crate) const LEAST_RATE: u64 = 10;
 
-/// The behaviour of [`SessionHandle::send`](crate::SessionHandle::send) when the outbox is full. `try_send`
+/// The behaviour of [`Session::send`](crate::Session::send) when the outbox is full. `try_send`
 /// always fails then, and room sends always close the slow session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
