@@ -94,7 +94,7 @@ impl Place {
         let server = Anywire::builder()
             .message_limit(limit)
             .stream_budget(2 * limit)
-            .handler(move |mut session: Session| {
+            .handler(move |session: Session| {
                 let large = large.clone();
                 async move {
                     while let Some(message) = session.recv().await {

@@ -54,6 +54,8 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
   /** How often a WebSocket was tried in vain, and how many in succession were brief. */
   let step = 0
   let brief = 0
+  /** A WebSocket works, but cannot open the session: it follows at once when HTTP has. */
+  let doubted = 0
   /** The way to stream that is used next, when, and how often streams were held back. */
   let stream = 0
   let streamAt = known < HELD ? 0 : STEPS[0]
@@ -70,7 +72,8 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
 
   const upgradeLater = (now) => {
     plan = WEBSOCKET
-    at = now + (STEPS[step] || LAST_STEP)
+    at = now + (doubted ? 0 : STEPS[step] || LAST_STEP)
+    doubted = 0
   }
 
   const prefer = (kind) => {
@@ -121,6 +124,7 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
       const carried = link === carrier
       const longLived = carried && now - since > LONG_LIVED
       trying &= ~kindOf(link)
+      if (link.doubted_) doubted = 1
       if (longLived || link.useful_) delay = BACKOFF
       if (carried) carrierEnded(link, longLived)
       if (carrier) {

@@ -18,8 +18,8 @@ export const SHORT_POLL = 2000
 export const CALM = 2000
 /** How long an upload may take, whatever its size. */
 export const POST = 10000
-/** The slowest upload that is waited for, in bytes per millisecond. */
-export const POST_RATE = 10
+/** The slowest line that is waited for, in bytes per millisecond; the server counts with the same rate. */
+export const LEAST_RATE = 10
 /** The room in a body for its head record. */
 export const HEAD = 999
 /** How many bytes may wait for acknowledgement, unless the page sets another number. */

@@ -1,6 +1,6 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
-import { MALFORMED, endsSession, isUnknownSession } from './codes.js'
+import { MALFORMED, OPEN_BY_HTTP, ORIGIN_REFUSED, endsSession, isUnknownSession } from './codes.js'
 import { CALM, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 
@@ -35,6 +35,8 @@ const openAnew = (client, code, reason) => {
  */
 export const linkClosed = (client, link, code, reason, wait) => {
   if (link.gone_) return
+  link.doubted_ = code === OPEN_BY_HTTP
+  if (link.doubted_ && !client.http_.polls_ && !client.http_.streams_) code = ORIGIN_REFUSED
   // If another link has opened the session meanwhile, the refusal of an opening concerns only its own link.
   const late = link.opening_ && sessionId(client)
   // A server that cannot read a request to take over does not have the session either.

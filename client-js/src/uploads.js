@@ -1,7 +1,7 @@
 /** Frames for the server: over a WebSocket they go at once, over HTTP in one POST at a time. */
 import { credentials, gather, now, send } from './client.js'
 import { NETWORK } from './codes.js'
-import { HEAD, POST, POST_RATE } from './config.js'
+import { HEAD, POST, LEAST_RATE } from './config.js'
 import { later } from './env.js'
 import { linkClosed } from './links.js'
 import { BATCH } from './session.js'
@@ -35,7 +35,7 @@ const upload = (client, link) => {
   const timer = setTimeout(() => {
     cancel()
     done(NETWORK)
-  }, POST + (batch - link.room_) / POST_RATE)
+  }, POST + (batch - link.room_) / LEAST_RATE)
   client.cancelUpload_ = () => {
     cancel()
     forget()
