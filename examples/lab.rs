@@ -55,7 +55,10 @@ impl Flags {
         while let Some(flag) = words.next() {
             let word = words.next().ok_or_else(|| format!("{flag} wants a value"))?;
             if flag == "--origins" {
-                flags.origins = Origins::list(word.split(','));
+                flags.origins = match word.as_str() {
+                    "any" => Origins::Any,
+                    list => Origins::list(list.split(',')),
+                };
                 continue;
             }
             if flag == "--policy" {
@@ -104,7 +107,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn talk(session: Session) {
     converse(&session).await;
     if let Some(reason) = session.close_reason() {
-        session.to(WATCH).send(format!("gone {}", reason.code));
+        session.to(WATCH).send(format!("gone {}", reason.code()));
     }
 }
 

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use anywire::{Anywire, Session};
 use axum::{
     Router,
+    body::Body,
     extract::{OriginalUri, Path, Query},
-    http::Uri,
+    http::{Method, Uri},
 };
 use futures::StreamExt;
-use support::{CALLBACK, HOST, Peer, Record, Site, attempt, encode};
+use support::{CALLBACK, Peer, Record, Site, Wrap, Wrapped, attempt, encode};
 use tokio_tungstenite::tungstenite::Message as WsMessage;
 
 async fn tell(
@@ -59,8 +60,9 @@ async fn of_a_session_that_opens_by_a_websocket() {
 async fn of_a_session_that_opens_by_a_script() {
     let data = encode(format!("o1,1,{},0:", attempt()).as_bytes());
     let path = format!("room/7/jsonp-poll?session=&token=a%20b&browser=b&data={data}&callback={CALLBACK}");
-    let mut answer = site().get_as(&path, &[("origin", &format!("http://{HOST}"))]).await;
-    let records = answer.next().await.unwrap();
+    let site = site();
+    let request = site.request(Method::GET, &path).body(Body::empty()).unwrap();
+    let records = Wrapped::new(site.send(request).await, Wrap::Call).next().await.unwrap();
     assert_eq!(records[1], Record::Message(1, SEEN.into()));
 }
 

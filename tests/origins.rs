@@ -210,10 +210,19 @@ async fn a_websocket_that_does_not_prove_its_page_needs_the_secret() {
         let answer = ask(&site, Method::POST, "open", &own, opening).await;
         let mut peer = Peer::new(&site);
         peer.take(&answer.records());
+        peer.ordinal = 1;
         peer.switch();
         let guesses = [
-            (4101, { let mut guess = peer.clone(); guess.secret = "0".repeat(32); guess.resume() }),
-            (4100, { let mut guess = peer.clone(); guess.id.push('0'); guess.resume() }),
+            (4101, {
+                let mut guess = peer.clone();
+                guess.secret = "0".repeat(32);
+                guess.resume()
+            }),
+            (4100, {
+                let mut guess = peer.clone();
+                guess.id.push('0');
+                guess.resume()
+            }),
         ];
         for (code, guess) in guesses {
             assert_eq!(closed(on_a_doubted_socket(&site, &guess.bytes).await), code);

@@ -113,9 +113,8 @@ impl Place {
     fn connect(&self) -> Slow {
         let (client, server) = tokio::io::duplex(self.room);
         let service = TowerToHyperService::new(self.router.clone());
-        let connection = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(server), service)
-            .with_upgrades();
+        let connection =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service).with_upgrades();
         tokio::spawn(async move { drop(connection.await) });
         Slow { io: client, read: None, write: None }
     }

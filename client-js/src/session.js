@@ -8,7 +8,7 @@
  * it. A half that moves to another link starts there at the first number that is not acknowledged, and states
  * that number.
  *
- * The events are `message`, `resumed` (behind a gap), `lost` and `closed`. The link that carries the session
+ * The events are `message`, `gap`, `lost` and `closed`. The link that carries the session
  * is `carrier_`.
  *
  * A link is an object of the caller's: `ordinal_`; `duplex_` if it carries both ways; `opening_` if it opens
@@ -23,6 +23,15 @@ const OVERHEAD = 64
 /** An acknowledgement is due after so many bytes, or after 128 messages: each counts for 256 bytes more. */
 const ACK_BYTES = 32768
 const ACK_MESSAGE = 256
+/** ... or this many milliseconds after the last frame: a client that keeps receiving does not need it. */
+const ACK_QUIET = 1250
+/**
+ * Droppable messages are skipped while more is unacknowledged than was acknowledged in this time, at least so
+ * many messages, at most so many bytes.
+ */
+const WINDOW = 500
+const FEW = 4
+const MARK = 65536
 const NEVER = Infinity
 
 /** Places of the parameters in the start frame of a new session. */
@@ -60,6 +69,10 @@ export const createMachine = (capacity, base) => {
   /** The other half is asked to acknowledge up to this number. */
   let ackRequest = base
 
+  /** The bytes that were acknowledged in the last `WINDOW`, as a sum that decays, and when it last did. */
+  let recent = 0
+  let recentAt = 0
+
   const last = () => machine.acked_ + outbox.length
 
   const finish = (code, reason) => {
@@ -84,9 +97,23 @@ export const createMachine = (capacity, base) => {
   const acknowledged = (number) => {
     // Nothing can be acknowledged that was not sent.
     if (number > sent) fail()
+    recent += machine.bytes_
     while (machine.acked_ < number) {
       if (shift() === machine.closing_) finish(machine.closing_[2], machine.closing_[3])
     }
+    recent -= machine.bytes_
+  }
+
+  const decay = (now) => {
+    recent *= Math.max(0, 1 - (now - recentAt) / WINDOW)
+    recentAt = now
+  }
+
+  /** Whether the server is behind, so that a droppable message that makes it `bytes` in all is skipped. */
+  const behind = (now, bytes) => {
+    const waiting = machine.unacknowledged_
+    decay(now)
+    return !machine.carrier_ || (waiting && (bytes > MARK || (waiting >= FEW && bytes > recent)))
   }
 
   const attached = (link, frame) => {
@@ -105,6 +132,7 @@ export const createMachine = (capacity, base) => {
     link.nextToReceive_ = 0
     if (link.confirmed_) return
     link.confirmed_ = 1
+    machine.settling_ = 0
     link.opening_ = 0
     if (link.duplex_) {
       link.room_ = NEVER
@@ -139,6 +167,9 @@ export const createMachine = (capacity, base) => {
 
   const deadline = () => (machine.carrier_ ? machine.carrier_.receivedAt_ + silence(machine.carrier_) : NEVER)
 
+  /** When what was received must be acknowledged, unless that is due already. */
+  const ackDeadline = () => (bytesToAck && !ackDue && machine.carrier_.receivedAt_ + ACK_QUIET) || NEVER
+
   const machine = {
     acked_: base,
     received_: base,
@@ -149,6 +180,8 @@ export const createMachine = (capacity, base) => {
     links_: [],
     carrier_: 0,
     params_: NO_PARAMS,
+    /** No further message is sent, since the session is lost. */
+    settling_: 0,
     /** The session is that of an older page, and the server has not answered yet. */
     takingOver_: 0,
 
@@ -168,6 +201,7 @@ export const createMachine = (capacity, base) => {
     handleFrame_(now, link, frame) {
       const [letter, first, second, third] = frame
       link.receivedAt_ = now
+      decay(now)
       if (letter === 's') attached(link, frame)
       else if (letter === 'm' || letter === 'b') {
         if (accept(link.nextToReceive_, link.nextToReceive_++, first.length || first.byteLength || 0)) events.push(['message', first])
@@ -178,6 +212,8 @@ export const createMachine = (capacity, base) => {
       }
       else if (letter === 'a') acknowledged(first)
       else if (letter === 'w') ackDue = 1
+      // Both halves must know what has arrived before there is a new link.
+      else if (letter === 'z') ackDue = machine.flush_() + 1
       else if (letter === 'p') {
         acknowledged(second || 0)
         link.queue_.push(['q', first, ackNumber()])
@@ -186,7 +222,7 @@ export const createMachine = (capacity, base) => {
       else if (letter === 'd') {
         const next = machine.received_ + 1
         link.nextToReceive_ = second + 1
-        if (accept(first, second, 0)) events.push(['resumed', 'gap', { from: next, to: second }])
+        if (accept(first, second, 0)) events.push(['gap', { from: next, to: second }])
       } else if (letter === 'c') {
         if (accept(first, first, 0)) finish(second, third)
         ackDue = 1
@@ -197,11 +233,12 @@ export const createMachine = (capacity, base) => {
     /** Returns `LINK_DEAD` or `LINK_UNKNOWN` about the link that carries, or 0 before its deadline. */
     handleTimeout_(now) {
       const late = now - deadline()
+      if (now >= ackDeadline()) ackDue = 1
       if (late > machine.params_[TIMEOUT]) return LINK_UNKNOWN
       return late >= 0 ? LINK_DEAD : 0
     },
 
-    pollTimeout_: deadline,
+    pollTimeout_: () => Math.min(deadline(), ackDeadline()),
 
     /** Gives the link until the timeout to show that it works. One over HTTP makes another turn for it. */
     probe_(now, link) {
@@ -211,23 +248,34 @@ export const createMachine = (capacity, base) => {
 
     /**
      * Keeps a message, whose `size_` counts its payload, until it is acknowledged; false when there is no
-     * room.
+     * room, or for a droppable one when the server is behind or no link carries.
      */
-    send_(frame) {
+    send_(frame, droppable, now) {
       const size = (frame.size_ += OVERHEAD)
-      const full = (machine.bytes_ && machine.bytes_ + size > capacity) || last() + 1 >= MAX
+      const bytes = machine.bytes_ + size
+      const full = (machine.bytes_ && bytes > capacity) || last() + 1 >= MAX || (droppable && behind(now, bytes))
+      const most = droppable && machine.unacknowledged_ * 2 >= FEW ? recent : capacity
       if (!full) {
         outbox.push(frame)
-        machine.bytes_ += size
+        machine.bytes_ = bytes
         machine.unacknowledged_++
       }
       // Only an acknowledgement makes room.
-      if (full || (machine.bytes_ * 2 > capacity && ackRequest <= machine.acked_)) ackRequest = last()
+      if (full || (machine.bytes_ * 2 > most && ackRequest <= machine.acked_)) ackRequest = last()
       return !full
     },
 
     /** Asks the other half to acknowledge all messages; returns the number of the last. */
     flush_: () => (ackRequest = last()),
+
+    /**
+     * Sends no further message, and asks how many have arrived of those that were sent. Returns whether that is
+     * still unknown.
+     */
+    settle_() {
+      ackRequest = sent
+      return (machine.settling_ = machine.acked_ < sent)
+    },
 
     close_(code, reason) {
       machine.closing_ = ['c', last() + 1, code, reason]
@@ -257,7 +305,7 @@ export const createMachine = (capacity, base) => {
       }
       if (machine.closing_) return finish(machine.closing_[2], machine.closing_[3])
       while (machine.acked_ < sent) unknown.push(shift()[1])
-      machine.acked_ = machine.received_ = sent = ackRequest = 0
+      machine.acked_ = machine.received_ = machine.settling_ = sent = ackRequest = 0
       machine.params_ = NO_PARAMS
       flow = 1
       ackNumber()
@@ -277,7 +325,7 @@ export const createMachine = (capacity, base) => {
         link.ackRequested_ = ackRequest
         return ['w']
       }
-      if (!frame || flow % 2 < 1) return
+      if (!frame || flow % 2 < 1 || (machine.settling_ && number > sent)) return
       // One message always fits into a body, whatever its size.
       if (frame.size_ > link.room_ && (link.nextToSend_ || !link.confirmed_)) return
       if (link.announced_ !== number) return ['n', (link.announced_ = number)]

@@ -49,7 +49,9 @@ impl Origins {
         let origins = origins.into_iter().map(|origin| {
             let origin = origin.as_ref();
             normal(origin).unwrap_or_else(|| {
-                panic!("{origin:?} is not an origin: write a scheme and a host, as `https://example.org`, without a path")
+                panic!(
+                    "{origin:?} is not an origin: write a scheme and a host, as `https://example.org`, without a path"
+                )
             })
         });
         Origins::List { origins: origins.collect(), programs: false }
@@ -85,7 +87,8 @@ fn normal(origin: &str) -> Option<String> {
     let (scheme, authority) = origin.split_once("://")?;
     let scheme = scheme.to_ascii_lowercase();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    let scheme_fits = scheme.bytes().next().is_some_and(|first| first.is_ascii_alphabetic()) && scheme.bytes().all(fits);
+    let scheme_fits =
+        scheme.bytes().next().is_some_and(|first| first.is_ascii_alphabetic()) && scheme.bytes().all(fits);
     (scheme_fits && is_authority(authority)).then(|| format!("{scheme}://{}", bare(&scheme, authority)))
 }
 
@@ -96,9 +99,10 @@ pub(crate) fn is_authority(text: &str) -> bool {
         _ => (text, None),
     };
     let is_name = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    let is_address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).is_some_and(|address| {
-        address.parse::<std::net::Ipv6Addr>().is_ok()
-    });
+    let is_address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
     (is_name || is_address) && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
@@ -127,9 +131,17 @@ mod tests {
         ] {
             assert_eq!(Origins::list([text]).listed(), [origin]);
         }
-        for text in
-            ["", "app.test", "*", "null", "https://", "https://app.test/", "https://a.test/b", "https://*.test", "https://a:b"]
-        {
+        for text in [
+            "",
+            "app.test",
+            "*",
+            "null",
+            "https://",
+            "https://app.test/",
+            "https://a.test/b",
+            "https://*.test",
+            "https://a:b",
+        ] {
             assert_eq!(normal(text), None, "{text}");
         }
     }

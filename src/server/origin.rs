@@ -159,9 +159,10 @@ pub(crate) struct Cors {
 
 impl Cors {
     pub(crate) fn of(config: &Config, asked: Asked<'_>) -> Self {
-        let origin = asked.headers.get(header::ORIGIN).filter(|origin| {
-            origin.to_str().is_ok_and(|origin| classify(config, origin, asked) != Verdict::Refused)
-        });
+        let origin = asked
+            .headers
+            .get(header::ORIGIN)
+            .filter(|origin| origin.to_str().is_ok_and(|origin| classify(config, origin, asked) != Verdict::Refused));
         let copy = |origin: &HeaderValue| HeaderValue::from_bytes(origin.as_bytes()).ok();
         Cors { origin: origin.and_then(copy), credentials: config.origins != Origins::Any }
     }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::{
+    droppable::Droppables,
     frame::{CloseReason, Names},
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) confirm_timeout: u64,
     pub(crate) inbox: usize,
     pub(crate) outbox: usize,
+    /// Above so many unacknowledged bytes droppable messages are skipped in any case.
+    pub(crate) droppable_mark: usize,
     /// The first message in each direction has the number `base + 1`; 0 outside tests.
     pub(crate) base: u64,
 }
@@ -112,7 +115,7 @@ pub(crate) enum SendError {
 /// be called at any time; it does what is due and is late without harm, since a machine that slept gives the
 /// other half a second chance before it judges. A deadline can come nearer only by `attach`, `detach`,
 /// `cancel_attach`, `abort` and `handle_timeout`, by a frame or an `end` after which `take_links_need_wake`
-/// is `true`, and by a `transmit` that gave a [`Frame::Ping`](super::Frame::Ping) or
+/// or [`take_deadline_is_nearer`](Self::take_deadline_is_nearer) is `true`, and by a `transmit` that gave a [`Frame::Ping`](super::Frame::Ping) or
 /// [`Frame::AckRequest`](super::Frame::AckRequest) or that ended the session. After these the caller asks
 /// `poll_timeout` again. After all else (above all `send`, messages and acknowledgements) an old deadline is
 /// early at worst, which does no harm.
@@ -120,6 +123,8 @@ pub(crate) enum SendError {
 pub(crate) struct Machine {
     pub(super) config: Config,
     pub(super) outbox: Outbox,
+    /// It is made with the first droppable message that does not go out at once.
+    pub(super) droppables: Option<Box<Droppables>>,
     pub(super) inbox: Inbox,
     pub(super) links: Links,
     /// The transport of the link that carries; between two links, of the last that did.
@@ -147,6 +152,9 @@ pub(crate) struct Machine {
     pub(super) refused: bool,
     /// The last pause or resume that was sent on any link.
     pub(super) flow_sent: FlowState,
+    /// When an acknowledgement is due of what was taken, while the inbox [owes one](Inbox::owes_ack).
+    pub(super) ack_at: u64,
+    pub(super) deadline_is_nearer: bool,
     pub(super) pong_due: Option<u64>,
     pub(super) probe_due: bool,
     pub(super) aborted_here: bool,
@@ -167,6 +175,7 @@ impl Machine {
         Machine {
             config,
             outbox: Outbox::new(config.base, config.outbox),
+            droppables: None,
             inbox: Inbox::new(config.base, config.inbox, config.rules.delivery),
             links: Links::new(),
             transport: Transport::WebSocket,
@@ -183,6 +192,8 @@ impl Machine {
             under_way: 0,
             pending_attaches: 0,
             refused: false,
+            ack_at: 0,
+            deadline_is_nearer: false,
             pong_due: None,
             probe_due: false,
             aborted_here: false,
@@ -232,13 +243,14 @@ impl Machine {
         self.outbox.last()
     }
 
+    /// The bytes that are not acknowledged, with those of the values that wait.
     pub(crate) fn outbox_bytes(&self) -> usize {
-        self.outbox.bytes()
+        self.outbox.bytes() + self.values_bytes()
     }
 
     /// The bytes in both boxes.
     pub(crate) fn buffered(&self) -> usize {
-        self.inbox.bytes() + self.outbox.bytes()
+        self.inbox.bytes() + self.outbox_bytes()
     }
 
     pub(crate) fn is_paused(&self) -> bool {
@@ -251,6 +263,11 @@ impl Machine {
         std::mem::take(&mut self.links_need_wake)
     }
 
+    /// Whether a frame since the last call has brought the next deadline nearer.
+    pub(crate) fn take_deadline_is_nearer(&mut self) -> bool {
+        std::mem::take(&mut self.deadline_is_nearer)
+    }
+
     pub(crate) fn outbox_fits(&self, length: usize) -> bool {
         self.outbox.fits(length)
     }
@@ -261,7 +278,7 @@ impl Machine {
 
     /// How many messages the other half has not acknowledged; after the end, how many it never did.
     pub(crate) fn unacknowledged(&self) -> usize {
-        if self.closed.is_some() { self.unacknowledged } else { self.outbox.unacknowledged() }
+        if self.closed.is_some() { self.unacknowledged } else { self.outbox.unacknowledged() + self.values_waiting() }
     }
 
     /// The round trip of the last heartbeat in milliseconds.
@@ -276,7 +293,7 @@ impl Machine {
 
     /// Why the transport must give the link up although it cannot write all that it has.
     pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
-        let aborted = self.closed.as_ref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 43));
+        let aborted = self.closed.as_ref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 41 | 43));
         match self.links.get(id) {
             None => Some(reason::REPLACED),
             Some(_) if aborted.is_some() => aborted.cloned(),
@@ -308,27 +325,13 @@ impl Machine {
         if !self.outbox.fits(message.as_message().len()) {
             return Err(SendError::Full);
         }
-        self.outbox.push(Body::Message(message));
+        self.push(Body::Message(message));
         Ok(())
     }
 
-    /// As [`send`](Self::send), but drops the message if there is no room, and returns whether there was.
-    /// Where messages are numbered, a gap is sent in its place.
-    pub(crate) fn send_droppable(&mut self, message: OutMessage) -> Result<bool, SendError> {
-        match self.send(message) {
-            Ok(()) => Ok(true),
-            Err(SendError::Full) => {
-                if self.is_numbered() {
-                    self.outbox.push_gap();
-                }
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Requests an acknowledgement of all that was sent so far.
+    /// Requests an acknowledgement of all that was sent so far. Values that wait get their numbers now.
     pub(crate) fn flush(&mut self) {
+        self.number_all();
         self.outbox.request_ack();
     }
 
@@ -336,7 +339,8 @@ impl Machine {
     pub(crate) fn close(&mut self, reason: CloseReason) {
         if self.closed.is_none() && self.closing.is_none() {
             self.closing = Some(reason.clone());
-            self.outbox.push(Body::Close(Box::new(reason)));
+            self.number_all();
+            self.push(Body::Close(Box::new(reason)));
             self.outbox.request_ack();
         }
     }
@@ -355,6 +359,8 @@ impl Machine {
             self.close(reason::GOING_AWAY);
         } else {
             self.go_away_due = Some(delay);
+            // The client must know what has arrived before it makes its new link.
+            self.inbox.request_ack();
         }
     }
 }
@@ -366,10 +372,16 @@ impl Machine {
         self.inbox.pop()
     }
 
-    fn may_send(&self) -> Result<(), SendError> {
+    /// Gives something the next number, behind the gap of what was skipped before.
+    pub(super) fn push(&mut self, body: Body) {
+        self.number_skipped();
+        self.outbox.push(body);
+    }
+
+    pub(super) fn may_send(&self) -> Result<(), SendError> {
         if self.closed.is_some() || self.closing.is_some() {
             Err(SendError::Closed)
-        } else if self.outbox.exhausted() {
+        } else if self.outbox.exhausted(self.skipped()) {
             Err(SendError::Exhausted)
         } else {
             Ok(())
@@ -394,8 +406,9 @@ impl Machine {
     pub(super) fn finish(&mut self, now: u64, reason: CloseReason) {
         self.links_need_wake = true;
         if self.closed.is_none() {
-            self.unacknowledged = self.outbox.unacknowledged();
+            self.unacknowledged = self.unacknowledged();
             self.outbox.clear();
+            self.droppables = None;
             self.closed = Some(reason);
             self.detached_since = now;
         }

@@ -9,8 +9,8 @@ use super::{
     reason,
     rules::Rivals,
 };
-use crate::{broadcast::OutMessage, config::Transport};
 use crate::message::Message;
+use crate::{broadcast::OutMessage, config::Transport};
 
 impl Machine {
     /// An attach has begun: grace does not end before [`cancel_attach`](Self::cancel_attach). Returns false
@@ -30,9 +30,10 @@ impl Machine {
     /// Attaches a link. The reason of a refusal is meant for the other half.
     pub(crate) fn attach(&mut self, now: u64, attach: Attach) -> Result<LinkId, CloseReason> {
         let server = self.config.role == Role::Server;
-        if self.over {
-            let aborted = self.closed.clone().filter(|reason| reason.code / 100 == 43);
-            return Err(aborted.unwrap_or(reason::ENDED));
+        // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
+        let aborted = self.closed.as_ref().filter(|reason| self.aborted_here || reason.code / 100 == 43);
+        if self.over || (aborted.is_some() && server && attach.kind.carries_down()) {
+            return Err(aborted.cloned().unwrap_or(reason::ENDED));
         }
         self.refused = true; // It stays so if one of the checks below fails.
         if attach.kind.carries_down() {
@@ -82,6 +83,7 @@ impl Machine {
         }
         self.detached_since = self.detached_since.max(now);
         self.refused = false;
+        self.number_waiting(now);
         Ok(id)
     }
 
@@ -187,7 +189,9 @@ impl Machine {
         if self.config.role == Role::Server || link.kind != LinkKind::Upload {
             self.heartbeat.received(now);
         }
+        let owed = self.inbox.owes_ack();
         let result = self.dispatch(now, id, frame);
+        self.schedule_ack(now, owed);
         if let Err(violation) = &result {
             self.end(now, id, violation.clone());
         }
@@ -254,6 +258,9 @@ impl Machine {
                 self.acknowledged_up_to(now, received.unwrap_or_default()).map_err(|()| reason::ACK_BEYOND_SENT)
             }
             Frame::GoAway { delay } if !server => {
+                // Both halves must know what has arrived before there is a new link.
+                self.inbox.request_ack();
+                self.outbox.request_ack();
                 self.events.push_back(Event::GoAway(delay));
                 Ok(())
             }
@@ -328,8 +335,10 @@ impl Machine {
     }
 
     fn acknowledged_up_to(&mut self, now: u64, received: u64) -> Result<(), ()> {
-        let ack_requested = self.outbox.ack_requested();
-        self.outbox.acknowledge(received)?;
+        let (ack_requested, bytes) = (self.outbox.ack_requested(), self.outbox.bytes());
+        if self.outbox.acknowledge(received)? {
+            self.droppables_acknowledged(now, bytes - self.outbox.bytes());
+        }
         // An acknowledgement of what is left must be requested too.
         self.links_need_wake |= self.outbox.ack_requested() != ack_requested;
         if let Some(probe) = &mut self.stream_probe {

@@ -39,7 +39,9 @@ pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 
 /// The types that the machine's methods take and give, for modules that must not import the machine.
-pub(crate) use crate::session::{Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, reason};
+pub(crate) use crate::session::{
+    Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, droppable::WhenBehind, reason,
+};
 
 /// Changes of a session's memory smaller than this are not worth an atomic operation.
 const ACCOUNT_GRAIN: usize = 4096;
@@ -80,6 +82,8 @@ struct Inner {
     accounted: usize,
     /// The session is over: it queues no deadline and counts no bytes any more.
     forgotten: bool,
+    /// The session counts as live in [`Runtime`].
+    counted: bool,
     /// After our close: the deadline by which the client must have acknowledged more than this number.
     closing: Option<(u64, u64)>,
     /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
@@ -116,6 +120,7 @@ impl SharedSession {
             scheduled: u64::MAX,
             accounted: 0,
             forgotten: false,
+            counted: false,
             closing: None,
             chunked: None,
         };
@@ -187,8 +192,19 @@ impl SharedSession {
         self.account(inner);
     }
 
-    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`].
+    /// The session is a server's, and counts as live until it ends.
+    pub(crate) fn count(&self) {
+        self.lock().counted = true;
+        self.runtime.session_begins();
+    }
+
+    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`], and that of live
+    /// sessions, once this one has ended.
     fn account(&self, inner: &mut Inner) {
+        if inner.counted && inner.machine.close_reason().is_some() {
+            inner.counted = false;
+            self.runtime.session_ends(self.id);
+        }
         let chunked = inner.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
         let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + chunked };
         if bytes.abs_diff(inner.accounted) >= ACCOUNT_GRAIN || (bytes == 0 && inner.accounted > 0) {
@@ -246,9 +262,6 @@ impl Inner {
         };
         if woken {
             self.turn.woken();
-        }
-        if self.machine.closed().is_some() {
-            self.wake_idle();
         }
     }
 

@@ -81,14 +81,14 @@ impl LocalClient {
     where
         S: Clone + Send + Sync + 'static,
     {
-        let gateway = Gateway { core: server.core.clone(), handler: server.handler().clone() };
+        let gateway = Gateway { core: server.core().clone(), handler: server.handler().clone() };
         let mut opened = match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), &NATIVE).await {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };
         let shared = opened.shared.clone();
         let clock = shared.runtime().clock();
-        let server_config = &server.core.config;
+        let server_config = &server.core().config;
         let config = Config {
             role: Role::Client,
             rules: &NATIVE,
@@ -98,6 +98,7 @@ impl LocalClient {
             confirm_timeout: millis(server_config.open_timeout),
             inbox: usize::MAX / 2,
             outbox: server_config.inbox,
+            droppable_mark: server_config.droppable_mark,
             base: 0,
         };
         let machine = Machine::new(config, clock.now());
@@ -148,7 +149,7 @@ impl LocalClient {
     }
 
     /// Waits until the session's handler has received everything that was sent, and waits in
-    /// [`recv`](crate::Session::recv) or its like for more; or until the session is over. Cancel-safe.
+    /// [`recv`](crate::Session::recv) or its like for more; or until it has returned. Cancel-safe.
     ///
     /// What the handler did by then can be asserted without a pause:
     ///
@@ -196,8 +197,14 @@ impl LocalClient {
         Ok(())
     }
 
-    /// Closes the session behind everything that was sent. Does not wait.
+    /// Closes the session behind everything that was sent. Does not wait. The code is 1000, 1001 as of a page
+    /// that goes away, or one from 3000 to 3999.
+    ///
+    /// # Panics
+    /// Panics if the code is another one, which clients do not send.
     pub fn close(&mut self, code: u16, text: &str) {
+        let allowed = matches!(code, 1000 | 1001 | 3000..=3999);
+        assert!(allowed, "a client closes with code 1000, 1001 or one from 3000 to 3999, not with {code}");
         self.machine.close(CloseReason::new(code, text));
         self.pump(&mut Context::from_waker(Waker::noop()));
     }

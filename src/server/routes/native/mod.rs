@@ -20,7 +20,12 @@ use self::{request::Admitting, table::Route};
 use super::client;
 use crate::{
     config::Transport,
-    server::{api::handler::AnyHandler, core::Core, gateway::Gateway, origin::{Asked, Cors}},
+    server::{
+        api::handler::AnyHandler,
+        core::Core,
+        gateway::Gateway,
+        origin::{Asked, Cors},
+    },
 };
 
 /// Returns the routes of the native protocol, each by its name: a route with a parameter would add it to those

@@ -25,8 +25,7 @@ pub(super) fn query<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
 }
 
 /// The parameters of the protocol. An application cannot use these names in the query of its address.
-const OURS: [&str; 10] =
-    ["session", "bytes", "data", "callback", "soft", "pad", "browser", "part", "upload", "secret"];
+const OURS: [&str; 10] = ["session", "bytes", "data", "callback", "soft", "pad", "browser", "part", "upload", "secret"];
 
 /// Returns the request as the application's extractors see it, the same on every transport: for the address that
 /// the page connects to, without what the protocol has added to its path and its query.

@@ -63,12 +63,8 @@ const fn row(transport: Transport, method: Method, style: Style, budget: Budget)
 }
 
 /// The routes that are no downlinks, by their names.
-const OTHERS: [(&str, Route); 4] = [
-    ("open", Route::Open),
-    ("send", Route::Send),
-    ("form-post", Route::FormPost),
-    ("jsonp-send", Route::JsonpSend),
-];
+const OTHERS: [(&str, Route); 4] =
+    [("open", Route::Open), ("send", Route::Send), ("form-post", Route::FormPost), ("jsonp-send", Route::JsonpSend)];
 
 impl Route {
     /// Returns the names of all routes.
