@@ -18,7 +18,7 @@ export const SHORT_POLL = 2000
 export const CALM = 2000
 /** The server may take this long, and a round trip, to acknowledge what it has received. */
 export const ANSWER = 3000
-/** The slowest line that is waited for, in bytes per millisecond. */
+/** The slowest line that is waited for, in bytes per millisecond; the server counts with the same rate. */
 export const LEAST_RATE = 10
 /** The first wait before a page whose session fell behind opens a new one, and the longest. */
 export const FALL = 1000

@@ -1,6 +1,6 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
-import { FELL_BEHIND, MALFORMED, REPLACED, endsSession, isUnknownSession } from './codes.js'
+import { FELL_BEHIND, MALFORMED, OPEN_BY_HTTP, ORIGIN_REFUSED, REPLACED, endsSession, isUnknownSession } from './codes.js'
 import { CALM, FALL, FALL_MAX, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 import { SPREAD } from './session.js'
@@ -56,6 +56,8 @@ const lost = (client, link, code, reason) => {
  */
 export const linkClosed = (client, link, code, reason, wait) => {
   if (link.gone_) return
+  link.doubted_ = code === OPEN_BY_HTTP
+  if (link.doubted_ && !client.http_.polls_ && !client.http_.streams_) code = ORIGIN_REFUSED
   // If another link has opened the session meanwhile, the refusal of an opening concerns only its own link.
   const late = link.opening_ && sessionId(client)
   // A server that cannot read a request to take over does not have the session either.

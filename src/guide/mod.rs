@@ -10,6 +10,7 @@
 //! | [`testing`] | how to test a handler |
 //! | [`limits`] | every bound, its default, and what happens at it |
 //! | [`transports`] | what carries a session, and what to put in front of the server |
+//! | [`proxies`] | nginx, HAProxy, Caddy and Vite in front of the server |
 //! | [`bare_websocket`] | clients without the script |
 //! | [`security`] | origins, auth, Content Security Policy |
 
@@ -41,6 +42,8 @@ pub mod handlers {}
 ///
 /// [`Delivered`]: crate::Delivered
 /// [`droppable`]: crate::To::droppable
+/// [`latest`]: crate::To::latest
+/// [`slow_members`]: crate::Builder::slow_members
 /// [`members`]: crate::Live::members
 /// [`rooms`]: crate::Session::rooms
 pub mod rooms {}
@@ -53,6 +56,12 @@ pub mod rooms {}
 /// [`send`]: crate::Session::send
 /// [`try_send`]: crate::Session::try_send
 /// [`send_droppable`]: crate::Session::send_droppable
+/// [`send_latest`]: crate::Session::send_latest
+/// [`latest`]: crate::To::latest
+/// [`droppable_mark`]: crate::Builder::droppable_mark
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`SlowMember`]: crate::SlowMember
+/// [`close`]: crate::Session::close
 /// [`acknowledged`]: crate::Session::acknowledged
 /// [`Overflow::Wait`]: crate::Overflow::Wait
 /// [`droppable`]: crate::To::droppable
@@ -101,6 +110,8 @@ pub mod testing {}
 /// [`inbox`]: crate::Builder::inbox
 /// [`outbox`]: crate::Builder::outbox
 /// [`overflow`]: crate::Builder::overflow
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`droppable_mark`]: crate::Builder::droppable_mark
 /// [`max_sessions`]: crate::Builder::max_sessions
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget
@@ -122,6 +133,16 @@ pub mod limits {}
 /// [`Transport`]: crate::Transport
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 pub mod transports {}
+
+#[doc = include_str!("proxies.md")]
+///
+/// [`heartbeat_interval`]: crate::Builder::heartbeat_interval
+/// [`message_limit`]: crate::Builder::message_limit
+/// [`hosts`]: crate::Builder::hosts
+/// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`node`]: crate::Builder::node
+/// [`Session::remote_address`]: crate::Session::remote_address
+pub mod proxies {}
 
 #[doc = include_str!("bare_websocket.md")]
 ///

@@ -113,7 +113,7 @@ export const acknowledging = async (it, seconds, each = () => {}) => {
   }
 }
 
-const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'error']
+const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'gap', 'closed', 'error']
 
 /** A story in which time and the network are ours. */
 export const story = (name, run, { terms, ...options } = {}) =>
