@@ -115,7 +115,7 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
     /**
      * An attempt failed, or a confirmed link ended. The backoff starts afresh only if the link was useful: if
      * it carried something beyond its start, or carried for long. The next round does not begin within
-     * `wait`.
+     * `wait`. Returns whether the round is over and nothing carries.
      */
     ended_(now, link, wait) {
       const carried = link === carrier
@@ -135,6 +135,7 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
         plan = 0
         at = now + (wait || 0) + random() * delay
         delay = Math.min(delay * 2, BACKOFF_MAX)
+        return 1
       } else if (link.confirmed_) {
         // A WebSocket was being tried when the carrier ended: HTTP gets its chance too.
         plan = HTTP

@@ -14,6 +14,9 @@ export const join = LEGACY ? text.join : bytes.join
 const unpack = LEGACY ? text.unpack : bytes.unpack
 const COLON = LEGACY ? text.COLON : bytes.COLON
 
+/** How much longer bytes become in a body: where no bytes can be sent they go as base64. */
+export const EXPANSION = LEGACY ? 4 / 3 : 1
+
 /**
  * How many fields follow each letter that a client can receive, with the length of the payload. All are
  * numbers, except some of `s`.
@@ -26,7 +29,7 @@ const PAYLOAD = /[bcimox]/
 export const MAX = 2 ** 53 - 1
 
 export const fail = (why) => {
-  throw Error(why || 'bad')
+  throw Error(why || 'malformed')
 }
 
 const number = (field) => (/^(?!0.)\d+$/.test(field) && field <= MAX ? +field : fail())

@@ -14,6 +14,13 @@ export const TOGETHER = 150
 export const SHORT_POLL = 2000
 /** While the page is hidden, attempts are this much further apart. */
 export const CALM = 2000
+/** How much the first upload holds. Each that succeeds doubles this, and the most is below what proxies accept. */
+export const UPLOAD_FIRST = 64000
+export const UPLOAD_MOST = 512000
+/** The longest time that a `Retry-After` is obeyed. */
+export const RETRY_MOST = 300000
+/** How many rounds of attempts fail before the console is told. */
+export const FAILURES = 3
 /** How long an upload may take, whatever its size. */
 export const POST = 10000
 /** The slowest upload that is waited for, in bytes per millisecond. */

@@ -1,4 +1,4 @@
-/** The options that concern transports. */
+/** The options that concern transports; `checks.js` has checked them. */
 import { root } from './env.js'
 
 /** Whether the transport of this name may be used. */

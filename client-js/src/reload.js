@@ -78,7 +78,8 @@ export const createReload = (url, machine, wanted) => {
     leave_(instance) {
       const { params_: params, received_: received } = machine
       if (!wanted || machine.over_ || machine.closing_ || !(note || params[ID])) return
-      const last = machine.flush_()
+      machine.flush_()
+      const last = machine.acked_ + machine.unacknowledged_
       const fields = note
         ? [note.id_, note.secret_, received, note.last_ + last, latest, instance]
         : [params[ID], params[SECRET], received, last, latest]

@@ -228,9 +228,9 @@ const hear = (now, name, here, frame) => {
 /** Handles the machine's events as the client does. */
 const drain = () => {
   for (let event; (event = half.pollEvent()); ) {
-    const [name, first, second] = event
+    const [name, first] = event
     if (name === 'message') story.arrivals.push(toWire(first))
-    else if (name === 'resumed') story.arrivals.push(['gap', second.from, second.to])
+    else if (name === 'resumed') story.arrivals.push(['gap', first.gap.from, first.gap.to])
     else if (name === 'closed') story.closed = [first.code, first.reason]
   }
   const ordinal = half.carrier() ? ordinalOf(half.carrier()) : 0

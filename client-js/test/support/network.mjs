@@ -96,10 +96,10 @@ const createNetwork = (terms) => {
     })
   }
 
-  return { clock, server, mode, sockets, streams, fetched, Socket, fetch, pass: (time) => clock.pass(time, settle) }
+  return { clock, server, grant: server.grant, mode, sockets, streams, fetched, Socket, fetch, pass: (time) => clock.pass(time, settle) }
 }
 
-const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'error']
+const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'gap', 'closed', 'connect_error', 'error']
 
 /** A story in which time and the network are ours. */
 export const story = (name, run, { terms, ...options } = {}) =>

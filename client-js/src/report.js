@@ -1,0 +1,21 @@
+/** What the application, or else the console, learns of failures. */
+import { FAILURES } from './config.js'
+import { root } from './env.js'
+
+const warn = (client, error) => {
+  if (root.console) console.warn('anywire: ' + client.url_ + ': ' + ((error && error.message) || error))
+}
+
+export const reportError = (client, error) => {
+  if (!client.emit_('error', error).length) warn(client, error)
+}
+
+/** All attempts of a round, or the uploads, have failed: `attempt`, an entry of the trace, tells why. */
+export const reportFailure = (client, attempt) => {
+  const error = Error(attempt.transport + ': ' + attempt.outcome)
+  error.transport = attempt.transport
+  error.code = attempt.code
+  error.status = attempt.status
+  client.emit_('connect_error', error)
+  if (++client.failures_ === FAILURES) warn(client, error)
+}
