@@ -10,16 +10,16 @@ const REASON = 123
 const TRANSPORTS =
   'websocket fetch-stream xhr-stream multipart eventsource htmlfile iframe xhr-poll jsonp-poll poll form-post jsonp-send'
 
-/** The types of each option. */
+/** The types of each option, or its values. */
 const OPTIONS = {
   auth: 'string object function',
   transports: 'object',
   WebSocket: 'function object',
-  credentials: 'string',
+  credentials: 'omit same-origin include',
   buffer: 'number',
   resume: 'boolean',
   timeout: 'number',
-  waiting: 'string'
+  waiting: 'send drop'
 }
 const NAMES = 'auth transports WebSocket credentials buffer resume timeout waiting'
 
@@ -28,21 +28,24 @@ export const checkWord = (what, value, words) => {
   if (!contains(words.split(' '), value)) fail(what + ' "' + value + '" is not one of: ' + words)
 }
 
-export const checkFunction = (value) => checkWord('type of the callback', typeof value, 'function')
+/** Throws unless the type of `value`, or the value itself, is one of these words. */
+const checkType = (what, value, words) => {
+  if (!contains(words.split(' '), typeof value)) checkWord(what, value, words)
+}
+
+export const checkFunction = (value) => checkType('callback', value, 'function')
 
 const checkOption = (name, value) => {
   checkWord('option', name, NAMES)
   if (value == null) return
-  checkWord('type of ' + name, typeof value, OPTIONS[name])
+  checkType(name, value, OPTIONS[name])
   if (value.toFixed && !(value > 0 && value <= LONG)) fail(name + ' must be above 0 and at most ' + LONG)
   if (name === 'transports') for (const one of value) checkWord('transport', one, TRANSPORTS)
-  if (name === 'credentials') checkWord(name, value, 'omit same-origin include')
-  if (name === 'waiting') checkWord(name, value, 'send drop')
   if (name === 'auth') authText(value.call ? '' : value)
 }
 
 export const checkOptions = (options) => {
-  checkWord('type of options', options && typeof options, 'object')
+  checkType('options', options || '', 'object')
   // A page may have added something to the prototype of all objects.
   // eslint-disable-next-line no-restricted-syntax -- only so are unknown names found, in any browser
   for (const name in options) if ({}.hasOwnProperty.call(options, name)) checkOption(name, options[name])
@@ -51,7 +54,7 @@ export const checkOptions = (options) => {
 /** Auth data as the text of the opening; an object goes as JSON. */
 export const authText = (value) => {
   if (value == null) return ''
-  checkWord('type of auth', typeof value, 'string object')
+  checkType('auth', value, 'string object')
   return value.charAt ? value : JSON.stringify(value)
 }
 

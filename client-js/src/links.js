@@ -10,14 +10,14 @@ import { reportFailure } from './report.js'
  * present round is over and nothing carries.
  */
 export const drop = (client, link, code, reason = '', wait = 0, status) => {
-  const text = reason || (status ? 'HTTP ' + status : code < 0 ? 'no answer' : '')
   link.gone_ = 1
   unwatch(link)
   link.close_()
   link.trace_.ended = now(client)
   link.trace_.code = code
   link.trace_.status = status
-  link.trace_.outcome = code < 0 ? text : code + ' ' + text
+  link.trace_.message = reason || (status ? 'HTTP ' + status : 'code ' + code)
+  link.trace_.outcome = code < 0 ? link.trace_.message : code + ' ' + reason
   client.machine_.detach_(link)
   client.http_.ended_(link, code, client.clock_ - link.at_)
   return client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait)

@@ -12,10 +12,6 @@ export const reportError = (client, error) => {
 
 /** All attempts of a round, or the uploads, have failed: `attempt`, an entry of the trace, tells why. */
 export const reportFailure = (client, attempt) => {
-  const error = Error(attempt.transport + ': ' + attempt.outcome)
-  error.transport = attempt.transport
-  error.code = attempt.code
-  error.status = attempt.status
-  client.emit_('connect_error', error)
-  if (++client.failures_ === FAILURES) warn(client, error)
+  client.emit_('connect_error', attempt)
+  if (++client.failures_ === FAILURES) warn(client, attempt)
 }

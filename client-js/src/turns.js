@@ -6,16 +6,18 @@
 import { STREAM_GOOD, STREAM_HELD, STREAM_USELESS } from './chooser.js'
 import { credentials, formerId, gather, now, send } from './client.js'
 import { HELD } from './codes.js'
-import { LATE, NEVER, TOGETHER } from './config.js'
+import { LATE, LOADING, NEVER, TOGETHER } from './config.js'
+import { loading } from './env.js'
 import { linkClosed, receive, unwatch, watch } from './links.js'
 import { allows } from './options.js'
 
 /** The head record of a link: takes over, opens or resumes. */
 export const head = (client, link) => {
+  const { names_: names } = client
   const { ordinal_: ordinal, turn_: turn } = link
-  if (formerId(client)) return client.reload_.head_(ordinal, client.attempt_)
-  if (link.opening_) return ['o', 1, ordinal, client.attempt_, client.auth_]
-  return credentials(client, 'r', [ordinal, turn, turn && 1])
+  if (formerId(client)) return client.reload_.head_(ordinal, client.attempt_).concat(names)
+  if (link.opening_) return ['o', 1, ordinal, client.attempt_, names, client.auth_]
+  return credentials(client, 'r', [ordinal, turn, turn && 1]).concat(names)
 }
 
 /** How a stream went that has ended with `code`. */
@@ -29,6 +31,11 @@ const verdict = (client, link, began, code) => {
 export const takeTurn = (client, link) => {
   const { chooser_: chooser, http_: http } = client
   const began = now(client)
+  // A script that waits for its answer would keep the load event of the page back.
+  if (link.turn_ && link.requests_.room_ && loading() && began - link.at_ < LOADING) {
+    watch(link, TOGETHER, () => takeTurn(client, link))
+    return
+  }
   const stream = link.turn_ && chooser.stream_(http.polls_ ? began : NEVER)
   const transport = http.turn_(link, stream)
   let frames = [head(client, link)].concat(link.queue_)

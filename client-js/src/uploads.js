@@ -25,7 +25,7 @@ const postpone = (client, link, status, wait) => {
     clearTimeout(timer)
     client.cancelUpload_ = 0
   }
-  reportFailure(client, { transport: link.trace_.transport, code: NETWORK, status, outcome: 'HTTP ' + status })
+  reportFailure(client, { transport: link.trace_.transport, code: NETWORK, status, message: 'HTTP ' + status })
 }
 
 const ended = (client, link, code, reason, wait, status) => {

@@ -42,7 +42,7 @@ circle.self = circle
 const ADDRESS = 'is no path in a page and no address with http:, https:, ws: or wss:'
 const noAddress = (url) => `url "${url}" ${ADDRESS}`
 const option = (name) => `option "${name}" is not one of: auth transports WebSocket credentials buffer resume timeout`
-const type = (name, got, wanted) => `type of ${name} "${got}" is not one of: ${wanted}`
+const type = (name, got, wanted) => `${name} "${got}" is not one of: ${wanted}`
 const range = (name) => `${name} must be above 0 and at most 1000000000`
 const transport = (name) => `transport "${name}" is not one of: websocket fetch-stream`
 
@@ -59,27 +59,27 @@ const CONNECT = [
   ['another scheme', ['ftp://host/live'], noAddress('ftp://host/live')],
   ['a file', ['file:///live'], noAddress('file:///live')],
   ['a script', ['javascript:alert(1)'], noAddress('javascript:alert(1)')],
-  ['options null', [GOOD, null], 'type of options "null" is not one of: object'],
-  ['options as a text', [GOOD, 'websocket'], type('options', 'string', 'object')],
-  ['options as a function', [GOOD, () => {}], type('options', 'function', 'object')],
+  ['options null', [GOOD, null], type('options', '', 'object')],
+  ['options as a text', [GOOD, 'websocket'], type('options', 'websocket', 'object')],
+  ['options as a function', [GOOD, () => {}], type('options', '() => {}', 'object')],
   ['an unknown option', [GOOD, { transport: ['websocket'] }], option('transport')],
   ['an option of Socket.IO', [GOOD, { reconnectionDelay: 1 }], option('reconnectionDelay')],
-  ['auth as a number', [GOOD, { auth: 5 }], type('auth', 'number', 'string object function')],
-  ['auth as a boolean', [GOOD, { auth: true }], type('auth', 'boolean', 'string object function')],
+  ['auth as a number', [GOOD, { auth: 5 }], type('auth', '5', 'string object function')],
+  ['auth as a boolean', [GOOD, { auth: true }], type('auth', 'true', 'string object function')],
   ['auth that JSON cannot hold', [GOOD, { auth: circle }], 'Converting circular structure to JSON'],
-  ['transports as a text', [GOOD, { transports: 'websocket' }], type('transports', 'string', 'object')],
+  ['transports as a text', [GOOD, { transports: 'websocket' }], type('transports', 'websocket', 'object')],
   ['an unknown transport', [GOOD, { transports: ['websocket', 'websockets'] }], transport('websockets')],
   ['a transport of Socket.IO', [GOOD, { transports: ['polling'] }], transport('polling')],
   ['no transport', [GOOD, { transports: [] }], 'none of the transports that are allowed works here: '],
   ['an uplink only', [GOOD, { transports: ['form-post'] }], 'none of the transports that are allowed works here: form-post'],
-  ['credentials true', [GOOD, { credentials: true }], type('credentials', 'boolean', 'string')],
+  ['credentials true', [GOOD, { credentials: true }], type('credentials', 'true', 'omit same-origin include')],
   ['unknown credentials', [GOOD, { credentials: 'yes' }], 'credentials "yes" is not one of: omit same-origin include'],
-  ['WebSocket as a text', [GOOD, { WebSocket: 'ws' }], type('WebSocket', 'string', 'function object')],
-  ['buffer as a text', [GOOD, { buffer: '1000' }], type('buffer', 'string', 'number')],
+  ['WebSocket as a text', [GOOD, { WebSocket: 'ws' }], type('WebSocket', 'ws', 'function object')],
+  ['buffer as a text', [GOOD, { buffer: '1000' }], type('buffer', '1000', 'number')],
   ...[0, -1, NaN, Infinity].map((value) => [`buffer ${value}`, [GOOD, { buffer: value }], range('buffer')]),
   ...[0, -1, NaN, 2e9].map((value) => [`timeout ${value}`, [GOOD, { timeout: value }], range('timeout')]),
-  ['resume as a text', [GOOD, { resume: 'yes' }], type('resume', 'string', 'boolean')],
-  ['waiting true', [GOOD, { waiting: true }], type('waiting', 'boolean', 'string')],
+  ['resume as a text', [GOOD, { resume: 'yes' }], type('resume', 'yes', 'boolean')],
+  ['waiting true', [GOOD, { waiting: true }], type('waiting', 'true', 'send drop')],
   ['an unknown way to treat what waits', [GOOD, { waiting: 'keep' }], 'waiting "keep" is not one of: send drop']
 ]
 
@@ -96,7 +96,7 @@ const OWN = {
 
 const CODE = 'the code must be 1000 or from 3000 to 3999'
 const EVENT = (name) => `event "${name}" is not one of: open message transport interrupted resumed gap connect_error error closed`
-const CALLBACK = (got) => type('the callback', got, 'function')
+const CALLBACK = (got) => type('callback', got, 'function')
 const REASON = 'the reason is longer than 123 bytes'
 const TYPE = 'bad type: a message is text, an ArrayBuffer or a view of one; read a Blob first'
 
@@ -111,10 +111,10 @@ const METHODS = [
     ['on', [name, () => {}], EVENT(name)],
     ['off', [name], EVENT(name)]
   ]),
-  ...[undefined, null, 'x', {}].map((listener) => ['on', ['open', listener], CALLBACK(typeof listener)]),
-  ['off', ['open', 'x'], CALLBACK('string')],
-  ['flush', ['x'], CALLBACK('string')],
-  ['flush', [5], CALLBACK('number')]
+  ...[undefined, null, 'x', {}].map((listener) => ['on', ['open', listener], CALLBACK(listener)]),
+  ['off', ['open', 'x'], CALLBACK('x')],
+  ['flush', ['x'], CALLBACK('x')],
+  ['flush', [5], CALLBACK('5')]
 ]
 
 const begins = (text) => (error) => {

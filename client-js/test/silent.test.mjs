@@ -44,14 +44,13 @@ describe('rounds of attempts that fail', () => {
       assert.equal(errors.length, requests)
       assert.ok(requests > 3)
       for (const error of errors) {
-        assert.ok(error instanceof Error)
         assert.deepEqual([error.transport, error.status, error.code], ['xhr-poll', status, -1])
-        assert.match(error.message, /^xhr-poll: /)
+        assert.ok(error.message)
       }
       assert.equal(console.list.length, 1)
       assert.ok(console.list[0].startsWith(`anywire: http://host/live: ${errors[2].message}`), console.list[0])
       assert.deepEqual([session.state, session.trace()[0].status], ['connecting', status])
-      assert.doesNotMatch(session.trace()[0].outcome, /-1/)
+      assert.deepEqual(session.trace()[0], errors[0])
     })
   }
 
@@ -70,7 +69,7 @@ describe('rounds of attempts that fail', () => {
     }
     const { named } = it.open(POLLS)
     await it.pass(100)
-    assert.deepEqual([named('connect_error')[0][1].message, named('connect_error')[0][1].status], ['xhr-poll: connect ECONNREFUSED', undefined])
+    assert.deepEqual([named('connect_error')[0][1].message, named('connect_error')[0][1].status], ['connect ECONNREFUSED', undefined])
   })
 
   story('one that times out', async (it) => {
@@ -79,13 +78,13 @@ describe('rounds of attempts that fail', () => {
     await it.pass(1999)
     assert.deepEqual(named('connect_error'), [])
     await it.pass(1)
-    assert.equal(named('connect_error')[0][1].message, 'websocket: 4007 timeout')
+    assert.equal(named('connect_error')[0][1].message, 'timeout')
   })
 
   story('the warning comes again only after a session was open', async (it) => {
     const console = warnings()
     const { session, named } = it.open(SOCKET_ONLY)
-    for (const _ of [1, 2]) {
+    for (let outage = 0; outage < 2; outage++) {
       it.mode.websocket = 'ok'
       await it.pass(60000)
       assert.equal(session.state, 'open')
@@ -164,7 +163,7 @@ describe("the page's own parts", () => {
       const { session } = it.open({ WebSocket: Socket })
       await it.pass(1000)
       assert.deepEqual([session.state, session.transport], ['open', 'fetch-stream'])
-      assert.match(session.trace()[0].outcome, /no socket today/)
+      assert.equal(session.trace()[0].message, 'no socket today')
     })
   }
 
@@ -185,7 +184,7 @@ describe("the page's own parts", () => {
       const { session, named } = it.open({ auth: () => (asked++ ? 'token' : auth()), timeout: 3000 })
       await it.pass(5000)
       assert.equal(named('error').length, 1)
-      assert.match(named('error')[0][1].message, what === 'for ever' ? /timeout/ : what === 'with a number' ? /type of auth "number"/ : /mine/)
+      assert.match(named('error')[0][1].message, what === 'for ever' ? /timeout/ : what === 'with a number' ? /auth "5" is not one of/ : /mine/)
       assert.deepEqual([session.state, asked, it.half.auth], ['open', 2, 'token'])
     })
   }
@@ -215,7 +214,7 @@ describe("the page's own parts", () => {
     const console = warnings()
     const { session } = it.open({ auth: () => Promise.reject(Error('no token')) })
     session.off('error')
-    await it.pass(100)
+    await it.pass(0)
     console.restore()
     assert.deepEqual(console.list, ['anywire: http://host/live: no token'])
     session.abort()

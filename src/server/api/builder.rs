@@ -24,7 +24,7 @@ impl Anywire {
     /// use anywire::{Anywire, Session};
     /// use axum::Router;
     ///
-    /// async fn echo(mut session: Session) {
+    /// async fn echo(session: Session) {
     ///     while let Some(message) = session.recv().await {
     ///         if session.send(message).await.is_err() {
     ///             break;
@@ -115,7 +115,7 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the behaviour of [`SessionHandle::send`](crate::SessionHandle::send) when the outbox is full.
+    /// Sets the behaviour of [`Session::send`](crate::Session::send) when the outbox is full.
     /// Default: wait.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.config.overflow = overflow;
@@ -126,6 +126,15 @@ impl<H> Builder<H> {
     /// 100,000.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.config.max_sessions = sessions;
+        self
+    }
+
+    /// Sets the number of clients a second that should come back after their links were cut at once, as by a
+    /// restart of a proxy. Each client makes its first attempt at a random moment within the number of
+    /// sessions divided by this rate, and within 100 ms at least. It learns that time when its session opens.
+    /// 0 counts as 1. Default: 5,000.
+    pub fn reconnect_rate(mut self, clients: u32) -> Self {
+        self.config.reconnect_rate = clients;
         self
     }
 

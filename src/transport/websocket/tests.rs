@@ -24,7 +24,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Opens a session over one end of a connection, and lets the script play its handler and its client.
 async fn play(script: impl AsyncFnOnce(&SharedSession, DuplexStream)) {
     let session = Arc::new(raw_session());
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = Link::attach(session.clone(), Credential::Attempt, attach, Transport::WebSocket).unwrap();
     session.begin_turn();
     session.end_turn();
@@ -237,7 +238,7 @@ async fn a_client_that_floods_pings_and_reads_no_pong_is_not_read() {
             }
         };
         assert!(tokio::time::timeout(SECOND, flood).await.is_err(), "the connection takes no more");
-        assert_eq!(session.poll_arrival(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+        assert_eq!(session.poll_arrival(&Context::from_waker(Waker::noop()), &mut None, true), Poll::Pending);
         drop(client);
         assert_eq!(next_message(session).await, None);
         assert_eq!(closed(session), Some(reason::CUT));
