@@ -2,7 +2,7 @@
 import { beginRound, startLink } from './attempts.js'
 import { checkCode, checkFunction, checkOptions, reasonText } from './checks.js'
 import { HTTP, WEBSOCKET, createChooser } from './chooser.js'
-import { createClient } from './client.js'
+import { createClient, now } from './client.js'
 import { fail } from './codec.js'
 import { ABORTED } from './codes.js'
 import { emitter } from './emitter.js'
@@ -17,14 +17,14 @@ import { close, settleFlushes, update } from './update.js'
 const addMethods = (session, current) => {
   session.trace = () => current().trace_
 
-  session.send = (data) => {
+  session.send = (data, how) => {
     const client = current()
     const { machine_: machine } = client
     const frame = frameOf(data)
     const limit = machine.params_[LIMIT]
     if (machine.over_ || machine.closing_) fail('closed')
     if (frame.size_ > limit) fail('too large: ' + frame.size_ + ' bytes, and the limit is ' + limit)
-    const taken = machine.send_(frame)
+    const taken = machine.send_(frame, how && how.droppable, now(client))
     update(client)
     return taken
   }

@@ -32,7 +32,7 @@ export const beginRound = (client) => {
   client.failure_ = 0
   try {
     const value = sessionId(client) || formerId(client) ? client.auth_ : auth && auth.call ? auth() : auth
-    if (value && value.then) settled(value, client.patience_, begin, failed)
+    if (value && value.then) settled(client, value, begin, failed)
     else begin(value)
   } catch (error) {
     failed(error)

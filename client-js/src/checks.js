@@ -1,4 +1,6 @@
-/** Checks of what the application passes in: whatever is wrong throws, with a text that tells what is right. */
+/**
+ * Checks of what the application passes in: whatever is wrong throws, with a text that tells what is right.
+ */
 import { fail } from './codec.js'
 import { LONG } from './config.js'
 import { contains } from './list.js'

@@ -21,6 +21,7 @@ import { ID, SECRET, createMachine } from './session.js'
  * - `failure_`, the failed attempt of the present round that tells most
  * - `greeting_`, while listeners of `open` may send what goes in front of what waited
  * - `bare_`: an opening was too large, and the next one carries no messages
+ * - `fall_`, the last wait after a session that fell behind
  * - `leaving_`: the page goes, and its last requests must outlive it
  * - `busy_`: an update is under way, or the session has ended and none may follow
  * - `timer_`, and `graceTimer_` of a session that has been closed
@@ -52,6 +53,8 @@ export const createClient = (url, options, http, createReload, session, emit) =>
     trace_: [],
     /** The link that carried at the last update. */
     carrier_: 0,
+    /** The timers of what the application has promised. */
+    promises_: [],
     /** How long an attempt may take. */
     patience_: options.timeout || PATIENCE,
     /** How many bytes the next upload may hold, and how many it may ever hold. */
@@ -91,8 +94,9 @@ export const credentials = (client, letter, fields) => {
 }
 
 /**
- * Makes a request by `make`, a transport's `request_` or `upload_`; returns what cancels it. `done` is called once,
- * unless the request is cancelled, and never before this returns: also if the page's own `fetch` throws.
+ * Makes a request by `make`, a transport's `request_` or `upload_`; returns what cancels it. `done` is called
+ * once, unless the request is cancelled, and never before this returns: also if the page's own `fetch`
+ * throws.
  */
 export const send = (client, make, path, frames, receive, done) => {
   let over

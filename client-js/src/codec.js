@@ -42,8 +42,8 @@ const number = (field) => (/^(?!0.)\d+$/.test(field) && field <= MAX ? +field : 
 
 /**
  * Reads the complete records of `data` from `at` on, and returns where the first incomplete one begins. Each
- * frame goes to `receive`, except the one that ends the link or the request, which goes to `linkClose`. In a text
- * message of a WebSocket (`socket`) the payload of `m` is all that follows.
+ * frame goes to `receive`, except the one that ends the link or the request, which goes to `linkClose`. In a
+ * text message of a WebSocket (`socket`) the payload of `m` is all that follows.
  */
 export const decode = (data, at, receive, linkClose, socket) => {
   while (at < data.length) {

@@ -16,6 +16,8 @@ const PAYLOAD_TOO_LARGE = 413
 export const TIMED_OUT = 4007
 /** Something on the way held the answer back. */
 export const HELD = 4008
+/** The session ended because the page took too little. */
+export const FELL_BEHIND = 4105
 export const ABORTED = 4310
 
 const hundreds = (code) => Math.floor(code / 100)

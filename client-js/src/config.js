@@ -16,7 +16,10 @@ export const LOADING = 5000
 export const SHORT_POLL = 2000
 /** While the page is hidden, attempts are this much further apart. */
 export const CALM = 2000
-/** How much the first upload holds. Each that succeeds doubles this, and the most is below what proxies accept. */
+/**
+ * How much the first upload holds. Each that succeeds doubles this, and the most is below what proxies
+ * accept.
+ */
 export const UPLOAD_FIRST = 64000
 export const UPLOAD_MOST = 512000
 /** The longest time that a `Retry-After` is obeyed. */
@@ -27,6 +30,9 @@ export const FAILURES = 3
 export const POST = 10000
 /** The slowest upload that is waited for, in bytes per millisecond. */
 export const POST_RATE = 10
+/** The first wait before a page whose session fell behind opens a new one, and the longest. */
+export const FALL = 1000
+export const FALL_MAX = 30000
 /** The room in a body for its head record. */
 export const HEAD = 999
 /** How many bytes may wait for acknowledgement, unless the page sets another number. */

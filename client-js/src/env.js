@@ -6,7 +6,7 @@
 import { fail } from './codec.js'
 import { RETRY_MOST } from './config.js'
 
-export const root = LEGACY ? self : globalThis
+export const root = LEGACY && typeof self !== 'undefined' ? self : globalThis
 
 const DAY = 864e5
 
@@ -18,7 +18,7 @@ export const loading = () => LEGACY && /loading|interactive/.test((root.document
 
 /** At least 120 random bits, in field characters. */
 export const nonce = () => {
-  if (!LEGACY) return crypto.getRandomValues(new Uint32Array(4)).join('.')
+  // Old browsers and Node 18 have no `crypto`.
   let numbers = [Math.random(), Math.random(), Math.random(), +new Date()]
   // WebKit of 2012 fills the array and returns nothing, and its typed arrays have no `join`.
   if (root.crypto && crypto.getRandomValues) crypto.getRandomValues((numbers = new Uint32Array(4)))
@@ -32,15 +32,15 @@ export const address = (url, path, id) =>
 /** What a browser makes of an address. Internet Explorer before 8 leaves a relative one as it is. */
 const parsed = (url) => {
   const page = root.document
-  if (!LEGACY || !page) return new URL(url, page ? page.baseURI : root.location).href
+  if (!LEGACY || !page) return new URL(url, (page || {}).baseURI || root.location).href
   const link = page.createElement('a')
   link.href = url
   return link.href
 }
 
 /**
- * Makes `url`, a text or an object with an `href`, absolute: with `http:` or `https:`, without credentials, which
- * no request may have, and without a hash.
+ * Makes `url`, a text or an object with an `href`, absolute: with `http:` or `https:`, without credentials,
+ * which no request may have, and without a hash.
  */
 export const resolve = (url) => {
   const text = (url && url.href) || url
@@ -64,11 +64,13 @@ export const socketAddress = (url) => (LEGACY ? parsed(url) : url).replace(/^htt
 
 /**
  * A value that the browser keeps for all pages of this origin. The storage may be missing, full or forbidden.
+ * Only pages are asked: workers have none, and Node warns when its own is touched.
  */
 const stored = (key, value) => {
   try {
-    if (value) localStorage[key] = value
-    return localStorage[key]
+    const storage = root.document && localStorage
+    if (value) storage[key] = value
+    return storage[key]
   } catch (e) {
     // The client works without it.
   }
@@ -95,7 +97,7 @@ export const browser = () => {
  * delay.
  */
 export const later =
-  !LEGACY ? queueMicrotask
+  !LEGACY ? (task) => queueMicrotask(task)
   : root.Promise ? (task) => Promise.resolve().then(task)
   : (task) => setTimeout(task, 0)
 

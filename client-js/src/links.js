@@ -1,13 +1,13 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
-import { MALFORMED, endsSession, isTooLarge, isUnknownSession } from './codes.js'
-import { CALM, NEVER } from './config.js'
+import { FELL_BEHIND, MALFORMED, endsSession, isTooLarge, isUnknownSession } from './codes.js'
+import { CALM, FALL, FALL_MAX, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 import { reportFailure } from './report.js'
 
 /**
- * Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. Returns whether the
- * present round is over and nothing carries.
+ * Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. Returns
+ * whether the present round is over and nothing carries.
  */
 export const drop = (client, link, code, reason = '', wait = 0, status) => {
   link.gone_ = 1
@@ -34,15 +34,19 @@ export const finishUnopened = (client) => {
   if (close && !sessionId(client) && !formerId(client) && !machine.links_.length) machine.finish_(close[2], close[3])
 }
 
-/** The server does not know the session. A new one is opened, without anything that was under way. */
+/**
+ * The server does not know the session. A new one is opened, without anything that was under way. After one
+ * that fell behind this waits, and longer each time: the next one would fall behind as well.
+ */
 const openAnew = (client, code, reason) => {
+  const wait = code === FELL_BEHIND && (client.fall_ = Math.min(2 * client.fall_ || FALL, FALL_MAX))
   if (client.reload_) client.reload_.forget_()
   client.machine_.lose_()
   client.greeting_ = 0
   if (client.cancelUpload_) client.cancelUpload_()
   client.attempt_ = nonce()
   dropBelow(client, NEVER, code, reason)
-  client.chooser_.goAway_(now(client), 0)
+  client.chooser_.goAway_(now(client), wait * (0.5 + Math.random() / 2))
 }
 
 /** A link was refused or cut, and the session lives. */

@@ -1,15 +1,17 @@
 /** What the application promises. */
+import { without } from './list.js'
 
 /**
- * Calls `done` with the value of a promise, or `failed` with an error: once, and at the latest after `patience`
- * milliseconds.
+ * Calls `done` with the value of a promise, or `failed` with an error: once, at the latest when the time of
+ * an attempt is up, and not after the end of the session.
  */
-export const settled = (promise, patience, done, failed) => {
+export const settled = (client, promise, done, failed) => {
   let over
   const once = (act) => (value) => {
-    if (over) return
+    if (over || client.machine_.over_) return
     over = 1
     clearTimeout(timer)
+    client.promises_ = without(client.promises_, timer)
     try {
       act(value)
     } catch (error) {
@@ -17,7 +19,8 @@ export const settled = (promise, patience, done, failed) => {
     }
   }
   const fail = once(failed)
-  const timer = setTimeout(() => fail(Error('timeout')), patience)
+  const timer = setTimeout(() => fail(Error('timeout')), client.patience_)
+  client.promises_.push(timer)
   try {
     promise.then(once(done), fail)
   } catch (error) {

@@ -23,7 +23,8 @@ export const head = (client, link) => {
 /** How a stream went that has ended with `code`. */
 const verdict = (client, link, began, code) => {
   const time = now(client)
-  // The server asked for an acknowledgement, and then gave up. If both came together, the path held both back.
+  // The server asked for an acknowledgement, and then gave up. If both came together, the path held both
+  // back.
   if (code === HELD) return time - client.askedAt_ < TOGETHER ? STREAM_HELD : STREAM_GOOD
   return time - began > LATE || (!code && link.useful_) ? STREAM_GOOD : STREAM_USELESS
 }

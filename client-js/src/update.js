@@ -42,7 +42,7 @@ const greet = (client, first) => {
   for (const result of client.emit_('open', { first, waiting }, failed)) {
     if (result && result.then) {
       pending++
-      settled(result, client.patience_, release, (error) => {
+      settled(client, result, release, (error) => {
         failed(error)
         release()
       })
@@ -101,6 +101,7 @@ export const retire = (client, code, reason) => {
   client.unlisten_()
   clearTimeout(client.timer_)
   clearTimeout(client.graceTimer_)
+  for (const timer of client.promises_) clearTimeout(timer)
   client.busy_ = 1
 }
 

@@ -29,7 +29,8 @@ const postpone = (client, link, status, wait) => {
 }
 
 const ended = (client, link, code, reason, wait, status) => {
-  // After one failure of the network the next upload repeats the messages; after a second one the link is dropped.
+  // After one failure of the network the next upload repeats the messages; after a second one the link is
+  // dropped.
   client.uploadFailed_ = code === NETWORK && !client.uploadFailed_
   link.useful_ = !code || client.uploadFailed_
   if (!code) {

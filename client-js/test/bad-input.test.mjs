@@ -1,6 +1,6 @@
 /**
- * Wrong arguments of every public function, and the text that each throws. Nothing is requested, and nothing is
- * queued. Both bundles, as they are built.
+ * Wrong arguments of every public function, and the text that each throws. Nothing is requested, and nothing
+ * is queued. Both bundles, as they are built.
  */
 import { after, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
