@@ -99,7 +99,7 @@ export const update = (client) => {
   transmit(client)
   client.busy_ = 0
   clearTimeout(client.timer_)
-  const next = Math.min(machine.pollTimeout_() - now(client), chooser.pollTimeout_() - client.clock_, LONG)
+  const next = Math.max(0, Math.min(machine.pollTimeout_() - now(client), chooser.pollTimeout_() - client.clock_, LONG))
   client.timer_ = setTimeout(() => handleTimeout(client), next)
 }
 
