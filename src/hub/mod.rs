@@ -4,23 +4,29 @@ mod remote;
 mod rooms;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use uuid::Uuid;
 
-use crate::{broadcast::OutMessage, shared::SharedSession, sync::lock};
+use crate::{
+    broadcast::OutMessage,
+    shared::{CloseReason, SharedSession},
+    sync::lock,
+};
 
 pub(crate) use remote::Remote;
 pub use rooms::Delivered;
-pub(crate) use rooms::{Occupancy, Target};
-use rooms::{Rooms, SHARDS};
+pub(crate) use rooms::{Audience, Occupancy, Target};
+use rooms::{Rooms, SHARDS, deliver_to};
+pub(crate) use values::{Value, Values};
 
 /// A session, the remote end that opened it, and the rooms that it is in.
 #[derive(Debug)]
@@ -28,13 +34,14 @@ pub(crate) struct Member {
     pub(crate) shared: Arc<SharedSession>,
     pub(crate) remote: Remote,
     rooms: Mutex<Joined>,
+    values: Mutex<Values>,
 }
 
 #[derive(Debug, Default)]
 struct Joined {
     rooms: Vec<Arc<str>>,
-    /// The session was removed from the hub. It joins no more rooms, because nothing would remove it from
-    /// them.
+    /// The session's handler has returned, or the session was removed from the hub. It joins no more rooms,
+    /// because nothing would remove it from them.
     gone: bool,
 }
 
@@ -46,6 +53,11 @@ impl Member {
     pub(crate) fn rooms(&self) -> Vec<Arc<str>> {
         lock(&self.rooms).rooms.clone()
     }
+
+    /// The values that the application keeps in the session.
+    pub(crate) fn values(&self) -> MutexGuard<'_, Values> {
+        lock(&self.values)
+    }
 }
 
 /// All sessions of a server, and its rooms. The order of locks is: a member's list of rooms, a shard, a room,
@@ -55,6 +67,8 @@ pub(crate) struct Hub {
     sessions: [Mutex<HashMap<Uuid, Arc<Member>>>; SHARDS],
     count: AtomicUsize,
     rooms: Rooms,
+    /// Held while a message is sent to everybody. It comes before all other locks.
+    to_everybody: Mutex<()>,
 }
 
 impl Hub {
@@ -79,7 +93,7 @@ impl Hub {
         match lock(self.shard(shared.id())).entry(shared.id()) {
             Entry::Occupied(_) => Err(remote),
             Entry::Vacant(place) => {
-                let member = Arc::new(Member { shared, remote, rooms: Mutex::default() });
+                let member = Arc::new(Member { shared, remote, rooms: Mutex::default(), values: Mutex::default() });
                 self.count.fetch_add(1, Ordering::Relaxed);
                 Ok(place.insert(member).clone())
             }
@@ -91,9 +105,19 @@ impl Hub {
     pub(crate) fn remove(&self, id: Uuid) -> Option<(Arc<Member>, Vec<Arc<str>>)> {
         let member = lock(self.shard(id)).remove(&id)?;
         self.count.fetch_sub(1, Ordering::Relaxed);
-        lock(&member.rooms).gone = true;
-        let emptied = self.leave_all(&member);
+        let emptied = self.retire(&member);
         Some((member, emptied))
+    }
+
+    /// The member's handler has returned: it leaves its rooms and joins no more, and its values are dropped.
+    /// Returns the rooms that became empty.
+    pub(crate) fn retire(&self, member: &Member) -> Vec<Arc<str>> {
+        lock(&member.rooms).gone = true;
+        let emptied = self.leave_all(member);
+        // Dropping a value runs code of the application, so the lock is not held meanwhile.
+        let values = member.values().close();
+        drop(values);
+        emptied
     }
 
     /// Adds a member to a room. Returns `None`, and changes nothing, if the member is in the room already or
@@ -130,9 +154,18 @@ impl Hub {
         self.rooms.members(room).into_iter().filter_map(|id| self.get(id)).collect()
     }
 
-    /// Sends to a room. All members get the messages of one room in the same order.
-    pub(crate) fn deliver(&self, target: &Target, message: &OutMessage) -> Delivered {
-        self.rooms.deliver(target, message)
+    /// Sends to an audience. All members get the messages of one room in the same order, and all sessions
+    /// those to everybody. The session of a member whose outbox is full ends with the reason `slow`.
+    pub(crate) fn deliver(&self, target: &Target, message: &OutMessage, slow: &CloseReason) -> Delivered {
+        match &target.audience {
+            Audience::Room(room) => self.rooms.deliver(room, target, message, slow),
+            Audience::AnyOf(rooms) => self.rooms.deliver_to_any(rooms, target, message, slow),
+            Audience::Everybody => {
+                let except = self.rooms.except(target);
+                let _in_one_order = lock(&self.to_everybody);
+                deliver_to(self.all().iter().map(|member| &member.shared), &except, target, message, slow)
+            }
+        }
     }
 
     fn shard(&self, id: Uuid) -> &Mutex<HashMap<Uuid, Arc<Member>>> {

@@ -16,6 +16,9 @@ use crate::{
     shared::{Runtime, ServerParams, SharedSession},
 };
 
+/// So many sessions that have ended are remembered at least, however few may live.
+const LEAST_REMEMBERED: usize = 1024;
+
 /// The place of a session.
 #[derive(Debug)]
 pub(crate) enum Located<'a> {
@@ -62,7 +65,13 @@ impl Core {
         if config.node.is_empty() {
             config.node = ids::random().simple().to_string()[..8].to_owned();
         }
-        for bytes in [&mut config.message_limit, &mut config.inbox, &mut config.outbox, &mut config.stream_budget] {
+        for bytes in [
+            &mut config.message_limit,
+            &mut config.inbox,
+            &mut config.outbox,
+            &mut config.droppable_mark,
+            &mut config.stream_budget,
+        ] {
             *bytes = size(*bytes);
         }
         let runtime = Arc::new(Runtime::new());
@@ -99,9 +108,21 @@ impl Core {
     pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules) -> Arc<Member> {
         loop {
             match self.create_as(ids::random(), remote, rules) {
-                Ok(member) => return member,
+                Ok(member) => {
+                    member.shared.count();
+                    self.forget_oldest();
+                    return member;
+                }
                 Err(given_back) => remote = given_back,
             }
+        }
+    }
+
+    /// Forgets the sessions that ended first, if more are remembered than may live at a time. A client that
+    /// comes back to one learns that it is unknown.
+    fn forget_oldest(&self) {
+        while let Some(id) = self.runtime.too_old(self.config.max_sessions.max(LEAST_REMEMBERED)) {
+            self.forget(id);
         }
     }
 
@@ -117,6 +138,7 @@ impl Core {
             confirm_timeout: millis(config.open_timeout),
             inbox: config.inbox,
             outbox: config.outbox,
+            droppable_mark: config.droppable_mark,
             base: 0,
         };
         let machine = Machine::new(machine, self.runtime.clock().now());
@@ -151,7 +173,7 @@ impl Core {
         // A fifth of the bytes is reserved for the sessions that exist.
         if self.is_draining() {
             Err(reason::DRAINING)
-        } else if self.hub.len() >= self.config.max_sessions {
+        } else if self.runtime.live() >= self.config.max_sessions {
             Err(reason::TOO_MANY_SESSIONS)
         } else if self.runtime.bytes() > self.config.max_bytes / 5 * 4 {
             Err(reason::SHORT_OF_MEMORY)

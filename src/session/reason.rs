@@ -3,6 +3,8 @@
 
 use bytestring::ByteString;
 
+use crate::config::SlowMember;
+
 /// Why a session or a link ended: a code and a text for people.
 ///
 /// Codes: 1000 is an ordinary close, 1001 means that the client's page went away, 1011 that the handler
@@ -10,22 +12,38 @@ use bytestring::ByteString;
 /// [`protocol`](crate::protocol), section 7, lists them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseReason {
-    /// The code.
-    pub code: u16,
-    /// The text; may be empty.
-    pub text: ByteString,
+    pub(crate) code: u16,
+    pub(crate) text: ByteString,
 }
 
 impl CloseReason {
     /// A reason from a code and a text.
-    pub fn new(code: u16, text: impl Into<ByteString>) -> Self {
-        CloseReason { code, text: text.into() }
+    pub fn new(code: u16, text: impl Into<String>) -> Self {
+        CloseReason { code, text: text.into().into() }
+    }
+
+    /// The code.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The text for people; may be empty.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether the client's page went away: it was closed, left or loaded again. The page sends this as it
     /// goes, and it may not arrive; then the session ends with the [grace](crate::Builder::grace) time.
     pub fn is_page_gone(&self) -> bool {
         self.code == 1001
+    }
+
+    /// Why the session of a client ends that is too slow.
+    pub(crate) fn of_slow_client(policy: SlowMember) -> Self {
+        match policy {
+            SlowMember::Stop => TOO_SLOW,
+            SlowMember::Reopen | SlowMember::Gap => FELL_BEHIND,
+        }
     }
 
     /// A violation of the protocol; the text describes it.
@@ -67,7 +85,10 @@ reasons! {
     1006 = 410 { CUT: "the connection was cut", }
     1007 = 400 { NOT_UTF8: "text that is not UTF-8", }
     1009 = 413 { TOO_BIG: "message too large", }
-    1011 = 410 { HANDLER_PANICKED: "the handler panicked", }
+    1011 = 410 {
+        HANDLER_PANICKED: "the handler panicked",
+        HANDLER_FAILED: "the handler failed",
+    }
 
     4000 = 409 { REPLACED: "replaced by a newer link", }
     4001 = 409 { DUPLICATE: "duplicate of a link that is attached", }

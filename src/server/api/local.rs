@@ -5,12 +5,10 @@ use std::{
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use axum::http::{Request, request::Parts};
-use bytestring::ByteString;
-
-use super::builder::Server;
+use super::{builder::Server, session::SessionId};
 use crate::{
     broadcast::OutMessage,
     clock::Clock,
@@ -21,6 +19,7 @@ use crate::{
     shared::{Credential, SharedSession},
     transport::Link,
 };
+use axum::http::{Request, request::Parts};
 
 /// A client without a network, for tests. It opens a session of a server in this process and exchanges
 /// messages with its handler, over the same machine as real clients do.
@@ -30,7 +29,7 @@ use crate::{
 /// ```
 /// use anywire::{Anywire, LocalClient, Session};
 ///
-/// async fn shout(mut session: Session) {
+/// async fn shout(session: Session) {
 ///     while let Some(message) = session.recv().await {
 ///         let text = message.as_text().unwrap_or_default().to_uppercase();
 ///         let _ = session.send(text).await;
@@ -82,14 +81,14 @@ impl LocalClient {
     where
         S: Clone + Send + Sync + 'static,
     {
-        let gateway = Gateway { core: server.core.clone(), handler: server.handler().clone() };
+        let gateway = Gateway { core: server.core().clone(), handler: server.handler().clone() };
         let mut opened = match gateway.open_new(parts, state, Verdict::Allowed, Some(auth.into()), &NATIVE).await {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };
-        let shared = opened.member.shared.clone();
+        let shared = opened.shared.clone();
         let clock = shared.runtime().clock();
-        let server_config = &server.core.config;
+        let server_config = &server.core().config;
         let config = Config {
             role: Role::Client,
             rules: &NATIVE,
@@ -99,6 +98,7 @@ impl LocalClient {
             confirm_timeout: millis(server_config.open_timeout),
             inbox: usize::MAX / 2,
             outbox: server_config.inbox,
+            droppable_mark: server_config.droppable_mark,
             base: 0,
         };
         let machine = Machine::new(config, clock.now());
@@ -125,16 +125,58 @@ impl LocalClient {
     pub async fn recv(&mut self) -> Option<Message> {
         poll_fn(|cx| {
             self.pump(cx);
-            loop {
-                match self.machine.poll_arrival() {
-                    Some(Arrival::Message(message)) => return Poll::Ready(Some(message)),
-                    Some(Arrival::Gap { .. }) => {}
-                    None if self.machine.closed().is_some() => return Poll::Ready(None),
-                    None => return Poll::Pending,
-                }
+            match self.next_message() {
+                None if self.machine.closed().is_none() => Poll::Pending,
+                message => Poll::Ready(message),
             }
         })
         .await
+    }
+
+    /// Receives the next message if the handler has sent one already. Never waits. Returns `None` if there is
+    /// none now, or never will be one.
+    ///
+    /// A handler that was just given a message has not run yet: [`idle`](Self::idle) lets it.
+    pub fn try_recv(&mut self) -> Option<Message> {
+        self.pump(&mut Context::from_waker(Waker::noop()));
+        self.next_message()
+    }
+
+    /// Receives the next message as [`recv`](Self::recv) does, but waits no longer than `limit` (on tokio's
+    /// clock). Returns `None` if none came by then, or the session is over. Cancel-safe.
+    pub async fn recv_within(&mut self, limit: Duration) -> Option<Message> {
+        tokio::time::timeout(limit, self.recv()).await.ok().flatten()
+    }
+
+    /// Waits until the session's handler has received everything that was sent, and waits in
+    /// [`recv`](crate::Session::recv) or its like for more; or until it has returned. Cancel-safe.
+    ///
+    /// What the handler did by then can be asserted without a pause:
+    ///
+    /// ```
+    /// # use anywire::{Anywire, LocalClient, Session};
+    /// async fn lobby(session: Session) {
+    ///     session.join("lobby");
+    ///     while let Some(message) = session.recv().await {
+    ///         session.to("lobby").send(message);
+    ///     }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let live = Anywire::builder().handler(lobby).build();
+    /// let mut ada = LocalClient::open(&live, (), "").await.unwrap();
+    /// ada.send("is anybody here?");
+    /// ada.idle().await;
+    /// assert_eq!(live.members("lobby").len(), 1);
+    /// assert_eq!(ada.try_recv(), None, "her own message is for the others");
+    /// # }
+    /// ```
+    pub async fn idle(&mut self) {
+        poll_fn(|cx| {
+            self.pump(cx);
+            self.shared.poll_idle(cx)
+        })
+        .await;
     }
 
     /// Cuts the link, as a network does. The session is kept for the grace time.
@@ -155,20 +197,36 @@ impl LocalClient {
         Ok(())
     }
 
-    /// Closes the session behind everything that was sent. Does not wait.
+    /// Closes the session behind everything that was sent. Does not wait. The code is 1000, 1001 as of a page
+    /// that goes away, or one from 3000 to 3999.
+    ///
+    /// # Panics
+    /// Panics if the code is another one, which clients do not send.
     pub fn close(&mut self, code: u16, text: &str) {
+        let allowed = matches!(code, 1000 | 1001 | 3000..=3999);
+        assert!(allowed, "a client closes with code 1000, 1001 or one from 3000 to 3999, not with {code}");
         self.machine.close(CloseReason::new(code, text));
         self.pump(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// Returns the reason why the session is over, or `None` while it is not.
-    pub fn closed(&self) -> Option<CloseReason> {
-        self.machine.closed().cloned()
+    /// Returns the reason why the session is over, or why it was [closed](Self::close) here; `None` while it
+    /// is neither.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.machine.close_reason().cloned()
     }
 
     /// Returns the session's id, as [`Live::session`](crate::Live::session) takes it.
-    pub fn id(&self) -> ByteString {
-        self.shared.public_id()
+    pub fn id(&self) -> SessionId {
+        SessionId::new(&self.shared)
+    }
+
+    fn next_message(&mut self) -> Option<Message> {
+        loop {
+            match self.machine.poll_arrival()? {
+                Arrival::Message(message) => return Some(message),
+                Arrival::Gap { .. } => {}
+            }
+        }
     }
 
     fn attach(&mut self, opening: bool) -> Result<(), CloseReason> {
