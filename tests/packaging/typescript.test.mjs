@@ -2,7 +2,7 @@
 
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { cp, writeFile } from 'node:fs/promises'
+import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TEXT, here, install, pack, run, serve, temporary } from './support.mjs'
 
@@ -14,6 +14,8 @@ const SETTINGS = [
   ['bundler', 'esnext', { commonjs: false, module: true }]
 ]
 
+const TSC = here('node_modules/typescript/bin/tsc')
+
 test('TypeScript', async (t) => {
   await install(t)
   const server = await serve(t)
@@ -23,9 +25,10 @@ test('TypeScript', async (t) => {
         // The output is below the tools, so that Node finds the package.
         const output = here(`node_modules/.types/${kind}-${module}`)
         const home = here(`projects/types/${kind}`)
-        const options = { module, moduleResolution, strict: true, skipLibCheck: false, target: 'es2022', lib: 'es2022,dom', types: 'node', outDir: output }
-        const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
-        await run(process.execPath, [here('node_modules/typescript/bin/tsc'), ...flags, join(home, 'program.ts')], { cwd: home })
+        const options = { module, moduleResolution, strict: true, skipLibCheck: false, target: 'es2022', lib: ['es2022', 'dom'], types: [], rootDir: home, outDir: output }
+        await mkdir(output, { recursive: true })
+        await writeFile(join(output, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: [join(home, 'program.ts')] }))
+        await run(process.execPath, [TSC, '--project', output])
         if (!runs) return
         await cp(join(home, 'package.json'), join(output, 'package.json'))
         const { stdout } = await run(process.execPath, [join(output, 'program.js')], { env: { ...process.env, ANYWIRE_URL: server.url } })
@@ -39,8 +42,7 @@ test('TypeScript', async (t) => {
     const program = join(folder, 'wrong.ts')
     await writeFile(program, "import { connect } from 'anywire'\nconnect(1)\n")
     await cp(here('node_modules/anywire'), join(folder, 'node_modules/anywire'), { recursive: true })
-    const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--types', '']
-    await assert.rejects(run(process.execPath, [here('node_modules/typescript/bin/tsc'), ...flags, program]), /TS2345/)
+    await assert.rejects(run(process.execPath, [TSC, '--noEmit', '--strict', '--module', 'nodenext', program]), /TS2345/)
   })
 
   await t.test('arethetypeswrong finds nothing', async (t) => {

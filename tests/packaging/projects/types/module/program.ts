@@ -1,6 +1,8 @@
 import { connect, type Session } from 'anywire'
 import 'anywire/global'
 
+declare const process: { env: Record<string, string | undefined> }
+
 const session: Session = connect(process.env.ANYWIRE_URL ?? '')
 let answer = ''
 session.on('message', (message) => {
