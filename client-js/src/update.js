@@ -151,7 +151,7 @@ export const update = (client) => {
   transmit(client)
   client.busy_ = 0
   clearTimeout(client.timer_)
-  const next = Math.min(watchSilence(client), machine.pollTimeout_(), chooser.pollTimeout_(), client.clock_ + LONG) - client.clock_
+  const next = Math.max(0, Math.min(watchSilence(client), machine.pollTimeout_(), chooser.pollTimeout_(), client.clock_ + LONG) - client.clock_)
   client.timer_ = setTimeout(() => handleTimeout(client), next)
 }
 
