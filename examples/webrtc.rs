@@ -30,9 +30,18 @@ struct Signal {
 #[serde(rename_all = "snake_case")]
 enum Event<'a> {
     /// Somebody came. Those who are there already call the newcomer.
-    Joined { id: &'a str, name: &'a str },
-    Signal { from: &'a str, name: &'a str, signal: &'a Value },
-    Left { id: &'a str },
+    Joined {
+        id: &'a str,
+        name: &'a str,
+    },
+    Signal {
+        from: &'a str,
+        name: &'a str,
+        signal: &'a Value,
+    },
+    Left {
+        id: &'a str,
+    },
 }
 
 impl From<Event<'_>> for Message {
