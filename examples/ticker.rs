@@ -79,7 +79,7 @@ async fn trade(live: Live, market: Market) {
                 *price = Price { number: price.number + 1, cents: (price.cents + step).max(100), at: now(), ..*price };
                 price.clone()
             };
-            live.to(price.symbol).droppable().send(as_message(&price));
+            live.to(price.symbol).latest(price.symbol).send(as_message(&price));
         }
     }
 }
