@@ -113,7 +113,7 @@ struct Seat {
     name: String,
 }
 
-async fn chat(State(people): State<Shared>, mut session: Session) {
+async fn chat(State(people): State<Shared>, session: Session) {
     let mut seat: Option<Seat> = None;
     while let Some(message) = session.recv().await {
         if let Err(sorry) = handle(&people, &session, &mut seat, &message) {
@@ -122,7 +122,7 @@ async fn chat(State(people): State<Shared>, mut session: Session) {
         }
     }
     // A person who closed the page may be back at once: a reload is not a departure.
-    if session.closed().is_some_and(|reason| reason.is_page_gone()) {
+    if session.close_reason().is_some_and(|reason| reason.is_page_gone()) {
         tokio::time::sleep(GRACE).await;
     }
     leave(&people, &session, seat.take());

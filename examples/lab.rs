@@ -101,14 +101,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn talk(mut session: Session) {
-    converse(&mut session).await;
-    if let Some(reason) = session.closed() {
+async fn talk(session: Session) {
+    converse(&session).await;
+    if let Some(reason) = session.close_reason() {
         session.to(WATCH).send(format!("gone {}", reason.code));
     }
 }
 
-async fn converse(session: &mut Session) {
+async fn converse(session: &Session) {
     let mut received = 0u64;
     let mut tally = Tally::default();
     let mut burst = Burst::default();

@@ -6,7 +6,7 @@
 use anywire::{Anywire, Origins, Session};
 use axum::{Router, response::Html, routing::get};
 
-async fn chat(mut session: Session) {
+async fn chat(session: Session) {
     session.join("lobby");
     while let Some(message) = session.recv().await {
         session.within("lobby").send(message);

@@ -24,7 +24,7 @@ pub enum Origins {
     Any,
 }
 
-/// The behaviour of [`SessionHandle::send`](crate::SessionHandle::send) when the outbox is full. `try_send`
+/// The behaviour of [`Session::send`](crate::Session::send) when the outbox is full. `try_send`
 /// always fails then, and room sends always close the slow session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {

@@ -10,7 +10,7 @@
 //! use anywire::{Anywire, Session};
 //! use axum::{Router, response::Html, routing::get};
 //!
-//! async fn chat(mut session: Session) {
+//! async fn chat(session: Session) {
 //!     session.join("lobby");
 //!     while let Some(message) = session.recv().await {
 //!         session.within("lobby").send(message);
@@ -36,13 +36,13 @@
 //! # The promises
 //!
 //! * **Delivery.** A message that was acknowledged is in the other side's inbox; one that was not is sent
-//!   again on the next link. [`acknowledged`](SessionHandle::acknowledged) waits for the acknowledgement, and
-//!   [`unacknowledged`](SessionHandle::unacknowledged) counts what may not have arrived.
+//!   again on the next link. [`acknowledged`](Session::acknowledged) waits for the acknowledgement, and
+//!   [`unacknowledged`](Session::unacknowledged) counts what may not have arrived.
 //! * **Life.** A session outlives its connections by the [`grace`](Builder::grace) time. The handler does not
-//!   notice that a connection was cut, nor which [`transport`](SessionHandle::transport) carries. A page that
+//!   notice that a connection was cut, nor which [`transport`](Session::transport) carries. A page that
 //!   reloads comes back to its session where the client has the option `resume: true`. See [`guide::life`].
 //! * **Waiting.** [`recv`](Session::recv) waits for a message and is cancel-safe.
-//!   [`send`](SessionHandle::send) waits only while the outbox is full. A [room send](To::send) never waits.
+//!   [`send`](Session::send) waits only while the outbox is full. A [room send](To::send) never waits.
 //!   See [`guide::back_pressure`].
 //! * **Bounds.** Messages, bodies, inboxes, outboxes, all of them together, sessions and times are bounded.
 //!   See [`guide::limits`].
@@ -78,8 +78,8 @@ pub use config::{Origins, Overflow, Transport};
 pub use hub::Delivered;
 pub use message::Message;
 pub use server::{
-    Anywire, Auth, AuthRejection, Builder, Handler, Incoming, Live, LocalClient, Outgoing, Received, SendError, Server,
-    Session, SessionHandle, SessionHandler, To, serve, serve_until,
+    Anywire, Auth, AuthRejection, Builder, Handler, Incoming, Live, LocalClient, Outgoing, Received, Returned,
+    SendError, Server, Session, SessionHandler, SessionId, To, serve, serve_until,
 };
 pub use session::CloseReason;
 

@@ -251,10 +251,10 @@ async fn every_handle_knows_the_opening_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_is_a_stream_and_splits_into_a_stream_and_a_sink() {
+async fn a_session_gives_a_stream_and_a_sink() {
     let server = Anywire::builder()
         .handler(|session: Session| async move {
-            let (incoming, outgoing) = session.split();
+            let (incoming, outgoing) = (session.stream(), session.sink());
             incoming.take(3).map(Ok).forward(outgoing).await.unwrap();
         })
         .build();
@@ -267,13 +267,13 @@ async fn a_session_is_a_stream_and_splits_into_a_stream_and_a_sink() {
         got.push(message.as_text().unwrap().to_owned());
     }
     assert_eq!(got, ["a", "b", "c"]);
-    assert_eq!(client.closed().unwrap().code, 1000, "forward closes the sink, and with it the session");
+    assert_eq!(client.close_reason().unwrap().code, 1000, "forward closes the sink, and with it the session");
 
     let server = Anywire::builder()
         .outbox(1000)
-        .handler(|mut session: Session| async move {
-            let (mut first, handle) = (session.next().await.unwrap(), session.handle());
-            let (mut incoming, mut outgoing) = session.split();
+        .handler(|session: Session| async move {
+            let (mut first, handle) = (session.recv().await.unwrap(), session.clone());
+            let (mut incoming, mut outgoing) = (session.stream(), session.sink());
             // More than the outbox holds: the sink waits for room.
             for number in 0..20 {
                 outgoing.send(Message::from(format!("{number}{}", "x".repeat(200)))).await.unwrap();
@@ -282,7 +282,7 @@ async fn a_session_is_a_stream_and_splits_into_a_stream_and_a_sink() {
                 first = message;
             }
             assert_eq!(first.as_text(), Some("last"));
-            assert_eq!(handle.closed().unwrap().code, 3333);
+            assert_eq!(handle.close_reason().unwrap().code, 3333);
         })
         .build();
     let mut client = LocalClient::open(&server, (), "").await.unwrap();
@@ -324,11 +324,11 @@ async fn sessions_are_found_listed_and_disconnected_from_outside() {
     let keep = ends.clone();
     let server = Anywire::builder()
         .node("node-7")
-        .handler(move |mut session: Session| {
+        .handler(move |session: Session| {
             let keep = keep.clone();
             async move {
                 while session.recv().await.is_some() {}
-                keep.lock().unwrap().push(session.closed().unwrap());
+                keep.lock().unwrap().push(session.close_reason().unwrap());
             }
         })
         .build();
@@ -345,7 +345,7 @@ async fn sessions_are_found_listed_and_disconnected_from_outside() {
     let handle = live.session(&peer.id).unwrap();
     handle.send("from outside").await.unwrap();
     peer.take_until(&mut socket, 1).await;
-    assert_eq!((handle.transport(), handle.is_connected(), handle.closed()), (Transport::WebSocket, true, None));
+    assert_eq!((handle.transport(), handle.is_connected(), handle.close_reason()), (Transport::WebSocket, true, None));
     handle.close(3005, "by the program");
     while peer.closed.is_none() {
         peer.take(&socket.records().await);

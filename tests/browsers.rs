@@ -162,7 +162,7 @@ async fn over_http2_nothing_is_counted() {
         parked.push(tokio::spawn(async move { body(answer.await.unwrap().map(HttpBody::new)).await }));
     }
     let all = server.sessions();
-    until("all are attached", || all.iter().all(anywire::SessionHandle::is_connected)).await;
+    until("all are attached", || all.iter().all(anywire::Session::is_connected)).await;
     // Over HTTP/1.1 all permits of the same browser are free.
     let mut more = peers(&site, 4).await;
     let requests: Vec<_> =

@@ -15,7 +15,7 @@ use support::{CALLBACK, DOWNLINKS, HOST, Payload, Peer, Record, Site, Wrapped, a
 fn server(origins: Origins) -> (Server, Site) {
     let server = Anywire::builder()
         .origins(origins)
-        .handler(|headers: HeaderMap, mut session: Session| async move {
+        .handler(|headers: HeaderMap, session: Session| async move {
             let cookie = headers.get("cookie").map_or("none", |value| value.to_str().unwrap()).to_owned();
             session.send(cookie).await.unwrap();
             while session.recv().await.is_some() {}

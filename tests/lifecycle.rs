@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Anywire, Builder, CloseReason, Server, Session, SessionHandle};
+use anywire::{Anywire, Builder, CloseReason, Server, Session};
 use support::{Peer, Record, Site, Socket, SocketEvent, echo, site, until};
 use tokio::time::{Instant, advance, sleep};
 
@@ -35,14 +35,14 @@ fn assert_passed(since: Instant, seconds: u64) {
 fn watcher(builder: Builder) -> (Server, Site, Ends) {
     let ends = Ends::default();
     let keep = ends.clone();
-    let handler = move |mut session: Session| {
+    let handler = move |session: Session| {
         let keep = keep.clone();
         async move {
             let mut texts = Vec::new();
             while let Some(message) = session.recv().await {
                 texts.push(message.as_text().unwrap().to_owned());
             }
-            keep.0.lock().unwrap().push((texts, session.closed().unwrap(), session.unacknowledged()));
+            keep.0.lock().unwrap().push((texts, session.close_reason().unwrap(), session.unacknowledged()));
         }
     };
     let server = builder.handler(handler).build();
@@ -66,7 +66,7 @@ impl Ends {
     }
 }
 
-fn only(server: &Server) -> SessionHandle {
+fn only(server: &Server) -> Session {
     let sessions = server.sessions();
     assert_eq!(sessions.len(), 1);
     sessions[0].clone()
@@ -96,8 +96,7 @@ async fn a_quiet_link_is_pinged_and_its_round_trip_measured() {
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_link_is_pinged_only_if_one_direction_is_quiet() {
-    let server =
-        builder().handler(|mut session: Session| async move { while session.recv().await.is_some() {} }).build();
+    let server = builder().handler(|session: Session| async move { while session.recv().await.is_some() {} }).build();
     let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
     socket.text("n1:").await;
     // The client sends, the server has nothing to send: the client must receive something.
@@ -352,7 +351,7 @@ async fn an_abort_ends_at_once_from_either_side() {
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_panics_ends_its_session_and_no_other() {
     let server = builder()
-        .handler(|mut session: Session| async move {
+        .handler(|session: Session| async move {
             while let Some(message) = session.recv().await {
                 assert_ne!(message.as_text(), Some("panic"), "on purpose");
                 session.send(message).await.unwrap();
@@ -458,7 +457,7 @@ async fn a_client_that_never_acknowledges_a_close_keeps_no_session() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_away_when_the_session_closes_has_the_grace_time() {
     let server = builder()
-        .handler(|mut session: Session| async move {
+        .handler(|session: Session| async move {
             session.recv().await;
             session.send("last words").await.unwrap();
             session.close(3001, "done");

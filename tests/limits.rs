@@ -73,7 +73,7 @@ async fn a_full_outbox_fails_or_closes_if_so_configured() {
         let records = peer.send_poll().await.records();
         if overflow == Overflow::Close {
             assert!(matches!(records.last(), Some(Record::LinkClose(4311, _))), "{records:?}");
-            assert_eq!(session.closed().unwrap().code, 4311);
+            assert_eq!(session.close_reason().unwrap().code, 4311);
             assert_eq!(session.unacknowledged(), 2);
         } else {
             peer.take(&records);
@@ -119,10 +119,10 @@ async fn droppable_messages_leave_a_gap_that_both_sides_learn_of() {
     // The client's own gaps reach the handler.
     let (sender, mut events) = mpsc::unbounded_channel();
     let server = Anywire::builder()
-        .handler(move |mut session: Session| {
+        .handler(move |session: Session| {
             let sender = sender.clone();
             async move {
-                while let Some(event) = session.recv_event().await {
+                while let Some(event) = session.recv_any().await {
                     sender.send(event).unwrap();
                 }
             }
@@ -144,7 +144,7 @@ async fn a_full_inbox_pauses_the_client_and_loses_nothing() {
     let (gate, keep) = (leave.clone(), received.clone());
     let server = Anywire::builder()
         .inbox(8192)
-        .handler(move |mut session: Session| {
+        .handler(move |session: Session| {
             let (gate, keep) = (gate.clone(), keep.clone());
             async move {
                 loop {

@@ -12,12 +12,12 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Anywire, Auth, Delivered, Server, Session, SessionHandle};
+use anywire::{Anywire, Auth, Delivered, Server, Session};
 use support::{Payload, Peer, Record, Site, Socket, Spelling, attempt, site, until};
 use tokio::time::sleep;
 
 /// Joins the rooms that its auth data names, and waits.
-async fn joiner(Auth(rooms): Auth<Vec<String>>, mut session: Session) {
+async fn joiner(Auth(rooms): Auth<Vec<String>>, session: Session) {
     for room in &rooms {
         assert!(session.join(room));
     }
@@ -39,7 +39,7 @@ fn sent(sent: usize) -> Delivered {
     Delivered { sent, ..Delivered::default() }
 }
 
-fn ids(handles: &[SessionHandle]) -> HashSet<String> {
+fn ids(handles: &[Session]) -> HashSet<String> {
     handles.iter().map(|handle| handle.id().to_string()).collect()
 }
 

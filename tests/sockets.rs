@@ -208,7 +208,7 @@ fn hurried(server: Builder) -> Builder {
 fn flooder(builder: Builder) -> (Server, Arc<AtomicUsize>) {
     let flooded = Arc::new(AtomicUsize::new(0));
     let count = flooded.clone();
-    let server = builder.outbox(64 << 20).handler(move |mut session: Session| {
+    let server = builder.outbox(64 << 20).handler(move |session: Session| {
         let count = count.clone();
         async move {
             session.recv().await;
@@ -236,8 +236,8 @@ async fn a_client_that_does_not_read_keeps_no_session() {
         assert_eq!(sessions.len(), 2);
         until("both have flooded", || flooded.load(SeqCst) == 2).await;
         for session in sessions {
-            until("it is over", || session.closed().is_some()).await;
-            assert_eq!(session.closed().unwrap().code, 4103);
+            until("it is over", || session.close_reason().is_some()).await;
+            assert_eq!(session.close_reason().unwrap().code, 4103);
             assert!(session.unacknowledged() > 40, "most messages were still unacknowledged at the end");
         }
         until("both are forgotten", || server.is_empty()).await;

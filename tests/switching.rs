@@ -25,7 +25,7 @@ impl Talker {
         let numbers = Arc::new(tokio::sync::Mutex::new(numbers));
         let received = Arc::new(Mutex::new(Vec::new()));
         let keep = received.clone();
-        let handler = move |mut session: Session| {
+        let handler = move |session: Session| {
             let (keep, numbers) = (keep.clone(), numbers.clone());
             async move {
                 let mut numbers = numbers.lock().await;

@@ -10,6 +10,8 @@ export const PATIENCE = 10000
 export const LATE = 1000
 /** If the server's question and the end of the stream come within this time, both were held back. */
 export const TOGETHER = 150
+/** How long a poll by a script waits until the page has loaded. */
+export const LOADING = 5000
 /** The delay between polls where no answer may wait for messages. */
 export const SHORT_POLL = 2000
 /** While the page is hidden, attempts are this much further apart. */

@@ -10,6 +10,9 @@ const DAY = 864e5
 /** Whether the user does not see the page. */
 export const hidden = () => (root.document || 0).hidden
 
+/** Whether the page is being loaded. Browsers that cannot answer this count as ready. */
+export const loading = () => LEGACY && /loading|interactive/.test((root.document || 0).readyState)
+
 /** At least 120 random bits, in field characters. */
 export const nonce = () => {
   if (!LEGACY) return crypto.getRandomValues(new Uint32Array(4)).join('.')

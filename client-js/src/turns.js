@@ -6,7 +6,8 @@
 import { STREAM_GOOD, STREAM_HELD, STREAM_USELESS } from './chooser.js'
 import { credentials, formerId, gather, now, send } from './client.js'
 import { HELD } from './codes.js'
-import { LATE, NEVER, TOGETHER } from './config.js'
+import { LATE, LOADING, NEVER, TOGETHER } from './config.js'
+import { loading } from './env.js'
 import { linkClosed, receive, watch } from './links.js'
 
 /** The head record of a link: takes over, opens or resumes. */
@@ -28,6 +29,11 @@ const verdict = (client, link, began, code) => {
 export const takeTurn = (client, link) => {
   const { chooser_: chooser, http_: http } = client
   const began = now(client)
+  // A script that waits for its answer would keep the load event of the page back.
+  if (link.turn_ && link.requests_.room_ && loading() && began - link.at_ < LOADING) {
+    watch(link, TOGETHER, () => takeTurn(client, link))
+    return
+  }
   const stream = link.turn_ && chooser.stream_(http.polls_ ? began : NEVER)
   const transport = http.turn_(link, stream)
   let frames = [head(client, link)].concat(link.queue_)

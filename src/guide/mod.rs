@@ -18,16 +18,20 @@
 ///
 /// [`FromRequestParts`]: axum::extract::FromRequestParts
 /// [`Session`]: crate::Session
-/// [`SessionHandle`]: crate::SessionHandle
 /// [`Live`]: crate::Live
 /// [`live()`]: crate::Server::live
 /// [`Auth<T>`]: crate::Auth
 /// [`open_timeout`]: crate::Builder::open_timeout
 /// [`recv`]: crate::Session::recv
 /// [`try_recv`]: crate::Session::try_recv
-/// [`recv_event`]: crate::Session::recv_event
-/// [`split`]: crate::Session::split
-/// [`handle`]: crate::Session::handle
+/// [`recv_any`]: crate::Session::recv_any
+/// [`stream`]: crate::Session::stream
+/// [`sink`]: crate::Session::sink
+/// [`close`]: crate::Session::close
+/// [`close_reason`]: crate::Session::close_reason
+/// [`closed`]: crate::Session::closed
+/// [`insert`]: crate::Session::insert
+/// [`get`]: crate::Session::get
 /// [`Message::json`]: crate::Message::json
 /// [`parse_json`]: crate::Message::parse_json
 pub mod handlers {}
@@ -37,7 +41,7 @@ pub mod handlers {}
 /// [`Delivered`]: crate::Delivered
 /// [`droppable`]: crate::To::droppable
 /// [`members`]: crate::Live::members
-/// [`rooms`]: crate::SessionHandle::rooms
+/// [`rooms`]: crate::Session::rooms
 pub mod rooms {}
 
 #[doc = include_str!("back_pressure.md")]
@@ -45,27 +49,27 @@ pub mod rooms {}
 /// [room send]: crate::To::send
 /// [`inbox`]: crate::Builder::inbox
 /// [`outbox`]: crate::Builder::outbox
-/// [`send`]: crate::SessionHandle::send
-/// [`try_send`]: crate::SessionHandle::try_send
-/// [`send_droppable`]: crate::SessionHandle::send_droppable
-/// [`acknowledged`]: crate::SessionHandle::acknowledged
+/// [`send`]: crate::Session::send
+/// [`try_send`]: crate::Session::try_send
+/// [`send_droppable`]: crate::Session::send_droppable
+/// [`acknowledged`]: crate::Session::acknowledged
 /// [`Overflow::Wait`]: crate::Overflow::Wait
 /// [`droppable`]: crate::To::droppable
-/// [`split`]: crate::Session::split
+/// [`sink`]: crate::Session::sink
 /// [`recv`]: crate::Session::recv
-/// [`recv_event`]: crate::Session::recv_event
+/// [`recv_any`]: crate::Session::recv_any
 /// [`shutdown`]: crate::Live::shutdown
 pub mod back_pressure {}
 
 #[doc = include_str!("life.md")]
 ///
 /// [`protocol`]: crate::protocol
-/// [`is_connected`]: crate::SessionHandle::is_connected
+/// [`is_connected`]: crate::Session::is_connected
 /// [`recv`]: crate::Session::recv
-/// [`closed`]: crate::SessionHandle::closed
-/// [`close`]: crate::SessionHandle::close
-/// [`abort`]: crate::SessionHandle::abort
-/// [`unacknowledged`]: crate::SessionHandle::unacknowledged
+/// [`close_reason`]: crate::Session::close_reason
+/// [`close`]: crate::Session::close
+/// [`abort`]: crate::Session::abort
+/// [`unacknowledged`]: crate::Session::unacknowledged
 /// [`is_page_gone`]: crate::CloseReason::is_page_gone
 /// [`shutdown`]: crate::Live::shutdown
 pub mod life {}
@@ -73,6 +77,9 @@ pub mod life {}
 #[doc = include_str!("testing.md")]
 ///
 /// [`LocalClient`]: crate::LocalClient
+/// [`idle`]: crate::LocalClient::idle
+/// [`try_recv`]: crate::LocalClient::try_recv
+/// [`recv_within`]: crate::LocalClient::recv_within
 /// [`open`]: crate::LocalClient::open
 /// [`open_with`]: crate::LocalClient::open_with
 pub mod testing {}
@@ -100,7 +107,7 @@ pub mod limits {}
 
 #[doc = include_str!("transports.md")]
 ///
-/// [`SessionHandle::transport`]: crate::SessionHandle::transport
+/// [`Session::transport`]: crate::Session::transport
 /// [`serve_until`]: crate::serve_until
 /// [`serve`]: crate::serve
 /// [`Transport`]: crate::Transport
@@ -111,8 +118,8 @@ pub mod transports {}
 ///
 /// [`Origins::Any`]: crate::Origins::Any
 /// [`Auth<T>`]: crate::Auth
-/// [`acknowledged`]: crate::SessionHandle::acknowledged
-/// [`unacknowledged`]: crate::SessionHandle::unacknowledged
+/// [`acknowledged`]: crate::Session::acknowledged
+/// [`unacknowledged`]: crate::Session::unacknowledged
 pub mod bare_websocket {}
 
 #[doc = include_str!("security.md")]
@@ -121,7 +128,7 @@ pub mod bare_websocket {}
 /// [`Origins::Same`]: crate::Origins::Same
 /// [`Origins::Any`]: crate::Origins::Any
 /// [`Auth<T>`]: crate::Auth
-/// [`remote_address`]: crate::SessionHandle::remote_address
+/// [`remote_address`]: crate::Session::remote_address
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 /// [`CLIENT_JS_INTEGRITY`]: crate::CLIENT_JS_INTEGRITY
 /// [`CLIENT_MJS_INTEGRITY`]: crate::CLIENT_MJS_INTEGRITY

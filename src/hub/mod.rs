@@ -4,11 +4,12 @@ mod remote;
 mod rooms;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -21,6 +22,7 @@ pub(crate) use remote::Remote;
 pub use rooms::Delivered;
 pub(crate) use rooms::{Occupancy, Target};
 use rooms::{Rooms, SHARDS};
+pub(crate) use values::{Value, Values};
 
 /// A session, the remote end that opened it, and the rooms that it is in.
 #[derive(Debug)]
@@ -28,13 +30,14 @@ pub(crate) struct Member {
     pub(crate) shared: Arc<SharedSession>,
     pub(crate) remote: Remote,
     rooms: Mutex<Joined>,
+    values: Mutex<Values>,
 }
 
 #[derive(Debug, Default)]
 struct Joined {
     rooms: Vec<Arc<str>>,
-    /// The session was removed from the hub. It joins no more rooms, because nothing would remove it from
-    /// them.
+    /// The session's handler has returned, or the session was removed from the hub. It joins no more rooms,
+    /// because nothing would remove it from them.
     gone: bool,
 }
 
@@ -45,6 +48,11 @@ impl Member {
 
     pub(crate) fn rooms(&self) -> Vec<Arc<str>> {
         lock(&self.rooms).rooms.clone()
+    }
+
+    /// The values that the application keeps in the session.
+    pub(crate) fn values(&self) -> MutexGuard<'_, Values> {
+        lock(&self.values)
     }
 }
 
@@ -79,7 +87,7 @@ impl Hub {
         match lock(self.shard(shared.id())).entry(shared.id()) {
             Entry::Occupied(_) => Err(remote),
             Entry::Vacant(place) => {
-                let member = Arc::new(Member { shared, remote, rooms: Mutex::default() });
+                let member = Arc::new(Member { shared, remote, rooms: Mutex::default(), values: Mutex::default() });
                 self.count.fetch_add(1, Ordering::Relaxed);
                 Ok(place.insert(member).clone())
             }
@@ -91,9 +99,19 @@ impl Hub {
     pub(crate) fn remove(&self, id: Uuid) -> Option<(Arc<Member>, Vec<Arc<str>>)> {
         let member = lock(self.shard(id)).remove(&id)?;
         self.count.fetch_sub(1, Ordering::Relaxed);
-        lock(&member.rooms).gone = true;
-        let emptied = self.leave_all(&member);
+        let emptied = self.retire(&member);
         Some((member, emptied))
+    }
+
+    /// The member's handler has returned: it leaves its rooms and joins no more, and its values are dropped.
+    /// Returns the rooms that became empty.
+    pub(crate) fn retire(&self, member: &Member) -> Vec<Arc<str>> {
+        lock(&member.rooms).gone = true;
+        let emptied = self.leave_all(member);
+        // Dropping a value runs code of the application, so the lock is not held meanwhile.
+        let values = member.values().close();
+        drop(values);
+        emptied
     }
 
     /// Adds a member to a room. Returns `None`, and changes nothing, if the member is in the room already or

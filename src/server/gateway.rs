@@ -13,7 +13,6 @@ use super::{
     api::{
         auth::AuthData,
         handler::{AnyHandler, Ready, Turns},
-        live::SessionHandle,
         session::Session,
     },
     core::Core,
@@ -52,26 +51,31 @@ impl<S> Clone for Gateway<S> {
 /// When it is dropped before the handler was started, it removes the session, because no link will come that
 /// could end it.
 pub(super) struct Opened {
-    pub(super) member: Arc<Member>,
-    fresh: Option<(Ready, SessionHandle)>,
+    pub(super) shared: Arc<SharedSession>,
+    fresh: Option<(Ready, Session)>,
 }
 
 impl Opened {
+    /// A session that another opening made.
+    fn again(member: &Member) -> Self {
+        Opened { shared: member.shared.clone(), fresh: None }
+    }
+
     /// Starts the handler if this opening made the session. Call it after the opening's messages are in the
     /// inbox.
     #[expect(clippy::disallowed_methods, reason = "the one task of a session: its handler's")]
     pub(super) fn start(&mut self) {
-        if let Some((ready, handle)) = self.fresh.take() {
-            let future = ready(Session::new(handle));
-            tokio::spawn(Turns::new(self.member.shared.clone(), future));
+        if let Some((ready, session)) = self.fresh.take() {
+            let future = ready(session.clone());
+            tokio::spawn(Turns::new(session, future));
         }
     }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        if let Some((_, handle)) = self.fresh.take() {
-            handle.core.forget(self.member.id());
+        if let Some((_, session)) = self.fresh.take() {
+            session.core.forget(session.member.id());
         }
     }
 }
@@ -103,12 +107,14 @@ impl<S> Gateway<S> {
     ) -> Result<Opened, Refusal> {
         self.check_origin(verdict, &mut parts)?;
         let claim = match self.core.attempts.claim(attempt).await? {
-            Found::Session(member) => return Ok(Opened { member, fresh: None }),
+            Found::Session(member) => return Ok(Opened::again(&member)),
             Found::First(claim) => claim,
         };
         match self.create(parts, state, Some(auth), &NATIVE).await {
             Ok(opened) => {
-                claim.open(&opened.member);
+                if let Some((_, session)) = &opened.fresh {
+                    claim.open(&session.member);
+                }
                 Ok(opened)
             }
             // The claim is dropped, so that the client may try again with the same attempt id.
@@ -174,8 +180,8 @@ impl<S> Gateway<S> {
         timekeeper::ensure(&self.core);
         let member = self.core.create(remote, rules);
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
-        let handle = SessionHandle { core: self.core.clone(), member: member.clone() };
-        Ok(Opened { member, fresh: Some((ready, handle)) })
+        let shared = member.shared.clone();
+        Ok(Opened { shared, fresh: Some((ready, Session { core: self.core.clone(), member })) })
     }
 
     /// Finds the session that another request opens with this attempt id. Waits for it for the open timeout.
@@ -187,7 +193,7 @@ impl<S> Gateway<S> {
         let joined = tokio::time::timeout(self.core.config.open_timeout, self.core.attempts.join(attempt)).await;
         let member = joined.map_err(|_| Refusal::from(reason::NOT_OPENED))??;
         self.core.admit_back()?;
-        Ok(Opened { member, fresh: None })
+        Ok(Opened::again(&member))
     }
 
     /// Attaches a link to the session with this id, if the secret fits.

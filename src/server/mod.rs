@@ -14,9 +14,11 @@ mod timekeeper;
 pub use api::{
     auth::{Auth, AuthRejection},
     builder::{Anywire, Builder, Server, SessionHandler},
-    handler::Handler,
-    live::{Live, SendError, SessionHandle, To},
+    handler::{Handler, Returned},
+    live::{Live, To},
     local::LocalClient,
+    receiving::{Incoming, Received},
+    sending::{Outgoing, SendError},
     serve::{serve, serve_until},
-    session::{Incoming, Outgoing, Received, Session},
+    session::{Session, SessionId},
 };

@@ -197,6 +197,11 @@ impl Machine {
         self.closed.as_ref()
     }
 
+    /// Why the session is closed or, after this half's close, why it will be.
+    pub(crate) fn close_reason(&self) -> Option<&CloseReason> {
+        self.closed.as_ref().or(self.closing.as_ref())
+    }
+
     /// Whether nothing more can happen. The caller then forgets the session.
     pub(crate) fn is_over(&self) -> bool {
         self.over

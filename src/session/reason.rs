@@ -67,7 +67,10 @@ reasons! {
     1006 = 410 { CUT: "the connection was cut", }
     1007 = 400 { NOT_UTF8: "text that is not UTF-8", }
     1009 = 413 { TOO_BIG: "message too large", }
-    1011 = 410 { HANDLER_PANICKED: "the handler panicked", }
+    1011 = 410 {
+        HANDLER_PANICKED: "the handler panicked",
+        HANDLER_FAILED: "the handler failed",
+    }
 
     4000 = 409 { REPLACED: "replaced by a newer link", }
     4001 = 409 { DUPLICATE: "duplicate of a link that is attached", }

@@ -56,7 +56,7 @@ impl SharedSession {
             inner.wake_links(); // Another link carries now.
         }
         if inner.machine.closed().is_some() {
-            inner.wake_receiver();
+            inner.wake_receivers();
             inner.wake_senders();
         }
         self.settle(&mut inner);
@@ -81,7 +81,7 @@ impl SharedSession {
             outcome = Err(malformed);
         }
         if inner.machine.arrivals() > 0 || inner.machine.closed().is_some() {
-            inner.wake_receiver();
+            inner.wake_receivers();
         }
         if inner.machine.acknowledged() != before || inner.machine.closed().is_some() {
             inner.wake_senders();
@@ -144,7 +144,7 @@ impl SharedSession {
             // In a codec without acknowledgements a message counts as acknowledged once the link has it.
             inner.wake_senders();
             if inner.machine.closed().is_some() {
-                inner.wake_receiver();
+                inner.wake_receivers();
             }
         }
         if timed || written {
@@ -201,7 +201,7 @@ impl SharedSession {
         inner.check_close(now, self.params.session.grace);
         inner.wake_links();
         if inner.machine.closed().is_some() {
-            inner.wake_receiver();
+            inner.wake_receivers();
             inner.wake_senders();
         }
         self.settle(inner);

@@ -5,6 +5,7 @@ mod chunked_upload;
 mod credentials;
 mod handler_side;
 mod link_side;
+mod receivers;
 mod runtime;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -20,6 +21,7 @@ use bytestring::ByteString;
 use uuid::Uuid;
 
 use credentials::Credentials;
+use receivers::Receivers;
 use turn::Turn;
 
 use crate::{
@@ -30,6 +32,7 @@ use crate::{
 
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::Credential;
+pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 
 /// The types that the machine's methods take and give, for modules that must not import the machine.
@@ -59,7 +62,9 @@ pub(crate) struct ServerParams {
 struct Inner {
     machine: Machine,
     turn: Turn,
-    receiver: Option<Receiver>,
+    receivers: Receivers,
+    /// The test client that waits until a task waits for an arrival.
+    idle: Option<Box<Waker>>,
     links: Vec<(LinkId, Option<Waker>)>,
     /// The transport of the link that was attached last.
     transport: Transport,
@@ -76,14 +81,6 @@ struct Inner {
     closing: Option<(u64, u64)>,
     /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
     chunked: Option<Box<chunked_upload::ChunkedUpload>>,
-}
-
-/// The task that waits for something to receive.
-#[derive(Debug)]
-struct Receiver {
-    waker: Waker,
-    /// The task is the handler's own: when it is woken, a turn comes.
-    is_handler: bool,
 }
 
 /// Why [`SharedSession::pull`] has returned.
@@ -108,7 +105,8 @@ impl SharedSession {
         let inner = Inner {
             machine,
             turn: Turn::new(),
-            receiver: None,
+            receivers: Receivers::default(),
+            idle: None,
             links: Vec::new(),
             transport: Transport::WebSocket,
             senders: Vec::new(),
@@ -237,11 +235,32 @@ impl Inner {
         }
     }
 
-    fn wake_receiver(&mut self) {
-        if let Some(Receiver { waker, is_handler }) = self.receiver.take() {
-            if is_handler {
-                self.turn.woken();
-            }
+    /// Wakes the task that receives next, or all that wait if the session is over.
+    fn wake_receivers(&mut self) {
+        let woken = match self.machine.closed() {
+            None => self.receivers.wake_first(),
+            Some(_) => self.receivers.wake_all(),
+        };
+        if woken {
+            self.turn.woken();
+        }
+        if self.machine.closed().is_some() {
+            self.wake_idle();
+        }
+    }
+
+    /// A task gives up its place among those who wait for an arrival. If there is one, the next is woken.
+    fn leave(&mut self, place: Option<Place>) {
+        if let Some(place) = place {
+            self.receivers.leave(place);
+        }
+        if self.machine.arrivals() > 0 || self.machine.closed().is_some() {
+            self.wake_receivers();
+        }
+    }
+
+    fn wake_idle(&mut self) {
+        if let Some(waker) = self.idle.take() {
             waker.wake();
         }
     }

@@ -39,7 +39,8 @@ pub(crate) fn raw_session() -> SharedSession {
 
 /// The next message that the handler receives; `None` behind the last.
 pub(crate) async fn next_message(session: &SharedSession) -> Option<Message> {
-    match std::future::poll_fn(|cx| session.poll_arrival(cx)).await {
+    let mut place = None;
+    match std::future::poll_fn(|cx| session.poll_arrival(cx, &mut place, true)).await {
         Some(Arrival::Message(message)) => Some(message),
         Some(gap) => panic!("{gap:?} is no message"),
         None => None,
@@ -200,18 +201,19 @@ fn without_acknowledgements_the_write_wakes_the_task_that_waits_for_one() {
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let (sender, receiver) = (Arc::new(Count(AtomicUsize::new(0))), Arc::new(Count(AtomicUsize::new(0))));
     let wakers = [sender.clone(), receiver.clone()].map(Waker::from);
-    let [mut to_sender, mut to_receiver] = [&wakers[0], &wakers[1]].map(Context::from_waker);
+    let mut place = None;
+    let [mut to_sender, to_receiver] = [&wakers[0], &wakers[1]].map(Context::from_waker);
     let pull = || session.pull(link, &mut Context::from_waker(Waker::noop()), |_| true);
     session.send(Message::from("x").into()).unwrap();
     let number = session.flush();
     assert_eq!(session.poll_acknowledged(&mut to_sender, number), Poll::Pending);
-    assert_eq!(session.poll_arrival(&mut to_receiver), Poll::Pending);
+    assert_eq!(session.poll_arrival(&to_receiver, &mut place, true), Poll::Pending);
     assert_eq!((pull(), sender.0.load(Relaxed)), (PullStatus::Drained, 1));
     assert_eq!(session.poll_acknowledged(&mut to_sender, number), Poll::Ready(Ok(())));
     session.close(reason::CLOSED);
-    assert_eq!((session.poll_arrival(&mut to_receiver), receiver.0.load(Relaxed)), (Poll::Pending, 0));
+    assert_eq!((session.poll_arrival(&to_receiver, &mut place, true), receiver.0.load(Relaxed)), (Poll::Pending, 0));
     assert_eq!((pull(), receiver.0.load(Relaxed)), (PullStatus::Over, 1), "it is closed once that is written");
-    assert_eq!(session.poll_arrival(&mut to_receiver), Poll::Ready(None));
+    assert_eq!(session.poll_arrival(&to_receiver, &mut place, true), Poll::Ready(None));
 }
 
 #[test]
@@ -220,9 +222,9 @@ fn a_cut_that_ends_the_session_wakes_its_handler_at_once() {
     let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let count = Arc::new(Count(AtomicUsize::new(0)));
-    let waker = Waker::from(count.clone());
-    assert_eq!(session.poll_arrival(&mut Context::from_waker(&waker)), Poll::Pending);
+    let (waker, mut place) = (Waker::from(count.clone()), None);
+    assert_eq!(session.poll_arrival(&Context::from_waker(&waker), &mut place, true), Poll::Pending);
     session.detach(link);
     assert_eq!(count.0.load(Relaxed), 1);
-    assert_eq!(session.poll_arrival(&mut Context::from_waker(&waker)), Poll::Ready(None));
+    assert_eq!(session.poll_arrival(&Context::from_waker(&waker), &mut place, true), Poll::Ready(None));
 }

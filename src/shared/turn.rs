@@ -133,6 +133,11 @@ impl Turn {
         !matches!(self.handler, Handler::NotStarted | Handler::Ended)
     }
 
+    /// Whether the handler's task is gone.
+    pub(super) fn is_ended(&self) -> bool {
+        self.handler == Handler::Ended
+    }
+
     /// Whether the handler is being polled.
     pub(super) fn is_polling(&self) -> bool {
         matches!(self.handler, Handler::Polling { .. })

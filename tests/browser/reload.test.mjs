@@ -47,6 +47,35 @@ function converse({ transports, down, ms }) {
   })
 }
 
+/** Connects while the page is still loading, for as long as its image is under way. */
+function connectEarly() {
+  if (self !== top) return
+  addEventListener('DOMContentLoaded', () => {
+    document.documentElement.append(Object.assign(new Image(), { src: '/slow.png' }))
+    self.session = self.anywire.connect('/live', { transports: ['jsonp-poll'] })
+    self.session.on('open', () => (self.opened = true))
+  })
+}
+
+test('a poll by script that waits does not keep the load event back', TIMEOUT, async (t) => {
+  const page = await visit(browser, `http://127.0.0.1:${lab.port}/live/client.js`)
+  t.after(() => page.context().close())
+  await page.addInitScript(connectEarly)
+  await page.route('**/slow.png', async (route) => {
+    await until(page, () => self.opened)
+    await route.fulfill({ body: '' })
+  })
+  // The server holds a poll for 25 seconds.
+  await page.goto(`http://127.0.0.1:${lab.port}/page`, { waitUntil: 'load', timeout: 20_000 })
+  await page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        self.session.on('message', resolve)
+        self.session.send('!check')
+      })
+  )
+})
+
 const until = (page, test) => page.waitForFunction(test, null, { timeout: 30_000 })
 
 for (const transport of ['', 'websocket', 'xhr-stream', 'xhr-poll', 'jsonp-poll']) {

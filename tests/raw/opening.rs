@@ -76,7 +76,7 @@ async fn auth_data_has_no_place_here_so_auth_rejects_before_the_upgrade() {
     async fn wants(Auth(name): Auth<String>, session: Session) {
         let _ = session.send(name).await;
     }
-    async fn may_have(auth: Option<Auth<String>>, mut session: Session) {
+    async fn may_have(auth: Option<Auth<String>>, session: Session) {
         let _ = session.send(auth.map_or("nobody".to_owned(), |Auth(name)| name)).await;
         session.recv().await;
     }

@@ -24,7 +24,7 @@ impl Anywire {
     /// use anywire::{Anywire, Session};
     /// use axum::Router;
     ///
-    /// async fn echo(mut session: Session) {
+    /// async fn echo(session: Session) {
     ///     while let Some(message) = session.recv().await {
     ///         if session.send(message).await.is_err() {
     ///             break;
@@ -115,7 +115,7 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the behaviour of [`SessionHandle::send`](crate::SessionHandle::send) when the outbox is full.
+    /// Sets the behaviour of [`Session::send`](crate::Session::send) when the outbox is full.
     /// Default: wait.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.config.overflow = overflow;

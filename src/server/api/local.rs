@@ -5,12 +5,10 @@ use std::{
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use axum::http::{Request, request::Parts};
-use bytestring::ByteString;
-
-use super::builder::Server;
+use super::{builder::Server, session::SessionId};
 use crate::{
     broadcast::OutMessage,
     clock::Clock,
@@ -21,6 +19,7 @@ use crate::{
     shared::{Credential, SharedSession},
     transport::Link,
 };
+use axum::http::{Request, request::Parts};
 
 /// A client without a network, for tests. It opens a session of a server in this process and exchanges
 /// messages with its handler, over the same machine as real clients do.
@@ -30,7 +29,7 @@ use crate::{
 /// ```
 /// use anywire::{Anywire, LocalClient, Session};
 ///
-/// async fn shout(mut session: Session) {
+/// async fn shout(session: Session) {
 ///     while let Some(message) = session.recv().await {
 ///         let text = message.as_text().unwrap_or_default().to_uppercase();
 ///         let _ = session.send(text).await;
@@ -87,7 +86,7 @@ impl LocalClient {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };
-        let shared = opened.member.shared.clone();
+        let shared = opened.shared.clone();
         let clock = shared.runtime().clock();
         let server_config = &server.core.config;
         let config = Config {
@@ -125,16 +124,58 @@ impl LocalClient {
     pub async fn recv(&mut self) -> Option<Message> {
         poll_fn(|cx| {
             self.pump(cx);
-            loop {
-                match self.machine.poll_arrival() {
-                    Some(Arrival::Message(message)) => return Poll::Ready(Some(message)),
-                    Some(Arrival::Gap { .. }) => {}
-                    None if self.machine.closed().is_some() => return Poll::Ready(None),
-                    None => return Poll::Pending,
-                }
+            match self.next_message() {
+                None if self.machine.closed().is_none() => Poll::Pending,
+                message => Poll::Ready(message),
             }
         })
         .await
+    }
+
+    /// Receives the next message if the handler has sent one already. Never waits. Returns `None` if there is
+    /// none now, or never will be one.
+    ///
+    /// A handler that was just given a message has not run yet: [`idle`](Self::idle) lets it.
+    pub fn try_recv(&mut self) -> Option<Message> {
+        self.pump(&mut Context::from_waker(Waker::noop()));
+        self.next_message()
+    }
+
+    /// Receives the next message as [`recv`](Self::recv) does, but waits no longer than `limit` (on tokio's
+    /// clock). Returns `None` if none came by then, or the session is over. Cancel-safe.
+    pub async fn recv_within(&mut self, limit: Duration) -> Option<Message> {
+        tokio::time::timeout(limit, self.recv()).await.ok().flatten()
+    }
+
+    /// Waits until the session's handler has received everything that was sent, and waits in
+    /// [`recv`](crate::Session::recv) or its like for more; or until the session is over. Cancel-safe.
+    ///
+    /// What the handler did by then can be asserted without a pause:
+    ///
+    /// ```
+    /// # use anywire::{Anywire, LocalClient, Session};
+    /// async fn lobby(session: Session) {
+    ///     session.join("lobby");
+    ///     while let Some(message) = session.recv().await {
+    ///         session.to("lobby").send(message);
+    ///     }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let live = Anywire::builder().handler(lobby).build();
+    /// let mut ada = LocalClient::open(&live, (), "").await.unwrap();
+    /// ada.send("is anybody here?");
+    /// ada.idle().await;
+    /// assert_eq!(live.members("lobby").len(), 1);
+    /// assert_eq!(ada.try_recv(), None, "her own message is for the others");
+    /// # }
+    /// ```
+    pub async fn idle(&mut self) {
+        poll_fn(|cx| {
+            self.pump(cx);
+            self.shared.poll_idle(cx)
+        })
+        .await;
     }
 
     /// Cuts the link, as a network does. The session is kept for the grace time.
@@ -161,14 +202,24 @@ impl LocalClient {
         self.pump(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// Returns the reason why the session is over, or `None` while it is not.
-    pub fn closed(&self) -> Option<CloseReason> {
-        self.machine.closed().cloned()
+    /// Returns the reason why the session is over, or why it was [closed](Self::close) here; `None` while it
+    /// is neither.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.machine.close_reason().cloned()
     }
 
     /// Returns the session's id, as [`Live::session`](crate::Live::session) takes it.
-    pub fn id(&self) -> ByteString {
-        self.shared.public_id()
+    pub fn id(&self) -> SessionId {
+        SessionId::new(&self.shared)
+    }
+
+    fn next_message(&mut self) -> Option<Message> {
+        loop {
+            match self.machine.poll_arrival()? {
+                Arrival::Message(message) => return Some(message),
+                Arrival::Gap { .. } => {}
+            }
+        }
     }
 
     fn attach(&mut self, opening: bool) -> Result<(), CloseReason> {

@@ -25,7 +25,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 ///
 /// It differs from `axum::serve` in four points that matter for realtime: small segments leave at once
 /// (`TCP_NODELAY`), a request's head must come within 30 seconds, the client's address is known
-/// ([`SessionHandle::remote_address`](crate::SessionHandle::remote_address)), and a parked poll costs some
+/// ([`Session::remote_address`](crate::Session::remote_address)), and a parked poll costs some
 /// ten kilobytes less, because no room is made for HTTP/2. For TLS or HTTP/2 use `axum::serve`, another
 /// server, or a proxy.
 ///

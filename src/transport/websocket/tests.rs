@@ -237,7 +237,7 @@ async fn a_client_that_floods_pings_and_reads_no_pong_is_not_read() {
             }
         };
         assert!(tokio::time::timeout(SECOND, flood).await.is_err(), "the connection takes no more");
-        assert_eq!(session.poll_arrival(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+        assert_eq!(session.poll_arrival(&Context::from_waker(Waker::noop()), &mut None, true), Poll::Pending);
         drop(client);
         assert_eq!(next_message(session).await, None);
         assert_eq!(closed(session), Some(reason::CUT));

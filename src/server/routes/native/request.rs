@@ -239,7 +239,7 @@ fn attach_opening(
     body: &mut transport::Body<NativeCodec>,
 ) -> Result<Link, CloseReason> {
     let attach = Attach { ordinal, turn: 0, kind: LinkKind::Opening, opening: true, seen: false, received: 0 };
-    let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, transport);
+    let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, transport);
     if let Ok(link) = &link {
         let _ = transport::take(link, body);
     }

@@ -95,7 +95,7 @@ async fn attach<S: Clone + Send + Sync + 'static>(
             let opened = gateway.open(parts, state, verdict, &attempt, auth).await;
             let mut opened = opened.map_err(|refusal| refusal.reason)?;
             let attach = Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
-            let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, Transport::WebSocket);
+            let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket);
             if let Ok(link) = &link {
                 // A violation ends the link, which then sends the reason.
                 let _ = transport::take(link, &mut body);
