@@ -101,6 +101,7 @@ pub(crate) struct Config {
     pub(crate) outbox: usize,
     pub(crate) overflow: Overflow,
     pub(crate) max_sessions: usize,
+    pub(crate) reconnect_rate: u32,
     pub(crate) max_bytes: usize,
     pub(crate) origins: Origins,
     pub(crate) trusted_proxies: Vec<IpAddr>,
@@ -124,6 +125,7 @@ impl Default for Config {
             outbox: 1 << 20,
             overflow: Overflow::Wait,
             max_sessions: 100_000,
+            reconnect_rate: 5_000,
             max_bytes: 1 << 30,
             origins: Origins::Same,
             trusted_proxies: Vec::new(),
@@ -137,6 +139,12 @@ impl Config {
     pub(crate) fn body_limit(&self) -> usize {
         self.message_limit / 3 * 4 + 64 * 1024
     }
+
+    /// Returns the time, in milliseconds, over which the clients of this many sessions spread their first
+    /// attempts after a cut.
+    pub(crate) fn spread(&self, sessions: usize) -> u64 {
+        (sessions as u64).saturating_mul(1000).div_ceil(u64::from(self.reconnect_rate.max(1))).clamp(LEAST_SPREAD, MOST)
+    }
 }
 
 /// Returns whether this can be the name of a node: 1 to 64 letters, digits or `-`.
@@ -144,6 +152,9 @@ pub(crate) fn is_node_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     (1..=64).contains(&name.len()) && name.bytes().all(fits)
 }
+
+/// Lower bound of the spread in milliseconds, so that few clients do not all come at once either.
+const LEAST_SPREAD: u64 = 100;
 
 /// Upper bound of every time and size. A sum of a few of them is still an exact number in JavaScript.
 const MOST: u64 = 1 << 50;

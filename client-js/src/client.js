@@ -36,6 +36,8 @@ export const createClient = (url, options, http, createReload) => {
     emit_: emitter(session),
     /** Names the opening, so that retried or raced requests open one session. */
     attempt_: (reload && reload.instance_) || nonce(),
+    /** The names of the parts of the protocol that this client knows (PROTOCOL.md, section 2). */
+    names_: options.credentials === 'include' ? 'ping.cred' : 'ping',
     /** The same for all pages of this browser. */
     browser_: browser(),
     /** Flushes that wait for acknowledgement: `{ number_, done_ }`. */

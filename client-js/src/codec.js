@@ -20,6 +20,12 @@ const COLON = LEGACY ? text.COLON : bytes.COLON
  */
 const FIELDS = { a: 1, b: 1, c: 3, d: 2, g: 2, h: 2, i: 1, m: 1, n: 1, p: 1, sfull: 2, snew: 10, w: 0, x: 2, y: 1, z: 1 }
 
+/** How many more there may be: an older server does not send them. */
+const OPTIONAL = { p: 1, sfull: 1, snew: 2 }
+
+/** The place of the names in the fields of `snew`; they are no number. */
+const NAMES = 10
+
 /** The letters that have a payload. */
 const PAYLOAD = /[bcimox]/
 
@@ -47,10 +53,14 @@ export const decode = (data, at, receive, linkClose, socket) => {
     const head = textOf(data.slice(at, to++))
     const letter = head.charAt(0)
     const frame = head.slice(1).split(',')
-    const count = FIELDS[letter === 's' ? letter + frame[0] : letter]
-    if (count === undefined) fail()
-    frame.length = count
-    for (let i = 0; i < frame.length; i++) if (letter !== 's' || i === 1 || i > 3) frame[i] = number(frame[i])
+    const key = letter === 's' ? letter + frame[0] : letter
+    const count = FIELDS[key]
+    // An unknown record has no count, and nothing is at least that.
+    if (!(frame.length >= count)) fail()
+    frame.length = Math.min(frame.length, count + (OPTIONAL[key] || 0))
+    for (let i = 0; i < frame.length; i++) {
+      if (letter !== 's' || i === 1 || (i > 3 && i !== NAMES)) frame[i] = number(frame[i])
+    }
     if (PAYLOAD.test(letter)) {
       const payload = data.slice(to, (to += frame.pop()))
       if (to > data.length) break
@@ -72,7 +82,8 @@ export const encode = (frames, socket) => {
     let payload = ''
     if (PAYLOAD.test(frame[0])) {
       payload = spell(fields.pop())
-      fields.push(payload.length)
+      // The length is the last field, or in `o` the fourth.
+      fields.splice(3, 0, payload.length)
     }
     pieces.push(spell(frame[0] + fields + ':'), spell(payload))
   }

@@ -33,6 +33,8 @@ export const GRACE = 7
 export const LIMIT = 8
 export const BATCH = 9
 const HOLD = 10
+/** The time over which clients spread their first attempts after a cut; undefined from an older server. */
+export const SPREAD = 12
 
 /** The parameters before the session is open. */
 const NO_PARAMS = [0, 0, 0, '', '', 0, 0, 30000]
@@ -171,7 +173,10 @@ export const createMachine = (capacity, base) => {
       } else if (letter === 'n') link.nextToReceive_ = first || fail()
       else if (letter === 'a') acknowledged(first)
       else if (letter === 'w') ackDue = 1
-      else if (letter === 'p') link.queue_.push(['q', first, ackNumber()])
+      else if (letter === 'p') {
+        acknowledged(second || 0)
+        link.queue_.push(['q', first, ackNumber()])
+      }
       else if (letter === 'h' || letter === 'g') flowChanged(first, second * 2 + (letter === 'g'))
       else if (letter === 'd') {
         const next = machine.received_ + 1

@@ -12,10 +12,11 @@ import { linkClosed, receive, watch } from './links.js'
 
 /** The head record of a link: takes over, opens or resumes. */
 export const head = (client, link) => {
+  const { names_: names } = client
   const { ordinal_: ordinal, turn_: turn } = link
-  if (formerId(client)) return client.reload_.head_(ordinal, client.attempt_)
-  if (link.opening_) return ['o', 1, ordinal, client.attempt_, client.auth_]
-  return credentials(client, 'r', [ordinal, turn, turn && 1])
+  if (formerId(client)) return client.reload_.head_(ordinal, client.attempt_).concat(names)
+  if (link.opening_) return ['o', 1, ordinal, client.attempt_, names, client.auth_]
+  return credentials(client, 'r', [ordinal, turn, turn && 1]).concat(names)
 }
 
 /** How a stream went that has ended with `code`. */

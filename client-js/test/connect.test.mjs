@@ -21,6 +21,22 @@ describe('opening', () => {
     assert.equal(it.half.auth, 'token \u20ac')
   })
 
+  story('each opening and each resume lists the names that this client knows', async (it) => {
+    const heads = () => it.sockets.map(({ sent }) => sent[0][1].split(':')[0])
+    it.open({ transports: ['websocket'] })
+    await it.pass(100)
+    it.sockets[0].cut()
+    await it.pass(1000)
+    assert.match(heads()[0], /^o1,\d+,[\d.]+,0,ping$/)
+    assert.match(heads()[1], /^r1,\d+,0,0,id1,\w+,0,ping$/)
+  })
+
+  story('a client that sends credentials to other origins says so', async (it) => {
+    it.open({ credentials: 'include' })
+    await it.pass(100)
+    assert.match(it.sockets[0].sent[0][1], /^o1,\d+,[\d.]+,0,ping\.cred:/)
+  })
+
   story('auth is asked for at each opening, and not on a resume', async (it) => {
     let asked = 0
     const { session } = it.open({ auth: () => `token ${++asked}`, transports: ['websocket'] })

@@ -17,7 +17,7 @@ export const parse = (body, bytes) => {
     at = colon + 1
     let payload
     if (PAYLOAD.test(letter)) {
-      const length = Number(fields.pop())
+      const length = Number(letter === 'o' ? fields.splice(3, 1) : fields.pop())
       const raw = text.slice(at, (at += length))
       if (raw.length !== length) throw Error(`cut short: ${text}`)
       if (letter === 'b') payload = Buffer.from(raw, bytes ? 'latin1' : 'base64')

@@ -88,7 +88,7 @@ impl Codec for RawCodec {
             Outbound::Message { message: OutMessage::Shared(broadcast), .. } => {
                 out.encoded(broadcast.encoded(CELL, |message| encode(message, 0, put_message)));
             }
-            Outbound::Frame(Frame::Ping { id }) => out.ping(id.to_string().as_bytes()),
+            Outbound::Frame(Frame::Ping { id, .. }) => out.ping(id.to_string().as_bytes()),
             Outbound::Frame(Frame::Pong { id, .. }) => out.pong(id.to_string().as_bytes()),
             Outbound::Frame(Frame::Close { reason, .. } | Frame::LinkClose(reason)) => out.close(reason),
             Outbound::Frame(_) => {}

@@ -74,8 +74,9 @@ impl Core {
             limit: config.message_limit as u64,
             batch: config.message_limit as u64,
             hold: millis(config.hold),
+            spread: config.spread(0),
         };
-        let params = ServerParams { node: config.node.clone(), session };
+        let params = ServerParams { node: config.node.clone(), session, spread: session.spread.into() };
         Core {
             config,
             params: Arc::new(params),
@@ -120,7 +121,9 @@ impl Core {
         };
         let machine = Machine::new(machine, self.runtime.clock().now());
         let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
-        self.hub.insert(Arc::new(shared), remote)
+        let inserted = self.hub.insert(Arc::new(shared), remote);
+        self.params.spread.store(config.spread(self.hub.len()), Ordering::Relaxed);
+        inserted
     }
 
     /// Finds the session of an id as clients know it: the name of its node, a dot, and the number of the

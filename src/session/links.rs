@@ -1,6 +1,6 @@
 //! The links of a session: which are attached, which are confirmed, and which one carries.
 
-use super::frame::{CloseReason, Outcome};
+use super::frame::{CloseReason, Names, Outcome};
 use super::inbox::FlowState;
 use super::reason;
 
@@ -61,6 +61,9 @@ pub(crate) struct Attach {
     pub(crate) seen: bool,
     /// Server: the last number that the client has received.
     pub(crate) received: u64,
+    /// Server: the names that the client lists. `None` where a request has no place for them: those of the
+    /// request before stay in force.
+    pub(crate) names: Option<Names>,
 }
 
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    frame::CloseReason,
+    frame::{CloseReason, Names},
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
@@ -127,6 +127,8 @@ pub(crate) struct Machine {
     pub(super) stream_probe: Option<Box<StreamProbe>>,
     /// The last pause or resume that the other half has sent.
     pub(super) flow_received: FlowState,
+    /// The names of the client's last attach.
+    pub(super) names: Names,
     pub(super) opened: bool,
     /// This half has closed, with this reason.
     pub(super) closing: Option<CloseReason>,
@@ -164,6 +166,7 @@ impl Machine {
             stream_probe: None,
             flow_received: FlowState::START,
             flow_sent: FlowState::START,
+            names: Names::default(),
             opened: config.role == Role::Server,
             closing: None,
             closed: None,

@@ -24,7 +24,7 @@ mod client;
 pub(crate) mod tests;
 
 pub use frame::CloseReason;
-pub(crate) use frame::{Attached, Frame, Grant, Outbound, Outcome, SessionParams};
+pub(crate) use frame::{Attached, Frame, Grant, Names, Outbound, Outcome, SessionParams};
 pub(crate) use inbox::Arrival;
 pub(crate) use links::{Attach, LinkId, LinkKind};
 pub(crate) use machine::{Config, Machine, Role, SendError, State};

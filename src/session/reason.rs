@@ -102,6 +102,7 @@ reasons! {
         NOT_OPENED: "no opening with this attempt id came",
     }
     4008 = 409 { HELD: "held back on the way", }
+    4009 = 409 { OPEN_BY_HTTP: "open by HTTP first: a WebSocket does not prove whose page this is", }
 
     4100 = 410 { UNKNOWN: "unknown session", }
     4101 = 410 { WRONG_SECRET: "wrong secret", }
@@ -111,6 +112,7 @@ reasons! {
         EXPIRED: "no link within the grace time",
     }
     4104 = 410 { TAKEN_OVER: "taken over by another page", }
+    4105 = 410 { FELL_BEHIND: "fell behind, or held too much", }
 
     4200 = 503 { TOO_MANY_SESSIONS: "too many sessions", }
     4201 = 503 { SHORT_OF_MEMORY: "short of memory", }
@@ -130,6 +132,9 @@ reasons! {
 
     4400 = 400 { VERSION_NOT_SPOKEN: "protocol version not spoken", }
 }
+
+// Codes of the protocol that have no other place yet.
+const _: [CloseReason; 2] = [OPEN_BY_HTTP, FELL_BEHIND];
 
 /// The HTTP status of a refusal with this code. A session that has ended with a code of its application is
 /// gone.

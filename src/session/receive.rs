@@ -47,6 +47,7 @@ impl Machine {
         if attach.kind.has_turns() {
             self.shrink(); // No moment is idler than the one between two turns.
         }
+        self.names = attach.names.unwrap_or(self.names);
         let alone = !self.links.any_attached();
         let gap =
             (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.detached_since));
@@ -214,9 +215,9 @@ impl Machine {
                 Ok(())
             }
             Frame::Attached(start) if !server => self.handle_attached(now, id, &start),
-            Frame::Ping { id } if !server => {
+            Frame::Ping { id, received } if !server => {
                 self.pong_due = Some(id);
-                Ok(())
+                self.acknowledged_up_to(now, received.unwrap_or_default()).map_err(|()| reason::ACK_BEYOND_SENT)
             }
             Frame::GoAway { delay } if !server => {
                 self.events.push_back(Event::GoAway(delay));

@@ -82,7 +82,7 @@ impl Machine {
         }
         if server {
             if let Some(outcome) = link.pending_outcome.take() {
-                return Next::Control(Frame::Attached(Attached { outcome, received, grant: None }));
+                return Next::Control(Frame::Attached(Attached { outcome, received, names: self.names, grant: None }));
             }
             if link.kind == LinkKind::Upload {
                 return self.answer_upload(id).into();
@@ -144,7 +144,7 @@ impl Machine {
             return Some(Frame::AckRequest);
         }
         if self.config.role == Role::Server && link.kind.needs_heartbeat() {
-            return self.heartbeat.poll_ping(now).map(|id| Frame::Ping { id });
+            return self.heartbeat.poll_ping(now).map(|id| Frame::Ping { id, received: None });
         }
         None
     }

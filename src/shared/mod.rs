@@ -13,7 +13,10 @@ mod turn;
 mod wake_batch;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, atomic::Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
 };
 
@@ -56,6 +59,8 @@ pub(crate) struct ServerParams {
     /// The name of this node, a part of each session's id.
     pub(crate) node: String,
     pub(crate) session: SessionParams,
+    /// The spread of `session` as of now: it follows the number of sessions.
+    pub(crate) spread: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -155,7 +160,8 @@ impl SharedSession {
     fn complete<'a>(&self, secret: Uuid, mut outbound: Outbound<'a>) -> Outbound<'a> {
         if let Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) = &mut outbound {
             let (id, secret) = (self.public_id(), secret.simple().to_string().into());
-            *grant = Some(Box::new(Grant { id, secret, params: self.params.session }));
+            let params = SessionParams { spread: self.params.spread.load(Ordering::Relaxed), ..self.params.session };
+            *grant = Some(Box::new(Grant { id, secret, params }));
         }
         outbound
     }

@@ -67,8 +67,9 @@ fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
         limit: 1 << 20,
         batch: 1 << 20,
         hold: 25_000,
+        spread: 0,
     };
-    let params = ServerParams { node: "node".to_owned(), session: params };
+    let params = ServerParams { node: "node".to_owned(), session: params, spread: 100.into() };
     SharedSession::new(id, Uuid::nil(), Machine::new(config, 0), Arc::new(params), runtime)
 }
 
@@ -78,7 +79,7 @@ async fn the_deadlines_of_a_session_are_queued_a_bounded_number_of_times() {
     let mut most = 0;
     for turn in 0..2000 {
         let kind = LinkKind::Poll { hold: 25_000 };
-        let attach = Attach { ordinal: 1, turn, kind, opening: turn == 0, seen: turn > 0, received: 0 };
+        let attach = Attach { ordinal: 1, turn, kind, opening: turn == 0, seen: turn > 0, received: 0, names: None };
         let link = session.attach(Credential::Attempt, attach, Transport::XhrPoll).unwrap();
         tokio::time::advance(Duration::from_millis(1000)).await;
         session.detach(link);
@@ -107,7 +108,8 @@ impl Wake for Count {
 #[tokio::test(start_paused = true)]
 async fn sends_to_other_sessions_in_a_turn_wake_each_of_them_once_at_its_end() {
     let (handler, member) = (session(), session());
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = member.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let waker = Waker::from(count.clone());
@@ -137,7 +139,8 @@ async fn sends_to_other_sessions_in_a_turn_wake_each_of_them_once_at_its_end() {
 /// A session whose page has shown the secret, on a WebSocket that has opened it.
 fn opened() -> (SharedSession, LinkId) {
     let session = session();
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     (session, link)
 }
@@ -157,7 +160,8 @@ fn a_page_that_is_taken_over_between_decoding_and_locking_feeds_nothing() {
     let mut decoded = messages(3..=5);
     let secret = Uuid::nil().simple().to_string();
     let credential = Credential::Instance { secret: &secret, instance: "another", next: Uuid::max() };
-    let attach = Attach { ordinal: 2, turn: 0, kind: LinkKind::Duplex, opening: false, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 2, turn: 0, kind: LinkKind::Duplex, opening: false, seen: false, received: 0, names: None };
     let newer = session.attach(credential, attach, Transport::WebSocket).unwrap();
     assert_eq!(session.input(link, &mut decoded, None), Ok(false));
     assert_eq!((received(&session), decoded.len()), (2, 0));
@@ -197,7 +201,8 @@ fn frames_before_something_malformed_are_applied_and_the_link_ends() {
 #[test]
 fn without_acknowledgements_the_write_wakes_the_task_that_waits_for_one() {
     let session = made(Uuid::nil(), &RAW);
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let (sender, receiver) = (Arc::new(Count(AtomicUsize::new(0))), Arc::new(Count(AtomicUsize::new(0))));
     let wakers = [sender.clone(), receiver.clone()].map(Waker::from);
@@ -219,7 +224,8 @@ fn without_acknowledgements_the_write_wakes_the_task_that_waits_for_one() {
 #[test]
 fn a_cut_that_ends_the_session_wakes_its_handler_at_once() {
     let session = made(Uuid::nil(), &RAW);
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let (waker, mut place) = (Waker::from(count.clone()), None);

@@ -74,6 +74,7 @@ impl JsClient {
                 limit: count(6),
                 batch: count(7),
                 hold: count(8),
+                spread: 0,
             },
         };
         self.grant.get_or_insert_with(|| grant.clone()).id != grant.id

@@ -7,7 +7,7 @@ use crate::{
     broadcast::OutMessage,
     codec::native::Spelling,
     message::Message,
-    session::{Config, Role, rules},
+    session::{Config, Names, Role, rules},
 };
 
 /// Each side sends at least this many messages.
@@ -50,6 +50,8 @@ pub(crate) struct Scenario {
     pub(crate) keeping: u64,
     /// One packet in this many arrives just when the receiver has a deadline.
     pub(crate) snap: u64,
+    /// The names that the client lists.
+    pub(crate) names: Names,
 }
 
 impl Scenario {
@@ -83,6 +85,7 @@ impl Scenario {
             repeats: random.pick(&[0, 2, 4]),
             keeping,
             snap: random.pick(&[4, 16, 64]),
+            names: random.pick(&[Names::default(), Names::parse(b""), Names::parse(b"ping"), Names::parse(b"ping")]),
         }
     }
 

@@ -129,6 +129,15 @@ impl<H> Builder<H> {
         self
     }
 
+    /// Sets the number of clients a second that should come back after their links were cut at once, as by a
+    /// restart of a proxy. Each client makes its first attempt at a random moment within the number of
+    /// sessions divided by this rate, and within 100 ms at least. It learns that time when its session opens.
+    /// 0 counts as 1. Default: 5,000.
+    pub fn reconnect_rate(mut self, clients: u32) -> Self {
+        self.config.reconnect_rate = clients;
+        self
+    }
+
     /// Sets the number of bytes that all inboxes and outboxes may hold together. Above four fifths of it new
     /// sessions are refused, and above all of it returning sessions too, with 503 and code 4201. Default: 1
     /// GiB.

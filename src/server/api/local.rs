@@ -15,7 +15,7 @@ use crate::{
     config::{Transport, millis},
     message::Message,
     server::{gateway::Gateway, origin::Verdict},
-    session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Role, SendError, rules::NATIVE},
+    session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Names, Role, SendError, rules::NATIVE},
     shared::{Credential, SharedSession},
     transport::Link,
 };
@@ -226,7 +226,8 @@ impl LocalClient {
         self.ordinal += 1;
         let received = self.machine.received();
         let kind = LinkKind::Duplex;
-        let attach = Attach { ordinal: self.ordinal, turn: 0, kind, opening, seen: false, received };
+        let attach =
+            Attach { ordinal: self.ordinal, turn: 0, kind, opening, seen: false, received, names: Some(Names::PING) };
         let link = Link::attach(self.shared.clone(), Credential::Attempt, attach, Transport::WebSocket)?;
         let id = self.machine.attach(self.clock.now(), attach)?;
         self.link = Some((link, id));

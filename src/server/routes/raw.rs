@@ -78,7 +78,8 @@ async fn begin(
     limit: usize,
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let io = TokioIo::new(upgrade.await.ok()?);
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket).ok()?;
     opened.start();
     Some(Box::pin(Socket::new(io, limit).run(link, RawCodec::new(limit), None, Vec::new())))

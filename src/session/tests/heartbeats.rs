@@ -100,7 +100,7 @@ fn a_client_that_slept_requests_a_sign_of_life() {
 fn a_lower_link_that_carries_again_gets_its_own_time() {
     let mut pair = Pair::opened();
     let high = pair.client.attach(0, resume(2)).expect("a new link");
-    let start = super::super::Attached { outcome: Outcome::Full, received: 0, grant: None };
+    let start = super::super::Attached { outcome: Outcome::Full, received: 0, names: Names::default(), grant: None };
     receive(&mut pair.client, 0, high, [Frame::Attached(start)]);
     let dead = INTERVAL + TIMEOUT;
     pair.client.handle_timeout(dead);
@@ -132,9 +132,22 @@ fn the_client_learns_its_heartbeat_from_the_server() {
     let grant = super::super::Grant {
         id: "id".into(),
         secret: "secret".into(),
-        params: super::super::SessionParams { interval: 7_000, timeout: 3_000, grace: 1, limit: 1, batch: 1, hold: 1 },
+        params: super::super::SessionParams {
+            interval: 7_000,
+            timeout: 3_000,
+            grace: 1,
+            limit: 1,
+            batch: 1,
+            hold: 1,
+            spread: 1,
+        },
     };
-    let start = super::super::Attached { outcome: Outcome::New, received: 0, grant: Some(Box::new(grant)) };
+    let start = super::super::Attached {
+        outcome: Outcome::New,
+        received: 0,
+        names: Names::default(),
+        grant: Some(Box::new(grant)),
+    };
     receive(&mut client, 5, up, [Frame::Attached(start)]);
     assert_eq!(client.poll_timeout(), Some(5 + 10_000));
 }
@@ -185,7 +198,7 @@ fn a_link_after_none_starts_without_a_pending_ping() {
 #[test]
 fn a_link_that_is_about_to_end_needs_no_heartbeat() {
     let mut pair = Pair::opened();
-    assert!(pair.server.handle_frame(1, pair.down, Frame::Ping { id: 1 }).is_err());
+    assert!(pair.server.handle_frame(1, pair.down, Frame::Ping { id: 1, received: None }).is_err());
     assert_eq!(pair.server.poll_timeout(), None, "the reason is still to be sent");
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "x4004");
     assert_eq!(pair.server.poll_timeout(), None, "the transport still has to drop the link");

@@ -130,7 +130,7 @@ fn a_link_that_has_ended_ends_once() {
     receive(&mut pair.server, 2, high, [Frame::Confirm]);
     assert_eq!(sent_text(&mut pair.server, 2, pair.down), "", "the client has left it already");
     let higher = pair.server.attach(3, resume(3)).expect("a new link");
-    assert!(pair.server.handle_frame(3, high, Frame::Ping { id: 1 }).is_err());
+    assert!(pair.server.handle_frame(3, high, Frame::Ping { id: 1, received: None }).is_err());
     receive(&mut pair.server, 4, higher, [Frame::Confirm]);
     assert_eq!(sent_text(&mut pair.server, 4, high), "sfull0 x4004", "the first reason stands");
     assert_eq!(sent_text(&mut pair.server, 4, high), "");
@@ -174,7 +174,7 @@ fn an_opening_acknowledges_nothing() {
         pair.server.flush();
         pair.talk(1);
         let high = pair.client.attach(2, attach).expect("a new link");
-        let start = super::super::Attached { outcome: Outcome::New, received: 0, grant: None };
+        let start = super::super::Attached { outcome: Outcome::New, received: 0, names: Names::default(), grant: None };
         receive(&mut pair.client, 2, high, [Frame::Attached(start)]);
         assert_eq!(sent_text(&mut pair.client, 2, high), expected);
     }

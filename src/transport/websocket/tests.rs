@@ -24,7 +24,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Opens a session over one end of a connection, and lets the script play its handler and its client.
 async fn play(script: impl AsyncFnOnce(&SharedSession, DuplexStream)) {
     let session = Arc::new(raw_session());
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = Link::attach(session.clone(), Credential::Attempt, attach, Transport::WebSocket).unwrap();
     session.begin_turn();
     session.end_turn();

@@ -22,7 +22,7 @@ use crate::{
         parked_requests::Parking,
         refusal::Refusal,
     },
-    session::{Attach, CloseReason, LinkKind, Machine, reason},
+    session::{Attach, CloseReason, LinkKind, Machine, Names, reason},
     shared::{ChunkOutcome, Credential},
     transport::{self, BodyError, Link, Wait},
 };
@@ -75,12 +75,12 @@ async fn read<S: Clone + Send + Sync + 'static>(
     };
     let (head, mut body) = read_head(NativeCodec::new(spelling, gateway.core.config.message_limit), body)?;
     match (route, route.opens(), head) {
-        (_, Some(transport), Head::Open { ordinal, attempt, auth, .. }) => {
+        (_, Some(transport), Head::Open { ordinal, attempt, names, auth, .. }) => {
             if route.is_get() && !auth.is_empty() {
                 return Err(reason::AUTH_IN_URL.into());
             }
             let opened = gateway.open(parts, state, verdict, &attempt, auth).await?;
-            let link = attach_opening(opened, ordinal, transport, &mut body)?;
+            let link = attach_opening(opened, (ordinal, Some(names)), transport, &mut body)?;
             Ok(match route {
                 // The client cannot read this answer, so nothing may be marked as sent.
                 Route::FormPost => NOTHING,
@@ -90,18 +90,18 @@ async fn read<S: Clone + Send + Sync + 'static>(
         (Route::Down(_), Some(transport), Head::Join { ordinal, attempt, .. }) => {
             drop(parts);
             let opened = gateway.join(&attempt).await?;
-            let link = attach_opening(opened, ordinal, transport, &mut body)?;
+            let link = attach_opening(opened, (ordinal, None), transport, &mut body)?;
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
-        (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, .. }) => {
-            let attach = resume_attach(ordinal, LinkKind::Opening, token.received);
+        (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, names, .. }) => {
+            let attach = resume_attach(ordinal, LinkKind::Opening, token.received, Some(names));
             let link = gateway.take_over(&token.id, &token.secret, &instance, attach, transport)?;
             drop(grace_hold);
             let _ = transport::take(&link, &mut body);
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
-        (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, .. }) => {
-            resume(gateway, row, (ordinal, turn, seen), &token, grace_hold, &parts, body)
+        (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, names, .. }) => {
+            resume(gateway, row, (ordinal, turn, seen, names), &token, grace_hold, &parts, body)
         }
         (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
             upload(gateway, route, &token, grace_hold, body)
@@ -154,7 +154,7 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
 fn resume<S>(
     gateway: &Gateway<S>,
     row: &Downlink,
-    (ordinal, turn, seen): (u64, u64, bool),
+    (ordinal, turn, seen, names): (u64, u64, bool, Names),
     token: &ResumeToken,
     grace_hold: GraceHold,
     parts: &Parts,
@@ -178,7 +178,7 @@ fn resume<S>(
             }
         },
     };
-    let attach = Attach { ordinal, turn, kind, opening: false, seen, received: token.received };
+    let attach = Attach { ordinal, turn, kind, opening: false, seen, received: token.received, names: Some(names) };
     let link = gateway.attach(&token.id, &token.secret, attach, row.transport)?;
     drop(grace_hold); // From here on the link keeps the grace time from ending.
     // A malformed record ends the link, which then sends the reason.
@@ -222,23 +222,23 @@ fn upload_answer(link: &Link, codec: NativeCodec) -> Accepted {
 }
 
 fn uploading(received: u64) -> Attach {
-    resume_attach(0, LinkKind::Upload, received)
+    resume_attach(0, LinkKind::Upload, received, None)
 }
 
 /// Returns the terms of the first link of a page that attaches to an existing session.
-pub(super) fn resume_attach(ordinal: u64, kind: LinkKind, received: u64) -> Attach {
-    Attach { ordinal, turn: 0, kind, opening: false, seen: false, received }
+pub(super) fn resume_attach(ordinal: u64, kind: LinkKind, received: u64, names: Option<Names>) -> Attach {
+    Attach { ordinal, turn: 0, kind, opening: false, seen: false, received, names }
 }
 
 /// Attaches an opening, receives its messages and starts the handler, whose first messages go out with the
 /// answer.
 fn attach_opening(
     mut opened: Opened,
-    ordinal: u64,
+    (ordinal, names): (u64, Option<Names>),
     transport: Transport,
     body: &mut transport::Body<NativeCodec>,
 ) -> Result<Link, CloseReason> {
-    let attach = Attach { ordinal, turn: 0, kind: LinkKind::Opening, opening: true, seen: false, received: 0 };
+    let attach = Attach { ordinal, turn: 0, kind: LinkKind::Opening, opening: true, seen: false, received: 0, names };
     let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, transport);
     if let Ok(link) = &link {
         let _ = transport::take(link, body);

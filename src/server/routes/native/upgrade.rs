@@ -91,10 +91,12 @@ async fn attach<S: Clone + Send + Sync + 'static>(
     let codec = NativeCodec::new(Spelling::WebSocket, gateway.core.config.message_limit);
     let (head, mut body) = read_head(codec, first)?;
     match head {
-        Head::Open { ordinal, attempt, auth, .. } => {
+        Head::Open { ordinal, attempt, names, auth, .. } => {
             let opened = gateway.open(parts, state, verdict, &attempt, auth).await;
             let mut opened = opened.map_err(|refusal| refusal.reason)?;
-            let attach = Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+            let names = Some(names);
+            let attach =
+                Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names };
             let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket);
             if let Ok(link) = &link {
                 // A violation ends the link, which then sends the reason.
@@ -103,13 +105,12 @@ async fn attach<S: Clone + Send + Sync + 'static>(
             opened.start();
             Ok((link?, body))
         }
-        Head::Resume { ordinal, turn, token, .. } => {
-            let received = token.received;
-            let attach = Attach { ordinal, turn, kind: LinkKind::Duplex, opening: false, seen: false, received };
+        Head::Resume { ordinal, turn, token, names, .. } => {
+            let attach = Attach { turn, ..resume_attach(ordinal, LinkKind::Duplex, token.received, Some(names)) };
             Ok((gateway.attach(&token.id, &token.secret, attach, Transport::WebSocket)?, body))
         }
-        Head::TakeOver { ordinal, instance, token, .. } => {
-            let attach = resume_attach(ordinal, LinkKind::Duplex, token.received);
+        Head::TakeOver { ordinal, instance, token, names, .. } => {
+            let attach = resume_attach(ordinal, LinkKind::Duplex, token.received, Some(names));
             Ok((gateway.take_over(&token.id, &token.secret, &instance, attach, Transport::WebSocket)?, body))
         }
         Head::Join { .. } | Head::Upload { .. } => Err(reason::WRONG_HEAD),

@@ -1,0 +1,104 @@
+//! The names of the optional parts of the protocol: what a client lists, and what the server sends it. A client
+//! of an earlier version lists none, as the clients of all other tests.
+#![allow(clippy::disallowed_methods)]
+
+mod support;
+
+use anywire::{Anywire, Server, Session};
+use support::{Record, Site, SocketEvent, Spelling, attempt, echo, site};
+
+fn quiet() -> Server {
+    Anywire::builder().handler(echo).build()
+}
+
+/// The fields of the first record of an answer.
+fn first_fields(body: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(body).expect("the answer is text");
+    let (head, _) = text.split_once(':').expect("it begins with a record");
+    head.split(',').map(str::to_owned).collect()
+}
+
+/// Opens with this field of names, and returns the id, the secret, and the fields behind the grant of earlier
+/// versions.
+async fn open(site: &Site, names: &str) -> (String, String, Vec<String>) {
+    let answer = site.post("open", format!("o1,1,{},0{names}:", attempt())).await;
+    assert_eq!(answer.status, 200, "{names:?}");
+    let fields = first_fields(&answer.body);
+    assert_eq!(fields[0], "snew");
+    (fields[2].clone(), fields[3].clone(), fields[10..].to_vec())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_grant_echoes_the_names_in_force() {
+    let site = site(&quiet());
+    for (listed, echoed) in [
+        ("", &[][..]),
+        (",", &["", "100"][..]),
+        (",ping", &["ping", "100"]),
+        (",cred.ping", &["ping.cred", "100"]),
+        (",later.ping.sooner", &["ping", "100"]),
+        (",pin.pingg.PING", &["", "100"]),
+        (",ping.ping,a-field-of-later", &["ping", "100"]),
+    ] {
+        assert_eq!(open(&site, listed).await.2, echoed, "{listed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attach_is_answered_as_it_asks() {
+    let site = site(&quiet());
+    let (id, secret, _) = open(&site, ",ping").await;
+    let session = format!("session={id}");
+    for (turn, (listed, answered)) in
+        [(",ping.cred", "sfull,0,ping.cred:"), ("", "sfull,0:"), (",", "sfull,0,:"), (",later", "sfull,0,:")]
+            .into_iter()
+            .enumerate()
+    {
+        let head = format!("r1,1,{},0,{id},{secret},0{listed}:", turn + 1);
+        let answer = site.post(&format!("poll?{session}"), head).await;
+        assert!(answer.body.starts_with(answered.as_bytes()), "{listed:?}: {:?}", answer.body);
+    }
+    let head = format!("t1,16,page,{id},{secret},0,ping:");
+    let answer = site.post(&format!("open?{session}"), head).await;
+    assert_eq!(first_fields(&answer.body)[10..], ["ping", "100"]);
+    let secret = &first_fields(&answer.body)[3];
+    let mut socket = site.websocket(&format!("websocket?{session}")).await;
+    socket.text(format!("r1,17,0,0,{id},{secret},0,cred:")).await;
+    assert_eq!(socket.records().await[0], Record::Full(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_are_bounded() {
+    let site = site(&quiet());
+    let longest = format!(",{}", "n".repeat(256));
+    assert_eq!(open(&site, &longest).await.2, ["", "100"]);
+    for bad in [format!("{longest}n"), ",pi ng".into(), ",ping/cred".into(), ",é".into()] {
+        let answer = site.post("open", format!("o1,1,{},0{bad}:", attempt())).await;
+        assert_eq!(answer.refusal(400).0, 4004, "{bad:?}");
+        let mut socket = site.websocket("websocket").await;
+        socket.text(format!("o1,1,{},0{bad}:", attempt())).await;
+        assert!(matches!(socket.next().await, SocketEvent::Closed(4004, _)), "{bad:?}");
+    }
+}
+
+/// The spread of the next session when `sessions` are there already.
+async fn spread(rate: u32, sessions: usize) -> u64 {
+    let server = Anywire::builder().reconnect_rate(rate).handler(|_: Session| std::future::pending::<()>()).build();
+    let site = site(&server);
+    for _ in 0..sessions {
+        open(&site, "").await;
+    }
+    let answer = site.post("open", format!("o1,1,{},0,:", attempt())).await;
+    assert_eq!(answer.spelling, Spelling::Text);
+    let Record::New(_, grant) = &answer.records()[0] else { panic!("{answer:?}") };
+    grant.spread.expect("it comes with the names")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_spread_grows_with_the_sessions_and_has_a_least() {
+    assert_eq!(spread(5_000, 0).await, 100);
+    assert_eq!(spread(10, 0).await, 100);
+    assert_eq!(spread(10, 6).await, 700);
+    assert_eq!(spread(3, 1).await, 667, "it is rounded up");
+    assert_eq!(spread(0, 1).await, 2_000, "a rate of 0 counts as 1");
+}
