@@ -31,7 +31,7 @@ struct App {
 }
 
 /// Answers each order with its number and the version that took it.
-async fn shop(State(app): State<App>, mut session: Session) {
+async fn shop(State(app): State<App>, session: Session) {
     while let Some(order) = session.recv().await {
         let Ok(number) = order.parse_json::<u64>() else {
             return session.close(3000, "an order is a number");

@@ -12,7 +12,7 @@ use axum::{Router, response::Html, routing::get};
 /// The largest picture, in bytes.
 const MAX_PICTURE: usize = 128 * 1024;
 
-async fn studio(mut session: Session) {
+async fn studio(session: Session) {
     session.join("viewers");
     while let Some(picture) = session.recv().await {
         if picture.as_text().is_some() {

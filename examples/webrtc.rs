@@ -50,7 +50,7 @@ impl From<Event<'_>> for Message {
     }
 }
 
-async fn signalling(Auth(Caller { call, id, name }): Auth<Caller>, mut session: Session) {
+async fn signalling(Auth(Caller { call, id, name }): Auth<Caller>, session: Session) {
     let is_word = |text: &str| (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !is_word(&call) || !is_word(&id) || name.len() > 100 {
         return session.close(3000, "a call and an id are up to 40 letters and digits");
