@@ -250,7 +250,7 @@ test('a page whose session is closed connects again', TIMEOUT, async (t) => {
   const pia = await enter('Pia', 'hall')
   t.after(() => endAll(oda.context(), pia.context()))
   await here(oda, ['Oda', 'Pia'])
-  await oda.evaluate(() => self.session.close(3000, 'enough'))
+  await oda.evaluate(() => self.session.close(3500, 'enough'))
   await oda.waitForSelector('#over:not([hidden])', PATIENCE)
   await here(pia, ['Pia'])
   await oda.click('#again')
