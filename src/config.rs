@@ -25,7 +25,7 @@ pub enum Origins {
 }
 
 /// The behaviour of [`Session::send`](crate::Session::send) when the outbox is full. `try_send`
-/// always fails then, and room sends always close the slow session.
+/// always fails then; [`SlowMember`] is the same choice for room sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
     /// `send` waits until the client has acknowledged enough. This is the default.
@@ -33,8 +33,23 @@ pub enum Overflow {
     Wait,
     /// `send` fails with [`SendError::Full`](crate::SendError::Full).
     Fail,
-    /// `send` aborts the session with code 4311, and fails.
+    /// `send` aborts the session and fails. The code is 4311 under [`SlowMember::Stop`], else 4105.
     Close,
+}
+
+/// The behaviour of a room send, [`To::send`](crate::To::send), towards a member whose outbox is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowMember {
+    /// The member's session ends with code 4105. Its client opens a new one by itself, each time after a longer
+    /// wait, and reports the messages whose fate is unknown. This is the default.
+    #[default]
+    Reopen,
+    /// The member's session ends with code 4311. Its client does not come back by itself.
+    Stop,
+    /// The member misses the message, as if it were [droppable](crate::To::droppable), and its client learns of
+    /// the gap.
+    Gap,
 }
 
 /// A way to carry a session, by its public name.
@@ -99,7 +114,9 @@ pub(crate) struct Config {
     pub(crate) message_limit: usize,
     pub(crate) inbox: usize,
     pub(crate) outbox: usize,
+    pub(crate) droppable_mark: usize,
     pub(crate) overflow: Overflow,
+    pub(crate) slow_members: SlowMember,
     pub(crate) max_sessions: usize,
     pub(crate) reconnect_rate: u32,
     pub(crate) max_bytes: usize,
@@ -122,8 +139,11 @@ impl Default for Config {
             stream_budget: 1 << 20,
             message_limit: 1 << 20,
             inbox: 1 << 20,
-            outbox: 1 << 20,
+            // Some large messages must fit: a client that is away for a moment is not slow.
+            outbox: 4 << 20,
+            droppable_mark: 1 << 16,
             overflow: Overflow::Wait,
+            slow_members: SlowMember::Reopen,
             max_sessions: 100_000,
             reconnect_rate: 5_000,
             max_bytes: 1 << 30,

@@ -74,7 +74,7 @@ mod simulation;
 mod sync;
 mod transport;
 
-pub use config::{Origins, Overflow, Transport};
+pub use config::{Origins, Overflow, SlowMember, Transport};
 pub use hub::Delivered;
 pub use message::Message;
 pub use server::{

@@ -1,7 +1,7 @@
 /** The session as the application has it. */
 import { beginRound, startLink } from './attempts.js'
 import { HTTP, WEBSOCKET, createChooser } from './chooser.js'
-import { createClient } from './client.js'
+import { createClient, now } from './client.js'
 import { fail } from './codec.js'
 import { ABORTED } from './codes.js'
 import { later, memory, root } from './env.js'
@@ -16,11 +16,11 @@ const addMethods = (client) => {
 
   session.trace = () => client.trace_
 
-  session.send = (data) => {
+  session.send = (data, how) => {
     const frame = frameOf(data)
     if (machine.over_ || machine.closing_) fail('closed')
     if (frame.size_ > machine.params_[LIMIT]) fail('too large')
-    const taken = machine.send_(frame)
+    const taken = machine.send_(frame, how?.droppable, now(client))
     update(client)
     return taken
   }

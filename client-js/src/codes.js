@@ -14,6 +14,8 @@ const TOO_LARGE = 4006
 export const TIMED_OUT = 4007
 /** Something on the way held the answer back. */
 export const HELD = 4008
+/** The session ended because the page took too little. */
+export const FELL_BEHIND = 4105
 export const ABORTED = 4310
 
 const hundreds = (code) => Math.floor(code / 100)

@@ -20,6 +20,9 @@ export const CALM = 2000
 export const POST = 10000
 /** The slowest upload that is waited for, in bytes per millisecond. */
 export const POST_RATE = 10
+/** The first wait before a page whose session fell behind opens a new one, and the longest. */
+export const FALL = 1000
+export const FALL_MAX = 30000
 /** The room in a body for its head record. */
 export const HEAD = 999
 /** How many bytes may wait for acknowledgement, unless the page sets another number. */

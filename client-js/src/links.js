@@ -1,7 +1,7 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
-import { MALFORMED, endsSession, isUnknownSession } from './codes.js'
-import { CALM, NEVER } from './config.js'
+import { FELL_BEHIND, MALFORMED, endsSession, isUnknownSession } from './codes.js'
+import { CALM, FALL, FALL_MAX, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 
 /** Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. */
@@ -20,14 +20,18 @@ export const dropBelow = (client, ordinal, code, reason) => {
   for (const link of client.machine_.links_) if (link.ordinal_ < ordinal) drop(client, link, code, reason)
 }
 
-/** The server does not know the session. A new one is opened, without anything that was under way. */
+/**
+ * The server does not know the session. A new one is opened, without anything that was under way. After one
+ * that fell behind this waits, and longer each time: the next one would fall behind as well.
+ */
 const openAnew = (client, code, reason) => {
+  const wait = code === FELL_BEHIND && (client.fall_ = Math.min(2 * client.fall_ || FALL, FALL_MAX))
   if (client.reload_) client.reload_.forget_()
   client.machine_.lose_()
   if (client.cancelUpload_) client.cancelUpload_()
   client.attempt_ = nonce()
   dropBelow(client, NEVER, code, reason)
-  client.chooser_.goAway_(now(client), 0)
+  client.chooser_.goAway_(now(client), wait * (0.5 + Math.random() / 2))
 }
 
 /**

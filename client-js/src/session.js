@@ -8,7 +8,7 @@
  * it. A half that moves to another link starts there at the first number that is not acknowledged, and states
  * that number.
  *
- * The events are `message`, `resumed` (behind a gap), `lost` and `closed`. The link that carries the session
+ * The events are `message`, `gap`, `lost` and `closed`. The link that carries the session
  * is `carrier_`.
  *
  * A link is an object of the caller's: `ordinal_`; `duplex_` if it carries both ways; `opening_` if it opens
@@ -22,6 +22,13 @@ const OVERHEAD = 64
 /** An acknowledgement is due after so many bytes, or after 128 messages: each counts for 256 bytes more. */
 const ACK_BYTES = 32768
 const ACK_MESSAGE = 256
+/**
+ * Droppable messages are skipped while more is unacknowledged than was acknowledged in this time, at least so
+ * many messages, at most so many bytes.
+ */
+const WINDOW = 500
+const FEW = 4
+const MARK = 65536
 const NEVER = Infinity
 
 /** Places of the parameters in the start frame of a new session. */
@@ -59,6 +66,10 @@ export const createMachine = (capacity, base) => {
   /** The other half is asked to acknowledge up to this number. */
   let ackRequest = base
 
+  /** The bytes that were acknowledged in the last `WINDOW`, as a sum that decays, and when it last did. */
+  let recent = 0
+  let recentAt = 0
+
   const last = () => machine.acked_ + outbox.length
 
   const finish = (code, reason) => {
@@ -83,9 +94,23 @@ export const createMachine = (capacity, base) => {
   const acknowledged = (number) => {
     // Nothing can be acknowledged that was not sent.
     if (number > sent) fail()
+    recent += machine.bytes_
     while (machine.acked_ < number) {
       if (shift() === machine.closing_) finish(machine.closing_[2], machine.closing_[3])
     }
+    recent -= machine.bytes_
+  }
+
+  const decay = (now) => {
+    recent *= Math.max(0, 1 - (now - recentAt) / WINDOW)
+    recentAt = now
+  }
+
+  /** Whether the server is behind, so that a droppable message that makes it `bytes` in all is skipped. */
+  const behind = (now, bytes) => {
+    const waiting = machine.unacknowledged_
+    decay(now)
+    return !machine.carrier_ || (waiting && (bytes > MARK || (waiting >= FEW && bytes > recent)))
   }
 
   const attached = (link, frame) => {
@@ -167,6 +192,7 @@ export const createMachine = (capacity, base) => {
     handleFrame_(now, link, frame) {
       const [letter, first, second, third] = frame
       link.receivedAt_ = now
+      decay(now)
       if (letter === 's') attached(link, frame)
       else if (letter === 'm' || letter === 'b') {
         if (accept(link.nextToReceive_, link.nextToReceive_++, first.length || first.byteLength || 0)) events.push(['message', first])
@@ -181,7 +207,7 @@ export const createMachine = (capacity, base) => {
       else if (letter === 'd') {
         const next = machine.received_ + 1
         link.nextToReceive_ = second + 1
-        if (accept(first, second, 0)) events.push(['resumed', 'gap', { from: next, to: second }])
+        if (accept(first, second, 0)) events.push(['gap', { from: next, to: second }])
       } else if (letter === 'c') {
         if (accept(first, first, 0)) finish(second, third)
         ackDue = 1
@@ -206,18 +232,20 @@ export const createMachine = (capacity, base) => {
 
     /**
      * Keeps a message, whose `size_` counts its payload, until it is acknowledged; false when there is no
-     * room.
+     * room, or for a droppable one when the server is behind or no link carries.
      */
-    send_(frame) {
+    send_(frame, droppable, now) {
       const size = (frame.size_ += OVERHEAD)
-      const full = (machine.bytes_ && machine.bytes_ + size > capacity) || last() + 1 >= MAX
+      const bytes = machine.bytes_ + size
+      const full = (machine.bytes_ && bytes > capacity) || last() + 1 >= MAX || (droppable && behind(now, bytes))
+      const most = droppable && machine.unacknowledged_ * 2 >= FEW ? recent : capacity
       if (!full) {
         outbox.push(frame)
-        machine.bytes_ += size
+        machine.bytes_ = bytes
         machine.unacknowledged_++
       }
       // Only an acknowledgement makes room.
-      if (full || (machine.bytes_ * 2 > capacity && ackRequest <= machine.acked_)) ackRequest = last()
+      if (full || (machine.bytes_ * 2 > most && ackRequest <= machine.acked_)) ackRequest = last()
       return !full
     },
 

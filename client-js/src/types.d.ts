@@ -94,6 +94,8 @@ export interface Events {
   transport: (transport: Transport) => void
   /** No transport carries the session. Messages that are sent wait. */
   interrupted: () => void
+  /** The server has skipped droppable messages, whose numbers these are. */
+  gap: (gap: Gap) => void
   /**
    * See {@link Session.on}. The detail of `gap` is the gap, that of `new` the messages that may not have
    * arrived.
@@ -122,7 +124,7 @@ export interface Session {
    * page goes on with a session after a reload. Its outcome is one of these:
    *
    * - `full`: nothing is missing.
-   * - `gap`: the server dropped the messages of these numbers, or with `sent` did not receive them.
+   * - `gap`: the messages of these numbers, of the page before this one, did not arrive.
    * - `new`: the server did not know the session any more, and a new one is open. Messages that had not been
    *   sent yet have gone into it. Those in the list may or may not have arrived.
    */
@@ -130,10 +132,12 @@ export interface Session {
   off<E extends keyof Events>(event: E, listener: Events[E]): void
   /**
    * Sends text or a copy of the bytes. Half a surrogate pair in a text becomes U+FFFD. Returns false if the
-   * buffer is full. Throws if the session is closed, if the message is over the server's limit (`too large`),
+   * buffer is full. A `droppable` message, such as a frame of a camera, is worth nothing when it comes late: it
+   * is skipped, and false returned, while no transport carries the session, and while more is unacknowledged
+   * than was acknowledged in the last half second (at least four messages, at most 65,536 bytes). Throws if the session is closed, if the message is over the server's limit (`too large`),
    * or if it is neither text nor bytes (`bad type`; read a Blob first).
    */
-  send(message: string | ArrayBuffer | ArrayBufferView): boolean
+  send(message: string | ArrayBuffer | ArrayBufferView, how?: { droppable?: boolean }): boolean
   /**
    * Resolves to true when the server has acknowledged all messages, or to false when this cannot be known any
    * more.

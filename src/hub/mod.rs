@@ -16,7 +16,11 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{broadcast::OutMessage, shared::SharedSession, sync::lock};
+use crate::{
+    broadcast::OutMessage,
+    shared::{CloseReason, SharedSession},
+    sync::lock,
+};
 
 pub(crate) use remote::Remote;
 pub use rooms::Delivered;
@@ -148,9 +152,10 @@ impl Hub {
         self.rooms.members(room).into_iter().filter_map(|id| self.get(id)).collect()
     }
 
-    /// Sends to a room. All members get the messages of one room in the same order.
-    pub(crate) fn deliver(&self, target: &Target, message: &OutMessage) -> Delivered {
-        self.rooms.deliver(target, message)
+    /// Sends to a room. All members get the messages of one room in the same order. The session of a member
+    /// whose outbox is full ends with the reason `slow`.
+    pub(crate) fn deliver(&self, target: &Target, message: &OutMessage, slow: &CloseReason) -> Delivered {
+        self.rooms.deliver(target, message, slow)
     }
 
     fn shard(&self, id: Uuid) -> &Mutex<HashMap<Uuid, Arc<Member>>> {

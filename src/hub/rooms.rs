@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     broadcast::OutMessage,
-    shared::{SendError, SharedSession, reason},
+    shared::{CloseReason, SendError, SharedSession, WhenBehind, reason},
     sync::lock,
 };
 
@@ -56,7 +56,7 @@ pub(crate) struct Target {
     pub(crate) room: String,
     pub(crate) except: Vec<Uuid>,
     pub(crate) except_rooms: Vec<String>,
-    pub(crate) droppable: bool,
+    pub(crate) when_behind: WhenBehind,
 }
 
 /// The outcome of a room send, in numbers of members.
@@ -64,10 +64,10 @@ pub(crate) struct Target {
 pub struct Delivered {
     /// Members whose outbox took the message. It is on its way to them.
     pub sent: usize,
-    /// Members that miss the message because it was droppable and their outbox was full. Their clients are
-    /// informed of the gap.
+    /// Members that miss the message: it was [droppable](crate::To::droppable) and they are behind, or their
+    /// outbox was full under [`SlowMember::Gap`](crate::SlowMember::Gap). Their clients are informed of the gap.
     pub skipped: usize,
-    /// Members whose outbox was full. Their sessions were aborted with code 4311.
+    /// Members whose outbox was full, and whose sessions ended for it, as [`SlowMember`](crate::SlowMember) has it.
     pub slow: usize,
 }
 
@@ -119,7 +119,7 @@ impl Rooms {
         self.room(room).map(|members| lock(&members).all.iter().map(|shared| shared.id()).collect()).unwrap_or_default()
     }
 
-    pub(super) fn deliver(&self, target: &Target, message: &OutMessage) -> Delivered {
+    pub(super) fn deliver(&self, target: &Target, message: &OutMessage, slow: &CloseReason) -> Delivered {
         let mut except = target.except.clone();
         for room in &target.except_rooms {
             except.extend(self.members(room));
@@ -132,16 +132,12 @@ impl Rooms {
             if !except.is_empty() && except.binary_search(&shared.id()).is_ok() {
                 continue;
             }
-            let result = match target.droppable {
-                true => shared.send_droppable(message.clone()),
-                false => shared.send(message.clone()).map(|()| true),
-            };
-            match result {
+            match shared.send_as(&target.when_behind, message.clone()) {
                 Ok(true) => delivered.sent += 1,
                 Ok(false) => delivered.skipped += 1,
                 Err(SendError::Full) => {
                     delivered.slow += 1;
-                    shared.abort(reason::TOO_SLOW);
+                    shared.abort(slow.clone());
                 }
                 Err(SendError::Exhausted) => shared.abort(reason::EXHAUSTED),
                 Err(SendError::Closed) => {}

@@ -62,7 +62,13 @@ impl Core {
         if config.node.is_empty() {
             config.node = ids::random().simple().to_string()[..8].to_owned();
         }
-        for bytes in [&mut config.message_limit, &mut config.inbox, &mut config.outbox, &mut config.stream_budget] {
+        for bytes in [
+            &mut config.message_limit,
+            &mut config.inbox,
+            &mut config.outbox,
+            &mut config.droppable_mark,
+            &mut config.stream_budget,
+        ] {
             *bytes = size(*bytes);
         }
         let runtime = Arc::new(Runtime::new());
@@ -117,6 +123,7 @@ impl Core {
             confirm_timeout: millis(config.open_timeout),
             inbox: config.inbox,
             outbox: config.outbox,
+            droppable_mark: config.droppable_mark,
             base: 0,
         };
         let machine = Machine::new(machine, self.runtime.clock().now());

@@ -150,6 +150,11 @@ impl Links {
         self.all.iter().any(|link| link.attached && !link.superseded && link.kind.carries_down())
     }
 
+    /// Whether the next turn of a link over HTTP may come.
+    pub(crate) fn between_turns(&self) -> bool {
+        self.all.iter().any(|link| link.kind.has_turns() && !link.attached)
+    }
+
     /// Whether this ordinal and turn may attach: a higher pair may, an equal one is a duplicate, a lower one
     /// is late.
     pub(crate) fn admit(&self, ordinal: u64, turn: u64) -> Result<(), CloseReason> {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::{
+    droppable::Droppables,
     frame::{CloseReason, Names},
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) confirm_timeout: u64,
     pub(crate) inbox: usize,
     pub(crate) outbox: usize,
+    /// Above so many unacknowledged bytes droppable messages are skipped in any case.
+    pub(crate) droppable_mark: usize,
     /// The first message in each direction has the number `base + 1`; 0 outside tests.
     pub(crate) base: u64,
 }
@@ -120,6 +123,8 @@ pub(crate) enum SendError {
 pub(crate) struct Machine {
     pub(super) config: Config,
     pub(super) outbox: Outbox,
+    /// It is made with the first droppable message that does not go out at once.
+    pub(super) droppables: Option<Box<Droppables>>,
     pub(super) inbox: Inbox,
     pub(super) links: Links,
     pub(super) heartbeat: Heartbeat,
@@ -160,6 +165,7 @@ impl Machine {
         Machine {
             config,
             outbox: Outbox::new(config.base, config.outbox),
+            droppables: None,
             inbox: Inbox::new(config.base, config.inbox, config.rules.delivery),
             links: Links::new(),
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
@@ -222,13 +228,14 @@ impl Machine {
         self.outbox.last()
     }
 
+    /// The bytes that are not acknowledged, with those of the values that wait.
     pub(crate) fn outbox_bytes(&self) -> usize {
-        self.outbox.bytes()
+        self.outbox.bytes() + self.values_bytes()
     }
 
     /// The bytes in both boxes.
     pub(crate) fn buffered(&self) -> usize {
-        self.inbox.bytes() + self.outbox.bytes()
+        self.inbox.bytes() + self.outbox_bytes()
     }
 
     pub(crate) fn is_paused(&self) -> bool {
@@ -251,7 +258,7 @@ impl Machine {
 
     /// How many messages the other half has not acknowledged; after the end, how many it never did.
     pub(crate) fn unacknowledged(&self) -> usize {
-        if self.closed.is_some() { self.unacknowledged } else { self.outbox.unacknowledged() }
+        if self.closed.is_some() { self.unacknowledged } else { self.outbox.unacknowledged() + self.values_waiting() }
     }
 
     /// The round trip of the last heartbeat in milliseconds.
@@ -266,7 +273,7 @@ impl Machine {
 
     /// Why the transport must give the link up although it cannot write all that it has.
     pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
-        let aborted = self.closed.as_ref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 43));
+        let aborted = self.closed.as_ref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 41 | 43));
         match self.links.get(id) {
             None => Some(reason::REPLACED),
             Some(_) if aborted.is_some() => aborted.cloned(),
@@ -293,27 +300,13 @@ impl Machine {
         if !self.outbox.fits(message.as_message().len()) {
             return Err(SendError::Full);
         }
-        self.outbox.push(Body::Message(message));
+        self.push(Body::Message(message));
         Ok(())
     }
 
-    /// As [`send`](Self::send), but drops the message if there is no room, and returns whether there was.
-    /// Where messages are numbered, a gap is sent in its place.
-    pub(crate) fn send_droppable(&mut self, message: OutMessage) -> Result<bool, SendError> {
-        match self.send(message) {
-            Ok(()) => Ok(true),
-            Err(SendError::Full) => {
-                if self.is_numbered() {
-                    self.outbox.push_gap();
-                }
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Requests an acknowledgement of all that was sent so far.
+    /// Requests an acknowledgement of all that was sent so far. Values that wait get their numbers now.
     pub(crate) fn flush(&mut self) {
+        self.number_all();
         self.outbox.request_ack();
     }
 
@@ -321,7 +314,8 @@ impl Machine {
     pub(crate) fn close(&mut self, reason: CloseReason) {
         if self.closed.is_none() && self.closing.is_none() {
             self.closing = Some(reason.clone());
-            self.outbox.push(Body::Close(Box::new(reason)));
+            self.number_all();
+            self.push(Body::Close(Box::new(reason)));
             self.outbox.request_ack();
         }
     }
@@ -351,10 +345,16 @@ impl Machine {
         self.inbox.pop()
     }
 
-    fn may_send(&self) -> Result<(), SendError> {
+    /// Gives something the next number, behind the gap of what was skipped before.
+    pub(super) fn push(&mut self, body: Body) {
+        self.number_skipped();
+        self.outbox.push(body);
+    }
+
+    pub(super) fn may_send(&self) -> Result<(), SendError> {
         if self.closed.is_some() || self.closing.is_some() {
             Err(SendError::Closed)
-        } else if self.outbox.exhausted() {
+        } else if self.outbox.exhausted(self.skipped()) {
             Err(SendError::Exhausted)
         } else {
             Ok(())
@@ -374,8 +374,9 @@ impl Machine {
     pub(super) fn finish(&mut self, now: u64, reason: CloseReason) {
         self.links_need_wake = true;
         if self.closed.is_none() {
-            self.unacknowledged = self.outbox.unacknowledged();
+            self.unacknowledged = self.unacknowledged();
             self.outbox.clear();
+            self.droppables = None;
             self.closed = Some(reason);
             self.detached_since = now;
         }

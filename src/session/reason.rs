@@ -3,6 +3,8 @@
 
 use bytestring::ByteString;
 
+use crate::config::SlowMember;
+
 /// Why a session or a link ended: a code and a text for people.
 ///
 /// Codes: 1000 is an ordinary close, 1001 means that the client's page went away, 1011 that the handler
@@ -26,6 +28,14 @@ impl CloseReason {
     /// goes, and it may not arrive; then the session ends with the [grace](crate::Builder::grace) time.
     pub fn is_page_gone(&self) -> bool {
         self.code == 1001
+    }
+
+    /// Why the session of a client ends that is too slow.
+    pub(crate) fn of_slow_client(policy: SlowMember) -> Self {
+        match policy {
+            SlowMember::Stop => TOO_SLOW,
+            SlowMember::Reopen | SlowMember::Gap => FELL_BEHIND,
+        }
     }
 
     /// A violation of the protocol; the text describes it.

@@ -29,9 +29,10 @@ impl Machine {
     /// Attaches a link. The reason of a refusal is meant for the other half.
     pub(crate) fn attach(&mut self, now: u64, attach: Attach) -> Result<LinkId, CloseReason> {
         let server = self.config.role == Role::Server;
-        if self.over {
-            let aborted = self.closed.clone().filter(|reason| reason.code / 100 == 43);
-            return Err(aborted.unwrap_or(reason::ENDED));
+        // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
+        let aborted = self.closed.as_ref().filter(|reason| self.aborted_here || reason.code / 100 == 43);
+        if self.over || (aborted.is_some() && server && attach.kind.carries_down()) {
+            return Err(aborted.cloned().unwrap_or(reason::ENDED));
         }
         self.refused = true; // It stays so if one of the checks below fails.
         if attach.kind.carries_down() {
@@ -81,6 +82,7 @@ impl Machine {
         }
         self.detached_since = self.detached_since.max(now);
         self.refused = false;
+        self.number_waiting(now);
         Ok(id)
     }
 
@@ -294,8 +296,10 @@ impl Machine {
     }
 
     fn acknowledged_up_to(&mut self, now: u64, received: u64) -> Result<(), ()> {
-        let ack_requested = self.outbox.ack_requested();
-        self.outbox.acknowledge(received)?;
+        let (ack_requested, bytes) = (self.outbox.ack_requested(), self.outbox.bytes());
+        if self.outbox.acknowledge(received)? {
+            self.droppables_acknowledged(now, bytes - self.outbox.bytes());
+        }
         // An acknowledgement of what is left must be requested too.
         self.links_need_wake |= self.outbox.ack_requested() != ack_requested;
         if let Some(probe) = &mut self.stream_probe {

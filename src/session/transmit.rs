@@ -163,6 +163,9 @@ impl Machine {
             link.ack_request_sent_for = ack_requested;
             let sent = link.next_to_send - 1;
             let bytes = self.outbox.bytes();
+            if let Some(droppables) = &mut self.droppables {
+                droppables.request_sent(now, ack_requested);
+            }
             if let Some(probe) = self.probe_of(id) {
                 probe.request_sent(now, sent, bytes);
                 probe.frame_sent();
@@ -196,7 +199,9 @@ impl Machine {
         if numbered {
             self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
         } else {
+            let bytes = self.outbox.bytes();
             self.outbox.acknowledge(to).expect("it was just marked as sent");
+            self.droppables_acknowledged(now, bytes - self.outbox.bytes());
             self.finish_closing(now);
         }
         Some(sent)
@@ -231,7 +236,7 @@ fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: b
         return abort_due.then(|| Frame::LinkClose(closed.clone())); // It ends with its answer anyway.
     }
     link.finished = true;
-    let aborted = rules.cut_ends || matches!(closed.code / 100, 40 | 43);
+    let aborted = rules.cut_ends || matches!(closed.code / 100, 40 | 41 | 43);
     match link.kind {
         _ if aborted => Some(Frame::LinkClose(closed.clone())),
         // A link that was replaced gets that reason: the frame that ends the session may be under way on

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use super::{CloseReason, Inner, Place, SendError, SharedSession, reason, wake_batch};
+use super::{CloseReason, Inner, Place, SendError, SharedSession, WhenBehind, reason, wake_batch};
 use crate::{
     broadcast::OutMessage,
     message::Message,
@@ -92,9 +92,11 @@ impl SharedSession {
         Ok(())
     }
 
-    pub(crate) fn send_droppable(&self, message: OutMessage) -> Result<bool, SendError> {
+    /// Sends a message. Returns whether it was taken, and not skipped.
+    pub(crate) fn send_as(&self, how: &WhenBehind, message: OutMessage) -> Result<bool, SendError> {
+        let now = if *how == WhenBehind::Keep { 0 } else { self.runtime.clock.now() };
         let mut inner = self.lock();
-        let sent = inner.machine.send_droppable(message)?;
+        let sent = inner.machine.send_as(now, how, message)?;
         inner.wake_carriers();
         self.account(&mut inner);
         Ok(sent)

@@ -39,7 +39,9 @@ pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 
 /// The types that the machine's methods take and give, for modules that must not import the machine.
-pub(crate) use crate::session::{Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, reason};
+pub(crate) use crate::session::{
+    Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, droppable::WhenBehind, reason,
+};
 
 /// Changes of a session's memory smaller than this are not worth an atomic operation.
 const ACCOUNT_GRAIN: usize = 4096;

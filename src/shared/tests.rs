@@ -58,6 +58,7 @@ fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
         confirm_timeout: 10_000,
         inbox: 1 << 20,
         outbox: 1 << 20,
+        droppable_mark: 1 << 16,
         base: 0,
     };
     let params = SessionParams {

@@ -1,5 +1,7 @@
 //! The sizes, times and odds that a seed decides before the world begins.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::random::Random;
@@ -44,6 +46,9 @@ pub(crate) struct Scenario {
     pub(crate) upload_limit: usize,
     /// One send in this many is droppable; 0: none is.
     pub(crate) droppable: u64,
+    /// One of the server's sends in this many is the newest value of one of a few keys; 0: none is.
+    pub(crate) values: u64,
+    pub(crate) droppable_mark: usize,
     /// How many of 4 failed uploads are sent again unchanged.
     pub(crate) repeats: u64,
     /// One stream in this many is held back on the way; 0: none is.
@@ -82,6 +87,8 @@ impl Scenario {
             stream_budget: random.pick(&[200, 2_000, 20_000]),
             upload_limit: random.pick(&[60, 400, 4_000, 40_000]),
             droppable: random.pick(&[0, 2, 5, 20]),
+            values: random.pick(&[0, 2, 5, 20]),
+            droppable_mark: random.pick(&[0, 2_000, 1 << 16]),
             repeats: random.pick(&[0, 2, 4]),
             keeping,
             snap: random.pick(&[4, 16, 64]),
@@ -99,6 +106,7 @@ impl Scenario {
             confirm_timeout: self.confirm_timeout,
             inbox: self.inbox,
             outbox: self.outbox,
+            droppable_mark: self.droppable_mark,
             base: self.base,
         }
     }
@@ -109,6 +117,14 @@ impl Scenario {
             (true, true) => Some(Spelling::WebSocket),
             (true, false) => Some(random.pick(&[Spelling::Text, Spelling::Bytes])),
         }
+    }
+
+    /// A key of few, and its `count`th value.
+    pub(crate) fn value(&self, random: &mut Random, count: u64) -> (Arc<str>, OutMessage) {
+        let key = format!("k{}", random.below(8));
+        let filler = ".".repeat(random.below(self.large) as usize);
+        let message = Message::Text(format!("{key}={count}:{filler}").into());
+        (key.into(), if random.one_in(4) { OutMessage::shared(message) } else { message.into() })
     }
 
     /// The `count`th message of a side. No two are equal.

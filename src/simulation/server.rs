@@ -1,5 +1,7 @@
 //! Drives server halves: plays the server and its transports.
 
+use std::collections::HashMap;
+
 use super::{
     coverage::{Fault, What},
     log::Log,
@@ -103,6 +105,7 @@ impl World<'_> {
             gone: false,
             generation,
             log: Log::new(scenario.base),
+            values: HashMap::new(),
             read: scenario.base + 1,
             conns: Vec::new(),
             begun: 0,

@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
+    sync::Arc,
 };
 
 use super::{
@@ -206,6 +207,8 @@ pub(crate) struct ServerSession {
     /// The client's generation that has opened it.
     pub(crate) generation: u32,
     pub(crate) log: Log,
+    /// The newest value of each key that has no number yet.
+    pub(crate) values: HashMap<Arc<str>, Message>,
     /// The next number to arrive from the client.
     pub(crate) read: u64,
     pub(crate) conns: Vec<usize>,

@@ -9,7 +9,7 @@ use super::{
     live::Live,
 };
 use crate::{
-    config::{Config, Origins, Overflow, is_node_name},
+    config::{Config, Origins, Overflow, SlowMember, is_node_name},
     server::{core::Core, routes},
 };
 
@@ -109,9 +109,26 @@ impl<H> Builder<H> {
 
     /// Sets the number of bytes of messages that a session keeps until the client has acknowledged them. Each
     /// message counts 64 bytes more than its payload. An outbox that is at most half full takes any message,
-    /// so that it may exceed the limit by one message. Default: 1 MiB.
+    /// so that it may exceed the limit by one message. Default: 4 MiB.
     pub fn outbox(mut self, bytes: usize) -> Self {
         self.config.outbox = bytes;
+        self
+    }
+
+    /// Sets the number of unacknowledged bytes above which a client is behind in any case, so that
+    /// [droppable](crate::To::droppable) messages are skipped and the [latest](crate::To::latest) of a key waits.
+    /// Below it a client is behind when it has not acknowledged more than it acknowledged within the last half
+    /// second and round trip, and more than four messages. With 0 one such message is under way at a time.
+    /// Default: 64 KiB.
+    pub fn droppable_mark(mut self, bytes: usize) -> Self {
+        self.config.droppable_mark = bytes;
+        self
+    }
+
+    /// Sets what a room send does with a member whose outbox is full. Default: the member's session ends, and its
+    /// client opens a new one.
+    pub fn slow_members(mut self, policy: SlowMember) -> Self {
+        self.config.slow_members = policy;
         self
     }
 

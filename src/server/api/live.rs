@@ -5,12 +5,16 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::session::Session;
 use crate::{
     broadcast::OutMessage,
-    config::millis,
+    config::{SlowMember, millis},
     hub::{Delivered, Member, Target},
     ids,
     message::Message,
     server::core::Core,
-    session::reason,
+    session::{
+        CloseReason,
+        droppable::{LONGEST_KEY, WhenBehind},
+        reason,
+    },
 };
 
 /// A server's sessions and rooms, for use anywhere in the program. Clones are handles to the same server.
@@ -138,26 +142,47 @@ impl To<'_> {
         self
     }
 
-    /// Marks the message as droppable: members whose outbox is full miss it and are informed of the gap, and
-    /// do not lose their session.
+    /// Marks the message as droppable, as [`send_droppable`](Session::send_droppable) does: members that
+    /// are behind miss it and are informed of the gap, and do not lose their session.
     pub fn droppable(mut self) -> Self {
-        self.target.droppable = true;
+        self.target.when_behind = WhenBehind::Skip;
         self
     }
 
-    /// Sends the message, and returns how many members got it. Never waits: a member whose outbox is full is
-    /// closed as too slow (code 4311), or misses the message if it is [droppable](Self::droppable). The
-    /// message is encoded once for each kind of link. All members get the messages of one room in the same
-    /// order. A message above the limit is sent to no member, and logged.
+    /// Marks the message as the newest value of a key, as [`send_latest`](Session::send_latest) does: for
+    /// members that are behind it waits until a newer one replaces it. A key has at most 256 bytes; a message
+    /// with a longer one is sent to no member, and logged.
+    pub fn latest(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.target.when_behind = WhenBehind::Latest(key.into());
+        self
+    }
+
+    /// Sends the message, and returns how many members got it. Never waits: the session of a member whose
+    /// outbox is full ends, or what else [`slow_members`](crate::Builder::slow_members) has, unless the message
+    /// is [droppable](Self::droppable) or the [latest](Self::latest) of a key. The message is encoded once for
+    /// each kind of link. All members get the messages of one room in the same order. A message above the limit
+    /// is sent to no member, and logged.
     ///
     /// Messages that a handler sends before it next awaits leave together, as one write for each member. A
     /// message that is sent from elsewhere leaves at once.
-    pub fn send(self, message: impl Into<Message>) -> Delivered {
-        let message = message.into();
+    pub fn send(mut self, message: impl Into<Message>) -> Delivered {
+        let (message, policy) = (message.into(), self.core.config.slow_members);
+        match &self.target.when_behind {
+            WhenBehind::Keep if policy == SlowMember::Gap => self.target.when_behind = WhenBehind::KeepOrSkip,
+            WhenBehind::Latest(key) if key.len() > LONGEST_KEY => {
+                tracing::warn!(
+                    room = self.target.room,
+                    bytes = key.len(),
+                    "a message with a too long key was not sent"
+                );
+                return Delivered::default();
+            }
+            _ => {}
+        }
         if message.len() > self.core.config.message_limit {
             tracing::warn!(room = self.target.room, bytes = message.len(), "a message above the limit was not sent");
             return Delivered::default();
         }
-        self.core.hub.deliver(&self.target, &OutMessage::shared(message))
+        self.core.hub.deliver(&self.target, &OutMessage::shared(message), &CloseReason::of_slow_client(policy))
     }
 }

@@ -98,6 +98,7 @@ impl LocalClient {
             confirm_timeout: millis(server_config.open_timeout),
             inbox: usize::MAX / 2,
             outbox: server_config.inbox,
+            droppable_mark: server_config.droppable_mark,
             base: 0,
         };
         let machine = Machine::new(config, clock.now());

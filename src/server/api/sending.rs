@@ -13,7 +13,11 @@ use crate::{
     broadcast::OutMessage,
     config::Overflow,
     message::Message,
-    session::{self, CloseReason, reason},
+    session::{
+        self, CloseReason,
+        droppable::{LONGEST_KEY, WhenBehind},
+        reason,
+    },
 };
 
 /// # Sending
@@ -34,7 +38,7 @@ impl Session {
                     Overflow::Wait => message = returned,
                     Overflow::Fail => return Err(SendError::Full),
                     Overflow::Close => {
-                        self.member.shared.abort(reason::TOO_SLOW);
+                        self.member.shared.abort(CloseReason::of_slow_client(self.core.config.slow_members));
                         return Err(SendError::Full);
                     }
                 },
@@ -55,15 +59,33 @@ impl Session {
         self.offer(message.into()).map_err(|(error, _)| error)
     }
 
-    /// Sends a message that may be dropped when the outbox is full, for example a video frame. The client is
-    /// informed of the gap. Never waits. Returns whether the message was sent.
+    /// Sends a message that is worth nothing when it comes late, for example a video frame. It is skipped while
+    /// the client is behind (see [`droppable_mark`](crate::Builder::droppable_mark)), while the session is
+    /// interrupted, and while the outbox is full; the client is informed of the gap. Never waits. Returns
+    /// whether the message was sent.
     ///
     /// # Errors
     /// Fails with a [`SendError`], but never with [`SendError::Full`].
     pub fn send_droppable(&self, message: impl Into<Message>) -> Result<bool, SendError> {
-        let message = message.into();
-        self.check(&message)?;
-        self.member.shared.send_droppable(OutMessage::Own(message)).map_err(|error| self.explain(error))
+        self.send_as(&WhenBehind::Skip, message.into())
+    }
+
+    /// Sends the newest value of something that has a name, for example the price of a symbol. While the client
+    /// is behind (see [`droppable_mark`](crate::Builder::droppable_mark)) or the session is interrupted, the
+    /// value waits, and a newer one of the same `key` replaces it; the client learns nothing of those that were
+    /// replaced. So the client gets the last value of every key, and never an old one behind a newer one. Other
+    /// messages overtake a value that waits. Never waits itself.
+    ///
+    /// A key has at most 256 bytes. Returns false if the value was skipped, which leaves a gap: values of 1,024
+    /// other keys wait, or they fill half of the [`outbox`](crate::Builder::outbox).
+    ///
+    /// # Errors
+    /// Fails with a [`SendError`], but never with [`SendError::Full`]; a key that is too long is `TooLarge`.
+    pub fn send_latest(&self, key: &str, message: impl Into<Message>) -> Result<bool, SendError> {
+        if key.len() > LONGEST_KEY {
+            return Err(SendError::TooLarge);
+        }
+        self.send_as(&WhenBehind::Latest(key.into()), message.into())
     }
 
     /// Waits until the client has acknowledged everything that was sent before this call. Cancel-safe.
@@ -103,6 +125,11 @@ impl Session {
         self.member.shared.send(OutMessage::Own(message.clone())).map_err(|error| (self.explain(error), message))
     }
 
+    fn send_as(&self, how: &WhenBehind, message: Message) -> Result<bool, SendError> {
+        self.check(&message)?;
+        self.member.shared.send_as(how, OutMessage::Own(message)).map_err(|error| self.explain(error))
+    }
+
     fn check(&self, message: &Message) -> Result<(), SendError> {
         if message.len() > self.core.config.message_limit { Err(SendError::TooLarge) } else { Ok(()) }
     }
@@ -127,7 +154,7 @@ pub enum SendError {
     Full,
     /// The session is closed or closing.
     Closed,
-    /// The message is above the message limit.
+    /// The message is above the message limit, or its key above 256 bytes.
     TooLarge,
 }
 

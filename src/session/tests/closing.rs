@@ -1,5 +1,5 @@
 use super::*;
-use crate::session::{SendError, State};
+use crate::session::{SendError, State, machine::Event, reason};
 
 fn bye() -> CloseReason {
     CloseReason::new(3000, "bye")
@@ -181,9 +181,33 @@ fn a_link_close_that_does_not_end_the_session_leaves_it_alone() {
 fn a_client_that_answers_an_abort_lets_the_server_forget() {
     let mut pair = Pair::opened();
     pair.server.abort(1, CloseReason::new(4310, ""));
-    pair.server.attach(1, resume(2)).expect("a new link");
     receive(&mut pair.server, 1, pair.down, [Frame::LinkClose(CloseReason::new(4310, ""))]);
     assert!(pair.server.is_over());
+}
+
+#[test]
+fn a_session_that_was_aborted_is_not_resumed() {
+    for code in [4310, 4311, 4105, 4005] {
+        let mut pair = Pair::opened();
+        pair.cut(1);
+        pair.server.abort(2, CloseReason::new(code, ""));
+        assert!(!pair.server.is_over(), "it is remembered");
+        assert_eq!(super::code(pair.server.attach(3, resume(2))), code, "an answer would be: nothing is missing");
+    }
+}
+
+#[test]
+fn a_link_of_a_session_that_fell_behind_ends_with_its_code() {
+    let mut pair = Pair::opened();
+    send(&mut pair.client, "taken");
+    let sent = sent_frames(&mut pair.client, 1, pair.up);
+    receive(&mut pair.server, 1, pair.down, sent);
+    pair.server.abort(2, reason::FELL_BEHIND);
+    assert_eq!(sent_text(&mut pair.server, 2, pair.down), "a1 x4105");
+    assert_eq!(pair.server.link_ending(pair.down), Some(reason::FELL_BEHIND), "a link that cannot write ends too");
+    receive(&mut pair.client, 3, pair.up, [Frame::Ack { received: 1 }, Frame::LinkClose(reason::FELL_BEHIND)]);
+    let lost = std::iter::from_fn(|| pair.client.poll_event()).last();
+    assert_eq!(lost, Some(Event::Lost(reason::FELL_BEHIND)), "the client may open another one");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::message::Message;
 mod acknowledging;
 mod attaching;
 mod closing;
+mod droppables;
 mod grace;
 mod heartbeats;
 mod opening;
@@ -39,6 +40,7 @@ fn config(role: Role) -> Config {
         confirm_timeout: CONFIRM,
         inbox: 4_096,
         outbox: 4_096,
+        droppable_mark: 1 << 16,
         base: 0,
     }
 }

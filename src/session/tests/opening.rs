@@ -96,7 +96,7 @@ fn the_last_number_is_kept_for_a_close() {
     let link = client.attach(0, opens(1)).expect("a new link");
     send_all(&mut client, 1, 2);
     assert_eq!(client.send(Message::from("3").into()), Err(SendError::Exhausted));
-    assert_eq!(client.send_droppable(Message::from("3").into()), Err(SendError::Exhausted));
+    assert_eq!(client.send_droppable(1, Message::from("3").into()), Err(SendError::Exhausted));
     client.close(CloseReason::new(4312, ""));
     assert_eq!(sent_text(&mut client, 0, link), "m9007199254740989:1 m9007199254740990:2 c9007199254740991:4312 w");
     for number in [0, super::super::frame::MAX_NUMBER + 1] {

@@ -215,7 +215,7 @@ fn a_full_outbox_refuses_and_drops_without_a_gap() {
     let long = Message::from("x".repeat(1_900));
     while server.send(long.clone().into()).is_ok() {}
     assert_eq!(server.send(long.clone().into()), Err(SendError::Full));
-    assert_eq!(server.send_droppable(long.clone().into()), Ok(false));
+    assert_eq!(server.send_droppable(1, long.clone().into()), Ok(false));
     assert!(!server.outbox_fits(1_900));
     let frames = sent_frames(&mut server, 10, link);
     assert!(frames.len() == 2 && frames.iter().all(|frame| matches!(frame, Frame::Message { .. })), "{frames:?}");
