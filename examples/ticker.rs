@@ -43,7 +43,7 @@ enum Request {
 /// The last price of each symbol.
 type Market = Arc<Mutex<Vec<Price>>>;
 
-async fn desk(State(market): State<Market>, mut session: Session) {
+async fn desk(State(market): State<Market>, session: Session) {
     while let Some(message) = session.recv().await {
         match message.parse_json() {
             Ok(Request::Subscribe(symbol)) => {
