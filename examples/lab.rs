@@ -55,7 +55,10 @@ impl Flags {
         while let Some(flag) = words.next() {
             let word = words.next().ok_or_else(|| format!("{flag} wants a value"))?;
             if flag == "--origins" {
-                flags.origins = Origins::List(word.split(',').map(str::parse).collect::<Result<_, _>>()?);
+                flags.origins = match word.as_str() {
+                    "any" => Origins::Any,
+                    list => Origins::List(list.split(',').map(str::parse).collect::<Result<_, _>>()?),
+                };
                 continue;
             }
             if flag == "--policy" {

@@ -243,7 +243,7 @@ async fn every_handle_knows_the_opening_request() {
     let client = LocalClient::open_with(&server, (), "", parts).await.unwrap();
     until("the handler runs", || server.members("lobby").len() == 1).await;
     for handle in
-        [server.session(&client.id()).unwrap(), server.sessions().remove(0), server.members("lobby").remove(0)]
+        [server.session(client.id()).unwrap(), server.sessions().remove(0), server.members("lobby").remove(0)]
     {
         assert_eq!(handle.header("X-User"), Some("ada"));
         assert_eq!(handle.remote_address(), Some("9.9.9.9".parse().unwrap()));
@@ -303,7 +303,7 @@ async fn the_client_in_memory_is_a_client() {
     assert_eq!(refused.code, 4301);
     let mut client = LocalClient::open(&server, (), r#"{"user":"me"}"#).await.unwrap();
     assert_eq!(client.recv().await.unwrap().as_text(), Some("hello me"));
-    let handle = server.session(&client.id()).unwrap();
+    let handle = server.session(client.id()).unwrap();
     assert_eq!(handle.transport(), Transport::WebSocket);
     client.cut();
     assert!(!handle.is_connected());

@@ -1,6 +1,3 @@
-/** The global of `anywire.js`. */
-export as namespace anywire
-
 /**
  * A way to carry a session. `client.mjs` has `websocket`, `fetch-stream` and `xhr-poll`, `client.js` all but
  * `fetch-stream`.

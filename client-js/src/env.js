@@ -3,7 +3,7 @@
  * bundle for old browsers.
  */
 
-export const root = LEGACY ? self : globalThis
+export const root = LEGACY && typeof self !== 'undefined' ? self : globalThis
 
 const DAY = 864e5
 
@@ -15,7 +15,7 @@ export const loading = () => LEGACY && /loading|interactive/.test((root.document
 
 /** At least 120 random bits, in field characters. */
 export const nonce = () => {
-  if (!LEGACY) return crypto.getRandomValues(new Uint32Array(4)).join('.')
+  // Old browsers and Node 18 have no `crypto`.
   let numbers = [Math.random(), Math.random(), Math.random(), +new Date()]
   // WebKit of 2012 fills the array and returns nothing, and its typed arrays have no `join`.
   if (root.crypto && crypto.getRandomValues) crypto.getRandomValues((numbers = new Uint32Array(4)))
@@ -37,11 +37,13 @@ export const socketAddress = (url) => (LEGACY ? anchor(url) : new URL(url, root.
 
 /**
  * A value that the browser keeps for all pages of this origin. The storage may be missing, full or forbidden.
+ * Only pages are asked: workers have none, and Node warns when its own is touched.
  */
 const stored = (key, value) => {
   try {
-    if (value) localStorage[key] = value
-    return localStorage[key]
+    const storage = root.document && localStorage
+    if (value) storage[key] = value
+    return storage[key]
   } catch (e) {
     // The client works without it.
   }
@@ -68,6 +70,6 @@ export const browser = () => {
  * delay.
  */
 export const later =
-  !LEGACY ? queueMicrotask
+  !LEGACY ? (task) => queueMicrotask(task)
   : root.Promise ? (task) => Promise.resolve().then(task)
   : (task) => setTimeout(task, 0)

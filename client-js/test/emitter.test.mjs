@@ -1,14 +1,10 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 
-// The sources are for a build that sets this; what is put off is kept here.
+// The sources are for a build that sets this.
 globalThis.LEGACY = false
-const later = []
-const { queueMicrotask } = globalThis
-globalThis.queueMicrotask = (task) => later.push(task)
 const { emitter } = await import('../src/emitter.js')
 const { address, memory, nonce, socketAddress } = await import('../src/env.js')
-globalThis.queueMicrotask = queueMicrotask
 
 test('listeners are called in order, with the arguments of the event', () => {
   const target = {}
@@ -63,7 +59,11 @@ test('the error of a listener goes to the page, and the others are called', () =
     throw Error('mine')
   })
   target.on('a', () => heard.push('next'))
+  const later = []
+  const { queueMicrotask } = globalThis
+  globalThis.queueMicrotask = (task) => later.push(task)
   emit('a')
+  globalThis.queueMicrotask = queueMicrotask
   assert.deepEqual(heard, ['next'])
   assert.equal(later.length, 1)
   assert.throws(later[0], /mine/)
@@ -94,6 +94,13 @@ test('a nonce has enough bits, in field characters, and never comes twice', () =
 test('the memory keeps a kind for a day and each address for itself; no storage is no harm', () => {
   assert.equal(memory('/a')(), 0)
   assert.equal(memory('/a')(2), 0)
+  let touched = 0
+  Object.defineProperty(globalThis, 'localStorage', { get: () => touched++, configurable: true })
+  assert.equal(memory('/a')(2), 0)
+  assert.equal(touched, 0, 'Node warns about its storage')
+  delete globalThis.localStorage
+  // Only pages are asked for their storage.
+  globalThis.document = {}
   globalThis.localStorage = {}
   const { now } = Date
   const RealDate = Date
@@ -117,5 +124,6 @@ test('the memory keeps a kind for a day and each address for itself; no storage 
   } finally {
     globalThis.Date = RealDate
     delete globalThis.localStorage
+    delete globalThis.document
   }
 })

@@ -48,10 +48,12 @@ story('a server whose answers are all empty is asked with pauses', async (it) =>
 
 story('a query of the address is kept apart from ours', async (it) => {
   const urls = []
+  globalThis.document = {}
   globalThis.localStorage = {}
   globalThis.fetch = (url) => (urls.push(url), new Promise(() => {}))
   connect('http://host/live?room=a', POLLS)
   delete globalThis.localStorage
+  delete globalThis.document
   connect('http://host/live?room=b&', POLLS)
   await it.pass(10)
   const queries = urls.map((url) => Object.fromEntries(new URL(url).searchParams))

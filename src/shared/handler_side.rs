@@ -35,12 +35,12 @@ impl SharedSession {
         Poll::Pending
     }
 
-    /// Waits until a task waits for an arrival and there is none, or the session is over. Only one task can
+    /// Waits until a task waits for an arrival and there is none, or the handler has ended. Only one task can
     /// wait for this.
     pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
         let mut inner = self.lock();
         let waits = inner.receivers.any_waits() && inner.machine.arrivals() == 0;
-        if waits || inner.turn.is_ended() || inner.machine.closed().is_some() {
+        if waits || inner.turn.is_ended() {
             return Poll::Ready(());
         }
         inner.idle = Some(Box::new(cx.waker().clone()));

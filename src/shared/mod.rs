@@ -252,9 +252,6 @@ impl Inner {
         if woken {
             self.turn.woken();
         }
-        if self.machine.closed().is_some() {
-            self.wake_idle();
-        }
     }
 
     /// A task gives up its place among those who wait for an arrival. If there is one, the next is woken.

@@ -22,7 +22,7 @@ struct Receiver {
 #[derive(Debug, Default)]
 pub(super) struct Receivers {
     first: Option<Receiver>,
-    others: Option<Box<VecDeque<Receiver>>>,
+    others: VecDeque<Receiver>,
     next: u32,
 }
 
@@ -53,19 +53,19 @@ impl Receivers {
         let receiver = Receiver { place: new, waker: waker.clone(), woken: false, is_handler };
         match self.first {
             None => self.first = Some(receiver),
-            Some(_) => self.others.get_or_insert_default().push_back(receiver),
+            Some(_) => self.others.push_back(receiver),
         }
     }
 
     /// Gives a place up.
     pub(super) fn leave(&mut self, place: Place) {
         if self.first.as_ref().is_some_and(|first| first.place == place) {
-            self.first = self.others.as_mut().and_then(|others| others.pop_front());
-        } else if let Some(others) = &mut self.others {
-            others.retain(|other| other.place != place);
+            self.first = self.others.pop_front();
+        } else {
+            self.others.retain(|other| other.place != place);
         }
-        if self.others.as_ref().is_some_and(|others| others.is_empty()) {
-            self.others = None;
+        if self.others.is_empty() {
+            self.others = VecDeque::new();
         }
     }
 
@@ -76,8 +76,7 @@ impl Receivers {
 
     /// Wakes all. Returns whether the handler was woken.
     pub(super) fn wake_all(&mut self) -> bool {
-        let others = self.others.iter_mut().flat_map(|others| others.iter_mut());
-        self.first.iter_mut().chain(others).fold(false, |handler, receiver| receiver.wake() | handler)
+        self.first.iter_mut().chain(&mut self.others).fold(false, |handler, receiver| receiver.wake() | handler)
     }
 
     /// Whether a task waits that was not woken.
@@ -86,8 +85,7 @@ impl Receivers {
     }
 
     fn find(&mut self, place: Place) -> Option<&mut Receiver> {
-        let others = self.others.iter_mut().flat_map(|others| others.iter_mut());
-        self.first.iter_mut().chain(others).find(|receiver| receiver.place == place)
+        self.first.iter_mut().chain(&mut self.others).find(|receiver| receiver.place == place)
     }
 }
 

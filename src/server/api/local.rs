@@ -149,7 +149,7 @@ impl LocalClient {
     }
 
     /// Waits until the session's handler has received everything that was sent, and waits in
-    /// [`recv`](crate::Session::recv) or its like for more; or until the session is over. Cancel-safe.
+    /// [`recv`](crate::Session::recv) or its like for more; or until it has returned. Cancel-safe.
     ///
     /// What the handler did by then can be asserted without a pause:
     ///
