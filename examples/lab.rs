@@ -107,7 +107,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn talk(session: Session) {
     converse(&session).await;
     if let Some(reason) = session.close_reason() {
-        session.to(WATCH).send(format!("gone {}", reason.code));
+        session.to(WATCH).send(format!("gone {}", reason.code()));
     }
 }
 

@@ -16,6 +16,9 @@ use crate::{
     shared::{Runtime, ServerParams, SharedSession},
 };
 
+/// So many sessions that have ended are remembered at least, however few may live.
+const LEAST_REMEMBERED: usize = 1024;
+
 /// The place of a session.
 #[derive(Debug)]
 pub(crate) enum Located<'a> {
@@ -105,9 +108,21 @@ impl Core {
     pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules) -> Arc<Member> {
         loop {
             match self.create_as(ids::random(), remote, rules) {
-                Ok(member) => return member,
+                Ok(member) => {
+                    member.shared.count();
+                    self.forget_oldest();
+                    return member;
+                }
                 Err(given_back) => remote = given_back,
             }
+        }
+    }
+
+    /// Forgets the sessions that ended first, if more are remembered than may live at a time. A client that
+    /// comes back to one learns that it is unknown.
+    fn forget_oldest(&self) {
+        while let Some(id) = self.runtime.too_old(self.config.max_sessions.max(LEAST_REMEMBERED)) {
+            self.forget(id);
         }
     }
 
@@ -158,7 +173,7 @@ impl Core {
         // A fifth of the bytes is reserved for the sessions that exist.
         if self.is_draining() {
             Err(reason::DRAINING)
-        } else if self.hub.len() >= self.config.max_sessions {
+        } else if self.runtime.live() >= self.config.max_sessions {
             Err(reason::TOO_MANY_SESSIONS)
         } else if self.runtime.bytes() > self.config.max_bytes / 5 * 4 {
             Err(reason::SHORT_OF_MEMORY)
