@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use anywire::{Anywire, Auth, Live, Message, Session};
+use anywire::{Anywire, Auth, Live, Session};
 use axum::{
     Form, Json, Router,
     extract::{FromRequestParts, Path, State},
@@ -21,8 +21,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 const MAX_LOGINS: usize = 1000;
-/// The room of all pages. A person's pages have a room of that person's name, which has no dot.
-const EVERYBODY: &str = ".";
 
 #[derive(Clone)]
 struct App {
@@ -62,8 +60,7 @@ impl FromRequestParts<App> for User {
 /// Runs for each page. The extractor has refused those that nobody is logged in to.
 async fn dashboard(user: User, State(app): State<App>, session: Session) {
     session.insert(user.clone());
-    let _ = session.send(json(&json!({ "you": user.name, "token": user.token }))).await;
-    session.join(EVERYBODY);
+    let _ = session.send(json!({ "you": user.name, "token": user.token }).to_string()).await;
     session.join(&user.name);
     announce(&app.live);
     // Pages only listen here. What they want done, they ask of the routes.
@@ -78,11 +75,7 @@ fn announce(live: &Live) {
     for user in live.sessions().iter().filter_map(Session::get::<User>) {
         *online.entry(user.name).or_default() += 1;
     }
-    live.to(EVERYBODY).send(json(&json!({ "online": online })));
-}
-
-fn json(value: &Value) -> Message {
-    Message::json(value).expect("a value is JSON")
+    live.all().send(json!({ "online": online }).to_string());
 }
 
 #[derive(Deserialize)]
@@ -119,7 +112,7 @@ struct Notification {
 
 async fn notify(user: User, State(app): State<App>, Json(note): Json<Notification>) -> Json<Value> {
     let message = json!({ "from": user.name, "text": note.text });
-    let delivered = app.live.to(note.to).send(json(&message));
+    let delivered = app.live.to(note.to).send(message.to_string());
     Json(json!({ "pages": delivered.sent }))
 }
 
@@ -143,7 +136,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(App { live: live.live(), logins: Arc::default() });
 
     let port = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse::<u16>())?;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = anywire::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     anywire::serve(listener, app).await?;
     Ok(())

@@ -7,7 +7,7 @@
 
 use std::{error::Error, io, process::Stdio, sync::Arc, time::Duration};
 
-use anywire::{Anywire, Message, Session};
+use anywire::{Anywire, Session};
 use axum::{Router, extract::State, http::StatusCode, response::Html, routing::get, routing::post};
 use serde_json::json;
 use tokio::{
@@ -32,12 +32,12 @@ struct App {
 
 /// Answers each order with its number and the version that took it.
 async fn shop(State(app): State<App>, session: Session) {
-    while let Some(order) = session.recv().await {
-        let Ok(number) = order.parse_json::<u64>() else {
+    while let Some(order) = session.recv_json::<u64>().await {
+        let Ok(number) = order else {
             return session.close(3000, "an order is a number");
         };
         let answer = json!({ "number": number, "version": app.version });
-        if session.send(Message::json(&answer).expect("numbers are JSON")).await.is_err() {
+        if session.send(answer.to_string()).await.is_err() {
             return;
         }
     }
@@ -59,23 +59,22 @@ async fn serve(port: u16, version: u32) -> Result<(), Failure> {
     let stop = async move {
         app.stop.notified().await;
         println!("{DRAINING}");
-        live.shutdown(WINDOW).await;
     };
-    anywire::serve_until(listener, router, stop).await?;
+    anywire::serve(listener, router).with_graceful_shutdown(stop).sessions(&live, WINDOW).await?;
     Ok(())
 }
 
 /// Takes the port as soon as the server before this one has let go of it.
 async fn bind(port: u16) -> io::Result<TcpListener> {
     for _ in 0..500 {
-        match TcpListener::bind(("127.0.0.1", port)).await {
+        match anywire::bind(("127.0.0.1", port)).await {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 tokio::time::sleep(Duration::from_millis(10)).await
             }
             done => return done,
         }
     }
-    TcpListener::bind(("127.0.0.1", port)).await
+    anywire::bind(("127.0.0.1", port)).await
 }
 
 /// Starts one version after the other.
@@ -110,7 +109,7 @@ async fn main() -> Result<(), Failure> {
     let port = u16::try_from(numbers.next().unwrap_or(Ok(8080))?)?;
     let Some(version) = numbers.next() else {
         // The port stays the same for all versions.
-        let port = TcpListener::bind(("127.0.0.1", port)).await?.local_addr()?.port();
+        let port = anywire::bind(("127.0.0.1", port)).await?.local_addr()?.port();
         return supervise(port).await;
     };
     // A server does not outlive the one that started it.

@@ -44,8 +44,8 @@ enum Request {
 type Market = Arc<Mutex<Vec<Price>>>;
 
 async fn desk(State(market): State<Market>, session: Session) {
-    while let Some(message) = session.recv().await {
-        match message.parse_json() {
+    while let Some(request) = session.recv_json().await {
+        match request {
             Ok(Request::Subscribe(symbol)) => {
                 let last = lock(&market).iter().find(|price| price.symbol == symbol).cloned();
                 let Some(last) = last else { return session.close(3000, "no such symbol") };
@@ -106,7 +106,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let page = Html(include_str!("ticker.html").replace("SYMBOLS", &SYMBOLS.join(" ")));
     let app = Router::new().route("/", get(page)).nest("/live", live.routes()).with_state(market);
     let port = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse::<u16>())?;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = anywire::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     anywire::serve(listener, app).await?;
     Ok(())

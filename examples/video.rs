@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new().route("/", get(page)).nest("/live", live.routes());
 
     let port = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse::<u16>())?;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = anywire::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     anywire::serve(listener, app).await?;
     Ok(())

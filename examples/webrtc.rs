@@ -5,7 +5,7 @@
 
 use std::error::Error;
 
-use anywire::{Anywire, Auth, Message, Session};
+use anywire::{Anywire, Auth, JsonError, Session};
 use axum::{Router, response::Html, routing::get};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,29 +44,28 @@ enum Event<'a> {
     },
 }
 
-impl From<Event<'_>> for Message {
-    fn from(event: Event<'_>) -> Self {
-        Message::json(&event).expect("events are plain JSON")
-    }
-}
-
-async fn signalling(Auth(Caller { call, id, name }): Auth<Caller>, session: Session) {
+/// Runs for each page. If it fails, the page's session ends with code 1011, and a warning has the error.
+async fn signalling(Auth(caller): Auth<Caller>, session: Session) -> Result<(), JsonError> {
+    let Caller { call, id, name } = &caller;
     let is_word = |text: &str| (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !is_word(&call) || !is_word(&id) || name.len() > 100 {
-        return session.close(3000, "a call and an id are up to 40 letters and digits");
+    if !is_word(call) || !is_word(id) || name.len() > 100 {
+        session.close(3000, "a call and an id are up to 40 letters and digits");
+        return Ok(());
     }
     // A room with one member is an address.
     let address = |id: &str| format!("{call}/{id}");
-    session.join(&call);
-    session.join(&address(&id));
-    session.to(&*call).send(Event::Joined { id: &id, name: &name });
-    while let Some(message) = session.recv().await {
-        let Ok(Signal { to, signal }) = message.parse_json() else {
-            return session.close(3001, "that was no signal");
+    session.join(call);
+    session.join(&address(id));
+    session.to(call).send_json(&Event::Joined { id, name })?;
+    while let Some(message) = session.recv_json().await {
+        let Ok(Signal { to, signal }) = message else {
+            session.close(3001, "that was no signal");
+            break;
         };
-        session.to(address(&to)).send(Event::Signal { from: &id, name: &name, signal: &signal });
+        session.to(address(&to)).send_json(&Event::Signal { from: id, name, signal: &signal })?;
     }
-    session.to(call).send(Event::Left { id: &id });
+    session.to(call).send_json(&Event::Left { id })?;
+    Ok(())
 }
 
 #[tokio::main]
@@ -76,7 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new().route("/", get(page)).nest("/live", live.routes());
 
     let port = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse::<u16>())?;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = anywire::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     anywire::serve(listener, app).await?;
     Ok(())
