@@ -3,6 +3,7 @@ import { now, formerId, sessionId } from './client.js'
 import { FELL_BEHIND, MALFORMED, REPLACED, endsSession, isUnknownSession } from './codes.js'
 import { CALM, FALL, FALL_MAX, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
+import { SPREAD } from './session.js'
 
 /** Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. */
 export const drop = (client, link, code, reason = '', wait = 0) => {
@@ -13,7 +14,7 @@ export const drop = (client, link, code, reason = '', wait = 0) => {
   link.trace_.outcome = code + ' ' + reason
   client.machine_.detach_(link)
   client.http_.ended_(link, code, client.clock_ - link.at_)
-  client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait)
+  client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait, client.machine_.params_[SPREAD])
 }
 
 export const dropBelow = (client, ordinal, code, reason) => {
@@ -24,12 +25,17 @@ export const dropBelow = (client, ordinal, code, reason) => {
  * The server does not know the session. A new one is opened, without anything that was under way. After one
  * that fell behind this waits, and longer each time: the next one would fall behind as well.
  */
-const openAnew = (client, code, reason) => {
+const openAnew = (client, link, code, reason) => {
   const wait = code === FELL_BEHIND && (client.fall_ = Math.min(2 * client.fall_ || FALL, FALL_MAX))
   if (client.reload_) client.reload_.forget_()
   client.machine_.lose_()
   if (client.cancelUpload_) client.cancelUpload_()
   client.attempt_ = nonce()
+  if (link.duplex_ && !link.confirmed_) {
+    // A server that has refused the link takes the opening on the same WebSocket.
+    client.spare_ = link.socket_
+    link.close_ = () => {}
+  }
   dropBelow(client, NEVER, code, reason)
   client.chooser_.goAway_(now(client), wait * (0.5 + Math.random() / 2))
 }
@@ -41,7 +47,7 @@ const openAnew = (client, code, reason) => {
 const lost = (client, link, code, reason) => {
   const { machine_: machine } = client
   const { carrier_: carrier } = machine
-  if (carrier === link || !carrier.duplex_ || !machine.settle_()) openAnew(client, code, reason)
+  if (carrier === link || !carrier.duplex_ || !machine.settle_()) openAnew(client, link, code, reason)
   else setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
 }
 

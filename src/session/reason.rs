@@ -46,6 +46,11 @@ impl CloseReason {
         }
     }
 
+    /// Whether the session is gone, so that its client opens a new one.
+    pub(crate) fn is_session_gone(&self) -> bool {
+        self.code / 100 == 41
+    }
+
     /// A violation of the protocol; the text describes it.
     pub(crate) fn malformed(text: &'static str) -> Self {
         CloseReason::fixed(MALFORMED.code, text)
