@@ -25,17 +25,12 @@ export const dropBelow = (client, ordinal, code, reason) => {
  * The server does not know the session. A new one is opened, without anything that was under way. After one
  * that fell behind this waits, and longer each time: the next one would fall behind as well.
  */
-const openAnew = (client, link, code, reason) => {
+const openAnew = (client, code, reason) => {
   const wait = code === FELL_BEHIND && (client.fall_ = Math.min(2 * client.fall_ || FALL, FALL_MAX))
   if (client.reload_) client.reload_.forget_()
   client.machine_.lose_()
   if (client.cancelUpload_) client.cancelUpload_()
   client.attempt_ = nonce()
-  if (link.duplex_ && !link.confirmed_) {
-    // A server that has refused the link takes the opening on the same WebSocket.
-    client.spare_ = link.socket_
-    link.close_ = () => {}
-  }
   dropBelow(client, NEVER, code, reason)
   client.chooser_.goAway_(now(client), wait * (0.5 + Math.random() / 2))
 }
@@ -47,7 +42,12 @@ const openAnew = (client, link, code, reason) => {
 const lost = (client, link, code, reason) => {
   const { machine_: machine } = client
   const { carrier_: carrier } = machine
-  if (carrier === link || !carrier.duplex_ || !machine.settle_()) openAnew(client, link, code, reason)
+  if (link.duplex_ && !link.confirmed_) {
+    // A server that has refused the link takes the opening on the same WebSocket.
+    client.spare_ = link.socket_
+    link.close_ = () => {}
+  }
+  if (carrier === link || !carrier.duplex_ || !machine.settle_()) openAnew(client, code, reason)
   else setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
 }
 
