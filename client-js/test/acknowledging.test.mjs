@@ -77,6 +77,14 @@ describe('the machine', () => {
     assert.equal(one.sends(one.link), 'a1 n1 x w')
   })
 
+  test('an answer that lists names is no new session', () => {
+    const one = opened()
+    const next = one.resumes(2)
+    one.receives(next, [...startFull(0), 'ping'])
+    assert.equal(one.machine.carrier_, next)
+    assert.equal(one.machine.params_[3], 'id')
+  })
+
   test('a half that settles sends nothing new until another link is attached', () => {
     const one = opened()
     one.send('a', 'b')
