@@ -27,6 +27,7 @@ pub enum Origins {
 /// The behaviour of [`Session::send`](crate::Session::send) when the outbox is full. `try_send`
 /// always fails then; [`SlowMember`] is the same choice for room sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Overflow {
     /// `send` waits until the client has acknowledged enough. This is the default.
     #[default]
@@ -41,14 +42,14 @@ pub enum Overflow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlowMember {
-    /// The member's session ends with code 4105. Its client opens a new one by itself, each time after a longer
-    /// wait, and reports the messages whose fate is unknown. This is the default.
+    /// The member's session ends with code 4105. Its client opens a new one by itself, each time after a
+    /// longer wait, and reports the messages whose fate is unknown. This is the default.
     #[default]
     Reopen,
     /// The member's session ends with code 4311. Its client does not come back by itself.
     Stop,
-    /// The member misses the message, as if it were [droppable](crate::To::droppable), and its client learns of
-    /// the gap.
+    /// The member misses the message, as if it were [droppable](crate::To::droppable), and its client learns
+    /// of the gap.
     Gap,
 }
 

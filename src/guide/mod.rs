@@ -6,6 +6,7 @@
 //! | [`rooms`] | how to send to many |
 //! | [`back_pressure`] | slow clients; which calls wait, and which are cancel-safe |
 //! | [`life`] | when a session begins and ends, and what it survives |
+//! | [`restarts`] | how a server stops and starts again under its clients |
 //! | [`testing`] | how to test a handler |
 //! | [`limits`] | every bound, its default, and what happens at it |
 //! | [`transports`] | what carries a session, and what to put in front of the server |
@@ -40,6 +41,8 @@ pub mod handlers {}
 ///
 /// [`Delivered`]: crate::Delivered
 /// [`droppable`]: crate::To::droppable
+/// [`latest`]: crate::To::latest
+/// [`slow_members`]: crate::Builder::slow_members
 /// [`members`]: crate::Live::members
 /// [`rooms`]: crate::Session::rooms
 pub mod rooms {}
@@ -52,6 +55,12 @@ pub mod rooms {}
 /// [`send`]: crate::Session::send
 /// [`try_send`]: crate::Session::try_send
 /// [`send_droppable`]: crate::Session::send_droppable
+/// [`send_latest`]: crate::Session::send_latest
+/// [`latest`]: crate::To::latest
+/// [`droppable_mark`]: crate::Builder::droppable_mark
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`SlowMember`]: crate::SlowMember
+/// [`close`]: crate::Session::close
 /// [`acknowledged`]: crate::Session::acknowledged
 /// [`Overflow::Wait`]: crate::Overflow::Wait
 /// [`droppable`]: crate::To::droppable
@@ -74,6 +83,14 @@ pub mod back_pressure {}
 /// [`shutdown`]: crate::Live::shutdown
 pub mod life {}
 
+#[doc = include_str!("restarts.md")]
+///
+/// [`serve`]: crate::serve
+/// [`bind`]: crate::bind
+/// [`recv`]: crate::Session::recv
+/// [`shutdown`]: crate::Live::shutdown
+pub mod restarts {}
+
 #[doc = include_str!("testing.md")]
 ///
 /// [`LocalClient`]: crate::LocalClient
@@ -92,6 +109,8 @@ pub mod testing {}
 /// [`inbox`]: crate::Builder::inbox
 /// [`outbox`]: crate::Builder::outbox
 /// [`overflow`]: crate::Builder::overflow
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`droppable_mark`]: crate::Builder::droppable_mark
 /// [`max_sessions`]: crate::Builder::max_sessions
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget
@@ -108,7 +127,7 @@ pub mod limits {}
 #[doc = include_str!("transports.md")]
 ///
 /// [`Session::transport`]: crate::Session::transport
-/// [`serve_until`]: crate::serve_until
+/// [`restarts`]: crate::guide::restarts
 /// [`serve`]: crate::serve
 /// [`Transport`]: crate::Transport
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
