@@ -19,8 +19,9 @@ export const beginRound = (client) => {
   const { auth } = client.options_
   const begin = (value) => {
     client.auth_ = authText(value)
+    const { carrier_: carrier } = client.machine_
     // A server that goes away is asked once more what has arrived, before there is a new link.
-    if (client.machine_.carrier_) client.machine_.flush_()
+    if (carrier && !carrier.doubtedAt_) client.machine_.flush_()
     client.chooser_.begin_(now(client))
     client.update_()
   }

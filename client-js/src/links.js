@@ -82,7 +82,7 @@ const lost = (client, link, code, reason) => {
     client.spare_ = link.socket_
     link.close_ = () => {}
   }
-  if (carrier === link || !carrier.duplex_ || !machine.settle_()) openAnew(client, code, reason)
+  if (carrier === link || !carrier.duplex_ || carrier.doubtedAt_ || !machine.settle_()) openAnew(client, code, reason)
   else setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
 }
 
