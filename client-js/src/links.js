@@ -1,7 +1,7 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
 import { FELL_BEHIND, MALFORMED, endsSession, isUnknownSession } from './codes.js'
-import { CALM, FALL, FALL_MAX, NEVER } from './config.js'
+import { CALM, FALL, FALL_MAX, FALL_MEMORY, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 
 /** Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. */
@@ -25,7 +25,12 @@ export const dropBelow = (client, ordinal, code, reason) => {
  * that fell behind this waits, and longer each time: the next one would fall behind as well.
  */
 const openAnew = (client, code, reason) => {
-  const wait = code === FELL_BEHIND && (client.fall_ = Math.min(2 * client.fall_ || FALL, FALL_MAX))
+  let wait = 0
+  if (code === FELL_BEHIND) {
+    const again = now(client) - client.fellAt_ < FALL_MEMORY
+    wait = client.fall_ = again ? Math.min(2 * client.fall_, FALL_MAX) : FALL
+    client.fellAt_ = client.clock_
+  }
   if (client.reload_) client.reload_.forget_()
   client.machine_.lose_()
   if (client.cancelUpload_) client.cancelUpload_()
