@@ -229,12 +229,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(Shared::default());
 
     let port = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse::<u16>())?;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = anywire::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let stop = async move {
+    let stop = async {
         let _ = tokio::signal::ctrl_c().await;
-        live.shutdown(Duration::from_secs(1)).await;
     };
-    anywire::serve_until(listener, app, stop).await?;
+    anywire::serve(listener, app).with_graceful_shutdown(stop).sessions(&live, Duration::from_secs(1)).await?;
     Ok(())
 }

@@ -27,6 +27,7 @@ pub enum Origins {
 /// The behaviour of [`Session::send`](crate::Session::send) when the outbox is full. `try_send`
 /// always fails then; [`SlowMember`] is the same choice for room sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Overflow {
     /// `send` waits until the client has acknowledged enough. This is the default.
     #[default]

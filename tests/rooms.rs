@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Anywire, Auth, Delivered, SendError, Server, Session, SlowMember};
+use anywire::{Anywire, Auth, Delivered, LocalClient, SendError, Server, Session, SlowMember};
 use support::{Payload, Peer, Record, Site, Socket, Spelling, attempt, site, until};
 use tokio::time::sleep;
 
@@ -36,7 +36,9 @@ async fn member(site: &Site, rooms: &[&str]) -> (Peer, Socket) {
 }
 
 fn sent(sent: usize) -> Delivered {
-    Delivered { sent, ..Delivered::default() }
+    let mut delivered = Delivered::default();
+    delivered.sent = sent;
+    delivered
 }
 
 fn ids(handles: &[Session]) -> HashSet<String> {
@@ -249,7 +251,8 @@ async fn a_cut_connection_keeps_its_rooms_for_grace() {
 async fn a_message_above_the_limit_reaches_nobody() {
     let server = Anywire::builder().message_limit(10).handler(joiner).build();
     let (mut peer, mut socket) = member(&site(&server), &["a"]).await;
-    assert_eq!(server.to("a").send("12345678901"), sent(0));
+    let delivered = server.to("a").send("12345678901");
+    assert!(delivered.too_large && delivered.sent == 0);
     assert_eq!(server.to("a").send("1234567890"), sent(1));
     peer.take_until(&mut socket, 1).await;
     assert_eq!(peer.texts(), ["1234567890"]);
@@ -296,4 +299,42 @@ async fn all_members_see_one_order_even_if_many_send_at_once() {
         assert_eq!(own.len(), EACH);
         assert!(own.iter().enumerate().all(|(number, text)| **text == format!("{sender}:{number}")));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_rooms_or_everybody_are_reached_once_each() {
+    let server = Anywire::builder()
+        .message_limit(100)
+        .handler(|Auth(rooms): Auth<String>, session: Session| async move {
+            for room in rooms.split_whitespace() {
+                session.join(room);
+            }
+            session.closed().await;
+        })
+        .build();
+    let live = server.live();
+    let mut clients = Vec::new();
+    for rooms in ["a b", "b c", "c", ""] {
+        let mut client = LocalClient::open(&server, (), rooms).await.unwrap();
+        until("it has joined", || live.session(client.id()).unwrap().rooms().len() == rooms.len().div_ceil(2)).await;
+        assert_eq!(client.try_recv(), None);
+        clients.push(client);
+    }
+    let mut reached = |delivered: Delivered, expected: &[usize]| {
+        assert_eq!(delivered, sent(expected.len()));
+        let got: Vec<usize> = (0..4).filter(|&nth| clients[nth].try_recv().is_some()).collect();
+        assert_eq!(got, expected);
+        assert!(clients.iter_mut().all(|client| client.try_recv().is_none()), "once");
+    };
+    let ada = live.members("a").remove(0);
+    reached(live.to_any(["a", "b"]).send("x"), &[0, 1]);
+    reached(live.to_any(["b", "a", "b", "nowhere"]).except(&ada).send("x"), &[1]);
+    reached(live.to_any(Vec::<String>::new()).send("x"), &[]);
+    reached(server.to_any(["a".to_owned(), "c".to_owned()]).except_room("b").send("x"), &[2]);
+    reached(live.all().send("x"), &[0, 1, 2, 3]);
+    reached(live.all().except_room("c").except(&ada).send_json(&[1, 2]).unwrap(), &[3]);
+    let delivered = live.all().send("x".repeat(101));
+    assert!(delivered.too_large && delivered.sent == 0);
+    let delivered = live.to("nowhere").send("x");
+    assert!(!delivered.too_large && delivered == Delivered::default());
 }

@@ -1,8 +1,9 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
-import { FELL_BEHIND, MALFORMED, endsSession, isUnknownSession } from './codes.js'
-import { CALM, FALL, FALL_MAX, FALL_MEMORY, NEVER } from './config.js'
+import { FELL_BEHIND, MALFORMED, REPLACED, endsSession, isUnknownSession } from './codes.js'
+import { CALM, FALL, FALL_MAX, FALL_MEMORY, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
+import { SPREAD } from './session.js'
 
 /** Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. */
 export const drop = (client, link, code, reason = '', wait = 0) => {
@@ -13,7 +14,7 @@ export const drop = (client, link, code, reason = '', wait = 0) => {
   link.trace_.outcome = code + ' ' + reason
   client.machine_.detach_(link)
   client.http_.ended_(link, code, client.clock_ - link.at_)
-  client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait)
+  client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait, client.machine_.params_[SPREAD])
 }
 
 export const dropBelow = (client, ordinal, code, reason) => {
@@ -24,7 +25,7 @@ export const dropBelow = (client, ordinal, code, reason) => {
  * The server does not know the session. A new one is opened, without anything that was under way. After one
  * that fell behind this waits, and longer each time: the next one would fall behind as well.
  */
-const openAnew = (client, code, reason) => {
+const openAnew = (client, link, code, reason) => {
   let wait = 0
   if (code === FELL_BEHIND) {
     const again = now(client) - client.fellAt_ < FALL_MEMORY
@@ -35,8 +36,24 @@ const openAnew = (client, code, reason) => {
   client.machine_.lose_()
   if (client.cancelUpload_) client.cancelUpload_()
   client.attempt_ = nonce()
+  if (link.duplex_ && !link.confirmed_) {
+    // A server that has refused the link takes the opening on the same WebSocket.
+    client.spare_ = link.socket_
+    link.close_ = () => {}
+  }
   dropBelow(client, NEVER, code, reason)
   client.chooser_.goAway_(now(client), wait * (0.5 + Math.random() / 2))
+}
+
+/**
+ * The server has told this link that the session is lost. If another link still carries, its server is going
+ * away, and has some time to acknowledge what has arrived.
+ */
+const lost = (client, link, code, reason) => {
+  const { machine_: machine } = client
+  const { carrier_: carrier } = machine
+  if (carrier === link || !carrier.duplex_ || !machine.settle_()) openAnew(client, link, code, reason)
+  else setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
 }
 
 /**
@@ -47,7 +64,7 @@ export const linkClosed = (client, link, code, reason, wait) => {
   // If another link has opened the session meanwhile, the refusal of an opening concerns only its own link.
   const late = link.opening_ && sessionId(client)
   // A server that cannot read a request to take over does not have the session either.
-  if ((isUnknownSession(code) && !late) || (code === MALFORMED && formerId(client))) openAnew(client, code, reason)
+  if ((isUnknownSession(code) && !late) || (code === MALFORMED && formerId(client)) || (link.confirmed_ && client.machine_.settling_)) lost(client, link, code, reason)
   else {
     if (endsSession(code) && !late) client.machine_.finish_(code, reason)
     drop(client, link, code, reason, wait)
@@ -58,14 +75,16 @@ export const linkClosed = (client, link, code, reason, wait) => {
 /** Handles a frame that came on a link. */
 export const receive = (client, link, frame) => {
   const letter = frame[0]
+  const { machine_: machine } = client
   if (link.gone_) return
   if (letter === 'z') client.chooser_.goAway_(now(client), frame[1])
-  else if (letter === 'y') link.pollDelay_ = frame[1]
+  if (letter === 'y') link.pollDelay_ = frame[1]
   else {
     if (letter === 'w') client.askedAt_ = now(client)
     link.watchdog_ = 0
     link.useful_ ||= letter !== 's'
-    client.machine_.handleFrame_(now(client), link, frame)
+    machine.handleFrame_(now(client), link, frame)
+    if (machine.settling_ && !machine.settle_()) openAnew(client, REPLACED)
   }
   client.update_()
 }

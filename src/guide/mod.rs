@@ -6,6 +6,7 @@
 //! | [`rooms`] | how to send to many |
 //! | [`back_pressure`] | slow clients; which calls wait, and which are cancel-safe |
 //! | [`life`] | when a session begins and ends, and what it survives |
+//! | [`restarts`] | how a server stops and starts again under its clients |
 //! | [`testing`] | how to test a handler |
 //! | [`limits`] | every bound, its default, and what happens at it |
 //! | [`transports`] | what carries a session, and what to put in front of the server |
@@ -82,6 +83,14 @@ pub mod back_pressure {}
 /// [`shutdown`]: crate::Live::shutdown
 pub mod life {}
 
+#[doc = include_str!("restarts.md")]
+///
+/// [`serve`]: crate::serve
+/// [`bind`]: crate::bind
+/// [`recv`]: crate::Session::recv
+/// [`shutdown`]: crate::Live::shutdown
+pub mod restarts {}
+
 #[doc = include_str!("testing.md")]
 ///
 /// [`LocalClient`]: crate::LocalClient
@@ -118,7 +127,7 @@ pub mod limits {}
 #[doc = include_str!("transports.md")]
 ///
 /// [`Session::transport`]: crate::Session::transport
-/// [`serve_until`]: crate::serve_until
+/// [`restarts`]: crate::guide::restarts
 /// [`serve`]: crate::serve
 /// [`Transport`]: crate::Transport
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies

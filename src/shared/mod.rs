@@ -84,6 +84,8 @@ struct Inner {
     accounted: usize,
     /// The session is over: it queues no deadline and counts no bytes any more.
     forgotten: bool,
+    /// The session counts as live in [`Runtime`].
+    counted: bool,
     /// After our close: the deadline by which the client must have acknowledged more than this number.
     closing: Option<(u64, u64)>,
     /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
@@ -121,6 +123,7 @@ impl SharedSession {
             scheduled: u64::MAX,
             accounted: 0,
             forgotten: false,
+            counted: false,
             closing: None,
             chunked: None,
         };
@@ -192,8 +195,19 @@ impl SharedSession {
         self.account(inner);
     }
 
-    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`].
+    /// The session is a server's, and counts as live until it ends.
+    pub(crate) fn count(&self) {
+        self.lock().counted = true;
+        self.runtime.session_begins();
+    }
+
+    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`], and that of live
+    /// sessions, once this one has ended.
     fn account(&self, inner: &mut Inner) {
+        if inner.counted && inner.machine.close_reason().is_some() {
+            inner.counted = false;
+            self.runtime.session_ends(self.id);
+        }
         let chunked = inner.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
         let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + chunked };
         if bytes.abs_diff(inner.accounted) >= ACCOUNT_GRAIN || (bytes == 0 && inner.accounted > 0) {

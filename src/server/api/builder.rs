@@ -1,12 +1,13 @@
 //! [`Anywire::builder`], and the [`Server`] that it builds.
 
-use std::{fmt, net::IpAddr, ops::Deref, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 
 use super::{
     handler::{AnyHandler, Handler, erase},
-    live::Live,
+    live::{Live, To},
+    session::Session,
 };
 use crate::{
     config::{Config, Origins, Overflow, SlowMember, is_node_name},
@@ -139,7 +140,7 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of sessions that may exist. Further ones are refused with 503 and code 4200. Default:
+    /// Sets the number of sessions that may live at a time; those that ended do not count. Further ones are refused with 503 and code 4200. Default:
     /// 100,000.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.config.max_sessions = sessions;
@@ -216,8 +217,8 @@ impl<S> fmt::Debug for SessionHandler<S> {
     }
 }
 
-/// A server: its routes, and by way of [`Live`] its sessions and rooms. Clones are handles to the same
-/// server.
+/// A server: its routes, its sessions and its rooms. Clones are handles to the same server, and so is a
+/// [`Live`], which has no type parameter.
 pub struct Server<S = ()> {
     live: Live,
     handler: AnyHandler<S>,
@@ -261,6 +262,10 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         self.live.clone()
     }
 
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.live.core
+    }
+
     pub(crate) fn handler(&self) -> &AnyHandler<S> {
         &self.handler
     }
@@ -278,10 +283,56 @@ impl<S> fmt::Debug for Server<S> {
     }
 }
 
-impl<S> Deref for Server<S> {
-    type Target = Live;
-
-    fn deref(&self) -> &Live {
+impl<S> AsRef<Live> for Server<S> {
+    fn as_ref(&self) -> &Live {
         &self.live
+    }
+}
+
+/// The methods of its [`Live`].
+impl<S> Server<S> {
+    /// Starts a send to all members of a room. See [`Live::to`].
+    pub fn to(&self, room: impl Into<String>) -> To<'_> {
+        self.live.to(room)
+    }
+
+    /// Starts a send to the members of several rooms. See [`Live::to_any`].
+    pub fn to_any(&self, rooms: impl IntoIterator<Item = impl Into<String>>) -> To<'_> {
+        self.live.to_any(rooms)
+    }
+
+    /// Starts a send to all sessions. See [`Live::all`].
+    pub fn all(&self) -> To<'_> {
+        self.live.all()
+    }
+
+    /// Returns the session with this id. See [`Live::session`].
+    pub fn session(&self, id: impl AsRef<str>) -> Option<Session> {
+        self.live.session(id)
+    }
+
+    /// Returns all sessions. See [`Live::sessions`].
+    pub fn sessions(&self) -> Vec<Session> {
+        self.live.sessions()
+    }
+
+    /// Returns the members of a room. See [`Live::members`].
+    pub fn members(&self, room: &str) -> Vec<Session> {
+        self.live.members(room)
+    }
+
+    /// Returns the number of sessions. See [`Live::len`].
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Returns whether there is no session.
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// Shuts down gracefully. See [`Live::shutdown`].
+    pub async fn shutdown(&self, window: Duration) {
+        self.live.shutdown(window).await;
     }
 }
