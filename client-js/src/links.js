@@ -36,7 +36,7 @@ const openAnew = (client, link, code, reason) => {
   client.machine_.lose_()
   if (client.cancelUpload_) client.cancelUpload_()
   client.attempt_ = nonce()
-  if (link.duplex_ && !link.confirmed_) {
+  if (link.duplex_ && !link.confirmed_ && !wait) {
     // A server that has refused the link takes the opening on the same WebSocket.
     client.spare_ = link.socket_
     link.close_ = () => {}
