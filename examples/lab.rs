@@ -62,7 +62,7 @@ impl Flags {
             if flag == "--origins" {
                 flags.origins = match word.as_str() {
                     "any" => Origins::Any,
-                    list => Origins::List(list.split(',').map(str::parse).collect::<Result<_, _>>()?),
+                    list => Origins::list(list.split(',')),
                 };
                 continue;
             }
@@ -113,14 +113,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let Some(window) = flags.window else { return Ok(axum::serve(listener, app).await?) };
     let stop = Arc::new(Notify::new());
     let drain = stop.clone();
-    let app = app.route("/drain", post(move || async move { drain.notify_waiters() }));
-    let leave = async {
-        stop.notified().await;
-        live.shutdown(window).await;
-    };
-    // It stops listening when the sessions begin to leave, so that the next process can take the port.
-    tokio::join!(anywire::serve_until(listener, app, stop.notified()), leave).0?;
-    Ok(())
+    let app = app.route("/drain", post(async move || drain.notify_one()));
+    let stopped = async move { stop.notified().await };
+    Ok(anywire::serve(listener, app).with_graceful_shutdown(stopped).sessions(&live, window).await?)
 }
 
 async fn talk(session: Session) {

@@ -63,6 +63,8 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
   /** How often a WebSocket was tried in vain, and how many in succession were brief. */
   let step = 0
   let brief = 0
+  /** A WebSocket works, but cannot open the session: it follows at once when HTTP has. */
+  let doubted = 0
   /** The way to stream that is used next, when, and how often streams were held back. */
   let stream = 0
   let streamAt = known < HELD ? 0 : STEPS[0]
@@ -81,7 +83,8 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
 
   const upgradeLater = (now) => {
     plan = WEBSOCKET
-    at = now + (STEPS[step] || LAST_STEP)
+    at = now + (doubted ? 0 : STEPS[step] || LAST_STEP)
+    doubted = 0
   }
 
   const prefer = (kind) => {
@@ -133,6 +136,7 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
       const lived = link === carrier && now - since
       const longLived = lived > LONG_LIVED
       trying &= ~kindOf(link)
+      if (link.doubted_) doubted = 1
       away = longLived ? now : Math.min(now, away + (link.useful_ ? lived * AMENDS : 0))
       if (link === carrier) carrierEnded(link, longLived)
       if (settled()) {

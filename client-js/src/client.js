@@ -19,6 +19,7 @@ import { ID, SECRET, createMachine } from './session.js'
  * - `unknown_`, the messages of a lost session that may or may not have arrived
  * - `fall_` and `fellAt_`, the last wait after a session that fell behind, and when it began
  * - `spare_`, a WebSocket on which the next opening may go
+ * - `fall_`, the last wait after a session that fell behind
  * - `leaving_`: the page goes, and its last requests must outlive it
  * - `busy_`: an update is under way, or the session has ended and none may follow
  * - `timer_`, and `graceTimer_` of a session that has been closed

@@ -16,15 +16,15 @@ export const LOADING = 5000
 export const SHORT_POLL = 2000
 /** While the page is hidden, attempts are this much further apart. */
 export const CALM = 2000
+/** The server may take this long, and a round trip, to acknowledge what it has received. */
+export const ANSWER = 3000
+/** The slowest line that is waited for, in bytes per millisecond; the server counts with the same rate. */
+export const LEAST_RATE = 10
 /** The first wait before a page whose session fell behind opens a new one, and the longest. */
 export const FALL = 1000
 export const FALL_MAX = 30000
 /** After this time without another such end the waits begin anew. */
 export const FALL_MEMORY = 300000
-/** The server may take this long, and a round trip, to acknowledge what it has received. */
-export const ANSWER = 3000
-/** The slowest line that is waited for, in bytes per millisecond. */
-export const LEAST_RATE = 10
 /** The room in a body for its head record. */
 export const HEAD = 999
 /** How many bytes may wait for acknowledgement, unless the page sets another number. */

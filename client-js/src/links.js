@@ -1,6 +1,6 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
-import { FELL_BEHIND, MALFORMED, REPLACED, endsSession, isUnknownSession } from './codes.js'
+import { FELL_BEHIND, MALFORMED, OPEN_BY_HTTP, ORIGIN_REFUSED, REPLACED, endsSession, isUnknownSession } from './codes.js'
 import { CALM, FALL, FALL_MAX, FALL_MEMORY, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 import { SPREAD } from './session.js'
@@ -25,7 +25,7 @@ export const dropBelow = (client, ordinal, code, reason) => {
  * The server does not know the session. A new one is opened, without anything that was under way. After one
  * that fell behind this waits, and longer each time: the next one would fall behind as well.
  */
-const openAnew = (client, link, code, reason) => {
+const openAnew = (client, code, reason) => {
   let wait = 0
   if (code === FELL_BEHIND) {
     const again = now(client) - client.fellAt_ < FALL_MEMORY
@@ -36,11 +36,6 @@ const openAnew = (client, link, code, reason) => {
   client.machine_.lose_()
   if (client.cancelUpload_) client.cancelUpload_()
   client.attempt_ = nonce()
-  if (link.duplex_ && !link.confirmed_ && !wait) {
-    // A server that has refused the link takes the opening on the same WebSocket.
-    client.spare_ = link.socket_
-    link.close_ = () => {}
-  }
   dropBelow(client, NEVER, code, reason)
   client.chooser_.goAway_(now(client), wait * (0.5 + Math.random() / 2))
 }
@@ -52,7 +47,12 @@ const openAnew = (client, link, code, reason) => {
 const lost = (client, link, code, reason) => {
   const { machine_: machine } = client
   const { carrier_: carrier } = machine
-  if (carrier === link || !carrier.duplex_ || !machine.settle_()) openAnew(client, link, code, reason)
+  if (link.duplex_ && !link.confirmed_ && code !== FELL_BEHIND) {
+    // A server that has refused the link takes the opening on the same WebSocket.
+    client.spare_ = link.socket_
+    link.close_ = () => {}
+  }
+  if (carrier === link || !carrier.duplex_ || !machine.settle_()) openAnew(client, code, reason)
   else setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
 }
 
@@ -61,6 +61,8 @@ const lost = (client, link, code, reason) => {
  */
 export const linkClosed = (client, link, code, reason, wait) => {
   if (link.gone_) return
+  link.doubted_ = code === OPEN_BY_HTTP
+  if (link.doubted_ && !client.http_.polls_ && !client.http_.streams_) code = ORIGIN_REFUSED
   // If another link has opened the session meanwhile, the refusal of an opening concerns only its own link.
   const late = link.opening_ && sessionId(client)
   // A server that cannot read a request to take over does not have the session either.

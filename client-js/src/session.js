@@ -15,6 +15,7 @@
  * the session; `poll_` while it waits for a poll; `room_`, the bytes that may still be put on it.
  */
 import { MAX, fail } from './codec.js'
+import { LEAST_RATE } from './config.js'
 import { without } from './list.js'
 
 /** The bytes that a message costs beyond its payload, so that empty messages too are bounded. */
@@ -204,7 +205,11 @@ export const createMachine = (capacity, base) => {
       if (letter === 's') attached(link, frame)
       else if (letter === 'm' || letter === 'b') {
         if (accept(link.nextToReceive_, link.nextToReceive_++, first.length || first.byteLength || 0)) events.push(['message', first])
-      } else if (letter === 'n') link.nextToReceive_ = first || fail()
+      } else if (letter === 'n') {
+        link.nextToReceive_ = first || fail()
+        // A large message follows, of which nothing is seen until all of it has come.
+        link.receivedAt_ += (second || 0) / LEAST_RATE
+      }
       else if (letter === 'a') acknowledged(first)
       else if (letter === 'w') ackDue = 1
       // Both halves must know what has arrived before there is a new link.
