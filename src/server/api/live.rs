@@ -201,9 +201,7 @@ impl<'a> To<'a> {
 
     fn too_large(&self, what: &str, bytes: usize) -> Delivered {
         tracing::warn!(to = ?self.target.audience, what, bytes, "a message above the limit was not sent");
-        let mut delivered = Delivered::default();
-        delivered.too_large = true;
-        delivered
+        Delivered { too_large: true, ..Delivered::default() }
     }
 
     /// Sends a value as JSON text, as [`send`](Self::send) does.
