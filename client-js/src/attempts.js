@@ -16,6 +16,8 @@ export const beginRound = (client) => {
   const { auth } = client.options_
   const begin = (value) => {
     client.auth_ = (value || '') + ''
+    // A server that goes away is asked once more what has arrived, before there is a new link.
+    if (client.machine_.carrier_) client.machine_.flush_()
     client.chooser_.begin_(now(client))
     client.update_()
   }

@@ -1,7 +1,7 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
-import { FELL_BEHIND, MALFORMED, endsSession, isUnknownSession } from './codes.js'
-import { CALM, FALL, FALL_MAX, NEVER } from './config.js'
+import { FELL_BEHIND, MALFORMED, REPLACED, endsSession, isUnknownSession } from './codes.js'
+import { CALM, FALL, FALL_MAX, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 
 /** Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. */
@@ -35,6 +35,17 @@ const openAnew = (client, code, reason) => {
 }
 
 /**
+ * The server has told this link that the session is lost. If another link still carries, its server is going
+ * away, and has some time to acknowledge what has arrived.
+ */
+const lost = (client, link, code, reason) => {
+  const { machine_: machine } = client
+  const { carrier_: carrier } = machine
+  if (carrier === link || !carrier.duplex_ || !machine.settle_()) openAnew(client, code, reason)
+  else setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
+}
+
+/**
  * The server or the network has ended a link. The class of the code shows what that means for the session.
  */
 export const linkClosed = (client, link, code, reason, wait) => {
@@ -42,7 +53,7 @@ export const linkClosed = (client, link, code, reason, wait) => {
   // If another link has opened the session meanwhile, the refusal of an opening concerns only its own link.
   const late = link.opening_ && sessionId(client)
   // A server that cannot read a request to take over does not have the session either.
-  if ((isUnknownSession(code) && !late) || (code === MALFORMED && formerId(client))) openAnew(client, code, reason)
+  if ((isUnknownSession(code) && !late) || (code === MALFORMED && formerId(client)) || (link.confirmed_ && client.machine_.settling_)) lost(client, link, code, reason)
   else {
     if (endsSession(code) && !late) client.machine_.finish_(code, reason)
     drop(client, link, code, reason, wait)
@@ -53,14 +64,16 @@ export const linkClosed = (client, link, code, reason, wait) => {
 /** Handles a frame that came on a link. */
 export const receive = (client, link, frame) => {
   const letter = frame[0]
+  const { machine_: machine } = client
   if (link.gone_) return
   if (letter === 'z') client.chooser_.goAway_(now(client), frame[1])
-  else if (letter === 'y') link.pollDelay_ = frame[1]
+  if (letter === 'y') link.pollDelay_ = frame[1]
   else {
     if (letter === 'w') client.askedAt_ = now(client)
     link.watchdog_ = 0
     link.useful_ ||= letter !== 's'
-    client.machine_.handleFrame_(now(client), link, frame)
+    machine.handleFrame_(now(client), link, frame)
+    if (machine.settling_ && !machine.settle_()) openAnew(client, REPLACED)
   }
   client.update_()
 }

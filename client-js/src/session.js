@@ -22,6 +22,8 @@ const OVERHEAD = 64
 /** An acknowledgement is due after so many bytes, or after 128 messages: each counts for 256 bytes more. */
 const ACK_BYTES = 32768
 const ACK_MESSAGE = 256
+/** ... or this many milliseconds after the last frame: a client that keeps receiving does not need it. */
+const ACK_QUIET = 1250
 /**
  * Droppable messages are skipped while more is unacknowledged than was acknowledged in this time, at least so
  * many messages, at most so many bytes.
@@ -129,6 +131,7 @@ export const createMachine = (capacity, base) => {
     link.nextToReceive_ = 0
     if (link.confirmed_) return
     link.confirmed_ = 1
+    machine.settling_ = 0
     link.opening_ = 0
     if (link.duplex_) {
       link.room_ = NEVER
@@ -163,6 +166,9 @@ export const createMachine = (capacity, base) => {
 
   const deadline = () => (machine.carrier_ ? machine.carrier_.receivedAt_ + silence(machine.carrier_) : NEVER)
 
+  /** When what was received must be acknowledged, unless that is due already. */
+  const ackDeadline = () => (bytesToAck && !ackDue && machine.carrier_.receivedAt_ + ACK_QUIET) || NEVER
+
   const machine = {
     acked_: base,
     received_: base,
@@ -173,6 +179,8 @@ export const createMachine = (capacity, base) => {
     links_: [],
     carrier_: 0,
     params_: NO_PARAMS,
+    /** No further message is sent, since the session is lost. */
+    settling_: 0,
     /** The session is that of an older page, and the server has not answered yet. */
     takingOver_: 0,
 
@@ -199,6 +207,8 @@ export const createMachine = (capacity, base) => {
       } else if (letter === 'n') link.nextToReceive_ = first || fail()
       else if (letter === 'a') acknowledged(first)
       else if (letter === 'w') ackDue = 1
+      // Both halves must know what has arrived before there is a new link.
+      else if (letter === 'z') ackDue = machine.flush_() + 1
       else if (letter === 'p') {
         acknowledged(second || 0)
         link.queue_.push(['q', first, ackNumber()])
@@ -218,11 +228,12 @@ export const createMachine = (capacity, base) => {
     /** Returns `LINK_DEAD` or `LINK_UNKNOWN` about the link that carries, or 0 before its deadline. */
     handleTimeout_(now) {
       const late = now - deadline()
+      if (now >= ackDeadline()) ackDue = 1
       if (late > machine.params_[TIMEOUT]) return LINK_UNKNOWN
       return late >= 0 ? LINK_DEAD : 0
     },
 
-    pollTimeout_: deadline,
+    pollTimeout_: () => Math.min(deadline(), ackDeadline()),
 
     /** Gives the link until the timeout to show that it works. One over HTTP makes another turn for it. */
     probe_(now, link) {
@@ -252,6 +263,15 @@ export const createMachine = (capacity, base) => {
     /** Asks the other half to acknowledge all messages; returns the number of the last. */
     flush_: () => (ackRequest = last()),
 
+    /**
+     * Sends no further message, and asks how many have arrived of those that were sent. Returns whether that is
+     * still unknown.
+     */
+    settle_() {
+      ackRequest = sent
+      return (machine.settling_ = machine.acked_ < sent)
+    },
+
     close_(code, reason) {
       machine.closing_ = ['c', last() + 1, code, reason]
       machine.closing_.size_ = 0
@@ -280,7 +300,7 @@ export const createMachine = (capacity, base) => {
       }
       if (machine.closing_) return finish(machine.closing_[2], machine.closing_[3])
       while (machine.acked_ < sent) unknown.push(shift()[1])
-      machine.acked_ = machine.received_ = sent = ackRequest = 0
+      machine.acked_ = machine.received_ = machine.settling_ = sent = ackRequest = 0
       machine.params_ = NO_PARAMS
       flow = 1
       ackNumber()
@@ -300,7 +320,7 @@ export const createMachine = (capacity, base) => {
         link.ackRequested_ = ackRequest
         return ['w']
       }
-      if (!frame || flow % 2 < 1) return
+      if (!frame || flow % 2 < 1 || (machine.settling_ && number > sent)) return
       // One message always fits into a body, whatever its size.
       if (frame.size_ > link.room_ && (link.nextToSend_ || !link.confirmed_)) return
       if (link.announced_ !== number) return ['n', (link.announced_ = number)]

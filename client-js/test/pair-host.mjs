@@ -219,8 +219,8 @@ const hear = (now, name, here, frame) => {
     story.over.add(name)
     if (/^41/.test(code)) story.events.push(['lost', code, reason])
     else if (/^(1000|3|4[34])/.test(code)) half.finish(code, reason)
-  } else if (letter === 'z') story.events.push(['away', code])
-  else {
+  } else {
+    if (letter === 'z') story.events.push(['away', code])
     half.handleFrame(now, here.link, frame)
     if (letter === 's') {
       story.seen.add(here.ordinal)

@@ -41,6 +41,8 @@ pub mod handlers {}
 ///
 /// [`Delivered`]: crate::Delivered
 /// [`droppable`]: crate::To::droppable
+/// [`latest`]: crate::To::latest
+/// [`slow_members`]: crate::Builder::slow_members
 /// [`members`]: crate::Live::members
 /// [`rooms`]: crate::Session::rooms
 pub mod rooms {}
@@ -53,6 +55,12 @@ pub mod rooms {}
 /// [`send`]: crate::Session::send
 /// [`try_send`]: crate::Session::try_send
 /// [`send_droppable`]: crate::Session::send_droppable
+/// [`send_latest`]: crate::Session::send_latest
+/// [`latest`]: crate::To::latest
+/// [`droppable_mark`]: crate::Builder::droppable_mark
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`SlowMember`]: crate::SlowMember
+/// [`close`]: crate::Session::close
 /// [`acknowledged`]: crate::Session::acknowledged
 /// [`Overflow::Wait`]: crate::Overflow::Wait
 /// [`droppable`]: crate::To::droppable
@@ -101,6 +109,8 @@ pub mod testing {}
 /// [`inbox`]: crate::Builder::inbox
 /// [`outbox`]: crate::Builder::outbox
 /// [`overflow`]: crate::Builder::overflow
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`droppable_mark`]: crate::Builder::droppable_mark
 /// [`max_sessions`]: crate::Builder::max_sessions
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget

@@ -115,7 +115,7 @@ pub(crate) enum SendError {
 /// be called at any time; it does what is due and is late without harm, since a machine that slept gives the
 /// other half a second chance before it judges. A deadline can come nearer only by `attach`, `detach`,
 /// `cancel_attach`, `abort` and `handle_timeout`, by a frame or an `end` after which `take_links_need_wake`
-/// is `true`, and by a `transmit` that gave a [`Frame::Ping`](super::Frame::Ping) or
+/// or [`take_deadline_is_nearer`](Self::take_deadline_is_nearer) is `true`, and by a `transmit` that gave a [`Frame::Ping`](super::Frame::Ping) or
 /// [`Frame::AckRequest`](super::Frame::AckRequest) or that ended the session. After these the caller asks
 /// `poll_timeout` again. After all else (above all `send`, messages and acknowledgements) an old deadline is
 /// early at worst, which does no harm.
@@ -148,6 +148,9 @@ pub(crate) struct Machine {
     pub(super) refused: bool,
     /// The last pause or resume that was sent on any link.
     pub(super) flow_sent: FlowState,
+    /// When an acknowledgement is due of what was taken, while the inbox [owes one](Inbox::owes_ack).
+    pub(super) ack_at: u64,
+    pub(super) deadline_is_nearer: bool,
     pub(super) pong_due: Option<u64>,
     pub(super) probe_due: bool,
     pub(super) aborted_here: bool,
@@ -180,6 +183,8 @@ impl Machine {
             detached_since: now,
             pending_attaches: 0,
             refused: false,
+            ack_at: 0,
+            deadline_is_nearer: false,
             pong_due: None,
             probe_due: false,
             aborted_here: false,
@@ -246,6 +251,11 @@ impl Machine {
     /// brought it.
     pub(crate) fn take_links_need_wake(&mut self) -> bool {
         std::mem::take(&mut self.links_need_wake)
+    }
+
+    /// Whether a frame since the last call has brought the next deadline nearer.
+    pub(crate) fn take_deadline_is_nearer(&mut self) -> bool {
+        std::mem::take(&mut self.deadline_is_nearer)
     }
 
     pub(crate) fn outbox_fits(&self, length: usize) -> bool {
@@ -334,6 +344,8 @@ impl Machine {
             self.close(reason::GOING_AWAY);
         } else {
             self.go_away_due = Some(delay);
+            // The client must know what has arrived before it makes its new link.
+            self.inbox.request_ack();
         }
     }
 }

@@ -151,8 +151,8 @@ reasons! {
     4400 = 400 { VERSION_NOT_SPOKEN: "protocol version not spoken", }
 }
 
-// Codes of the protocol that have no other place yet.
-const _: [CloseReason; 2] = [OPEN_BY_HTTP, FELL_BEHIND];
+// A code of the protocol that has no other place yet.
+const _: CloseReason = OPEN_BY_HTTP;
 
 /// The HTTP status of a refusal with this code. A session that has ended with a code of its application is
 /// gone.

@@ -174,7 +174,9 @@ impl Machine {
         if self.config.role == Role::Server || link.kind != LinkKind::Upload {
             self.heartbeat.received(now);
         }
+        let owed = self.inbox.owes_ack();
         let result = self.dispatch(now, id, frame);
+        self.schedule_ack(now, owed);
         if let Err(violation) = &result {
             self.end(now, id, violation.clone());
         }
@@ -222,6 +224,9 @@ impl Machine {
                 self.acknowledged_up_to(now, received.unwrap_or_default()).map_err(|()| reason::ACK_BEYOND_SENT)
             }
             Frame::GoAway { delay } if !server => {
+                // Both halves must know what has arrived before there is a new link.
+                self.inbox.request_ack();
+                self.outbox.request_ack();
                 self.events.push_back(Event::GoAway(delay));
                 Ok(())
             }

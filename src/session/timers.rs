@@ -2,6 +2,7 @@
 
 use super::{
     heartbeat::Verdict,
+    inbox::{ACK_DELAY, ACK_QUIET},
     links::{Link, LinkKind},
     machine::{Machine, Role},
     reason,
@@ -23,7 +24,7 @@ impl Machine {
             Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
         };
-        [links, own, self.stream_deadline()].into_iter().flatten().min()
+        [links, own, self.stream_deadline(), self.ack_deadline()].into_iter().flatten().min()
     }
 
     /// Handles every deadline that has passed. An early or repeated call does no harm.
@@ -33,6 +34,7 @@ impl Machine {
         }
         self.check_links(now);
         self.check_stream(now);
+        self.check_ack(now);
         match self.config.role {
             Role::Server => self.check_server(now),
             Role::Client => self.check_client(now),
@@ -130,5 +132,39 @@ impl Machine {
             LinkKind::Poll { hold } => Some(hold + self.config.timeout),
             _ => Some(self.heartbeat.interval + self.heartbeat.timeout),
         }
+    }
+}
+
+// Acknowledgements that nobody requests.
+impl Machine {
+    /// Sets the time of the next acknowledgement. `owed`: one was owed before this frame.
+    pub(super) fn schedule_ack(&mut self, now: u64, owed: bool) {
+        match self.config.role {
+            Role::Server if !owed && self.inbox.owes_ack() => {
+                self.ack_at = now + ACK_DELAY;
+                self.deadline_is_nearer = true;
+            }
+            Role::Server => {}
+            Role::Client => self.ack_at = now + ACK_QUIET,
+        }
+    }
+
+    /// Server: whether an acknowledgement is nearly due, so that it goes with what else is sent and needs no
+    /// write of its own.
+    pub(super) fn ack_rides(&self, now: u64) -> bool {
+        self.config.role == Role::Server && self.inbox.owes_ack() && self.ack_at <= now + ACK_DELAY / 2
+    }
+
+    fn check_ack(&mut self, now: u64) {
+        if self.ack_deadline().is_some_and(|deadline| deadline <= now) {
+            self.inbox.request_ack();
+            self.links_need_wake = true;
+        }
+    }
+
+    /// When an acknowledgement is due of what was taken. Without a link that carries there is none: the next one
+    /// begins with it.
+    fn ack_deadline(&self) -> Option<u64> {
+        (self.inbox.owes_ack() && self.links.any_attached() && self.closed.is_none()).then_some(self.ack_at)
     }
 }

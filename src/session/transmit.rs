@@ -1,7 +1,7 @@
 //! Chooses the next frame that a link sends.
 
 use super::{
-    frame::{Attached, CloseReason, Frame, Outbound},
+    frame::{Attached, CloseReason, Frame, Names, Outbound},
     inbox::Inbox,
     links::{Link, LinkId, LinkKind},
     machine::{Machine, Role},
@@ -57,7 +57,12 @@ impl Machine {
     fn note(&mut self, id: LinkId, frame: &Frame) {
         if matches!(
             frame,
-            Frame::Attached(_) | Frame::Ack { .. } | Frame::Pause { .. } | Frame::Resume { .. } | Frame::Pong { .. }
+            Frame::Attached(_)
+                | Frame::Ack { .. }
+                | Frame::Pause { .. }
+                | Frame::Resume { .. }
+                | Frame::Ping { received: Some(_), .. }
+                | Frame::Pong { .. }
         ) {
             let server = self.config.role == Role::Server;
             let turns = self.links.carrier_has_turns();
@@ -116,6 +121,7 @@ impl Machine {
             return Some(Frame::LinkClose(reason::HELD));
         }
         let numbered = self.is_numbered();
+        let ack_rides = self.ack_rides(now);
         let link = self.links.get_mut(id)?;
         if link.flow_sent < flow && numbered {
             link.flow_sent = flow;
@@ -132,7 +138,7 @@ impl Machine {
         if let Some(id) = self.pong_due.take() {
             return Some(Frame::Pong { id, received });
         }
-        if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() {
+        if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() || ack_rides {
             return Some(Frame::Ack { received });
         }
         // It is sent once: a client that has made its new link to this same server would make another one
@@ -144,7 +150,11 @@ impl Machine {
             return Some(Frame::AckRequest);
         }
         if self.config.role == Role::Server && link.kind.needs_heartbeat() {
-            return self.heartbeat.poll_ping(now).map(|id| Frame::Ping { id, received: None });
+            let acknowledges = self.names.contains(Names::PING);
+            return self
+                .heartbeat
+                .poll_ping(now)
+                .map(|id| Frame::Ping { id, received: acknowledges.then_some(received) });
         }
         None
     }

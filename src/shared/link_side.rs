@@ -86,8 +86,11 @@ impl SharedSession {
         if inner.machine.acknowledged() != before || inner.machine.closed().is_some() {
             inner.wake_senders();
         }
-        if inner.machine.take_links_need_wake() {
+        let wake = inner.machine.take_links_need_wake();
+        if wake {
             inner.wake_links();
+        }
+        if wake | inner.machine.take_deadline_is_nearer() {
             self.settle(&mut inner);
         } else {
             self.account(&mut inner);

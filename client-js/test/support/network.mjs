@@ -99,7 +99,7 @@ const createNetwork = (terms) => {
   return { clock, server, mode, sockets, streams, fetched, Socket, fetch, pass: (time) => clock.pass(time, settle) }
 }
 
-const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'error']
+const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'gap', 'closed', 'error']
 
 /** A story in which time and the network are ours. */
 export const story = (name, run, { terms, ...options } = {}) =>

@@ -115,7 +115,7 @@ fn the_server_can_send_the_client_to_a_new_link() {
     let mut pair = Pair::opened();
     pair.server.go_away(250);
     let sent = sent_frames(&mut pair.server, 1, pair.down);
-    assert_eq!(notation(&sent), "z250");
+    assert_eq!(notation(&sent), "a0 z250");
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "");
     while pair.client.poll_event().is_some() {}
     receive(&mut pair.client, 1, pair.up, sent);

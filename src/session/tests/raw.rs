@@ -38,6 +38,17 @@ fn a_message_is_done_once_it_is_on_the_link() {
 }
 
 #[test]
+fn nothing_is_ever_acknowledged() {
+    let (mut server, link) = raw();
+    server.heartbeat.interval = HOUR;
+    assert!(server.handle_frame(10, link, plain("x")).is_ok());
+    assert!(!server.take_deadline_is_nearer());
+    assert_eq!(server.poll_timeout().map(|deadline| deadline >= HOUR), Some(true));
+    server.handle_timeout(5_000);
+    assert_eq!(sent_text(&mut server, 5_000, link), "");
+}
+
+#[test]
 fn whatever_comes_is_taken_even_beyond_the_limit() {
     let (mut server, link) = raw();
     let long = "x".repeat(1_500);
