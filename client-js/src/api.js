@@ -6,8 +6,8 @@ import { fail } from './codec.js'
 import { ABORTED } from './codes.js'
 import { later, memory, root } from './env.js'
 import { frameOf } from './message.js'
-import { socketOf } from './options.js'
-import { listen } from './page.js'
+import { backoffOf, socketOf } from './options.js'
+import { listen, retry } from './page.js'
 import { GRACE, LIMIT } from './session.js'
 import { settleFlushes, update } from './update.js'
 
@@ -15,6 +15,10 @@ const addMethods = (client) => {
   const { machine_: machine, session_: session } = client
 
   session.trace = () => client.trace_
+
+  session.retry = () => {
+    if (!machine.carrier_) retry(client)
+  }
 
   session.send = (data, how) => {
     const frame = frameOf(data)
@@ -66,7 +70,7 @@ export const connect = (url, options, http, createReload) => {
     if (kind) startLink(client, kind, ordinal)
     else beginRound(client)
   }
-  client.chooser_ = createChooser(kinds, remember(), Math.random, remember, act, http.streams_)
+  client.chooser_ = createChooser(kinds, remember(), Math.random, remember, act, http.streams_, backoffOf(options))
   client.update_ = () => update(client)
   client.unlisten_ = listen(client)
   addMethods(client)

@@ -46,7 +46,8 @@ const openWebSocket = (client, link) => {
   }
   const address = socketAddress(addressOf(client, 'websocket'))
   const done = (code, reason) => linkClosed(client, link, code, reason)
-  openSocket(link, socketOf(client.options_), address, opened, (frame) => receive(client, link, frame), done)
+  openSocket(link, socketOf(client.options_), address, opened, (frame) => receive(client, link, frame), done, client.spare_)
+  client.spare_ = 0
 }
 
 /** Starts a link of this kind. The chooser learns what becomes of it from `drop`, or from the next update. */

@@ -17,6 +17,7 @@ import { ID, SECRET, createMachine } from './session.js'
  * - `uploadFailed_`: the last upload failed, and its messages will be sent once more
  * - `askedAt_`, the time of the server's last request for an acknowledgement
  * - `unknown_`, the messages of a lost session that may or may not have arrived
+ * - `spare_`, a WebSocket on which the next opening may go
  * - `fall_`, the last wait after a session that fell behind
  * - `leaving_`: the page goes, and its last requests must outlive it
  * - `busy_`: an update is under way, or the session has ended and none may follow
@@ -24,7 +25,7 @@ import { ID, SECRET, createMachine } from './session.js'
  */
 export const createClient = (url, options, http, createReload) => {
   const machine = createMachine(options.buffer || BUFFER, 0)
-  const session = { state: 'connecting', transport: '', id: '', rtt: 0, bufferedAmount: 0, unacknowledged: 0 }
+  const session = { state: 'connecting', transport: '', id: '', rtt: 0, bufferedAmount: 0, unacknowledged: 0, nextAttempt: 0 }
   const reload = createReload && createReload(url, machine, options.resume)
   return {
     url_: url,
@@ -45,6 +46,8 @@ export const createClient = (url, options, http, createReload) => {
     flushes_: [],
     /** The last attempts, for the application to look at. */
     trace_: [],
+    /** Doubles with each guess that the path is dead. */
+    doubt_: 1,
     /** The link that carried at the last update. */
     carrier_: 0,
     clock_: 0,

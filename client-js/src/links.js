@@ -3,6 +3,7 @@ import { now, formerId, sessionId } from './client.js'
 import { FELL_BEHIND, MALFORMED, REPLACED, endsSession, isUnknownSession } from './codes.js'
 import { CALM, FALL, FALL_MAX, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
+import { SPREAD } from './session.js'
 
 /** Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. */
 export const drop = (client, link, code, reason = '', wait = 0) => {
@@ -13,7 +14,7 @@ export const drop = (client, link, code, reason = '', wait = 0) => {
   link.trace_.outcome = code + ' ' + reason
   client.machine_.detach_(link)
   client.http_.ended_(link, code, client.clock_ - link.at_)
-  client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait)
+  client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait, client.machine_.params_[SPREAD])
 }
 
 export const dropBelow = (client, ordinal, code, reason) => {
@@ -41,6 +42,11 @@ const openAnew = (client, code, reason) => {
 const lost = (client, link, code, reason) => {
   const { machine_: machine } = client
   const { carrier_: carrier } = machine
+  if (link.duplex_ && !link.confirmed_) {
+    // A server that has refused the link takes the opening on the same WebSocket.
+    client.spare_ = link.socket_
+    link.close_ = () => {}
+  }
   if (carrier === link || !carrier.duplex_ || !machine.settle_()) openAnew(client, code, reason)
   else setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
 }

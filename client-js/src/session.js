@@ -116,7 +116,7 @@ export const createMachine = (capacity, base) => {
   }
 
   const attached = (link, frame) => {
-    if (frame[ID]) {
+    if (frame[SECRET]) {
       if (machine.params_[ID] && machine.params_[ID] !== frame[ID]) fail()
       machine.params_ = frame
     }

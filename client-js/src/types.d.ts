@@ -52,6 +52,13 @@ export interface Options {
   resume?: boolean
   /** How many milliseconds an attempt may take; 10,000 by default. */
   timeout?: number
+  /**
+   * The shortest and the longest wait between attempts, in milliseconds; 200 and 10,000 by default. In
+   * between, each wait is an eighth to a quarter of the time for which there has been no connection. The first
+   * attempt after an interruption does not wait for this: it comes within a range that the server names, 100
+   * ms unless it has very many sessions.
+   */
+  backoff?: { first?: number; max?: number }
 }
 
 /** One attempt to make a link. Times are milliseconds since the session was made. */
@@ -115,6 +122,11 @@ export interface Session {
   readonly bufferedAmount: number
   /** Messages that wait for acknowledgement. */
   readonly unacknowledged: number
+  /**
+   * When the next attempt begins, in milliseconds since 1970, as `Date.now()` counts them. 0 while connected,
+   * while an attempt is under way, and after the end.
+   */
+  readonly nextAttempt: number
 
   /**
    * Calls `listener` at each `event`. `resumed` comes after the session was interrupted, or after `open` if a
@@ -146,6 +158,8 @@ export interface Session {
   close(code?: number, reason?: string): void
   /** Ends the session at once. Messages that are under way are lost. */
   abort(reason?: string): void
+  /** Makes the next attempt now. Does nothing while connected, while an attempt is under way, or after the end. */
+  retry(): void
   /** The last twenty attempts to make a link. */
   trace(): Attempt[]
 }

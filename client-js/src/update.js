@@ -5,6 +5,7 @@ import { LONG, NEVER } from './config.js'
 import { later } from './env.js'
 import { dropBelow, linkClosed } from './links.js'
 import { LINK_DEAD, LINK_UNKNOWN } from './session.js'
+import { watchSilence } from './silence.js'
 import { takeTurnAgain } from './turns.js'
 import { transmit, transmitNow } from './uploads.js'
 
@@ -46,6 +47,8 @@ const refresh = (client) => {
   session.bufferedAmount = machine.bytes_
   session.unacknowledged = machine.unacknowledged_
   session.id = sessionId(client)
+  const next = !(link || machine.over_) && client.chooser_.nextRound_()
+  session.nextAttempt = next ? client.date_ + next - client.clock_ : 0
   if (link) session.transport = link.trace_.transport
   if (moved && link) carried(client, link)
   else if (moved) {
@@ -59,6 +62,7 @@ const refresh = (client) => {
 export const retire = (client, code, reason) => {
   dropBelow(client, NEVER, code, reason)
   client.unlisten_()
+  if (client.spare_) client.spare_.close()
   clearTimeout(client.timer_)
   clearTimeout(client.graceTimer_)
   client.busy_ = 1
@@ -99,7 +103,7 @@ export const update = (client) => {
   transmit(client)
   client.busy_ = 0
   clearTimeout(client.timer_)
-  const next = Math.min(machine.pollTimeout_() - now(client), chooser.pollTimeout_() - client.clock_, LONG)
+  const next = Math.min(watchSilence(client), machine.pollTimeout_(), chooser.pollTimeout_(), client.clock_ + LONG) - client.clock_
   client.timer_ = setTimeout(() => handleTimeout(client), next)
 }
 

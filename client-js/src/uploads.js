@@ -1,10 +1,11 @@
 /** Frames for the server: over a WebSocket they go at once, over HTTP in one POST at a time. */
 import { credentials, gather, now, send } from './client.js'
 import { NETWORK } from './codes.js'
-import { HEAD, POST, POST_RATE } from './config.js'
+import { HEAD } from './config.js'
 import { later } from './env.js'
 import { linkClosed } from './links.js'
 import { BATCH } from './session.js'
+import { answerTime } from './silence.js'
 import { takeTurnAgain } from './turns.js'
 
 /** POSTs all messages that the server has not acknowledged, and the control frames that wait. */
@@ -19,6 +20,7 @@ const upload = (client, link) => {
     client.cancelUpload_ = 0
   }
   const done = (code, reason, wait) => {
+    const failedBefore = client.uploadFailed_
     forget()
     // After one failure of the network the next upload repeats the messages; after a second one the link is
     // dropped.
@@ -26,8 +28,9 @@ const upload = (client, link) => {
     link.useful_ = !code || client.uploadFailed_
     // A link whose uploads fail is dropped even if its downlink works.
     if (!link.useful_) linkClosed(client, link, code, reason, wait)
-    // The upload may have caused messages, and the next poll would come only after a delay.
-    else if (link.pollDelay_) takeTurnAgain(client, link)
+    // The upload may have caused messages, and the next poll would come only after a delay. Or the path was
+    // dead for a while, and the answer that waits may never come.
+    else if (link.pollDelay_ || (!code && failedBefore)) takeTurnAgain(client, link)
     client.update_()
   }
   const receive = (frame) => machine.handleFrame_(now(client), {}, frame)
@@ -35,7 +38,7 @@ const upload = (client, link) => {
   const timer = setTimeout(() => {
     cancel()
     done(NETWORK)
-  }, POST + (batch - link.room_) / POST_RATE)
+  }, answerTime(client, batch - link.room_))
   client.cancelUpload_ = () => {
     cancel()
     forget()

@@ -96,15 +96,20 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         }
     }
 
-    /// Waits for the first message, which must be text. Returns it and what came behind it.
+    /// Waits for the first message, which must be text. Returns it and what came behind it. `early` came
+    /// before; the framing may hold more.
     ///
     /// Not cancel-safe: what was read is lost.
-    pub(crate) async fn first(&mut self) -> Result<(Bytes, Vec<u8>), NoMessage> {
+    pub(crate) async fn first(&mut self, early: Vec<u8>) -> Result<(Bytes, Vec<u8>), NoMessage> {
+        let mut early = Some(early);
         poll_fn(|cx| {
             loop {
                 // Stop reading from a client that floods pings and does not read our pongs.
                 ready!(self.poll_write(cx)).map_err(|_| NoMessage::Gone)?;
-                let chunk = ready!(self.poll_read(cx, <[u8]>::to_vec)).map_err(|_| NoMessage::Gone)?;
+                let chunk = match early.take() {
+                    Some(early) => early,
+                    None => ready!(self.poll_read(cx, <[u8]>::to_vec)).map_err(|_| NoMessage::Gone)?,
+                };
                 let mut memory = Memory { input: &chunk, out: &mut self.out };
                 loop {
                     return Poll::Ready(match next(&mut self.framing, &mut memory) {
@@ -119,6 +124,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             }
         })
         .await
+    }
+
+    /// Puts a text message behind what is to be written. The next read writes it.
+    pub(crate) fn put_text(&mut self, text: &str) {
+        let mut memory = Memory { input: &[], out: &mut self.out };
+        // It fails only if a close frame has gone out before.
+        let _ = self.framing.write(&mut memory, WsMessage::text(text));
     }
 
     /// Carries the session until the connection or the link ends. Where the first message was read before,
