@@ -31,14 +31,14 @@ pub enum Overflow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlowMember {
-    /// The member's session ends with code 4105. Its client opens a new one by itself, each time after a longer
-    /// wait, and reports the messages whose fate is unknown. This is the default.
+    /// The member's session ends with code 4105. Its client opens a new one by itself, each time after a
+    /// longer wait, and reports the messages whose fate is unknown. This is the default.
     #[default]
     Reopen,
     /// The member's session ends with code 4311. Its client does not come back by itself.
     Stop,
-    /// The member misses the message, as if it were [droppable](crate::To::droppable), and its client learns of
-    /// the gap.
+    /// The member misses the message, as if it were [droppable](crate::To::droppable), and its client learns
+    /// of the gap.
     Gap,
 }
 

@@ -72,8 +72,8 @@ async fn a_full_outbox_fails_or_closes_if_so_configured() {
         peer.turn = 1;
         let records = peer.send_poll().await.records();
         if overflow == Overflow::Close {
-            assert!(matches!(records.last(), Some(Record::LinkClose(4311, _))), "{records:?}");
-            assert_eq!(session.close_reason().unwrap().code(), 4311);
+            assert!(matches!(records.last(), Some(Record::LinkClose(4105, _))), "{records:?}");
+            assert_eq!(session.close_reason().unwrap().code(), 4105);
             assert_eq!(session.unacknowledged(), 2);
         } else {
             peer.take(&records);
@@ -132,8 +132,7 @@ async fn droppable_messages_leave_a_gap_that_both_sides_learn_of() {
     socket.text("n1:mone").await;
     socket.text("d2,4:d3,7:n8:meight").await;
     assert_eq!(events.recv().await, Some(Received::Message("one".into())));
-    assert_eq!(events.recv().await, Some(Received::Gap { from: 2, to: 4 }));
-    assert_eq!(events.recv().await, Some(Received::Gap { from: 5, to: 7 }));
+    assert_eq!(events.recv().await, Some(Received::Gap { from: 2, to: 7 }), "adjacent gaps are one");
     assert_eq!(events.recv().await, Some(Received::Message("eight".into())));
 }
 

@@ -83,9 +83,11 @@ pub struct Delivered {
     /// Members whose outbox took the message. It is on its way to them.
     pub sent: usize,
     /// Members that miss the message: it was [droppable](crate::To::droppable) and they are behind, or their
-    /// outbox was full under [`SlowMember::Gap`](crate::SlowMember::Gap). Their clients are informed of the gap.
+    /// outbox was full under [`SlowMember::Gap`](crate::SlowMember::Gap). Their clients are informed of the
+    /// gap.
     pub skipped: usize,
-    /// Members whose outbox was full, and whose sessions ended for it, as [`SlowMember`](crate::SlowMember) has it.
+    /// Members whose outbox was full, and whose sessions ended for it, as [`SlowMember`](crate::SlowMember)
+    /// has it.
     pub slow: usize,
     /// The message is above the [limit](crate::Builder::message_limit), and was sent to nobody.
     pub too_large: bool,

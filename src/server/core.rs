@@ -22,6 +22,13 @@ const WARNING_INTERVAL: u64 = 60_000;
 /// So many sessions that have ended are remembered at least, however few may live.
 const LEAST_REMEMBERED: usize = 1024;
 
+/// A time that does not come.
+const NEVER: u64 = u64::MAX;
+
+/// The time in milliseconds for which a new link may stay at a server that shuts down. A client that reaches
+/// no other server attaches here again, and not more often than this.
+const LEAST_STAY: u64 = 1000;
+
 /// The place of a session.
 #[derive(Debug)]
 pub(crate) enum Located<'a> {
@@ -59,7 +66,8 @@ pub(crate) struct Core {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) parked: Arc<ParkedRequests>,
-    draining: AtomicBool,
+    /// When the links end because the server shuts down; `NEVER` before that is known.
+    links_end: AtomicU64,
     /// The time before which no further warning is logged.
     quiet_until: AtomicU64,
     ticking: AtomicBool,
@@ -98,7 +106,7 @@ impl Core {
             attempts: Arc::new(Attempts::new(runtime.clock(), remembered)),
             parked: Arc::default(),
             runtime,
-            draining: AtomicBool::new(false),
+            links_end: AtomicU64::new(NEVER),
             quiet_until: AtomicU64::new(0),
             ticking: AtomicBool::new(false),
         }
@@ -194,6 +202,16 @@ impl Core {
         if self.runtime.bytes() > self.config.max_bytes { Err(reason::SHORT_OF_MEMORY) } else { Ok(()) }
     }
 
+    /// Returns the session that a client names.
+    ///
+    /// # Errors
+    /// Fails if this server does not have it. A server that shuts down does not know whether its successor
+    /// has it, which may even use the same name, so it asks the client to come back.
+    pub(crate) fn member(&self, id: &str) -> Result<Arc<Member>, CloseReason> {
+        let unknown = if self.is_draining() { reason::DRAINING } else { reason::UNKNOWN };
+        self.find(id).here().ok_or(unknown)
+    }
+
     /// Whether a warning may be logged that anyone can cause. It may once in a minute.
     pub(crate) fn may_warn(&self) -> bool {
         let now = self.runtime.clock().now();
@@ -206,11 +224,23 @@ impl Core {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.links_end.load(Ordering::Relaxed) != NEVER
     }
 
-    pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    /// Begins to shut down: no new session opens, and all links end after `window` milliseconds.
+    pub(crate) fn drain(&self, window: u64) {
+        let end = self.runtime.clock().now().saturating_add(window);
+        self.links_end.store(end.min(NEVER - 1), Ordering::Relaxed);
+    }
+
+    /// Returns the delay after which a client that attaches now must make another link, or `None` if the
+    /// server does not shut down, or does so too soon for that.
+    pub(crate) fn go_away_delay(&self) -> Option<u64> {
+        if !self.is_draining() {
+            return None;
+        }
+        let left = self.links_end.load(Ordering::Relaxed).saturating_sub(self.runtime.clock().now());
+        (left > LEAST_STAY).then(|| LEAST_STAY + ids::below(left - LEAST_STAY))
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
     hub::Member,
     ids,
     session::{
-        Attach, CloseReason, Names, reason,
+        Attach, CloseReason, LinkKind, Names, reason,
         rules::{NATIVE, Rules},
     },
     shared::{Credential, SharedSession},
@@ -249,10 +249,10 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.find(id).here().ok_or(reason::UNKNOWN)?;
+        let member = self.core.member(id)?;
         self.core.admit_back()?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
-        Link::attach(member.shared.clone(), Credential::Secret(secret), attach, transport)
+        self.attach_to(&member, Credential::Secret(secret), attach, transport)
     }
 
     /// Attaches the first link of a page that takes the session over from the page before it.
@@ -264,11 +264,28 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.find(id).here().ok_or(reason::UNKNOWN)?;
+        let member = self.core.member(id)?;
         self.core.admit_back()?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
         let credential = Credential::Instance { secret, instance, next: ids::random() };
-        Link::attach(member.shared.clone(), credential, attach, transport)
+        self.attach_to(&member, credential, attach, transport)
+    }
+
+    /// Attaches, and asks a client that has made a new link to a server which shuts down to make another one.
+    fn attach_to(
+        &self,
+        member: &Member,
+        credential: Credential<'_>,
+        attach: Attach,
+        transport: Transport,
+    ) -> Result<Link, CloseReason> {
+        let new = attach.turn == 0 && attach.kind != LinkKind::Upload;
+        let ordinal = attach.ordinal;
+        let link = Link::attach(member.shared.clone(), credential, attach, transport)?;
+        if new && let Some(delay) = self.core.go_away_delay() {
+            member.shared.go_away(delay, ordinal);
+        }
+        Ok(link)
     }
 }
 

@@ -126,8 +126,12 @@ impl Inbox {
         let taken = self.admit(from, to, 0);
         if taken == Taken::New {
             self.unacked_messages += 1;
-            self.bytes += ENTRY_COST;
-            self.queue.push_back(Arrival::Gap { from, to });
+            if let Some(Arrival::Gap { to: last, .. }) = self.queue.back_mut() {
+                *last = to; // Nothing came between them, so they are adjacent.
+            } else {
+                self.bytes += ENTRY_COST;
+                self.queue.push_back(Arrival::Gap { from, to });
+            }
         }
         taken
     }

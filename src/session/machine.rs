@@ -160,7 +160,8 @@ pub(crate) struct Machine {
     pub(super) aborted_here: bool,
     /// An abort must be sent.
     pub(super) abort_due: bool,
-    pub(super) go_away_due: Option<u64>,
+    /// The delay of the go away that is due, and the lowest ordinal of a link that may send it.
+    pub(super) go_away_due: Option<(u64, u64)>,
     pub(super) events: VecDeque<Event>,
     pub(super) links_need_wake: bool,
     /// Where messages are not acknowledged: the bytes sent since anything was received, at most as many as the
@@ -352,13 +353,13 @@ impl Machine {
         self.finish(now, reason);
     }
 
-    /// Server: asks the client to make a new link after `delay` milliseconds. A session that ends with its
-    /// link is closed instead.
-    pub(crate) fn go_away(&mut self, delay: u64) {
+    /// Server: asks the client to make a new link after `delay` milliseconds, once a link of this ordinal or of
+    /// a higher one carries. A session that ends with its link is closed instead.
+    pub(crate) fn go_away(&mut self, delay: u64, ordinal: u64) {
         if self.config.rules.cut_ends {
             self.close(reason::GOING_AWAY);
         } else {
-            self.go_away_due = Some(delay);
+            self.go_away_due = Some((delay, ordinal));
             // The client must know what has arrived before it makes its new link.
             self.inbox.request_ack();
         }

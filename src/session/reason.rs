@@ -38,6 +38,11 @@ impl CloseReason {
         self.code == 1001
     }
 
+    /// Whether the session is gone, so that its client opens a new one.
+    pub(crate) fn is_session_gone(&self) -> bool {
+        self.code / 100 == 41
+    }
+
     /// Why the session of a client ends that is too slow.
     pub(crate) fn of_slow_client(policy: SlowMember) -> Self {
         match policy {

@@ -141,9 +141,7 @@ impl Machine {
         if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() || ack_rides {
             return Some(Frame::Ack { received });
         }
-        // It is sent once: a client that has made its new link to this same server would make another one
-        // each time.
-        if let Some(delay) = self.go_away_due.take() {
+        if let Some((delay, _)) = self.go_away_due.take_if(|(_, ordinal)| link.ordinal >= *ordinal) {
             return Some(Frame::GoAway { delay });
         }
         if std::mem::take(&mut self.probe_due) {

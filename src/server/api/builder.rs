@@ -119,17 +119,17 @@ impl<H> Builder<H> {
     }
 
     /// Sets the number of unacknowledged bytes above which a client is behind in any case, so that
-    /// [droppable](crate::To::droppable) messages are skipped and the [latest](crate::To::latest) of a key waits.
-    /// Below it a client is behind when it has not acknowledged more than it acknowledged within the last half
-    /// second and round trip, and more than four messages. With 0 one such message is under way at a time.
-    /// Default: 64 KiB.
+    /// [droppable](crate::To::droppable) messages are skipped and the [latest](crate::To::latest) of a key
+    /// waits. Below it a client is behind when it has not acknowledged more than it acknowledged within the
+    /// last half second and round trip, and more than four messages. With 0 one such message is under way at
+    /// a time. Default: 64 KiB.
     pub fn droppable_mark(mut self, bytes: usize) -> Self {
         self.config.droppable_mark = bytes;
         self
     }
 
-    /// Sets what a room send does with a member whose outbox is full. Default: the member's session ends, and its
-    /// client opens a new one.
+    /// Sets what a room send does with a member whose outbox is full. Default: the member's session ends, and
+    /// its client opens a new one.
     pub fn slow_members(mut self, policy: SlowMember) -> Self {
         self.config.slow_members = policy;
         self

@@ -86,9 +86,9 @@ impl Session {
         self.send(Message::json(value).map_err(|_| SendError::NotJson)?).await
     }
 
-    /// Sends a message that is worth nothing when it comes late, for example a video frame. It is skipped while
-    /// the client is behind (see [`droppable_mark`](crate::Builder::droppable_mark)), while the session is
-    /// interrupted, and while the outbox is full; the client is informed of the gap. Never waits. Returns
+    /// Sends a message that is worth nothing when it comes late, for example a video frame. It is skipped
+    /// while the client is behind (see [`droppable_mark`](crate::Builder::droppable_mark)), while the session
+    /// is interrupted, and while the outbox is full; the client is informed of the gap. Never waits. Returns
     /// whether the message was sent.
     ///
     /// # Errors
@@ -97,14 +97,14 @@ impl Session {
         self.send_as(&WhenBehind::Skip, message.into())
     }
 
-    /// Sends the newest value of something that has a name, for example the price of a symbol. While the client
-    /// is behind (see [`droppable_mark`](crate::Builder::droppable_mark)) or the session is interrupted, the
-    /// value waits, and a newer one of the same `key` replaces it; the client learns nothing of those that were
-    /// replaced. So the client gets the last value of every key, and never an old one behind a newer one. Other
-    /// messages overtake a value that waits. Never waits itself.
+    /// Sends the newest value of something that has a name, for example the price of a symbol. While the
+    /// client is behind (see [`droppable_mark`](crate::Builder::droppable_mark)) or the session is
+    /// interrupted, the value waits, and a newer one of the same `key` replaces it; the client learns nothing
+    /// of those that were replaced. So the client gets the last value of every key, and never an old one
+    /// behind a newer one. Other messages overtake a value that waits. Never waits itself.
     ///
-    /// A key has at most 256 bytes. Returns false if the value was skipped, which leaves a gap: values of 1,024
-    /// other keys wait, or they fill half of the [`outbox`](crate::Builder::outbox).
+    /// A key has at most 256 bytes. Returns false if the value was skipped, which leaves a gap: values of
+    /// 1,024 other keys wait, or they fill half of the [`outbox`](crate::Builder::outbox).
     ///
     /// # Errors
     /// Fails with a [`SendError`], but never with [`SendError::Full`]; a key that is too long is `TooLarge`.
@@ -225,7 +225,7 @@ impl fmt::Display for SendError {
         f.write_str(match self {
             SendError::Full => "the outbox is full",
             SendError::Closed => "the session is closed",
-            SendError::TooLarge => "the message is above the limit",
+            SendError::TooLarge => "the message or its key is above the limit",
             SendError::NotJson => "the value cannot be written as JSON",
         })
     }

@@ -98,20 +98,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         }
     }
 
-    /// Waits for the first message, which must be text. Returns it and what came behind it. The client may be
-    /// silent for `allowance`, and its bytes must come at the least rate once that time has passed.
+    /// Waits for the first message, which must be text. Returns it and what came behind it. `early` came
+    /// before; the framing may hold more. The client may be silent for `allowance`, and its bytes must come at
+    /// the least rate once that time has passed.
     ///
     /// Not cancel-safe: what was read is lost.
-    pub(crate) async fn first(&mut self, allowance: Duration) -> Result<(Bytes, Vec<u8>), NoMessage> {
+    pub(crate) async fn first(&mut self, early: Vec<u8>, allowance: Duration) -> Result<(Bytes, Vec<u8>), NoMessage> {
         let mut pace = Pace::new(allowance);
+        let mut chunk = early;
         loop {
-            let read = poll_fn(|cx| {
-                // Stop reading from a client that floods pings and does not read our pongs.
-                ready!(self.poll_write(cx))?;
-                self.poll_read(cx, <[u8]>::to_vec)
-            });
-            let chunk = pace.next(read).await.map_err(|_| NoMessage::TooSlow)?.map_err(|_| NoMessage::Gone)?;
-            pace.received(chunk.len());
             let mut memory = Memory { input: &chunk, out: &mut self.out };
             loop {
                 return match next(&mut self.framing, &mut memory) {
@@ -123,7 +118,21 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                     Err(Stop::Violation(violation)) => Err(NoMessage::Violation(violation)),
                 };
             }
+            let read = poll_fn(|cx| {
+                // Stop reading from a client that floods pings and does not read our pongs.
+                ready!(self.poll_write(cx))?;
+                self.poll_read(cx, <[u8]>::to_vec)
+            });
+            chunk = pace.next(read).await.map_err(|_| NoMessage::TooSlow)?.map_err(|_| NoMessage::Gone)?;
+            pace.received(chunk.len());
         }
+    }
+
+    /// Puts a text message behind what is to be written. The next read writes it.
+    pub(crate) fn put_text(&mut self, text: &str) {
+        let mut memory = Memory { input: &[], out: &mut self.out };
+        // It fails only if a close frame has gone out before.
+        let _ = self.framing.write(&mut memory, WsMessage::text(text));
     }
 
     /// Carries the session until the connection or the link ends. Where the first message was read before,

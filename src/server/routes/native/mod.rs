@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, Version, header},
     response::{IntoResponse, Response},
     routing,
 };
@@ -37,6 +37,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler
         let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
         let cors = Cors::of(&gateway.core.config, asked);
         let preflight = request.method() == Method::OPTIONS;
+        let core = gateway.core.clone();
+        let reusable = request.version() < Version::HTTP_2;
         let reply = match preflight {
             true => Reply::Now(StatusCode::NO_CONTENT.into_response()),
             false => dispatch(&gateway, state, request),
@@ -47,6 +49,10 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler
                 Reply::Later(reply) => answer::finish(reply.await).await,
             };
             cors.apply(response.headers_mut(), preflight);
+            // The client's next request shall reach the server that takes over.
+            if reusable && core.is_draining() {
+                response.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
+            }
             response
         }
     };

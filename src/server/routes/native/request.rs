@@ -137,7 +137,7 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
         return Ok(Ok(data));
     }
     let Some((chunk, id, secret)) = params::chunk(parts, &data)? else { return Ok(Ok(data)) };
-    let member = core.find(id).here().ok_or(reason::UNKNOWN)?;
+    let member = core.member(id)?;
     core.admit_back()?;
     match member.shared.take_chunk(secret, chunk, core.config.body_limit())? {
         ChunkOutcome::Incomplete => Ok(Err(NOTHING)),
