@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests everything. Needs Rust, Node 20 and Python; the rest is installed (as root on Debian) or named.
 #
-#   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench] [--packaging]
+#   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench] [--recovery] [--packaging]
 #
 #   --quick         no browser, no engine, no proxy, no benchmark: for daily work
 #   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
@@ -9,14 +9,15 @@
 #   --soak          the long form of the browser soak: 10,000 messages each way, 50 cuts
 #   --lab           all engines and all proxies, not only the small sets; writes tests/browser/RESULTS.md
 #   --bench         also run the benchmark, not only compile it
+#   --recovery      also measure how fast sessions come back after cuts, deploys and crashes (five minutes)
 #   --packaging     also bundlers, TypeScript, jest, React, other versions of Node, the packed crate, the oldest Rust
 set -uo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
-quick=0 soak=0 lab=0 bench=0 packaging=0
-usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
+quick=0 soak=0 lab=0 bench=0 recovery=0 packaging=0
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
 number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -24,6 +25,7 @@ while [ $# -gt 0 ]; do
     --soak) soak=1 ;;
     --lab) lab=1 ;;
     --bench) bench=1 ;;
+    --recovery) recovery=1 ;;
     --packaging) packaging=1 ;;
     --seeds) number "$1" "${2-}"; export ANYWIRE_SEEDS=$2; shift ;;
     --first-seed) number "$1" "${2-}"; export ANYWIRE_FIRST_SEED=$2; shift ;;
@@ -181,6 +183,10 @@ oldest_rust() {
   CARGO_TARGET_DIR=$CARGO_TARGET_DIR/oldest rustup run "$version" cargo check --all-targets --locked
 }
 
+recovery_run() {
+  cargo build --example lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --no-warnings --experimental-websocket tests/recovery/run.mjs
+}
+
 finish() {
   printf '\n=== times\n'
   printf '%s\n' "${times[@]}"
@@ -212,6 +218,7 @@ if [ "$quick" -eq 0 ]; then
   section "benchmark compiles" bench_check
 fi
 [ "$bench" -eq 0 ] || section "benchmark" bench_run
+[ "$recovery" -eq 0 ] || section "recovery" recovery_run
 if [ "$packaging" -ne 0 ]; then
   section "packed crate" crate
   section "oldest Rust" oldest_rust

@@ -26,10 +26,15 @@ export const createClock = () => {
     clearTimeout(id) {
       timers = timers.filter((one) => one.id !== id)
     },
-    /** The part of Date that `+new Date()` needs. */
-    Date: function () {
-      this.valueOf = () => now
-    },
+    /** The parts of Date that the client uses. */
+    Date: Object.assign(
+      function () {
+        this.valueOf = () => now
+      },
+      { parse: Date.parse }
+    ),
+    /** How many timers are set. */
+    timers: () => timers.length,
     advance(time) {
       const until = now + time
       for (let timer, steps = 0; (timer = due(until)); ) {

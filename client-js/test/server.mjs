@@ -37,10 +37,12 @@ export const record = (head, payload, bytes) => {
 
 const GRANT = { interval: 25000, timeout: 10000, grace: 30000, limit: 100000, batch: 65536, hold: 20000 }
 
+/** With `closes` it ends a WebSocket on which a session was asked for that it does not know. */
 export const createServer = (terms = {}) => {
   const sessions = []
   const requests = []
-  const grant = { ...GRANT, ...terms }
+  const { closes, ...more } = terms
+  const grant = { ...GRANT, ...more }
 
   const put = (line, head, payload) => {
     if (!line.socket) line.write(record(head, payload, line.bytes))
@@ -85,6 +87,10 @@ export const createServer = (terms = {}) => {
           session.closed = [Number(fields[1]), payload]
         }
         if (line.socket) put(line, `a${session.received}`)
+      } else if (letter === 'd') {
+        const [from, to] = fields.map(Number)
+        if (from <= session.received + 1 && session.received < to) session.received = to
+        line.heard = to + 1
       } else if (letter === 'w') {
         if (line.socket) put(line, `a${session.received}`)
       } else if (letter === 'a') acknowledge(session, fields[0])
@@ -151,6 +157,7 @@ export const createServer = (terms = {}) => {
 
   return {
     sessions,
+    grant,
     /** The names of the requests that came. */
     requests,
     /** A POST; `line.refuse(status, body)` besides. */
@@ -174,7 +181,8 @@ export const createServer = (terms = {}) => {
       line.session = enter(line, list)
       // An older link serves until this one is confirmed.
       if (line.session) line.session.line || attach(line.session, line)
-      else line.end(4100, 'unknown session')
+      else if (closes) line.end(4100, 'unknown session')
+      else line.write(record('x4100', 'unknown session'))
     }
   }
 }

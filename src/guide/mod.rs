@@ -10,6 +10,7 @@
 //! | [`testing`] | how to test a handler |
 //! | [`limits`] | every bound, its default, and what happens at it |
 //! | [`transports`] | what carries a session, and what to put in front of the server |
+//! | [`proxies`] | nginx, HAProxy, Caddy and Vite in front of the server |
 //! | [`clients`] | the client from React, a bundler, Node, a worker; events and close codes |
 //! | [`bare_websocket`] | clients without the script |
 //! | [`coming_from`] | the words of Socket.IO, SockJS and SignalR; what is not carried |
@@ -135,9 +136,20 @@ pub mod limits {}
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 pub mod transports {}
 
+#[doc = include_str!("proxies.md")]
+///
+/// [`heartbeat_interval`]: crate::Builder::heartbeat_interval
+/// [`message_limit`]: crate::Builder::message_limit
+/// [`hosts`]: crate::Builder::hosts
+/// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`node`]: crate::Builder::node
+/// [`Session::remote_address`]: crate::Session::remote_address
+pub mod proxies {}
+
 #[doc = include_str!("clients.md")]
 ///
 /// [`Builder::origins`]: crate::Builder::origins
+/// [`proxies`]: crate::guide::proxies
 /// [`security`]: crate::guide::security
 /// [`protocol`]: crate::protocol
 pub mod clients {}

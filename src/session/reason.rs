@@ -38,6 +38,11 @@ impl CloseReason {
         self.code == 1001
     }
 
+    /// Whether the session is gone, so that its client opens a new one.
+    pub(crate) fn is_session_gone(&self) -> bool {
+        self.code / 100 == 41
+    }
+
     /// Why the session of a client ends that is too slow.
     pub(crate) fn of_slow_client(policy: SlowMember) -> Self {
         match policy {
@@ -138,7 +143,7 @@ reasons! {
 
     4300 = 403 {
         ORIGIN_REFUSED: "this origin may not open sessions here",
-        NO_ORIGIN: "no Origin header; only a server that allows any origin opens sessions without one",
+        NO_ORIGIN: "no Origin header: the server must allow programs, with Origins::and_programs",
     }
     4301 = 403 { REJECTED: "rejected", }
     4310 = 410 { ABORTED: "aborted", }

@@ -141,19 +141,18 @@ impl Machine {
         if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() || ack_rides {
             return Some(Frame::Ack { received });
         }
-        // It is sent once: a client that has made its new link to this same server would make another one
-        // each time.
-        if let Some(delay) = self.go_away_due.take() {
+        if let Some((delay, _)) = self.go_away_due.take_if(|(_, ordinal)| link.ordinal >= *ordinal) {
             return Some(Frame::GoAway { delay });
         }
         if std::mem::take(&mut self.probe_due) {
             return Some(Frame::AckRequest);
         }
         if self.config.role == Role::Server && link.kind.needs_heartbeat() {
+            let before = if numbered { self.outbox.bytes() } else { self.unanswered };
             let acknowledges = self.names.contains(Names::PING);
             return self
                 .heartbeat
-                .poll_ping(now)
+                .poll_ping(now, before)
                 .map(|id| Frame::Ping { id, received: acknowledges.then_some(received) });
         }
         None
@@ -186,7 +185,7 @@ impl Machine {
         let Some(entry) = entry else {
             return self.probe_frame(now, id).map(|frame| send(Outbound::Frame(frame)));
         };
-        let (from, to) = (link.next_to_send, entry.last());
+        let (from, to, cost) = (link.next_to_send, entry.last(), entry.cost());
         let sent = match &entry.body {
             // The other half is done when it has the close, and what it sent before must not look lost to it.
             Body::Close(_) if numbered && link.last_ack_sent < self.inbox.received() => {
@@ -209,6 +208,7 @@ impl Machine {
         if numbered {
             self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
         } else {
+            self.unanswered = (self.unanswered + cost).min(self.config.outbox);
             let bytes = self.outbox.bytes();
             self.outbox.acknowledge(to).expect("it was just marked as sent");
             self.droppables_acknowledged(now, bytes - self.outbox.bytes());

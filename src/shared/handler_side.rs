@@ -168,9 +168,10 @@ impl SharedSession {
         self.settle(&mut inner);
     }
 
-    pub(crate) fn go_away(&self, delay: u64) {
+    /// Asks the client to make a new link after `delay` milliseconds, on a link of this ordinal or a higher one.
+    pub(crate) fn go_away(&self, delay: u64, ordinal: u64) {
         let mut inner = self.lock();
-        inner.machine.go_away(delay);
+        inner.machine.go_away(delay, ordinal);
         inner.wake_links();
     }
 

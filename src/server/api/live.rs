@@ -80,9 +80,9 @@ impl Live {
     /// Waits for the window, then until the handlers have returned, for at most five seconds more. Not
     /// cancel-safe: dropped, it leaves a server that takes no new sessions.
     pub async fn shutdown(&self, window: Duration) {
-        self.core.drain();
+        self.core.drain(millis(window));
         for member in self.core.hub.all() {
-            member.shared.go_away(ids::below(millis(window)));
+            member.shared.go_away(ids::below(millis(window)), 0);
         }
         tokio::time::sleep(window).await;
         for member in self.core.hub.all() {

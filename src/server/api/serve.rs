@@ -170,12 +170,14 @@ impl Serve {
         accept(&listener, &app.with_state(()), &running, &mut signal).await;
         drop((listener, running));
         tracing::info!(%address, "stopping");
+        // Idle connections close now, and the others with their answer: the next request shall reach the next
+        // process.
+        over.send_replace(());
         let mut ending: Vec<Boxed<()>> = Vec::new();
         for (live, window) in sessions {
             ending.push(Box::pin(async move { live.shutdown(window).await }));
         }
         all(ending).await;
-        over.send_replace(());
         let _ = tokio::time::timeout(LAST_REQUESTS, over.closed()).await;
         Ok(())
     }

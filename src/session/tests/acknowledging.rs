@@ -263,7 +263,7 @@ fn both_halves_acknowledge_before_the_server_goes_away() {
     send_all(&mut pair.server, 1, 1);
     pair.talk(1);
     assert_eq!((pair.client.unacknowledged(), pair.server.unacknowledged()), (2, 1));
-    pair.server.go_away(3_000);
+    pair.server.go_away(3_000, 0);
     let last = sent_frames(&mut pair.server, 2, pair.down);
     assert_eq!(notation(&last), "a2 z3000");
     receive(&mut pair.client, 2, pair.up, last);

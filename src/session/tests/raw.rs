@@ -210,7 +210,7 @@ fn no_frame_of_our_own_protocol_is_ever_sent() {
             }
             frames.extend(sent_frames(&mut server, now, link));
         }
-        server.go_away(100);
+        server.go_away(100, 0);
         frames.extend(sent_frames(&mut server, 40_000, link));
         let sent = notation(&frames);
         let count = |letter: char| sent.split(' ').filter(|one| one.starts_with(letter)).count();
