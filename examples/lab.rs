@@ -62,7 +62,7 @@ impl Flags {
             if flag == "--origins" {
                 flags.origins = match word.as_str() {
                     "any" => Origins::Any,
-                    list => Origins::List(list.split(',').map(str::parse).collect::<Result<_, _>>()?),
+                    list => Origins::list(list.split(',')),
                 };
                 continue;
             }

@@ -1,28 +1,17 @@
 //! The settings of a server, and their defaults.
 
-use std::{net::IpAddr, time::Duration};
+mod origins;
 
-use axum::http::HeaderValue;
+use std::time::Duration;
 
-/// Which pages may open sessions, judged the same way on every transport, WebSocket included.
-///
-/// The answer to a request of another origin carries the matching CORS headers. A request without an `Origin`
-/// header is judged by `Sec-Fetch-Site`, then by `Referer`. Without any of them it may open a session only
-/// under [`Origins::Any`], and then its cookies are removed.
-///
-/// Script tags and frames send no `Origin`. A page whose origin is in a [list](Origins::List) must therefore
-/// send its `Referer` (its `Referrer-Policy` must not be `no-referrer`) for the transports that use them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Origins {
-    /// Pages of the host that serves this request. The default.
-    #[default]
-    Same,
-    /// Pages of the same host and of these origins. An origin is written as browsers write it:
-    /// `https://example.org`, with the port if it is not the default port of the scheme.
-    List(Vec<HeaderValue>),
-    /// All pages, and programs that send no origin. Do not rely on cookies then: any page could use them.
-    Any,
-}
+use ipnet::IpNet;
+
+pub use origins::Origins;
+pub(crate) use origins::{bare, is_authority};
+
+/// The least rate, in bytes per millisecond, at which a line that is waited for must bring its bytes: 10 kB a
+/// second. The client counts with the same rate.
+pub(crate) const LEAST_RATE: u64 = 10;
 
 /// The behaviour of [`Session::send`](crate::Session::send) when the outbox is full. `try_send`
 /// always fails then; [`SlowMember`] is the same choice for room sends.
@@ -122,7 +111,9 @@ pub(crate) struct Config {
     pub(crate) reconnect_rate: u32,
     pub(crate) max_bytes: usize,
     pub(crate) origins: Origins,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// The names by which browsers know this server, if they are given.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) node: String,
 }
 
@@ -149,6 +140,7 @@ impl Default for Config {
             reconnect_rate: 5_000,
             max_bytes: 1 << 30,
             origins: Origins::Same,
+            hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             node: String::new(),
         }

@@ -63,6 +63,8 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
   /** How often a WebSocket was tried in vain, and how many in succession were brief. */
   let step = 0
   let brief = 0
+  /** A WebSocket works, but cannot open the session: it follows at once when HTTP has. */
+  let doubted = 0
   /** The way to stream that is used next, when, and how often streams were held back. */
   let stream = 0
   let streamAt = known < HELD ? 0 : STEPS[0]
@@ -81,7 +83,8 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
 
   const upgradeLater = (now) => {
     plan = WEBSOCKET
-    at = now + (STEPS[step] || LAST_STEP)
+    at = now + (doubted ? 0 : STEPS[step] || LAST_STEP)
+    doubted = 0
   }
 
   const prefer = (kind) => {
@@ -128,11 +131,13 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
      * An attempt failed, or a confirmed link ended. After a link that was useful, because it carried something
      * beyond its start or carried for long, the next round begins within `spread`. Later rounds wait in
      * proportion to the time that has passed since. No round begins within `wait`.
+     * Returns whether the round is over and nothing carries.
      */
     ended_(now, link, wait, spread = SPREAD) {
       const lived = link === carrier && now - since
       const longLived = lived > LONG_LIVED
       trying &= ~kindOf(link)
+      if (link.doubted_) doubted = 1
       away = longLived ? now : Math.min(now, away + (link.useful_ ? lived * AMENDS : 0))
       if (link === carrier) carrierEnded(link, longLived)
       if (settled()) {
@@ -148,6 +153,7 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
         at = now + (wait || 0)
         if (lived && away === now) at += random() * spread
         else at += (0.5 + random() / 2) * Math.min(Math.max((now - away) / 4, backoff.first), backoff.max)
+        return 1
       } else if (link.confirmed_) {
         // A WebSocket was being tried when the carrier ended: HTTP gets its chance too.
         plan = HTTP

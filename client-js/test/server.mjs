@@ -87,6 +87,10 @@ export const createServer = (terms = {}) => {
           session.closed = [Number(fields[1]), payload]
         }
         if (line.socket) put(line, `a${session.received}`)
+      } else if (letter === 'd') {
+        const [from, to] = fields.map(Number)
+        if (from <= session.received + 1 && session.received < to) session.received = to
+        line.heard = to + 1
       } else if (letter === 'w') {
         if (line.socket) put(line, `a${session.received}`)
       } else if (letter === 'a') acknowledge(session, fields[0])
@@ -153,6 +157,7 @@ export const createServer = (terms = {}) => {
 
   return {
     sessions,
+    grant,
     /** The names of the requests that came. */
     requests,
     /** A POST; `line.refuse(status, body)` besides. */

@@ -10,7 +10,10 @@
 //! | [`testing`] | how to test a handler |
 //! | [`limits`] | every bound, its default, and what happens at it |
 //! | [`transports`] | what carries a session, and what to put in front of the server |
+//! | [`proxies`] | nginx, HAProxy, Caddy and Vite in front of the server |
+//! | [`clients`] | the client from React, a bundler, Node, a worker; events and close codes |
 //! | [`bare_websocket`] | clients without the script |
+//! | [`coming_from`] | the words of Socket.IO, SockJS and SignalR; what is not carried |
 //! | [`security`] | origins, auth, Content Security Policy |
 
 // Each chapter is a file of its own, which is readable without rustdoc; the targets of its links are here.
@@ -133,6 +136,23 @@ pub mod limits {}
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 pub mod transports {}
 
+#[doc = include_str!("proxies.md")]
+///
+/// [`heartbeat_interval`]: crate::Builder::heartbeat_interval
+/// [`message_limit`]: crate::Builder::message_limit
+/// [`hosts`]: crate::Builder::hosts
+/// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`node`]: crate::Builder::node
+/// [`Session::remote_address`]: crate::Session::remote_address
+pub mod proxies {}
+
+#[doc = include_str!("clients.md")]
+///
+/// [`Builder::origins`]: crate::Builder::origins
+/// [`security`]: crate::guide::security
+/// [`protocol`]: crate::protocol
+pub mod clients {}
+
 #[doc = include_str!("bare_websocket.md")]
 ///
 /// [`Origins::Any`]: crate::Origins::Any
@@ -140,6 +160,16 @@ pub mod transports {}
 /// [`acknowledged`]: crate::Session::acknowledged
 /// [`unacknowledged`]: crate::Session::unacknowledged
 pub mod bare_websocket {}
+
+#[doc = include_str!("coming_from.md")]
+///
+/// [`Auth<T>`]: crate::Auth
+/// [`join`]: crate::Session::join
+/// [`insert`]: crate::Session::insert
+/// [`get`]: crate::Session::get
+/// [`transports`]: crate::guide::transports
+/// [`bare_websocket`]: crate::guide::bare_websocket
+pub mod coming_from {}
 
 #[doc = include_str!("security.md")]
 ///

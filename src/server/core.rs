@@ -16,6 +16,9 @@ use crate::{
     shared::{Runtime, ServerParams, SharedSession},
 };
 
+/// The time between two warnings of the same kind, in milliseconds.
+const WARNING_INTERVAL: u64 = 60_000;
+
 /// So many sessions that have ended are remembered at least, however few may live.
 const LEAST_REMEMBERED: usize = 1024;
 
@@ -65,6 +68,8 @@ pub(crate) struct Core {
     pub(crate) parked: Arc<ParkedRequests>,
     /// When the links end because the server shuts down; `NEVER` before that is known.
     links_end: AtomicU64,
+    /// The time before which no further warning is logged.
+    quiet_until: AtomicU64,
     ticking: AtomicBool,
 }
 
@@ -102,6 +107,7 @@ impl Core {
             parked: Arc::default(),
             runtime,
             links_end: AtomicU64::new(NEVER),
+            quiet_until: AtomicU64::new(0),
             ticking: AtomicBool::new(false),
         }
     }
@@ -206,6 +212,17 @@ impl Core {
         self.find(id).here().ok_or(unknown)
     }
 
+    /// Whether a warning may be logged that anyone can cause. It may once in a minute.
+    pub(crate) fn may_warn(&self) -> bool {
+        let now = self.runtime.clock().now();
+        let until = self.quiet_until.load(Ordering::Relaxed);
+        now >= until
+            && self
+                .quiet_until
+                .compare_exchange(until, now + WARNING_INTERVAL, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.links_end.load(Ordering::Relaxed) != NEVER
     }
@@ -246,6 +263,15 @@ mod tests {
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
         assert_ne!(core.create(Remote::default(), &NATIVE).id(), member.id());
         assert_eq!(core.hub.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_warning_that_anyone_can_cause_is_logged_once_a_minute() {
+        let core = Core::new(Config::default());
+        assert!(core.may_warn());
+        assert!(!core.may_warn());
+        tokio::time::advance(std::time::Duration::from_millis(WARNING_INTERVAL)).await;
+        assert!(core.may_warn());
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use super::{
     rules::{Delivery, Rules},
     stream_probe::StreamProbe,
 };
-use crate::broadcast::OutMessage;
+use crate::{broadcast::OutMessage, config::Transport};
 
 /// Which half of a session a machine is. Both work alike, except that they open, attach and ping differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +127,8 @@ pub(crate) struct Machine {
     pub(super) droppables: Option<Box<Droppables>>,
     pub(super) inbox: Inbox,
     pub(super) links: Links,
+    /// The transport of the link that carries; between two links, of the last that did.
+    pub(super) transport: Transport,
     pub(super) heartbeat: Heartbeat,
     /// It is made with the first stream: most sessions never have one.
     pub(super) stream_probe: Option<Box<StreamProbe>>,
@@ -142,6 +144,8 @@ pub(crate) struct Machine {
     pub(super) unacknowledged: usize,
     /// The time since which no link is attached, or the session is closed.
     pub(super) detached_since: u64,
+    /// The time in which a slow line brings what the last answer left on the way. Grace begins behind it.
+    pub(super) under_way: u64,
     /// How many attaches have begun that hold off the end of grace.
     pub(super) pending_attaches: u32,
     /// An attach was refused since a link was last attached. Its client exists, so grace begins anew.
@@ -160,6 +164,9 @@ pub(crate) struct Machine {
     pub(super) go_away_due: Option<(u64, u64)>,
     pub(super) events: VecDeque<Event>,
     pub(super) links_need_wake: bool,
+    /// Where messages are not acknowledged: the bytes sent since anything was received, at most as many as the
+    /// outbox may hold. They may still be on the way.
+    pub(super) unanswered: usize,
     pub(super) over: bool,
 }
 
@@ -172,6 +179,7 @@ impl Machine {
             droppables: None,
             inbox: Inbox::new(config.base, config.inbox, config.rules.delivery),
             links: Links::new(),
+            transport: Transport::WebSocket,
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
             stream_probe: None,
             flow_received: FlowState::START,
@@ -182,6 +190,7 @@ impl Machine {
             closed: None,
             unacknowledged: 0,
             detached_since: now,
+            under_way: 0,
             pending_attaches: 0,
             refused: false,
             ack_at: 0,
@@ -193,6 +202,7 @@ impl Machine {
             go_away_due: None,
             events: VecDeque::new(),
             links_need_wake: false,
+            unanswered: 0,
             over: false,
         }
     }
@@ -297,6 +307,11 @@ impl Machine {
         self.links.get(id).is_none_or(|link| link.finished || !link.attached)
     }
 
+    /// The transport of the link that carries. Before a link is confirmed it is that of the last one.
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
+    }
+
     /// The ordinal of the confirmed link that carries.
     pub(crate) fn carrier(&self) -> Option<u64> {
         self.links.carrier()
@@ -377,6 +392,11 @@ impl Machine {
     /// Whether the transport must stop reading: the inbox is full, and a message cannot be refused.
     pub(crate) fn reading_stops(&self) -> bool {
         !self.is_numbered() && self.is_paused()
+    }
+
+    /// When a session without a link ends.
+    pub(super) fn grace_end(&self) -> u64 {
+        self.detached_since + self.under_way + self.config.grace
     }
 
     /// Whether messages are numbered and acknowledged.

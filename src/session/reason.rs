@@ -143,7 +143,7 @@ reasons! {
 
     4300 = 403 {
         ORIGIN_REFUSED: "this origin may not open sessions here",
-        NO_ORIGIN: "no Origin header; only a server that allows any origin opens sessions without one",
+        NO_ORIGIN: "no Origin header: the server must allow programs, with Origins::and_programs",
     }
     4301 = 403 { REJECTED: "rejected", }
     4310 = 410 { ABORTED: "aborted", }

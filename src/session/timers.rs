@@ -18,9 +18,7 @@ impl Machine {
         let links = self.links.iter().filter_map(|link| link.deadline).min();
         let own = match self.config.role {
             _ if self.closed.is_some() => Some(self.detached_since + self.config.grace),
-            Role::Server if !self.links.any_attached() => {
-                (self.pending_attaches == 0).then_some(self.detached_since + self.config.grace)
-            }
+            Role::Server if !self.links.any_attached() => (self.pending_attaches == 0).then(|| self.grace_end()),
             Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
         };
@@ -67,7 +65,7 @@ impl Machine {
         if self.closed.is_some() {
             self.over = now >= self.detached_since + grace;
         } else if !self.links.any_attached() {
-            let deadline = self.detached_since + grace;
+            let deadline = self.grace_end();
             if self.pending_attaches == 0 && now >= deadline {
                 if now - deadline > grace || std::mem::take(&mut self.refused) {
                     // This process slept: the client may have been trying all the time.
@@ -77,7 +75,8 @@ impl Machine {
                     self.over = true;
                 }
             }
-        } else if self.links.needs_heartbeat() && self.heartbeat.check(now) == Verdict::Dead {
+        } else if self.links.needs_heartbeat() && self.heartbeat.check(now, self.pending_attaches > 0) == Verdict::Dead
+        {
             if self.reading_stops() {
                 self.heartbeat.restart(now); // The answer may have come and is not read.
                 return;

@@ -148,10 +148,11 @@ impl Machine {
             return Some(Frame::AckRequest);
         }
         if self.config.role == Role::Server && link.kind.needs_heartbeat() {
+            let before = if numbered { self.outbox.bytes() } else { self.unanswered };
             let acknowledges = self.names.contains(Names::PING);
             return self
                 .heartbeat
-                .poll_ping(now)
+                .poll_ping(now, before)
                 .map(|id| Frame::Ping { id, received: acknowledges.then_some(received) });
         }
         None
@@ -184,7 +185,7 @@ impl Machine {
         let Some(entry) = entry else {
             return self.probe_frame(now, id).map(|frame| send(Outbound::Frame(frame)));
         };
-        let (from, to) = (link.next_to_send, entry.last());
+        let (from, to, cost) = (link.next_to_send, entry.last(), entry.cost());
         let sent = match &entry.body {
             // The other half is done when it has the close, and what it sent before must not look lost to it.
             Body::Close(_) if numbered && link.last_ack_sent < self.inbox.received() => {
@@ -207,6 +208,7 @@ impl Machine {
         if numbered {
             self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
         } else {
+            self.unanswered = (self.unanswered + cost).min(self.config.outbox);
             let bytes = self.outbox.bytes();
             self.outbox.acknowledge(to).expect("it was just marked as sent");
             self.droppables_acknowledged(now, bytes - self.outbox.bytes());

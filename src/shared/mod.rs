@@ -73,8 +73,6 @@ struct Inner {
     /// The test client that waits until a task waits for an arrival.
     idle: Option<Box<Waker>>,
     links: Vec<(LinkId, Option<Waker>)>,
-    /// The transport of the link that was attached last.
-    transport: Transport,
     /// The tasks that wait for room in the outbox or for an acknowledgement.
     senders: Vec<Waker>,
     credentials: Credentials,
@@ -117,7 +115,6 @@ impl SharedSession {
             receivers: Receivers::default(),
             idle: None,
             links: Vec::new(),
-            transport: Transport::WebSocket,
             senders: Vec::new(),
             credentials: Credentials::new(secret),
             scheduled: u64::MAX,
@@ -151,9 +148,9 @@ impl SharedSession {
         inner.credentials.used || inner.machine.carrier().is_some()
     }
 
-    /// The transport of the link that was attached last.
+    /// The transport of the link that carries.
     pub(crate) fn transport(&self) -> Transport {
-        self.lock().transport
+        self.lock().machine.transport()
     }
 
     /// Calls `look` with the machine, which it cannot change.

@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use ipnet::IpNet;
 
 use super::{
     handler::{AnyHandler, Handler, erase},
@@ -10,7 +11,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    config::{Config, Origins, Overflow, SlowMember, is_node_name},
+    config::{Config, Origins, Overflow, SlowMember, is_authority, is_node_name},
     server::{core::Core, routes},
 };
 
@@ -170,9 +171,36 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the proxies whose `X-Forwarded-For` is believed. Default: none.
-    pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.config.trusted_proxies = proxies.into_iter().collect();
+    /// Sets the names by which browsers know this server: `chat.example.org`, with the port if it is not the
+    /// default port of the scheme. A page whose origin has one of these names counts as a page of the same
+    /// host, whatever `Host` a proxy puts into the request; and no other does, so that a foreign name which
+    /// leads to this server (DNS rebinding) opens nothing. Default: none; the request's own headers decide.
+    ///
+    /// # Panics
+    /// Panics if a name is not a host with or without a port.
+    pub fn hosts<T: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
+        let hosts = hosts.into_iter().map(|host| {
+            let host = host.as_ref();
+            assert!(is_authority(host), "{host:?} is not a host: write a name, with the port if there is one");
+            host.to_ascii_lowercase()
+        });
+        self.config.hosts = hosts.collect();
+        self
+    }
+
+    /// Sets the proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed, as addresses or networks:
+    /// `10.0.0.0/8`, `::1`. Default: none. They need the address of the connection, which
+    /// [`serve`](crate::serve) and axum's `into_make_service_with_connect_info` report.
+    ///
+    /// # Panics
+    /// Panics if a text is neither an address nor a network.
+    pub fn trusted_proxies<T: ToString>(mut self, proxies: impl IntoIterator<Item = T>) -> Self {
+        let proxies = proxies.into_iter().map(|proxy| {
+            let text = proxy.to_string();
+            let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            network.unwrap_or_else(|_| panic!("{text:?} is neither an address nor a network"))
+        });
+        self.config.trusted_proxies = proxies.collect();
         self
     }
 

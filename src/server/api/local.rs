@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     config::{Transport, millis},
     message::Message,
-    server::{gateway::Gateway, origin::Verdict},
+    server::gateway::{Gateway, Page},
     session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Names, Role, SendError, rules::NATIVE},
     shared::{Credential, SharedSession},
     transport::Link,
@@ -82,7 +82,7 @@ impl LocalClient {
         S: Clone + Send + Sync + 'static,
     {
         let gateway = Gateway { core: server.core().clone(), handler: server.handler().clone() };
-        let mut opened = match gateway.open_new(parts, state, Verdict::Allowed, Some(auth.into()), &NATIVE).await {
+        let mut opened = match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), &NATIVE).await {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };

@@ -11,7 +11,7 @@ use axum::{
 
 use super::*;
 use crate::{
-    config::Config,
+    config::{Config, Origins},
     server::api::{
         auth::Auth,
         handler::{Handler, erase},
@@ -27,7 +27,7 @@ fn parts() -> Parts {
 }
 
 async fn open(gateway: &Gateway<()>, verdict: Verdict, auth: Option<&str>) -> Result<Opened, OpenError> {
-    gateway.open_new(parts(), (), verdict, auth.map(Into::into), &NATIVE).await
+    gateway.open_new(parts(), (), Page::of_socket(verdict, Names::default()), auth.map(Into::into), &NATIVE).await
 }
 
 /// The answer to an opening that fails.

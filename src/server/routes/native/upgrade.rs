@@ -18,7 +18,7 @@ use crate::{
     },
     config::{Config, Transport},
     server::{
-        gateway::{Gateway, GraceHold},
+        gateway::{Gateway, GraceHold, Page},
         origin::Verdict,
     },
     session::{Attach, CloseReason, LinkKind, reason},
@@ -33,7 +33,7 @@ const HEAD_ROOM: usize = 64 * 1024;
 #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
 pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state: S, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
-    let verdict = match gateway.judge(&parts) {
+    let verdict = match gateway.judge_socket(&parts) {
         Ok(verdict) => verdict,
         Err(reason) => return refuse(&reason.into()),
     };
@@ -71,11 +71,11 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     let mut early = Vec::new();
     let mut unknown = None;
     let refusal = loop {
-        let first = match tokio::time::timeout(open_timeout, socket.first(early)).await {
-            Err(_) => break unknown.unwrap_or(reason::TOOK_TOO_LONG),
-            Ok(Err(NoMessage::Violation(violation))) => break NativeCodec::violation(violation),
-            Ok(Err(NoMessage::Gone)) => return None,
-            Ok(Ok((first, behind))) => {
+        let first = match socket.first(early, open_timeout).await {
+            Err(NoMessage::TooSlow) => break unknown.unwrap_or(reason::TOOK_TOO_LONG),
+            Err(NoMessage::Violation(violation)) => break NativeCodec::violation(violation),
+            Err(NoMessage::Gone) => return None,
+            Ok((first, behind)) => {
                 early = behind;
                 first
             }
@@ -114,7 +114,8 @@ async fn open<S: Clone + Send + Sync + 'static>(
     mut body: transport::Body<NativeCodec>,
 ) -> Result<(Link, transport::Body<NativeCodec>), CloseReason> {
     let Head::Open { ordinal, attempt, names, auth, .. } = head else { return Err(reason::WRONG_HEAD) };
-    let opened = gateway.open(parts, state, verdict, &attempt, auth).await;
+    let page = Page::of_socket(verdict, names);
+    let opened = gateway.open(params::seen(parts), state, page, &attempt, auth).await;
     let mut opened = opened.map_err(|refusal| refusal.reason)?;
     let names = Some(names);
     let attach = Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names };
