@@ -171,7 +171,7 @@ describe('a server that goes away', () => {
     // The next link is told that there is no such session.
     await it.pass(12)
     session.send('while it is told')
-    await it.pass(5)
+    await it.pass(10)
     session.send('afterwards')
     await it.pass(100)
     assert.deepEqual(unknownIn(named('resumed')), [[]])
