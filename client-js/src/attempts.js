@@ -34,8 +34,8 @@ export const beginRound = (client) => {
   if (client.machine_.over_) return
   client.failure_ = 0
   try {
-    const value = sessionId(client) || formerId(client) ? client.auth_ : auth && auth.call ? auth() : auth
-    if (value && value.then) settled(client, value, begin, failed)
+    const value = sessionId(client) || formerId(client) ? client.auth_ : typeof auth === 'function' ? auth() : auth
+    if (value && typeof value.then === 'function') settled(client, value, begin, failed)
     else begin(value)
   } catch (error) {
     failed(error)
