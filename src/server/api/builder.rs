@@ -82,9 +82,11 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the time for which a long poll is held while there is nothing to send. Default: 25 s.
+    /// Sets the time for which a long poll is held while there is nothing to send. A client finds a poll dead
+    /// after this and the [heartbeat's timeout](Self::heartbeat_timeout), as it finds other links dead after the
+    /// interval and the timeout. Default: the [heartbeat's interval](Self::heartbeat_interval).
     pub fn hold(mut self, hold: Duration) -> Self {
-        self.config.hold = hold;
+        self.config.hold = Some(hold);
         self
     }
 
