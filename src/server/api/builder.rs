@@ -82,8 +82,9 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the time within which a client must send its first frame or a request's body, or confirm a link,
-    /// and within which the extractors must finish. Default: 10 s.
+    /// Sets the time for which a client's first frame or a request's body may be silent, within which a link
+    /// must be confirmed, and within which the extractors must finish. A body that takes longer than this time
+    /// must bring 10 kB in each further second. Default: 10 s.
     ///
     /// # Panics
     /// Panics if it is less than a millisecond.
