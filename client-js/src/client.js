@@ -17,7 +17,7 @@ import { ID, SECRET, createMachine } from './session.js'
  * - `uploadFailed_`: the last upload failed, and its messages will be sent once more
  * - `askedAt_`, the time of the server's last request for an acknowledgement
  * - `unknown_`, the messages of a lost session that may or may not have arrived
- * - `fall_` and `fellAt_`, the last wait after a session that fell behind, and when it began
+ * - `fall_`, the last wait after a session that fell behind
  * - `spare_`, a WebSocket on which the next opening may go
  * - `fall_`, the last wait after a session that fell behind
  * - `leaving_`: the page goes, and its last requests must outlive it
