@@ -22,7 +22,7 @@ async fn main() -> std::io::Result<()> {
         .nest("/live", live.routes()) // the client of this crate
         .nest("/socket", live.raw()); // any other
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = anywire::bind(address).await?;
     println!("http://{}", listener.local_addr()?);
     anywire::serve(listener, app).await
 }

@@ -1,32 +1,22 @@
 //! The settings of a server, and their defaults.
 
-use std::{net::IpAddr, time::Duration};
+mod origins;
 
-use axum::http::HeaderValue;
+use std::time::Duration;
 
-/// Which pages may open sessions, judged the same way on every transport, WebSocket included.
-///
-/// The answer to a request of another origin carries the matching CORS headers. A request without an `Origin`
-/// header is judged by `Sec-Fetch-Site`, then by `Referer`. Without any of them it may open a session only
-/// under [`Origins::Any`], and then its cookies are removed.
-///
-/// Script tags and frames send no `Origin`. A page whose origin is in a [list](Origins::List) must therefore
-/// send its `Referer` (its `Referrer-Policy` must not be `no-referrer`) for the transports that use them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Origins {
-    /// Pages of the host that serves this request. The default.
-    #[default]
-    Same,
-    /// Pages of the same host and of these origins. An origin is written as browsers write it:
-    /// `https://example.org`, with the port if it is not the default port of the scheme.
-    List(Vec<HeaderValue>),
-    /// All pages, and programs that send no origin. Do not rely on cookies then: any page could use them.
-    Any,
-}
+use ipnet::IpNet;
+
+pub use origins::Origins;
+pub(crate) use origins::{bare, is_authority};
+
+/// The least rate, in bytes per millisecond, at which a line that is waited for must bring its bytes: 10 kB a
+/// second. The client counts with the same rate.
+pub(crate) const LEAST_RATE: u64 = 10;
 
 /// The behaviour of [`Session::send`](crate::Session::send) when the outbox is full. `try_send`
 /// always fails then; [`SlowMember`] is the same choice for room sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Overflow {
     /// `send` waits until the client has acknowledged enough. This is the default.
     #[default]
@@ -41,14 +31,14 @@ pub enum Overflow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlowMember {
-    /// The member's session ends with code 4105. Its client opens a new one by itself, each time after a longer
-    /// wait, and reports the messages whose fate is unknown. This is the default.
+    /// The member's session ends with code 4105. Its client opens a new one by itself, each time after a
+    /// longer wait, and reports the messages whose fate is unknown. This is the default.
     #[default]
     Reopen,
     /// The member's session ends with code 4311. Its client does not come back by itself.
     Stop,
-    /// The member misses the message, as if it were [droppable](crate::To::droppable), and its client learns of
-    /// the gap.
+    /// The member misses the message, as if it were [droppable](crate::To::droppable), and its client learns
+    /// of the gap.
     Gap,
 }
 
@@ -121,7 +111,9 @@ pub(crate) struct Config {
     pub(crate) reconnect_rate: u32,
     pub(crate) max_bytes: usize,
     pub(crate) origins: Origins,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// The names by which browsers know this server, if they are given.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) node: String,
 }
 
@@ -148,6 +140,7 @@ impl Default for Config {
             reconnect_rate: 5_000,
             max_bytes: 1 << 30,
             origins: Origins::Same,
+            hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             node: String::new(),
         }

@@ -22,8 +22,7 @@
 //!     let live = Anywire::builder().handler(chat).build();
 //!     let page = Html("<script src=/live/client.js></script>");
 //!     let app = Router::new().route("/", get(page)).nest("/live", live.routes());
-//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-//!     anywire::serve(listener, app).await
+//!     anywire::serve(anywire::bind("127.0.0.1:8080").await?, app).await
 //! }
 //! ```
 //!
@@ -76,10 +75,10 @@ mod transport;
 
 pub use config::{Origins, Overflow, SlowMember, Transport};
 pub use hub::Delivered;
-pub use message::Message;
+pub use message::{JsonError, Message, Text};
 pub use server::{
     Anywire, Auth, AuthRejection, Builder, Handler, Incoming, Live, LocalClient, Outgoing, Received, Returned,
-    SendError, Server, Session, SessionHandler, SessionId, To, serve, serve_until,
+    SendError, Serve, Server, Session, SessionHandler, SessionId, To, TrySendError, bind, serve,
 };
 pub use session::CloseReason;
 

@@ -242,8 +242,7 @@ async fn every_handle_knows_the_opening_request() {
     let parts = request.body(()).unwrap().into_parts().0;
     let client = LocalClient::open_with(&server, (), "", parts).await.unwrap();
     until("the handler runs", || server.members("lobby").len() == 1).await;
-    for handle in
-        [server.session(client.id()).unwrap(), server.sessions().remove(0), server.members("lobby").remove(0)]
+    for handle in [server.session(client.id()).unwrap(), server.sessions().remove(0), server.members("lobby").remove(0)]
     {
         assert_eq!(handle.header("X-User"), Some("ada"));
         assert_eq!(handle.remote_address(), Some("9.9.9.9".parse().unwrap()));
@@ -267,7 +266,7 @@ async fn a_session_gives_a_stream_and_a_sink() {
         got.push(message.as_text().unwrap().to_owned());
     }
     assert_eq!(got, ["a", "b", "c"]);
-    assert_eq!(client.close_reason().unwrap().code, 1000, "forward closes the sink, and with it the session");
+    assert_eq!(client.close_reason().unwrap().code(), 1000, "forward closes the sink, and with it the session");
 
     let server = Anywire::builder()
         .outbox(1000)
@@ -282,7 +281,7 @@ async fn a_session_gives_a_stream_and_a_sink() {
                 first = message;
             }
             assert_eq!(first.as_text(), Some("last"));
-            assert_eq!(handle.close_reason().unwrap().code, 3333);
+            assert_eq!(handle.close_reason().unwrap().code(), 3333);
         })
         .build();
     let mut client = LocalClient::open(&server, (), "").await.unwrap();
@@ -300,7 +299,7 @@ async fn a_session_gives_a_stream_and_a_sink() {
 async fn the_client_in_memory_is_a_client() {
     let server = Anywire::builder().grace(Duration::from_secs(60)).handler(hello).build();
     let refused = LocalClient::open(&server, (), "{}").await.err().unwrap();
-    assert_eq!(refused.code, 4301);
+    assert_eq!(refused.code(), 4301);
     let mut client = LocalClient::open(&server, (), r#"{"user":"me"}"#).await.unwrap();
     assert_eq!(client.recv().await.unwrap().as_text(), Some("hello me"));
     let handle = server.session(client.id()).unwrap();
@@ -315,7 +314,7 @@ async fn the_client_in_memory_is_a_client() {
     client.cut();
     tokio::time::sleep(Duration::from_secs(61)).await;
     until("grace is over", || server.is_empty()).await;
-    assert_eq!(client.resume().unwrap_err().code / 100, 41);
+    assert_eq!(client.resume().unwrap_err().code() / 100, 41);
 }
 
 #[tokio::test(start_paused = true)]

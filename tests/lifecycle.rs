@@ -122,7 +122,7 @@ async fn a_silent_client_loses_its_link_and_after_grace_its_session() {
     assert!(!only(&server).is_connected());
     let (texts, reason, unacknowledged) = ends.one().await;
     assert_passed(since, 105);
-    assert_eq!((texts.len(), reason.code, unacknowledged), (0, 4103, 0));
+    assert_eq!((texts.len(), reason.code(), unacknowledged), (0, 4103, 0));
     until("the session is forgotten", || server.is_empty()).await;
     assert_passed(since, 105);
 }
@@ -175,7 +175,7 @@ async fn a_session_without_a_link_is_kept_for_grace_and_not_longer() {
             assert_eq!(socket.records().await, [Record::Ack(1)]);
             assert!(ends.0.lock().unwrap().is_empty());
         } else {
-            assert_eq!(ends.one().await.1.code, 4103);
+            assert_eq!(ends.one().await.1.code(), 4103);
             assert!(server.is_empty());
             let mut socket = peer.attach_socket().await;
             assert_eq!(socket.closed().await.0, 4100);
@@ -240,7 +240,7 @@ async fn a_close_of_the_server_follows_its_messages() {
                     session.send(format!("{number}")).await.unwrap();
                 }
                 session.close(3001, "done é");
-                assert_eq!(session.try_send("after"), Err(anywire::SendError::Closed));
+                assert_eq!(session.try_send("after").unwrap_err().reason(), anywire::SendError::Closed);
                 session.acknowledged().await.unwrap();
             })
             .build();
@@ -326,7 +326,7 @@ async fn an_abort_ends_at_once_from_either_side() {
     let (_, mut socket) = Peer::open_socket(&site).await;
     only(&server).abort();
     assert_eq!(socket.closed().await.0, 4310);
-    assert_eq!(ends.one().await.1.code, 4310);
+    assert_eq!(ends.one().await.1.code(), 4310);
 
     let (server, site, ends) = watcher(builder());
     let peer = Peer::open(&site).await;
@@ -338,7 +338,7 @@ async fn an_abort_ends_at_once_from_either_side() {
     server.session(&id).unwrap().abort();
     let records = poll.await.unwrap().records();
     assert!(matches!(records.last(), Some(Record::LinkClose(4310, _))), "{records:?}");
-    assert_eq!(ends.one().await.1.code, 4310);
+    assert_eq!(ends.one().await.1.code(), 4310);
     assert!(server.session(&id).is_none());
 
     let (_server, site, ends) = watcher(builder());
@@ -398,7 +398,7 @@ async fn flush_waits_until_the_client_has_acknowledged() {
                 session.acknowledged().await.unwrap();
                 sender.send("has it").unwrap();
                 session.send("y").await.unwrap();
-                assert_eq!(session.acknowledged().await.unwrap_err().code, 4310);
+                assert_eq!(session.acknowledged().await.unwrap_err().code(), 4310);
                 sender.send("never had it").unwrap();
             }
         })

@@ -12,7 +12,7 @@ use std::{
 
 use anywire::{Anywire, LocalClient, Message, Received, SendError, Server, Session};
 use futures::StreamExt;
-use support::Log;
+use support::{Log, echo};
 
 fn server<F, Fut>(handler: F) -> Server
 where
@@ -179,16 +179,16 @@ async fn the_session_ends_when_its_handler_returns_whatever_clones_live() {
     assert_eq!(Arc::strong_count(&kept), 2);
     let (waiting, closed) = (session.clone(), session.clone());
     let waiting = tokio::spawn(async move { text(waiting.recv().await) });
-    let closed = tokio::spawn(async move { closed.closed().await.code });
+    let closed = tokio::spawn(async move { closed.closed().await.code() });
     settle().await;
     client.send("the handler waited first, and returns");
     client.send("for nobody");
     assert_eq!(client.recv().await, None);
-    assert_eq!(client.close_reason().unwrap().code, 1000);
+    assert_eq!(client.close_reason().unwrap().code(), 1000);
     assert_eq!(waiting.await.unwrap(), "the end");
     assert_eq!(closed.await.unwrap(), 1000);
     assert!(session.is_closed());
-    assert_eq!(session.try_send("late"), Err(SendError::Closed));
+    assert_eq!(session.try_send("late").unwrap_err().reason(), SendError::Closed);
     assert_eq!((session.recv().await, session.recv_any().await, session.stream().next().await), (None, None, None));
     assert_eq!(Arc::strong_count(&kept), 1, "what was inserted is dropped");
     assert_eq!((session.insert(7), session.get::<i32>()), (None, None));
@@ -201,17 +201,17 @@ async fn a_session_has_a_close_reason_right_after_its_own_close() {
         assert_eq!((session.close_reason(), session.is_closed()), (None, false));
         session.close(3000, "enough");
         assert_eq!(session.close_reason().unwrap().to_string(), "3000 enough");
-        assert_eq!(session.closed().await.code, 3000);
+        assert_eq!(session.closed().await.code(), 3000);
         assert!(session.is_closed());
         session.close(3001, "twice");
         assert_eq!(session.recv().await.unwrap().as_text(), Some("on its way"), "still received");
         assert_eq!(session.recv().await, None);
-        assert_eq!(session.close_reason().unwrap().code, 3000);
+        assert_eq!(session.close_reason().unwrap().code(), 3000);
     });
     let mut client = LocalClient::open(&server, (), "").await.unwrap();
     client.send("on its way");
     assert_eq!(client.recv().await, None);
-    assert_eq!(client.close_reason().unwrap().code, 3000);
+    assert_eq!(client.close_reason().unwrap().code(), 3000);
     client.idle().await;
 }
 
@@ -287,4 +287,94 @@ async fn what_any_task_receives_may_be_a_message_or_a_gap() {
     let (mut client, session) = open(&server).await;
     client.send("hello");
     assert_eq!(session.recv_any().await, Some(Received::Message("hello".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_that_ended_do_not_count() {
+    let server = Anywire::builder().max_sessions(2).handler(echo).build();
+    assert!(server.is_empty());
+    for visit in 0..3_000 {
+        let (mut client, session) = open(&server).await;
+        assert_eq!((server.len(), server.sessions().len()), (1, 1));
+        match visit % 3 {
+            0 => client.close(1001, ""),
+            1 => session.close(3000, ""),
+            _ => session.abort(),
+        }
+        assert_eq!((server.len(), server.sessions().len(), server.session(client.id()).is_none()), (0, 0, true));
+        client.idle().await;
+    }
+    let _two = (open(&server).await, open(&server).await);
+    assert_eq!(LocalClient::open(&server, (), "").await.unwrap_err().code(), 4200);
+    assert_eq!(server.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ended_session_is_remembered_until_a_thousand_later_ones_have_ended() {
+    let server = Anywire::builder().max_sessions(2).handler(echo).build();
+    let (mut first, session) = open(&server).await;
+    first.send("is not acknowledged");
+    first.cut();
+    session.close(3000, "bye");
+    for _ in 0..1_000 {
+        let (mut client, _) = open(&server).await;
+        client.close(1000, "");
+    }
+    first.resume().unwrap();
+    first.idle().await;
+    assert_eq!(first.close_reason().unwrap().code(), 3000, "it is remembered");
+    let (mut second, session) = open(&server).await;
+    second.cut();
+    session.close(3000, "bye");
+    for _ in 0..1_100 {
+        let (mut client, _) = open(&server).await;
+        client.close(1000, "");
+    }
+    second.resume().unwrap();
+    assert_eq!(second.recv().await, None);
+    assert_eq!(second.close_reason().unwrap().code(), 4103, "it is not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_could_not_be_sent_comes_back() {
+    let server = Anywire::builder().outbox(1_000).message_limit(1_000).handler(stay).build();
+    let (mut client, session) = open(&server).await;
+    client.cut();
+    session.try_send("x".repeat(900)).unwrap();
+    let refused = session.try_send("full").unwrap_err();
+    assert_eq!((refused.reason(), refused.to_string().as_str()), (SendError::Full, "the outbox is full"));
+    assert_eq!(refused.into_message(), "full".into());
+    let large = session.try_send("x".repeat(1_001)).unwrap_err();
+    assert_eq!((large.reason(), large.into_message().len()), (SendError::TooLarge, 1_001));
+}
+
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Point {
+    x: i32,
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_travel_as_json_and_bad_json_ends_nothing() {
+    let server = server(|session: Session| async move {
+        while let Some(point) = session.recv_json::<Point>().await {
+            match point {
+                Ok(Point { x }) => session.send_json(&Point { x: -x }).await.unwrap(),
+                Err(error) => session.send(error.to_string()).await.unwrap(),
+            }
+        }
+        let unfit = std::collections::HashMap::from([(vec![1], 1)]);
+        assert_eq!(session.send_json(&unfit).await, Err(SendError::NotJson));
+    });
+    let mut client = LocalClient::open(&server, (), "").await.unwrap();
+    for (sent, answer) in [
+        (Message::from(r#"{"x":3}"#), r#"{"x":-3}"#),
+        (br#"{"x":-4}"#.to_vec().into(), r#"{"x":4}"#),
+        ("{".into(), "EOF while parsing an object at line 1 column 1"),
+        (r#"{"y":1}"#.into(), "missing field `x` at line 1 column 7"),
+    ] {
+        client.send(sent);
+        assert_eq!(text(client.recv().await), answer);
+    }
+    client.close(1000, "");
+    client.idle().await;
 }

@@ -237,7 +237,7 @@ async fn a_client_that_does_not_read_keeps_no_session() {
         until("both have flooded", || flooded.load(SeqCst) == 2).await;
         for session in sessions {
             until("it is over", || session.close_reason().is_some()).await;
-            assert_eq!(session.close_reason().unwrap().code, 4103);
+            assert_eq!(session.close_reason().unwrap().code(), 4103);
             assert!(session.unacknowledged() > 40, "most messages were still unacknowledged at the end");
         }
         until("both are forgotten", || server.is_empty()).await;

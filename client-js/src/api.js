@@ -8,14 +8,18 @@ import { ABORTED } from './codes.js'
 import { emitter } from './emitter.js'
 import { later, memory, resolve, root } from './env.js'
 import { frameOf } from './message.js'
-import { socketOf } from './options.js'
-import { listen } from './page.js'
-import { LIMIT } from './session.js'
+import { backoffOf, socketOf } from './options.js'
+import { listen, retry } from './page.js'
+import { LIMIT } from './grant.js'
 import { close, settleFlushes, update } from './update.js'
 
 /** @param current returns the present client: `connect` after the end makes another one */
 const addMethods = (session, current) => {
   session.trace = () => current().trace_
+
+  session.retry = () => {
+    if (!current().machine_.carrier_) retry(current())
+  }
 
   session.send = (data, how) => {
     const client = current()
@@ -75,7 +79,7 @@ export const connect = (url, options, makeHttp, createReload) => {
       if (kind) startLink(opened, kind, ordinal)
       else beginRound(opened)
     }
-    opened.chooser_ = createChooser(kinds, remember(), Math.random, remember, act, http.streams_)
+    opened.chooser_ = createChooser(kinds, remember(), Math.random, remember, act, http.streams_, backoffOf(options))
     opened.update_ = () => update(opened)
     opened.unlisten_ = listen(opened)
     later(() => beginRound(opened))

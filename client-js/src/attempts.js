@@ -19,6 +19,8 @@ export const beginRound = (client) => {
   const { auth } = client.options_
   const begin = (value) => {
     client.auth_ = authText(value)
+    // A server that goes away is asked once more what has arrived, before there is a new link.
+    if (client.machine_.carrier_) client.machine_.flush_()
     client.chooser_.begin_(now(client))
     client.update_()
   }
@@ -48,7 +50,8 @@ const openWebSocket = (client, link) => {
   }
   const address = socketAddress(addressOf(client, 'websocket'))
   const done = (code, reason) => linkClosed(client, link, code, reason)
-  openSocket(link, socketOf(client.options_), address, opened, (frame) => receive(client, link, frame), done)
+  openSocket(link, socketOf(client.options_), address, opened, (frame) => receive(client, link, frame), done, client.spare_)
+  client.spare_ = 0
 }
 
 /** Starts a link of this kind. The chooser learns what becomes of it from `drop`, or from the next update. */

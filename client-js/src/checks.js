@@ -18,12 +18,13 @@ const OPTIONS = {
   transports: 'object',
   WebSocket: 'function object',
   credentials: 'omit same-origin include',
+  backoff: 'object',
   buffer: 'number',
   resume: 'boolean',
   timeout: 'number',
   waiting: 'send drop'
 }
-const NAMES = 'auth transports WebSocket credentials buffer resume timeout waiting'
+const NAMES = 'auth transports WebSocket credentials backoff buffer resume timeout waiting'
 
 /** Throws unless `value` is one of these words. */
 export const checkWord = (what, value, words) => {

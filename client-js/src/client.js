@@ -6,7 +6,8 @@
 import { NETWORK } from './codes.js'
 import { BUFFER, PATIENCE, UPLOAD_FIRST, UPLOAD_MOST } from './config.js'
 import { address, browser, later, nonce } from './env.js'
-import { ID, SECRET, createMachine } from './session.js'
+import { ID, SECRET } from './grant.js'
+import { createMachine } from './session.js'
 
 /**
  * These fields are added later, when they are first needed:
@@ -18,6 +19,7 @@ import { ID, SECRET, createMachine } from './session.js'
  * - `uploadsFail_`: so many uploads failed that their link was dropped, and none has succeeded since
  * - `askedAt_`, the time of the server's last request for an acknowledgement
  * - `unknown_`, the messages of a lost session that may or may not have arrived
+ * - `spare_`, a WebSocket on which the next opening may go
  * - `failure_`, the failed attempt of the present round that tells most
  * - `greeting_`, while listeners of `open` may send what goes in front of what waited
  * - `bare_`: an opening was too large, and the next one carries no messages
@@ -30,7 +32,7 @@ export const createClient = (url, options, http, createReload, session, emit) =>
   const machine = createMachine(options.buffer || BUFFER, 0)
   session.state = 'connecting'
   session.transport = session.id = ''
-  session.rtt = session.bufferedAmount = session.unacknowledged = 0
+  session.rtt = session.bufferedAmount = session.unacknowledged = session.nextAttempt = 0
   const reload = createReload && createReload(url, machine, options.resume)
   return {
     url_: url,
@@ -51,6 +53,8 @@ export const createClient = (url, options, http, createReload, session, emit) =>
     flushes_: [],
     /** The last attempts, for the application to look at. */
     trace_: [],
+    /** Doubles with each guess that the path is dead. */
+    doubt_: 1,
     /** The link that carried at the last update. */
     carrier_: 0,
     /** The timers of what the application has promised. */

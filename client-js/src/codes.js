@@ -16,8 +16,11 @@ const PAYLOAD_TOO_LARGE = 413
 export const TIMED_OUT = 4007
 /** Something on the way held the answer back. */
 export const HELD = 4008
+/** A WebSocket does not prove whose page this is: the session must be opened by a request. */
+export const OPEN_BY_HTTP = 4009
 /** The session ended because the page took too little. */
 export const FELL_BEHIND = 4105
+export const ORIGIN_REFUSED = 4300
 export const ABORTED = 4310
 
 const hundreds = (code) => Math.floor(code / 100)

@@ -16,6 +16,10 @@ export const LOADING = 5000
 export const SHORT_POLL = 2000
 /** While the page is hidden, attempts are this much further apart. */
 export const CALM = 2000
+/** The server may take this long, and a round trip, to acknowledge what it has received. */
+export const ANSWER = 3000
+/** The slowest line that is waited for, in bytes per millisecond; the server counts with the same rate. */
+export const LEAST_RATE = 10
 /**
  * How much the first upload holds. Each that succeeds doubles this, and the most is below what proxies
  * accept.
@@ -26,10 +30,6 @@ export const UPLOAD_MOST = 512000
 export const RETRY_MOST = 300000
 /** How many rounds of attempts fail before the console is told. */
 export const FAILURES = 3
-/** How long an upload may take, whatever its size. */
-export const POST = 10000
-/** The slowest upload that is waited for, in bytes per millisecond. */
-export const POST_RATE = 10
 /** The first wait before a page whose session fell behind opens a new one, and the longest. */
 export const FALL = 1000
 export const FALL_MAX = 30000

@@ -1,9 +1,10 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
-import { FELL_BEHIND, MALFORMED, endsSession, isTooLarge, isUnknownSession } from './codes.js'
-import { CALM, FALL, FALL_MAX, NEVER } from './config.js'
+import { FELL_BEHIND, MALFORMED, OPEN_BY_HTTP, ORIGIN_REFUSED, REPLACED, endsSession, isTooLarge, isUnknownSession } from './codes.js'
+import { CALM, FALL, FALL_MAX, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 import { reportFailure } from './report.js'
+import { SPREAD } from './grant.js'
 
 /**
  * Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. Returns
@@ -20,7 +21,7 @@ export const drop = (client, link, code, reason = '', wait = 0, status) => {
   link.trace_.outcome = code < 0 ? link.trace_.message : code + ' ' + reason
   client.machine_.detach_(link)
   client.http_.ended_(link, code, client.clock_ - link.at_)
-  return client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait)
+  return client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait, client.machine_.params_[SPREAD])
 }
 
 export const dropBelow = (client, ordinal, code, reason) => {
@@ -70,16 +71,34 @@ const linkFailed = (client, link, code, reason, wait, status) => {
 }
 
 /**
+ * The server has told this link that the session is lost. If another link still carries, its server is going
+ * away, and has some time to acknowledge what has arrived.
+ */
+const lost = (client, link, code, reason) => {
+  const { machine_: machine } = client
+  const { carrier_: carrier } = machine
+  if (link.duplex_ && !link.confirmed_) {
+    // A server that has refused the link takes the opening on the same WebSocket.
+    client.spare_ = link.socket_
+    link.close_ = () => {}
+  }
+  if (carrier === link || !carrier.duplex_ || !machine.settle_()) openAnew(client, code, reason)
+  else setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
+}
+
+/**
  * The server or the network has ended a link. The class of the code shows what that means for the session.
  */
 export const linkClosed = (client, link, code, reason, wait, status) => {
   if (link.gone_) return
+  link.doubted_ = code === OPEN_BY_HTTP
+  if (link.doubted_ && !client.http_.polls_ && !client.http_.streams_) code = ORIGIN_REFUSED
   // If another link has opened the session meanwhile, the refusal of an opening concerns only its own link.
   const late = link.opening_ && sessionId(client)
   const former = formerId(client)
   // A server that cannot read a request to take over does not have the session either.
-  if (former ? isUnknownSession(code) || code === MALFORMED : isUnknownSession(code) && !link.opening_) {
-    openAnew(client, code, reason)
+  if (former ? isUnknownSession(code) || code === MALFORMED : (isUnknownSession(code) && !link.opening_) || (link.confirmed_ && client.machine_.settling_)) {
+    lost(client, link, code, reason)
   } else if (endsSession(code) && !late) {
     client.machine_.finish_(code, reason)
     drop(client, link, code, reason, wait, status)
@@ -90,14 +109,16 @@ export const linkClosed = (client, link, code, reason, wait, status) => {
 /** Handles a frame that came on a link. */
 export const receive = (client, link, frame) => {
   const letter = frame[0]
+  const { machine_: machine } = client
   if (link.gone_) return
   if (letter === 'z') client.chooser_.goAway_(now(client), frame[1])
-  else if (letter === 'y') link.pollDelay_ = frame[1]
+  if (letter === 'y') link.pollDelay_ = frame[1]
   else {
     if (letter === 'w') client.askedAt_ = now(client)
     unwatch(link)
     link.useful_ ||= letter !== 's'
-    client.machine_.handleFrame_(now(client), link, frame)
+    machine.handleFrame_(now(client), link, frame)
+    if (machine.settling_ && !machine.settle_()) openAnew(client, REPLACED)
   }
   client.update_()
 }

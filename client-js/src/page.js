@@ -5,12 +5,17 @@ import { hidden, root } from './env.js'
 import { close, handleTimeout, probe, retire } from './update.js'
 import { transmitNow } from './uploads.js'
 
+/** The next round of attempts begins now, if one waits. */
+export const retry = (client) => {
+  client.chooser_.nudge_(now(client))
+  handleTimeout(client)
+}
+
 /** The page or the network has come back. */
 const wake = (client) => {
   if (!hidden()) {
     probe(client)
-    client.chooser_.nudge_(now(client))
-    handleTimeout(client)
+    retry(client)
   }
 }
 

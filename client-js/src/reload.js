@@ -3,7 +3,7 @@
  * browsers. A page that goes leaves a note in `sessionStorage`, which the next page with the same address
  * reads and deletes. It holds what the page knows of the session, and none of its messages.
  */
-import { ID, SECRET } from './session.js'
+import { ID, SECRET } from './grant.js'
 import { root } from './env.js'
 
 /**

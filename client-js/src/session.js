@@ -15,6 +15,8 @@
  * the session; `poll_` while it waits for a poll; `room_`, the bytes that may still be put on it.
  */
 import { EXPANSION, MAX, fail } from './codec.js'
+import { LEAST_RATE } from './config.js'
+import { HOLD, ID, INTERVAL, LIMIT, NO_PARAMS, SECRET, TIMEOUT } from './grant.js'
 import { without } from './list.js'
 
 /** The bytes that a message costs beyond its payload, so that empty messages too are bounded. */
@@ -22,6 +24,8 @@ const OVERHEAD = 64
 /** An acknowledgement is due after so many bytes, or after 128 messages: each counts for 256 bytes more. */
 const ACK_BYTES = 32768
 const ACK_MESSAGE = 256
+/** ... or this many milliseconds after the last frame: a client that keeps receiving does not need it. */
+const ACK_QUIET = 1250
 /**
  * Droppable messages are skipped while more is unacknowledged than was acknowledged in this time, at least so
  * many messages, at most so many bytes.
@@ -30,21 +34,6 @@ const WINDOW = 500
 const FEW = 4
 const MARK = 65536
 const NEVER = Infinity
-
-/** Places of the parameters in the start frame of a new session. */
-export const ID = 3
-export const SECRET = 4
-const INTERVAL = 5
-const TIMEOUT = 6
-export const GRACE = 7
-export const LIMIT = 8
-export const BATCH = 9
-const HOLD = 10
-/** The time over which clients spread their first attempts after a cut; undefined from an older server. */
-export const SPREAD = 12
-
-/** The parameters before the session is open. */
-const NO_PARAMS = [0, 0, 0, '', '', 0, 0, 30000]
 
 /** The link that carries is dead, or its state is unknown because this computer has slept. */
 export const LINK_DEAD = 1
@@ -132,7 +121,7 @@ export const createMachine = (capacity, base) => {
   }
 
   const attached = (link, frame) => {
-    if (frame[ID]) {
+    if (frame[SECRET]) {
       if (machine.params_[ID] && machine.params_[ID] !== frame[ID]) fail()
       machine.params_ = frame
     }
@@ -148,6 +137,7 @@ export const createMachine = (capacity, base) => {
     link.nextToReceive_ = 0
     if (link.confirmed_) return
     link.confirmed_ = 1
+    machine.settling_ = 0
     link.opening_ = 0
     if (link.duplex_) {
       link.room_ = NEVER
@@ -182,6 +172,9 @@ export const createMachine = (capacity, base) => {
 
   const deadline = () => (machine.carrier_ ? machine.carrier_.receivedAt_ + silence(machine.carrier_) : NEVER)
 
+  /** When what was received must be acknowledged, unless that is due already. */
+  const ackDeadline = () => (bytesToAck && !ackDue && machine.carrier_.receivedAt_ + ACK_QUIET) || NEVER
+
   const machine = {
     acked_: base,
     received_: base,
@@ -192,6 +185,8 @@ export const createMachine = (capacity, base) => {
     links_: [],
     carrier_: 0,
     params_: NO_PARAMS,
+    /** No further message is sent, since the session is lost. */
+    settling_: 0,
     /** What was not sent in a session that was lost, and whether what is sent now waits too. */
     waiting_: [],
     waits_: 0,
@@ -218,9 +213,15 @@ export const createMachine = (capacity, base) => {
       if (letter === 's') attached(link, frame)
       else if (letter === 'm' || letter === 'b') {
         if (accept(link.nextToReceive_, link.nextToReceive_++, first.length || first.byteLength || 0)) events.push(['message', first])
-      } else if (letter === 'n') link.nextToReceive_ = first || fail()
+      } else if (letter === 'n') {
+        link.nextToReceive_ = first || fail()
+        // A large message follows, of which nothing is seen until all of it has come.
+        link.receivedAt_ += (second || 0) / LEAST_RATE
+      }
       else if (letter === 'a') acknowledged(first)
       else if (letter === 'w') ackDue = 1
+      // Both halves must know what has arrived before there is a new link.
+      else if (letter === 'z') ackDue = machine.flush_() + 1
       else if (letter === 'p') {
         acknowledged(second || 0)
         link.queue_.push(['q', first, ackNumber()])
@@ -240,11 +241,12 @@ export const createMachine = (capacity, base) => {
     /** Returns `LINK_DEAD` or `LINK_UNKNOWN` about the link that carries, or 0 before its deadline. */
     handleTimeout_(now) {
       const late = now - deadline()
+      if (now >= ackDeadline()) ackDue = 1
       if (late > machine.params_[TIMEOUT]) return LINK_UNKNOWN
       return late >= 0 ? LINK_DEAD : 0
     },
 
-    pollTimeout_: deadline,
+    pollTimeout_: () => Math.min(deadline(), ackDeadline()),
 
     /** Gives the link until the timeout to show that it works. One over HTTP makes another turn for it. */
     probe_(now, link) {
@@ -292,6 +294,15 @@ export const createMachine = (capacity, base) => {
       return machine.waiting_[0] ? NEVER : ackRequest
     },
 
+    /**
+     * Sends no further message, and asks how many have arrived of those that were sent. Returns whether that is
+     * still unknown.
+     */
+    settle_() {
+      ackRequest = sent
+      return (machine.settling_ = machine.acked_ < sent)
+    },
+
     close_(code, reason) {
       machine.closing_ = ['c', last() + 1, code, reason]
       machine.closing_.size_ = 0
@@ -329,7 +340,7 @@ export const createMachine = (capacity, base) => {
         const frame = shift()
         if (frame.size_) unknown.push(frame[1])
       }
-      outbox.length = machine.acked_ = machine.received_ = sent = ackRequest = 0
+      outbox.length = machine.acked_ = machine.received_ = machine.settling_ = sent = ackRequest = 0
       machine.waiting_ = kept
       machine.waits_ = 1
       machine.params_ = NO_PARAMS
@@ -375,7 +386,7 @@ export const createMachine = (capacity, base) => {
         link.ackRequested_ = ackRequest
         return ['w']
       }
-      if (!frame || flow % 2 < 1) return
+      if (!frame || flow % 2 < 1 || (machine.settling_ && number > sent)) return
       // One message always fits into a body, whatever its size.
       const size = frame[0] === 'b' ? frame.size_ * EXPANSION : frame.size_
       if (size > link.room_ && (link.nextToSend_ || !link.confirmed_)) return

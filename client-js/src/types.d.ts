@@ -63,6 +63,13 @@ export interface Options {
    */
   timeout?: number
   /**
+   * The shortest and the longest wait between attempts, in milliseconds; 200 and 10,000 by default. In
+   * between, each wait is an eighth to a quarter of the time for which there has been no connection. The first
+   * attempt after an interruption does not wait for this: it comes within a range that the server names, 100
+   * ms unless it has very many sessions.
+   */
+  backoff?: { first?: number; max?: number }
+  /**
    * What becomes of messages that waited for a server which has then forgotten the session: they are sent in
    * the new one behind what the listeners of `open` send (`send`, the default), or dropped and reported
    * (`drop`).
@@ -184,6 +191,11 @@ export interface Session {
   readonly bufferedAmount: number
   /** Messages that wait for acknowledgement. */
   readonly unacknowledged: number
+  /**
+   * When the next attempt begins, in milliseconds since 1970, as `Date.now()` counts them. 0 while connected,
+   * while an attempt is under way, and after the end.
+   */
+  readonly nextAttempt: number
 
   /**
    * Calls `listener` at each `event`, and returns what takes it off again. An unknown event throws. A
@@ -224,6 +236,8 @@ export interface Session {
   close(code?: number, reason?: string): void
   /** Ends the session at once. Messages that are under way are lost. The reason is as in `close`. */
   abort(reason?: string): void
+  /** Makes the next attempt now. Does nothing while connected, while an attempt is under way, or after the end. */
+  retry(): void
   /** Opens a new session on this object after `closed`; before that it does nothing. Listeners stay. */
   connect(): void
   /** The last twenty attempts to make a link. */

@@ -6,7 +6,9 @@ import { later } from './env.js'
 import { dropBelow, finishUnopened, linkClosed } from './links.js'
 import { settled } from './promised.js'
 import { reportError } from './report.js'
-import { GRACE, LINK_DEAD, LINK_UNKNOWN } from './session.js'
+import { GRACE } from './grant.js'
+import { LINK_DEAD, LINK_UNKNOWN } from './session.js'
+import { watchSilence } from './silence.js'
 import { takeTurnAgain } from './turns.js'
 import { transmit, transmitNow } from './uploads.js'
 
@@ -85,6 +87,8 @@ const refresh = (client) => {
   session.bufferedAmount = machine.bytes_
   session.unacknowledged = machine.unacknowledged_
   session.id = sessionId(client)
+  const next = !(link || machine.over_) && client.chooser_.nextRound_()
+  session.nextAttempt = next ? client.date_ + next - client.clock_ : 0
   session.transport = link ? link.trace_.transport : ''
   client.transport_ = session.transport || former
   if (moved && link) carried(client, link)
@@ -99,6 +103,7 @@ const refresh = (client) => {
 export const retire = (client, code, reason) => {
   dropBelow(client, NEVER, code, reason)
   client.unlisten_()
+  if (client.spare_) client.spare_.close()
   clearTimeout(client.timer_)
   clearTimeout(client.graceTimer_)
   for (const timer of client.promises_) clearTimeout(timer)
@@ -146,7 +151,7 @@ export const update = (client) => {
   transmit(client)
   client.busy_ = 0
   clearTimeout(client.timer_)
-  const next = Math.min(machine.pollTimeout_() - now(client), chooser.pollTimeout_() - client.clock_, LONG)
+  const next = Math.max(0, Math.min(watchSilence(client), machine.pollTimeout_(), chooser.pollTimeout_(), client.clock_ + LONG) - client.clock_)
   client.timer_ = setTimeout(() => handleTimeout(client), next)
 }
 

@@ -1,11 +1,12 @@
 /** Frames for the server: over a WebSocket they go at once, over HTTP in one POST at a time. */
 import { credentials, gather, now, send } from './client.js'
 import { NETWORK, isTooLarge } from './codes.js'
-import { HEAD, POST, POST_RATE } from './config.js'
+import { HEAD } from './config.js'
 import { later } from './env.js'
+import { BATCH } from './grant.js'
 import { linkClosed } from './links.js'
 import { reportFailure } from './report.js'
-import { BATCH } from './session.js'
+import { answerTime } from './silence.js'
 import { takeTurnAgain } from './turns.js'
 
 /** An upload was too large. The next one is half as large; a single message is given up. */
@@ -29,6 +30,7 @@ const postpone = (client, link, status, wait) => {
 }
 
 const ended = (client, link, code, reason, wait, status) => {
+  const failedBefore = client.uploadFailed_
   // After one failure of the network the next upload repeats the messages; after a second one the link is
   // dropped.
   client.uploadFailed_ = code === NETWORK && !client.uploadFailed_
@@ -41,8 +43,9 @@ const ended = (client, link, code, reason, wait, status) => {
   if (!link.useful_) {
     client.uploadsFail_ = 1
     linkClosed(client, link, code, reason, wait, status)
-  } else if (link.pollDelay_) {
-    // The upload may have caused messages, and the next poll would come only after a delay.
+  } else if (link.pollDelay_ || (!code && failedBefore)) {
+    // The upload may have caused messages, and the next poll would come only after a delay. Or the path was
+    // dead for a while, and the answer that waits may never come.
     takeTurnAgain(client, link)
   }
 }
@@ -73,7 +76,7 @@ const upload = (client, link) => {
   const timer = setTimeout(() => {
     cancel()
     done(NETWORK)
-  }, POST + (batch - link.room_) / POST_RATE)
+  }, answerTime(client, batch - link.room_))
   client.cancelUpload_ = () => {
     cancel()
     forget()

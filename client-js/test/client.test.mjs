@@ -15,6 +15,7 @@ const story = (name, options, run) =>
       session.on('message', (message) => session.heard.push(message))
       for (const event of ['open', 'interrupted', 'transport', 'closed']) session.on(event, () => session.events.push(event))
       session.on('resumed', ({ outcome, gap }) => session.events.push([outcome, gap]))
+      session.on('gap', (gap) => session.events.push(['gap', gap]))
       session.hears = async (count) => {
         while (session.heard.length < count) await next(session, 'message')
         return session.heard

@@ -18,6 +18,8 @@ export const createClock = () => {
   const self = {
     now: () => now,
     setTimeout(task, delay) {
+      // Node warns.
+      if (delay < 0) throw Error(`a timer for a time that is over: ${delay}`)
       timers.push({ id: ++last, at: now + Math.max(1, Math.trunc(delay) || 0), task })
       return last
     },

@@ -37,10 +37,12 @@ export const record = (head, payload, bytes) => {
 
 const GRANT = { interval: 25000, timeout: 10000, grace: 30000, limit: 100000, batch: 65536, hold: 20000 }
 
+/** With `closes` it ends a WebSocket on which a session was asked for that it does not know. */
 export const createServer = (terms = {}) => {
   const sessions = []
   const requests = []
-  const grant = { ...GRANT, ...terms }
+  const { closes, ...more } = terms
+  const grant = { ...GRANT, ...more }
 
   const put = (line, head, payload) => {
     if (!line.socket) line.write(record(head, payload, line.bytes))
@@ -179,7 +181,8 @@ export const createServer = (terms = {}) => {
       line.session = enter(line, list)
       // An older link serves until this one is confirmed.
       if (line.session) line.session.line || attach(line.session, line)
-      else line.end(4100, 'unknown session')
+      else if (closes) line.end(4100, 'unknown session')
+      else line.write(record('x4100', 'unknown session'))
     }
   }
 }

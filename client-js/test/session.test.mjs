@@ -74,6 +74,14 @@ describe('opening', () => {
     assert.equal(one.sends(link), '')
   })
 
+  test('the names in the answer to a resume are no parameters of a new session', () => {
+    const one = opened()
+    const next = one.resumes(34)
+    one.receives(next, [...startFull(0), 'ping'])
+    assert.equal(one.machine.carrier_, next)
+    assert.equal(one.machine.params_[3], 'id')
+  })
+
   test('an attach to another session is a violation', () => {
     const one = opened()
     const other = one.resumes(34)

@@ -30,6 +30,11 @@ connect('/live', { auth: 5 })
 connect('/live', { reconnection: true })
 session.on('transport', (name) => name === 'fetch-stream')
 session.off('open', () => {})
+const wait: number = session.nextAttempt - Date.now()
+if (wait > 1000) session.retry()
+connect('/live', { backoff: { max: 5000 } })
+// @ts-expect-error a time is a number
+connect('/live', { backoff: { first: '1s' } })
 session.send(new Uint8Array(3))
 session.send(new DataView(new ArrayBuffer(3)))
 // @ts-expect-error a Blob must be read first

@@ -6,10 +6,14 @@
 //! | [`rooms`] | how to send to many |
 //! | [`back_pressure`] | slow clients; which calls wait, and which are cancel-safe |
 //! | [`life`] | when a session begins and ends, and what it survives |
+//! | [`restarts`] | how a server stops and starts again under its clients |
 //! | [`testing`] | how to test a handler |
 //! | [`limits`] | every bound, its default, and what happens at it |
 //! | [`transports`] | what carries a session, and what to put in front of the server |
+//! | [`proxies`] | nginx, HAProxy, Caddy and Vite in front of the server |
+//! | [`clients`] | the client from React, a bundler, Node, a worker; events and close codes |
 //! | [`bare_websocket`] | clients without the script |
+//! | [`coming_from`] | the words of Socket.IO, SockJS and SignalR; what is not carried |
 //! | [`security`] | origins, auth, Content Security Policy |
 
 // Each chapter is a file of its own, which is readable without rustdoc; the targets of its links are here.
@@ -40,6 +44,8 @@ pub mod handlers {}
 ///
 /// [`Delivered`]: crate::Delivered
 /// [`droppable`]: crate::To::droppable
+/// [`latest`]: crate::To::latest
+/// [`slow_members`]: crate::Builder::slow_members
 /// [`members`]: crate::Live::members
 /// [`rooms`]: crate::Session::rooms
 pub mod rooms {}
@@ -52,6 +58,12 @@ pub mod rooms {}
 /// [`send`]: crate::Session::send
 /// [`try_send`]: crate::Session::try_send
 /// [`send_droppable`]: crate::Session::send_droppable
+/// [`send_latest`]: crate::Session::send_latest
+/// [`latest`]: crate::To::latest
+/// [`droppable_mark`]: crate::Builder::droppable_mark
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`SlowMember`]: crate::SlowMember
+/// [`close`]: crate::Session::close
 /// [`acknowledged`]: crate::Session::acknowledged
 /// [`Overflow::Wait`]: crate::Overflow::Wait
 /// [`droppable`]: crate::To::droppable
@@ -74,6 +86,14 @@ pub mod back_pressure {}
 /// [`shutdown`]: crate::Live::shutdown
 pub mod life {}
 
+#[doc = include_str!("restarts.md")]
+///
+/// [`serve`]: crate::serve
+/// [`bind`]: crate::bind
+/// [`recv`]: crate::Session::recv
+/// [`shutdown`]: crate::Live::shutdown
+pub mod restarts {}
+
 #[doc = include_str!("testing.md")]
 ///
 /// [`LocalClient`]: crate::LocalClient
@@ -92,6 +112,8 @@ pub mod testing {}
 /// [`inbox`]: crate::Builder::inbox
 /// [`outbox`]: crate::Builder::outbox
 /// [`overflow`]: crate::Builder::overflow
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`droppable_mark`]: crate::Builder::droppable_mark
 /// [`max_sessions`]: crate::Builder::max_sessions
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget
@@ -108,11 +130,28 @@ pub mod limits {}
 #[doc = include_str!("transports.md")]
 ///
 /// [`Session::transport`]: crate::Session::transport
-/// [`serve_until`]: crate::serve_until
+/// [`restarts`]: crate::guide::restarts
 /// [`serve`]: crate::serve
 /// [`Transport`]: crate::Transport
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 pub mod transports {}
+
+#[doc = include_str!("proxies.md")]
+///
+/// [`heartbeat_interval`]: crate::Builder::heartbeat_interval
+/// [`message_limit`]: crate::Builder::message_limit
+/// [`hosts`]: crate::Builder::hosts
+/// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`node`]: crate::Builder::node
+/// [`Session::remote_address`]: crate::Session::remote_address
+pub mod proxies {}
+
+#[doc = include_str!("clients.md")]
+///
+/// [`Builder::origins`]: crate::Builder::origins
+/// [`security`]: crate::guide::security
+/// [`protocol`]: crate::protocol
+pub mod clients {}
 
 #[doc = include_str!("bare_websocket.md")]
 ///
@@ -121,6 +160,16 @@ pub mod transports {}
 /// [`acknowledged`]: crate::Session::acknowledged
 /// [`unacknowledged`]: crate::Session::unacknowledged
 pub mod bare_websocket {}
+
+#[doc = include_str!("coming_from.md")]
+///
+/// [`Auth<T>`]: crate::Auth
+/// [`join`]: crate::Session::join
+/// [`insert`]: crate::Session::insert
+/// [`get`]: crate::Session::get
+/// [`transports`]: crate::guide::transports
+/// [`bare_websocket`]: crate::guide::bare_websocket
+pub mod coming_from {}
 
 #[doc = include_str!("security.md")]
 ///

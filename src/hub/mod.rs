@@ -24,8 +24,8 @@ use crate::{
 
 pub(crate) use remote::Remote;
 pub use rooms::Delivered;
-pub(crate) use rooms::{Occupancy, Target};
-use rooms::{Rooms, SHARDS};
+pub(crate) use rooms::{Audience, Occupancy, Target};
+use rooms::{Rooms, SHARDS, deliver_to};
 pub(crate) use values::{Value, Values};
 
 /// A session, the remote end that opened it, and the rooms that it is in.
@@ -67,6 +67,8 @@ pub(crate) struct Hub {
     sessions: [Mutex<HashMap<Uuid, Arc<Member>>>; SHARDS],
     count: AtomicUsize,
     rooms: Rooms,
+    /// Held while a message is sent to everybody. It comes before all other locks.
+    to_everybody: Mutex<()>,
 }
 
 impl Hub {
@@ -152,10 +154,18 @@ impl Hub {
         self.rooms.members(room).into_iter().filter_map(|id| self.get(id)).collect()
     }
 
-    /// Sends to a room. All members get the messages of one room in the same order. The session of a member
-    /// whose outbox is full ends with the reason `slow`.
+    /// Sends to an audience. All members get the messages of one room in the same order, and all sessions
+    /// those to everybody. The session of a member whose outbox is full ends with the reason `slow`.
     pub(crate) fn deliver(&self, target: &Target, message: &OutMessage, slow: &CloseReason) -> Delivered {
-        self.rooms.deliver(target, message, slow)
+        match &target.audience {
+            Audience::Room(room) => self.rooms.deliver(room, target, message, slow),
+            Audience::AnyOf(rooms) => self.rooms.deliver_to_any(rooms, target, message, slow),
+            Audience::Everybody => {
+                let except = self.rooms.except(target);
+                let _in_one_order = lock(&self.to_everybody);
+                deliver_to(self.all().iter().map(|member| &member.shared), &except, target, message, slow)
+            }
+        }
     }
 
     fn shard(&self, id: Uuid) -> &Mutex<HashMap<Uuid, Arc<Member>>> {

@@ -1,7 +1,7 @@
 //! Rooms and their members.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex},
 };
@@ -51,24 +51,46 @@ pub(super) struct Rooms {
 }
 
 /// The receivers of a room send.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
-    pub(crate) room: String,
+    pub(crate) audience: Audience,
     pub(crate) except: Vec<Uuid>,
     pub(crate) except_rooms: Vec<String>,
     pub(crate) when_behind: WhenBehind,
 }
 
+/// Those whom a send reaches if nobody is excluded.
+#[derive(Clone, Debug)]
+pub(crate) enum Audience {
+    Room(String),
+    /// The members of several rooms, each once. The names are sorted, and none is there twice.
+    AnyOf(Vec<String>),
+    Everybody,
+}
+
+impl Audience {
+    pub(crate) fn any_of(mut rooms: Vec<String>) -> Self {
+        rooms.sort_unstable();
+        rooms.dedup();
+        Audience::AnyOf(rooms)
+    }
+}
+
 /// The outcome of a room send, in numbers of members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Delivered {
     /// Members whose outbox took the message. It is on its way to them.
     pub sent: usize,
     /// Members that miss the message: it was [droppable](crate::To::droppable) and they are behind, or their
-    /// outbox was full under [`SlowMember::Gap`](crate::SlowMember::Gap). Their clients are informed of the gap.
+    /// outbox was full under [`SlowMember::Gap`](crate::SlowMember::Gap). Their clients are informed of the
+    /// gap.
     pub skipped: usize,
-    /// Members whose outbox was full, and whose sessions ended for it, as [`SlowMember`](crate::SlowMember) has it.
+    /// Members whose outbox was full, and whose sessions ended for it, as [`SlowMember`](crate::SlowMember)
+    /// has it.
     pub slow: usize,
+    /// The message is above the [limit](crate::Builder::message_limit), and was sent to nobody.
+    pub too_large: bool,
 }
 
 /// The effect of a join or a leave on whether the room has members.
@@ -119,31 +141,40 @@ impl Rooms {
         self.room(room).map(|members| lock(&members).all.iter().map(|shared| shared.id()).collect()).unwrap_or_default()
     }
 
-    pub(super) fn deliver(&self, target: &Target, message: &OutMessage, slow: &CloseReason) -> Delivered {
+    /// Sends to the members of one room. All get its messages in one order, because they are sent under the
+    /// room's lock.
+    pub(super) fn deliver(&self, room: &str, target: &Target, message: &OutMessage, slow: &CloseReason) -> Delivered {
+        let except = self.except(target);
+        let Some(members) = self.room(room) else { return Delivered::default() };
+        let members = lock(&members);
+        deliver_to(&members.all, &except, target, message, slow)
+    }
+
+    /// Sends to the members of several rooms, each once. The rooms are locked together, in the order of their
+    /// names, so that their messages have one order for all members of each.
+    pub(super) fn deliver_to_any(
+        &self,
+        rooms: &[String],
+        target: &Target,
+        message: &OutMessage,
+        slow: &CloseReason,
+    ) -> Delivered {
+        let except = self.except(target);
+        let rooms: Vec<_> = rooms.iter().filter_map(|room| self.room(room)).collect();
+        let rooms: Vec<_> = rooms.iter().map(|members| lock(members)).collect();
+        let mut seen = HashSet::new();
+        let members = rooms.iter().flat_map(|members| &members.all).filter(|shared| seen.insert(shared.id()));
+        deliver_to(members, &except, target, message, slow)
+    }
+
+    /// The sessions that a send excludes, sorted.
+    pub(super) fn except(&self, target: &Target) -> Vec<Uuid> {
         let mut except = target.except.clone();
         for room in &target.except_rooms {
             except.extend(self.members(room));
         }
         except.sort_unstable();
-        let mut delivered = Delivered::default();
-        let Some(members) = self.room(&target.room) else { return delivered };
-        // All members get the room's messages in one order because they are sent under the room's lock.
-        for shared in &lock(&members).all {
-            if !except.is_empty() && except.binary_search(&shared.id()).is_ok() {
-                continue;
-            }
-            match shared.send_as(&target.when_behind, message.clone()) {
-                Ok(true) => delivered.sent += 1,
-                Ok(false) => delivered.skipped += 1,
-                Err(SendError::Full) => {
-                    delivered.slow += 1;
-                    shared.abort(slow.clone());
-                }
-                Err(SendError::Exhausted) => shared.abort(reason::EXHAUSTED),
-                Err(SendError::Closed) => {}
-            }
-        }
-        delivered
+        except
     }
 
     fn room(&self, room: &str) -> Option<Arc<Mutex<Members>>> {
@@ -155,4 +186,31 @@ impl Rooms {
         room.hash(&mut hasher);
         &self.shards[usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or(0)]
     }
+}
+
+/// Sends to each of these sessions but the excluded ones, which are sorted.
+pub(super) fn deliver_to<'a>(
+    sessions: impl IntoIterator<Item = &'a Arc<SharedSession>>,
+    except: &[Uuid],
+    target: &Target,
+    message: &OutMessage,
+    slow: &CloseReason,
+) -> Delivered {
+    let mut delivered = Delivered::default();
+    for shared in sessions {
+        if !except.is_empty() && except.binary_search(&shared.id()).is_ok() {
+            continue;
+        }
+        match shared.send_as(&target.when_behind, message.clone()) {
+            Ok(true) => delivered.sent += 1,
+            Ok(false) => delivered.skipped += 1,
+            Err(SendError::Full) => {
+                delivered.slow += 1;
+                shared.abort(slow.clone());
+            }
+            Err(SendError::Exhausted) => shared.abort(reason::EXHAUSTED),
+            Err(SendError::Closed) => {}
+        }
+    }
+    delivered
 }

@@ -17,17 +17,17 @@ use super::{
     },
     core::Core,
     opening::Found,
-    origin::Verdict,
+    origin::{self, Asked, Verdict},
     refusal::{OpenError, Refusal},
     remote::remote,
     timekeeper,
 };
 use crate::{
-    config::{Origins, Transport},
+    config::Transport,
     hub::Member,
     ids,
     session::{
-        Attach, CloseReason, reason,
+        Attach, CloseReason, LinkKind, Names, reason,
         rules::{NATIVE, Rules},
     },
     shared::{Credential, SharedSession},
@@ -43,6 +43,30 @@ pub(super) struct Gateway<S> {
 impl<S> Clone for Gateway<S> {
     fn clone(&self) -> Self {
         Gateway { core: self.core.clone(), handler: self.handler.clone() }
+    }
+}
+
+/// What is known of the page that opens a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Page {
+    verdict: Verdict,
+    /// The page means its credentials for this server also if it is of another origin.
+    credentials: bool,
+}
+
+impl Page {
+    /// A page of this server's own.
+    pub(super) const OWN: Page = Page { verdict: Verdict::Allowed, credentials: true };
+
+    /// A page that opens by a request. A client that does not know [`Names::CRED`] sends credentials to another
+    /// origin only if they are meant.
+    pub(super) fn of_request(verdict: Verdict, names: Names) -> Self {
+        Page { verdict, credentials: names.contains(Names::CRED) || !names.are_listed() }
+    }
+
+    /// A page that opens by a WebSocket, with which a browser sends the cookies in any case.
+    pub(super) fn of_socket(verdict: Verdict, names: Names) -> Self {
+        Page { verdict, credentials: names.contains(Names::CRED) }
     }
 }
 
@@ -81,12 +105,29 @@ impl Drop for Opened {
 }
 
 impl<S> Gateway<S> {
-    /// Judges whether pages of the origin that a request names may open sessions.
+    /// Judges whether the page that sends a request may use the server.
     ///
     /// # Errors
-    /// Fails if they may not. A request that names no origin is judged later, when it opens a session.
+    /// Fails if it may not. A request that names no page is judged later, when it opens a session.
     pub(super) fn judge(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
-        match self.core.config.origins.judge(&parts.headers, &parts.uri) {
+        let asked = Asked::of(parts);
+        match origin::judge(&self.core.config, asked) {
+            verdict @ (Verdict::Doubted | Verdict::Refused) => {
+                let refusal = origin::refusal(asked, verdict);
+                if verdict == Verdict::Doubted && self.core.may_warn() {
+                    tracing::warn!("{}", refusal.text);
+                }
+                Err(refusal)
+            }
+            verdict => Ok(verdict),
+        }
+    }
+
+    /// As [`judge`](Self::judge), for a WebSocket on which a page may also attach: where only `Host` speaks
+    /// against the page it is judged by what it sends. An opening is refused then, and an attach shows the
+    /// secret, which only a page knows that was allowed to open.
+    pub(super) fn judge_socket(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
+        match origin::judge(&self.core.config, Asked::of(parts)) {
             Verdict::Refused => Err(reason::ORIGIN_REFUSED),
             verdict => Ok(verdict),
         }
@@ -101,11 +142,11 @@ impl<S> Gateway<S> {
         &self,
         mut parts: Parts,
         state: S,
-        verdict: Verdict,
+        page: Page,
         attempt: &ByteString,
         auth: ByteString,
     ) -> Result<Opened, Refusal> {
-        self.check_origin(verdict, &mut parts)?;
+        self.check_page(page, &mut parts)?;
         let claim = match self.core.attempts.claim(attempt).await? {
             Found::Session(member) => return Ok(Opened::again(&member)),
             Found::First(claim) => claim,
@@ -138,26 +179,30 @@ impl<S> Gateway<S> {
         &self,
         mut parts: Parts,
         state: S,
-        verdict: Verdict,
+        page: Page,
         auth: Option<ByteString>,
         rules: &'static Rules,
     ) -> Result<Opened, OpenError> {
-        self.check_origin(verdict, &mut parts)?;
+        self.check_page(page, &mut parts)?;
         self.create(parts, state, auth, rules).await
     }
 
-    /// Fails if the origin may not open sessions. A request without an origin may only where all origins may,
-    /// and then its cookies are removed.
-    fn check_origin(&self, verdict: Verdict, parts: &mut Parts) -> Result<(), CloseReason> {
-        match verdict {
-            Verdict::Allowed => Ok(()),
-            Verdict::Refused => Err(reason::ORIGIN_REFUSED),
-            Verdict::Unknown if self.core.config.origins != Origins::Any => Err(reason::NO_ORIGIN),
-            Verdict::Unknown => {
-                parts.headers.remove(header::COOKIE);
-                Ok(())
+    /// Fails if the page may not open sessions. Removes the credentials that the browser has added if they are
+    /// not meant for this server: another site could use them otherwise.
+    fn check_page(&self, page: Page, parts: &mut Parts) -> Result<(), CloseReason> {
+        match page.verdict {
+            Verdict::Allowed => return Ok(()),
+            Verdict::Listed if page.credentials => return Ok(()),
+            Verdict::Listed | Verdict::Foreign => {
+                parts.headers.remove(header::AUTHORIZATION);
             }
+            Verdict::Unknown if self.core.config.origins.admit_programs() => {}
+            Verdict::Unknown => return Err(reason::NO_ORIGIN),
+            Verdict::Doubted => return Err(reason::OPEN_BY_HTTP),
+            Verdict::Refused => return Err(reason::ORIGIN_REFUSED),
         }
+        parts.headers.remove(header::COOKIE);
+        Ok(())
     }
 
     /// Runs the extractors and makes the session, if the limits allow it.
@@ -204,10 +249,10 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.find(id).here().ok_or(reason::UNKNOWN)?;
+        let member = self.core.member(id)?;
         self.core.admit_back()?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
-        Link::attach(member.shared.clone(), Credential::Secret(secret), attach, transport)
+        self.attach_to(&member, Credential::Secret(secret), attach, transport)
     }
 
     /// Attaches the first link of a page that takes the session over from the page before it.
@@ -219,11 +264,28 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.find(id).here().ok_or(reason::UNKNOWN)?;
+        let member = self.core.member(id)?;
         self.core.admit_back()?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
         let credential = Credential::Instance { secret, instance, next: ids::random() };
-        Link::attach(member.shared.clone(), credential, attach, transport)
+        self.attach_to(&member, credential, attach, transport)
+    }
+
+    /// Attaches, and asks a client that has made a new link to a server which shuts down to make another one.
+    fn attach_to(
+        &self,
+        member: &Member,
+        credential: Credential<'_>,
+        attach: Attach,
+        transport: Transport,
+    ) -> Result<Link, CloseReason> {
+        let new = attach.turn == 0 && attach.kind != LinkKind::Upload;
+        let ordinal = attach.ordinal;
+        let link = Link::attach(member.shared.clone(), credential, attach, transport)?;
+        if new && let Some(delay) = self.core.go_away_delay() {
+            member.shared.go_away(delay, ordinal);
+        }
+        Ok(link)
     }
 }
 

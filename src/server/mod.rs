@@ -18,7 +18,7 @@ pub use api::{
     live::{Live, To},
     local::LocalClient,
     receiving::{Incoming, Received},
-    sending::{Outgoing, SendError},
-    serve::{serve, serve_until},
+    sending::{Outgoing, SendError, TrySendError},
+    serve::{Serve, bind, serve},
     session::{Session, SessionId},
 };

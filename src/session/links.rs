@@ -3,8 +3,9 @@
 use super::frame::{CloseReason, Names, Outcome};
 use super::inbox::FlowState;
 use super::reason;
+use crate::config::Transport;
 
-/// Upper bound on the links of a session. No honest client needs more; above it the lowest link is dropped.
+/// Upper bound on the links of a session. No honest client needs more; above it the lowest link ends.
 const MAX_LINKS: usize = 8;
 
 /// A pause or resume is sent on this many turns of a link, since all but one of the answers may be lost.
@@ -99,6 +100,8 @@ pub(crate) struct Link {
     pub(crate) final_ack_sent: bool,
     /// Nothing more is sent on it.
     pub(crate) finished: bool,
+    /// The transport that made it, once it has attached.
+    pub(crate) transport: Option<Transport>,
     /// When a poll is answered empty, or a link that is not confirmed is ended.
     pub(crate) deadline: Option<u64>,
 }
@@ -112,6 +115,11 @@ impl Link {
 
     pub(crate) fn is_open(&self) -> bool {
         self.attached && !self.finished && self.ending.is_none()
+    }
+
+    /// Whether only its transport is to notice that it ends.
+    fn is_ending(&self) -> bool {
+        self.attached && !self.is_open()
     }
 }
 
@@ -192,8 +200,8 @@ impl Links {
                     flow_sent = flow_turns.0;
                 }
             }
-            if self.all.iter().filter(|link| link.kind.carries_down()).count() >= MAX_LINKS {
-                self.drop_lowest();
+            if self.all.iter().filter(|link| link.kind.carries_down() && !link.is_ending()).count() >= MAX_LINKS {
+                self.end_lowest();
             }
         }
         // A session has one link over a WebSocket and two over HTTP: a vector that doubles would make room
@@ -218,6 +226,7 @@ impl Links {
             ignores_input: false,
             final_ack_sent: false,
             finished: false,
+            transport: None,
             deadline: None,
         });
         self.all.last_mut().expect("a link was just pushed")
@@ -308,11 +317,17 @@ impl Links {
         }
     }
 
-    fn drop_lowest(&mut self) {
-        let lowest =
-            self.all.iter().filter(|link| link.kind.carries_down()).min_by_key(|link| (link.confirmed, link.ordinal));
-        if let Some(id) = lowest.map(|link| link.id) {
-            self.all.retain(|link| link.id != id);
+    /// Ends the lowest link that is not confirmed. It leaves the list when its transport has sent the reason; one
+    /// that cannot send leaves it when there are as many such links as others.
+    fn end_lowest(&mut self) {
+        let downlinks = || self.all.iter().filter(|link| link.kind.carries_down());
+        let lowest = downlinks().filter(|link| !link.is_ending()).min_by_key(|link| (link.confirmed, link.ordinal));
+        let stuck = downlinks().filter(|link| link.is_ending()).nth(MAX_LINKS - 1).map(|link| link.id);
+        let Some(lowest) = lowest.map(|link| link.id) else { return };
+        self.all.retain(|link| Some(link.id) != stuck && (link.id != lowest || link.attached));
+        if let Some(link) = self.get_mut(lowest) {
+            link.end(reason::REPLACED);
+            link.superseded = true;
         }
     }
 }

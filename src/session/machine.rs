@@ -17,7 +17,7 @@ use super::{
     rules::{Delivery, Rules},
     stream_probe::StreamProbe,
 };
-use crate::broadcast::OutMessage;
+use crate::{broadcast::OutMessage, config::Transport};
 
 /// Which half of a session a machine is. Both work alike, except that they open, attach and ping differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub(crate) enum SendError {
 /// be called at any time; it does what is due and is late without harm, since a machine that slept gives the
 /// other half a second chance before it judges. A deadline can come nearer only by `attach`, `detach`,
 /// `cancel_attach`, `abort` and `handle_timeout`, by a frame or an `end` after which `take_links_need_wake`
-/// is `true`, and by a `transmit` that gave a [`Frame::Ping`](super::Frame::Ping) or
+/// or [`take_deadline_is_nearer`](Self::take_deadline_is_nearer) is `true`, and by a `transmit` that gave a [`Frame::Ping`](super::Frame::Ping) or
 /// [`Frame::AckRequest`](super::Frame::AckRequest) or that ended the session. After these the caller asks
 /// `poll_timeout` again. After all else (above all `send`, messages and acknowledgements) an old deadline is
 /// early at worst, which does no harm.
@@ -127,6 +127,8 @@ pub(crate) struct Machine {
     pub(super) droppables: Option<Box<Droppables>>,
     pub(super) inbox: Inbox,
     pub(super) links: Links,
+    /// The transport of the link that carries; between two links, of the last that did.
+    pub(super) transport: Transport,
     pub(super) heartbeat: Heartbeat,
     /// It is made with the first stream: most sessions never have one.
     pub(super) stream_probe: Option<Box<StreamProbe>>,
@@ -142,20 +144,29 @@ pub(crate) struct Machine {
     pub(super) unacknowledged: usize,
     /// The time since which no link is attached, or the session is closed.
     pub(super) detached_since: u64,
+    /// The time in which a slow line brings what the last answer left on the way. Grace begins behind it.
+    pub(super) under_way: u64,
     /// How many attaches have begun that hold off the end of grace.
     pub(super) pending_attaches: u32,
     /// An attach was refused since a link was last attached. Its client exists, so grace begins anew.
     pub(super) refused: bool,
     /// The last pause or resume that was sent on any link.
     pub(super) flow_sent: FlowState,
+    /// When an acknowledgement is due of what was taken, while the inbox [owes one](Inbox::owes_ack).
+    pub(super) ack_at: u64,
+    pub(super) deadline_is_nearer: bool,
     pub(super) pong_due: Option<u64>,
     pub(super) probe_due: bool,
     pub(super) aborted_here: bool,
     /// An abort must be sent.
     pub(super) abort_due: bool,
-    pub(super) go_away_due: Option<u64>,
+    /// The delay of the go away that is due, and the lowest ordinal of a link that may send it.
+    pub(super) go_away_due: Option<(u64, u64)>,
     pub(super) events: VecDeque<Event>,
     pub(super) links_need_wake: bool,
+    /// Where messages are not acknowledged: the bytes sent since anything was received, at most as many as the
+    /// outbox may hold. They may still be on the way.
+    pub(super) unanswered: usize,
     pub(super) over: bool,
 }
 
@@ -168,6 +179,7 @@ impl Machine {
             droppables: None,
             inbox: Inbox::new(config.base, config.inbox, config.rules.delivery),
             links: Links::new(),
+            transport: Transport::WebSocket,
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
             stream_probe: None,
             flow_received: FlowState::START,
@@ -178,8 +190,11 @@ impl Machine {
             closed: None,
             unacknowledged: 0,
             detached_since: now,
+            under_way: 0,
             pending_attaches: 0,
             refused: false,
+            ack_at: 0,
+            deadline_is_nearer: false,
             pong_due: None,
             probe_due: false,
             aborted_here: false,
@@ -187,6 +202,7 @@ impl Machine {
             go_away_due: None,
             events: VecDeque::new(),
             links_need_wake: false,
+            unanswered: 0,
             over: false,
         }
     }
@@ -248,6 +264,11 @@ impl Machine {
         std::mem::take(&mut self.links_need_wake)
     }
 
+    /// Whether a frame since the last call has brought the next deadline nearer.
+    pub(crate) fn take_deadline_is_nearer(&mut self) -> bool {
+        std::mem::take(&mut self.deadline_is_nearer)
+    }
+
     pub(crate) fn outbox_fits(&self, length: usize) -> bool {
         self.outbox.fits(length)
     }
@@ -284,6 +305,11 @@ impl Machine {
     /// Whether the transport must flush what it has and drop the link.
     pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
         self.links.get(id).is_none_or(|link| link.finished || !link.attached)
+    }
+
+    /// The transport of the link that carries. Before a link is confirmed it is that of the last one.
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// The ordinal of the confirmed link that carries.
@@ -327,13 +353,15 @@ impl Machine {
         self.finish(now, reason);
     }
 
-    /// Server: asks the client to make a new link after `delay` milliseconds. A session that ends with its
-    /// link is closed instead.
-    pub(crate) fn go_away(&mut self, delay: u64) {
+    /// Server: asks the client to make a new link after `delay` milliseconds, once a link of this ordinal or of
+    /// a higher one carries. A session that ends with its link is closed instead.
+    pub(crate) fn go_away(&mut self, delay: u64, ordinal: u64) {
         if self.config.rules.cut_ends {
             self.close(reason::GOING_AWAY);
         } else {
-            self.go_away_due = Some(delay);
+            self.go_away_due = Some((delay, ordinal));
+            // The client must know what has arrived before it makes its new link.
+            self.inbox.request_ack();
         }
     }
 }
@@ -364,6 +392,11 @@ impl Machine {
     /// Whether the transport must stop reading: the inbox is full, and a message cannot be refused.
     pub(crate) fn reading_stops(&self) -> bool {
         !self.is_numbered() && self.is_paused()
+    }
+
+    /// When a session without a link ends.
+    pub(super) fn grace_end(&self) -> u64 {
+        self.detached_since + self.under_way + self.config.grace
     }
 
     /// Whether messages are numbered and acknowledged.

@@ -3,6 +3,7 @@
 //! [`Machine`](machine::Machine) is one half of a session. `handle_*` takes what the network or the clock
 //! did, `poll_*` returns what the caller must do now, and time is an argument in milliseconds.
 
+mod behind;
 pub(crate) mod droppable;
 pub(crate) mod frame;
 pub(crate) mod heartbeat;

@@ -12,22 +12,35 @@ use crate::config::SlowMember;
 /// [`protocol`](crate::protocol), section 7, lists them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseReason {
-    /// The code.
-    pub code: u16,
-    /// The text; may be empty.
-    pub text: ByteString,
+    pub(crate) code: u16,
+    pub(crate) text: ByteString,
 }
 
 impl CloseReason {
     /// A reason from a code and a text.
-    pub fn new(code: u16, text: impl Into<ByteString>) -> Self {
-        CloseReason { code, text: text.into() }
+    pub fn new(code: u16, text: impl Into<String>) -> Self {
+        CloseReason { code, text: text.into().into() }
+    }
+
+    /// The code.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The text for people; may be empty.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether the client's page went away: it was closed, left or loaded again. The page sends this as it
     /// goes, and it may not arrive; then the session ends with the [grace](crate::Builder::grace) time.
     pub fn is_page_gone(&self) -> bool {
         self.code == 1001
+    }
+
+    /// Whether the session is gone, so that its client opens a new one.
+    pub(crate) fn is_session_gone(&self) -> bool {
+        self.code / 100 == 41
     }
 
     /// Why the session of a client ends that is too slow.
@@ -130,7 +143,7 @@ reasons! {
 
     4300 = 403 {
         ORIGIN_REFUSED: "this origin may not open sessions here",
-        NO_ORIGIN: "no Origin header; only a server that allows any origin opens sessions without one",
+        NO_ORIGIN: "no Origin header: the server must allow programs, with Origins::and_programs",
     }
     4301 = 403 { REJECTED: "rejected", }
     4310 = 410 { ABORTED: "aborted", }
@@ -143,8 +156,8 @@ reasons! {
     4400 = 400 { VERSION_NOT_SPOKEN: "protocol version not spoken", }
 }
 
-// Codes of the protocol that have no other place yet.
-const _: [CloseReason; 2] = [OPEN_BY_HTTP, FELL_BEHIND];
+// A code of the protocol that has no other place yet.
+const _: CloseReason = OPEN_BY_HTTP;
 
 /// The HTTP status of a refusal with this code. A session that has ended with a code of its application is
 /// gone.

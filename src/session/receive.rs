@@ -2,21 +2,22 @@
 
 use super::{
     frame::{Attached, CloseReason, Frame, MAX_NUMBER, Outcome},
+    heartbeat::slow_line,
     inbox::{FlowState, Taken},
     links::{Attach, Link, LinkId, LinkKind},
     machine::{Event, Machine, Role},
     reason,
     rules::Rivals,
 };
-use crate::broadcast::OutMessage;
 use crate::message::Message;
+use crate::{broadcast::OutMessage, config::Transport};
 
 impl Machine {
     /// An attach has begun: grace does not end before [`cancel_attach`](Self::cancel_attach). Returns false
     /// after grace has passed: the caller has not shown the secret yet, and must not be able to extend a
     /// session for ever.
     pub(crate) fn expect_attach(&mut self, now: u64) -> bool {
-        let counts = self.links.any_attached() || now < self.detached_since + self.config.grace;
+        let counts = self.links.any_attached() || now < self.grace_end();
         self.pending_attaches += u32::from(counts);
         counts
     }
@@ -86,6 +87,16 @@ impl Machine {
         Ok(id)
     }
 
+    /// The transport that has made a downlink.
+    pub(crate) fn set_transport(&mut self, id: LinkId, transport: Transport) {
+        let carrier = self.links.carrier();
+        let Some(link) = self.links.get_mut(id) else { return };
+        link.transport = Some(transport);
+        if carrier.is_none_or(|ordinal| ordinal == link.ordinal) {
+            self.transport = transport;
+        }
+    }
+
     fn admit(&self, attach: &Attach) -> Result<(), CloseReason> {
         match &self.config.rules.rivals {
             Rivals::HigherOrdinalWins => self.links.admit(attach.ordinal, attach.turn),
@@ -129,6 +140,9 @@ impl Machine {
             let (silence, polling) = (self.heartbeat.silence(now), matches!(link.kind, LinkKind::Poll { .. }));
             self.heartbeat.idle_limit.cut(link.ordinal, silence, polling);
         }
+        // Most of an answer can still be on its way to the client, which makes its next request when it has all.
+        let turns = self.links.get(id).is_some_and(|link| link.kind.has_turns());
+        self.under_way = if turns { slow_line(self.outbox.bytes()) } else { 0 };
         self.links.detach(id);
         if self.links.carrier() != before {
             self.carrier_changed(now);
@@ -170,15 +184,37 @@ impl Machine {
         if link.kind == LinkKind::Upload && !matches!(frame, Frame::LinkClose(_)) {
             link.pending_outcome = None;
         }
+        self.unanswered = 0;
         // A client watches its downlink, and the answer to an upload is no sign of life there.
         if self.config.role == Role::Server || link.kind != LinkKind::Upload {
             self.heartbeat.received(now);
         }
+        let owed = self.inbox.owes_ack();
         let result = self.dispatch(now, id, frame);
+        self.schedule_ack(now, owed);
         if let Err(violation) = &result {
             self.end(now, id, violation.clone());
         }
         result
+    }
+
+    /// The transport has read bytes of a frame that is not complete yet.
+    pub(crate) fn handle_part(&mut self, now: u64, id: LinkId, bytes: usize) {
+        if self.counts(id) {
+            self.heartbeat.received_part(now, bytes as u64);
+        }
+    }
+
+    /// The connection has taken bytes that had waited for it.
+    pub(crate) fn handle_write(&mut self, now: u64, id: LinkId) {
+        if self.counts(id) {
+            self.heartbeat.wrote(now);
+        }
+    }
+
+    /// Whether what happens on this link is a sign of life.
+    fn counts(&self, id: LinkId) -> bool {
+        self.links.get(id).is_some_and(|link| !link.superseded && !link.ignores_input)
     }
 
     /// The transport could not read the input: the link ends. The session goes on, unless it ends with its
@@ -222,6 +258,9 @@ impl Machine {
                 self.acknowledged_up_to(now, received.unwrap_or_default()).map_err(|()| reason::ACK_BEYOND_SENT)
             }
             Frame::GoAway { delay } if !server => {
+                // Both halves must know what has arrived before there is a new link.
+                self.inbox.request_ack();
+                self.outbox.request_ack();
                 self.events.push_back(Event::GoAway(delay));
                 Ok(())
             }
@@ -365,7 +404,11 @@ impl Machine {
         self.links_need_wake = true;
         self.heartbeat.restart(now);
         let carrier = self.links.carrier();
-        let mut links = self.links.iter().filter(|link| Some(link.ordinal) == carrier && link.kind.carries_down());
+        let carries = |link: &&Link| Some(link.ordinal) == carrier && link.kind.carries_down();
+        if let Some(transport) = self.links.iter().find(carries).and_then(|link| link.transport) {
+            self.transport = transport;
+        }
+        let mut links = self.links.iter().filter(carries);
         // An acknowledgement that was sent on another link may be lost with that link.
         if links.any(|link| link.attached && link.last_ack_sent < self.inbox.last_ack_sent()) {
             self.inbox.request_ack();

@@ -1,7 +1,7 @@
 //! Chooses the next frame that a link sends.
 
 use super::{
-    frame::{Attached, CloseReason, Frame, Outbound},
+    frame::{Attached, CloseReason, Frame, Names, Outbound},
     inbox::Inbox,
     links::{Link, LinkId, LinkKind},
     machine::{Machine, Role},
@@ -57,7 +57,12 @@ impl Machine {
     fn note(&mut self, id: LinkId, frame: &Frame) {
         if matches!(
             frame,
-            Frame::Attached(_) | Frame::Ack { .. } | Frame::Pause { .. } | Frame::Resume { .. } | Frame::Pong { .. }
+            Frame::Attached(_)
+                | Frame::Ack { .. }
+                | Frame::Pause { .. }
+                | Frame::Resume { .. }
+                | Frame::Ping { received: Some(_), .. }
+                | Frame::Pong { .. }
         ) {
             let server = self.config.role == Role::Server;
             let turns = self.links.carrier_has_turns();
@@ -116,6 +121,7 @@ impl Machine {
             return Some(Frame::LinkClose(reason::HELD));
         }
         let numbered = self.is_numbered();
+        let ack_rides = self.ack_rides(now);
         let link = self.links.get_mut(id)?;
         if link.flow_sent < flow && numbered {
             link.flow_sent = flow;
@@ -132,19 +138,22 @@ impl Machine {
         if let Some(id) = self.pong_due.take() {
             return Some(Frame::Pong { id, received });
         }
-        if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() {
+        if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() || ack_rides {
             return Some(Frame::Ack { received });
         }
-        // It is sent once: a client that has made its new link to this same server would make another one
-        // each time.
-        if let Some(delay) = self.go_away_due.take() {
+        if let Some((delay, _)) = self.go_away_due.take_if(|(_, ordinal)| link.ordinal >= *ordinal) {
             return Some(Frame::GoAway { delay });
         }
         if std::mem::take(&mut self.probe_due) {
             return Some(Frame::AckRequest);
         }
         if self.config.role == Role::Server && link.kind.needs_heartbeat() {
-            return self.heartbeat.poll_ping(now).map(|id| Frame::Ping { id, received: None });
+            let before = if numbered { self.outbox.bytes() } else { self.unanswered };
+            let acknowledges = self.names.contains(Names::PING);
+            return self
+                .heartbeat
+                .poll_ping(now, before)
+                .map(|id| Frame::Ping { id, received: acknowledges.then_some(received) });
         }
         None
     }
@@ -176,7 +185,7 @@ impl Machine {
         let Some(entry) = entry else {
             return self.probe_frame(now, id).map(|frame| send(Outbound::Frame(frame)));
         };
-        let (from, to) = (link.next_to_send, entry.last());
+        let (from, to, cost) = (link.next_to_send, entry.last(), entry.cost());
         let sent = match &entry.body {
             // The other half is done when it has the close, and what it sent before must not look lost to it.
             Body::Close(_) if numbered && link.last_ack_sent < self.inbox.received() => {
@@ -199,6 +208,7 @@ impl Machine {
         if numbered {
             self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
         } else {
+            self.unanswered = (self.unanswered + cost).min(self.config.outbox);
             let bytes = self.outbox.bytes();
             self.outbox.acknowledge(to).expect("it was just marked as sent");
             self.droppables_acknowledged(now, bytes - self.outbox.bytes());

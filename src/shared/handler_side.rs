@@ -168,9 +168,10 @@ impl SharedSession {
         self.settle(&mut inner);
     }
 
-    pub(crate) fn go_away(&self, delay: u64) {
+    /// Asks the client to make a new link after `delay` milliseconds, on a link of this ordinal or a higher one.
+    pub(crate) fn go_away(&self, delay: u64, ordinal: u64) {
         let mut inner = self.lock();
-        inner.machine.go_away(delay);
+        inner.machine.go_away(delay, ordinal);
         inner.wake_links();
     }
 
@@ -193,6 +194,7 @@ impl SharedSession {
     /// The handler has got its task.
     pub(crate) fn start_handler(&self) {
         self.lock().turn.start();
+        self.runtime.handler_starts();
     }
 
     /// The handler's task is gone.
@@ -203,11 +205,8 @@ impl SharedSession {
         }
         inner.receivers.wake_all();
         inner.wake_idle();
-    }
-
-    /// Whether the handler has a task.
-    pub(crate) fn is_running(&self) -> bool {
-        self.lock().turn.is_running()
+        drop(inner);
+        self.runtime.handler_ends();
     }
 
     /// Ends the session if it is not over, since the server has removed it. The bytes that are still buffered
@@ -216,10 +215,10 @@ impl SharedSession {
         let mut inner = self.lock();
         inner.forgotten = true;
         inner.chunked = None;
-        self.account(&mut inner);
         if inner.machine.closed().is_none() {
             inner.machine.abort(self.runtime.clock().now(), reason::ENDED);
         }
+        self.account(&mut inner);
         inner.wake_receivers();
         inner.wake_senders();
         inner.wake_links();

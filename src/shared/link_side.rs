@@ -35,7 +35,7 @@ impl SharedSession {
             inner.await_close(now, self.params.session.grace);
         }
         if attach.kind != LinkKind::Upload {
-            inner.transport = transport;
+            inner.machine.set_transport(id, transport);
         }
         if inner.links.is_empty() {
             inner.links.reserve_exact(1);
@@ -86,13 +86,26 @@ impl SharedSession {
         if inner.machine.acknowledged() != before || inner.machine.closed().is_some() {
             inner.wake_senders();
         }
-        if inner.machine.take_links_need_wake() {
+        let wake = inner.machine.take_links_need_wake();
+        if wake {
             inner.wake_links();
+        }
+        if wake | inner.machine.take_deadline_is_nearer() {
             self.settle(&mut inner);
         } else {
             self.account(&mut inner);
         }
         outcome.map(|()| inner.machine.reading_stops())
+    }
+
+    /// The transport has read bytes of a frame that is not complete yet.
+    pub(crate) fn read_part(&self, link: LinkId, bytes: usize) {
+        self.lock().machine.handle_part(self.runtime.clock.now(), link, bytes);
+    }
+
+    /// The connection has taken bytes that had waited for it.
+    pub(crate) fn wrote(&self, link: LinkId) {
+        self.lock().machine.handle_write(self.runtime.clock.now(), link);
     }
 
     /// Whether the transport must stop reading: the inbox is full, and a message cannot be refused. If so,

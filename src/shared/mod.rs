@@ -73,8 +73,6 @@ struct Inner {
     /// The test client that waits until a task waits for an arrival.
     idle: Option<Box<Waker>>,
     links: Vec<(LinkId, Option<Waker>)>,
-    /// The transport of the link that was attached last.
-    transport: Transport,
     /// The tasks that wait for room in the outbox or for an acknowledgement.
     senders: Vec<Waker>,
     credentials: Credentials,
@@ -84,6 +82,8 @@ struct Inner {
     accounted: usize,
     /// The session is over: it queues no deadline and counts no bytes any more.
     forgotten: bool,
+    /// The session counts as live in [`Runtime`].
+    counted: bool,
     /// After our close: the deadline by which the client must have acknowledged more than this number.
     closing: Option<(u64, u64)>,
     /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
@@ -115,12 +115,12 @@ impl SharedSession {
             receivers: Receivers::default(),
             idle: None,
             links: Vec::new(),
-            transport: Transport::WebSocket,
             senders: Vec::new(),
             credentials: Credentials::new(secret),
             scheduled: u64::MAX,
             accounted: 0,
             forgotten: false,
+            counted: false,
             closing: None,
             chunked: None,
         };
@@ -148,9 +148,9 @@ impl SharedSession {
         inner.credentials.used || inner.machine.carrier().is_some()
     }
 
-    /// The transport of the link that was attached last.
+    /// The transport of the link that carries.
     pub(crate) fn transport(&self) -> Transport {
-        self.lock().transport
+        self.lock().machine.transport()
     }
 
     /// Calls `look` with the machine, which it cannot change.
@@ -192,8 +192,19 @@ impl SharedSession {
         self.account(inner);
     }
 
-    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`].
+    /// The session is a server's, and counts as live until it ends.
+    pub(crate) fn count(&self) {
+        self.lock().counted = true;
+        self.runtime.session_begins();
+    }
+
+    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`], and that of live
+    /// sessions, once this one has ended.
     fn account(&self, inner: &mut Inner) {
+        if inner.counted && inner.machine.close_reason().is_some() {
+            inner.counted = false;
+            self.runtime.session_ends(self.id);
+        }
         let chunked = inner.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
         let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + chunked };
         if bytes.abs_diff(inner.accounted) >= ACCOUNT_GRAIN || (bytes == 0 && inner.accounted > 0) {

@@ -169,7 +169,7 @@ impl World<'_> {
         self.note(Fault::GoAway);
         self.note_pair(session, What::GoAway);
         let delay = self.random.below(500);
-        self.server.sessions[session].machine.go_away(delay);
+        self.server.sessions[session].machine.go_away(delay, 0);
         self.pump_server(session);
     }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     codec::native::Head,
-    message::Message,
+    message::{Message, Text},
     session::{Arrival, CloseReason, Names, State, machine::Event},
 };
 
@@ -121,7 +121,7 @@ pub(super) fn bytes(base64: &Value) -> Bytes {
 }
 
 pub(super) fn message(value: &Value) -> Message {
-    if value[0] == "t" { Message::Text(text(&value[1])) } else { Message::Binary(bytes(&value[1])) }
+    if value[0] == "t" { Message::Text(Text(text(&value[1]))) } else { Message::Binary(bytes(&value[1])) }
 }
 
 pub(super) fn message_json(message: &Message) -> Value {

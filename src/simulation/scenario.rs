@@ -1,8 +1,7 @@
 //! The sizes, times and odds that a seed decides before the world begins.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::random::Random;
 use crate::{
@@ -120,7 +119,7 @@ impl Scenario {
     }
 
     /// A key of few, and its `count`th value.
-    pub(crate) fn value(&self, random: &mut Random, count: u64) -> (Arc<str>, OutMessage) {
+    pub(crate) fn value(&self, random: &mut Random, count: u64) -> (ByteString, OutMessage) {
         let key = format!("k{}", random.below(8));
         let filler = ".".repeat(random.below(self.large) as usize);
         let message = Message::Text(format!("{key}={count}:{filler}").into());

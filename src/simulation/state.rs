@@ -3,8 +3,9 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
-    sync::Arc,
 };
+
+use bytestring::ByteString;
 
 use super::{
     client_under_test::ClientUnderTest,
@@ -208,7 +209,7 @@ pub(crate) struct ServerSession {
     pub(crate) generation: u32,
     pub(crate) log: Log,
     /// The newest value of each key that has no number yet.
-    pub(crate) values: HashMap<Arc<str>, Message>,
+    pub(crate) values: HashMap<ByteString, Message>,
     /// The next number to arrive from the client.
     pub(crate) read: u64,
     pub(crate) conns: Vec<usize>,

@@ -23,7 +23,7 @@ async fn the_origin_policy_is_that_of_every_transport() {
     assert_eq!(status(Anywire::builder(), other).await, 403);
     assert_eq!(status(Anywire::builder(), "").await, 403);
     assert_eq!(status(Anywire::builder(), "sec-fetch-site: same-origin\r\n").await, 101);
-    let list = || Anywire::builder().origins(Origins::List(vec!["https://elsewhere.example".parse().unwrap()]));
+    let list = || Anywire::builder().origins(Origins::list(["https://elsewhere.example"]));
     assert_eq!(status(list(), other).await, 101);
     assert_eq!(status(list(), "origin: https://third.example\r\n").await, 403);
     let any = || Anywire::builder().origins(Origins::Any);
@@ -42,6 +42,9 @@ async fn a_program_without_an_origin_has_no_cookies() {
     let mut client = Client::open_with(&server, "cookie: a=b\r\n").await.unwrap();
     assert_eq!(client.next().await, Came::Text("none".into()));
     let mut client = Client::open_with(&server, "cookie: a=b\r\norigin: https://x.example\r\n").await.unwrap();
+    assert_eq!(client.next().await, Came::Text("none".into()), "nor has a page of another origin");
+    let own = format!("cookie: a=b\r\norigin: http://{HOST}\r\n");
+    let mut client = Client::open_with(&server, &own).await.unwrap();
     assert_eq!(client.next().await, Came::Text("a=b".into()));
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Anywire, CloseReason, Message, Session, Transport};
+use anywire::{Anywire, Message, Session, Transport};
 
 use crate::{
     client::{BINARY, Came, Client, PING, PONG, TEXT},
@@ -22,7 +22,7 @@ type End = Arc<Mutex<Option<(u16, usize)>>>;
 /// Receives until the end and notes it.
 async fn note_end(session: Session, end: End) {
     while session.recv().await.is_some() {}
-    *end.lock().unwrap() = session.close_reason().map(|CloseReason { code, .. }| (code, session.unacknowledged()));
+    *end.lock().unwrap() = session.close_reason().map(|reason| (reason.code(), session.unacknowledged()));
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_server_that_goes_away_closes_with_1001() {
     client.send(TEXT, "here").await;
     assert_eq!(client.next().await, Came::Text("here".into()));
     let shutdown = tokio::spawn({
-        let live = (*server).clone();
+        let live = server.live();
         async move { live.shutdown(Duration::ZERO).await }
     });
     assert!(matches!(client.next().await, Came::Close(1001, _)));

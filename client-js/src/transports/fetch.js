@@ -24,10 +24,14 @@ export const request = (url, frames, credentials, receive, done, last) => {
       wait = retryAfter(response.headers.get('Retry-After'))
       const reader = response.body.getReader()
       const end = (code, reason) => finish(code, reason, wait, status)
-      let rest
+      let rest, begun
       for (let result; !(result = await reader.read()).done; ) {
         rest = join([rest || [], result.value])
-        rest = rest.slice(decode(rest, 0, receive, end))
+        const taken = decode(rest, 0, receive, end)
+        rest = rest.slice(taken)
+        // Behind the first record a part of one shows too that the answer is coming.
+        if (begun && !taken) receive(['i'])
+        begun ||= taken
       }
       // A refusal is a record too. Anything else, like a proxy's page, counts as a failure of the network.
       finish(response.ok && rest && !rest.length ? 0 : NETWORK, '', wait, status)

@@ -1,10 +1,13 @@
-/** A WebSocket as a link: both directions on one connection. Sets the link's `write_` and `close_`. */
+/**
+ * A WebSocket as a link: both directions on one connection. Sets the link's `write_`, `close_` and `socket_`. A
+ * `spare` socket that is still open is used instead of a new one.
+ */
 import { decode, encode, fail } from '../codec.js'
 import { ABNORMAL, MALFORMED } from '../codes.js'
 import { later } from '../env.js'
 
-export const openSocket = (link, Socket, url, opened, receive, done) => {
-  const socket = new Socket(url)
+export const openSocket = (link, Socket, url, opened, receive, done, spare) => {
+  const socket = (link.socket_ = spare && spare.readyState === 1 ? spare : new Socket(url))
   socket.binaryType = 'arraybuffer'
   socket.onopen = opened
   socket.onmessage = ({ data }) => {
@@ -36,4 +39,5 @@ export const openSocket = (link, Socket, url, opened, receive, done) => {
       later(() => done(ABNORMAL, error.message))
     }
   }
+  if (socket === spare) opened()
 }

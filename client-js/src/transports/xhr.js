@@ -18,6 +18,7 @@ export const request = (url, frames, credentials, receive, done, last) => {
   if (root.Uint8Array && /WebKit/.test((root.navigator || 0).userAgent) && /[^\0-\xff]/.test(body)) body = utf8(body)
   const xhr = root.XMLHttpRequest ? new XMLHttpRequest() : new ActiveXObject('Microsoft.XMLHTTP')
   let at = 0
+  let length = 0
   let over, polling
   const stop = () => {
     over = 1
@@ -46,6 +47,9 @@ export const request = (url, frames, credentials, receive, done, last) => {
       // Internet Explorer shows no text before the end.
     }
     try {
+      // Behind the first record a part of one shows too that the answer is coming.
+      if (at && text.length > length) receive(['i'])
+      length = text.length
       at = decode(text, at, receive, finish)
     } catch (error) {
       finish(NETWORK, error.message)

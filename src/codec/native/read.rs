@@ -9,7 +9,7 @@ use super::{
     Unreadable::{self, Malformed, TooLarge},
 };
 use crate::{
-    message::Message,
+    message::{Message, Text},
     session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Names, Outcome, SessionParams},
 };
 
@@ -37,7 +37,7 @@ impl Reader {
             if self.spelling == Spelling::WebSocket && input[0] == b'm' {
                 let payload = input.split_off(1);
                 input.clear();
-                return self.message(text(payload)?.into()).map(|frame| Some(Record::Frame(frame)));
+                return self.message(Text(text(payload)?).into()).map(|frame| Some(Record::Frame(frame)));
             }
             let end = input.iter().take(MAX_HEAD).position(|&byte| byte == b':');
             let head = input.split_to(end.ok_or(Malformed("a record without a colon"))?);
@@ -79,7 +79,7 @@ impl Reader {
         let frame = match fields.letter {
             b'm' if self.spelling != Spelling::WebSocket => {
                 let payload = self.text(fields.number()?, input)?;
-                self.message(payload.into())?
+                self.message(Text(payload).into())?
             }
             b'b' if self.spelling != Spelling::WebSocket => {
                 let payload = self.data(fields.number()?, input)?;

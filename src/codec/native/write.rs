@@ -13,6 +13,9 @@ use crate::{
     session::frame::{Attached, CloseReason, Frame, Outcome, SessionParams},
 };
 
+/// From this length on a message is announced, in bytes. Smaller ones take no longer than a heartbeat allows.
+const LARGE: usize = 64 * 1024;
+
 /// Writes the records of one body or link, and counts its messages.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -63,6 +66,16 @@ impl Writer {
         if number != self.next {
             put(out, b'n', &[number]);
         }
+        self.next = number + 1;
+    }
+
+    /// Announces a message of `length` bytes to a client that cannot see how it comes in: states its number,
+    /// and for a large message the length too.
+    pub(crate) fn announce(&mut self, number: u64, length: usize, out: &mut Vec<u8>) {
+        if length < LARGE {
+            return self.count(number, out);
+        }
+        put(out, b'n', &[number, length as u64]);
         self.next = number + 1;
     }
 

@@ -1,15 +1,17 @@
 //! [`Anywire::builder`], and the [`Server`] that it builds.
 
-use std::{fmt, net::IpAddr, ops::Deref, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use ipnet::IpNet;
 
 use super::{
     handler::{AnyHandler, Handler, erase},
-    live::Live,
+    live::{Live, To},
+    session::Session,
 };
 use crate::{
-    config::{Config, Origins, Overflow, SlowMember, is_node_name},
+    config::{Config, Origins, Overflow, SlowMember, is_authority, is_node_name},
     server::{core::Core, routes},
 };
 
@@ -116,17 +118,17 @@ impl<H> Builder<H> {
     }
 
     /// Sets the number of unacknowledged bytes above which a client is behind in any case, so that
-    /// [droppable](crate::To::droppable) messages are skipped and the [latest](crate::To::latest) of a key waits.
-    /// Below it a client is behind when it has not acknowledged more than it acknowledged within the last half
-    /// second and round trip, and more than four messages. With 0 one such message is under way at a time.
-    /// Default: 64 KiB.
+    /// [droppable](crate::To::droppable) messages are skipped and the [latest](crate::To::latest) of a key
+    /// waits. Below it a client is behind when it has not acknowledged more than it acknowledged within the
+    /// last half second and round trip, and more than four messages. With 0 one such message is under way at
+    /// a time. Default: 64 KiB.
     pub fn droppable_mark(mut self, bytes: usize) -> Self {
         self.config.droppable_mark = bytes;
         self
     }
 
-    /// Sets what a room send does with a member whose outbox is full. Default: the member's session ends, and its
-    /// client opens a new one.
+    /// Sets what a room send does with a member whose outbox is full. Default: the member's session ends, and
+    /// its client opens a new one.
     pub fn slow_members(mut self, policy: SlowMember) -> Self {
         self.config.slow_members = policy;
         self
@@ -139,7 +141,7 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of sessions that may exist. Further ones are refused with 503 and code 4200. Default:
+    /// Sets the number of sessions that may live at a time; those that ended do not count. Further ones are refused with 503 and code 4200. Default:
     /// 100,000.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.config.max_sessions = sessions;
@@ -169,9 +171,36 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the proxies whose `X-Forwarded-For` is believed. Default: none.
-    pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.config.trusted_proxies = proxies.into_iter().collect();
+    /// Sets the names by which browsers know this server: `chat.example.org`, with the port if it is not the
+    /// default port of the scheme. A page whose origin has one of these names counts as a page of the same
+    /// host, whatever `Host` a proxy puts into the request; and no other does, so that a foreign name which
+    /// leads to this server (DNS rebinding) opens nothing. Default: none; the request's own headers decide.
+    ///
+    /// # Panics
+    /// Panics if a name is not a host with or without a port.
+    pub fn hosts<T: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
+        let hosts = hosts.into_iter().map(|host| {
+            let host = host.as_ref();
+            assert!(is_authority(host), "{host:?} is not a host: write a name, with the port if there is one");
+            host.to_ascii_lowercase()
+        });
+        self.config.hosts = hosts.collect();
+        self
+    }
+
+    /// Sets the proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed, as addresses or networks:
+    /// `10.0.0.0/8`, `::1`. Default: none. They need the address of the connection, which
+    /// [`serve`](crate::serve) and axum's `into_make_service_with_connect_info` report.
+    ///
+    /// # Panics
+    /// Panics if a text is neither an address nor a network.
+    pub fn trusted_proxies<T: ToString>(mut self, proxies: impl IntoIterator<Item = T>) -> Self {
+        let proxies = proxies.into_iter().map(|proxy| {
+            let text = proxy.to_string();
+            let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            network.unwrap_or_else(|_| panic!("{text:?} is neither an address nor a network"))
+        });
+        self.config.trusted_proxies = proxies.collect();
         self
     }
 
@@ -216,8 +245,8 @@ impl<S> fmt::Debug for SessionHandler<S> {
     }
 }
 
-/// A server: its routes, and by way of [`Live`] its sessions and rooms. Clones are handles to the same
-/// server.
+/// A server: its routes, its sessions and its rooms. Clones are handles to the same server, and so is a
+/// [`Live`], which has no type parameter.
 pub struct Server<S = ()> {
     live: Live,
     handler: AnyHandler<S>,
@@ -261,6 +290,10 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         self.live.clone()
     }
 
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.live.core
+    }
+
     pub(crate) fn handler(&self) -> &AnyHandler<S> {
         &self.handler
     }
@@ -278,10 +311,56 @@ impl<S> fmt::Debug for Server<S> {
     }
 }
 
-impl<S> Deref for Server<S> {
-    type Target = Live;
-
-    fn deref(&self) -> &Live {
+impl<S> AsRef<Live> for Server<S> {
+    fn as_ref(&self) -> &Live {
         &self.live
+    }
+}
+
+/// The methods of its [`Live`].
+impl<S> Server<S> {
+    /// Starts a send to all members of a room. See [`Live::to`].
+    pub fn to(&self, room: impl Into<String>) -> To<'_> {
+        self.live.to(room)
+    }
+
+    /// Starts a send to the members of several rooms. See [`Live::to_any`].
+    pub fn to_any(&self, rooms: impl IntoIterator<Item = impl Into<String>>) -> To<'_> {
+        self.live.to_any(rooms)
+    }
+
+    /// Starts a send to all sessions. See [`Live::all`].
+    pub fn all(&self) -> To<'_> {
+        self.live.all()
+    }
+
+    /// Returns the session with this id. See [`Live::session`].
+    pub fn session(&self, id: impl AsRef<str>) -> Option<Session> {
+        self.live.session(id)
+    }
+
+    /// Returns all sessions. See [`Live::sessions`].
+    pub fn sessions(&self) -> Vec<Session> {
+        self.live.sessions()
+    }
+
+    /// Returns the members of a room. See [`Live::members`].
+    pub fn members(&self, room: &str) -> Vec<Session> {
+        self.live.members(room)
+    }
+
+    /// Returns the number of sessions. See [`Live::len`].
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Returns whether there is no session.
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// Shuts down gracefully. See [`Live::shutdown`].
+    pub async fn shutdown(&self, window: Duration) {
+        self.live.shutdown(window).await;
     }
 }

@@ -2,13 +2,15 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use serde::Serialize;
+
 use super::session::Session;
 use crate::{
     broadcast::OutMessage,
     config::{SlowMember, millis},
-    hub::{Delivered, Member, Target},
+    hub::{Audience, Delivered, Member, Target},
     ids,
-    message::Message,
+    message::{JsonError, Message},
     server::core::Core,
     session::{
         CloseReason,
@@ -16,6 +18,9 @@ use crate::{
         reason,
     },
 };
+
+/// The time that handlers have to return when the server shuts down.
+const LAST_HANDLERS: Duration = Duration::from_secs(5);
 
 /// A server's sessions and rooms, for use anywhere in the program. Clones are handles to the same server.
 #[derive(Clone)]
@@ -26,19 +31,30 @@ pub struct Live {
 impl Live {
     /// Starts a send to all members of a room.
     pub fn to(&self, room: impl Into<String>) -> To<'_> {
-        To { core: &self.core, target: Target { room: room.into(), ..Target::default() } }
+        To::new(&self.core, Audience::Room(room.into()))
     }
 
-    /// Returns the session with this id, if it is on this node and not over.
+    /// Starts a send to the members of several rooms. A session that is in more than one of them gets the
+    /// message once.
+    pub fn to_any(&self, rooms: impl IntoIterator<Item = impl Into<String>>) -> To<'_> {
+        To::new(&self.core, Audience::any_of(rooms.into_iter().map(Into::into).collect()))
+    }
+
+    /// Starts a send to all sessions.
+    pub fn all(&self) -> To<'_> {
+        To::new(&self.core, Audience::Everybody)
+    }
+
+    /// Returns the session with this id, if it is on this node and neither over nor closed here.
     pub fn session(&self, id: impl AsRef<str>) -> Option<Session> {
         let member = self.core.find(id.as_ref()).here()?;
-        member.shared.look(|machine| machine.closed().is_none()).then(|| self.handle(member))
+        member.shared.close_reason().is_none().then(|| self.handle(member))
     }
 
-    /// Returns all sessions that are not over, as of now.
+    /// Returns all sessions, as of now, without those that are over or were closed here.
     pub fn sessions(&self) -> Vec<Session> {
-        let open = |member: &Arc<Member>| member.shared.look(|machine| machine.closed().is_none());
-        self.core.hub.all().into_iter().filter(open).map(|member| self.handle(member)).collect()
+        let live = |member: &Arc<Member>| member.shared.close_reason().is_none();
+        self.core.hub.all().into_iter().filter(live).map(|member| self.handle(member)).collect()
     }
 
     /// Returns the members of a room, as of now.
@@ -46,13 +62,13 @@ impl Live {
         self.core.hub.members(room).into_iter().map(|member| self.handle(member)).collect()
     }
 
-    /// Returns the number of sessions. Sessions that ended within the grace time count too, because their end
-    /// may have to be acknowledged again.
+    /// Returns the number of sessions, as [`sessions`](Self::sessions) lists them. One whose connection is
+    /// interrupted counts.
     pub fn len(&self) -> usize {
-        self.core.hub.len()
+        self.core.runtime.live()
     }
 
-    /// Returns whether there is no session, not even one that ended within the grace time.
+    /// Returns whether there is no session.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -64,25 +80,25 @@ impl Live {
     /// Waits for the window, then until the handlers have returned, for at most five seconds more. Not
     /// cancel-safe: dropped, it leaves a server that takes no new sessions.
     pub async fn shutdown(&self, window: Duration) {
-        self.core.drain();
+        self.core.drain(millis(window));
         for member in self.core.hub.all() {
-            member.shared.go_away(ids::below(millis(window)));
+            member.shared.go_away(ids::below(millis(window)), 0);
         }
         tokio::time::sleep(window).await;
         for member in self.core.hub.all() {
             member.shared.abort(reason::SHUT_DOWN);
         }
-        let running = || self.core.hub.all().iter().any(|member| member.shared.is_running());
-        for _ in 0..100 {
-            if !running() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let _ = tokio::time::timeout(LAST_HANDLERS, self.core.runtime.handlers_ended()).await;
     }
 
     fn handle(&self, member: Arc<Member>) -> Session {
         Session { core: self.core.clone(), member }
+    }
+}
+
+impl AsRef<Live> for Live {
+    fn as_ref(&self) -> &Live {
+        self
     }
 }
 
@@ -117,7 +133,7 @@ impl Session {
 
     /// Starts a send to all members of a room, with this session if it is one of them.
     pub fn within(&self, room: impl Into<String>) -> To<'_> {
-        To { core: &self.core, target: Target { room: room.into(), ..Target::default() } }
+        To::new(&self.core, Audience::Room(room.into()))
     }
 }
 
@@ -129,7 +145,12 @@ pub struct To<'a> {
     target: Target,
 }
 
-impl To<'_> {
+impl<'a> To<'a> {
+    fn new(core: &'a Core, audience: Audience) -> Self {
+        let target = Target { audience, except: Vec::new(), except_rooms: Vec::new(), when_behind: WhenBehind::Keep };
+        To { core, target }
+    }
+
     /// Excludes a session.
     pub fn except(mut self, session: &Session) -> Self {
         self.target.except.push(session.key());
@@ -152,8 +173,8 @@ impl To<'_> {
     /// Marks the message as the newest value of a key, as [`send_latest`](Session::send_latest) does: for
     /// members that are behind it waits until a newer one replaces it. A key has at most 256 bytes; a message
     /// with a longer one is sent to no member, and logged.
-    pub fn latest(mut self, key: impl Into<Arc<str>>) -> Self {
-        self.target.when_behind = WhenBehind::Latest(key.into());
+    pub fn latest(mut self, key: impl AsRef<str>) -> Self {
+        self.target.when_behind = WhenBehind::Latest(key.as_ref().into());
         self
     }
 
@@ -161,7 +182,7 @@ impl To<'_> {
     /// outbox is full ends, or what else [`slow_members`](crate::Builder::slow_members) has, unless the message
     /// is [droppable](Self::droppable) or the [latest](Self::latest) of a key. The message is encoded once for
     /// each kind of link. All members get the messages of one room in the same order. A message above the limit
-    /// is sent to no member, and logged.
+    /// is sent to no member, logged, and [told apart](Delivered::too_large).
     ///
     /// Messages that a handler sends before it next awaits leave together, as one write for each member. A
     /// message that is sent from elsewhere leaves at once.
@@ -169,20 +190,27 @@ impl To<'_> {
         let (message, policy) = (message.into(), self.core.config.slow_members);
         match &self.target.when_behind {
             WhenBehind::Keep if policy == SlowMember::Gap => self.target.when_behind = WhenBehind::KeepOrSkip,
-            WhenBehind::Latest(key) if key.len() > LONGEST_KEY => {
-                tracing::warn!(
-                    room = self.target.room,
-                    bytes = key.len(),
-                    "a message with a too long key was not sent"
-                );
-                return Delivered::default();
-            }
+            WhenBehind::Latest(key) if key.len() > LONGEST_KEY => return self.too_large("key", key.len()),
             _ => {}
         }
         if message.len() > self.core.config.message_limit {
-            tracing::warn!(room = self.target.room, bytes = message.len(), "a message above the limit was not sent");
-            return Delivered::default();
+            return self.too_large("message", message.len());
         }
         self.core.hub.deliver(&self.target, &OutMessage::shared(message), &CloseReason::of_slow_client(policy))
+    }
+
+    fn too_large(&self, what: &str, bytes: usize) -> Delivered {
+        tracing::warn!(to = ?self.target.audience, what, bytes, "a message above the limit was not sent");
+        let mut delivered = Delivered::default();
+        delivered.too_large = true;
+        delivered
+    }
+
+    /// Sends a value as JSON text, as [`send`](Self::send) does.
+    ///
+    /// # Errors
+    /// Fails as [`Message::json`] does. Then the value was sent to nobody.
+    pub fn send_json<T: Serialize + ?Sized>(self, value: &T) -> Result<Delivered, JsonError> {
+        Message::json(value).map(|message| self.send(message))
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     config::{Transport, millis},
     message::Message,
-    server::{gateway::Gateway, origin::Verdict},
+    server::gateway::{Gateway, Page},
     session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Names, Role, SendError, rules::NATIVE},
     shared::{Credential, SharedSession},
     transport::Link,
@@ -81,14 +81,14 @@ impl LocalClient {
     where
         S: Clone + Send + Sync + 'static,
     {
-        let gateway = Gateway { core: server.core.clone(), handler: server.handler().clone() };
-        let mut opened = match gateway.open_new(parts, state, Verdict::Allowed, Some(auth.into()), &NATIVE).await {
+        let gateway = Gateway { core: server.core().clone(), handler: server.handler().clone() };
+        let mut opened = match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), &NATIVE).await {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };
         let shared = opened.shared.clone();
         let clock = shared.runtime().clock();
-        let server_config = &server.core.config;
+        let server_config = &server.core().config;
         let config = Config {
             role: Role::Client,
             rules: &NATIVE,
@@ -197,8 +197,14 @@ impl LocalClient {
         Ok(())
     }
 
-    /// Closes the session behind everything that was sent. Does not wait.
+    /// Closes the session behind everything that was sent. Does not wait. The code is 1000, 1001 as of a page
+    /// that goes away, or one from 3000 to 3999.
+    ///
+    /// # Panics
+    /// Panics if the code is another one, which clients do not send.
     pub fn close(&mut self, code: u16, text: &str) {
+        let allowed = matches!(code, 1000 | 1001 | 3000..=3999);
+        assert!(allowed, "a client closes with code 1000, 1001 or one from 3000 to 3999, not with {code}");
         self.machine.close(CloseReason::new(code, text));
         self.pump(&mut Context::from_waker(Waker::noop()));
     }

@@ -7,10 +7,11 @@ use std::{
 };
 
 use futures::Stream;
+use serde::de::DeserializeOwned;
 
 use super::session::Session;
 use crate::{
-    message::Message,
+    message::{JsonError, Message},
     session::Arrival,
     shared::{Place, SharedSession},
 };
@@ -52,6 +53,16 @@ impl Session {
             Arrival::Message(message) => Received::Message(message),
             Arrival::Gap { from, to } => Received::Gap { from, to },
         })
+    }
+
+    /// Receives the next message, text or binary, and reads it as JSON. Waits, and returns `None`, as
+    /// [`recv`](Self::recv) does. Cancel-safe.
+    ///
+    /// # Errors
+    /// The inner result fails if the message is not JSON, or is not of this type. The message is gone then;
+    /// the next call receives the next one.
+    pub async fn recv_json<T: DeserializeOwned>(&self) -> Option<Result<T, JsonError>> {
+        self.recv().await.map(|message| message.parse_json())
     }
 
     /// Receives the next message if it is there already, even if a task waits for one. Never waits. Returns

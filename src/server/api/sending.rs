@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::Sink;
+use serde::Serialize;
 
 use super::session::Session;
 use crate::{
@@ -53,15 +54,41 @@ impl Session {
     /// Sends a message if there is room in the outbox. Never waits.
     ///
     /// # Errors
-    /// Fails with a [`SendError`] that names the reason: the outbox is full, the session is closed, or the
-    /// message is above the limit.
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.offer(message.into()).map_err(|(error, _)| error)
+    /// Fails with a [`TrySendError`], which gives the message back and names the reason: the outbox is full,
+    /// the session is closed, or the message is above the limit.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.offer(message.into()).map_err(|(reason, message)| TrySendError { reason, message })
     }
 
-    /// Sends a message that is worth nothing when it comes late, for example a video frame. It is skipped while
-    /// the client is behind (see [`droppable_mark`](crate::Builder::droppable_mark)), while the session is
-    /// interrupted, and while the outbox is full; the client is informed of the gap. Never waits. Returns
+    /// Sends a value as JSON text. Waits as [`send`](Self::send) does.
+    ///
+    /// ```
+    /// use anywire::Session;
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Point { x: i32, y: i32 }
+    ///
+    /// async fn mirror(session: Session) -> Result<(), Box<dyn std::error::Error>> {
+    ///     while let Some(point) = session.recv_json::<Point>().await {
+    ///         let Point { x, y } = point?;
+    ///         session.send_json(&Point { x: -x, y }).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # fn check<T, H: anywire::Handler<T, ()>>(_: H) {}
+    /// # check(mirror);
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [`send`](Self::send) does, or with [`SendError::NotJson`] if the value's `Serialize` fails or
+    /// it has a map whose keys are not strings. [`Message::json`] has that error's text.
+    pub async fn send_json<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), SendError> {
+        self.send(Message::json(value).map_err(|_| SendError::NotJson)?).await
+    }
+
+    /// Sends a message that is worth nothing when it comes late, for example a video frame. It is skipped
+    /// while the client is behind (see [`droppable_mark`](crate::Builder::droppable_mark)), while the session
+    /// is interrupted, and while the outbox is full; the client is informed of the gap. Never waits. Returns
     /// whether the message was sent.
     ///
     /// # Errors
@@ -70,14 +97,14 @@ impl Session {
         self.send_as(&WhenBehind::Skip, message.into())
     }
 
-    /// Sends the newest value of something that has a name, for example the price of a symbol. While the client
-    /// is behind (see [`droppable_mark`](crate::Builder::droppable_mark)) or the session is interrupted, the
-    /// value waits, and a newer one of the same `key` replaces it; the client learns nothing of those that were
-    /// replaced. So the client gets the last value of every key, and never an old one behind a newer one. Other
-    /// messages overtake a value that waits. Never waits itself.
+    /// Sends the newest value of something that has a name, for example the price of a symbol. While the
+    /// client is behind (see [`droppable_mark`](crate::Builder::droppable_mark)) or the session is
+    /// interrupted, the value waits, and a newer one of the same `key` replaces it; the client learns nothing
+    /// of those that were replaced. So the client gets the last value of every key, and never an old one
+    /// behind a newer one. Other messages overtake a value that waits. Never waits itself.
     ///
-    /// A key has at most 256 bytes. Returns false if the value was skipped, which leaves a gap: values of 1,024
-    /// other keys wait, or they fill half of the [`outbox`](crate::Builder::outbox).
+    /// A key has at most 256 bytes. Returns false if the value was skipped, which leaves a gap: values of
+    /// 1,024 other keys wait, or they fill half of the [`outbox`](crate::Builder::outbox).
     ///
     /// # Errors
     /// Fails with a [`SendError`], but never with [`SendError::Full`]; a key that is too long is `TooLarge`.
@@ -156,6 +183,41 @@ pub enum SendError {
     Closed,
     /// The message is above the message limit, or its key above 256 bytes.
     TooLarge,
+    /// The value cannot be written as JSON.
+    NotJson,
+}
+
+/// The reason why [`Session::try_send`] did not send a message, and the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrySendError {
+    reason: SendError,
+    message: Message,
+}
+
+impl TrySendError {
+    /// The reason.
+    pub fn reason(&self) -> SendError {
+        self.reason
+    }
+
+    /// The message that was not sent.
+    pub fn into_message(self) -> Message {
+        self.message
+    }
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl std::error::Error for TrySendError {}
+
+impl From<TrySendError> for SendError {
+    fn from(error: TrySendError) -> SendError {
+        error.reason
+    }
 }
 
 impl fmt::Display for SendError {
@@ -163,7 +225,8 @@ impl fmt::Display for SendError {
         f.write_str(match self {
             SendError::Full => "the outbox is full",
             SendError::Closed => "the session is closed",
-            SendError::TooLarge => "the message is above the limit",
+            SendError::TooLarge => "the message or its key is above the limit",
+            SendError::NotJson => "the value cannot be written as JSON",
         })
     }
 }

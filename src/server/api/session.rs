@@ -56,10 +56,15 @@ impl Session {
     /// Closes the session behind everything that was sent: the client gets that first, then the code and the
     /// text. Does not wait; [`acknowledged`](Self::acknowledged) does. A second close changes nothing.
     ///
-    /// Use code 1000, or one of your own from 3000 to 3999. The handler goes on until it returns, and may
+    /// The code is 1000, or one of your own from 3000 to 3999. The handler goes on until it returns, and may
     /// still receive what the client sends before it learns of the close.
-    pub fn close(&self, code: u16, text: impl Into<ByteString>) {
-        self.member.shared.close(CloseReason::new(code, text));
+    ///
+    /// # Panics
+    /// Panics if the code is another one: those mean something to every client.
+    pub fn close(&self, code: u16, text: impl Into<String>) {
+        let allowed = code == 1000 || (3000..4000).contains(&code);
+        assert!(allowed, "a session is closed with code 1000 or one from 3000 to 3999, not with {code}");
+        self.member.shared.close(CloseReason::new(code, text.into()));
     }
 
     /// Ends the session at once with code 4310. Messages that are under way are lost. The client does not

@@ -11,7 +11,7 @@ use axum::{
 
 use super::*;
 use crate::{
-    config::Config,
+    config::{Config, Origins},
     server::api::{
         auth::Auth,
         handler::{Handler, erase},
@@ -27,7 +27,7 @@ fn parts() -> Parts {
 }
 
 async fn open(gateway: &Gateway<()>, verdict: Verdict, auth: Option<&str>) -> Result<Opened, OpenError> {
-    gateway.open_new(parts(), (), verdict, auth.map(Into::into), &NATIVE).await
+    gateway.open_new(parts(), (), Page::of_socket(verdict, Names::default()), auth.map(Into::into), &NATIVE).await
 }
 
 /// The answer to an opening that fails.
@@ -146,9 +146,10 @@ async fn limits_are_refused_with_a_status_and_a_text() {
         (&"5".parse().unwrap(), &"no-store".parse().unwrap())
     );
     assert_eq!(headers["content-type"], "text/plain; charset=utf-8");
-    gateway.core.drain();
-    let (status, _, text) = answer(&gateway, Verdict::Allowed, None).await;
+    gateway.core.drain(0);
+    let (status, headers, text) = answer(&gateway, Verdict::Allowed, None).await;
     assert_eq!((status, &*text), (StatusCode::SERVICE_UNAVAILABLE, "the server is going away"));
+    assert!(!headers.contains_key("retry-after"), "another server takes over");
 }
 
 #[tokio::test(start_paused = true)]

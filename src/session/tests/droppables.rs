@@ -1,7 +1,5 @@
 //! Messages that may be skipped, and values of which the newest counts.
 
-use std::sync::Arc;
-
 use super::*;
 use crate::session::droppable::WhenBehind;
 
@@ -24,7 +22,7 @@ fn droppable(machine: &mut Machine, now: u64, text: &str) -> bool {
 }
 
 fn latest(machine: &mut Machine, now: u64, key: &str, text: &str) -> bool {
-    let how = WhenBehind::Latest(Arc::from(key));
+    let how = WhenBehind::Latest(key.into());
     machine.send_as(now, &how, Message::from(text).into()).expect("the session is open")
 }
 

@@ -20,6 +20,7 @@ mod reasons;
 mod replay;
 pub(crate) mod saboteur;
 mod silence;
+mod slow_line;
 mod stream_probe;
 mod stream_terms;
 mod taking_over;

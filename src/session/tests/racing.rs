@@ -113,13 +113,25 @@ fn an_acknowledgement_request_is_repeated_on_a_new_link() {
 #[test]
 fn the_server_can_send_the_client_to_a_new_link() {
     let mut pair = Pair::opened();
-    pair.server.go_away(250);
+    pair.server.go_away(250, 0);
     let sent = sent_frames(&mut pair.server, 1, pair.down);
-    assert_eq!(notation(&sent), "z250");
+    assert_eq!(notation(&sent), "a0 z250");
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "");
     while pair.client.poll_event().is_some() {}
     receive(&mut pair.client, 1, pair.up, sent);
     assert_eq!(pair.client.poll_event(), Some(super::super::machine::Event::GoAway(250)));
+}
+
+#[test]
+fn a_go_away_for_a_link_waits_until_that_link_carries() {
+    let mut pair = Pair::opened();
+    let next = pair.server.attach(1, resume(2)).expect("a new link");
+    pair.server.go_away(250, 2);
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "", "the old link would lose it");
+    assert_eq!(sent_text(&mut pair.server, 1, next), "sfull,0");
+    receive(&mut pair.server, 2, next, [Frame::Confirm]);
+    assert_eq!(sent_text(&mut pair.server, 2, next), "z250");
+    assert_eq!(sent_text(&mut pair.server, 3, next), "", "once");
 }
 
 #[test]

@@ -38,6 +38,17 @@ fn a_message_is_done_once_it_is_on_the_link() {
 }
 
 #[test]
+fn nothing_is_ever_acknowledged() {
+    let (mut server, link) = raw();
+    server.heartbeat.interval = HOUR;
+    assert!(server.handle_frame(10, link, plain("x")).is_ok());
+    assert!(!server.take_deadline_is_nearer());
+    assert_eq!(server.poll_timeout().map(|deadline| deadline >= HOUR), Some(true));
+    server.handle_timeout(5_000);
+    assert_eq!(sent_text(&mut server, 5_000, link), "");
+}
+
+#[test]
 fn whatever_comes_is_taken_even_beyond_the_limit() {
     let (mut server, link) = raw();
     let long = "x".repeat(1_500);
@@ -199,7 +210,7 @@ fn no_frame_of_our_own_protocol_is_ever_sent() {
             }
             frames.extend(sent_frames(&mut server, now, link));
         }
-        server.go_away(100);
+        server.go_away(100, 0);
         frames.extend(sent_frames(&mut server, 40_000, link));
         let sent = notation(&frames);
         let count = |letter: char| sent.split(' ').filter(|one| one.starts_with(letter)).count();

@@ -1,10 +1,9 @@
 //! Machines that are wrong on purpose: they show that the simulation notices it. All of it happens from
 //! outside, round a machine that is right.
 
-use std::{
-    ops::{Deref, DerefMut},
-    sync::Arc,
-};
+use std::ops::{Deref, DerefMut};
+
+use bytestring::ByteString;
 
 use crate::{
     broadcast::OutMessage,
@@ -148,7 +147,7 @@ impl Saboteur {
         result
     }
 
-    pub(crate) fn send_latest(&mut self, now: u64, key: &Arc<str>, message: OutMessage) -> Result<bool, SendError> {
+    pub(crate) fn send_latest(&mut self, now: u64, key: &ByteString, message: OutMessage) -> Result<bool, SendError> {
         if self.sabotage == Some(Sabotage::KeepsTheOldestValue) && self.machine.waits(key) {
             return Ok(true);
         }

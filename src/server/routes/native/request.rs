@@ -18,7 +18,7 @@ use crate::{
     config::{Transport, millis},
     server::{
         core::Core,
-        gateway::{Gateway, GraceHold, Opened},
+        gateway::{Gateway, GraceHold, Opened, Page},
         parked_requests::Parking,
         refusal::Refusal,
     },
@@ -79,7 +79,8 @@ async fn read<S: Clone + Send + Sync + 'static>(
             if route.is_get() && !auth.is_empty() {
                 return Err(reason::AUTH_IN_URL.into());
             }
-            let opened = gateway.open(parts, state, verdict, &attempt, auth).await?;
+            let page = Page::of_request(verdict, names);
+            let opened = gateway.open(params::seen(parts), state, page, &attempt, auth).await?;
             let link = attach_opening(opened, (ordinal, Some(names)), transport, &mut body)?;
             Ok(match route {
                 // The client cannot read this answer, so nothing may be marked as sent.
@@ -122,13 +123,12 @@ async fn read_input(core: &Core, route: Route, parts: &Parts, body: Body) -> Res
 }
 
 async fn read_body(core: &Core, body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    let body = transport::read_body(body.into_data_stream(), limit);
-    match tokio::time::timeout(core.config.open_timeout, body).await {
-        Err(_) => Err(reason::TOOK_TOO_LONG.into()),
-        Ok(Err(BodyError::TooLarge)) => Err(reason::BODY_TOO_LARGE.into()),
-        Ok(Err(BodyError::Broken)) => Err(reason::BODY_BROKEN.into()),
-        Ok(Ok(body)) => Ok(body),
-    }
+    let body = transport::read_body(body.into_data_stream(), limit, core.config.open_timeout).await;
+    body.map_err(|error| match error {
+        BodyError::TooLarge => reason::BODY_TOO_LARGE.into(),
+        BodyError::Broken => reason::BODY_BROKEN.into(),
+        BodyError::TooSlow => reason::TOOK_TOO_LONG.into(),
+    })
 }
 
 /// Returns the whole of an upload that comes in pieces, or the answer to a piece that does not complete it.
@@ -137,7 +137,7 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
         return Ok(Ok(data));
     }
     let Some((chunk, id, secret)) = params::chunk(parts, &data)? else { return Ok(Ok(data)) };
-    let member = core.find(id).here().ok_or(reason::UNKNOWN)?;
+    let member = core.member(id)?;
     core.admit_back()?;
     match member.shared.take_chunk(secret, chunk, core.config.body_limit())? {
         ChunkOutcome::Incomplete => Ok(Err(NOTHING)),
