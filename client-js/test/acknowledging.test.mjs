@@ -117,7 +117,7 @@ describe('an idle WebSocket', () => {
     it.half.forgotten = true
     it.sockets[0].cut()
     await it.pass(5000)
-    assert.deepEqual(events.slice(-1), [['resumed', 'new', []]], 'nothing that was acknowledged is listed')
+    assert.deepEqual(events.at(-2), ['resumed', { outcome: 'new', unknown: [], dropped: [] }], 'nothing that was acknowledged is listed')
   })
 
   story('the client acknowledges in quiet', async (it) => {
@@ -163,7 +163,7 @@ describe('a server that goes away', () => {
     await it.pass(5)
     session.send('afterwards')
     await it.pass(100)
-    assert.deepEqual(named('resumed'), [['resumed', 'new', []]])
+    assert.deepEqual(named('resumed'), [['resumed', { outcome: 'new', unknown: [], dropped: [] }]])
     assert.equal(it.server.sessions.length, 2)
     assert.deepEqual([sentTo(former), sentTo(it.half)], [['before', 'in between', 'while it is told'], ['afterwards']])
     assert.equal(session.unacknowledged, 1, 'what the new session was sent')
@@ -182,7 +182,7 @@ describe('a server that goes away', () => {
     assert.deepEqual(named('resumed'), [])
     session.send('kept')
     await it.pass(1000)
-    assert.deepEqual(named('resumed'), [['resumed', 'new', ['lost']]])
+    assert.deepEqual(named('resumed'), [['resumed', { outcome: 'new', unknown: ['lost'], dropped: [] }]])
     assert.deepEqual(sentTo(it.half), ['kept'])
   })
 
@@ -198,6 +198,6 @@ describe('a server that goes away', () => {
     await it.pass(50)
     it.sockets[0].cut()
     await it.pass(1000)
-    assert.deepEqual(named('resumed'), [['resumed', 'new', ['lost']]])
+    assert.deepEqual(named('resumed'), [['resumed', { outcome: 'new', unknown: ['lost'], dropped: [] }]])
   })
 })

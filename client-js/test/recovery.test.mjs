@@ -165,7 +165,7 @@ for (const closes of [false, true]) {
     await it.pass(2000)
     assert.deepEqual([it.sockets.length, it.server.sessions.length], [closes ? 3 : 2, 2])
     assert.deepEqual([it.half.messages, it.half.auth, session.state], [['waits'], 'token', 'open'])
-    assert.deepEqual(events.filter(([name]) => /interrupted|resumed/.test(name)).map(([name, outcome]) => outcome || name), ['interrupted', 'new'])
+    assert.deepEqual(events.filter(([name]) => /interrupted|resumed/.test(name)).map(([name, detail]) => detail?.outcome ?? name), ['interrupted', 'new'])
     it.half.send('welcome')
     session.send('more')
     await it.pass(100)
