@@ -18,14 +18,14 @@ const refused = (client, size, first, end) => {
 
 /** Something on the way asks us to wait. */
 const postpone = (client, link, status, wait) => {
-  const timer = setTimeout(() => {
+  client.cancelUpload_ = () => {
+    clearTimeout(client.postponed_)
+    client.cancelUpload_ = 0
+  }
+  client.postponed_ = setTimeout(() => {
     client.cancelUpload_ = 0
     client.update_()
   }, wait)
-  client.cancelUpload_ = () => {
-    clearTimeout(timer)
-    client.cancelUpload_ = 0
-  }
   reportFailure(client, { transport: link.trace_.transport, code: NETWORK, status, message: 'HTTP ' + status })
 }
 

@@ -81,7 +81,7 @@ describe('gaps', () => {
     await it.pass(100)
     it.half.put('d1,70')
     await it.pass(100)
-    assert.deepEqual(events, [['open'], ['gap', { from: 1, to: 70 }]])
+    assert.deepEqual(events, [['open', { first: true, waiting: 0 }], ['gap', { from: 1, to: 70 }]])
     assert.equal(session.state, 'open')
   })
 })
@@ -101,6 +101,6 @@ describe('a session that fell behind', () => {
     }
     waits.forEach((wait, time) => assert.ok(wait >= 500 * 2 ** time && wait <= 1000 * 2 ** time + 150, `${waits}`))
     assert.deepEqual(named('closed'), [])
-    assert.equal(named('resumed').every(([, outcome]) => outcome === 'new'), true)
+    assert.equal(named('resumed').every(([, { outcome }]) => outcome === 'new'), true)
   })
 })
