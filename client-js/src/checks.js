@@ -44,7 +44,7 @@ const checkOption = (name, value) => {
   checkType(name, value, OPTIONS[name])
   if (value.toFixed && !(value > 0 && value <= LONG)) fail(name + ' must be above 0 and at most ' + LONG)
   if (name === 'transports') for (const one of value) checkWord('transport', one, TRANSPORTS)
-  if (name === 'auth') authText(value.call ? '' : value)
+  if (name === 'auth') authText(typeof value === 'function' ? '' : value)
 }
 
 export const checkOptions = (options) => {
@@ -58,7 +58,7 @@ export const checkOptions = (options) => {
 export const authText = (value) => {
   if (value == null) return ''
   checkType('auth', value, 'string object')
-  return value.charAt ? value : JSON.stringify(value)
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 export const checkCode = (code) => {

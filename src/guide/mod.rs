@@ -150,6 +150,7 @@ pub mod proxies {}
 #[doc = include_str!("clients.md")]
 ///
 /// [`Builder::origins`]: crate::Builder::origins
+/// [`proxies`]: crate::guide::proxies
 /// [`security`]: crate::guide::security
 /// [`protocol`]: crate::protocol
 pub mod clients {}

@@ -8,10 +8,11 @@ use ipnet::IpNet;
 use super::{
     handler::{AnyHandler, Handler, erase},
     live::{Live, To},
+    presence::Presence,
     session::Session,
 };
 use crate::{
-    config::{Config, Origins, Overflow, SlowMember, is_authority, is_node_name},
+    config::{Config, History, Origins, Overflow, SlowMember, is_authority, is_node_name},
     server::{core::Core, routes},
 };
 
@@ -205,6 +206,24 @@ impl<H> Builder<H> {
         self
     }
 
+    /// Keeps the last messages of the rooms with this name, for those who
+    /// [join later](crate::Session::join_since). A pattern that ends in `*` stands for all rooms whose names
+    /// begin so; of several patterns that fit a room the first one counts. Default: no room has a history.
+    ///
+    /// The messages are kept in the memory of this process, besides [`max_bytes`](Self::max_bytes), within the
+    /// bounds of the [`History`]. Messages that may be skipped, [droppable](crate::To::droppable) ones and the
+    /// [latest](crate::To::latest) of a key, are not kept, and neither are those to [all](crate::Live::all)
+    /// sessions.
+    ///
+    /// # Panics
+    /// Panics if a `*` stands elsewhere than at the end.
+    pub fn rooms(mut self, pattern: &str, history: History) -> Self {
+        let plain = pattern.strip_suffix('*').unwrap_or(pattern);
+        assert!(!plain.contains('*'), "a `*` stands at the end of a pattern of rooms, not as in {pattern:?}");
+        self.config.rooms.push((pattern.to_owned(), history));
+        self
+    }
+
     /// Sets the name of this node. It is a part of every session id, so that requests can be routed to the
     /// node. It has at most 64 letters, digits or `-`. Default: eight random ones.
     ///
@@ -358,6 +377,11 @@ impl<S> Server<S> {
     /// Returns whether there is no session.
     pub fn is_empty(&self) -> bool {
         self.live.is_empty()
+    }
+
+    /// Returns who is in a room. See [`Live::presence`].
+    pub fn presence(&self, room: &str) -> Presence {
+        self.live.presence(room)
     }
 
     /// Shuts down gracefully. See [`Live::shutdown`].
