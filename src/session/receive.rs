@@ -9,8 +9,8 @@ use super::{
     reason,
     rules::Rivals,
 };
-use crate::message::Message;
 use crate::broadcast::OutMessage;
+use crate::message::Message;
 
 impl Machine {
     /// An attach has begun: grace does not end before [`cancel_attach`](Self::cancel_attach). Returns false
