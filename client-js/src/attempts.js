@@ -19,8 +19,9 @@ export const beginRound = (client) => {
   const { auth } = client.options_
   const begin = (value) => {
     client.auth_ = authText(value)
+    const { carrier_: carrier } = client.machine_
     // A server that goes away is asked once more what has arrived, before there is a new link.
-    if (client.machine_.carrier_) client.machine_.flush_()
+    if (carrier && !carrier.doubtedAt_) client.machine_.flush_()
     client.chooser_.begin_(now(client))
     client.update_()
   }
@@ -33,8 +34,8 @@ export const beginRound = (client) => {
   if (client.machine_.over_) return
   client.failure_ = 0
   try {
-    const value = sessionId(client) || formerId(client) ? client.auth_ : auth && auth.call ? auth() : auth
-    if (value && value.then) settled(client, value, begin, failed)
+    const value = sessionId(client) || formerId(client) ? client.auth_ : typeof auth === 'function' ? auth() : auth
+    if (value && typeof value.then === 'function') settled(client, value, begin, failed)
     else begin(value)
   } catch (error) {
     failed(error)

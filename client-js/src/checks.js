@@ -48,7 +48,7 @@ const checkOption = (name, value) => {
   checkType(name, value, OPTIONS[name])
   if (OPTIONS[name] === 'number') checkNumber(name, value)
   if (name === 'transports') for (const one of value) checkWord('transport', one, TRANSPORTS)
-  if (name === 'auth') authText(value.call ? '' : value)
+  if (name === 'auth') authText(typeof value === 'function' ? '' : value)
 }
 
 export const checkOptions = (options) => {
@@ -62,7 +62,7 @@ export const checkOptions = (options) => {
 export const authText = (value) => {
   if (value == null) return ''
   checkType('auth', value, 'string object')
-  return value.charAt ? value : JSON.stringify(value)
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 export const checkCode = (code) => {

@@ -45,7 +45,10 @@ export interface Options {
   transports?: (Transport | Uplink)[]
   /** The constructor of WebSockets, if the environment has none or if another one is to be used. */
   WebSocket?: (new (url: string) => WebSocket) | null
-  /** As in `fetch`: whether cookies are sent to another origin. */
+  /**
+   * As in `fetch`: whether cookies are sent to another origin. Such cookies reach the server's handler only with
+   * `'include'`, and only if the server lists the page's origin, on every transport alike.
+   */
   credentials?: RequestCredentials
   /** How many bytes may wait for acknowledgement, with 64 more for each message; 4,000,000 by default. */
   buffer?: number

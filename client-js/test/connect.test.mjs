@@ -37,6 +37,13 @@ describe('opening', () => {
     assert.match(it.sockets[0].sent[0][1], /^o1,\d+,[\d.]+,0,ping\.cred:/)
   })
 
+  story('auth is an object with any names of fields', async (it) => {
+    const auth = { call: 'lobby', then: 'bow', charAt: 1, apply: null }
+    it.open({ auth })
+    await it.until(() => it.half)
+    assert.deepEqual(JSON.parse(it.half.auth), auth)
+  })
+
   story('auth is asked for at each opening, and not on a resume', async (it) => {
     let asked = 0
     const { session } = it.open({ auth: () => `token ${++asked}`, transports: ['websocket'] })

@@ -123,6 +123,7 @@ pub mod testing {}
 /// [`heartbeat_timeout`]: crate::Builder::heartbeat_timeout
 /// [`grace`]: crate::Builder::grace
 /// [`origins`]: crate::Builder::origins
+/// [`hosts`]: crate::Builder::hosts
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 /// [`node`]: crate::Builder::node
 pub mod limits {}
@@ -149,6 +150,7 @@ pub mod proxies {}
 #[doc = include_str!("clients.md")]
 ///
 /// [`Builder::origins`]: crate::Builder::origins
+/// [`proxies`]: crate::guide::proxies
 /// [`security`]: crate::guide::security
 /// [`protocol`]: crate::protocol
 pub mod clients {}
@@ -156,6 +158,7 @@ pub mod clients {}
 #[doc = include_str!("bare_websocket.md")]
 ///
 /// [`Origins::Any`]: crate::Origins::Any
+/// [`Origins::and_programs`]: crate::Origins::and_programs
 /// [`Auth<T>`]: crate::Auth
 /// [`acknowledged`]: crate::Session::acknowledged
 /// [`unacknowledged`]: crate::Session::unacknowledged
@@ -175,6 +178,8 @@ pub mod coming_from {}
 ///
 /// [`limits`]: crate::guide::limits
 /// [`Origins::Same`]: crate::Origins::Same
+/// [`and_programs`]: crate::Origins::and_programs
+/// [`hosts`]: crate::Builder::hosts
 /// [`Origins::Any`]: crate::Origins::Any
 /// [`Auth<T>`]: crate::Auth
 /// [`remote_address`]: crate::Session::remote_address

@@ -8,10 +8,11 @@ use ipnet::IpNet;
 use super::{
     handler::{AnyHandler, Handler, erase},
     live::{Live, To},
+    presence::Presence,
     session::Session,
 };
 use crate::{
-    config::{Config, Origins, Overflow, SlowMember, is_authority, is_node_name},
+    config::{Config, History, Origins, Overflow, SlowMember, is_authority, is_node_name},
     server::{core::Core, routes},
 };
 
@@ -73,8 +74,9 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the time within which a client must send its first frame or a request's body, or confirm a link,
-    /// and within which the extractors must finish. Default: 10 s.
+    /// Sets the time for which a client's first frame or a request's body may be silent, within which a link
+    /// must be confirmed, and within which the extractors must finish. A body that takes longer than this time
+    /// must bring 10 kB in each further second. Default: 10 s.
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
         self.config.open_timeout = timeout;
         self
@@ -201,6 +203,24 @@ impl<H> Builder<H> {
             network.unwrap_or_else(|_| panic!("{text:?} is neither an address nor a network"))
         });
         self.config.trusted_proxies = proxies.collect();
+        self
+    }
+
+    /// Keeps the last messages of the rooms with this name, for those who
+    /// [join later](crate::Session::join_since). A pattern that ends in `*` stands for all rooms whose names
+    /// begin so; of several patterns that fit a room the first one counts. Default: no room has a history.
+    ///
+    /// The messages are kept in the memory of this process, besides [`max_bytes`](Self::max_bytes), within the
+    /// bounds of the [`History`]. Messages that may be skipped, [droppable](crate::To::droppable) ones and the
+    /// [latest](crate::To::latest) of a key, are not kept, and neither are those to [all](crate::Live::all)
+    /// sessions.
+    ///
+    /// # Panics
+    /// Panics if a `*` stands elsewhere than at the end.
+    pub fn rooms(mut self, pattern: &str, history: History) -> Self {
+        let plain = pattern.strip_suffix('*').unwrap_or(pattern);
+        assert!(!plain.contains('*'), "a `*` stands at the end of a pattern of rooms, not as in {pattern:?}");
+        self.config.rooms.push((pattern.to_owned(), history));
         self
     }
 
@@ -357,6 +377,11 @@ impl<S> Server<S> {
     /// Returns whether there is no session.
     pub fn is_empty(&self) -> bool {
         self.live.is_empty()
+    }
+
+    /// Returns who is in a room. See [`Live::presence`].
+    pub fn presence(&self, room: &str) -> Presence {
+        self.live.presence(room)
     }
 
     /// Shuts down gracefully. See [`Live::shutdown`].
