@@ -42,6 +42,53 @@ pub enum SlowMember {
     Gap,
 }
 
+/// How much of a room is kept, for those who join later. See [`Builder::rooms`](crate::Builder::rooms).
+///
+/// ```
+/// use std::time::Duration;
+/// use anywire::History;
+///
+/// let history = History::last(50).bytes(1 << 20).age(Duration::from_secs(3600));
+/// # let _ = history;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct History {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    /// Milliseconds.
+    pub(crate) age: Option<u64>,
+    pub(crate) rooms: usize,
+}
+
+impl History {
+    /// Keeps so many messages of each room: the last ones.
+    pub fn last(messages: usize) -> Self {
+        History { messages, bytes: 256 * 1024, age: None, rooms: 1_000 }
+    }
+
+    /// Sets the number of bytes of messages that are kept of each room, besides the number of messages.
+    /// Default: 256 KiB. It should be less than the [`outbox`](crate::Builder::outbox), into which they are
+    /// replayed.
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Keeps no message longer than this. Default: without end.
+    pub fn age(mut self, age: Duration) -> Self {
+        self.age = Some(millis(age));
+        self
+    }
+
+    /// Sets the number of rooms whose messages are kept. Beyond it the room that was made first of those that
+    /// nobody is in is forgotten. Rooms with members are always kept. Default: 1,000.
+    pub fn rooms(mut self, rooms: usize) -> Self {
+        self.rooms = rooms;
+        self
+    }
+}
+
 /// A way to carry a session, by its public name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -99,7 +146,8 @@ pub(crate) struct Config {
     pub(crate) heartbeat_timeout: Duration,
     pub(crate) grace: Duration,
     pub(crate) open_timeout: Duration,
-    pub(crate) hold: Duration,
+    /// As long as the heartbeat's interval if it is not set.
+    pub(crate) hold: Option<Duration>,
     pub(crate) stream_budget: usize,
     pub(crate) message_limit: usize,
     pub(crate) inbox: usize,
@@ -115,6 +163,8 @@ pub(crate) struct Config {
     pub(crate) hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) node: String,
+    /// The histories of rooms, by patterns of their names.
+    pub(crate) rooms: Vec<(String, History)>,
 }
 
 impl Default for Config {
@@ -127,7 +177,7 @@ impl Default for Config {
             // online.
             grace: Duration::from_secs(60),
             open_timeout: Duration::from_secs(10),
-            hold: Duration::from_secs(25),
+            hold: None,
             stream_budget: 1 << 20,
             message_limit: 1 << 20,
             inbox: 1 << 20,
@@ -143,6 +193,7 @@ impl Default for Config {
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             node: String::new(),
+            rooms: Vec::new(),
         }
     }
 }
@@ -151,6 +202,11 @@ impl Config {
     /// Returns the largest body of a request in bytes: one message of the limit as base64, and its heads.
     pub(crate) fn body_limit(&self) -> usize {
         self.message_limit / 3 * 4 + 64 * 1024
+    }
+
+    /// Returns the time for which a poll waits.
+    pub(crate) fn hold(&self) -> Duration {
+        self.hold.unwrap_or(self.heartbeat_interval)
     }
 
     /// Returns the time, in milliseconds, over which the clients of this many sessions spread their first

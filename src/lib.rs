@@ -73,12 +73,12 @@ mod simulation;
 mod sync;
 mod transport;
 
-pub use config::{Origins, Overflow, SlowMember, Transport};
-pub use hub::Delivered;
+pub use config::{History, Origins, Overflow, SlowMember, Transport};
+pub use hub::{Delivered, JoinError, Joined, Position};
 pub use message::{JsonError, Message, Text};
 pub use server::{
-    Anywire, Auth, AuthRejection, Builder, Handler, Incoming, Live, LocalClient, Outgoing, Received, Returned,
-    SendError, Serve, Server, Session, SessionHandler, SessionId, To, TrySendError, bind, serve,
+    Anywire, Auth, AuthRejection, Builder, Handler, Incoming, Live, LocalClient, Outgoing, Presence, PresenceChange,
+    Received, Returned, SendError, Serve, Server, Session, SessionHandler, SessionId, To, TrySendError, bind, serve,
 };
 pub use session::CloseReason;
 

@@ -72,10 +72,14 @@ fn only(server: &Server) -> Session {
     sessions[0].clone()
 }
 
+/// The next ping. The acknowledgements before it are skipped.
 async fn ping(socket: &mut Socket) -> u64 {
-    match socket.records().await[..] {
-        [Record::Ping(id)] => id,
-        ref other => panic!("no ping: {other:?}"),
+    loop {
+        match socket.records().await[..] {
+            [Record::Ping(id)] => return id,
+            [Record::Ack(_)] => {}
+            ref other => panic!("no ping: {other:?}"),
+        }
     }
 }
 
@@ -99,15 +103,46 @@ async fn a_busy_link_is_pinged_only_if_one_direction_is_quiet() {
     let server = builder().handler(|session: Session| async move { while session.recv().await.is_some() {} }).build();
     let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
     socket.text("n1:").await;
-    // The client sends, the server has nothing to send: the client must receive something.
+    // The client sends, and the server acknowledges each message: both receive something.
     let since = Instant::now();
-    for _ in 0..4 {
+    for number in 1..=6 {
         sleep(seconds(5)).await;
         peer.put("x");
         socket.payload(&"x".into()).await;
+        assert_eq!(socket.records().await, [Record::Ack(number)]);
+        assert_passed(since, 6 * number);
+    }
+    let id = ping(&mut socket).await;
+    assert_passed(since, 35 + 25);
+    socket.text(format!("q{id},0:")).await;
+    // The server sends, and the client has nothing to send: the server must receive something.
+    let since = Instant::now();
+    for number in 1..=4 {
+        sleep(seconds(5)).await;
+        only(&server).send("tick").await.unwrap();
+        assert_eq!(socket.records().await, [Record::Message(number, "tick".into())]);
     }
     ping(&mut socket).await;
     assert_passed(since, 25);
+}
+
+/// In quiet, both halves learn what has arrived within two seconds, and a later restart lists none of it.
+#[tokio::test(start_paused = true)]
+async fn an_idle_websocket_leaves_nothing_unacknowledged() {
+    let server = builder().handler(echo).build();
+    let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
+    let since = Instant::now();
+    peer.put("x");
+    socket.text("n1:mx").await;
+    peer.take_until(&mut socket, 1).await;
+    assert_eq!(only(&server).unacknowledged(), 1);
+    assert_eq!(socket.records().await, [Record::Ack(1)]);
+    assert_passed(since, 1);
+    // The client's acknowledgement in quiet comes by itself, and nothing answers it.
+    sleep(Duration::from_millis(250)).await;
+    socket.text("a1:").await;
+    until("the acknowledgement was taken", || only(&server).unacknowledged() == 0).await;
+    assert_eq!(peer.texts(), ["x"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,8 +7,13 @@ declare global {
     type Uplink = client.Uplink
     type State = client.State
     type Message = client.Message
+    type Auth = client.Auth
     type Options = client.Options
     type Attempt = client.Attempt
+    type ConnectError = client.ConnectError
+    type SessionError = client.SessionError
+    type Opened = client.Opened
+    type Resumed = client.Resumed
     type Closed = client.Closed
     type Gap = client.Gap
     type Events = client.Events

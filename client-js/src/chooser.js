@@ -131,6 +131,7 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
      * An attempt failed, or a confirmed link ended. After a link that was useful, because it carried something
      * beyond its start or carried for long, the next round begins within `spread`. Later rounds wait in
      * proportion to the time that has passed since. No round begins within `wait`.
+     * Returns whether the round is over and nothing carries.
      */
     ended_(now, link, wait, spread = SPREAD) {
       const lived = link === carrier && now - since
@@ -152,6 +153,7 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
         at = now + (wait || 0)
         if (lived && away === now) at += random() * spread
         else at += (0.5 + random() / 2) * Math.min(Math.max((now - away) / 4, backoff.first), backoff.max)
+        return 1
       } else if (link.confirmed_) {
         // A WebSocket was being tried when the carrier ended: HTTP gets its chance too.
         plan = HTTP

@@ -14,6 +14,9 @@ export const join = LEGACY ? text.join : bytes.join
 const unpack = LEGACY ? text.unpack : bytes.unpack
 const COLON = LEGACY ? text.COLON : bytes.COLON
 
+/** How much longer bytes become in a body: where no bytes can be sent they go as base64. */
+export const EXPANSION = LEGACY ? 4 / 3 : 1
+
 /**
  * How many fields follow each letter that a client can receive, with the length of the payload. All are
  * numbers, except some of `s`.
@@ -32,15 +35,15 @@ const PAYLOAD = /[bcimox]/
 export const MAX = 2 ** 53 - 1
 
 export const fail = (why) => {
-  throw Error(why || 'bad')
+  throw Error(why || 'malformed')
 }
 
 const number = (field) => (/^(?!0.)\d+$/.test(field) && field <= MAX ? +field : fail())
 
 /**
  * Reads the complete records of `data` from `at` on, and returns where the first incomplete one begins. Each
- * frame goes to `receive`, except the one that ends the link or the request, which goes to `linkClose`. In a text
- * message of a WebSocket (`socket`) the payload of `m` is all that follows.
+ * frame goes to `receive`, except the one that ends the link or the request, which goes to `linkClose`. In a
+ * text message of a WebSocket (`socket`) the payload of `m` is all that follows.
  */
 export const decode = (data, at, receive, linkClose, socket) => {
   while (at < data.length) {

@@ -20,6 +20,16 @@ export const CALM = 2000
 export const ANSWER = 3000
 /** The slowest line that is waited for, in bytes per millisecond; the server counts with the same rate. */
 export const LEAST_RATE = 10
+/**
+ * How much the first upload holds. Each that succeeds doubles this, and the most is below what proxies
+ * accept.
+ */
+export const UPLOAD_FIRST = 64000
+export const UPLOAD_MOST = 512000
+/** The longest time that a `Retry-After` is obeyed. */
+export const RETRY_MOST = 300000
+/** How many rounds of attempts fail before the console is told. */
+export const FAILURES = 3
 /** The first wait before a page whose session fell behind opens a new one, and the longest. */
 export const FALL = 1000
 export const FALL_MAX = 30000

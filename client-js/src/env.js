@@ -3,6 +3,9 @@
  * bundle for old browsers.
  */
 
+import { fail } from './codec.js'
+import { RETRY_MOST } from './config.js'
+
 export const root = LEGACY && typeof self !== 'undefined' ? self : globalThis
 
 const DAY = 864e5
@@ -24,16 +27,40 @@ export const nonce = () => {
 
 /** The address of `path` below `url` for a session, with the query of `url`. */
 export const address = (url, path, id) =>
-  url.replace(/^ws/, 'http').replace(/\/?(\?|$)/, '/' + path + '?session=' + id + '&').replace(/&?$/, '&')
+  url.replace(/\/?(\?|$)/, '/' + path + '?session=' + id + '&').replace(/&?$/, '&')
 
-const anchor = (url) => {
-  const link = document.createElement('a')
+/** What a browser makes of an address. Internet Explorer before 8 leaves a relative one as it is. */
+const parsed = (url) => {
+  const page = root.document
+  if (!LEGACY || !page) return new URL(url, (page || {}).baseURI || root.location).href
+  const link = page.createElement('a')
   link.href = url
-  return link
+  return link.href
 }
 
-/** The same for a WebSocket, whose address must be absolute. */
-export const socketAddress = (url) => (LEGACY ? anchor(url) : new URL(url, root.location)).href.replace(/^http/, 'ws')
+/**
+ * Makes `url`, a text or an object with an `href`, absolute: with `http:` or `https:`, without credentials,
+ * which no request may have, and without a hash.
+ */
+export const resolve = (url) => {
+  const text = (url && url.href) || url
+  let whole = ''
+  try {
+    // An empty address would be that of the page.
+    if (text.split('#')[0].replace(/\s/g, '')) whole = parsed(text)
+  } catch (e) {
+    // The text is no address, or there is no page that it could be relative to.
+  }
+  whole = whole
+    .replace(/#.*/, '')
+    .replace(/^ws/, 'http')
+    .replace(/^(https?:\/\/)[^/?]*@/, '$1')
+  if (/^https?:\/\/./.test(whole) || (LEGACY && /^[^:]+([/?]|$)/.test(whole))) return whole
+  fail('url "' + text + '" is no path in a page and no address with http:, https:, ws: or wss:')
+}
+
+/** The same address for a WebSocket. */
+export const socketAddress = (url) => (LEGACY ? parsed(url) : url).replace(/^http/, 'ws')
 
 /**
  * A value that the browser keeps for all pages of this origin. The storage may be missing, full or forbidden.
@@ -73,3 +100,9 @@ export const later =
   !LEGACY ? (task) => queueMicrotask(task)
   : root.Promise ? (task) => Promise.resolve().then(task)
   : (task) => setTimeout(task, 0)
+
+/** The milliseconds of a `Retry-After`, which has seconds or a date. */
+export const retryAfter = (text) => {
+  const wait = text > 0 ? text * 1000 : Date.parse(text) - +new Date()
+  return wait > 0 ? Math.min(wait, RETRY_MOST) : 0
+}

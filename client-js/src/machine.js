@@ -36,7 +36,10 @@ export const machine = (capacity, base) => {
     close: half.close_,
     abort: half.abort_,
     finish: half.finish_,
-    lose: half.lose_,
+    lose() {
+      half.lose_()
+      half.release_()
+    },
     probe: half.probe_,
     pollTransmit: half.pollTransmit_,
     pollEvent: half.pollEvent_,

@@ -7,7 +7,7 @@ export const frameOf = (data) => {
   if (data?.byteLength >= 0) {
     // The frame holds a copy, since the caller may change the buffer.
     kept = new Uint8Array(new Uint8Array(data.buffer || data, data.byteOffset || 0, data.byteLength))
-  } else if (!text) fail('bad type')
+  } else if (!text) fail('bad type: a message is text, an ArrayBuffer or a view of one; read a Blob first')
   // A text is a sequence of Unicode scalar values: half a surrogate pair becomes U+FFFD.
   else if (LEGACY) kept = data.replace(/[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g, (found) => (found.length > 1 ? found : '\ufffd'))
   else kept = pack(data)

@@ -1,4 +1,4 @@
-/** The options that concern transports and the waits between attempts. */
+/** The options that concern transports and the waits between attempts; `checks.js` has checked them. */
 import { fail } from './codec.js'
 import { root } from './env.js'
 

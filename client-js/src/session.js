@@ -8,14 +8,15 @@
  * it. A half that moves to another link starts there at the first number that is not acknowledged, and states
  * that number.
  *
- * The events are `message`, `gap`, `lost` and `closed`. The link that carries the session
- * is `carrier_`.
+ * The events are `message`, `gap`, `lost`, `error` and `closed`. The link that carries the session is
+ * `carrier_`.
  *
  * A link is an object of the caller's: `ordinal_`; `duplex_` if it carries both ways; `opening_` if it opens
  * the session; `poll_` while it waits for a poll; `room_`, the bytes that may still be put on it.
  */
-import { MAX, fail } from './codec.js'
+import { EXPANSION, MAX, fail } from './codec.js'
 import { LEAST_RATE } from './config.js'
+import { HOLD, ID, INTERVAL, LIMIT, NO_PARAMS, SECRET, TIMEOUT } from './grant.js'
 import { without } from './list.js'
 
 /** The bytes that a message costs beyond its payload, so that empty messages too are bounded. */
@@ -33,21 +34,6 @@ const WINDOW = 500
 const FEW = 4
 const MARK = 65536
 const NEVER = Infinity
-
-/** Places of the parameters in the start frame of a new session. */
-export const ID = 3
-export const SECRET = 4
-const INTERVAL = 5
-const TIMEOUT = 6
-export const GRACE = 7
-export const LIMIT = 8
-export const BATCH = 9
-const HOLD = 10
-/** The time over which clients spread their first attempts after a cut; undefined from an older server. */
-export const SPREAD = 12
-
-/** The parameters before the session is open. */
-const NO_PARAMS = [0, 0, 0, '', '', 0, 0, 30000]
 
 /** The link that carries is dead, or its state is unknown because this computer has slept. */
 export const LINK_DEAD = 1
@@ -90,7 +76,7 @@ export const createMachine = (capacity, base) => {
     const frame = outbox.shift()
     machine.acked_++
     machine.bytes_ -= frame.size_
-    if (frame !== machine.closing_) machine.unacknowledged_--
+    if (frame.size_) machine.unacknowledged_--
     return frame
   }
 
@@ -116,6 +102,24 @@ export const createMachine = (capacity, base) => {
     return !machine.carrier_ || (waiting && (bytes > MARK || (waiting >= FEW && bytes > recent)))
   }
 
+  /** A message cannot be sent: the application gets it back, and its number becomes a gap. */
+  const giveUp = (at) => {
+    const frame = outbox[at]
+    // The number is put in when the gap is sent.
+    outbox[at] = ['d']
+    outbox[at].size_ = 0
+    machine.bytes_ -= frame.size_
+    machine.unacknowledged_--
+    const error = Error('too large')
+    error.data = frame[1]
+    events.push(['error', error])
+  }
+
+  /** Before the session is open, messages are taken that are over the limit of the server. */
+  const giveUpLarge = () => {
+    for (let at = 0; at < outbox.length; at++) if (outbox[at].size_ > machine.params_[LIMIT] + OVERHEAD) giveUp(at)
+  }
+
   const attached = (link, frame) => {
     if (frame[SECRET]) {
       if (machine.params_[ID] && machine.params_[ID] !== frame[ID]) fail()
@@ -129,6 +133,7 @@ export const createMachine = (capacity, base) => {
       if (machine.closing_) machine.closing_[1] += sent
     }
     acknowledged(frame[2])
+    giveUpLarge()
     link.nextToReceive_ = 0
     if (link.confirmed_) return
     link.confirmed_ = 1
@@ -182,6 +187,9 @@ export const createMachine = (capacity, base) => {
     params_: NO_PARAMS,
     /** No further message is sent, since the session is lost. */
     settling_: 0,
+    /** What was not sent in a session that was lost, and whether what is sent now waits too. */
+    waiting_: [],
+    waits_: 0,
     /** The session is that of an older page, and the server has not answered yet. */
     takingOver_: 0,
 
@@ -256,7 +264,7 @@ export const createMachine = (capacity, base) => {
       const full = (machine.bytes_ && bytes > capacity) || last() + 1 >= MAX || (droppable && behind(now, bytes))
       const most = droppable && machine.unacknowledged_ * 2 >= FEW ? recent : capacity
       if (!full) {
-        outbox.push(frame)
+        ;(machine.waits_ ? machine.waiting_ : outbox).push(frame)
         machine.bytes_ = bytes
         machine.unacknowledged_++
       }
@@ -265,8 +273,26 @@ export const createMachine = (capacity, base) => {
       return !full
     },
 
-    /** Asks the other half to acknowledge all messages; returns the number of the last. */
-    flush_: () => (ackRequest = last()),
+    /**
+     * Something refuses a message among those with a number below `end` for its size. It is the largest of
+     * them, and is given up.
+     */
+    giveUp_(end) {
+      let largest = -1
+      for (let at = 0; at < end - machine.acked_ - 1; at++) {
+        if (outbox[at].size_ > (largest < 0 ? 0 : outbox[largest].size_)) largest = at
+      }
+      if (largest >= 0) giveUp(largest)
+    },
+
+    /**
+     * Asks the other half to acknowledge all messages; returns the number of the last, which is not known
+     * while messages wait.
+     */
+    flush_() {
+      ackRequest = last()
+      return machine.waiting_[0] ? NEVER : ackRequest
+    },
 
     /**
      * Sends no further message, and asks how many have arrived of those that were sent. Returns whether that is
@@ -280,7 +306,7 @@ export const createMachine = (capacity, base) => {
     close_(code, reason) {
       machine.closing_ = ['c', last() + 1, code, reason]
       machine.closing_.size_ = 0
-      outbox.push(machine.closing_)
+      ;(machine.waiting_[0] ? machine.waiting_ : outbox).push(machine.closing_)
       ackRequest = last()
     },
 
@@ -294,22 +320,57 @@ export const createMachine = (capacity, base) => {
 
     /**
      * The other half does not know the session any more. Messages that were put on a link may or may not have
-     * arrived; the others go to a new session.
+     * arrived; the others wait for `release`.
      */
     lose_() {
+      const { closing_: close } = machine
       const unknown = []
+      const kept = []
       // Nothing was sent in the session that could not be taken over.
       if (machine.takingOver_) {
         machine.takingOver_ = machine.received_ = 0
         return
       }
-      if (machine.closing_) return finish(machine.closing_[2], machine.closing_[3])
-      while (machine.acked_ < sent) unknown.push(shift()[1])
-      machine.acked_ = machine.received_ = machine.settling_ = sent = ackRequest = 0
+      for (const frame of outbox.slice(sent - machine.acked_).concat(machine.waiting_)) {
+        if (frame.size_ || frame === close) kept.push(frame)
+      }
+      // No session is opened only to be closed.
+      if (close && !(kept[0] || close).size_) return finish(close[2], close[3])
+      while (machine.acked_ < sent) {
+        const frame = shift()
+        if (frame.size_) unknown.push(frame[1])
+      }
+      outbox.length = machine.acked_ = machine.received_ = machine.settling_ = sent = ackRequest = 0
+      machine.waiting_ = kept
+      machine.waits_ = 1
       machine.params_ = NO_PARAMS
       flow = 1
       ackNumber()
       events.push(['lost', unknown])
+    },
+
+    /** Sends what waited, behind what was sent since `waits_` was reset. */
+    release_() {
+      machine.waits_ = 0
+      if (machine.waiting_[0]) {
+        for (const frame of machine.waiting_) outbox.push(frame)
+        machine.waiting_ = []
+        if (machine.closing_) ackRequest = machine.closing_[1] = last()
+        giveUpLarge()
+      }
+    },
+
+    /** Removes the messages that wait, and returns them. */
+    drop_() {
+      const dropped = []
+      for (const frame of machine.waiting_) {
+        if (!frame.size_) break
+        dropped.push(frame[1])
+        machine.bytes_ -= frame.size_
+        machine.unacknowledged_--
+      }
+      machine.waiting_ = machine.waiting_.slice(dropped.length)
+      return dropped
     },
 
     /** The next frame for this link. */
@@ -327,12 +388,13 @@ export const createMachine = (capacity, base) => {
       }
       if (!frame || flow % 2 < 1 || (machine.settling_ && number > sent)) return
       // One message always fits into a body, whatever its size.
-      if (frame.size_ > link.room_ && (link.nextToSend_ || !link.confirmed_)) return
+      const size = frame[0] === 'b' ? frame.size_ * EXPANSION : frame.size_
+      if (size > link.room_ && (link.nextToSend_ || !link.confirmed_)) return
       if (link.announced_ !== number) return ['n', (link.announced_ = number)]
-      link.room_ -= frame.size_
+      link.room_ -= size
       link.nextToSend_ = link.announced_ = number + 1
       sent = Math.max(sent, number)
-      return frame
+      return frame[0] === 'd' ? ['d', number, number] : frame
     },
 
     /** Begins an upload at the first message that is not acknowledged. */

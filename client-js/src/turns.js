@@ -8,7 +8,8 @@ import { credentials, formerId, gather, now, send } from './client.js'
 import { HELD } from './codes.js'
 import { LATE, LOADING, NEVER, TOGETHER } from './config.js'
 import { loading } from './env.js'
-import { linkClosed, receive, watch } from './links.js'
+import { linkClosed, receive, unwatch, watch } from './links.js'
+import { allows } from './options.js'
 
 /** The head record of a link: takes over, opens or resumes. */
 export const head = (client, link) => {
@@ -22,7 +23,8 @@ export const head = (client, link) => {
 /** How a stream went that has ended with `code`. */
 const verdict = (client, link, began, code) => {
   const time = now(client)
-  // The server asked for an acknowledgement, and then gave up. If both came together, the path held both back.
+  // The server asked for an acknowledgement, and then gave up. If both came together, the path held both
+  // back.
   if (code === HELD) return time - client.askedAt_ < TOGETHER ? STREAM_HELD : STREAM_GOOD
   return time - began > LATE || (!code && link.useful_) ? STREAM_GOOD : STREAM_USELESS
 }
@@ -42,20 +44,21 @@ export const takeTurn = (client, link) => {
   if (link.opening_) frames = http.open_(client, link, gather(client, link, frames))
   link.poll_ = !stream
   link.pollDelay_ = transport.pollDelay_
-  link.trace_.transport = transport.name_
-  link.watchdog_ = 0
+  // The opening may be made by a transport that must not carry the session.
+  if (allows(client.options_, transport.name_)) link.trace_.transport = transport.name_
+  unwatch(link)
   link.close_ = send(
     client,
     transport.request_,
     link.opening_ && !transport.room_ ? 'open' : transport.name_,
     frames,
     (frame) => receive(client, link, frame),
-    (code, reason, wait) => {
+    (code, reason, wait, status) => {
       if (link.gone_) return
       if (stream) chooser.streamed_(now(client), verdict(client, link, began, code))
       // If a stream never began, this shows nothing about the network.
       const failedStream = code < 0 && stream && http.polls_ && link.watchdog_
-      if (code && code !== HELD && !failedStream) linkClosed(client, link, code, reason, wait)
+      if (code && code !== HELD && !failedStream) linkClosed(client, link, code, reason, wait, status)
       else if (link.pollDelay_) watch(link, link.pollDelay_, () => takeTurn(client, link))
       else takeTurn(client, link)
       client.update_()

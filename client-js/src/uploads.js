@@ -1,36 +1,74 @@
 /** Frames for the server: over a WebSocket they go at once, over HTTP in one POST at a time. */
 import { credentials, gather, now, send } from './client.js'
-import { NETWORK } from './codes.js'
+import { NETWORK, isTooLarge } from './codes.js'
 import { HEAD } from './config.js'
 import { later } from './env.js'
+import { BATCH } from './grant.js'
 import { linkClosed } from './links.js'
-import { BATCH } from './session.js'
+import { reportFailure } from './report.js'
 import { answerTime } from './silence.js'
 import { takeTurnAgain } from './turns.js'
+
+/** An upload was too large. The next one is half as large; a single message is given up. */
+const refused = (client, size, first, end) => {
+  client.uploadFailed_ = 0
+  if (end - first > 1) client.batch_ = client.batchMax_ = HEAD + size / 2
+  else client.machine_.giveUp_(end)
+}
+
+/** Something on the way asks us to wait. */
+const postpone = (client, link, status, wait) => {
+  const timer = setTimeout(() => {
+    client.cancelUpload_ = 0
+    client.update_()
+  }, wait)
+  client.cancelUpload_ = () => {
+    clearTimeout(timer)
+    client.cancelUpload_ = 0
+  }
+  reportFailure(client, { transport: link.trace_.transport, code: NETWORK, status, message: 'HTTP ' + status })
+}
+
+const ended = (client, link, code, reason, wait, status) => {
+  const failedBefore = client.uploadFailed_
+  // After one failure of the network the next upload repeats the messages; after a second one the link is
+  // dropped.
+  client.uploadFailed_ = code === NETWORK && !client.uploadFailed_
+  link.useful_ = !code || client.uploadFailed_
+  if (!code) {
+    client.failures_ = client.uploadsFail_ = 0
+    client.batch_ = Math.min(client.batch_ * 2, client.batchMax_)
+  }
+  // A link whose uploads fail is dropped even if its downlink works.
+  if (!link.useful_) {
+    client.uploadsFail_ = 1
+    linkClosed(client, link, code, reason, wait, status)
+  } else if (link.pollDelay_ || (!code && failedBefore)) {
+    // The upload may have caused messages, and the next poll would come only after a delay. Or the path was
+    // dead for a while, and the answer that waits may never come.
+    takeTurnAgain(client, link)
+  }
+}
 
 /** POSTs all messages that the server has not acknowledged, and the control frames that wait. */
 const upload = (client, link) => {
   const { machine_: machine } = client
-  const batch = machine.params_[BATCH]
+  const batch = Math.min(client.batch_, machine.params_[BATCH])
   machine.rewind_(link, batch - HEAD)
+  const first = machine.acked_ + 1
   const frames = gather(client, link, [credentials(client, 'u', [])])
+  const size = batch - HEAD - link.room_
+  const end = link.nextToSend_
   const transport = client.http_.upload_(client, link, frames)
   const forget = () => {
     clearTimeout(timer)
     client.cancelUpload_ = 0
   }
-  const done = (code, reason, wait) => {
-    const failedBefore = client.uploadFailed_
+  const done = (code, reason, wait, status) => {
     forget()
-    // After one failure of the network the next upload repeats the messages; after a second one the link is
-    // dropped.
-    client.uploadFailed_ = code === NETWORK && !client.uploadFailed_
-    link.useful_ = !code || client.uploadFailed_
-    // A link whose uploads fail is dropped even if its downlink works.
-    if (!link.useful_) linkClosed(client, link, code, reason, wait)
-    // The upload may have caused messages, and the next poll would come only after a delay. Or the path was
-    // dead for a while, and the answer that waits may never come.
-    else if (link.pollDelay_ || (!code && failedBefore)) takeTurnAgain(client, link)
+    if (end && isTooLarge(code, status)) refused(client, size, first, end)
+    else if (code === NETWORK && wait) postpone(client, link, status, wait)
+    else ended(client, link, code, reason, wait, status)
     client.update_()
   }
   const receive = (frame) => machine.handleFrame_(now(client), {}, frame)

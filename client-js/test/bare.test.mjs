@@ -89,7 +89,7 @@ const bare = ({ activeX, terms, surroundings } = {}) => {
     }
   }
 
-  const context = createContext({ setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, Date: clock.Date, document: {} })
+  const context = createContext({ setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, Date: clock.Date, document: { createElement: () => ({}) } })
   runInContext('var self = this, window = this', context)
   if (!activeX) context.XMLHttpRequest = Request
   else {
@@ -103,7 +103,7 @@ const bare = ({ activeX, terms, surroundings } = {}) => {
   runInContext(script, context)
   const session = runInContext('anywire', context).connect('/live', {})
   const story = []
-  for (const name of ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'error']) session.on(name, (...rest) => story.push([name, ...rest]))
+  for (const name of ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'connect_error', 'error']) session.on(name, (...rest) => story.push([name, ...rest]))
   return { session, story, server, wire, clock, context, messages: () => story.filter(([name]) => name === 'message').map(([, message]) => message) }
 }
 
@@ -244,8 +244,8 @@ for (const activeX of [false, true]) {
       it.session.send('lost')
       it.clock.advance(5000)
       const resumed = it.story.find(([name]) => name === 'resumed')
-      assert.equal(resumed[1], 'new')
-      assert.equal(Array.prototype.join.call(resumed[2]), 'lost')
+      assert.equal(resumed[1].outcome, 'new')
+      assert.equal(Array.prototype.join.call(resumed[1].unknown), 'lost')
       it.session.send('after')
       it.clock.advance(100)
       assert.deepEqual(it.server.sessions[1].messages, ['after'])

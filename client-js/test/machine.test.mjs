@@ -378,14 +378,12 @@ test('numbers end: the last one is kept for the close', () => {
 })
 
 test('a large message that is announced is waited for as long as a slow line takes', () => {
-  const { it, first, receive } = open()
+  const { it, first } = open()
   const silence = it.pollTimeout()
   it.handleFrame(100, first, ['n', 1, 1000000])
   assert.equal(it.pollTimeout(), 100 + silence + 100000)
-  it.handleFrame(90100, first, ['m', 'all of it'])
-  assert.equal(it.pollTimeout(), 90100 + silence)
+  it.handleFrame(90100, first, ['i', ''])
+  assert.equal(it.pollTimeout(), 90100 + silence, 'whatever comes ends that')
   it.handleFrame(90200, first, ['n', 2])
   assert.equal(it.pollTimeout(), 90200 + silence, 'an older server announces nothing')
-  receive(first, ['m', 'the next'])
-  assert.deepEqual(texts(it.pollEvent() && []), [])
 })

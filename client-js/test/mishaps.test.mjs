@@ -113,7 +113,7 @@ story('a WebSocket that ends with 1000 or 1001, as browsers and proxies end them
     await it.pass(5000)
     assert.equal(session.state, 'open')
   }
-  assert.deepEqual(named('resumed').map((event) => event[1]), ['full', 'full'])
+  assert.deepEqual(named('resumed').map((event) => event[1].outcome), ['full', 'full'])
 })
 
 story('auth is asked for again when a session is lost while a WebSocket is tried', async (it) => {

@@ -3,7 +3,10 @@
 //! | chapter | explains |
 //! |---|---|
 //! | [`handlers`] | how to write the code of a session: extractors, auth, receiving, other tasks |
-//! | [`rooms`] | how to send to many |
+//! | [`login`] | who a client is: cookies, tokens, refusal, expiry |
+//! | [`rooms`] | how to send to many; the last messages of a room |
+//! | [`presence`] | who is online |
+//! | [`routes`] | how to send from a route or a task |
 //! | [`back_pressure`] | slow clients; which calls wait, and which are cancel-safe |
 //! | [`life`] | when a session begins and ends, and what it survives |
 //! | [`restarts`] | how a server stops and starts again under its clients |
@@ -11,7 +14,9 @@
 //! | [`limits`] | every bound, its default, and what happens at it |
 //! | [`transports`] | what carries a session, and what to put in front of the server |
 //! | [`proxies`] | nginx, HAProxy, Caddy and Vite in front of the server |
+//! | [`clients`] | the client from React, a bundler, Node, a worker; events and close codes |
 //! | [`bare_websocket`] | clients without the script |
+//! | [`coming_from`] | the words of Socket.IO, SockJS and SignalR; what is not carried |
 //! | [`security`] | origins, auth, Content Security Policy |
 
 // Each chapter is a file of its own, which is readable without rustdoc; the targets of its links are here.
@@ -38,7 +43,33 @@
 /// [`parse_json`]: crate::Message::parse_json
 pub mod handlers {}
 
+#[doc = include_str!("login.md")]
+///
+/// [`Auth<T>`]: crate::Auth
+pub mod login {}
+
+#[doc = include_str!("presence.md")]
+///
+/// [`join_as`]: crate::Session::join_as
+/// [`presence`]: crate::Live::presence
+/// [`names`]: crate::Presence::names
+/// [`grace`]: crate::Builder::grace
+/// [`len`]: crate::Live::len
+/// [`sessions`]: crate::Live::sessions
+/// [`insert`]: crate::Session::insert
+/// [`get`]: crate::Session::get
+pub mod presence {}
+
+#[doc = include_str!("routes.md")]
+///
+/// [`Live`]: crate::Live
+/// [`acknowledged`]: crate::Session::acknowledged
+pub mod routes {}
+
 #[doc = include_str!("rooms.md")]
+///
+/// [`join_since`]: crate::Session::join_since
+/// [`History`]: crate::History
 ///
 /// [`Delivered`]: crate::Delivered
 /// [`droppable`]: crate::To::droppable
@@ -121,6 +152,7 @@ pub mod testing {}
 /// [`heartbeat_timeout`]: crate::Builder::heartbeat_timeout
 /// [`grace`]: crate::Builder::grace
 /// [`origins`]: crate::Builder::origins
+/// [`hosts`]: crate::Builder::hosts
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 /// [`node`]: crate::Builder::node
 pub mod limits {}
@@ -144,18 +176,39 @@ pub mod transports {}
 /// [`Session::remote_address`]: crate::Session::remote_address
 pub mod proxies {}
 
+#[doc = include_str!("clients.md")]
+///
+/// [`Builder::origins`]: crate::Builder::origins
+/// [`proxies`]: crate::guide::proxies
+/// [`security`]: crate::guide::security
+/// [`protocol`]: crate::protocol
+pub mod clients {}
+
 #[doc = include_str!("bare_websocket.md")]
 ///
 /// [`Origins::Any`]: crate::Origins::Any
+/// [`Origins::and_programs`]: crate::Origins::and_programs
 /// [`Auth<T>`]: crate::Auth
 /// [`acknowledged`]: crate::Session::acknowledged
 /// [`unacknowledged`]: crate::Session::unacknowledged
 pub mod bare_websocket {}
 
+#[doc = include_str!("coming_from.md")]
+///
+/// [`Auth<T>`]: crate::Auth
+/// [`join`]: crate::Session::join
+/// [`insert`]: crate::Session::insert
+/// [`get`]: crate::Session::get
+/// [`transports`]: crate::guide::transports
+/// [`bare_websocket`]: crate::guide::bare_websocket
+pub mod coming_from {}
+
 #[doc = include_str!("security.md")]
 ///
 /// [`limits`]: crate::guide::limits
 /// [`Origins::Same`]: crate::Origins::Same
+/// [`and_programs`]: crate::Origins::and_programs
+/// [`hosts`]: crate::Builder::hosts
 /// [`Origins::Any`]: crate::Origins::Any
 /// [`Auth<T>`]: crate::Auth
 /// [`remote_address`]: crate::Session::remote_address

@@ -1,17 +1,22 @@
 //! The sessions of a server and its rooms. The hub calls no other part of the server back.
 
+mod histories;
+mod log;
+mod presence;
 mod remote;
+mod room;
 mod rooms;
 #[cfg(test)]
 mod tests;
 mod values;
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    task::Waker,
 };
 
 use uuid::Uuid;
@@ -22,9 +27,11 @@ use crate::{
     sync::lock,
 };
 
+pub(crate) use histories::Histories;
+pub use log::Position;
 pub(crate) use remote::Remote;
-pub use rooms::Delivered;
 pub(crate) use rooms::{Audience, Occupancy, Target};
+pub use rooms::{Delivered, JoinError, Joined};
 use rooms::{Rooms, SHARDS, deliver_to};
 pub(crate) use values::{Value, Values};
 
@@ -33,12 +40,12 @@ pub(crate) use values::{Value, Values};
 pub(crate) struct Member {
     pub(crate) shared: Arc<SharedSession>,
     pub(crate) remote: Remote,
-    rooms: Mutex<Joined>,
+    rooms: Mutex<Membership>,
     values: Mutex<Values>,
 }
 
 #[derive(Debug, Default)]
-struct Joined {
+struct Membership {
     rooms: Vec<Arc<str>>,
     /// The session's handler has returned, or the session was removed from the hub. It joins no more rooms,
     /// because nothing would remove it from them.
@@ -69,9 +76,14 @@ pub(crate) struct Hub {
     rooms: Rooms,
     /// Held while a message is sent to everybody. It comes before all other locks.
     to_everybody: Mutex<()>,
+    watchers: AtomicU64,
 }
 
 impl Hub {
+    pub(crate) fn new(histories: Histories) -> Self {
+        Hub { rooms: Rooms::new(histories), ..Hub::default() }
+    }
+
     /// Returns the number of sessions, including those that have ended and are still remembered.
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
@@ -130,6 +142,74 @@ impl Hub {
         let (name, occupancy) = self.rooms.join(member.shared.clone(), room);
         joined.rooms.push(name);
         Some(occupancy)
+    }
+
+    /// Adds a member to a room with a history, behind the messages since a position.
+    pub(crate) fn join_since(
+        &self,
+        member: &Arc<Member>,
+        room: &str,
+        since: Option<&str>,
+        now: u64,
+    ) -> Result<Joined, JoinError> {
+        let mut membership = lock(&member.rooms);
+        if membership.gone {
+            return Err(JoinError::Closed);
+        } else if membership.rooms.iter().any(|name| **name == *room) {
+            return Err(JoinError::Member);
+        }
+        let (name, joined) = self.rooms.join_since(member.shared.clone(), room, since, now)?;
+        membership.rooms.push(name);
+        Ok(joined)
+    }
+
+    /// Adds a member to a room if it is not in it, and gives it a name there. Returns whether the name is
+    /// new.
+    pub(crate) fn enter(&self, member: &Arc<Member>, room: &str, name: &str) -> bool {
+        let mut membership = lock(&member.rooms);
+        if membership.gone {
+            return false;
+        }
+        if !membership.rooms.iter().any(|known| **known == *room) {
+            let (room, _) = self.rooms.join(member.shared.clone(), room);
+            membership.rooms.push(room);
+        }
+        self.rooms.enter(member.id(), room, name)
+    }
+
+    /// The names of a room's members, sorted.
+    pub(crate) fn names(&self, room: &str) -> Vec<Arc<str>> {
+        self.rooms.names(room)
+    }
+
+    /// The names of a room's members if they are not these any more; if they are, the watcher waits.
+    pub(crate) fn poll_names(
+        &self,
+        room: &str,
+        watcher: u64,
+        known: &BTreeSet<String>,
+        waker: &Waker,
+    ) -> Option<BTreeSet<String>> {
+        self.rooms.poll_names(room, watcher, known, waker)
+    }
+
+    /// A number for a new watcher.
+    pub(crate) fn new_watcher(&self) -> u64 {
+        self.watchers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn unwatch(&self, room: &str, watcher: u64) {
+        self.rooms.unwatch(room, watcher);
+    }
+
+    /// Whether rooms may have histories, for which a send needs the time.
+    pub(crate) fn has_histories(&self) -> bool {
+        self.rooms.have_histories()
+    }
+
+    /// The position of the next message of a room that has a history.
+    pub(crate) fn next_position(&self, room: &str) -> Option<Position> {
+        self.rooms.next_position(room)
     }
 
     /// Removes a member from a room. Returns `None` if the member is not in the room.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{opening::Attempts, parked_requests::ParkedRequests};
 use crate::{
     config::{Config, is_node_name, millis, size},
-    hub::{Hub, Member, Remote},
+    hub::{Histories, Hub, Member, Remote},
     ids,
     session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
     shared::{Runtime, ServerParams, SharedSession},
@@ -95,14 +95,15 @@ impl Core {
             grace: millis(config.grace),
             limit: config.message_limit as u64,
             batch: config.message_limit as u64,
-            hold: millis(config.hold),
+            hold: millis(config.hold()),
             spread: config.spread(0),
         };
+        let histories = Histories::new(ids::random().simple().to_string()[..12].to_owned(), &config.rooms);
         let params = ServerParams { node: config.node.clone(), session, spread: session.spread.into() };
         Core {
             config,
             params: Arc::new(params),
-            hub: Hub::default(),
+            hub: Hub::new(histories),
             attempts: Arc::new(Attempts::new(runtime.clock(), remembered)),
             parked: Arc::default(),
             runtime,

@@ -17,6 +17,7 @@ pub use api::{
     handler::{Handler, Returned},
     live::{Live, To},
     local::LocalClient,
+    presence::{Presence, PresenceChange},
     receiving::{Incoming, Received},
     sending::{Outgoing, SendError, TrySendError},
     serve::{Serve, bind, serve},

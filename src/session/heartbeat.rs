@@ -3,16 +3,16 @@
 use super::idle_limit::IdleLimit;
 use crate::config::LEAST_RATE;
 
-/// A request that is coming in may bring the answer to a ping. It is waited for no longer than this: a body of
-/// the default limit, as base64, takes less at the least rate.
-const LONGEST_UPLOAD: u64 = 150_000;
+/// What is under way on a slow line is waited for no longer than this. A message of the default limit, as base64,
+/// takes less at the least rate.
+const LONGEST_WAIT: u64 = 150_000;
 
 /// Any line carries this many bytes in no time.
 const FEW_BYTES: usize = 4096;
 
-/// The time in milliseconds that the slowest line which is waited for takes for so many bytes.
+/// The time in milliseconds for which so many bytes are waited for: what the slowest line takes.
 pub(super) fn slow_line(bytes: usize) -> u64 {
-    bytes.saturating_sub(FEW_BYTES) as u64 / LEAST_RATE
+    (bytes.saturating_sub(FEW_BYTES) as u64 / LEAST_RATE).min(LONGEST_WAIT)
 }
 
 /// The server half pings and awaits an answer; the client half expects traffic. Times are milliseconds.
@@ -178,7 +178,7 @@ impl Heartbeat {
                 self.ping = Ping::Out(since + step);
                 Verdict::Fine
             }
-            Ping::Out(since) if incoming && self.waited < LONGEST_UPLOAD => {
+            Ping::Out(since) if incoming && self.waited < LONGEST_WAIT => {
                 let step = late + self.timeout.max(1);
                 self.waited += step;
                 self.ping = Ping::Out(since + step);

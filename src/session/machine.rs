@@ -12,7 +12,7 @@ use super::{
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
-    outbox::{Body, Outbox},
+    outbox::{Body, ENTRY_COST, Outbox},
     reason,
     rules::{Delivery, Rules},
     stream_probe::StreamProbe,
@@ -327,6 +327,19 @@ impl Machine {
             return Err(SendError::Full);
         }
         self.push(Body::Message(message));
+        Ok(())
+    }
+
+    /// Sends all of these messages, or none if they do not fit together.
+    pub(crate) fn send_all(&mut self, messages: Vec<OutMessage>) -> Result<(), SendError> {
+        self.may_send()?;
+        let length: usize = messages.iter().map(|message| message.as_message().len() + ENTRY_COST).sum();
+        if !messages.is_empty() && !self.outbox.fits(length - ENTRY_COST) {
+            return Err(SendError::Full);
+        }
+        for message in messages {
+            self.outbox.push(Body::Message(message));
+        }
         Ok(())
     }
 

@@ -9,8 +9,8 @@ use super::{
     reason,
     rules::Rivals,
 };
+use crate::broadcast::OutMessage;
 use crate::message::Message;
-use crate::{broadcast::OutMessage, config::Transport};
 
 impl Machine {
     /// An attach has begun: grace does not end before [`cancel_attach`](Self::cancel_attach). Returns false
@@ -85,16 +85,6 @@ impl Machine {
         self.refused = false;
         self.number_waiting(now);
         Ok(id)
-    }
-
-    /// The transport that has made a downlink.
-    pub(crate) fn set_transport(&mut self, id: LinkId, transport: Transport) {
-        let carrier = self.links.carrier();
-        let Some(link) = self.links.get_mut(id) else { return };
-        link.transport = Some(transport);
-        if carrier.is_none_or(|ordinal| ordinal == link.ordinal) {
-            self.transport = transport;
-        }
     }
 
     fn admit(&self, attach: &Attach) -> Result<(), CloseReason> {
@@ -196,25 +186,6 @@ impl Machine {
             self.end(now, id, violation.clone());
         }
         result
-    }
-
-    /// The transport has read bytes of a frame that is not complete yet.
-    pub(crate) fn handle_part(&mut self, now: u64, id: LinkId, bytes: usize) {
-        if self.counts(id) {
-            self.heartbeat.received_part(now, bytes as u64);
-        }
-    }
-
-    /// The connection has taken bytes that had waited for it.
-    pub(crate) fn handle_write(&mut self, now: u64, id: LinkId) {
-        if self.counts(id) {
-            self.heartbeat.wrote(now);
-        }
-    }
-
-    /// Whether what happens on this link is a sign of life.
-    fn counts(&self, id: LinkId) -> bool {
-        self.links.get(id).is_some_and(|link| !link.superseded && !link.ignores_input)
     }
 
     /// The transport could not read the input: the link ends. The session goes on, unless it ends with its
@@ -324,6 +295,9 @@ impl Machine {
         if number == 0 || number > MAX_NUMBER {
             return Err(reason::MALFORMED);
         }
+        if self.config.role == Role::Server && !reason.may_come_from_a_client() {
+            return Err(reason::NO_CLOSE_CODE);
+        }
         if self.closed.is_none() {
             if self.inbox.take_close(number) == Taken::New {
                 self.finish(now, reason);
@@ -430,7 +404,10 @@ impl Machine {
         match reason.code / 100 {
             _ if self.config.rules.cut_ends => self.finish(now, reason),
             41 | 43 | 44 if loser => {}
-            43 | 44 if self.closed.is_none() => self.finish(now, reason),
+            // A client has no other code to abort with.
+            43 | 44 if self.closed.is_none() && (!server || reason.code == reason::ABORTED.code) => {
+                self.finish(now, reason);
+            }
             41 if !server && self.closed.is_none() => self.events.push_back(Event::Lost(reason)),
             10 | 43 if self.closed.is_some() => self.over = server,
             _ => {}

@@ -92,6 +92,15 @@ impl SharedSession {
         Ok(())
     }
 
+    /// Sends all of these messages, or none if they do not fit together.
+    pub(crate) fn send_all(&self, messages: Vec<OutMessage>) -> Result<(), SendError> {
+        let mut inner = self.lock();
+        inner.machine.send_all(messages)?;
+        inner.wake_carriers();
+        self.account(&mut inner);
+        Ok(())
+    }
+
     /// Sends a message. Returns whether it was taken, and not skipped.
     pub(crate) fn send_as(&self, how: &WhenBehind, message: OutMessage) -> Result<bool, SendError> {
         let now = if *how == WhenBehind::Keep { 0 } else { self.runtime.clock.now() };
@@ -143,6 +152,16 @@ impl SharedSession {
         let mut inner = self.lock();
         if let Some(reason) = inner.machine.close_reason() {
             return Poll::Ready(reason.clone());
+        }
+        inner.wait(cx.waker());
+        Poll::Pending
+    }
+
+    /// Waits until the session is over.
+    pub(crate) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        if inner.machine.closed().is_some() {
+            return Poll::Ready(());
         }
         inner.wait(cx.waker());
         Poll::Pending

@@ -136,7 +136,7 @@ function prepare() {
     }
     for (const name of ['open', 'interrupted', 'resumed', 'closed', 'error']) {
       session.on(name, (first) => {
-        events.push(typeof first === 'string' ? `${name} ${first}` : name)
+        events.push(first?.outcome ? `${name} ${first.outcome}` : name)
         self.report()
       })
     }

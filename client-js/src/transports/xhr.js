@@ -4,7 +4,7 @@
  */
 import { decode, encode } from '../codec.js'
 import { NETWORK } from '../codes.js'
-import { root } from '../env.js'
+import { retryAfter, root } from '../env.js'
 import { utf8 } from '../text.js'
 import { soon } from './dom.js'
 
@@ -25,10 +25,13 @@ export const request = (url, frames, credentials, receive, done, last) => {
     xhr.onreadystatechange = () => {}
     xhr.abort()
   }
-  const finish = (code, reason, wait) => {
+  const finish = (code, reason) => {
     if (over) return
+    // After the stop there are none.
+    const status = xhr.readyState > 1 && xhr.status
+    const wait = retryAfter(status && xhr.getResponseHeader('Retry-After'))
     stop()
-    done(code, reason, wait)
+    done(code, reason, wait, status)
   }
   if (last && navigator.sendBeacon && navigator.sendBeacon(url, body)) return stop
   xhr.open('POST', url, true)
@@ -47,7 +50,7 @@ export const request = (url, frames, credentials, receive, done, last) => {
       // Behind the first record a part of one shows too that the answer is coming.
       if (at && text.length > length) receive(['i'])
       length = text.length
-      at = decode(text, at, receive, (code, reason) => finish(code, reason, xhr.getResponseHeader('Retry-After') * 1000))
+      at = decode(text, at, receive, finish)
     } catch (error) {
       finish(NETWORK, error.message)
     }

@@ -101,7 +101,7 @@ const createNetwork = (terms) => {
     })
   }
 
-  return { clock, server, mode, sockets, streams, fetched, Socket, fetch, pass: (time) => clock.pass(time, settle) }
+  return { clock, server, grant: server.grant, mode, sockets, streams, fetched, Socket, fetch, pass: (time) => clock.pass(time, settle) }
 }
 
 /** A server acknowledges a second after a message has come. */
@@ -113,7 +113,7 @@ export const acknowledging = async (it, seconds, each = () => {}) => {
   }
 }
 
-const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'gap', 'closed', 'error']
+const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'gap', 'closed', 'connect_error', 'error']
 
 /** A story in which time and the network are ours. */
 export const story = (name, run, { terms, ...options } = {}) =>

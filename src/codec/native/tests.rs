@@ -280,3 +280,20 @@ fn a_message_keeps_nothing_of_the_body_that_brought_it() {
         }
     }
 }
+
+#[test]
+fn a_large_message_of_a_websocket_is_announced_with_its_length() {
+    for (length, announced) in [(65_535, "n7:"), (65_536, "n7,65536:")] {
+        for message in [OutMessage::Own("x".repeat(length).into()), OutMessage::Own(vec![0; length].into())] {
+            let mut out = Vec::new();
+            let mut codec = NativeCodec::new(Spelling::WebSocket, LIMIT);
+            let mut buffer = SocketBuffer::new(&mut out);
+            codec.write_socket(Outbound::Message { number: 7, message: &message }, &mut buffer);
+            codec.write_socket(Outbound::Message { number: 8, message: &OutMessage::Own("next".into()) }, &mut buffer);
+            assert!(buffer.finish().is_none());
+            let frames = frames(&out);
+            assert_eq!(frames[0].1, announced.as_bytes());
+            assert_eq!(&frames.last().unwrap().1[..], b"mnext", "the numbers are counted on");
+        }
+    }
+}

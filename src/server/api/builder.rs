@@ -8,10 +8,11 @@ use ipnet::IpNet;
 use super::{
     handler::{AnyHandler, Handler, erase},
     live::{Live, To},
+    presence::Presence,
     session::Session,
 };
 use crate::{
-    config::{Config, Origins, Overflow, SlowMember, is_authority, is_node_name},
+    config::{Config, History, Origins, Overflow, SlowMember, is_authority, is_node_name, millis},
     server::{core::Core, routes},
 };
 
@@ -54,14 +55,22 @@ pub struct Builder<H = ()> {
 impl<H> Builder<H> {
     /// Sets the time without traffic on a link after which the server pings. Default: 25 s, because some
     /// hosts cut idle connections after 30 s.
+    ///
+    /// # Panics
+    /// Panics if it is less than a millisecond.
     pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        assert!(millis(interval) > 0, "a heartbeat's interval is at least a millisecond");
         self.config.heartbeat_interval = interval;
         self
     }
 
     /// Sets the time within which a ping must be answered. A link without an answer counts as dead, and the
     /// session is kept for the [grace](Self::grace) time. Default: 20 s.
+    ///
+    /// # Panics
+    /// Panics if it is less than a millisecond.
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
+        assert!(millis(timeout) > 0, "a heartbeat's timeout is at least a millisecond");
         self.config.heartbeat_timeout = timeout;
         self
     }
@@ -73,16 +82,23 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the time within which a client must send its first frame or a request's body, or confirm a link,
-    /// and within which the extractors must finish. Default: 10 s.
+    /// Sets the time for which a client's first frame or a request's body may be silent, within which a link
+    /// must be confirmed, and within which the extractors must finish. A body that takes longer than this time
+    /// must bring 10 kB in each further second. Default: 10 s.
+    ///
+    /// # Panics
+    /// Panics if it is less than a millisecond.
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
+        assert!(millis(timeout) > 0, "an opening's timeout is at least a millisecond");
         self.config.open_timeout = timeout;
         self
     }
 
-    /// Sets the time for which a long poll is held while there is nothing to send. Default: 25 s.
+    /// Sets the time for which a long poll is held while there is nothing to send. A client finds a poll dead
+    /// after this and the [heartbeat's timeout](Self::heartbeat_timeout), as it finds other links dead after the
+    /// interval and the timeout. Default: the [heartbeat's interval](Self::heartbeat_interval).
     pub fn hold(mut self, hold: Duration) -> Self {
-        self.config.hold = hold;
+        self.config.hold = Some(hold);
         self
     }
 
@@ -201,6 +217,24 @@ impl<H> Builder<H> {
             network.unwrap_or_else(|_| panic!("{text:?} is neither an address nor a network"))
         });
         self.config.trusted_proxies = proxies.collect();
+        self
+    }
+
+    /// Keeps the last messages of the rooms with this name, for those who
+    /// [join later](crate::Session::join_since). A pattern that ends in `*` stands for all rooms whose names
+    /// begin so; of several patterns that fit a room the first one counts. Default: no room has a history.
+    ///
+    /// The messages are kept in the memory of this process, besides [`max_bytes`](Self::max_bytes), within the
+    /// bounds of the [`History`]. Messages that may be skipped, [droppable](crate::To::droppable) ones and the
+    /// [latest](crate::To::latest) of a key, are not kept, and neither are those to [all](crate::Live::all)
+    /// sessions.
+    ///
+    /// # Panics
+    /// Panics if a `*` stands elsewhere than at the end.
+    pub fn rooms(mut self, pattern: &str, history: History) -> Self {
+        let plain = pattern.strip_suffix('*').unwrap_or(pattern);
+        assert!(!plain.contains('*'), "a `*` stands at the end of a pattern of rooms, not as in {pattern:?}");
+        self.config.rooms.push((pattern.to_owned(), history));
         self
     }
 
@@ -357,6 +391,11 @@ impl<S> Server<S> {
     /// Returns whether there is no session.
     pub fn is_empty(&self) -> bool {
         self.live.is_empty()
+    }
+
+    /// Returns who is in a room. See [`Live::presence`].
+    pub fn presence(&self, room: &str) -> Presence {
+        self.live.presence(room)
     }
 
     /// Shuts down gracefully. See [`Live::shutdown`].

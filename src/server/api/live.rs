@@ -8,7 +8,7 @@ use super::session::Session;
 use crate::{
     broadcast::OutMessage,
     config::{SlowMember, millis},
-    hub::{Audience, Delivered, Member, Target},
+    hub::{Audience, Delivered, Member, Position, Target},
     ids,
     message::{JsonError, Message},
     server::core::Core,
@@ -147,7 +147,14 @@ pub struct To<'a> {
 
 impl<'a> To<'a> {
     fn new(core: &'a Core, audience: Audience) -> Self {
-        let target = Target { audience, except: Vec::new(), except_rooms: Vec::new(), when_behind: WhenBehind::Keep };
+        let target = Target {
+            audience,
+            except: Vec::new(),
+            except_rooms: Vec::new(),
+            when_behind: WhenBehind::Keep,
+            at: None,
+            now: if core.hub.has_histories() { core.runtime.clock().now() } else { 0 },
+        };
         To { core, target }
     }
 
@@ -199,11 +206,36 @@ impl<'a> To<'a> {
         self.core.hub.deliver(&self.target, &OutMessage::shared(message), &CloseReason::of_slow_client(policy))
     }
 
+    /// Sends the message that `message` makes for its position in the room's
+    /// [history](crate::Builder::rooms), so that the page knows how far it has come; see
+    /// [`join_since`](Session::join_since). `message` is called once, and again when another message has taken
+    /// the position meanwhile. Otherwise as [`send`](Self::send).
+    ///
+    /// # Panics
+    /// Panics if the send is not to one room that has a history, or if the message may be skipped.
+    pub fn send_numbered(self, mut message: impl FnMut(&Position) -> Message) -> Delivered {
+        let kept = self.target.when_behind == WhenBehind::Keep;
+        loop {
+            let position = match &self.target.audience {
+                Audience::Room(room) if kept => self.core.hub.next_position(room),
+                _ => None,
+            };
+            let Some(position) = position else {
+                panic!("{:?} has no history in which a message has a position", self.target.audience)
+            };
+            let message = message(&position);
+            let mut attempt = self.clone();
+            attempt.target.at = Some(position);
+            let delivered = attempt.send(message);
+            if !delivered.overtaken {
+                return delivered;
+            }
+        }
+    }
+
     fn too_large(&self, what: &str, bytes: usize) -> Delivered {
         tracing::warn!(to = ?self.target.audience, what, bytes, "a message above the limit was not sent");
-        let mut delivered = Delivered::default();
-        delivered.too_large = true;
-        delivered
+        Delivered { too_large: true, ..Delivered::default() }
     }
 
     /// Sends a value as JSON text, as [`send`](Self::send) does.

@@ -96,7 +96,7 @@ impl Session {
         self.member.shared.look(|machine| machine.state() == State::Open)
     }
 
-    /// Returns the transport of the link that was attached last.
+    /// Returns the transport of the link that carries the session; while there is none, of the last that did.
     pub fn transport(&self) -> Transport {
         self.member.shared.transport()
     }

@@ -148,11 +148,12 @@ var scenario = (function () {
     watched.session = session
     watched.end = end
     session.on('message', take)
-    session.on('open', function () {
+    session.on('open', function (how) {
+      if (!how.first) return
       watched.opened = now() - began
       guard(watched.open)()
     })
-    session.on('resumed', function (outcome) { watched.resumed[outcome]++ })
+    session.on('resumed', function (how) { watched.resumed[how.outcome]++ })
     session.on('closed', function (how) {
       if (watched.closed) guard(watched.closed)(how)
       else end('closed by itself: ' + how.code + ' ' + how.reason)
