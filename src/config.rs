@@ -146,7 +146,8 @@ pub(crate) struct Config {
     pub(crate) heartbeat_timeout: Duration,
     pub(crate) grace: Duration,
     pub(crate) open_timeout: Duration,
-    pub(crate) hold: Duration,
+    /// As long as the heartbeat's interval if it is not set.
+    pub(crate) hold: Option<Duration>,
     pub(crate) stream_budget: usize,
     pub(crate) message_limit: usize,
     pub(crate) inbox: usize,
@@ -176,7 +177,7 @@ impl Default for Config {
             // online.
             grace: Duration::from_secs(60),
             open_timeout: Duration::from_secs(10),
-            hold: Duration::from_secs(25),
+            hold: None,
             stream_budget: 1 << 20,
             message_limit: 1 << 20,
             inbox: 1 << 20,
@@ -201,6 +202,11 @@ impl Config {
     /// Returns the largest body of a request in bytes: one message of the limit as base64, and its heads.
     pub(crate) fn body_limit(&self) -> usize {
         self.message_limit / 3 * 4 + 64 * 1024
+    }
+
+    /// Returns the time for which a poll waits.
+    pub(crate) fn hold(&self) -> Duration {
+        self.hold.unwrap_or(self.heartbeat_interval)
     }
 
     /// Returns the time, in milliseconds, over which the clients of this many sessions spread their first

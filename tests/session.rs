@@ -376,3 +376,12 @@ async fn values_travel_as_json_and_bad_json_ends_nothing() {
     client.close(1000, "");
     client.idle().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_in_memory_whose_session_was_given_up_while_it_was_away_learns_it() {
+    let server = server(echo);
+    let (mut client, _) = open(&server).await;
+    client.cut();
+    assert_eq!(client.recv().await, None);
+    assert_eq!(client.close_reason().unwrap().code(), 4100);
+}

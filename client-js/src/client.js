@@ -19,7 +19,7 @@ import { createMachine } from './session.js'
  * - `uploadsFail_`: so many uploads failed that their link was dropped, and none has succeeded since
  * - `askedAt_`, the time of the server's last request for an acknowledgement
  * - `unknown_`, the messages of a lost session that may or may not have arrived
- * - `fall_` and `fellAt_`, the last wait after a session that fell behind, and when it began
+ * - `fall_`, the last wait after a session that fell behind
  * - `spare_`, a WebSocket on which the next opening may go
  * - `failure_`, the failed attempt of the present round that tells most
  * - `greeting_`, while listeners of `open` may send what goes in front of what waited

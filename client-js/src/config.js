@@ -33,8 +33,6 @@ export const FAILURES = 3
 /** The first wait before a page whose session fell behind opens a new one, and the longest. */
 export const FALL = 1000
 export const FALL_MAX = 30000
-/** After this time without another such end the waits begin anew. */
-export const FALL_MEMORY = 300000
 /** The room in a body for its head record. */
 export const HEAD = 999
 /** How many bytes may wait for acknowledgement, unless the page sets another number. */

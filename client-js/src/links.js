@@ -1,7 +1,7 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
 import { FELL_BEHIND, MALFORMED, OPEN_BY_HTTP, ORIGIN_REFUSED, REPLACED, endsSession, isTooLarge, isUnknownSession } from './codes.js'
-import { CALM, FALL, FALL_MAX, FALL_MEMORY, LATE, NEVER } from './config.js'
+import { CALM, FALL, FALL_MAX, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 import { reportFailure } from './report.js'
 import { SPREAD } from './grant.js'
@@ -41,12 +41,7 @@ export const finishUnopened = (client) => {
  * that fell behind this waits, and longer each time: the next one would fall behind as well.
  */
 const openAnew = (client, code, reason) => {
-  let wait = 0
-  if (code === FELL_BEHIND) {
-    const again = now(client) - client.fellAt_ < FALL_MEMORY
-    wait = client.fall_ = again ? Math.min(2 * client.fall_, FALL_MAX) : FALL
-    client.fellAt_ = client.clock_
-  }
+  const wait = code === FELL_BEHIND && (client.fall_ = Math.min(2 * client.fall_ || FALL, FALL_MAX))
   if (client.reload_) client.reload_.forget_()
   client.machine_.lose_()
   client.greeting_ = 0

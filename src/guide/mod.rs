@@ -3,7 +3,10 @@
 //! | chapter | explains |
 //! |---|---|
 //! | [`handlers`] | how to write the code of a session: extractors, auth, receiving, other tasks |
-//! | [`rooms`] | how to send to many |
+//! | [`login`] | who a client is: cookies, tokens, refusal, expiry |
+//! | [`rooms`] | how to send to many; the last messages of a room |
+//! | [`presence`] | who is online |
+//! | [`routes`] | how to send from a route or a task |
 //! | [`back_pressure`] | slow clients; which calls wait, and which are cancel-safe |
 //! | [`life`] | when a session begins and ends, and what it survives |
 //! | [`restarts`] | how a server stops and starts again under its clients |
@@ -40,7 +43,33 @@
 /// [`parse_json`]: crate::Message::parse_json
 pub mod handlers {}
 
+#[doc = include_str!("login.md")]
+///
+/// [`Auth<T>`]: crate::Auth
+pub mod login {}
+
+#[doc = include_str!("presence.md")]
+///
+/// [`join_as`]: crate::Session::join_as
+/// [`presence`]: crate::Live::presence
+/// [`names`]: crate::Presence::names
+/// [`grace`]: crate::Builder::grace
+/// [`len`]: crate::Live::len
+/// [`sessions`]: crate::Live::sessions
+/// [`insert`]: crate::Session::insert
+/// [`get`]: crate::Session::get
+pub mod presence {}
+
+#[doc = include_str!("routes.md")]
+///
+/// [`Live`]: crate::Live
+/// [`acknowledged`]: crate::Session::acknowledged
+pub mod routes {}
+
 #[doc = include_str!("rooms.md")]
+///
+/// [`join_since`]: crate::Session::join_since
+/// [`History`]: crate::History
 ///
 /// [`Delivered`]: crate::Delivered
 /// [`droppable`]: crate::To::droppable

@@ -95,7 +95,7 @@ impl Core {
             grace: millis(config.grace),
             limit: config.message_limit as u64,
             batch: config.message_limit as u64,
-            hold: millis(config.hold),
+            hold: millis(config.hold()),
             spread: config.spread(0),
         };
         let histories = Histories::new(ids::random().simple().to_string()[..12].to_owned(), &config.rooms);

@@ -51,6 +51,11 @@ impl CloseReason {
         }
     }
 
+    /// Whether a client may close with this code: the others are the server's, RFC 6455's or nobody's.
+    pub(super) fn may_come_from_a_client(&self) -> bool {
+        matches!(self.code, 1000 | 1001 | 3000..=3999)
+    }
+
     /// A violation of the protocol; the text describes it.
     pub(crate) fn malformed(text: &'static str) -> Self {
         CloseReason::fixed(MALFORMED.code, text)
@@ -101,6 +106,7 @@ reasons! {
     4003 = 409 { HEARTBEAT_TIMEOUT: "heartbeat timeout", }
     4004 = 400 {
         MALFORMED: "malformed",
+        NO_CLOSE_CODE: "a client closes with 1000, 1001 or 3000 to 3999",
         ACK_BEYOND_SENT: "acknowledges what was never sent",
         UNEXPECTED: "not sent by this half",
         WRONG_HEAD: "not the head record of this request",

@@ -9,8 +9,8 @@ use super::{
     reason,
     rules::Rivals,
 };
-use crate::message::Message;
 use crate::broadcast::OutMessage;
+use crate::message::Message;
 
 impl Machine {
     /// An attach has begun: grace does not end before [`cancel_attach`](Self::cancel_attach). Returns false
@@ -295,6 +295,9 @@ impl Machine {
         if number == 0 || number > MAX_NUMBER {
             return Err(reason::MALFORMED);
         }
+        if self.config.role == Role::Server && !reason.may_come_from_a_client() {
+            return Err(reason::NO_CLOSE_CODE);
+        }
         if self.closed.is_none() {
             if self.inbox.take_close(number) == Taken::New {
                 self.finish(now, reason);
@@ -401,7 +404,10 @@ impl Machine {
         match reason.code / 100 {
             _ if self.config.rules.cut_ends => self.finish(now, reason),
             41 | 43 | 44 if loser => {}
-            43 | 44 if self.closed.is_none() => self.finish(now, reason),
+            // A client has no other code to abort with.
+            43 | 44 if self.closed.is_none() && (!server || reason.code == reason::ABORTED.code) => {
+                self.finish(now, reason);
+            }
             41 if !server && self.closed.is_none() => self.events.push_back(Event::Lost(reason)),
             10 | 43 if self.closed.is_some() => self.over = server,
             _ => {}

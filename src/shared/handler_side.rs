@@ -157,6 +157,16 @@ impl SharedSession {
         Poll::Pending
     }
 
+    /// Waits until the session is over.
+    pub(crate) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        if inner.machine.closed().is_some() {
+            return Poll::Ready(());
+        }
+        inner.wait(cx.waker());
+        Poll::Pending
+    }
+
     pub(crate) fn close(&self, reason: CloseReason) {
         let mut inner = self.lock();
         inner.machine.close(reason);

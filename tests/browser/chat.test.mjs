@@ -9,7 +9,7 @@ import { launch, visit } from './browser.mjs'
 import { start } from './lab.mjs'
 import { endAll } from './support.mjs'
 
-const TIMEOUT = { timeout: 90_000 }
+const TIMEOUT = { timeout: 120_000 }
 const PATIENCE = { timeout: 20_000 }
 const OUT = fileURLToPath(new URL('out/', import.meta.url))
 /** A red square of 8 by 8. */
@@ -46,10 +46,10 @@ async function say(page, text) {
 }
 
 const inside = (page, room) => page.waitForFunction((room) => document.querySelector('#room').textContent.includes(room), room, PATIENCE)
-const here = (page, names) =>
+const here = (page, names, patience = PATIENCE) =>
   page.waitForFunction(
     (names) => [...document.querySelectorAll('#here li')].map((li) => li.textContent.replace(' (you)', '')).sort().join() === names,
-    names.sort().join(), PATIENCE
+    names.sort().join(), patience
   )
 const sees = (page, text) =>
   page.waitForFunction((text) => [...document.querySelectorAll('.said')].some((each) => each.textContent.endsWith(text)), text, PATIENCE)
@@ -129,7 +129,7 @@ test('a person who reloads never left; one who leaves is gone after the grace ti
   await sees(cleo, 'back again')
   assert.equal(await cleo.evaluate(() => self.absences), 0)
   await dan.context().close()
-  await here(cleo, ['Cleo'])
+  await here(cleo, ['Cleo'], { timeout: 60_000 })
 })
 
 test('a room does not receive the texts of another', TIMEOUT, async (t) => {

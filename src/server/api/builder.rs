@@ -12,7 +12,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    config::{Config, History, Origins, Overflow, SlowMember, is_authority, is_node_name},
+    config::{Config, History, Origins, Overflow, SlowMember, is_authority, is_node_name, millis},
     server::{core::Core, routes},
 };
 
@@ -55,14 +55,22 @@ pub struct Builder<H = ()> {
 impl<H> Builder<H> {
     /// Sets the time without traffic on a link after which the server pings. Default: 25 s, because some
     /// hosts cut idle connections after 30 s.
+    ///
+    /// # Panics
+    /// Panics if it is less than a millisecond.
     pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        assert!(millis(interval) > 0, "a heartbeat's interval is at least a millisecond");
         self.config.heartbeat_interval = interval;
         self
     }
 
     /// Sets the time within which a ping must be answered. A link without an answer counts as dead, and the
     /// session is kept for the [grace](Self::grace) time. Default: 20 s.
+    ///
+    /// # Panics
+    /// Panics if it is less than a millisecond.
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
+        assert!(millis(timeout) > 0, "a heartbeat's timeout is at least a millisecond");
         self.config.heartbeat_timeout = timeout;
         self
     }
@@ -77,14 +85,20 @@ impl<H> Builder<H> {
     /// Sets the time for which a client's first frame or a request's body may be silent, within which a link
     /// must be confirmed, and within which the extractors must finish. A body that takes longer than this time
     /// must bring 10 kB in each further second. Default: 10 s.
+    ///
+    /// # Panics
+    /// Panics if it is less than a millisecond.
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
+        assert!(millis(timeout) > 0, "an opening's timeout is at least a millisecond");
         self.config.open_timeout = timeout;
         self
     }
 
-    /// Sets the time for which a long poll is held while there is nothing to send. Default: 25 s.
+    /// Sets the time for which a long poll is held while there is nothing to send. A client finds a poll dead
+    /// after this and the [heartbeat's timeout](Self::heartbeat_timeout), as it finds other links dead after the
+    /// interval and the timeout. Default: the [heartbeat's interval](Self::heartbeat_interval).
     pub fn hold(mut self, hold: Duration) -> Self {
-        self.config.hold = hold;
+        self.config.hold = Some(hold);
         self
     }
 

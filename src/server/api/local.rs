@@ -15,8 +15,10 @@ use crate::{
     config::{Transport, millis},
     message::Message,
     server::gateway::{Gateway, Page},
-    session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Names, Role, SendError, rules::NATIVE},
-    shared::{Credential, SharedSession},
+    session::{
+        Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Names, Role, SendError, reason, rules::NATIVE,
+    },
+    shared::{Credential, PullStatus, SharedSession},
     transport::Link,
 };
 use axum::http::{Request, request::Parts};
@@ -120,13 +122,13 @@ impl LocalClient {
         self.pump(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// Receives the next message from the handler. Returns `None` when the session is over. Waits for the
-    /// message. Cancel-safe.
+    /// Receives the next message from the handler. Returns `None` when the session is over, also if the server
+    /// has ended it while the link was [cut](Self::cut). Waits for the message. Cancel-safe.
     pub async fn recv(&mut self) -> Option<Message> {
         poll_fn(|cx| {
             self.pump(cx);
             match self.next_message() {
-                None if self.machine.closed().is_none() => Poll::Pending,
+                None if self.machine.closed().is_none() && !self.is_given_up(cx) => Poll::Pending,
                 message => Poll::Ready(message),
             }
         })
@@ -220,6 +222,16 @@ impl LocalClient {
         SessionId::new(&self.shared)
     }
 
+    /// Whether the server has ended the session while there is no link, which a client learns when it comes
+    /// back.
+    fn is_given_up(&mut self, cx: &Context<'_>) -> bool {
+        let given_up = self.link.is_none() && self.shared.poll_over(cx).is_ready();
+        if given_up {
+            self.machine.abort(self.clock.now(), reason::UNKNOWN);
+        }
+        given_up
+    }
+
     fn next_message(&mut self) -> Option<Message> {
         loop {
             match self.machine.poll_arrival()? {
@@ -255,13 +267,16 @@ impl LocalClient {
                 Ok(frame)
             });
             let mut frames = Vec::new();
-            link.pull(cx, |outbound| {
+            let pulled = link.pull(cx, |outbound| {
                 frames.push(outbound.into_frame());
                 true
             });
             for frame in frames {
                 quiet = false;
                 let _ = self.machine.handle_frame(now, *id, frame);
+            }
+            if pulled == PullStatus::Over {
+                return self.cut();
             }
             if quiet {
                 return;

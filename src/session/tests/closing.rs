@@ -258,3 +258,32 @@ fn only_a_client_whose_session_is_open_can_lose_it() {
     receive(&mut pair.client, 1, pair.up, [Frame::Close { number: 1, reason: bye() }, lost()]);
     assert_eq!((pair.client.poll_event(), pair.client.closed()), (None, Some(&bye())));
 }
+
+#[test]
+fn a_client_closes_with_a_code_of_its_own_only() {
+    for code in [0, 1, 999, 1002, 1005, 1006, 1011, 2999, 4000, 4004, 4310, 4999, 65_535] {
+        let mut pair = Pair::opened();
+        let close = Frame::Close { number: 1, reason: CloseReason::new(code, "bye") };
+        assert_eq!(pair.server.handle_frame(1, pair.down, close).expect_err("not a client's").code, 4004, "{code}");
+        assert_eq!((pair.server.closed(), pair.server.received()), (None, 0), "{code}");
+        assert_eq!(sent_text(&mut pair.server, 1, pair.down), "x4004", "{code}: only the link ends");
+    }
+    for code in [1000, 1001, 3000, 3999] {
+        let mut pair = Pair::opened();
+        receive(&mut pair.server, 1, pair.down, [Frame::Close { number: 1, reason: CloseReason::new(code, "bye") }]);
+        assert_eq!(pair.server.closed().map(|reason| reason.code), Some(code));
+    }
+    let mut pair = Pair::opened();
+    receive(&mut pair.client, 1, pair.up, [Frame::Close { number: 1, reason: CloseReason::new(1011, "") }]);
+    assert_eq!(pair.client.closed().map(|reason| reason.code), Some(1011), "a server has more codes");
+}
+
+#[test]
+fn a_client_aborts_with_one_code_only() {
+    for code in [0, 1000, 4004, 4100, 4300, 4301, 4311, 4400, 65_535] {
+        let mut pair = Pair::opened();
+        receive(&mut pair.server, 1, pair.down, [Frame::LinkClose(CloseReason::new(code, "x"))]);
+        assert_eq!(pair.server.closed(), None, "{code} ends the link");
+        assert!(pair.server.link_is_over(pair.down), "{code}");
+    }
+}

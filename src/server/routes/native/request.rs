@@ -173,7 +173,7 @@ fn resume<S>(
                 permit = parking.permit();
                 match budget {
                     Budget::Bytes => (LinkKind::Stream, Wait::Something),
-                    _ => (LinkKind::Poll { hold: millis(gateway.core.config.hold) }, Wait::Something),
+                    _ => (LinkKind::Poll { hold: millis(gateway.core.config.hold()) }, Wait::Something),
                 }
             }
         },
