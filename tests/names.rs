@@ -5,7 +5,8 @@
 mod support;
 
 use anywire::{Anywire, Server, Session};
-use support::{Record, Site, SocketEvent, Spelling, attempt, echo, site};
+use support::{Record, Site, SocketEvent, Spelling, attempt, echo, site, until};
+use tokio::time::Instant;
 
 fn quiet() -> Server {
     Anywire::builder().handler(echo).build()
@@ -137,4 +138,27 @@ async fn the_example_of_the_protocol_is_what_happens() {
         assert_eq!(got.status, 200, "{text}");
         answer = String::from_utf8(got.body.to_vec()).expect("the answer is text");
     }
+}
+
+/// In quiet, both halves learn within two seconds what has arrived.
+#[tokio::test(start_paused = true)]
+async fn an_idle_websocket_leaves_nothing_unacknowledged() {
+    let server = quiet();
+    let site = site(&server);
+    let (id, secret, _) = open(&site, ",ping").await;
+    let mut socket = site.websocket(&format!("websocket?session={id}")).await;
+    let since = Instant::now();
+    socket.text(format!("r1,2,0,0,{id},{secret},0,ping:")).await;
+    assert_eq!(socket.records().await, [Record::Full(0)]);
+    socket.text("v:n1:mx").await;
+    assert_eq!(socket.records().await, [Record::Message(1, "x".into())]);
+    let session = server.sessions().remove(0);
+    assert_eq!(session.unacknowledged(), 1);
+    assert_eq!(socket.records().await, [Record::Ack(1)]);
+    assert_eq!(since.elapsed().as_secs(), 1);
+    // A client acknowledges when it has received nothing for a while, and nothing answers that.
+    socket.text("a1:").await;
+    until("the acknowledgement was taken", || session.unacknowledged() == 0).await;
+    assert!(matches!(socket.records().await[..], [Record::PingAck(_, 1)]), "the ping acknowledges once more");
+    assert!((25..28).contains(&since.elapsed().as_secs()), "{:?}", since.elapsed());
 }
