@@ -4,8 +4,10 @@
 
 mod support;
 
+use std::time::Duration;
+
 use anywire::{Anywire, Server, Session};
-use support::{Record, Site, SocketEvent, Spelling, attempt, echo, site, until};
+use support::{Peer, Record, Site, SocketEvent, Spelling, attempt, echo, site, until};
 use tokio::time::Instant;
 
 fn quiet() -> Server {
@@ -102,6 +104,20 @@ async fn the_spread_grows_with_the_sessions_and_has_a_least() {
     assert_eq!(spread(10, 6).await, 700);
     assert_eq!(spread(3, 1).await, 667, "it is rounded up");
     assert_eq!(spread(0, 1).await, 2_000, "a rate of 0 counts as 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_is_held_for_the_heartbeats_interval_unless_it_is_set() {
+    let short = || Anywire::builder().heartbeat_interval(Duration::from_secs(3));
+    for (builder, seconds) in [(short(), 3), (short().hold(Duration::from_secs(7)), 7)] {
+        let site = site(&builder.handler(echo).build());
+        let mut peer = Peer::open(&site).await;
+        let answer = site.post("open", format!("o1,1,{},0:", attempt())).await;
+        assert_eq!(first_fields(&answer.body)[9], format!("{}", seconds * 1000));
+        let since = Instant::now();
+        assert_eq!(peer.poll().await, [Record::Full(0)]);
+        assert_eq!(since.elapsed().as_secs(), seconds, "a dead poll is found after this and the timeout");
+    }
 }
 
 /// The bodies of PROTOCOL.md's example: a route and what is sent to it, or an answer without a route.
