@@ -7,7 +7,7 @@ mod support;
 use std::{collections::HashSet, time::Duration};
 
 use anywire::{Anywire, Server, Session};
-use support::{Peer, Record, Site, SocketEvent, attempt, echo, site, until};
+use support::{Peer, Record, Site, Socket, SocketEvent, attempt, echo, site, until};
 use tokio::time::{Instant, sleep};
 
 const WINDOW: Duration = Duration::from_secs(20);
@@ -16,6 +16,14 @@ fn server() -> (Server, Site) {
     let server = Anywire::builder().handler(echo).build();
     let site = site(&server);
     (server, site)
+}
+
+/// The delay of the go away that comes, behind an acknowledgement.
+async fn go_away(socket: &mut Socket) -> u64 {
+    match socket.records().await[..] {
+        [Record::Ack(_), Record::GoAway(delay)] => delay,
+        ref other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,8 +41,7 @@ async fn every_client_gets_a_delay_of_its_own() {
     let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
     let mut delays = Vec::new();
     for socket in &mut sockets {
-        let Record::GoAway(delay) = socket.records().await[0] else { panic!("not a go away") };
-        delays.push(delay);
+        delays.push(go_away(socket).await);
     }
     polling.poll().await;
     delays.push(polling.go_away.expect("a poll brings it too"));
@@ -57,7 +64,7 @@ async fn new_sessions_are_refused_and_open_ones_attach_until_the_end() {
     let live = server.live();
     let before = Instant::now();
     let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
-    assert!(matches!(socket.records().await[0], Record::GoAway(_)));
+    go_away(&mut socket).await;
 
     let answer = Peer::new(&site).post_open(&attempt(), "").await;
     assert_eq!(answer.refusal(503).0, 4202);
@@ -92,7 +99,7 @@ async fn a_client_that_reaches_no_other_server_is_asked_again_but_at_most_once_a
     let (mut peer, mut socket) = Peer::open_socket(&site).await;
     let live = server.live();
     let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
-    let Record::GoAway(mut delay) = socket.records().await[0] else { panic!("not a go away") };
+    let mut delay = go_away(&mut socket).await;
     let mut links = 0;
     loop {
         sleep(Duration::from_millis(delay)).await;

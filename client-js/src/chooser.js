@@ -138,7 +138,7 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
       const longLived = lived > LONG_LIVED
       trying &= ~kindOf(link)
       if (link.doubted_) doubted = 1
-      away = longLived ? now : Math.min(now, away + (link.useful_ ? lived * AMENDS : 0))
+      away = longLived ? now : Math.min(now, away + lived * (link.useful_ ? AMENDS : 1))
       if (link === carrier) carrierEnded(link, longLived)
       if (settled()) {
         if (link.duplex_ && !link.confirmed_ && !carrier.duplex_) {

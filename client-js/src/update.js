@@ -64,6 +64,8 @@ const carried = (client, link) => {
   if (link.duplex_ || !client.uploadsFail_) client.failures_ = 0
   client.chooser_.confirmed_(client.clock_, link)
   dropBelow(client, link.ordinal_, REPLACED)
+  // An upload that repeats one which failed may be on a dead connection, and is sent again on another.
+  if (client.uploadFailed_ && client.cancelUpload_) client.cancelUpload_()
   session.state = 'open'
   const takenOver = formerId(client)
   const gap = takenOver && client.reload_.takenOver_(client.flushes_)

@@ -77,6 +77,8 @@ const upload = (client, link) => {
   const cancel = send(client, transport.upload_, transport.uploadName_, frames, receive, done)
   const timer = setTimeout(() => {
     cancel()
+    // Other connections may be as dead: another link is made beside the one that carries.
+    client.chooser_.goAway_(now(client), 0)
     done(NETWORK)
   }, answerTime(client, batch - link.room_))
   client.cancelUpload_ = () => {

@@ -147,10 +147,38 @@ story('an upload that succeeds after one that broke turns the poll that waits, w
   it.mode.http = 'ok'
   assert.equal(polls(), before)
   await it.pass(300)
-  assert.deepEqual([it.half.messages, polls(), named('interrupted').length], [['one'], before + 1, 0])
+  const after = polls()
+  assert.deepEqual([it.half.messages, after > before, named('interrupted').length], [['one'], true, 0])
   session.send('two')
   await it.pass(100)
-  assert.deepEqual([it.half.messages, polls()], [['one', 'two'], before + 1], 'once')
+  assert.deepEqual([it.half.messages, polls()], [['one', 'two'], after], 'once')
+})
+
+story('over HTTP several connections that wait may be dead, and it takes no longer', async (it) => {
+  const { session, named } = it.open({ transports: ['fetch-stream', 'xhr-poll'] })
+  await it.pass(100)
+  const real = globalThis.fetch
+  let dead = 2
+  globalThis.fetch = (url, how) =>
+    /send/.test(url) && dead-- > 0 ? new Promise((_, reject) => how.signal.addEventListener('abort', () => reject(Error('aborted')))) : real(url, how)
+  session.send('one')
+  await it.pass(3300)
+  assert.deepEqual([it.half.messages, named('interrupted').length, session.state], [['one'], 0, 'open'])
+  it.half.send('two')
+  await it.pass(100)
+  assert.deepEqual(named('message').map(([, text]) => text), ['two'])
+})
+
+story('a link that carried for some seconds is made again at once, though its uploads failed', async (it) => {
+  const { session, named } = it.open({ transports: ['xhr-poll'] })
+  await it.pass(8000)
+  it.mode.http = 'refused'
+  session.send('one')
+  await it.pass(50)
+  assert.equal(named('interrupted').length, 1)
+  it.mode.http = 'ok'
+  await it.pass(450)
+  assert.deepEqual([it.half.messages, session.state], [['one'], 'open'])
 })
 
 for (const closes of [false, true]) {
