@@ -96,7 +96,8 @@ async fn stops_gracefully() {
         // The client is asked to go away, then its link is closed.
         assert_eq!(socket.closed().await.0, 4005);
         drop(socket);
-        assert!(poll.await.unwrap().iter().any(|record| matches!(record, support::Record::GoAway(_))));
+        let records = poll.await.unwrap();
+        assert!(records.iter().any(|record| matches!(record, support::Record::GoAway(_))), "{records:?}");
         running.served.await.unwrap().unwrap();
         let mut rest = Vec::new();
         idle.read_to_end(&mut rest).await.unwrap();
