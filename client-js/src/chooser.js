@@ -28,8 +28,8 @@ const LONG_LIVED = 10000
 /** The first round after a useful link begins within this time, unless the server names another. */
 const SPREAD = 100
 /**
- * A link that was useful makes up for this many times the time for which it carried. One that breaks at once
- * each time is so not made again without a pause.
+ * A link that was useful makes up for this many times the time for which it carried, and any other for four
+ * times. One that breaks at once each time is so not made again without a pause.
  */
 const AMENDS = 100
 /** This many WebSockets in succession that were confirmed but not long-lived make HTTP the better kind. */
@@ -138,7 +138,7 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
       const longLived = lived > LONG_LIVED
       trying &= ~kindOf(link)
       if (link.doubted_) doubted = 1
-      away = longLived ? now : Math.min(now, away + lived * (link.useful_ ? AMENDS : 1))
+      away = longLived ? now : Math.min(now, away + lived * (link.useful_ ? AMENDS : 4))
       if (link === carrier) carrierEnded(link, longLived)
       if (settled()) {
         if (link.duplex_ && !link.confirmed_ && !carrier.duplex_) {
