@@ -126,25 +126,6 @@ async fn a_busy_link_is_pinged_only_if_one_direction_is_quiet() {
     assert_passed(since, 25);
 }
 
-/// In quiet, both halves learn what has arrived within two seconds, and a later restart lists none of it.
-#[tokio::test(start_paused = true)]
-async fn an_idle_websocket_leaves_nothing_unacknowledged() {
-    let server = builder().handler(echo).build();
-    let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
-    let since = Instant::now();
-    peer.put("x");
-    socket.text("n1:mx").await;
-    peer.take_until(&mut socket, 1).await;
-    assert_eq!(only(&server).unacknowledged(), 1);
-    assert_eq!(socket.records().await, [Record::Ack(1)]);
-    assert_passed(since, 1);
-    // The client's acknowledgement in quiet comes by itself, and nothing answers it.
-    sleep(Duration::from_millis(250)).await;
-    socket.text("a1:").await;
-    until("the acknowledgement was taken", || only(&server).unacknowledged() == 0).await;
-    assert_eq!(peer.texts(), ["x"]);
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_silent_client_loses_its_link_and_after_grace_its_session() {
     let (server, site, ends) = watcher(builder());

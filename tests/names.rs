@@ -5,7 +5,8 @@
 mod support;
 
 use anywire::{Anywire, Server, Session};
-use support::{Record, Site, SocketEvent, Spelling, attempt, echo, site};
+use support::{Record, Site, SocketEvent, Spelling, attempt, echo, site, until};
+use tokio::time::Instant;
 
 fn quiet() -> Server {
     Anywire::builder().handler(echo).build()
@@ -101,4 +102,63 @@ async fn the_spread_grows_with_the_sessions_and_has_a_least() {
     assert_eq!(spread(10, 6).await, 700);
     assert_eq!(spread(3, 1).await, 667, "it is rounded up");
     assert_eq!(spread(0, 1).await, 2_000, "a rate of 0 counts as 1");
+}
+
+/// The bodies of PROTOCOL.md's example: a route and what is sent to it, or an answer without a route.
+fn example() -> Vec<(Option<&'static str>, &'static str)> {
+    let protocol = include_str!("../src/codec/PROTOCOL.md");
+    let (_, section) = protocol.split_once("\n## 8. ").expect("PROTOCOL.md has a section 8");
+    let (_, code) = section.split_once("```text\n").expect("it has an example");
+    let (code, _) = code.split_once("```").expect("the example ends");
+    code.lines()
+        .map(|line| match line.split_once(' ').expect("a mark and a body") {
+            (">", request) => request.split_once(' ').map(|(route, body)| (Some(route), body)).expect("a route"),
+            (_, answer) => (None, answer),
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_example_of_the_protocol_is_what_happens() {
+    let site = site(&quiet());
+    let (mut id, mut secret, mut answer) = (String::new(), String::new(), String::new());
+    let named = |text: &str, id: &str, secret: &str| text.replace("SECRET", secret).replace("ID", id);
+    let example = example();
+    assert_eq!(example.len(), 10);
+    for (route, text) in example {
+        let Some(route) = route else {
+            if id.is_empty() {
+                let fields = first_fields(answer.as_bytes());
+                (id, secret) = (fields[2].clone(), fields[3].clone());
+            }
+            assert_eq!(answer, named(text, &id, &secret));
+            continue;
+        };
+        let got = site.post(&format!("{route}?session={id}"), named(text, &id, &secret)).await;
+        assert_eq!(got.status, 200, "{text}");
+        answer = String::from_utf8(got.body.to_vec()).expect("the answer is text");
+    }
+}
+
+/// In quiet, both halves learn within two seconds what has arrived.
+#[tokio::test(start_paused = true)]
+async fn an_idle_websocket_leaves_nothing_unacknowledged() {
+    let server = quiet();
+    let site = site(&server);
+    let (id, secret, _) = open(&site, ",ping").await;
+    let mut socket = site.websocket(&format!("websocket?session={id}")).await;
+    let since = Instant::now();
+    socket.text(format!("r1,2,0,0,{id},{secret},0,ping:")).await;
+    assert_eq!(socket.records().await, [Record::Full(0)]);
+    socket.text("v:n1:mx").await;
+    assert_eq!(socket.records().await, [Record::Message(1, "x".into())]);
+    let session = server.sessions().remove(0);
+    assert_eq!(session.unacknowledged(), 1);
+    assert_eq!(socket.records().await, [Record::Ack(1)]);
+    assert_eq!(since.elapsed().as_secs(), 1);
+    // A client acknowledges when it has received nothing for a while, and nothing answers that.
+    socket.text("a1:").await;
+    until("the acknowledgement was taken", || session.unacknowledged() == 0).await;
+    assert!(matches!(socket.records().await[..], [Record::PingAck(_, 1)]), "the ping acknowledges once more");
+    assert!((25..28).contains(&since.elapsed().as_secs()), "{:?}", since.elapsed());
 }

@@ -200,6 +200,11 @@ async fn a_websocket_that_does_not_prove_its_page_needs_the_secret() {
         let (server, site) = server(policy);
         let closed = |event| match event {
             support::SocketEvent::Closed(code, _) => code,
+            // The session is unknown: another may be opened on this WebSocket, by a page that may.
+            support::SocketEvent::Records(records) => match records[..] {
+                [Record::LinkClose(code, _)] => code,
+                _ => panic!("{records:?}"),
+            },
             other => panic!("{other:?}"),
         };
         let opening = format!("o1,1,{},0:", attempt());
@@ -227,6 +232,14 @@ async fn a_websocket_that_does_not_prove_its_page_needs_the_secret() {
         for (code, guess) in guesses {
             assert_eq!(closed(on_a_doubted_socket(&site, &guess.bytes).await), code);
         }
+        // A session that is unknown may be followed by an opening, to which the same applies.
+        let mut socket = site.websocket_as("websocket", &[("origin", "https://public.test")]).await.unwrap();
+        let mut guess = peer.clone();
+        guess.id.push('0');
+        socket.body(guess.resume()).await;
+        assert_eq!(closed(socket.next().await), 4100);
+        socket.text(format!("o1,1,{},0:", attempt())).await;
+        assert_eq!(closed(socket.next().await), 4009);
         let takeover = format!("t1,9,{},{},{},0:", attempt(), peer.id, "0".repeat(32));
         assert_eq!(closed(on_a_doubted_socket(&site, takeover.as_bytes()).await), 4101);
         match on_a_doubted_socket(&site, &peer.resume().bytes).await {

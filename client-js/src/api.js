@@ -68,6 +68,7 @@ export const connect = (url, options, makeHttp, createReload) => {
   const address = resolve(url)
   const http = makeHttp(options, address)
   const kinds = (socketOf(options) ? WEBSOCKET : 0) + (http.streams_ || http.polls_ ? HTTP : 0)
+  const backoff = backoffOf(options)
   const session = {}
   const emit = emitter(session)
   let client
@@ -79,7 +80,7 @@ export const connect = (url, options, makeHttp, createReload) => {
       if (kind) startLink(opened, kind, ordinal)
       else beginRound(opened)
     }
-    opened.chooser_ = createChooser(kinds, remember(), Math.random, remember, act, http.streams_, backoffOf(options))
+    opened.chooser_ = createChooser(kinds, remember(), Math.random, remember, act, http.streams_, backoff)
     opened.update_ = () => update(opened)
     opened.unlisten_ = listen(opened)
     later(() => beginRound(opened))

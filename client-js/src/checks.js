@@ -38,11 +38,15 @@ const checkType = (what, value, words) => {
 
 export const checkFunction = (value) => checkType('callback', value, 'function')
 
+export const checkNumber = (name, value) => {
+  if (!(value > 0 && value <= LONG && value.toFixed)) fail(name + ' must be a number above 0 and at most ' + LONG)
+}
+
 const checkOption = (name, value) => {
   checkWord('option', name, NAMES)
   if (value == null) return
   checkType(name, value, OPTIONS[name])
-  if (value.toFixed && !(value > 0 && value <= LONG)) fail(name + ' must be above 0 and at most ' + LONG)
+  if (OPTIONS[name] === 'number') checkNumber(name, value)
   if (name === 'transports') for (const one of value) checkWord('transport', one, TRANSPORTS)
   if (name === 'auth') authText(typeof value === 'function' ? '' : value)
 }

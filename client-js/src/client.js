@@ -27,7 +27,7 @@ import { createMachine } from './session.js'
  * - `fall_`, the last wait after a session that fell behind
  * - `leaving_`: the page goes, and its last requests must outlive it
  * - `busy_`: an update is under way, or the session has ended and none may follow
- * - `timer_`, and `graceTimer_` of a session that has been closed
+ * - `timer_`, `graceTimer_` of a session that has been closed, and `postponed_` of an upload that has to wait
  */
 export const createClient = (url, options, http, createReload, session, emit) => {
   const machine = createMachine(options.buffer || BUFFER, 0)

@@ -2,7 +2,7 @@
 export const NEVER = Infinity
 /** The longest time that a timer can be set for. */
 export const LONG = 1e9
-/** How much of the first messages an opening carries; the server accepts no more (PROTOCOL.md, section 4). */
+/** How much of the first messages an opening carries (PROTOCOL.md, section 4). */
 export const FIRST_FLIGHT = 16000
 /** How long an attempt may take, unless the page sets another time. */
 export const PATIENCE = 10000

@@ -44,18 +44,17 @@ const parsed = (url) => {
  */
 export const resolve = (url) => {
   const text = (url && url.href) || url
-  let whole = ''
   try {
     // An empty address would be that of the page.
-    if (text.split('#')[0].replace(/\s/g, '')) whole = parsed(text)
+    if (!text.search(/\s*[^#\s]/)) {
+      const whole = parsed(text)
+      const parts = /^(http|ws)(s?:\/\/)([^/?#]*@)?([^#]+)/.exec(whole)
+      if (parts) return 'http' + parts[2] + parts[4]
+      if (LEGACY && !/^[^/?#]*:/.test(whole)) return whole.split('#')[0]
+    }
   } catch (e) {
     // The text is no address, or there is no page that it could be relative to.
   }
-  whole = whole
-    .replace(/#.*/, '')
-    .replace(/^ws/, 'http')
-    .replace(/^(https?:\/\/)[^/?]*@/, '$1')
-  if (/^https?:\/\/./.test(whole) || (LEGACY && /^[^:]+([/?]|$)/.test(whole))) return whole
   fail('url "' + text + '" is no path in a page and no address with http:, https:, ws: or wss:')
 }
 

@@ -13,6 +13,7 @@ import { SPREAD } from './grant.js'
 export const drop = (client, link, code, reason = '', wait = 0, status) => {
   link.gone_ = 1
   unwatch(link)
+  clearTimeout(link.lostTimer_)
   link.close_()
   link.trace_.ended = now(client)
   link.trace_.code = code
@@ -83,7 +84,7 @@ const lost = (client, link, code, reason) => {
     link.close_ = () => {}
   }
   if (carrier === link || !carrier.duplex_ || carrier.doubtedAt_ || !machine.settle_()) openAnew(client, code, reason)
-  else setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
+  else carrier.lostTimer_ = setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
 }
 
 /**

@@ -1,4 +1,5 @@
 /** The options that concern transports and the waits between attempts; `checks.js` has checked them. */
+import { checkNumber } from './checks.js'
 import { fail } from './codec.js'
 import { root } from './env.js'
 
@@ -9,7 +10,9 @@ export const allows = (options, name) => !options.transports || (',' + options.t
 export const socketOf = (options) => allows(options, 'websocket') && (options.WebSocket || root.WebSocket)
 
 /** The shortest and the longest wait between two rounds of attempts, in milliseconds. */
-export const backoffOf = ({ backoff = {} }) => {
-  const { first = 200, max = 10000 } = backoff
-  return first > 0 && max >= first ? { first, max } : fail('backoff')
+export const backoffOf = ({ backoff }) => {
+  const { first = 200, max = 10000 } = backoff || {}
+  checkNumber('backoff.first', first)
+  checkNumber('backoff.max', max)
+  return max < first ? fail('backoff.max is below backoff.first') : { first, max }
 }

@@ -10,21 +10,21 @@ export const answerTime = (client, bytes) => ANSWER + client.session_.rtt + byte
 
 /**
  * Makes another link if nothing has come for too long; returns when to look again. After each guess the next
- * one waits twice as long, until all is acknowledged on a link that carried more than its start.
+ * one waits twice as long, until all is acknowledged on a link that was never doubted.
  */
 export const watchSilence = (client) => {
   const { machine_: machine, chooser_: chooser } = client
   const clock = now(client)
   const link = machine.carrier_
-  if (link.doubtedAt_ && link.receivedAt_ >= link.doubtedAt_) {
+  if (link.doubtedAt_ > 0 && link.receivedAt_ >= link.doubtedAt_) {
     chooser.stay_()
-    link.doubtedAt_ = 0
+    link.doubtedAt_ = -1
   }
-  if (!link.duplex_ || link.doubtedAt_) return NEVER
+  if (!link.duplex_ || link.doubtedAt_ > 0) return NEVER
   // While the server pauses us nothing is pending.
   if (!machine.pending_(link)) {
     link.sentAt_ = 0
-    if (link.useful_) client.doubt_ = 1
+    if (link.useful_ && !link.doubtedAt_) client.doubt_ = 1
     return NEVER
   }
   link.sentAt_ ||= clock

@@ -106,6 +106,7 @@ export const retire = (client, code, reason) => {
   if (client.spare_) client.spare_.close()
   clearTimeout(client.timer_)
   clearTimeout(client.graceTimer_)
+  clearTimeout(client.postponed_)
   for (const timer of client.promises_) clearTimeout(timer)
   client.busy_ = 1
 }

@@ -18,14 +18,14 @@ const refused = (client, size, first, end) => {
 
 /** Something on the way asks us to wait. */
 const postpone = (client, link, status, wait) => {
-  const timer = setTimeout(() => {
+  client.cancelUpload_ = () => {
+    clearTimeout(client.postponed_)
+    client.cancelUpload_ = 0
+  }
+  client.postponed_ = setTimeout(() => {
     client.cancelUpload_ = 0
     client.update_()
   }, wait)
-  client.cancelUpload_ = () => {
-    clearTimeout(timer)
-    client.cancelUpload_ = 0
-  }
   reportFailure(client, { transport: link.trace_.transport, code: NETWORK, status, message: 'HTTP ' + status })
 }
 
@@ -66,6 +66,8 @@ const upload = (client, link) => {
   }
   const done = (code, reason, wait, status) => {
     forget()
+    // The last upload of a session is not repeated.
+    if (machine.over_) return
     if (end && isTooLarge(code, status)) refused(client, size, first, end)
     else if (code === NETWORK && wait) postpone(client, link, status, wait)
     else ended(client, link, code, reason, wait, status)

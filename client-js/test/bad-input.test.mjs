@@ -41,9 +41,9 @@ circle.self = circle
 
 const ADDRESS = 'is no path in a page and no address with http:, https:, ws: or wss:'
 const noAddress = (url) => `url "${url}" ${ADDRESS}`
-const option = (name) => `option "${name}" is not one of: auth transports WebSocket credentials buffer resume timeout`
+const option = (name) => `option "${name}" is not one of: auth transports WebSocket credentials backoff buffer resume timeout waiting`
 const type = (name, got, wanted) => `${name} "${got}" is not one of: ${wanted}`
-const range = (name) => `${name} must be above 0 and at most 1000000000`
+const range = (name) => `${name} must be a number above 0 and at most 1000000000`
 const transport = (name) => `transport "${name}" is not one of: websocket fetch-stream`
 
 /** [what, arguments of `connect`, the beginning of the text] */
@@ -78,6 +78,10 @@ const CONNECT = [
   ['buffer as a text', [GOOD, { buffer: '1000' }], type('buffer', '1000', 'number')],
   ...[0, -1, NaN, Infinity].map((value) => [`buffer ${value}`, [GOOD, { buffer: value }], range('buffer')]),
   ...[0, -1, NaN, 2e9].map((value) => [`timeout ${value}`, [GOOD, { timeout: value }], range('timeout')]),
+  ['backoff as a number', [GOOD, { backoff: 5 }], type('backoff', '5', 'object')],
+  ...[0, '100', NaN, Infinity, null].map((first) => [`backoff from ${first}`, [GOOD, { backoff: { first } }], range('backoff.first')]),
+  ['backoff up to 0', [GOOD, { backoff: { max: 0 } }], range('backoff.max')],
+  ['backoff whose most is below its least', [GOOD, { backoff: { first: 500, max: 400 } }], 'backoff.max is below backoff.first'],
   ['resume as a text', [GOOD, { resume: 'yes' }], type('resume', 'yes', 'boolean')],
   ['waiting true', [GOOD, { waiting: true }], type('waiting', 'true', 'send drop')],
   ['an unknown way to treat what waits', [GOOD, { waiting: 'keep' }], 'waiting "keep" is not one of: send drop']

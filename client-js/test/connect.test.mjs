@@ -40,7 +40,7 @@ describe('opening', () => {
   story('auth is an object with any names of fields', async (it) => {
     const auth = { call: 'lobby', then: 'bow', charAt: 1, apply: null }
     it.open({ auth })
-    await it.until(() => it.half)
+    await it.pass(100)
     assert.deepEqual(JSON.parse(it.half.auth), auth)
   })
 

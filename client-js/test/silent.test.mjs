@@ -49,8 +49,8 @@ describe('rounds of attempts that fail', () => {
       }
       assert.equal(console.list.length, 1)
       assert.ok(console.list[0].startsWith(`anywire: http://host/live: ${errors[2].message}`), console.list[0])
-      assert.deepEqual([session.state, session.trace()[0].status], ['connecting', status])
-      assert.deepEqual(session.trace()[0], errors[0])
+      assert.deepEqual([session.state, session.trace().at(-1).status], ['connecting', status])
+      assert.deepEqual(session.trace().at(-1), errors.at(-1))
     })
   }
 
@@ -107,7 +107,7 @@ describe('rounds of attempts that fail', () => {
       }
       const { named } = it.open(POLLS)
       await it.pass(20000)
-      assert.ok(attempts.length < 15, `${attempts.length} attempts`)
+      assert.ok(attempts.length < 40, `${attempts.length} attempts`)
       assert.equal(new Set(attempts).size, attempts.length)
       assert.equal(named('connect_error').length, attempts.length)
       assert.deepEqual([named('connect_error')[0][1].code, named('connect_error')[0][1].status], [code, 410])
@@ -314,6 +314,12 @@ describe('messages that are too large for something', () => {
     await it.pass(6000)
     assert.deepEqual([refused, it.half.messages, named('message').length], [2, ['patient'], 1])
     assert.deepEqual([named('interrupted'), named('connect_error').map(([, error]) => error.status)], [[], [429, 429]])
+    globalThis.fetch = async (url, how) => (/send/.test(url) ? answer(429, '', { 'Retry-After': '100' }) : fetch(url, how))
+    session.send('in vain')
+    await it.pass(1000)
+    session.abort()
+    await it.pass(10)
+    assert.equal(it.clock.timers(), 0)
   })
 
   story('uploads that a policy refuses are told each time, and the console learns of them', async (it) => {

@@ -264,11 +264,6 @@ impl Machine {
         std::mem::take(&mut self.links_need_wake)
     }
 
-    /// Whether a frame since the last call has brought the next deadline nearer.
-    pub(crate) fn take_deadline_is_nearer(&mut self) -> bool {
-        std::mem::take(&mut self.deadline_is_nearer)
-    }
-
     pub(crate) fn outbox_fits(&self, length: usize) -> bool {
         self.outbox.fits(length)
     }
@@ -280,16 +275,6 @@ impl Machine {
     /// How many messages the other half has not acknowledged; after the end, how many it never did.
     pub(crate) fn unacknowledged(&self) -> usize {
         if self.closed.is_some() { self.unacknowledged } else { self.outbox.unacknowledged() + self.values_waiting() }
-    }
-
-    /// The round trip of the last heartbeat in milliseconds.
-    pub(crate) fn rtt(&self) -> Option<u64> {
-        self.heartbeat.rtt()
-    }
-
-    /// Whether the client's path keeps no idle request open, so that the client must poll without waiting.
-    pub(crate) fn idle_limit_is_zero(&self) -> bool {
-        self.heartbeat.idle_limit.is_zero()
     }
 
     /// Why the transport must give the link up although it cannot write all that it has.

@@ -162,9 +162,6 @@ reasons! {
     4400 = 400 { VERSION_NOT_SPOKEN: "protocol version not spoken", }
 }
 
-// A code of the protocol that has no other place yet.
-const _: CloseReason = OPEN_BY_HTTP;
-
 /// The HTTP status of a refusal with this code. A session that has ended with a code of its application is
 /// gone.
 pub(crate) fn status_of(code: u16) -> u16 {

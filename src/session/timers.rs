@@ -46,6 +46,21 @@ impl Machine {
         self.inbox.shrink();
     }
 
+    /// Whether a frame since the last call has brought the next deadline nearer.
+    pub(crate) fn take_deadline_is_nearer(&mut self) -> bool {
+        std::mem::take(&mut self.deadline_is_nearer)
+    }
+
+    /// The round trip of the last heartbeat in milliseconds.
+    pub(crate) fn rtt(&self) -> Option<u64> {
+        self.heartbeat.rtt()
+    }
+
+    /// Whether the client's path keeps no idle request open, so that the client must poll without waiting.
+    pub(crate) fn idle_limit_is_zero(&self) -> bool {
+        self.heartbeat.idle_limit.is_zero()
+    }
+
     fn check_links(&mut self, now: u64) {
         let due = |link: &&Link| link.deadline.is_some_and(|deadline| deadline <= now);
         loop {

@@ -38,10 +38,11 @@ export class Client {
     client.session = connect(client.gate.url, { transports: TRANSPORTS[transport] })
     client.session.on('message', (data) => client.#take(data))
     client.session.on('interrupted', () => client.interrupted++)
-    client.session.on('resumed', (outcome, detail) => {
+    client.session.on('resumed', ({ outcome, unknown }) => {
       client.resumed[outcome]++
-      if (outcome === 'new') client.unknown += detail.length
-      if (outcome === 'new') client.#last = 0
+      if (outcome !== 'new') return
+      client.unknown += unknown.length
+      client.#last = 0
     })
     await next(client.session, 'open')
     return client

@@ -292,7 +292,7 @@ fn a_large_message_of_a_websocket_is_announced_with_its_length() {
             codec.write_socket(Outbound::Message { number: 8, message: &OutMessage::Own("next".into()) }, &mut buffer);
             assert!(buffer.finish().is_none());
             let frames = frames(&out);
-            assert_eq!(frames[0].1, announced.as_bytes());
+            assert_eq!(&frames[0].1[..], announced.as_bytes());
             assert_eq!(&frames.last().unwrap().1[..], b"mnext", "the numbers are counted on");
         }
     }

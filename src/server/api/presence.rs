@@ -36,7 +36,7 @@ impl Session {
     /// }
     ///
     /// let live = Anywire::builder().rooms("chat:*", History::last(50)).handler(chat).build();
-    /// # let _ = live;
+    /// # let _: axum::Router = axum::Router::new().nest("/live", live.routes());
     /// ```
     ///
     /// # Errors

@@ -128,7 +128,7 @@ fn a_go_away_for_a_link_waits_until_that_link_carries() {
     let next = pair.server.attach(1, resume(2)).expect("a new link");
     pair.server.go_away(250, 2);
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "a0", "the old link would lose it");
-    assert_eq!(sent_text(&mut pair.server, 1, next), "sfull,0");
+    assert_eq!(sent_text(&mut pair.server, 1, next), "sfull0");
     receive(&mut pair.server, 2, next, [Frame::Confirm]);
     assert_eq!(sent_text(&mut pair.server, 2, next), "z250");
     assert_eq!(sent_text(&mut pair.server, 3, next), "", "once");
