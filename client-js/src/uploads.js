@@ -66,10 +66,8 @@ const upload = (client, link) => {
   }
   const done = (code, reason, wait, status) => {
     forget()
-    // The last upload of a session is not repeated.
-    if (machine.over_) return
     if (end && isTooLarge(code, status)) refused(client, size, first, end)
-    else if (code === NETWORK && wait) postpone(client, link, status, wait)
+    else if (code === NETWORK && wait && !machine.over_) postpone(client, link, status, wait)
     else ended(client, link, code, reason, wait, status)
     client.update_()
   }
