@@ -211,3 +211,16 @@ async fn a_path_that_cuts_every_poll_gets_polls_that_do_not_wait() {
     assert_eq!(body(site.send(request).await).await, format!("/**/{CALLBACK}(\"sfull,1:y2000:n1:m1:x\");"));
     assert!(before.elapsed() < Duration::from_millis(10));
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_no_poll_is_held_clients_rest_between_them() {
+    let site = site(&Anywire::builder().hold(Duration::ZERO).handler(support::echo).build());
+    let mut peer = Peer::open(&site).await;
+    let request = turn(&mut peer, "xhr-poll", "");
+    assert_eq!(body(site.send(request).await).await, "sfull,0:");
+    peer.seen = true;
+    let before = Instant::now();
+    let request = turn(&mut peer, "xhr-poll", "");
+    assert_eq!(body(site.send(request).await).await, "sfull,0:y2000:");
+    assert_eq!(before.elapsed(), Duration::ZERO);
+}
