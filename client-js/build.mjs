@@ -67,12 +67,27 @@ const toES3 = ({ code, map }) =>
     ]
   })
 
-/** Properties of our own end in an underscore, and get short names. */
+/** Our own properties end in an underscore. */
+const OWN = /_$/
+
+/** Short names in the order in which they are given away: none is that of a variable, which shortens the compressed file. */
+const LETTERS = '_$abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
+const SHORT = [...LETTERS, ...[...LETTERS].flatMap((first) => [...LETTERS].map((second) => first + second))].filter((name) => !/^(do|if|in)$/.test(name))
+
+/** A short name for each property of our own: the more often it occurs, the shorter. */
+const shortNames = (code) => {
+  const counts = new Map()
+  for (const [name] of code.matchAll(/\b[a-z]\w*_\b/gi)) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const byCount = [...counts].sort(([, one], [, other]) => other - one)
+  return { props: Object.fromEntries(byCount.map(([name], at) => [`$${name}`, SHORT[at]])) }
+}
+
 const compress = ({ code, map }, name, options) =>
   minify(code, {
     ...options,
     compress: { passes: 4, pure_getters: true },
-    mangle: { properties: { regex: /_$/ } },
+    mangle: { properties: { regex: OWN } },
+    nameCache: { props: shortNames(code) },
     sourceMap: { content: map, filename: name, url: `${name}.map` }
   })
 

@@ -54,6 +54,8 @@ story('after the end of a session nextAttempt is 0, also where an attempt was pl
   it.mode.websocket = 'refused'
   const { session, named } = it.open(SOCKETS)
   await it.pass(1000)
+  // While an attempt is under way, none is planned.
+  for (let step = 0; step < 100 && !session.nextAttempt; step++) await it.pass(10)
   assert.ok(session.nextAttempt > 0)
   session.abort()
   assert.deepEqual([named('closed').length, session.nextAttempt], [1, 0])
