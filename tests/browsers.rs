@@ -214,10 +214,13 @@ async fn a_path_that_cuts_every_poll_gets_polls_that_do_not_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn where_no_poll_is_held_clients_rest_between_them() {
-    let site = site(&Anywire::builder().hold(Duration::ZERO).handler(support::echo).build());
-    let mut peer = Peer::open(&site).await;
-    let before = Instant::now();
-    let request = turn(&mut peer, "xhr-poll", "");
-    assert_eq!(body(site.send(request).await).await, "sfull,0:y2000:");
-    assert_eq!(before.elapsed(), Duration::ZERO);
+    for (hold, answer) in [(0, "sfull,0:y2000:"), (99, "sfull,0:y2000:"), (100, "sfull,0:")] {
+        let builder = Anywire::builder().hold(Duration::from_millis(hold));
+        let site = site(&builder.handler(support::echo).build());
+        let mut peer = Peer::open(&site).await;
+        let before = Instant::now();
+        let request = turn(&mut peer, "xhr-poll", "");
+        assert_eq!(body(site.send(request).await).await, answer, "{hold}");
+        assert_eq!(before.elapsed().as_millis(), if hold < 100 { 0 } else { 100 });
+    }
 }

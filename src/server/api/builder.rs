@@ -96,8 +96,8 @@ impl<H> Builder<H> {
 
     /// Sets the time for which a long poll is held while there is nothing to send. A client finds a poll dead
     /// after this and the [heartbeat's timeout](Self::heartbeat_timeout), as it finds other links dead after the
-    /// interval and the timeout. With 0 no poll is held, and clients poll every two seconds. Default: the
-    /// [heartbeat's interval](Self::heartbeat_interval).
+    /// interval and the timeout. With less than 100 ms no poll is held, and clients poll every two seconds.
+    /// Default: the [heartbeat's interval](Self::heartbeat_interval).
     pub fn hold(mut self, hold: Duration) -> Self {
         self.config.hold = Some(hold);
         self

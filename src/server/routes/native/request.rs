@@ -31,6 +31,10 @@ use crate::{
 /// the limit is that of base64, where a message takes four thirds of its length.
 const FORM_GROWTH: usize = 4;
 
+/// Polls that are held for less than this time, in milliseconds, are not held at all, because clients would make
+/// one after the other.
+const LEAST_HOLD: u64 = 100;
+
 /// An answer without a record.
 const NOTHING: Accepted = Accepted::Records(Vec::new(), ContentType::TEXT);
 
@@ -192,7 +196,7 @@ fn resume<S>(
 /// Returns whether no poll is held: by the server's settings, or because the path to this client is known to
 /// hold no request open.
 fn holds_no_poll(core: &Core, token: &ResumeToken) -> bool {
-    millis(core.config.hold()) == 0
+    millis(core.config.hold()) < LEAST_HOLD
         || core.find(&token.id).here().is_some_and(|member| member.shared.look(Machine::idle_limit_is_zero))
 }
 
