@@ -10,6 +10,16 @@ export const root = LEGACY && typeof self !== 'undefined' ? self : globalThis
 
 const DAY = 864e5
 
+/** The names of an object's own properties. */
+export const keys = (object) => {
+  if (!LEGACY) return Object.keys(object)
+  const names = []
+  // A page may have added something to the prototype of all objects.
+  // eslint-disable-next-line no-restricted-syntax -- only so are unknown names found, in any browser
+  for (const name in object) if (names.hasOwnProperty.call(object, name)) names.push(name)
+  return names
+}
+
 /** Whether the user does not see the page. */
 export const hidden = () => (root.document || 0).hidden
 
