@@ -1,5 +1,6 @@
 /** Frames for the server: over a WebSocket they go at once, over HTTP in one POST at a time. */
 import { credentials, gather, now, send } from './client.js'
+import { fail } from './codec.js'
 import { NETWORK, isTooLarge } from './codes.js'
 import { HEAD } from './config.js'
 import { later } from './env.js'
@@ -67,6 +68,8 @@ const upload = (client, link) => {
   }
   const done = (code, reason, wait, status) => {
     forget()
+    // The answer of something that is not our server: the same upload would follow without end.
+    if (!code && end && machine.acked_ < first && !link.unanswered_ && machine.pending_(link)) code = NETWORK
     if (end && isTooLarge(code, status)) refused(client, size, first, end)
     else if (code === NETWORK && wait && !machine.over_) postpone(client, link, status, wait)
     else ended(client, link, code, reason, wait, status)
@@ -86,6 +89,7 @@ const upload = (client, link) => {
   }
   const receive = (frame) => {
     expect()
+    if (frame[0] === 's') fail()
     machine.handleFrame_(now(client), {}, frame)
   }
   const cancel = send(client, transport.upload_, transport.uploadName_, frames, receive, done)
