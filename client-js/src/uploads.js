@@ -60,6 +60,7 @@ const upload = (client, link) => {
   const size = batch - HEAD - link.room_
   const end = link.nextToSend_
   const transport = client.http_.upload_(client, link, frames)
+  let timer
   const forget = () => {
     clearTimeout(timer)
     client.cancelUpload_ = 0
@@ -71,14 +72,24 @@ const upload = (client, link) => {
     else ended(client, link, code, reason, wait, status)
     client.update_()
   }
-  const receive = (frame) => machine.handleFrame_(now(client), {}, frame)
+  /** The answer must begin, or go on, within this time. */
+  const expect = () => {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      cancel()
+      // The line may be too slow for so much.
+      client.batch_ = HEAD + size / 2
+      // Other connections may be as dead: another link is made beside the one that carries.
+      client.chooser_.goAway_(now(client), 0)
+      done(NETWORK)
+    }, answerTime(client, size))
+  }
+  const receive = (frame) => {
+    expect()
+    machine.handleFrame_(now(client), {}, frame)
+  }
   const cancel = send(client, transport.upload_, transport.uploadName_, frames, receive, done)
-  const timer = setTimeout(() => {
-    cancel()
-    // Other connections may be as dead: another link is made beside the one that carries.
-    client.chooser_.goAway_(now(client), 0)
-    done(NETWORK)
-  }, answerTime(client, batch - link.room_))
+  expect()
   client.cancelUpload_ = () => {
     cancel()
     forget()
