@@ -1,6 +1,6 @@
 /**
  * Builds `dist/`, or with an argument another folder: rollup joins the modules, babel makes ES3 of one
- * bundle, terser compresses.
+ * bundle and ES2018 of the others, terser compresses.
  */
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -11,6 +11,9 @@ import { minify } from 'terser'
 import { CODINGS, contentOf } from './codings.mjs'
 
 const path = (name) => fileURLToPath(new URL(name, import.meta.url))
+
+/** Pages load these two from a server, and may check their hashes. */
+const SERVED = ['anywire.js', 'anywire.mjs']
 
 const LEGACY = /\?legacy$/
 
@@ -34,7 +37,10 @@ const bundle = async (input, format, legacy) => {
   const built = await rollup({ input: path(input), plugins: [flags(legacy)] })
   const options = { strict: false, esModule: false, freeze: false, externalLiveBindings: false, generatedCode: { constBindings: true } }
   const { output } = await built.generate({ ...options, format, name: 'anywire', sourcemap: true })
-  const { code, map } = output[0]
+  const { map } = output[0]
+  // The global is set as a property, because a `var` is none where a bundler makes a module of the script.
+  // What precedes the sources' first line stays on one line, so that the source map stays right.
+  const code = output[0].code.replace('var anywire = ', "(typeof self === 'undefined' ? globalThis : self).anywire = ")
   map.sources = map.sources.map((source) => source.replace(/^.*src\//, '../src/'))
   return { code, map }
 }
@@ -61,38 +67,86 @@ const toES3 = ({ code, map }) =>
     ]
   })
 
-/** Properties of our own end in an underscore, and get short names. */
+/** Our own properties end in an underscore. */
+const OWN = /_$/
+
+/** Short names in the order in which they are given away: none is that of a variable, which shortens the compressed file. */
+const LETTERS = '_$abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
+const SHORT = [...LETTERS, ...[...LETTERS].flatMap((first) => [...LETTERS].map((second) => first + second))].filter((name) => !/^(do|if|in)$/.test(name))
+
+/** A short name for each property of our own: the more often it occurs, the shorter. */
+const shortNames = (code) => {
+  const counts = new Map()
+  for (const [name] of code.matchAll(/\b[a-z]\w*_\b/gi)) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const byCount = [...counts].sort(([, one], [, other]) => other - one)
+  return { props: Object.fromEntries(byCount.map(([name], at) => [`$${name}`, SHORT[at]])) }
+}
+
 const compress = ({ code, map }, name, options) =>
   minify(code, {
     ...options,
     compress: { passes: 4, pure_getters: true },
-    mangle: { properties: { regex: /_$/ } },
+    mangle: { properties: { regex: OWN } },
+    nameCache: { props: shortNames(code) },
     sourceMap: { content: map, filename: name, url: `${name}.map` }
   })
 
 const legacy = async (input, name) => compress(await toES3(await bundle(input, 'iife', true)), name, { ie8: true, safari10: true, ecma: 5 })
 
-const current = async (input, name) => compress(await bundle(input, 'es', false), name, { module: true, ecma: 2020 })
+/** No newer syntax than that of 2018, since not every tool chain compiles what is in node_modules. */
+const toES2018 = ({ code, map }) =>
+  transformAsync(code, {
+    configFile: false,
+    babelrc: false,
+    inputSourceMap: map,
+    compact: false,
+    assumptions: { noDocumentAll: true, pureGetters: true },
+    // This Chrome has all of ES2018, and nothing of ES2019.
+    presets: [['@babel/preset-env', { targets: { chrome: '65' }, modules: false }]]
+  })
+
+const current = async (input, name, format = 'es') =>
+  compress(await toES2018(await bundle(input, format, false)), name, { module: true, ecma: 2018 })
 
 /** The script for old browsers, from any file: its default export becomes the global `anywire`. */
 export const script = (input) => legacy(input, 'anywire.js')
 
+/** The types of the global `anywire`, which is a value and a namespace with all types of the module. */
+const globalTypes = (types) => {
+  const names = [...types.matchAll(/^export (?:interface|type) (\w+)/gm)].map(([, name]) => name)
+  const aliases = names.map((name) => `    type ${name} = client.${name}\n`).join('')
+  return `import type * as client from './anywire'\n\ndeclare global {\n  var anywire: typeof client\n  namespace anywire {\n${aliases}  }\n}\n`
+}
+
+const withoutMap = (code) => code.replace(/\n?\/\/# sourceMappingURL.*\n?$/, '\n')
+
 export const build = async (folder) => {
   const write = (name, text) => writeFileSync(`${folder}/${name}`, text)
   mkdirSync(folder, { recursive: true })
-  // Pages load these two, and may check their hashes.
-  const served = { 'anywire.js': await legacy('src/legacy.js', 'anywire.js'), 'anywire.mjs': await current('src/index.js', 'anywire.mjs') }
-  for (const [name, { code, map }] of Object.entries(served)) {
+  const scripts = {
+    'anywire.js': await legacy('src/legacy.js', 'anywire.js'),
+    'anywire.mjs': await current('src/index.js', 'anywire.mjs'),
+    'anywire.cjs': await current('src/index.js', 'anywire.cjs', 'cjs')
+  }
+  for (const [name, { code, map }] of Object.entries(scripts)) {
     write(name, code)
     write(`${name}.map`, `${map}\n`)
+  }
+  for (const name of SERVED) {
+    const { code } = scripts[name]
     for (const ending in CODINGS) {
       // Versions of zlib compress differently: a file that already holds this script stays as it is.
       if (contentOf(`${folder}/${name}.${ending}`) !== code) write(`${name}.${ending}`, CODINGS[ending].encode(code))
     }
     write(`${name}.sha384`, `sha384-${createHash('sha384').update(code).digest('base64')}`)
   }
-  write('machine.mjs', (await current('src/machine.js', 'machine.mjs')).code.replace(/\n?\/\/# sourceMappingURL.*\n?$/, '\n'))
-  write('anywire.d.ts', readFileSync(path('src/types.d.ts'), 'utf8'))
+  write('machine.mjs', withoutMap((await current('src/machine.js', 'machine.mjs')).code))
+  const types = readFileSync(path('src/types.d.ts'), 'utf8')
+  // TypeScript takes one file for a module and the other for CommonJS, by the nearest package.json.
+  write('anywire.d.mts', types)
+  write('anywire.d.ts', types)
+  write('global.d.ts', globalTypes(types))
+  write('package.json', '{ "type": "commonjs" }\n')
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await build(process.argv[2] || path('dist'))

@@ -1,240 +1,132 @@
-//! A chat with rooms, names, a list of people, typing, pictures, and a panel that shows how the session
-//! survives.
+//! A chat with rooms, people, typing, pictures and history, and a panel that shows how a session survives.
 //!
 //! `cargo run --example chat`, then open <http://127.0.0.1:8080> in two windows.
 
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
-use anywire::{Anywire, Message, Session};
+use anywire::{Anywire, Auth, History, Live, Session};
 use axum::{Router, extract::State, response::Html, routing::get};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 
-/// The longest text, in characters.
+// The page has the same limits.
 const MAX_TEXT: usize = 2_000;
-const MAX_PICTURE: usize = 512 * 1024;
 const MAX_NAME: usize = 24;
-/// The time for which a session without a connection is kept, and for which a person whose page has gone
-/// counts as present.
-const GRACE: Duration = Duration::from_secs(10);
+const MAX_PICTURE: usize = 512 * 1024;
+/// What waits for a page that is away: eight of the largest pictures.
+const OUTBOX: usize = 8 * MAX_PICTURE;
+/// The time for which a page may be away, cut off or while it reloads, until its person counts as gone.
+const GRACE: Duration = Duration::from_secs(20);
 
-/// A message of the page.
+/// What a page gives as its `auth`. The key distinguishes a person who reloads from one who takes a name twice.
+#[derive(Clone, Deserialize)]
+struct Person {
+    room: String,
+    name: String,
+    key: String,
+}
+
+/// A message of the page. A binary message is a picture.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Request {
-    /// Enters a room. The key distinguishes a person who reloads from one who takes another's name.
-    Join {
-        room: String,
-        name: String,
-        key: String,
+    /// Asks who is here and what was said.
+    Look,
+    /// The page gives a text an id, by which it knows its own again.
+    Say {
+        id: String,
+        text: String,
     },
-    Say(String),
     Typing,
 }
 
-/// A message to the page.
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Event<'a> {
-    /// The person is in this room, under this name.
-    Joined {
-        room: &'a str,
-        name: &'a str,
-    },
-    /// The names of all people in the room.
-    Here(Vec<String>),
-    Said {
-        from: &'a str,
-        text: &'a str,
-    },
-    Typing {
-        from: &'a str,
-    },
-    /// The reason why a message of the page was refused.
-    Sorry(&'a str),
+/// The names of a person's two rooms: for the people, and for their texts, which are kept.
+struct Rooms {
+    people: String,
+    texts: String,
 }
 
-impl From<Event<'_>> for Message {
-    fn from(event: Event<'_>) -> Self {
-        Message::json(&event).expect("events are plain JSON")
+/// Runs for each page, until its session is over.
+async fn chat(Auth(person): Auth<Person>, State(live): State<Live>, session: Session) {
+    let fits = |text: &str| (1..=MAX_NAME).contains(&text.chars().count()) && text.trim() == text;
+    if !fits(&person.room) || !fits(&person.name) || person.key.len() > 64 {
+        return session.close(3000, "Names and rooms have 1 to 24 characters.");
     }
-}
-
-/// The people in each room. A person is present while one of their sessions is, and a while longer, so that a
-/// reload does not show as an absence.
-#[derive(Default)]
-struct People {
-    rooms: BTreeMap<String, BTreeMap<String, Person>>,
-}
-
-struct Person {
-    key: String,
-    sessions: usize,
-}
-
-type Shared = Arc<Mutex<People>>;
-
-impl People {
-    fn enter(&mut self, room: &str, name: &str, key: &str) -> Result<(), &'static str> {
-        let room = self.rooms.entry(room.to_owned()).or_default();
-        let person = room.entry(name.to_owned()).or_insert_with(|| Person { key: key.to_owned(), sessions: 0 });
-        if person.key != key {
-            return Err("Somebody here has that name already. Pick another one, please.");
-        }
-        person.sessions += 1;
-        Ok(())
+    let Person { room, name, key } = &person;
+    let rooms = Rooms { people: format!("people:{room}"), texts: format!("texts:{room}") };
+    session.insert(person.clone());
+    session.join_as(&rooms.people, name);
+    let people = live.members(&rooms.people).into_iter().filter_map(|session| session.get::<Person>());
+    if people.into_iter().any(|other| other.name == *name && other.key != *key) {
+        return session.close(3001, "Somebody here has that name already. Pick another one, please.");
     }
-
-    fn leave(&mut self, room: &str, name: &str) {
-        let Some(people) = self.rooms.get_mut(room) else { return };
-        if let Some(person) = people.get_mut(name) {
-            person.sessions -= 1;
-            if person.sessions == 0 {
-                people.remove(name);
-            }
-        }
-        if people.is_empty() {
-            self.rooms.remove(room);
-        }
-    }
-
-    fn here(&self, room: &str) -> Vec<String> {
-        self.rooms.get(room).map(|people| people.keys().cloned().collect()).unwrap_or_default()
-    }
-}
-
-/// A session's place: its room and its name.
-struct Seat {
-    room: String,
-    name: String,
-}
-
-async fn chat(State(people): State<Shared>, mut session: Session) {
-    let mut seat: Option<Seat> = None;
+    let here = || json!({ "here": live.presence(&rooms.people).names() }).to_string();
+    live.to(&rooms.people).send(here());
     while let Some(message) = session.recv().await {
-        if let Err(sorry) = handle(&people, &session, &mut seat, &message) {
-            // This fails only if the session is over, and then there is nobody to inform.
-            let _ = session.send(Event::Sorry(sorry)).await;
-        }
-    }
-    // A person who closed the page may be back at once: a reload is not a departure.
-    if session.closed().is_some_and(|reason| reason.is_page_gone()) {
-        tokio::time::sleep(GRACE).await;
-    }
-    leave(&people, &session, seat.take());
-}
-
-fn handle(people: &Shared, session: &Session, seat: &mut Option<Seat>, message: &Message) -> Result<(), &'static str> {
-    let Some(text) = message.as_text() else {
-        let seat = seat.as_ref().ok_or("Join a room first.")?;
-        return picture(session, seat, message.as_bytes());
-    };
-    let request = serde_json::from_str(text).map_err(|_| "That was no message of this chat.")?;
-    match (request, seat.as_ref()) {
-        (Request::Join { room, name, key }, _) => join(people, session, seat, &room, &name, &key),
-        (_, None) => Err("Join a room first."),
-        (Request::Say(text), Some(seat)) => {
-            let text = text.trim();
-            match text.chars().count() {
-                0 => Err("There is nothing in that message."),
-                1..=MAX_TEXT => {
-                    session.within(&*seat.room).send(Event::Said { from: &seat.name, text });
-                    Ok(())
-                }
-                _ => Err("That is a bit long: 2,000 characters are the most."),
+        let result = match message.as_text().map(serde_json::from_str) {
+            None => picture(&session, &rooms, name, message.as_bytes()),
+            Some(Ok(Request::Look)) => look(&session, &rooms, here()),
+            Some(Ok(Request::Say { id, text })) => say(&session, &rooms, name, &id, &text),
+            Some(Ok(Request::Typing)) => {
+                // A page with a slow line can do without this message.
+                session.to(&rooms.people).droppable().send(json!({ "typing": name }).to_string());
+                Ok(())
             }
-        }
-        (Request::Typing, Some(seat)) => {
-            // A member with a slow connection can do without this message.
-            session.to(&*seat.room).droppable().send(Event::Typing { from: &seat.name });
-            Ok(())
+            Some(Err(_)) => Err("That was no message of this chat."),
+        };
+        if let Err(sorry) = result {
+            // This fails only if the session is over, and then there is nobody to inform.
+            let _ = session.send(json!({ "sorry": sorry }).to_string()).await;
         }
     }
+    session.leave(&rooms.people);
+    live.to(&rooms.people).send(here());
 }
 
-fn join(
-    people: &Shared,
-    session: &Session,
-    seat: &mut Option<Seat>,
-    room: &str,
-    name: &str,
-    key: &str,
-) -> Result<(), &'static str> {
-    let (room, name) = (room.trim(), name.trim());
-    let fits = |text: &str| (1..=MAX_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if !fits(room) || !fits(name) {
-        return Err("Names and rooms have 1 to 24 characters.");
-    }
-    if key.len() > 64 {
-        return Err("That was no message of this chat.");
-    }
-    lock(people).enter(room, name, key)?;
-    leave(people, session, seat.take());
-    session.join(room);
-    *seat = Some(Seat { room: room.to_owned(), name: name.to_owned() });
-    session.within(room).except(session).send(Event::Here(lock(people).here(room)));
-    // If the outbox is full so early, the session will be closed as too slow.
-    let _ = session.try_send(Event::Joined { room, name });
-    let _ = session.try_send(Event::Here(lock(people).here(room)));
+/// Tells a page who is here and what was said. A page that was reloaded has the session of the page before it,
+/// which is in the room already.
+fn look(session: &Session, rooms: &Rooms, here: String) -> Result<(), &'static str> {
+    session.leave(&rooms.texts);
+    session.try_send(here).map_err(|_| "Too much is waiting for this page.")?;
+    session.join_since(&rooms.texts, None).map_err(|_| "There is no room for the last texts.")?;
     Ok(())
 }
 
-fn leave(people: &Shared, session: &Session, seat: Option<Seat>) {
-    let Some(Seat { room, name }) = seat else { return };
-    session.leave(&room);
-    lock(people).leave(&room, &name);
-    session.within(&*room).send(Event::Here(lock(people).here(&room)));
+fn say(session: &Session, rooms: &Rooms, name: &str, id: &str, text: &str) -> Result<(), &'static str> {
+    if !(1..=MAX_TEXT).contains(&text.chars().count()) || id.len() > 64 {
+        return Err("A text has 1 to 2,000 characters.");
+    }
+    session.to(&rooms.texts).send(json!({ "said": { "id": id, "from": name, "text": text } }).to_string());
+    Ok(())
 }
 
 /// Forwards a picture: the length of the sender's name, the name, then the picture.
-fn picture(session: &Session, seat: &Seat, picture: &[u8]) -> Result<(), &'static str> {
-    let kind = match picture {
-        [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] | [b'G', b'I', b'F', b'8', ..] => Ok(()),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(()),
-        _ => Err("Only PNG, JPEG, GIF and WebP pictures, please."),
-    };
-    kind?;
-    if picture.len() > MAX_PICTURE {
-        return Err("That picture is too large: 512 KB are the most.");
+fn picture(session: &Session, rooms: &Rooms, name: &str, picture: &[u8]) -> Result<(), &'static str> {
+    let kinds: [&[u8]; 4] = [b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF"];
+    if picture.len() > MAX_PICTURE || !kinds.iter().any(|kind| picture.starts_with(kind)) {
+        return Err("Only PNG, JPEG, GIF and WebP pictures, please, of 512 KB at most.");
     }
-    let name = seat.name.as_bytes();
-    let mut bytes = Vec::with_capacity(1 + name.len() + picture.len());
-    bytes.push(u8::try_from(name.len()).expect("24 characters are at most 96 bytes"));
-    bytes.extend_from_slice(name);
-    bytes.extend_from_slice(picture);
-    session.within(&*seat.room).send(bytes);
+    let length = u8::try_from(name.len()).expect("24 characters are at most 96 bytes");
+    session.to(&rooms.people).send([&[length], name.as_bytes(), picture].concat());
     Ok(())
 }
 
-fn lock(people: &Shared) -> std::sync::MutexGuard<'_, People> {
-    people.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let live = Anywire::builder()
-        // A person who closes the page is gone after this time; one who reloads it was never away.
         .grace(GRACE)
         .message_limit(MAX_PICTURE + 1024)
+        .outbox(OUTBOX)
+        .rooms("texts:*", History::last(50).bytes(512 * 1024))
         .handler(chat)
         .build();
-    let page = Html(include_str!("chat.html"));
-    let app = Router::new()
-        .route("/", get(move || async move { page }))
-        .nest("/live", live.routes())
-        .with_state(Shared::default());
+    let page = get(Html(include_str!("chat.html")));
+    let app = Router::new().route("/", page).nest("/live", live.routes()).with_state(live.live());
 
     let port = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse::<u16>())?;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = anywire::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let stop = async move {
-        let _ = tokio::signal::ctrl_c().await;
-        live.shutdown(Duration::from_secs(1)).await;
-    };
-    anywire::serve_until(listener, app, stop).await?;
+    let stop = async { drop(tokio::signal::ctrl_c().await) };
+    anywire::serve(listener, app).with_graceful_shutdown(stop).sessions(&live, Duration::from_secs(1)).await?;
     Ok(())
 }

@@ -7,18 +7,20 @@
 //! A message comes back as it is, unless it begins with `#` or `!`: `#<n> <filler>` is checked for loss,
 //! repetition, order and damage and not answered; `!count`, `!check`, `!cookie`, `!burst N`,
 //! `!burst N over MS`, `!close CODE REASON` and `!abort` are commands. After `!watch` a session receives
-//! `gone CODE` when another one ends. `/sessions` is the number of sessions.
+//! `gone CODE` when another one ends. `/sessions` is the number of sessions. With `--window-ms` a POST to
+//! `/drain` shuts the server down.
 #![allow(clippy::disallowed_methods, reason = "an example is a program: it may read the clock")]
 
-use std::{collections::HashSet, error::Error, time::Duration};
+use std::{collections::HashSet, error::Error, sync::Arc, time::Duration};
 
 use anywire::{Anywire, Message, Origins, Session};
 use axum::{
     Router,
     http::{HeaderValue, header},
     response::Html,
-    routing::get,
+    routing::{get, post},
 };
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 
 const PAGE: &str = "<!doctype html><meta charset=utf-8><title>Anywire lab</title><link rel=icon href=data:,><script src=/live/client.js></script>";
@@ -36,6 +38,8 @@ struct Flags {
     timeout: Duration,
     grace: Duration,
     hold: Duration,
+    /// The time that sessions have to leave when the server is drained.
+    window: Option<Duration>,
     origins: Origins,
     policy: Option<HeaderValue>,
 }
@@ -49,13 +53,17 @@ impl Flags {
             timeout: millis(20_000),
             grace: millis(60_000),
             hold: millis(25_000),
+            window: None,
             origins: Origins::Same,
             policy: None,
         };
         while let Some(flag) = words.next() {
             let word = words.next().ok_or_else(|| format!("{flag} wants a value"))?;
             if flag == "--origins" {
-                flags.origins = Origins::List(word.split(',').map(str::parse).collect::<Result<_, _>>()?);
+                flags.origins = match word.as_str() {
+                    "any" => Origins::Any,
+                    list => Origins::list(list.split(',')),
+                };
                 continue;
             }
             if flag == "--policy" {
@@ -69,6 +77,7 @@ impl Flags {
                 "--timeout-ms" => flags.timeout = millis(value),
                 "--grace-ms" => flags.grace = millis(value),
                 "--hold-ms" => flags.hold = millis(value),
+                "--window-ms" => flags.window = Some(millis(value)),
                 _ => return Err(format!("unknown flag: {flag}").into()),
             }
         }
@@ -91,24 +100,32 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(policy) => (Some([(header::CONTENT_SECURITY_POLICY, policy)]), Html(STRICT_PAGE)),
         None => (None, Html(PAGE)),
     };
-    let app = Router::new()
-        .route("/page", get(move || async move { page.clone() }))
-        .nest("/live", live.routes())
-        .route("/sessions", get(move || async move { live.len().to_string() }));
+    let app =
+        Router::new().route("/page", get(move || async move { page.clone() })).nest("/live", live.routes()).route(
+            "/sessions",
+            get({
+                let live = live.clone();
+                move || async move { live.len().to_string() }
+            }),
+        );
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", flags.port)).await?;
     println!("listening on {}", listener.local_addr()?);
-    axum::serve(listener, app).await?;
-    Ok(())
+    let Some(window) = flags.window else { return Ok(axum::serve(listener, app).await?) };
+    let stop = Arc::new(Notify::new());
+    let drain = stop.clone();
+    let app = app.route("/drain", post(async move || drain.notify_one()));
+    let stopped = async move { stop.notified().await };
+    Ok(anywire::serve(listener, app).with_graceful_shutdown(stopped).sessions(&live, window).await?)
 }
 
-async fn talk(mut session: Session) {
-    converse(&mut session).await;
-    if let Some(reason) = session.closed() {
-        session.to(WATCH).send(format!("gone {}", reason.code));
+async fn talk(session: Session) {
+    converse(&session).await;
+    if let Some(reason) = session.close_reason() {
+        session.to(WATCH).send(format!("gone {}", reason.code()));
     }
 }
 
-async fn converse(session: &mut Session) {
+async fn converse(session: &Session) {
     let mut received = 0u64;
     let mut tally = Tally::default();
     let mut burst = Burst::default();

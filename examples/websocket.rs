@@ -6,7 +6,7 @@
 use anywire::{Anywire, Origins, Session};
 use axum::{Router, response::Html, routing::get};
 
-async fn chat(mut session: Session) {
+async fn chat(session: Session) {
     session.join("lobby");
     while let Some(message) = session.recv().await {
         session.within("lobby").send(message);
@@ -22,7 +22,7 @@ async fn main() -> std::io::Result<()> {
         .nest("/live", live.routes()) // the client of this crate
         .nest("/socket", live.raw()); // any other
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = anywire::bind(address).await?;
     println!("http://{}", listener.local_addr()?);
     anywire::serve(listener, app).await
 }

@@ -1,40 +1,92 @@
 //! The settings of a server, and their defaults.
 
-use std::{net::IpAddr, time::Duration};
+mod origins;
 
-use axum::http::HeaderValue;
+use std::time::Duration;
 
-/// Which pages may open sessions, judged the same way on every transport, WebSocket included.
-///
-/// The answer to a request of another origin carries the matching CORS headers. A request without an `Origin`
-/// header is judged by `Sec-Fetch-Site`, then by `Referer`. Without any of them it may open a session only
-/// under [`Origins::Any`], and then its cookies are removed.
-///
-/// Script tags and frames send no `Origin`. A page whose origin is in a [list](Origins::List) must therefore
-/// send its `Referer` (its `Referrer-Policy` must not be `no-referrer`) for the transports that use them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Origins {
-    /// Pages of the host that serves this request. The default.
-    #[default]
-    Same,
-    /// Pages of the same host and of these origins. An origin is written as browsers write it:
-    /// `https://example.org`, with the port if it is not the default port of the scheme.
-    List(Vec<HeaderValue>),
-    /// All pages, and programs that send no origin. Do not rely on cookies then: any page could use them.
-    Any,
-}
+use ipnet::IpNet;
 
-/// The behaviour of [`SessionHandle::send`](crate::SessionHandle::send) when the outbox is full. `try_send`
-/// always fails then, and room sends always close the slow session.
+pub use origins::Origins;
+pub(crate) use origins::{bare, is_authority};
+
+/// The least rate, in bytes per millisecond, at which a line that is waited for must bring its bytes: 10 kB a
+/// second. The client counts with the same rate.
+pub(crate) const LEAST_RATE: u64 = 10;
+
+/// The behaviour of [`Session::send`](crate::Session::send) when the outbox is full. `try_send`
+/// always fails then; [`SlowMember`] is the same choice for room sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Overflow {
     /// `send` waits until the client has acknowledged enough. This is the default.
     #[default]
     Wait,
     /// `send` fails with [`SendError::Full`](crate::SendError::Full).
     Fail,
-    /// `send` aborts the session with code 4311, and fails.
+    /// `send` aborts the session and fails. The code is 4311 under [`SlowMember::Stop`], else 4105.
     Close,
+}
+
+/// The behaviour of a room send, [`To::send`](crate::To::send), towards a member whose outbox is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowMember {
+    /// The member's session ends with code 4105. Its client opens a new one by itself, each time after a
+    /// longer wait, and reports the messages whose fate is unknown. This is the default.
+    #[default]
+    Reopen,
+    /// The member's session ends with code 4311. Its client does not come back by itself.
+    Stop,
+    /// The member misses the message, as if it were [droppable](crate::To::droppable), and its client learns
+    /// of the gap.
+    Gap,
+}
+
+/// How much of a room is kept, for those who join later. See [`Builder::rooms`](crate::Builder::rooms).
+///
+/// ```
+/// use std::time::Duration;
+/// use anywire::History;
+///
+/// let history = History::last(50).bytes(1 << 20).age(Duration::from_secs(3600));
+/// # let _ = history;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct History {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    /// Milliseconds.
+    pub(crate) age: Option<u64>,
+    pub(crate) rooms: usize,
+}
+
+impl History {
+    /// Keeps so many messages of each room: the last ones.
+    pub fn last(messages: usize) -> Self {
+        History { messages, bytes: 256 * 1024, age: None, rooms: 1_000 }
+    }
+
+    /// Sets the number of bytes of messages that are kept of each room, besides the number of messages.
+    /// Default: 256 KiB. It should be less than the [`outbox`](crate::Builder::outbox), into which they are
+    /// replayed.
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Keeps no message longer than this. Default: without end.
+    pub fn age(mut self, age: Duration) -> Self {
+        self.age = Some(millis(age));
+        self
+    }
+
+    /// Sets the number of rooms whose messages are kept. Beyond it the room that was made first of those that
+    /// nobody is in is forgotten. Rooms with members are always kept. Default: 1,000.
+    pub fn rooms(mut self, rooms: usize) -> Self {
+        self.rooms = rooms;
+        self
+    }
 }
 
 /// A way to carry a session, by its public name.
@@ -94,17 +146,25 @@ pub(crate) struct Config {
     pub(crate) heartbeat_timeout: Duration,
     pub(crate) grace: Duration,
     pub(crate) open_timeout: Duration,
-    pub(crate) hold: Duration,
+    /// As long as the heartbeat's interval if it is not set.
+    pub(crate) hold: Option<Duration>,
     pub(crate) stream_budget: usize,
     pub(crate) message_limit: usize,
     pub(crate) inbox: usize,
     pub(crate) outbox: usize,
+    pub(crate) droppable_mark: usize,
     pub(crate) overflow: Overflow,
+    pub(crate) slow_members: SlowMember,
     pub(crate) max_sessions: usize,
+    pub(crate) reconnect_rate: u32,
     pub(crate) max_bytes: usize,
     pub(crate) origins: Origins,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// The names by which browsers know this server, if they are given.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) node: String,
+    /// The histories of rooms, by patterns of their names.
+    pub(crate) rooms: Vec<(String, History)>,
 }
 
 impl Default for Config {
@@ -117,17 +177,23 @@ impl Default for Config {
             // online.
             grace: Duration::from_secs(60),
             open_timeout: Duration::from_secs(10),
-            hold: Duration::from_secs(25),
+            hold: None,
             stream_budget: 1 << 20,
             message_limit: 1 << 20,
             inbox: 1 << 20,
-            outbox: 1 << 20,
+            // Some large messages must fit: a client that is away for a moment is not slow.
+            outbox: 4 << 20,
+            droppable_mark: 1 << 16,
             overflow: Overflow::Wait,
+            slow_members: SlowMember::Reopen,
             max_sessions: 100_000,
+            reconnect_rate: 5_000,
             max_bytes: 1 << 30,
             origins: Origins::Same,
+            hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             node: String::new(),
+            rooms: Vec::new(),
         }
     }
 }
@@ -137,6 +203,17 @@ impl Config {
     pub(crate) fn body_limit(&self) -> usize {
         self.message_limit / 3 * 4 + 64 * 1024
     }
+
+    /// Returns the time for which a poll waits.
+    pub(crate) fn hold(&self) -> Duration {
+        self.hold.unwrap_or(self.heartbeat_interval)
+    }
+
+    /// Returns the time, in milliseconds, over which the clients of this many sessions spread their first
+    /// attempts after a cut.
+    pub(crate) fn spread(&self, sessions: usize) -> u64 {
+        (sessions as u64).saturating_mul(1000).div_ceil(u64::from(self.reconnect_rate.max(1))).clamp(LEAST_SPREAD, MOST)
+    }
 }
 
 /// Returns whether this can be the name of a node: 1 to 64 letters, digits or `-`.
@@ -144,6 +221,9 @@ pub(crate) fn is_node_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     (1..=64).contains(&name.len()) && name.bytes().all(fits)
 }
+
+/// Lower bound of the spread in milliseconds, so that few clients do not all come at once either.
+const LEAST_SPREAD: u64 = 100;
 
 /// Upper bound of every time and size. A sum of a few of them is still an exact number in JavaScript.
 const MOST: u64 = 1 << 50;

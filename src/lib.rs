@@ -10,7 +10,7 @@
 //! use anywire::{Anywire, Session};
 //! use axum::{Router, response::Html, routing::get};
 //!
-//! async fn chat(mut session: Session) {
+//! async fn chat(session: Session) {
 //!     session.join("lobby");
 //!     while let Some(message) = session.recv().await {
 //!         session.within("lobby").send(message);
@@ -22,8 +22,7 @@
 //!     let live = Anywire::builder().handler(chat).build();
 //!     let page = Html("<script src=/live/client.js></script>");
 //!     let app = Router::new().route("/", get(page)).nest("/live", live.routes());
-//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-//!     anywire::serve(listener, app).await
+//!     anywire::serve(anywire::bind("127.0.0.1:8080").await?, app).await
 //! }
 //! ```
 //!
@@ -36,13 +35,13 @@
 //! # The promises
 //!
 //! * **Delivery.** A message that was acknowledged is in the other side's inbox; one that was not is sent
-//!   again on the next link. [`acknowledged`](SessionHandle::acknowledged) waits for the acknowledgement, and
-//!   [`unacknowledged`](SessionHandle::unacknowledged) counts what may not have arrived.
+//!   again on the next link. [`acknowledged`](Session::acknowledged) waits for the acknowledgement, and
+//!   [`unacknowledged`](Session::unacknowledged) counts what may not have arrived.
 //! * **Life.** A session outlives its connections by the [`grace`](Builder::grace) time. The handler does not
-//!   notice that a connection was cut, nor which [`transport`](SessionHandle::transport) carries. A page that
+//!   notice that a connection was cut, nor which [`transport`](Session::transport) carries. A page that
 //!   reloads comes back to its session where the client has the option `resume: true`. See [`guide::life`].
 //! * **Waiting.** [`recv`](Session::recv) waits for a message and is cancel-safe.
-//!   [`send`](SessionHandle::send) waits only while the outbox is full. A [room send](To::send) never waits.
+//!   [`send`](Session::send) waits only while the outbox is full. A [room send](To::send) never waits.
 //!   See [`guide::back_pressure`].
 //! * **Bounds.** Messages, bodies, inboxes, outboxes, all of them together, sessions and times are bounded.
 //!   See [`guide::limits`].
@@ -51,10 +50,8 @@
 //!
 //! # Where to go on
 //!
-//! The [`guide`] has short chapters: [handlers and extractors](guide::handlers), [rooms](guide::rooms),
-//! [back-pressure](guide::back_pressure), [the life of a session](guide::life), [testing](guide::testing)
-//! with a [`LocalClient`], [limits](guide::limits), [transports](guide::transports),
-//! [a bare WebSocket](guide::bare_websocket) and [security](guide::security). [`protocol`] is the text of the
+//! The [`guide`] has short chapters, from [handlers and extractors](guide::handlers) and
+//! [logging in](guide::login) to [restarts](guide::restarts) and [proxies](guide::proxies). [`protocol`] is the text of the
 //! protocol on the wire, from which a client can be written.
 
 mod broadcast;
@@ -74,12 +71,12 @@ mod simulation;
 mod sync;
 mod transport;
 
-pub use config::{Origins, Overflow, Transport};
-pub use hub::Delivered;
-pub use message::Message;
+pub use config::{History, Origins, Overflow, SlowMember, Transport};
+pub use hub::{Delivered, JoinError, Joined, Position};
+pub use message::{JsonError, Message, Text};
 pub use server::{
-    Anywire, Auth, AuthRejection, Builder, Handler, Incoming, Live, LocalClient, Outgoing, Received, SendError, Server,
-    Session, SessionHandle, SessionHandler, To, serve, serve_until,
+    Anywire, Auth, AuthRejection, Builder, Handler, Incoming, Live, LocalClient, Outgoing, Presence, PresenceChange,
+    Received, Returned, SendError, Serve, Server, Session, SessionHandler, SessionId, To, TrySendError, bind, serve,
 };
 pub use session::CloseReason;
 

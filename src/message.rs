@@ -1,5 +1,7 @@
 //! [`Message`], which applications send and receive.
 
+use std::{fmt, ops::Deref};
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,10 +21,21 @@ use serde::{Serialize, de::DeserializeOwned};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// Text: Unicode scalar values.
-    Text(ByteString),
-    /// Any bytes.
+    Text(Text),
+    /// Any bytes, as axum and hyper have them.
     Binary(Bytes),
 }
+
+/// The text of a message: a `&str` behind shared bytes. A clone costs no copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text(pub(crate) ByteString);
+
+/// JSON that could not be read or written.
+///
+/// The error's text names the place and the reason, and may quote the value that did not fit: think of that
+/// before it goes into a log.
+#[derive(Debug)]
+pub struct JsonError(serde_json::Error);
 
 impl Message {
     /// The text; `None` if the message is binary.
@@ -44,7 +57,7 @@ impl Message {
     /// The payload, without a copy.
     pub fn into_bytes(self) -> Bytes {
         match self {
-            Message::Text(text) => text.into_bytes(),
+            Message::Text(text) => text.0.into_bytes(),
             Message::Binary(bytes) => bytes,
         }
     }
@@ -62,17 +75,68 @@ impl Message {
     /// A text message that holds `value` as JSON.
     ///
     /// # Errors
-    /// If the value's `Serialize` fails, or the value has a map whose keys are not strings.
-    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
-        serde_json::to_string(value).map(Message::from)
+    /// Fails if the value's `Serialize` fails, or the value has a map whose keys are not strings.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
+        serde_json::to_string(value).map(Message::from).map_err(JsonError)
     }
 
     /// Reads the payload, text or binary, as JSON.
     ///
     /// # Errors
-    /// If the payload is not JSON, or is not of this type.
-    pub fn parse_json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(self.as_bytes())
+    /// Fails if the payload is not JSON, or is not of this type.
+    pub fn parse_json<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        serde_json::from_slice(self.as_bytes()).map_err(JsonError)
+    }
+}
+
+impl Text {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Text(text.into())
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Text(text.into())
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for JsonError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
     }
 }
 
@@ -88,8 +152,8 @@ impl From<String> for Message {
     }
 }
 
-impl From<ByteString> for Message {
-    fn from(text: ByteString) -> Self {
+impl From<Text> for Message {
+    fn from(text: Text) -> Self {
         Message::Text(text)
     }
 }

@@ -21,7 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{SinkExt, StreamExt};
-use support::{Peer, Record, Site, attempt, echo, site, until};
+use support::{Log, Peer, Record, Site, attempt, echo, site, until};
 
 #[derive(serde::Deserialize)]
 struct Token {
@@ -209,6 +209,7 @@ async fn the_remote_address_is_the_peers_or_the_one_that_trusted_proxies_forward
     let proxies: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
     let server = Anywire::builder().trusted_proxies(proxies).handler(handler).build();
     let site = site(&server);
+    let log = Log::here();
     for (peer, forwarded, want) in [
         (None, None, "unknown"),
         (Some("9.9.9.9:1"), None, "9.9.9.9"),
@@ -227,7 +228,9 @@ async fn the_remote_address_is_the_peers_or_the_one_that_trusted_proxies_forward
         }
         let answer = site.ask(request.body(format!("o1,1,{},0:", attempt()).into()).unwrap()).await;
         assert_eq!(answer.records()[1], Record::Message(1, want.into()), "{peer:?} {forwarded:?}");
+        assert_eq!(log.lines("WARN").len(), 1, "once, for the request whose peer is not known");
     }
+    assert!(log.lines("WARN")[0].contains("trusted_proxies() has no effect"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,8 +245,7 @@ async fn every_handle_knows_the_opening_request() {
     let parts = request.body(()).unwrap().into_parts().0;
     let client = LocalClient::open_with(&server, (), "", parts).await.unwrap();
     until("the handler runs", || server.members("lobby").len() == 1).await;
-    for handle in
-        [server.session(&client.id()).unwrap(), server.sessions().remove(0), server.members("lobby").remove(0)]
+    for handle in [server.session(client.id()).unwrap(), server.sessions().remove(0), server.members("lobby").remove(0)]
     {
         assert_eq!(handle.header("X-User"), Some("ada"));
         assert_eq!(handle.remote_address(), Some("9.9.9.9".parse().unwrap()));
@@ -251,10 +253,10 @@ async fn every_handle_knows_the_opening_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_is_a_stream_and_splits_into_a_stream_and_a_sink() {
+async fn a_session_gives_a_stream_and_a_sink() {
     let server = Anywire::builder()
         .handler(|session: Session| async move {
-            let (incoming, outgoing) = session.split();
+            let (incoming, outgoing) = (session.stream(), session.sink());
             incoming.take(3).map(Ok).forward(outgoing).await.unwrap();
         })
         .build();
@@ -267,13 +269,13 @@ async fn a_session_is_a_stream_and_splits_into_a_stream_and_a_sink() {
         got.push(message.as_text().unwrap().to_owned());
     }
     assert_eq!(got, ["a", "b", "c"]);
-    assert_eq!(client.closed().unwrap().code, 1000, "forward closes the sink, and with it the session");
+    assert_eq!(client.close_reason().unwrap().code(), 1000, "forward closes the sink, and with it the session");
 
     let server = Anywire::builder()
         .outbox(1000)
-        .handler(|mut session: Session| async move {
-            let (mut first, handle) = (session.next().await.unwrap(), session.handle());
-            let (mut incoming, mut outgoing) = session.split();
+        .handler(|session: Session| async move {
+            let (mut first, handle) = (session.recv().await.unwrap(), session.clone());
+            let (mut incoming, mut outgoing) = (session.stream(), session.sink());
             // More than the outbox holds: the sink waits for room.
             for number in 0..20 {
                 outgoing.send(Message::from(format!("{number}{}", "x".repeat(200)))).await.unwrap();
@@ -282,7 +284,7 @@ async fn a_session_is_a_stream_and_splits_into_a_stream_and_a_sink() {
                 first = message;
             }
             assert_eq!(first.as_text(), Some("last"));
-            assert_eq!(handle.closed().unwrap().code, 3333);
+            assert_eq!(handle.close_reason().unwrap().code(), 3333);
         })
         .build();
     let mut client = LocalClient::open(&server, (), "").await.unwrap();
@@ -300,10 +302,10 @@ async fn a_session_is_a_stream_and_splits_into_a_stream_and_a_sink() {
 async fn the_client_in_memory_is_a_client() {
     let server = Anywire::builder().grace(Duration::from_secs(60)).handler(hello).build();
     let refused = LocalClient::open(&server, (), "{}").await.err().unwrap();
-    assert_eq!(refused.code, 4301);
+    assert_eq!(refused.code(), 4301);
     let mut client = LocalClient::open(&server, (), r#"{"user":"me"}"#).await.unwrap();
     assert_eq!(client.recv().await.unwrap().as_text(), Some("hello me"));
-    let handle = server.session(&client.id()).unwrap();
+    let handle = server.session(client.id()).unwrap();
     assert_eq!(handle.transport(), Transport::WebSocket);
     client.cut();
     assert!(!handle.is_connected());
@@ -315,7 +317,7 @@ async fn the_client_in_memory_is_a_client() {
     client.cut();
     tokio::time::sleep(Duration::from_secs(61)).await;
     until("grace is over", || server.is_empty()).await;
-    assert_eq!(client.resume().unwrap_err().code / 100, 41);
+    assert_eq!(client.resume().unwrap_err().code() / 100, 41);
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,11 +326,11 @@ async fn sessions_are_found_listed_and_disconnected_from_outside() {
     let keep = ends.clone();
     let server = Anywire::builder()
         .node("node-7")
-        .handler(move |mut session: Session| {
+        .handler(move |session: Session| {
             let keep = keep.clone();
             async move {
                 while session.recv().await.is_some() {}
-                keep.lock().unwrap().push(session.closed().unwrap());
+                keep.lock().unwrap().push(session.close_reason().unwrap());
             }
         })
         .build();
@@ -345,7 +347,7 @@ async fn sessions_are_found_listed_and_disconnected_from_outside() {
     let handle = live.session(&peer.id).unwrap();
     handle.send("from outside").await.unwrap();
     peer.take_until(&mut socket, 1).await;
-    assert_eq!((handle.transport(), handle.is_connected(), handle.closed()), (Transport::WebSocket, true, None));
+    assert_eq!((handle.transport(), handle.is_connected(), handle.close_reason()), (Transport::WebSocket, true, None));
     handle.close(3005, "by the program");
     while peer.closed.is_none() {
         peer.take(&socket.records().await);

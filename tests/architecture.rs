@@ -43,7 +43,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // the tests' two machines and their hostile network
     ("simulation", &["message", "broadcast", "config", "session", "codec"]),
     ("shared", &["session", "dialect", "codec", "deadlines", "clock", "message", "config", "broadcast", "sync"]),
-    ("hub", &["shared", "message", "broadcast", "sync"]),
+    ("hub", &["shared", "message", "broadcast", "config", "sync"]),
     ("transport", &["shared", "codec", "message", "config", "broadcast"]),
     ("cluster", &["hub", "message"]),
     ("server", &["*"]),

@@ -162,7 +162,7 @@ async fn over_http2_nothing_is_counted() {
         parked.push(tokio::spawn(async move { body(answer.await.unwrap().map(HttpBody::new)).await }));
     }
     let all = server.sessions();
-    until("all are attached", || all.iter().all(anywire::SessionHandle::is_connected)).await;
+    until("all are attached", || all.iter().all(anywire::Session::is_connected)).await;
     // Over HTTP/1.1 all permits of the same browser are free.
     let mut more = peers(&site, 4).await;
     let requests: Vec<_> =
@@ -210,4 +210,17 @@ async fn a_path_that_cuts_every_poll_gets_polls_that_do_not_wait() {
     let request = turn(&mut peer, "jsonp-poll", "");
     assert_eq!(body(site.send(request).await).await, format!("/**/{CALLBACK}(\"sfull,1:y2000:n1:m1:x\");"));
     assert!(before.elapsed() < Duration::from_millis(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_poll_is_held_clients_rest_between_them() {
+    for (hold, answer) in [(0, "sfull,0:y2000:"), (99, "sfull,0:y2000:"), (100, "sfull,0:")] {
+        let builder = Anywire::builder().hold(Duration::from_millis(hold));
+        let site = site(&builder.handler(support::echo).build());
+        let mut peer = Peer::open(&site).await;
+        let before = Instant::now();
+        let request = turn(&mut peer, "xhr-poll", "");
+        assert_eq!(body(site.send(request).await).await, answer, "{hold}");
+        assert_eq!(before.elapsed().as_millis(), if hold < 100 { 0 } else { 100 });
+    }
 }

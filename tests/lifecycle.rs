@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Anywire, Builder, CloseReason, Server, Session, SessionHandle};
+use anywire::{Anywire, Builder, CloseReason, Server, Session};
 use support::{Peer, Record, Site, Socket, SocketEvent, echo, site, until};
 use tokio::time::{Instant, advance, sleep};
 
@@ -35,14 +35,14 @@ fn assert_passed(since: Instant, seconds: u64) {
 fn watcher(builder: Builder) -> (Server, Site, Ends) {
     let ends = Ends::default();
     let keep = ends.clone();
-    let handler = move |mut session: Session| {
+    let handler = move |session: Session| {
         let keep = keep.clone();
         async move {
             let mut texts = Vec::new();
             while let Some(message) = session.recv().await {
                 texts.push(message.as_text().unwrap().to_owned());
             }
-            keep.0.lock().unwrap().push((texts, session.closed().unwrap(), session.unacknowledged()));
+            keep.0.lock().unwrap().push((texts, session.close_reason().unwrap(), session.unacknowledged()));
         }
     };
     let server = builder.handler(handler).build();
@@ -66,16 +66,20 @@ impl Ends {
     }
 }
 
-fn only(server: &Server) -> SessionHandle {
+fn only(server: &Server) -> Session {
     let sessions = server.sessions();
     assert_eq!(sessions.len(), 1);
     sessions[0].clone()
 }
 
+/// The next ping. The acknowledgements before it are skipped.
 async fn ping(socket: &mut Socket) -> u64 {
-    match socket.records().await[..] {
-        [Record::Ping(id)] => id,
-        ref other => panic!("no ping: {other:?}"),
+    loop {
+        match socket.records().await[..] {
+            [Record::Ping(id)] => return id,
+            [Record::Ack(_)] => {}
+            ref other => panic!("no ping: {other:?}"),
+        }
     }
 }
 
@@ -96,16 +100,27 @@ async fn a_quiet_link_is_pinged_and_its_round_trip_measured() {
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_link_is_pinged_only_if_one_direction_is_quiet() {
-    let server =
-        builder().handler(|mut session: Session| async move { while session.recv().await.is_some() {} }).build();
+    let server = builder().handler(|session: Session| async move { while session.recv().await.is_some() {} }).build();
     let (mut peer, mut socket) = Peer::open_socket(&site(&server)).await;
     socket.text("n1:").await;
-    // The client sends, the server has nothing to send: the client must receive something.
+    // The client sends, and the server acknowledges each message: both receive something.
     let since = Instant::now();
-    for _ in 0..4 {
+    for number in 1..=6 {
         sleep(seconds(5)).await;
         peer.put("x");
         socket.payload(&"x".into()).await;
+        assert_eq!(socket.records().await, [Record::Ack(number)]);
+        assert_passed(since, 6 * number);
+    }
+    let id = ping(&mut socket).await;
+    assert_passed(since, 35 + 25);
+    socket.text(format!("q{id},0:")).await;
+    // The server sends, and the client has nothing to send: the server must receive something.
+    let since = Instant::now();
+    for number in 1..=4 {
+        sleep(seconds(5)).await;
+        only(&server).send("tick").await.unwrap();
+        assert_eq!(socket.records().await, [Record::Message(number, "tick".into())]);
     }
     ping(&mut socket).await;
     assert_passed(since, 25);
@@ -123,7 +138,7 @@ async fn a_silent_client_loses_its_link_and_after_grace_its_session() {
     assert!(!only(&server).is_connected());
     let (texts, reason, unacknowledged) = ends.one().await;
     assert_passed(since, 105);
-    assert_eq!((texts.len(), reason.code, unacknowledged), (0, 4103, 0));
+    assert_eq!((texts.len(), reason.code(), unacknowledged), (0, 4103, 0));
     until("the session is forgotten", || server.is_empty()).await;
     assert_passed(since, 105);
 }
@@ -176,7 +191,7 @@ async fn a_session_without_a_link_is_kept_for_grace_and_not_longer() {
             assert_eq!(socket.records().await, [Record::Ack(1)]);
             assert!(ends.0.lock().unwrap().is_empty());
         } else {
-            assert_eq!(ends.one().await.1.code, 4103);
+            assert_eq!(ends.one().await.1.code(), 4103);
             assert!(server.is_empty());
             let mut socket = peer.attach_socket().await;
             assert_eq!(socket.closed().await.0, 4100);
@@ -241,7 +256,7 @@ async fn a_close_of_the_server_follows_its_messages() {
                     session.send(format!("{number}")).await.unwrap();
                 }
                 session.close(3001, "done é");
-                assert_eq!(session.try_send("after"), Err(anywire::SendError::Closed));
+                assert_eq!(session.try_send("after").unwrap_err().reason(), anywire::SendError::Closed);
                 session.acknowledged().await.unwrap();
             })
             .build();
@@ -327,7 +342,7 @@ async fn an_abort_ends_at_once_from_either_side() {
     let (_, mut socket) = Peer::open_socket(&site).await;
     only(&server).abort();
     assert_eq!(socket.closed().await.0, 4310);
-    assert_eq!(ends.one().await.1.code, 4310);
+    assert_eq!(ends.one().await.1.code(), 4310);
 
     let (server, site, ends) = watcher(builder());
     let peer = Peer::open(&site).await;
@@ -339,7 +354,7 @@ async fn an_abort_ends_at_once_from_either_side() {
     server.session(&id).unwrap().abort();
     let records = poll.await.unwrap().records();
     assert!(matches!(records.last(), Some(Record::LinkClose(4310, _))), "{records:?}");
-    assert_eq!(ends.one().await.1.code, 4310);
+    assert_eq!(ends.one().await.1.code(), 4310);
     assert!(server.session(&id).is_none());
 
     let (_server, site, ends) = watcher(builder());
@@ -352,7 +367,7 @@ async fn an_abort_ends_at_once_from_either_side() {
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_panics_ends_its_session_and_no_other() {
     let server = builder()
-        .handler(|mut session: Session| async move {
+        .handler(|session: Session| async move {
             while let Some(message) = session.recv().await {
                 assert_ne!(message.as_text(), Some("panic"), "on purpose");
                 session.send(message).await.unwrap();
@@ -399,7 +414,7 @@ async fn flush_waits_until_the_client_has_acknowledged() {
                 session.acknowledged().await.unwrap();
                 sender.send("has it").unwrap();
                 session.send("y").await.unwrap();
-                assert_eq!(session.acknowledged().await.unwrap_err().code, 4310);
+                assert_eq!(session.acknowledged().await.unwrap_err().code(), 4310);
                 sender.send("never had it").unwrap();
             }
         })
@@ -458,7 +473,7 @@ async fn a_client_that_never_acknowledges_a_close_keeps_no_session() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_away_when_the_session_closes_has_the_grace_time() {
     let server = builder()
-        .handler(|mut session: Session| async move {
+        .handler(|session: Session| async move {
             session.recv().await;
             session.send("last words").await.unwrap();
             session.close(3001, "done");

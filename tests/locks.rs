@@ -39,7 +39,7 @@ impl Subscriber for Locks {
     fn exit(&self, _: &Id) {}
 }
 
-async fn echo(mut session: Session) {
+async fn echo(session: Session) {
     while let Some(message) = session.recv().await {
         let _ = session.send(message).await;
     }

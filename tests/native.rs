@@ -1,4 +1,4 @@
-//! The native protocol over HTTP, tested by a client that was written from its text.
+//! The native protocol over HTTP and WebSocket, tested by a client that was written from its text.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -13,7 +13,7 @@ use std::{
 
 use anywire::{Anywire, Server, Session};
 use axum::{extract::FromRequestParts, http::request::Parts};
-use support::{Payload, Peer, Record, Site, Spelling, attempt, echo, site};
+use support::{Body, Payload, Peer, Record, Site, SocketEvent, Spelling, attempt, echo, site};
 use tokio::{sync::Semaphore, time::Instant};
 
 /// Greets, then echoes.
@@ -371,4 +371,58 @@ async fn a_poll_with_an_acknowledgement_request_is_answered_at_once() {
     let answer = peer.site.post(&peer.path("xhr-poll"), peer.resume().raw("w:").bytes).await;
     assert_eq!(answer.records(), [Record::Full(0), Record::Ack(0)]);
     assert_eq!(Instant::now(), before);
+}
+
+/// A page whose session the server does not know.
+async fn forgotten(site: &Site) -> Peer {
+    let mut peer = Peer::open(site).await;
+    peer.id = format!("{}.{}", peer.id.split('.').next().unwrap(), "0".repeat(32));
+    peer
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_unknown_is_followed_by_a_new_one_on_the_same_connection() {
+    let server = Anywire::builder().handler(echo).build();
+    let site = site(&server);
+    let mut peer = forgotten(&site).await;
+    let before = server.len();
+    let mut socket = peer.attach_socket().await;
+    assert!(matches!(socket.records().await[..], [Record::LinkClose(4100, _)]));
+    let mut fresh = Peer::new(&site);
+    fresh.switch();
+    let head = Body::new(Spelling::WebSocket).with_text('o', &[&1, &fresh.ordinal, &attempt()], "");
+    socket.body(head).await;
+    fresh.take(&socket.records().await);
+    assert_eq!(server.len(), before + 1);
+    socket.text("v:").await;
+    fresh.put("hello");
+    socket.flight(&fresh).await;
+    fresh.take_until(&mut socket, 1).await;
+    assert_eq!(fresh.texts(), ["hello"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_session_is_unknown_waits_for_one_opening_and_no_longer_than_for_any() {
+    let site = site(&Anywire::builder().handler(echo).build());
+    let mut peer = forgotten(&site).await;
+    let mut silent = peer.attach_socket().await;
+    let before = Instant::now();
+    assert_eq!(silent.closed().await.0, 4100, "the code of the refusal");
+    assert_eq!(before.elapsed().as_secs(), 10);
+
+    let mut again = peer.attach_socket().await;
+    again.records().await;
+    again.body(peer.resume()).await;
+    assert_eq!(again.next().await, SocketEvent::Closed(4100, "unknown session".into()), "asked twice");
+
+    let mut wild = peer.attach_socket().await;
+    wild.records().await;
+    wild.text("m").await;
+    assert_eq!(wild.closed().await.0, 4004);
+
+    // The opening may come together with the attach, and ahead of the answer.
+    let mut eager = peer.attach_socket().await;
+    eager.body(Body::new(Spelling::WebSocket).with_text('o', &[&1, &9, &attempt()], "")).await;
+    assert!(matches!(eager.records().await[..], [Record::LinkClose(4100, _)]));
+    assert!(matches!(eager.records().await[0], Record::New(..)));
 }

@@ -12,12 +12,12 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Anywire, Auth, Delivered, Server, Session, SessionHandle};
+use anywire::{Anywire, Auth, Delivered, LocalClient, SendError, Server, Session, SlowMember};
 use support::{Payload, Peer, Record, Site, Socket, Spelling, attempt, site, until};
 use tokio::time::sleep;
 
 /// Joins the rooms that its auth data names, and waits.
-async fn joiner(Auth(rooms): Auth<Vec<String>>, mut session: Session) {
+async fn joiner(Auth(rooms): Auth<Vec<String>>, session: Session) {
     for room in &rooms {
         assert!(session.join(room));
     }
@@ -36,10 +36,12 @@ async fn member(site: &Site, rooms: &[&str]) -> (Peer, Socket) {
 }
 
 fn sent(sent: usize) -> Delivered {
-    Delivered { sent, ..Delivered::default() }
+    let mut delivered = Delivered::default();
+    delivered.sent = sent;
+    delivered
 }
 
-fn ids(handles: &[SessionHandle]) -> HashSet<String> {
+fn ids(handles: &[Session]) -> HashSet<String> {
     handles.iter().map(|handle| handle.id().to_string()).collect()
 }
 
@@ -136,11 +138,82 @@ async fn slow_members_are_closed_and_the_others_do_not_notice() {
     }
     slow.turn = 1;
     let records = slow.send_poll().await.records();
-    assert!(matches!(records.last(), Some(Record::LinkClose(4311, _))), "{records:?}");
+    assert!(matches!(records.last(), Some(Record::LinkClose(4105, _))), "{records:?}");
     assert!(server.session(&slow.id).is_none());
     assert_eq!(server.members("a").len(), 1, "it is not in the room any more");
     skipped.poll().await;
     assert_eq!((skipped.got.len(), &skipped.gaps[..]), (3, &[(4, 10)][..]), "the member learns what it missed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_policy_for_slow_members_may_stop_them_or_leave_a_gap() {
+    for policy in [SlowMember::Reopen, SlowMember::Stop, SlowMember::Gap] {
+        let server = Anywire::builder().outbox(4096).slow_members(policy).handler(joiner).build();
+        let site = site(&server);
+        let mut slow = Peer::open_with(&site, &attempt(), "[\"a\"]").await;
+        let send = |number: usize| server.to("a").send(format!("{number}{}", "x".repeat(2500)));
+        let delivered: Vec<Delivered> = (1..=3).map(send).collect();
+        assert_eq!(delivered[0], sent(1));
+        slow.turn = 1;
+        let records = slow.send_poll().await.records();
+        let code = match records.last() {
+            Some(Record::LinkClose(code, _)) => Some(*code),
+            _ => None,
+        };
+        if policy == SlowMember::Gap {
+            assert_eq!((delivered[1].skipped, delivered[2].skipped, code), (1, 1, None));
+            slow.take(&records);
+            assert_eq!((slow.got.len(), &slow.gaps[..]), (1, &[(2, 3)][..]));
+        } else {
+            let expected = if policy == SlowMember::Stop { 4311 } else { 4105 };
+            assert_eq!((delivered[1].slow, code), (1, Some(expected)));
+            assert!(
+                !records.iter().any(|record| matches!(record, Record::Full(_))),
+                "it is not resumed before it is closed: {records:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_is_away_for_a_moment_is_not_slow_with_default_settings() {
+    let server = Anywire::builder().handler(joiner).build();
+    let site = site(&server);
+    let (mut ann, socket) = member(&site, &["a"]).await;
+    drop(socket);
+    let session = server.session(&ann.id).unwrap();
+    until("the cut was noticed", || !session.is_connected()).await;
+    let picture = "x".repeat(480_000);
+    for _ in 0..3 {
+        assert_eq!(server.to("a").send(picture.as_str()), sent(1));
+    }
+    sleep(Duration::from_millis(1500)).await;
+    let mut socket = ann.resume_socket().await;
+    ann.take_until(&mut socket, 3).await;
+    assert_eq!(ann.got, [&*picture; 3].map(Into::into));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_is_away_gets_the_newest_value_of_each_key() {
+    let (server, site) = joiners();
+    let (mut ann, socket) = member(&site, &["a"]).await;
+    drop(socket);
+    let session = server.session(&ann.id).unwrap();
+    until("the cut was noticed", || !session.is_connected()).await;
+    for price in 1..=50 {
+        for key in ["ACME", "INIT"] {
+            assert_eq!(server.to("a").latest(key).send(format!("{key} {price}")), sent(1));
+        }
+        assert_eq!(server.to("a").droppable().send("typing").skipped, 1);
+        assert_eq!(session.send_droppable("frame"), Ok(false));
+    }
+    assert_eq!(session.send_latest("ACME", "ACME 51"), Ok(true));
+    assert_eq!(session.send_latest(&"k".repeat(257), "x"), Err(SendError::TooLarge));
+    assert_eq!(server.to("a").latest("k".repeat(257)).send("x").sent, 0);
+    let mut socket = ann.resume_socket().await;
+    ann.take_until(&mut socket, 2).await;
+    assert_eq!(ann.got, ["ACME 51".into(), "INIT 50".into()]);
+    assert_eq!(ann.gaps, [(1, 100)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,7 +251,8 @@ async fn a_cut_connection_keeps_its_rooms_for_grace() {
 async fn a_message_above_the_limit_reaches_nobody() {
     let server = Anywire::builder().message_limit(10).handler(joiner).build();
     let (mut peer, mut socket) = member(&site(&server), &["a"]).await;
-    assert_eq!(server.to("a").send("12345678901"), sent(0));
+    let delivered = server.to("a").send("12345678901");
+    assert!(delivered.too_large && delivered.sent == 0);
     assert_eq!(server.to("a").send("1234567890"), sent(1));
     peer.take_until(&mut socket, 1).await;
     assert_eq!(peer.texts(), ["1234567890"]);
@@ -225,4 +299,42 @@ async fn all_members_see_one_order_even_if_many_send_at_once() {
         assert_eq!(own.len(), EACH);
         assert!(own.iter().enumerate().all(|(number, text)| **text == format!("{sender}:{number}")));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_rooms_or_everybody_are_reached_once_each() {
+    let server = Anywire::builder()
+        .message_limit(100)
+        .handler(|Auth(rooms): Auth<String>, session: Session| async move {
+            for room in rooms.split_whitespace() {
+                session.join(room);
+            }
+            session.closed().await;
+        })
+        .build();
+    let live = server.live();
+    let mut clients = Vec::new();
+    for rooms in ["a b", "b c", "c", ""] {
+        let mut client = LocalClient::open(&server, (), rooms).await.unwrap();
+        until("it has joined", || live.session(client.id()).unwrap().rooms().len() == rooms.len().div_ceil(2)).await;
+        assert_eq!(client.try_recv(), None);
+        clients.push(client);
+    }
+    let mut reached = |delivered: Delivered, expected: &[usize]| {
+        assert_eq!(delivered, sent(expected.len()));
+        let got: Vec<usize> = (0..4).filter(|&nth| clients[nth].try_recv().is_some()).collect();
+        assert_eq!(got, expected);
+        assert!(clients.iter_mut().all(|client| client.try_recv().is_none()), "once");
+    };
+    let ada = live.members("a").remove(0);
+    reached(live.to_any(["a", "b"]).send("x"), &[0, 1]);
+    reached(live.to_any(["b", "a", "b", "nowhere"]).except(&ada).send("x"), &[1]);
+    reached(live.to_any(Vec::<String>::new()).send("x"), &[]);
+    reached(server.to_any(["a".to_owned(), "c".to_owned()]).except_room("b").send("x"), &[2]);
+    reached(live.all().send("x"), &[0, 1, 2, 3]);
+    reached(live.all().except_room("c").except(&ada).send_json(&[1, 2]).unwrap(), &[3]);
+    let delivered = live.all().send("x".repeat(101));
+    assert!(delivered.too_large && delivered.sent == 0);
+    let delivered = live.to("nowhere").send("x");
+    assert!(!delivered.too_large && delivered == Delivered::default());
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests everything. Needs Rust, Node 20 and Python; the rest is installed (as root on Debian) or named.
 #
-#   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench]
+#   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench] [--recovery] [--packaging]
 #
 #   --quick         no browser, no engine, no proxy, no benchmark: for daily work
 #   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
@@ -9,13 +9,15 @@
 #   --soak          the long form of the browser soak: 10,000 messages each way, 50 cuts
 #   --lab           all engines and all proxies, not only the small sets; writes tests/browser/RESULTS.md
 #   --bench         also run the benchmark, not only compile it
+#   --recovery      also measure how fast sessions come back after cuts, deploys and crashes (five minutes)
+#   --packaging     also bundlers, TypeScript, jest, React, other versions of Node, the packed crate, the oldest Rust
 set -uo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
-quick=0 soak=0 lab=0 bench=0
-usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
+quick=0 soak=0 lab=0 bench=0 recovery=0 packaging=0
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
 number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -23,6 +25,8 @@ while [ $# -gt 0 ]; do
     --soak) soak=1 ;;
     --lab) lab=1 ;;
     --bench) bench=1 ;;
+    --recovery) recovery=1 ;;
+    --packaging) packaging=1 ;;
     --seeds) number "$1" "${2-}"; export ANYWIRE_SEEDS=$2; shift ;;
     --first-seed) number "$1" "${2-}"; export ANYWIRE_FIRST_SEED=$2; shift ;;
     -h|--help) usage; exit 0 ;;
@@ -120,11 +124,11 @@ browser() {
   chromium
 }
 
-# Installs the packages of the client's lock file, unless they are there; playwright-core is among them.
+# Installs the packages of a folder's lock file, unless they are there; playwright-core is among the client's.
 packages() {
-  local lock=client-js/package-lock.json stamp=client-js/node_modules/.installed
+  local lock=$1/package-lock.json stamp=$1/node_modules/.installed
   if cmp -s "$stamp" "$lock"; then echo "installed"; return 0; fi
-  (cd client-js && npm ci --loglevel=error) && cp "$lock" "$stamp"
+  (cd "$1" && npm ci --loglevel=error) && cp "$lock" "$stamp"
 }
 
 # The build must give what is committed: the crate serves the committed dist.
@@ -157,6 +161,31 @@ engines() {
 zoo() { ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/proxies/zoo/run.mjs "$@"; }
 bench_check() { cargo clippy --manifest-path tests/bench/Cargo.toml --all-targets -- -D warnings; }
 bench_run() { cargo run --release --manifest-path tests/bench/Cargo.toml; }
+packaging_tests() {
+  cargo build --example lab || return 1
+  ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/packaging/*.test.mjs
+}
+# The crate as it would be uploaded: cargo packs it, unpacks it and compiles what came out.
+crate() {
+  cargo package --offline --allow-dirty --list | grep -E '^(src/.*tests|src/simulation|tests|client-js/(src|test))/' && { echo "tests are in the package"; return 1; }
+  cargo package --offline --allow-dirty
+}
+# The oldest Rust that the manifest promises compiles all of it. Skipped where rustup cannot fetch it.
+oldest_rust() {
+  local version
+  version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  [ -n "$version" ] || { echo "no rust-version in Cargo.toml"; return 1; }
+  case $version in *.*.*) ;; *) version=$version.0 ;; esac
+  if ! rustup run "$version" cargo --version 2>/dev/null && ! rustup toolchain install "$version" --profile minimal; then
+    echo "SKIPPED: Rust $version cannot be had here"
+    return 0
+  fi
+  CARGO_TARGET_DIR=$CARGO_TARGET_DIR/oldest rustup run "$version" cargo check --all-targets --locked
+}
+
+recovery_run() {
+  cargo build --example lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --no-warnings --experimental-websocket tests/recovery/run.mjs
+}
 
 finish() {
   printf '\n=== times\n'
@@ -169,7 +198,7 @@ finish() {
 }
 
 section "tools" tools || finish
-section "npm packages" packages || finish
+section "npm packages" packages client-js || finish
 section "client build, fresh dist" build_client
 section "client lints, types and sizes" client_check
 section "client tests" nonempty client
@@ -189,4 +218,10 @@ if [ "$quick" -eq 0 ]; then
   section "benchmark compiles" bench_check
 fi
 [ "$bench" -eq 0 ] || section "benchmark" bench_run
+[ "$recovery" -eq 0 ] || section "recovery" recovery_run
+if [ "$packaging" -ne 0 ]; then
+  section "packed crate" crate
+  section "oldest Rust" oldest_rust
+  section "chromium for packaging" browser && section "packaging tools" packages tests/packaging && section "packaging" nonempty packaging_tests
+fi
 finish

@@ -3,11 +3,15 @@
 
 mod support;
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{
+    future::{Future, IntoFuture},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use anywire::{Anywire, Server, Session};
 use axum::{Router, routing::get};
-use support::{Peer, Site, attempt, echo, until};
+use support::{Log, Peer, Site, attempt, echo, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -33,16 +37,16 @@ struct Running {
 }
 
 async fn run(server: &Server) -> Running {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = anywire::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = Router::new().route("/", get(|| async { "page" })).nest("/live", server.routes());
     let (stop, stopped) = oneshot::channel();
-    let live = server.live();
-    let served = tokio::spawn(anywire::serve_until(listener, app, async move {
+    let stopped = async {
         // A dropped sender stops the server too.
         let _ = stopped.await;
-        live.shutdown(Duration::from_millis(50)).await;
-    }));
+    };
+    let serve = anywire::serve(listener, app).with_graceful_shutdown(stopped);
+    let served = tokio::spawn(serve.sessions(server, Duration::from_millis(50)).into_future());
     Running { site: Site::at(address), address, stop, served }
 }
 
@@ -92,7 +96,8 @@ async fn stops_gracefully() {
         // The client is asked to go away, then its link is closed.
         assert_eq!(socket.closed().await.0, 4005);
         drop(socket);
-        assert!(matches!(poll.await.unwrap()[..], [_, support::Record::GoAway(_), ..]));
+        let records = poll.await.unwrap();
+        assert!(records.iter().any(|record| matches!(record, support::Record::GoAway(_))), "{records:?}");
         running.served.await.unwrap().unwrap();
         let mut rest = Vec::new();
         idle.read_to_end(&mut rest).await.unwrap();
@@ -120,6 +125,96 @@ async fn bytes_that_are_not_http_do_no_harm() {
         peer.put(attempt());
         socket.flight(&peer).await;
         peer.take_until(&mut socket, 2).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_port_is_free_as_soon_as_the_server_stops_and_the_sessions_of_all_servers_end() {
+    in_time(async {
+        let servers = [Anywire::builder().handler(echo).build(), Anywire::builder().handler(echo).build()];
+        let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let [first, second] = &servers;
+        let app = Router::new().nest("/live", first.routes()).nest("/other", second.routes());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serve = anywire::serve(listener, app).with_graceful_shutdown(async move { drop(stopped.await) });
+        // The windows are longer than the test may last: they end when the test says so.
+        let serve =
+            serve.sessions(first, Duration::from_secs(3_000)).sessions(&second.live(), Duration::from_millis(50));
+        let served = tokio::spawn(serve.into_future());
+        let (mut peer, mut socket) = Peer::open_socket(&Site::at(address)).await;
+        stop.send(()).unwrap();
+        let next = loop {
+            match anywire::bind(address).await {
+                Ok(listener) => break listener,
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse),
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(next.local_addr().unwrap(), address, "the next process listens");
+        peer.put("still served");
+        socket.flight(&peer).await;
+        peer.take_until(&mut socket, 1).await;
+        assert_eq!(peer.texts(), ["still served"]);
+        until("the other has ended", || second.is_empty()).await;
+        assert!(!served.is_finished());
+        served.abort();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_that_nothing_will_end_in_good_order_are_told_of() {
+    for graceful in [false, true] {
+        let log = Log::here();
+        let server: anywire::Server<()> = Anywire::builder().handler(echo).build();
+        let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+        let mut serve = anywire::serve(listener, Router::new()).sessions(&server, Duration::ZERO);
+        if graceful {
+            serve = serve.with_graceful_shutdown(std::future::ready(()));
+        }
+        let _ = tokio::time::timeout(Duration::ZERO, serve.into_future()).await;
+        assert_eq!(log.lines("WARN").len(), usize::from(!graceful));
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_by_name() {
+    let first = anywire::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = first.local_addr().unwrap();
+    let refused = anywire::bind(address).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::AddrInUse);
+    assert_eq!(refused.to_string(), format!("port {} of 127.0.0.1 is in use", address.port()));
+    let refused = anywire::bind("127.0.0.1").await.unwrap_err().to_string();
+    assert!(refused.starts_with("\"127.0.0.1\" is no address: "), "{refused}");
+    let refused = anywire::bind("198.51.100.1:0").await.unwrap_err().to_string();
+    assert_eq!(refused, "198.51.100.1 is no address of this machine");
+}
+
+#[tokio::test]
+async fn under_axums_own_server_a_shutdown_that_ends_the_sessions_lets_it_stop() {
+    in_time(async {
+        let server = Anywire::builder().handler(echo).build();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new().nest("/live", server.routes());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let live = server.live();
+        let served = axum::serve(listener, app).with_graceful_shutdown(async move {
+            let _ = stopped.await;
+            live.shutdown(Duration::from_millis(50)).await;
+        });
+        let served = tokio::spawn(served.into_future());
+        let site = Site::at(address);
+        let (_peer, mut socket) = Peer::open_socket(&site).await;
+        let mut streaming = Peer::open(&site).await;
+        let mut stream = streaming.stream("fetch-stream").await;
+        stop.send(()).unwrap();
+        assert_eq!(socket.closed().await.0, 4005);
+        while stream.next().await.is_some() {}
+        drop((socket, stream, streaming));
+        served.await.unwrap().unwrap();
     })
     .await;
 }

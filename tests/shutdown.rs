@@ -7,7 +7,7 @@ mod support;
 use std::{collections::HashSet, time::Duration};
 
 use anywire::{Anywire, Server, Session};
-use support::{Peer, Record, Site, SocketEvent, attempt, echo, site, until};
+use support::{Peer, Record, Site, Socket, SocketEvent, attempt, echo, site, until};
 use tokio::time::{Instant, sleep};
 
 const WINDOW: Duration = Duration::from_secs(20);
@@ -16,6 +16,19 @@ fn server() -> (Server, Site) {
     let server = Anywire::builder().handler(echo).build();
     let site = site(&server);
     (server, site)
+}
+
+/// The delay of the next record, before which an acknowledgement may come.
+async fn go_away(socket: &mut Socket) -> u64 {
+    loop {
+        for record in socket.records().await {
+            match record {
+                Record::GoAway(delay) => return delay,
+                Record::Ack(_) => {}
+                other => panic!("{other:?} is no go away"),
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,7 +46,7 @@ async fn every_client_gets_a_delay_of_its_own() {
     let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
     let mut delays = Vec::new();
     for socket in &mut sockets {
-        let Record::GoAway(delay) = socket.records().await[0] else { panic!("not a go away") };
+        let delay = go_away(socket).await;
         delays.push(delay);
     }
     polling.poll().await;
@@ -57,22 +70,21 @@ async fn new_sessions_are_refused_and_open_ones_attach_until_the_end() {
     let live = server.live();
     let before = Instant::now();
     let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
-    assert!(matches!(socket.records().await[0], Record::GoAway(_)));
+    go_away(&mut socket).await;
 
     let answer = Peer::new(&site).post_open(&attempt(), "").await;
     assert_eq!(answer.refusal(503).0, 4202);
-    assert!(answer.headers.contains_key("retry-after"));
+    assert!(!answer.headers.contains_key("retry-after"), "another server takes over");
     assert_eq!(Peer::new(&site).send_open(&attempt(), "").await.closed().await.0, 4202);
 
-    // The client makes the new link before the old one ends. The new link gets no go away, or the client
-    // would attach for ever.
+    // The client makes the new link before the old one ends, and has reached the same server.
     let mut second = peer.resume_socket().await;
     assert_eq!(socket.closed().await.0, 4000);
     peer.put("x");
     second.flight(&peer).await;
     peer.take_until(&mut second, 1).await;
-    assert_eq!(second.quiet().await, None);
-    assert_eq!(peer.go_away, None);
+    let again = peer.go_away.expect("it is asked again");
+    assert!((1000..20_000).contains(&again), "{again}");
 
     // A client without a link gets its go away when it attaches.
     sleep(Duration::from_secs(10)).await;
@@ -85,6 +97,96 @@ async fn new_sessions_are_refused_and_open_ones_attach_until_the_end() {
     let passed = before.elapsed();
     assert!(passed >= WINDOW && passed < WINDOW + Duration::from_secs(1), "the handlers have ended: {passed:?}");
     assert!(server.sessions().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reaches_no_other_server_is_asked_again_but_at_most_once_a_second() {
+    let (server, site) = server();
+    let (mut peer, mut socket) = Peer::open_socket(&site).await;
+    let live = server.live();
+    let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
+    let mut delay = go_away(&mut socket).await;
+    let mut links = 0;
+    loop {
+        sleep(Duration::from_millis(delay)).await;
+        let mut next = peer.resume_socket().await;
+        links += 1;
+        peer.go_away = None;
+        while peer.go_away.is_none() {
+            match next.next().await {
+                SocketEvent::Records(records) => peer.take(&records),
+                _ => break,
+            }
+        }
+        match peer.go_away {
+            Some(again) => delay = again,
+            None => break,
+        }
+    }
+    assert!((1..=20).contains(&links), "{links} links in 20 s");
+    shutdown.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_http_each_new_link_is_asked_again_and_neither_later_turns_nor_uploads_are() {
+    let (server, site) = server();
+    let mut peer = Peer::open(&site).await;
+    let live = server.live();
+    let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
+    peer.poll().await;
+    assert!(peer.go_away.take().is_some());
+    peer.send("up").await;
+    peer.poll().await;
+    assert_eq!((peer.texts(), peer.go_away), (vec!["up"], None));
+    peer.switch();
+    let first = peer.send_poll().await.records();
+    peer.take(&first);
+    peer.poll().await;
+    assert!((1000..20_000).contains(&peer.go_away.expect("a new link is asked")));
+    shutdown.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answers_of_a_server_that_shuts_down_end_their_connection() {
+    let (server, site) = server();
+    let mut peer = Peer::open(&site).await;
+    peer.turn = 1;
+    peer.put("up");
+    let upload = peer.flight(peer.upload_head());
+    let before = site.post(&peer.path("send"), upload.bytes).await;
+    assert_eq!(before.headers.get("connection"), None);
+    let session = server.session(&peer.id).unwrap();
+    peer.poll().await;
+    peer.turn += 1;
+    let parked = tokio::spawn(async move { peer.send_poll().await });
+    until("the poll is parked", || session.is_connected()).await;
+    let live = server.live();
+    let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
+    assert_eq!(parked.await.unwrap().headers["connection"], "close", "also of a poll that began before");
+    for path in ["open", "client.mjs"] {
+        assert_eq!(site.post(path, "").await.headers["connection"], "close", "{path}");
+    }
+    shutdown.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_a_server_which_shuts_down_does_not_know_may_be_its_successors() {
+    let (server, site) = server();
+    let peer = Peer::open(&site).await;
+    let live = server.live();
+    let shutdown = tokio::spawn(async move { live.shutdown(WINDOW).await });
+    while Peer::new(&site).post_open(&attempt(), "").await.status == 200 {}
+    for node in ["another", peer.id.split('.').next().unwrap()] {
+        let mut stranger = Peer::new(&site);
+        stranger.id = format!("{node}.00000000000000000000000000000000");
+        stranger.secret.clone_from(&peer.secret);
+        stranger.turn = 1;
+        assert_eq!(stranger.send_poll().await.refusal(503).0, 4202);
+        let upload = stranger.upload_head().bytes;
+        assert_eq!(site.post(&stranger.path("send"), upload).await.refusal(503).0, 4202);
+        assert_eq!(stranger.attach_socket().await.closed().await.0, 4202);
+    }
+    shutdown.abort();
 }
 
 #[tokio::test(start_paused = true)]

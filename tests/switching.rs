@@ -25,7 +25,7 @@ impl Talker {
         let numbers = Arc::new(tokio::sync::Mutex::new(numbers));
         let received = Arc::new(Mutex::new(Vec::new()));
         let keep = received.clone();
-        let handler = move |mut session: Session| {
+        let handler = move |session: Session| {
             let (keep, numbers) = (keep.clone(), numbers.clone());
             async move {
                 let mut numbers = numbers.lock().await;
@@ -342,4 +342,34 @@ async fn the_same_switches_with_messages_of_every_size() {
     assert_eq!(peer.got, want);
     peer.upload().await;
     assert!(peer.outbox.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_transport_is_that_of_the_link_that_carries() {
+    let server = Anywire::builder().handler(support::echo).build();
+    let site = site(&server);
+    let mut peer = Peer::open(&site).await;
+    let transport = || server.sessions()[0].transport();
+    assert_eq!(transport(), Transport::XhrPoll);
+    peer.send("confirms").await;
+    peer.poll().await;
+    let mut socket = peer.attach_socket().await;
+    peer.take(&socket.records().await);
+    assert_eq!(transport(), Transport::XhrPoll, "the new link is not confirmed yet");
+    socket.text("v:n2:").await;
+    peer.put("again");
+    socket.payload(&"again".into()).await;
+    peer.take_until(&mut socket, 2).await;
+    assert_eq!(transport(), Transport::WebSocket);
+    drop(socket);
+    support::until("the link is gone", || !server.sessions()[0].is_connected()).await;
+    assert_eq!(transport(), Transport::WebSocket, "the last that carried");
+    peer.switch();
+    peer.take(&peer.send_poll().await.records());
+    peer.turn = 1;
+    peer.put("by a stream");
+    peer.upload().await;
+    let mut stream = peer.site.stream(&peer.path("fetch-stream"), peer.resume().bytes).await;
+    peer.take(&stream.next().await.unwrap());
+    assert_eq!(transport(), Transport::FetchStream);
 }

@@ -281,7 +281,7 @@ async fn after_the_end_there_is_nothing_to_take_over() {
 #[tokio::test(start_paused = true)]
 async fn the_last_messages_of_the_server_reach_the_next_page() {
     let server = Anywire::builder()
-        .handler(|mut session: Session| async move {
+        .handler(|session: Session| async move {
             while let Some(message) = session.recv().await {
                 session.send(message).await.unwrap();
                 session.close(3001, "enough");

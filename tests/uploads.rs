@@ -13,7 +13,7 @@ fn keeper() -> (Server, Arc<Mutex<Vec<String>>>) {
     let kept = Arc::new(Mutex::new(Vec::new()));
     let keep = kept.clone();
     let server = Anywire::builder()
-        .handler(move |mut session: Session| {
+        .handler(move |session: Session| {
             let keep = keep.clone();
             async move {
                 while let Some(Message::Text(text)) = session.recv().await {

@@ -1,11 +1,14 @@
 /** Attempts to make a link, as the chooser asks for them. */
 import { HTTP, WEBSOCKET } from './chooser.js'
+import { authText } from './checks.js'
 import { addressOf, formerId, gather, now, sessionId } from './client.js'
 import { NETWORK, TIMED_OUT } from './codes.js'
-import { FIRST_FLIGHT, PATIENCE } from './config.js'
+import { FIRST_FLIGHT } from './config.js'
 import { socketAddress } from './env.js'
-import { linkClosed, receive, watch } from './links.js'
+import { finishUnopened, linkClosed, receive, watch } from './links.js'
 import { socketOf } from './options.js'
+import { settled } from './promised.js'
+import { reportError } from './report.js'
 import { openSocket } from './transports/websocket.js'
 import { head, takeTurn } from './turns.js'
 
@@ -15,24 +18,28 @@ import { head, takeTurn } from './turns.js'
 export const beginRound = (client) => {
   const { auth } = client.options_
   const begin = (value) => {
-    client.auth_ = (value || '') + ''
+    client.auth_ = authText(value)
+    const { carrier_: carrier } = client.machine_
+    // A server that goes away is asked once more what has arrived, before there is a new link.
+    if (carrier && !carrier.doubtedAt_) client.machine_.flush_()
     client.chooser_.begin_(now(client))
     client.update_()
   }
-  const retry = (error) => {
-    client.emit_('error', error)
+  const failed = (error) => {
+    reportError(client, error)
     client.chooser_.ended_(now(client), {})
+    finishUnopened(client)
     client.update_()
   }
-  if (sessionId(client) || formerId(client)) return begin(client.auth_)
-  let value = auth
+  if (client.machine_.over_) return
+  client.failure_ = 0
   try {
-    if (auth?.call) value = auth()
+    const value = sessionId(client) || formerId(client) ? client.auth_ : typeof auth === 'function' ? auth() : auth
+    if (value && typeof value.then === 'function') settled(client, value, begin, failed)
+    else begin(value)
   } catch (error) {
-    return retry(error)
+    failed(error)
   }
-  if (value?.then) value.then(begin, retry)
-  else begin(value)
 }
 
 const openWebSocket = (client, link) => {
@@ -44,7 +51,8 @@ const openWebSocket = (client, link) => {
   }
   const address = socketAddress(addressOf(client, 'websocket'))
   const done = (code, reason) => linkClosed(client, link, code, reason)
-  openSocket(link, socketOf(client.options_), address, opened, (frame) => receive(client, link, frame), done)
+  openSocket(link, socketOf(client.options_), address, opened, (frame) => receive(client, link, frame), done, client.spare_)
+  client.spare_ = 0
 }
 
 /** Starts a link of this kind. The chooser learns what becomes of it from `drop`, or from the next update. */
@@ -57,15 +65,16 @@ export const startLink = (client, kind, ordinal) => {
     requests_: client.http_.choose_(),
     at_: now(client),
     close_: () => {},
-    trace_: { transport: 'websocket', at: client.clock_ }
+    trace_: { transport: kind === WEBSOCKET ? 'websocket' : client.http_.name_, at: client.clock_ }
   }
-  link.room_ = link.requests_.room_ || FIRST_FLIGHT
+  link.bare_ = client.bare_
+  link.room_ = link.bare_ ? 0 : link.requests_.room_ || FIRST_FLIGHT
   client.trace_ = client.trace_.concat(link.trace_).slice(-20)
   client.machine_.attach_(client.clock_, link)
   try {
     if (kind === WEBSOCKET) openWebSocket(client, link)
     else takeTurn(client, link)
-    watch(link, client.options_.timeout || PATIENCE, () => linkClosed(client, link, TIMED_OUT))
+    watch(link, client.patience_, () => linkClosed(client, link, TIMED_OUT, 'timeout'))
   } catch (error) {
     linkClosed(client, link, NETWORK, error.message)
   }

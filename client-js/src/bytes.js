@@ -3,14 +3,19 @@
  * bytes.
  */
 
-// A byte order mark is text like any other, and must not be removed.
-const decoder = LEGACY ? 0 : new TextDecoder('utf8', { ignoreBOM: true })
+let decoder
 
 export const COLON = 58
 
-export const textOf = (data) => (data.charAt ? data : decoder.decode(data))
+export const textOf = (data) => {
+  if (data.charAt) return data
+  // A byte order mark is text like any other, and must not be removed.
+  decoder = decoder || new TextDecoder('utf8', { ignoreBOM: true })
+  return decoder.decode(data)
+}
 
-export const pack = (data) => (data.charAt ? new TextEncoder().encode(data) : data)
+/** In jsdom, which has no TextEncoder, a text stays as it is: a WebSocket, all that jsdom has, takes it so. */
+export const pack = (data) => (data.charAt && typeof TextEncoder !== 'undefined' ? new TextEncoder().encode(data) : data)
 
 export const unpack = (bytes) => bytes.buffer
 

@@ -23,10 +23,15 @@ const RACE = 250
 /** When a WebSocket or a stream is tried again while a session does without it. */
 const STEPS = [5000, 30000]
 const LAST_STEP = 300000
-const BACKOFF = 300
-const BACKOFF_MAX = 20000
 /** A link that carried for this long was useful. */
 const LONG_LIVED = 10000
+/** The first round after a useful link begins within this time, unless the server names another. */
+const SPREAD = 100
+/**
+ * A link that was useful makes up for this many times the time for which it carried, and any other for four
+ * times. One that breaks at once each time is so not made again without a pause.
+ */
+const AMENDS = 100
 /** This many WebSockets in succession that were confirmed but not long-lived make HTTP the better kind. */
 const BRIEF = 3
 
@@ -39,27 +44,35 @@ const kindOf = (link) => (link.duplex_ ? WEBSOCKET : HTTP)
  * @param known the last argument of `remember`, perhaps on an earlier page, or 0
  * @param remember keeps what a later page should try first
  * @param streams how many ways to stream there are
+ * @param backoff the shortest and the longest wait between two rounds: `first` and `max`
  */
-export const createChooser = (allowed, known, random, remember, act, streams) => {
+export const createChooser = (allowed, known, random, remember, act, streams, backoff) => {
   let round = 0
   /** The sum of the kinds that are being tried. */
   let trying = 0
   let carrier
   /** Since when it carries. */
   let since = 0
-  let delay = BACKOFF
+  /** The carrier still serves, but another link is to take its place. */
+  let leaving
+  /** Since when there has been no link that was of use. */
+  let away = 0
   /** One thing is planned at a time, for this time: to try a kind, or with 0 to begin a round. */
   let at = NEVER
   let plan = 0
   /** How often a WebSocket was tried in vain, and how many in succession were brief. */
   let step = 0
   let brief = 0
+  /** A WebSocket works, but cannot open the session: it follows at once when HTTP has. */
+  let doubted = 0
   /** The way to stream that is used next, when, and how often streams were held back. */
   let stream = 0
   let streamAt = known < HELD ? 0 : STEPS[0]
   let streamStep = 0
   /** How bad the last streams were, by the sum of their verdicts. */
   let badness = 0
+
+  const settled = () => carrier && !leaving
 
   const attempt = (kind) => {
     if (kind & allowed & ~trying) {
@@ -70,7 +83,8 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
 
   const upgradeLater = (now) => {
     plan = WEBSOCKET
-    at = now + (STEPS[step] || LAST_STEP)
+    at = now + (doubted ? 0 : STEPS[step] || LAST_STEP)
+    doubted = 0
   }
 
   const prefer = (kind) => {
@@ -106,6 +120,7 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
     confirmed_(now, link) {
       carrier = link
       since = now
+      leaving = 0
       trying &= ~kindOf(link)
       at = NEVER
       if (link.duplex_) prefer(WEBSOCKET)
@@ -113,18 +128,20 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
     },
 
     /**
-     * An attempt failed, or a confirmed link ended. The backoff starts afresh only if the link was useful: if
-     * it carried something beyond its start, or carried for long. The next round does not begin within
-     * `wait`.
+     * An attempt failed, or a confirmed link ended. After a link that was useful, because it carried something
+     * beyond its start or carried for long, the next round begins within `spread`. Later rounds wait in
+     * proportion to the time that has passed since. No round begins within `wait`.
+     * Returns whether the round is over and nothing carries.
      */
-    ended_(now, link, wait) {
-      const carried = link === carrier
-      const longLived = carried && now - since > LONG_LIVED
+    ended_(now, link, wait, spread = SPREAD) {
+      const lived = link === carrier && now - since
+      const longLived = lived > LONG_LIVED
       trying &= ~kindOf(link)
-      if (longLived || link.useful_) delay = BACKOFF
-      if (carried) carrierEnded(link, longLived)
-      if (carrier) {
-        if (link.duplex_ && !link.confirmed_) {
+      if (link.doubted_) doubted = 1
+      away = longLived ? now : Math.min(now, away + lived * (link.useful_ ? AMENDS : 4))
+      if (link === carrier) carrierEnded(link, longLived)
+      if (settled()) {
+        if (link.duplex_ && !link.confirmed_ && !carrier.duplex_) {
           // HTTP works where a WebSocket does not, at the same time: this is no outage.
           prefer(HTTP)
           upgradeLater(now)
@@ -133,8 +150,10 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
       } else if (!link.confirmed_ && plan && at < NEVER) at = now
       else if (!trying) {
         plan = 0
-        at = now + (wait || 0) + random() * delay
-        delay = Math.min(delay * 2, BACKOFF_MAX)
+        at = now + (wait || 0)
+        if (lived && away === now) at += random() * spread
+        else at += (0.5 + random() / 2) * Math.min(Math.max((now - away) / 4, backoff.first), backoff.max)
+        return 1
       } else if (link.confirmed_) {
         // A WebSocket was being tried when the carrier ended: HTTP gets its chance too.
         plan = HTTP
@@ -148,11 +167,21 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
       if (at < NEVER && !plan) at = now
     },
 
-    /** The server goes away: a round begins after `pause`. The link that carries serves until then. */
+    /** The carrier will go or may be dead: a round begins after `pause`. The carrier serves until then. */
     goAway_(now, pause) {
-      carrier = plan = 0
-      at = now + pause
+      leaving = 1
+      plan = 0
+      away = at = now + pause
     },
+
+    /** The carrier is not dead after all. */
+    stay_() {
+      leaving = 0
+      at = NEVER
+    },
+
+    /** When the next round begins; 0 if none is planned. */
+    nextRound_: () => (plan || at === NEVER ? 0 : at),
 
     /** The way in which the next turn over HTTP should stream, counted from 1; 0 for a poll. */
     stream_: (now) => (now < streamAt ? 0 : streams && 1 + (stream % streams)),
@@ -178,7 +207,7 @@ export const createChooser = (allowed, known, random, remember, act, streams) =>
       if (now < at) return
       at = NEVER
       if (plan) {
-        if (carrier) round++
+        if (settled()) round++
         attempt(plan)
       } else act(0)
     },

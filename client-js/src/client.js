@@ -3,10 +3,11 @@
  * api) takes it as its first argument. The bundles differ in `http_`, and in `reload_`, which only the bundle
  * for old browsers has.
  */
-import { BUFFER } from './config.js'
-import { emitter } from './emitter.js'
-import { address, browser, nonce } from './env.js'
-import { ID, SECRET, createMachine } from './session.js'
+import { NETWORK } from './codes.js'
+import { BUFFER, PATIENCE, UPLOAD_FIRST, UPLOAD_MOST } from './config.js'
+import { address, browser, later, nonce } from './env.js'
+import { ID, SECRET } from './grant.js'
+import { createMachine } from './session.js'
 
 /**
  * These fields are added later, when they are first needed:
@@ -15,15 +16,24 @@ import { ID, SECRET, createMachine } from './session.js'
  * - `auth_`, the text for the opening
  * - `cancelUpload_()`, while an upload is under way; `uploadPlanned_`, while one will follow in this task
  * - `uploadFailed_`: the last upload failed, and its messages will be sent once more
+ * - `uploadsFail_`: so many uploads failed that their link was dropped, and none has succeeded since
  * - `askedAt_`, the time of the server's last request for an acknowledgement
  * - `unknown_`, the messages of a lost session that may or may not have arrived
+ * - `fall_`, the last wait after a session that fell behind
+ * - `spare_`, a WebSocket on which the next opening may go
+ * - `failure_`, the failed attempt of the present round that tells most
+ * - `greeting_`, while listeners of `open` may send what goes in front of what waited
+ * - `bare_`: an opening was too large, and the next one carries no messages
+ * - `fall_`, the last wait after a session that fell behind
  * - `leaving_`: the page goes, and its last requests must outlive it
  * - `busy_`: an update is under way, or the session has ended and none may follow
- * - `timer_`, and `graceTimer_` of a session that has been closed
+ * - `timer_`, `graceTimer_` of a session that has been closed, and `postponed_` of an upload that has to wait
  */
-export const createClient = (url, options, http, createReload) => {
+export const createClient = (url, options, http, createReload, session, emit) => {
   const machine = createMachine(options.buffer || BUFFER, 0)
-  const session = { state: 'connecting', transport: '', id: '', rtt: 0, bufferedAmount: 0, unacknowledged: 0 }
+  session.state = 'connecting'
+  session.transport = session.id = ''
+  session.rtt = session.bufferedAmount = session.unacknowledged = session.nextAttempt = 0
   const reload = createReload && createReload(url, machine, options.resume)
   return {
     url_: url,
@@ -33,17 +43,30 @@ export const createClient = (url, options, http, createReload) => {
     reload_: reload,
     /** The object that the application has, and what emits events on it. */
     session_: session,
-    emit_: emitter(session),
+    emit_: emit,
     /** Names the opening, so that retried or raced requests open one session. */
     attempt_: (reload && reload.instance_) || nonce(),
+    /** The names of the parts of the protocol that this client knows (PROTOCOL.md, section 2). */
+    names_: options.credentials === 'include' ? 'ping.cred' : 'ping',
     /** The same for all pages of this browser. */
     browser_: browser(),
     /** Flushes that wait for acknowledgement: `{ number_, done_ }`. */
     flushes_: [],
     /** The last attempts, for the application to look at. */
     trace_: [],
+    /** Doubles with each guess that the path is dead. */
+    doubt_: 1,
     /** The link that carried at the last update. */
     carrier_: 0,
+    /** The timers of what the application has promised. */
+    promises_: [],
+    /** How long an attempt may take. */
+    patience_: options.timeout || PATIENCE,
+    /** How many bytes the next upload may hold, and how many it may ever hold. */
+    batch_: UPLOAD_FIRST,
+    batchMax_: UPLOAD_MOST,
+    /** How many rounds of attempts have failed in succession. */
+    failures_: 0,
     clock_: 0,
     date_: +new Date()
   }
@@ -75,9 +98,37 @@ export const credentials = (client, letter, fields) => {
   return [letter, 1].concat(fields, machine.params_[ID], machine.params_[SECRET], machine.ackNumber_())
 }
 
-/** Makes a request by `make`, a transport's `request_` or `upload_`; returns what cancels it. */
-export const send = (client, make, path, frames, receive, done) =>
-  make(addressOf(client, path) + client.browser_, frames, client.options_.credentials, receive, done, client.leaving_)
+/**
+ * Makes a request by `make`, a transport's `request_` or `upload_`; returns what cancels it. `done` is called
+ * once, unless the request is cancelled, and never before this returns: also if the page's own `fetch`
+ * throws.
+ */
+export const send = (client, make, path, frames, receive, done) => {
+  let over
+  let cancel = () => {}
+  let end = (code, reason, wait, status) => later(() => end(code, reason, wait, status))
+  try {
+    cancel = make(
+      addressOf(client, path) + client.browser_,
+      frames,
+      client.options_.credentials,
+      receive,
+      (code, reason, wait, status) => end(code, reason, wait, status),
+      client.leaving_
+    )
+  } catch (error) {
+    end(NETWORK, error.message)
+  }
+  end = (code, reason, wait, status) => {
+    if (over) return
+    over = 1
+    done(code, reason, wait, status)
+  }
+  return () => {
+    over = 1
+    cancel()
+  }
+}
 
 /** Adds all frames that wait for this link to `frames`. */
 export const gather = (client, link, frames) => {

@@ -14,11 +14,20 @@ export const join = LEGACY ? text.join : bytes.join
 const unpack = LEGACY ? text.unpack : bytes.unpack
 const COLON = LEGACY ? text.COLON : bytes.COLON
 
+/** How much longer bytes become in a body: where no bytes can be sent they go as base64. */
+export const EXPANSION = LEGACY ? 4 / 3 : 1
+
 /**
  * How many fields follow each letter that a client can receive, with the length of the payload. All are
  * numbers, except some of `s`.
  */
 const FIELDS = { a: 1, b: 1, c: 3, d: 2, g: 2, h: 2, i: 1, m: 1, n: 1, p: 1, sfull: 2, snew: 10, w: 0, x: 2, y: 1, z: 1 }
+
+/** How many more there may be: an older server does not send them. */
+const OPTIONAL = { n: 1, p: 1, sfull: 1, snew: 2 }
+
+/** The place of the names in the fields of `snew`; they are no number. */
+const NAMES = 10
 
 /** The letters that have a payload. */
 const PAYLOAD = /[bcimox]/
@@ -26,15 +35,15 @@ const PAYLOAD = /[bcimox]/
 export const MAX = 2 ** 53 - 1
 
 export const fail = (why) => {
-  throw Error(why || 'bad')
+  throw Error(why || 'malformed')
 }
 
 const number = (field) => (/^(?!0.)\d+$/.test(field) && field <= MAX ? +field : fail())
 
 /**
  * Reads the complete records of `data` from `at` on, and returns where the first incomplete one begins. Each
- * frame goes to `receive`, except the one that ends the link or the request, which goes to `linkClose`. In a text
- * message of a WebSocket (`socket`) the payload of `m` is all that follows.
+ * frame goes to `receive`, except the one that ends the link or the request, which goes to `linkClose`. In a
+ * text message of a WebSocket (`socket`) the payload of `m` is all that follows.
  */
 export const decode = (data, at, receive, linkClose, socket) => {
   while (at < data.length) {
@@ -47,10 +56,14 @@ export const decode = (data, at, receive, linkClose, socket) => {
     const head = textOf(data.slice(at, to++))
     const letter = head.charAt(0)
     const frame = head.slice(1).split(',')
-    const count = FIELDS[letter === 's' ? letter + frame[0] : letter]
-    if (count === undefined) fail()
-    frame.length = count
-    for (let i = 0; i < frame.length; i++) if (letter !== 's' || i === 1 || i > 3) frame[i] = number(frame[i])
+    const key = letter === 's' ? letter + frame[0] : letter
+    const count = FIELDS[key]
+    // An unknown record has no count, and nothing is at least that.
+    if (!(frame.length >= count)) fail()
+    frame.length = Math.min(frame.length, count + (OPTIONAL[key] || 0))
+    for (let i = 0; i < frame.length; i++) {
+      if (letter !== 's' || i === 1 || (i > 3 && i !== NAMES)) frame[i] = number(frame[i])
+    }
     if (PAYLOAD.test(letter)) {
       const payload = data.slice(to, (to += frame.pop()))
       if (to > data.length) break
@@ -72,7 +85,8 @@ export const encode = (frames, socket) => {
     let payload = ''
     if (PAYLOAD.test(frame[0])) {
       payload = spell(fields.pop())
-      fields.push(payload.length)
+      // The length is the last field, or in `o` the fourth.
+      fields.splice(3, 0, payload.length)
     }
     pieces.push(spell(frame[0] + fields + ':'), spell(payload))
   }

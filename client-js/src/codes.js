@@ -10,10 +10,17 @@ export const ABNORMAL = 1006
 export const REPLACED = 4000
 export const HEARTBEAT_TIMEOUT = 4003
 export const MALFORMED = 4004
-const TOO_LARGE = 4006
+const MESSAGE_TOO_BIG = 1009
+export const TOO_LARGE = 4006
+const PAYLOAD_TOO_LARGE = 413
 export const TIMED_OUT = 4007
 /** Something on the way held the answer back. */
 export const HELD = 4008
+/** A WebSocket does not prove whose page this is: the session must be opened by a request. */
+export const OPEN_BY_HTTP = 4009
+/** The session ended because the page took too little. */
+export const FELL_BEHIND = 4105
+export const ORIGIN_REFUSED = 4300
 export const ABORTED = 4310
 
 const hundreds = (code) => Math.floor(code / 100)
@@ -25,4 +32,7 @@ export const isUnknownSession = (code) => hundreds(code) === 41
  * The session has ended. 1000 and 1001 are not among these codes: a browser or a proxy may end a WebSocket
  * with them, and when the session has really ended, a close frame came before.
  */
-export const endsSession = (code) => (code >= 3000 && code < 4000) || hundreds(code) === 43 || hundreds(code) === 44 || code === TOO_LARGE
+export const endsSession = (code) => (code >= 3000 && code < 4000) || hundreds(code) === 43 || hundreds(code) === 44
+
+/** The server, or something on the way by a status of HTTP, refuses messages or bodies of this size. */
+export const isTooLarge = (code, status) => code === TOO_LARGE || code === MESSAGE_TOO_BIG || status === PAYLOAD_TOO_LARGE

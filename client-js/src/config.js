@@ -2,7 +2,7 @@
 export const NEVER = Infinity
 /** The longest time that a timer can be set for. */
 export const LONG = 1e9
-/** How much of the first messages an opening carries; the server accepts no more (PROTOCOL.md, section 4). */
+/** How much of the first messages an opening carries (PROTOCOL.md, section 4). */
 export const FIRST_FLIGHT = 16000
 /** How long an attempt may take, unless the page sets another time. */
 export const PATIENCE = 10000
@@ -16,10 +16,23 @@ export const LOADING = 5000
 export const SHORT_POLL = 2000
 /** While the page is hidden, attempts are this much further apart. */
 export const CALM = 2000
-/** How long an upload may take, whatever its size. */
-export const POST = 10000
-/** The slowest upload that is waited for, in bytes per millisecond. */
-export const POST_RATE = 10
+/** The server may take this long, and a round trip, to acknowledge what it has received. */
+export const ANSWER = 3000
+/** The slowest line that is waited for, in bytes per millisecond; the server counts with the same rate. */
+export const LEAST_RATE = 10
+/**
+ * How much the first upload holds. Each that succeeds doubles this, and the most is below what proxies
+ * accept.
+ */
+export const UPLOAD_FIRST = 64000
+export const UPLOAD_MOST = 512000
+/** The longest time that a `Retry-After` is obeyed. */
+export const RETRY_MOST = 300000
+/** How many rounds of attempts fail before the console is told. */
+export const FAILURES = 3
+/** The first wait before a page whose session fell behind opens a new one, and the longest. */
+export const FALL = 1000
+export const FALL_MAX = 30000
 /** The room in a body for its head record. */
 export const HEAD = 999
 /** How many bytes may wait for acknowledgement, unless the page sets another number. */

@@ -1,28 +1,42 @@
+import { checkFunction, checkWord } from './checks.js'
 import { later } from './env.js'
 import { without } from './list.js'
 
+const EVENTS = 'open message transport interrupted resumed gap connect_error error closed'
+
 /**
- * Adds `on` and `off` to an object, and returns the function that emits events on it. A listener that throws
- * harms neither the session nor other listeners.
+ * Adds `on` and `off` to an object, and returns the function that emits events on it, which returns what the
+ * listeners have returned. A listener that throws harms neither the session nor other listeners: `failed` is
+ * called with the error, or without `failed` it is thrown when nothing else runs.
  */
 export const emitter = (target) => {
   const listeners = {}
   // Each change makes a new list, so that a list does not change while its listeners are called.
-  target.off = (name, listener) => {
-    listeners[name] = without(listeners[name], listener)
+  target.off = (event, listener) => {
+    checkWord('event', event, EVENTS)
+    if (listener !== undefined) checkFunction(listener)
+    listeners[event] = listener && without(listeners[event], listener)
   }
-  target.on = (name, listener) => {
-    listeners[name] = without(listeners[name], listener).concat(listener)
+  target.on = (event, listener) => {
+    checkFunction(listener)
+    checkWord('event', event, EVENTS)
+    listeners[event] = without(listeners[event], listener).concat(listener)
+    return () => target.off(event, listener)
   }
-  return (name, first, second) => {
-    for (const listener of listeners[name] || []) {
+  return (event, detail, failed) => {
+    const results = []
+    for (const listener of listeners[event] || []) {
       try {
-        listener(first, second)
+        results.push(listener(detail))
       } catch (error) {
-        later(() => {
-          throw error
-        })
+        if (failed) failed(error)
+        else {
+          later(() => {
+            throw error
+          })
+        }
       }
     }
+    return results
   }
 }

@@ -3,10 +3,9 @@
  * the next.
  */
 import { send } from './client.js'
-import { fail } from './codec.js'
 import { REPLACED } from './codes.js'
 import { LATE, SHORT_POLL } from './config.js'
-import { allows, socketOf } from './options.js'
+import { allows } from './options.js'
 import { soon } from './transports/dom.js'
 
 /** The place of the ordinal in the record that opens a session. */
@@ -57,8 +56,8 @@ export const legacyHttp = (options, streams, polls) => {
   const requests = allowedPolls.length ? allowedPolls : polls
   /** How many links failed without ever being confirmed: each time the next way is used. */
   let fallback = 0
-  if (!socketOf(options) && !allowedStreams.length && !mayPoll) fail('transports')
   return {
+    name_: (allowedPolls[0] || (mayPoll ? {} : allowedStreams[0]) || {}).name_ || 'poll',
     streams_: allowedStreams.length,
     polls_: mayPoll,
 

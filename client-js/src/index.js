@@ -2,4 +2,4 @@
 import { connect as connectBy } from './api.js'
 import { modernHttp } from './http-modern.js'
 
-export const connect = (url, options = {}) => connectBy(url, options, modernHttp(options))
+export const connect = (url, options = {}) => connectBy(url, options, modernHttp)

@@ -4,9 +4,11 @@ import { legacyHttp } from './http-legacy.js'
 import { createReload } from './reload.js'
 import { detect } from './transports/detect.js'
 
+const makeHttp = (options, url) => {
+  const { streams_, polls_ } = detect(url, options.transports)
+  return legacyHttp(options, streams_, polls_)
+}
+
 export default {
-  connect: (url, options = {}) => {
-    const { streams_, polls_ } = detect(url, options.transports)
-    return connect(url, options, legacyHttp(options, streams_, polls_), createReload)
-  }
+  connect: (url, options = {}) => connect(url, options, makeHttp, createReload)
 }

@@ -1,68 +1,138 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
-import { MALFORMED, endsSession, isUnknownSession } from './codes.js'
-import { CALM, NEVER } from './config.js'
+import { FELL_BEHIND, MALFORMED, OPEN_BY_HTTP, ORIGIN_REFUSED, REPLACED, TOO_LARGE, endsSession, isTooLarge, isUnknownSession } from './codes.js'
+import { CALM, FALL, FALL_MAX, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
+import { reportFailure } from './report.js'
+import { SPREAD } from './grant.js'
 
-/** Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. */
-export const drop = (client, link, code, reason = '', wait = 0) => {
+/**
+ * Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. Returns
+ * whether the present round is over and nothing carries.
+ */
+export const drop = (client, link, code, reason = '', wait = 0, status) => {
   link.gone_ = 1
-  link.watchdog_ = 0
+  unwatch(link)
+  clearTimeout(link.lostTimer_)
   link.close_()
   link.trace_.ended = now(client)
-  link.trace_.outcome = code + ' ' + reason
+  link.trace_.code = code
+  link.trace_.status = status
+  link.trace_.message = reason || (status ? 'HTTP ' + status : 'code ' + code)
+  link.trace_.outcome = code < 0 ? link.trace_.message : code + ' ' + reason
   client.machine_.detach_(link)
   client.http_.ended_(link, code, client.clock_ - link.at_)
-  client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait)
+  return client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait, client.machine_.params_[SPREAD])
 }
 
 export const dropBelow = (client, ordinal, code, reason) => {
   for (const link of client.machine_.links_) if (link.ordinal_ < ordinal) drop(client, link, code, reason)
 }
 
-/** The server does not know the session. A new one is opened, without anything that was under way. */
+/** A session that was closed before it was open ends when nothing is being tried any more. */
+export const finishUnopened = (client) => {
+  const { machine_: machine } = client
+  const { closing_: close } = machine
+  if (close && !sessionId(client) && !formerId(client) && !machine.links_.length) machine.finish_(close[2], close[3])
+}
+
+/**
+ * The server does not know the session. A new one is opened, without anything that was under way. After one
+ * that fell behind this waits, and longer each time: the next one would fall behind as well.
+ */
 const openAnew = (client, code, reason) => {
+  const wait = code === FELL_BEHIND && (client.fall_ = Math.min(2 * client.fall_ || FALL, FALL_MAX))
   if (client.reload_) client.reload_.forget_()
   client.machine_.lose_()
+  client.greeting_ = 0
   if (client.cancelUpload_) client.cancelUpload_()
   client.attempt_ = nonce()
   dropBelow(client, NEVER, code, reason)
-  client.chooser_.goAway_(now(client), 0)
+  client.chooser_.goAway_(now(client), wait * (0.5 + Math.random() / 2))
+}
+
+/** A link was refused or cut, and the session lives. */
+const linkFailed = (client, link, code, reason, wait, status) => {
+  const { machine_: machine } = client
+  const opening = link.opening_ && !sessionId(client)
+  if (isTooLarge(code, status)) {
+    if (!opening) link.duplex_ && machine.giveUp_(link.nextToSend_)
+    // No further opening could be smaller.
+    else if (link.bare_) machine.finish_(TOO_LARGE, 'auth is too large')
+    else client.bare_ = 1
+  }
+  // An attempt id that the server does not accept is not accepted the next time either.
+  if (opening && isUnknownSession(code)) client.attempt_ = nonce()
+  const over = drop(client, link, code, reason, wait, status)
+  // A link that was confirmed is no failed attempt, unless its uploads fail.
+  if (link.confirmed_ && !client.uploadsFail_) return
+  // A status of HTTP tells most.
+  if (status || !client.failure_ || !client.failure_.status) client.failure_ = link.trace_
+  if (!over) return
+  finishUnopened(client)
+  if (!machine.over_) reportFailure(client, client.failure_)
+}
+
+/**
+ * The server has told this link that the session is lost. If another link still carries, its server is going
+ * away, and has some time to acknowledge what has arrived.
+ */
+const lost = (client, link, code, reason) => {
+  const { machine_: machine } = client
+  const { carrier_: carrier } = machine
+  if (link.duplex_ && !link.confirmed_ && code !== FELL_BEHIND) {
+    // A server that has refused the link takes the opening on the same WebSocket.
+    client.spare_ = link.socket_
+    link.close_ = () => {}
+  }
+  if (carrier === link || !carrier.duplex_ || carrier.doubtedAt_ || !machine.settle_()) openAnew(client, code, reason)
+  else carrier.lostTimer_ = setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
 }
 
 /**
  * The server or the network has ended a link. The class of the code shows what that means for the session.
  */
-export const linkClosed = (client, link, code, reason, wait) => {
+export const linkClosed = (client, link, code, reason, wait, status) => {
   if (link.gone_) return
+  link.doubted_ = code === OPEN_BY_HTTP
+  if (link.doubted_ && !client.http_.polls_ && !client.http_.streams_) code = ORIGIN_REFUSED
   // If another link has opened the session meanwhile, the refusal of an opening concerns only its own link.
   const late = link.opening_ && sessionId(client)
+  const former = formerId(client)
   // A server that cannot read a request to take over does not have the session either.
-  if ((isUnknownSession(code) && !late) || (code === MALFORMED && formerId(client))) openAnew(client, code, reason)
-  else {
-    if (endsSession(code) && !late) client.machine_.finish_(code, reason)
-    drop(client, link, code, reason, wait)
-  }
+  if (former ? isUnknownSession(code) || code === MALFORMED : (isUnknownSession(code) && !link.opening_) || (link.confirmed_ && client.machine_.settling_)) {
+    lost(client, link, code, reason)
+  } else if (endsSession(code) && !late) {
+    client.machine_.finish_(code, reason)
+    drop(client, link, code, reason, wait, status)
+  } else linkFailed(client, link, code, reason, wait, status)
   client.update_()
 }
 
 /** Handles a frame that came on a link. */
 export const receive = (client, link, frame) => {
   const letter = frame[0]
+  const { machine_: machine } = client
   if (link.gone_) return
   if (letter === 'z') client.chooser_.goAway_(now(client), frame[1])
-  else if (letter === 'y') link.pollDelay_ = frame[1]
+  if (letter === 'y') link.pollDelay_ = frame[1]
   else {
     if (letter === 'w') client.askedAt_ = now(client)
-    link.watchdog_ = 0
+    unwatch(link)
     link.useful_ ||= letter !== 's'
-    client.machine_.handleFrame_(now(client), link, frame)
+    machine.handleFrame_(now(client), link, frame)
+    if (machine.settling_ && !machine.settle_()) openAnew(client, REPLACED)
   }
   client.update_()
 }
 
 /** Calls `act` after `patience` milliseconds, unless the link receives something or another watch begins. */
 export const watch = (link, patience, act) => {
-  const watchdog = (link.watchdog_ = {})
-  setTimeout(() => link.watchdog_ === watchdog && act(), patience)
+  unwatch(link)
+  link.watchdog_ = setTimeout(act, patience)
+}
+
+export const unwatch = (link) => {
+  clearTimeout(link.watchdog_)
+  link.watchdog_ = 0
 }

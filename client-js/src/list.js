@@ -4,3 +4,8 @@ export const without = (list, item) => {
   for (const one of list || kept) if (one !== item) kept.push(one)
   return kept
 }
+
+/** Whether a list has this item. */
+export const contains = (list, item) => {
+  for (const one of list) if (one === item) return 1
+}

@@ -28,15 +28,18 @@ export const machine = (capacity, base) => {
     detach: (now, link) => half.detach_(link),
     handleFrame: half.handleFrame_,
     handleTimeout: half.handleTimeout_,
-    send: (frame, size) => {
+    send: (frame, size, droppable, now) => {
       frame.size_ = size
-      return half.send_(frame)
+      return half.send_(frame, droppable, now)
     },
     flush: half.flush_,
     close: half.close_,
     abort: half.abort_,
     finish: half.finish_,
-    lose: half.lose_,
+    lose() {
+      half.lose_()
+      half.release_()
+    },
     probe: half.probe_,
     pollTransmit: half.pollTransmit_,
     pollEvent: half.pollEvent_,

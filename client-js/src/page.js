@@ -2,15 +2,20 @@
 import { now, sessionId } from './client.js'
 import { GOING_AWAY } from './codes.js'
 import { hidden, root } from './env.js'
-import { handleTimeout, probe, retire } from './update.js'
+import { close, handleTimeout, probe, retire } from './update.js'
 import { transmitNow } from './uploads.js'
+
+/** The next round of attempts begins now, if one waits. */
+export const retry = (client) => {
+  client.chooser_.nudge_(now(client))
+  handleTimeout(client)
+}
 
 /** The page or the network has come back. */
 const wake = (client) => {
   if (!hidden()) {
     probe(client)
-    client.chooser_.nudge_(now(client))
-    handleTimeout(client)
+    retry(client)
   }
 }
 
@@ -20,7 +25,7 @@ const leave = (client) => {
   client.leaving_ = 1
   client.cancelUpload_ = 0
   const resumes = reload && reload.leave_(client.attempt_)
-  if (!resumes) client.session_.close(GOING_AWAY)
+  if (!resumes) close(client, GOING_AWAY, '')
   if (sessionId(client)) {
     // Some browsers have cut all links by now without an event, so the upload uses a request of its own.
     machine.carrier_ = { queue_: [], requests_: machine.carrier_.requests_ }

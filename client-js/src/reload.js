@@ -3,7 +3,7 @@
  * browsers. A page that goes leaves a note in `sessionStorage`, which the next page with the same address
  * reads and deletes. It holds what the page knows of the session, and none of its messages.
  */
-import { ID, SECRET } from './session.js'
+import { ID, SECRET } from './grant.js'
 import { root } from './env.js'
 
 /**
@@ -78,7 +78,8 @@ export const createReload = (url, machine, wanted) => {
     leave_(instance) {
       const { params_: params, received_: received } = machine
       if (!wanted || machine.over_ || machine.closing_ || !(note || params[ID])) return
-      const last = machine.flush_()
+      machine.flush_()
+      const last = machine.acked_ + machine.unacknowledged_
       const fields = note
         ? [note.id_, note.secret_, received, note.last_ + last, latest, instance]
         : [params[ID], params[SECRET], received, last, latest]

@@ -8,13 +8,15 @@
  * it. A half that moves to another link starts there at the first number that is not acknowledged, and states
  * that number.
  *
- * The events are `message`, `resumed` (behind a gap), `lost` and `closed`. The link that carries the session
- * is `carrier_`.
+ * The events are `message`, `gap`, `lost`, `error` and `closed`. The link that carries the session is
+ * `carrier_`.
  *
  * A link is an object of the caller's: `ordinal_`; `duplex_` if it carries both ways; `opening_` if it opens
  * the session; `poll_` while it waits for a poll; `room_`, the bytes that may still be put on it.
  */
-import { MAX, fail } from './codec.js'
+import { EXPANSION, MAX, fail } from './codec.js'
+import { LEAST_RATE } from './config.js'
+import { HOLD, ID, INTERVAL, LIMIT, NO_PARAMS, SECRET, TIMEOUT } from './grant.js'
 import { without } from './list.js'
 
 /** The bytes that a message costs beyond its payload, so that empty messages too are bounded. */
@@ -22,20 +24,16 @@ const OVERHEAD = 64
 /** An acknowledgement is due after so many bytes, or after 128 messages: each counts for 256 bytes more. */
 const ACK_BYTES = 32768
 const ACK_MESSAGE = 256
+/** ... or this many milliseconds after the last frame: a client that keeps receiving does not need it. */
+const ACK_QUIET = 1250
+/**
+ * Droppable messages are skipped while more is unacknowledged than was acknowledged in this time, at least so
+ * many messages, at most so many bytes.
+ */
+const WINDOW = 500
+const FEW = 4
+const MARK = 65536
 const NEVER = Infinity
-
-/** Places of the parameters in the start frame of a new session. */
-export const ID = 3
-export const SECRET = 4
-const INTERVAL = 5
-const TIMEOUT = 6
-export const GRACE = 7
-export const LIMIT = 8
-export const BATCH = 9
-const HOLD = 10
-
-/** The parameters before the session is open. */
-const NO_PARAMS = [0, 0, 0, '', '', 0, 0, 30000]
 
 /** The link that carries is dead, or its state is unknown because this computer has slept. */
 export const LINK_DEAD = 1
@@ -57,6 +55,10 @@ export const createMachine = (capacity, base) => {
   /** The other half is asked to acknowledge up to this number. */
   let ackRequest = base
 
+  /** The bytes that were acknowledged in the last `WINDOW`, as a sum that decays, and when it last did. */
+  let recent = 0
+  let recentAt = 0
+
   const last = () => machine.acked_ + outbox.length
 
   const finish = (code, reason) => {
@@ -74,20 +76,52 @@ export const createMachine = (capacity, base) => {
     const frame = outbox.shift()
     machine.acked_++
     machine.bytes_ -= frame.size_
-    if (frame !== machine.closing_) machine.unacknowledged_--
+    if (frame.size_) machine.unacknowledged_--
     return frame
   }
 
   const acknowledged = (number) => {
     // Nothing can be acknowledged that was not sent.
     if (number > sent) fail()
+    recent += machine.bytes_
     while (machine.acked_ < number) {
       if (shift() === machine.closing_) finish(machine.closing_[2], machine.closing_[3])
     }
+    recent -= machine.bytes_
+  }
+
+  const decay = (now) => {
+    recent *= Math.max(0, 1 - (now - recentAt) / WINDOW)
+    recentAt = now
+  }
+
+  /** Whether the server is behind, so that a droppable message that makes it `bytes` in all is skipped. */
+  const behind = (now, bytes) => {
+    const waiting = machine.unacknowledged_
+    decay(now)
+    return !machine.carrier_ || (waiting && (bytes > MARK || (waiting >= FEW && bytes > recent)))
+  }
+
+  /** A message cannot be sent: the application gets it back, and its number becomes a gap. */
+  const giveUp = (at) => {
+    const frame = outbox[at]
+    // The number is put in when the gap is sent.
+    outbox[at] = ['d']
+    outbox[at].size_ = 0
+    machine.bytes_ -= frame.size_
+    machine.unacknowledged_--
+    const error = Error('too large')
+    error.data = frame[1]
+    events.push(['error', error])
+  }
+
+  /** Before the session is open, messages are taken that are over the limit of the server. */
+  const giveUpLarge = () => {
+    for (let at = 0; at < outbox.length; at++) if (outbox[at].size_ > machine.params_[LIMIT] + OVERHEAD) giveUp(at)
   }
 
   const attached = (link, frame) => {
-    if (frame[ID]) {
+    if (frame[SECRET]) {
       if (machine.params_[ID] && machine.params_[ID] !== frame[ID]) fail()
       machine.params_ = frame
     }
@@ -99,9 +133,11 @@ export const createMachine = (capacity, base) => {
       if (machine.closing_) machine.closing_[1] += sent
     }
     acknowledged(frame[2])
+    giveUpLarge()
     link.nextToReceive_ = 0
     if (link.confirmed_) return
     link.confirmed_ = 1
+    machine.settling_ = 0
     link.opening_ = 0
     if (link.duplex_) {
       link.room_ = NEVER
@@ -136,6 +172,9 @@ export const createMachine = (capacity, base) => {
 
   const deadline = () => (machine.carrier_ ? machine.carrier_.receivedAt_ + silence(machine.carrier_) : NEVER)
 
+  /** When what was received must be acknowledged, unless that is due already. */
+  const ackDeadline = () => (bytesToAck && !ackDue && machine.carrier_.receivedAt_ + ACK_QUIET) || NEVER
+
   const machine = {
     acked_: base,
     received_: base,
@@ -146,6 +185,11 @@ export const createMachine = (capacity, base) => {
     links_: [],
     carrier_: 0,
     params_: NO_PARAMS,
+    /** No further message is sent, since the session is lost. */
+    settling_: 0,
+    /** What was not sent in a session that was lost, and whether what is sent now waits too. */
+    waiting_: [],
+    waits_: 0,
     /** The session is that of an older page, and the server has not answered yet. */
     takingOver_: 0,
 
@@ -165,18 +209,28 @@ export const createMachine = (capacity, base) => {
     handleFrame_(now, link, frame) {
       const [letter, first, second, third] = frame
       link.receivedAt_ = now
+      decay(now)
       if (letter === 's') attached(link, frame)
       else if (letter === 'm' || letter === 'b') {
         if (accept(link.nextToReceive_, link.nextToReceive_++, first.length || first.byteLength || 0)) events.push(['message', first])
-      } else if (letter === 'n') link.nextToReceive_ = first || fail()
+      } else if (letter === 'n') {
+        link.nextToReceive_ = first || fail()
+        // A large message follows, of which nothing is seen until all of it has come.
+        link.receivedAt_ += (second || 0) / LEAST_RATE
+      }
       else if (letter === 'a') acknowledged(first)
       else if (letter === 'w') ackDue = 1
-      else if (letter === 'p') link.queue_.push(['q', first, ackNumber()])
+      // Both halves must know what has arrived before there is a new link.
+      else if (letter === 'z') ackDue = machine.flush_() + 1
+      else if (letter === 'p') {
+        acknowledged(second || 0)
+        link.queue_.push(['q', first, ackNumber()])
+      }
       else if (letter === 'h' || letter === 'g') flowChanged(first, second * 2 + (letter === 'g'))
       else if (letter === 'd') {
         const next = machine.received_ + 1
         link.nextToReceive_ = second + 1
-        if (accept(first, second, 0)) events.push(['resumed', 'gap', { from: next, to: second }])
+        if (accept(first, second, 0)) events.push(['gap', { from: next, to: second }])
       } else if (letter === 'c') {
         if (accept(first, first, 0)) finish(second, third)
         ackDue = 1
@@ -187,11 +241,12 @@ export const createMachine = (capacity, base) => {
     /** Returns `LINK_DEAD` or `LINK_UNKNOWN` about the link that carries, or 0 before its deadline. */
     handleTimeout_(now) {
       const late = now - deadline()
+      if (now >= ackDeadline()) ackDue = 1
       if (late > machine.params_[TIMEOUT]) return LINK_UNKNOWN
       return late >= 0 ? LINK_DEAD : 0
     },
 
-    pollTimeout_: deadline,
+    pollTimeout_: () => Math.min(deadline(), ackDeadline()),
 
     /** Gives the link until the timeout to show that it works. One over HTTP makes another turn for it. */
     probe_(now, link) {
@@ -201,28 +256,57 @@ export const createMachine = (capacity, base) => {
 
     /**
      * Keeps a message, whose `size_` counts its payload, until it is acknowledged; false when there is no
-     * room.
+     * room, or for a droppable one when the server is behind or no link carries.
      */
-    send_(frame) {
+    send_(frame, droppable, now) {
       const size = (frame.size_ += OVERHEAD)
-      const full = (machine.bytes_ && machine.bytes_ + size > capacity) || last() + 1 >= MAX
+      const bytes = machine.bytes_ + size
+      const full = (machine.bytes_ && bytes > capacity) || last() + 1 >= MAX || (droppable && behind(now, bytes))
+      const most = droppable && machine.unacknowledged_ * 2 >= FEW ? recent : capacity
       if (!full) {
-        outbox.push(frame)
-        machine.bytes_ += size
+        ;(machine.waits_ ? machine.waiting_ : outbox).push(frame)
+        machine.bytes_ = bytes
         machine.unacknowledged_++
       }
       // Only an acknowledgement makes room.
-      if (full || (machine.bytes_ * 2 > capacity && ackRequest <= machine.acked_)) ackRequest = last()
+      if (full || (machine.bytes_ * 2 > most && ackRequest <= machine.acked_)) ackRequest = last()
       return !full
     },
 
-    /** Asks the other half to acknowledge all messages; returns the number of the last. */
-    flush_: () => (ackRequest = last()),
+    /**
+     * Something refuses a message among those with a number below `end` for its size. It is the largest of
+     * them, and is given up.
+     */
+    giveUp_(end) {
+      let largest = -1
+      for (let at = 0; at < end - machine.acked_ - 1; at++) {
+        if (outbox[at].size_ > (largest < 0 ? 0 : outbox[largest].size_)) largest = at
+      }
+      if (largest >= 0) giveUp(largest)
+    },
+
+    /**
+     * Asks the other half to acknowledge all messages; returns the number of the last, which is not known
+     * while messages wait.
+     */
+    flush_() {
+      ackRequest = last()
+      return machine.waiting_[0] ? NEVER : ackRequest
+    },
+
+    /**
+     * Sends no further message, and asks how many have arrived of those that were sent. Returns whether that is
+     * still unknown.
+     */
+    settle_() {
+      ackRequest = sent
+      return (machine.settling_ = machine.acked_ < sent)
+    },
 
     close_(code, reason) {
       machine.closing_ = ['c', last() + 1, code, reason]
       machine.closing_.size_ = 0
-      outbox.push(machine.closing_)
+      ;(machine.waiting_[0] ? machine.waiting_ : outbox).push(machine.closing_)
       ackRequest = last()
     },
 
@@ -236,22 +320,57 @@ export const createMachine = (capacity, base) => {
 
     /**
      * The other half does not know the session any more. Messages that were put on a link may or may not have
-     * arrived; the others go to a new session.
+     * arrived; the others wait for `release`.
      */
     lose_() {
+      const { closing_: close } = machine
       const unknown = []
+      const kept = []
       // Nothing was sent in the session that could not be taken over.
       if (machine.takingOver_) {
         machine.takingOver_ = machine.received_ = 0
         return
       }
-      if (machine.closing_) return finish(machine.closing_[2], machine.closing_[3])
-      while (machine.acked_ < sent) unknown.push(shift()[1])
-      machine.acked_ = machine.received_ = sent = ackRequest = 0
+      for (const frame of outbox.slice(sent - machine.acked_).concat(machine.waiting_)) {
+        if (frame.size_ || frame === close) kept.push(frame)
+      }
+      // No session is opened only to be closed.
+      if (close && !(kept[0] || close).size_) return finish(close[2], close[3])
+      while (machine.acked_ < sent) {
+        const frame = shift()
+        if (frame.size_) unknown.push(frame[1])
+      }
+      outbox.length = machine.acked_ = machine.received_ = machine.settling_ = sent = ackRequest = 0
+      machine.waiting_ = kept
+      machine.waits_ = 1
       machine.params_ = NO_PARAMS
       flow = 1
       ackNumber()
       events.push(['lost', unknown])
+    },
+
+    /** Sends what waited, behind what was sent since `waits_` was reset. */
+    release_() {
+      machine.waits_ = 0
+      if (machine.waiting_[0]) {
+        for (const frame of machine.waiting_) outbox.push(frame)
+        machine.waiting_ = []
+        if (machine.closing_) ackRequest = machine.closing_[1] = last()
+        giveUpLarge()
+      }
+    },
+
+    /** Removes the messages that wait, and returns them. */
+    drop_() {
+      const dropped = []
+      for (const frame of machine.waiting_) {
+        if (!frame.size_) break
+        dropped.push(frame[1])
+        machine.bytes_ -= frame.size_
+        machine.unacknowledged_--
+      }
+      machine.waiting_ = machine.waiting_.slice(dropped.length)
+      return dropped
     },
 
     /** The next frame for this link. */
@@ -267,14 +386,15 @@ export const createMachine = (capacity, base) => {
         link.ackRequested_ = ackRequest
         return ['w']
       }
-      if (!frame || flow % 2 < 1) return
+      if (!frame || flow % 2 < 1 || (machine.settling_ && number > sent)) return
       // One message always fits into a body, whatever its size.
-      if (frame.size_ > link.room_ && (link.nextToSend_ || !link.confirmed_)) return
+      const size = frame[0] === 'b' ? frame.size_ * EXPANSION : frame.size_
+      if (size > link.room_ && (link.nextToSend_ || !link.confirmed_)) return
       if (link.announced_ !== number) return ['n', (link.announced_ = number)]
-      link.room_ -= frame.size_
+      link.room_ -= size
       link.nextToSend_ = link.announced_ = number + 1
       sent = Math.max(sent, number)
-      return frame
+      return frame[0] === 'd' ? ['d', number, number] : frame
     },
 
     /** Begins an upload at the first message that is not acknowledged. */

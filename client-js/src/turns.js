@@ -6,22 +6,25 @@
 import { STREAM_GOOD, STREAM_HELD, STREAM_USELESS } from './chooser.js'
 import { credentials, formerId, gather, now, send } from './client.js'
 import { HELD } from './codes.js'
-import { LATE, LOADING, NEVER, TOGETHER } from './config.js'
+import { LATE, LOADING, NEVER, SHORT_POLL, TOGETHER } from './config.js'
 import { loading } from './env.js'
-import { linkClosed, receive, watch } from './links.js'
+import { linkClosed, receive, unwatch, watch } from './links.js'
+import { allows } from './options.js'
 
 /** The head record of a link: takes over, opens or resumes. */
 export const head = (client, link) => {
+  const { names_: names } = client
   const { ordinal_: ordinal, turn_: turn } = link
-  if (formerId(client)) return client.reload_.head_(ordinal, client.attempt_)
-  if (link.opening_) return ['o', 1, ordinal, client.attempt_, client.auth_]
-  return credentials(client, 'r', [ordinal, turn, turn && 1])
+  if (formerId(client)) return client.reload_.head_(ordinal, client.attempt_).concat(names)
+  if (link.opening_) return ['o', 1, ordinal, client.attempt_, names, client.auth_]
+  return credentials(client, 'r', [ordinal, turn, turn && 1]).concat(names)
 }
 
 /** How a stream went that has ended with `code`. */
 const verdict = (client, link, began, code) => {
   const time = now(client)
-  // The server asked for an acknowledgement, and then gave up. If both came together, the path held both back.
+  // The server asked for an acknowledgement, and then gave up. If both came together, the path held both
+  // back.
   if (code === HELD) return time - client.askedAt_ < TOGETHER ? STREAM_HELD : STREAM_GOOD
   return time - began > LATE || (!code && link.useful_) ? STREAM_GOOD : STREAM_USELESS
 }
@@ -41,21 +44,30 @@ export const takeTurn = (client, link) => {
   if (link.opening_) frames = http.open_(client, link, gather(client, link, frames))
   link.poll_ = !stream
   link.pollDelay_ = transport.pollDelay_
-  link.trace_.transport = transport.name_
-  link.watchdog_ = 0
+  // The opening may be made by a transport that must not carry the session.
+  if (allows(client.options_, transport.name_)) link.trace_.transport = transport.name_
+  unwatch(link)
+  let empty = link.turn_
   link.close_ = send(
     client,
     transport.request_,
     link.opening_ && !transport.room_ ? 'open' : transport.name_,
     frames,
-    (frame) => receive(client, link, frame),
-    (code, reason, wait) => {
+    (frame) => {
+      if (frame[0] !== 's') empty = 0
+      receive(client, link, frame)
+    },
+    (code, reason, wait, status) => {
       if (link.gone_) return
+      // Polls that end at once with nothing would come without a pause.
+      empty &&= !stream && now(client) - began < TOGETHER
+      const pause = link.pollDelay_ || (empty && link.empty_ && SHORT_POLL)
+      link.empty_ = empty
       if (stream) chooser.streamed_(now(client), verdict(client, link, began, code))
       // If a stream never began, this shows nothing about the network.
       const failedStream = code < 0 && stream && http.polls_ && link.watchdog_
-      if (code && code !== HELD && !failedStream) linkClosed(client, link, code, reason, wait)
-      else if (link.pollDelay_) watch(link, link.pollDelay_, () => takeTurn(client, link))
+      if (code && code !== HELD && !failedStream) linkClosed(client, link, code, reason, wait, status)
+      else if (pause) watch(link, pause, () => takeTurn(client, link))
       else takeTurn(client, link)
       client.update_()
     }

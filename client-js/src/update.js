@@ -3,8 +3,12 @@ import { now, formerId, sessionId } from './client.js'
 import { HEARTBEAT_TIMEOUT, REPLACED } from './codes.js'
 import { LONG, NEVER } from './config.js'
 import { later } from './env.js'
-import { dropBelow, linkClosed } from './links.js'
+import { dropBelow, finishUnopened, linkClosed } from './links.js'
+import { settled } from './promised.js'
+import { reportError } from './report.js'
+import { GRACE } from './grant.js'
 import { LINK_DEAD, LINK_UNKNOWN } from './session.js'
+import { watchSilence } from './silence.js'
 import { takeTurnAgain } from './turns.js'
 import { transmit, transmitNow } from './uploads.js'
 
@@ -19,48 +23,93 @@ export const settleFlushes = (client, atEnd) => {
   }
 }
 
+/**
+ * There is a new session on the server. What the listeners of `open` send goes in front of what waited, which
+ * also waits for what they promise.
+ */
+const greet = (client, first) => {
+  const { machine_: machine } = client
+  const greeting = (client.greeting_ = {})
+  let pending = 1
+  const release = () => {
+    pending--
+    if (pending || client.greeting_ !== greeting) return
+    machine.release_()
+    for (const flush of client.flushes_) if (flush.number_ === NEVER) flush.number_ = machine.flush_()
+    client.update_()
+  }
+  const failed = (error) => reportError(client, error)
+  machine.waits_ = 0
+  const waiting = machine.waiting_.length - (machine.waiting_[0] && machine.closing_ ? 1 : 0)
+  for (const result of client.emit_('open', { first, waiting }, failed)) {
+    if (result && result.then) {
+      pending++
+      settled(client, result, release, (error) => {
+        failed(error)
+        release()
+      })
+    }
+  }
+  release()
+}
+
 /** Another link carries the session. */
 const carried = (client, link) => {
-  const { session_: session, unknown_: unknown } = client
+  const { machine_: machine, session_: session, unknown_: unknown } = client
   const was = session.state
   session.rtt = now(client) - link.at_
   link.trace_.proven = client.clock_
+  client.bare_ = 0
+  // If only uploads fail, that is a failure still.
+  if (link.duplex_ || !client.uploadsFail_) client.failures_ = 0
   client.chooser_.confirmed_(client.clock_, link)
   dropBelow(client, link.ordinal_, REPLACED)
+  // An upload that repeats one which failed may be on a dead connection, and is sent again on another.
+  if (client.uploadFailed_ && client.cancelUpload_) client.cancelUpload_()
   session.state = 'open'
   const takenOver = formerId(client)
   const gap = takenOver && client.reload_.takenOver_(client.flushes_)
-  if (was === 'connecting') client.emit_('open')
-  else if (was !== 'open') client.emit_('resumed', unknown ? 'new' : 'full', unknown)
-  if (takenOver) client.emit_('resumed', gap ? 'gap' : 'full', gap)
-  client.unknown_ = undefined
+  client.unknown_ = 0
+  if (unknown) {
+    const dropped = client.options_.waiting === 'drop' ? machine.drop_() : []
+    client.emit_('resumed', { outcome: 'new', unknown, dropped })
+  }
+  if (unknown || was === 'connecting') greet(client, !unknown)
+  else if (was !== 'open') client.emit_('resumed', { outcome: 'full' })
+  if (takenOver) client.emit_('resumed', gap ? { outcome: 'gap', gap } : { outcome: 'full' })
 }
 
 /** Brings the application's object up to date. */
 const refresh = (client) => {
   const { machine_: machine, session_: session } = client
   const link = machine.carrier_
-  const former = session.transport
+  const former = client.transport_
   const moved = link !== client.carrier_
   client.carrier_ = link
   session.bufferedAmount = machine.bytes_
   session.unacknowledged = machine.unacknowledged_
   session.id = sessionId(client)
-  if (link) session.transport = link.trace_.transport
+  const next = !(link || machine.over_) && client.chooser_.nextRound_()
+  session.nextAttempt = next ? client.date_ + next - client.clock_ : 0
+  session.transport = link ? link.trace_.transport : ''
+  client.transport_ = session.transport || former
   if (moved && link) carried(client, link)
-  else if (moved) {
+  else if (moved && !machine.over_) {
     session.state = 'interrupted'
     client.emit_('interrupted')
   }
-  if (former && former !== session.transport) client.emit_('transport', session.transport)
+  if (former && former !== client.transport_) client.emit_('transport', session.transport)
 }
 
 /** Ends everything that the page has of the session. `busy_` stays set, so that no update follows. */
 export const retire = (client, code, reason) => {
   dropBelow(client, NEVER, code, reason)
   client.unlisten_()
+  if (client.spare_) client.spare_.close()
   clearTimeout(client.timer_)
   clearTimeout(client.graceTimer_)
+  clearTimeout(client.postponed_)
+  for (const timer of client.promises_) clearTimeout(timer)
   client.busy_ = 1
 }
 
@@ -87,20 +136,40 @@ export const update = (client) => {
   refresh(client)
   let event = machine.pollEvent_()
   while (event) {
-    const [name, first, second] = event
-    if (name === 'closed') return closed(client, first)
+    const [name, detail] = event
+    if (name === 'closed') return closed(client, detail)
     if (name === 'lost') {
-      client.unknown_ = (client.unknown_ || []).concat(first)
+      client.unknown_ = (client.unknown_ || []).concat(detail)
       settleFlushes(client, 1)
-    } else client.emit_(name, first, second)
+    } else if (name === 'error') {
+      // What was given up will not be acknowledged.
+      settleFlushes(client, 1)
+      reportError(client, detail)
+    } else client.emit_(name, detail)
     event = machine.pollEvent_()
   }
   settleFlushes(client)
+  // What listeners and the machine have done since shows too.
+  refresh(client)
   transmit(client)
   client.busy_ = 0
   clearTimeout(client.timer_)
-  const next = Math.min(machine.pollTimeout_() - now(client), chooser.pollTimeout_() - client.clock_, LONG)
+  const next = Math.max(0, Math.min(watchSilence(client), machine.pollTimeout_(), chooser.pollTimeout_(), client.clock_ + LONG) - client.clock_)
   client.timer_ = setTimeout(() => handleTimeout(client), next)
+}
+
+/** Closes the session behind all messages. */
+export const close = (client, code, reason) => {
+  const { machine_: machine } = client
+  if (machine.over_ || machine.closing_) return
+  machine.close_(code, reason)
+  finishUnopened(client)
+  // If no link comes to carry the close, the session ends with its grace.
+  client.graceTimer_ = setTimeout(() => {
+    if (!machine.carrier_) machine.finish_(code, reason)
+    update(client)
+  }, machine.params_[GRACE])
+  update(client)
 }
 
 /** Makes sure that the link that carries still works. */

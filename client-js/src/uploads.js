@@ -1,41 +1,99 @@
 /** Frames for the server: over a WebSocket they go at once, over HTTP in one POST at a time. */
 import { credentials, gather, now, send } from './client.js'
-import { NETWORK } from './codes.js'
-import { HEAD, POST, POST_RATE } from './config.js'
+import { fail } from './codec.js'
+import { NETWORK, isTooLarge } from './codes.js'
+import { HEAD } from './config.js'
 import { later } from './env.js'
+import { BATCH } from './grant.js'
 import { linkClosed } from './links.js'
-import { BATCH } from './session.js'
+import { reportFailure } from './report.js'
+import { answerTime } from './silence.js'
 import { takeTurnAgain } from './turns.js'
+
+/** An upload was too large. The next one is half as large; a single message is given up. */
+const refused = (client, size, first, end) => {
+  client.uploadFailed_ = 0
+  if (end - first > 1) client.batch_ = client.batchMax_ = HEAD + size / 2
+  else client.machine_.giveUp_(end)
+}
+
+/** Something on the way asks us to wait. */
+const postpone = (client, link, status, wait) => {
+  client.cancelUpload_ = () => {
+    clearTimeout(client.postponed_)
+    client.cancelUpload_ = 0
+  }
+  client.postponed_ = setTimeout(() => {
+    client.cancelUpload_ = 0
+    client.update_()
+  }, wait)
+  reportFailure(client, { transport: link.trace_.transport, code: NETWORK, status, message: 'HTTP ' + status })
+}
+
+const ended = (client, link, code, reason, wait, status) => {
+  const failedBefore = client.uploadFailed_
+  // After one failure of the network the next upload repeats the messages; after a second one the link is
+  // dropped.
+  client.uploadFailed_ = code === NETWORK && !client.uploadFailed_
+  link.useful_ = !code || client.uploadFailed_
+  if (!code) {
+    client.failures_ = client.uploadsFail_ = 0
+    client.batch_ = Math.min(client.batch_ * 2, client.batchMax_)
+  }
+  // A link whose uploads fail is dropped even if its downlink works.
+  if (!link.useful_) {
+    client.uploadsFail_ = 1
+    linkClosed(client, link, code, reason, wait, status)
+  } else if (link.pollDelay_ || (!code && failedBefore)) {
+    // The upload may have caused messages, and the next poll would come only after a delay. Or the path was
+    // dead for a while, and the answer that waits may never come.
+    takeTurnAgain(client, link)
+  }
+}
 
 /** POSTs all messages that the server has not acknowledged, and the control frames that wait. */
 const upload = (client, link) => {
   const { machine_: machine } = client
-  const batch = machine.params_[BATCH]
+  const batch = Math.min(client.batch_, machine.params_[BATCH])
   machine.rewind_(link, batch - HEAD)
+  const first = machine.acked_ + 1
   const frames = gather(client, link, [credentials(client, 'u', [])])
+  const size = batch - HEAD - link.room_
+  const end = link.nextToSend_
   const transport = client.http_.upload_(client, link, frames)
+  let timer
   const forget = () => {
     clearTimeout(timer)
     client.cancelUpload_ = 0
   }
-  const done = (code, reason, wait) => {
+  const done = (code, reason, wait, status) => {
     forget()
-    // After one failure of the network the next upload repeats the messages; after a second one the link is
-    // dropped.
-    client.uploadFailed_ = code === NETWORK && !client.uploadFailed_
-    link.useful_ = !code || client.uploadFailed_
-    // A link whose uploads fail is dropped even if its downlink works.
-    if (!link.useful_) linkClosed(client, link, code, reason, wait)
-    // The upload may have caused messages, and the next poll would come only after a delay.
-    else if (link.pollDelay_) takeTurnAgain(client, link)
+    // The answer of something that is not our server: the same upload would follow without end.
+    if (!code && end && machine.acked_ < first && !link.unanswered_ && machine.pending_(link)) code = NETWORK
+    if (end && isTooLarge(code, status)) refused(client, size, first, end)
+    else if (code === NETWORK && wait && !machine.over_) postpone(client, link, status, wait)
+    else ended(client, link, code, reason, wait, status)
     client.update_()
   }
-  const receive = (frame) => machine.handleFrame_(now(client), {}, frame)
+  /** The answer must begin, or go on, within this time. */
+  const expect = () => {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      cancel()
+      // The line may be too slow for so much.
+      client.batch_ = HEAD + size / 2
+      // Other connections may be as dead: another link is made beside the one that carries.
+      client.chooser_.goAway_(now(client), 0)
+      done(NETWORK)
+    }, answerTime(client, size))
+  }
+  const receive = (frame) => {
+    expect()
+    if (frame[0] === 's') fail()
+    machine.handleFrame_(now(client), {}, frame)
+  }
   const cancel = send(client, transport.upload_, transport.uploadName_, frames, receive, done)
-  const timer = setTimeout(() => {
-    cancel()
-    done(NETWORK)
-  }, POST + (batch - link.room_) / POST_RATE)
+  expect()
   client.cancelUpload_ = () => {
     cancel()
     forget()

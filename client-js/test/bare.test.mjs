@@ -34,10 +34,11 @@ const strip = (context) => {
   }
 }
 
-const bare = ({ activeX, terms, surroundings } = {}) => {
+const bare = ({ activeX, terms, surroundings, url: given = '/live' } = {}) => {
   const clock = createClock()
   const server = createServer(terms)
   const wire = []
+  const urls = []
 
   /** An XMLHttpRequest; as an ActiveX object it shows nothing before the end. */
   const Request = function () {
@@ -77,6 +78,7 @@ const bare = ({ activeX, terms, surroundings } = {}) => {
     xhr.open = (method, where, async) => {
       assert.deepEqual([method, async], ['POST', true])
       url = where
+      urls.push(url)
     }
     xhr.setRequestHeader = () => {}
     xhr.getResponseHeader = () => null
@@ -85,11 +87,11 @@ const bare = ({ activeX, terms, surroundings } = {}) => {
     }
     xhr.send = (body) => {
       wire.push(body)
-      clock.setTimeout(() => gone || server.request(/^\/live\/([a-z-]+)\?session=/.exec(url)[1], body, line), 5)
+      clock.setTimeout(() => gone || server.request(/live\/([a-z-]+)\?session=/.exec(url)[1], body, line), 5)
     }
   }
 
-  const context = createContext({ setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, Date: clock.Date, document: {} })
+  const context = createContext({ setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, Date: clock.Date, document: { createElement: () => ({}) } })
   runInContext('var self = this, window = this', context)
   if (!activeX) context.XMLHttpRequest = Request
   else {
@@ -101,10 +103,10 @@ const bare = ({ activeX, terms, surroundings } = {}) => {
   strip(context)
   Object.assign(context, surroundings)
   runInContext(script, context)
-  const session = runInContext('anywire', context).connect('/live', {})
+  const session = runInContext('anywire', context).connect(given, {})
   const story = []
-  for (const name of ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'error']) session.on(name, (...rest) => story.push([name, ...rest]))
-  return { session, story, server, wire, clock, context, messages: () => story.filter(([name]) => name === 'message').map(([, message]) => message) }
+  for (const name of ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'connect_error', 'error']) session.on(name, (...rest) => story.push([name, ...rest]))
+  return { session, story, server, wire, urls, clock, context, messages: () => story.filter(([name]) => name === 'message').map(([, message]) => message) }
 }
 
 const TEXTS = ['hello', '', '\u0000', '\ud83d\ude00 m5:', '\u2028\u2029\r\n', '\uffff\ufeff', 'ä€:,']
@@ -124,12 +126,33 @@ test('chance is asked of an engine that fills the array and returns nothing', ()
   const it = bare({ surroundings: { crypto, Uint32Array } })
   it.clock.advance(3000)
   assert.equal(it.session.state, 'open')
-  assert.match(it.wire[0], /^o1,\d+,7\.7\.7\.7,0:/)
+  assert.match(it.wire[0], /^o1,\d+,7\.7\.7\.7,0,ping:/)
 })
 
-test('a worker has no document', () => {
-  const it = bare()
-  Reflect.deleteProperty(it.context, 'document')
+/** Without an element or a `URL` that parses an address: the workers of Internet Explorer, and engines without a page. */
+for (const [what, document] of [['no document', undefined], ['a document without elements', {}]]) {
+  const location = { protocol: 'https:', host: 'one.example:81' }
+  for (const [url, requested] of [
+    ['/live', 'https://one.example:81/live'],
+    ['https://user:pass@one.example:81/live#hash', 'https://one.example:81/live'],
+    ['live', 'live']
+  ]) {
+    test(`with ${what}, ${url} is reached`, () => {
+      const it = bare({ url, surroundings: { document, location } })
+      it.clock.advance(3000)
+      assert.equal(it.session.state, 'open')
+      assert.equal(it.urls[0].split('/open?')[0], requested)
+    })
+  }
+  for (const url of ['ftp://two.example/live', 'localhost:8080/live', 'file:///live']) {
+    test(`with ${what}, ${url} throws`, () => {
+      assert.throws(() => bare({ url, surroundings: { document, location } }), /is no path in a page and no address/)
+    })
+  }
+}
+
+test('a worker that loses its session goes on', () => {
+  const it = bare({ surroundings: { document: undefined, location: {} } })
   it.clock.advance(3000)
   assert.equal(it.session.state, 'open')
   it.server.sessions[0].forgotten = true
@@ -177,7 +200,7 @@ for (const activeX of [false, true]) {
       const it = bare({ activeX })
       it.session.send('first')
       it.clock.advance(4)
-      assert.match(it.wire[0], /^o1,\d+,[\w.-]+,0:n1:m5:first$/)
+      assert.match(it.wire[0], /^o1,\d+,[\w.-]+,0,ping:n1:m5:first$/)
     })
 
     test('half a surrogate pair becomes U+FFFD', () => {
@@ -244,8 +267,8 @@ for (const activeX of [false, true]) {
       it.session.send('lost')
       it.clock.advance(5000)
       const resumed = it.story.find(([name]) => name === 'resumed')
-      assert.equal(resumed[1], 'new')
-      assert.equal(Array.prototype.join.call(resumed[2]), 'lost')
+      assert.equal(resumed[1].outcome, 'new')
+      assert.equal(Array.prototype.join.call(resumed[1].unknown), 'lost')
       it.session.send('after')
       it.clock.advance(100)
       assert.deepEqual(it.server.sessions[1].messages, ['after'])

@@ -4,8 +4,14 @@ import { createChooser, HTTP, WEBSOCKET } from '../src/chooser.js'
 
 const BOTH = HTTP + WEBSOCKET
 
+/** Random numbers that are the same in each run. */
+const seeded = (seed) => () => {
+  seed = (seed * 1103515245 + 12345) % 2147483648
+  return seed / 2147483648
+}
+
 /** A chooser in virtual time; `acts` are its actions and their times. */
-const world = ({ allowed = BOTH, known = 0, streams = 1, random = () => 1 } = {}) => {
+const world = ({ allowed = BOTH, known = 0, streams = 1, random = () => 1, backoff = { first: 200, max: 10000 } } = {}) => {
   const acts = []
   const remembered = []
   const links = {}
@@ -20,7 +26,8 @@ const world = ({ allowed = BOTH, known = 0, streams = 1, random = () => 1 } = {}
       acts.push(kind ? [now, kind === HTTP ? 'http' : 'websocket'] : [now, 'begin'])
       if (!kind) chooser.begin_(now)
     },
-    streams
+    streams,
+    backoff
   )
   const self = {
     acts,
@@ -40,9 +47,9 @@ const world = ({ allowed = BOTH, known = 0, streams = 1, random = () => 1 } = {}
       links[kind].confirmed_ = 1
       chooser.confirmed_(now, links[kind])
     },
-    ended(kind, { useful = 0, wait = 0 } = {}) {
+    ended(kind, { useful = 0, wait = 0, spread } = {}) {
       links[kind].useful_ = useful
-      chooser.ended_(now, links[kind], wait)
+      chooser.ended_(now, links[kind], wait, spread)
     },
     now: () => now
   }
@@ -114,7 +121,7 @@ test('a kind that is not allowed is never tried', () => {
   assert.equal(names(socket.acts), 'websocket@0')
   socket.ended(WEBSOCKET)
   socket.until(100000)
-  assert.equal(names(socket.acts), 'websocket@0 begin@305 websocket@305')
+  assert.equal(names(socket.acts), 'websocket@0 begin@205 websocket@205')
 })
 
 test('over HTTP a WebSocket is tried again after 5 s, 30 s, 5 min and every 5 min, and the failure is remembered', () => {
@@ -158,12 +165,12 @@ test('a WebSocket that takes over is remembered and reconnected first', () => {
   it.until(20000)
   assert.equal(names(it.acts), 'websocket@0 http@250')
   it.ended(WEBSOCKET, { useful: 1 })
-  it.until(20300)
-  assert.equal(names(it.acts.slice(2)), 'begin@20300 websocket@20300')
-  it.until(21299)
+  it.until(20100)
+  assert.equal(names(it.acts.slice(2)), 'begin@20100 websocket@20100')
+  it.until(21099)
   assert.equal(it.acts.length, 4)
-  it.until(21300)
-  assert.equal(names(it.acts.slice(4)), 'http@21300')
+  it.until(21100)
+  assert.equal(names(it.acts.slice(4)), 'http@21100')
 })
 
 test('a raced attempt that lost may be made again later', () => {
@@ -174,39 +181,128 @@ test('a raced attempt that lost may be made again later', () => {
   it.ended(HTTP)
   it.until(1000)
   it.ended(WEBSOCKET, { useful: 1 })
-  it.until(1300)
+  it.until(1100)
   it.ended(WEBSOCKET)
-  it.until(1301)
-  assert.equal(names(it.acts.slice(2)), 'begin@1300 websocket@1300 http@1300')
+  it.until(1101)
+  assert.equal(names(it.acts.slice(2)), 'begin@1100 websocket@1100 http@1100')
 })
 
-test('the backoff doubles up to 20 s, with full jitter, and starts afresh only after a useful link', () => {
-  const waits = (random) => {
-    const it = world({ allowed: WEBSOCKET, random })
-    const found = []
-    it.begin()
-    for (let i = 0; i < 9; i++) {
-      const from = it.now()
-      it.ended(WEBSOCKET)
-      it.until(it.chooser.pollTimeout_())
-      found.push(it.now() - from)
-    }
-    return [it, found]
+/** Only WebSockets, with one that carries at `now()`. */
+const carried = (options) => {
+  const it = world({ allowed: WEBSOCKET, ...options })
+  it.begin()
+  it.until(10)
+  it.proven(WEBSOCKET)
+  it.until(60000)
+  return it
+}
+
+/** The times between a number of attempts, each of which fails at once. */
+const waits = (it, count) =>
+  Array.from({ length: count }, () => {
+    const from = it.now()
+    it.until(it.chooser.pollTimeout_())
+    it.ended(WEBSOCKET)
+    return it.now() - from
+  })
+
+test('the first attempt after a link that was useful comes within the spread', () => {
+  for (const [random, spread, wait] of [[1, undefined, 100], [1, 4000, 4000], [0.5, 4000, 2000], [0, 4000, 0]]) {
+    const it = carried({ random: () => random })
+    it.ended(WEBSOCKET, { useful: 1, spread })
+    assert.equal(it.chooser.pollTimeout_() - it.now(), wait)
   }
-  const [it, longest] = waits(() => 1)
-  assert.deepEqual(longest, [300, 600, 1200, 2400, 4800, 9600, 19200, 20000, 20000])
-  assert.deepEqual(waits(() => 0)[1], [0, 0, 0, 0, 0, 0, 0, 0, 0])
-  assert.deepEqual(waits(() => 0.5)[1].slice(0, 3), [150, 300, 600])
-  it.proven(WEBSOCKET)
-  let from = it.now()
-  it.ended(WEBSOCKET, { useful: 0 })
-  it.until(it.chooser.pollTimeout_())
-  assert.equal(it.now() - from, 20000)
-  it.proven(WEBSOCKET)
-  from = it.now()
+})
+
+test('later attempts wait an eighth to a quarter of the time away, between the first and the longest wait', () => {
+  const longest = carried()
+  longest.ended(WEBSOCKET, { useful: 1 })
+  assert.deepEqual(waits(longest, 9), [100, 200, 200, 200, 200, 225, 281.25, 351.5625, 439.453125])
+  waits(longest, 40)
+  assert.deepEqual(waits(longest, 2), [10000, 10000])
+  const shortest = carried({ random: () => 0 })
+  shortest.ended(WEBSOCKET, { useful: 1 })
+  assert.deepEqual(waits(shortest, 4), [0, 100, 100, 100])
+  const own = carried({ backoff: { first: 1000, max: 3000 } })
+  own.ended(WEBSOCKET, { useful: 1 })
+  assert.deepEqual(waits(own, 4), [100, 1000, 1000, 1000])
+  waits(own, 20)
+  assert.deepEqual(waits(own, 2), [3000, 3000])
+})
+
+test('the number of attempts grows with the logarithm of the time away, until the longest wait is reached', () => {
+  const attempts = (away) => {
+    const it = carried({ backoff: { first: 200, max: Infinity } })
+    it.ended(WEBSOCKET, { useful: 1 })
+    const until = it.now() + away
+    let count = 0
+    for (; it.chooser.pollTimeout_() < until; count++) waits(it, 1)
+    return count
+  }
+  const [second, minute, hour] = [attempts(1e3), attempts(6e4), attempts(3.6e6)]
+  assert.ok(minute - second < 20 && hour - minute < 20, `${second} ${minute} ${hour}`)
+})
+
+/** How long after the network is back the next attempt begins, at the worst but one in a hundred. */
+const lateness = (away, runs = 2000) => {
+  const random = seeded(away)
+  const late = Array.from({ length: runs }, () => {
+    const it = carried({ random })
+    const back = it.now() + away
+    it.ended(WEBSOCKET, { useful: 1 })
+    while (it.now() < back) waits(it, 1)
+    return it.now() - back
+  }).sort((a, b) => a - b)
+  return { usual: late[runs >> 1], p99: late[Math.floor(runs * 0.99)], most: late.at(-1) }
+}
+
+test('after 2 s without a network the next attempt begins within 0.6 s, after an hour within 10 s', () => {
+  const brief = lateness(2000)
+  assert.ok(brief.usual < 250 && brief.p99 <= 600, JSON.stringify(brief))
+  const long = lateness(3.6e6, 100)
+  assert.ok(long.most <= 10000, JSON.stringify(long))
+  assert.ok(lateness(0).most <= 100)
+})
+
+test('a link that is of no use, or of use for a moment, does not end the backoff; one that lived does', () => {
+  const next = (life, useful) => {
+    const it = carried()
+    it.ended(WEBSOCKET, { useful: 1 })
+    while (it.now() < 200000) waits(it, 1)
+    it.until(it.chooser.pollTimeout_())
+    it.proven(WEBSOCKET)
+    it.until(it.now() + life)
+    it.ended(WEBSOCKET, { useful })
+    return it.chooser.pollTimeout_() - it.now()
+  }
+  assert.equal(next(5000, 0), 10000, 'of no use')
+  assert.equal(next(5, 1), 10000, 'of use, for 5 ms')
+  assert.equal(next(3000, 1), 100)
+  assert.equal(next(10001, 0), 100, 'alive for long')
+})
+
+test('links that break at once each time, though they were useful, are made with longer and longer pauses', () => {
+  const it = carried()
   it.ended(WEBSOCKET, { useful: 1 })
-  it.until(it.chooser.pollTimeout_())
-  assert.equal(it.now() - from, 300)
+  let count = 0
+  for (const until = it.now() + 60000; it.now() < until; count++) {
+    it.until(it.chooser.pollTimeout_())
+    it.proven(WEBSOCKET)
+    it.until(it.now() + 1)
+    it.ended(WEBSOCKET, { useful: 1 })
+  }
+  assert.ok(count < 40, `${count} in a minute`)
+})
+
+test('the time of the next round is known while it waits', () => {
+  const it = carried()
+  assert.equal(it.chooser.nextRound_(), 0, 'connected')
+  it.ended(WEBSOCKET, { useful: 1 })
+  assert.equal(it.chooser.nextRound_(), 60100)
+  it.until(60100)
+  assert.equal(it.chooser.nextRound_(), 0, 'under way')
+  it.ended(WEBSOCKET)
+  assert.equal(it.chooser.nextRound_(), 60300)
 })
 
 test('a server that asks for patience gets it', () => {
@@ -215,7 +311,29 @@ test('a server that asks for patience gets it', () => {
   it.ended(WEBSOCKET, { wait: 5000 })
   it.until(0)
   it.ended(HTTP, { wait: 5000 })
-  assert.equal(it.chooser.pollTimeout_(), 5000)
+  assert.equal(it.chooser.pollTimeout_(), 5100, 'and the shortest wait, so that not all come at once')
+})
+
+test('when the old link of a server that goes away ends, the next round begins at once, however many failed before', () => {
+  const it = carried()
+  const old = it.links[WEBSOCKET]
+  it.chooser.goAway_(it.now(), 1000)
+  waits(it, 30)
+  assert.ok(it.chooser.pollTimeout_() - it.now() > 2000, 'no other server yet')
+  old.useful_ = 1
+  it.chooser.ended_(it.now(), old)
+  assert.equal(it.chooser.pollTimeout_() - it.now(), 100)
+})
+
+test('a link that was taken for dead and is not stays, and attempts beside it change nothing', () => {
+  const it = carried({ allowed: BOTH })
+  it.chooser.goAway_(it.now(), 0)
+  it.until(it.now())
+  assert.deepEqual(it.acts.slice(1).map(([, what]) => what), ['begin', 'websocket'])
+  it.chooser.stay_()
+  it.ended(WEBSOCKET)
+  assert.equal(it.chooser.pollTimeout_(), Infinity)
+  assert.deepEqual(new Set(it.remembered), new Set([WEBSOCKET]))
 })
 
 test('a nudge ends the wait, and is nothing otherwise', () => {
@@ -318,16 +436,16 @@ test('WebSockets that are cut one after the other make HTTP the better one, for 
     it.proven(WEBSOCKET)
     it.until((at += 5000))
     it.ended(WEBSOCKET, { useful: 1 })
-    if (i < 2) it.until(at + 300)
+    if (i < 2) it.until(at + 100)
   }
   assert.deepEqual(it.remembered, [WEBSOCKET, WEBSOCKET, WEBSOCKET, HTTP])
   const from = it.acts.length
-  it.until(at + 300)
+  it.until(at + 100)
   assert.deepEqual(it.acts.slice(from).map(([, what]) => what), ['begin', 'http'])
   it.proven(HTTP)
-  it.until(at + 300 + 29999)
+  it.until(at + 100 + 29999)
   assert.equal(it.acts.length, from + 2)
-  it.until(at + 300 + 30000)
+  it.until(at + 100 + 30000)
   assert.equal(it.acts.at(-1)[1], 'websocket')
 })
 

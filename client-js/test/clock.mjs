@@ -18,16 +18,23 @@ export const createClock = () => {
   const self = {
     now: () => now,
     setTimeout(task, delay) {
+      // Node warns.
+      if (delay < 0) throw Error(`a timer for a time that is over: ${delay}`)
       timers.push({ id: ++last, at: now + Math.max(1, Math.trunc(delay) || 0), task })
       return last
     },
     clearTimeout(id) {
       timers = timers.filter((one) => one.id !== id)
     },
-    /** The part of Date that `+new Date()` needs. */
-    Date: function () {
-      this.valueOf = () => now
-    },
+    /** The parts of Date that the client uses. */
+    Date: Object.assign(
+      function () {
+        this.valueOf = () => now
+      },
+      { parse: Date.parse }
+    ),
+    /** How many timers are set. */
+    timers: () => timers.length,
     advance(time) {
       const until = now + time
       for (let timer, steps = 0; (timer = due(until)); ) {

@@ -12,13 +12,36 @@ describe('opening', () => {
     await it.pass(100)
     assert.deepEqual([session.state, session.transport, session.id], ['open', 'websocket', 'id1'])
     assert.equal(session.rtt, 10)
-    assert.deepEqual(events, [['open']])
+    assert.deepEqual(events, [['open', { first: true, waiting: 0 }]])
   })
 
   story('auth is sent as a text', async (it) => {
     it.open({ auth: 'token \u20ac' })
     await it.pass(100)
     assert.equal(it.half.auth, 'token \u20ac')
+  })
+
+  story('each opening and each resume lists the names that this client knows', async (it) => {
+    const heads = () => it.sockets.map(({ sent }) => sent[0][1].split(':')[0])
+    it.open({ transports: ['websocket'] })
+    await it.pass(100)
+    it.sockets[0].cut()
+    await it.pass(1000)
+    assert.match(heads()[0], /^o1,\d+,[\d.]+,0,ping$/)
+    assert.match(heads()[1], /^r1,\d+,0,0,id1,\w+,0,ping$/)
+  })
+
+  story('a client that sends credentials to other origins says so', async (it) => {
+    it.open({ credentials: 'include' })
+    await it.pass(100)
+    assert.match(it.sockets[0].sent[0][1], /^o1,\d+,[\d.]+,0,ping\.cred:/)
+  })
+
+  story('auth is an object with any names of fields', async (it) => {
+    const auth = { call: 'lobby', then: 'bow', charAt: 1, apply: null }
+    it.open({ auth })
+    await it.pass(100)
+    assert.deepEqual(JSON.parse(it.half.auth), auth)
   })
 
   story('auth is asked for at each opening, and not on a resume', async (it) => {
@@ -192,8 +215,8 @@ for (const [name, options] of [['WebSocket', {}], ['HTTP', HTTP_ONLY], ['polls',
       await it.pass(5000)
       it.mode.websocket = it.mode.http = 'ok'
       await it.pass(30000)
-      assert.deepEqual(events.map(([event]) => event).filter((event) => !/transport|message/.test(event)), ['open', 'interrupted', 'resumed'])
-      assert.deepEqual(named('resumed'), [['resumed', 'full']])
+      assert.deepEqual(events.map(([event]) => event).filter((event) => !/transport|message|connect_error/.test(event)), ['open', 'interrupted', 'resumed'])
+      assert.deepEqual(named('resumed'), [['resumed', { outcome: 'full' }]])
       assert.deepEqual(it.half.messages, ['meanwhile'])
       assert.deepEqual(named('message'), [['message', 'for you']])
     })
@@ -213,7 +236,7 @@ for (const [name, options] of [['WebSocket', {}], ['HTTP', HTTP_ONLY], ['polls',
       it.mode.websocket = it.mode.http = 'ok'
       await it.pass(10000)
       assert.equal(await done, false)
-      assert.deepEqual(named('resumed'), [['resumed', 'new', ['unknown']]])
+      assert.deepEqual(named('resumed'), [['resumed', { outcome: 'new', unknown: ['unknown'], dropped: [] }]])
       assert.equal(session.id, it.half.id)
       assert.deepEqual(it.half.messages, ['unsent'])
     })
@@ -224,7 +247,7 @@ describe('messages', () => {
   story('a Blob, and anything else but text and bytes, is refused', async (it) => {
     const { session } = it.open()
     await it.pass(50)
-    for (const wrong of [{ size: 1, type: '', slice() {} }, 7, null, undefined, {}, [1]]) assert.throws(() => session.send(wrong), /bad type/)
+    for (const wrong of [{ size: 1, type: '', slice() {} }, 7, null, undefined, {}, [1]]) assert.throws(() => session.send(wrong), /a message is text/)
     assert.equal(session.unacknowledged, 0)
   })
 
@@ -302,7 +325,7 @@ describe('the public object', () => {
     assert.ok(it.sockets.length > 20)
     for (const { transport, at, ended, outcome, proven } of trace) {
       assert.match(transport, /^(websocket|xhr-poll)$/)
-      assert.match(outcome, transport === 'websocket' ? /^1006 / : /^-1 refused/)
+      assert.match(outcome, transport === 'websocket' ? /^1006 / : /^refused/)
       assert.equal(ended - at, 5)
       assert.equal(proven, undefined)
     }

@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { BUDGETS, compressedSize, parseES3 } from '../check.mjs'
+import { BUDGETS, SYNTAX, compressedSize, parseES2018, parseES3 } from '../check.mjs'
 import { CODINGS } from '../codings.mjs'
 
 const read = (name) => readFileSync(new URL(`../dist/${name}`, import.meta.url))
@@ -25,11 +25,18 @@ for (const name of Object.keys(BUDGETS)) {
   })
 }
 
-test('the bundle for old browsers is ES3 and uses no reserved word as a name', () => {
-  parseES3(script)
+for (const [name, check] of Object.entries(SYNTAX)) {
+  test(`the syntax of ${name} is as old as it has to be`, () => check(String(read(name))))
+}
+
+test('the gate for ES2018 can fail', () => {
+  parseES2018('for (const x of [...y]) z = { ...x, async a() { await (2 ** 3) } }', 'module')
+  for (const code of ['x?.y', 'x ?? y', 'x ||= y', 'try { x() } catch { y() }', 'x = 1n', 'class A { #x }', 'import("x")', 'await x']) {
+    assert.throws(() => parseES2018(code, 'module'), code)
+  }
 })
 
-test('the gate can fail', () => {
+test('the gate for ES3 can fail, also at a reserved word as a name', () => {
   for (const code of ['x = { default: 1 }', 'x.catch()', 'let x = 1', 'x = () => 1', 'x = { a: 1, }', 'var int', 'x = { get a() {} }', 'x = `a`']) {
     assert.throws(() => parseES3(code), code)
   }

@@ -41,6 +41,8 @@ export const half = (capacity = 1e6, base = 0) => {
     /** A link over HTTP. */
     http: (ordinal, opening = false, now = 0) => add({ ordinal_: ordinal, duplex_: 0, opening_: opening, poll_: true, room_: FIRST_FLIGHT }, now),
     send: (...list) => list.map((data) => machine.send_(frameOf(data))),
+    /** The same with droppable ones. */
+    sendDroppable: (now, ...list) => list.map((data) => machine.send_(frameOf(data), true, now)),
     /** All frames that a link sends now: `n1 one two`, `a3`, `v`. */
     sends(link) {
       const list = []

@@ -73,7 +73,7 @@ const world = (lag, run) => {
   try {
     const options = { WebSocket: Socket }
     const poll = (name, make) => ({ name_: name, request_: make, uploadName_: 'send', upload_: make })
-    const session = connect('ws://host/live', options, legacyHttp(options, [], [poll('xhr-poll', request('xhr')), poll('jsonp-poll', request('script'))]))
+    const session = connect('ws://host/live', options, () => legacyHttp(options, [], [poll('xhr-poll', request('xhr')), poll('jsonp-poll', request('script'))]))
     run({ clock, server, works, sockets, session })
   } finally {
     Object.assign(globalThis, theirs)
@@ -109,7 +109,10 @@ test('after an outage the way that was of use is kept', () =>
   }))
 
 test('if no transport is left, connect throws', () => {
-  for (const transports of [[], ['websockets'], ['fetch-stream']]) assert.throws(() => legacyHttp({ transports }, [], []), /transports/)
+  for (const transports of [[], ['fetch-stream'], ['jsonp-poll', 'xhr-stream']]) {
+    const options = { transports }
+    assert.throws(() => connect('http://host/live', options, () => legacyHttp(options, [], [{ name_: 'xhr-poll' }])), /none of these transports works here/)
+  }
 })
 
 test('a way that never works is replaced by the next', () =>

@@ -294,7 +294,7 @@ test('an abort is sent, and ends the session at once', () => {
 test('a gap is reported, and the numbers go on behind it', () => {
   const { receive, first, events, it } = open()
   receive(first, ['n', 1], ['m', 'one'], ['d', 1, 4], ['m', 'five'], ['d', 9, 9])
-  assert.deepEqual(events(), [['message', 'one'], ['resumed', 'gap', { from: 2, to: 4 }], ['message', 'five']])
+  assert.deepEqual(events(), [['message', 'one'], ['gap', { from: 2, to: 4 }], ['message', 'five']])
   assert.equal(it.received(), 5)
 })
 
@@ -375,4 +375,15 @@ test('numbers end: the last one is kept for the close', () => {
   assert.deepEqual(transmit(first).slice(0, 3), [['n', MAX - 1], ['m', 'a'], ['c', MAX, 1000, '']])
   receive(first, ['a', MAX])
   assert.equal(it.acked(), MAX)
+})
+
+test('a large message that is announced is waited for as long as a slow line takes', () => {
+  const { it, first } = open()
+  const silence = it.pollTimeout()
+  it.handleFrame(100, first, ['n', 1, 1000000])
+  assert.equal(it.pollTimeout(), 100 + silence + 100000)
+  it.handleFrame(90100, first, ['i', ''])
+  assert.equal(it.pollTimeout(), 90100 + silence, 'whatever comes ends that')
+  it.handleFrame(90200, first, ['n', 2])
+  assert.equal(it.pollTimeout(), 90200 + silence, 'an older server announces nothing')
 })

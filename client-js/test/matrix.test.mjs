@@ -136,7 +136,7 @@ const run = (fails) => {
   try {
     const options = { WebSocket: Socket }
     const streams = STREAMS.map((name) => ({ name_: name, request_: request(name) }))
-    const session = connect('ws://host/live', options, legacyHttp(options, streams, POLLS.map(poll)))
+    const session = connect('ws://host/live', options, () => legacyHttp(options, streams, POLLS.map(poll)))
     session.on('message', (text) => {
       first ??= clock.now() - from
       heard.push(text)

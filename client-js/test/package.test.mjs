@@ -1,43 +1,109 @@
 /** The package as npm would hand it out: what a bundler or Node finds in it. */
-import { test } from 'node:test'
+import { before, after, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createContext, runInContext } from 'node:vm'
 
-const home = new URL('..', import.meta.url).pathname
+const home = fileURLToPath(new URL('..', import.meta.url))
 
-test('the package is whole', (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'anywire-package-'))
-  t.after(() => rmSync(folder, { recursive: true }))
+/** All of `dist/` but what only the tests of this repository need. */
+const DIST = readdirSync(join(home, 'dist')).filter((name) => name !== 'machine.mjs')
+
+let folder
+let installed
+let packed
+
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'anywire-package-'))
   const [{ filename, files }] = JSON.parse(execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: home, encoding: 'utf8' }))
-  const names = files.map(({ path }) => path)
-  for (const name of ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'package.json', 'dist/anywire.js', 'dist/anywire.js.map', 'dist/anywire.mjs', 'dist/anywire.mjs.map', 'dist/anywire.d.ts']) {
-    assert.ok(names.includes(name), name)
-  }
-  assert.ok(names.every((name) => /^(dist\/anywire|src\/|README|LICENSE|package\.json)/.test(name)), `${names}`)
-  const installed = join(folder, 'node_modules/anywire')
+  packed = files.map(({ path }) => path)
+  installed = join(folder, 'node_modules/anywire')
   mkdirSync(installed, { recursive: true })
   execFileSync('tar', ['-xzf', join(folder, filename), '-C', installed, '--strip-components=1'])
+})
 
-  // The sources that a map names are in the package.
-  for (const name of ['anywire.js', 'anywire.mjs']) {
-    assert.match(readFileSync(join(installed, 'dist', name), 'utf8'), new RegExp(`\\n//# sourceMappingURL=${name}\\.map\\n?$`))
-    const map = JSON.parse(readFileSync(join(installed, 'dist', `${name}.map`), 'utf8'))
+after(() => rmSync(folder, { recursive: true }))
+
+const read = (name) => readFileSync(join(installed, name), 'utf8')
+
+/** Runs a program in the folder; it must not write to the standard error, where warnings go. */
+const run = (type, code) => {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [`--input-type=${type}`, '-e', code], { cwd: folder, encoding: 'utf8' })
+  assert.deepEqual({ stderr, status }, { stderr: '', status: 0 })
+  return stdout.trim()
+}
+
+test('the package holds what it should, and nothing else', () => {
+  for (const name of ['anywire.cjs', 'anywire.d.mts', 'anywire.d.ts', 'anywire.js', 'anywire.mjs', 'global.d.ts', 'package.json']) assert.ok(DIST.includes(name), name)
+  const sources = readdirSync(join(home, 'src'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(home.length).replaceAll('\\', '/'))
+  assert.deepEqual(packed.sort(), [...['README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'package.json'], ...DIST.map((name) => `dist/${name}`), ...sources].sort())
+})
+
+test('each file that the manifest names is there', () => {
+  const manifest = JSON.parse(read('package.json'))
+  const names = (value) => (typeof value === 'string' ? [value] : Object.values(value).flatMap(names))
+  const { main, module, types, unpkg, jsdelivr, sideEffects, exports } = manifest
+  for (const name of names([main, module, types, unpkg, jsdelivr, sideEffects, exports])) assert.ok(read(name), name)
+  // TypeScript takes the first condition that fits: types come first.
+  for (const conditions of [exports['.'].import, exports['.'].require, exports['./global']]) assert.equal(Object.keys(conditions)[0], 'types')
+})
+
+test('the sources that a map names are in the package', () => {
+  for (const name of ['anywire.js', 'anywire.mjs', 'anywire.cjs']) {
+    assert.match(read(`dist/${name}`), new RegExp(`\\n//# sourceMappingURL=${name}\\.map\\n?$`))
+    const map = JSON.parse(read(`dist/${name}.map`))
     assert.ok(map.sources.includes('../src/session.js'))
-    for (const source of map.sources) readFileSync(join(installed, 'dist', source))
+    for (const source of map.sources) read(join('dist', source))
   }
+})
 
-  const run = (code) => execFileSync(process.execPath, ['--input-type=module', '-e', code], { cwd: folder, encoding: 'utf8' }).trim()
-  assert.equal(run("import { connect } from 'anywire'; console.log(typeof connect)"), 'function')
-  assert.equal(run("import { readFileSync } from 'node:fs'; console.log(readFileSync(new URL(import.meta.resolve('anywire/global')), 'utf8').slice(0, 11))"), 'var anywire')
+test('Node imports it as a module, requires it, and gets the global', () => {
+  assert.equal(run('module', "import { connect } from 'anywire'; console.log(typeof connect)"), 'function')
+  assert.equal(run('commonjs', "console.log(typeof require('anywire').connect)"), 'function')
+  assert.equal(run('module', "import { connect } from './node_modules/anywire/dist/anywire.cjs'; console.log(typeof connect)"), 'function')
+  assert.equal(run('module', "import 'anywire/global'; console.log(typeof anywire.connect)"), 'function')
+  assert.equal(run('commonjs', "require('anywire/global'); console.log(typeof globalThis.anywire.connect)"), 'function')
+})
 
-  const program = join(folder, 'program.ts')
-  writeFileSync(program, "import { connect } from 'anywire'\nconst sent: boolean = connect('/live', { transports: ['websocket'] }).send('x')\nsent\n")
+test('nothing of the surroundings is touched at import time', () => {
+  const names = 'TextDecoder TextEncoder localStorage sessionStorage crypto location document navigator WebSocket EventSource XMLHttpRequest fetch queueMicrotask setTimeout process'
+  const load = (name, wrapping) => {
+    const touched = []
+    const context = createContext({})
+    for (const each of names.split(' ')) Object.defineProperty(context, each, { get: () => touched.push(each), configurable: true })
+    const result = runInContext(wrapping(read(`dist/${name}`)), context)
+    return { touched, result, context }
+  }
+  const withExports = (code) => `(function (exports) { ${code}\nreturn exports })({})`
+  const required = load('anywire.cjs', withExports)
+  assert.deepEqual([typeof required.result.connect, required.touched], ['function', []])
+  const imported = load('anywire.mjs', (code) => withExports(code.replace(/export\{(\w+) as connect\}/, 'exports.connect=$1')))
+  assert.deepEqual([typeof imported.result.connect, imported.touched], ['function', []])
+  const global = load('anywire.js', (code) => code)
+  assert.deepEqual([typeof runInContext('anywire', global.context).connect, global.touched], ['function', []])
+  // A look-up shows.
+  assert.deepEqual(load('anywire.cjs', () => 'crypto').touched, ['crypto'])
+})
+
+test('TypeScript finds the types', () => {
   const tsc = join(home, 'node_modules/.bin/tsc')
-  execFileSync(tsc, ['--noEmit', '--strict', '--lib', 'es2022,dom', '--module', 'nodenext', '--moduleResolution', 'nodenext', program], { cwd: folder })
+  const check = (name, code, options) => {
+    const program = join(folder, name)
+    writeFileSync(program, code)
+    execFileSync(tsc, ['--noEmit', '--strict', '--lib', 'es2022,dom', ...options, program], { cwd: folder })
+  }
+  const code = "import { connect } from 'anywire'\nconst sent: boolean = connect('/live', { transports: ['websocket'] }).send('x')\nsent\n"
+  const nodenext = ['--module', 'nodenext', '--moduleResolution', 'nodenext']
+  check('program.mts', code, nodenext)
+  check('program.cts', code, nodenext)
+  check('global.ts', "import 'anywire/global'\nconst session: anywire.Session = self.anywire.connect('/live')\nsession\n", nodenext)
 })
 
 test('the hashes are those of the files', () => {

@@ -23,6 +23,7 @@
  * | `["transmit", now, link, head, limit]` | `head` is null or a frame: `["o", 1, ordinal, attempt, auth]`, `["r", 1, ordinal, turn, seen, id, secret, received]`, `["u", 1, id, secret, received]` | a packet, or null if there is nothing to send; a head counts as something |
  * | `["timeout", now]` | | null |
  * | `["send", message]` | | ok, full or closed |
+ * | `["sendDroppable", now, message]` | | ok, full (skipped) or closed |
  * | `["flush"]` `["close", now, code, reason]` `["abort", now, code, reason]` | | null |
  * | `["salvage"]` | of a lost session: | `{unknown: [message], unsent: [message]}` |
  *
@@ -137,12 +138,16 @@ const commands = {
     return null
   },
 
-  send(message) {
+  send(message, droppable, now) {
     const data = fromWire(message)
     const state = stateOf()
     if (state === 'closing' || state === 'closed') return 'closed'
     const text = typeof data === 'string'
-    return half.send([text ? 'm' : 'b', data], text ? Buffer.byteLength(data) : data.length) ? 'ok' : 'full'
+    return half.send([text ? 'm' : 'b', data], text ? Buffer.byteLength(data) : data.length, droppable, now) ? 'ok' : 'full'
+  },
+
+  sendDroppable(now, message) {
+    return commands.send(message, true, now)
   },
 
   flush() {
@@ -214,8 +219,8 @@ const hear = (now, name, here, frame) => {
     story.over.add(name)
     if (/^41/.test(code)) story.events.push(['lost', code, reason])
     else if (/^(1000|3|4[34])/.test(code)) half.finish(code, reason)
-  } else if (letter === 'z') story.events.push(['away', code])
-  else {
+  } else {
+    if (letter === 'z') story.events.push(['away', code])
     half.handleFrame(now, here.link, frame)
     if (letter === 's') {
       story.seen.add(here.ordinal)
@@ -228,9 +233,9 @@ const hear = (now, name, here, frame) => {
 /** Handles the machine's events as the client does. */
 const drain = () => {
   for (let event; (event = half.pollEvent()); ) {
-    const [name, first, second] = event
+    const [name, first] = event
     if (name === 'message') story.arrivals.push(toWire(first))
-    else if (name === 'resumed') story.arrivals.push(['gap', second.from, second.to])
+    else if (name === 'gap') story.arrivals.push(['gap', first.from, first.to])
     else if (name === 'closed') story.closed = [first.code, first.reason]
   }
   const ordinal = half.carrier() ? ordinalOf(half.carrier()) : 0

@@ -179,11 +179,13 @@ describe('the page', () => {
 describe('the memory of what worked', { concurrency: false }, () => {
   const kept = {}
   const browsing = (run) => async (it) => {
+    globalThis.document = {}
     globalThis.localStorage = kept
     try {
       await run(it)
     } finally {
       delete globalThis.localStorage
+      delete globalThis.document
     }
   }
 

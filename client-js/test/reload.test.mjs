@@ -17,6 +17,7 @@ const { decode, encode } = await import('../src/codec.js')
 
 const LAG = 5
 const HTTP = { transports: ['xhr-poll'] }
+const FIRST = { first: true, waiting: 0 }
 const JSONP = { transports: ['jsonp-poll'] }
 
 /** A browser with one tab, and a server. `net.up`: requests arrive; `net.down`: answers arrive. */
@@ -76,7 +77,7 @@ const createTab = () => {
     self.addEventListener = (name, listener) => (listeners[name] = listener)
     self.removeEventListener = (name, listener) => listeners[name] === listener && delete listeners[name]
     const events = []
-    const session = connect('ws://host/live', options, http, createReload)
+    const session = connect('ws://host/live', options, () => http, createReload)
     for (const name of ['open', 'message', 'interrupted', 'resumed', 'closed', 'error']) {
       session.on(name, (...details) => events.push([name, ...details.filter((detail) => detail !== undefined)]))
     }
@@ -128,7 +129,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
       assert.equal(tab.server.sessions.length, 1)
       assert.equal(second.session.id, first.session.id)
       assert.equal(second.session.transport, name)
-      assert.deepEqual(second.events, [['open'], ['resumed', 'full'], ['message', 'meanwhile']])
+      assert.deepEqual(second.events, [['open', FIRST], ['resumed', { outcome: 'full' }], ['message', 'meanwhile']])
       second.session.send('up two')
       second.session.flush(() => {})
       tab.half.send('two')
@@ -136,7 +137,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
       assert.deepEqual(tab.half.messages, ['up one', 'up two'])
       assert.deepEqual(second.named('message'), [['meanwhile'], ['two']])
       assert.equal(second.session.unacknowledged, 0)
-      assert.deepEqual(first.events, [['open'], ['message', 'one']], 'the page that goes is told nothing')
+      assert.deepEqual(first.events, [['open', FIRST], ['message', 'one']], 'the page that goes is told nothing')
       assert.throws(() => first.session.send('late'), /closed/)
     })
 
@@ -148,7 +149,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
         page.leave()
         tab.half.send(`down ${round}`)
         page = opened(tab, options)
-        assert.deepEqual(page.events, [['open'], ['resumed', 'full'], ['message', `down ${round}`]])
+        assert.deepEqual(page.events, [['open', FIRST], ['resumed', { outcome: 'full' }], ['message', `down ${round}`]])
       }
       assert.deepEqual(tab.half.messages, [1, 2, 3, 4, 5].map((round) => `up ${round}`))
       assert.equal(tab.server.sessions.length, 1)
@@ -167,7 +168,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
       const second = tab.load(options)
       second.session.send('mine')
       tab.pass()
-      assert.deepEqual(second.events, [['open'], ['resumed', 'gap', { from: 2, to: 3, sent: true }]])
+      assert.deepEqual(second.events, [['open', FIRST], ['resumed', { outcome: 'gap', gap: { from: 2, to: 3, sent: true } }]])
       assert.deepEqual(tab.half.messages, ['one', 'mine'])
     })
 
@@ -179,7 +180,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
       first.leave()
       tab.net.down = true
       const second = opened(tab, options)
-      assert.deepEqual(second.events, [['open'], ['resumed', 'full']])
+      assert.deepEqual(second.events, [['open', FIRST], ['resumed', { outcome: 'full' }]])
       assert.deepEqual(tab.half.messages, ['one'])
     })
 
@@ -194,7 +195,7 @@ for (const [name, options] of [['websocket', {}], ['xhr-poll', HTTP], ['jsonp-po
       const flushed = []
       second.session.flush((done) => flushed.push(done))
       tab.pass(1500)
-      assert.deepEqual(second.events, [['open']])
+      assert.deepEqual(second.events, [['open', FIRST]])
       assert.equal(tab.server.sessions.length, 2)
       assert.equal(tab.half.auth, name === 'jsonp-poll' ? '' : 'me', 'which is asked for then')
       tab.half.send('welcome')
@@ -208,7 +209,7 @@ story('a note counts once', (tab) => {
   opened(tab).leave()
   const pages = [tab.load(), tab.load()]
   tab.pass()
-  assert.deepEqual(pages.map((page) => page.events), [[['open'], ['resumed', 'full']], [['open']]])
+  assert.deepEqual(pages.map((page) => page.events), [[['open', FIRST], ['resumed', { outcome: 'full' }]], [['open', FIRST]]])
   assert.equal(tab.server.sessions.length, 2)
   assert.notEqual(pages[0].session.id, pages[1].session.id)
 })
@@ -219,7 +220,7 @@ story('a copy of a note is worth nothing once the first has taken over', (tab) =
   const second = opened(tab)
   Object.assign(tab.storage, copy)
   const third = opened(tab)
-  assert.deepEqual(third.events, [['open']])
+  assert.deepEqual(third.events, [['open', FIRST]])
   assert.equal(second.session.state, 'open')
   assert.equal(tab.server.sessions.length, 2)
 })
@@ -229,15 +230,15 @@ story('an older page that still lives opens a session of its own', (tab) => {
   first.leave()
   const copy = { ...tab.storage }
   const second = opened(tab)
-  Object.assign(tab.storage, copy, { anywirews: '' })
+  Object.assign(tab.storage, copy, { anywirehttp: '' })
   // As if the second had been copied, note and all, when it came.
-  const [id] = copy['anywirews://host/live'].split(',')
-  tab.storage['anywirews://host/live'] = [id, tab.half.secret, 0, 0, 33].join()
+  const [id] = copy['anywirehttp://host/live'].split(',')
+  tab.storage['anywirehttp://host/live'] = [id, tab.half.secret, 0, 0, 33].join()
   const third = opened(tab)
   tab.pass(2000)
   assert.equal(third.session.id, id)
   assert.notEqual(second.session.id, id)
-  assert.deepEqual(second.events.slice(2), [['interrupted'], ['resumed', 'new', []]])
+  assert.deepEqual(second.events.slice(2), [['interrupted'], ['resumed', { outcome: 'new', unknown: [], dropped: [] }], ['open', { first: false, waiting: 0 }]])
 })
 
 story('messages that are sent and flushed before the answer are numbered behind those of the older page', (tab) => {
@@ -271,7 +272,7 @@ story('a page that goes before it was answered leaves its note and its name to t
   tab.pass()
   const third = opened(tab)
   assert.equal(third.session.id, first.session.id)
-  assert.deepEqual(third.events, [['open'], ['resumed', 'gap', { from: 2, to: 2, sent: true }]])
+  assert.deepEqual(third.events, [['open', FIRST], ['resumed', { outcome: 'gap', gap: { from: 2, to: 2, sent: true } }]])
   const names = tab.heads.filter(([, , head]) => head[0] === 't').map(([, , head]) => head.split(',')[2])
   assert.equal(names.length, 2)
   assert.equal(names[0], names[1])
@@ -291,7 +292,7 @@ story('both kinds of link may race', (tab) => {
   assert.deepEqual([one[0], other[0], one[1], other[1]], ['websocket', 'open', 'id1', 'id1'])
   assert.equal(one[2][2], other[2][2], 'one name')
   assert.ok(one[2][1] > 18 && other[2][1] > 18 && one[2][1] !== other[2][1], 'ordinals above those of the page before')
-  assert.deepEqual(second.events, [['open'], ['resumed', 'full']])
+  assert.deepEqual(second.events, [['open', FIRST], ['resumed', { outcome: 'full' }]])
   assert.equal(tab.server.sessions.length, 1)
 })
 
@@ -303,7 +304,7 @@ describe('no note is left', () => {
       tab.pass()
       assert.deepEqual(Object.keys(tab.storage), ['removeItem'])
       if (!tab.half.closed) return
-      assert.deepEqual(opened(tab).events, [['open']])
+      assert.deepEqual(opened(tab).events, [['open', FIRST]])
       assert.equal(tab.server.sessions.length, 2)
     })
 
@@ -326,9 +327,9 @@ describe('no note is left', () => {
 
 story('a note that makes no sense is none', (tab) => {
   for (const note of ['', 'x', 'id1,secret,1,2', 'id1,secret,a,b,c', ',,0,0,0', 'id1,se:cret,0,0,0']) {
-    tab.storage['anywirews://host/live'] = note
+    tab.storage['anywirehttp://host/live'] = note
     const page = opened(tab)
-    assert.deepEqual(page.events, [['open']], note)
+    assert.deepEqual(page.events, [['open', FIRST]], note)
     page.session.abort()
   }
   assert.ok(tab.heads.every(([, , head]) => head[0] !== 't'))

@@ -17,7 +17,7 @@ export const parse = (body, bytes) => {
     at = colon + 1
     let payload
     if (PAYLOAD.test(letter)) {
-      const length = Number(fields.pop())
+      const length = Number(letter === 'o' ? fields.splice(3, 1) : fields.pop())
       const raw = text.slice(at, (at += length))
       if (raw.length !== length) throw Error(`cut short: ${text}`)
       if (letter === 'b') payload = Buffer.from(raw, bytes ? 'latin1' : 'base64')
@@ -37,10 +37,12 @@ export const record = (head, payload, bytes) => {
 
 const GRANT = { interval: 25000, timeout: 10000, grace: 30000, limit: 100000, batch: 65536, hold: 20000 }
 
+/** With `closes` it ends a WebSocket on which a session was asked for that it does not know. */
 export const createServer = (terms = {}) => {
   const sessions = []
   const requests = []
-  const grant = { ...GRANT, ...terms }
+  const { closes, ...more } = terms
+  const grant = { ...GRANT, ...more }
 
   const put = (line, head, payload) => {
     if (!line.socket) line.write(record(head, payload, line.bytes))
@@ -85,6 +87,10 @@ export const createServer = (terms = {}) => {
           session.closed = [Number(fields[1]), payload]
         }
         if (line.socket) put(line, `a${session.received}`)
+      } else if (letter === 'd') {
+        const [from, to] = fields.map(Number)
+        if (from <= session.received + 1 && session.received < to) session.received = to
+        line.heard = to + 1
       } else if (letter === 'w') {
         if (line.socket) put(line, `a${session.received}`)
       } else if (letter === 'a') acknowledge(session, fields[0])
@@ -114,10 +120,14 @@ export const createServer = (terms = {}) => {
     tell(session, line)
   }
 
-  const welcome = (session) => `snew,${session.received},${session.id},${session.secret},${Object.values(grant).join(',')}`
+  /** What follows behind the older fields of `s` for a client that lists its names. */
+  const echo = (names, ...more) => (names === undefined ? '' : ',' + [names, ...more].join(','))
+
+  const welcome = (session, names) =>
+    `snew,${session.received},${session.id},${session.secret},${Object.values(grant).join(',')}${echo(names, 100)}`
 
   /** Another page takes the session over: from now on the older one is ignored. */
-  const takeOver = (line, [, , instance, id, secret, received], rest) => {
+  const takeOver = (line, [, , instance, id, secret, received, names], rest) => {
     const session = sessions.find((one) => one.id === id && !one.forgotten)
     if (!session || secret !== (session.instance === instance ? session.old : session.secret)) return null
     if (session.instance !== instance) {
@@ -127,7 +137,7 @@ export const createServer = (terms = {}) => {
     }
     acknowledge(session, received)
     take(session, line, rest)
-    put(line, welcome(session))
+    put(line, welcome(session, names))
     return session
   }
 
@@ -136,21 +146,22 @@ export const createServer = (terms = {}) => {
     if (letter === 'o') {
       const session = sessions.find(({ attempt }) => attempt === fields[2]) || create(fields[2], head.payload)
       take(session, line, rest)
-      put(line, welcome(session))
+      put(line, welcome(session, fields[3]))
       return session
     }
     if (letter === 't') return takeOver(line, fields, rest)
-    const [id, secret, received] = fields.slice(letter === 'r' ? 4 : 1)
+    const [id, secret, received, names] = fields.slice(letter === 'r' ? 4 : 1)
     const session = sessions.find((one) => one.id === id && one.secret === secret && !one.forgotten)
     if (!session) return null
     acknowledge(session, received)
     take(session, line, rest)
-    put(line, letter === 'r' ? `sfull,${session.received}` : `a${session.received}`)
+    put(line, letter === 'r' ? `sfull,${session.received}${echo(names)}` : `a${session.received}`)
     return session
   }
 
   return {
     sessions,
+    grant,
     /** The names of the requests that came. */
     requests,
     /** A POST; `line.refuse(status, body)` besides. */
@@ -174,7 +185,8 @@ export const createServer = (terms = {}) => {
       line.session = enter(line, list)
       // An older link serves until this one is confirmed.
       if (line.session) line.session.line || attach(line.session, line)
-      else line.end(4100, 'unknown session')
+      else if (closes) line.end(4100, 'unknown session')
+      else line.write(record('x4100', 'unknown session'))
     }
   }
 }

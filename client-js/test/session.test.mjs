@@ -74,6 +74,14 @@ describe('opening', () => {
     assert.equal(one.sends(link), '')
   })
 
+  test('the names in the answer to a resume are no parameters of a new session', () => {
+    const one = opened()
+    const next = one.resumes(34)
+    one.receives(next, [...startFull(0), 'ping'])
+    assert.equal(one.machine.carrier_, next)
+    assert.equal(one.machine.params_[3], 'id')
+  })
+
   test('an attach to another session is a violation', () => {
     const one = opened()
     const other = one.resumes(34)
@@ -341,14 +349,14 @@ describe('taking', () => {
   test('a dropped run stands for its messages', () => {
     const one = opened()
     one.receives(one.link, ['n', 1], ['m', 'a'], ['d', 2, 4], ['m', 'e'])
-    assert.deepEqual(one.events(), [['message', 'a'], ['resumed', 'gap', { from: 2, to: 4 }], ['message', 'e']])
+    assert.deepEqual(one.events(), [['message', 'a'], ['gap', { from: 2, to: 4 }], ['message', 'e']])
     assert.equal(one.machine.received_, 5)
   })
 
   test('a gap of which a part has come counts for the rest', () => {
     const one = opened()
     one.receives(one.link, ['n', 1], ['m', 'a'], ['m', 'b'], ['d', 1, 3])
-    assert.deepEqual(one.events().at(-1), ['resumed', 'gap', { from: 3, to: 3 }])
+    assert.deepEqual(one.events().at(-1), ['gap', { from: 3, to: 3 }])
   })
 
   test('a gap that is old or beyond a hole is ignored', () => {

@@ -8,12 +8,33 @@ session.on('message', (message) => {
   if (!taken) session.flush().then((all: boolean) => session.close(all ? 1000 : 3001, 'done'))
 })
 session.on('closed', ({ code, reason, unacknowledged }) => session.trace()[0]?.transport === 'websocket' && [code + unacknowledged, reason.length])
-session.on('resumed', (outcome, detail) => {
-  const what: 'full' | 'gap' | 'new' = outcome
-  return [what, detail && 'sent' in detail && detail.sent]
+session.on('resumed', (resumed) => {
+  if (resumed.outcome === 'new') return resumed.unknown.concat(resumed.dropped).length
+  if (resumed.outcome === 'gap') return resumed.gap.to - resumed.gap.from
+  const outcome: 'full' = resumed.outcome
+  // @ts-expect-error only a new session has unknown messages
+  return [outcome, resumed.unknown]
 })
+session.on('open', async ({ first, waiting }) => session.send(`${first} ${waiting.toFixed()}`))
+session.on('connect_error', ({ status, code, message, transport }) => [status?.toFixed(), code.toFixed(), message.length, transport === 'xhr-poll'])
+session.on('error', ({ message, data }) => [message.length, data?.length])
+const off: () => void = session.on('interrupted', () => {})
+off()
+session.off('message')
+session.connect()
+connect(new URL('http://host/live'), { auth: { token: 'a' }, waiting: 'drop', WebSocket: null })
+connect('/live', { auth: () => ({ token: 'a' }) })
+// @ts-expect-error a number is no auth data
+connect('/live', { auth: 5 })
+// @ts-expect-error there is no such option
+connect('/live', { reconnection: true })
 session.on('transport', (name) => name === 'fetch-stream')
 session.off('open', () => {})
+const wait: number = session.nextAttempt - Date.now()
+if (wait > 1000) session.retry()
+connect('/live', { backoff: { max: 5000 } })
+// @ts-expect-error a time is a number
+connect('/live', { backoff: { first: '1s' } })
 session.send(new Uint8Array(3))
 session.send(new DataView(new ArrayBuffer(3)))
 // @ts-expect-error a Blob must be read first

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     broadcast::{Cell, OutMessage},
-    message::Message,
+    message::{Message, Text},
     session::{
         frame::{CloseReason, Frame, Outbound},
         reason,
@@ -65,7 +65,7 @@ impl Codec for RawCodec {
     fn read(&mut self, input: &mut Option<Bytes>) -> Result<Option<Frame>, CloseReason> {
         let Some(payload) = input.take() else { return Ok(None) };
         let text = ByteString::try_from(payload).map_err(|_| reason::NOT_UTF8)?;
-        self.message(text.into())
+        self.message(Text(text).into())
     }
 
     fn read_binary(&mut self, payload: Bytes) -> Result<Option<Frame>, CloseReason> {
@@ -88,7 +88,7 @@ impl Codec for RawCodec {
             Outbound::Message { message: OutMessage::Shared(broadcast), .. } => {
                 out.encoded(broadcast.encoded(CELL, |message| encode(message, 0, put_message)));
             }
-            Outbound::Frame(Frame::Ping { id }) => out.ping(id.to_string().as_bytes()),
+            Outbound::Frame(Frame::Ping { id, .. }) => out.ping(id.to_string().as_bytes()),
             Outbound::Frame(Frame::Pong { id, .. }) => out.pong(id.to_string().as_bytes()),
             Outbound::Frame(Frame::Close { reason, .. } | Frame::LinkClose(reason)) => out.close(reason),
             Outbound::Frame(_) => {}

@@ -3,13 +3,20 @@
 //! | chapter | explains |
 //! |---|---|
 //! | [`handlers`] | how to write the code of a session: extractors, auth, receiving, other tasks |
-//! | [`rooms`] | how to send to many |
+//! | [`login`] | who a client is: cookies, tokens, refusal, expiry |
+//! | [`rooms`] | how to send to many; the last messages of a room |
+//! | [`presence`] | who is online |
+//! | [`routes`] | how to send from a route or a task |
 //! | [`back_pressure`] | slow clients; which calls wait, and which are cancel-safe |
 //! | [`life`] | when a session begins and ends, and what it survives |
+//! | [`restarts`] | how a server stops and starts again under its clients |
 //! | [`testing`] | how to test a handler |
 //! | [`limits`] | every bound, its default, and what happens at it |
 //! | [`transports`] | what carries a session, and what to put in front of the server |
+//! | [`proxies`] | nginx, HAProxy, Caddy and Vite in front of the server |
+//! | [`clients`] | the client from React, a bundler, Node, a worker; events and close codes |
 //! | [`bare_websocket`] | clients without the script |
+//! | [`coming_from`] | the words of Socket.IO, SockJS and SignalR; what is not carried |
 //! | [`security`] | origins, auth, Content Security Policy |
 
 // Each chapter is a file of its own, which is readable without rustdoc; the targets of its links are here.
@@ -18,26 +25,58 @@
 ///
 /// [`FromRequestParts`]: axum::extract::FromRequestParts
 /// [`Session`]: crate::Session
-/// [`SessionHandle`]: crate::SessionHandle
 /// [`Live`]: crate::Live
 /// [`live()`]: crate::Server::live
 /// [`Auth<T>`]: crate::Auth
 /// [`open_timeout`]: crate::Builder::open_timeout
 /// [`recv`]: crate::Session::recv
 /// [`try_recv`]: crate::Session::try_recv
-/// [`recv_event`]: crate::Session::recv_event
-/// [`split`]: crate::Session::split
-/// [`handle`]: crate::Session::handle
+/// [`recv_any`]: crate::Session::recv_any
+/// [`stream`]: crate::Session::stream
+/// [`sink`]: crate::Session::sink
+/// [`close`]: crate::Session::close
+/// [`close_reason`]: crate::Session::close_reason
+/// [`closed`]: crate::Session::closed
+/// [`insert`]: crate::Session::insert
+/// [`get`]: crate::Session::get
 /// [`Message::json`]: crate::Message::json
 /// [`parse_json`]: crate::Message::parse_json
 pub mod handlers {}
 
+#[doc = include_str!("login.md")]
+///
+/// [`Auth<T>`]: crate::Auth
+pub mod login {}
+
+#[doc = include_str!("presence.md")]
+///
+/// [`join_as`]: crate::Session::join_as
+/// [`presence`]: crate::Live::presence
+/// [`names`]: crate::Presence::names
+/// [`grace`]: crate::Builder::grace
+/// [`len`]: crate::Live::len
+/// [`sessions`]: crate::Live::sessions
+/// [`insert`]: crate::Session::insert
+/// [`get`]: crate::Session::get
+pub mod presence {}
+
+#[doc = include_str!("routes.md")]
+///
+/// [`Live`]: crate::Live
+/// [`acknowledged`]: crate::Session::acknowledged
+pub mod routes {}
+
 #[doc = include_str!("rooms.md")]
+///
+/// [`join_since`]: crate::Session::join_since
+/// [`History`]: crate::History
 ///
 /// [`Delivered`]: crate::Delivered
 /// [`droppable`]: crate::To::droppable
+/// [`latest`]: crate::To::latest
+/// [`slow_members`]: crate::Builder::slow_members
 /// [`members`]: crate::Live::members
-/// [`rooms`]: crate::SessionHandle::rooms
+/// [`rooms`]: crate::Session::rooms
 pub mod rooms {}
 
 #[doc = include_str!("back_pressure.md")]
@@ -45,34 +84,51 @@ pub mod rooms {}
 /// [room send]: crate::To::send
 /// [`inbox`]: crate::Builder::inbox
 /// [`outbox`]: crate::Builder::outbox
-/// [`send`]: crate::SessionHandle::send
-/// [`try_send`]: crate::SessionHandle::try_send
-/// [`send_droppable`]: crate::SessionHandle::send_droppable
-/// [`acknowledged`]: crate::SessionHandle::acknowledged
+/// [`send`]: crate::Session::send
+/// [`try_send`]: crate::Session::try_send
+/// [`send_droppable`]: crate::Session::send_droppable
+/// [`send_latest`]: crate::Session::send_latest
+/// [`latest`]: crate::To::latest
+/// [`droppable_mark`]: crate::Builder::droppable_mark
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`SlowMember`]: crate::SlowMember
+/// [`close`]: crate::Session::close
+/// [`acknowledged`]: crate::Session::acknowledged
 /// [`Overflow::Wait`]: crate::Overflow::Wait
 /// [`droppable`]: crate::To::droppable
-/// [`split`]: crate::Session::split
+/// [`sink`]: crate::Session::sink
 /// [`recv`]: crate::Session::recv
-/// [`recv_event`]: crate::Session::recv_event
+/// [`recv_any`]: crate::Session::recv_any
 /// [`shutdown`]: crate::Live::shutdown
 pub mod back_pressure {}
 
 #[doc = include_str!("life.md")]
 ///
 /// [`protocol`]: crate::protocol
-/// [`is_connected`]: crate::SessionHandle::is_connected
+/// [`is_connected`]: crate::Session::is_connected
 /// [`recv`]: crate::Session::recv
-/// [`closed`]: crate::SessionHandle::closed
-/// [`close`]: crate::SessionHandle::close
-/// [`abort`]: crate::SessionHandle::abort
-/// [`unacknowledged`]: crate::SessionHandle::unacknowledged
+/// [`close_reason`]: crate::Session::close_reason
+/// [`close`]: crate::Session::close
+/// [`abort`]: crate::Session::abort
+/// [`unacknowledged`]: crate::Session::unacknowledged
 /// [`is_page_gone`]: crate::CloseReason::is_page_gone
 /// [`shutdown`]: crate::Live::shutdown
 pub mod life {}
 
+#[doc = include_str!("restarts.md")]
+///
+/// [`serve`]: crate::serve
+/// [`bind`]: crate::bind
+/// [`recv`]: crate::Session::recv
+/// [`shutdown`]: crate::Live::shutdown
+pub mod restarts {}
+
 #[doc = include_str!("testing.md")]
 ///
 /// [`LocalClient`]: crate::LocalClient
+/// [`idle`]: crate::LocalClient::idle
+/// [`try_recv`]: crate::LocalClient::try_recv
+/// [`recv_within`]: crate::LocalClient::recv_within
 /// [`open`]: crate::LocalClient::open
 /// [`open_with`]: crate::LocalClient::open_with
 pub mod testing {}
@@ -85,43 +141,79 @@ pub mod testing {}
 /// [`inbox`]: crate::Builder::inbox
 /// [`outbox`]: crate::Builder::outbox
 /// [`overflow`]: crate::Builder::overflow
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`droppable_mark`]: crate::Builder::droppable_mark
 /// [`max_sessions`]: crate::Builder::max_sessions
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget
 /// [`hold`]: crate::Builder::hold
+/// [`reconnect_rate`]: crate::Builder::reconnect_rate
+/// [`rooms`]: crate::Builder::rooms
 /// [`open_timeout`]: crate::Builder::open_timeout
 /// [`heartbeat_interval`]: crate::Builder::heartbeat_interval
 /// [`heartbeat_timeout`]: crate::Builder::heartbeat_timeout
 /// [`grace`]: crate::Builder::grace
 /// [`origins`]: crate::Builder::origins
+/// [`hosts`]: crate::Builder::hosts
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 /// [`node`]: crate::Builder::node
 pub mod limits {}
 
 #[doc = include_str!("transports.md")]
 ///
-/// [`SessionHandle::transport`]: crate::SessionHandle::transport
-/// [`serve_until`]: crate::serve_until
+/// [`Session::transport`]: crate::Session::transport
+/// [`restarts`]: crate::guide::restarts
 /// [`serve`]: crate::serve
 /// [`Transport`]: crate::Transport
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 pub mod transports {}
 
+#[doc = include_str!("proxies.md")]
+///
+/// [`heartbeat_interval`]: crate::Builder::heartbeat_interval
+/// [`message_limit`]: crate::Builder::message_limit
+/// [`hosts`]: crate::Builder::hosts
+/// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`node`]: crate::Builder::node
+/// [`Session::remote_address`]: crate::Session::remote_address
+pub mod proxies {}
+
+#[doc = include_str!("clients.md")]
+///
+/// [`Builder::origins`]: crate::Builder::origins
+/// [`proxies`]: crate::guide::proxies
+/// [`security`]: crate::guide::security
+/// [`protocol`]: crate::protocol
+pub mod clients {}
+
 #[doc = include_str!("bare_websocket.md")]
 ///
 /// [`Origins::Any`]: crate::Origins::Any
+/// [`Origins::and_programs`]: crate::Origins::and_programs
 /// [`Auth<T>`]: crate::Auth
-/// [`acknowledged`]: crate::SessionHandle::acknowledged
-/// [`unacknowledged`]: crate::SessionHandle::unacknowledged
+/// [`acknowledged`]: crate::Session::acknowledged
+/// [`unacknowledged`]: crate::Session::unacknowledged
 pub mod bare_websocket {}
+
+#[doc = include_str!("coming_from.md")]
+///
+/// [`Auth<T>`]: crate::Auth
+/// [`join`]: crate::Session::join
+/// [`insert`]: crate::Session::insert
+/// [`get`]: crate::Session::get
+/// [`transports`]: crate::guide::transports
+/// [`bare_websocket`]: crate::guide::bare_websocket
+pub mod coming_from {}
 
 #[doc = include_str!("security.md")]
 ///
 /// [`limits`]: crate::guide::limits
 /// [`Origins::Same`]: crate::Origins::Same
+/// [`and_programs`]: crate::Origins::and_programs
+/// [`hosts`]: crate::Builder::hosts
 /// [`Origins::Any`]: crate::Origins::Any
 /// [`Auth<T>`]: crate::Auth
-/// [`remote_address`]: crate::SessionHandle::remote_address
+/// [`remote_address`]: crate::Session::remote_address
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 /// [`CLIENT_JS_INTEGRITY`]: crate::CLIENT_JS_INTEGRITY
 /// [`CLIENT_MJS_INTEGRITY`]: crate::CLIENT_MJS_INTEGRITY

@@ -1,40 +1,54 @@
 //! The sessions of a server and its rooms. The hub calls no other part of the server back.
 
+mod histories;
+mod log;
+mod presence;
 mod remote;
+mod room;
 mod rooms;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    task::Waker,
 };
 
 use uuid::Uuid;
 
-use crate::{broadcast::OutMessage, shared::SharedSession, sync::lock};
+use crate::{
+    broadcast::OutMessage,
+    shared::{CloseReason, SharedSession},
+    sync::lock,
+};
 
+pub(crate) use histories::Histories;
+pub use log::Position;
 pub(crate) use remote::Remote;
-pub use rooms::Delivered;
-pub(crate) use rooms::{Occupancy, Target};
-use rooms::{Rooms, SHARDS};
+pub(crate) use rooms::{Audience, Occupancy, Target};
+pub use rooms::{Delivered, JoinError, Joined};
+use rooms::{Rooms, SHARDS, deliver_to};
+pub(crate) use values::{Value, Values};
 
 /// A session, the remote end that opened it, and the rooms that it is in.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) shared: Arc<SharedSession>,
     pub(crate) remote: Remote,
-    rooms: Mutex<Joined>,
+    rooms: Mutex<Membership>,
+    values: Mutex<Values>,
 }
 
 #[derive(Debug, Default)]
-struct Joined {
+struct Membership {
     rooms: Vec<Arc<str>>,
-    /// The session was removed from the hub. It joins no more rooms, because nothing would remove it from
-    /// them.
+    /// The session's handler has returned, or the session was removed from the hub. It joins no more rooms,
+    /// because nothing would remove it from them.
     gone: bool,
 }
 
@@ -46,6 +60,11 @@ impl Member {
     pub(crate) fn rooms(&self) -> Vec<Arc<str>> {
         lock(&self.rooms).rooms.clone()
     }
+
+    /// The values that the application keeps in the session.
+    pub(crate) fn values(&self) -> MutexGuard<'_, Values> {
+        lock(&self.values)
+    }
 }
 
 /// All sessions of a server, and its rooms. The order of locks is: a member's list of rooms, a shard, a room,
@@ -55,9 +74,16 @@ pub(crate) struct Hub {
     sessions: [Mutex<HashMap<Uuid, Arc<Member>>>; SHARDS],
     count: AtomicUsize,
     rooms: Rooms,
+    /// Held while a message is sent to everybody. It comes before all other locks.
+    to_everybody: Mutex<()>,
+    watchers: AtomicU64,
 }
 
 impl Hub {
+    pub(crate) fn new(histories: Histories) -> Self {
+        Hub { rooms: Rooms::new(histories), ..Hub::default() }
+    }
+
     /// Returns the number of sessions, including those that have ended and are still remembered.
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
@@ -79,7 +105,7 @@ impl Hub {
         match lock(self.shard(shared.id())).entry(shared.id()) {
             Entry::Occupied(_) => Err(remote),
             Entry::Vacant(place) => {
-                let member = Arc::new(Member { shared, remote, rooms: Mutex::default() });
+                let member = Arc::new(Member { shared, remote, rooms: Mutex::default(), values: Mutex::default() });
                 self.count.fetch_add(1, Ordering::Relaxed);
                 Ok(place.insert(member).clone())
             }
@@ -91,9 +117,19 @@ impl Hub {
     pub(crate) fn remove(&self, id: Uuid) -> Option<(Arc<Member>, Vec<Arc<str>>)> {
         let member = lock(self.shard(id)).remove(&id)?;
         self.count.fetch_sub(1, Ordering::Relaxed);
-        lock(&member.rooms).gone = true;
-        let emptied = self.leave_all(&member);
+        let emptied = self.retire(&member);
         Some((member, emptied))
+    }
+
+    /// The member's handler has returned: it leaves its rooms and joins no more, and its values are dropped.
+    /// Returns the rooms that became empty.
+    pub(crate) fn retire(&self, member: &Member) -> Vec<Arc<str>> {
+        lock(&member.rooms).gone = true;
+        let emptied = self.leave_all(member);
+        // Dropping a value runs code of the application, so the lock is not held meanwhile.
+        let values = member.values().close();
+        drop(values);
+        emptied
     }
 
     /// Adds a member to a room. Returns `None`, and changes nothing, if the member is in the room already or
@@ -106,6 +142,74 @@ impl Hub {
         let (name, occupancy) = self.rooms.join(member.shared.clone(), room);
         joined.rooms.push(name);
         Some(occupancy)
+    }
+
+    /// Adds a member to a room with a history, behind the messages since a position.
+    pub(crate) fn join_since(
+        &self,
+        member: &Arc<Member>,
+        room: &str,
+        since: Option<&str>,
+        now: u64,
+    ) -> Result<Joined, JoinError> {
+        let mut membership = lock(&member.rooms);
+        if membership.gone {
+            return Err(JoinError::Closed);
+        } else if membership.rooms.iter().any(|name| **name == *room) {
+            return Err(JoinError::Member);
+        }
+        let (name, joined) = self.rooms.join_since(member.shared.clone(), room, since, now)?;
+        membership.rooms.push(name);
+        Ok(joined)
+    }
+
+    /// Adds a member to a room if it is not in it, and gives it a name there. Returns whether the name is
+    /// new.
+    pub(crate) fn enter(&self, member: &Arc<Member>, room: &str, name: &str) -> bool {
+        let mut membership = lock(&member.rooms);
+        if membership.gone {
+            return false;
+        }
+        if !membership.rooms.iter().any(|known| **known == *room) {
+            let (room, _) = self.rooms.join(member.shared.clone(), room);
+            membership.rooms.push(room);
+        }
+        self.rooms.enter(member.id(), room, name)
+    }
+
+    /// The names of a room's members, sorted.
+    pub(crate) fn names(&self, room: &str) -> Vec<Arc<str>> {
+        self.rooms.names(room)
+    }
+
+    /// The names of a room's members if they are not these any more; if they are, the watcher waits.
+    pub(crate) fn poll_names(
+        &self,
+        room: &str,
+        watcher: u64,
+        known: &BTreeSet<String>,
+        waker: &Waker,
+    ) -> Option<BTreeSet<String>> {
+        self.rooms.poll_names(room, watcher, known, waker)
+    }
+
+    /// A number for a new watcher.
+    pub(crate) fn new_watcher(&self) -> u64 {
+        self.watchers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn unwatch(&self, room: &str, watcher: u64) {
+        self.rooms.unwatch(room, watcher);
+    }
+
+    /// Whether rooms may have histories, for which a send needs the time.
+    pub(crate) fn has_histories(&self) -> bool {
+        self.rooms.have_histories()
+    }
+
+    /// The position of the next message of a room that has a history.
+    pub(crate) fn next_position(&self, room: &str) -> Option<Position> {
+        self.rooms.next_position(room)
     }
 
     /// Removes a member from a room. Returns `None` if the member is not in the room.
@@ -130,9 +234,18 @@ impl Hub {
         self.rooms.members(room).into_iter().filter_map(|id| self.get(id)).collect()
     }
 
-    /// Sends to a room. All members get the messages of one room in the same order.
-    pub(crate) fn deliver(&self, target: &Target, message: &OutMessage) -> Delivered {
-        self.rooms.deliver(target, message)
+    /// Sends to an audience. All members get the messages of one room in the same order, and all sessions
+    /// those to everybody. The session of a member whose outbox is full ends with the reason `slow`.
+    pub(crate) fn deliver(&self, target: &Target, message: &OutMessage, slow: &CloseReason) -> Delivered {
+        match &target.audience {
+            Audience::Room(room) => self.rooms.deliver(room, target, message, slow),
+            Audience::AnyOf(rooms) => self.rooms.deliver_to_any(rooms, target, message, slow),
+            Audience::Everybody => {
+                let except = self.rooms.except(target);
+                let _in_one_order = lock(&self.to_everybody);
+                deliver_to(self.all().iter().map(|member| &member.shared), &except, target, message, slow)
+            }
+        }
     }
 
     fn shard(&self, id: Uuid) -> &Mutex<HashMap<Uuid, Arc<Member>>> {

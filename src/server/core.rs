@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use uuid::Uuid;
@@ -10,11 +10,24 @@ use uuid::Uuid;
 use super::{opening::Attempts, parked_requests::ParkedRequests};
 use crate::{
     config::{Config, is_node_name, millis, size},
-    hub::{Hub, Member, Remote},
+    hub::{Histories, Hub, Member, Remote},
     ids,
     session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
     shared::{Runtime, ServerParams, SharedSession},
 };
+
+/// The time between two warnings of the same kind, in milliseconds.
+const WARNING_INTERVAL: u64 = 60_000;
+
+/// So many sessions that have ended are remembered at least, however few may live.
+const LEAST_REMEMBERED: usize = 1024;
+
+/// A time that does not come.
+const NEVER: u64 = u64::MAX;
+
+/// The time in milliseconds for which a new link may stay at a server that shuts down. A client that reaches
+/// no other server attaches here again, and not more often than this.
+const LEAST_STAY: u64 = 1000;
 
 /// The place of a session.
 #[derive(Debug)]
@@ -53,7 +66,10 @@ pub(crate) struct Core {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) parked: Arc<ParkedRequests>,
-    draining: AtomicBool,
+    /// When the links end because the server shuts down; `NEVER` before that is known.
+    links_end: AtomicU64,
+    /// The time before which no further warning is logged.
+    quiet_until: AtomicU64,
     ticking: AtomicBool,
 }
 
@@ -62,7 +78,13 @@ impl Core {
         if config.node.is_empty() {
             config.node = ids::random().simple().to_string()[..8].to_owned();
         }
-        for bytes in [&mut config.message_limit, &mut config.inbox, &mut config.outbox, &mut config.stream_budget] {
+        for bytes in [
+            &mut config.message_limit,
+            &mut config.inbox,
+            &mut config.outbox,
+            &mut config.droppable_mark,
+            &mut config.stream_budget,
+        ] {
             *bytes = size(*bytes);
         }
         let runtime = Arc::new(Runtime::new());
@@ -73,17 +95,20 @@ impl Core {
             grace: millis(config.grace),
             limit: config.message_limit as u64,
             batch: config.message_limit as u64,
-            hold: millis(config.hold),
+            hold: millis(config.hold()),
+            spread: config.spread(0),
         };
-        let params = ServerParams { node: config.node.clone(), session };
+        let histories = Histories::new(ids::random().simple().to_string()[..12].to_owned(), &config.rooms);
+        let params = ServerParams { node: config.node.clone(), session, spread: session.spread.into() };
         Core {
             config,
             params: Arc::new(params),
-            hub: Hub::default(),
+            hub: Hub::new(histories),
             attempts: Arc::new(Attempts::new(runtime.clock(), remembered)),
             parked: Arc::default(),
             runtime,
-            draining: AtomicBool::new(false),
+            links_end: AtomicU64::new(NEVER),
+            quiet_until: AtomicU64::new(0),
             ticking: AtomicBool::new(false),
         }
     }
@@ -98,9 +123,21 @@ impl Core {
     pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules) -> Arc<Member> {
         loop {
             match self.create_as(ids::random(), remote, rules) {
-                Ok(member) => return member,
+                Ok(member) => {
+                    member.shared.count();
+                    self.forget_oldest();
+                    return member;
+                }
                 Err(given_back) => remote = given_back,
             }
+        }
+    }
+
+    /// Forgets the sessions that ended first, if more are remembered than may live at a time. A client that
+    /// comes back to one learns that it is unknown.
+    fn forget_oldest(&self) {
+        while let Some(id) = self.runtime.too_old(self.config.max_sessions.max(LEAST_REMEMBERED)) {
+            self.forget(id);
         }
     }
 
@@ -116,11 +153,14 @@ impl Core {
             confirm_timeout: millis(config.open_timeout),
             inbox: config.inbox,
             outbox: config.outbox,
+            droppable_mark: config.droppable_mark,
             base: 0,
         };
         let machine = Machine::new(machine, self.runtime.clock().now());
         let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
-        self.hub.insert(Arc::new(shared), remote)
+        let inserted = self.hub.insert(Arc::new(shared), remote);
+        self.params.spread.store(config.spread(self.hub.len()), Ordering::Relaxed);
+        inserted
     }
 
     /// Finds the session of an id as clients know it: the name of its node, a dot, and the number of the
@@ -148,7 +188,7 @@ impl Core {
         // A fifth of the bytes is reserved for the sessions that exist.
         if self.is_draining() {
             Err(reason::DRAINING)
-        } else if self.hub.len() >= self.config.max_sessions {
+        } else if self.runtime.live() >= self.config.max_sessions {
             Err(reason::TOO_MANY_SESSIONS)
         } else if self.runtime.bytes() > self.config.max_bytes / 5 * 4 {
             Err(reason::SHORT_OF_MEMORY)
@@ -163,12 +203,45 @@ impl Core {
         if self.runtime.bytes() > self.config.max_bytes { Err(reason::SHORT_OF_MEMORY) } else { Ok(()) }
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+    /// Returns the session that a client names.
+    ///
+    /// # Errors
+    /// Fails if this server does not have it. A server that shuts down does not know whether its successor
+    /// has it, which may even use the same name, so it asks the client to come back.
+    pub(crate) fn member(&self, id: &str) -> Result<Arc<Member>, CloseReason> {
+        let unknown = if self.is_draining() { reason::DRAINING } else { reason::UNKNOWN };
+        self.find(id).here().ok_or(unknown)
     }
 
-    pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    /// Whether a warning may be logged that anyone can cause. It may once in a minute.
+    pub(crate) fn may_warn(&self) -> bool {
+        let now = self.runtime.clock().now();
+        let until = self.quiet_until.load(Ordering::Relaxed);
+        now >= until
+            && self
+                .quiet_until
+                .compare_exchange(until, now + WARNING_INTERVAL, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.links_end.load(Ordering::Relaxed) != NEVER
+    }
+
+    /// Begins to shut down: no new session opens, and all links end after `window` milliseconds.
+    pub(crate) fn drain(&self, window: u64) {
+        let end = self.runtime.clock().now().saturating_add(window);
+        self.links_end.store(end.min(NEVER - 1), Ordering::Relaxed);
+    }
+
+    /// Returns the delay after which a client that attaches now must make another link, or `None` if the
+    /// server does not shut down, or does so too soon for that.
+    pub(crate) fn go_away_delay(&self) -> Option<u64> {
+        if !self.is_draining() {
+            return None;
+        }
+        let left = self.links_end.load(Ordering::Relaxed).saturating_sub(self.runtime.clock().now());
+        (left > LEAST_STAY).then(|| LEAST_STAY + ids::below(left - LEAST_STAY))
     }
 }
 
@@ -191,6 +264,15 @@ mod tests {
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
         assert_ne!(core.create(Remote::default(), &NATIVE).id(), member.id());
         assert_eq!(core.hub.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_warning_that_anyone_can_cause_is_logged_once_a_minute() {
+        let core = Core::new(Config::default());
+        assert!(core.may_warn());
+        assert!(!core.may_warn());
+        tokio::time::advance(std::time::Duration::from_millis(WARNING_INTERVAL)).await;
+        assert!(core.may_warn());
     }
 
     #[tokio::test]

@@ -13,22 +13,21 @@ use super::{
     api::{
         auth::AuthData,
         handler::{AnyHandler, Ready, Turns},
-        live::SessionHandle,
         session::Session,
     },
     core::Core,
     opening::Found,
-    origin::Verdict,
+    origin::{self, Asked, Verdict},
     refusal::{OpenError, Refusal},
-    remote::remote,
+    remote::{peer, remote},
     timekeeper,
 };
 use crate::{
-    config::{Origins, Transport},
+    config::Transport,
     hub::Member,
     ids,
     session::{
-        Attach, CloseReason, reason,
+        Attach, CloseReason, LinkKind, Names, reason,
         rules::{NATIVE, Rules},
     },
     shared::{Credential, SharedSession},
@@ -47,45 +46,106 @@ impl<S> Clone for Gateway<S> {
     }
 }
 
+/// What is known of the page that opens a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Page {
+    verdict: Verdict,
+    /// The page means its credentials for this server also if it is of another origin.
+    credentials: bool,
+}
+
+impl Page {
+    /// A page of this server's own.
+    pub(super) const OWN: Page = Page { verdict: Verdict::Allowed, credentials: true };
+
+    /// A page that opens by a request. A client that does not know [`Names::CRED`] sends credentials to another
+    /// origin only if they are meant.
+    pub(super) fn of_request(verdict: Verdict, names: Names) -> Self {
+        Page { verdict, credentials: names.contains(Names::CRED) || !names.are_listed() }
+    }
+
+    /// A page that opens by a WebSocket, with which a browser sends the cookies in any case.
+    pub(super) fn of_socket(verdict: Verdict, names: Names) -> Self {
+        Page { verdict, credentials: names.contains(Names::CRED) }
+    }
+}
+
 /// A session that an opening got. If this opening made it, it holds the handler that is still to be started.
 ///
 /// When it is dropped before the handler was started, it removes the session, because no link will come that
 /// could end it.
 pub(super) struct Opened {
-    pub(super) member: Arc<Member>,
-    fresh: Option<(Ready, SessionHandle)>,
+    pub(super) shared: Arc<SharedSession>,
+    fresh: Option<(Ready, Session)>,
 }
 
 impl Opened {
+    /// A session that another opening made.
+    fn again(member: &Member) -> Self {
+        Opened { shared: member.shared.clone(), fresh: None }
+    }
+
     /// Starts the handler if this opening made the session. Call it after the opening's messages are in the
     /// inbox.
     #[expect(clippy::disallowed_methods, reason = "the one task of a session: its handler's")]
     pub(super) fn start(&mut self) {
-        if let Some((ready, handle)) = self.fresh.take() {
-            let future = ready(Session::new(handle));
-            tokio::spawn(Turns::new(self.member.shared.clone(), future));
+        if let Some((ready, session)) = self.fresh.take() {
+            let future = ready(session.clone());
+            tokio::spawn(Turns::new(session, future));
         }
     }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        if let Some((_, handle)) = self.fresh.take() {
-            handle.core.forget(self.member.id());
+        if let Some((_, session)) = self.fresh.take() {
+            session.core.forget(session.member.id());
         }
     }
 }
 
 impl<S> Gateway<S> {
-    /// Judges whether pages of the origin that a request names may open sessions.
+    /// Judges whether the page that sends a request may use the server.
     ///
     /// # Errors
-    /// Fails if they may not. A request that names no origin is judged later, when it opens a session.
+    /// Fails if it may not. A request that names no page is judged later, when it opens a session.
     pub(super) fn judge(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
-        match self.core.config.origins.judge(&parts.headers, &parts.uri) {
-            Verdict::Refused => Err(reason::ORIGIN_REFUSED),
+        self.check_address(parts);
+        match origin::judge(&self.core.config, Asked::of(parts)) {
+            verdict @ (Verdict::Doubted | Verdict::Refused) => Err(self.refuse(parts, verdict)),
             verdict => Ok(verdict),
         }
+    }
+
+    /// As [`judge`](Self::judge), for a WebSocket on which a page may also attach: where only `Host` speaks
+    /// against the page it is judged by what it sends. An opening is refused then, and an attach shows the
+    /// secret, which only a page knows that was allowed to open.
+    pub(super) fn judge_socket(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
+        self.check_address(parts);
+        match origin::judge(&self.core.config, Asked::of(parts)) {
+            Verdict::Refused => Err(self.refuse(parts, Verdict::Refused)),
+            verdict => Ok(verdict),
+        }
+    }
+
+    /// Logs a warning, though not each time, if proxies are trusted and cannot be known.
+    fn check_address(&self, parts: &Parts) {
+        if !self.core.config.trusted_proxies.is_empty() && peer(&parts.extensions).is_none() && self.core.may_warn() {
+            tracing::warn!(
+                "trusted_proxies() has no effect: the HTTP server does not report the address of a connection, as \
+                 anywire::serve and into_make_service_with_connect_info do"
+            );
+        }
+    }
+
+    /// The reason of a refusal. It is logged as a warning, though not each time, because it is often the server
+    /// that is not set up for its own pages.
+    fn refuse(&self, parts: &Parts, verdict: Verdict) -> CloseReason {
+        let refusal = origin::refusal(&self.core.config, Asked::of(parts), verdict);
+        if self.core.may_warn() {
+            tracing::warn!("{}", refusal.text);
+        }
+        refusal
     }
 
     /// Opens a session with an attempt id: the first opening with this id makes the session, and the others
@@ -97,18 +157,20 @@ impl<S> Gateway<S> {
         &self,
         mut parts: Parts,
         state: S,
-        verdict: Verdict,
+        page: Page,
         attempt: &ByteString,
         auth: ByteString,
     ) -> Result<Opened, Refusal> {
-        self.check_origin(verdict, &mut parts)?;
+        self.check_page(page, &mut parts)?;
         let claim = match self.core.attempts.claim(attempt).await? {
-            Found::Session(member) => return Ok(Opened { member, fresh: None }),
+            Found::Session(member) => return Ok(Opened::again(&member)),
             Found::First(claim) => claim,
         };
         match self.create(parts, state, Some(auth), &NATIVE).await {
             Ok(opened) => {
-                claim.open(&opened.member);
+                if let Some((_, session)) = &opened.fresh {
+                    claim.open(&session.member);
+                }
                 Ok(opened)
             }
             // The claim is dropped, so that the client may try again with the same attempt id.
@@ -132,26 +194,30 @@ impl<S> Gateway<S> {
         &self,
         mut parts: Parts,
         state: S,
-        verdict: Verdict,
+        page: Page,
         auth: Option<ByteString>,
         rules: &'static Rules,
     ) -> Result<Opened, OpenError> {
-        self.check_origin(verdict, &mut parts)?;
+        self.check_page(page, &mut parts)?;
         self.create(parts, state, auth, rules).await
     }
 
-    /// Fails if the origin may not open sessions. A request without an origin may only where all origins may,
-    /// and then its cookies are removed.
-    fn check_origin(&self, verdict: Verdict, parts: &mut Parts) -> Result<(), CloseReason> {
-        match verdict {
-            Verdict::Allowed => Ok(()),
-            Verdict::Refused => Err(reason::ORIGIN_REFUSED),
-            Verdict::Unknown if self.core.config.origins != Origins::Any => Err(reason::NO_ORIGIN),
-            Verdict::Unknown => {
-                parts.headers.remove(header::COOKIE);
-                Ok(())
+    /// Fails if the page may not open sessions. Removes the credentials that the browser has added if they are
+    /// not meant for this server: another site could use them otherwise.
+    fn check_page(&self, page: Page, parts: &mut Parts) -> Result<(), CloseReason> {
+        match page.verdict {
+            Verdict::Allowed => return Ok(()),
+            Verdict::Listed if page.credentials => return Ok(()),
+            Verdict::Listed | Verdict::Foreign => {
+                parts.headers.remove(header::AUTHORIZATION);
             }
+            Verdict::Unknown if self.core.config.origins.admit_programs() => {}
+            Verdict::Unknown => return Err(reason::NO_ORIGIN),
+            Verdict::Doubted => return Err(reason::OPEN_BY_HTTP),
+            Verdict::Refused => return Err(reason::ORIGIN_REFUSED),
         }
+        parts.headers.remove(header::COOKIE);
+        Ok(())
     }
 
     /// Runs the extractors and makes the session, if the limits allow it.
@@ -174,8 +240,8 @@ impl<S> Gateway<S> {
         timekeeper::ensure(&self.core);
         let member = self.core.create(remote, rules);
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
-        let handle = SessionHandle { core: self.core.clone(), member: member.clone() };
-        Ok(Opened { member, fresh: Some((ready, handle)) })
+        let shared = member.shared.clone();
+        Ok(Opened { shared, fresh: Some((ready, Session { core: self.core.clone(), member })) })
     }
 
     /// Finds the session that another request opens with this attempt id. Waits for it for the open timeout.
@@ -187,7 +253,7 @@ impl<S> Gateway<S> {
         let joined = tokio::time::timeout(self.core.config.open_timeout, self.core.attempts.join(attempt)).await;
         let member = joined.map_err(|_| Refusal::from(reason::NOT_OPENED))??;
         self.core.admit_back()?;
-        Ok(Opened { member, fresh: None })
+        Ok(Opened::again(&member))
     }
 
     /// Attaches a link to the session with this id, if the secret fits.
@@ -198,10 +264,10 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.find(id).here().ok_or(reason::UNKNOWN)?;
+        let member = self.core.member(id)?;
         self.core.admit_back()?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
-        Link::attach(member.shared.clone(), Credential::Secret(secret), attach, transport)
+        self.attach_to(&member, Credential::Secret(secret), attach, transport)
     }
 
     /// Attaches the first link of a page that takes the session over from the page before it.
@@ -213,11 +279,28 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.find(id).here().ok_or(reason::UNKNOWN)?;
+        let member = self.core.member(id)?;
         self.core.admit_back()?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
         let credential = Credential::Instance { secret, instance, next: ids::random() };
-        Link::attach(member.shared.clone(), credential, attach, transport)
+        self.attach_to(&member, credential, attach, transport)
+    }
+
+    /// Attaches, and asks a client that has made a new link to a server which shuts down to make another one.
+    fn attach_to(
+        &self,
+        member: &Member,
+        credential: Credential<'_>,
+        attach: Attach,
+        transport: Transport,
+    ) -> Result<Link, CloseReason> {
+        let new = attach.turn == 0 && attach.kind != LinkKind::Upload;
+        let ordinal = attach.ordinal;
+        let link = Link::attach(member.shared.clone(), credential, attach, transport)?;
+        if new && let Some(delay) = self.core.go_away_delay() {
+            member.shared.go_away(delay, ordinal);
+        }
+        Ok(link)
     }
 }
 

@@ -14,9 +14,12 @@ mod timekeeper;
 pub use api::{
     auth::{Auth, AuthRejection},
     builder::{Anywire, Builder, Server, SessionHandler},
-    handler::Handler,
-    live::{Live, SendError, SessionHandle, To},
+    handler::{Handler, Returned},
+    live::{Live, To},
     local::LocalClient,
-    serve::{serve, serve_until},
-    session::{Incoming, Outgoing, Received, Session},
+    presence::{Presence, PresenceChange},
+    receiving::{Incoming, Received},
+    sending::{Outgoing, SendError, TrySendError},
+    serve::{Serve, bind, serve},
+    session::{Session, SessionId},
 };

@@ -1,50 +1,162 @@
 //! One origin policy for every transport.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+#[cfg(test)]
+mod tests;
 
-use crate::config::Origins;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
+
+use super::remote::{is_trusted, peer};
+use crate::{
+    config::{Config, Origins, bare},
+    message::truncate,
+    session::{CloseReason, reason},
+};
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// The reason of a refusal quotes at most so many bytes of a header.
+const MOST_QUOTED: usize = 200;
 
 /// The judgement of the origin that the headers name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
+    /// A page of this server's own host.
     Allowed,
-    Refused,
-    /// No header names the origin: this is not a current browser, or the page hides its address.
+    /// A page of an origin in the list.
+    Listed,
+    /// Any other page, where all may open sessions.
+    Foreign,
+    /// No header names the origin: this is a program, an old browser, or a page that hides its address.
     Unknown,
+    /// `Origin` and `Host` differ, and the browser does not state whether the page is of another site: it may be
+    /// one of this server's own, behind a proxy that changes `Host`.
+    Doubted,
+    Refused,
 }
 
-impl Origins {
-    /// Judges a request by its `Origin`; without it by `Sec-Fetch-Site`, then by `Referer`.
-    pub(crate) fn judge(&self, headers: &HeaderMap, uri: &Uri) -> Verdict {
-        if let Some(origin) = headers.get(header::ORIGIN) {
-            return allowed(self.allow(origin, headers, uri));
-        }
-        let foreign = match headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
-            Some(b"same-origin") => return Verdict::Allowed,
-            Some(b"same-site" | b"cross-site") if *self == Origins::Any => return Verdict::Allowed,
-            // A script tag or a frame of another page sent this. Only the `Referer` can name the page.
-            Some(b"same-site" | b"cross-site") => true,
-            _ => false,
-        };
-        let Some(referer) = headers.get(header::REFERER).and_then(|referer| referer.to_str().ok()) else {
-            return if foreign { Verdict::Refused } else { Verdict::Unknown };
-        };
-        match HeaderValue::from_str(origin_of(referer)) {
-            Ok(origin) if foreign => allowed(matches!(self, Origins::List(list) if list.contains(&origin))),
-            Ok(origin) => allowed(self.allow(&origin, headers, uri)),
-            Err(_) => Verdict::Refused,
-        }
+/// The parts of a request that the policy looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) uri: &'a Uri,
+    pub(crate) extensions: &'a Extensions,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn of(parts: &'a Parts) -> Self {
+        Asked { headers: &parts.headers, uri: &parts.uri, extensions: &parts.extensions }
     }
 
-    /// Returns whether pages of this origin may use the server.
-    pub(crate) fn allow(&self, origin: &HeaderValue, headers: &HeaderMap, uri: &Uri) -> bool {
-        match self {
-            Origins::Any => true,
-            Origins::Same => is_same(origin, headers, uri),
-            Origins::List(list) => list.contains(origin) || is_same(origin, headers, uri),
+    fn text(self, name: &HeaderName) -> Option<&'a str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    fn host(self) -> Option<&'a str> {
+        self.text(&header::HOST).or_else(|| self.uri.authority().map(|authority| authority.as_str()))
+    }
+
+    /// The host that the browser asked for, if a trusted proxy reports it.
+    fn forwarded_host(self, config: &Config) -> Option<&'a str> {
+        peer(self.extensions).filter(|peer| is_trusted(*peer, &config.trusted_proxies))?;
+        self.text(&FORWARDED_HOST)?.split(',').next().map(str::trim)
+    }
+}
+
+/// Judges a request. `Sec-Fetch-Site: same-origin` proves a page of our own, since no page can set that header;
+/// no other value of it overrides `Origin`. Where the server's names are given, only they count.
+pub(crate) fn judge(config: &Config, asked: Asked<'_>) -> Verdict {
+    let site = asked.headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+    let own = site == Some(b"same-origin");
+    if own && config.hosts.is_empty() {
+        return Verdict::Allowed;
+    }
+    if let Some(origin) = asked.headers.get(header::ORIGIN) {
+        return match classify(config, origin.to_str().unwrap_or_default(), asked) {
+            Verdict::Refused if site.is_none() && config.hosts.is_empty() && origin != "null" => Verdict::Doubted,
+            verdict => verdict,
+        };
+    }
+    let foreign = matches!(site, Some(b"same-site" | b"cross-site"));
+    match asked.text(&header::REFERER).map(origin_of) {
+        _ if foreign && config.origins == Origins::Any => Verdict::Foreign,
+        // A script tag or a frame of another page sent this. Only the `Referer` can name the page.
+        Some(origin) if foreign && !is_listed(config, origin) => Verdict::Refused,
+        Some(origin) => classify(config, origin, asked),
+        None if foreign => Verdict::Refused,
+        None if own && asked.host().is_some_and(|host| is_known(config, host)) => Verdict::Allowed,
+        None if own => Verdict::Refused,
+        None => Verdict::Unknown,
+    }
+}
+
+/// The reason for which a request is refused. It names what does not fit and the ways out, for the people who
+/// set the server up.
+pub(crate) fn refusal(config: &Config, asked: Asked<'_>, verdict: Verdict) -> CloseReason {
+    let Some(origin) = asked.text(&header::ORIGIN) else { return reason::ORIGIN_REFUSED };
+    let origin = truncate(origin, MOST_QUOTED);
+    let text = match asked.host() {
+        Some(host) if verdict == Verdict::Doubted => format!(
+            "pages of {origin} may not open sessions at {}: if that is this server's own page, let the proxy pass Host \
+             on, or name the server with hosts(); if not, list the origin with origins()",
+            truncate(host, MOST_QUOTED)
+        ),
+        _ if config.hosts.is_empty() => {
+            format!("pages of {origin} may not open sessions here: if they shall, list the origin with origins()")
         }
+        _ => format!(
+            "pages of {origin} may not open sessions here: if that is this server's own page, add its host to hosts(); \
+             if not, list the origin with origins()"
+        ),
+    };
+    CloseReason::new(reason::ORIGIN_REFUSED.code, text)
+}
+
+/// What a page of this origin may do.
+fn classify(config: &Config, origin: &str, asked: Asked<'_>) -> Verdict {
+    if is_same(config, origin, asked) {
+        Verdict::Allowed
+    } else if is_listed(config, origin) {
+        Verdict::Listed
+    } else if config.origins == Origins::Any {
+        Verdict::Foreign
+    } else {
+        Verdict::Refused
+    }
+}
+
+fn is_listed(config: &Config, origin: &str) -> bool {
+    config.origins.listed().iter().any(|listed| listed == origin)
+}
+
+/// Whether the origin's host and port are those that the request was sent to. The scheme is not compared,
+/// because a server behind a proxy that ends TLS does not know its own scheme.
+fn is_same(config: &Config, origin: &str, asked: Asked<'_>) -> bool {
+    let Some((scheme @ ("http" | "https"), authority)) = origin.split_once("://") else { return false };
+    let authority = bare(scheme, authority);
+    if !config.hosts.is_empty() {
+        return is_named(config, scheme, &authority);
+    }
+    let hosts = [asked.host(), asked.forwarded_host(config)];
+    hosts.into_iter().flatten().any(|host| bare(scheme, host) == authority)
+}
+
+/// Whether this is one of the names by which browsers know the server, with either scheme.
+fn is_known(config: &Config, host: &str) -> bool {
+    ["http", "https"].iter().any(|scheme| is_named(config, scheme, &bare(scheme, host)))
+}
+
+/// The same for one scheme, whose default port is not written in `authority`.
+fn is_named(config: &Config, scheme: &str, authority: &str) -> bool {
+    config.hosts.iter().any(|name| bare(scheme, name) == authority)
+}
+
+/// The origin part of a URL.
+fn origin_of(url: &str) -> &str {
+    let Some(start) = url.find("://").map(|at| at + 3) else { return url };
+    match url[start..].find(['/', '?', '#']) {
+        Some(end) => &url[..start + end],
+        None => url,
     }
 }
 
@@ -59,10 +171,13 @@ pub(crate) struct Cors {
 }
 
 impl Cors {
-    pub(crate) fn of(origins: &Origins, headers: &HeaderMap, uri: &Uri) -> Self {
-        let origin = headers.get(header::ORIGIN).filter(|origin| origins.allow(origin, headers, uri));
+    pub(crate) fn of(config: &Config, asked: Asked<'_>) -> Self {
+        let origin = asked
+            .headers
+            .get(header::ORIGIN)
+            .filter(|origin| origin.to_str().is_ok_and(|origin| classify(config, origin, asked) != Verdict::Refused));
         let copy = |origin: &HeaderValue| HeaderValue::from_bytes(origin.as_bytes()).ok();
-        Cors { origin: origin.and_then(copy), credentials: *origins != Origins::Any }
+        Cors { origin: origin.and_then(copy), credentials: config.origins != Origins::Any }
     }
 
     /// Adds the headers to an answer. The answer to a preflight gets the headers that it asks for too.
@@ -70,6 +185,7 @@ impl Cors {
         headers.append(header::VARY, HeaderValue::from_static("origin"));
         let Some(origin) = self.origin else { return };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
         if self.credentials {
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
@@ -95,13 +211,9 @@ impl Framing {
     pub(crate) fn of(origins: &Origins, inner: bool) -> Self {
         let ancestors = match origins {
             Origins::Any => "frame-ancestors *".to_owned(),
-            Origins::Same => "frame-ancestors 'self'".to_owned(),
-            Origins::List(list) => {
-                let list = list.iter().filter_map(|origin| origin.to_str().ok());
-                list.fold("frame-ancestors 'self'".to_owned(), |all, origin| all + " " + origin)
-            }
+            _ => origins.listed().iter().fold("frame-ancestors 'self'".to_owned(), |all, origin| all + " " + origin),
         };
-        let same = *origins == Origins::Same && !inner;
+        let same = *origins != Origins::Any && origins.listed().is_empty() && !inner;
         let strictest = HeaderValue::from_static("frame-ancestors 'none'");
         Framing { ancestors: HeaderValue::from_str(&ancestors).unwrap_or(strictest), same }
     }
@@ -111,84 +223,5 @@ impl Framing {
         if self.same {
             headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
         }
-    }
-}
-
-fn allowed(allowed: bool) -> Verdict {
-    if allowed { Verdict::Allowed } else { Verdict::Refused }
-}
-
-/// Returns whether the origin's host and port are those that the request was sent to. The scheme is not
-/// compared, because a server behind a proxy that ends TLS does not know its own scheme.
-fn is_same(origin: &HeaderValue, headers: &HeaderMap, uri: &Uri) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let Some(host) = host.or_else(|| uri.authority().map(|authority| authority.as_str())) else { return false };
-    let Some((scheme, authority)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else {
-        return false;
-    };
-    let default = match scheme {
-        "http" => ":80",
-        "https" => ":443",
-        _ => return false,
-    };
-    let bare = |name: &str| name.strip_suffix(default).unwrap_or(name).to_ascii_lowercase();
-    bare(host) == bare(authority)
-}
-
-/// Returns the origin part of a URL.
-fn origin_of(url: &str) -> &str {
-    let Some(start) = url.find("://").map(|at| at + 3) else { return url };
-    match url[start..].find(['/', '?', '#']) {
-        Some(end) => &url[..start + end],
-        None => url,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn judge(origins: &Origins, pairs: &[(&str, &str)]) -> Verdict {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
-        }
-        origins.judge(&headers, &Uri::from_static("/live/open"))
-    }
-
-    #[test]
-    fn same_host_only_by_default() {
-        let same = Origins::Same;
-        let host = ("host", "chat.test:8080");
-        assert_eq!(judge(&same, &[host, ("origin", "http://chat.test:8080")]), Verdict::Allowed);
-        assert_eq!(judge(&same, &[host, ("origin", "http://CHAT.test:8080")]), Verdict::Allowed);
-        assert_eq!(judge(&same, &[host, ("origin", "http://chat.test")]), Verdict::Refused);
-        assert_eq!(judge(&same, &[host, ("origin", "null")]), Verdict::Refused);
-        assert_eq!(judge(&same, &[("host", "chat.test"), ("origin", "https://chat.test")]), Verdict::Allowed);
-        assert_eq!(judge(&same, &[("host", "chat.test:443"), ("origin", "https://chat.test")]), Verdict::Allowed);
-        assert_eq!(judge(&same, &[("host", "chat.test"), ("origin", "https://evil.test")]), Verdict::Refused);
-    }
-
-    #[test]
-    fn without_an_origin_other_headers_decide() {
-        let same = Origins::Same;
-        let host = ("host", "chat.test");
-        assert_eq!(judge(&same, &[host]), Verdict::Unknown);
-        assert_eq!(judge(&same, &[host, ("sec-fetch-site", "same-origin")]), Verdict::Allowed);
-        assert_eq!(judge(&same, &[host, ("sec-fetch-site", "cross-site")]), Verdict::Refused);
-        assert_eq!(judge(&same, &[host, ("sec-fetch-site", "none")]), Verdict::Unknown);
-        assert_eq!(judge(&same, &[host, ("referer", "http://chat.test/page?x")]), Verdict::Allowed);
-        assert_eq!(judge(&same, &[host, ("referer", "http://evil.test/chat.test")]), Verdict::Refused);
-        assert_eq!(judge(&Origins::Any, &[host, ("sec-fetch-site", "cross-site")]), Verdict::Allowed);
-        assert_eq!(judge(&Origins::Any, &[host]), Verdict::Unknown);
-    }
-
-    #[test]
-    fn a_list_adds_to_the_same_host() {
-        let list = Origins::List(vec![HeaderValue::from_static("https://app.test")]);
-        let host = ("host", "live.test");
-        assert_eq!(judge(&list, &[host, ("origin", "https://app.test")]), Verdict::Allowed);
-        assert_eq!(judge(&list, &[host, ("origin", "http://app.test")]), Verdict::Refused);
-        assert_eq!(judge(&list, &[host, ("origin", "https://live.test")]), Verdict::Allowed);
     }
 }

@@ -16,7 +16,8 @@ use crate::{
 const MOST_TEXT: usize = 1024;
 
 /// The time in seconds after which a client may try again that was refused for lack of room. Clients spread
-/// their tries themselves.
+/// their tries themselves. Where a server shuts down there is no such time: another one takes over, and the
+/// client's own back-off finds it sooner.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// The reason why an opening was refused, and its status where the transport has one.
@@ -49,7 +50,7 @@ impl Refusal {
     /// Sets this refusal's status on an answer, and with 503 the time after which to try again.
     pub(super) fn apply(&self, response: &mut Response) {
         *response.status_mut() = self.status;
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if self.status == StatusCode::SERVICE_UNAVAILABLE && self.reason.code != reason::DRAINING.code {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
     }

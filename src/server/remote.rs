@@ -4,25 +4,35 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     extract::ConnectInfo,
-    http::{HeaderMap, request::Parts},
+    http::{Extensions, HeaderMap, request::Parts},
 };
+use ipnet::IpNet;
 
 use crate::hub::Remote;
 
 /// Returns the client's address and the headers of a request. `X-Forwarded-For` is believed as far as
 /// `trusted` proxies wrote it.
-pub(super) fn remote(parts: &Parts, trusted: &[IpAddr]) -> Remote {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
-    let address = peer.map(|peer| forwarded(peer, &parts.headers, trusted));
+pub(super) fn remote(parts: &Parts, trusted: &[IpNet]) -> Remote {
+    let address = peer(&parts.extensions).map(|peer| forwarded(peer, &parts.headers, trusted));
     Remote::new(address, parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
 }
 
+/// The address at the other end of a request's connection, if the server reports it.
+pub(super) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical())
+}
+
+/// Whether the address is that of a trusted proxy.
+pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&address))
+}
+
 /// Walks `X-Forwarded-For` from its end, for as long as the writer of an entry is a trusted proxy.
-fn forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+fn forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut address = peer;
     let values = headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());
     for hop in values.flat_map(|value| value.rsplit(',')) {
-        if !trusted.contains(&address) {
+        if !is_trusted(address, trusted) {
             break;
         }
         let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
@@ -40,9 +50,10 @@ mod tests {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.0.0.2".parse().unwrap());
-        let trusted = [ip("10.0.0.1"), ip("10.0.0.2")];
+        let trusted = ["10.0.0.0/24".parse().unwrap()];
         assert_eq!(forwarded(ip("10.0.0.1"), &headers, &trusted), ip("1.2.3.4"));
         assert_eq!(forwarded(ip("9.9.9.9"), &headers, &trusted), ip("9.9.9.9"), "a stranger's header is not believed");
+        assert_eq!(forwarded(ip("10.0.1.1"), &headers, &trusted), ip("10.0.1.1"), "outside of the network");
         assert_eq!(forwarded(ip("10.0.0.1"), &headers, &[]), ip("10.0.0.1"));
     }
 }

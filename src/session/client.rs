@@ -2,6 +2,7 @@
 //! Rust, so these serve the tests.
 
 use super::{
+    droppable::Values,
     links::LinkId,
     machine::{Event, Machine},
     outbox::{Body, Outbox},
@@ -45,6 +46,21 @@ impl Machine {
     /// that were never put on a link.
     pub(crate) fn salvage(self) -> (Vec<Message>, Vec<Message>) {
         self.outbox.salvage()
+    }
+}
+
+impl Machine {
+    /// Whether a value of this key waits.
+    pub(crate) fn waits(&self, key: &str) -> bool {
+        self.droppables.as_ref().is_some_and(|droppables| droppables.values.places.contains_key(key))
+    }
+
+    pub(crate) fn forget_values(&mut self) {
+        self.droppables.iter_mut().for_each(|droppables| droppables.values = Values::default());
+    }
+
+    pub(crate) fn forget_skipped(&mut self) {
+        self.droppables.iter_mut().for_each(|droppables| droppables.skipped = 0);
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) enum Frame {
     },
     Ping {
         id: u64,
+        /// It acknowledges too, where [`Names::PING`] is in force.
+        received: Option<u64>,
     },
     Pong {
         id: u64,
@@ -88,6 +90,8 @@ impl Outbound<'_> {
 pub(crate) struct Attached {
     pub(crate) outcome: Outcome,
     pub(crate) received: u64,
+    /// The names in force, which a client that lists none is not sent.
+    pub(crate) names: Names,
     /// It is sent once, when the session opens. The server's machine leaves it empty, and its transport fills
     /// it in.
     pub(crate) grant: Option<Box<Grant>>,
@@ -122,4 +126,53 @@ pub(crate) struct SessionParams {
     pub(crate) batch: u64,
     /// The longest time for which a poll waits.
     pub(crate) hold: u64,
+    /// The time over which clients spread their first attempts after a cut. It is sent together with the
+    /// names in force.
+    pub(crate) spread: u64,
+}
+
+/// The parts of the protocol that are used only with a client that has listed their names. The names that
+/// this server does not know are not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names(u8);
+
+impl Names {
+    /// The client has listed its names, however few.
+    pub(crate) const LISTED: Names = Names(1);
+    /// The server's pings carry an acknowledgement.
+    pub(crate) const PING: Names = Names(1 << 1);
+    /// The client sends credentials to other origins too.
+    pub(crate) const CRED: Names = Names(1 << 2);
+
+    /// Each name as it is written, in the order in which they are written.
+    const KNOWN: [(&str, Names); 2] = [("ping", Names::PING), ("cred", Names::CRED)];
+
+    /// The names in a list whose separator is a dot. An unknown or empty name is passed over.
+    pub(crate) fn parse(list: &[u8]) -> Self {
+        let known = list.split(|&byte| byte == b'.').flat_map(|name| {
+            Names::KNOWN.iter().filter(move |(known, _)| known.as_bytes() == name).map(|&(_, bit)| bit)
+        });
+        known.fold(Names::LISTED, |names, name| Names(names.0 | name.0))
+    }
+
+    pub(crate) fn contains(self, name: Names) -> bool {
+        self.0 & name.0 == name.0
+    }
+
+    /// Whether the client has listed its names: a client of an earlier version does not.
+    pub(crate) fn are_listed(self) -> bool {
+        self.contains(Names::LISTED)
+    }
+}
+
+/// As they are written: `ping.cred`.
+impl std::fmt::Display for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut separator = "";
+        for (name, _) in Names::KNOWN.iter().filter(|&&(_, bit)| self.contains(bit)) {
+            write!(f, "{separator}{name}")?;
+            separator = ".";
+        }
+        Ok(())
+    }
 }

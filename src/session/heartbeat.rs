@@ -1,6 +1,19 @@
 //! When to ping, and when silence means that a link is dead.
 
 use super::idle_limit::IdleLimit;
+use crate::config::LEAST_RATE;
+
+/// What is under way on a slow line is waited for no longer than this. A message of the default limit, as base64,
+/// takes less at the least rate.
+const LONGEST_WAIT: u64 = 150_000;
+
+/// Any line carries this many bytes in no time.
+const FEW_BYTES: usize = 4096;
+
+/// The time in milliseconds for which so many bytes are waited for: what the slowest line takes.
+pub(super) fn slow_line(bytes: usize) -> u64 {
+    (bytes.saturating_sub(FEW_BYTES) as u64 / LEAST_RATE).min(LONGEST_WAIT)
+}
 
 /// The server half pings and awaits an answer; the client half expects traffic. Times are milliseconds.
 #[derive(Debug)]
@@ -10,6 +23,14 @@ pub(crate) struct Heartbeat {
     last_received: u64,
     last_sent: u64,
     ping: Ping,
+    /// By how much longer than the timeout the answer to a ping may take: the time in which a slow line brings
+    /// what was sent before the ping.
+    credit: u64,
+    /// For how long requests that are coming in were waited for since something was received.
+    waited: u64,
+    /// The bytes that have come since the last frame, and when the first of them came.
+    partial: u64,
+    partial_since: u64,
     rtt: Option<u64>,
     pub(super) idle_limit: IdleLimit,
 }
@@ -41,6 +62,10 @@ impl Heartbeat {
             last_received: now,
             last_sent: now,
             ping: Ping::Idle,
+            credit: 0,
+            waited: 0,
+            partial: 0,
+            partial_since: now,
             rtt: None,
             idle_limit: IdleLimit::new(),
         }
@@ -52,6 +77,23 @@ impl Heartbeat {
 
     /// Any traffic counts as life.
     pub(crate) fn received(&mut self, now: u64) {
+        (self.partial, self.waited) = (0, 0);
+        self.alive(now);
+    }
+
+    /// Bytes of a frame have come that is not complete yet. They count as life if they come at the least rate:
+    /// a large message on a slow line does, and a trickle does not.
+    pub(crate) fn received_part(&mut self, now: u64, bytes: u64) {
+        if self.partial == 0 {
+            self.partial_since = now;
+        }
+        self.partial += bytes;
+        if now <= self.partial_since + self.timeout + self.partial / LEAST_RATE {
+            self.alive(now);
+        }
+    }
+
+    fn alive(&mut self, now: u64) {
         self.last_received = now;
         if let Ping::Out(_) = self.ping {
             self.ping = Ping::Idle;
@@ -62,8 +104,19 @@ impl Heartbeat {
         self.last_sent = now;
     }
 
+    /// The connection has taken bytes that had waited for it: the other half reads them, and whatever waits
+    /// behind them comes later.
+    pub(crate) fn wrote(&mut self, now: u64) {
+        self.last_sent = now;
+        match &mut self.ping {
+            Ping::Idle => {}
+            Ping::Due(since) | Ping::Out(since) => *since = now,
+        }
+    }
+
     /// A new link carries: what came before does not count.
     pub(crate) fn restart(&mut self, now: u64) {
+        (self.partial, self.waited) = (0, 0);
         self.last_received = now;
         self.last_sent = now;
         self.ping = Ping::Idle;
@@ -74,10 +127,12 @@ impl Heartbeat {
         now.saturating_sub(self.last_received.max(self.last_sent))
     }
 
-    /// The ping that is due, if one is. Its answer is awaited from now on.
-    pub(crate) fn poll_ping(&mut self, now: u64) -> Option<u64> {
+    /// The ping that is due, if one is. Its answer is awaited from now on; `before` bytes may still be on the
+    /// way before it.
+    pub(crate) fn poll_ping(&mut self, now: u64, before: usize) -> Option<u64> {
         let Ping::Due(_) = self.ping else { return None };
         self.ping = Ping::Out(now);
+        self.credit = slow_line(before);
         // The id is the time at which the ping leaves, so that the round trip needs no table.
         Some(now)
     }
@@ -97,8 +152,9 @@ impl Heartbeat {
         }
     }
 
-    /// The server half's check: a ping may become due, or the other half may be dead.
-    pub(crate) fn check(&mut self, now: u64) -> Verdict {
+    /// The server half's check: a ping may become due, or the other half may be dead. `incoming`: a request of
+    /// the client is coming in, and over HTTP the answer to the ping follows behind it.
+    pub(crate) fn check(&mut self, now: u64, incoming: bool) -> Verdict {
         let deadline = self.deadline();
         if now < deadline {
             return Verdict::Fine;
@@ -113,6 +169,20 @@ impl Heartbeat {
                 self.last_received = now;
                 self.ping = Ping::Due(now);
                 Verdict::Slept
+            }
+            // It is spent in steps: a deadline that lies far ahead would also put off the ping that is due
+            // after an answer.
+            Ping::Out(since) if self.credit > late => {
+                let step = self.credit.min(late + self.timeout.max(1));
+                self.credit -= step;
+                self.ping = Ping::Out(since + step);
+                Verdict::Fine
+            }
+            Ping::Out(since) if incoming && self.waited < LONGEST_WAIT => {
+                let step = late + self.timeout.max(1);
+                self.waited += step;
+                self.ping = Ping::Out(since + step);
+                Verdict::Fine
             }
             Ping::Due(_) | Ping::Out(_) => Verdict::Dead,
         }

@@ -7,8 +7,15 @@ use crate::message::Message;
 
 /// An acknowledgement is due after this many messages ...
 const ACK_MESSAGES: u32 = 128;
-/// ... or this many bytes.
+/// ... or this many bytes ...
 const ACK_BYTES: usize = 32 * 1024;
+/// ... or, on a server, this many milliseconds after the first message that is not acknowledged. Until half of
+/// them have passed, nothing that the server sends takes the acknowledgement along: one for each message would
+/// cost more than the message.
+pub(in crate::session) const ACK_DELAY: u64 = 1_000;
+/// ... or, on a client, this many milliseconds after the last message: a client that keeps receiving does not
+/// acknowledge each message of one a second.
+pub(in crate::session) const ACK_QUIET: u64 = 1_250;
 
 /// A message or a gap that came in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,8 +126,12 @@ impl Inbox {
         let taken = self.admit(from, to, 0);
         if taken == Taken::New {
             self.unacked_messages += 1;
-            self.bytes += ENTRY_COST;
-            self.queue.push_back(Arrival::Gap { from, to });
+            if let Some(Arrival::Gap { to: last, .. }) = self.queue.back_mut() {
+                *last = to; // Nothing came between them, so they are adjacent.
+            } else {
+                self.bytes += ENTRY_COST;
+                self.queue.push_back(Arrival::Gap { from, to });
+            }
         }
         taken
     }
@@ -157,6 +168,11 @@ impl Inbox {
             return false;
         }
         self.ack_due || self.unacked_messages >= ACK_MESSAGES || self.unacked_bytes >= ACK_BYTES
+    }
+
+    /// Whether something was taken of which no acknowledgement is due yet.
+    pub(crate) fn owes_ack(&self) -> bool {
+        self.unacked_messages > 0 && self.delivery == Delivery::UntilAcknowledged && !self.ack_due()
     }
 
     pub(crate) fn request_ack(&mut self) {

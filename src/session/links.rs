@@ -1,10 +1,11 @@
 //! The links of a session: which are attached, which are confirmed, and which one carries.
 
-use super::frame::{CloseReason, Outcome};
+use super::frame::{CloseReason, Names, Outcome};
 use super::inbox::FlowState;
 use super::reason;
+use crate::config::Transport;
 
-/// Upper bound on the links of a session. No honest client needs more; above it the lowest link is dropped.
+/// Upper bound on the links of a session. No honest client needs more; above it the lowest link ends.
 const MAX_LINKS: usize = 8;
 
 /// A pause or resume is sent on this many turns of a link, since all but one of the answers may be lost.
@@ -61,6 +62,9 @@ pub(crate) struct Attach {
     pub(crate) seen: bool,
     /// Server: the last number that the client has received.
     pub(crate) received: u64,
+    /// Server: the names that the client lists. `None` where a request has no place for them: those of the
+    /// request before stay in force.
+    pub(crate) names: Option<Names>,
 }
 
 #[derive(Debug)]
@@ -87,7 +91,7 @@ pub(crate) struct Link {
     /// that late.
     pub(crate) superseded: bool,
     /// Why it ends, until that is sent.
-    pub(crate) ending: Option<CloseReason>,
+    pub(crate) ending: Option<Box<CloseReason>>,
     /// The last acknowledgement that was sent here.
     pub(crate) last_ack_sent: u64,
     /// Nothing is read on the link after a violation.
@@ -96,6 +100,8 @@ pub(crate) struct Link {
     pub(crate) final_ack_sent: bool,
     /// Nothing more is sent on it.
     pub(crate) finished: bool,
+    /// The transport that made it, once it has attached.
+    pub(crate) transport: Option<Transport>,
     /// When a poll is answered empty, or a link that is not confirmed is ended.
     pub(crate) deadline: Option<u64>,
 }
@@ -103,12 +109,17 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn end(&mut self, reason: CloseReason) {
         if !self.finished && self.ending.is_none() {
-            self.ending = Some(reason);
+            self.ending = Some(Box::new(reason));
         }
     }
 
     pub(crate) fn is_open(&self) -> bool {
         self.attached && !self.finished && self.ending.is_none()
+    }
+
+    /// Whether only its transport is to notice that it ends.
+    fn is_ending(&self) -> bool {
+        self.attached && !self.is_open()
     }
 }
 
@@ -145,6 +156,11 @@ impl Links {
     /// Whether a link other than an upload is attached that is neither dead nor replaced.
     pub(crate) fn any_attached(&self) -> bool {
         self.all.iter().any(|link| link.attached && !link.superseded && link.kind.carries_down())
+    }
+
+    /// Whether the next turn of a link over HTTP may come.
+    pub(crate) fn between_turns(&self) -> bool {
+        self.all.iter().any(|link| link.kind.has_turns() && !link.attached)
     }
 
     /// Whether this ordinal and turn may attach: a higher pair may, an equal one is a duplicate, a lower one
@@ -184,8 +200,8 @@ impl Links {
                     flow_sent = flow_turns.0;
                 }
             }
-            if self.all.iter().filter(|link| link.kind.carries_down()).count() >= MAX_LINKS {
-                self.drop_lowest();
+            if self.all.iter().filter(|link| link.kind.carries_down() && !link.is_ending()).count() >= MAX_LINKS {
+                self.end_lowest();
             }
         }
         // A session has one link over a WebSocket and two over HTTP: a vector that doubles would make room
@@ -210,6 +226,7 @@ impl Links {
             ignores_input: false,
             final_ack_sent: false,
             finished: false,
+            transport: None,
             deadline: None,
         });
         self.all.last_mut().expect("a link was just pushed")
@@ -300,11 +317,17 @@ impl Links {
         }
     }
 
-    fn drop_lowest(&mut self) {
-        let lowest =
-            self.all.iter().filter(|link| link.kind.carries_down()).min_by_key(|link| (link.confirmed, link.ordinal));
-        if let Some(id) = lowest.map(|link| link.id) {
-            self.all.retain(|link| link.id != id);
+    /// Ends the lowest link that is not confirmed. It leaves the list when its transport has sent the reason; one
+    /// that cannot send leaves it when there are as many such links as others.
+    fn end_lowest(&mut self) {
+        let downlinks = || self.all.iter().filter(|link| link.kind.carries_down());
+        let lowest = downlinks().filter(|link| !link.is_ending()).min_by_key(|link| (link.confirmed, link.ordinal));
+        let stuck = downlinks().filter(|link| link.is_ending()).nth(MAX_LINKS - 1).map(|link| link.id);
+        let Some(lowest) = lowest.map(|link| link.id) else { return };
+        self.all.retain(|link| Some(link.id) != stuck && (link.id != lowest || link.attached));
+        if let Some(link) = self.get_mut(lowest) {
+            link.end(reason::REPLACED);
+            link.superseded = true;
         }
     }
 }

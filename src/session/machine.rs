@@ -7,16 +7,17 @@
 use std::collections::VecDeque;
 
 use super::{
-    frame::CloseReason,
+    droppable::Droppables,
+    frame::{CloseReason, Names},
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
-    outbox::{Body, Outbox},
+    outbox::{Body, ENTRY_COST, Outbox},
     reason,
     rules::{Delivery, Rules},
     stream_probe::StreamProbe,
 };
-use crate::broadcast::OutMessage;
+use crate::{broadcast::OutMessage, config::Transport};
 
 /// Which half of a session a machine is. Both work alike, except that they open, attach and ping differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) confirm_timeout: u64,
     pub(crate) inbox: usize,
     pub(crate) outbox: usize,
+    /// Above so many unacknowledged bytes droppable messages are skipped in any case.
+    pub(crate) droppable_mark: usize,
     /// The first message in each direction has the number `base + 1`; 0 outside tests.
     pub(crate) base: u64,
 }
@@ -112,7 +115,7 @@ pub(crate) enum SendError {
 /// be called at any time; it does what is due and is late without harm, since a machine that slept gives the
 /// other half a second chance before it judges. A deadline can come nearer only by `attach`, `detach`,
 /// `cancel_attach`, `abort` and `handle_timeout`, by a frame or an `end` after which `take_links_need_wake`
-/// is `true`, and by a `transmit` that gave a [`Frame::Ping`](super::Frame::Ping) or
+/// or [`take_deadline_is_nearer`](Self::take_deadline_is_nearer) is `true`, and by a `transmit` that gave a [`Frame::Ping`](super::Frame::Ping) or
 /// [`Frame::AckRequest`](super::Frame::AckRequest) or that ended the session. After these the caller asks
 /// `poll_timeout` again. After all else (above all `send`, messages and acknowledgements) an old deadline is
 /// early at worst, which does no harm.
@@ -120,35 +123,50 @@ pub(crate) enum SendError {
 pub(crate) struct Machine {
     pub(super) config: Config,
     pub(super) outbox: Outbox,
+    /// It is made with the first droppable message that does not go out at once.
+    pub(super) droppables: Option<Box<Droppables>>,
     pub(super) inbox: Inbox,
     pub(super) links: Links,
+    /// The transport of the link that carries; between two links, of the last that did.
+    pub(super) transport: Transport,
     pub(super) heartbeat: Heartbeat,
     /// It is made with the first stream: most sessions never have one.
     pub(super) stream_probe: Option<Box<StreamProbe>>,
     /// The last pause or resume that the other half has sent.
     pub(super) flow_received: FlowState,
+    /// The names of the client's last attach.
+    pub(super) names: Names,
     pub(super) opened: bool,
-    /// This half has closed, with this reason.
-    pub(super) closing: Option<CloseReason>,
-    pub(super) closed: Option<CloseReason>,
+    /// This half has closed, with this reason. The reasons are boxed because a live session has none.
+    pub(super) closing: Option<Box<CloseReason>>,
+    pub(super) closed: Option<Box<CloseReason>>,
     /// How many messages were not acknowledged when the session closed.
     pub(super) unacknowledged: usize,
     /// The time since which no link is attached, or the session is closed.
     pub(super) detached_since: u64,
+    /// The time in which a slow line brings what the last answer left on the way. Grace begins behind it.
+    pub(super) under_way: u64,
     /// How many attaches have begun that hold off the end of grace.
     pub(super) pending_attaches: u32,
     /// An attach was refused since a link was last attached. Its client exists, so grace begins anew.
     pub(super) refused: bool,
     /// The last pause or resume that was sent on any link.
     pub(super) flow_sent: FlowState,
+    /// When an acknowledgement is due of what was taken, while the inbox [owes one](Inbox::owes_ack).
+    pub(super) ack_at: u64,
+    pub(super) deadline_is_nearer: bool,
     pub(super) pong_due: Option<u64>,
     pub(super) probe_due: bool,
     pub(super) aborted_here: bool,
     /// An abort must be sent.
     pub(super) abort_due: bool,
-    pub(super) go_away_due: Option<u64>,
+    /// The delay of the go away that is due, and the lowest ordinal of a link that may send it.
+    pub(super) go_away_due: Option<(u64, u64)>,
     pub(super) events: VecDeque<Event>,
     pub(super) links_need_wake: bool,
+    /// Where messages are not acknowledged: the bytes sent since anything was received, at most as many as the
+    /// outbox may hold. They may still be on the way.
+    pub(super) unanswered: usize,
     pub(super) over: bool,
 }
 
@@ -158,19 +176,25 @@ impl Machine {
         Machine {
             config,
             outbox: Outbox::new(config.base, config.outbox),
+            droppables: None,
             inbox: Inbox::new(config.base, config.inbox, config.rules.delivery),
             links: Links::new(),
+            transport: Transport::WebSocket,
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
             stream_probe: None,
             flow_received: FlowState::START,
             flow_sent: FlowState::START,
+            names: Names::default(),
             opened: config.role == Role::Server,
             closing: None,
             closed: None,
             unacknowledged: 0,
             detached_since: now,
+            under_way: 0,
             pending_attaches: 0,
             refused: false,
+            ack_at: 0,
+            deadline_is_nearer: false,
             pong_due: None,
             probe_due: false,
             aborted_here: false,
@@ -178,6 +202,7 @@ impl Machine {
             go_away_due: None,
             events: VecDeque::new(),
             links_need_wake: false,
+            unanswered: 0,
             over: false,
         }
     }
@@ -194,7 +219,12 @@ impl Machine {
 
     /// Why the session is closed.
     pub(crate) fn closed(&self) -> Option<&CloseReason> {
-        self.closed.as_ref()
+        self.closed.as_deref()
+    }
+
+    /// Why the session is closed or, after this half's close, why it will be.
+    pub(crate) fn close_reason(&self) -> Option<&CloseReason> {
+        self.closed.as_deref().or(self.closing.as_deref())
     }
 
     /// Whether nothing more can happen. The caller then forgets the session.
@@ -214,13 +244,14 @@ impl Machine {
         self.outbox.last()
     }
 
+    /// The bytes that are not acknowledged, with those of the values that wait.
     pub(crate) fn outbox_bytes(&self) -> usize {
-        self.outbox.bytes()
+        self.outbox.bytes() + self.values_bytes()
     }
 
     /// The bytes in both boxes.
     pub(crate) fn buffered(&self) -> usize {
-        self.inbox.bytes() + self.outbox.bytes()
+        self.inbox.bytes() + self.outbox_bytes()
     }
 
     pub(crate) fn is_paused(&self) -> bool {
@@ -243,32 +274,27 @@ impl Machine {
 
     /// How many messages the other half has not acknowledged; after the end, how many it never did.
     pub(crate) fn unacknowledged(&self) -> usize {
-        if self.closed.is_some() { self.unacknowledged } else { self.outbox.unacknowledged() }
-    }
-
-    /// The round trip of the last heartbeat in milliseconds.
-    pub(crate) fn rtt(&self) -> Option<u64> {
-        self.heartbeat.rtt()
-    }
-
-    /// Whether the client's path keeps no idle request open, so that the client must poll without waiting.
-    pub(crate) fn idle_limit_is_zero(&self) -> bool {
-        self.heartbeat.idle_limit.is_zero()
+        if self.closed.is_some() { self.unacknowledged } else { self.outbox.unacknowledged() + self.values_waiting() }
     }
 
     /// Why the transport must give the link up although it cannot write all that it has.
     pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
-        let aborted = self.closed.as_ref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 43));
+        let aborted = self.closed.as_deref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 41 | 43));
         match self.links.get(id) {
             None => Some(reason::REPLACED),
             Some(_) if aborted.is_some() => aborted.cloned(),
-            Some(link) => link.ending.clone(),
+            Some(link) => link.ending.as_deref().cloned(),
         }
     }
 
     /// Whether the transport must flush what it has and drop the link.
     pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
         self.links.get(id).is_none_or(|link| link.finished || !link.attached)
+    }
+
+    /// The transport of the link that carries. Before a link is confirmed it is that of the last one.
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// The ordinal of the confirmed link that carries.
@@ -285,35 +311,35 @@ impl Machine {
         if !self.outbox.fits(message.as_message().len()) {
             return Err(SendError::Full);
         }
-        self.outbox.push(Body::Message(message));
+        self.push(Body::Message(message));
         Ok(())
     }
 
-    /// As [`send`](Self::send), but drops the message if there is no room, and returns whether there was.
-    /// Where messages are numbered, a gap is sent in its place.
-    pub(crate) fn send_droppable(&mut self, message: OutMessage) -> Result<bool, SendError> {
-        match self.send(message) {
-            Ok(()) => Ok(true),
-            Err(SendError::Full) => {
-                if self.is_numbered() {
-                    self.outbox.push_gap();
-                }
-                Ok(false)
-            }
-            Err(error) => Err(error),
+    /// Sends all of these messages, or none if they do not fit together.
+    pub(crate) fn send_all(&mut self, messages: Vec<OutMessage>) -> Result<(), SendError> {
+        self.may_send()?;
+        let length: usize = messages.iter().map(|message| message.as_message().len() + ENTRY_COST).sum();
+        if !messages.is_empty() && !self.outbox.fits(length - ENTRY_COST) {
+            return Err(SendError::Full);
         }
+        for message in messages {
+            self.outbox.push(Body::Message(message));
+        }
+        Ok(())
     }
 
-    /// Requests an acknowledgement of all that was sent so far.
+    /// Requests an acknowledgement of all that was sent so far. Values that wait get their numbers now.
     pub(crate) fn flush(&mut self) {
+        self.number_all();
         self.outbox.request_ack();
     }
 
     /// Closes the session behind all that was sent. A second close changes nothing.
     pub(crate) fn close(&mut self, reason: CloseReason) {
         if self.closed.is_none() && self.closing.is_none() {
-            self.closing = Some(reason.clone());
-            self.outbox.push(Body::Close(Box::new(reason)));
+            self.closing = Some(Box::new(reason.clone()));
+            self.number_all();
+            self.push(Body::Close(Box::new(reason)));
             self.outbox.request_ack();
         }
     }
@@ -325,13 +351,15 @@ impl Machine {
         self.finish(now, reason);
     }
 
-    /// Server: asks the client to make a new link after `delay` milliseconds. A session that ends with its
-    /// link is closed instead.
-    pub(crate) fn go_away(&mut self, delay: u64) {
+    /// Server: asks the client to make a new link after `delay` milliseconds, once a link of this ordinal or of
+    /// a higher one carries. A session that ends with its link is closed instead.
+    pub(crate) fn go_away(&mut self, delay: u64, ordinal: u64) {
         if self.config.rules.cut_ends {
             self.close(reason::GOING_AWAY);
         } else {
-            self.go_away_due = Some(delay);
+            self.go_away_due = Some((delay, ordinal));
+            // The client must know what has arrived before it makes its new link.
+            self.inbox.request_ack();
         }
     }
 }
@@ -343,10 +371,16 @@ impl Machine {
         self.inbox.pop()
     }
 
-    fn may_send(&self) -> Result<(), SendError> {
+    /// Gives something the next number, behind the gap of what was skipped before.
+    pub(super) fn push(&mut self, body: Body) {
+        self.number_skipped();
+        self.outbox.push(body);
+    }
+
+    pub(super) fn may_send(&self) -> Result<(), SendError> {
         if self.closed.is_some() || self.closing.is_some() {
             Err(SendError::Closed)
-        } else if self.outbox.exhausted() {
+        } else if self.outbox.exhausted(self.skipped()) {
             Err(SendError::Exhausted)
         } else {
             Ok(())
@@ -358,6 +392,11 @@ impl Machine {
         !self.is_numbered() && self.is_paused()
     }
 
+    /// When a session without a link ends.
+    pub(super) fn grace_end(&self) -> u64 {
+        self.detached_since + self.under_way + self.config.grace
+    }
+
     /// Whether messages are numbered and acknowledged.
     pub(super) fn is_numbered(&self) -> bool {
         self.config.rules.delivery == Delivery::UntilAcknowledged
@@ -366,9 +405,10 @@ impl Machine {
     pub(super) fn finish(&mut self, now: u64, reason: CloseReason) {
         self.links_need_wake = true;
         if self.closed.is_none() {
-            self.unacknowledged = self.outbox.unacknowledged();
+            self.unacknowledged = self.unacknowledged();
             self.outbox.clear();
-            self.closed = Some(reason);
+            self.droppables = None;
+            self.closed = Some(Box::new(reason));
             self.detached_since = now;
         }
     }

@@ -3,6 +3,8 @@
 //! [`Machine`](machine::Machine) is one half of a session. `handle_*` takes what the network or the clock
 //! did, `poll_*` returns what the caller must do now, and time is an argument in milliseconds.
 
+mod behind;
+pub(crate) mod droppable;
 pub(crate) mod frame;
 pub(crate) mod heartbeat;
 mod idle_limit;
@@ -10,6 +12,7 @@ pub(crate) mod inbox;
 pub(crate) mod links;
 pub(crate) mod machine;
 pub(crate) mod outbox;
+mod progress;
 pub(crate) mod reason;
 mod receive;
 pub(crate) mod rules;
@@ -24,7 +27,7 @@ mod client;
 pub(crate) mod tests;
 
 pub use frame::CloseReason;
-pub(crate) use frame::{Attached, Frame, Grant, Outbound, Outcome, SessionParams};
+pub(crate) use frame::{Attached, Frame, Grant, Names, Outbound, Outcome, SessionParams};
 pub(crate) use inbox::Arrival;
 pub(crate) use links::{Attach, LinkId, LinkKind};
 pub(crate) use machine::{Config, Machine, Role, SendError, State};

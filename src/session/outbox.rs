@@ -101,9 +101,14 @@ impl Outbox {
         }
     }
 
-    /// Whether all numbers are used up. One is reserved for the close.
-    pub(crate) fn exhausted(&self) -> bool {
-        self.last + 1 >= MAX_NUMBER
+    /// Whether all numbers are used up, of which `more` are promised. One is reserved for the close.
+    pub(crate) fn exhausted(&self, more: u64) -> bool {
+        self.last + more + 1 >= MAX_NUMBER
+    }
+
+    /// How many messages are not acknowledged, counted up to `most`.
+    pub(crate) fn messages_up_to(&self, most: usize) -> usize {
+        self.entries.iter().filter(|entry| matches!(entry.body, Body::Message(_))).take(most).count()
     }
 
     /// How many messages are not acknowledged.
@@ -111,14 +116,15 @@ impl Outbox {
         self.entries.iter().filter(|entry| matches!(entry.body, Body::Message(_))).count()
     }
 
-    /// Uses the next number for a message that is dropped.
-    pub(crate) fn push_gap(&mut self) {
-        if let Some(Entry { body: Body::Gap { last }, .. }) = self.entries.back_mut() {
+    /// Uses the next numbers for messages that are dropped.
+    pub(crate) fn push_gap(&mut self, count: u64) {
+        let first = self.last + 1;
+        self.last += count;
+        match self.entries.back_mut() {
+            _ if count == 0 => {}
             // A run that is already on a link may grow: the new part is sent as a gap of its own.
-            self.last += 1;
-            *last = self.last;
-        } else {
-            self.push(Body::Gap { last: self.last + 1 });
+            Some(Entry { body: Body::Gap { last }, .. }) => *last = self.last,
+            _ => self.entries.push_back(Entry { first, body: Body::Gap { last: self.last } }),
         }
     }
 

@@ -3,29 +3,57 @@
 
 use bytestring::ByteString;
 
+use crate::config::SlowMember;
+
 /// Why a session or a link ended: a code and a text for people.
 ///
 /// Codes: 1000 is an ordinary close, 1001 means that the client's page went away, 1011 that the handler
-/// panicked, 3000 to 3999 are the application's, 4000 to 4499 are the library's, in classes of a hundred;
+/// returned an error or panicked, 3000 to 3999 are the application's, 4000 to 4499 are the library's, in classes of a hundred;
 /// [`protocol`](crate::protocol), section 7, lists them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseReason {
-    /// The code.
-    pub code: u16,
-    /// The text; may be empty.
-    pub text: ByteString,
+    pub(crate) code: u16,
+    pub(crate) text: ByteString,
 }
 
 impl CloseReason {
     /// A reason from a code and a text.
-    pub fn new(code: u16, text: impl Into<ByteString>) -> Self {
-        CloseReason { code, text: text.into() }
+    pub fn new(code: u16, text: impl Into<String>) -> Self {
+        CloseReason { code, text: text.into().into() }
+    }
+
+    /// The code.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The text for people; may be empty.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether the client's page went away: it was closed, left or loaded again. The page sends this as it
     /// goes, and it may not arrive; then the session ends with the [grace](crate::Builder::grace) time.
     pub fn is_page_gone(&self) -> bool {
         self.code == 1001
+    }
+
+    /// Whether the session is gone, so that its client opens a new one.
+    pub(crate) fn is_session_gone(&self) -> bool {
+        self.code / 100 == 41
+    }
+
+    /// Why the session of a client ends that is too slow.
+    pub(crate) fn of_slow_client(policy: SlowMember) -> Self {
+        match policy {
+            SlowMember::Stop => TOO_SLOW,
+            SlowMember::Reopen | SlowMember::Gap => FELL_BEHIND,
+        }
+    }
+
+    /// Whether a client may close with this code: the others are the server's, RFC 6455's or nobody's.
+    pub(super) fn may_come_from_a_client(&self) -> bool {
+        matches!(self.code, 1000 | 1001 | 3000..=3999)
     }
 
     /// A violation of the protocol; the text describes it.
@@ -67,7 +95,10 @@ reasons! {
     1006 = 410 { CUT: "the connection was cut", }
     1007 = 400 { NOT_UTF8: "text that is not UTF-8", }
     1009 = 413 { TOO_BIG: "message too large", }
-    1011 = 410 { HANDLER_PANICKED: "the handler panicked", }
+    1011 = 410 {
+        HANDLER_PANICKED: "the handler panicked",
+        HANDLER_FAILED: "the handler failed",
+    }
 
     4000 = 409 { REPLACED: "replaced by a newer link", }
     4001 = 409 { DUPLICATE: "duplicate of a link that is attached", }
@@ -75,6 +106,7 @@ reasons! {
     4003 = 409 { HEARTBEAT_TIMEOUT: "heartbeat timeout", }
     4004 = 400 {
         MALFORMED: "malformed",
+        NO_CLOSE_CODE: "a client closes with 1000, 1001 or 3000 to 3999",
         ACK_BEYOND_SENT: "acknowledges what was never sent",
         UNEXPECTED: "not sent by this half",
         WRONG_HEAD: "not the head record of this request",
@@ -99,6 +131,7 @@ reasons! {
         NOT_OPENED: "no opening with this attempt id came",
     }
     4008 = 409 { HELD: "held back on the way", }
+    4009 = 409 { OPEN_BY_HTTP: "open by HTTP first: a WebSocket does not prove whose page this is", }
 
     4100 = 410 { UNKNOWN: "unknown session", }
     4101 = 410 { WRONG_SECRET: "wrong secret", }
@@ -108,6 +141,7 @@ reasons! {
         EXPIRED: "no link within the grace time",
     }
     4104 = 410 { TAKEN_OVER: "taken over by another page", }
+    4105 = 410 { FELL_BEHIND: "fell behind, or held too much", }
 
     4200 = 503 { TOO_MANY_SESSIONS: "too many sessions", }
     4201 = 503 { SHORT_OF_MEMORY: "short of memory", }
@@ -115,7 +149,7 @@ reasons! {
 
     4300 = 403 {
         ORIGIN_REFUSED: "this origin may not open sessions here",
-        NO_ORIGIN: "no Origin header; only a server that allows any origin opens sessions without one",
+        NO_ORIGIN: "no Origin header: the server must allow programs, with Origins::and_programs",
     }
     4301 = 403 { REJECTED: "rejected", }
     4310 = 410 { ABORTED: "aborted", }

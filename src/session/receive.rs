@@ -2,6 +2,7 @@
 
 use super::{
     frame::{Attached, CloseReason, Frame, MAX_NUMBER, Outcome},
+    heartbeat::slow_line,
     inbox::{FlowState, Taken},
     links::{Attach, Link, LinkId, LinkKind},
     machine::{Event, Machine, Role},
@@ -16,7 +17,7 @@ impl Machine {
     /// after grace has passed: the caller has not shown the secret yet, and must not be able to extend a
     /// session for ever.
     pub(crate) fn expect_attach(&mut self, now: u64) -> bool {
-        let counts = self.links.any_attached() || now < self.detached_since + self.config.grace;
+        let counts = self.links.any_attached() || now < self.grace_end();
         self.pending_attaches += u32::from(counts);
         counts
     }
@@ -29,9 +30,10 @@ impl Machine {
     /// Attaches a link. The reason of a refusal is meant for the other half.
     pub(crate) fn attach(&mut self, now: u64, attach: Attach) -> Result<LinkId, CloseReason> {
         let server = self.config.role == Role::Server;
-        if self.over {
-            let aborted = self.closed.clone().filter(|reason| reason.code / 100 == 43);
-            return Err(aborted.unwrap_or(reason::ENDED));
+        // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
+        let aborted = self.closed.as_deref().filter(|reason| self.aborted_here || reason.code / 100 == 43);
+        if self.over || (aborted.is_some() && server && attach.kind.carries_down()) {
+            return Err(aborted.cloned().unwrap_or(reason::ENDED));
         }
         self.refused = true; // It stays so if one of the checks below fails.
         if attach.kind.carries_down() {
@@ -47,6 +49,7 @@ impl Machine {
         if attach.kind.has_turns() {
             self.shrink(); // No moment is idler than the one between two turns.
         }
+        self.names = attach.names.unwrap_or(self.names);
         let alone = !self.links.any_attached();
         let gap =
             (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.detached_since));
@@ -80,6 +83,7 @@ impl Machine {
         }
         self.detached_since = self.detached_since.max(now);
         self.refused = false;
+        self.number_waiting(now);
         Ok(id)
     }
 
@@ -126,6 +130,9 @@ impl Machine {
             let (silence, polling) = (self.heartbeat.silence(now), matches!(link.kind, LinkKind::Poll { .. }));
             self.heartbeat.idle_limit.cut(link.ordinal, silence, polling);
         }
+        // Most of an answer can still be on its way to the client, which makes its next request when it has all.
+        let turns = self.links.get(id).is_some_and(|link| link.kind.has_turns());
+        self.under_way = if turns { slow_line(self.outbox.bytes()) } else { 0 };
         self.links.detach(id);
         if self.links.carrier() != before {
             self.carrier_changed(now);
@@ -167,11 +174,14 @@ impl Machine {
         if link.kind == LinkKind::Upload && !matches!(frame, Frame::LinkClose(_)) {
             link.pending_outcome = None;
         }
+        self.unanswered = 0;
         // A client watches its downlink, and the answer to an upload is no sign of life there.
         if self.config.role == Role::Server || link.kind != LinkKind::Upload {
             self.heartbeat.received(now);
         }
+        let owed = self.inbox.owes_ack();
         let result = self.dispatch(now, id, frame);
+        self.schedule_ack(now, owed);
         if let Err(violation) = &result {
             self.end(now, id, violation.clone());
         }
@@ -214,11 +224,14 @@ impl Machine {
                 Ok(())
             }
             Frame::Attached(start) if !server => self.handle_attached(now, id, &start),
-            Frame::Ping { id } if !server => {
+            Frame::Ping { id, received } if !server => {
                 self.pong_due = Some(id);
-                Ok(())
+                self.acknowledged_up_to(now, received.unwrap_or_default()).map_err(|()| reason::ACK_BEYOND_SENT)
             }
             Frame::GoAway { delay } if !server => {
+                // Both halves must know what has arrived before there is a new link.
+                self.inbox.request_ack();
+                self.outbox.request_ack();
                 self.events.push_back(Event::GoAway(delay));
                 Ok(())
             }
@@ -282,6 +295,9 @@ impl Machine {
         if number == 0 || number > MAX_NUMBER {
             return Err(reason::MALFORMED);
         }
+        if self.config.role == Role::Server && !reason.may_come_from_a_client() {
+            return Err(reason::NO_CLOSE_CODE);
+        }
         if self.closed.is_none() {
             if self.inbox.take_close(number) == Taken::New {
                 self.finish(now, reason);
@@ -293,8 +309,10 @@ impl Machine {
     }
 
     fn acknowledged_up_to(&mut self, now: u64, received: u64) -> Result<(), ()> {
-        let ack_requested = self.outbox.ack_requested();
-        self.outbox.acknowledge(received)?;
+        let (ack_requested, bytes) = (self.outbox.ack_requested(), self.outbox.bytes());
+        if self.outbox.acknowledge(received)? {
+            self.droppables_acknowledged(now, bytes - self.outbox.bytes());
+        }
         // An acknowledgement of what is left must be requested too.
         self.links_need_wake |= self.outbox.ack_requested() != ack_requested;
         if let Some(probe) = &mut self.stream_probe {
@@ -307,7 +325,7 @@ impl Machine {
 
     /// Ends the session if this half has closed it and nothing is left in the outbox.
     pub(super) fn finish_closing(&mut self, now: u64) {
-        if let (Some(reason), true) = (&self.closing, self.closed.is_none() && self.outbox.is_empty()) {
+        if let (Some(reason), true) = (self.closing.as_deref(), self.closed.is_none() && self.outbox.is_empty()) {
             self.finish(now, reason.clone());
         }
     }
@@ -360,7 +378,11 @@ impl Machine {
         self.links_need_wake = true;
         self.heartbeat.restart(now);
         let carrier = self.links.carrier();
-        let mut links = self.links.iter().filter(|link| Some(link.ordinal) == carrier && link.kind.carries_down());
+        let carries = |link: &&Link| Some(link.ordinal) == carrier && link.kind.carries_down();
+        if let Some(transport) = self.links.iter().find(carries).and_then(|link| link.transport) {
+            self.transport = transport;
+        }
+        let mut links = self.links.iter().filter(carries);
         // An acknowledgement that was sent on another link may be lost with that link.
         if links.any(|link| link.attached && link.last_ack_sent < self.inbox.last_ack_sent()) {
             self.inbox.request_ack();
@@ -382,7 +404,10 @@ impl Machine {
         match reason.code / 100 {
             _ if self.config.rules.cut_ends => self.finish(now, reason),
             41 | 43 | 44 if loser => {}
-            43 | 44 if self.closed.is_none() => self.finish(now, reason),
+            // A client has no other code to abort with.
+            43 | 44 if self.closed.is_none() && (!server || reason.code == reason::ABORTED.code) => {
+                self.finish(now, reason);
+            }
             41 if !server && self.closed.is_none() => self.events.push_back(Event::Lost(reason)),
             10 | 43 if self.closed.is_some() => self.over = server,
             _ => {}

@@ -2,6 +2,7 @@
 
 use super::{
     heartbeat::Verdict,
+    inbox::{ACK_DELAY, ACK_QUIET},
     links::{Link, LinkKind},
     machine::{Machine, Role},
     reason,
@@ -17,13 +18,11 @@ impl Machine {
         let links = self.links.iter().filter_map(|link| link.deadline).min();
         let own = match self.config.role {
             _ if self.closed.is_some() => Some(self.detached_since + self.config.grace),
-            Role::Server if !self.links.any_attached() => {
-                (self.pending_attaches == 0).then_some(self.detached_since + self.config.grace)
-            }
+            Role::Server if !self.links.any_attached() => (self.pending_attaches == 0).then(|| self.grace_end()),
             Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
         };
-        [links, own, self.stream_deadline()].into_iter().flatten().min()
+        [links, own, self.stream_deadline(), self.ack_deadline()].into_iter().flatten().min()
     }
 
     /// Handles every deadline that has passed. An early or repeated call does no harm.
@@ -33,6 +32,7 @@ impl Machine {
         }
         self.check_links(now);
         self.check_stream(now);
+        self.check_ack(now);
         match self.config.role {
             Role::Server => self.check_server(now),
             Role::Client => self.check_client(now),
@@ -44,6 +44,21 @@ impl Machine {
     pub(super) fn shrink(&mut self) {
         self.outbox.shrink();
         self.inbox.shrink();
+    }
+
+    /// Whether a frame since the last call has brought the next deadline nearer.
+    pub(crate) fn take_deadline_is_nearer(&mut self) -> bool {
+        std::mem::take(&mut self.deadline_is_nearer)
+    }
+
+    /// The round trip of the last heartbeat in milliseconds.
+    pub(crate) fn rtt(&self) -> Option<u64> {
+        self.heartbeat.rtt()
+    }
+
+    /// Whether the client's path keeps no idle request open, so that the client must poll without waiting.
+    pub(crate) fn idle_limit_is_zero(&self) -> bool {
+        self.heartbeat.idle_limit.is_zero()
     }
 
     fn check_links(&mut self, now: u64) {
@@ -65,7 +80,7 @@ impl Machine {
         if self.closed.is_some() {
             self.over = now >= self.detached_since + grace;
         } else if !self.links.any_attached() {
-            let deadline = self.detached_since + grace;
+            let deadline = self.grace_end();
             if self.pending_attaches == 0 && now >= deadline {
                 if now - deadline > grace || std::mem::take(&mut self.refused) {
                     // This process slept: the client may have been trying all the time.
@@ -75,7 +90,8 @@ impl Machine {
                     self.over = true;
                 }
             }
-        } else if self.links.needs_heartbeat() && self.heartbeat.check(now) == Verdict::Dead {
+        } else if self.links.needs_heartbeat() && self.heartbeat.check(now, self.pending_attaches > 0) == Verdict::Dead
+        {
             if self.reading_stops() {
                 self.heartbeat.restart(now); // The answer may have come and is not read.
                 return;
@@ -130,5 +146,39 @@ impl Machine {
             LinkKind::Poll { hold } => Some(hold + self.config.timeout),
             _ => Some(self.heartbeat.interval + self.heartbeat.timeout),
         }
+    }
+}
+
+// Acknowledgements that nobody requests.
+impl Machine {
+    /// Sets the time of the next acknowledgement. `owed`: one was owed before this frame.
+    pub(super) fn schedule_ack(&mut self, now: u64, owed: bool) {
+        match self.config.role {
+            Role::Server if !owed && self.inbox.owes_ack() => {
+                self.ack_at = now + ACK_DELAY;
+                self.deadline_is_nearer = true;
+            }
+            Role::Server => {}
+            Role::Client => self.ack_at = now + ACK_QUIET,
+        }
+    }
+
+    /// Server: whether an acknowledgement is nearly due, so that it goes with what else is sent and needs no
+    /// write of its own.
+    pub(super) fn ack_rides(&self, now: u64) -> bool {
+        self.config.role == Role::Server && self.inbox.owes_ack() && self.ack_at <= now + ACK_DELAY / 2
+    }
+
+    fn check_ack(&mut self, now: u64) {
+        if self.ack_deadline().is_some_and(|deadline| deadline <= now) {
+            self.inbox.request_ack();
+            self.links_need_wake = true;
+        }
+    }
+
+    /// When an acknowledgement is due of what was taken. Without a link that carries there is none: the next one
+    /// begins with it.
+    fn ack_deadline(&self) -> Option<u64> {
+        (self.inbox.owes_ack() && self.links.any_attached() && self.closed.is_none()).then_some(self.ack_at)
     }
 }

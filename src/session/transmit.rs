@@ -1,7 +1,7 @@
 //! Chooses the next frame that a link sends.
 
 use super::{
-    frame::{Attached, CloseReason, Frame, Outbound},
+    frame::{Attached, CloseReason, Frame, Names, Outbound},
     inbox::Inbox,
     links::{Link, LinkId, LinkKind},
     machine::{Machine, Role},
@@ -57,7 +57,12 @@ impl Machine {
     fn note(&mut self, id: LinkId, frame: &Frame) {
         if matches!(
             frame,
-            Frame::Attached(_) | Frame::Ack { .. } | Frame::Pause { .. } | Frame::Resume { .. } | Frame::Pong { .. }
+            Frame::Attached(_)
+                | Frame::Ack { .. }
+                | Frame::Pause { .. }
+                | Frame::Resume { .. }
+                | Frame::Ping { received: Some(_), .. }
+                | Frame::Pong { .. }
         ) {
             let server = self.config.role == Role::Server;
             let turns = self.links.carrier_has_turns();
@@ -82,7 +87,7 @@ impl Machine {
         }
         if server {
             if let Some(outcome) = link.pending_outcome.take() {
-                return Next::Control(Frame::Attached(Attached { outcome, received, grant: None }));
+                return Next::Control(Frame::Attached(Attached { outcome, received, names: self.names, grant: None }));
             }
             if link.kind == LinkKind::Upload {
                 return self.answer_upload(id).into();
@@ -99,7 +104,7 @@ impl Machine {
         }
         if let Some(reason) = link.ending.take() {
             link.finished = true;
-            return Next::Control(Frame::LinkClose(reason));
+            return Next::Control(Frame::LinkClose(*reason));
         }
         let carries = self.links.get(id).is_some_and(|link| self.links.carries(link));
         match carries {
@@ -116,6 +121,7 @@ impl Machine {
             return Some(Frame::LinkClose(reason::HELD));
         }
         let numbered = self.is_numbered();
+        let ack_rides = self.ack_rides(now);
         let link = self.links.get_mut(id)?;
         if link.flow_sent < flow && numbered {
             link.flow_sent = flow;
@@ -132,19 +138,22 @@ impl Machine {
         if let Some(id) = self.pong_due.take() {
             return Some(Frame::Pong { id, received });
         }
-        if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() {
+        if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() || ack_rides {
             return Some(Frame::Ack { received });
         }
-        // It is sent once: a client that has made its new link to this same server would make another one
-        // each time.
-        if let Some(delay) = self.go_away_due.take() {
+        if let Some((delay, _)) = self.go_away_due.take_if(|(_, ordinal)| link.ordinal >= *ordinal) {
             return Some(Frame::GoAway { delay });
         }
         if std::mem::take(&mut self.probe_due) {
             return Some(Frame::AckRequest);
         }
         if self.config.role == Role::Server && link.kind.needs_heartbeat() {
-            return self.heartbeat.poll_ping(now).map(|id| Frame::Ping { id });
+            let before = if numbered { self.outbox.bytes() } else { self.unanswered };
+            let acknowledges = self.names.contains(Names::PING);
+            return self
+                .heartbeat
+                .poll_ping(now, before)
+                .map(|id| Frame::Ping { id, received: acknowledges.then_some(received) });
         }
         None
     }
@@ -163,6 +172,9 @@ impl Machine {
             link.ack_request_sent_for = ack_requested;
             let sent = link.next_to_send - 1;
             let bytes = self.outbox.bytes();
+            if let Some(droppables) = &mut self.droppables {
+                droppables.request_sent(now, ack_requested);
+            }
             if let Some(probe) = self.probe_of(id) {
                 probe.request_sent(now, sent, bytes);
                 probe.frame_sent();
@@ -173,7 +185,7 @@ impl Machine {
         let Some(entry) = entry else {
             return self.probe_frame(now, id).map(|frame| send(Outbound::Frame(frame)));
         };
-        let (from, to) = (link.next_to_send, entry.last());
+        let (from, to, cost) = (link.next_to_send, entry.last(), entry.cost());
         let sent = match &entry.body {
             // The other half is done when it has the close, and what it sent before must not look lost to it.
             Body::Close(_) if numbered && link.last_ack_sent < self.inbox.received() => {
@@ -196,7 +208,10 @@ impl Machine {
         if numbered {
             self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
         } else {
+            self.unanswered = (self.unanswered + cost).min(self.config.outbox);
+            let bytes = self.outbox.bytes();
             self.outbox.acknowledge(to).expect("it was just marked as sent");
+            self.droppables_acknowledged(now, bytes - self.outbox.bytes());
             self.finish_closing(now);
         }
         Some(sent)
@@ -209,7 +224,7 @@ impl Machine {
         let link = self.links.get_mut(id)?;
         if let Some(reason) = link.ending.take() {
             link.finished = true;
-            return Some(Frame::LinkClose(reason));
+            return Some(Frame::LinkClose(*reason));
         }
         if !std::mem::take(&mut link.reply_due) {
             link.finished = true;
@@ -231,11 +246,11 @@ fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: b
         return abort_due.then(|| Frame::LinkClose(closed.clone())); // It ends with its answer anyway.
     }
     link.finished = true;
-    let aborted = rules.cut_ends || matches!(closed.code / 100, 40 | 43);
+    let aborted = rules.cut_ends || matches!(closed.code / 100, 40 | 41 | 43);
     match link.kind {
         _ if aborted => Some(Frame::LinkClose(closed.clone())),
         // A link that was replaced gets that reason: the frame that ends the session may be under way on
         // another link.
-        _ => Some(Frame::LinkClose(link.ending.take().unwrap_or(reason::CLOSED))),
+        _ => Some(Frame::LinkClose(link.ending.take().map_or(reason::CLOSED, |reason| *reason))),
     }
 }

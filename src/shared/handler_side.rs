@@ -2,31 +2,86 @@
 
 use std::task::{Context, Poll};
 
-use super::{CloseReason, Receiver, SendError, SharedSession, reason, wake_batch};
+use super::{CloseReason, Inner, Place, SendError, SharedSession, WhenBehind, reason, wake_batch};
 use crate::{
     broadcast::OutMessage,
+    message::Message,
     session::{Arrival, State},
 };
 
 impl SharedSession {
-    pub(crate) fn poll_arrival(&self, cx: &mut Context<'_>) -> Poll<Option<Arrival>> {
+    /// Waits for the next arrival; for one that is no gap unless `gaps`. `None` if nothing more will come:
+    /// the session is over and the inbox empty, or the handler has ended.
+    ///
+    /// `place` is the waiting task's place among those who wait. A task that gives up before it received must
+    /// [leave](Self::leave) it.
+    pub(crate) fn poll_arrival(
+        &self,
+        cx: &Context<'_>,
+        place: &mut Option<Place>,
+        gaps: bool,
+    ) -> Poll<Option<Arrival>> {
         let mut inner = self.lock();
-        let paused = inner.machine.is_paused();
-        if let Some(arrival) = inner.machine.poll_arrival() {
-            if paused && !inner.machine.is_paused() {
-                inner.wake_carriers();
-            }
-            if inner.machine.arrivals() == 0 {
-                self.account(&mut inner);
-            }
-            return Poll::Ready(Some(arrival));
+        let may_receive = inner.receivers.may_receive(*place, cx.waker());
+        let arrival = if may_receive { self.take(&mut inner, gaps) } else { None };
+        let ended = inner.turn.is_ended() || (inner.machine.closed().is_some() && inner.machine.arrivals() == 0);
+        if arrival.is_some() || ended {
+            inner.leave(place.take());
+            return Poll::Ready(arrival);
         }
-        if inner.machine.closed().is_some() {
-            return Poll::Ready(None);
-        }
-        let is_handler = inner.turn.is_polling();
-        inner.receiver = Some(Receiver { waker: cx.waker().clone(), is_handler });
+        let is_handler = inner.turn.is_polling() && wake_batch::is_turn_of(self.address());
+        inner.receivers.wait(place, cx.waker(), is_handler);
+        inner.wake_idle();
         Poll::Pending
+    }
+
+    /// Waits until a task waits for an arrival and there is none, or the handler has ended. Only one task can
+    /// wait for this.
+    pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        let waits = inner.receivers.any_waits() && inner.machine.arrivals() == 0;
+        if waits || inner.turn.is_ended() {
+            return Poll::Ready(());
+        }
+        inner.idle = Some(Box::new(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// Takes the next message if there is one, even before a task that waits.
+    pub(crate) fn try_message(&self) -> Option<Message> {
+        match self.take(&mut self.lock(), false) {
+            Some(Arrival::Message(message)) => Some(message),
+            Some(Arrival::Gap { .. }) | None => None,
+        }
+    }
+
+    /// A task that has waited for an arrival waits no longer.
+    pub(crate) fn leave(&self, place: Place) {
+        self.lock().leave(Some(place));
+    }
+
+    fn take(&self, inner: &mut Inner, gaps: bool) -> Option<Arrival> {
+        if inner.turn.is_ended() {
+            return None;
+        }
+        let paused = inner.machine.is_paused();
+        let arrival = loop {
+            match inner.machine.poll_arrival() {
+                Some(Arrival::Gap { .. }) if !gaps => {}
+                arrival => break arrival,
+            }
+        };
+        if paused && !inner.machine.is_paused() {
+            inner.wake_carriers();
+        }
+        if arrival.is_some() && inner.machine.arrivals() == 0 {
+            self.account(inner);
+        }
+        arrival
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     pub(crate) fn send(&self, message: OutMessage) -> Result<(), SendError> {
@@ -37,9 +92,20 @@ impl SharedSession {
         Ok(())
     }
 
-    pub(crate) fn send_droppable(&self, message: OutMessage) -> Result<bool, SendError> {
+    /// Sends all of these messages, or none if they do not fit together.
+    pub(crate) fn send_all(&self, messages: Vec<OutMessage>) -> Result<(), SendError> {
         let mut inner = self.lock();
-        let sent = inner.machine.send_droppable(message)?;
+        inner.machine.send_all(messages)?;
+        inner.wake_carriers();
+        self.account(&mut inner);
+        Ok(())
+    }
+
+    /// Sends a message. Returns whether it was taken, and not skipped.
+    pub(crate) fn send_as(&self, how: &WhenBehind, message: OutMessage) -> Result<bool, SendError> {
+        let now = if *how == WhenBehind::Keep { 0 } else { self.runtime.clock.now() };
+        let mut inner = self.lock();
+        let sent = inner.machine.send_as(now, how, message)?;
         inner.wake_carriers();
         self.account(&mut inner);
         Ok(sent)
@@ -76,6 +142,31 @@ impl SharedSession {
         Poll::Pending
     }
 
+    /// Why the session is over or, after our close, why it will be.
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        self.lock().machine.close_reason().cloned()
+    }
+
+    /// Waits for a [`close_reason`](Self::close_reason).
+    pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<CloseReason> {
+        let mut inner = self.lock();
+        if let Some(reason) = inner.machine.close_reason() {
+            return Poll::Ready(reason.clone());
+        }
+        inner.wait(cx.waker());
+        Poll::Pending
+    }
+
+    /// Waits until the session is over.
+    pub(crate) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        if inner.machine.closed().is_some() {
+            return Poll::Ready(());
+        }
+        inner.wait(cx.waker());
+        Poll::Pending
+    }
+
     pub(crate) fn close(&self, reason: CloseReason) {
         let mut inner = self.lock();
         inner.machine.close(reason);
@@ -90,22 +181,23 @@ impl SharedSession {
     pub(crate) fn abort(&self, reason: CloseReason) {
         let mut inner = self.lock();
         inner.machine.abort(self.runtime.clock().now(), reason);
-        inner.wake_receiver();
+        inner.wake_receivers();
         inner.wake_links();
         inner.wake_senders();
         self.settle(&mut inner);
     }
 
-    pub(crate) fn go_away(&self, delay: u64) {
+    /// Asks the client to make a new link after `delay` milliseconds, on a link of this ordinal or a higher one.
+    pub(crate) fn go_away(&self, delay: u64, ordinal: u64) {
         let mut inner = self.lock();
-        inner.machine.go_away(delay);
+        inner.machine.go_away(delay, ordinal);
         inner.wake_links();
     }
 
     /// The handler is about to be polled. Its links, and those of other sessions that it sends to, are not
     /// woken before [`end_turn`](Self::end_turn).
     pub(crate) fn begin_turn(&self) {
-        wake_batch::begin();
+        wake_batch::begin(self.address());
         self.lock().turn.begin();
     }
 
@@ -121,6 +213,7 @@ impl SharedSession {
     /// The handler has got its task.
     pub(crate) fn start_handler(&self) {
         self.lock().turn.start();
+        self.runtime.handler_starts();
     }
 
     /// The handler's task is gone.
@@ -129,11 +222,10 @@ impl SharedSession {
         if inner.turn.finish() {
             inner.wake_links();
         }
-    }
-
-    /// Whether the handler has a task.
-    pub(crate) fn is_running(&self) -> bool {
-        self.lock().turn.is_running()
+        inner.receivers.wake_all();
+        inner.wake_idle();
+        drop(inner);
+        self.runtime.handler_ends();
     }
 
     /// Ends the session if it is not over, since the server has removed it. The bytes that are still buffered
@@ -142,11 +234,11 @@ impl SharedSession {
         let mut inner = self.lock();
         inner.forgotten = true;
         inner.chunked = None;
-        self.account(&mut inner);
         if inner.machine.closed().is_none() {
             inner.machine.abort(self.runtime.clock().now(), reason::ENDED);
         }
-        inner.wake_receiver();
+        self.account(&mut inner);
+        inner.wake_receivers();
         inner.wake_senders();
         inner.wake_links();
     }

@@ -35,7 +35,7 @@ impl SharedSession {
             inner.await_close(now, self.params.session.grace);
         }
         if attach.kind != LinkKind::Upload {
-            inner.transport = transport;
+            inner.machine.set_transport(id, transport);
         }
         if inner.links.is_empty() {
             inner.links.reserve_exact(1);
@@ -56,7 +56,7 @@ impl SharedSession {
             inner.wake_links(); // Another link carries now.
         }
         if inner.machine.closed().is_some() {
-            inner.wake_receiver();
+            inner.wake_receivers();
             inner.wake_senders();
         }
         self.settle(&mut inner);
@@ -81,18 +81,31 @@ impl SharedSession {
             outcome = Err(malformed);
         }
         if inner.machine.arrivals() > 0 || inner.machine.closed().is_some() {
-            inner.wake_receiver();
+            inner.wake_receivers();
         }
         if inner.machine.acknowledged() != before || inner.machine.closed().is_some() {
             inner.wake_senders();
         }
-        if inner.machine.take_links_need_wake() {
+        let wake = inner.machine.take_links_need_wake();
+        if wake {
             inner.wake_links();
+        }
+        if wake | inner.machine.take_deadline_is_nearer() {
             self.settle(&mut inner);
         } else {
             self.account(&mut inner);
         }
         outcome.map(|()| inner.machine.reading_stops())
+    }
+
+    /// The transport has read bytes of a frame that is not complete yet.
+    pub(crate) fn read_part(&self, link: LinkId, bytes: usize) {
+        self.lock().machine.handle_part(self.runtime.clock.now(), link, bytes);
+    }
+
+    /// The connection has taken bytes that had waited for it.
+    pub(crate) fn wrote(&self, link: LinkId) {
+        self.lock().machine.handle_write(self.runtime.clock.now(), link);
     }
 
     /// Whether the transport must stop reading: the inbox is full, and a message cannot be refused. If so,
@@ -144,7 +157,7 @@ impl SharedSession {
             // In a codec without acknowledgements a message counts as acknowledged once the link has it.
             inner.wake_senders();
             if inner.machine.closed().is_some() {
-                inner.wake_receiver();
+                inner.wake_receivers();
             }
         }
         if timed || written {
@@ -201,7 +214,7 @@ impl SharedSession {
         inner.check_close(now, self.params.session.grace);
         inner.wake_links();
         if inner.machine.closed().is_some() {
-            inner.wake_receiver();
+            inner.wake_receivers();
             inner.wake_senders();
         }
         self.settle(inner);

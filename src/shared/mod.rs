@@ -5,6 +5,7 @@ mod chunked_upload;
 mod credentials;
 mod handler_side;
 mod link_side;
+mod receivers;
 mod runtime;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -12,7 +13,10 @@ mod turn;
 mod wake_batch;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, atomic::Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
 };
 
@@ -20,6 +24,7 @@ use bytestring::ByteString;
 use uuid::Uuid;
 
 use credentials::Credentials;
+use receivers::Receivers;
 use turn::Turn;
 
 use crate::{
@@ -30,10 +35,13 @@ use crate::{
 
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::Credential;
+pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 
 /// The types that the machine's methods take and give, for modules that must not import the machine.
-pub(crate) use crate::session::{Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, reason};
+pub(crate) use crate::session::{
+    Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, droppable::WhenBehind, reason,
+};
 
 /// Changes of a session's memory smaller than this are not worth an atomic operation.
 const ACCOUNT_GRAIN: usize = 4096;
@@ -53,16 +61,18 @@ pub(crate) struct ServerParams {
     /// The name of this node, a part of each session's id.
     pub(crate) node: String,
     pub(crate) session: SessionParams,
+    /// The spread of `session` as of now: it follows the number of sessions.
+    pub(crate) spread: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Inner {
     machine: Machine,
     turn: Turn,
-    receiver: Option<Receiver>,
+    receivers: Receivers,
+    /// The test client that waits until a task waits for an arrival.
+    idle: Option<Box<Waker>>,
     links: Vec<(LinkId, Option<Waker>)>,
-    /// The transport of the link that was attached last.
-    transport: Transport,
     /// The tasks that wait for room in the outbox or for an acknowledgement.
     senders: Vec<Waker>,
     credentials: Credentials,
@@ -72,18 +82,12 @@ struct Inner {
     accounted: usize,
     /// The session is over: it queues no deadline and counts no bytes any more.
     forgotten: bool,
+    /// The session counts as live in [`Runtime`].
+    counted: bool,
     /// After our close: the deadline by which the client must have acknowledged more than this number.
     closing: Option<(u64, u64)>,
     /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
     chunked: Option<Box<chunked_upload::ChunkedUpload>>,
-}
-
-/// The task that waits for something to receive.
-#[derive(Debug)]
-struct Receiver {
-    waker: Waker,
-    /// The task is the handler's own: when it is woken, a turn comes.
-    is_handler: bool,
 }
 
 /// Why [`SharedSession::pull`] has returned.
@@ -108,14 +112,15 @@ impl SharedSession {
         let inner = Inner {
             machine,
             turn: Turn::new(),
-            receiver: None,
+            receivers: Receivers::default(),
+            idle: None,
             links: Vec::new(),
-            transport: Transport::WebSocket,
             senders: Vec::new(),
             credentials: Credentials::new(secret),
             scheduled: u64::MAX,
             accounted: 0,
             forgotten: false,
+            counted: false,
             closing: None,
             chunked: None,
         };
@@ -143,9 +148,9 @@ impl SharedSession {
         inner.credentials.used || inner.machine.carrier().is_some()
     }
 
-    /// The transport of the link that was attached last.
+    /// The transport of the link that carries.
     pub(crate) fn transport(&self) -> Transport {
-        self.lock().transport
+        self.lock().machine.transport()
     }
 
     /// Calls `look` with the machine, which it cannot change.
@@ -157,7 +162,8 @@ impl SharedSession {
     fn complete<'a>(&self, secret: Uuid, mut outbound: Outbound<'a>) -> Outbound<'a> {
         if let Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) = &mut outbound {
             let (id, secret) = (self.public_id(), secret.simple().to_string().into());
-            *grant = Some(Box::new(Grant { id, secret, params: self.params.session }));
+            let params = SessionParams { spread: self.params.spread.load(Ordering::Relaxed), ..self.params.session };
+            *grant = Some(Box::new(Grant { id, secret, params }));
         }
         outbound
     }
@@ -186,8 +192,19 @@ impl SharedSession {
         self.account(inner);
     }
 
-    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`].
+    /// The session is a server's, and counts as live until it ends.
+    pub(crate) fn count(&self) {
+        self.lock().counted = true;
+        self.runtime.session_begins();
+    }
+
+    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`], and that of live
+    /// sessions, once this one has ended.
     fn account(&self, inner: &mut Inner) {
+        if inner.counted && inner.machine.close_reason().is_some() {
+            inner.counted = false;
+            self.runtime.session_ends(self.id);
+        }
         let chunked = inner.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
         let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + chunked };
         if bytes.abs_diff(inner.accounted) >= ACCOUNT_GRAIN || (bytes == 0 && inner.accounted > 0) {
@@ -237,11 +254,29 @@ impl Inner {
         }
     }
 
-    fn wake_receiver(&mut self) {
-        if let Some(Receiver { waker, is_handler }) = self.receiver.take() {
-            if is_handler {
-                self.turn.woken();
-            }
+    /// Wakes the task that receives next, or all that wait if the session is over.
+    fn wake_receivers(&mut self) {
+        let woken = match self.machine.closed() {
+            None => self.receivers.wake_first(),
+            Some(_) => self.receivers.wake_all(),
+        };
+        if woken {
+            self.turn.woken();
+        }
+    }
+
+    /// A task gives up its place among those who wait for an arrival. If there is one, the next is woken.
+    fn leave(&mut self, place: Option<Place>) {
+        if let Some(place) = place {
+            self.receivers.leave(place);
+        }
+        if self.machine.arrivals() > 0 || self.machine.closed().is_some() {
+            self.wake_receivers();
+        }
+    }
+
+    fn wake_idle(&mut self) {
+        if let Some(waker) = self.idle.take() {
             waker.wake();
         }
     }

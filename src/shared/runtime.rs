@@ -1,8 +1,12 @@
 //! The clock, the deadlines and the byte count that all sessions of a server share.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::VecDeque,
+    pin::pin,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::sync::Notify;
@@ -17,6 +21,13 @@ pub(crate) struct Runtime {
     deadlines: Mutex<Deadlines<Uuid>>,
     bell: Notify,
     pub(super) bytes: AtomicUsize,
+    /// The sessions that are neither over nor closed here.
+    live: AtomicUsize,
+    /// The sessions that have ended, the oldest first. Some may be forgotten already.
+    ended: Mutex<VecDeque<Uuid>>,
+    /// The handlers that have a task.
+    handlers: AtomicUsize,
+    last_handler: Notify,
 }
 
 impl Runtime {
@@ -26,6 +37,10 @@ impl Runtime {
             deadlines: Mutex::new(Deadlines::new()),
             bell: Notify::new(),
             bytes: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
+            ended: Mutex::default(),
+            handlers: AtomicUsize::new(0),
+            last_handler: Notify::new(),
         }
     }
 
@@ -36,6 +51,49 @@ impl Runtime {
     /// Bytes in all inboxes and outboxes, to within a few kilobytes a session.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The number of sessions that are neither over nor closed here.
+    pub(crate) fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn session_begins(&self) {
+        self.live.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn session_ends(&self, id: Uuid) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        lock(&self.ended).push_back(id);
+    }
+
+    /// If more than `most` sessions that have ended are remembered, the oldest of them. It is for the caller
+    /// to forget.
+    pub(crate) fn too_old(&self, most: usize) -> Option<Uuid> {
+        let mut ended = lock(&self.ended);
+        if ended.len() > most { ended.pop_front() } else { None }
+    }
+
+    pub(super) fn handler_starts(&self) {
+        self.handlers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn handler_ends(&self) {
+        if self.handlers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.last_handler.notify_waiters();
+        }
+    }
+
+    /// Waits until no handler has a task. Cancel-safe.
+    pub(crate) async fn handlers_ended(&self) {
+        loop {
+            let mut last = pin!(self.last_handler.notified());
+            last.as_mut().enable();
+            if self.handlers.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            last.await;
+        }
     }
 
     /// The sessions whose deadline has passed.

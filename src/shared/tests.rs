@@ -39,7 +39,8 @@ pub(crate) fn raw_session() -> SharedSession {
 
 /// The next message that the handler receives; `None` behind the last.
 pub(crate) async fn next_message(session: &SharedSession) -> Option<Message> {
-    match std::future::poll_fn(|cx| session.poll_arrival(cx)).await {
+    let mut place = None;
+    match std::future::poll_fn(|cx| session.poll_arrival(cx, &mut place, true)).await {
         Some(Arrival::Message(message)) => Some(message),
         Some(gap) => panic!("{gap:?} is no message"),
         None => None,
@@ -57,6 +58,7 @@ fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
         confirm_timeout: 10_000,
         inbox: 1 << 20,
         outbox: 1 << 20,
+        droppable_mark: 1 << 16,
         base: 0,
     };
     let params = SessionParams {
@@ -66,8 +68,9 @@ fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
         limit: 1 << 20,
         batch: 1 << 20,
         hold: 25_000,
+        spread: 0,
     };
-    let params = ServerParams { node: "node".to_owned(), session: params };
+    let params = ServerParams { node: "node".to_owned(), session: params, spread: 100.into() };
     SharedSession::new(id, Uuid::nil(), Machine::new(config, 0), Arc::new(params), runtime)
 }
 
@@ -77,7 +80,7 @@ async fn the_deadlines_of_a_session_are_queued_a_bounded_number_of_times() {
     let mut most = 0;
     for turn in 0..2000 {
         let kind = LinkKind::Poll { hold: 25_000 };
-        let attach = Attach { ordinal: 1, turn, kind, opening: turn == 0, seen: turn > 0, received: 0 };
+        let attach = Attach { ordinal: 1, turn, kind, opening: turn == 0, seen: turn > 0, received: 0, names: None };
         let link = session.attach(Credential::Attempt, attach, Transport::XhrPoll).unwrap();
         tokio::time::advance(Duration::from_millis(1000)).await;
         session.detach(link);
@@ -106,7 +109,8 @@ impl Wake for Count {
 #[tokio::test(start_paused = true)]
 async fn sends_to_other_sessions_in_a_turn_wake_each_of_them_once_at_its_end() {
     let (handler, member) = (session(), session());
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = member.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let waker = Waker::from(count.clone());
@@ -136,7 +140,8 @@ async fn sends_to_other_sessions_in_a_turn_wake_each_of_them_once_at_its_end() {
 /// A session whose page has shown the secret, on a WebSocket that has opened it.
 fn opened() -> (SharedSession, LinkId) {
     let session = session();
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     (session, link)
 }
@@ -156,7 +161,8 @@ fn a_page_that_is_taken_over_between_decoding_and_locking_feeds_nothing() {
     let mut decoded = messages(3..=5);
     let secret = Uuid::nil().simple().to_string();
     let credential = Credential::Instance { secret: &secret, instance: "another", next: Uuid::max() };
-    let attach = Attach { ordinal: 2, turn: 0, kind: LinkKind::Duplex, opening: false, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 2, turn: 0, kind: LinkKind::Duplex, opening: false, seen: false, received: 0, names: None };
     let newer = session.attach(credential, attach, Transport::WebSocket).unwrap();
     assert_eq!(session.input(link, &mut decoded, None), Ok(false));
     assert_eq!((received(&session), decoded.len()), (2, 0));
@@ -196,33 +202,36 @@ fn frames_before_something_malformed_are_applied_and_the_link_ends() {
 #[test]
 fn without_acknowledgements_the_write_wakes_the_task_that_waits_for_one() {
     let session = made(Uuid::nil(), &RAW);
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let (sender, receiver) = (Arc::new(Count(AtomicUsize::new(0))), Arc::new(Count(AtomicUsize::new(0))));
     let wakers = [sender.clone(), receiver.clone()].map(Waker::from);
-    let [mut to_sender, mut to_receiver] = [&wakers[0], &wakers[1]].map(Context::from_waker);
+    let mut place = None;
+    let [mut to_sender, to_receiver] = [&wakers[0], &wakers[1]].map(Context::from_waker);
     let pull = || session.pull(link, &mut Context::from_waker(Waker::noop()), |_| true);
     session.send(Message::from("x").into()).unwrap();
     let number = session.flush();
     assert_eq!(session.poll_acknowledged(&mut to_sender, number), Poll::Pending);
-    assert_eq!(session.poll_arrival(&mut to_receiver), Poll::Pending);
+    assert_eq!(session.poll_arrival(&to_receiver, &mut place, true), Poll::Pending);
     assert_eq!((pull(), sender.0.load(Relaxed)), (PullStatus::Drained, 1));
     assert_eq!(session.poll_acknowledged(&mut to_sender, number), Poll::Ready(Ok(())));
     session.close(reason::CLOSED);
-    assert_eq!((session.poll_arrival(&mut to_receiver), receiver.0.load(Relaxed)), (Poll::Pending, 0));
+    assert_eq!((session.poll_arrival(&to_receiver, &mut place, true), receiver.0.load(Relaxed)), (Poll::Pending, 0));
     assert_eq!((pull(), receiver.0.load(Relaxed)), (PullStatus::Over, 1), "it is closed once that is written");
-    assert_eq!(session.poll_arrival(&mut to_receiver), Poll::Ready(None));
+    assert_eq!(session.poll_arrival(&to_receiver, &mut place, true), Poll::Ready(None));
 }
 
 #[test]
 fn a_cut_that_ends_the_session_wakes_its_handler_at_once() {
     let session = made(Uuid::nil(), &RAW);
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
     let count = Arc::new(Count(AtomicUsize::new(0)));
-    let waker = Waker::from(count.clone());
-    assert_eq!(session.poll_arrival(&mut Context::from_waker(&waker)), Poll::Pending);
+    let (waker, mut place) = (Waker::from(count.clone()), None);
+    assert_eq!(session.poll_arrival(&Context::from_waker(&waker), &mut place, true), Poll::Pending);
     session.detach(link);
     assert_eq!(count.0.load(Relaxed), 1);
-    assert_eq!(session.poll_arrival(&mut Context::from_waker(&waker)), Poll::Ready(None));
+    assert_eq!(session.poll_arrival(&Context::from_waker(&waker), &mut place, true), Poll::Ready(None));
 }

@@ -128,9 +128,9 @@ impl Turn {
         awaits
     }
 
-    /// Whether the handler has a task.
-    pub(super) fn is_running(&self) -> bool {
-        !matches!(self.handler, Handler::NotStarted | Handler::Ended)
+    /// Whether the handler's task is gone.
+    pub(super) fn is_ended(&self) -> bool {
+        self.handler == Handler::Ended
     }
 
     /// Whether the handler is being polled.

@@ -9,7 +9,8 @@ const KEEP: usize = 4096;
 
 #[derive(Default)]
 struct WakeBatch {
-    open: bool,
+    /// The address of the session whose handler is being polled.
+    turn: Option<usize>,
     due: Vec<Waker>,
 }
 
@@ -17,26 +18,31 @@ thread_local! {
     static BATCH: RefCell<WakeBatch> = RefCell::default();
 }
 
-/// A handler is about to be polled on this thread.
-pub(super) fn begin() {
-    BATCH.with_borrow_mut(|batch| batch.open = true);
+/// The handler of the session at this address is about to be polled on this thread.
+pub(super) fn begin(session: usize) {
+    BATCH.with_borrow_mut(|batch| batch.turn = Some(session));
+}
+
+/// Whether this code runs in a turn of the session at this address.
+pub(super) fn is_turn_of(session: usize) -> bool {
+    BATCH.with_borrow(|batch| batch.turn == Some(session))
 }
 
 /// Within a turn, keeps the wakers of these links until its end, so that all messages which the handler sends
 /// to a room in one turn are one write for each member. Returns whether a turn is under way.
 pub(super) fn defer(links: &mut [(LinkId, Option<Waker>)]) -> bool {
     BATCH.with_borrow_mut(|batch| {
-        if batch.open {
+        if batch.turn.is_some() {
             batch.due.extend(links.iter_mut().filter_map(|(_, waker)| waker.take()));
         }
-        batch.open
+        batch.turn.is_some()
     })
 }
 
 /// The handler has yielded.
 pub(super) fn end() {
     let mut due = BATCH.with_borrow_mut(|batch| {
-        batch.open = false;
+        batch.turn = None;
         std::mem::take(&mut batch.due)
     });
     // A waker runs code that is not ours, so the batch is not borrowed meanwhile.

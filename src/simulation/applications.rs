@@ -43,7 +43,7 @@ impl World<'_> {
         let message = out.as_message().clone();
         let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
         let result = if droppable {
-            self.client.half.send_droppable(out.clone(), &mut self.cover)
+            self.client.half.send_droppable(self.now, out.clone(), &mut self.cover)
         } else {
             self.client.half.send(out.clone(), &mut self.cover).map(|()| true)
         };
@@ -51,7 +51,9 @@ impl World<'_> {
             Ok(true) => self.client.log.push(Sent::Message(message)),
             Ok(false) => {
                 self.note(Fault::ClientGap);
-                self.client.log.push(Sent::Dropped);
+                if self.client.half.numbers_skipped() {
+                    self.client.log.push(Sent::Dropped);
+                }
             }
             Err(SendError::Exhausted) => {
                 self.fail("the client's numbers are exhausted");
@@ -103,11 +105,14 @@ impl World<'_> {
     }
 
     fn server_sends_one(&mut self, session: usize) -> bool {
+        if self.scenario.values > 0 && self.random.one_in(self.scenario.values) {
+            return self.server_sends_value(session);
+        }
         let out = self.scenario.message(&mut self.random, 's', self.server.count + 1);
         let message = out.as_message().clone();
         let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
         let machine = &mut self.server.sessions[session].machine;
-        let result = if droppable { machine.send_droppable(out) } else { machine.send(out).map(|()| true) };
+        let result = if droppable { machine.send_droppable(self.now, out) } else { machine.send(out).map(|()| true) };
         let full = result == Err(SendError::Full);
         self.note_pair(
             session,
@@ -132,6 +137,33 @@ impl World<'_> {
             Err(SendError::Full | SendError::Closed) => return false,
         };
         self.server.sessions[session].log.push(sent);
+        self.server.count += 1;
+        self.server.sent += 1;
+        true
+    }
+
+    /// Sends the newest value of a key. It may wait, and then never gets a number if a newer one replaces it.
+    fn server_sends_value(&mut self, session: usize) -> bool {
+        let (key, out) = self.scenario.value(&mut self.random, self.server.count + 1);
+        let message = out.as_message().clone();
+        self.note_pair(session, What::SendDroppable);
+        let one = &mut self.server.sessions[session];
+        match one.machine.send_latest(self.now, &key, out) {
+            Ok(true) => {
+                if one.values.insert(key, message).is_some() {
+                    self.note(Fault::ValueReplaced);
+                }
+                self.note_numbered(session);
+                if !self.server.sessions[session].values.is_empty() {
+                    self.note(Fault::ValueWaits);
+                }
+            }
+            Ok(false) => {
+                one.log.push(Sent::Dropped);
+                self.note(Fault::ServerGap);
+            }
+            Err(_) => return false,
+        }
         self.server.count += 1;
         self.server.sent += 1;
         true

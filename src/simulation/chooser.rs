@@ -59,15 +59,17 @@ impl World<'_> {
     fn start(&mut self, wire: LinkKind, ordinal: u64) {
         let token = self.client.token();
         let opening = token.is_none();
-        let attach =
-            Attach { ordinal, turn: 0, kind: wire, opening, seen: false, received: self.client.half.received() };
+        let names = self.scenario.names;
+        let received = self.client.half.received();
+        let attach = Attach { ordinal, turn: 0, kind: wire, opening, seen: false, received, names: Some(names) };
         let head = match token {
-            Some(token) => Head::Resume { version: VERSION, ordinal, turn: 0, seen: false, token },
+            Some(token) => Head::Resume { version: VERSION, ordinal, turn: 0, seen: false, token, names },
             None => {
                 if std::mem::replace(&mut self.client.opened_before, true) {
                     self.note(Fault::OpenRetried);
                 }
-                Head::Open { version: VERSION, ordinal, attempt: self.client.attempt().into(), auth: "é".into() }
+                let attempt = self.client.attempt().into();
+                Head::Open { version: VERSION, ordinal, attempt, names, auth: "é".into() }
             }
         };
         self.attach_client(attach, head, FIRST_FLIGHT);
@@ -83,8 +85,9 @@ impl World<'_> {
         let Some(token) = self.client.token() else { return };
         let wire = if self.random.one_in(2) { LinkKind::Stream } else { LinkKind::Poll { hold: self.scenario.hold } };
         let seen = self.client.half.seen(ordinal);
-        let attach = Attach { ordinal, turn, kind: wire, opening: false, seen, received: token.received };
-        self.attach_client(attach, Head::Resume { version: VERSION, ordinal, turn, seen, token }, 0);
+        let (names, received) = (self.scenario.names, token.received);
+        let attach = Attach { ordinal, turn, kind: wire, opening: false, seen, received, names: Some(names) };
+        self.attach_client(attach, Head::Resume { version: VERSION, ordinal, turn, seen, token, names }, 0);
     }
 
     fn attach_client(&mut self, attach: Attach, head: Head, limit: usize) {
@@ -116,6 +119,7 @@ impl World<'_> {
             opening: false,
             seen: false,
             received: token.received,
+            names: None,
         };
         let spelling = self.scenario.spelling(&mut self.random, false);
         let Ok(link) = self.client.half.attach(self.now, attach, spelling, &mut self.cover) else { return };

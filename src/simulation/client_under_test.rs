@@ -36,7 +36,9 @@ pub(crate) trait ClientUnderTest {
     fn timeout(&mut self, now: u64, cover: &mut Coverage);
     fn deadline(&self) -> Option<u64>;
     fn send(&mut self, message: OutMessage, cover: &mut Coverage) -> Result<(), SendError>;
-    fn send_droppable(&mut self, message: OutMessage, cover: &mut Coverage) -> Result<bool, SendError>;
+    fn send_droppable(&mut self, now: u64, message: OutMessage, cover: &mut Coverage) -> Result<bool, SendError>;
+    /// Whether a message that was skipped has a number, so that the other half learns of it.
+    fn numbers_skipped(&self) -> bool;
     fn flush(&mut self, cover: &mut Coverage);
     fn close(&mut self, now: u64, reason: CloseReason, cover: &mut Coverage);
     fn abort(&mut self, now: u64, reason: CloseReason, cover: &mut Coverage);
@@ -177,9 +179,13 @@ impl ClientUnderTest for RustHalf {
         result
     }
 
-    fn send_droppable(&mut self, message: OutMessage, cover: &mut Coverage) -> Result<bool, SendError> {
+    fn send_droppable(&mut self, now: u64, message: OutMessage, cover: &mut Coverage) -> Result<bool, SendError> {
         self.note(cover, What::SendDroppable);
-        self.machine.send_droppable(message)
+        self.machine.send_droppable(now, message)
+    }
+
+    fn numbers_skipped(&self) -> bool {
+        true
     }
 
     fn flush(&mut self, cover: &mut Coverage) {

@@ -23,7 +23,7 @@ counted! {
         UploadRepeated, UploadRebatched, UploadLate, OvertakingLinks,
         Race, RaceWorseHigher, Switch, OpenRetried, TimerExact, TimerAfter, TimerLate,
         ClientAsleep, ServerAsleep, ClientSlow, ServerSlow,
-        ClientGap, ServerGap, ClientCloses, ServerCloses, BothClose, ClientAborts, ServerAborts,
+        ClientGap, ServerGap, ValueWaits, ValueReplaced, ClientCloses, ServerCloses, BothClose, ClientAborts, ServerAborts,
         GoAway, Restart, LostUnknown, LostUnsent, Expired, SlowAttach, AttachCancelled, PendingAttachHoldsGrace,
         Spent, Lie, LateRefused, DuplicateRefused, UploadCarrierChanged, OtherSession,
         StreamHeld, StreamBehind, StreamBuffered, AckRequested, Padded, HeldBack, HeldBackGoesOn,

@@ -169,7 +169,7 @@ impl World<'_> {
         self.note(Fault::GoAway);
         self.note_pair(session, What::GoAway);
         let delay = self.random.below(500);
-        self.server.sessions[session].machine.go_away(delay);
+        self.server.sessions[session].machine.go_away(delay, 0);
         self.pump_server(session);
     }
 
@@ -222,6 +222,8 @@ impl World<'_> {
         let one = &mut self.server.sessions[session];
         let first = one.machine.closed().is_none() && one.log.close().is_none();
         one.machine.close(reason.clone());
+        self.note_numbered(session);
+        let one = &mut self.server.sessions[session];
         if first {
             one.log.push(Sent::Close);
             one.ends.push(reason.clone());

@@ -57,6 +57,15 @@ impl JsClient {
         read(&pipe.state)
     }
 
+    fn send_by(&mut self, command: Value) -> Result<(), SendError> {
+        match self.pipe.get_mut().run(Some(command)).as_str() {
+            Some("ok") => Ok(()),
+            Some("full") => Err(SendError::Full),
+            Some("closed") => Err(SendError::Closed),
+            other => panic!("the host answers {other:?} to a send"),
+        }
+    }
+
     /// Keeps the grant of the first session. Returns whether this answer to an attach is of another session.
     fn is_of_another(&mut self, chunk: &Bytes) -> bool {
         let Some(start) = chunk.strip_prefix(b"snew,") else { return false };
@@ -74,6 +83,7 @@ impl JsClient {
                 limit: count(6),
                 batch: count(7),
                 hold: count(8),
+                spread: 0,
             },
         };
         self.grant.get_or_insert_with(|| grant.clone()).id != grant.id
@@ -163,16 +173,18 @@ impl ClientUnderTest for JsClient {
     }
 
     fn send(&mut self, message: OutMessage, _: &mut Coverage) -> Result<(), SendError> {
-        match self.pipe.get_mut().run(Some(json!(["send", message_json(message.as_message())]))).as_str() {
-            Some("ok") => Ok(()),
-            Some("full") => Err(SendError::Full),
-            Some("closed") => Err(SendError::Closed),
-            other => panic!("the host answers {other:?} to a send"),
+        self.send_by(json!(["send", message_json(message.as_message())]))
+    }
+
+    fn send_droppable(&mut self, now: u64, message: OutMessage, _: &mut Coverage) -> Result<bool, SendError> {
+        match self.send_by(json!(["sendDroppable", now, message_json(message.as_message())])) {
+            Err(SendError::Full) => Ok(false),
+            result => result.map(|()| true),
         }
     }
 
-    fn send_droppable(&mut self, message: OutMessage, cover: &mut Coverage) -> Result<bool, SendError> {
-        self.send(message, cover).map(|()| true) // The shipped client drops no messages.
+    fn numbers_skipped(&self) -> bool {
+        false
     }
 
     fn flush(&mut self, _: &mut Coverage) {

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::{
     codec::native::Head,
-    message::Message,
-    session::{Arrival, CloseReason, State, machine::Event},
+    message::{Message, Text},
+    session::{Arrival, CloseReason, Names, State, machine::Event},
 };
 
 /// The program that holds the machine. All its input comes from here, so its output depends on the seed
@@ -121,7 +121,7 @@ pub(super) fn bytes(base64: &Value) -> Bytes {
 }
 
 pub(super) fn message(value: &Value) -> Message {
-    if value[0] == "t" { Message::Text(text(&value[1])) } else { Message::Binary(bytes(&value[1])) }
+    if value[0] == "t" { Message::Text(Text(text(&value[1]))) } else { Message::Binary(bytes(&value[1])) }
 }
 
 pub(super) fn message_json(message: &Message) -> Value {
@@ -172,16 +172,27 @@ pub(super) fn host_state(now: &Value) -> HostState {
     }
 }
 
+/// The field of the names, which a client of an earlier version does not have.
+fn names_json(names: Names) -> Option<Value> {
+    names.are_listed().then(|| names.to_string().into())
+}
+
 pub(super) fn head_json(head: &Head) -> Value {
     match head {
-        Head::Open { version, ordinal, attempt, auth } => json!(["o", version, ordinal, &**attempt, &**auth]),
+        Head::Open { version, ordinal, attempt, names, auth } => {
+            let mut head = vec![json!("o"), json!(version), json!(ordinal), json!(**attempt)];
+            head.extend(names_json(*names));
+            head.push(json!(**auth));
+            Value::Array(head)
+        }
         Head::Join { version, ordinal, attempt } => json!(["j", version, ordinal, &**attempt]),
-        Head::Resume { version, ordinal, turn, seen, token } => {
-            json!(["r", version, ordinal, turn, u8::from(*seen), &*token.id, &*token.secret, token.received])
+        Head::Resume { version, ordinal, turn, seen, token, names } => {
+            let seen = u8::from(*seen);
+            let mut head = json!(["r", version, ordinal, turn, seen, &*token.id, &*token.secret, token.received]);
+            head.as_array_mut().expect("it is an array").extend(names_json(*names));
+            head
         }
-        Head::TakeOver { version, ordinal, instance, token } => {
-            json!(["t", version, ordinal, &**instance, &*token.id, &*token.secret, token.received])
-        }
+        Head::TakeOver { .. } => unreachable!("the simulated client is one page"),
         Head::Upload { version, token } => json!(["u", version, &*token.id, &*token.secret, token.received]),
     }
 }

@@ -1,6 +1,10 @@
 //! The checks that must hold whatever happens, and the conditions under which messages may be lost.
 
-use super::{coverage::Fault, log::Log, state::World};
+use super::{
+    coverage::Fault,
+    log::{Log, Sent, brief},
+    state::World,
+};
 use crate::{
     message::Message,
     session::{Attach, CloseReason, Frame, LinkId, LinkKind, State, reason},
@@ -54,11 +58,24 @@ impl World<'_> {
         }
         let one = &self.server.sessions[session];
         if one.machine.closed().is_none() {
-            let expected = one.log.messages(one.machine.acknowledged(), one.log.last()).count();
+            let expected = one.log.messages(one.machine.acknowledged(), one.log.last()).count() + one.values.len();
             let counted = one.machine.unacknowledged();
             if counted != expected {
                 self.fail(format!("the server counts {counted} unacknowledged messages, there are {expected}"));
             }
+        }
+    }
+
+    /// Enters the values into the log that have got their numbers: each must be the newest of its key.
+    pub(crate) fn note_numbered(&mut self, session: usize) {
+        let one = &mut self.server.sessions[session];
+        for (number, message) in one.machine.messages_above(one.log.last()) {
+            let text = message.as_text().unwrap_or_default();
+            let key = text.split('=').next().unwrap_or_default();
+            if number != one.log.last() + 1 || one.values.remove(key).as_ref() != Some(&message) {
+                return self.fail(format!("{number} is {}, which is not the newest of a key", brief(&message)));
+            }
+            one.log.push(Sent::Message(message));
         }
     }
 
@@ -288,11 +305,16 @@ impl World<'_> {
         }
         let acknowledged =
             client.half.acknowledged() == client.log.last() && one.machine.acknowledged() == one.log.last();
-        if !acknowledged && !std::mem::replace(&mut self.flushed, true) {
+        let waits = !one.values.is_empty();
+        if (!acknowledged || waits) && !std::mem::replace(&mut self.flushed, true) {
             self.client.half.flush(&mut self.cover);
             self.server.sessions[session].machine.flush();
             self.pump_server(session);
             self.pump_client();
+            return false;
+        }
+        if acknowledged && waits {
+            self.fail("a value that waited never got a number");
         }
         acknowledged
     }

@@ -1,13 +1,14 @@
 //! The sizes, times and odds that a seed decides before the world begins.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::random::Random;
 use crate::{
     broadcast::OutMessage,
     codec::native::Spelling,
     message::Message,
-    session::{Config, Role, rules},
+    session::{Config, Names, Role, rules},
 };
 
 /// Each side sends at least this many messages.
@@ -44,12 +45,17 @@ pub(crate) struct Scenario {
     pub(crate) upload_limit: usize,
     /// One send in this many is droppable; 0: none is.
     pub(crate) droppable: u64,
+    /// One of the server's sends in this many is the newest value of one of a few keys; 0: none is.
+    pub(crate) values: u64,
+    pub(crate) droppable_mark: usize,
     /// How many of 4 failed uploads are sent again unchanged.
     pub(crate) repeats: u64,
     /// One stream in this many is held back on the way; 0: none is.
     pub(crate) keeping: u64,
     /// One packet in this many arrives just when the receiver has a deadline.
     pub(crate) snap: u64,
+    /// The names that the client lists.
+    pub(crate) names: Names,
 }
 
 impl Scenario {
@@ -80,9 +86,12 @@ impl Scenario {
             stream_budget: random.pick(&[200, 2_000, 20_000]),
             upload_limit: random.pick(&[60, 400, 4_000, 40_000]),
             droppable: random.pick(&[0, 2, 5, 20]),
+            values: random.pick(&[0, 2, 5, 20]),
+            droppable_mark: random.pick(&[0, 2_000, 1 << 16]),
             repeats: random.pick(&[0, 2, 4]),
             keeping,
             snap: random.pick(&[4, 16, 64]),
+            names: random.pick(&[Names::default(), Names::parse(b""), Names::parse(b"ping"), Names::parse(b"ping")]),
         }
     }
 
@@ -96,6 +105,7 @@ impl Scenario {
             confirm_timeout: self.confirm_timeout,
             inbox: self.inbox,
             outbox: self.outbox,
+            droppable_mark: self.droppable_mark,
             base: self.base,
         }
     }
@@ -106,6 +116,14 @@ impl Scenario {
             (true, true) => Some(Spelling::WebSocket),
             (true, false) => Some(random.pick(&[Spelling::Text, Spelling::Bytes])),
         }
+    }
+
+    /// A key of few, and its `count`th value.
+    pub(crate) fn value(&self, random: &mut Random, count: u64) -> (ByteString, OutMessage) {
+        let key = format!("k{}", random.below(8));
+        let filler = ".".repeat(random.below(self.large) as usize);
+        let message = Message::Text(format!("{key}={count}:{filler}").into());
+        (key.into(), if random.one_in(4) { OutMessage::shared(message) } else { message.into() })
     }
 
     /// The `count`th message of a side. No two are equal.

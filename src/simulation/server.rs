@@ -1,5 +1,7 @@
 //! Drives server halves: plays the server and its transports.
 
+use std::collections::HashMap;
+
 use super::{
     coverage::{Fault, What},
     log::Log,
@@ -91,6 +93,7 @@ impl World<'_> {
                 limit: 100_000,
                 batch: 100_000,
                 hold: scenario.hold,
+                spread: 100,
             },
         };
         let machine = Saboteur::new(Machine::new(scenario.config(Role::Server), self.now), self.sabotage);
@@ -102,6 +105,7 @@ impl World<'_> {
             gone: false,
             generation,
             log: Log::new(scenario.base),
+            values: HashMap::new(),
             read: scenario.base + 1,
             conns: Vec::new(),
             begun: 0,
@@ -153,15 +157,19 @@ impl World<'_> {
     fn attach_server(&mut self, conn: usize, session: usize, head: &Head, frames: Vec<Frame>) {
         let wire = self.conns[conn].wire;
         let attach = match *head {
-            Head::Open { ordinal, .. } | Head::Join { ordinal, .. } => {
-                Attach { ordinal, turn: 0, kind: wire, opening: true, seen: false, received: self.scenario.base }
+            Head::Open { ordinal, names, .. } => {
+                let (received, names) = (self.scenario.base, Some(names));
+                Attach { ordinal, turn: 0, kind: wire, opening: true, seen: false, received, names }
             }
-            Head::Resume { ordinal, turn, seen, ref token, .. } => {
-                Attach { ordinal, turn, kind: wire, opening: false, seen, received: token.received }
+            Head::Resume { ordinal, turn, seen, ref token, names, .. } => {
+                let (received, names) = (token.received, Some(names));
+                Attach { ordinal, turn, kind: wire, opening: false, seen, received, names }
             }
-            Head::Upload { ref token, .. } | Head::TakeOver { ref token, .. } => {
-                Attach { ordinal: 0, turn: 0, kind: wire, opening: false, seen: false, received: token.received }
+            Head::Upload { ref token, .. } => {
+                let received = token.received;
+                Attach { ordinal: 0, turn: 0, kind: wire, opening: false, seen: false, received, names: None }
             }
+            Head::Join { .. } | Head::TakeOver { .. } => unreachable!("it was refused before"),
         };
         let first = self.holder_of(session, &attach);
         let one = &mut self.server.sessions[session];

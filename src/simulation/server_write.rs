@@ -16,6 +16,7 @@ impl World<'_> {
         if self.server.sessions[session].gone || self.now < self.server.asleep_until {
             return;
         }
+        self.note_numbered(session);
         for conn in self.server.sessions[session].conns.clone() {
             if self.conns[conn].down.stalled_until <= self.now {
                 self.pump_conn(session, conn);

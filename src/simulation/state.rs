@@ -5,6 +5,8 @@ use std::{
     collections::{BinaryHeap, HashMap, VecDeque},
 };
 
+use bytestring::ByteString;
+
 use super::{
     client_under_test::ClientUnderTest,
     coverage::Coverage,
@@ -206,6 +208,8 @@ pub(crate) struct ServerSession {
     /// The client's generation that has opened it.
     pub(crate) generation: u32,
     pub(crate) log: Log,
+    /// The newest value of each key that has no number yet.
+    pub(crate) values: HashMap<ByteString, Message>,
     /// The next number to arrive from the client.
     pub(crate) read: u64,
     pub(crate) conns: Vec<usize>,

@@ -6,7 +6,7 @@ mod tests;
 
 use std::{
     io,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -20,6 +20,9 @@ use crate::{
 
 /// A flush ends with the frame that brings it to this many bytes. The rest follows in the next.
 const FLUSH: usize = 64 * 1024;
+
+/// A larger flush of a stream is cut into chunks of this many bytes.
+const CHUNK: usize = 128 * 1024;
 
 /// The delay, in milliseconds, before the next poll of a client whose polls may not wait.
 const REST: u64 = 2000;
@@ -86,21 +89,49 @@ impl<C: BodyCodec> FirstFlush<C> {
 
 /// The body of a streamed answer: one chunk for each flush, until the link is over or about `budget` bytes
 /// were sent. The bytes of the wrapping are not counted. `guard` is dropped with the link.
+///
+/// A flush with a large message is several chunks: when the server asks for the next one, the connection has
+/// taken some, which shows that a slow client reads.
 pub(crate) fn stream<C: BodyCodec>(
     link: Link,
-    mut codec: C,
+    codec: C,
     budget: usize,
-    mut wrapper: Wrapper,
+    wrapper: Wrapper,
     guard: impl Send,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let mut link = Some((link, guard));
-    let mut spent = 0;
-    let mut padding = Padding::default();
+    let mut flushes =
+        Flushes { link: Some((link, guard)), codec, budget, spent: 0, wrapper, padding: Padding::default() };
+    let mut flush = Bytes::new();
     futures::stream::poll_fn(move |cx: &mut Context<'_>| {
-        if let Some(polled) = padding.poll(cx) {
-            return polled.map(|bytes| Some(Ok(wrapper.wrap(bytes, link.is_none()).into())));
+        if flush.is_empty() {
+            let Some(next) = ready!(flushes.poll(cx)) else { return Poll::Ready(None) };
+            flush = next.into();
+        } else if let Some((link, _)) = &flushes.link {
+            link.wrote();
         }
-        let Some((attached, _)) = &link else { return Poll::Ready(None) };
+        Poll::Ready(Some(Ok(flush.split_to(flush.len().min(CHUNK)))))
+    })
+}
+
+/// The flushes of a streamed answer.
+struct Flushes<C, G> {
+    /// `None` behind the last flush.
+    link: Option<(Link, G)>,
+    codec: C,
+    budget: usize,
+    spent: usize,
+    wrapper: Wrapper,
+    padding: Padding,
+}
+
+impl<C: BodyCodec, G> Flushes<C, G> {
+    /// The next flush as it is written.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        let Flushes { link, codec, budget, spent, wrapper, padding } = self;
+        if let Some(polled) = padding.poll(cx) {
+            return polled.map(|bytes| Some(wrapper.wrap(bytes, link.is_none())));
+        }
+        let Some((attached, _)) = link else { return Poll::Ready(None) };
         let mut out = Vec::new();
         let pulled = attached.pull(cx, |frame| match frame {
             Outbound::Frame(Frame::Padding { .. }) => {
@@ -116,19 +147,19 @@ pub(crate) fn stream<C: BodyCodec>(
         if !out.is_empty() {
             codec.finish(&mut out);
         }
-        spent += out.len() + padding.bytes.len();
-        if pulled == PullStatus::Over || spent >= budget {
-            link = None;
+        *spent += out.len() + padding.bytes.len();
+        if pulled == PullStatus::Over || *spent >= *budget {
+            *link = None;
         }
         match pulled {
             PullStatus::Drained if out.is_empty() => Poll::Pending,
             _ if out.is_empty() => match padding.poll(cx) {
-                Some(polled) => polled.map(|bytes| Some(Ok(wrapper.wrap(bytes, link.is_none()).into()))),
-                None => Poll::Ready(wrapper.end().map(|end| Ok(end.into()))),
+                Some(polled) => polled.map(|bytes| Some(wrapper.wrap(bytes, link.is_none()))),
+                None => Poll::Ready(wrapper.end()),
             },
-            _ => Poll::Ready(Some(Ok(wrapper.wrap(out, link.is_none() && padding.bytes.is_empty()).into()))),
+            _ => Poll::Ready(Some(wrapper.wrap(out, link.is_none() && padding.bytes.is_empty()))),
         }
-    })
+    }
 }
 
 /// Padding of a stream waits here until the flush before it was written. It must push that flush through a

@@ -34,6 +34,16 @@ impl Link {
         batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
     }
 
+    /// Bytes of a frame have come that is not complete yet.
+    pub(super) fn read_part(&self, bytes: usize) {
+        self.shared.read_part(self.id, bytes);
+    }
+
+    /// The connection has taken bytes that had waited for it.
+    pub(super) fn wrote(&self) {
+        self.shared.wrote(self.id);
+    }
+
     /// Whether the transport must not read on; see [`SharedSession::reading_stops`].
     pub(super) fn reading_stops(&self, cx: &Context<'_>) -> bool {
         self.shared.reading_stops(self.id, cx)

@@ -4,6 +4,7 @@ mod batch;
 mod downlink;
 pub(crate) mod handshake;
 mod link;
+mod pace;
 mod uplink;
 mod websocket;
 pub(crate) mod wrapping;

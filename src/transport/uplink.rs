@@ -1,10 +1,15 @@
 //! Reads the bodies of requests, and answers uploads.
 
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
 use axum::body::BodyDataStream;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
-use super::Link;
+use super::{Link, pace::Pace};
 use crate::{
     codec::{BodyCodec, Codec, ContentType},
     shared::CloseReason,
@@ -22,14 +27,23 @@ pub(crate) enum BodyError {
     TooLarge,
     /// The connection broke, or the client violated HTTP.
     Broken,
+    /// Nothing came for too long, or too little in all.
+    TooSlow,
 }
 
-/// Reads a body of at most `limit` bytes. It is copied only if it comes in several pieces.
-pub(crate) async fn read_body(mut stream: BodyDataStream, limit: usize) -> Result<Bytes, BodyError> {
+/// Reads a body of at most `limit` bytes. It is copied only if it comes in several pieces. It may be silent for
+/// `allowance`, and must come at the least rate once that time has passed.
+pub(crate) async fn read_body(
+    mut stream: BodyDataStream,
+    limit: usize,
+    allowance: Duration,
+) -> Result<Bytes, BodyError> {
+    let mut pace = Pace::new(allowance);
     let mut whole: Option<Bytes> = None;
     let mut pieces = BytesMut::new();
-    while let Some(piece) = stream.next().await {
+    while let Some(piece) = pace.next(stream.next()).await.map_err(|_| BodyError::TooSlow)? {
         let piece = piece.map_err(|_| BodyError::Broken)?;
+        pace.received(piece.len());
         let had = whole.as_ref().map_or(pieces.len(), Bytes::len);
         if had + piece.len() > limit {
             return Err(BodyError::TooLarge);

@@ -23,9 +23,9 @@ function program() {
   return path
 }
 
-/** `options` are further options of playwright. */
-export async function launch(options = {}) {
-  return chromium.launch({ executablePath: program(), args: FLAGS, ...options })
+/** `flags` are further flags of Chromium, `options` further options of playwright. */
+export async function launch({ flags = [], ...options } = {}) {
+  return chromium.launch({ executablePath: program(), args: [...FLAGS, ...flags], ...options })
 }
 
 /**

@@ -9,7 +9,7 @@ import { launch, visit } from './browser.mjs'
 import { start } from './lab.mjs'
 import { endAll } from './support.mjs'
 
-const TIMEOUT = { timeout: 90_000 }
+const TIMEOUT = { timeout: 120_000 }
 const PATIENCE = { timeout: 20_000 }
 const OUT = fileURLToPath(new URL('out/', import.meta.url))
 /** A red square of 8 by 8. */
@@ -17,6 +17,11 @@ const PICTURE = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mO4YOCAFTEMLQkAZplQAe0LctUAAAAASUVORK5CYII=', 'base64'
 )
 
+const TRANSPORTS = [
+  'websocket', 'fetch-stream', 'xhr-stream', 'multipart', 'eventsource', 'htmlfile', 'iframe', 'xhr-poll', 'jsonp-poll', 'poll'
+]
+/** These two need an old Gecko and an old Internet Explorer. */
+const ELSEWHERE = ['multipart', 'htmlfile']
 let browser, chat, origin
 
 before(async () => {
@@ -41,10 +46,10 @@ async function say(page, text) {
 }
 
 const inside = (page, room) => page.waitForFunction((room) => document.querySelector('#room').textContent.includes(room), room, PATIENCE)
-const here = (page, names) =>
+const here = (page, names, patience = PATIENCE) =>
   page.waitForFunction(
     (names) => [...document.querySelectorAll('#here li')].map((li) => li.textContent.replace(' (you)', '')).sort().join() === names,
-    names.sort().join(), PATIENCE
+    names.sort().join(), patience
   )
 const sees = (page, text) =>
   page.waitForFunction((text) => [...document.querySelectorAll('.said')].some((each) => each.textContent.endsWith(text)), text, PATIENCE)
@@ -124,7 +129,7 @@ test('a person who reloads never left; one who leaves is gone after the grace ti
   await sees(cleo, 'back again')
   assert.equal(await cleo.evaluate(() => self.absences), 0)
   await dan.context().close()
-  await here(cleo, ['Cleo'])
+  await here(cleo, ['Cleo'], { timeout: 60_000 })
 })
 
 test('a room does not receive the texts of another', TIMEOUT, async (t) => {
@@ -149,7 +154,7 @@ test('bad input gets a friendly message, and the session lives', TIMEOUT, async 
   t.diagnostic(`a name that is taken: ${await twin.textContent('#sorry')}`)
 
   for (const [name, send] of [
-    ['too long', () => self.say({ say: 'x'.repeat(3000) })],
+    ['too long', () => self.say({ say: { id: 'a', text: 'x'.repeat(3000) } })],
     ['nonsense', () => self.say({ no: 'such thing' })],
     ['no picture', () => self.say(new ArrayBuffer(3))]
   ]) {
@@ -160,4 +165,113 @@ test('bad input gets a friendly message, and the session lives', TIMEOUT, async 
   }
   await say(fay, 'still here')
   await sees(fay, 'still here')
+})
+
+const isPale = (page, text, pale) =>
+  page.waitForFunction(
+    ([text, pale]) => [...document.querySelectorAll('.said.mine')].some((each) => each.textContent.endsWith(text) && each.matches('.pale') === pale),
+    [text, pale], PATIENCE
+  )
+const block = (page, what) => page.click(`[data-allow=${what}]`)
+
+test('what is said while cut is there at once, pale until it has arrived', TIMEOUT, async (t) => {
+  const gil = await enter('Gil', 'cellar')
+  const hal = await enter('Hal', 'cellar')
+  t.after(() => endAll(gil.context(), hal.context()))
+  await here(gil, ['Gil', 'Hal'])
+  await block(gil, 'nothing')
+  await say(gil, 'said in the dark')
+  await isPale(gil, 'said in the dark', true)
+  assert.deepEqual(await words(hal, 'said'), [])
+  await gil.screenshot({ path: `${OUT}chat-pale.png` })
+  await block(gil, 'all')
+  await isPale(gil, 'said in the dark', false)
+  await sees(hal, 'said in the dark')
+  assert.deepEqual(await words(gil, 'said'), ['said in the dark'], 'one bubble, not two')
+})
+
+test('a reload keeps the log, and who comes later gets the last texts of the room', TIMEOUT, async (t) => {
+  const ida = await enter('Ida', 'library')
+  await inside(ida, 'library')
+  for (let i = 1; i <= 60; i++) await ida.evaluate((i) => self.sayText(`page ${i}`), i)
+  await isPale(ida, 'page 60', false)
+  await ida.reload()
+  await sees(ida, 'page 60')
+  await say(ida, 'page 61')
+  await isPale(ida, 'page 61', false)
+  const jan = await enter('Jan', 'library')
+  t.after(() => endAll(ida.context(), jan.context()))
+  await sees(jan, 'page 61')
+  const pages = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => `page ${from + i}`)
+  assert.deepEqual(await words(ida, 'page'), pages(11, 61), 'the last 50, and the one since')
+  assert.deepEqual(await words(jan, 'page'), pages(12, 61))
+})
+
+test('three pictures of 480 KB wait for a page that is away', TIMEOUT, async (t) => {
+  const kim = await enter('Kim', 'gallery')
+  const lea = await enter('Lea', 'gallery')
+  t.after(() => endAll(kim.context(), lea.context()))
+  await here(kim, ['Kim', 'Lea'])
+  await block(kim, 'nothing')
+  // Chromium ignores what follows the end of a picture.
+  const buffer = Buffer.concat([PICTURE, Buffer.alloc(480_000, 7)])
+  for (let i = 0; i < 3; i++) await lea.setInputFiles('#file', { name: 'red.png', mimeType: 'image/png', buffer })
+  await lea.waitForFunction(() => document.querySelectorAll('.said img').length === 3 && !document.querySelector('.pale'), null, PATIENCE)
+  await block(kim, 'all')
+  await kim.waitForFunction(() => [...document.querySelectorAll('.said img')].filter((img) => img.naturalWidth === 8).length === 3, null, PATIENCE)
+  assert.match(await kim.textContent('#log'), /back, nothing lost/)
+  assert.equal(await kim.evaluate(() => self.session.state), 'open')
+})
+
+test('each transport can be forced', TIMEOUT, async (t) => {
+  const mia = await enter('Mia', 'station')
+  const noa = await enter('Noa', 'station')
+  t.after(() => endAll(mia.context(), noa.context()))
+  await here(mia, ['Mia', 'Noa'])
+  for (const transport of TRANSPORTS) {
+    await mia.selectOption('#force', transport)
+    if (ELSEWHERE.includes(transport)) {
+      await mia.waitForFunction((name) => document.querySelector('#log').textContent.includes(`This browser has no ${name}.`), transport, PATIENCE)
+      continue
+    }
+    await carriedBy(mia, new RegExp(`^${transport}$`))
+    await say(mia, `by ${transport}`)
+    await sees(noa, `by ${transport}`)
+    await isPale(mia, `by ${transport}`, false)
+  }
+  await mia.selectOption('#force', '')
+  await say(mia, 'by the best')
+  await sees(noa, 'by the best')
+  assert.deepEqual(mia.complaints, [])
+})
+
+test('a page whose session is closed connects again', TIMEOUT, async (t) => {
+  const oda = await enter('Oda', 'hall')
+  const pia = await enter('Pia', 'hall')
+  t.after(() => endAll(oda.context(), pia.context()))
+  await here(oda, ['Oda', 'Pia'])
+  await oda.evaluate(() => self.session.close(3500, 'enough'))
+  await oda.waitForSelector('#over:not([hidden])', PATIENCE)
+  await here(pia, ['Pia'])
+  await oda.click('#again')
+  await here(pia, ['Oda', 'Pia'])
+  await say(oda, 'here again')
+  await sees(pia, 'here again')
+})
+
+test('a restart of the server with texts waiting: the page joins first, and they arrive', TIMEOUT, async (t) => {
+  const quin = await enter('Quin', 'yard')
+  const rob = await enter('Rob', 'yard')
+  t.after(() => endAll(quin.context(), rob.context()))
+  await here(quin, ['Quin', 'Rob'])
+  await chat.stop()
+  await quin.waitForFunction(() => self.session.state === 'interrupted', null, PATIENCE)
+  await say(quin, 'wait for me')
+  await say(quin, 'and for this')
+  await isPale(quin, 'and for this', true)
+  chat = await start('chat', [String(chat.port)])
+  await sees(rob, 'and for this')
+  await isPale(quin, 'and for this', false)
+  assert.deepEqual(await Promise.all([quin, rob].map((page) => page.locator('#log .note.sorry').count())), [0, 0])
+  assert.deepEqual(await words(rob, ''), ['wait for me', 'and for this'])
 })

@@ -52,9 +52,9 @@
       }
       this.session.on('open', () => this.transports.push(this.session.transport))
       this.session.on('transport', (name) => this.transports.push(name))
-      this.session.on('resumed', (outcome, detail) => {
+      this.session.on('resumed', ({ outcome, unknown }) => {
         this.resumed[outcome] += 1
-        if (outcome === 'new') this.unknown.push(...(detail ?? []).map(textOf))
+        if (outcome === 'new') this.unknown.push(...unknown.map(textOf))
         this.note('resumed', outcome)
       })
       this.session.on('message', (data) => (numberOf(data) ? this.tally.take(data) : this.messages.push(this.keep(data))))

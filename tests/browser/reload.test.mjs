@@ -34,7 +34,7 @@ function converse({ transports, down, ms }) {
   addEventListener('DOMContentLoaded', () => {
     const session = (self.session = self.anywire.connect('/live', { transports, resume: true }))
     session.on('open', () => add('ids', `${session.id} `))
-    session.on('resumed', (how, gap) => add('resumed', `${JSON.stringify([how, gap])}\n`))
+    session.on('resumed', ({ outcome, gap }) => add('resumed', `${JSON.stringify([outcome, gap])}\n`))
     session.on('message', (data) => {
       const text = typeof data === 'string' ? data : new TextDecoder().decode(data)
       if (text[0] === '#') add('received', `${/\d+/.exec(text)[0]} `)

@@ -23,7 +23,7 @@ async fn the_origin_policy_is_that_of_every_transport() {
     assert_eq!(status(Anywire::builder(), other).await, 403);
     assert_eq!(status(Anywire::builder(), "").await, 403);
     assert_eq!(status(Anywire::builder(), "sec-fetch-site: same-origin\r\n").await, 101);
-    let list = || Anywire::builder().origins(Origins::List(vec!["https://elsewhere.example".parse().unwrap()]));
+    let list = || Anywire::builder().origins(Origins::list(["https://elsewhere.example"]));
     assert_eq!(status(list(), other).await, 101);
     assert_eq!(status(list(), "origin: https://third.example\r\n").await, 403);
     let any = || Anywire::builder().origins(Origins::Any);
@@ -42,6 +42,9 @@ async fn a_program_without_an_origin_has_no_cookies() {
     let mut client = Client::open_with(&server, "cookie: a=b\r\n").await.unwrap();
     assert_eq!(client.next().await, Came::Text("none".into()));
     let mut client = Client::open_with(&server, "cookie: a=b\r\norigin: https://x.example\r\n").await.unwrap();
+    assert_eq!(client.next().await, Came::Text("none".into()), "nor has a page of another origin");
+    let own = format!("cookie: a=b\r\norigin: http://{HOST}\r\n");
+    let mut client = Client::open_with(&server, &own).await.unwrap();
     assert_eq!(client.next().await, Came::Text("a=b".into()));
 }
 
@@ -76,7 +79,7 @@ async fn auth_data_has_no_place_here_so_auth_rejects_before_the_upgrade() {
     async fn wants(Auth(name): Auth<String>, session: Session) {
         let _ = session.send(name).await;
     }
-    async fn may_have(auth: Option<Auth<String>>, mut session: Session) {
+    async fn may_have(auth: Option<Auth<String>>, session: Session) {
         let _ = session.send(auth.map_or("nobody".to_owned(), |Auth(name)| name)).await;
         session.recv().await;
     }

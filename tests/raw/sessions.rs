@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Anywire, CloseReason, Message, Session, Transport};
+use anywire::{Anywire, Message, Session, Transport};
 
 use crate::{
     client::{BINARY, Came, Client, PING, PONG, TEXT},
@@ -20,14 +20,14 @@ use crate::{
 type End = Arc<Mutex<Option<(u16, usize)>>>;
 
 /// Receives until the end and notes it.
-async fn note_end(mut session: Session, end: End) {
+async fn note_end(session: Session, end: End) {
     while session.recv().await.is_some() {}
-    *end.lock().unwrap() = session.closed().map(|CloseReason { code, .. }| (code, session.unacknowledged()));
+    *end.lock().unwrap() = session.close_reason().map(|reason| (reason.code(), session.unacknowledged()));
 }
 
 #[tokio::test]
 async fn one_room_one_handler_for_native_clients_and_bare_ones() {
-    async fn chat(mut session: Session) {
+    async fn chat(session: Session) {
         session.join("lobby");
         while let Some(message) = session.recv().await {
             session.within("lobby").send(message);
@@ -112,7 +112,7 @@ async fn the_server_s_code_reaches_the_client_behind_all_messages() {
 
 #[tokio::test]
 async fn a_handler_that_panics_ends_with_1011() {
-    async fn handler(mut session: Session) {
+    async fn handler(session: Session) {
         session.recv().await;
         panic!("on purpose");
     }
@@ -128,7 +128,7 @@ async fn a_server_that_goes_away_closes_with_1001() {
     client.send(TEXT, "here").await;
     assert_eq!(client.next().await, Came::Text("here".into()));
     let shutdown = tokio::spawn({
-        let live = (*server).clone();
+        let live = server.live();
         async move { live.shutdown(Duration::ZERO).await }
     });
     assert!(matches!(client.next().await, Came::Close(1001, _)));
@@ -138,7 +138,7 @@ async fn a_server_that_goes_away_closes_with_1001() {
 
 #[tokio::test]
 async fn a_member_that_reads_too_slowly_ends_with_1008_and_the_room_goes_on() {
-    async fn member(mut session: Session) {
+    async fn member(session: Session) {
         session.join("lobby");
         while session.recv().await.is_some() {}
     }
@@ -196,7 +196,7 @@ async fn a_handler_that_does_not_read_stops_the_client_and_loses_nothing() {
     let gate = Arc::new(tokio::sync::Notify::new());
     let got = Arc::new(AtomicUsize::new(0));
     let (waits, counts) = (gate.clone(), got.clone());
-    let handler = move |mut session: Session| {
+    let handler = move |session: Session| {
         let (gate, got) = (waits.clone(), counts.clone());
         async move {
             gate.notified().await;

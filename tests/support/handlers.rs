@@ -6,7 +6,7 @@ use axum::Router;
 use super::Site;
 
 /// Sends every message back.
-pub async fn echo(mut session: Session) {
+pub async fn echo(session: Session) {
     while let Some(message) = session.recv().await {
         if session.send(message).await.is_err() {
             break;

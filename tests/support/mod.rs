@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::disallowed_methods)]
 
 mod handlers;
+mod log;
 mod peer;
 mod records;
 mod site;
@@ -9,6 +10,7 @@ mod socket;
 mod unwrap;
 
 pub use handlers::{echo, site};
+pub use log::Log;
 pub use peer::{Peer, attempt};
 pub use records::{Body, Grant, MAX, Parser, Payload, Record, Spelling};
 pub use site::{Answer, HOST, Io, Records, Site, until};

@@ -175,7 +175,7 @@ impl Peer {
                 self.seen = true;
                 self.acknowledged(*received);
             }
-            Record::Ack(received) => self.acknowledged(*received),
+            Record::Ack(received) | Record::PingAck(_, received) => self.acknowledged(*received),
             Record::Pause(received, epoch) => {
                 self.acknowledged(*received);
                 self.paused = Some(*epoch);

@@ -48,6 +48,8 @@ pub struct Grant {
     pub limit: u64,
     pub batch: u64,
     pub hold: u64,
+    /// It comes with the names in force, to a client that lists its names.
+    pub spread: Option<u64>,
 }
 
 /// A record that the server sends.
@@ -63,6 +65,8 @@ pub enum Record {
     Pause(u64, u64),
     Resume(u64, u64),
     Ping(u64),
+    /// A ping that acknowledges.
+    PingAck(u64, u64),
     Close(u64, u16, String),
     GoAway(u64),
     Padding(usize),
@@ -169,6 +173,7 @@ impl Parser {
             "w" => Some(Record::AckRequest),
             "h" => Some(Record::Pause(number(0), number(1))),
             "g" => Some(Record::Resume(number(0), number(1))),
+            "p" if fields.len() > 1 => Some(Record::PingAck(number(0), number(1))),
             "p" => Some(Record::Ping(number(0))),
             "i" => {
                 let (_, used) = self.payload(length, number(0), true)?;
@@ -207,12 +212,13 @@ impl Parser {
 
 fn attached(fields: &[&str]) -> Record {
     match (fields[0], fields.len()) {
-        ("full", 2) => Record::Full(number(fields[1])),
-        ("new", 10) => {
+        ("full", 2 | 3) => Record::Full(number(fields[1])),
+        ("new", 10 | 12) => {
             let at = |at: usize| number(fields[at]);
             let (id, secret) = (fields[2].to_owned(), fields[3].to_owned());
             let (interval, timeout, grace, limit, batch, hold) = (at(4), at(5), at(6), at(7), at(8), at(9));
-            Record::New(at(1), Grant { id, secret, interval, timeout, grace, limit, batch, hold })
+            let spread = fields.get(11).map(|field| number(field));
+            Record::New(at(1), Grant { id, secret, interval, timeout, grace, limit, batch, hold, spread })
         }
         _ => panic!("not an attached record: {fields:?}"),
     }

@@ -51,7 +51,7 @@ impl Site {
         }
         let io = self.connect().await;
         match tokio_tungstenite::client_async(request.body(()).unwrap(), io).await {
-            Ok((io, _)) => Ok(Socket { io, parser: Parser::new(Spelling::WebSocket) }),
+            Ok((io, _)) => Ok(Socket::new(io)),
             Err(Error::Http(response)) => Err(response.status()),
             Err(error) => panic!("no WebSocket: {error}"),
         }
@@ -183,9 +183,13 @@ impl Socket {
 }
 
 impl Socket {
+    pub fn new(io: WebSocketStream<Box<dyn Io>>) -> Self {
+        Socket { io, parser: Parser::new(Spelling::WebSocket) }
+    }
+
     /// A WebSocket over a connection whose handshake is done.
     pub async fn over(io: Box<dyn Io>) -> Self {
         let io = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
-        Socket { io, parser: Parser::new(Spelling::WebSocket) }
+        Socket::new(io)
     }
 }

@@ -77,6 +77,8 @@ impl Wrapped {
     pub fn new(response: Response<Body>, wrap: Wrap) -> Self {
         let (parts, body) = response.into_parts();
         let (status, headers) = (parts.status, parts.headers);
+        // A refusal with a status of its own is not wrapped.
+        let wrap = if status.is_success() { wrap } else { Wrap::Plain };
         Wrapped { status, headers, raw: Vec::new(), body, wrap, taken: 0, parser: Parser::new(Spelling::Text) }
     }
 

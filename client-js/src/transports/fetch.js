@@ -4,31 +4,39 @@
  */
 import { decode, encode, join } from '../codec.js'
 import { NETWORK } from '../codes.js'
+import { retryAfter } from '../env.js'
 
 export const request = (url, frames, credentials, receive, done, last) => {
   const aborter = new AbortController()
   const signal = aborter.signal
   const stop = () => aborter.abort()
-  const finish = (code, reason, wait) => {
+  const finish = (code, reason, wait, status) => {
     if (!signal.aborted) {
       stop()
-      done(code, reason, wait)
+      done(code, reason, wait, status)
     }
   }
   const run = async () => {
+    let wait, status
     try {
       const response = await fetch(url + 'bytes=1', { method: 'POST', body: encode(frames), credentials, signal, keepalive: last })
+      status = response.status
+      wait = retryAfter(response.headers.get('Retry-After'))
       const reader = response.body.getReader()
-      const end = (code, reason) => finish(code, reason, response.headers.get('Retry-After') * 1000)
-      let rest
+      const end = (code, reason) => finish(code, reason, wait, status)
+      let rest, begun
       for (let result; !(result = await reader.read()).done; ) {
         rest = join([rest || [], result.value])
-        rest = rest.slice(decode(rest, 0, receive, end))
+        const taken = decode(rest, 0, receive, end)
+        rest = rest.slice(taken)
+        // Behind the first record a part of one shows too that the answer is coming.
+        if (begun && !taken) receive(['i'])
+        begun ||= taken
       }
       // A refusal is a record too. Anything else, like a proxy's page, counts as a failure of the network.
-      finish(response.ok && rest && !rest.length ? 0 : NETWORK)
+      finish(response.ok && rest && !rest.length ? 0 : NETWORK, '', wait, status)
     } catch (error) {
-      finish(NETWORK, error.message)
+      finish(NETWORK, (error.cause || error).message, wait, status)
     }
   }
   run()

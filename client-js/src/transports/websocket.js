@@ -1,9 +1,13 @@
-/** A WebSocket as a link: both directions on one connection. Sets the link's `write_` and `close_`. */
+/**
+ * A WebSocket as a link: both directions on one connection. Sets the link's `write_`, `close_` and `socket_`. A
+ * `spare` socket that is still open is used instead of a new one.
+ */
 import { decode, encode, fail } from '../codec.js'
 import { ABNORMAL, MALFORMED } from '../codes.js'
+import { later } from '../env.js'
 
-export const openSocket = (link, Socket, url, opened, receive, done) => {
-  const socket = new Socket(url)
+export const openSocket = (link, Socket, url, opened, receive, done, spare) => {
+  const socket = (link.socket_ = spare && spare.readyState === 1 ? spare : new Socket(url))
   socket.binaryType = 'arraybuffer'
   socket.onopen = opened
   socket.onmessage = ({ data }) => {
@@ -16,13 +20,24 @@ export const openSocket = (link, Socket, url, opened, receive, done) => {
   }
   socket.onclose = (event) => done(event.code, event.reason)
   // Chromium reports no end of a WebSocket that a policy forbids.
-  socket.onerror = () => done(ABNORMAL)
+  socket.onerror = (event) => done(ABNORMAL, event.message)
   // Later events of the socket have no effect, because the link is gone.
-  link.close_ = () => socket.close()
-  link.write_ = (frames) => {
-    for (const frame of frames) {
-      const letter = frame[0]
-      socket.send(letter === 'b' ? frame[1] : letter === 'm' ? letter + frame[1] : encode([frame], 1))
+  link.close_ = () => {
+    try {
+      socket.close()
+    } catch (e) {
+      // A constructor of the page's own may throw.
     }
   }
+  link.write_ = (frames) => {
+    try {
+      for (const frame of frames) {
+        const letter = frame[0]
+        socket.send(letter === 'b' ? frame[1] : letter === 'm' ? letter + frame[1] : encode([frame], 1))
+      }
+    } catch (error) {
+      later(() => done(ABNORMAL, error.message))
+    }
+  }
+  if (socket === spare) opened()
 }

@@ -4,7 +4,7 @@
  */
 import { decode, encode } from '../codec.js'
 import { NETWORK } from '../codes.js'
-import { root } from '../env.js'
+import { retryAfter, root } from '../env.js'
 import { utf8 } from '../text.js'
 import { soon } from './dom.js'
 
@@ -18,16 +18,20 @@ export const request = (url, frames, credentials, receive, done, last) => {
   if (root.Uint8Array && /WebKit/.test((root.navigator || 0).userAgent) && /[^\0-\xff]/.test(body)) body = utf8(body)
   const xhr = root.XMLHttpRequest ? new XMLHttpRequest() : new ActiveXObject('Microsoft.XMLHTTP')
   let at = 0
+  let length = 0
   let over, polling
   const stop = () => {
     over = 1
     xhr.onreadystatechange = () => {}
     xhr.abort()
   }
-  const finish = (code, reason, wait) => {
+  const finish = (code, reason) => {
     if (over) return
+    // After the stop there are none.
+    const status = xhr.readyState > 1 && xhr.status
+    const wait = retryAfter(status && xhr.getResponseHeader('Retry-After'))
     stop()
-    done(code, reason, wait)
+    done(code, reason, wait, status)
   }
   if (last && navigator.sendBeacon && navigator.sendBeacon(url, body)) return stop
   xhr.open('POST', url, true)
@@ -43,7 +47,10 @@ export const request = (url, frames, credentials, receive, done, last) => {
       // Internet Explorer shows no text before the end.
     }
     try {
-      at = decode(text, at, receive, (code, reason) => finish(code, reason, xhr.getResponseHeader('Retry-After') * 1000))
+      // Behind the first record a part of one shows too that the answer is coming.
+      if (at && text.length > length) receive(['i'])
+      length = text.length
+      at = decode(text, at, receive, finish)
     } catch (error) {
       finish(NETWORK, error.message)
     }

@@ -37,8 +37,13 @@ const createNetwork = (terms) => {
       this.onopen()
     }
 
+    /** Nothing comes through any more, either way, and no end is told; or again. */
+    stall(stalled = true) {
+      this.broken = this.stalled = stalled
+    }
+
     hear(data) {
-      clock.setTimeout(() => this.readyState === 1 && this.onmessage({ data: typeof data === 'string' ? data : new Uint8Array(data).buffer }), 5)
+      clock.setTimeout(() => this.readyState === 1 && !this.stalled && this.onmessage({ data: typeof data === 'string' ? data : new Uint8Array(data).buffer }), 5)
     }
 
     send(data) {
@@ -96,10 +101,19 @@ const createNetwork = (terms) => {
     })
   }
 
-  return { clock, server, mode, sockets, streams, fetched, Socket, fetch, pass: (time) => clock.pass(time, settle) }
+  return { clock, server, grant: server.grant, mode, sockets, streams, fetched, Socket, fetch, pass: (time) => clock.pass(time, settle) }
 }
 
-const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'error']
+/** A server acknowledges a second after a message has come. */
+export const acknowledging = async (it, seconds, each = () => {}) => {
+  for (let i = 0; i < seconds; i++) {
+    await each(i)
+    await it.pass(1000)
+    if (it.half.line) it.half.put(`a${it.half.received}`)
+  }
+}
+
+const EVENTS = ['open', 'message', 'transport', 'interrupted', 'resumed', 'gap', 'closed', 'connect_error', 'error']
 
 /** A story in which time and the network are ours. */
 export const story = (name, run, { terms, ...options } = {}) =>

@@ -59,7 +59,7 @@ impl Codec for NativeCodec {
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
         match frame {
             Outbound::Message { number, message } => {
-                self.writer.count(number, out.shared_text());
+                self.writer.announce(number, message.as_message().len(), out.shared_text());
                 match message {
                     OutMessage::Own(message) => put_message(message, out),
                     OutMessage::Shared(broadcast) => out.encoded(

@@ -13,7 +13,7 @@ use crate::{
     broadcast::Cell,
     codec::ContentType,
     session::{
-        frame::{CloseReason, Frame},
+        frame::{CloseReason, Frame, Names},
         reason,
     },
 };
@@ -26,10 +26,13 @@ pub(crate) use write::{Writer, write_refusal};
 pub(crate) const VERSION: u64 = 1;
 
 /// The largest number of bytes of a record up to its colon: letter, fields and colon.
-const MAX_HEAD: usize = 640;
+const MAX_HEAD: usize = 1024;
 
 /// The longest attempt, id or secret.
-const MAX_NAME: usize = 128;
+const MAX_TOKEN: usize = 128;
+
+/// The longest list of names.
+const MAX_NAMES: usize = 256;
 
 /// How records are written, which depends on what carries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +78,11 @@ pub(crate) enum Record {
 /// The first record of a request or of a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
-    Open { version: u64, ordinal: u64, attempt: ByteString, auth: ByteString },
+    Open { version: u64, ordinal: u64, attempt: ByteString, names: Names, auth: ByteString },
     Join { version: u64, ordinal: u64, attempt: ByteString },
-    Resume { version: u64, ordinal: u64, turn: u64, seen: bool, token: ResumeToken },
+    Resume { version: u64, ordinal: u64, turn: u64, seen: bool, token: ResumeToken, names: Names },
     Upload { version: u64, token: ResumeToken },
-    TakeOver { version: u64, ordinal: u64, instance: ByteString, token: ResumeToken },
+    TakeOver { version: u64, ordinal: u64, instance: ByteString, token: ResumeToken, names: Names },
 }
 
 /// The credentials with which a request enters a session, and the last number that the client has received.

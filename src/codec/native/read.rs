@@ -5,12 +5,12 @@ use bytes::{Buf, Bytes};
 use bytestring::ByteString;
 
 use super::{
-    Head, MAX_HEAD, MAX_NAME, Record, ResumeToken, Spelling,
+    Head, MAX_HEAD, MAX_NAMES, MAX_TOKEN, Record, ResumeToken, Spelling,
     Unreadable::{self, Malformed, TooLarge},
 };
 use crate::{
-    message::Message,
-    session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Outcome, SessionParams},
+    message::{Message, Text},
+    session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Names, Outcome, SessionParams},
 };
 
 type Result<T> = std::result::Result<T, Unreadable>;
@@ -37,7 +37,7 @@ impl Reader {
             if self.spelling == Spelling::WebSocket && input[0] == b'm' {
                 let payload = input.split_off(1);
                 input.clear();
-                return self.message(text(payload)?.into()).map(|frame| Some(Record::Frame(frame)));
+                return self.message(Text(text(payload)?).into()).map(|frame| Some(Record::Frame(frame)));
             }
             let end = input.iter().take(MAX_HEAD).position(|&byte| byte == b':');
             let head = input.split_to(end.ok_or(Malformed("a record without a colon"))?);
@@ -79,7 +79,7 @@ impl Reader {
         let frame = match fields.letter {
             b'm' if self.spelling != Spelling::WebSocket => {
                 let payload = self.text(fields.number()?, input)?;
-                self.message(payload.into())?
+                self.message(Text(payload).into())?
             }
             b'b' if self.spelling != Spelling::WebSocket => {
                 let payload = self.data(fields.number()?, input)?;
@@ -94,7 +94,7 @@ impl Reader {
             b'w' => Frame::AckRequest,
             b'h' => Frame::Pause { received: fields.number()?, epoch: fields.number()? },
             b'g' => Frame::Resume { received: fields.number()?, epoch: fields.number()? },
-            b'p' => Frame::Ping { id: fields.number()? },
+            b'p' => Frame::Ping { id: fields.number()?, received: fields.optional(Fields::number)? },
             b'q' => Frame::Pong { id: fields.number()?, received: fields.number()? },
             b'v' => Frame::Confirm,
             b'c' => Frame::Close { number: fields.number()?, reason: self.reason(fields, input)? },
@@ -117,24 +117,28 @@ impl Reader {
         let letter = fields.letter;
         let version = fields.number()?;
         Ok(match letter {
-            b'o' => Head::Open {
-                version,
-                ordinal: fields.number()?,
-                attempt: fields.name()?,
-                auth: self.text(fields.number()?, input)?,
-            },
-            b'j' => Head::Join { version, ordinal: fields.number()?, attempt: fields.name()? },
+            b'o' => {
+                let (ordinal, attempt, length) = (fields.number()?, fields.token()?, fields.number()?);
+                let names = fields.optional(Fields::names)?.unwrap_or_default();
+                Head::Open { version, ordinal, attempt, names, auth: self.text(length, input)? }
+            }
+            b'j' => Head::Join { version, ordinal: fields.number()?, attempt: fields.token()? },
             b'r' => Head::Resume {
                 version,
                 ordinal: fields.number()?,
                 turn: fields.number()?,
                 seen: fields.number()? != 0,
-                token: fields.token()?,
+                token: fields.resume_token()?,
+                names: fields.optional(Fields::names)?.unwrap_or_default(),
             },
-            b't' => {
-                Head::TakeOver { version, ordinal: fields.number()?, instance: fields.name()?, token: fields.token()? }
-            }
-            _ => Head::Upload { version, token: fields.token()? },
+            b't' => Head::TakeOver {
+                version,
+                ordinal: fields.number()?,
+                instance: fields.token()?,
+                token: fields.resume_token()?,
+                names: fields.optional(Fields::names)?.unwrap_or_default(),
+            },
+            _ => Head::Upload { version, token: fields.resume_token()? },
         })
     }
 
@@ -163,6 +167,11 @@ impl Reader {
         }
         STANDARD.decode(&data).map(Bytes::from).map_err(|_| Malformed("bad base64"))
     }
+}
+
+/// Whether these are characters of opaque strings and names.
+fn has_field_characters(field: &[u8]) -> bool {
+    field.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
 const CUT: Unreadable = Malformed("a payload that is cut short");
@@ -202,11 +211,11 @@ fn start(fields: &mut Fields<'_>) -> Result<Attached> {
         _ => return Err(Malformed("an unknown outcome")),
     };
     let received = fields.number()?;
-    let grant = match outcome {
+    let mut grant = match outcome {
         Outcome::Full => None,
         Outcome::New => Some(Box::new(Grant {
-            id: fields.name()?,
-            secret: fields.name()?,
+            id: fields.token()?,
+            secret: fields.token()?,
             params: SessionParams {
                 interval: fields.number()?,
                 timeout: fields.number()?,
@@ -214,10 +223,15 @@ fn start(fields: &mut Fields<'_>) -> Result<Attached> {
                 limit: fields.number()?,
                 batch: fields.number()?,
                 hold: fields.number()?,
+                spread: 0,
             },
         })),
     };
-    Ok(Attached { outcome, received, grant })
+    let names = fields.optional(Fields::names)?.unwrap_or_default();
+    if let Some(grant) = &mut grant {
+        grant.params.spread = fields.optional(Fields::number)?.unwrap_or_default();
+    }
+    Ok(Attached { outcome, received, names, grant })
 }
 
 /// The letter of a record and the fields between it and the colon.
@@ -242,6 +256,10 @@ impl<'a> Fields<'a> {
         Ok(field)
     }
 
+    fn is_at_end(&self) -> bool {
+        self.rest.is_none()
+    }
+
     fn number(&mut self) -> Result<u64> {
         let field = self.next()?;
         if field.is_empty() || field.len() > 16 || (field[0] == b'0' && field.len() > 1) {
@@ -257,16 +275,29 @@ impl<'a> Fields<'a> {
         if number > MAX_NUMBER { Err(Malformed("a number out of range")) } else { Ok(number) }
     }
 
-    fn name(&mut self) -> Result<ByteString> {
+    /// An opaque string: an attempt, an id or a secret.
+    fn token(&mut self) -> Result<ByteString> {
         let field = self.next()?;
-        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-        if field.is_empty() || field.len() > MAX_NAME || !field.iter().all(fits) {
-            return Err(Malformed("a malformed name"));
+        if field.is_empty() || field.len() > MAX_TOKEN || !has_field_characters(field) {
+            return Err(Malformed("a malformed token"));
         }
         text(Bytes::copy_from_slice(field))
     }
 
-    fn token(&mut self) -> Result<ResumeToken> {
-        Ok(ResumeToken { id: self.name()?, secret: self.name()?, received: self.number()? })
+    fn resume_token(&mut self) -> Result<ResumeToken> {
+        Ok(ResumeToken { id: self.token()?, secret: self.token()?, received: self.number()? })
+    }
+
+    fn names(&mut self) -> Result<Names> {
+        let field = self.next()?;
+        if field.len() > MAX_NAMES || !has_field_characters(field) {
+            return Err(Malformed("a malformed list of names"));
+        }
+        Ok(Names::parse(field))
+    }
+
+    /// A field that a half of an earlier version does not send.
+    fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
+        if self.is_at_end() { Ok(None) } else { read(self).map(Some) }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     codec::{BodyCodec, Codec, ContentType, Violation, tests::frames, websocket_frames::SocketBuffer},
     message::Message,
     session::{
-        frame::{CloseReason, Frame, MAX_NUMBER, Outbound},
+        frame::{CloseReason, Frame, MAX_NUMBER, Names, Outbound},
         reason,
     },
 };
@@ -21,21 +21,27 @@ const SPELLINGS: [Spelling; 3] = [Spelling::Text, Spelling::Bytes, Spelling::Web
 /// No test writes a message as large as this.
 const LIMIT: usize = 1 << 20;
 
+/// The field of the names, with the comma before it. A client of an earlier version does not have it.
+fn field(names: Names) -> String {
+    if names.are_listed() { format!(",{names}") } else { String::new() }
+}
+
 /// Appends the head record that a client sends.
 pub(crate) fn put_head(spelling: Spelling, head: &Head, out: &mut Vec<u8>) {
     let record = match head {
-        Head::Open { version, ordinal, attempt, auth } => {
-            format!("o{version},{ordinal},{attempt},{}:{auth}", spelling.length(auth))
+        Head::Open { version, ordinal, attempt, names, auth } => {
+            format!("o{version},{ordinal},{attempt},{}{}:{auth}", spelling.length(auth), field(*names))
         }
         Head::Join { version, ordinal, attempt } => format!("j{version},{ordinal},{attempt}:"),
-        Head::Resume { version, ordinal, turn, seen, token: ResumeToken { id, secret, received } } => {
-            format!("r{version},{ordinal},{turn},{},{id},{secret},{received}:", u8::from(*seen))
+        Head::Resume { version, ordinal, turn, seen, token: ResumeToken { id, secret, received }, names } => {
+            let (seen, names) = (u8::from(*seen), field(*names));
+            format!("r{version},{ordinal},{turn},{seen},{id},{secret},{received}{names}:")
         }
         Head::Upload { version, token: ResumeToken { id, secret, received } } => {
             format!("u{version},{id},{secret},{received}:")
         }
-        Head::TakeOver { version, ordinal, instance, token: ResumeToken { id, secret, received } } => {
-            format!("t{version},{ordinal},{instance},{id},{secret},{received}:")
+        Head::TakeOver { version, ordinal, instance, token: ResumeToken { id, secret, received }, names } => {
+            format!("t{version},{ordinal},{instance},{id},{secret},{received}{}:", field(*names))
         }
     };
     out.extend_from_slice(record.as_bytes());
@@ -190,7 +196,7 @@ fn control_records_share_a_message_of_a_websocket() {
     codec.write_socket(Outbound::Message { number: 4, message: &own }, &mut buffer);
     codec.write_socket(Outbound::Message { number: 5, message: &shared }, &mut buffer);
     codec.write_socket(Outbound::Frame(Frame::AckRequest), &mut buffer);
-    codec.write_socket(Outbound::Frame(Frame::Ping { id: 2 }), &mut buffer);
+    codec.write_socket(Outbound::Frame(Frame::Ping { id: 2, received: None }), &mut buffer);
     assert!(buffer.takes_more(usize::MAX));
     codec.write_socket(Outbound::Frame(Frame::LinkClose(reason::TOO_SLOW)), &mut buffer);
     assert!(!buffer.takes_more(usize::MAX));
@@ -246,7 +252,7 @@ fn violations_have_the_codes_of_the_protocol() {
 }
 
 #[test]
-fn a_name_has_at_most_128_characters() {
+fn a_token_has_at_most_128_characters() {
     for (length, fits) in [(1, true), (128, true), (129, false)] {
         let wire = format!("u1,{},s,0:", "x".repeat(length));
         assert_eq!(Reader::new(Spelling::Text, LIMIT).read(&mut wire.into()).is_ok(), fits, "{length}");
@@ -271,6 +277,23 @@ fn a_message_keeps_nothing_of_the_body_that_brought_it() {
                 Message::Binary(bytes) => bytes.as_ptr(),
             };
             assert!(!range.contains(&start), "{spelling:?} {message:?}");
+        }
+    }
+}
+
+#[test]
+fn a_large_message_of_a_websocket_is_announced_with_its_length() {
+    for (length, announced) in [(65_535, "n7:"), (65_536, "n7,65536:")] {
+        for message in [OutMessage::Own("x".repeat(length).into()), OutMessage::Own(vec![0; length].into())] {
+            let mut out = Vec::new();
+            let mut codec = NativeCodec::new(Spelling::WebSocket, LIMIT);
+            let mut buffer = SocketBuffer::new(&mut out);
+            codec.write_socket(Outbound::Message { number: 7, message: &message }, &mut buffer);
+            codec.write_socket(Outbound::Message { number: 8, message: &OutMessage::Own("next".into()) }, &mut buffer);
+            assert!(buffer.finish().is_none());
+            let frames = frames(&out);
+            assert_eq!(&frames[0].1[..], announced.as_bytes());
+            assert_eq!(&frames.last().unwrap().1[..], b"mnext", "the numbers are counted on");
         }
     }
 }

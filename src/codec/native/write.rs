@@ -13,6 +13,9 @@ use crate::{
     session::frame::{Attached, CloseReason, Frame, Outcome, SessionParams},
 };
 
+/// From this length on a message is announced, in bytes. Smaller ones take no longer than a heartbeat allows.
+const LARGE: usize = 64 * 1024;
+
 /// Writes the records of one body or link, and counts its messages.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -42,7 +45,8 @@ impl Writer {
             Frame::AckRequest => put(out, b'w', &[]),
             Frame::Pause { received, epoch } => put(out, b'h', &[*received, *epoch]),
             Frame::Resume { received, epoch } => put(out, b'g', &[*received, *epoch]),
-            Frame::Ping { id } => put(out, b'p', &[*id]),
+            Frame::Ping { id, received: None } => put(out, b'p', &[*id]),
+            Frame::Ping { id, received: Some(received) } => put(out, b'p', &[*id, *received]),
             Frame::Pong { id, received } => put(out, b'q', &[*id, *received]),
             Frame::Confirm => put(out, b'v', &[]),
             Frame::Close { number, reason } => self.reason(b'c', Some(*number), reason, out),
@@ -62,6 +66,16 @@ impl Writer {
         if number != self.next {
             put(out, b'n', &[number]);
         }
+        self.next = number + 1;
+    }
+
+    /// Announces a message of `length` bytes to a client that cannot see how it comes in: states its number,
+    /// and for a large message the length too.
+    pub(crate) fn announce(&mut self, number: u64, length: usize, out: &mut Vec<u8>) {
+        if length < LARGE {
+            return self.count(number, out);
+        }
+        put(out, b'n', &[number, length as u64]);
         self.next = number + 1;
     }
 
@@ -141,19 +155,23 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-fn put_start(out: &mut Vec<u8>, Attached { outcome, received, grant }: &Attached) {
+fn put_start(out: &mut Vec<u8>, Attached { outcome, received, names, grant }: &Attached) {
     match (outcome, grant) {
         (Outcome::New, Some(grant)) => {
             push(out, format_args!("snew,{received},{},{}", grant.id, grant.secret));
-            let SessionParams { interval, timeout, grace, limit, batch, hold } = grant.params;
+            let SessionParams { interval, timeout, grace, limit, batch, hold, spread } = grant.params;
             for number in [interval, timeout, grace, limit, batch, hold] {
                 out.push(b',');
                 put_number(out, number);
             }
-            out.push(b':');
+            if names.are_listed() {
+                push(out, format_args!(",{names},{spread}"));
+            }
         }
-        _ => push(out, format_args!("sfull,{received}:")),
+        _ if names.are_listed() => push(out, format_args!("sfull,{received},{names}")),
+        _ => push(out, format_args!("sfull,{received}")),
     }
+    out.push(b':');
 }
 
 fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {

@@ -55,8 +55,10 @@ fn pings_and_pongs_are_signs_of_life() {
         assert!(matches!(codec.read_pong(payload), Some(Frame::Ack { received: 0 })), "{payload:?}");
         assert!(matches!(codec.read_ping(payload), Some(Frame::Ack { received: 0 })), "{payload:?}");
     }
-    let (sent, close) =
-        written(vec![Outbound::Frame(Frame::Ping { id: 1234 }), Outbound::Frame(Frame::Pong { id: 5, received: 7 })]);
+    let (sent, close) = written(vec![
+        Outbound::Frame(Frame::Ping { id: 1234, received: None }),
+        Outbound::Frame(Frame::Pong { id: 5, received: 7 }),
+    ]);
     assert_eq!((sent, close), (vec![(9, "1234".into()), (10, "5".into())], None));
 }
 

@@ -1,15 +1,18 @@
 //! [`Anywire::builder`], and the [`Server`] that it builds.
 
-use std::{fmt, net::IpAddr, ops::Deref, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use ipnet::IpNet;
 
 use super::{
     handler::{AnyHandler, Handler, erase},
-    live::Live,
+    live::{Live, To},
+    presence::Presence,
+    session::Session,
 };
 use crate::{
-    config::{Config, Origins, Overflow, is_node_name},
+    config::{Config, History, Origins, Overflow, SlowMember, is_authority, is_node_name, millis},
     server::{core::Core, routes},
 };
 
@@ -24,7 +27,7 @@ impl Anywire {
     /// use anywire::{Anywire, Session};
     /// use axum::Router;
     ///
-    /// async fn echo(mut session: Session) {
+    /// async fn echo(session: Session) {
     ///     while let Some(message) = session.recv().await {
     ///         if session.send(message).await.is_err() {
     ///             break;
@@ -52,14 +55,22 @@ pub struct Builder<H = ()> {
 impl<H> Builder<H> {
     /// Sets the time without traffic on a link after which the server pings. Default: 25 s, because some
     /// hosts cut idle connections after 30 s.
+    ///
+    /// # Panics
+    /// Panics if it is less than a millisecond.
     pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        assert!(millis(interval) > 0, "a heartbeat's interval is at least a millisecond");
         self.config.heartbeat_interval = interval;
         self
     }
 
     /// Sets the time within which a ping must be answered. A link without an answer counts as dead, and the
     /// session is kept for the [grace](Self::grace) time. Default: 20 s.
+    ///
+    /// # Panics
+    /// Panics if it is less than a millisecond.
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
+        assert!(millis(timeout) > 0, "a heartbeat's timeout is at least a millisecond");
         self.config.heartbeat_timeout = timeout;
         self
     }
@@ -71,16 +82,24 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the time within which a client must send its first frame or a request's body, or confirm a link,
-    /// and within which the extractors must finish. Default: 10 s.
+    /// Sets the time for which a client's first frame or a request's body may be silent, within which a link
+    /// must be confirmed, and within which the extractors must finish. A body that takes longer than this time
+    /// must bring 10 kB in each further second. Default: 10 s.
+    ///
+    /// # Panics
+    /// Panics if it is less than a millisecond.
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
+        assert!(millis(timeout) > 0, "an opening's timeout is at least a millisecond");
         self.config.open_timeout = timeout;
         self
     }
 
-    /// Sets the time for which a long poll is held while there is nothing to send. Default: 25 s.
+    /// Sets the time for which a long poll is held while there is nothing to send. A client finds a poll dead
+    /// after this and the [heartbeat's timeout](Self::heartbeat_timeout), as it finds other links dead after the
+    /// interval and the timeout. With less than 100 ms no poll is held, and clients poll every two seconds.
+    /// Default: the [heartbeat's interval](Self::heartbeat_interval).
     pub fn hold(mut self, hold: Duration) -> Self {
-        self.config.hold = hold;
+        self.config.hold = Some(hold);
         self
     }
 
@@ -109,23 +128,49 @@ impl<H> Builder<H> {
 
     /// Sets the number of bytes of messages that a session keeps until the client has acknowledged them. Each
     /// message counts 64 bytes more than its payload. An outbox that is at most half full takes any message,
-    /// so that it may exceed the limit by one message. Default: 1 MiB.
+    /// so that it may exceed the limit by one message. Default: 4 MiB.
     pub fn outbox(mut self, bytes: usize) -> Self {
         self.config.outbox = bytes;
         self
     }
 
-    /// Sets the behaviour of [`SessionHandle::send`](crate::SessionHandle::send) when the outbox is full.
+    /// Sets the number of unacknowledged bytes above which a client is behind in any case, so that
+    /// [droppable](crate::To::droppable) messages are skipped and the [latest](crate::To::latest) of a key
+    /// waits. Below it a client is behind when it has not acknowledged more than it acknowledged within the
+    /// last half second and round trip, and more than four messages. With 0 one such message is under way at
+    /// a time. Default: 64 KiB.
+    pub fn droppable_mark(mut self, bytes: usize) -> Self {
+        self.config.droppable_mark = bytes;
+        self
+    }
+
+    /// Sets what a room send does with a member whose outbox is full. Default: the member's session ends, and
+    /// its client opens a new one.
+    pub fn slow_members(mut self, policy: SlowMember) -> Self {
+        self.config.slow_members = policy;
+        self
+    }
+
+    /// Sets the behaviour of [`Session::send`](crate::Session::send) when the outbox is full.
     /// Default: wait.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.config.overflow = overflow;
         self
     }
 
-    /// Sets the number of sessions that may exist. Further ones are refused with 503 and code 4200. Default:
-    /// 100,000.
+    /// Sets the number of sessions that may live at a time; those that ended do not count. Further ones are
+    /// refused with 503 and code 4200. Default: 100,000.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.config.max_sessions = sessions;
+        self
+    }
+
+    /// Sets the number of clients a second that should come back after their links were cut at once, as by a
+    /// restart of a proxy. Each client makes its first attempt at a random moment within the number of
+    /// sessions divided by this rate, and within 100 ms at least. It learns that time when its session opens.
+    /// 0 counts as 1. Default: 5,000.
+    pub fn reconnect_rate(mut self, clients: u32) -> Self {
+        self.config.reconnect_rate = clients;
         self
     }
 
@@ -143,9 +188,55 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the proxies whose `X-Forwarded-For` is believed. Default: none.
-    pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.config.trusted_proxies = proxies.into_iter().collect();
+    /// Sets the names by which browsers know this server: `chat.example.org`, with the port if it is not the
+    /// default port of the scheme. A page whose origin has one of these names counts as a page of the same
+    /// host, whatever `Host` a proxy puts into the request; and no other does, so that a foreign name which
+    /// leads to this server (DNS rebinding) opens nothing. Default: none; the request's own headers decide.
+    ///
+    /// # Panics
+    /// Panics if a name is not a host with or without a port.
+    pub fn hosts<T: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
+        let hosts = hosts.into_iter().map(|host| {
+            let host = host.as_ref();
+            assert!(is_authority(host), "{host:?} is not a host: write a name, with the port if there is one");
+            host.to_ascii_lowercase()
+        });
+        self.config.hosts = hosts.collect();
+        self
+    }
+
+    /// Sets the proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed, as addresses or networks:
+    /// `10.0.0.0/8`, `::1`. Default: none. They need the address of the connection, which
+    /// [`serve`](crate::serve) and axum's `into_make_service_with_connect_info` report; where it is missing, a
+    /// warning is logged.
+    ///
+    /// # Panics
+    /// Panics if a text is neither an address nor a network.
+    pub fn trusted_proxies<T: ToString>(mut self, proxies: impl IntoIterator<Item = T>) -> Self {
+        let proxies = proxies.into_iter().map(|proxy| {
+            let text = proxy.to_string();
+            let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            network.unwrap_or_else(|_| panic!("{text:?} is neither an address nor a network"))
+        });
+        self.config.trusted_proxies = proxies.collect();
+        self
+    }
+
+    /// Keeps the last messages of the rooms with this name, for those who
+    /// [join later](crate::Session::join_since). A pattern that ends in `*` stands for all rooms whose names
+    /// begin so; of several patterns that fit a room the first one counts. Default: no room has a history.
+    ///
+    /// The messages are kept in the memory of this process, besides [`max_bytes`](Self::max_bytes), within the
+    /// bounds of the [`History`]. Messages that may be skipped, [droppable](crate::To::droppable) ones and the
+    /// [latest](crate::To::latest) of a key, are not kept, and neither are those to [all](crate::Live::all)
+    /// sessions.
+    ///
+    /// # Panics
+    /// Panics if a `*` stands elsewhere than at the end.
+    pub fn rooms(mut self, pattern: &str, history: History) -> Self {
+        let plain = pattern.strip_suffix('*').unwrap_or(pattern);
+        assert!(!plain.contains('*'), "a `*` stands at the end of a pattern of rooms, not as in {pattern:?}");
+        self.config.rooms.push((pattern.to_owned(), history));
         self
     }
 
@@ -190,8 +281,8 @@ impl<S> fmt::Debug for SessionHandler<S> {
     }
 }
 
-/// A server: its routes, and by way of [`Live`] its sessions and rooms. Clones are handles to the same
-/// server.
+/// A server: its routes, its sessions and its rooms. Clones are handles to the same server, and so is a
+/// [`Live`], which has no type parameter.
 pub struct Server<S = ()> {
     live: Live,
     handler: AnyHandler<S>,
@@ -218,7 +309,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// once it is written; use [`routes`](Self::routes) for clients that must lose nothing. Heartbeats are
     /// pings. While the handler does not receive and the inbox is full, nothing is read from the connection.
     /// Close codes are those of RFC 6455: 1001 when the server goes away, 1002, 1007 and 1009 for what it
-    /// forbids or is too large, 1008 for a client that takes too little, 1011 when the handler panicked.
+    /// forbids or is too large, 1008 for a client that takes too little, 1011 when the handler failed.
     ///
     /// ```no_run
     /// # use anywire::{Anywire, Session};
@@ -233,6 +324,10 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// Returns a handle without the state's type, to keep in that state or anywhere else.
     pub fn live(&self) -> Live {
         self.live.clone()
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.live.core
     }
 
     pub(crate) fn handler(&self) -> &AnyHandler<S> {
@@ -252,10 +347,61 @@ impl<S> fmt::Debug for Server<S> {
     }
 }
 
-impl<S> Deref for Server<S> {
-    type Target = Live;
-
-    fn deref(&self) -> &Live {
+impl<S> AsRef<Live> for Server<S> {
+    fn as_ref(&self) -> &Live {
         &self.live
+    }
+}
+
+/// The methods of its [`Live`].
+impl<S> Server<S> {
+    /// Starts a send to all members of a room. See [`Live::to`].
+    pub fn to(&self, room: impl Into<String>) -> To<'_> {
+        self.live.to(room)
+    }
+
+    /// Starts a send to the members of several rooms. See [`Live::to_any`].
+    pub fn to_any(&self, rooms: impl IntoIterator<Item = impl Into<String>>) -> To<'_> {
+        self.live.to_any(rooms)
+    }
+
+    /// Starts a send to all sessions. See [`Live::all`].
+    pub fn all(&self) -> To<'_> {
+        self.live.all()
+    }
+
+    /// Returns the session with this id. See [`Live::session`].
+    pub fn session(&self, id: impl AsRef<str>) -> Option<Session> {
+        self.live.session(id)
+    }
+
+    /// Returns all sessions. See [`Live::sessions`].
+    pub fn sessions(&self) -> Vec<Session> {
+        self.live.sessions()
+    }
+
+    /// Returns the members of a room. See [`Live::members`].
+    pub fn members(&self, room: &str) -> Vec<Session> {
+        self.live.members(room)
+    }
+
+    /// Returns the number of sessions. See [`Live::len`].
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Returns whether there is no session.
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// Returns who is in a room. See [`Live::presence`].
+    pub fn presence(&self, room: &str) -> Presence {
+        self.live.presence(room)
+    }
+
+    /// Shuts down gracefully. See [`Live::shutdown`].
+    pub async fn shutdown(&self, window: Duration) {
+        self.live.shutdown(window).await;
     }
 }

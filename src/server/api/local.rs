@@ -5,22 +5,23 @@ use std::{
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use axum::http::{Request, request::Parts};
-use bytestring::ByteString;
-
-use super::builder::Server;
+use super::{builder::Server, session::SessionId};
 use crate::{
     broadcast::OutMessage,
     clock::Clock,
     config::{Transport, millis},
     message::Message,
-    server::{gateway::Gateway, origin::Verdict},
-    session::{Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Role, SendError, rules::NATIVE},
-    shared::{Credential, SharedSession},
+    server::gateway::{Gateway, Page},
+    session::{
+        Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Names, Role, SendError, reason, rules::NATIVE,
+    },
+    shared::{Credential, PullStatus, SharedSession},
     transport::Link,
 };
+use axum::http::{Request, request::Parts};
 
 /// A client without a network, for tests. It opens a session of a server in this process and exchanges
 /// messages with its handler, over the same machine as real clients do.
@@ -30,7 +31,7 @@ use crate::{
 /// ```
 /// use anywire::{Anywire, LocalClient, Session};
 ///
-/// async fn shout(mut session: Session) {
+/// async fn shout(session: Session) {
 ///     while let Some(message) = session.recv().await {
 ///         let text = message.as_text().unwrap_or_default().to_uppercase();
 ///         let _ = session.send(text).await;
@@ -54,6 +55,7 @@ pub struct LocalClient {
     clock: Clock,
     link: Option<(Link, LinkId)>,
     shared: Arc<SharedSession>,
+    message_limit: usize,
     ordinal: u64,
 }
 
@@ -82,14 +84,14 @@ impl LocalClient {
     where
         S: Clone + Send + Sync + 'static,
     {
-        let gateway = Gateway { core: server.core.clone(), handler: server.handler().clone() };
-        let mut opened = match gateway.open_new(parts, state, Verdict::Allowed, Some(auth.into()), &NATIVE).await {
+        let gateway = Gateway { core: server.core().clone(), handler: server.handler().clone() };
+        let mut opened = match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), &NATIVE).await {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };
-        let shared = opened.member.shared.clone();
+        let shared = opened.shared.clone();
         let clock = shared.runtime().clock();
-        let server_config = &server.core.config;
+        let server_config = &server.core().config;
         let config = Config {
             role: Role::Client,
             rules: &NATIVE,
@@ -99,10 +101,12 @@ impl LocalClient {
             confirm_timeout: millis(server_config.open_timeout),
             inbox: usize::MAX / 2,
             outbox: server_config.inbox,
+            droppable_mark: server_config.droppable_mark,
             base: 0,
         };
         let machine = Machine::new(config, clock.now());
-        let mut client = LocalClient { machine, clock, link: None, shared, ordinal: 0 };
+        let message_limit = server_config.message_limit;
+        let mut client = LocalClient { machine, clock, link: None, shared, message_limit, ordinal: 0 };
         client.attach(true)?;
         opened.start();
         client.pump(&mut Context::from_waker(Waker::noop()));
@@ -112,29 +116,74 @@ impl LocalClient {
     /// Sends a message. Never waits. Without a link the message is kept for [`resume`](Self::resume).
     ///
     /// # Panics
-    /// Panics if the session is closed, or if the unacknowledged messages exceed the inbox of the server.
+    /// Panics if the session is closed, if the message is above the server's
+    /// [limit](crate::Builder::message_limit), or if the unacknowledged messages exceed the inbox of the server.
     pub fn send(&mut self, message: impl Into<Message>) {
-        let result = self.machine.send(OutMessage::Own(message.into()));
+        let (message, limit) = (message.into(), self.message_limit);
+        assert!(message.len() <= limit, "the message has {} bytes, and the limit is {limit}", message.len());
+        let result = self.machine.send(OutMessage::Own(message));
         assert_ne!(result, Err(SendError::Full), "the client's outbox is full");
         assert_eq!(result, Ok(()), "the session is closed");
         self.pump(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// Receives the next message from the handler. Returns `None` when the session is over. Waits for the
-    /// message. Cancel-safe.
+    /// Receives the next message from the handler. Returns `None` when the session is over, also if the server
+    /// has ended it while the link was [cut](Self::cut). Waits for the message. Cancel-safe.
     pub async fn recv(&mut self) -> Option<Message> {
         poll_fn(|cx| {
             self.pump(cx);
-            loop {
-                match self.machine.poll_arrival() {
-                    Some(Arrival::Message(message)) => return Poll::Ready(Some(message)),
-                    Some(Arrival::Gap { .. }) => {}
-                    None if self.machine.closed().is_some() => return Poll::Ready(None),
-                    None => return Poll::Pending,
-                }
+            match self.next_message() {
+                None if self.machine.closed().is_none() && !self.is_given_up(cx) => Poll::Pending,
+                message => Poll::Ready(message),
             }
         })
         .await
+    }
+
+    /// Receives the next message if the handler has sent one already. Never waits. Returns `None` if there is
+    /// none now, or never will be one.
+    ///
+    /// A handler that was just given a message has not run yet: [`idle`](Self::idle) lets it.
+    pub fn try_recv(&mut self) -> Option<Message> {
+        self.pump(&mut Context::from_waker(Waker::noop()));
+        self.next_message()
+    }
+
+    /// Receives the next message as [`recv`](Self::recv) does, but waits no longer than `limit` (on tokio's
+    /// clock). Returns `None` if none came by then, or the session is over. Cancel-safe.
+    pub async fn recv_within(&mut self, limit: Duration) -> Option<Message> {
+        tokio::time::timeout(limit, self.recv()).await.ok().flatten()
+    }
+
+    /// Waits until the session's handler has received everything that was sent, and waits in
+    /// [`recv`](crate::Session::recv) or its like for more; or until it has returned. Cancel-safe.
+    ///
+    /// What the handler did by then can be asserted without a pause:
+    ///
+    /// ```
+    /// # use anywire::{Anywire, LocalClient, Session};
+    /// async fn lobby(session: Session) {
+    ///     session.join("lobby");
+    ///     while let Some(message) = session.recv().await {
+    ///         session.to("lobby").send(message);
+    ///     }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let live = Anywire::builder().handler(lobby).build();
+    /// let mut ada = LocalClient::open(&live, (), "").await.unwrap();
+    /// ada.send("is anybody here?");
+    /// ada.idle().await;
+    /// assert_eq!(live.members("lobby").len(), 1);
+    /// assert_eq!(ada.try_recv(), None, "her own message is for the others");
+    /// # }
+    /// ```
+    pub async fn idle(&mut self) {
+        poll_fn(|cx| {
+            self.pump(cx);
+            self.shared.poll_idle(cx)
+        })
+        .await;
     }
 
     /// Cuts the link, as a network does. The session is kept for the grace time.
@@ -155,27 +204,54 @@ impl LocalClient {
         Ok(())
     }
 
-    /// Closes the session behind everything that was sent. Does not wait.
+    /// Closes the session behind everything that was sent. Does not wait. The code is 1000, 1001 as of a page
+    /// that goes away, or one from 3000 to 3999.
+    ///
+    /// # Panics
+    /// Panics if the code is another one, which clients do not send.
     pub fn close(&mut self, code: u16, text: &str) {
+        let allowed = matches!(code, 1000 | 1001 | 3000..=3999);
+        assert!(allowed, "a client closes with code 1000, 1001 or one from 3000 to 3999, not with {code}");
         self.machine.close(CloseReason::new(code, text));
         self.pump(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// Returns the reason why the session is over, or `None` while it is not.
-    pub fn closed(&self) -> Option<CloseReason> {
-        self.machine.closed().cloned()
+    /// Returns the reason why the session is over, or why it was [closed](Self::close) here; `None` while it
+    /// is neither.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.machine.close_reason().cloned()
     }
 
     /// Returns the session's id, as [`Live::session`](crate::Live::session) takes it.
-    pub fn id(&self) -> ByteString {
-        self.shared.public_id()
+    pub fn id(&self) -> SessionId {
+        SessionId::new(&self.shared)
+    }
+
+    /// Whether the server has ended the session while there is no link, which a client learns when it comes
+    /// back.
+    fn is_given_up(&mut self, cx: &Context<'_>) -> bool {
+        let given_up = self.link.is_none() && self.shared.poll_over(cx).is_ready();
+        if given_up {
+            self.machine.abort(self.clock.now(), reason::UNKNOWN);
+        }
+        given_up
+    }
+
+    fn next_message(&mut self) -> Option<Message> {
+        loop {
+            match self.machine.poll_arrival()? {
+                Arrival::Message(message) => return Some(message),
+                Arrival::Gap { .. } => {}
+            }
+        }
     }
 
     fn attach(&mut self, opening: bool) -> Result<(), CloseReason> {
         self.ordinal += 1;
         let received = self.machine.received();
         let kind = LinkKind::Duplex;
-        let attach = Attach { ordinal: self.ordinal, turn: 0, kind, opening, seen: false, received };
+        let attach =
+            Attach { ordinal: self.ordinal, turn: 0, kind, opening, seen: false, received, names: Some(Names::PING) };
         let link = Link::attach(self.shared.clone(), Credential::Attempt, attach, Transport::WebSocket)?;
         let id = self.machine.attach(self.clock.now(), attach)?;
         self.link = Some((link, id));
@@ -196,13 +272,16 @@ impl LocalClient {
                 Ok(frame)
             });
             let mut frames = Vec::new();
-            link.pull(cx, |outbound| {
+            let pulled = link.pull(cx, |outbound| {
                 frames.push(outbound.into_frame());
                 true
             });
             for frame in frames {
                 quiet = false;
                 let _ = self.machine.handle_frame(now, *id, frame);
+            }
+            if pulled == PullStatus::Over {
+                return self.cut();
             }
             if quiet {
                 return;

@@ -5,5 +5,8 @@ pub(super) mod builder;
 pub(super) mod handler;
 pub(super) mod live;
 pub(super) mod local;
+pub(super) mod presence;
+pub(super) mod receiving;
+pub(super) mod sending;
 pub(super) mod serve;
 pub(super) mod session;

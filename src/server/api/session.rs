@@ -1,206 +1,210 @@
-//! The session as its handler has it.
+//! The session: who the client is, how the session lives and ends, and what the application keeps in it.
 
-use std::{
-    fmt,
-    future::poll_fn,
-    ops::Deref,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::{fmt, future::poll_fn, net::IpAddr, sync::Arc, time::Duration};
 
-use futures::{Sink, Stream};
+use bytestring::ByteString;
+use uuid::Uuid;
 
-use super::live::{SendError, SessionHandle};
 use crate::{
-    message::Message,
-    session::{Arrival, reason},
+    config::Transport,
+    hub::{Member, Value},
+    server::core::Core,
+    session::{CloseReason, State, reason},
+    shared::SharedSession,
 };
 
-/// One client's session, whatever transport carries it. The handler owns it. When it is dropped, the session
-/// leaves its rooms and closes behind everything that was sent.
+/// One client's session, whatever transport carries it.
 ///
-/// It is a [`Stream`] of messages, and [`split`](Self::split) gives a stream and a sink. The methods that
-/// need no ownership are those of [`SessionHandle`], to which it dereferences.
+/// A session is handed to the [handler](crate::Handler) that runs for it, and lives until that handler
+/// returns or panics: then it leaves its rooms, drops what was [inserted](Self::insert), and closes behind
+/// everything that was sent. Clones are handles to the same session, for other tasks and for your own tables.
+/// None of them keeps it open. [`Live`](crate::Live) finds sessions by id and by room.
+#[derive(Clone)]
 pub struct Session {
-    handle: SessionHandle,
+    pub(crate) core: Arc<Core>,
+    pub(crate) member: Arc<Member>,
 }
 
-/// A message or a gap, as [`Session::recv_event`] returns it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Received {
-    /// A message.
-    Message(Message),
-    /// The client dropped the messages with these numbers. They will not come.
-    Gap {
-        /// The first number.
-        from: u64,
-        /// The last number.
-        to: u64,
-    },
-}
-
+// Identity.
 impl Session {
-    pub(crate) fn new(handle: SessionHandle) -> Self {
-        Session { handle }
+    /// Returns the session's id. The id names the session in logs and in
+    /// [`Live::session`](crate::Live::session). It is not a secret and gives no access.
+    pub fn id(&self) -> SessionId {
+        SessionId::new(&self.member.shared)
     }
 
-    /// Receives the next message. Gaps are passed over. Returns `None` when the session is over and
-    /// everything that came before was received.
+    pub(crate) fn key(&self) -> Uuid {
+        self.member.id()
+    }
+
+    /// Returns the address of the client. It is known under [`serve`](crate::serve), and under `axum::serve`
+    /// if the service was made by `into_make_service_with_connect_info::<SocketAddr>()`. Behind [trusted
+    /// proxies](crate::Builder::trusted_proxies) it is the address that they name.
+    pub fn remote_address(&self) -> Option<IpAddr> {
+        self.member.remote.address
+    }
+
+    /// Returns a header of the opening request: the first value if there are several, or `None` if it is
+    /// absent or not text. The case of the name does not matter.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.member.remote.header(name)
+    }
+}
+
+// Life.
+impl Session {
+    /// Closes the session behind everything that was sent: the client gets that first, then the code and the
+    /// text. Does not wait; [`acknowledged`](Self::acknowledged) does. A second close changes nothing.
     ///
-    /// Waits for the message. Cancel-safe: dropped while it waits, it has taken none.
-    pub async fn recv(&mut self) -> Option<Message> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+    /// The code is 1000, or one of your own from 3000 to 3999. The handler goes on until it returns, and may
+    /// still receive what the client sends before it learns of the close.
+    ///
+    /// # Panics
+    /// Panics if the code is another one: those mean something to every client.
+    pub fn close(&self, code: u16, text: impl Into<String>) {
+        let allowed = code == 1000 || (3000..4000).contains(&code);
+        assert!(allowed, "a session is closed with code 1000 or one from 3000 to 3999, not with {code}");
+        self.member.shared.close(CloseReason::new(code, text.into()));
     }
 
-    /// Receives the next message or gap, and `None` as [`recv`](Self::recv) does. Waits for it. Cancel-safe.
-    pub async fn recv_event(&mut self) -> Option<Received> {
-        poll_fn(|cx| {
-            self.handle.member.shared.poll_arrival(cx).map(|arrival| {
-                arrival.map(|arrival| match arrival {
-                    Arrival::Message(message) => Received::Message(message),
-                    Arrival::Gap { from, to } => Received::Gap { from, to },
-                })
-            })
-        })
-        .await
+    /// Ends the session at once with code 4310. Messages that are under way are lost. The client does not
+    /// come back by itself. Does not wait.
+    pub fn abort(&self) {
+        self.member.shared.abort(reason::ABORTED);
     }
 
-    /// Receives the next message if it is there already. Never waits. Returns `None` if there is none now, or
-    /// never will be one.
-    pub fn try_recv(&mut self) -> Option<Message> {
-        match self.poll_recv(&mut Context::from_waker(std::task::Waker::noop())) {
-            Poll::Ready(message) => message,
-            Poll::Pending => None,
-        }
+    /// Returns the reason why the session is over, or why it was [closed](Self::close) here; `None` while it
+    /// is neither.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.member.shared.close_reason()
     }
 
-    /// Returns a handle for other tasks. It does not keep the session open.
-    pub fn handle(&self) -> SessionHandle {
-        self.handle.clone()
+    /// Returns whether the session is over, or was [closed](Self::close) here. Then nothing can be sent.
+    pub fn is_closed(&self) -> bool {
+        self.close_reason().is_some()
     }
 
-    /// Splits the session into a stream of its messages and a sink. The session closes when the stream is
-    /// dropped.
-    pub fn split(self) -> (Incoming, Outgoing) {
-        let outgoing = Outgoing { handle: self.handle.clone(), waiting: None };
-        (Incoming { session: self }, outgoing)
+    /// Waits until the session is over, or is [closed](Self::close) here, and returns the reason.
+    /// Cancel-safe.
+    pub async fn closed(&self) -> CloseReason {
+        poll_fn(|cx| self.member.shared.poll_closed(cx)).await
     }
 
-    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        loop {
-            match self.handle.member.shared.poll_arrival(cx) {
-                Poll::Ready(Some(Arrival::Message(message))) => return Poll::Ready(Some(message)),
-                Poll::Ready(Some(Arrival::Gap { .. })) => {}
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
+    /// Returns whether a link is attached now. A session over HTTP may be without a link for a moment between
+    /// two requests.
+    pub fn is_connected(&self) -> bool {
+        self.member.shared.look(|machine| machine.state() == State::Open)
     }
-}
 
-impl Deref for Session {
-    type Target = SessionHandle;
+    /// Returns the transport of the link that carries the session; while there is none, of the last that did.
+    pub fn transport(&self) -> Transport {
+        self.member.shared.transport()
+    }
 
-    fn deref(&self) -> &SessionHandle {
-        &self.handle
+    /// Returns the round-trip time of the last heartbeat, or `None` before the first one. Long polling has no
+    /// heartbeats.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.member.shared.look(|machine| machine.rtt()).map(Duration::from_millis)
     }
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.handle.core.hub.leave_all(&self.handle.member);
-        let reason = match std::thread::panicking() {
-            true => reason::HANDLER_PANICKED,
-            false => reason::CLOSED,
-        };
-        self.handle.member.shared.close(reason);
+// What the application keeps.
+impl Session {
+    /// Keeps a value in the session, one of each type, and returns the value of this type that it replaces.
+    /// Every clone of the session has it. It is dropped when the handler has returned; inserted later, it is
+    /// dropped at once.
+    ///
+    /// ```
+    /// use anywire::Session;
+    ///
+    /// #[derive(Clone)]
+    /// struct User { name: String }
+    ///
+    /// async fn chat(session: Session) {
+    ///     session.insert(User { name: "ada".to_owned() });
+    ///     let user = session.get::<User>().expect("it was inserted");
+    ///     let _ = session.send(format!("hello {}", user.name)).await;
+    /// }
+    /// # fn check<T, H: anywire::Handler<T, ()>>(_: H) {}
+    /// # check(chat);
+    /// ```
+    pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
+        let inserted = self.member.values().insert::<T>(Arc::new(value));
+        inserted.ok().flatten().and_then(taken)
     }
+
+    /// Returns a clone of the value of this type, if one was [inserted](Self::insert).
+    pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        let value = self.member.values().get::<T>()?;
+        value.downcast_ref().cloned()
+    }
+
+    /// Removes the value of this type, and returns it.
+    pub fn remove<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        let removed = self.member.values().remove::<T>();
+        removed.and_then(taken)
+    }
+}
+
+/// The value itself, or a clone of it while another task has just looked it up.
+fn taken<T: Clone + Send + Sync + 'static>(value: Value) -> Option<T> {
+    value.downcast().ok().map(Arc::unwrap_or_clone)
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("id", &self.handle.id()).finish_non_exhaustive()
+        f.debug_struct("Session").field("id", &self.id()).finish_non_exhaustive()
     }
 }
 
-impl Stream for Session {
-    type Item = Message;
+/// The id of a session: text, as [`Live::session`](crate::Live::session) takes it and `session.id` of the
+/// client has it. Clones share it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(ByteString);
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.poll_recv(cx)
+impl SessionId {
+    pub(super) fn new(shared: &SharedSession) -> Self {
+        SessionId(shared.public_id())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-/// The receiving half of a split session. It owns the session.
-#[derive(Debug)]
-pub struct Incoming {
-    session: Session,
-}
-
-impl Stream for Incoming {
-    type Item = Message;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.session.poll_recv(cx)
+impl AsRef<str> for SessionId {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 
-/// The sending half of a split session. A send waits while the outbox is full. Flushing waits until the
-/// outbox has taken everything ([`SessionHandle::acknowledged`] waits for the client), and closing closes the
-/// session behind everything that was sent.
-#[derive(Debug)]
-pub struct Outgoing {
-    handle: SessionHandle,
-    /// The message for which the outbox has no room yet: a sink must accept a message before its size is
-    /// known.
-    waiting: Option<Message>,
-}
-
-impl Outgoing {
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        while let Some(message) = self.waiting.take() {
-            let length = message.len();
-            match self.handle.offer(message) {
-                Ok(()) => break,
-                Err((SendError::Full, message)) => {
-                    self.waiting = Some(message);
-                    ready!(self.handle.member.shared.poll_room(cx, length));
-                }
-                Err((error, _)) => return Poll::Ready(Err(error)),
-            }
-        }
-        Poll::Ready(Ok(()))
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
-impl Sink<Message> for Outgoing {
-    type Error = SendError;
-
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.poll_waiting(cx)
+impl PartialEq<str> for SessionId {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other
     }
+}
 
-    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
-        if self.waiting.is_some() {
-            return Err(SendError::Full);
-        }
-        match self.handle.offer(message) {
-            Err((SendError::Full, message)) => {
-                self.waiting = Some(message);
-                Ok(())
-            }
-            result => result.map_err(|(error, _)| error),
-        }
+impl PartialEq<&str> for SessionId {
+    fn eq(&self, other: &&str) -> bool {
+        *self.0 == **other
     }
+}
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.poll_waiting(cx)
+impl PartialEq<String> for SessionId {
+    fn eq(&self, other: &String) -> bool {
+        *self.0 == **other
     }
+}
 
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        ready!(self.poll_waiting(cx))?;
-        self.handle.member.shared.close(reason::CLOSED);
-        Poll::Ready(Ok(()))
+impl From<SessionId> for String {
+    fn from(id: SessionId) -> String {
+        id.0.to_string()
     }
 }

@@ -11,7 +11,7 @@ use axum::{
 
 use super::*;
 use crate::{
-    config::Config,
+    config::{Config, Origins},
     server::api::{
         auth::Auth,
         handler::{Handler, erase},
@@ -27,7 +27,7 @@ fn parts() -> Parts {
 }
 
 async fn open(gateway: &Gateway<()>, verdict: Verdict, auth: Option<&str>) -> Result<Opened, OpenError> {
-    gateway.open_new(parts(), (), verdict, auth.map(Into::into), &NATIVE).await
+    gateway.open_new(parts(), (), Page::of_socket(verdict, Names::default()), auth.map(Into::into), &NATIVE).await
 }
 
 /// The answer to an opening that fails.
@@ -57,6 +57,11 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for Teapot {
     }
 }
 
+fn rooms(gateway: &Gateway<()>, opened: &Opened) -> Vec<String> {
+    let member = gateway.core.hub.get(opened.shared.id()).unwrap();
+    member.rooms().iter().map(ToString::to_string).collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_opening_is_a_session_of_its_own() {
     let gateway = gateway(Config::default(), stay);
@@ -64,7 +69,7 @@ async fn each_opening_is_a_session_of_its_own() {
     let mut second = open(&gateway, Verdict::Allowed, None).await.unwrap();
     first.start();
     second.start();
-    assert_ne!(first.member.id(), second.member.id());
+    assert_ne!(first.shared.id(), second.shared.id());
     drop((first, second));
     assert_eq!(gateway.core.hub.len(), 2, "what was started stays");
 }
@@ -73,11 +78,11 @@ async fn each_opening_is_a_session_of_its_own() {
 async fn an_opening_that_is_not_started_leaves_no_session() {
     let gateway = gateway(Config::default(), stay);
     let opened = open(&gateway, Verdict::Allowed, None).await.unwrap();
-    let member = opened.member.clone();
+    let shared = opened.shared.clone();
     assert_eq!(gateway.core.hub.len(), 1);
     drop(opened);
     assert_eq!(gateway.core.hub.len(), 0);
-    assert!(member.shared.look(|machine| machine.closed().is_some()));
+    assert!(shared.look(|machine| machine.closed().is_some()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,13 +104,13 @@ async fn without_a_place_for_auth_data_auth_rejects_unless_it_is_optional() {
 
     let optional = gateway(Config::default(), |auth: Option<Auth<Token>>, session: Session| async move {
         session.join(&auth.map_or("nobody".to_owned(), |Auth(token)| token.user));
-        pending().await
+        pending::<()>().await;
     });
     for (auth, room) in [(None, "nobody"), (Some(""), "nobody"), (Some(r#"{"user":"ada"}"#), "ada")] {
         let mut opened = open(&optional, Verdict::Allowed, auth).await.unwrap();
         opened.start();
         tokio::task::yield_now().await;
-        assert_eq!(opened.member.rooms().iter().map(|room| &**room).collect::<Vec<_>>(), [room], "{auth:?}");
+        assert_eq!(rooms(&optional, &opened), [room], "{auth:?}");
     }
     assert_eq!(answer(&optional, Verdict::Allowed, Some("{}")).await.0, StatusCode::UNAUTHORIZED);
 }
@@ -114,7 +119,7 @@ async fn without_a_place_for_auth_data_auth_rejects_unless_it_is_optional() {
 async fn an_unknown_origin_opens_only_where_all_may_and_without_its_cookies() {
     let cookies = |headers: HeaderMap, session: Session| async move {
         session.join(if headers.contains_key("cookie") { "cookie" } else { "none" });
-        pending().await
+        pending::<()>().await;
     };
     let same = gateway(Config::default(), cookies);
     for verdict in [Verdict::Unknown, Verdict::Refused] {
@@ -126,7 +131,7 @@ async fn an_unknown_origin_opens_only_where_all_may_and_without_its_cookies() {
         let mut opened = open(&any, verdict, None).await.unwrap();
         opened.start();
         tokio::task::yield_now().await;
-        assert_eq!(opened.member.rooms().iter().map(|room| &**room).collect::<Vec<_>>(), [room], "{verdict:?}");
+        assert_eq!(rooms(&any, &opened), [room], "{verdict:?}");
     }
 }
 
@@ -141,9 +146,10 @@ async fn limits_are_refused_with_a_status_and_a_text() {
         (&"5".parse().unwrap(), &"no-store".parse().unwrap())
     );
     assert_eq!(headers["content-type"], "text/plain; charset=utf-8");
-    gateway.core.drain();
-    let (status, _, text) = answer(&gateway, Verdict::Allowed, None).await;
+    gateway.core.drain(0);
+    let (status, headers, text) = answer(&gateway, Verdict::Allowed, None).await;
     assert_eq!((status, &*text), (StatusCode::SERVICE_UNAVAILABLE, "the server is going away"));
+    assert!(!headers.contains_key("retry-after"), "another server takes over");
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,10 +19,10 @@ use crate::{
     server::{
         api::handler::AnyHandler,
         core::Core,
-        gateway::{Gateway, Opened},
+        gateway::{Gateway, Opened, Page},
         refusal::OpenError,
     },
-    session::{Attach, CloseReason, LinkKind, reason, rules::RAW},
+    session::{Attach, CloseReason, LinkKind, Names, reason, rules::RAW},
     shared::Credential,
     transport::{Link, Socket, handshake},
 };
@@ -59,7 +59,8 @@ async fn accept<S: Clone + Send + Sync + 'static>(
         Err(what) => return Err(CloseReason::malformed(what).into()),
     };
     let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(reason::NO_UPGRADE)?;
-    let opened = gateway.open_new(parts, state, verdict, None, &RAW).await?;
+    let page = Page::of_socket(verdict, Names::default());
+    let opened = gateway.open_new(parts, state, page, None, &RAW).await?;
     let limit = gateway.core.config.message_limit;
     tokio::spawn(async move {
         // The two steps are boxed, so that an idle link does not keep the memory that opening took.
@@ -78,8 +79,9 @@ async fn begin(
     limit: usize,
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let io = TokioIo::new(upgrade.await.ok()?);
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
-    let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, Transport::WebSocket).ok()?;
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
+    let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket).ok()?;
     opened.start();
     Some(Box::pin(Socket::new(io, limit).run(link, RawCodec::new(limit), None, Vec::new())))
 }

@@ -1,5 +1,8 @@
 use super::*;
-use crate::session::SendError;
+use crate::session::{
+    SendError,
+    inbox::{ACK_DELAY, ACK_QUIET},
+};
 
 #[test]
 fn an_acknowledgement_beyond_what_was_sent_is_a_violation() {
@@ -16,7 +19,7 @@ fn an_acknowledgement_beyond_what_was_sent_is_a_violation() {
         let mut pair = Pair::opened();
         assert_eq!(pair.server.handle_frame(1, pair.down, frame).expect_err("beyond").code, 4004);
     }
-    let start = super::super::Attached { outcome: Outcome::Full, received: 9, grant: None };
+    let start = super::super::Attached { outcome: Outcome::Full, received: 9, names: Names::default(), grant: None };
     assert_eq!(pair.client.handle_frame(1, pair.up, Frame::Attached(start)).expect_err("beyond").code, 4004);
     assert_eq!(sent_text(&mut pair.client, 1, pair.up), "x4004");
 }
@@ -162,4 +165,110 @@ fn links_are_woken_once_for_what_concerns_them() {
         receive(&mut pair.server, 1, pair.down, [frame]);
         assert!(pair.server.take_links_need_wake() && !pair.server.take_links_need_wake());
     }
+}
+
+/// What a half that is asked at each of these times sends then.
+fn at_times(machine: &mut Machine, link: LinkId, times: &[u64]) -> Vec<String> {
+    let sent = |&time: &u64| {
+        machine.handle_timeout(time);
+        sent_text(machine, time, link)
+    };
+    times.iter().map(sent).collect()
+}
+
+#[test]
+fn a_server_acknowledges_within_a_second_of_the_first_message() {
+    let mut pair = Pair::opened();
+    pair.server.heartbeat.interval = HOUR;
+    receive(&mut pair.server, 100, pair.down, [numbered(1, "x")]);
+    assert_eq!(pair.server.poll_timeout(), Some(100 + ACK_DELAY));
+    assert!(pair.server.take_deadline_is_nearer(), "the caller must ask for the deadline");
+    receive(&mut pair.server, 300, pair.down, [numbered(2, "y")]);
+    assert!(!pair.server.take_deadline_is_nearer(), "it is the same deadline");
+    assert_eq!(sent_text(&mut pair.server, 599, pair.down), "");
+    assert_eq!(at_times(&mut pair.server, pair.down, &[1_100, 1_101, 5_000]), ["a2", "", ""]);
+    assert_eq!(pair.server.poll_timeout().map(|deadline| deadline > HOUR), Some(true));
+    receive(&mut pair.server, 6_000, pair.down, [numbered(3, "z")]);
+    assert_eq!(pair.server.poll_timeout(), Some(6_000 + ACK_DELAY), "each first message anew");
+}
+
+#[test]
+fn an_acknowledgement_that_is_nearly_due_goes_with_what_is_sent() {
+    let mut pair = Pair::opened();
+    receive(&mut pair.server, 100, pair.down, [numbered(1, "x")]);
+    send_all(&mut pair.server, 1, 1);
+    assert_eq!(sent_text(&mut pair.server, 100 + ACK_DELAY / 2 - 1, pair.down), "m1:1");
+    send_all(&mut pair.server, 2, 2);
+    assert_eq!(sent_text(&mut pair.server, 100 + ACK_DELAY / 2, pair.down), "a1 m2:2");
+    assert_eq!(at_times(&mut pair.server, pair.down, &[100 + ACK_DELAY]), ["p1100"], "and no other one follows");
+}
+
+#[test]
+fn a_client_acknowledges_when_it_is_quiet() {
+    let mut pair = Pair::opened();
+    pair.client.heartbeat.interval = HOUR;
+    for (number, now) in [(1, 0), (2, 1_000), (3, 2_000)] {
+        assert_eq!(at_times(&mut pair.client, pair.up, &[now]), [""]);
+        receive(&mut pair.client, now, pair.up, [numbered(number, "x")]);
+    }
+    assert_eq!(pair.client.poll_timeout(), Some(2_000 + ACK_QUIET));
+    assert_eq!(at_times(&mut pair.client, pair.up, &[3_249, 3_250, 3_251]), ["", "a3", ""]);
+}
+
+#[test]
+fn an_acknowledgement_waits_for_a_link() {
+    let mut pair = Pair::opened();
+    receive(&mut pair.server, 0, pair.down, [numbered(1, "x")]);
+    pair.server.detach(1, pair.down);
+    assert_eq!(pair.server.poll_timeout(), Some(1 + GRACE));
+    pair.server.handle_timeout(2_000);
+    let down = pair.server.attach(2_000, resume(2)).expect("a new link");
+    assert_eq!(sent_text(&mut pair.server, 2_000, down), "sfull1");
+}
+
+#[test]
+fn a_ping_acknowledges_where_the_client_knows_it() {
+    for (names, ping) in [(&b""[..], "p1001"), (b"cred", "p1001"), (b"ping.cred", "p1001,1")] {
+        let mut server = server();
+        let attach = Attach { names: Some(Names::parse(names)), ..opens(1) };
+        let down = server.attach(0, attach).expect("a new link");
+        receive(&mut server, 0, down, [numbered(1, "x"), Frame::AckRequest]);
+        assert_eq!(sent_text(&mut server, 0, down), "snew1");
+        assert_eq!(at_times(&mut server, down, &[1, 1_001]), ["", ping]);
+        // It counts as an acknowledgement, and the names of the last attach are those in force.
+        receive(&mut server, 1_500, down, [numbered(2, "y")]);
+        let attach = Attach { names: Some(Names::PING), received: 0, ..resume(2) };
+        let down = server.attach(1_500, attach).expect("a new link");
+        receive(&mut server, 1_500, down, [Frame::Confirm]);
+        assert_eq!(sent_text(&mut server, 1_500, down), "sfull2");
+        assert_eq!(at_times(&mut server, down, &[2_500]), ["p2500,2"]);
+    }
+}
+
+#[test]
+fn a_client_frees_what_a_ping_acknowledges() {
+    let mut pair = Pair::opened();
+    send_all(&mut pair.client, 1, 2);
+    sent_frames(&mut pair.client, 1, pair.up);
+    receive(&mut pair.client, 2, pair.up, [Frame::Ping { id: 2, received: Some(2) }]);
+    assert_eq!(pair.client.unacknowledged(), 0);
+    let beyond = Frame::Ping { id: 3, received: Some(3) };
+    assert_eq!(pair.client.handle_frame(3, pair.up, beyond).expect_err("beyond what was sent").code, 4004);
+}
+
+#[test]
+fn both_halves_acknowledge_before_the_server_goes_away() {
+    let mut pair = Pair::opened();
+    send_all(&mut pair.client, 1, 2);
+    send_all(&mut pair.server, 1, 1);
+    pair.talk(1);
+    assert_eq!((pair.client.unacknowledged(), pair.server.unacknowledged()), (2, 1));
+    pair.server.go_away(3_000, 0);
+    let last = sent_frames(&mut pair.server, 2, pair.down);
+    assert_eq!(notation(&last), "a2 z3000");
+    receive(&mut pair.client, 2, pair.up, last);
+    assert_eq!(pair.client.unacknowledged(), 0);
+    send_all(&mut pair.client, 3, 3);
+    pair.client.flush();
+    assert_eq!(sent_text(&mut pair.client, 3, pair.up), "a1 m3:3 w");
 }

@@ -65,7 +65,7 @@ fn a_link_over_http_is_alive_between_its_turns() {
 fn a_client_gives_up_a_link_whose_next_turn_will_not_come() {
     let mut client = client();
     let link = client.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
-    let start = super::super::Attached { outcome: Outcome::New, received: 0, grant: None };
+    let start = super::super::Attached { outcome: Outcome::New, received: 0, names: Names::default(), grant: None };
     receive(&mut client, 0, link, [Frame::Attached(start)]);
     assert!(client.seen(1) && !client.seen(2));
     client.detach(1, link);
@@ -85,9 +85,15 @@ fn too_many_links_push_the_lowest_unconfirmed_one_out() {
         pair.server.detach(1, link);
     }
     pair.server.attach(1, resume(9)).expect("a new link");
+    assert_eq!(sent_text(&mut pair.server, 1, waiting[0]), "sfull0 x4000", "it ends with a reason");
     assert!(pair.server.link_is_over(waiting[0]));
     assert!(waiting[1..].iter().all(|&link| !pair.server.link_is_over(link)));
     assert!(!pair.server.link_is_over(pair.down), "the confirmed one stays");
+    // Transports that never send are forgotten: the server keeps as many of them as of others.
+    for ordinal in 10..100 {
+        pair.server.attach(1, resume(ordinal)).expect("a new link");
+    }
+    assert!(pair.server.links.iter().count() <= 16 + 1, "{}", pair.server.links.iter().count());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::session::{SendError, State};
+use crate::session::{SendError, State, machine::Event, reason};
 
 fn bye() -> CloseReason {
     CloseReason::new(3000, "bye")
@@ -181,9 +181,33 @@ fn a_link_close_that_does_not_end_the_session_leaves_it_alone() {
 fn a_client_that_answers_an_abort_lets_the_server_forget() {
     let mut pair = Pair::opened();
     pair.server.abort(1, CloseReason::new(4310, ""));
-    pair.server.attach(1, resume(2)).expect("a new link");
     receive(&mut pair.server, 1, pair.down, [Frame::LinkClose(CloseReason::new(4310, ""))]);
     assert!(pair.server.is_over());
+}
+
+#[test]
+fn a_session_that_was_aborted_is_not_resumed() {
+    for code in [4310, 4311, 4105, 4005] {
+        let mut pair = Pair::opened();
+        pair.cut(1);
+        pair.server.abort(2, CloseReason::new(code, ""));
+        assert!(!pair.server.is_over(), "it is remembered");
+        assert_eq!(super::code(pair.server.attach(3, resume(2))), code, "an answer would be: nothing is missing");
+    }
+}
+
+#[test]
+fn a_link_of_a_session_that_fell_behind_ends_with_its_code() {
+    let mut pair = Pair::opened();
+    send(&mut pair.client, "taken");
+    let sent = sent_frames(&mut pair.client, 1, pair.up);
+    receive(&mut pair.server, 1, pair.down, sent);
+    pair.server.abort(2, reason::FELL_BEHIND);
+    assert_eq!(sent_text(&mut pair.server, 2, pair.down), "a1 x4105");
+    assert_eq!(pair.server.link_ending(pair.down), Some(reason::FELL_BEHIND), "a link that cannot write ends too");
+    receive(&mut pair.client, 3, pair.up, [Frame::Ack { received: 1 }, Frame::LinkClose(reason::FELL_BEHIND)]);
+    let lost = std::iter::from_fn(|| pair.client.poll_event()).last();
+    assert_eq!(lost, Some(Event::Lost(reason::FELL_BEHIND)), "the client may open another one");
 }
 
 #[test]
@@ -233,4 +257,33 @@ fn only_a_client_whose_session_is_open_can_lose_it() {
     assert_eq!((pair.server.poll_event(), pair.server.closed()), (None, None));
     receive(&mut pair.client, 1, pair.up, [Frame::Close { number: 1, reason: bye() }, lost()]);
     assert_eq!((pair.client.poll_event(), pair.client.closed()), (None, Some(&bye())));
+}
+
+#[test]
+fn a_client_closes_with_a_code_of_its_own_only() {
+    for code in [0, 1, 999, 1002, 1005, 1006, 1011, 2999, 4000, 4004, 4310, 4999, 65_535] {
+        let mut pair = Pair::opened();
+        let close = Frame::Close { number: 1, reason: CloseReason::new(code, "bye") };
+        assert_eq!(pair.server.handle_frame(1, pair.down, close).expect_err("not a client's").code, 4004, "{code}");
+        assert_eq!((pair.server.closed(), pair.server.received()), (None, 0), "{code}");
+        assert_eq!(sent_text(&mut pair.server, 1, pair.down), "x4004", "{code}: only the link ends");
+    }
+    for code in [1000, 1001, 3000, 3999] {
+        let mut pair = Pair::opened();
+        receive(&mut pair.server, 1, pair.down, [Frame::Close { number: 1, reason: CloseReason::new(code, "bye") }]);
+        assert_eq!(pair.server.closed().map(|reason| reason.code), Some(code));
+    }
+    let mut pair = Pair::opened();
+    receive(&mut pair.client, 1, pair.up, [Frame::Close { number: 1, reason: CloseReason::new(1011, "") }]);
+    assert_eq!(pair.client.closed().map(|reason| reason.code), Some(1011), "a server has more codes");
+}
+
+#[test]
+fn a_client_aborts_with_one_code_only() {
+    for code in [0, 1000, 4004, 4100, 4300, 4301, 4311, 4400, 65_535] {
+        let mut pair = Pair::opened();
+        receive(&mut pair.server, 1, pair.down, [Frame::LinkClose(CloseReason::new(code, "x"))]);
+        assert_eq!(pair.server.closed(), None, "{code} ends the link");
+        assert!(pair.server.link_is_over(pair.down), "{code}");
+    }
 }

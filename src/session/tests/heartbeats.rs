@@ -100,7 +100,7 @@ fn a_client_that_slept_requests_a_sign_of_life() {
 fn a_lower_link_that_carries_again_gets_its_own_time() {
     let mut pair = Pair::opened();
     let high = pair.client.attach(0, resume(2)).expect("a new link");
-    let start = super::super::Attached { outcome: Outcome::Full, received: 0, grant: None };
+    let start = super::super::Attached { outcome: Outcome::Full, received: 0, names: Names::default(), grant: None };
     receive(&mut pair.client, 0, high, [Frame::Attached(start)]);
     let dead = INTERVAL + TIMEOUT;
     pair.client.handle_timeout(dead);
@@ -132,9 +132,22 @@ fn the_client_learns_its_heartbeat_from_the_server() {
     let grant = super::super::Grant {
         id: "id".into(),
         secret: "secret".into(),
-        params: super::super::SessionParams { interval: 7_000, timeout: 3_000, grace: 1, limit: 1, batch: 1, hold: 1 },
+        params: super::super::SessionParams {
+            interval: 7_000,
+            timeout: 3_000,
+            grace: 1,
+            limit: 1,
+            batch: 1,
+            hold: 1,
+            spread: 1,
+        },
     };
-    let start = super::super::Attached { outcome: Outcome::New, received: 0, grant: Some(Box::new(grant)) };
+    let start = super::super::Attached {
+        outcome: Outcome::New,
+        received: 0,
+        names: Names::default(),
+        grant: Some(Box::new(grant)),
+    };
     receive(&mut client, 5, up, [Frame::Attached(start)]);
     assert_eq!(client.poll_timeout(), Some(5 + 10_000));
 }
@@ -185,7 +198,7 @@ fn a_link_after_none_starts_without_a_pending_ping() {
 #[test]
 fn a_link_that_is_about_to_end_needs_no_heartbeat() {
     let mut pair = Pair::opened();
-    assert!(pair.server.handle_frame(1, pair.down, Frame::Ping { id: 1 }).is_err());
+    assert!(pair.server.handle_frame(1, pair.down, Frame::Ping { id: 1, received: None }).is_err());
     assert_eq!(pair.server.poll_timeout(), None, "the reason is still to be sent");
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "x4004");
     assert_eq!(pair.server.poll_timeout(), None, "the transport still has to drop the link");
@@ -228,4 +241,93 @@ fn a_ping_goes_by_a_link_that_stays_open_for_its_answer() {
     server.handle_timeout(INTERVAL);
     assert_eq!(sent_text(&mut server, INTERVAL, opening), "");
     assert_eq!(sent_text(&mut server, INTERVAL, socket), "p1000");
+}
+
+/// Lets the server look at its deadlines until this time, as the timekeeper does.
+fn watch_until(pair: &mut Pair, time: u64) {
+    while let Some(due) = pair.server.poll_timeout().filter(|due| *due <= time) {
+        pair.server.handle_timeout(due);
+        sent_frames(&mut pair.server, due, pair.down);
+        if pair.server.link_is_over(pair.down) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_message_that_comes_slowly_is_life() {
+    let mut pair = Pair::opened();
+    for second in 1..=100 {
+        watch_until(&mut pair, second * 1000);
+        pair.server.handle_part(second * 1000, pair.down, 10_000);
+    }
+    assert!(!pair.server.link_is_over(pair.down), "it comes at the least rate");
+    receive(&mut pair.server, 100_000, pair.down, [numbered(1, "all of it")]);
+    watch_until(&mut pair, 100_000 + INTERVAL + TIMEOUT - 1);
+    assert!(!pair.server.link_is_over(pair.down));
+    watch_until(&mut pair, 100_000 + INTERVAL + TIMEOUT);
+    assert!(pair.server.link_is_over(pair.down), "and silence behind it is silence");
+}
+
+#[test]
+fn a_trickle_is_no_life() {
+    let mut pair = Pair::opened();
+    let mut second = 0;
+    while !pair.server.link_is_over(pair.down) {
+        second += 1;
+        assert!(second < 100, "it holds its place for ever");
+        watch_until(&mut pair, second * 1000);
+        pair.server.handle_part(second * 1000, pair.down, 100);
+    }
+}
+
+#[test]
+fn a_link_that_was_replaced_brings_no_life() {
+    let mut pair = Pair::opened();
+    pair.server.handle_timeout(INTERVAL);
+    sent_frames(&mut pair.server, INTERVAL, pair.down);
+    pair.server.handle_timeout(INTERVAL + TIMEOUT);
+    assert_eq!(sent_text(&mut pair.server, INTERVAL + TIMEOUT, pair.down), "x4003");
+    let before = pair.server.poll_timeout();
+    pair.server.handle_part(INTERVAL + TIMEOUT + 1, pair.down, 1 << 20);
+    pair.server.handle_write(INTERVAL + TIMEOUT + 1, pair.down);
+    assert_eq!(pair.server.poll_timeout(), before);
+}
+
+#[test]
+fn a_ping_behind_a_large_message_has_the_time_that_a_slow_line_takes() {
+    let mut pair = Pair::opened();
+    let message = "x".repeat(200 * TIMEOUT as usize);
+    let cost = message.len() as u64 + 64;
+    pair.server.send(crate::message::Message::from(message).into()).unwrap();
+    sent_frames(&mut pair.server, 0, pair.down);
+    let dead = INTERVAL + TIMEOUT + (cost - 4096) / 10;
+    watch_until(&mut pair, dead - 1);
+    assert!(!pair.server.link_is_over(pair.down));
+    watch_until(&mut pair, dead);
+    assert!(pair.server.link_is_over(pair.down));
+}
+
+#[test]
+fn a_write_that_goes_on_is_life_while_the_ping_cannot_leave() {
+    let mut pair = Pair::opened();
+    pair.server.handle_timeout(INTERVAL);
+    for step in 1..10 {
+        pair.server.handle_timeout(INTERVAL + step * TIMEOUT);
+        pair.server.handle_write(INTERVAL + step * TIMEOUT, pair.down);
+    }
+    let last = INTERVAL + 9 * TIMEOUT;
+    assert_eq!(pair.server.poll_timeout(), Some(last + INTERVAL + TIMEOUT));
+    pair.server.handle_timeout(last + INTERVAL + TIMEOUT);
+    assert_eq!(sent_text(&mut pair.server, last + INTERVAL + TIMEOUT, pair.down), "x4003", "it has stopped");
+}
+
+#[test]
+fn an_upload_that_is_coming_in_is_waited_for() {
+    let mut pair = Pair::opened();
+    assert!(pair.server.expect_attach(0));
+    watch_until(&mut pair, 100_000);
+    assert!(!pair.server.link_is_over(pair.down));
+    watch_until(&mut pair, 300_000);
+    assert!(pair.server.link_is_over(pair.down), "but not for ever");
 }

@@ -1,12 +1,15 @@
 //! The machine's stories, one theme a file. The simulation, beside this folder, pairs machines under a
 //! hostile wire.
 
-use super::{Arrival, Attach, CloseReason, Config, Frame, LinkId, LinkKind, Machine, Role, frame::Outcome, rules};
+use super::{
+    Arrival, Attach, CloseReason, Config, Frame, LinkId, LinkKind, Machine, Names, Role, frame::Outcome, rules,
+};
 use crate::message::Message;
 
 mod acknowledging;
 mod attaching;
 mod closing;
+mod droppables;
 mod grace;
 mod heartbeats;
 mod opening;
@@ -17,6 +20,7 @@ mod reasons;
 mod replay;
 pub(crate) mod saboteur;
 mod silence;
+mod slow_line;
 mod stream_probe;
 mod stream_terms;
 mod taking_over;
@@ -37,6 +41,7 @@ fn config(role: Role) -> Config {
         confirm_timeout: CONFIRM,
         inbox: 4_096,
         outbox: 4_096,
+        droppable_mark: 1 << 16,
         base: 0,
     }
 }
@@ -51,7 +56,7 @@ fn client() -> Machine {
 
 /// A WebSocket that resumes, from a client that has taken nothing.
 fn resume(ordinal: u64) -> Attach {
-    Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: false, seen: false, received: 0 }
+    Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: false, seen: false, received: 0, names: None }
 }
 
 fn opens(ordinal: u64) -> Attach {
@@ -106,7 +111,8 @@ fn notation(frames: &[Frame]) -> String {
         Frame::AckRequest => "w".into(),
         Frame::Pause { received, epoch } => format!("h{received},{epoch}"),
         Frame::Resume { received, epoch } => format!("g{received},{epoch}"),
-        Frame::Ping { id } => format!("p{id}"),
+        Frame::Ping { id, received: None } => format!("p{id}"),
+        Frame::Ping { id, received: Some(received) } => format!("p{id},{received}"),
         Frame::Pong { id, received } => format!("q{id},{received}"),
         Frame::Confirm => "v".into(),
         Frame::Close { number, reason } => format!("c{number}:{}", reason.code),

@@ -71,8 +71,8 @@ fn a_lost_session_gives_back_what_may_have_arrived_and_what_was_never_sent() {
 
 #[test]
 fn frames_of_the_wrong_half_are_violations() {
-    let start = super::super::Attached { outcome: Outcome::Full, received: 0, grant: None };
-    for frame in [Frame::Ping { id: 1 }, Frame::GoAway { delay: 1 }, Frame::Attached(start)] {
+    let start = super::super::Attached { outcome: Outcome::Full, received: 0, names: Names::default(), grant: None };
+    for frame in [Frame::Ping { id: 1, received: None }, Frame::GoAway { delay: 1 }, Frame::Attached(start)] {
         let mut pair = Pair::opened();
         assert_eq!(pair.server.handle_frame(1, pair.down, frame).expect_err("a violation").code, 4004);
     }
@@ -81,7 +81,7 @@ fn frames_of_the_wrong_half_are_violations() {
         assert_eq!(pair.client.handle_frame(1, pair.up, frame).expect_err("a violation").code, 4004);
     }
     let mut pair = Pair::opened();
-    assert!(pair.server.handle_frame(1, pair.down, Frame::Ping { id: 1 }).is_err());
+    assert!(pair.server.handle_frame(1, pair.down, Frame::Ping { id: 1, received: None }).is_err());
     receive(&mut pair.server, 1, pair.down, [numbered(1, "behind a violation")]);
     assert_eq!(taken(&mut pair.server), "");
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "x4004");
@@ -96,7 +96,7 @@ fn the_last_number_is_kept_for_a_close() {
     let link = client.attach(0, opens(1)).expect("a new link");
     send_all(&mut client, 1, 2);
     assert_eq!(client.send(Message::from("3").into()), Err(SendError::Exhausted));
-    assert_eq!(client.send_droppable(Message::from("3").into()), Err(SendError::Exhausted));
+    assert_eq!(client.send_droppable(1, Message::from("3").into()), Err(SendError::Exhausted));
     client.close(CloseReason::new(4312, ""));
     assert_eq!(sent_text(&mut client, 0, link), "m9007199254740989:1 m9007199254740990:2 c9007199254740991:4312 w");
     for number in [0, super::super::frame::MAX_NUMBER + 1] {

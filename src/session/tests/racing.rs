@@ -113,13 +113,25 @@ fn an_acknowledgement_request_is_repeated_on_a_new_link() {
 #[test]
 fn the_server_can_send_the_client_to_a_new_link() {
     let mut pair = Pair::opened();
-    pair.server.go_away(250);
+    pair.server.go_away(250, 0);
     let sent = sent_frames(&mut pair.server, 1, pair.down);
-    assert_eq!(notation(&sent), "z250");
+    assert_eq!(notation(&sent), "a0 z250");
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "");
     while pair.client.poll_event().is_some() {}
     receive(&mut pair.client, 1, pair.up, sent);
     assert_eq!(pair.client.poll_event(), Some(super::super::machine::Event::GoAway(250)));
+}
+
+#[test]
+fn a_go_away_for_a_link_waits_until_that_link_carries() {
+    let mut pair = Pair::opened();
+    let next = pair.server.attach(1, resume(2)).expect("a new link");
+    pair.server.go_away(250, 2);
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "a0", "the old link would lose it");
+    assert_eq!(sent_text(&mut pair.server, 1, next), "sfull0");
+    receive(&mut pair.server, 2, next, [Frame::Confirm]);
+    assert_eq!(sent_text(&mut pair.server, 2, next), "z250");
+    assert_eq!(sent_text(&mut pair.server, 3, next), "", "once");
 }
 
 #[test]
@@ -130,7 +142,7 @@ fn a_link_that_has_ended_ends_once() {
     receive(&mut pair.server, 2, high, [Frame::Confirm]);
     assert_eq!(sent_text(&mut pair.server, 2, pair.down), "", "the client has left it already");
     let higher = pair.server.attach(3, resume(3)).expect("a new link");
-    assert!(pair.server.handle_frame(3, high, Frame::Ping { id: 1 }).is_err());
+    assert!(pair.server.handle_frame(3, high, Frame::Ping { id: 1, received: None }).is_err());
     receive(&mut pair.server, 4, higher, [Frame::Confirm]);
     assert_eq!(sent_text(&mut pair.server, 4, high), "sfull0 x4004", "the first reason stands");
     assert_eq!(sent_text(&mut pair.server, 4, high), "");
@@ -174,7 +186,7 @@ fn an_opening_acknowledges_nothing() {
         pair.server.flush();
         pair.talk(1);
         let high = pair.client.attach(2, attach).expect("a new link");
-        let start = super::super::Attached { outcome: Outcome::New, received: 0, grant: None };
+        let start = super::super::Attached { outcome: Outcome::New, received: 0, names: Names::default(), grant: None };
         receive(&mut pair.client, 2, high, [Frame::Attached(start)]);
         assert_eq!(sent_text(&mut pair.client, 2, high), expected);
     }

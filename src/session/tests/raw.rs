@@ -38,6 +38,17 @@ fn a_message_is_done_once_it_is_on_the_link() {
 }
 
 #[test]
+fn nothing_is_ever_acknowledged() {
+    let (mut server, link) = raw();
+    server.heartbeat.interval = HOUR;
+    assert!(server.handle_frame(10, link, plain("x")).is_ok());
+    assert!(!server.take_deadline_is_nearer());
+    assert_eq!(server.poll_timeout().map(|deadline| deadline >= HOUR), Some(true));
+    server.handle_timeout(5_000);
+    assert_eq!(sent_text(&mut server, 5_000, link), "");
+}
+
+#[test]
 fn whatever_comes_is_taken_even_beyond_the_limit() {
     let (mut server, link) = raw();
     let long = "x".repeat(1_500);
@@ -199,7 +210,7 @@ fn no_frame_of_our_own_protocol_is_ever_sent() {
             }
             frames.extend(sent_frames(&mut server, now, link));
         }
-        server.go_away(100);
+        server.go_away(100, 0);
         frames.extend(sent_frames(&mut server, 40_000, link));
         let sent = notation(&frames);
         let count = |letter: char| sent.split(' ').filter(|one| one.starts_with(letter)).count();
@@ -215,7 +226,7 @@ fn a_full_outbox_refuses_and_drops_without_a_gap() {
     let long = Message::from("x".repeat(1_900));
     while server.send(long.clone().into()).is_ok() {}
     assert_eq!(server.send(long.clone().into()), Err(SendError::Full));
-    assert_eq!(server.send_droppable(long.clone().into()), Ok(false));
+    assert_eq!(server.send_droppable(1, long.clone().into()), Ok(false));
     assert!(!server.outbox_fits(1_900));
     let frames = sent_frames(&mut server, 10, link);
     assert!(frames.len() == 2 && frames.iter().all(|frame| matches!(frame, Frame::Message { .. })), "{frames:?}");

@@ -3,10 +3,16 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::session::{
-    Attach, CloseReason, Frame, LinkId, Machine,
-    links::Link,
-    outbox::{Entry, Outbox},
+use bytestring::ByteString;
+
+use crate::{
+    broadcast::OutMessage,
+    message::Message,
+    session::{
+        Attach, CloseReason, Frame, LinkId, Machine, SendError,
+        links::Link,
+        outbox::{Body, Entry, Outbox},
+    },
 };
 
 macro_rules! sabotages {
@@ -42,6 +48,12 @@ sabotages! {
     EqualOrdinalWins,
     /// Takes the numbers of a gap and does not report it to the application.
     HidesGaps,
+    /// Gives no numbers to what it skips, so that the other half never learns of it.
+    HidesSkips,
+    /// A value that waits is not replaced by a newer one.
+    KeepsTheOldestValue,
+    /// Forgets what waits when a link ends.
+    ForgetsValues,
 }
 
 /// A machine with one fault, or with none.
@@ -125,6 +137,40 @@ impl Saboteur {
             self.machine.inbox.received = before.max(to); // Either there was no room for it, or it was taken.
         }
         result
+    }
+
+    pub(crate) fn send_droppable(&mut self, now: u64, message: OutMessage) -> Result<bool, SendError> {
+        let result = self.machine.send_droppable(now, message);
+        if self.sabotage == Some(Sabotage::HidesSkips) {
+            self.machine.forget_skipped();
+        }
+        result
+    }
+
+    pub(crate) fn send_latest(&mut self, now: u64, key: &ByteString, message: OutMessage) -> Result<bool, SendError> {
+        if self.sabotage == Some(Sabotage::KeepsTheOldestValue) && self.machine.waits(key) {
+            return Ok(true);
+        }
+        self.machine.send_latest(now, key, message)
+    }
+
+    pub(crate) fn detach(&mut self, now: u64, link: LinkId) {
+        self.machine.detach(now, link);
+        if self.sabotage == Some(Sabotage::ForgetsValues) {
+            self.machine.forget_values();
+        }
+    }
+
+    /// The messages above a number, with theirs.
+    pub(crate) fn messages_above(&self, number: u64) -> Vec<(u64, Message)> {
+        let above = self.machine.outbox.entries.iter().rev().take_while(|entry| entry.last() > number);
+        let messages = above.filter_map(|entry| match &entry.body {
+            Body::Message(message) => Some((entry.first, message.as_message().clone())),
+            _ => None,
+        });
+        let mut messages: Vec<_> = messages.collect();
+        messages.reverse();
+        messages
     }
 
     pub(crate) fn poll_transmit(&mut self, now: u64, link: LinkId) -> Option<Frame> {

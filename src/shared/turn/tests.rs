@@ -81,9 +81,9 @@ fn a_handler_that_is_always_woken_does_not_hold_its_links_back_for_ever() {
 #[test]
 fn the_first_turn_is_waited_for_from_before_its_task_until_its_end() {
     let mut turn = Turn::new();
-    assert!(turn.awaits_first_turn() && !turn.is_running());
+    assert!(turn.awaits_first_turn() && !turn.is_ended());
     turn.start();
-    assert!(turn.awaits_first_turn() && turn.is_running());
+    assert!(turn.awaits_first_turn() && !turn.is_ended());
     turn.begin();
     assert!(turn.awaits_first_turn());
     assert!(turn.end());
@@ -117,7 +117,7 @@ fn the_end_of_the_task_wakes_the_links_that_wait_for_a_turn() {
     let mut turn = idle();
     turn.woken();
     assert!(turn.awaits_turn());
-    assert!(turn.finish() && !turn.is_running());
+    assert!(turn.finish() && turn.is_ended());
     assert!(!turn.awaits_turn() && !turn.awaits_first_turn());
     turn.woken();
     assert!(!turn.awaits_turn(), "no turn comes any more");

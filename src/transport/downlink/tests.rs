@@ -52,7 +52,7 @@ impl BodyCodec for Letters {
 }
 
 fn attach(session: &Arc<SharedSession>, ordinal: u64, kind: LinkKind) -> Link {
-    let attach = Attach { ordinal, turn: 0, kind, opening: true, seen: false, received: 0 };
+    let attach = Attach { ordinal, turn: 0, kind, opening: true, seen: false, received: 0, names: None };
     Link::attach(session.clone(), Credential::Attempt, attach, Transport::XhrPoll).unwrap()
 }
 

@@ -29,7 +29,7 @@ use self::{
     framing::{Memory, Stop, next},
     gather::gather,
 };
-use super::Link;
+use super::{Link, pace::Pace};
 use crate::{
     codec::{Codec, Violation},
     message::truncate,
@@ -64,6 +64,8 @@ thread_local! {
 pub(crate) enum NoMessage {
     /// The connection broke, or the client closed it.
     Gone,
+    /// Nothing came for too long, or too little in all.
+    TooSlow,
     Violation(Violation),
 }
 
@@ -80,6 +82,8 @@ pub(crate) struct Socket<I> {
     /// Input that was read and is not decoded yet, because the session can take no more. While there is
     /// any, the connection is not read.
     unread: Option<Box<Unread>>,
+    /// The framing has met a violation, behind which it can read nothing.
+    unreadable: bool,
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
@@ -93,32 +97,48 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             pongs: 0,
             largest: Largest::default(),
             unread: None,
+            unreadable: false,
         }
     }
 
-    /// Waits for the first message, which must be text. Returns it and what came behind it.
+    /// Waits for the first message, which must be text. Returns it and what came behind it. `early` came
+    /// before; the framing may hold more. The client may be silent for `allowance`, and its bytes must come at
+    /// the least rate once that time has passed.
     ///
     /// Not cancel-safe: what was read is lost.
-    pub(crate) async fn first(&mut self) -> Result<(Bytes, Vec<u8>), NoMessage> {
-        poll_fn(|cx| {
+    pub(crate) async fn first(&mut self, early: Vec<u8>, allowance: Duration) -> Result<(Bytes, Vec<u8>), NoMessage> {
+        let mut pace = Pace::new(allowance);
+        let mut chunk = early;
+        loop {
+            let mut memory = Memory { input: &chunk, out: &mut self.out };
             loop {
-                // Stop reading from a client that floods pings and does not read our pongs.
-                ready!(self.poll_write(cx)).map_err(|_| NoMessage::Gone)?;
-                let chunk = ready!(self.poll_read(cx, <[u8]>::to_vec)).map_err(|_| NoMessage::Gone)?;
-                let mut memory = Memory { input: &chunk, out: &mut self.out };
-                loop {
-                    return Poll::Ready(match next(&mut self.framing, &mut memory) {
-                        Ok(Some(WsMessage::Text(text))) => Ok((text.into(), memory.input.to_vec())),
-                        Ok(Some(WsMessage::Ping(_) | WsMessage::Pong(_))) => continue,
-                        Ok(Some(_)) => Err(NoMessage::Violation(Violation::WrongKind)),
-                        Ok(None) => break,
-                        Err(Stop::Closed(_) | Stop::Broken) => Err(NoMessage::Gone),
-                        Err(Stop::Violation(violation)) => Err(NoMessage::Violation(violation)),
-                    });
-                }
+                return match next(&mut self.framing, &mut memory) {
+                    Ok(Some(WsMessage::Text(text))) => Ok((text.into(), memory.input.to_vec())),
+                    Ok(Some(WsMessage::Ping(_) | WsMessage::Pong(_))) => continue,
+                    Ok(Some(_)) => Err(NoMessage::Violation(Violation::WrongKind)),
+                    Ok(None) => break,
+                    Err(Stop::Closed(_) | Stop::Broken) => Err(NoMessage::Gone),
+                    Err(Stop::Violation(violation)) => {
+                        self.unreadable = true;
+                        Err(NoMessage::Violation(violation))
+                    }
+                };
             }
-        })
-        .await
+            let read = poll_fn(|cx| {
+                // Stop reading from a client that floods pings and does not read our pongs.
+                ready!(self.poll_write(cx))?;
+                self.poll_read(cx, <[u8]>::to_vec)
+            });
+            chunk = pace.next(read).await.map_err(|_| NoMessage::TooSlow)?.map_err(|_| NoMessage::Gone)?;
+            pace.received(chunk.len());
+        }
+    }
+
+    /// Puts a text message behind what is to be written. The next read writes it.
+    pub(crate) fn put_text(&mut self, text: &str) {
+        let mut memory = Memory { input: &[], out: &mut self.out };
+        // It fails only if a close frame has gone out before.
+        let _ = self.framing.write(&mut memory, WsMessage::text(text));
     }
 
     /// Carries the session until the connection or the link ends. Where the first message was read before,
@@ -171,7 +191,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 
     /// Writes what is left and, if the client has not closed yet, waits a moment until it has: a connection
-    /// that is dropped with unread input may lose what was written last.
+    /// that is dropped with unread input may lose what was written last. Where the client's close frame cannot
+    /// be read, because it follows a violation, the end of our direction lets it close at once.
     async fn finish(mut self, wait: bool) {
         let closed = poll_fn(|cx| {
             let mut memory = Memory { input: &[], out: &mut self.out };
@@ -180,7 +201,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 if ready!(self.poll_write(cx)).is_err() || !wait {
                     return Poll::Ready(());
                 }
+                if self.unreadable {
+                    let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
+                }
                 let Ok(chunk) = ready!(self.poll_read(cx, <[u8]>::to_vec)) else { return Poll::Ready(()) };
+                if self.unreadable {
+                    continue;
+                }
                 let mut memory = Memory { input: &chunk, out: &mut self.out };
                 loop {
                     match next(&mut self.framing, &mut memory) {
@@ -198,7 +225,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     fn poll_turns<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> Poll<Ended> {
         let mut received = false;
         for _ in 0..TURNS {
-            let status = match self.poll_write(cx) {
+            let waiting = self.out.len() - self.written;
+            let written = self.poll_write(cx);
+            if self.out.len() - self.written < waiting {
+                link.wrote();
+            }
+            let status = match written {
                 Poll::Ready(Ok(())) if received && link.awaits_turn(cx) => WriteStatus::All,
                 Poll::Ready(Ok(())) => self.write(cx, link, codec),
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended),
@@ -275,13 +307,22 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     fn input<C: Codec>(&mut self, link: &Link, codec: &mut C, text: Option<Bytes>, chunk: &[u8]) -> Result<(), Ended> {
         let before = self.out.len();
         let mut decoder = Decoder::new(codec, &mut self.framing, &mut self.largest, text, chunk, &mut self.out);
+        let mut frames = false;
         // A violation of the session's protocol ends the link, which sends the reason at the next turn.
-        let stopped = link.input(|| decoder.next_frame());
+        let stopped = link.input(|| {
+            let frame = decoder.next_frame();
+            frames |= !matches!(frame, Ok(None));
+            frame
+        });
+        if !frames {
+            link.read_part(chunk.len());
+        }
         let (rest, ended) = decoder.finish();
         if stopped == Ok(true) && ended.is_none() {
             self.unread = Some(Box::new(rest));
         }
         self.pongs += self.out.len() - before;
+        self.unreadable |= matches!(ended, Some(Ended::Ours(_)));
         ended.map_or(Ok(()), Err)
     }
 

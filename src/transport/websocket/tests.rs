@@ -24,7 +24,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Opens a session over one end of a connection, and lets the script play its handler and its client.
 async fn play(script: impl AsyncFnOnce(&SharedSession, DuplexStream)) {
     let session = Arc::new(raw_session());
-    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = Link::attach(session.clone(), Credential::Attempt, attach, Transport::WebSocket).unwrap();
     session.begin_turn();
     session.end_turn();
@@ -133,6 +134,25 @@ async fn a_violation_ends_the_session_with_the_code_of_the_standard() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_is_still_sending_what_is_too_large_reads_the_close_and_the_end() {
+    play(async |_, client| {
+        let (mut read, mut write) = tokio::io::split(client);
+        let message = [&[0x82, 0xff][..], &1_000_000_u64.to_be_bytes(), &[0; 1_000_004]].concat();
+        let send = async {
+            write.write_all(&message).await.unwrap();
+            write.shutdown().await.unwrap();
+        };
+        let receive = async {
+            let mut bytes = Vec::new();
+            read.read_to_end(&mut bytes).await.unwrap();
+            assert_eq!(bytes[..4], [0x88, bytes[1], 0x03, 0xf1], "a close frame with 1009, and the end");
+        };
+        tokio::join!(send, receive);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_clients_close_is_answered_and_its_code_is_the_sessions() {
     for (payload, code, text) in
         [(&b"\x03\xe8"[..], 1000, ""), (b"\x0b\xb9bye", 3001, "bye"), (b"\x03\xe9", 1001, ""), (b"", 1005, "")]
@@ -237,7 +257,7 @@ async fn a_client_that_floods_pings_and_reads_no_pong_is_not_read() {
             }
         };
         assert!(tokio::time::timeout(SECOND, flood).await.is_err(), "the connection takes no more");
-        assert_eq!(session.poll_arrival(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+        assert_eq!(session.poll_arrival(&Context::from_waker(Waker::noop()), &mut None, true), Poll::Pending);
         drop(client);
         assert_eq!(next_message(session).await, None);
         assert_eq!(closed(session), Some(reason::CUT));

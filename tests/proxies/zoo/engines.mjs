@@ -10,6 +10,7 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { unpacked } from '../../browser/engines/install.mjs'
+import { caddyOfTheGuide, haproxyOfTheGuide, nginxOfTheGuide, vite, viteOfTheGuide } from './guide.mjs'
 
 const HOST = '127.0.0.1'
 const FOLDERS = ['/usr/sbin', '/usr/bin', '/usr/local/sbin', '/usr/local/bin']
@@ -21,24 +22,32 @@ const SOCKETS = { current: 'websocket', 'xhr-only': 'xhr-stream' }
 const STREAMS = { current: 'fetch-stream', 'xhr-only': 'xhr-stream' }
 const POLLS = { current: 'xhr-poll', 'xhr-only': 'xhr-poll' }
 
-const nginx = (location, expect) => ({
+/** nginx with what `servers` makes of the place. */
+const nginxWith = (servers, expect) => ({
   expect,
   binary: 'nginx',
   package: 'nginx-light',
-  config: ({ port, target, dir }) => `
-daemon off; master_process off; pid ${dir}/pid; error_log ${dir}/log;
+  config: (place) => `
+daemon off; master_process off; pid ${place.dir}/pid; error_log ${place.dir}/log;
 events {}
 http {
   access_log off;
-  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${dir}/${each};`).join(' ')}
-  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
-  server {
-    listen ${HOST}:${port};
-    location / { proxy_pass http://${HOST}:${target}; proxy_set_header Host $http_host; ${location} }
-  }
+  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${place.dir}/${each};`).join(' ')}
+  ${servers(place)}
 }`,
   args: ({ file, dir }) => ['-p', dir, '-c', file, '-e', `${dir}/log`]
 })
+
+const nginx = (location, expect, host = 'proxy_set_header Host $http_host;') =>
+  nginxWith(
+    ({ port, target }) => `
+  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+  server {
+    listen ${HOST}:${port};
+    location / { proxy_pass http://${HOST}:${target}; ${host} ${location} }
+  }`,
+    expect
+  )
 
 const varnish = (receive, expect) => ({
   expect,
@@ -63,6 +72,38 @@ export const ENGINES = {
   'nginx, no upgrade, HTTP/1.0 to the server': nginx('proxy_http_version 1.0;', STREAMS),
   // If the server sends no chunks, nginx waits for a full buffer or the end.
   'nginx, the same, X-Accel-Buffering ignored': nginx('proxy_http_version 1.0; proxy_ignore_headers X-Accel-Buffering;', POLLS),
+  // To the server the page and the host differ; only the browser knows that they are one.
+  'nginx, Host of the server behind it': nginx(UPGRADES, SOCKETS, ''),
+  'nginx, Host without the port': nginx(UPGRADES, SOCKETS, 'proxy_set_header Host $host;'),
+  'nginx of the guide': nginxWith(nginxOfTheGuide, SOCKETS),
+  'HAProxy of the guide': {
+    expect: SOCKETS,
+    binary: 'haproxy',
+    package: 'haproxy',
+    config: haproxyOfTheGuide,
+    args: ({ file }) => ['-db', '-f', file]
+  },
+  'Caddy of the guide': {
+    expect: SOCKETS,
+    binary: 'caddy',
+    package: 'caddy',
+    config: caddyOfTheGuide,
+    args: ({ file }) => ['run', '--config', file, '--adapter', 'caddyfile']
+  },
+  "Vite's development server of the guide": {
+    expect: SOCKETS,
+    locate: vite,
+    config: viteOfTheGuide,
+    file: 'vite.config.mjs',
+    args: ({ file, port, root }) => [`${root}/node_modules/vite/bin/vite.js`, '--config', file, '--host', HOST, '--port', String(port), '--strictPort']
+  },
+  "Vite's development server, short form": {
+    expect: STREAMS,
+    locate: vite,
+    config: ({ target }) => `export default { server: { proxy: { '/': 'http://${HOST}:${target}' } } }`,
+    file: 'vite.config.mjs',
+    args: ({ file, port, root }) => [`${root}/node_modules/vite/bin/vite.js`, '--config', file, '--host', HOST, '--port', String(port), '--strictPort']
+  },
   HAProxy: {
     expect: SOCKETS,
     binary: 'haproxy',
@@ -177,7 +218,8 @@ ConnectPort 563
 
 /** Finds an engine: its program and its environment. Rejects if it is neither there nor available. */
 export async function locate(name) {
-  const { binary, package: from } = ENGINES[name]
+  const { binary, package: from, locate: own } = ENGINES[name]
+  if (own) return own()
   const inside = (root) => FOLDERS.map((folder) => `${root}${folder}/${binary}`).find(existsSync)
   if (inside('')) return { program: inside(''), root: '', env: {} }
   const { root, library } = await unpacked(from)
@@ -220,7 +262,7 @@ export async function startEngine(name, target) {
   // Some engines drop root and still write here.
   await chmod(dir, 0o777)
   await mkdir(`${dir}/home`)
-  const file = `${dir}/config`
+  const file = `${dir}/${engine.file ?? 'config'}`
   const place = { dir, file, root, target, port: await freePort() }
   await writeFile(file, engine.config(place))
   const env = { ...process.env, HOME: `${dir}/home`, XDG_DATA_HOME: `${dir}/home`, XDG_CONFIG_HOME: `${dir}/home`, ...around }

@@ -1,6 +1,6 @@
-// Each proxy between the real server and both browsers. ANYWIRE_ZOO=all selects every engine;
-// ANYWIRE_ZOO_ROWS names a file for the rows. nginx must be available; other engines that are not are
-// skipped, with a note in the rows.
+// Each proxy between the real server and both browsers: those that the guide sets up, and nginx. ANYWIRE_ZOO=all
+// selects every engine; ANYWIRE_ZOO_ROWS names a file for the rows. nginx must be available; other engines that
+// are not are skipped, with a note in the rows.
 
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
@@ -12,7 +12,7 @@ import { Middlebox } from './middlebox.mjs'
 
 const TIMEOUT = { timeout: 90_000 }
 const ALL = process.env.ANYWIRE_ZOO === 'all'
-const NAMES = Object.keys(ENGINES).filter((name) => ALL || needed(name))
+const NAMES = Object.keys(ENGINES).filter((name) => ALL || needed(name) || /of the guide/.test(name))
 const rows = []
 const lacks = {}
 let browser, lab

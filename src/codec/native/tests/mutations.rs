@@ -9,7 +9,7 @@ use super::{
 use crate::{
     broadcast::OutMessage,
     message::Message,
-    session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Outcome, SessionParams},
+    session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Names, Outcome, SessionParams},
 };
 
 /// A small generator of random numbers, always with the same seed.
@@ -63,7 +63,10 @@ impl Dice {
             8 => Frame::AckRequest,
             9 => Frame::Pause { received: self.number(), epoch: self.number() },
             10 => Frame::Resume { received: self.number(), epoch: self.number() },
-            11 => Frame::Ping { id: self.number() },
+            11 => {
+                let received = (self.roll(2) == 1).then(|| self.number());
+                Frame::Ping { id: self.number(), received }
+            }
             12 => Frame::Pong { id: self.number(), received: self.number() },
             13 => Frame::Confirm,
             14 => Frame::Close { number: self.number(), reason: reason(self) },
@@ -72,6 +75,11 @@ impl Dice {
             17 => Frame::Padding { length: self.roll(40) },
             _ => Frame::LinkClose(reason(self)),
         }
+    }
+
+    fn names(&mut self) -> Names {
+        let lists = [Names::default(), Names::parse(b""), Names::parse(b"ping"), Names::parse(b"cred.ping")];
+        lists[self.roll(4) as usize]
     }
 
     fn body(&mut self) -> Vec<Record> {
@@ -85,11 +93,12 @@ impl Dice {
         match self.roll(6) {
             0 => {
                 let (ordinal, attempt, auth) = (self.number(), self.name().into(), self.text().into());
-                body.push(Record::Head(Head::Open { version: 1, ordinal, attempt, auth }));
+                body.push(Record::Head(Head::Open { version: 1, ordinal, attempt, names: self.names(), auth }));
             }
             1 => {
                 let (ordinal, turn, seen) = (self.number(), self.number(), self.roll(2) == 1);
-                body.push(Record::Head(Head::Resume { version: 1, ordinal, turn, seen, token: token(self) }));
+                let (token, names) = (token(self), self.names());
+                body.push(Record::Head(Head::Resume { version: 1, ordinal, turn, seen, token, names }));
             }
             2 => body.push(Record::Head(Head::Upload { version: 1, token: token(self) })),
             3 => {
@@ -97,7 +106,7 @@ impl Dice {
                 body.push(Record::Head(Head::Join { version: 1, ordinal, attempt }));
             }
             4 => {
-                let grant = Grant {
+                let mut grant = Grant {
                     id: self.name().into(),
                     secret: self.name().into(),
                     params: SessionParams {
@@ -107,13 +116,20 @@ impl Dice {
                         limit: self.number(),
                         batch: self.number(),
                         hold: self.number(),
+                        spread: 0,
                     },
                 };
-                let start = Attached { outcome: Outcome::New, received: self.number(), grant: Some(Box::new(grant)) };
+                let names = self.names();
+                if names.are_listed() {
+                    grant.params.spread = self.number();
+                }
+                let received = self.number();
+                let start = Attached { outcome: Outcome::New, received, names, grant: Some(Box::new(grant)) };
                 body.push(Record::Frame(Frame::Attached(start)));
             }
             _ => {
-                let start = Attached { outcome: Outcome::Full, received: self.number(), grant: None };
+                let start =
+                    Attached { outcome: Outcome::Full, received: self.number(), names: self.names(), grant: None };
                 body.push(Record::Frame(Frame::Attached(start)));
             }
         }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     message::Message,
-    session::frame::{Attached, CloseReason, Frame, Grant, Outcome, SessionParams},
+    session::frame::{Attached, CloseReason, Frame, Grant, Names, Outcome, SessionParams},
 };
 
 const VECTORS: &str = include_str!("../../../../tests/vectors/native.jsonl");
@@ -25,6 +25,10 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
 }
 
+fn names(value: &Value) -> Names {
+    Names::parse(text(value).as_bytes())
+}
+
 /// A record of a vector, other than `n`, as the codec has it; `next` counts the messages.
 fn parse(record: &[Value], next: &mut u64) -> Record {
     let at = |index: usize| number(&record[index]);
@@ -33,27 +37,32 @@ fn parse(record: &[Value], next: &mut u64) -> Record {
         *next += 1;
         Frame::Message { number: *next - 1, message: message.into() }
     };
+    let last_names = |index| record.get(index).map_or(Names::default(), names);
     let token =
         |index| ResumeToken { id: words(index).into(), secret: words(index + 1).into(), received: at(index + 2) };
     let frame = match text(&record[0]) {
         "o" => {
-            let (attempt, auth) = (words(3).into(), words(4).into());
-            return Record::Head(Head::Open { version: at(1), ordinal: at(2), attempt, auth });
+            let (attempt, auth) = (words(3).into(), words(record.len() - 1).into());
+            let names = record.get(4).filter(|_| record.len() > 5).map_or(Names::default(), names);
+            return Record::Head(Head::Open { version: at(1), ordinal: at(2), attempt, names, auth });
         }
         "j" => {
             return Record::Head(Head::Join { version: at(1), ordinal: at(2), attempt: words(3).into() });
         }
         "r" => {
             let seen = at(4) == 1;
-            return Record::Head(Head::Resume { version: at(1), ordinal: at(2), turn: at(3), seen, token: token(5) });
+            let (turn, names) = (at(3), last_names(8));
+            let token = token(5);
+            return Record::Head(Head::Resume { version: at(1), ordinal: at(2), turn, seen, token, names });
         }
         "t" => {
             let instance = words(3).into();
-            return Record::Head(Head::TakeOver { version: at(1), ordinal: at(2), instance, token: token(4) });
+            let (token, names) = (token(4), last_names(7));
+            return Record::Head(Head::TakeOver { version: at(1), ordinal: at(2), instance, token, names });
         }
         "u" => return Record::Head(Head::Upload { version: at(1), token: token(2) }),
         "s" if record[1] == "full" => {
-            Frame::Attached(Attached { outcome: Outcome::Full, received: at(2), grant: None })
+            Frame::Attached(Attached { outcome: Outcome::Full, received: at(2), names: last_names(3), grant: None })
         }
         "s" => {
             let grant = Grant {
@@ -66,9 +75,11 @@ fn parse(record: &[Value], next: &mut u64) -> Record {
                     limit: at(8),
                     batch: at(9),
                     hold: at(10),
+                    spread: record.get(12).map_or(0, number),
                 },
             };
-            Frame::Attached(Attached { outcome: Outcome::New, received: at(2), grant: Some(Box::new(grant)) })
+            let (names, grant) = (last_names(11), Some(Box::new(grant)));
+            Frame::Attached(Attached { outcome: Outcome::New, received: at(2), names, grant })
         }
         "m" => message(Message::Text(words(1).into())),
         "b" => message(Message::Binary(STANDARD.decode(words(1)).expect("the vectors' base64").into())),
@@ -80,7 +91,7 @@ fn parse(record: &[Value], next: &mut u64) -> Record {
         "w" => Frame::AckRequest,
         "h" => Frame::Pause { received: at(1), epoch: at(2) },
         "g" => Frame::Resume { received: at(1), epoch: at(2) },
-        "p" => Frame::Ping { id: at(1) },
+        "p" => Frame::Ping { id: at(1), received: record.get(2).map(number) },
         "q" => Frame::Pong { id: at(1), received: at(2) },
         "v" => Frame::Confirm,
         "c" => Frame::Close { number: at(1), reason: CloseReason::new(at(2) as u16, words(3)) },

@@ -36,6 +36,8 @@ pub(super) struct ResponseFormat {
     padding: u64,
     /// The client can read only answers with status 200.
     always_ok: bool,
+    /// The client can read nothing of the answer, which is a page.
+    is_blank: bool,
     /// The URL contains the secret.
     has_secret: bool,
     /// The framing headers of an answer that is a page.
@@ -71,6 +73,7 @@ impl ResponseFormat {
             wrapping,
             padding: params::padding(parts),
             always_ok: route.is_get() || params::query(parts, "soft") == Some("1"),
+            is_blank: style == Style::Blank,
             has_secret: route.is_get(),
             framing: page.then(|| Framing::of(origins, route.is_within_htmlfile())),
         })
@@ -84,6 +87,7 @@ impl ResponseFormat {
     /// Makes an answer of one flush.
     fn whole(&self, (records, content_type): (Vec<u8>, ContentType)) -> Response {
         let mut response = answer(content_type, Body::from(self.wrapping.whole(records)));
+        self.set_content_type(&mut response);
         self.set_headers(&mut response);
         response
     }
@@ -91,6 +95,7 @@ impl ResponseFormat {
     /// Makes an answer of flush after flush.
     fn stream(self, link: Link, mut codec: NativeCodec, budget: usize, permit: Option<Permit>) -> Response {
         let mut response = answer(self.spelling.content_type(), Body::empty());
+        self.set_content_type(&mut response);
         self.set_headers(&mut response);
         let mut padding = Vec::new();
         if self.is_plain() && self.padding > 0 {
@@ -103,23 +108,27 @@ impl ResponseFormat {
 
     pub(super) fn refuse(&self, refusal: &Refusal) -> Response {
         let mut response = refuse(refusal);
-        if !self.is_plain() {
-            *response.body_mut() = Body::from(self.wrapping.whole(write_refusal(&refusal.reason)));
-        }
         if self.always_ok {
             *response.status_mut() = StatusCode::OK;
+        }
+        if self.always_ok || self.is_blank {
+            *response.body_mut() = Body::from(self.wrapping.whole(write_refusal(&refusal.reason)));
+            self.set_content_type(&mut response);
         }
         self.set_headers(&mut response);
         response
     }
 
-    fn set_headers(&self, response: &mut Response) {
-        let headers = response.headers_mut();
+    fn set_content_type(&self, response: &mut Response) {
         if let Some(content_type) = self.wrapping.content_type()
             && let Ok(content_type) = HeaderValue::from_str(&content_type)
         {
-            headers.insert(header::CONTENT_TYPE, content_type);
+            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         }
+    }
+
+    fn set_headers(&self, response: &mut Response) {
+        let headers = response.headers_mut();
         if self.has_secret {
             headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, Version, header},
     response::{IntoResponse, Response},
     routing,
 };
@@ -20,17 +20,25 @@ use self::{request::Admitting, table::Route};
 use super::client;
 use crate::{
     config::Transport,
-    server::{api::handler::AnyHandler, core::Core, gateway::Gateway, origin::Cors},
+    server::{
+        api::handler::AnyHandler,
+        core::Core,
+        gateway::Gateway,
+        origin::{Asked, Cors},
+    },
 };
 
-/// Returns the routes of the native protocol. They are one axum route, because `axum::serve` copies every
-/// route for every connection.
+/// Returns the routes of the native protocol, each by its name: a route with a parameter would add it to those
+/// of the path below which the routes are nested, which the application's extractors see.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler: &AnyHandler<S>) -> Router<S> {
     let gateway = Gateway { core: core.clone(), handler: handler.clone() };
     // A parked poll keeps everything that this captures, so the request is not captured.
     let serve = move |State(state): State<S>, request: Request| {
-        let cors = Cors::of(&gateway.core.config.origins, request.headers(), request.uri());
+        let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
+        let cors = Cors::of(&gateway.core.config, asked);
         let preflight = request.method() == Method::OPTIONS;
+        let core = gateway.core.clone();
+        let reusable = request.version() < Version::HTTP_2;
         let reply = match preflight {
             true => Reply::Now(StatusCode::NO_CONTENT.into_response()),
             false => dispatch(&gateway, state, request),
@@ -41,10 +49,16 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler
                 Reply::Later(reply) => answer::finish(reply.await).await,
             };
             cors.apply(response.headers_mut(), preflight);
+            // The client's next request shall reach the server that takes over.
+            if reusable && core.is_draining() {
+                response.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
+            }
             response
         }
     };
-    Router::new().route("/{name}", routing::any(serve))
+    let route = routing::any(serve);
+    let names = Route::names().chain([Transport::WebSocket.name()]).chain(client::names());
+    names.fold(Router::new(), |router, name| router.route(&format!("/{name}"), route.clone()))
 }
 
 /// The answer to a request, at once or later.

@@ -1,6 +1,9 @@
 //! The parameters of a query or a form.
 
-use axum::http::{Version, request::Parts};
+use axum::{
+    extract::OriginalUri,
+    http::{Uri, Version, request::Parts},
+};
 use bytes::Bytes;
 use percent_encoding::percent_decode;
 
@@ -19,6 +22,32 @@ const PADDING: u64 = 8192;
 /// Returns a parameter of the query without decoding it. Ids need no decoding.
 pub(super) fn query<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     field(parts.uri.query()?, name)
+}
+
+/// The parameters of the protocol. An application cannot use these names in the query of its address.
+const OURS: [&str; 10] = ["session", "bytes", "data", "callback", "soft", "pad", "browser", "part", "upload", "secret"];
+
+/// Returns the request as the application's extractors see it, the same on every transport: for the address that
+/// the page connects to, without what the protocol has added to its path and its query.
+pub(super) fn seen(mut parts: Parts) -> Parts {
+    parts.uri = address(&parts.uri);
+    if let Some(OriginalUri(uri)) = parts.extensions.get_mut() {
+        *uri = address(uri);
+    }
+    parts
+}
+
+/// The address of which a URL of the protocol was made.
+fn address(uri: &Uri) -> Uri {
+    let path = uri.path().rsplit_once('/').map_or("", |(path, _)| path);
+    let path = if path.is_empty() { "/" } else { path };
+    let pairs = uri.query().unwrap_or_default().split('&');
+    let theirs = pairs.filter(|pair| !pair.is_empty() && !OURS.contains(&pair.split('=').next().unwrap_or_default()));
+    let query = theirs.collect::<Vec<_>>().join("&");
+    let mut address = uri.clone().into_parts();
+    let text = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    address.path_and_query = text.try_into().ok();
+    Uri::from_parts(address).unwrap_or_else(|_| uri.clone())
 }
 
 fn field<'a>(pairs: &'a str, name: &str) -> Option<&'a str> {
@@ -100,6 +129,19 @@ mod tests {
         }
         for name in ["", "0f", "a.b", "a-b", "a(b", "é", "a b", "$", "%61", &"a".repeat(65)] {
             assert!(!is_callback(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        for (url, address_of_page) in [
+            ("/live/open?session=&bytes=1&", "/live"),
+            ("/room/7/websocket?session=n.1&token=a=b&x&browser=z&", "/room/7?token=a=b&x"),
+            ("/open?session=", "/"),
+            ("/live/jsonp-poll?session=&q=%20+&data=o1&callback=f", "/live?q=%20+"),
+            ("https://a.test/live/open?session=&y", "https://a.test/live?y"),
+        ] {
+            assert_eq!(address(&url.parse().unwrap()), address_of_page, "{url}");
         }
     }
 

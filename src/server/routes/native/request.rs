@@ -18,11 +18,11 @@ use crate::{
     config::{Transport, millis},
     server::{
         core::Core,
-        gateway::{Gateway, GraceHold, Opened},
+        gateway::{Gateway, GraceHold, Opened, Page},
         parked_requests::Parking,
         refusal::Refusal,
     },
-    session::{Attach, CloseReason, LinkKind, Machine, reason},
+    session::{Attach, CloseReason, LinkKind, Machine, Names, reason},
     shared::{ChunkOutcome, Credential},
     transport::{self, BodyError, Link, Wait},
 };
@@ -30,6 +30,10 @@ use crate::{
 /// The factor by which a form may be longer than its data. Encoded twice, one byte of text becomes five, and
 /// the limit is that of base64, where a message takes four thirds of its length.
 const FORM_GROWTH: usize = 4;
+
+/// Polls that are held for less than this time, in milliseconds, are not held at all, because clients would make
+/// one after the other.
+const LEAST_HOLD: u64 = 100;
 
 /// An answer without a record.
 const NOTHING: Accepted = Accepted::Records(Vec::new(), ContentType::TEXT);
@@ -75,12 +79,13 @@ async fn read<S: Clone + Send + Sync + 'static>(
     };
     let (head, mut body) = read_head(NativeCodec::new(spelling, gateway.core.config.message_limit), body)?;
     match (route, route.opens(), head) {
-        (_, Some(transport), Head::Open { ordinal, attempt, auth, .. }) => {
+        (_, Some(transport), Head::Open { ordinal, attempt, names, auth, .. }) => {
             if route.is_get() && !auth.is_empty() {
                 return Err(reason::AUTH_IN_URL.into());
             }
-            let opened = gateway.open(parts, state, verdict, &attempt, auth).await?;
-            let link = attach_opening(opened, ordinal, transport, &mut body)?;
+            let page = Page::of_request(verdict, names);
+            let opened = gateway.open(params::seen(parts), state, page, &attempt, auth).await?;
+            let link = attach_opening(opened, (ordinal, Some(names)), transport, &mut body)?;
             Ok(match route {
                 // The client cannot read this answer, so nothing may be marked as sent.
                 Route::FormPost => NOTHING,
@@ -90,18 +95,18 @@ async fn read<S: Clone + Send + Sync + 'static>(
         (Route::Down(_), Some(transport), Head::Join { ordinal, attempt, .. }) => {
             drop(parts);
             let opened = gateway.join(&attempt).await?;
-            let link = attach_opening(opened, ordinal, transport, &mut body)?;
+            let link = attach_opening(opened, (ordinal, None), transport, &mut body)?;
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
-        (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, .. }) => {
-            let attach = resume_attach(ordinal, LinkKind::Opening, token.received);
+        (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, names, .. }) => {
+            let attach = resume_attach(ordinal, LinkKind::Opening, token.received, Some(names));
             let link = gateway.take_over(&token.id, &token.secret, &instance, attach, transport)?;
             drop(grace_hold);
             let _ = transport::take(&link, &mut body);
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
-        (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, .. }) => {
-            resume(gateway, row, (ordinal, turn, seen), &token, grace_hold, &parts, body)
+        (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, names, .. }) => {
+            resume(gateway, row, (ordinal, turn, seen, names), &token, grace_hold, &parts, body)
         }
         (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
             upload(gateway, route, &token, grace_hold, body)
@@ -122,13 +127,12 @@ async fn read_input(core: &Core, route: Route, parts: &Parts, body: Body) -> Res
 }
 
 async fn read_body(core: &Core, body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    let body = transport::read_body(body.into_data_stream(), limit);
-    match tokio::time::timeout(core.config.open_timeout, body).await {
-        Err(_) => Err(reason::TOOK_TOO_LONG.into()),
-        Ok(Err(BodyError::TooLarge)) => Err(reason::BODY_TOO_LARGE.into()),
-        Ok(Err(BodyError::Broken)) => Err(reason::BODY_BROKEN.into()),
-        Ok(Ok(body)) => Ok(body),
-    }
+    let body = transport::read_body(body.into_data_stream(), limit, core.config.open_timeout).await;
+    body.map_err(|error| match error {
+        BodyError::TooLarge => reason::BODY_TOO_LARGE.into(),
+        BodyError::Broken => reason::BODY_BROKEN.into(),
+        BodyError::TooSlow => reason::TOOK_TOO_LONG.into(),
+    })
 }
 
 /// Returns the whole of an upload that comes in pieces, or the answer to a piece that does not complete it.
@@ -137,7 +141,7 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
         return Ok(Ok(data));
     }
     let Some((chunk, id, secret)) = params::chunk(parts, &data)? else { return Ok(Ok(data)) };
-    let member = core.find(id).here().ok_or(reason::UNKNOWN)?;
+    let member = core.member(id)?;
     core.admit_back()?;
     match member.shared.take_chunk(secret, chunk, core.config.body_limit())? {
         ChunkOutcome::Incomplete => Ok(Err(NOTHING)),
@@ -154,7 +158,7 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
 fn resume<S>(
     gateway: &Gateway<S>,
     row: &Downlink,
-    (ordinal, turn, seen): (u64, u64, bool),
+    (ordinal, turn, seen, names): (u64, u64, bool, Names),
     token: &ResumeToken,
     grace_hold: GraceHold,
     parts: &Parts,
@@ -166,19 +170,19 @@ fn resume<S>(
         // works.
         _ if !seen => (LinkKind::Opening, Wait::Nothing),
         Budget::AtOnce => (LinkKind::Poll { hold: 0 }, Wait::Nothing),
-        Budget::Flush if idle_limit_is_zero(&gateway.core, token) => (LinkKind::Poll { hold: 0 }, Wait::Rest),
+        Budget::Flush if holds_no_poll(&gateway.core, token) => (LinkKind::Poll { hold: 0 }, Wait::Rest),
         budget => match acquire(&gateway.core, parts) {
             Parking::Full => (LinkKind::Poll { hold: 0 }, Wait::Rest),
             parking => {
                 permit = parking.permit();
                 match budget {
                     Budget::Bytes => (LinkKind::Stream, Wait::Something),
-                    _ => (LinkKind::Poll { hold: millis(gateway.core.config.hold) }, Wait::Something),
+                    _ => (LinkKind::Poll { hold: millis(gateway.core.config.hold()) }, Wait::Something),
                 }
             }
         },
     };
-    let attach = Attach { ordinal, turn, kind, opening: false, seen, received: token.received };
+    let attach = Attach { ordinal, turn, kind, opening: false, seen, received: token.received, names: Some(names) };
     let link = gateway.attach(&token.id, &token.secret, attach, row.transport)?;
     drop(grace_hold); // From here on the link keeps the grace time from ending.
     // A malformed record ends the link, which then sends the reason.
@@ -189,9 +193,11 @@ fn resume<S>(
     })
 }
 
-/// Returns whether the path to this client is known to hold no request open.
-fn idle_limit_is_zero(core: &Core, token: &ResumeToken) -> bool {
-    core.find(&token.id).here().is_some_and(|member| member.shared.look(Machine::idle_limit_is_zero))
+/// Returns whether no poll is held: by the server's settings, or because the path to this client is known to
+/// hold no request open.
+fn holds_no_poll(core: &Core, token: &ResumeToken) -> bool {
+    millis(core.config.hold()) < LEAST_HOLD
+        || core.find(&token.id).here().is_some_and(|member| member.shared.look(Machine::idle_limit_is_zero))
 }
 
 /// Returns whether this request may be parked.
@@ -222,24 +228,24 @@ fn upload_answer(link: &Link, codec: NativeCodec) -> Accepted {
 }
 
 fn uploading(received: u64) -> Attach {
-    resume_attach(0, LinkKind::Upload, received)
+    resume_attach(0, LinkKind::Upload, received, None)
 }
 
 /// Returns the terms of the first link of a page that attaches to an existing session.
-pub(super) fn resume_attach(ordinal: u64, kind: LinkKind, received: u64) -> Attach {
-    Attach { ordinal, turn: 0, kind, opening: false, seen: false, received }
+pub(super) fn resume_attach(ordinal: u64, kind: LinkKind, received: u64, names: Option<Names>) -> Attach {
+    Attach { ordinal, turn: 0, kind, opening: false, seen: false, received, names }
 }
 
 /// Attaches an opening, receives its messages and starts the handler, whose first messages go out with the
 /// answer.
 fn attach_opening(
     mut opened: Opened,
-    ordinal: u64,
+    (ordinal, names): (u64, Option<Names>),
     transport: Transport,
     body: &mut transport::Body<NativeCodec>,
 ) -> Result<Link, CloseReason> {
-    let attach = Attach { ordinal, turn: 0, kind: LinkKind::Opening, opening: true, seen: false, received: 0 };
-    let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, transport);
+    let attach = Attach { ordinal, turn: 0, kind: LinkKind::Opening, opening: true, seen: false, received: 0, names };
+    let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, transport);
     if let Ok(link) = &link {
         let _ = transport::take(link, body);
     }

@@ -62,16 +62,20 @@ const fn row(transport: Transport, method: Method, style: Style, budget: Budget)
     Downlink { transport, method, style, budget }
 }
 
+/// The routes that are no downlinks, by their names.
+const OTHERS: [(&str, Route); 4] =
+    [("open", Route::Open), ("send", Route::Send), ("form-post", Route::FormPost), ("jsonp-send", Route::JsonpSend)];
+
 impl Route {
-    /// Returns the route whose name is the last part of a path.
+    /// Returns the names of all routes.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        OTHERS.iter().map(|(name, _)| *name).chain(DOWNLINKS.iter().map(|row| row.transport.name()))
+    }
+
+    /// Returns the route of this name.
     pub(super) fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "open" => Route::Open,
-            "send" => Route::Send,
-            "form-post" => Route::FormPost,
-            "jsonp-send" => Route::JsonpSend,
-            _ => Route::Down(DOWNLINKS.iter().find(|row| row.transport.name() == name)?),
-        })
+        let other = OTHERS.iter().find(|(known, _)| *known == name).map(|(_, route)| *route);
+        other.or_else(|| DOWNLINKS.iter().find(|row| row.transport.name() == name).map(Route::Down))
     }
 
     pub(super) fn method(self) -> &'static Method {

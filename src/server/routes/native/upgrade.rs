@@ -14,11 +14,11 @@ use super::{
 use crate::{
     codec::{
         Codec,
-        native::{Head, NativeCodec, Spelling},
+        native::{Head, NativeCodec, Spelling, write_refusal},
     },
-    config::Transport,
+    config::{Config, Transport},
     server::{
-        gateway::{Gateway, GraceHold},
+        gateway::{Gateway, GraceHold, Page},
         origin::Verdict,
     },
     session::{Attach, CloseReason, LinkKind, reason},
@@ -33,7 +33,7 @@ const HEAD_ROOM: usize = 64 * 1024;
 #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
 pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state: S, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
-    let verdict = match gateway.judge(&parts) {
+    let verdict = match gateway.judge_socket(&parts) {
         Ok(verdict) => verdict,
         Err(reason) => return refuse(&reason.into()),
     };
@@ -54,8 +54,9 @@ pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state
     response
 }
 
-/// Waits for the connection and its first frame, and attaches. A refusal is sent and the connection closed.
-/// The result is the future that runs the link.
+/// Waits for the connection and its first frame, and attaches. A refusal is sent and the connection closed, but
+/// a client whose session is unknown here may open a new one on the same connection, which saves the time that
+/// a connection takes. The result is the future that runs the link.
 async fn begin<S: Clone + Send + Sync + 'static>(
     gateway: Gateway<S>,
     state: S,
@@ -66,52 +67,79 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     let _grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
     let upgraded = upgrade.await.ok()?;
     let mut socket = Socket::new(TokioIo::new(upgraded), gateway.core.config.message_limit + HEAD_ROOM);
-    let first = tokio::time::timeout(gateway.core.config.open_timeout, socket.first()).await;
-    let refusal = match first {
-        Err(_) => reason::TOOK_TOO_LONG,
-        Ok(Err(NoMessage::Violation(violation))) => NativeCodec::violation(violation),
-        Ok(Err(NoMessage::Gone)) => return None,
-        Ok(Ok((first, early))) => match attach(&gateway, state, parts, verdict, first).await {
-            Ok((link, body)) => return Some(Box::pin(socket.run(link, body.codec, body.rest, early))),
-            Err(reason) => reason,
-        },
+    let Config { open_timeout, message_limit, .. } = gateway.core.config;
+    let mut early = Vec::new();
+    let mut unknown = None;
+    let refusal = loop {
+        let first = match socket.first(early, open_timeout).await {
+            Err(NoMessage::TooSlow) => break unknown.unwrap_or(reason::TOOK_TOO_LONG),
+            Err(NoMessage::Violation(violation)) => break NativeCodec::violation(violation),
+            Err(NoMessage::Gone) => return None,
+            Ok((first, behind)) => {
+                early = behind;
+                first
+            }
+        };
+        let (head, body) = match read_head(NativeCodec::new(Spelling::WebSocket, message_limit), first) {
+            Ok(read) => read,
+            Err(refusal) => break refusal,
+        };
+        if matches!(head, Head::Open { .. }) {
+            match open(&gateway, state, parts, verdict, head, body).await {
+                Ok((link, body)) => return Some(Box::pin(socket.run(link, body.codec, body.rest, early))),
+                Err(refusal) => break refusal,
+            }
+        }
+        match resume(&gateway, &head) {
+            Ok(link) => return Some(Box::pin(socket.run(link, body.codec, body.rest, early))),
+            Err(refusal) if unknown.is_none() && refusal.is_session_gone() => {
+                socket.put_text(&String::from_utf8_lossy(&write_refusal(&refusal)));
+                unknown = Some(refusal);
+            }
+            Err(refusal) => break refusal,
+        }
     };
     tracing::debug!(code = refusal.code, reason = &*refusal.text, "refused");
     socket.close::<NativeCodec>(refusal).await;
     None
 }
 
-async fn attach<S: Clone + Send + Sync + 'static>(
+/// Opens a session with the head of the first message.
+async fn open<S: Clone + Send + Sync + 'static>(
     gateway: &Gateway<S>,
     state: S,
     parts: Parts,
     verdict: Verdict,
-    first: bytes::Bytes,
+    head: Head,
+    mut body: transport::Body<NativeCodec>,
 ) -> Result<(Link, transport::Body<NativeCodec>), CloseReason> {
-    let codec = NativeCodec::new(Spelling::WebSocket, gateway.core.config.message_limit);
-    let (head, mut body) = read_head(codec, first)?;
+    let Head::Open { ordinal, attempt, names, auth, .. } = head else { return Err(reason::WRONG_HEAD) };
+    let page = Page::of_socket(verdict, names);
+    let opened = gateway.open(params::seen(parts), state, page, &attempt, auth).await;
+    let mut opened = opened.map_err(|refusal| refusal.reason)?;
+    let names = Some(names);
+    let attach = Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names };
+    let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket);
+    if let Ok(link) = &link {
+        // A violation ends the link, which then sends the reason.
+        let _ = transport::take(link, &mut body);
+    }
+    opened.start();
+    Ok((link?, body))
+}
+
+/// Attaches to a session that exists.
+fn resume<S>(gateway: &Gateway<S>, head: &Head) -> Result<Link, CloseReason> {
+    let (duplex, transport) = (LinkKind::Duplex, Transport::WebSocket);
     match head {
-        Head::Open { ordinal, attempt, auth, .. } => {
-            let opened = gateway.open(parts, state, verdict, &attempt, auth).await;
-            let mut opened = opened.map_err(|refusal| refusal.reason)?;
-            let attach = Attach { ordinal, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0 };
-            let link = Link::attach(opened.member.shared.clone(), Credential::Attempt, attach, Transport::WebSocket);
-            if let Ok(link) = &link {
-                // A violation ends the link, which then sends the reason.
-                let _ = transport::take(link, &mut body);
-            }
-            opened.start();
-            Ok((link?, body))
+        Head::Resume { ordinal, turn, token, names, .. } => {
+            let attach = Attach { turn: *turn, ..resume_attach(*ordinal, duplex, token.received, Some(*names)) };
+            gateway.attach(&token.id, &token.secret, attach, transport)
         }
-        Head::Resume { ordinal, turn, token, .. } => {
-            let received = token.received;
-            let attach = Attach { ordinal, turn, kind: LinkKind::Duplex, opening: false, seen: false, received };
-            Ok((gateway.attach(&token.id, &token.secret, attach, Transport::WebSocket)?, body))
+        Head::TakeOver { ordinal, instance, token, names, .. } => {
+            let attach = resume_attach(*ordinal, duplex, token.received, Some(*names));
+            gateway.take_over(&token.id, &token.secret, instance, attach, transport)
         }
-        Head::TakeOver { ordinal, instance, token, .. } => {
-            let attach = resume_attach(ordinal, LinkKind::Duplex, token.received);
-            Ok((gateway.take_over(&token.id, &token.secret, &instance, attach, Transport::WebSocket)?, body))
-        }
-        Head::Join { .. } | Head::Upload { .. } => Err(reason::WRONG_HEAD),
+        Head::Open { .. } | Head::Join { .. } | Head::Upload { .. } => Err(reason::WRONG_HEAD),
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn router(scene: Scene) -> Router {
     Router::new().nest("/live", live.routes())
 }
 
-async fn echo(mut session: Session) {
+async fn echo(session: Session) {
     while let Some(message) = session.recv().await {
         if session.send(message).await.is_err() {
             return;
@@ -22,7 +22,7 @@ async fn echo(mut session: Session) {
     }
 }
 
-async fn fanout(mut session: Session) {
+async fn fanout(session: Session) {
     session.join(ROOM);
     while let Some(message) = session.recv().await {
         if message.as_bytes().first() == Some(&GREETING) {

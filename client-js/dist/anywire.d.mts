@@ -1,0 +1,256 @@
+/**
+ * A way to carry a session. `client.mjs` has `websocket`, `fetch-stream` and `xhr-poll`, `client.js` all but
+ * `fetch-stream`.
+ */
+export type Transport =
+  | 'websocket'
+  | 'fetch-stream'
+  | 'xhr-stream'
+  | 'multipart'
+  | 'eventsource'
+  | 'htmlfile'
+  | 'iframe'
+  | 'xhr-poll'
+  | 'jsonp-poll'
+  | 'poll'
+
+/**
+ * How `jsonp-poll` sends: by a form, which is the default, or by script tags if only those can cross origins.
+ */
+export type Uplink = 'form-post' | 'jsonp-send'
+
+/** `interrupted`: no transport carries the session, and the client is trying to resume it. */
+export type State = 'connecting' | 'open' | 'interrupted' | 'closed'
+
+/** A message: text, or bytes as an ArrayBuffer (an array of numbers in a browser without ArrayBuffer). */
+export type Message = string | ArrayBuffer
+
+/**
+ * What is sent to the server's opening handler: an object, or anything else that JSON can hold, goes as JSON.
+ */
+export type Auth = string | object | null | undefined
+
+/** An unknown name or a wrong type makes {@link connect} throw; `undefined` and `null` are the default. */
+export interface Options {
+  /**
+   * Auth data, or a function that returns or promises it and is called at each opening. If it throws,
+   * refuses, or takes longer than an attempt may (`timeout`), an `error` follows, and it is called again
+   * later.
+   */
+  auth?: Auth | (() => Auth | PromiseLike<Auth>)
+  /**
+   * The transports that may be used, and with `jsonp-poll` the uplink too; all by default. Both bundles know
+   * all names. If none of them works here, `connect` throws.
+   */
+  transports?: (Transport | Uplink)[]
+  /** The constructor of WebSockets, if the environment has none or if another one is to be used. */
+  WebSocket?: (new (url: string) => WebSocket) | null
+  /**
+   * As in `fetch`: whether cookies are sent to another origin. Such cookies reach the server's handler only with
+   * `'include'`, and only if the server lists the page's origin, on every transport alike.
+   */
+  credentials?: RequestCredentials
+  /** How many bytes may wait for acknowledgement, with 64 more for each message; 4,000,000 by default. */
+  buffer?: number
+  /**
+   * Whether a page that is reloaded within the server's grace time goes on with its session. Only
+   * `anywire.js` can do this (the module throws), if the browser has `sessionStorage` and `pagehide`. Both pages
+   * must set it: the
+   * one that goes leaves a note for the next one in this tab with the same `url`. A page that does not come
+   * back leaves its session to the grace time instead of closing it. A page may have one such session for
+   * each `url`.
+   */
+  resume?: boolean
+  /**
+   * How many milliseconds an attempt may take, also the answer of `auth`, and what a listener of `open`
+   * promises; 10,000 by default.
+   */
+  timeout?: number
+  /**
+   * The shortest and the longest wait between attempts, in milliseconds; 200 and 10,000 by default. In
+   * between, each wait is an eighth to a quarter of the time for which there has been no connection. The first
+   * attempt after an interruption does not wait for this: it comes within a range that the server names, 100
+   * ms unless it has very many sessions.
+   */
+  backoff?: { first?: number; max?: number }
+  /**
+   * What becomes of messages that waited for a server which has then forgotten the session: they are sent in
+   * the new one behind what the listeners of `open` send (`send`, the default), or dropped and reported
+   * (`drop`).
+   */
+  waiting?: 'send' | 'drop'
+}
+
+/** One attempt to make a link. Times are milliseconds since the session was made. */
+export interface Attempt {
+  transport: Transport
+  /** The time when it began. */
+  at: number
+  /** The time when the server accepted it. */
+  proven?: number
+  ended?: number
+  /** The code of its end; -1 is a failure of the network, or an answer that is not from an Anywire server. */
+  code?: number
+  /** The status of the HTTP answer that ended it, if there was one that the page may see. */
+  status?: number
+  /** Why it ended: the server's reason, the browser's text, or the status or code. */
+  message?: string
+  /** The code, if it is the server's, and the message. */
+  outcome?: string
+}
+
+/** A round of attempts has failed: the attempt that tells most. */
+export interface ConnectError {
+  transport: Transport
+  code: number
+  status?: number
+  message: string
+}
+
+/** A message that cannot be sent (`data`), or what `auth` or a listener of `open` threw. */
+export interface SessionError {
+  message: string
+  data?: string | Uint8Array
+}
+
+/** There is a new session on the server. */
+export interface Opened {
+  /** False if there was a session before that the server has forgotten. */
+  first: boolean
+  /** How many messages wait for the listeners of this event; 0 at the first. */
+  waiting: number
+}
+
+/** See {@link Session.on}. */
+export type Resumed =
+  | { outcome: 'full' }
+  | { outcome: 'gap'; gap: Gap }
+  | {
+      outcome: 'new'
+      /** Messages that may or may not have arrived. They are not sent again. */
+      unknown: (string | Uint8Array)[]
+      /** Messages that waited and were dropped, because the option `waiting` says so. */
+      dropped: (string | Uint8Array)[]
+    }
+
+export interface Closed {
+  /**
+   * 1000, 1011 (the handler failed), the application's own (3000 to 3999) or the library's (4000 to 4499).
+   */
+  code: number
+  reason: string
+  /** How many messages the server has not acknowledged. */
+  unacknowledged: number
+}
+
+export interface Gap {
+  from: number
+  to: number
+  /** The messages are those of the page before this one, and did not arrive. */
+  sent?: boolean
+}
+
+export interface Events {
+  /**
+   * The session is open. This comes again when the server has forgotten the session and a new one is open: so
+   * this is the place to log in and to join. What listeners send then goes in front of what waited, which
+   * also waits for what they return if that is a promise, for at most `timeout`; a listener that throws or
+   * refuses is an `error`. Before the first `open` nothing waits: what was sent by then is on its way with
+   * the opening.
+   */
+  open: (opened: Opened) => unknown
+  message: (message: Message) => void
+  /** Another transport carries the session. */
+  transport: (transport: Transport) => void
+  /** No transport carries the session. Messages that are sent wait. */
+  interrupted: () => void
+  /** The server has skipped droppable messages, whose numbers these are. */
+  gap: (gap: Gap) => void
+  /** The session goes on, or a new one is about to: see {@link Session.on}. */
+  resumed: (resumed: Resumed) => void
+  /**
+   * All attempts of a round have failed, or something refuses uploads; the next try follows by itself. A
+   * status of 200 means that something else than an Anywire server answers at this address. After the third
+   * in succession the console is warned once.
+   */
+  connect_error: (error: ConnectError) => void
+  /**
+   * Something of the application's failed, and the session goes on. A message in `data` was refused for its
+   * size by the server or by something on the way, and is given up. Without a listener the console is warned.
+   */
+  error: (error: SessionError) => void
+  /** The session is over, and `connect()` opens another one on the same object. */
+  closed: (how: Closed) => void
+}
+
+export interface Session {
+  readonly state: State
+  /** The transport that carries the session; empty while none does. */
+  readonly transport: Transport | ''
+  /** The id of the session; empty before it is open. */
+  readonly id: string
+  /** Milliseconds from the first frame on the last link to the server's answer. */
+  readonly rtt: number
+  /** Bytes that wait for acknowledgement, with 64 more for each message. */
+  readonly bufferedAmount: number
+  /** Messages that wait for acknowledgement. */
+  readonly unacknowledged: number
+  /**
+   * When the next attempt begins, in milliseconds since 1970, as `Date.now()` counts them. 0 while connected,
+   * while an attempt is under way, and after the end.
+   */
+  readonly nextAttempt: number
+
+  /**
+   * Calls `listener` at each `event`, and returns what takes it off again. An unknown event throws. A
+   * listener that is added twice is called once.
+   *
+   * `resumed` comes after `interrupted`, or after `open` if a page goes on with a session after a reload. Its
+   * outcome is one of these:
+   *
+   * - `full`: nothing is missing.
+   * - `gap`: the messages of these numbers, of the page before this one, did not arrive.
+   * - `new`: the server did not know the session any more, and there is a new one. `open` follows.
+   */
+  on<E extends keyof Events>(event: E, listener: Events[E]): () => void
+  /** Takes off one listener, or all of this event. */
+  off<E extends keyof Events>(event: E, listener?: Events[E]): void
+  /**
+   * Sends text or a copy of the bytes. Half a surrogate pair in a text becomes U+FFFD. Returns false if the
+   * buffer is full. A `droppable` message, such as a frame of a camera, is worth nothing when it comes late:
+   * it is skipped, and false returned, while no transport carries the session, and while more is
+   * unacknowledged than was acknowledged in the last half second (at least four messages, at most 65,536
+   * bytes). Throws if the session is closed, if the message is over the server's limit (`too large`), or if
+   * it is neither text nor bytes (read a Blob first). Before the session is open the limit is not
+   * known: a message over it is given back by `error`.
+   */
+  send(message: string | ArrayBuffer | ArrayBufferView, options?: { droppable?: boolean }): boolean
+  /**
+   * Resolves to true when the server has acknowledged all messages, or to false when this cannot be known any
+   * more, or when one of them had to be given up. Never rejects.
+   */
+  flush(): Promise<boolean>
+  /** The same with a callback, for browsers without promises. */
+  flush(done: (all: boolean) => void): void
+  /**
+   * Closes the session after all messages have been sent. Without a session on the server it ends at once, or
+   * with the attempt that is under way. The code is 1000 or from 3000 to 3999, and the reason has at most 123
+   * bytes of UTF-8; anything else throws. After the end this does nothing.
+   */
+  close(code?: number, reason?: string): void
+  /** Ends the session at once. Messages that are under way are lost. The reason is as in `close`. */
+  abort(reason?: string): void
+  /** Makes the next attempt now. Does nothing while connected, while an attempt is under way, or after the end. */
+  retry(): void
+  /** Opens a new session on this object after `closed`; before that it does nothing. Listeners stay. */
+  connect(): void
+  /** The last twenty attempts to make a link. */
+  trace(): Attempt[]
+}
+
+/**
+ * Makes a session with the server at `url`: a path in a page, or an address with `http:`, `https:`, `ws:` or
+ * `wss:`. Credentials in it and a hash are taken off. Throws if the address or an option can never work, and
+ * says why.
+ */
+export function connect(url: string | { readonly href: string }, options?: Options): Session

@@ -1,0 +1,293 @@
+//! What a session sends.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures::Sink;
+use serde::Serialize;
+
+use super::session::Session;
+use crate::{
+    broadcast::OutMessage,
+    config::Overflow,
+    message::Message,
+    session::{
+        self, CloseReason,
+        droppable::{LONGEST_KEY, WhenBehind},
+        reason,
+    },
+};
+
+/// # Sending
+impl Session {
+    /// Sends a message. It is delivered once and in order, for as long as the session is kept.
+    ///
+    /// Waits only while the outbox is full, and only under [`Overflow::Wait`](crate::Overflow::Wait), the
+    /// default. Cancel-safe: dropped while it waits, it has sent nothing.
+    ///
+    /// # Errors
+    /// Fails with a [`SendError`] that names the reason: the outbox is full, the session is closed, or the
+    /// message is above the limit.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let mut message = message.into();
+        loop {
+            match self.offer(message) {
+                Err((SendError::Full, returned)) => match self.core.config.overflow {
+                    Overflow::Wait => message = returned,
+                    Overflow::Fail => return Err(SendError::Full),
+                    Overflow::Close => {
+                        self.member.shared.abort(CloseReason::of_slow_client(self.core.config.slow_members));
+                        return Err(SendError::Full);
+                    }
+                },
+                Err((error, _)) => return Err(error),
+                Ok(()) => return Ok(()),
+            }
+            let length = message.len();
+            std::future::poll_fn(|cx| self.member.shared.poll_room(cx, length)).await;
+        }
+    }
+
+    /// Sends a message if there is room in the outbox. Never waits.
+    ///
+    /// # Errors
+    /// Fails with a [`TrySendError`], which gives the message back and names the reason: the outbox is full,
+    /// the session is closed, or the message is above the limit.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.offer(message.into()).map_err(|(reason, message)| TrySendError { reason, message })
+    }
+
+    /// Sends a value as JSON text. Waits as [`send`](Self::send) does.
+    ///
+    /// ```
+    /// use anywire::Session;
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Point { x: i32, y: i32 }
+    ///
+    /// async fn mirror(session: Session) -> Result<(), Box<dyn std::error::Error>> {
+    ///     while let Some(point) = session.recv_json::<Point>().await {
+    ///         let Point { x, y } = point?;
+    ///         session.send_json(&Point { x: -x, y }).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # fn check<T, H: anywire::Handler<T, ()>>(_: H) {}
+    /// # check(mirror);
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [`send`](Self::send) does, or with [`SendError::NotJson`] if the value's `Serialize` fails or
+    /// it has a map whose keys are not strings. [`Message::json`] has that error's text.
+    pub async fn send_json<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), SendError> {
+        self.send(Message::json(value).map_err(|_| SendError::NotJson)?).await
+    }
+
+    /// Sends a message that is worth nothing when it comes late, for example a video frame. It is skipped
+    /// while the client is behind (see [`droppable_mark`](crate::Builder::droppable_mark)), while the session
+    /// is interrupted, and while the outbox is full; the client is informed of the gap. Never waits. Returns
+    /// whether the message was sent.
+    ///
+    /// # Errors
+    /// Fails with a [`SendError`], but never with [`SendError::Full`].
+    pub fn send_droppable(&self, message: impl Into<Message>) -> Result<bool, SendError> {
+        self.send_as(&WhenBehind::Skip, message.into())
+    }
+
+    /// Sends the newest value of something that has a name, for example the price of a symbol. While the
+    /// client is behind (see [`droppable_mark`](crate::Builder::droppable_mark)) or the session is
+    /// interrupted, the value waits, and a newer one of the same `key` replaces it; the client learns nothing
+    /// of those that were replaced. So the client gets the last value of every key, and never an old one
+    /// behind a newer one. Other messages overtake a value that waits. Never waits itself.
+    ///
+    /// A key has at most 256 bytes. Returns false if the value was skipped, which leaves a gap: values of
+    /// 1,024 other keys wait, or they fill half of the [`outbox`](crate::Builder::outbox).
+    ///
+    /// # Errors
+    /// Fails with a [`SendError`], but never with [`SendError::Full`]; a key that is too long is `TooLarge`.
+    pub fn send_latest(&self, key: &str, message: impl Into<Message>) -> Result<bool, SendError> {
+        if key.len() > LONGEST_KEY {
+            return Err(SendError::TooLarge);
+        }
+        self.send_as(&WhenBehind::Latest(key.into()), message.into())
+    }
+
+    /// Waits until the client has acknowledged everything that was sent before this call. Cancel-safe.
+    ///
+    /// A [bare WebSocket](crate::Server::raw) acknowledges nothing: there it waits until everything has been
+    /// written to the connection.
+    ///
+    /// # Errors
+    /// Fails with the reason of the close if the session ended before.
+    pub async fn acknowledged(&self) -> Result<(), CloseReason> {
+        let number = self.member.shared.flush();
+        std::future::poll_fn(|cx| self.member.shared.poll_acknowledged(cx, number)).await
+    }
+
+    /// Returns a sink that sends as [`send`](Self::send) does.
+    pub fn sink(&self) -> Outgoing {
+        Outgoing { session: self.clone(), waiting: None }
+    }
+
+    /// Returns the number of bytes that the client has not acknowledged. Each message counts 64 bytes more
+    /// than its payload.
+    pub fn buffered_bytes(&self) -> usize {
+        self.member.shared.look(|machine| machine.outbox_bytes())
+    }
+
+    /// Returns the number of messages that the client has not acknowledged. After the end of the session this
+    /// is the number that it never acknowledged.
+    pub fn unacknowledged(&self) -> usize {
+        self.member.shared.look(|machine| machine.unacknowledged())
+    }
+
+    fn offer(&self, message: Message) -> Result<(), (SendError, Message)> {
+        if let Err(error) = self.check(&message) {
+            return Err((error, message));
+        }
+        // A clone of a message shares its payload.
+        self.member.shared.send(OutMessage::Own(message.clone())).map_err(|error| (self.explain(error), message))
+    }
+
+    fn send_as(&self, how: &WhenBehind, message: Message) -> Result<bool, SendError> {
+        self.check(&message)?;
+        self.member.shared.send_as(how, OutMessage::Own(message)).map_err(|error| self.explain(error))
+    }
+
+    fn check(&self, message: &Message) -> Result<(), SendError> {
+        if message.len() > self.core.config.message_limit { Err(SendError::TooLarge) } else { Ok(()) }
+    }
+
+    fn explain(&self, error: session::SendError) -> SendError {
+        match error {
+            session::SendError::Full => SendError::Full,
+            session::SendError::Closed => SendError::Closed,
+            session::SendError::Exhausted => {
+                self.member.shared.abort(reason::EXHAUSTED);
+                SendError::Closed
+            }
+        }
+    }
+}
+
+/// The reason why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The outbox is full, because the client acknowledges too slowly. Try later, or wait with `send`.
+    Full,
+    /// The session is closed or closing.
+    Closed,
+    /// The message is above the message limit, or its key above 256 bytes.
+    TooLarge,
+    /// The value cannot be written as JSON.
+    NotJson,
+}
+
+/// The reason why [`Session::try_send`] did not send a message, and the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrySendError {
+    reason: SendError,
+    message: Message,
+}
+
+impl TrySendError {
+    /// The reason.
+    pub fn reason(&self) -> SendError {
+        self.reason
+    }
+
+    /// The message that was not sent.
+    pub fn into_message(self) -> Message {
+        self.message
+    }
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl std::error::Error for TrySendError {}
+
+impl From<TrySendError> for SendError {
+    fn from(error: TrySendError) -> SendError {
+        error.reason
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendError::Full => "the outbox is full",
+            SendError::Closed => "the session is closed",
+            SendError::TooLarge => "the message or its key is above the limit",
+            SendError::NotJson => "the value cannot be written as JSON",
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// A sink of a session's messages, as [`Session::sink`] returns it. A send waits while the outbox is full.
+/// Flushing waits until the outbox has taken everything ([`Session::acknowledged`] waits for the client), and
+/// closing closes the session behind everything that was sent. Dropping the sink closes nothing.
+#[derive(Debug)]
+pub struct Outgoing {
+    session: Session,
+    /// The message for which the outbox has no room yet: a sink must accept a message before its size is
+    /// known.
+    waiting: Option<Message>,
+}
+
+impl Outgoing {
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        while let Some(message) = self.waiting.take() {
+            let length = message.len();
+            match self.session.offer(message) {
+                Ok(()) => break,
+                Err((SendError::Full, message)) => {
+                    self.waiting = Some(message);
+                    ready!(self.session.member.shared.poll_room(cx, length));
+                }
+                Err((error, _)) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Sink<Message> for Outgoing {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_waiting(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
+        if self.waiting.is_some() {
+            return Err(SendError::Full);
+        }
+        match self.session.offer(message) {
+            Err((SendError::Full, message)) => {
+                self.waiting = Some(message);
+                Ok(())
+            }
+            result => result.map_err(|(error, _)| error),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_waiting(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        ready!(self.poll_waiting(cx))?;
+        self.session.member.shared.close(reason::CLOSED);
+        Poll::Ready(Ok(()))
+    }
+}

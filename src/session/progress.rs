@@ -1,0 +1,35 @@
+//! What transports report besides frames.
+
+use super::{links::LinkId, machine::Machine};
+use crate::config::Transport;
+
+impl Machine {
+    /// The transport that has made a downlink.
+    pub(crate) fn set_transport(&mut self, id: LinkId, transport: Transport) {
+        let carrier = self.links.carrier();
+        let Some(link) = self.links.get_mut(id) else { return };
+        link.transport = Some(transport);
+        if carrier.is_none_or(|ordinal| ordinal == link.ordinal) {
+            self.transport = transport;
+        }
+    }
+
+    /// The transport has read bytes of a frame that is not complete yet.
+    pub(crate) fn handle_part(&mut self, now: u64, id: LinkId, bytes: usize) {
+        if self.counts(id) {
+            self.heartbeat.received_part(now, bytes as u64);
+        }
+    }
+
+    /// The connection has taken bytes that had waited for it.
+    pub(crate) fn handle_write(&mut self, now: u64, id: LinkId) {
+        if self.counts(id) {
+            self.heartbeat.wrote(now);
+        }
+    }
+
+    /// Whether what happens on this link is a sign of life.
+    fn counts(&self, id: LinkId) -> bool {
+        self.links.get(id).is_some_and(|link| !link.superseded && !link.ignores_input)
+    }
+}

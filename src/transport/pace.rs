@@ -1,0 +1,36 @@
+//! How long a transport waits for input that comes piece by piece over a slow line.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, error::Elapsed, sleep, timeout, timeout_at};
+
+use crate::config::LEAST_RATE;
+
+/// Waits for the pieces of one input. Each piece must come within `allowance` of the one before it, and all of
+/// them at the least rate, to which the same allowance is added. So a slow line has the time that it needs, and
+/// a trickle has an end.
+#[derive(Debug)]
+pub(super) struct Pace {
+    allowance: Duration,
+    /// When the bytes that came so far are no longer enough.
+    until: Instant,
+}
+
+impl Pace {
+    pub(super) fn new(allowance: Duration) -> Self {
+        Pace { allowance, until: sleep(allowance).deadline() }
+    }
+
+    /// Waits for the next piece.
+    ///
+    /// # Errors
+    /// Fails if it does not come in time. Cancel-safe if the input is.
+    pub(super) async fn next<F: Future>(&self, input: F) -> Result<F::Output, Elapsed> {
+        timeout_at(self.until, timeout(self.allowance, input)).await?
+    }
+
+    /// A piece of this many bytes has come.
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.until += Duration::from_millis(bytes as u64 / LEAST_RATE);
+    }
+}

@@ -1,0 +1,265 @@
+//! Every wrong argument of every public function, and what it does: an error with a text, a panic with a text, or a
+//! value that says so. Nothing wrong is taken in silence.
+#![allow(clippy::disallowed_methods)]
+
+mod support;
+
+use std::{
+    collections::BTreeSet,
+    fmt::Display,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use anywire::{Anywire, Auth, History, JoinError, LocalClient, Message, Origins, SendError, Server, Session};
+use axum::http::Request;
+use support::{Log, echo};
+
+/// The text of the panic of a call.
+fn panics<T>(call: impl FnOnce() -> T) -> String {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(call)) else { panic!("it does not panic") };
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned())).unwrap()
+}
+
+fn fails<T>(result: Result<T, impl Display>) -> String {
+    result.err().expect("it fails").to_string()
+}
+
+fn server() -> Server {
+    Anywire::builder().message_limit(100).outbox(500).rooms("kept:*", History::last(9)).handler(echo).build()
+}
+
+async fn open(server: &Server) -> (LocalClient, Session) {
+    let client = LocalClient::open(server, (), "").await.unwrap();
+    let session = server.session(client.id()).unwrap();
+    (client, session)
+}
+
+const CODES: [u16; 12] = [0, 1, 999, 1001, 1005, 1011, 2999, 4000, 4105, 4311, 4999, 65_535];
+
+#[test]
+fn settings() {
+    for short in [Duration::ZERO, Duration::from_micros(999)] {
+        let text = |what| format!("{what} is at least a millisecond");
+        assert_eq!(panics(|| Anywire::builder().heartbeat_interval(short)), text("a heartbeat's interval"));
+        assert_eq!(panics(|| Anywire::builder().heartbeat_timeout(short)), text("a heartbeat's timeout"));
+        assert_eq!(panics(|| Anywire::builder().open_timeout(short)), text("an opening's timeout"));
+    }
+    let long = "n".repeat(65);
+    for node in ["a b", "a.b", "é", long.as_str()] {
+        assert_eq!(panics(|| Anywire::builder().node(node)), "a node's name is up to 64 letters, digits or '-'");
+    }
+    for pattern in ["*a", "a*b", "**"] {
+        let text = format!("a `*` stands at the end of a pattern of rooms, not as in {pattern:?}");
+        assert_eq!(panics(|| Anywire::builder().rooms(pattern, History::last(1))), text);
+    }
+    for proxy in ["", "proxy", "10.0.0.0/33", "1.2.3"] {
+        let text = format!("{proxy:?} is neither an address nor a network");
+        assert_eq!(panics(|| Anywire::builder().trusted_proxies([proxy])), text);
+    }
+    for host in ["", "https://example.org", "a b", "example.org/path"] {
+        let text = format!("{host:?} is not a host: write a name, with the port if there is one");
+        assert_eq!(panics(|| Anywire::builder().hosts([host])), text);
+    }
+    for origin in ["", "example.org", "https://example.org/path", "*", "wss://example.org"] {
+        assert!(panics(|| Origins::list([origin])).contains(&format!("{origin:?}")), "{origin:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_setting_of_zero_or_without_end_is_a_server_that_answers() {
+    let none = Duration::ZERO;
+    let zero = Anywire::builder().grace(none).hold(none);
+    let zero = zero.stream_budget(0).inbox(0).outbox(0).droppable_mark(0).reconnect_rate(0);
+    let zero = zero.rooms("*", History::last(0).bytes(0).age(none).rooms(0)).handler(echo).build();
+    let most = Anywire::builder().heartbeat_interval(Duration::MAX).heartbeat_timeout(Duration::MAX);
+    let most = most.grace(Duration::MAX).open_timeout(Duration::MAX).hold(Duration::MAX).stream_budget(usize::MAX);
+    let most = most.message_limit(usize::MAX).inbox(usize::MAX).outbox(usize::MAX).droppable_mark(usize::MAX);
+    let most = most.max_sessions(usize::MAX).max_bytes(usize::MAX).reconnect_rate(u32::MAX);
+    let most = most.rooms("*", History::last(usize::MAX).bytes(usize::MAX).age(Duration::MAX).rooms(usize::MAX));
+    for server in [zero, most.handler(echo).build()] {
+        let (mut client, session) = open(&server).await;
+        client.send("x");
+        assert_eq!(client.recv().await, Some("x".into()));
+        session.join_since("r", None).unwrap();
+        assert_eq!(server.to("r").send("y").sent, 1);
+        assert_eq!(client.recv().await, Some("y".into()));
+    }
+    let full = Anywire::builder().max_sessions(0).handler(echo).build();
+    assert_eq!(fails(LocalClient::open(&full, (), "").await), "4200 too many sessions");
+    let short = Anywire::builder().message_limit(0).handler(echo).build();
+    let (_client, session) = open(&short).await;
+    assert_eq!(session.try_send("").map_err(|refused| refused.reason()), Ok(()));
+    assert_eq!(fails(session.try_send("x")), "the message or its key is above the limit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions() {
+    let server = server();
+    let (mut client, session) = open(&server).await;
+    for code in CODES {
+        let text = format!("a session is closed with code 1000 or one from 3000 to 3999, not with {code}");
+        assert_eq!(panics(|| session.close(code, "")), text);
+    }
+    let large = "x".repeat(101);
+    assert_eq!(fails(session.send(large.as_str()).await), "the message or its key is above the limit");
+    assert_eq!(fails(session.try_send(large.as_str())), "the message or its key is above the limit");
+    assert_eq!(fails(session.send_droppable(large.as_str())), "the message or its key is above the limit");
+    assert_eq!(fails(session.send_latest("key", large.as_str())), "the message or its key is above the limit");
+    assert_eq!(session.send_latest(&"k".repeat(257), "x"), Err(SendError::TooLarge));
+    assert_eq!(session.send_latest(&"k".repeat(256), "x"), Ok(true));
+    let unfit = std::collections::HashMap::from([(vec![1], 1)]);
+    assert_eq!(fails(session.send_json(&unfit).await), "the value cannot be written as JSON");
+    assert_eq!(fails(Message::json(&unfit)), "key must be a string");
+    assert_eq!(fails(Message::from("{").parse_json::<u8>()), "invalid type: map, expected u8 at line 1 column 0");
+    let text = "invalid type: string \"secret\", expected u8 at line 1 column 8";
+    assert_eq!(fails(Message::from("\"secret\"").parse_json::<u8>()), text, "a value is quoted, as documented");
+    assert_eq!(fails(session.join_since("free", None)), "the room has no history");
+    session.join_since("kept:1", Some("\u{0}not a position")).unwrap();
+    assert_eq!(session.join_since("kept:1", None), Err(JoinError::Member));
+    assert_eq!(fails(session.join_since("kept:1", None)), "the session is in the room already");
+    assert!(session.join_as("kept:1", "") && !session.join_as("kept:1", ""), "a name may be any text");
+    assert!(!session.join("kept:1") && !session.leave("elsewhere"));
+    assert_eq!((session.header("no such\0header"), session.get::<u8>(), session.remove::<u8>()), (None, None, None));
+    assert_eq!(client.recv().await, Some("x".into()));
+
+    client.cut();
+    for _ in 0..3 {
+        let _ = session.try_send("x".repeat(100));
+    }
+    assert_eq!(fails(session.try_send("x".repeat(100))), "the outbox is full");
+    session.abort();
+    for error in [fails(session.send("x").await), fails(session.try_send("x")), fails(session.send_droppable("x"))] {
+        assert_eq!(error, "the session is closed");
+    }
+    assert_eq!(fails(session.join_since("kept:2", None)), "the session is closed");
+    assert_eq!(fails(session.acknowledged().await), "4310 aborted");
+    session.close(1000, "after the end");
+    assert_eq!(session.close_reason().unwrap().code(), 4310, "a close after the end changes nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rooms_and_ids() {
+    let log = Log::here();
+    let server = server();
+    let (_client, session) = open(&server).await;
+    session.join("r");
+    for id in ["", ".", "nonsense", "a.b", &session.id().as_str()[1..], "\0"] {
+        assert!(server.session(id).is_none(), "{id:?}");
+    }
+    assert!(server.members("nowhere").is_empty() && server.presence("nowhere").names().is_empty());
+    assert_eq!(server.to("nowhere").send("x"), server.to_any([""; 3]).send("x"));
+    assert!(server.to("r").send("x".repeat(101)).too_large);
+    assert!(server.to("r").latest("k".repeat(257)).send("x").too_large);
+    let warnings = log.lines("WARN");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings.iter().all(|line| line.contains("above the limit was not sent")), "{warnings:?}");
+    let unfit = std::collections::HashMap::from([(vec![1], 1)]);
+    assert_eq!(fails(server.to("r").send_json(&unfit)), "key must be a string");
+    let text = panics(|| server.to("r").send_numbered(|_| "x".into()));
+    assert_eq!(text, "Room(\"r\") has no history in which a message has a position");
+}
+
+async fn strict(_: Auth<u8>, session: Session) {
+    echo(session).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_in_memory() {
+    let server = Anywire::builder().message_limit(100).inbox(300).handler(strict).build();
+    assert_eq!(
+        fails(LocalClient::open(&server, (), "word").await),
+        "4301 the auth data does not fit: expected value at line 1 column 1"
+    );
+    let (parts, ()) = Request::post("/open").body(()).unwrap().into_parts();
+    assert!(fails(LocalClient::open_with(&server, (), "-1", parts).await).starts_with("4301 "));
+    let mut client = LocalClient::open(&server, (), "7").await.unwrap();
+    for code in CODES.into_iter().filter(|code| *code != 1001) {
+        let text = format!("a client closes with code 1000, 1001 or one from 3000 to 3999, not with {code}");
+        assert_eq!(panics(|| client.close(code, "")), text);
+    }
+    assert_eq!(panics(|| client.send("x".repeat(101))), "the message has 101 bytes, and the limit is 100");
+    client.cut();
+    client.cut();
+    client.send("x".repeat(100));
+    assert_eq!(
+        panics(|| client.send("x".repeat(100))),
+        "assertion `left != right` failed: the client's outbox is full\n  left: Err(Full)\n right: Err(Full)"
+    );
+    client.resume().unwrap();
+    server.sessions().remove(0).abort();
+    while client.recv().await.is_some() {}
+    assert_eq!(client.recv_within(Duration::ZERO).await, None);
+    assert!(panics(|| client.send("x")).contains("the session is closed"));
+    assert!(client.resume().is_err());
+}
+
+#[tokio::test]
+async fn addresses() {
+    for (address, text) in [
+        ("", "\"\" is no address: "),
+        ("127.0.0.1", "\"127.0.0.1\" is no address: "),
+        ("127.0.0.1:65536", "\"127.0.0.1:65536\" is no address: "),
+        ("198.51.100.1:0", "198.51.100.1 is no address of this machine"),
+    ] {
+        let error = fails(anywire::bind(address).await);
+        assert!(error.starts_with(text), "{error}");
+    }
+}
+
+/// Functions whose arguments cannot be wrong: every value is one, and the documentation says what it does.
+const ANY_VALUE: &[&str] = &[
+    "age",
+    "bytes",
+    "droppable",
+    "except",
+    "except_room",
+    "get",
+    "grace",
+    "handler",
+    "heartbeat_interval",
+    "heartbeat_timeout",
+    "hold",
+    "idle",
+    "inbox",
+    "insert",
+    "into_message",
+    "is_page_gone",
+    "last",
+    "max_bytes",
+    "max_sessions",
+    "message_limit",
+    "new",
+    "open_timeout",
+    "origins",
+    "outbox",
+    "overflow",
+    "reconnect_rate",
+    "serve",
+    "sessions",
+    "shutdown",
+    "slow_members",
+    "stream_budget",
+    "with_graceful_shutdown",
+    "within",
+];
+
+/// No public function that takes an argument is missing above.
+#[test]
+fn the_table_is_whole() {
+    let here = include_str!("bad_arguments.rs");
+    let api = include_str!("public_api.txt");
+    let mut missing = BTreeSet::new();
+    for line in api.lines() {
+        let Some((_, signature)) = line.split_once("fn ") else { continue };
+        let (Some(end), Some(open)) = (signature.find(['(', '<']), signature.find('(')) else { continue };
+        let (name, arguments) = (&signature[..end], &signature[open + 1..]);
+        let takes = arguments.split("->").next().unwrap().contains(": ");
+        let tested = here.contains(&format!(".{name}(")) || here.contains(&format!("::{name}("));
+        if takes && !tested && !ANY_VALUE.contains(&name) {
+            missing.insert(name);
+        }
+    }
+    assert!(missing.is_empty(), "no wrong argument of these is tried: {missing:?}");
+}

@@ -1,0 +1,28 @@
+import { connect, type Session } from 'anywire'
+import 'anywire/global'
+
+declare const process: { env: Record<string, string | undefined> }
+
+const session: Session = connect(process.env.ANYWIRE_URL ?? '')
+let answer = ''
+session.on('message', (message) => {
+  answer = typeof message === 'string' ? message : ''
+  session.close()
+})
+session.on('closed', ({ code }) => {
+  const number: number = code
+  // The global has the same types, as a value and as a namespace.
+  const other: anywire.Session = session
+  console.log(`${number} ${answer} ${typeof anywire.connect} ${other.state}`)
+})
+session.send('é€😀')
+
+/** What must not compile. */
+export const wrong = () => {
+  // @ts-expect-error there is no such event
+  session.on('nothing', () => {})
+  // @ts-expect-error there is no such transport
+  connect('/live', { transports: ['telegraph'] })
+  // @ts-expect-error there is no such type
+  let none: anywire.Telegraph
+}
