@@ -221,6 +221,21 @@ describe("the page's own parts", () => {
   })
 })
 
+describe('sessions that are lost as soon as they open', () => {
+  for (const transports of [['fetch-stream', 'xhr-poll'], ['websocket']]) {
+    story(`follow each other with pauses, and this is told: ${transports}`, async (it) => {
+      const { session, named } = it.open({ transports })
+      session.on('open', () => {
+        it.server.sessions.at(-1).forgotten = true
+        if (transports[0] === 'websocket') setTimeout(() => it.sockets.at(-1).cut(), 20)
+      })
+      await it.pass(60000)
+      assert.ok(it.server.sessions.length < 12, `${it.server.sessions.length} sessions`)
+      assert.ok(named('connect_error').length > 2)
+    })
+  }
+})
+
 describe('messages that are too large for something', () => {
   story('one that was sent before the limit was known is given back, and the rest goes', async (it) => {
     const { session, named } = it.open()
