@@ -168,7 +168,7 @@ async fn the_port_is_free_as_soon_as_the_server_stops_and_the_sessions_of_all_se
 async fn sessions_that_nothing_will_end_in_good_order_are_told_of() {
     for graceful in [false, true] {
         let log = Log::here();
-        let server: anywire::Server<()> = Anywire::builder().handler(echo).build();
+        let server: Server = Anywire::builder().handler(echo).build();
         let listener = anywire::bind("127.0.0.1:0").await.unwrap();
         let mut serve = anywire::serve(listener, Router::new()).sessions(&server, Duration::ZERO);
         if graceful {
