@@ -18,6 +18,9 @@ const MAX_HEADER: usize = 10;
 /// The longest payload of a control frame.
 const MAX_CONTROL: usize = 125;
 
+/// The longest text of a close frame, behind its code.
+pub(crate) const MAX_CLOSE_TEXT: usize = MAX_CONTROL - 2;
+
 /// Collects the frames of one write.
 #[derive(Debug)]
 pub(crate) struct SocketBuffer<'a> {

@@ -3,6 +3,8 @@
 use super::*;
 use crate::codec::tests::frames;
 
+const LARGE: usize = 10_000;
+
 fn read(input: &'static [u8], limit: usize) -> Result<Option<Frame>, CloseReason> {
     let mut input = Some(Bytes::from_static(input));
     let frame = RawCodec::new(limit).read(&mut input);
@@ -118,4 +120,15 @@ fn every_close_code_may_be_sent() {
         let registered = matches!(sent, 1000..=1003 | 1007..=1009 | 1011..=1014 | 3000..=4999);
         assert!(registered && !(4000..=4499).contains(&sent), "{code} is sent as {sent}");
     }
+}
+
+#[test]
+fn a_small_message_keeps_nothing_of_the_buffer_of_a_large_one() {
+    let mut codec = RawCodec::new(LARGE);
+    let buffer = Bytes::from(vec![b'x'; LARGE]);
+    let is_kept = |message: Message| buffer.as_ptr_range().contains(&message.as_bytes().as_ptr());
+    assert!(is_kept(message(codec.read_binary(buffer.clone()))));
+    assert!(!is_kept(message(codec.read_binary(buffer.slice(..1)))));
+    assert!(!is_kept(message(codec.read(&mut Some(buffer.slice(..LARGE / 2 - 1))))));
+    assert!(is_kept(message(codec.read(&mut Some(buffer.slice(..LARGE / 2))))), "half of the buffer");
 }

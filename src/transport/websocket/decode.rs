@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::{Message as WsMessage, protocol::WebSocketContext};
 
-use super::framing::{Memory, READ_BUFFER, Stop, next};
+use super::framing::{Memory, Stop, next};
 use crate::{
     codec::Codec,
     shared::{CloseReason, Frame},
@@ -27,24 +27,9 @@ pub(super) struct Unread {
     pub(super) bytes: Vec<u8>,
 }
 
-/// The largest message of a connection so far: the framing reads into one buffer, which has grown to that
-/// size.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Largest(usize);
-
-impl Largest {
-    /// Copies a payload that is less than half of the buffer it may have been cut from, so that a small
-    /// message which waits does not hold the memory of a large one.
-    fn release(&mut self, payload: Bytes) -> Bytes {
-        self.0 = self.0.max(payload.len());
-        if self.0 > READ_BUFFER && payload.len() * 2 < self.0 { Bytes::copy_from_slice(&payload) } else { payload }
-    }
-}
-
 pub(super) struct Decoder<'a, C> {
     codec: &'a mut C,
     framing: &'a mut WebSocketContext,
-    largest: &'a mut Largest,
     text: Option<Bytes>,
     memory: Memory<'a>,
     ended: Option<Ended>,
@@ -57,12 +42,11 @@ impl<'a, C: Codec> Decoder<'a, C> {
     pub(super) fn new(
         codec: &'a mut C,
         framing: &'a mut WebSocketContext,
-        largest: &'a mut Largest,
         text: Option<Bytes>,
         input: &'a [u8],
         out: &'a mut Vec<u8>,
     ) -> Self {
-        Decoder { codec, framing, largest, text, memory: Memory { input, out }, ended: None, flush_due: false }
+        Decoder { codec, framing, text, memory: Memory { input, out }, ended: None, flush_due: false }
     }
 
     /// The next frame; `None` when the input is used up or the connection has ended.
@@ -108,10 +92,10 @@ impl<'a, C: Codec> Decoder<'a, C> {
     fn read(&mut self, message: WsMessage) -> Result<Option<Frame>, CloseReason> {
         match message {
             WsMessage::Text(text) => {
-                self.text = Some(self.largest.release(text.into()));
+                self.text = Some(text.into());
                 Ok(None)
             }
-            WsMessage::Binary(payload) => self.codec.read_binary(self.largest.release(payload)),
+            WsMessage::Binary(payload) => self.codec.read_binary(payload),
             WsMessage::Ping(payload) => {
                 self.flush_due = true;
                 Ok(self.codec.read_ping(&payload))
@@ -119,26 +103,5 @@ impl<'a, C: Codec> Decoder<'a, C> {
             WsMessage::Pong(payload) => Ok(self.codec.read_pong(&payload)),
             WsMessage::Close(_) | WsMessage::Frame(_) => Ok(None),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_small_payload_behind_a_large_one_is_copied() {
-        let buffer = Bytes::from(vec![7; 10_000]);
-        let mut largest = Largest::default();
-        let is_copied = |largest: &mut Largest, length: usize| {
-            let payload = buffer.slice(..length);
-            let released = largest.release(payload.clone());
-            assert_eq!(released, payload);
-            released.as_ptr() != payload.as_ptr()
-        };
-        assert!(!is_copied(&mut largest, 1) && !is_copied(&mut largest, 200), "the buffer is small");
-        assert!(!is_copied(&mut largest, 10_000));
-        assert!(is_copied(&mut largest, 1) && is_copied(&mut largest, 4_999));
-        assert!(!is_copied(&mut largest, 5_000), "half of the buffer or more is kept as it is");
     }
 }

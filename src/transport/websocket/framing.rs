@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Bytes that the framing reads at once. Its buffer grows for a larger frame.
-pub(super) const READ_BUFFER: usize = 256;
+const READ_BUFFER: usize = 256;
 
 /// Why no further message can be read.
 pub(super) enum Stop {

@@ -25,13 +25,13 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use self::{
-    decode::{Decoder, Ended, Largest, Unread},
+    decode::{Decoder, Ended, Unread},
     framing::{Memory, Stop, next},
     gather::gather,
 };
 use super::{Link, pace::Pace};
 use crate::{
-    codec::{Codec, Violation},
+    codec::{Codec, Violation, websocket_frames::MAX_CLOSE_TEXT},
     message::truncate,
     shared::{CloseReason, PullStatus, reason},
 };
@@ -50,9 +50,6 @@ const PONGS: usize = 16 * 1024;
 
 /// A worker's output buffer is cut back to this when a large message had made it larger.
 const KEEP: usize = 256 * 1024;
-
-/// A close frame has room for this many bytes of text.
-const CLOSE_TEXT: usize = 123;
 
 thread_local! {
     static INPUT: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
@@ -78,7 +75,6 @@ pub(crate) struct Socket<I> {
     written: usize,
     /// How many of them are answers of the framing's own.
     pongs: usize,
-    largest: Largest,
     /// Input that was read and is not decoded yet, because the session can take no more. While there is
     /// any, the connection is not read.
     unread: Option<Box<Unread>>,
@@ -87,15 +83,7 @@ pub(crate) struct Socket<I> {
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Frames an upgraded connection, as the server. Messages larger than `limit` end it.
     pub(crate) fn new(io: I, limit: usize) -> Self {
-        Socket {
-            io,
-            framing: framing::server(limit),
-            out: Vec::new(),
-            written: 0,
-            pongs: 0,
-            largest: Largest::default(),
-            unread: None,
-        }
+        Socket { io, framing: framing::server(limit), out: Vec::new(), written: 0, pongs: 0, unread: None }
     }
 
     /// Waits for the first message, which must be text. Returns it and what came behind it. `early` came
@@ -177,7 +165,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Sends a close frame and lets the client read it.
     pub(crate) async fn close<C: Codec>(mut self, reason: CloseReason) {
         let CloseReason { code, text } = C::close_reason(reason);
-        let frame = CloseFrame { code: code.into(), reason: truncate(&text, CLOSE_TEXT).into() };
+        let frame = CloseFrame { code: code.into(), reason: truncate(&text, MAX_CLOSE_TEXT).into() };
         let mut memory = Memory { input: &[], out: &mut self.out };
         // It fails only if a close frame has gone out before.
         let _ = self.framing.close(&mut memory, Some(frame));
@@ -293,7 +281,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// message of which the codec has read a part.
     fn input<C: Codec>(&mut self, link: &Link, codec: &mut C, text: Option<Bytes>, chunk: &[u8]) -> Result<(), Ended> {
         let before = self.out.len();
-        let mut decoder = Decoder::new(codec, &mut self.framing, &mut self.largest, text, chunk, &mut self.out);
+        let mut decoder = Decoder::new(codec, &mut self.framing, text, chunk, &mut self.out);
         let mut frames = false;
         // A violation of the session's protocol ends the link, which sends the reason at the next turn.
         let stopped = link.input(|| {
