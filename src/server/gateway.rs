@@ -237,7 +237,6 @@ impl<S> Gateway<S> {
     pub(super) async fn join(&self, attempt: &str) -> Result<Opened, Refusal> {
         let joined = tokio::time::timeout(self.core.config.open_timeout, self.core.attempts.join(attempt)).await;
         let member = joined.map_err(|_| Refusal::from(reason::NOT_OPENED))??;
-        self.core.admit_back()?;
         Ok(Opened::again(&member))
     }
 
@@ -250,7 +249,6 @@ impl<S> Gateway<S> {
         transport: Transport,
     ) -> Result<Link, CloseReason> {
         let member = self.core.member(id)?;
-        self.core.admit_back()?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
         self.attach_to(&member, Credential::Secret(secret), attach, transport)
     }
@@ -265,7 +263,6 @@ impl<S> Gateway<S> {
         transport: Transport,
     ) -> Result<Link, CloseReason> {
         let member = self.core.member(id)?;
-        self.core.admit_back()?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
         let credential = Credential::Instance { secret, instance, next: ids::random() };
         self.attach_to(&member, credential, attach, transport)

@@ -75,6 +75,7 @@ impl SharedSession {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
+        inner.machine.press(self.runtime.pressed());
         let mut outcome = frames.drain(..).try_for_each(|frame| inner.machine.handle_frame(now, link, frame));
         if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
             inner.machine.end(now, link, malformed.clone());

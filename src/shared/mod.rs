@@ -5,6 +5,7 @@ mod chunked_upload;
 mod credentials;
 mod handler_side;
 mod link_side;
+mod pressure;
 mod receivers;
 mod runtime;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use crate::{
 
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::Credential;
+pub(crate) use pressure::Weight;
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 
@@ -42,9 +44,6 @@ pub(crate) use runtime::Runtime;
 pub(crate) use crate::session::{
     Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, droppable::WhenBehind, reason,
 };
-
-/// Changes of a session's memory smaller than this are not worth an atomic operation.
-const ACCOUNT_GRAIN: usize = 4096;
 
 /// A session: its machine behind one short lock, and the wakers of the tasks that wait for it.
 #[derive(Debug)]
@@ -144,8 +143,7 @@ impl SharedSession {
 
     /// Whether the client has shown that it knows the secret, so that its attempt id is no longer accepted.
     pub(crate) fn is_claimed(&self) -> bool {
-        let inner = self.lock();
-        inner.credentials.used || inner.machine.carrier().is_some()
+        self.lock().is_claimed()
     }
 
     /// The transport of the link that carries.
@@ -179,6 +177,12 @@ impl SharedSession {
     /// [`Machine`] lists, under "Time", the calls after which a deadline can be nearer; after all others
     /// [`account`](Self::account) is enough.
     fn settle(&self, inner: &mut Inner) {
+        self.schedule(inner);
+        self.account(inner);
+    }
+
+    /// Queues the next deadline if it is nearer than the queued one.
+    fn schedule(&self, inner: &mut Inner) {
         if inner.forgotten {
             return;
         }
@@ -189,7 +193,6 @@ impl SharedSession {
             inner.scheduled = deadline;
             self.runtime.push(deadline, self.id);
         }
-        self.account(inner);
     }
 
     /// The session is a server's, and counts as live until it ends.
@@ -197,24 +200,13 @@ impl SharedSession {
         self.lock().counted = true;
         self.runtime.session_begins();
     }
-
-    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`], and that of live
-    /// sessions, once this one has ended.
-    fn account(&self, inner: &mut Inner) {
-        if inner.counted && inner.machine.close_reason().is_some() {
-            inner.counted = false;
-            self.runtime.session_ends(self.id);
-        }
-        let chunked = inner.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
-        let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + chunked };
-        if bytes.abs_diff(inner.accounted) >= ACCOUNT_GRAIN || (bytes == 0 && inner.accounted > 0) {
-            self.runtime.bytes.fetch_add(bytes.wrapping_sub(inner.accounted), Ordering::Relaxed);
-            inner.accounted = bytes;
-        }
-    }
 }
 
 impl Inner {
+    fn is_claimed(&self) -> bool {
+        self.credentials.used || self.machine.carrier().is_some()
+    }
+
     /// Keeps the waker of a link until the links are woken.
     fn register(&mut self, link: LinkId, waker: &Waker) {
         self.turn.link_registered();

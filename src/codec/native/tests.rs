@@ -11,6 +11,7 @@ use crate::{
     broadcast::OutMessage,
     codec::{BodyCodec, Codec, ContentType, Violation, tests::frames, websocket_frames::SocketBuffer},
     message::Message,
+    pool::Pool,
     session::{
         frame::{CloseReason, Frame, MAX_NUMBER, Names, Outbound},
         reason,
@@ -190,7 +191,7 @@ fn frames_are_appended_to_a_body() {
 #[test]
 fn control_records_share_a_message_of_a_websocket() {
     let mut codec = NativeCodec::new(Spelling::WebSocket, LIMIT);
-    let (own, shared) = (Message::from("é").into(), OutMessage::shared(vec![0, 1].into()));
+    let (own, shared) = (Message::from("é").into(), OutMessage::shared(vec![0, 1].into(), &Pool::new(0, 0)));
     let mut out = Vec::new();
     let mut buffer = SocketBuffer::new(&mut out);
     codec.write_socket(Outbound::Frame(Frame::Ack { received: 7 }), &mut buffer);

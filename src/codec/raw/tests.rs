@@ -1,7 +1,7 @@
 //! The codec of bare WebSockets reads and writes.
 
 use super::*;
-use crate::codec::tests::frames;
+use crate::{codec::tests::frames, pool::Pool};
 
 const LARGE: usize = 10_000;
 
@@ -66,7 +66,7 @@ fn pings_and_pongs_are_signs_of_life() {
 
 #[test]
 fn nothing_but_messages_is_written_before_the_close() {
-    let (own, shared) = (Message::from("é").into(), OutMessage::shared(vec![0, 255].into()));
+    let (own, shared) = (Message::from("é").into(), OutMessage::shared(vec![0, 255].into(), &Pool::new(0, 0)));
     let (sent, close) = written(vec![
         Outbound::Frame(Frame::Ack { received: 1 }),
         Outbound::Message { number: 7, message: &own },

@@ -213,7 +213,7 @@ async fn nothing_is_read_while_the_inbox_is_full_and_nothing_is_lost() {
         };
         let handler = async {
             tokio::time::sleep(SECOND).await;
-            let held = session.look(|machine| machine.buffered());
+            let held = session.look(|machine| machine.held());
             assert!((1 << 20..(1 << 20) + 128 * 1024).contains(&held), "{held} bytes are held");
             for number in 0..count {
                 let message = next_message(session).await.expect("a message");

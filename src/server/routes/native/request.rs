@@ -138,7 +138,7 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
     }
     let Some((chunk, id, secret)) = params::chunk(parts, &data)? else { return Ok(Ok(data)) };
     let member = core.member(id)?;
-    core.admit_back()?;
+    core.admit_more()?;
     match member.shared.take_chunk(secret, chunk, core.config.body_limit())? {
         ChunkOutcome::Incomplete => Ok(Err(NOTHING)),
         ChunkOutcome::Complete(data) => Ok(Ok(data.into())),
