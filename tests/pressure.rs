@@ -195,7 +195,8 @@ async fn an_echo_survives_neighbours_that_hoard() {
         // The answers are never acknowledged.
         for _ in 0..3 {
             hoarder.put("x".repeat(500_000));
-            hoarder.upload().await;
+            let body = hoarder.flight(hoarder.upload_head());
+            hoarder.site.post(&hoarder.path("send"), body.bytes).await;
         }
         honest.send("hello").await;
         take_all(&mut honest, round + 1).await;

@@ -89,8 +89,8 @@ impl Codec for RawCodec {
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
         match frame {
             Outbound::Message { message: OutMessage::Own(message), .. } => put_message(message, out),
-            Outbound::Message { message: OutMessage::Shared(broadcast), .. } => {
-                out.encoded(broadcast.encoded(CELL, |message| encode(message, 0, put_message)));
+            Outbound::Message { message: shared @ OutMessage::Shared(broadcast), .. } => {
+                out.encoded(broadcast.encoded(CELL, |message| encode(message, 0, put_message)), shared);
             }
             Outbound::Frame(Frame::Ping { id, .. }) => out.ping(id.to_string().as_bytes()),
             Outbound::Frame(Frame::Pong { id, .. }) => out.pong(id.to_string().as_bytes()),

@@ -23,6 +23,9 @@ const WARNING_INTERVAL: u64 = 60_000;
 /// So many sessions that have ended are remembered at least, however few may live.
 const LEAST_REMEMBERED: usize = 1024;
 
+/// Inputs that have shown no secret yet may hold this part of all memory.
+const UNPROVEN: usize = 8;
+
 /// A time that does not come.
 const NEVER: u64 = u64::MAX;
 
@@ -68,6 +71,8 @@ pub(crate) struct Core {
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) parked: Arc<ParkedRequests>,
     pub(super) eviction: Eviction,
+    /// The bytes of inputs that have shown no secret yet.
+    pub(crate) unproven: Pool,
     /// When the links end because the server shuts down; `NEVER` before that is known.
     links_end: AtomicU64,
     /// The time before which no further warning is logged.
@@ -102,6 +107,7 @@ impl Core {
         };
         let histories = Histories::new(ids::random().simple().to_string()[..12].to_owned(), &config.rooms);
         let params = ServerParams { node: config.node.clone(), session, spread: session.spread.into() };
+        let max_bytes = config.max_bytes;
         Core {
             config,
             params: Arc::new(params),
@@ -110,6 +116,7 @@ impl Core {
             parked: Arc::default(),
             runtime,
             eviction: Eviction::default(),
+            unproven: Pool::new(max_bytes / UNPROVEN, 1),
             links_end: AtomicU64::new(NEVER),
             quiet_until: AtomicU64::new(0),
             ticking: AtomicBool::new(false),

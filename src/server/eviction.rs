@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn the_unproven_come_first_then_those_that_hold_most_then_those_that_wait_longest() {
-        let weight = |proven, bytes, stalled| Weight { proven, bytes, stalled };
+        let weight = |proven, bytes, stalled| Weight { proven, bytes, later: 0, stalled };
         let mut sessions = vec![
             (weight(true, 900, 1), "much"),
             (weight(true, 100, 9), "at the floor"),

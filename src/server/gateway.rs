@@ -214,7 +214,7 @@ impl<S> Gateway<S> {
         rules: &'static Rules,
     ) -> Result<Opened, OpenError> {
         self.core.admit_new()?;
-        let remote = remote(&parts, &self.core.config.trusted_proxies);
+        let remote = remote(&parts, &self.core.config, self.core.runtime.pool());
         if let Some(auth) = auth {
             parts.extensions.insert(AuthData(auth));
         }

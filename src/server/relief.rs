@@ -19,7 +19,7 @@ const NEWCOMERS: (usize, usize) = (4, 5);
 const STALLED: u64 = 15_000;
 
 /// When too little could be freed, the next try is after so many milliseconds.
-const RETRY: u64 = 1_000;
+const RETRY: u64 = 200;
 
 fn part_of(limit: usize, (part, whole): (usize, usize)) -> usize {
     limit / whole * part
@@ -64,13 +64,13 @@ impl Core {
         let weighed = |member: Arc<Member>| Some((member.shared.weigh()?, member));
         let mut sessions: Vec<_> = self.hub.all().into_iter().filter_map(weighed).collect();
         sort(&mut sessions, pool.floor(), stalled);
-        let (mut ended, mut freed) = (0, 0);
+        let (mut ended, mut freed, mut later) = (0, 0, 0);
         for (weight, member) in sessions {
-            if pool.bytes() <= target {
+            if pool.bytes().saturating_sub(later) <= target {
                 break;
             }
             member.shared.evict(reason::EVICTED);
-            (ended, freed) = (ended + 1, freed + weight.bytes);
+            (ended, freed, later) = (ended + 1, freed + weight.bytes, later + weight.later);
         }
         if ended > 0 && self.may_warn() {
             tracing::warn!(ended, freed, "all sessions together held max_bytes: those that held most have ended");

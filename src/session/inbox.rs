@@ -69,7 +69,7 @@ pub(crate) struct Inbox {
     bytes: usize,
     limit: usize,
     /// A lower limit for as long as memory is short.
-    pub(super) pressed: Option<usize>,
+    pub(super) pressed: usize,
     delivery: Delivery,
     unacked_messages: u32,
     unacked_bytes: usize,
@@ -89,7 +89,7 @@ impl Inbox {
             received: base,
             bytes: 0,
             limit,
-            pressed: None,
+            pressed: usize::MAX,
             delivery,
             unacked_messages: 0,
             unacked_bytes: 0,
@@ -209,7 +209,7 @@ impl Inbox {
 
     /// Above so many bytes no further message is taken, but into an empty inbox.
     fn room(&self) -> usize {
-        self.pressed.map_or(self.limit, |pressed| pressed.min(self.limit))
+        self.pressed.min(self.limit)
     }
 
     fn place(&mut self, from: u64, to: u64) -> Taken {

@@ -31,8 +31,8 @@ impl Machine {
         self.held() + self.outbox.share() + values
     }
 
-    /// From now on the inbox takes no further message above so many bytes, if a bound is given.
-    pub(crate) fn press(&mut self, most: Option<usize>) {
+    /// From now on the inbox takes no further message above so many bytes, if that is less than its limit.
+    pub(crate) fn press(&mut self, most: usize) {
         self.inbox.pressed = most;
     }
 

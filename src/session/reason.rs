@@ -123,6 +123,9 @@ reasons! {
     4006 = 413 {
         TOO_LARGE: "message too large",
         BODY_TOO_LARGE: "body too large",
+        OPENING_TOO_LARGE: "an opening has at most 96 KiB",
+        AUTH_TOO_LARGE: "auth data have at most 64 KiB",
+        FIRST_FLIGHT_TOO_LARGE: "an opening brings at most 16 KiB of messages",
         CHUNKS_TOO_LARGE: "the chunks are too large together",
     }
     4007 = 408 {

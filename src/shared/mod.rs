@@ -36,7 +36,7 @@ use crate::{
 
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::Credential;
-pub(crate) use pressure::Weight;
+pub(crate) use pressure::{UnderWay, Weight};
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 
@@ -87,6 +87,8 @@ struct Inner {
     closing: Option<(u64, u64)>,
     /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
     chunked: Option<Box<chunked_upload::ChunkedUpload>>,
+    /// The bytes that are on their way to the session or from it, outside of the machine.
+    under_way: usize,
 }
 
 /// Why [`SharedSession::pull`] has returned.
@@ -122,6 +124,7 @@ impl SharedSession {
             counted: false,
             closing: None,
             chunked: None,
+            under_way: 0,
         };
         let shared = SharedSession { id, params, runtime, inner: Mutex::new(inner) };
         shared.settle(&mut shared.lock());
@@ -144,6 +147,11 @@ impl SharedSession {
     /// Whether the client has shown that it knows the secret, so that its attempt id is no longer accepted.
     pub(crate) fn is_claimed(&self) -> bool {
         self.lock().is_claimed()
+    }
+
+    /// Whether this is the session's secret. It does not count as used.
+    pub(crate) fn is_secret(&self, secret: &str) -> bool {
+        self.lock().credentials.is_secret(secret)
     }
 
     /// The transport of the link that carries.
@@ -187,7 +195,8 @@ impl SharedSession {
             return;
         }
         let closing = inner.closing.map(|(deadline, _)| deadline);
-        if let Some(deadline) = [inner.machine.poll_timeout(), closing].into_iter().flatten().min()
+        let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.deadline());
+        if let Some(deadline) = [inner.machine.poll_timeout(), closing, pieces].into_iter().flatten().min()
             && deadline < inner.scheduled
         {
             inner.scheduled = deadline;

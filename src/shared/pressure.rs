@@ -1,6 +1,8 @@
 //! A session's part of the byte count of its server, and its end when memory is short.
 
-use super::{CloseReason, Inner, SharedSession};
+use std::sync::Arc;
+
+use super::{CloseReason, Inner, SharedSession, reason};
 
 /// Changes of a session's memory smaller than this are not worth an atomic operation.
 const ACCOUNT_GRAIN: usize = 4096;
@@ -12,6 +14,8 @@ pub(crate) struct Weight {
     pub(crate) proven: bool,
     /// The bytes that the session holds, with its part of what it shares with others.
     pub(crate) bytes: usize,
+    /// How many of them are freed only when its connections notice the end.
+    pub(crate) later: usize,
     /// For so many milliseconds the client has acknowledged nothing of what it should have.
     pub(crate) stalled: u64,
 }
@@ -47,8 +51,9 @@ impl SharedSession {
         }
         let machine = &inner.machine;
         let stalled = machine.stalled_since().map_or(0, |since| self.runtime.clock.now().saturating_sub(since));
-        let pieces = inner.held() - machine.held();
-        Some(Weight { proven: inner.is_claimed(), bytes: machine.share() + pieces, stalled })
+        let outside = inner.held() - machine.held();
+        let (bytes, later) = (machine.share() + outside, inner.under_way);
+        Some(Weight { proven: inner.is_claimed(), bytes, later, stalled })
     }
 
     /// Ends the session at once and drops what it holds.
@@ -66,6 +71,47 @@ impl SharedSession {
 impl Inner {
     /// The bytes that this session alone holds.
     fn held(&self) -> usize {
-        self.machine.held() + self.chunked.as_ref().map_or(0, |chunked| chunked.bytes())
+        self.machine.held() + self.chunked.as_ref().map_or(0, |chunked| chunked.bytes()) + self.under_way
+    }
+}
+
+/// Bytes on their way to a session or from it, outside of its machine. They count with the session until this
+/// is dropped.
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    shared: Arc<SharedSession>,
+    bytes: usize,
+}
+
+impl UnderWay {
+    pub(crate) fn new(shared: Arc<SharedSession>) -> Self {
+        UnderWay { shared, bytes: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// They are so many now.
+    ///
+    /// # Errors
+    /// Fails if the session has ended, or if more than `most` are under way for it. They count all the same.
+    pub(crate) fn set(&mut self, bytes: usize, most: usize) -> Result<(), CloseReason> {
+        let mut inner = self.shared.lock();
+        inner.under_way = inner.under_way - self.bytes + bytes;
+        self.bytes = bytes;
+        self.shared.account(&mut inner);
+        match inner.machine.closed() {
+            // What comes late for a session that was closed in order is still acknowledged.
+            Some(reason) if reason.is_session_gone() => Err(reason.clone()),
+            _ if inner.under_way > most => Err(reason::SHORT_OF_MEMORY),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let _ = self.set(0, 0);
     }
 }

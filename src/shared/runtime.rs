@@ -53,9 +53,9 @@ impl Runtime {
         &self.pool
     }
 
-    /// The bound on inboxes while memory is short.
-    pub(super) fn pressed(&self) -> Option<usize> {
-        self.pool.is_over().then(|| self.pool.floor())
+    /// The bound on inboxes: a low one while memory is short.
+    pub(super) fn pressed(&self) -> usize {
+        if self.pool.is_over() { self.pool.floor() } else { usize::MAX }
     }
 
     /// The number of sessions that are neither over nor closed here.

@@ -157,8 +157,8 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of sessions that may live at a time; those that ended do not count. Further ones are refused with 503 and code 4200. Default:
-    /// 100,000.
+    /// Sets the number of sessions that may live at a time; those that ended do not count. Further ones are
+    /// refused with 503 and code 4200. Default: 100,000.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.config.max_sessions = sessions;
         self
@@ -224,6 +224,14 @@ impl<H> Builder<H> {
             network.unwrap_or_else(|_| panic!("{text:?} is neither an address nor a network"))
         });
         self.config.trusted_proxies = proxies.collect();
+        self
+    }
+
+    /// Sets the headers that a session keeps first of the 8 KiB that it keeps for
+    /// [`Session::header`](crate::Session::header). `Cookie`, `Authorization` and `Proxy-Authorization` are
+    /// kept only if they are named here. Extractors see all headers. Default: none.
+    pub fn keep_headers<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.config.kept_headers = names.into_iter().map(|name| name.as_ref().to_ascii_lowercase()).collect();
         self
     }
 

@@ -68,7 +68,7 @@ fn values_that_wait_are_shared_too() {
 #[test]
 fn while_memory_is_short_an_inbox_takes_no_more_than_a_little() {
     let (mut machine, link) = open();
-    machine.press(Some(100));
+    machine.press(100);
     let text = "x".repeat(2_000);
     receive(&mut machine, 0, link, [numbered(1, &text), numbered(2, "b"), Frame::Ack { received: 0 }]);
     assert_eq!((machine.received(), machine.is_paused()), (1, true), "an empty one takes any message");
@@ -77,7 +77,7 @@ fn while_memory_is_short_an_inbox_takes_no_more_than_a_little() {
     assert_eq!(sent_text(&mut machine, 0, link), "g1,1");
     receive(&mut machine, 0, link, [numbered(2, "b"), numbered(3, "c")]);
     assert_eq!(machine.received(), 2, "two would be more");
-    machine.press(None);
+    machine.press(usize::MAX);
     assert_eq!(taken(&mut machine), "b");
     receive(&mut machine, 0, link, [numbered(3, "c"), numbered(4, "d")]);
     assert_eq!(taken(&mut machine), "c d");

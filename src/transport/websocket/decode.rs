@@ -9,6 +9,9 @@ use crate::{
     shared::{CloseReason, Frame},
 };
 
+/// Behind a message of so many bytes the framing's buffer is given back.
+pub(super) const LARGE: usize = 16 * 1024;
+
 /// Why a socket carries no more.
 pub(super) enum Ended {
     /// The connection broke, or ended without a close frame.
@@ -35,18 +38,39 @@ pub(super) struct Decoder<'a, C> {
     ended: Option<Ended>,
     /// The framing has answered a ping.
     flush_due: bool,
+    /// How much of the input was left behind the last message, or at the start.
+    behind: usize,
+    /// A message was complete.
+    completed: bool,
+    /// A message was large.
+    grown: bool,
+}
+
+impl Unread {
+    pub(super) fn len(&self) -> usize {
+        self.text.as_ref().map_or(0, Bytes::len) + self.bytes.len()
+    }
 }
 
 impl<'a, C: Codec> Decoder<'a, C> {
-    /// Reads the rest of `text` and then `input`. The framing's answers are appended to `out`.
+    /// Reads the rest of `text` and then the input. The framing's answers are appended to the output.
     pub(super) fn new(
         codec: &'a mut C,
         framing: &'a mut WebSocketContext,
         text: Option<Bytes>,
-        input: &'a [u8],
-        out: &'a mut Vec<u8>,
+        memory: Memory<'a>,
     ) -> Self {
-        Decoder { codec, framing, text, memory: Memory { input, out }, ended: None, flush_due: false }
+        Decoder {
+            codec,
+            framing,
+            text,
+            behind: memory.input.len(),
+            memory,
+            ended: None,
+            flush_due: false,
+            completed: false,
+            grown: false,
+        }
     }
 
     /// The next frame; `None` when the input is used up or the connection has ended.
@@ -79,6 +103,18 @@ impl<'a, C: Codec> Decoder<'a, C> {
         Ok(None)
     }
 
+    /// How many bytes of a message that is not complete yet the framing has, to within a little, if it had
+    /// `before` of them before.
+    pub(super) fn partial(&self, before: usize) -> usize {
+        let read = self.behind - self.memory.input.len();
+        if self.completed { read } else { before + read }
+    }
+
+    /// Whether the framing's buffer has grown.
+    pub(super) fn has_grown(&self) -> bool {
+        self.grown
+    }
+
     /// The input that was not decoded, and the reason if the socket carries no more.
     pub(super) fn finish(mut self) -> (Unread, Option<Ended>) {
         if self.flush_due {
@@ -90,6 +126,10 @@ impl<'a, C: Codec> Decoder<'a, C> {
     }
 
     fn read(&mut self, message: WsMessage) -> Result<Option<Frame>, CloseReason> {
+        if message.is_text() || message.is_binary() {
+            (self.behind, self.completed) = (self.memory.input.len(), true);
+            self.grown |= message.len() > LARGE;
+        }
         match message {
             WsMessage::Text(text) => {
                 self.text = Some(text.into());
