@@ -31,7 +31,9 @@ async fn a_large_message_to_a_room_whose_members_are_away() {
     let members = count(100, 2_000);
     let mut peers = Vec::new();
     for _ in 0..members {
-        peers.push(target.open().await);
+        let mut peer = target.open().await;
+        peer.send("join it").await;
+        peers.push(peer);
     }
     peers[0].send("room 600000").await;
     target.open().await;
@@ -53,7 +55,7 @@ async fn small_messages_each_behind_a_large_one() {
     socket.text("n1:").await;
     socket.text("maway now").await;
     let large = Message::binary(vec![0; 1 << 20]);
-    let messages = count(120, 2_000);
+    let messages = count(100, 2_000);
     for number in 2..messages as u64 + 2 {
         // The large one repeats a number, and is dropped.
         socket.io.feed(Message::text(format!("n{number}:mx"))).await.unwrap();
@@ -185,7 +187,7 @@ async fn long_reasons_and_long_headers_of_sessions_that_are_kept() {
 #[tokio::test]
 async fn sockets_that_have_brought_a_large_message_and_are_idle() {
     let target = Target::start();
-    let sockets = count(160, 1_000);
+    let sockets = count(140, 1_000);
     let mut idle = Vec::new();
     for _ in 0..sockets {
         let (peer, mut socket) = Peer::open_socket(&target.site).await;
@@ -213,6 +215,7 @@ async fn sockets_that_read_nothing() {
         let opened = Peer::new(&target.site).send_open(&attempt(), "").await;
         let mut socket = opened;
         socket.text("n1:").await;
+        socket.text("mjoin it").await;
         if number % 10 == 0 {
             socket.text("mroom 600000").await;
         } else {

@@ -34,16 +34,16 @@ async fn an_opening_has_bounds_and_each_says_what_was_exceeded() {
         (64 << 10, 16 << 10, None),
         (97 << 10, 0, Some("an opening has at most 96 KiB")),
     ] {
-        let mut body = opening(&long(auth));
-        if messages > 0 {
-            body = body.record('n', &[&1]).payload(&Payload::from(long(messages)));
-        }
-        let by_form = site.post("form-post", form(&body.bytes)).await;
+        let body = || match messages {
+            0 => opening(&long(auth)),
+            _ => opening(&long(auth)).record('n', &[&1]).payload(&Payload::from(long(messages))),
+        };
+        let by_form = site.post("form-post", form(&body().bytes)).await;
         let mut socket = site.websocket("websocket").await;
         if messages == 0 {
             socket.body(opening(&long(auth))).await;
         }
-        let answer = site.post("open", body.bytes).await;
+        let answer = site.post("open", body().bytes).await;
         match refused {
             None => {
                 assert_eq!((answer.status, by_form.status), (axum::http::StatusCode::OK, axum::http::StatusCode::OK));

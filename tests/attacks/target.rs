@@ -9,7 +9,7 @@ use std::{
 
 use anywire::{Anywire, Live, Message, Session};
 use axum::Router;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 use crate::support::{Peer, Site};
 
@@ -74,13 +74,6 @@ impl Target {
             peer.poll().await;
         }
     }
-
-    /// A connection on which these bytes were written.
-    pub(crate) async fn connect(&self, bytes: &[u8]) -> tokio::net::TcpStream {
-        let mut connection = tokio::net::TcpStream::connect(self.address).await.unwrap();
-        connection.write_all(bytes).await.unwrap();
-        connection
-    }
 }
 
 impl Drop for Target {
@@ -90,14 +83,15 @@ impl Drop for Target {
     }
 }
 
-/// Obeys: `send 5` sends five bytes, `room 5` sends them to everybody, `away` receives nothing any more.
+/// Obeys: `send 5` sends five bytes, `join it` enters the room, `room 5` sends five bytes to it, `away now`
+/// receives nothing any more.
 /// Anything else is echoed.
 async fn obey(session: Session, live: Live) {
-    session.join("room");
     while let Some(message) = session.recv().await {
         let (command, number) = message.as_text().and_then(|text| text.split_once(' ')).unwrap_or_default();
         let bytes = || vec![b'x'; number.parse().unwrap_or(0)];
         let sent = match command {
+            "join" => session.join("room"),
             "send" => session.try_send(bytes()).is_ok(),
             "room" => live.to("room").send(bytes()).slow == 0,
             "away" => std::future::pending().await,
