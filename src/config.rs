@@ -162,6 +162,8 @@ pub(crate) struct Config {
     /// The names by which browsers know this server, if they are given.
     pub(crate) hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// The headers of an opening that are kept although they hold credentials, and before all others.
+    pub(crate) kept_headers: Vec<String>,
     pub(crate) node: String,
     /// The histories of rooms, by patterns of their names.
     pub(crate) rooms: Vec<(String, History)>,
@@ -192,6 +194,7 @@ impl Default for Config {
             origins: Origins::Same,
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            kept_headers: Vec::new(),
             node: String::new(),
             rooms: Vec::new(),
         }

@@ -63,6 +63,7 @@ pub mod guide;
 mod hub;
 mod ids;
 mod message;
+mod pool;
 mod server;
 mod session;
 mod shared;

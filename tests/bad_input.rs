@@ -339,10 +339,12 @@ async fn a_query_is_only_a_hint() {
     // The head record names the session; the query may name another.
     peer.put("x");
     let body = peer.flight(peer.upload_head()).bytes;
-    for query in ["", "?", "?session=", "?session=nonsense", &format!("?session={witness}"), "?session=a&session=b&x"] {
+    for query in ["", "?", "?session=", &format!("?session={witness}"), &format!("?session={witness}&session=b&x")] {
         let answer = stage.site.post(&format!("send{query}"), body.clone()).await;
         assert_eq!(answer.records(), [Record::Ack(1)], "{query}");
     }
+    // One that is not here is refused before anything is read.
+    assert_eq!(stage.site.post("send?session=nonsense", body).await.refusal(410).0, 4100);
     stage.assert_well(2, "all").await;
 }
 

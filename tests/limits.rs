@@ -310,30 +310,6 @@ async fn extractors_that_wait_do_not_let_more_sessions_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn short_of_memory_refuses_new_sessions_before_returning_ones() {
-    let server = Anywire::builder().max_bytes(100_000).outbox(200_000).handler(idle).build();
-    let site = site(&server);
-    let mut peer = Peer::open(&site).await;
-    let mut other = Peer::open(&site).await;
-    let session = server.session(&peer.id).unwrap();
-    session.send("x".repeat(85_000)).await.unwrap();
-    assert_eq!(Peer::new(&site).post_open(&attempt(), "").await.refusal(503).0, 4201, "new sessions are refused first");
-    other.switch();
-    assert_eq!(other.send_poll().await.status, 200);
-    session.send("x".repeat(30_000)).await.unwrap();
-    other.switch();
-    let answer = other.send_poll().await;
-    assert_eq!(answer.refusal(503).0, 4201);
-    assert!(answer.headers.contains_key("retry-after"));
-    assert_eq!(other.attach_socket().await.closed().await.0, 4201);
-    // Memory can still be freed: the session that holds it may end.
-    session.abort();
-    peer.turn = 1;
-    until("the memory is free", || server.sessions().len() == 1).await;
-    Peer::open(&site).await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn the_memory_of_an_ended_session_is_free_after_grace() {
     let finish = Arc::new(Semaphore::new(0));
     let gate = finish.clone();

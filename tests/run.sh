@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tests everything. Needs Rust, Node 20 and Python; the rest is installed (as root on Debian) or named.
 #
-#   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench] [--recovery] [--packaging]
+#   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench] [--recovery] [--attacks]
+#                [--packaging]
 #
 #   --quick         no browser, no engine, no proxy, no benchmark: for daily work
 #   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
@@ -11,14 +12,15 @@
 #   --bench         also run the benchmark, not only compile it
 #   --recovery      also measure how fast sessions come back after cuts, deploys and crashes, and
 #                   Socket.IO's beside them (ten minutes)
+#   --attacks       also attack the memory of a server at full size (Linux; some minutes)
 #   --packaging     also bundlers, TypeScript, jest, React, other versions of Node, the packed crate, the oldest Rust
 set -uo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
-quick=0 soak=0 lab=0 bench=0 recovery=0 packaging=0
-usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
+quick=0 soak=0 lab=0 bench=0 recovery=0 attacks=0 packaging=0
+usage() { sed -n '2,16s/^# \{0,1\}//p' "$0"; }
 number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -27,6 +29,7 @@ while [ $# -gt 0 ]; do
     --lab) lab=1 ;;
     --bench) bench=1 ;;
     --recovery) recovery=1 ;;
+    --attacks) attacks=1 ;;
     --packaging) packaging=1 ;;
     --seeds) number "$1" "${2-}"; export ANYWIRE_SEEDS=$2; shift ;;
     --first-seed) number "$1" "${2-}"; export ANYWIRE_FIRST_SEED=$2; shift ;;
@@ -188,6 +191,8 @@ recovery_run() {
   cargo build --example lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --no-warnings --experimental-websocket tests/recovery/run.mjs
 }
 
+attacks_run() { ANYWIRE_ATTACKS=1 cargo test --release --test attacks -- --nocapture --test-threads 1; }
+
 finish() {
   printf '\n=== times\n'
   printf '%s\n' "${times[@]}"
@@ -222,6 +227,7 @@ fi
 if [ "$recovery" -ne 0 ]; then
   section "recovery packages" packages tests/recovery && section "recovery" recovery_run
 fi
+[ "$attacks" -eq 0 ] || section "attacks" attacks_run
 if [ "$packaging" -ne 0 ]; then
   section "packed crate" crate
   section "oldest Rust" oldest_rust

@@ -145,6 +145,7 @@ pub mod testing {}
 /// [`slow_members`]: crate::Builder::slow_members
 /// [`droppable_mark`]: crate::Builder::droppable_mark
 /// [`max_sessions`]: crate::Builder::max_sessions
+/// [`keep_headers`]: crate::Builder::keep_headers
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget
 /// [`hold`]: crate::Builder::hold

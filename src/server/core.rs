@@ -7,11 +7,12 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::{opening::Attempts, parked_requests::ParkedRequests};
+use super::{eviction::Eviction, opening::Attempts, parked_requests::ParkedRequests};
 use crate::{
     config::{Config, is_node_name, millis, size},
     hub::{Histories, Hub, Member, Remote},
     ids,
+    pool::Pool,
     session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
     shared::{Runtime, ServerParams, SharedSession},
 };
@@ -21,6 +22,9 @@ const WARNING_INTERVAL: u64 = 60_000;
 
 /// So many sessions that have ended are remembered at least, however few may live.
 const LEAST_REMEMBERED: usize = 1024;
+
+/// Inputs that have shown no secret yet may hold this part of all memory.
+const UNPROVEN: usize = 8;
 
 /// A time that does not come.
 const NEVER: u64 = u64::MAX;
@@ -66,6 +70,9 @@ pub(crate) struct Core {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) parked: Arc<ParkedRequests>,
+    pub(super) eviction: Eviction,
+    /// The bytes of inputs that have shown no secret yet.
+    pub(crate) unproven: Pool,
     /// When the links end because the server shuts down; `NEVER` before that is known.
     links_end: AtomicU64,
     /// The time before which no further warning is logged.
@@ -87,7 +94,7 @@ impl Core {
         ] {
             *bytes = size(*bytes);
         }
-        let runtime = Arc::new(Runtime::new());
+        let runtime = Arc::new(Runtime::new(Pool::new(config.max_bytes, config.max_sessions)));
         let remembered = millis(config.grace) + millis(config.open_timeout);
         let session = SessionParams {
             interval: millis(config.heartbeat_interval),
@@ -100,6 +107,7 @@ impl Core {
         };
         let histories = Histories::new(ids::random().simple().to_string()[..12].to_owned(), &config.rooms);
         let params = ServerParams { node: config.node.clone(), session, spread: session.spread.into() };
+        let max_bytes = config.max_bytes;
         Core {
             config,
             params: Arc::new(params),
@@ -107,6 +115,8 @@ impl Core {
             attempts: Arc::new(Attempts::new(runtime.clock(), remembered)),
             parked: Arc::default(),
             runtime,
+            eviction: Eviction::default(),
+            unproven: Pool::new(max_bytes / UNPROVEN, 1),
             links_end: AtomicU64::new(NEVER),
             quiet_until: AtomicU64::new(0),
             ticking: AtomicBool::new(false),
@@ -154,6 +164,7 @@ impl Core {
             inbox: config.inbox,
             outbox: config.outbox,
             droppable_mark: config.droppable_mark,
+            floor: self.runtime.pool().floor(),
             base: 0,
         };
         let machine = Machine::new(machine, self.runtime.clock().now());
@@ -190,17 +201,11 @@ impl Core {
             Err(reason::DRAINING)
         } else if self.runtime.live() >= self.config.max_sessions {
             Err(reason::TOO_MANY_SESSIONS)
-        } else if self.runtime.bytes() > self.config.max_bytes / 5 * 4 {
+        } else if !self.has_room_for_newcomers() {
             Err(reason::SHORT_OF_MEMORY)
         } else {
             Ok(())
         }
-    }
-
-    /// Fails if a session that exists may not attach a link now, because all sessions together hold too many
-    /// bytes.
-    pub(crate) fn admit_back(&self) -> Result<(), CloseReason> {
-        if self.runtime.bytes() > self.config.max_bytes { Err(reason::SHORT_OF_MEMORY) } else { Ok(()) }
     }
 
     /// Returns the session that a client names.

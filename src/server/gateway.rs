@@ -229,7 +229,7 @@ impl<S> Gateway<S> {
         rules: &'static Rules,
     ) -> Result<Opened, OpenError> {
         self.core.admit_new()?;
-        let remote = remote(&parts, &self.core.config.trusted_proxies);
+        let remote = remote(&parts, &self.core.config, self.core.runtime.pool());
         if let Some(auth) = auth {
             parts.extensions.insert(AuthData(auth));
         }
@@ -252,7 +252,6 @@ impl<S> Gateway<S> {
     pub(super) async fn join(&self, attempt: &str) -> Result<Opened, Refusal> {
         let joined = tokio::time::timeout(self.core.config.open_timeout, self.core.attempts.join(attempt)).await;
         let member = joined.map_err(|_| Refusal::from(reason::NOT_OPENED))??;
-        self.core.admit_back()?;
         Ok(Opened::again(&member))
     }
 
@@ -265,7 +264,6 @@ impl<S> Gateway<S> {
         transport: Transport,
     ) -> Result<Link, CloseReason> {
         let member = self.core.member(id)?;
-        self.core.admit_back()?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
         self.attach_to(&member, Credential::Secret(secret), attach, transport)
     }
@@ -280,7 +278,6 @@ impl<S> Gateway<S> {
         transport: Transport,
     ) -> Result<Link, CloseReason> {
         let member = self.core.member(id)?;
-        self.core.admit_back()?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
         let credential = Credential::Instance { secret, instance, next: ids::random() };
         self.attach_to(&member, credential, attach, transport)

@@ -2,11 +2,13 @@
 
 mod api;
 mod core;
+mod eviction;
 mod gateway;
 mod opening;
 mod origin;
 mod parked_requests;
 mod refusal;
+mod relief;
 mod remote;
 mod routes;
 mod timekeeper;

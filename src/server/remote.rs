@@ -8,13 +8,20 @@ use axum::{
 };
 use ipnet::IpNet;
 
-use crate::hub::Remote;
+use crate::{config::Config, hub::Remote, pool::Pool};
+
+/// The headers that are kept only if the application names them.
+const CREDENTIALS: [&str; 3] = ["cookie", "authorization", "proxy-authorization"];
 
 /// Returns the client's address and the headers of a request. `X-Forwarded-For` is believed as far as
-/// `trusted` proxies wrote it.
-pub(super) fn remote(parts: &Parts, trusted: &[IpNet]) -> Remote {
-    let address = peer(&parts.extensions).map(|peer| forwarded(peer, &parts.headers, trusted));
-    Remote::new(address, parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+/// trusted proxies wrote it. Headers with credentials are left out, unless they are named.
+pub(super) fn remote(parts: &Parts, config: &Config, pool: &Pool) -> Remote {
+    let address = peer(&parts.extensions).map(|peer| forwarded(peer, &parts.headers, &config.trusted_proxies));
+    let headers = || parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let is_named = |name: &str| config.kept_headers.iter().any(|kept| kept == name);
+    let named = headers().filter(|(name, _)| is_named(name));
+    let others = headers().filter(|(name, _)| !is_named(name) && !CREDENTIALS.contains(name));
+    Remote::new(address, named.chain(others), pool)
 }
 
 /// The address at the other end of a request's connection, if the server reports it.

@@ -68,6 +68,8 @@ pub(crate) struct Inbox {
     pub(super) received: u64,
     bytes: usize,
     limit: usize,
+    /// A lower limit for as long as memory is short.
+    pub(super) pressed: usize,
     delivery: Delivery,
     unacked_messages: u32,
     unacked_bytes: usize,
@@ -87,6 +89,7 @@ impl Inbox {
             received: base,
             bytes: 0,
             limit,
+            pressed: usize::MAX,
             delivery,
             unacked_messages: 0,
             unacked_bytes: 0,
@@ -152,7 +155,7 @@ impl Inbox {
         if let Arrival::Message(message) = &arrival {
             self.bytes -= message.len();
         }
-        if self.paused && self.bytes * 2 <= self.limit {
+        if self.paused && self.bytes * 2 <= self.room() {
             self.paused = false;
         }
         Some(arrival)
@@ -198,6 +201,17 @@ impl Inbox {
         }
     }
 
+    /// Drops what was not consumed.
+    pub(super) fn drop_arrivals(&mut self) {
+        self.queue = VecDeque::new();
+        self.bytes = 0;
+    }
+
+    /// Above so many bytes no further message is taken, but into an empty inbox.
+    fn room(&self) -> usize {
+        self.pressed.min(self.limit)
+    }
+
     fn place(&mut self, from: u64, to: u64) -> Taken {
         if to <= self.received {
             // The other half repeats it, so it has not received the acknowledgement.
@@ -215,7 +229,7 @@ impl Inbox {
         if taken != Taken::New {
             return taken;
         }
-        if self.bytes > 0 && self.bytes + length + ENTRY_COST > self.limit {
+        if self.bytes > 0 && self.bytes + length + ENTRY_COST > self.room() {
             if !self.paused {
                 self.paused = true;
                 self.epoch += 1;

@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) outbox: usize,
     /// Above so many unacknowledged bytes droppable messages are skipped in any case.
     pub(crate) droppable_mark: usize,
+    /// An outbox with no more than this may be kept without progress, and when memory is short.
+    pub(crate) floor: usize,
     /// The first message in each direction has the number `base + 1`; 0 outside tests.
     pub(crate) base: u64,
 }
@@ -62,6 +64,9 @@ pub(crate) enum State {
     /// The session has ended. This half still acknowledges what comes late.
     Closed,
 }
+
+/// The time since which an outbox has made no progress, while it is not above the floor.
+pub(super) const NEVER: u64 = u64::MAX;
 
 /// A change that the driver of a client must know. A server's driver reads the state instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,6 +172,8 @@ pub(crate) struct Machine {
     /// Where messages are not acknowledged: the bytes sent since anything was received, at most as many as the
     /// outbox may hold. They may still be on the way.
     pub(super) unanswered: usize,
+    /// Since when an outbox above the floor has made no progress; `NEVER` while the clock does not run.
+    pub(super) stalled_since: u64,
     pub(super) over: bool,
 }
 
@@ -203,6 +210,7 @@ impl Machine {
             events: VecDeque::new(),
             links_need_wake: false,
             unanswered: 0,
+            stalled_since: NEVER,
             over: false,
         }
     }
@@ -242,16 +250,6 @@ impl Machine {
 
     pub(crate) fn last_number(&self) -> u64 {
         self.outbox.last()
-    }
-
-    /// The bytes that are not acknowledged, with those of the values that wait.
-    pub(crate) fn outbox_bytes(&self) -> usize {
-        self.outbox.bytes() + self.values_bytes()
-    }
-
-    /// The bytes in both boxes.
-    pub(crate) fn buffered(&self) -> usize {
-        self.inbox.bytes() + self.outbox_bytes()
     }
 
     pub(crate) fn is_paused(&self) -> bool {

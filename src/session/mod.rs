@@ -12,6 +12,7 @@ pub(crate) mod inbox;
 pub(crate) mod links;
 pub(crate) mod machine;
 pub(crate) mod outbox;
+mod pressure;
 mod progress;
 pub(crate) mod reason;
 mod receive;

@@ -25,6 +25,7 @@ impl Machine {
     pub(crate) fn handle_write(&mut self, now: u64, id: LinkId) {
         if self.counts(id) {
             self.heartbeat.wrote(now);
+            self.progressed(now);
         }
     }
 

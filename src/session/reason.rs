@@ -123,6 +123,9 @@ reasons! {
     4006 = 413 {
         TOO_LARGE: "message too large",
         BODY_TOO_LARGE: "body too large",
+        OPENING_TOO_LARGE: "an opening has at most 96 KiB",
+        AUTH_TOO_LARGE: "auth data have at most 64 KiB",
+        FIRST_FLIGHT_TOO_LARGE: "an opening brings at most 16 KiB of messages",
         CHUNKS_TOO_LARGE: "the chunks are too large together",
     }
     4007 = 408 {
@@ -141,10 +144,14 @@ reasons! {
         EXPIRED: "no link within the grace time",
     }
     4104 = 410 { TAKEN_OVER: "taken over by another page", }
-    4105 = 410 { FELL_BEHIND: "fell behind, or held too much", }
+    4105 = 410 {
+        FELL_BEHIND: "fell behind: the outbox is full",
+        STALLED: "fell behind: nothing of the outbox was acknowledged for too long",
+        EVICTED: "held too much that was not acknowledged: all sessions together hold max_bytes",
+    }
 
     4200 = 503 { TOO_MANY_SESSIONS: "too many sessions", }
-    4201 = 503 { SHORT_OF_MEMORY: "short of memory", }
+    4201 = 503 { SHORT_OF_MEMORY: "short of memory: all sessions together hold too much of max_bytes", }
     4202 = 503 { DRAINING: "the server is going away", }
 
     4300 = 403 {

@@ -312,6 +312,7 @@ impl Machine {
         let (ack_requested, bytes) = (self.outbox.ack_requested(), self.outbox.bytes());
         if self.outbox.acknowledge(received)? {
             self.droppables_acknowledged(now, bytes - self.outbox.bytes());
+            self.progressed(now);
         }
         // An acknowledgement of what is left must be requested too.
         self.links_need_wake |= self.outbox.ack_requested() != ack_requested;

@@ -22,7 +22,7 @@ impl Machine {
             Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
         };
-        [links, own, self.stream_deadline(), self.ack_deadline()].into_iter().flatten().min()
+        [links, own, self.stream_deadline(), self.ack_deadline(), self.stall_deadline()].into_iter().flatten().min()
     }
 
     /// Handles every deadline that has passed. An early or repeated call does no harm.
@@ -33,6 +33,7 @@ impl Machine {
         self.check_links(now);
         self.check_stream(now);
         self.check_ack(now);
+        self.check_stall(now);
         match self.config.role {
             Role::Server => self.check_server(now),
             Role::Client => self.check_client(now),

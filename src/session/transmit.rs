@@ -212,6 +212,7 @@ impl Machine {
             let bytes = self.outbox.bytes();
             self.outbox.acknowledge(to).expect("it was just marked as sent");
             self.droppables_acknowledged(now, bytes - self.outbox.bytes());
+            self.progressed(now);
             self.finish_closing(now);
         }
         Some(sent)

@@ -49,6 +49,11 @@ impl Credentials {
         Ok(())
     }
 
+    /// Whether this is the secret. It does not count as used.
+    pub(super) fn is_secret(&self, secret: &str) -> bool {
+        matches(self.secret, secret)
+    }
+
     /// Whether this instance has taken over already, and repeats its request.
     pub(super) fn is_repeat(&self, secret: &str, instance: &str) -> bool {
         self.rotation.as_ref().is_some_and(|known| matches(known.old, secret) && *known.instance == *instance)

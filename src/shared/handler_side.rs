@@ -65,6 +65,9 @@ impl SharedSession {
             return None;
         }
         let paused = inner.machine.is_paused();
+        if paused {
+            inner.machine.press(self.runtime.pressed());
+        }
         let arrival = loop {
             match inner.machine.poll_arrival() {
                 Some(Arrival::Gap { .. }) if !gaps => {}

@@ -75,6 +75,7 @@ impl SharedSession {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
+        inner.machine.press(self.runtime.pressed());
         let mut outcome = frames.drain(..).try_for_each(|frame| inner.machine.handle_frame(now, link, frame));
         if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
             inner.machine.end(now, link, malformed.clone());
@@ -212,6 +213,9 @@ impl SharedSession {
         }
         inner.machine.handle_timeout(now);
         inner.check_close(now, self.params.session.grace);
+        if let Some(chunked) = &mut inner.chunked {
+            chunked.expire(now);
+        }
         inner.wake_links();
         if inner.machine.closed().is_some() {
             inner.wake_receivers();
@@ -228,8 +232,8 @@ impl SharedSession {
         if inner.forgotten {
             return Err(reason::ENDED);
         }
-        let gathered = inner.chunked.get_or_insert_default().take(chunk, limit);
-        self.account(&mut inner);
+        let gathered = inner.chunked.get_or_insert_default().take(self.runtime.clock.now(), chunk, limit);
+        self.settle(&mut inner);
         gathered
     }
 }

@@ -5,6 +5,7 @@ mod chunked_upload;
 mod credentials;
 mod handler_side;
 mod link_side;
+mod pressure;
 mod receivers;
 mod runtime;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use crate::{
 
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::Credential;
+pub(crate) use pressure::{UnderWay, Weight};
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 
@@ -42,9 +44,6 @@ pub(crate) use runtime::Runtime;
 pub(crate) use crate::session::{
     Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, droppable::WhenBehind, reason,
 };
-
-/// Changes of a session's memory smaller than this are not worth an atomic operation.
-const ACCOUNT_GRAIN: usize = 4096;
 
 /// A session: its machine behind one short lock, and the wakers of the tasks that wait for it.
 #[derive(Debug)]
@@ -88,6 +87,8 @@ struct Inner {
     closing: Option<(u64, u64)>,
     /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
     chunked: Option<Box<chunked_upload::ChunkedUpload>>,
+    /// The bytes that are on their way to the session or from it, outside of the machine.
+    under_way: usize,
 }
 
 /// Why [`SharedSession::pull`] has returned.
@@ -123,6 +124,7 @@ impl SharedSession {
             counted: false,
             closing: None,
             chunked: None,
+            under_way: 0,
         };
         let shared = SharedSession { id, params, runtime, inner: Mutex::new(inner) };
         shared.settle(&mut shared.lock());
@@ -144,8 +146,12 @@ impl SharedSession {
 
     /// Whether the client has shown that it knows the secret, so that its attempt id is no longer accepted.
     pub(crate) fn is_claimed(&self) -> bool {
-        let inner = self.lock();
-        inner.credentials.used || inner.machine.carrier().is_some()
+        self.lock().is_claimed()
+    }
+
+    /// Whether this is the session's secret. It does not count as used.
+    pub(crate) fn is_secret(&self, secret: &str) -> bool {
+        self.lock().credentials.is_secret(secret)
     }
 
     /// The transport of the link that carries.
@@ -179,17 +185,23 @@ impl SharedSession {
     /// [`Machine`] lists, under "Time", the calls after which a deadline can be nearer; after all others
     /// [`account`](Self::account) is enough.
     fn settle(&self, inner: &mut Inner) {
+        self.schedule(inner);
+        self.account(inner);
+    }
+
+    /// Queues the next deadline if it is nearer than the queued one.
+    fn schedule(&self, inner: &mut Inner) {
         if inner.forgotten {
             return;
         }
         let closing = inner.closing.map(|(deadline, _)| deadline);
-        if let Some(deadline) = [inner.machine.poll_timeout(), closing].into_iter().flatten().min()
+        let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.deadline());
+        if let Some(deadline) = [inner.machine.poll_timeout(), closing, pieces].into_iter().flatten().min()
             && deadline < inner.scheduled
         {
             inner.scheduled = deadline;
             self.runtime.push(deadline, self.id);
         }
-        self.account(inner);
     }
 
     /// The session is a server's, and counts as live until it ends.
@@ -197,24 +209,13 @@ impl SharedSession {
         self.lock().counted = true;
         self.runtime.session_begins();
     }
-
-    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`], and that of live
-    /// sessions, once this one has ended.
-    fn account(&self, inner: &mut Inner) {
-        if inner.counted && inner.machine.close_reason().is_some() {
-            inner.counted = false;
-            self.runtime.session_ends(self.id);
-        }
-        let chunked = inner.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
-        let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + chunked };
-        if bytes.abs_diff(inner.accounted) >= ACCOUNT_GRAIN || (bytes == 0 && inner.accounted > 0) {
-            self.runtime.bytes.fetch_add(bytes.wrapping_sub(inner.accounted), Ordering::Relaxed);
-            inner.accounted = bytes;
-        }
-    }
 }
 
 impl Inner {
+    fn is_claimed(&self) -> bool {
+        self.credentials.used || self.machine.carrier().is_some()
+    }
+
     /// Keeps the waker of a link until the links are woken.
     fn register(&mut self, link: LinkId, waker: &Waker) {
         self.turn.link_registered();

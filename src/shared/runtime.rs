@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::{clock::Clock, deadlines::Deadlines, sync::lock};
+use crate::{clock::Clock, deadlines::Deadlines, pool::Pool, sync::lock};
 
 /// The state that all sessions of a server share.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Runtime {
     pub(super) clock: Clock,
     deadlines: Mutex<Deadlines<Uuid>>,
     bell: Notify,
-    pub(super) bytes: AtomicUsize,
+    pub(super) pool: Pool,
     /// The sessions that are neither over nor closed here.
     live: AtomicUsize,
     /// The sessions that have ended, the oldest first. Some may be forgotten already.
@@ -31,12 +31,12 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Runtime {
             clock: Clock::start(),
             deadlines: Mutex::new(Deadlines::new()),
             bell: Notify::new(),
-            bytes: AtomicUsize::new(0),
+            pool,
             live: AtomicUsize::new(0),
             ended: Mutex::default(),
             handlers: AtomicUsize::new(0),
@@ -48,9 +48,14 @@ impl Runtime {
         self.clock
     }
 
-    /// Bytes in all inboxes and outboxes, to within a few kilobytes a session.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+    /// What all sessions hold together, to within a few kilobytes a session.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The bound on inboxes: a low one while memory is short.
+    pub(super) fn pressed(&self) -> usize {
+        if self.pool.is_over() { self.pool.floor() } else { usize::MAX }
     }
 
     /// The number of sessions that are neither over nor closed here.

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     config::Transport,
     message::Message,
+    pool::Pool,
     session::{
         Arrival, Config, Machine, Role, SessionParams,
         rules::{NATIVE, RAW, Rules},
@@ -48,7 +49,7 @@ pub(crate) async fn next_message(session: &SharedSession) -> Option<Message> {
 }
 
 fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
-    let runtime = Arc::new(Runtime::new());
+    let runtime = Arc::new(Runtime::new(Pool::new(usize::MAX, 1)));
     let config = Config {
         role: Role::Server,
         rules,
@@ -59,6 +60,7 @@ fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
         inbox: 1 << 20,
         outbox: 1 << 20,
         droppable_mark: 1 << 16,
+        floor: 1 << 16,
         base: 0,
     };
     let params = SessionParams {

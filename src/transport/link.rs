@@ -5,7 +5,7 @@ use std::{sync::Arc, task::Context};
 use super::batch;
 use crate::{
     config::Transport,
-    shared::{Attach, CloseReason, Credential, Frame, LinkId, Outbound, PullStatus, SharedSession},
+    shared::{Attach, CloseReason, Credential, Frame, LinkId, Outbound, PullStatus, SharedSession, UnderWay},
 };
 
 /// One attachment of a transport to a session. Dropping it detaches it.
@@ -32,6 +32,11 @@ impl Link {
     /// no more; see [`reading_stops`](Self::reading_stops).
     pub(crate) fn input(&self, read: impl FnMut() -> Result<Option<Frame>, CloseReason>) -> Result<bool, CloseReason> {
         batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
+    }
+
+    /// What counts bytes on their way to the session or from it.
+    pub(super) fn under_way(&self) -> UnderWay {
+        UnderWay::new(self.shared.clone())
     }
 
     /// Bytes of a frame have come that is not complete yet.

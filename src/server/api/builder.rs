@@ -174,9 +174,16 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of bytes that all inboxes and outboxes may hold together. Above four fifths of it new
-    /// sessions are refused, and above all of it returning sessions too, with 503 and code 4201. Default: 1
-    /// GiB.
+    /// Sets the number of bytes that all sessions may hold together: inboxes, outboxes, the
+    /// [histories](Self::rooms) of rooms, and uploads that come in pieces. A message to many sessions counts
+    /// once. Default: 1 GiB.
+    ///
+    /// Above four fifths of it new sessions are refused with 503 and code 4201, unless sessions that have made
+    /// no progress for 15 seconds can end for their sake. Above all of it sessions end with code 4105: first
+    /// those whose client has not shown that it received its secret, then those that hold most; and inboxes
+    /// take no more than a little at a time. Polls, acknowledgements and clients that come back are not
+    /// refused. With no more than 64 KiB, or its part of a quarter of this limit if
+    /// [`max_sessions`](Self::max_sessions) live, no session ends for this.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.config.max_bytes = bytes;
         self
@@ -222,12 +229,20 @@ impl<H> Builder<H> {
         self
     }
 
+    /// Sets the headers that a session keeps first of the 8 KiB that it keeps for
+    /// [`Session::header`](crate::Session::header). `Cookie`, `Authorization` and `Proxy-Authorization` are
+    /// kept only if they are named here. Extractors see all headers. Default: none.
+    pub fn keep_headers<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.config.kept_headers = names.into_iter().map(|name| name.as_ref().to_ascii_lowercase()).collect();
+        self
+    }
+
     /// Keeps the last messages of the rooms with this name, for those who
     /// [join later](crate::Session::join_since). A pattern that ends in `*` stands for all rooms whose names
     /// begin so; of several patterns that fit a room the first one counts. Default: no room has a history.
     ///
-    /// The messages are kept in the memory of this process, besides [`max_bytes`](Self::max_bytes), within the
-    /// bounds of the [`History`]. Messages that may be skipped, [droppable](crate::To::droppable) ones and the
+    /// The messages are kept in the memory of this process, which counts for [`max_bytes`](Self::max_bytes),
+    /// within the bounds of the [`History`]. Messages that may be skipped, [droppable](crate::To::droppable) ones and the
     /// [latest](crate::To::latest) of a key, are not kept, and neither are those to [all](crate::Live::all)
     /// sessions.
     ///

@@ -102,6 +102,7 @@ impl LocalClient {
             inbox: usize::MAX / 2,
             outbox: server_config.inbox,
             droppable_mark: server_config.droppable_mark,
+            floor: usize::MAX,
             base: 0,
         };
         let machine = Machine::new(config, clock.now());

@@ -45,7 +45,8 @@ impl Session {
     }
 
     /// Returns a header of the opening request: the first value if there are several, or `None` if it is
-    /// absent or not text. The case of the name does not matter.
+    /// absent or not text. The case of the name does not matter. At most 8 KiB of headers are kept, and those
+    /// with credentials, as `Cookie`, only if [`keep_headers`](crate::Builder::keep_headers) names them.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.member.remote.header(name)
     }

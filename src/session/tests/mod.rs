@@ -14,6 +14,7 @@ mod grace;
 mod heartbeats;
 mod opening;
 mod pausing;
+mod pressure;
 mod racing;
 mod raw;
 mod reasons;
@@ -42,6 +43,7 @@ fn config(role: Role) -> Config {
         inbox: 4_096,
         outbox: 4_096,
         droppable_mark: 1 << 16,
+        floor: 1 << 16,
         base: 0,
     }
 }

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     broadcast::OutMessage,
     message::Message,
+    pool::Pool,
     session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Names, Outcome, SessionParams},
 };
 
@@ -50,7 +51,8 @@ impl Dice {
                     0 => Message::Binary(self.bytes()),
                     _ => Message::Text(self.text().into()),
                 };
-                let message = if self.roll(2) == 0 { OutMessage::shared(message) } else { message.into() };
+                let message =
+                    if self.roll(2) == 0 { OutMessage::shared(message, &Pool::new(0, 0)) } else { message.into() };
                 *next += 1;
                 Frame::Message { number: *next - 1, message }
             }

@@ -1,6 +1,7 @@
 //! The routes of the native protocol and of the client's scripts.
 
 mod answer;
+mod input;
 mod params;
 mod request;
 mod table;

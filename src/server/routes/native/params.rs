@@ -70,6 +70,12 @@ pub(super) fn form(body: &[u8]) -> Result<Bytes, CloseReason> {
     if value.contains(&b':') { Err(reason::FORM_NOT_ENCODED) } else { Ok(decode(&value)) }
 }
 
+/// Returns the beginning of a form's data, if it has come: as far as it can be decoded.
+pub(super) fn beginning_of_form(body: &[u8]) -> Option<Bytes> {
+    let end = body.utf8_chunks().next()?.valid();
+    Some(decode(&decode(field(end, "data")?.as_bytes())))
+}
+
 fn decode(text: &[u8]) -> Bytes {
     // The data is copied in any case, because a slice of the head would keep the connection's buffer.
     percent_decode(text).collect::<Vec<u8>>().into()

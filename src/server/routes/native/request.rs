@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::{
     answer::{Accepted, Answer, ResponseFormat},
+    input::{self, MOST_FIRST_FLIGHT},
     params,
     table::{Budget, Downlink, Route},
 };
@@ -24,12 +25,8 @@ use crate::{
     },
     session::{Attach, CloseReason, LinkKind, Machine, Names, reason},
     shared::{ChunkOutcome, Credential},
-    transport::{self, BodyError, Link, Wait},
+    transport::{self, Link, Wait},
 };
-
-/// The factor by which a form may be longer than its data. Encoded twice, one byte of text becomes five, and
-/// the limit is that of base64, where a message takes four thirds of its length.
-const FORM_GROWTH: usize = 4;
 
 /// Polls that are held for less than this time, in milliseconds, are not held at all, because clients would make
 /// one after the other.
@@ -72,7 +69,7 @@ async fn read<S: Clone + Send + Sync + 'static>(
 ) -> Result<Accepted, Refusal> {
     let verdict = gateway.judge(&parts)?;
     let grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
-    let body = read_input(&gateway.core, route, &parts, body).await?;
+    let (body, _counted) = input::read(&gateway.core, route, &parts, body, spelling).await?;
     let body = match gather(&gateway.core, route, &parts, body)? {
         Ok(body) => body,
         Err(accepted) => return Ok(accepted),
@@ -83,6 +80,7 @@ async fn read<S: Clone + Send + Sync + 'static>(
             if route.is_get() && !auth.is_empty() {
                 return Err(reason::AUTH_IN_URL.into());
             }
+            input::check_auth(&auth)?;
             let page = Page::of_request(verdict, names);
             let opened = gateway.open(params::seen(parts), state, page, &attempt, auth).await?;
             let link = attach_opening(opened, (ordinal, Some(names)), transport, &mut body)?;
@@ -115,26 +113,6 @@ async fn read<S: Clone + Send + Sync + 'static>(
     }
 }
 
-/// Returns the input of a request: its body, or the parameter that stands for it.
-async fn read_input(core: &Core, route: Route, parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
-    let limit = core.config.body_limit();
-    let input = match route {
-        _ if route.is_get() => params::data(parts)?,
-        Route::FormPost => params::form(&read_body(core, body, limit.saturating_mul(FORM_GROWTH)).await?)?,
-        _ => return read_body(core, body, limit).await,
-    };
-    if input.len() > limit { Err(reason::BODY_TOO_LARGE.into()) } else { Ok(input) }
-}
-
-async fn read_body(core: &Core, body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    let body = transport::read_body(body.into_data_stream(), limit, core.config.open_timeout).await;
-    body.map_err(|error| match error {
-        BodyError::TooLarge => reason::BODY_TOO_LARGE.into(),
-        BodyError::Broken => reason::BODY_BROKEN.into(),
-        BodyError::TooSlow => reason::TOOK_TOO_LONG.into(),
-    })
-}
-
 /// Returns the whole of an upload that comes in pieces, or the answer to a piece that does not complete it.
 fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Result<Bytes, Accepted>, CloseReason> {
     if !matches!(route, Route::JsonpSend) {
@@ -142,7 +120,7 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
     }
     let Some((chunk, id, secret)) = params::chunk(parts, &data)? else { return Ok(Ok(data)) };
     let member = core.member(id)?;
-    core.admit_back()?;
+    core.admit_more()?;
     match member.shared.take_chunk(secret, chunk, core.config.body_limit())? {
         ChunkOutcome::Incomplete => Ok(Err(NOTHING)),
         ChunkOutcome::Complete(data) => Ok(Ok(data.into())),
@@ -247,7 +225,7 @@ fn attach_opening(
     let attach = Attach { ordinal, turn: 0, kind: LinkKind::Opening, opening: true, seen: false, received: 0, names };
     let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, transport);
     if let Ok(link) = &link {
-        let _ = transport::take(link, body);
+        let _ = transport::take_first(link, body, MOST_FIRST_FLIGHT);
     }
     opened.start();
     link

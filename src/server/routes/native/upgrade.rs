@@ -8,12 +8,13 @@ use hyper_util::rt::TokioIo;
 
 use super::{
     answer::refuse,
+    input::{MOST_FIRST_FLIGHT, MOST_OPENING, Unproven, check_auth},
     params,
     request::{read_head, resume_attach},
 };
 use crate::{
     codec::{
-        Codec,
+        Codec, Violation,
         native::{Head, NativeCodec, Spelling, write_refusal},
     },
     config::{Config, Transport},
@@ -26,7 +27,7 @@ use crate::{
     transport::{self, Link, NoMessage, Socket, handshake},
 };
 
-/// Room for the head record with its auth data, beside a message of the limit.
+/// Room for records beside a message of the limit.
 const HEAD_ROOM: usize = 64 * 1024;
 
 /// Answers the handshake, and starts the link's task.
@@ -66,12 +67,15 @@ async fn begin<S: Clone + Send + Sync + 'static>(
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let _grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
     let upgraded = upgrade.await.ok()?;
-    let mut socket = Socket::new(TokioIo::new(upgraded), gateway.core.config.message_limit + HEAD_ROOM);
+    let mut socket = Socket::new(TokioIo::new(upgraded), MOST_OPENING);
+    let mut unproven = Unproven::new(&gateway.core);
     let Config { open_timeout, message_limit, .. } = gateway.core.config;
     let mut early = Vec::new();
     let mut unknown = None;
     let refusal = loop {
-        let first = match socket.first(early, open_timeout).await {
+        let first = match socket.first(early, open_timeout, |length| unproven.grow(&gateway.core, length)).await {
+            Err(NoMessage::Refused(refusal)) => break refusal,
+            Err(NoMessage::Violation(Violation::TooLarge)) => break reason::OPENING_TOO_LARGE,
             Err(NoMessage::TooSlow) => break unknown.unwrap_or(reason::TOOK_TOO_LONG),
             Err(NoMessage::Violation(violation)) => break NativeCodec::violation(violation),
             Err(NoMessage::Gone) => return None,
@@ -86,12 +90,18 @@ async fn begin<S: Clone + Send + Sync + 'static>(
         };
         if matches!(head, Head::Open { .. }) {
             match open(&gateway, state, parts, verdict, head, body).await {
-                Ok((link, body)) => return Some(Box::pin(socket.run(link, body.codec, body.rest, early))),
+                Ok((link, body)) => {
+                    socket.set_limit(message_limit + HEAD_ROOM);
+                    return Some(Box::pin(socket.run(link, body.codec, body.rest, early)));
+                }
                 Err(refusal) => break refusal,
             }
         }
         match resume(&gateway, &head) {
-            Ok(link) => return Some(Box::pin(socket.run(link, body.codec, body.rest, early))),
+            Ok(link) => {
+                socket.set_limit(message_limit + HEAD_ROOM);
+                return Some(Box::pin(socket.run(link, body.codec, body.rest, early)));
+            }
             Err(refusal) if unknown.is_none() && refusal.is_session_gone() => {
                 socket.put_text(&String::from_utf8_lossy(&write_refusal(&refusal)));
                 unknown = Some(refusal);
@@ -114,6 +124,7 @@ async fn open<S: Clone + Send + Sync + 'static>(
     mut body: transport::Body<NativeCodec>,
 ) -> Result<(Link, transport::Body<NativeCodec>), CloseReason> {
     let Head::Open { ordinal, attempt, names, auth, .. } = head else { return Err(reason::WRONG_HEAD) };
+    check_auth(&auth)?;
     let page = Page::of_socket(verdict, names);
     let opened = gateway.open(params::seen(parts), state, page, &attempt, auth).await;
     let mut opened = opened.map_err(|refusal| refusal.reason)?;
@@ -122,7 +133,7 @@ async fn open<S: Clone + Send + Sync + 'static>(
     let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket);
     if let Ok(link) = &link {
         // A violation ends the link, which then sends the reason.
-        let _ = transport::take(link, &mut body);
+        let _ = transport::take_first(link, &mut body, MOST_FIRST_FLIGHT);
     }
     opened.start();
     Ok((link?, body))

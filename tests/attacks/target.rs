@@ -1,0 +1,131 @@
+//! A server in a process of its own, so that its resident memory can be read.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anywire::{Anywire, Live, Message, Session};
+use axum::Router;
+use tokio::io::AsyncReadExt;
+
+use crate::support::{Peer, Site};
+
+pub(crate) const MAX_BYTES: usize = 64 << 20;
+
+/// The promise: resident memory is at most one and a half times `max_bytes`, and this much besides.
+const BESIDES: usize = 40_000_000;
+const A_CONNECTION: usize = 20_000;
+
+pub(crate) struct Target {
+    process: Child,
+    pub(crate) site: Site,
+    pub(crate) address: SocketAddr,
+}
+
+impl Target {
+    /// Starts this same program anew, as a server.
+    pub(crate) fn start() -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "serves", "--ignored", "--nocapture"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        // The harness of tests writes on the same line.
+        let mut address =
+            lines.map_while(Result::ok).filter_map(|line| Some(line.split_once("listens at ")?.1.to_owned()));
+        let address = address.next().expect("the server tells its address").trim().parse().unwrap();
+        Target { process, site: Site::at(address), address }
+    }
+
+    /// A field of the process's status, in bytes.
+    fn status(&self, field: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
+    /// Checks that the promise was kept all the time.
+    pub(crate) fn check(&self, attack: &str, connections: usize) {
+        let (peak, now) = (self.status("VmHWM"), self.status("VmRSS"));
+        let most = MAX_BYTES / 2 * 3 + BESIDES + A_CONNECTION * connections;
+        let mb = |bytes: usize| bytes / 1_000_000;
+        println!("{attack}: {} MB at the peak, {} MB now; {} MB may be", mb(peak), mb(now), mb(most));
+        assert!(peak < most, "{attack}");
+    }
+
+    /// Opens a session whose secret has been used.
+    pub(crate) async fn open(&self) -> Peer {
+        let mut peer = Peer::open(&self.site).await;
+        peer.upload().await;
+        peer
+    }
+
+    /// A session sends and receives.
+    pub(crate) async fn check_honest(&self, peer: &mut Peer) {
+        let count = peer.got.len() + 1;
+        peer.send("hello").await;
+        while peer.got.len() < count {
+            peer.poll().await;
+        }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Obeys: `send 5` sends five bytes, `join it` enters the room, `room 5` sends five bytes to it, `away now`
+/// receives nothing any more.
+/// Anything else is echoed.
+async fn obey(session: Session, live: Live) {
+    while let Some(message) = session.recv().await {
+        let (command, number) = message.as_text().and_then(|text| text.split_once(' ')).unwrap_or_default();
+        let bytes = || vec![b'x'; number.parse().unwrap_or(0)];
+        let sent = match command {
+            "join" => session.join("room"),
+            "send" => session.try_send(bytes()).is_ok(),
+            "room" => live.to("room").send(bytes()).slow == 0,
+            "away" => std::future::pending().await,
+            _ => session.send(Message::clone(&message)).await.is_ok(),
+        };
+        if !sent {
+            break;
+        }
+    }
+}
+
+/// Serves until nobody holds the other end of the input.
+pub(crate) async fn serve() {
+    let handler = |axum::Extension(live): axum::Extension<std::sync::Arc<std::sync::OnceLock<Live>>>,
+                   session: Session| async move {
+        let live = live.get().expect("it is set before the server listens").clone();
+        obey(session, live).await;
+    };
+    let server = Anywire::builder()
+        .max_bytes(MAX_BYTES)
+        .max_sessions(4_096)
+        .open_timeout(Duration::from_secs(30))
+        .handler(handler)
+        .build();
+    let live = std::sync::Arc::new(std::sync::OnceLock::new());
+    live.set(server.live()).expect("it is set once");
+    let app = Router::new().nest("/live", server.routes()).layer(axum::Extension(live));
+    let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+    println!("listens at {}", listener.local_addr().unwrap());
+    let closed = async {
+        let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
+    };
+    tokio::select! {
+        _ = anywire::serve(listener, app) => {}
+        () = closed => {}
+    }
+}
