@@ -155,6 +155,7 @@ pub mod testing {}
 /// [`hosts`]: crate::Builder::hosts
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 /// [`node`]: crate::Builder::node
+/// [`max_connections`]: crate::Serve::max_connections
 pub mod limits {}
 
 #[doc = include_str!("transports.md")]
