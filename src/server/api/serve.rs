@@ -31,7 +31,7 @@ const MOST_CONNECTIONS: usize = 200_000;
 /// The system holds about this many bytes for a connection that takes none, and reports what a connection took
 /// by halves of it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT: u32 = 128 * 1024;
+const UNSENT: u32 = 64 * 1024;
 
 /// Idle connections are asked to close, in milliseconds, at most so often.
 const MAKE_ROOM_INTERVAL: u64 = 1_000;
@@ -107,7 +107,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 ///   because no room is made for HTTP/2, and [sessions](Serve::sessions) end in good order when it stops.
 /// * A connection ends whose client keeps a write waiting and takes less than 4,800 bytes (240 a second) within
 ///   20 seconds, whatever was written: a page, a poll, a stream, a WebSocket. The system reports what was taken
-///   in pieces of 64 KiB, so a line may need 3 kB a second. A stream whose session or link has ended closes its
+///   in pieces of 32 KiB, so a line may need 2 kB a second. A stream whose session or link has ended closes its
 ///   connection when nothing was taken for 10 seconds.
 /// * A request's head has at most 32 KiB (431 otherwise) and must come within 30 seconds of its first byte; a
 ///   connection may wait 75 seconds for a request.
