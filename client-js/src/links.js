@@ -1,6 +1,6 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
-import { FELL_BEHIND, MALFORMED, OPEN_BY_HTTP, ORIGIN_REFUSED, REPLACED, endsSession, isTooLarge, isUnknownSession } from './codes.js'
+import { FELL_BEHIND, MALFORMED, OPEN_BY_HTTP, ORIGIN_REFUSED, REPLACED, TOO_LARGE, endsSession, isTooLarge, isUnknownSession } from './codes.js'
 import { CALM, FALL, FALL_MAX, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 import { reportFailure } from './report.js'
@@ -56,8 +56,10 @@ const linkFailed = (client, link, code, reason, wait, status) => {
   const { machine_: machine } = client
   const opening = link.opening_ && !sessionId(client)
   if (isTooLarge(code, status)) {
-    if (opening) client.bare_ = 1
-    else if (link.duplex_) machine.giveUp_(link.nextToSend_)
+    if (!opening) link.duplex_ && machine.giveUp_(link.nextToSend_)
+    // No further opening could be smaller.
+    else if (link.bare_) machine.finish_(TOO_LARGE, 'auth is too large')
+    else client.bare_ = 1
   }
   // An attempt id that the server does not accept is not accepted the next time either.
   if (opening && isUnknownSession(code)) client.attempt_ = nonce()

@@ -278,6 +278,18 @@ describe('messages that are too large for something', () => {
     assert.deepEqual([session.state, it.half.messages.length], ['open', 10])
   })
 
+  for (const [what, refusal] of [['the server', () => answer(200, 'x4006,9:too large')], ['a proxy', () => answer(413)]]) {
+    story(`auth data that is too large for ${what} ends the session at the second opening`, async (it) => {
+      let openings = 0
+      globalThis.fetch = async () => (openings++, refusal())
+      const { session, named } = it.open({ ...POLLS, auth: 'x'.repeat(99) })
+      session.send('first')
+      await it.pass(60000)
+      assert.deepEqual([session.state, openings, named('closed').map(([, how]) => [how.code, how.reason])], ['closed', 2, [[4006, 'auth is too large']]])
+      assert.equal(it.clock.timers(), 0)
+    })
+  }
+
   for (const code of [4006, 1009]) {
     story(`a WebSocket that ends with ${code} at each large message`, async (it) => {
       const { session, named } = it.open(SOCKET_ONLY)

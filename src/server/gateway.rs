@@ -110,15 +110,8 @@ impl<S> Gateway<S> {
     /// # Errors
     /// Fails if it may not. A request that names no page is judged later, when it opens a session.
     pub(super) fn judge(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
-        let asked = Asked::of(parts);
-        match origin::judge(&self.core.config, asked) {
-            verdict @ (Verdict::Doubted | Verdict::Refused) => {
-                let refusal = origin::refusal(asked, verdict);
-                if verdict == Verdict::Doubted && self.core.may_warn() {
-                    tracing::warn!("{}", refusal.text);
-                }
-                Err(refusal)
-            }
+        match origin::judge(&self.core.config, Asked::of(parts)) {
+            verdict @ (Verdict::Doubted | Verdict::Refused) => Err(self.refuse(parts, verdict)),
             verdict => Ok(verdict),
         }
     }
@@ -128,9 +121,19 @@ impl<S> Gateway<S> {
     /// secret, which only a page knows that was allowed to open.
     pub(super) fn judge_socket(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
         match origin::judge(&self.core.config, Asked::of(parts)) {
-            Verdict::Refused => Err(reason::ORIGIN_REFUSED),
+            Verdict::Refused => Err(self.refuse(parts, Verdict::Refused)),
             verdict => Ok(verdict),
         }
+    }
+
+    /// The reason of a refusal. It is logged as a warning, though not each time, because it is often the server
+    /// that is not set up for its own pages.
+    fn refuse(&self, parts: &Parts, verdict: Verdict) -> CloseReason {
+        let refusal = origin::refusal(&self.core.config, Asked::of(parts), verdict);
+        if self.core.may_warn() {
+            tracing::warn!("{}", refusal.text);
+        }
+        refusal
     }
 
     /// Opens a session with an attempt id: the first opening with this id makes the session, and the others

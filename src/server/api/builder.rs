@@ -96,7 +96,8 @@ impl<H> Builder<H> {
 
     /// Sets the time for which a long poll is held while there is nothing to send. A client finds a poll dead
     /// after this and the [heartbeat's timeout](Self::heartbeat_timeout), as it finds other links dead after the
-    /// interval and the timeout. Default: the [heartbeat's interval](Self::heartbeat_interval).
+    /// interval and the timeout. With less than 100 ms no poll is held, and clients poll every two seconds.
+    /// Default: the [heartbeat's interval](Self::heartbeat_interval).
     pub fn hold(mut self, hold: Duration) -> Self {
         self.config.hold = Some(hold);
         self
@@ -157,8 +158,8 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of sessions that may live at a time; those that ended do not count. Further ones are refused with 503 and code 4200. Default:
-    /// 100,000.
+    /// Sets the number of sessions that may live at a time; those that ended do not count. Further ones are
+    /// refused with 503 and code 4200. Default: 100,000.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.config.max_sessions = sessions;
         self
