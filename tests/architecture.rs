@@ -42,6 +42,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("dialect", &["message", "session::frame"]),
     // the tests' two machines and their hostile network
     ("simulation", &["message", "broadcast", "config", "session", "codec"]),
+    // the tests' fuzzer
+    ("fuzz", &["simulation::random"]),
     ("shared", &["session", "dialect", "codec", "deadlines", "clock", "message", "config", "broadcast", "sync"]),
     ("hub", &["shared", "message", "broadcast", "config", "sync"]),
     ("transport", &["shared", "codec", "message", "config", "broadcast"]),
@@ -94,7 +96,7 @@ const IMPURE: &[&str] = &[
 
 /// The only modules under `#[cfg(test)]`, and the files that may declare them.
 const TEST_MODULES: &[(&str, &str)] =
-    &[("tests", "src/"), ("client", "src/session/mod.rs"), ("simulation", "src/lib.rs")];
+    &[("tests", "src/"), ("client", "src/session/mod.rs"), ("simulation", "src/lib.rs"), ("fuzz", "src/lib.rs")];
 /// Outside `src/session/`, a `mod tests { .. }` of at most this length may be part of its file.
 const INLINE_TEST_LINES: usize = 60;
 

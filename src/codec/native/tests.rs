@@ -1,5 +1,6 @@
 //! The native codec reads and writes.
 
+mod fuzz;
 mod mutations;
 mod vectors;
 
