@@ -20,13 +20,13 @@ use tokio::{
 use super::live::Live;
 use crate::{
     clock::Clock,
-    server::connection::{self, Order, Places},
+    server::connection::{self, Full, Most, Order, Places},
 };
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Two connections for each session of the default, and as many for everything else.
-const MOST_CONNECTIONS: usize = 200_000;
+/// In all, two connections for each of the most sessions of the default.
+const MOST: Most = Most { in_all: 200_000, of_an_address: 2_000 };
 
 /// The system holds about this many bytes for a connection that takes none, and reports what a connection took
 /// by halves of it.
@@ -146,7 +146,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Fails when the listener's address cannot be read. A connection that fails is logged and does not end the
 /// server.
 pub fn serve(listener: TcpListener, app: Router) -> Serve {
-    Serve { listener, app, signal: None, sessions: Vec::new(), max_connections: MOST_CONNECTIONS }
+    Serve { listener, app, signal: None, sessions: Vec::new(), most: MOST }
 }
 
 /// A server that [`serve`] returns. Await it to run it.
@@ -156,7 +156,7 @@ pub struct Serve {
     app: Router,
     signal: Option<Boxed<()>>,
     sessions: Vec<(Live, Duration)>,
-    max_connections: usize,
+    most: Most,
 }
 
 impl Serve {
@@ -187,12 +187,23 @@ impl Serve {
     /// that the next one finds a place. WebSockets count. The process needs a file descriptor for each
     /// (`ulimit -n`); where it has none left, new connections wait to be accepted.
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections;
+        self.most.in_all = connections;
+        self
+    }
+
+    /// Sets how many connections of one address may be open at a time; of IPv6 a network of 64 bits counts as
+    /// one. Default: 2,000.
+    ///
+    /// Beyond it a new connection of that address is closed at once. Loopback, private and link-local
+    /// addresses are not counted, since they may be those of a proxy. Raise it where a proxy or many clients
+    /// share a public address.
+    pub fn max_connections_per_address(mut self, connections: usize) -> Self {
+        self.most.of_an_address = connections;
         self
     }
 
     async fn run(self) -> io::Result<()> {
-        let Serve { listener, app, signal, sessions, max_connections } = self;
+        let Serve { listener, app, signal, sessions, most } = self;
         let address = listener.local_addr()?;
         tracing::info!(%address, "serving");
         limit_unsent(&listener);
@@ -201,7 +212,7 @@ impl Serve {
         let (orders, _) = watch::channel(Order::Serve);
         let mut signal = signal.unwrap_or_else(|| Box::pin(std::future::pending()));
         // The state is set once here, and not for every request.
-        let acceptor = Acceptor::new(listener, app.with_state(()), max_connections);
+        let acceptor = Acceptor::new(listener, app.with_state(()), most);
         accept(acceptor, &orders, &mut signal).await;
         tracing::info!(%address, "stopping");
         // Idle connections close now, and the others with their answer: the next request shall reach the next
@@ -274,7 +285,7 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn new(listener: TcpListener, app: Router, most: usize) -> Self {
+    fn new(listener: TcpListener, app: Router, most: Most) -> Self {
         Acceptor { listener, app, places: Places::new(most), clock: Clock::start(), next: [0; 3] }
     }
 
@@ -300,12 +311,18 @@ impl Acceptor {
     /// who waited would not know whether to try another server.
     #[expect(clippy::disallowed_methods, reason = "one task a connection, as every HTTP server")]
     fn start(&mut self, stream: TcpStream, peer: SocketAddr, orders: &watch::Sender<Order>) {
-        let Some(place) = self.places.take() else {
-            self.make_room(orders);
-            if self.may(Rare::WarnOfPlaces) {
-                tracing::warn!(%peer, "a connection was closed: there are more than `max_connections`");
+        let place = match self.places.take(peer.ip()) {
+            Ok(place) => place,
+            Err(full) => {
+                if full == Full::InAll {
+                    self.make_room(orders);
+                }
+                if self.may(Rare::WarnOfPlaces) {
+                    let knob = if full == Full::InAll { "max_connections" } else { "max_connections_per_address" };
+                    tracing::warn!(%peer, "a connection was closed: there are as many as `{knob}` allows");
+                }
+                return;
             }
-            return;
         };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "TCP_NODELAY");

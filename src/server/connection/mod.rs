@@ -36,7 +36,7 @@ use tokio::{
 use tower_service::Service;
 
 pub(crate) use self::{
-    places::{Place, Places},
+    places::{Full, Most, Place, Places},
     writes::Stream,
 };
 use self::{

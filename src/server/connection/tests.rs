@@ -22,6 +22,8 @@ impl Stream for DuplexStream {
     }
 }
 
+const PEER: [u8; 4] = [192, 0, 2, 1];
+
 const LARGE: usize = 1_000_000;
 
 fn application() -> Router {
@@ -45,9 +47,9 @@ impl Served {
     fn new(app: Router) -> Self {
         let (client, server) = tokio::io::duplex(16 * 1024);
         let (orders, _) = watch::channel(Order::Serve);
-        let places = Places::new(1);
-        let place = places.take().unwrap();
-        let connection = run(server, ([192, 0, 2, 1], 1000).into(), app, place, orders.subscribe());
+        let places = Places::new(Most { in_all: 1, of_an_address: 1 });
+        let place = places.take(PEER.into()).unwrap();
+        let connection = run(server, (PEER, 1000).into(), app, place, orders.subscribe());
         let end = tokio::spawn(async move {
             connection.await;
             Instant::now()
@@ -76,7 +78,7 @@ impl Served {
     /// Waits until the connection has ended. Returns after how many seconds since the start.
     async fn ended(self) -> u64 {
         let end = self.end.await.unwrap();
-        assert!(self.places.take().is_some(), "its place is free");
+        assert!(self.places.take(PEER.into()).is_ok(), "its place is free");
         (end - self.start).as_secs()
     }
 
@@ -223,11 +225,21 @@ async fn a_connection_that_stops_answers_the_request_that_is_under_way() {
 
 #[test]
 fn there_are_no_more_places_than_were_asked_for() {
-    let places = Places::new(2);
-    let (first, second) = (places.take(), places.take());
-    assert!(first.is_some() && second.is_some() && places.take().is_none());
+    let places = Places::new(Most { in_all: 4, of_an_address: 2 });
+    let take = |peer: &str| places.take(peer.parse().unwrap());
+    let first = [take("192.0.2.1").unwrap(), take("::ffff:192.0.2.1").unwrap()];
+    assert_eq!(take("192.0.2.1").unwrap_err(), Full::OfAnAddress, "one address, however it is written");
+    let second = [take("2001:db8:1:2::3").unwrap(), take("2001:db8:1:2:4:5:6:7").unwrap()];
     drop(first);
-    assert!(places.take().is_some());
+    assert_eq!(take("2001:db8:1:2::8").unwrap_err(), Full::OfAnAddress, "one network");
+    let third = [take("2001:db8:1:3::").unwrap(), take("192.0.2.1").unwrap()];
+    assert_eq!(take("192.0.2.1").unwrap_err(), Full::InAll);
+    drop((second, third));
+    let near = ["127.0.0.1", "10.1.2.3", "fe80::1", "fd00::1"].map(|peer| take(peer).unwrap());
+    assert_eq!(take("127.0.0.1").unwrap_err(), Full::InAll);
+    drop(near);
+    let same = [take("10.1.2.3").unwrap(), take("10.1.2.3").unwrap(), take("10.1.2.3").unwrap()];
+    assert_eq!(same.len(), 3, "a machine near by may be a proxy");
 }
 
 /// Opens a session over this connection, and requests a stream of it that the peer does not read.

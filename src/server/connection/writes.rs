@@ -32,7 +32,7 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 impl Stream for TcpStream {
     fn reset_when_dropped(&self) {
         // It fails if the connection is broken already.
-        let _ = self.set_zero_linger();
+        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
 }
 
