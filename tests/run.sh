@@ -10,14 +10,15 @@
 #   --lab           all engines and all proxies, not only the small sets; writes tests/browser/RESULTS.md
 #   --bench         also run the benchmark, not only compile it
 #   --recovery      also measure how fast sessions come back after cuts, deploys and crashes (five minutes)
+#   --fuzz          also give each fuzz target one minute
 #   --packaging     also bundlers, TypeScript, jest, React, other versions of Node, the packed crate, the oldest Rust
 set -uo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
-quick=0 soak=0 lab=0 bench=0 recovery=0 packaging=0
-usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
+quick=0 soak=0 lab=0 bench=0 recovery=0 packaging=0 fuzz=0
+usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
 number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -27,6 +28,7 @@ while [ $# -gt 0 ]; do
     --bench) bench=1 ;;
     --recovery) recovery=1 ;;
     --packaging) packaging=1 ;;
+    --fuzz) fuzz=1 ;;
     --seeds) number "$1" "${2-}"; export ANYWIRE_SEEDS=$2; shift ;;
     --first-seed) number "$1" "${2-}"; export ANYWIRE_FIRST_SEED=$2; shift ;;
     -h|--help) usage; exit 0 ;;
@@ -167,7 +169,7 @@ packaging_tests() {
 }
 # The crate as it would be uploaded: cargo packs it, unpacks it and compiles what came out.
 crate() {
-  cargo package --offline --allow-dirty --list | grep -E '^(src/.*tests|src/simulation|tests|client-js/(src|test))/' && { echo "tests are in the package"; return 1; }
+  cargo package --offline --allow-dirty --list | grep -E '^(src/fuzz.rs|(src/.*tests|src/simulation|tests|client-js/(src|test))/)' && { echo "tests are in the package"; return 1; }
   cargo package --offline --allow-dirty
 }
 # The oldest Rust that the manifest promises compiles all of it. Skipped where rustup cannot fetch it.
@@ -182,6 +184,18 @@ oldest_rust() {
   fi
   CARGO_TARGET_DIR=$CARGO_TARGET_DIR/oldest rustup run "$version" cargo check --all-targets --locked
 }
+
+# Licences, sources and duplicates of what users compile, and known vulnerabilities where the database is reached.
+dependencies() {
+  local offline=(--offline) checks=(bans licenses sources)
+  if ! cargo deny --version 2>/dev/null; then
+    echo "SKIPPED: cargo-deny is missing: cargo install --locked cargo-deny"
+    return 0
+  fi
+  if cargo deny fetch db >/dev/null 2>&1; then offline=() checks=(); fi
+  cargo deny "${offline[@]}" check "${checks[@]}"
+}
+fuzz_run() { ANYWIRE_FUZZ_SECONDS=60 cargo test --release --lib fuzz -- --nocapture --test-threads=1; }
 
 recovery_run() {
   cargo build --example lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --no-warnings --experimental-websocket tests/recovery/run.mjs
@@ -205,6 +219,7 @@ section "client tests" nonempty client
 section "format" cargo fmt --check
 section "lints" lints
 section "rustdoc" rustdoc
+section "dependencies" dependencies
 section "rust tests" nonempty cargo test --no-fail-fast
 if [ "$quick" -eq 0 ]; then
   section "fault proxy" nonempty proxies
@@ -219,6 +234,7 @@ if [ "$quick" -eq 0 ]; then
 fi
 [ "$bench" -eq 0 ] || section "benchmark" bench_run
 [ "$recovery" -eq 0 ] || section "recovery" recovery_run
+[ "$fuzz" -eq 0 ] || section "fuzzing" nonempty fuzz_run
 if [ "$packaging" -ne 0 ]; then
   section "packed crate" crate
   section "oldest Rust" oldest_rust
