@@ -57,8 +57,7 @@ const parsed = (url) => {
     return link.href
   }
   if (LEGACY && !hasURL()) {
-    const { host, protocol } = root.location
-    return url.replace(/^\/(?!\/)/, '//' + host + '/').replace(/^\/\//, protocol + '//')
+    return url.replace(/^\/(?!\/)/, root.location.protocol + '//' + root.location.host + '/')
   }
   return new URL(url, page.baseURI || root.location).href
 }
@@ -73,8 +72,8 @@ export const resolve = (url) => {
     // An empty address would be that of the page.
     if (!text.search(/\s*[^#\s]/)) {
       const whole = parsed(text)
-      const parts = /^(http|ws)(s?:\/\/)([^/?#]*@)?([^#]+)/i.exec(whole)
-      if (parts) return 'http' + parts[2].toLowerCase() + parts[4]
+      const parts = /^(http|ws)(s?:\/\/)([^/?#]*@)?([^#]+)/.exec(whole)
+      if (parts) return 'http' + parts[2] + parts[4]
       if (LEGACY && !/^[^/?#]*:/.test(whole)) return whole.split('#')[0]
     }
   } catch (e) {

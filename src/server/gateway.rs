@@ -19,7 +19,7 @@ use super::{
     opening::Found,
     origin::{self, Asked, Verdict},
     refusal::{OpenError, Refusal},
-    remote::remote,
+    remote::{peer, remote},
     timekeeper,
 };
 use crate::{
@@ -110,6 +110,7 @@ impl<S> Gateway<S> {
     /// # Errors
     /// Fails if it may not. A request that names no page is judged later, when it opens a session.
     pub(super) fn judge(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
+        self.check_address(parts);
         match origin::judge(&self.core.config, Asked::of(parts)) {
             verdict @ (Verdict::Doubted | Verdict::Refused) => Err(self.refuse(parts, verdict)),
             verdict => Ok(verdict),
@@ -120,9 +121,20 @@ impl<S> Gateway<S> {
     /// against the page it is judged by what it sends. An opening is refused then, and an attach shows the
     /// secret, which only a page knows that was allowed to open.
     pub(super) fn judge_socket(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
+        self.check_address(parts);
         match origin::judge(&self.core.config, Asked::of(parts)) {
             Verdict::Refused => Err(self.refuse(parts, Verdict::Refused)),
             verdict => Ok(verdict),
+        }
+    }
+
+    /// Logs a warning, though not each time, if proxies are trusted and cannot be known.
+    fn check_address(&self, parts: &Parts) {
+        if !self.core.config.trusted_proxies.is_empty() && peer(&parts.extensions).is_none() && self.core.may_warn() {
+            tracing::warn!(
+                "trusted_proxies() has no effect: the HTTP server does not report the address of a connection, as \
+                 anywire::serve and into_make_service_with_connect_info do"
+            );
         }
     }
 
