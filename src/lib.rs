@@ -59,6 +59,8 @@ mod clock;
 mod codec;
 mod config;
 mod deadlines;
+#[cfg(test)]
+mod fuzz;
 pub mod guide;
 mod hub;
 mod ids;

@@ -49,6 +49,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("hub", &["shared", "message", "broadcast", "pool", "config", "sync"]),
     ("transport", &["shared", "codec", "message", "config", "broadcast", "pool"]),
+    // the tests' fuzzer
+    ("fuzz", &["simulation::random"]),
     ("cluster", &["hub", "message"]),
     ("server", &["*"]),
 ];
@@ -98,7 +100,7 @@ const IMPURE: &[&str] = &[
 
 /// The only modules under `#[cfg(test)]`, and the files that may declare them.
 const TEST_MODULES: &[(&str, &str)] =
-    &[("tests", "src/"), ("client", "src/session/mod.rs"), ("simulation", "src/lib.rs")];
+    &[("tests", "src/"), ("client", "src/session/mod.rs"), ("simulation", "src/lib.rs"), ("fuzz", "src/lib.rs")];
 /// Outside `src/session/`, a `mod tests { .. }` of at most this length may be part of its file.
 const INLINE_TEST_LINES: usize = 60;
 

@@ -2,7 +2,7 @@
 # Tests everything. Needs Rust, Node 20 and Python; the rest is installed (as root on Debian) or named.
 #
 #   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench] [--recovery] [--attacks]
-#                [--packaging]
+#                [--fuzz] [--packaging]
 #
 #   --quick         no browser, no engine, no proxy, no benchmark: for daily work
 #   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
@@ -13,14 +13,15 @@
 #   --recovery      also measure how fast sessions come back after cuts, deploys and crashes, and
 #                   Socket.IO's beside them (ten minutes)
 #   --attacks       also attack the memory of a server at full size (Linux; some minutes)
+#   --fuzz          also give each fuzz target one minute
 #   --packaging     also bundlers, TypeScript, jest, React, other versions of Node, the packed crate, the oldest Rust
 set -uo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
-quick=0 soak=0 lab=0 bench=0 recovery=0 attacks=0 packaging=0
-usage() { sed -n '2,16s/^# \{0,1\}//p' "$0"; }
+quick=0 soak=0 lab=0 bench=0 recovery=0 attacks=0 fuzz=0 packaging=0
+usage() { sed -n '2,17s/^# \{0,1\}//p' "$0"; }
 number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -31,6 +32,7 @@ while [ $# -gt 0 ]; do
     --recovery) recovery=1 ;;
     --attacks) attacks=1 ;;
     --packaging) packaging=1 ;;
+    --fuzz) fuzz=1 ;;
     --seeds) number "$1" "${2-}"; export ANYWIRE_SEEDS=$2; shift ;;
     --first-seed) number "$1" "${2-}"; export ANYWIRE_FIRST_SEED=$2; shift ;;
     -h|--help) usage; exit 0 ;;
@@ -171,7 +173,7 @@ packaging_tests() {
 }
 # The crate as it would be uploaded: cargo packs it, unpacks it and compiles what came out.
 crate() {
-  cargo package --offline --allow-dirty --list | grep -E '^(src/.*tests|src/simulation|tests|client-js/(src|test))/' && { echo "tests are in the package"; return 1; }
+  cargo package --offline --allow-dirty --list | grep -E '^(src/fuzz.rs|(src/.*tests|src/simulation|tests|client-js/(src|test))/)' && { echo "tests are in the package"; return 1; }
   cargo package --offline --allow-dirty
 }
 # The oldest Rust that the manifest promises compiles all of it. Skipped where rustup cannot fetch it.
@@ -186,6 +188,18 @@ oldest_rust() {
   fi
   CARGO_TARGET_DIR=$CARGO_TARGET_DIR/oldest rustup run "$version" cargo check --all-targets --locked
 }
+
+# Licences, sources and duplicates of what users compile, and known vulnerabilities where the database is reached.
+dependencies() {
+  local offline=(--offline) checks=(bans licenses sources)
+  if ! cargo deny --version 2>/dev/null; then
+    echo "SKIPPED: cargo-deny is missing: cargo install --locked cargo-deny"
+    return 0
+  fi
+  if cargo deny fetch db >/dev/null 2>&1; then offline=() checks=(); fi
+  cargo deny "${offline[@]}" check "${checks[@]}"
+}
+fuzz_run() { ANYWIRE_FUZZ_SECONDS=60 cargo test --release --lib fuzz -- --nocapture --test-threads=1; }
 
 recovery_run() {
   cargo build --example lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --no-warnings --experimental-websocket tests/recovery/run.mjs
@@ -211,6 +225,7 @@ section "client tests" nonempty client
 section "format" cargo fmt --check
 section "lints" lints
 section "rustdoc" rustdoc
+section "dependencies" dependencies
 section "rust tests" nonempty cargo test --no-fail-fast
 if [ "$quick" -eq 0 ]; then
   section "fault proxy" nonempty proxies
@@ -228,6 +243,7 @@ if [ "$recovery" -ne 0 ]; then
   section "recovery packages" packages tests/recovery && section "recovery" recovery_run
 fi
 [ "$attacks" -eq 0 ] || section "attacks" attacks_run
+[ "$fuzz" -eq 0 ] || section "fuzzing" nonempty fuzz_run
 if [ "$packaging" -ne 0 ]; then
   section "packed crate" crate
   section "oldest Rust" oldest_rust

@@ -159,6 +159,8 @@ pub mod testing {}
 /// [`hosts`]: crate::Builder::hosts
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
 /// [`node`]: crate::Builder::node
+/// [`max_connections`]: crate::Serve::max_connections
+/// [`max_connections_per_address`]: crate::Serve::max_connections_per_address
 pub mod limits {}
 
 #[doc = include_str!("transports.md")]

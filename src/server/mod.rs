@@ -1,6 +1,7 @@
 //! The server: its public face in `api`, the opening of sessions in `gateway`, and the URLs in `routes`.
 
 mod api;
+mod connection;
 mod core;
 mod eviction;
 mod gateway;

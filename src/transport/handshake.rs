@@ -16,9 +16,9 @@ pub(crate) fn accept(parts: &Parts) -> Result<Response<()>, &'static str> {
         return Err("not a WebSocket handshake of version 13");
     }
     if parts.version == Version::HTTP_2 {
-        let protocol = parts.extensions.get::<hyper::ext::Protocol>();
-        return match protocol {
-            Some(protocol) if parts.method == Method::CONNECT && protocol.as_str() == "websocket" => Ok(response),
+        // A plain CONNECT has no path, so it comes to no route.
+        return match parts.method {
+            Method::CONNECT => Ok(response),
             _ => Err("over HTTP/2 a WebSocket is opened by an extended CONNECT"),
         };
     }

@@ -69,9 +69,29 @@ impl Link {
         self.shared.has_turned(self.id, cx)
     }
 
+    /// Tells the connection of an answer when the link is over: while the connection takes nothing, it does not
+    /// ask the answer.
+    pub(crate) fn watch(&self) -> LinkWatch {
+        LinkWatch { shared: self.shared.clone(), id: self.id }
+    }
+
     /// Why the link must be given up although it cannot write; see [`SharedSession::link_ending`].
     pub(super) fn ending(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
         self.shared.link_ending(self.id, cx)
+    }
+}
+
+/// Tells whether a link is over while nothing can be written to it.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkWatch {
+    shared: Arc<SharedSession>,
+    id: LinkId,
+}
+
+impl LinkWatch {
+    /// Whether the link is over. If not, the task is woken when it is.
+    pub(crate) fn is_over(&self, cx: &mut Context<'_>) -> bool {
+        self.shared.link_ending(self.id, cx).is_some()
     }
 }
 

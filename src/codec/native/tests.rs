@@ -1,5 +1,6 @@
 //! The native codec reads and writes.
 
+mod fuzz;
 mod holding;
 mod mutations;
 mod vectors;

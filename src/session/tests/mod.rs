@@ -10,6 +10,7 @@ mod acknowledging;
 mod attaching;
 mod closing;
 mod droppables;
+mod fuzz;
 mod grace;
 mod heartbeats;
 mod opening;

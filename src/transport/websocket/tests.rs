@@ -1,5 +1,7 @@
 //! A bare WebSocket over a connection in memory: RFC 6455 as a client sees it.
 
+mod fuzz;
+
 use std::{sync::Arc, task::Waker};
 
 use futures::{SinkExt, StreamExt};

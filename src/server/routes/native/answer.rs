@@ -102,6 +102,7 @@ impl ResponseFormat {
             codec.write(Outbound::Frame(Frame::Padding { length: self.padding }), &mut padding);
         }
         let wrapper = Wrapper::new(self.wrapping, padding);
+        response.extensions_mut().insert(link.watch());
         *response.body_mut() = Body::from_stream(transport::stream(link, codec, budget, wrapper, permit));
         response
     }
