@@ -96,7 +96,8 @@ impl<H> Builder<H> {
 
     /// Sets the time for which a long poll is held while there is nothing to send. A client finds a poll dead
     /// after this and the [heartbeat's timeout](Self::heartbeat_timeout), as it finds other links dead after the
-    /// interval and the timeout. Default: the [heartbeat's interval](Self::heartbeat_interval).
+    /// interval and the timeout. With less than 100 ms no poll is held, and clients poll every two seconds.
+    /// Default: the [heartbeat's interval](Self::heartbeat_interval).
     pub fn hold(mut self, hold: Duration) -> Self {
         self.config.hold = Some(hold);
         self
@@ -173,16 +174,14 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of bytes that all sessions may hold together: inboxes, outboxes, the
-    /// [histories](Self::rooms) of rooms, and uploads that come in pieces. A message to many sessions counts
-    /// once. Default: 1 GiB.
+    /// Sets the number of bytes that all sessions may hold together: inboxes, outboxes, what is on its way, and
+    /// the [histories](Self::rooms) of rooms. A message to many sessions counts once. Default: 1 GiB.
     ///
-    /// Above four fifths of it new sessions are refused with 503 and code 4201, unless sessions that have made
-    /// no progress for 15 seconds can end for their sake. Above all of it sessions end with code 4105: first
-    /// those whose client has not shown that it received its secret, then those that hold most; and inboxes
-    /// take no more than a little at a time. Polls, acknowledgements and clients that come back are not
-    /// refused. With no more than 64 KiB, or its part of a quarter of this limit if
-    /// [`max_sessions`](Self::max_sessions) live, no session ends for this.
+    /// Above four fifths of it new sessions are refused with 503 and code 4201, unless others can end for them
+    /// that made no progress for 15 seconds. Above all of it sessions end with code 4105: first those whose
+    /// client has not shown its secret, then those that hold most; and inboxes take little at a time. Polls,
+    /// acknowledgements and clients that come back are not refused. No session ends for this with no more than
+    /// 64 KiB, or its part of a quarter of this limit if [`max_sessions`](Self::max_sessions) live.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.config.max_bytes = bytes;
         self
@@ -213,7 +212,8 @@ impl<H> Builder<H> {
 
     /// Sets the proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed, as addresses or networks:
     /// `10.0.0.0/8`, `::1`. Default: none. They need the address of the connection, which
-    /// [`serve`](crate::serve) and axum's `into_make_service_with_connect_info` report.
+    /// [`serve`](crate::serve) and axum's `into_make_service_with_connect_info` report; where it is missing, a
+    /// warning is logged.
     ///
     /// # Panics
     /// Panics if a text is neither an address nor a network.
@@ -322,7 +322,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// once it is written; use [`routes`](Self::routes) for clients that must lose nothing. Heartbeats are
     /// pings. While the handler does not receive and the inbox is full, nothing is read from the connection.
     /// Close codes are those of RFC 6455: 1001 when the server goes away, 1002, 1007 and 1009 for what it
-    /// forbids or is too large, 1008 for a client that takes too little, 1011 when the handler panicked.
+    /// forbids or is too large, 1008 for a client that takes too little, 1011 when the handler failed.
     ///
     /// ```no_run
     /// # use anywire::{Anywire, Session};
