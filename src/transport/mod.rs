@@ -9,7 +9,7 @@ mod uplink;
 mod websocket;
 pub(crate) mod wrapping;
 
-pub(crate) use downlink::{FirstFlush, Wait, stream};
+pub(crate) use downlink::{FirstFlush, Wait, counted, stream};
 pub(crate) use link::{Link, LinkWatch};
 pub(crate) use uplink::{Body, BodyError, read_body, take, take_first, upload_answer};
 pub(crate) use websocket::{NoMessage, Socket};

@@ -1,9 +1,9 @@
 //! A server in a process of its own, so that its resident memory can be read.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::SocketAddr,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -21,6 +21,8 @@ const A_CONNECTION: usize = 20_000;
 
 pub(crate) struct Target {
     process: Child,
+    /// Its other end must stay open: the harness of tests writes when it has run for long.
+    _output: BufReader<ChildStdout>,
     pub(crate) site: Site,
     pub(crate) address: SocketAddr,
 }
@@ -32,15 +34,15 @@ impl Target {
             .args(["--exact", "serves", "--ignored", "--nocapture"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        // The harness of tests writes on the same line.
-        let mut address =
-            lines.map_while(Result::ok).filter_map(|line| Some(line.split_once("listens at ")?.1.to_owned()));
-        let address = address.next().expect("the server tells its address").trim().parse().unwrap();
-        Target { process, site: Site::at(address), address }
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        // The harness writes on the same line.
+        let mut lines = output.by_ref().lines().map_while(Result::ok);
+        let address = lines.find_map(|line| Some(line.split_once("listens at ")?.1.trim().to_owned()));
+        let address = address.expect("the server tells its address").parse().unwrap();
+        Target { process, _output: output, site: Site::at(address), address }
     }
 
     /// A field of the process's status, in bytes.

@@ -174,16 +174,14 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of bytes that all sessions may hold together: inboxes, outboxes, the
-    /// [histories](Self::rooms) of rooms, and uploads that come in pieces. A message to many sessions counts
-    /// once. Default: 1 GiB.
+    /// Sets the number of bytes that all sessions may hold together: inboxes, outboxes, what is on its way, and
+    /// the [histories](Self::rooms) of rooms. A message to many sessions counts once. Default: 1 GiB.
     ///
-    /// Above four fifths of it new sessions are refused with 503 and code 4201, unless sessions that have made
-    /// no progress for 15 seconds can end for their sake. Above all of it sessions end with code 4105: first
-    /// those whose client has not shown that it received its secret, then those that hold most; and inboxes
-    /// take no more than a little at a time. Polls, acknowledgements and clients that come back are not
-    /// refused. With no more than 64 KiB, or its part of a quarter of this limit if
-    /// [`max_sessions`](Self::max_sessions) live, no session ends for this.
+    /// Above four fifths of it new sessions are refused with 503 and code 4201, unless others can end for them
+    /// that made no progress for 15 seconds. Above all of it sessions end with code 4105: first those whose
+    /// client has not shown its secret, then those that hold most; and inboxes take little at a time. Polls,
+    /// acknowledgements and clients that come back are not refused. No session ends for this with no more than
+    /// 64 KiB, or its part of a quarter of this limit if [`max_sessions`](Self::max_sessions) live.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.config.max_bytes = bytes;
         self
