@@ -99,6 +99,7 @@ pub const CLIENT_MJS_INTEGRITY: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/client-js/dist/anywire.mjs.sha384"));
 
 #[doc = include_str!("codec/PROTOCOL.md")]
+#[doc = include_str!("codec/EXAMPLE.md")]
 pub mod protocol {}
 
 /// The README's code is compiled with the other examples.

@@ -388,7 +388,7 @@ async fn nothing_is_left_after_grace() {
             }
         }
     }
-    let body = Body::new(Spelling::Text).raw("o1,1,attempt,0:n1:m9:cut").bytes;
+    let body = Body::new(Spelling::Text).raw("o1,1,attempt-of-20-letters,0:n1:m9:cut").bytes;
     assert_eq!(stage.site.post("open", body).await.status, 200, "the opening itself was right");
     assert_eq!(stage.server.len(), 18, "four were closed");
     for _ in 0..5 {

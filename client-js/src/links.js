@@ -56,11 +56,12 @@ const linkFailed = (client, link, code, reason, wait, status) => {
   const { machine_: machine } = client
   const opening = link.opening_ && !sessionId(client)
   if (isTooLarge(code, status)) {
-    if (opening) client.bare_ = 1
+    if (opening) client.bare_ ||= 1
     else if (link.duplex_) machine.giveUp_(link.nextToSend_)
   }
   // An attempt id that the server does not accept is not accepted the next time either.
-  if (opening && isUnknownSession(code)) client.attempt_ = nonce()
+  if (opening && isUnknownSession(code)) client.bare_ = 2
+  if (opening && client.bare_ > 1) client.attempt_ = nonce()
   const over = drop(client, link, code, reason, wait, status)
   // A link that was confirmed is no failed attempt, unless its uploads fail.
   if (link.confirmed_ && !client.uploadsFail_) return

@@ -22,6 +22,11 @@ const WARNING_INTERVAL: u64 = 60_000;
 /// So many sessions that have ended are remembered at least, however few may live.
 const LEAST_REMEMBERED: usize = 1024;
 
+/// The number of openings, and of sessions that ended, that are remembered beside the sessions that live.
+fn most_remembered(max_sessions: usize) -> usize {
+    max_sessions.max(LEAST_REMEMBERED).saturating_mul(4)
+}
+
 /// A time that does not come.
 const NEVER: u64 = u64::MAX;
 
@@ -100,11 +105,12 @@ impl Core {
         };
         let histories = Histories::new(ids::random().simple().to_string()[..12].to_owned(), &config.rooms);
         let params = ServerParams { node: config.node.clone(), session, spread: session.spread.into() };
+        let most_attempts = most_remembered(config.max_sessions);
         Core {
             config,
             params: Arc::new(params),
             hub: Hub::new(histories),
-            attempts: Arc::new(Attempts::new(runtime.clock(), remembered)),
+            attempts: Arc::new(Attempts::new(runtime.clock(), remembered, most_attempts)),
             parked: Arc::default(),
             runtime,
             links_end: AtomicU64::new(NEVER),

@@ -147,7 +147,8 @@ impl<S> Gateway<S> {
         auth: ByteString,
     ) -> Result<Opened, Refusal> {
         self.check_page(page, &mut parts)?;
-        let claim = match self.core.attempts.claim(attempt).await? {
+        let opener = self.core.attempts.opener(&parts.headers);
+        let claim = match self.core.attempts.claim(attempt, opener).await? {
             Found::Session(member) => return Ok(Opened::again(&member)),
             Found::First(claim) => claim,
         };

@@ -1,6 +1,6 @@
 //! The remote end of a session, from its opening request.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::{
     extract::ConnectInfo,
@@ -13,8 +13,27 @@ use crate::hub::Remote;
 /// Returns the client's address and the headers of a request. `X-Forwarded-For` is believed as far as
 /// `trusted` proxies wrote it.
 pub(super) fn remote(parts: &Parts, trusted: &[IpNet]) -> Remote {
-    let address = peer(&parts.extensions).map(|peer| forwarded(peer, &parts.headers, trusted));
-    Remote::new(address, parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+    Remote::new(address(parts, trusted), parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+}
+
+/// The network of a client: of those that limits hold for, the smallest that one client can fill with
+/// addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Network(IpAddr);
+
+impl Network {
+    /// An IPv4 address is a network of its own. Of an IPv6 address it is the first 64 bits.
+    pub(super) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(address) => Network(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()),
+            address => Network(address),
+        }
+    }
+}
+
+/// The address of the client of a request, if the server reports that of the connection.
+pub(super) fn address(parts: &Parts, trusted: &[IpNet]) -> Option<IpAddr> {
+    peer(&parts.extensions).map(|peer| forwarded(peer, &parts.headers, trusted))
 }
 
 /// The address at the other end of a request's connection, if the server reports it.

@@ -115,6 +115,7 @@ reasons! {
         NO_DATA: "no data",
         FORM_NOT_ENCODED: "a form's data must be percent-encoded: forms change the ends of lines",
         BAD_CALLBACK: "no callback, or not a name of letters, digits and _",
+        SHORT_ATTEMPT: "an attempt id has at least 20 characters, drawn at random",
         BAD_CHUNK: "a chunk of an upload has part, upload, session and secret",
         CHUNK_OUT_OF_ORDER: "not the next chunk of this upload",
         NO_UPGRADE: "this connection cannot upgrade",
@@ -135,7 +136,10 @@ reasons! {
 
     4100 = 410 { UNKNOWN: "unknown session", }
     4101 = 410 { WRONG_SECRET: "wrong secret", }
-    4102 = 410 { ATTEMPT_USED: "this opening has been used", }
+    4102 = 410 {
+        ATTEMPT_USED: "this opening has been used",
+        ANOTHER_OPENER: "opened with other cookies or another Authorization: open anew, by one transport at a time",
+    }
     4103 = 410 {
         ENDED: "the session has ended",
         EXPIRED: "no link within the grace time",

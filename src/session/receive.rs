@@ -23,8 +23,9 @@ impl Machine {
     }
 
     /// An attach has succeeded or failed for which [`expect_attach`](Self::expect_attach) returned `true`.
-    pub(crate) fn cancel_attach(&mut self) {
+    pub(crate) fn cancel_attach(&mut self, now: u64) {
         self.pending_attaches -= 1;
+        self.attach_ended = now;
     }
 
     /// Attaches a link. The reason of a refusal is meant for the other half.

@@ -82,7 +82,9 @@ impl Machine {
         } else if !self.links.any_attached() {
             let deadline = self.grace_end();
             if self.pending_attaches == 0 && now >= deadline {
-                if now - deadline > grace || std::mem::take(&mut self.refused) {
+                // The end was held off, if at all, until the last attach ended that had begun.
+                let held_off = deadline.max(self.attach_ended);
+                if now - held_off > grace || std::mem::take(&mut self.refused) {
                     // This process slept: the client may have been trying all the time.
                     self.detached_since = now;
                 } else {

@@ -16,7 +16,7 @@ impl SharedSession {
 
     pub(crate) fn cancel_attach(&self) {
         let mut inner = self.lock();
-        inner.machine.cancel_attach();
+        inner.machine.cancel_attach(self.runtime.clock.now());
         self.settle(&mut inner);
     }
 

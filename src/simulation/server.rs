@@ -145,7 +145,7 @@ impl World<'_> {
         self.note_pair(session, What::CancelAttach);
         let now = self.now;
         let one = &mut self.server.sessions[session];
-        one.machine.cancel_attach();
+        one.machine.cancel_attach(self.now);
         one.begun -= 1;
         if now >= one.quiet_from + self.scenario.grace && one.machine.closed().is_none() {
             self.cover.fault(Fault::PendingAttachHoldsGrace);

@@ -20,7 +20,7 @@ use crate::{
         api::handler::AnyHandler,
         core::Core,
         gateway::{Gateway, Opened, Page},
-        refusal::OpenError,
+        refusal::{OpenError, guarded},
     },
     session::{Attach, CloseReason, LinkKind, Names, reason, rules::RAW},
     shared::Credential,
@@ -38,7 +38,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler
         async move { accept(&gateway, state, request).await.unwrap_or_else(OpenError::into_response) }
     };
     // Over HTTP/2 a WebSocket is opened by CONNECT.
-    Router::new().route("/", routing::get(serve.clone()).connect(serve))
+    let wrong_method = async || guarded((StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")]).into_response());
+    Router::new().route("/", routing::get(serve.clone()).connect(serve).fallback(wrong_method))
 }
 
 /// Opens the session, answers the handshake and starts the link's task. If the session is refused, the answer
@@ -54,7 +55,7 @@ async fn accept<S: Clone + Send + Sync + 'static>(
     let response = match handshake::accept(&parts) {
         Ok(response) => response.map(|()| Body::empty()),
         Err(_) if parts.headers.get(VERSION.0).is_some_and(|version| version != VERSION.1) => {
-            return Ok((StatusCode::UPGRADE_REQUIRED, [VERSION]).into_response());
+            return Ok(guarded((StatusCode::UPGRADE_REQUIRED, [VERSION]).into_response()));
         }
         Err(what) => return Err(CloseReason::malformed(what).into()),
     };

@@ -25,6 +25,7 @@ use crate::{
         core::Core,
         gateway::Gateway,
         origin::{Asked, Cors},
+        refusal::guarded,
     },
 };
 
@@ -40,7 +41,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler
         let core = gateway.core.clone();
         let reusable = request.version() < Version::HTTP_2;
         let reply = match preflight {
-            true => Reply::Now(StatusCode::NO_CONTENT.into_response()),
+            true => Reply::Now(guarded(StatusCode::NO_CONTENT.into_response())),
             false => dispatch(&gateway, state, request),
         };
         async move {
@@ -77,12 +78,12 @@ fn dispatch<S: Clone + Send + Sync + 'static>(gateway: &Gateway<S>, state: S, re
     }
     Reply::Now(match client::file(name) {
         _ if name == Transport::WebSocket.name() => upgrade::serve(gateway.clone(), state, request),
-        None => StatusCode::NOT_FOUND.into_response(),
+        None => guarded(StatusCode::NOT_FOUND.into_response()),
         Some(file) if matches!(*request.method(), Method::GET | Method::HEAD) => file.serve(request.headers()),
         Some(_) => wrong_method("GET, HEAD"),
     })
 }
 
 fn wrong_method(allow: &'static str) -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]).into_response()
+    guarded((StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]).into_response())
 }

@@ -21,6 +21,7 @@ use crate::{
         gateway::{Gateway, GraceHold, Opened, Page},
         parked_requests::Parking,
         refusal::Refusal,
+        remote::{self, Network},
     },
     session::{Attach, CloseReason, LinkKind, Machine, Names, reason},
     shared::{ChunkOutcome, Credential},
@@ -196,7 +197,9 @@ fn idle_limit_is_zero(core: &Core, token: &ResumeToken) -> bool {
 
 /// Returns whether this request may be parked.
 fn acquire(core: &Core, parts: &Parts) -> Parking {
-    params::browser(parts).map_or(Parking::Uncounted, |browser| core.parked.acquire(browser))
+    let Some(browser) = params::browser(parts) else { return Parking::Uncounted };
+    let address = remote::address(parts, &core.config.trusted_proxies);
+    core.parked.acquire(browser, address.map(Network::of))
 }
 
 fn upload<S>(

@@ -20,6 +20,7 @@ use crate::{
     server::{
         gateway::{Gateway, GraceHold, Page},
         origin::Verdict,
+        refusal::Refusal,
     },
     session::{Attach, CloseReason, LinkKind, reason},
     shared::Credential,
@@ -99,7 +100,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
             Err(refusal) => break refusal,
         }
     };
-    tracing::debug!(code = refusal.code, reason = &*refusal.text, "refused");
+    Refusal::from(refusal.clone()).log();
     socket.close::<NativeCodec>(refusal).await;
     None
 }
