@@ -8,10 +8,13 @@ use std::{
 /// A value behind a pointer, so that it is cloned and dropped without a lock.
 pub(crate) type Value = Arc<dyn Any + Send + Sync>;
 
-/// The values of one session, by type. There are few, so that a vector finds them quickly.
+type Kept = Vec<(TypeId, Value)>;
+
+/// The values of one session, by type. There are few, so that a vector finds them quickly. It is boxed because
+/// most sessions have none.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
-    all: Vec<(TypeId, Value)>,
+    all: Option<Box<Kept>>,
     closed: bool,
 }
 
@@ -23,22 +26,23 @@ impl Values {
             return Err(value);
         }
         let replaced = self.remove::<T>();
-        self.all.push((TypeId::of::<T>(), value));
+        self.all.get_or_insert_default().push((TypeId::of::<T>(), value));
         Ok(replaced)
     }
 
     pub(crate) fn get<T: Any>(&self) -> Option<Value> {
-        self.all.iter().find(|(id, _)| *id == TypeId::of::<T>()).map(|(_, value)| value.clone())
+        self.all.as_deref()?.iter().find(|(id, _)| *id == TypeId::of::<T>()).map(|(_, value)| value.clone())
     }
 
     pub(crate) fn remove<T: Any>(&mut self) -> Option<Value> {
-        let at = self.all.iter().position(|(id, _)| *id == TypeId::of::<T>())?;
-        Some(self.all.swap_remove(at).1)
+        let all = self.all.as_deref_mut()?;
+        let at = all.iter().position(|(id, _)| *id == TypeId::of::<T>())?;
+        Some(all.swap_remove(at).1)
     }
 
     /// Takes no more values. Returns those that were kept, for the caller to drop.
-    pub(super) fn close(&mut self) -> Vec<(TypeId, Value)> {
+    pub(super) fn close(&mut self) -> Option<Box<Kept>> {
         self.closed = true;
-        std::mem::take(&mut self.all)
+        self.all.take()
     }
 }

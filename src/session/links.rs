@@ -91,7 +91,7 @@ pub(crate) struct Link {
     /// that late.
     pub(crate) superseded: bool,
     /// Why it ends, until that is sent.
-    pub(crate) ending: Option<CloseReason>,
+    pub(crate) ending: Option<Box<CloseReason>>,
     /// The last acknowledgement that was sent here.
     pub(crate) last_ack_sent: u64,
     /// Nothing is read on the link after a violation.
@@ -109,7 +109,7 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn end(&mut self, reason: CloseReason) {
         if !self.finished && self.ending.is_none() {
-            self.ending = Some(reason);
+            self.ending = Some(Box::new(reason));
         }
     }
 

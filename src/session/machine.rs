@@ -137,9 +137,9 @@ pub(crate) struct Machine {
     /// The names of the client's last attach.
     pub(super) names: Names,
     pub(super) opened: bool,
-    /// This half has closed, with this reason.
-    pub(super) closing: Option<CloseReason>,
-    pub(super) closed: Option<CloseReason>,
+    /// This half has closed, with this reason. The reasons are boxed because a live session has none.
+    pub(super) closing: Option<Box<CloseReason>>,
+    pub(super) closed: Option<Box<CloseReason>>,
     /// How many messages were not acknowledged when the session closed.
     pub(super) unacknowledged: usize,
     /// The time since which no link is attached, or the session is closed.
@@ -222,12 +222,12 @@ impl Machine {
 
     /// Why the session is closed.
     pub(crate) fn closed(&self) -> Option<&CloseReason> {
-        self.closed.as_ref()
+        self.closed.as_deref()
     }
 
     /// Why the session is closed or, after this half's close, why it will be.
     pub(crate) fn close_reason(&self) -> Option<&CloseReason> {
-        self.closed.as_ref().or(self.closing.as_ref())
+        self.closed.as_deref().or(self.closing.as_deref())
     }
 
     /// Whether nothing more can happen. The caller then forgets the session.
@@ -282,11 +282,11 @@ impl Machine {
 
     /// Why the transport must give the link up although it cannot write all that it has.
     pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
-        let aborted = self.closed.as_ref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 41 | 43));
+        let aborted = self.closed.as_deref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 41 | 43));
         match self.links.get(id) {
             None => Some(reason::REPLACED),
             Some(_) if aborted.is_some() => aborted.cloned(),
-            Some(link) => link.ending.clone(),
+            Some(link) => link.ending.as_deref().cloned(),
         }
     }
 
@@ -340,7 +340,7 @@ impl Machine {
     /// Closes the session behind all that was sent. A second close changes nothing.
     pub(crate) fn close(&mut self, reason: CloseReason) {
         if self.closed.is_none() && self.closing.is_none() {
-            self.closing = Some(reason.clone());
+            self.closing = Some(Box::new(reason.clone()));
             self.number_all();
             self.push(Body::Close(Box::new(reason)));
             self.outbox.request_ack();
@@ -411,7 +411,7 @@ impl Machine {
             self.unacknowledged = self.unacknowledged();
             self.outbox.clear();
             self.droppables = None;
-            self.closed = Some(reason);
+            self.closed = Some(Box::new(reason));
             self.detached_since = now;
         }
     }

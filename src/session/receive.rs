@@ -32,7 +32,7 @@ impl Machine {
     pub(crate) fn attach(&mut self, now: u64, attach: Attach) -> Result<LinkId, CloseReason> {
         let server = self.config.role == Role::Server;
         // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
-        let aborted = self.closed.as_ref().filter(|reason| self.aborted_here || reason.code / 100 == 43);
+        let aborted = self.closed.as_deref().filter(|reason| self.aborted_here || reason.code / 100 == 43);
         if self.over || (aborted.is_some() && server && attach.kind.carries_down()) {
             return Err(aborted.cloned().unwrap_or(reason::ENDED));
         }
@@ -326,7 +326,7 @@ impl Machine {
 
     /// Ends the session if this half has closed it and nothing is left in the outbox.
     pub(super) fn finish_closing(&mut self, now: u64) {
-        if let (Some(reason), true) = (&self.closing, self.closed.is_none() && self.outbox.is_empty()) {
+        if let (Some(reason), true) = (self.closing.as_deref(), self.closed.is_none() && self.outbox.is_empty()) {
             self.finish(now, reason.clone());
         }
     }

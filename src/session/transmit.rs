@@ -104,7 +104,7 @@ impl Machine {
         }
         if let Some(reason) = link.ending.take() {
             link.finished = true;
-            return Next::Control(Frame::LinkClose(reason));
+            return Next::Control(Frame::LinkClose(*reason));
         }
         let carries = self.links.get(id).is_some_and(|link| self.links.carries(link));
         match carries {
@@ -224,7 +224,7 @@ impl Machine {
         let link = self.links.get_mut(id)?;
         if let Some(reason) = link.ending.take() {
             link.finished = true;
-            return Some(Frame::LinkClose(reason));
+            return Some(Frame::LinkClose(*reason));
         }
         if !std::mem::take(&mut link.reply_due) {
             link.finished = true;
@@ -251,6 +251,6 @@ fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: b
         _ if aborted => Some(Frame::LinkClose(closed.clone())),
         // A link that was replaced gets that reason: the frame that ends the session may be under way on
         // another link.
-        _ => Some(Frame::LinkClose(link.ending.take().unwrap_or(reason::CLOSED))),
+        _ => Some(Frame::LinkClose(link.ending.take().map_or(reason::CLOSED, |reason| *reason))),
     }
 }

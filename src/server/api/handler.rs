@@ -13,6 +13,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
+use futures::FutureExt;
 
 use super::session::Session;
 use crate::session::{CloseReason, reason};
@@ -136,9 +137,9 @@ macro_rules! handler {
                     Ok(value) => value,
                     Err(rejection) => return Err(rejection.into_response()),
                 };)*
+                // An async block would hold the handler's future twice, and each session keeps that memory.
                 Ok(sealed::Prepared(Box::new(move |session| {
-                    let future = self($($T,)* session);
-                    Box::pin(async move { future.await.outcome(sealed::Sealed) })
+                    Box::pin(self($($T,)* session).map(|returned| returned.outcome(sealed::Sealed)))
                 })))
             }
         }
@@ -159,7 +160,27 @@ handler!(T1 T2 T3 T4 T5 T6 T7 T8);
 /// in one turn is one write.
 pub(crate) struct Turns {
     handler: Boxed<Outcome>,
-    life: Life,
+    /// It is boxed so that a task fits into the smallest size that tokio allocates.
+    life: Box<Life>,
+}
+
+/// Why a handler's session closes.
+#[derive(Clone, Copy)]
+enum Ending {
+    /// The handler has returned, or was dropped with its runtime.
+    Over,
+    Failed,
+    Panicked,
+}
+
+impl Ending {
+    fn reason(self) -> CloseReason {
+        match self {
+            Ending::Over => reason::CLOSED,
+            Ending::Failed => reason::HANDLER_FAILED,
+            Ending::Panicked => reason::HANDLER_PANICKED,
+        }
+    }
 }
 
 /// The session ends with this, whatever clones of it live.
@@ -167,30 +188,30 @@ struct Life {
     session: Session,
     /// The handler was polled before.
     polled: bool,
-    /// The reason with which the session closes; `None` once it did.
-    ending: Option<CloseReason>,
+    /// What closes the session if it ends now; `None` once it did.
+    ending: Option<Ending>,
 }
 
 impl Turns {
     pub(crate) fn new(session: Session, handler: Boxed<Outcome>) -> Self {
         session.member.shared.start_handler();
-        Turns { handler, life: Life { session, polled: false, ending: Some(reason::CLOSED) } }
+        Turns { handler, life: Box::new(Life { session, polled: false, ending: Some(Ending::Over) }) }
     }
 }
 
 impl Life {
     /// The handler has returned, or panicked, or its runtime is gone. A second call does nothing.
     fn end(&mut self) {
-        let Some(reason) = self.ending.take() else { return };
+        let Some(ending) = self.ending.take() else { return };
         self.session.core.hub.retire(&self.session.member);
-        self.session.member.shared.close(reason);
+        self.session.member.shared.close(ending.reason());
     }
 
     fn returned(&mut self, outcome: Outcome, in_first_poll: bool) {
         let id = self.session.member.id();
         if let Err(error) = outcome {
             tracing::warn!(session = %id, error, "the handler failed");
-            self.ending = Some(reason::HANDLER_FAILED);
+            self.ending = Some(Ending::Failed);
         }
         // The hub has the member, and so has this task. Further ones are clones of the session.
         if in_first_poll && Arc::strong_count(&self.session.member) > 2 {
@@ -215,9 +236,9 @@ impl Future for Turns {
         life.session.member.shared.begin_turn();
         let turn = Turn(life);
         let in_first_poll = !std::mem::replace(&mut turn.0.polled, true);
-        turn.0.ending = Some(reason::HANDLER_PANICKED); // Unless the poll returns.
+        turn.0.ending = Some(Ending::Panicked); // Unless the poll returns.
         let polled = handler.as_mut().poll(cx);
-        turn.0.ending = Some(reason::CLOSED);
+        turn.0.ending = Some(Ending::Over);
         polled.map(|outcome| turn.0.returned(outcome, in_first_poll))
     }
 }
