@@ -144,6 +144,8 @@ pub mod testing {}
 /// [`slow_members`]: crate::Builder::slow_members
 /// [`droppable_mark`]: crate::Builder::droppable_mark
 /// [`max_sessions`]: crate::Builder::max_sessions
+/// [`limits_by_address`]: crate::Builder::limits_by_address
+/// [`limits_by`]: crate::Builder::limits_by
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget
 /// [`hold`]: crate::Builder::hold

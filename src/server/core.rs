@@ -1,19 +1,28 @@
 //! The state of one server, which every route and every handle shares.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    any::Any,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use uuid::Uuid;
 
-use super::{opening::Attempts, parked_requests::ParkedRequests};
+use super::{
+    admission::{Admission, Holding},
+    opening::Attempts,
+    parked_requests::ParkedRequests,
+    tombstones::Tombstones,
+};
 use crate::{
     config::{Config, is_node_name, millis, size},
     hub::{Histories, Hub, Member, Remote},
     ids,
     session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
     shared::{Runtime, ServerParams, SharedSession},
+    sync::lock,
 };
 
 /// The time between two warnings of the same kind, in milliseconds.
@@ -71,6 +80,8 @@ pub(crate) struct Core {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) parked: Arc<ParkedRequests>,
+    pub(crate) admission: Admission,
+    tombstones: Mutex<Tombstones>,
     /// When the links end because the server shuts down; `NEVER` before that is known.
     links_end: AtomicU64,
     /// The time before which no further warning is logged.
@@ -105,13 +116,16 @@ impl Core {
         };
         let histories = Histories::new(ids::random().simple().to_string()[..12].to_owned(), &config.rooms);
         let params = ServerParams { node: config.node.clone(), session, spread: session.spread.into() };
-        let most_attempts = most_remembered(config.max_sessions);
+        let most = most_remembered(config.max_sessions);
+        let admission = Admission::new(&config);
         Core {
             config,
             params: Arc::new(params),
             hub: Hub::new(histories),
-            attempts: Arc::new(Attempts::new(runtime.clock(), remembered, most_attempts)),
+            attempts: Arc::new(Attempts::new(runtime.clock(), remembered, most)),
             parked: Arc::default(),
+            admission,
+            tombstones: Mutex::new(Tombstones::new(most)),
             runtime,
             links_end: AtomicU64::new(NEVER),
             quiet_until: AtomicU64::new(0),
@@ -126,11 +140,15 @@ impl Core {
     }
 
     /// Makes a new session and adds it to the hub.
-    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules) -> Arc<Member> {
+    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules, held: Holding) -> Arc<Member> {
+        let held: Option<Box<dyn Any + Send + Sync>> = match held {
+            (None, None) => None,
+            held => Some(Box::new(held)),
+        };
         loop {
             match self.create_as(ids::random(), remote, rules) {
                 Ok(member) => {
-                    member.shared.count();
+                    member.shared.count(held);
                     self.forget_oldest();
                     return member;
                 }
@@ -180,9 +198,12 @@ impl Core {
         if is_node_name(node) { Located::Elsewhere(node) } else { Located::Nowhere }
     }
 
-    /// Removes a session that is over.
+    /// Removes a session that is over. For some time it is remembered with what code it ended.
     pub(crate) fn forget(&self, id: Uuid) {
         if let Some((member, _)) = self.hub.remove(id) {
+            let code = member.shared.close_reason().unwrap_or(reason::ENDED).code;
+            let now = self.runtime.clock().now();
+            lock(&self.tombstones).add(now, now + self.params.session.grace, id, code);
             member.shared.forget();
             tracing::debug!(session = %id, "forgotten");
         }
@@ -194,13 +215,31 @@ impl Core {
         // A fifth of the bytes is reserved for the sessions that exist.
         if self.is_draining() {
             Err(reason::DRAINING)
-        } else if self.runtime.live() >= self.config.max_sessions {
+        } else if self.runtime.live() >= self.config.max_sessions && self.runtime.unproven.is_empty() {
+            if self.may_warn() {
+                tracing::warn!("sessions are refused: {}", reason::TOO_MANY_SESSIONS.text);
+            }
             Err(reason::TOO_MANY_SESSIONS)
         } else if self.runtime.bytes() > self.config.max_bytes / 5 * 4 {
             Err(reason::SHORT_OF_MEMORY)
         } else {
             Ok(())
         }
+    }
+
+    /// Ends the oldest sessions that are not proven, for as long as there is no place for one more.
+    ///
+    /// # Errors
+    /// Fails if all sessions are proven.
+    pub(crate) fn make_room(&self) -> Result<(), CloseReason> {
+        while self.runtime.live() >= self.config.max_sessions {
+            let oldest = self.runtime.unproven.pop().ok_or(reason::TOO_MANY_SESSIONS)?;
+            if let Some(member) = self.hub.get(oldest).filter(|member| member.shared.evict()) {
+                tracing::debug!(session = %member.id(), "evicted");
+                self.forget(oldest);
+            }
+        }
+        Ok(())
     }
 
     /// Fails if a session that exists may not attach a link now, because all sessions together hold too many
@@ -215,8 +254,18 @@ impl Core {
     /// Fails if this server does not have it. A server that shuts down does not know whether its successor
     /// has it, which may even use the same name, so it asks the client to come back.
     pub(crate) fn member(&self, id: &str) -> Result<Arc<Member>, CloseReason> {
-        let unknown = if self.is_draining() { reason::DRAINING } else { reason::UNKNOWN };
-        self.find(id).here().ok_or(unknown)
+        self.find(id).here().ok_or_else(|| match self.tombstone(id) {
+            Some(code) => CloseReason::of_ended(code),
+            None if self.is_draining() => reason::DRAINING,
+            None => reason::UNKNOWN,
+        })
+    }
+
+    /// The code with which a session of this node ended that is gone.
+    fn tombstone(&self, id: &str) -> Option<u16> {
+        let (node, id) = id.rsplit_once('.')?;
+        let id = Uuid::try_parse(id).ok().filter(|_| node == self.config.node)?;
+        lock(&self.tombstones).code(id)
     }
 
     /// Whether a warning may be logged that anyone can cause. It may once in a minute.
@@ -265,10 +314,10 @@ mod tests {
     #[tokio::test]
     async fn an_id_that_is_taken_is_not_given_twice() {
         let core = Core::new(Config::default());
-        let member = core.create(Remote::default(), &NATIVE);
+        let member = core.create(Remote::default(), &NATIVE, (None, None));
         assert!(core.create_as(member.id(), Remote::default(), &NATIVE).is_err());
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
-        assert_ne!(core.create(Remote::default(), &NATIVE).id(), member.id());
+        assert_ne!(core.create(Remote::default(), &NATIVE, (None, None)).id(), member.id());
         assert_eq!(core.hub.len(), 2);
     }
 
@@ -284,7 +333,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_here_elsewhere_or_nowhere() {
         let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
-        let member = core.create(Remote::default(), &NATIVE);
+        let member = core.create(Remote::default(), &NATIVE, (None, None));
         let id = member.shared.public_id();
         assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
         assert!(core.find(&id).here().is_some());

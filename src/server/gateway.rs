@@ -215,6 +215,8 @@ impl<S> Gateway<S> {
         rules: &'static Rules,
     ) -> Result<Opened, OpenError> {
         self.core.admit_new()?;
+        let now = self.core.runtime.clock().now();
+        let held = self.core.admission.open(now, &parts, &self.core.config)?;
         let remote = remote(&parts, &self.core.config.trusted_proxies);
         if let Some(auth) = auth {
             parts.extensions.insert(AuthData(auth));
@@ -223,8 +225,9 @@ impl<S> Gateway<S> {
         let ready =
             ready.map_err(|_| reason::TOOK_TOO_LONG)?.map_err(|rejection| OpenError::Rejected(Box::new(rejection)))?;
         self.core.admit_new()?; // Others may have come while the extractors ran.
+        self.core.make_room()?;
         timekeeper::ensure(&self.core);
-        let member = self.core.create(remote, rules);
+        let member = self.core.create(remote, rules, held);
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
         let shared = member.shared.clone();
         Ok(Opened { shared, fresh: Some((ready, Session { core: self.core.clone(), member })) })

@@ -1,8 +1,10 @@
 //! The server: its public face in `api`, the opening of sessions in `gateway`, and the URLs in `routes`.
 
+mod admission;
 mod api;
 mod core;
 mod gateway;
+mod limits;
 mod opening;
 mod origin;
 mod parked_requests;
@@ -10,6 +12,7 @@ mod refusal;
 mod remote;
 mod routes;
 mod timekeeper;
+mod tombstones;
 
 pub use api::{
     auth::{Auth, AuthRejection},

@@ -19,7 +19,7 @@ pub(super) fn remote(parts: &Parts, trusted: &[IpNet]) -> Remote {
 /// The network of a client: of those that limits hold for, the smallest that one client can fill with
 /// addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Network(IpAddr);
+pub(crate) struct Network(IpAddr);
 
 impl Network {
     /// An IPv4 address is a network of its own. Of an IPv6 address it is the first 64 bits.

@@ -397,7 +397,7 @@ impl Machine {
 
     /// When a session without a link ends.
     pub(super) fn grace_end(&self) -> u64 {
-        self.detached_since + self.under_way + self.config.grace
+        self.detached_since + self.under_way + self.grace()
     }
 
     /// Whether messages are numbered and acknowledged.

@@ -51,6 +51,14 @@ impl CloseReason {
         }
     }
 
+    /// What the client of a session that is gone learns, of which only the code is known.
+    pub(crate) fn of_ended(code: u16) -> Self {
+        match code / 100 {
+            41 | 43 => CloseReason { code, ..ENDED },
+            _ => ENDED,
+        }
+    }
+
     /// Whether a client may close with this code: the others are the server's, RFC 6455's or nobody's.
     pub(super) fn may_come_from_a_client(&self) -> bool {
         matches!(self.code, 1000 | 1001 | 3000..=3999)
@@ -143,11 +151,12 @@ reasons! {
     4103 = 410 {
         ENDED: "the session has ended",
         EXPIRED: "no link within the grace time",
+        EVICTED: "the session was opened and not used, and others needed its place (max_sessions)",
     }
     4104 = 410 { TAKEN_OVER: "taken over by another page", }
     4105 = 410 { FELL_BEHIND: "fell behind, or held too much", }
 
-    4200 = 503 { TOO_MANY_SESSIONS: "too many sessions", }
+    4200 = 503 { TOO_MANY_SESSIONS: "as many sessions as there may be (max_sessions)", }
     4201 = 503 { SHORT_OF_MEMORY: "short of memory", }
     4202 = 503 { DRAINING: "the server is going away", }
 

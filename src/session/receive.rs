@@ -51,6 +51,7 @@ impl Machine {
             self.shrink(); // No moment is idler than the one between two turns.
         }
         self.names = attach.names.unwrap_or(self.names);
+        self.links.proven |= !attach.opening; // Whoever does not open has shown the secret.
         let alone = !self.links.any_attached();
         let gap =
             (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.detached_since));

@@ -4,7 +4,7 @@ use super::{
     heartbeat::Verdict,
     inbox::{ACK_DELAY, ACK_QUIET},
     links::{Link, LinkKind},
-    machine::{Machine, Role},
+    machine::{Config, Machine, Role},
     reason,
 };
 
@@ -17,7 +17,7 @@ impl Machine {
         }
         let links = self.links.iter().filter_map(|link| link.deadline).min();
         let own = match self.config.role {
-            _ if self.closed.is_some() => Some(self.detached_since + self.config.grace),
+            _ if self.closed.is_some() => Some(self.detached_since + self.grace()),
             Role::Server if !self.links.any_attached() => (self.pending_attaches == 0).then(|| self.grace_end()),
             Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
@@ -51,6 +51,18 @@ impl Machine {
         std::mem::take(&mut self.deadline_is_nearer)
     }
 
+    /// Whether the client has shown that it received the session's secret, or that it needs none.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.links.proven
+    }
+
+    /// How long the session is kept without a link. A client that has not come back once has no more time than
+    /// an opening: it may never come.
+    pub(super) fn grace(&self) -> u64 {
+        let Config { role, grace, confirm_timeout, .. } = self.config;
+        if role == Role::Server && !self.is_proven() { grace.min(confirm_timeout) } else { grace }
+    }
+
     /// The round trip of the last heartbeat in milliseconds.
     pub(crate) fn rtt(&self) -> Option<u64> {
         self.heartbeat.rtt()
@@ -76,7 +88,7 @@ impl Machine {
     }
 
     fn check_server(&mut self, now: u64) {
-        let grace = self.config.grace;
+        let grace = self.grace();
         if self.closed.is_some() {
             self.over = now >= self.detached_since + grace;
         } else if !self.links.any_attached() {
@@ -111,7 +123,7 @@ impl Machine {
 
     fn check_client(&mut self, now: u64) {
         if self.closed.is_some() {
-            self.over = now >= self.detached_since + self.config.grace;
+            self.over = now >= self.detached_since + self.grace();
             return;
         }
         let Some(span) = self.watch_span() else { return };

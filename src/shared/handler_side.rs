@@ -187,6 +187,16 @@ impl SharedSession {
         self.settle(&mut inner);
     }
 
+    /// Ends the session, which is the oldest that is not proven, since others need its place. Returns false if
+    /// it is proven by now, or over.
+    pub(crate) fn evict(&self) -> bool {
+        let evicted = std::mem::take(&mut self.lock().unproven) > 0;
+        if evicted {
+            self.abort(reason::EVICTED);
+        }
+        evicted
+    }
+
     /// Asks the client to make a new link after `delay` milliseconds, on a link of this ordinal or a higher one.
     pub(crate) fn go_away(&self, delay: u64, ordinal: u64) {
         let mut inner = self.lock();

@@ -10,9 +10,11 @@ mod runtime;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turn;
+mod unproven;
 mod wake_batch;
 
 use std::{
+    any::Any,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -84,6 +86,10 @@ struct Inner {
     forgotten: bool,
     /// The session counts as live in [`Runtime`].
     counted: bool,
+    /// What the session holds of other counts, for as long as it counts as live.
+    held: Option<Box<dyn Any + Send + Sync>>,
+    /// The session's place among those in [`Runtime`] that are not proven.
+    unproven: u64,
     /// After our close: the deadline by which the client must have acknowledged more than this number.
     closing: Option<(u64, u64)>,
     /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
@@ -121,6 +127,8 @@ impl SharedSession {
             accounted: 0,
             forgotten: false,
             counted: false,
+            held: None,
+            unproven: 0,
             closing: None,
             chunked: None,
         };
@@ -192,9 +200,11 @@ impl SharedSession {
         self.account(inner);
     }
 
-    /// The session is a server's, and counts as live until it ends.
-    pub(crate) fn count(&self) {
-        self.lock().counted = true;
+    /// The session is a server's, and counts as live until it ends. Then it drops `held`.
+    pub(crate) fn count(&self, held: Option<Box<dyn Any + Send + Sync>>) {
+        let mut inner = self.lock();
+        (inner.counted, inner.held) = (true, held);
+        inner.unproven = self.runtime.unproven.add(self.id);
         self.runtime.session_begins();
     }
 
@@ -202,8 +212,11 @@ impl SharedSession {
     /// sessions, once this one has ended.
     fn account(&self, inner: &mut Inner) {
         if inner.counted && inner.machine.close_reason().is_some() {
-            inner.counted = false;
+            (inner.counted, inner.held) = (false, None);
             self.runtime.session_ends(self.id);
+        }
+        if inner.unproven > 0 && (inner.machine.is_proven() || inner.machine.closed().is_some()) {
+            self.runtime.unproven.remove(std::mem::take(&mut inner.unproven));
         }
         let chunked = inner.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
         let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + chunked };

@@ -25,6 +25,8 @@ pub(crate) struct Body<C> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
     TooLarge,
+    /// There is no room for it now.
+    NoRoom,
     /// The connection broke, or the client violated HTTP.
     Broken,
     /// Nothing came for too long, or too little in all.
@@ -32,11 +34,13 @@ pub(crate) enum BodyError {
 }
 
 /// Reads a body of at most `limit` bytes. It is copied only if it comes in several pieces. It may be silent for
-/// `allowance`, and must come at the least rate once that time has passed.
+/// `allowance`, and must come at the least rate once that time has passed. `keep` is asked for each piece whether
+/// so many bytes more may be kept.
 pub(crate) async fn read_body(
     mut stream: BodyDataStream,
     limit: usize,
     allowance: Duration,
+    mut keep: impl FnMut(usize) -> bool,
 ) -> Result<Bytes, BodyError> {
     let mut pace = Pace::new(allowance);
     let mut whole: Option<Bytes> = None;
@@ -47,6 +51,8 @@ pub(crate) async fn read_body(
         let had = whole.as_ref().map_or(pieces.len(), Bytes::len);
         if had + piece.len() > limit {
             return Err(BodyError::TooLarge);
+        } else if !keep(piece.len()) {
+            return Err(BodyError::NoRoom);
         }
         match whole.take() {
             None if pieces.is_empty() => whole = Some(piece),

@@ -48,7 +48,7 @@ impl Anywire {
 #[must_use]
 #[derive(Clone, Debug)]
 pub struct Builder<H = ()> {
-    config: Config,
+    pub(super) config: Config,
     handler: H,
 }
 
@@ -76,7 +76,8 @@ impl<H> Builder<H> {
     }
 
     /// Sets the time for which a session is kept without any link, so that the client can come back to it
-    /// without loss. An ended session is remembered for the same time, to acknowledge its end. Default: 60 s.
+    /// without loss. An ended session is remembered for the same time, to acknowledge its end. A client that has
+    /// not come back once since it opened has no longer than [`open_timeout`](Self::open_timeout). Default: 60 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.config.grace = grace;
         self
@@ -157,8 +158,9 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of sessions that may live at a time; those that ended do not count. Further ones are refused with 503 and code 4200. Default:
-    /// 100,000.
+    /// Sets the number of sessions that may live at a time; those that ended do not count. For a further one
+    /// the oldest ends whose client has not come back since it opened, with code 4103; if there is none, the
+    /// further one is refused with 503 and code 4200. Default: 100,000.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.config.max_sessions = sessions;
         self

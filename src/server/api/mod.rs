@@ -3,6 +3,7 @@
 pub(super) mod auth;
 pub(super) mod builder;
 pub(super) mod handler;
+mod limits;
 pub(super) mod live;
 pub(super) mod local;
 pub(super) mod presence;

@@ -19,7 +19,7 @@ async fn read(pieces: impl IntoIterator<Item = (Duration, usize)>) -> Result<usi
         Ok::<_, Infallible>(Bytes::from(vec![b'x'; length]))
     });
     let body = HttpBody::from_stream(pieces).into_data_stream();
-    read_body(body, 1 << 20, ALLOWANCE).await.map(|body| body.len())
+    read_body(body, 1 << 20, ALLOWANCE, |_| true).await.map(|body| body.len())
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,6 +17,7 @@ use crate::{
     },
     config::{Transport, millis},
     server::{
+        admission::UnderWay,
         core::Core,
         gateway::{Gateway, GraceHold, Opened, Page},
         parked_requests::Parking,
@@ -69,7 +70,9 @@ async fn read<S: Clone + Send + Sync + 'static>(
 ) -> Result<Accepted, Refusal> {
     let verdict = gateway.judge(&parts)?;
     let grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
-    let body = read_input(&gateway.core, route, &parts, body).await?;
+    let core = &gateway.core;
+    let mut under_way = core.admission.read(&parts, &core.config);
+    let body = read_input(core, route, &parts, body, &mut under_way).await?;
     let body = match gather(&gateway.core, route, &parts, body)? {
         Ok(body) => body,
         Err(accepted) => return Ok(accepted),
@@ -113,19 +116,27 @@ async fn read<S: Clone + Send + Sync + 'static>(
 }
 
 /// Returns the input of a request: its body, or the parameter that stands for it.
-async fn read_input(core: &Core, route: Route, parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
+async fn read_input(
+    core: &Core,
+    route: Route,
+    parts: &Parts,
+    body: Body,
+    under_way: &mut UnderWay<'_>,
+) -> Result<Bytes, Refusal> {
     let limit = core.config.body_limit();
     let input = match route {
         _ if route.is_get() => params::data(parts)?,
-        Route::FormPost => params::form(&read_body(core, body, limit.saturating_mul(FORM_GROWTH)).await?)?,
-        _ => return read_body(core, body, limit).await,
+        Route::FormPost => params::form(&read_body(core, body, limit.saturating_mul(FORM_GROWTH), under_way).await?)?,
+        _ => return read_body(core, body, limit, under_way).await,
     };
     if input.len() > limit { Err(reason::BODY_TOO_LARGE.into()) } else { Ok(input) }
 }
 
-async fn read_body(core: &Core, body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    let body = transport::read_body(body.into_data_stream(), limit, core.config.open_timeout).await;
+async fn read_body(core: &Core, body: Body, limit: usize, under_way: &mut UnderWay<'_>) -> Result<Bytes, Refusal> {
+    let keep = |bytes| under_way.take(core.runtime.clock().now(), bytes);
+    let body = transport::read_body(body.into_data_stream(), limit, core.config.open_timeout, keep).await;
     body.map_err(|error| match error {
+        BodyError::NoRoom => under_way.refusal.take().unwrap_or(reason::SHORT_OF_MEMORY).into(),
         BodyError::TooLarge => reason::BODY_TOO_LARGE.into(),
         BodyError::Broken => reason::BODY_BROKEN.into(),
         BodyError::TooSlow => reason::TOOK_TOO_LONG.into(),
