@@ -21,6 +21,13 @@ impl Clock {
         u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Returns the time on this clock of a time of the system's clock, as both run now.
+    #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
+    pub(crate) fn of_system(self, time: std::time::SystemTime) -> u64 {
+        let left = time.duration_since(std::time::SystemTime::now()).unwrap_or_default();
+        self.now().saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// Returns the instant of a time on this clock.
     pub(crate) fn instant(self, time: u64) -> Instant {
         self.start + std::time::Duration::from_millis(time)

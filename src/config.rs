@@ -162,6 +162,8 @@ pub(crate) struct Config {
     pub(crate) reconnect_rate: u32,
     pub(crate) max_bytes: usize,
     pub(crate) by_address: Limits,
+    /// The transports that are not served.
+    pub(crate) without: Vec<Transport>,
     pub(crate) by_key: Option<KeyLimits>,
     pub(crate) origins: Origins,
     /// The names by which browsers know this server, if they are given.
@@ -195,6 +197,7 @@ impl Default for Config {
             reconnect_rate: 5_000,
             max_bytes: 1 << 30,
             by_address: Limits::default(),
+            without: Vec::new(),
             by_key: None,
             origins: Origins::Same,
             hosts: Vec::new(),

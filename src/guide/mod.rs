@@ -46,6 +46,12 @@ pub mod handlers {}
 #[doc = include_str!("login.md")]
 ///
 /// [`Auth<T>`]: crate::Auth
+/// [`expires_at`]: crate::Session::expires_at
+/// [`set_user`]: crate::Session::set_user
+/// [`find`]: crate::Live::find
+/// [`close_user`]: crate::Live::close_user
+/// [`authorize`]: crate::Builder::authorize
+/// [`on_refused`]: crate::Builder::on_refused
 pub mod login {}
 
 #[doc = include_str!("presence.md")]
@@ -156,6 +162,7 @@ pub mod testing {}
 /// [`origins`]: crate::Builder::origins
 /// [`hosts`]: crate::Builder::hosts
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`without`]: crate::Builder::without
 /// [`node`]: crate::Builder::node
 pub mod limits {}
 
@@ -174,6 +181,7 @@ pub mod transports {}
 /// [`message_limit`]: crate::Builder::message_limit
 /// [`hosts`]: crate::Builder::hosts
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`without`]: crate::Builder::without
 /// [`node`]: crate::Builder::node
 /// [`Session::remote_address`]: crate::Session::remote_address
 pub mod proxies {}
@@ -215,6 +223,7 @@ pub mod coming_from {}
 /// [`Auth<T>`]: crate::Auth
 /// [`remote_address`]: crate::Session::remote_address
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`without`]: crate::Builder::without
 /// [`CLIENT_JS_INTEGRITY`]: crate::CLIENT_JS_INTEGRITY
 /// [`CLIENT_MJS_INTEGRITY`]: crate::CLIENT_MJS_INTEGRITY
 pub mod security {}

@@ -13,6 +13,7 @@ use super::{
     api::{
         auth::AuthData,
         handler::{AnyHandler, Ready, Turns},
+        hooks::Hooks,
         session::Session,
     },
     core::Core,
@@ -38,11 +39,12 @@ use crate::{
 pub(super) struct Gateway<S> {
     pub(super) core: Arc<Core>,
     pub(super) handler: AnyHandler<S>,
+    pub(super) hooks: Hooks,
 }
 
 impl<S> Clone for Gateway<S> {
     fn clone(&self) -> Self {
-        Gateway { core: self.core.clone(), handler: self.handler.clone() }
+        Gateway { core: self.core.clone(), handler: self.handler.clone(), hooks: self.hooks.clone() }
     }
 }
 
@@ -243,6 +245,34 @@ impl<S> Gateway<S> {
         let member = joined.map_err(|_| Refusal::from(reason::NOT_OPENED))??;
         self.core.admit_back()?;
         Ok(Opened::again(&member))
+    }
+
+    /// Asks the application whether a client may make this link, if it is a new one and somebody wants to be asked.
+    /// `parts` makes the request as the application sees it.
+    ///
+    /// Waits for the application. Cancel-safe: nothing was attached.
+    pub(super) async fn authorize(
+        &self,
+        parts: impl FnOnce() -> Parts,
+        page: Page,
+        (id, secret): (&str, &str),
+        link: Option<u64>,
+    ) -> Result<(), CloseReason> {
+        let Some(authorize) = &self.hooks.authorize else { return Ok(()) };
+        let member = self.core.member(id)?;
+        if link.is_some_and(|ordinal| member.shared.look(|machine| machine.has_link(ordinal))) {
+            return Ok(());
+        } else if !member.shared.knows(secret) {
+            return Err(reason::WRONG_SECRET);
+        }
+        let mut parts = parts();
+        if self.check_page(page, &mut parts).is_err() {
+            parts.headers.remove(header::COOKIE);
+            parts.headers.remove(header::AUTHORIZATION);
+        }
+        let session = Session { core: self.core.clone(), member };
+        let judged = tokio::time::timeout(self.core.config.open_timeout, authorize(parts, session)).await;
+        if judged.map_err(|_| reason::TOOK_TOO_LONG)? { Ok(()) } else { Err(reason::NOT_AUTHORIZED) }
     }
 
     /// Attaches a link to the session with this id, if the secret fits.

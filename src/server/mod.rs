@@ -3,6 +3,7 @@
 mod admission;
 mod api;
 mod core;
+mod forwarded;
 mod gateway;
 mod limits;
 mod opening;
@@ -16,13 +17,15 @@ mod tombstones;
 
 pub use api::{
     auth::{Auth, AuthRejection},
-    builder::{Anywire, Builder, Server, SessionHandler},
+    builder::{Anywire, Builder, SessionHandler},
     handler::{Handler, Returned},
+    hooks::Refused,
     live::{Live, To},
     local::LocalClient,
     presence::{Presence, PresenceChange},
     receiving::{Incoming, Received},
     sending::{Outgoing, SendError, TrySendError},
     serve::{Serve, bind, serve},
+    server::Server,
     session::{Session, SessionId},
 };

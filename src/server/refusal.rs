@@ -88,6 +88,16 @@ impl OpenError {
     }
 }
 
+impl OpenError {
+    /// The code, and the text if it is not that of an extractor's answer, which is not read.
+    pub(super) fn reason(&self) -> CloseReason {
+        match self {
+            OpenError::Refused(refusal) => refusal.reason.clone(),
+            OpenError::Rejected(_) => reason::REJECTED,
+        }
+    }
+}
+
 /// The HTTP answer: a rejection is the extractor's own answer, and a refusal is a status and a text.
 impl IntoResponse for OpenError {
     fn into_response(self) -> Response {

@@ -8,10 +8,11 @@ use axum::{
 };
 use ipnet::IpNet;
 
+use super::forwarded::hops;
 use crate::hub::Remote;
 
-/// Returns the client's address and the headers of a request. `X-Forwarded-For` is believed as far as
-/// `trusted` proxies wrote it.
+/// Returns the client's address and the headers of a request. `X-Forwarded-For` and `Forwarded` are believed as
+/// far as `trusted` proxies wrote them.
 pub(super) fn remote(parts: &Parts, trusted: &[IpNet]) -> Remote {
     Remote::new(address(parts, trusted), parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
 }
@@ -46,16 +47,15 @@ pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// Walks `X-Forwarded-For` from its end, for as long as the writer of an entry is a trusted proxy.
+/// Walks the hops that proxies report from their end, for as long as the writer of one is a trusted proxy.
 fn forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut address = peer;
-    let values = headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());
-    for hop in values.flat_map(|value| value.rsplit(',')) {
-        if !is_trusted(address, trusted) {
-            break;
-        }
-        let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
-        address = hop.to_canonical();
+    if !is_trusted(address, trusted) {
+        return address;
+    }
+    for hop in hops(headers) {
+        let Some(hop) = hop.filter(|_| is_trusted(address, trusted)) else { break };
+        address = hop;
     }
     address
 }

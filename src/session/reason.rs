@@ -142,8 +142,13 @@ reasons! {
     4008 = 409 { HELD: "held back on the way", }
     4009 = 409 { OPEN_BY_HTTP: "open by HTTP first: a WebSocket does not prove whose page this is", }
 
+    4010 = 404 { NOT_SERVED: "this transport is not served here", }
+
     4100 = 410 { UNKNOWN: "unknown session", }
-    4101 = 410 { WRONG_SECRET: "wrong secret", }
+    4101 = 410 {
+        WRONG_SECRET: "wrong secret",
+        NOT_AUTHORIZED: "the login of this session does not hold any more",
+    }
     4102 = 410 {
         ATTEMPT_USED: "this opening has been used",
         ANOTHER_OPENER: "opened with other cookies or another Authorization: open anew, by one transport at a time",
@@ -155,6 +160,7 @@ reasons! {
     }
     4104 = 410 { TAKEN_OVER: "taken over by another page", }
     4105 = 410 { FELL_BEHIND: "fell behind, or held too much", }
+    4106 = 410 { LOGIN_EXPIRED: "the login has expired", }
 
     4200 = 503 { TOO_MANY_SESSIONS: "as many sessions as there may be (max_sessions)", }
     4201 = 503 { SHORT_OF_MEMORY: "short of memory", }

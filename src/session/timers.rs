@@ -51,6 +51,11 @@ impl Machine {
         std::mem::take(&mut self.deadline_is_nearer)
     }
 
+    /// Whether there is a link of this ordinal, attached or between two of its turns.
+    pub(crate) fn has_link(&self, ordinal: u64) -> bool {
+        self.links.iter().any(|link| link.ordinal == ordinal && link.kind.carries_down())
+    }
+
     /// Whether the client has shown that it received the session's secret, or that it needs none.
     pub(crate) fn is_proven(&self) -> bool {
         self.links.proven

@@ -49,6 +49,11 @@ impl Credentials {
         Ok(())
     }
 
+    /// Whether this is the secret, or was before a takeover that may be repeated.
+    pub(super) fn knows(&self, secret: &str) -> bool {
+        matches(self.secret, secret) || self.rotation.as_ref().is_some_and(|known| matches(known.old, secret))
+    }
+
     /// Whether this instance has taken over already, and repeats its request.
     pub(super) fn is_repeat(&self, secret: &str, instance: &str) -> bool {
         self.rotation.as_ref().is_some_and(|known| matches(known.old, secret) && *known.instance == *instance)

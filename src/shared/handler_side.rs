@@ -197,6 +197,14 @@ impl SharedSession {
         evicted
     }
 
+    /// Sets when the client's login expires, or that it does not.
+    pub(crate) fn expire_at(&self, time: Option<u64>) {
+        let mut inner = self.lock();
+        let expired = inner.machine.closed().is_some();
+        inner.expires = time.filter(|_| !expired).unwrap_or(u64::MAX);
+        self.settle(&mut inner);
+    }
+
     /// Asks the client to make a new link after `delay` milliseconds, on a link of this ordinal or a higher one.
     pub(crate) fn go_away(&self, delay: u64, ordinal: u64) {
         let mut inner = self.lock();

@@ -211,6 +211,10 @@ impl SharedSession {
             inner.scheduled = u64::MAX;
         }
         inner.machine.handle_timeout(now);
+        if inner.expires <= now {
+            inner.expires = u64::MAX;
+            inner.machine.abort(now, reason::LOGIN_EXPIRED);
+        }
         inner.check_close(now, self.params.session.grace);
         inner.wake_links();
         if inner.machine.closed().is_some() {

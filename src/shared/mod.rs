@@ -90,6 +90,8 @@ struct Inner {
     held: Option<Box<dyn Any + Send + Sync>>,
     /// The session's place among those in [`Runtime`] that are not proven.
     unproven: u64,
+    /// When the client's login expires; `u64::MAX` if it does not.
+    expires: u64,
     /// After our close: the deadline by which the client must have acknowledged more than this number.
     closing: Option<(u64, u64)>,
     /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
@@ -129,6 +131,7 @@ impl SharedSession {
             counted: false,
             held: None,
             unproven: 0,
+            expires: u64::MAX,
             closing: None,
             chunked: None,
         };
@@ -154,6 +157,11 @@ impl SharedSession {
     pub(crate) fn is_claimed(&self) -> bool {
         let inner = self.lock();
         inner.credentials.used || inner.machine.carrier().is_some()
+    }
+
+    /// Whether a client that shows this secret may attach or take over.
+    pub(crate) fn knows(&self, secret: &str) -> bool {
+        self.lock().credentials.knows(secret)
     }
 
     /// The transport of the link that carries.
@@ -191,7 +199,8 @@ impl SharedSession {
             return;
         }
         let closing = inner.closing.map(|(deadline, _)| deadline);
-        if let Some(deadline) = [inner.machine.poll_timeout(), closing].into_iter().flatten().min()
+        let expires = Some(inner.expires).filter(|expires| *expires < u64::MAX);
+        if let Some(deadline) = [inner.machine.poll_timeout(), closing, expires].into_iter().flatten().min()
             && deadline < inner.scheduled
         {
             inner.scheduled = deadline;

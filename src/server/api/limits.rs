@@ -5,9 +5,21 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 
 use super::builder::Builder;
-use crate::config::{KeyLimits, Limits};
+use crate::config::{KeyLimits, Limits, Transport};
 
 impl<H> Builder<H> {
+    /// Does not serve a transport: its requests are answered with 404 and code 4010, and clients go on by another
+    /// one. Without [`Transport::JsonpPoll`] there are no uploads by script tags either. Default: all are served.
+    ///
+    /// Transports that can only GET have the session's secret in their URLs, where logs of proxies may keep it:
+    /// [`EventSource`](Transport::EventSource), [`HtmlFile`](Transport::HtmlFile), [`Iframe`](Transport::Iframe)
+    /// and `JsonpPoll`. A page that must not use them says so in its option `transports` too, since a request
+    /// that is refused has been logged by then. A route of [`raw`](crate::Server::raw) is served in any case.
+    pub fn without(mut self, transport: Transport) -> Self {
+        self.config.without.push(transport);
+        self
+    }
+
     /// Sets what each address may have at a time. An IPv6 address counts by its first 64 bits. Default:
     /// [`Limits::default`], which is 2,000 sessions and 200 openings a second.
     ///

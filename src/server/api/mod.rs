@@ -3,6 +3,8 @@
 pub(super) mod auth;
 pub(super) mod builder;
 pub(super) mod handler;
+pub(super) mod hooks;
+mod identity;
 mod limits;
 pub(super) mod live;
 pub(super) mod local;
@@ -10,4 +12,5 @@ pub(super) mod presence;
 pub(super) mod receiving;
 pub(super) mod sending;
 pub(super) mod serve;
+pub(super) mod server;
 pub(super) mod session;

@@ -15,11 +15,12 @@ use crate::{
     server::api::{
         auth::Auth,
         handler::{Handler, erase},
+        hooks::Hooks,
     },
 };
 
 fn gateway<T>(config: Config, handler: impl Handler<T, ()>) -> Gateway<()> {
-    Gateway { core: Arc::new(Core::new(config)), handler: erase(handler) }
+    Gateway { core: Arc::new(Core::new(config)), handler: erase(handler), hooks: Hooks::default() }
 }
 
 fn parts() -> Parts {

@@ -1,12 +1,12 @@
 //! A bare WebSocket: any client of RFC 6455 reaches the handler, without a protocol of ours.
 
-use std::{pin::Pin, sync::Arc};
+use std::pin::Pin;
 
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing,
 };
@@ -17,8 +17,6 @@ use crate::{
     codec::raw::RawCodec,
     config::Transport,
     server::{
-        api::handler::AnyHandler,
-        core::Core,
         gateway::{Gateway, Opened, Page},
         refusal::{OpenError, guarded},
     },
@@ -31,11 +29,17 @@ use crate::{
 const VERSION: (HeaderName, HeaderValue) = (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
 
 /// The one route, at the mount itself.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler: &AnyHandler<S>) -> Router<S> {
-    let gateway = Gateway { core: core.clone(), handler: handler.clone() };
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> Router<S> {
     let serve = move |State(state): State<S>, request: Request| {
         let gateway = gateway.clone();
-        async move { accept(&gateway, state, request).await.unwrap_or_else(OpenError::into_response) }
+        async move {
+            let (parts, _) = request.into_parts();
+            let kept = gateway.hooks.keep(&parts);
+            accept(&gateway, state, parts).await.unwrap_or_else(|error| {
+                gateway.hooks.refused("raw", &error.reason(), kept.as_deref());
+                error.into_response()
+            })
+        }
     };
     // Over HTTP/2 a WebSocket is opened by CONNECT.
     let wrong_method = async || guarded((StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")]).into_response());
@@ -48,9 +52,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler
 async fn accept<S: Clone + Send + Sync + 'static>(
     gateway: &Gateway<S>,
     state: S,
-    request: Request,
+    mut parts: Parts,
 ) -> Result<Response, OpenError> {
-    let (mut parts, _) = request.into_parts();
     let verdict = gateway.judge(&parts)?;
     let response = match handshake::accept(&parts) {
         Ok(response) => response.map(|()| Body::empty()),

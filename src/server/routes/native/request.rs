@@ -53,9 +53,13 @@ pub(super) fn admit<S: Clone + Send + Sync + 'static>(
             Ok(format) => format,
             Err(response) => return Answer::Ready(response),
         };
+        let kept = gateway.hooks.keep(&parts);
         match read(&gateway, route, state, parts, body, format.spelling).await {
             Ok(accepted) => accepted.respond(format, gateway.core.config.stream_budget),
-            Err(refusal) => Answer::Ready(Box::new(format.refuse(&refusal))),
+            Err(refusal) => {
+                gateway.hooks.refused(route.name(), &refusal.reason, kept.as_deref());
+                Answer::Ready(Box::new(format.refuse(&refusal)))
+            }
         }
     })
 }
@@ -99,6 +103,8 @@ async fn read<S: Clone + Send + Sync + 'static>(
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
         (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, names, .. }) => {
+            let page = Page::of_request(verdict, names);
+            gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), None).await?;
             let attach = resume_attach(ordinal, LinkKind::Opening, token.received, Some(names));
             let link = gateway.take_over(&token.id, &token.secret, &instance, attach, transport)?;
             drop(grace_hold);
@@ -106,6 +112,8 @@ async fn read<S: Clone + Send + Sync + 'static>(
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
         (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, names, .. }) => {
+            let page = Page::of_request(verdict, names);
+            gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), Some(ordinal)).await?;
             resume(gateway, row, (ordinal, turn, seen, names), &token, grace_hold, &parts, body)
         }
         (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
