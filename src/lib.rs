@@ -50,10 +50,8 @@
 //!
 //! # Where to go on
 //!
-//! The [`guide`] has short chapters: [handlers and extractors](guide::handlers), [rooms](guide::rooms),
-//! [back-pressure](guide::back_pressure), [the life of a session](guide::life), [testing](guide::testing)
-//! with a [`LocalClient`], [limits](guide::limits), [transports](guide::transports),
-//! [a bare WebSocket](guide::bare_websocket) and [security](guide::security). [`protocol`] is the text of the
+//! The [`guide`] has short chapters, from [handlers and extractors](guide::handlers) and
+//! [logging in](guide::login) to [restarts](guide::restarts) and [proxies](guide::proxies). [`protocol`] is the text of the
 //! protocol on the wire, from which a client can be written.
 
 mod broadcast;

@@ -32,7 +32,8 @@ pub struct Text(pub(crate) ByteString);
 
 /// JSON that could not be read or written.
 ///
-/// The text of a message that could not be read is not a part of the error's text.
+/// The error's text names the place and the reason, and may quote the value that did not fit: think of that
+/// before it goes into a log.
 #[derive(Debug)]
 pub struct JsonError(serde_json::Error);
 

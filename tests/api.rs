@@ -21,7 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{SinkExt, StreamExt};
-use support::{Peer, Record, Site, attempt, echo, site, until};
+use support::{Log, Peer, Record, Site, attempt, echo, site, until};
 
 #[derive(serde::Deserialize)]
 struct Token {
@@ -209,6 +209,7 @@ async fn the_remote_address_is_the_peers_or_the_one_that_trusted_proxies_forward
     let proxies: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
     let server = Anywire::builder().trusted_proxies(proxies).handler(handler).build();
     let site = site(&server);
+    let log = Log::here();
     for (peer, forwarded, want) in [
         (None, None, "unknown"),
         (Some("9.9.9.9:1"), None, "9.9.9.9"),
@@ -227,7 +228,9 @@ async fn the_remote_address_is_the_peers_or_the_one_that_trusted_proxies_forward
         }
         let answer = site.ask(request.body(format!("o1,1,{},0:", attempt()).into()).unwrap()).await;
         assert_eq!(answer.records()[1], Record::Message(1, want.into()), "{peer:?} {forwarded:?}");
+        assert_eq!(log.lines("WARN").len(), 1, "once, for the request whose peer is not known");
     }
+    assert!(log.lines("WARN")[0].contains("trusted_proxies() has no effect"));
 }
 
 #[tokio::test(start_paused = true)]

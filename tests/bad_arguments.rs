@@ -62,7 +62,7 @@ fn settings() {
         let text = format!("{host:?} is not a host: write a name, with the port if there is one");
         assert_eq!(panics(|| Anywire::builder().hosts([host])), text);
     }
-    for origin in ["", "example.org", "https://example.org/path", "*"] {
+    for origin in ["", "example.org", "https://example.org/path", "*", "wss://example.org"] {
         assert!(panics(|| Origins::list([origin])).contains(&format!("{origin:?}")), "{origin:?}");
     }
 }
@@ -113,6 +113,8 @@ async fn sessions() {
     assert_eq!(fails(session.send_json(&unfit).await), "the value cannot be written as JSON");
     assert_eq!(fails(Message::json(&unfit)), "key must be a string");
     assert_eq!(fails(Message::from("{").parse_json::<u8>()), "invalid type: map, expected u8 at line 1 column 0");
+    let text = "invalid type: string \"secret\", expected u8 at line 1 column 8";
+    assert_eq!(fails(Message::from("\"secret\"").parse_json::<u8>()), text, "a value is quoted, as documented");
     assert_eq!(fails(session.join_since("free", None)), "the room has no history");
     session.join_since("kept:1", Some("\u{0}not a position")).unwrap();
     assert_eq!(session.join_since("kept:1", None), Err(JoinError::Member));
@@ -177,6 +179,7 @@ async fn the_client_in_memory() {
         let text = format!("a client closes with code 1000, 1001 or one from 3000 to 3999, not with {code}");
         assert_eq!(panics(|| client.close(code, "")), text);
     }
+    assert_eq!(panics(|| client.send("x".repeat(101))), "the message has 101 bytes, and the limit is 100");
     client.cut();
     client.cut();
     client.send("x".repeat(100));

@@ -230,3 +230,16 @@ async fn a_browser_is_counted_in_its_own_network_alone() {
     }
     assert!(parked.iter().all(|poll| !poll.is_finished()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_no_poll_is_held_clients_rest_between_them() {
+    for (hold, answer) in [(0, "sfull,0:y2000:"), (99, "sfull,0:y2000:"), (100, "sfull,0:")] {
+        let builder = Anywire::builder().hold(Duration::from_millis(hold));
+        let site = site(&builder.handler(support::echo).build());
+        let mut peer = Peer::open(&site).await;
+        let before = Instant::now();
+        let request = turn(&mut peer, "xhr-poll", "");
+        assert_eq!(body(site.send(request).await).await, answer, "{hold}");
+        assert_eq!(before.elapsed().as_millis(), if hold < 100 { 0 } else { 100 });
+    }
+}

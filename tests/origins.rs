@@ -8,7 +8,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, Method, Request},
 };
-use support::{Answer, HOST, Peer, Record, Site, attempt, site};
+use support::{Answer, HOST, Log, Peer, Record, Site, attempt, site};
 
 const ROUTES: [&str; 5] = ["open", "xhr-poll", "xhr-stream", "fetch-stream", "send"];
 
@@ -176,6 +176,8 @@ async fn answers_and_preflights_have_the_headers_of_the_policy() {
                     );
                 }
             }
+            let exposed = answer.headers.get("access-control-expose-headers").map(|value| value.to_str().unwrap());
+            assert_eq!(exposed, allowed.then_some("retry-after"), "{context}: the time to wait is for the client");
             if allowed {
                 assert!(preflight.status.is_success(), "{context}");
                 let methods = preflight.headers["access-control-allow-methods"].to_str().unwrap();
@@ -183,6 +185,26 @@ async fn answers_and_preflights_have_the_headers_of_the_policy() {
                 let names = preflight.headers["access-control-allow-headers"].to_str().unwrap().to_lowercase();
                 assert!(names.contains("content-type"), "{context}");
             }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_refused_is_named_in_the_log_once_a_minute_on_every_route() {
+    for (hosts, way_out) in [(&[][..], "list the origin"), (&["chat.test"], "hosts()")] {
+        for route in ["open", "websocket"] {
+            let log = Log::here();
+            let site = site(&Anywire::builder().hosts(hosts).handler(support::echo).build());
+            let headers = [("origin", "http://localhost:5173"), ("sec-fetch-site", "same-site")];
+            for _ in 0..3 {
+                match route {
+                    "open" => drop(ask(&site, Method::POST, route, &headers, format!("o1,1,{},0:", attempt())).await),
+                    _ => assert!(site.websocket_as(route, &headers).await.is_err()),
+                }
+            }
+            let warnings = log.lines("WARN");
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            assert!(warnings[0].contains("http://localhost:5173") && warnings[0].contains(way_out), "{warnings:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use anywire::{Anywire, Server, Session};
 use axum::{Router, routing::get};
-use support::{Peer, Site, attempt, echo, until};
+use support::{Log, Peer, Site, attempt, echo, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -162,6 +162,21 @@ async fn the_port_is_free_as_soon_as_the_server_stops_and_the_sessions_of_all_se
         served.abort();
     })
     .await;
+}
+
+#[tokio::test]
+async fn sessions_that_nothing_will_end_in_good_order_are_told_of() {
+    for graceful in [false, true] {
+        let log = Log::here();
+        let server: Server = Anywire::builder().handler(echo).build();
+        let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+        let mut serve = anywire::serve(listener, Router::new()).sessions(&server, Duration::ZERO);
+        if graceful {
+            serve = serve.with_graceful_shutdown(std::future::ready(()));
+        }
+        let _ = tokio::time::timeout(Duration::ZERO, serve.into_future()).await;
+        assert_eq!(log.lines("WARN").len(), usize::from(!graceful));
+    }
 }
 
 #[tokio::test]

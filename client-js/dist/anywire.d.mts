@@ -54,7 +54,8 @@ export interface Options {
   buffer?: number
   /**
    * Whether a page that is reloaded within the server's grace time goes on with its session. Only
-   * `anywire.js` can do this, if the browser has `sessionStorage` and `pagehide`. Both pages must set it: the
+   * `anywire.js` can do this (the module throws), if the browser has `sessionStorage` and `pagehide`. Both pages
+   * must set it: the
    * one that goes leaves a note for the next one in this tab with the same `url`. A page that does not come
    * back leaves its session to the grace time instead of closing it. A page may have one such session for
    * each `url`.
@@ -220,10 +221,10 @@ export interface Session {
    * it is skipped, and false returned, while no transport carries the session, and while more is
    * unacknowledged than was acknowledged in the last half second (at least four messages, at most 65,536
    * bytes). Throws if the session is closed, if the message is over the server's limit (`too large`), or if
-   * it is neither text nor bytes (`bad type`; read a Blob first). Before the session is open the limit is not
+   * it is neither text nor bytes (read a Blob first). Before the session is open the limit is not
    * known: a message over it is given back by `error`.
    */
-  send(message: string | ArrayBuffer | ArrayBufferView, how?: { droppable?: boolean }): boolean
+  send(message: string | ArrayBuffer | ArrayBufferView, options?: { droppable?: boolean }): boolean
   /**
    * Resolves to true when the server has acknowledged all messages, or to false when this cannot be known any
    * more, or when one of them had to be given up. Never rejects.

@@ -1,6 +1,6 @@
 /** The session as the application has it. */
 import { beginRound, startLink } from './attempts.js'
-import { checkCode, checkFunction, checkOptions, reasonText } from './checks.js'
+import { checkCode, checkFunction, checkOptions, isDroppable, reasonText } from './checks.js'
 import { HTTP, WEBSOCKET, createChooser } from './chooser.js'
 import { createClient, now } from './client.js'
 import { fail } from './codec.js'
@@ -21,14 +21,15 @@ const addMethods = (session, current) => {
     if (!current().machine_.carrier_) retry(current())
   }
 
-  session.send = (data, how) => {
+  session.send = (data, options = {}) => {
     const client = current()
     const { machine_: machine } = client
     const frame = frameOf(data)
+    const droppable = isDroppable(options)
     const limit = machine.params_[LIMIT]
     if (machine.over_ || machine.closing_) fail('closed')
     if (frame.size_ > limit) fail('too large: ' + frame.size_ + ' bytes, and the limit is ' + limit)
-    const taken = machine.send_(frame, how && how.droppable, now(client))
+    const taken = machine.send_(frame, droppable, now(client))
     update(client)
     return taken
   }
@@ -85,7 +86,8 @@ export const connect = (url, options, makeHttp, createReload) => {
     opened.unlisten_ = listen(opened)
     later(() => beginRound(opened))
   }
-  if (!kinds) fail('none of the transports that are allowed works here: ' + (options.transports || 'WebSocket and HTTP'))
+  if (options.resume && !createReload) fail('resume: only anywire.js goes on after a reload')
+  if (!kinds) fail('none of these transports works here: ' + (options.transports || 'all'))
   addMethods(session, () => client)
   session.connect = () => {
     if (session.state === 'closed') open()

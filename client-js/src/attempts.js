@@ -67,7 +67,8 @@ export const startLink = (client, kind, ordinal) => {
     close_: () => {},
     trace_: { transport: kind === WEBSOCKET ? 'websocket' : client.http_.name_, at: client.clock_ }
   }
-  link.room_ = client.bare_ ? 0 : link.requests_.room_ || FIRST_FLIGHT
+  link.bare_ = client.bare_
+  link.room_ = link.bare_ ? 0 : link.requests_.room_ || FIRST_FLIGHT
   client.trace_ = client.trace_.concat(link.trace_).slice(-20)
   client.machine_.attach_(client.clock_, link)
   try {

@@ -3,6 +3,7 @@
  */
 import { fail } from './codec.js'
 import { LONG } from './config.js'
+import { keys } from './env.js'
 import { contains } from './list.js'
 import { frameOf } from './message.js'
 
@@ -24,45 +25,50 @@ const OPTIONS = {
   timeout: 'number',
   waiting: 'send drop'
 }
-const NAMES = 'auth transports WebSocket credentials backoff buffer resume timeout waiting'
+const BACKOFF = { first: 'number', max: 'number' }
+const SEND = { droppable: 'boolean' }
 
 /** Throws unless `value` is one of these words. */
 export const checkWord = (what, value, words) => {
-  if (!contains(words.split(' '), value)) fail(what + ' "' + value + '" is not one of: ' + words)
+  if (!contains(words.split(' '), value)) fail(what + ' "' + String(value) + '" is not one of: ' + words)
 }
 
 /** Throws unless the type of `value`, or the value itself, is one of these words. */
 const checkType = (what, value, words) => {
   if (!contains(words.split(' '), typeof value)) checkWord(what, value, words)
+  if (words === 'number' && !(value > 0 && value <= LONG)) fail(what + ' must be a number above 0 and at most ' + LONG)
 }
 
 export const checkFunction = (value) => checkType('callback', value, 'function')
 
-export const checkNumber = (name, value) => {
-  if (!(value > 0 && value <= LONG && value.toFixed)) fail(name + ' must be a number above 0 and at most ' + LONG)
-}
-
-const checkOption = (name, value) => {
-  checkWord('option', name, NAMES)
-  if (value == null) return
-  checkType(name, value, OPTIONS[name])
-  if (OPTIONS[name] === 'number') checkNumber(name, value)
-  if (name === 'transports') for (const one of value) checkWord('transport', one, TRANSPORTS)
-  if (name === 'auth') authText(typeof value === 'function' ? '' : value)
+/** Throws unless the keys of `object` are among those of `types`, and its values have these types. */
+const checkObject = (what, object, types, prefix) => {
+  checkType(what + 's', object || '', 'object')
+  for (const name of keys(object)) {
+    checkWord(what, name, keys(types).join(' '))
+    if (object[name] != null) checkType(prefix + name, object[name], types[name])
+  }
 }
 
 export const checkOptions = (options) => {
-  checkType('options', options || '', 'object')
-  // A page may have added something to the prototype of all objects.
-  // eslint-disable-next-line no-restricted-syntax -- only so are unknown names found, in any browser
-  for (const name in options) if ({}.hasOwnProperty.call(options, name)) checkOption(name, options[name])
+  checkObject('option', options, OPTIONS, '')
+  const { auth, backoff, transports } = options
+  if (transports) for (const one of [].concat(transports)) checkWord('transport', one, TRANSPORTS)
+  if (backoff) checkObject('backoff', backoff, BACKOFF, 'backoff.')
+  if (typeof auth !== 'function') authText(auth)
+}
+
+/** Whether the options of `send` say that the message may be skipped. */
+export const isDroppable = (options) => {
+  checkObject('send option', options, SEND, '')
+  return options.droppable
 }
 
 /** Auth data as the text of the opening; an object goes as JSON. */
 export const authText = (value) => {
   if (value == null) return ''
   checkType('auth', value, 'string object')
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  return typeof value === 'string' ? value : JSON.stringify(value) || fail('auth has no JSON')
 }
 
 export const checkCode = (code) => {
@@ -71,7 +77,8 @@ export const checkCode = (code) => {
 
 /** Returns the reason as a text. */
 export const reasonText = (reason) => {
-  const frame = frameOf('' + reason)
+  checkType('reason', reason, 'string')
+  const frame = frameOf(reason)
   if (frame.size_ > REASON) fail('the reason is longer than ' + REASON + ' bytes')
   return frame[1]
 }

@@ -19,13 +19,13 @@ import { createMachine } from './session.js'
  * - `uploadsFail_`: so many uploads failed that their link was dropped, and none has succeeded since
  * - `askedAt_`, the time of the server's last request for an acknowledgement
  * - `unknown_`, the messages of a lost session that may or may not have arrived
- * - `fall_`, the last wait after a session that fell behind
+ * - `openedAt_`, when the present session opened; `brief_`: the one before was lost soon after that
+ * - `fall_`, the last wait after a session that fell behind or was brief
  * - `spare_`, a WebSocket on which the next opening may go
  * - `failure_`, the failed attempt of the present round that tells most
  * - `greeting_`, while listeners of `open` may send what goes in front of what waited
  * - `bare_`: an opening was too large (1) or refused (2), and the next one carries no messages; after a refusal
  *   one is made at a time, each with an attempt id of its own, since their cookies may differ
- * - `fall_`, the last wait after a session that fell behind
  * - `leaving_`: the page goes, and its last requests must outlive it
  * - `busy_`: an update is under way, or the session has ended and none may follow
  * - `timer_`, `graceTimer_` of a session that has been closed, and `postponed_` of an upload that has to wait

@@ -11,7 +11,7 @@ export const REPLACED = 4000
 export const HEARTBEAT_TIMEOUT = 4003
 export const MALFORMED = 4004
 const MESSAGE_TOO_BIG = 1009
-const TOO_LARGE = 4006
+export const TOO_LARGE = 4006
 const PAYLOAD_TOO_LARGE = 413
 export const TIMED_OUT = 4007
 /** Something on the way held the answer back. */

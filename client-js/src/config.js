@@ -30,9 +30,11 @@ export const UPLOAD_MOST = 512000
 export const RETRY_MOST = 300000
 /** How many rounds of attempts fail before the console is told. */
 export const FAILURES = 3
-/** The first wait before a page whose session fell behind opens a new one, and the longest. */
+/** The first wait before a page whose session fell behind or was brief opens a new one, and the longest. */
 export const FALL = 1000
 export const FALL_MAX = 30000
+/** A session that is lost sooner than this was brief. */
+export const BRIEF = 10000
 /** The room in a body for its head record. */
 export const HEAD = 999
 /** How many bytes may wait for acknowledgement, unless the page sets another number. */

@@ -14,7 +14,7 @@ export const emitter = (target) => {
   // Each change makes a new list, so that a list does not change while its listeners are called.
   target.off = (event, listener) => {
     checkWord('event', event, EVENTS)
-    if (listener) checkFunction(listener)
+    if (listener !== undefined) checkFunction(listener)
     listeners[event] = listener && without(listeners[event], listener)
   }
   target.on = (event, listener) => {

@@ -10,6 +10,16 @@ export const root = LEGACY && typeof self !== 'undefined' ? self : globalThis
 
 const DAY = 864e5
 
+/** The names of an object's own properties. */
+export const keys = (object) => {
+  if (!LEGACY) return Object.keys(object)
+  const names = []
+  // A page may have added something to the prototype of all objects.
+  // eslint-disable-next-line no-restricted-syntax -- only so are unknown names found, in any browser
+  for (const name in object) if (names.hasOwnProperty.call(object, name)) names.push(name)
+  return names
+}
+
 /** Whether the user does not see the page. */
 export const hidden = () => (root.document || 0).hidden
 
@@ -29,13 +39,27 @@ export const nonce = () => {
 export const address = (url, path, id) =>
   url.replace(/\/?(\?|$)/, '/' + path + '?session=' + id + '&').replace(/&?$/, '&')
 
+/** Whether addresses can be parsed without an element: workers of Internet Explorer have neither. */
+const hasURL = () => {
+  try {
+    return new URL('a:')
+  } catch (e) {
+    // There is no constructor.
+  }
+}
+
 /** What a browser makes of an address. Internet Explorer before 8 leaves a relative one as it is. */
 const parsed = (url) => {
-  const page = root.document
-  if (!LEGACY || !page) return new URL(url, (page || {}).baseURI || root.location).href
-  const link = page.createElement('a')
-  link.href = url
-  return link.href
+  const page = root.document || 0
+  if (LEGACY && page.createElement) {
+    const link = page.createElement('a')
+    link.href = url
+    return link.href
+  }
+  if (LEGACY && !hasURL()) {
+    return url.replace(/^\/(?!\/)/, root.location.protocol + '//' + root.location.host + '/')
+  }
+  return new URL(url, page.baseURI || root.location).href
 }
 
 /**

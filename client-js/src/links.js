@@ -1,7 +1,7 @@
 /** The life of links: what they receive, and how they end. */
 import { now, formerId, sessionId } from './client.js'
-import { FELL_BEHIND, MALFORMED, OPEN_BY_HTTP, ORIGIN_REFUSED, REPLACED, endsSession, isTooLarge, isUnknownSession } from './codes.js'
-import { CALM, FALL, FALL_MAX, LATE, NEVER } from './config.js'
+import { FELL_BEHIND, MALFORMED, OPEN_BY_HTTP, ORIGIN_REFUSED, REPLACED, TOO_LARGE, endsSession, isTooLarge, isUnknownSession } from './codes.js'
+import { BRIEF, CALM, FALL, FALL_MAX, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 import { reportFailure } from './report.js'
 import { SPREAD } from './grant.js'
@@ -38,10 +38,16 @@ export const finishUnopened = (client) => {
 
 /**
  * The server does not know the session. A new one is opened, without anything that was under way. After one
- * that fell behind this waits, and longer each time: the next one would fall behind as well.
+ * that fell behind this waits, and longer each time: the next one would fall behind as well. So it is with
+ * sessions that are lost one after the other soon after they have opened: their requests may reach different
+ * servers.
  */
-const openAnew = (client, code, reason) => {
-  const wait = code === FELL_BEHIND && (client.fall_ = Math.min(2 * client.fall_ || FALL, FALL_MAX))
+const openAnew = (client, code, reason, link) => {
+  const lived = now(client) - client.openedAt_
+  const again = lived < BRIEF && client.brief_
+  client.brief_ = lived < BRIEF
+  if (lived > FALL_MAX) client.fall_ = 0
+  const wait = (again || code === FELL_BEHIND) && (client.fall_ = Math.min(2 * client.fall_ || FALL, FALL_MAX))
   if (client.reload_) client.reload_.forget_()
   client.machine_.lose_()
   client.greeting_ = 0
@@ -49,6 +55,7 @@ const openAnew = (client, code, reason) => {
   client.attempt_ = nonce()
   dropBelow(client, NEVER, code, reason)
   client.chooser_.goAway_(now(client), wait * (0.5 + Math.random() / 2))
+  if (again && link) reportFailure(client, link.trace_)
 }
 
 /** A link was refused or cut, and the session lives. */
@@ -56,8 +63,10 @@ const linkFailed = (client, link, code, reason, wait, status) => {
   const { machine_: machine } = client
   const opening = link.opening_ && !sessionId(client)
   if (isTooLarge(code, status)) {
-    if (opening) client.bare_ ||= 1
-    else if (link.duplex_) machine.giveUp_(link.nextToSend_)
+    if (!opening) link.duplex_ && machine.giveUp_(link.nextToSend_)
+    // No further opening could be smaller.
+    else if (link.bare_) machine.finish_(TOO_LARGE, 'auth is too large')
+    else client.bare_ ||= 1
   }
   // An attempt id that the server does not accept is not accepted the next time either.
   if (opening && isUnknownSession(code)) client.bare_ = 2
@@ -84,7 +93,7 @@ const lost = (client, link, code, reason) => {
     client.spare_ = link.socket_
     link.close_ = () => {}
   }
-  if (carrier === link || !carrier.duplex_ || carrier.doubtedAt_ || !machine.settle_()) openAnew(client, code, reason)
+  if (carrier === link || !carrier.duplex_ || carrier.doubtedAt_ || !machine.settle_()) openAnew(client, code, reason, link)
   else carrier.lostTimer_ = setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
 }
 

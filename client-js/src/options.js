@@ -1,5 +1,4 @@
 /** The options that concern transports and the waits between attempts; `checks.js` has checked them. */
-import { checkNumber } from './checks.js'
 import { fail } from './codec.js'
 import { root } from './env.js'
 
@@ -11,8 +10,7 @@ export const socketOf = (options) => allows(options, 'websocket') && (options.We
 
 /** The shortest and the longest wait between two rounds of attempts, in milliseconds. */
 export const backoffOf = ({ backoff }) => {
-  const { first = 200, max = 10000 } = backoff || {}
-  checkNumber('backoff.first', first)
-  checkNumber('backoff.max', max)
+  const first = (backoff || 0).first || 200
+  const max = (backoff || 0).max || 10000
   return max < first ? fail('backoff.max is below backoff.first') : { first, max }
 }

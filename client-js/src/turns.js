@@ -6,7 +6,7 @@
 import { STREAM_GOOD, STREAM_HELD, STREAM_USELESS } from './chooser.js'
 import { credentials, formerId, gather, now, send } from './client.js'
 import { HELD } from './codes.js'
-import { LATE, LOADING, NEVER, TOGETHER } from './config.js'
+import { LATE, LOADING, NEVER, SHORT_POLL, TOGETHER } from './config.js'
 import { loading } from './env.js'
 import { linkClosed, receive, unwatch, watch } from './links.js'
 import { allows } from './options.js'
@@ -47,19 +47,27 @@ export const takeTurn = (client, link) => {
   // The opening may be made by a transport that must not carry the session.
   if (allows(client.options_, transport.name_)) link.trace_.transport = transport.name_
   unwatch(link)
+  let empty = link.turn_
   link.close_ = send(
     client,
     transport.request_,
     link.opening_ && !transport.room_ ? 'open' : transport.name_,
     frames,
-    (frame) => receive(client, link, frame),
+    (frame) => {
+      if (frame[0] !== 's') empty = 0
+      receive(client, link, frame)
+    },
     (code, reason, wait, status) => {
       if (link.gone_) return
+      // Polls that end at once with nothing would come without a pause.
+      empty &&= !stream && now(client) - began < TOGETHER
+      const pause = link.pollDelay_ || (empty && link.empty_ && SHORT_POLL)
+      link.empty_ = empty
       if (stream) chooser.streamed_(now(client), verdict(client, link, began, code))
       // If a stream never began, this shows nothing about the network.
       const failedStream = code < 0 && stream && http.polls_ && link.watchdog_
       if (code && code !== HELD && !failedStream) linkClosed(client, link, code, reason, wait, status)
-      else if (link.pollDelay_) watch(link, link.pollDelay_, () => takeTurn(client, link))
+      else if (pause) watch(link, pause, () => takeTurn(client, link))
       else takeTurn(client, link)
       client.update_()
     }

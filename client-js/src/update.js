@@ -39,6 +39,7 @@ const greet = (client, first) => {
     client.update_()
   }
   const failed = (error) => reportError(client, error)
+  client.openedAt_ = now(client)
   machine.waits_ = 0
   const waiting = machine.waiting_.length - (machine.waiting_[0] && machine.closing_ ? 1 : 0)
   for (const result of client.emit_('open', { first, waiting }, failed)) {

@@ -1,5 +1,6 @@
 /** Frames for the server: over a WebSocket they go at once, over HTTP in one POST at a time. */
 import { credentials, gather, now, send } from './client.js'
+import { fail } from './codec.js'
 import { NETWORK, isTooLarge } from './codes.js'
 import { HEAD } from './config.js'
 import { later } from './env.js'
@@ -60,25 +61,39 @@ const upload = (client, link) => {
   const size = batch - HEAD - link.room_
   const end = link.nextToSend_
   const transport = client.http_.upload_(client, link, frames)
+  let timer
   const forget = () => {
     clearTimeout(timer)
     client.cancelUpload_ = 0
   }
   const done = (code, reason, wait, status) => {
     forget()
+    // The answer of something that is not our server: the same upload would follow without end.
+    if (!code && end && machine.acked_ < first && !link.unanswered_ && machine.pending_(link)) code = NETWORK
     if (end && isTooLarge(code, status)) refused(client, size, first, end)
     else if (code === NETWORK && wait && !machine.over_) postpone(client, link, status, wait)
     else ended(client, link, code, reason, wait, status)
     client.update_()
   }
-  const receive = (frame) => machine.handleFrame_(now(client), {}, frame)
+  /** The answer must begin, or go on, within this time. */
+  const expect = () => {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      cancel()
+      // The line may be too slow for so much.
+      client.batch_ = HEAD + size / 2
+      // Other connections may be as dead: another link is made beside the one that carries.
+      client.chooser_.goAway_(now(client), 0)
+      done(NETWORK)
+    }, answerTime(client, size))
+  }
+  const receive = (frame) => {
+    expect()
+    if (frame[0] === 's') fail()
+    machine.handleFrame_(now(client), {}, frame)
+  }
   const cancel = send(client, transport.upload_, transport.uploadName_, frames, receive, done)
-  const timer = setTimeout(() => {
-    cancel()
-    // Other connections may be as dead: another link is made beside the one that carries.
-    client.chooser_.goAway_(now(client), 0)
-    done(NETWORK)
-  }, answerTime(client, batch - link.room_))
+  expect()
   client.cancelUpload_ = () => {
     cancel()
     forget()

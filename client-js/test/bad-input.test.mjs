@@ -66,12 +66,15 @@ const CONNECT = [
   ['an option of Socket.IO', [GOOD, { reconnectionDelay: 1 }], option('reconnectionDelay')],
   ['auth as a number', [GOOD, { auth: 5 }], type('auth', '5', 'string object function')],
   ['auth as a boolean', [GOOD, { auth: true }], type('auth', 'true', 'string object function')],
+  ['auth as a symbol', [GOOD, { auth: Symbol('key') }], type('auth', 'Symbol(key)', 'string object function')],
+  ['auth without JSON', [GOOD, { auth: { toJSON() {} } }], 'auth has no JSON'],
   ['auth that JSON cannot hold', [GOOD, { auth: circle }], 'Converting circular structure to JSON'],
   ['transports as a text', [GOOD, { transports: 'websocket' }], type('transports', 'websocket', 'object')],
+  ['transports as an object', [GOOD, { transports: {} }], transport('[object Object]')],
   ['an unknown transport', [GOOD, { transports: ['websocket', 'websockets'] }], transport('websockets')],
   ['a transport of Socket.IO', [GOOD, { transports: ['polling'] }], transport('polling')],
-  ['no transport', [GOOD, { transports: [] }], 'none of the transports that are allowed works here: '],
-  ['an uplink only', [GOOD, { transports: ['form-post'] }], 'none of the transports that are allowed works here: form-post'],
+  ['no transport', [GOOD, { transports: [] }], 'none of these transports works here: '],
+  ['an uplink only', [GOOD, { transports: ['form-post'] }], 'none of these transports works here: form-post'],
   ['credentials true', [GOOD, { credentials: true }], type('credentials', 'true', 'omit same-origin include')],
   ['unknown credentials', [GOOD, { credentials: 'yes' }], 'credentials "yes" is not one of: omit same-origin include'],
   ['WebSocket as a text', [GOOD, { WebSocket: 'ws' }], type('WebSocket', 'ws', 'function object')],
@@ -79,7 +82,11 @@ const CONNECT = [
   ...[0, -1, NaN, Infinity].map((value) => [`buffer ${value}`, [GOOD, { buffer: value }], range('buffer')]),
   ...[0, -1, NaN, 2e9].map((value) => [`timeout ${value}`, [GOOD, { timeout: value }], range('timeout')]),
   ['backoff as a number', [GOOD, { backoff: 5 }], type('backoff', '5', 'object')],
-  ...[0, '100', NaN, Infinity, null].map((first) => [`backoff from ${first}`, [GOOD, { backoff: { first } }], range('backoff.first')]),
+  ...[0, NaN, Infinity].map((first) => [`backoff from ${first}`, [GOOD, { backoff: { first } }], range('backoff.first')]),
+  ['backoff from a text', [GOOD, { backoff: { first: '100' } }], type('backoff.first', '100', 'number')],
+  ['an unknown backoff', [GOOD, { backoff: { min: 5 } }], 'backoff "min" is not one of: first max'],
+  ['a list as backoff', [GOOD, { backoff: [5] }], 'backoff "0" is not one of: first max'],
+  ['a list as options', [GOOD, ['websocket']], option('0')],
   ['backoff up to 0', [GOOD, { backoff: { max: 0 } }], range('backoff.max')],
   ['backoff whose most is below its least', [GOOD, { backoff: { first: 500, max: 400 } }], 'backoff.max is below backoff.first'],
   ['resume as a text', [GOOD, { resume: 'yes' }], type('resume', 'yes', 'boolean')],
@@ -90,25 +97,30 @@ const CONNECT = [
 /** What only the one or the other throws. */
 const OWN = {
   'anywire.mjs': [
+    ['resume', [GOOD, { resume: true }], 'resume: only anywire.js goes on after a reload'],
     ['a path without a page', ['/live'], noAddress('/live')],
     ['a host without a scheme', ['localhost/live'], noAddress('localhost/live')],
     ['no host', ['http://'], noAddress('http://')],
-    ['only transports of the other bundle', [GOOD, { transports: ['jsonp-poll', 'iframe'] }], 'none of the transports that are allowed works here: jsonp-poll,iframe']
+    ['only transports of the other bundle', [GOOD, { transports: ['jsonp-poll', 'iframe'] }], 'none of these transports works here: jsonp-poll,iframe']
   ],
-  'anywire.js': [['a transport of the other bundle', [GOOD, { transports: ['fetch-stream'] }], 'none of the transports that are allowed works here: fetch-stream']]
+  'anywire.js': [['a transport of the other bundle', [GOOD, { transports: ['fetch-stream'] }], 'none of these transports works here: fetch-stream']]
 }
 
 const CODE = 'the code must be 1000 or from 3000 to 3999'
 const EVENT = (name) => `event "${name}" is not one of: open message transport interrupted resumed gap connect_error error closed`
 const CALLBACK = (got) => type('callback', got, 'function')
 const REASON = 'the reason is longer than 123 bytes'
-const TYPE = 'bad type: a message is text, an ArrayBuffer or a view of one; read a Blob first'
+const TYPE = 'a message is text, an ArrayBuffer or a view of one; read a Blob first'
 
 /** [method, arguments, text] */
 const METHODS = [
-  ...[undefined, null, 5, true, {}, [1], new Date(), new Blob(['x']), Promise.resolve('x')].map((data) => ['send', [data], TYPE]),
+  ...[undefined, null, 5, true, {}, [1], new Date(), new Blob(['x']), Promise.resolve('x'), { byteLength: 5 }, { byteLength: 0, length: 1 }].map((data) => ['send', [data], TYPE]),
+  ...[true, 'droppable', 5].map((options) => ['send', ['x', options], type('send options', options, 'object')]),
+  ['send', ['x', { dropable: true }], 'send option "dropable" is not one of: droppable'],
+  ['send', ['x', { droppable: 'yes' }], type('droppable', 'yes', 'boolean')],
   ...['bye', '1000', null, NaN, 3000.5, -1, 0, 999, 1001, 1005, 1006, 2999, 4000, Infinity, {}, true].map((code) => ['close', [code], CODE]),
   ['close', [3000, 'x'.repeat(124)], REASON],
+  ...[null, {}, 5].map((reason) => ['close', [1000, reason], type('reason', reason, 'string')]),
   ['close', [1000, 'é'.repeat(62)], REASON],
   ['abort', ['é'.repeat(62)], REASON],
   ...['connect', 'disconnect', 'reconnect', 'close', 'opened', 'Message', '', 'open message', 'toString', '__proto__', undefined, null, 5].flatMap((name) => [
@@ -116,7 +128,7 @@ const METHODS = [
     ['off', [name], EVENT(name)]
   ]),
   ...[undefined, null, 'x', {}].map((listener) => ['on', ['open', listener], CALLBACK(listener)]),
-  ['off', ['open', 'x'], CALLBACK('x')],
+  ...['x', null, 0, false, ''].map((listener) => ['off', ['open', listener], CALLBACK(listener)]),
   ['flush', ['x'], CALLBACK('x')],
   ['flush', [5], CALLBACK('5')]
 ]

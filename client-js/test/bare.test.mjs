@@ -34,10 +34,11 @@ const strip = (context) => {
   }
 }
 
-const bare = ({ activeX, terms, surroundings } = {}) => {
+const bare = ({ activeX, terms, surroundings, url: given = '/live' } = {}) => {
   const clock = createClock()
   const server = createServer(terms)
   const wire = []
+  const urls = []
 
   /** An XMLHttpRequest; as an ActiveX object it shows nothing before the end. */
   const Request = function () {
@@ -77,6 +78,7 @@ const bare = ({ activeX, terms, surroundings } = {}) => {
     xhr.open = (method, where, async) => {
       assert.deepEqual([method, async], ['POST', true])
       url = where
+      urls.push(url)
     }
     xhr.setRequestHeader = () => {}
     xhr.getResponseHeader = () => null
@@ -85,7 +87,7 @@ const bare = ({ activeX, terms, surroundings } = {}) => {
     }
     xhr.send = (body) => {
       wire.push(body)
-      clock.setTimeout(() => gone || server.request(/^\/live\/([a-z-]+)\?session=/.exec(url)[1], body, line), 5)
+      clock.setTimeout(() => gone || server.request(/live\/([a-z-]+)\?session=/.exec(url)[1], body, line), 5)
     }
   }
 
@@ -101,10 +103,10 @@ const bare = ({ activeX, terms, surroundings } = {}) => {
   strip(context)
   Object.assign(context, surroundings)
   runInContext(script, context)
-  const session = runInContext('anywire', context).connect('/live', {})
+  const session = runInContext('anywire', context).connect(given, {})
   const story = []
   for (const name of ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'connect_error', 'error']) session.on(name, (...rest) => story.push([name, ...rest]))
-  return { session, story, server, wire, clock, context, messages: () => story.filter(([name]) => name === 'message').map(([, message]) => message) }
+  return { session, story, server, wire, urls, clock, context, messages: () => story.filter(([name]) => name === 'message').map(([, message]) => message) }
 }
 
 const TEXTS = ['hello', '', '\u0000', '\ud83d\ude00 m5:', '\u2028\u2029\r\n', '\uffff\ufeff', 'ä€:,']
@@ -127,9 +129,30 @@ test('chance is asked of an engine that fills the array and returns nothing', ()
   assert.match(it.wire[0], /^o1,\d+,7\.7\.7\.7,0,ping:/)
 })
 
-test('a worker has no document', () => {
-  const it = bare()
-  Reflect.deleteProperty(it.context, 'document')
+/** Without an element or a `URL` that parses an address: the workers of Internet Explorer, and engines without a page. */
+for (const [what, document] of [['no document', undefined], ['a document without elements', {}]]) {
+  const location = { protocol: 'https:', host: 'one.example:81' }
+  for (const [url, requested] of [
+    ['/live', 'https://one.example:81/live'],
+    ['https://user:pass@one.example:81/live#hash', 'https://one.example:81/live'],
+    ['live', 'live']
+  ]) {
+    test(`with ${what}, ${url} is reached`, () => {
+      const it = bare({ url, surroundings: { document, location } })
+      it.clock.advance(3000)
+      assert.equal(it.session.state, 'open')
+      assert.equal(it.urls[0].split('/open?')[0], requested)
+    })
+  }
+  for (const url of ['ftp://two.example/live', 'localhost:8080/live', 'file:///live']) {
+    test(`with ${what}, ${url} throws`, () => {
+      assert.throws(() => bare({ url, surroundings: { document, location } }), /is no path in a page and no address/)
+    })
+  }
+}
+
+test('a worker that loses its session goes on', () => {
+  const it = bare({ surroundings: { document: undefined, location: {} } })
   it.clock.advance(3000)
   assert.equal(it.session.state, 'open')
   it.server.sessions[0].forgotten = true

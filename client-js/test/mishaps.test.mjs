@@ -100,9 +100,9 @@ story('a new session does not wait for an upload of the one before, and ignores 
 story('a WebSocket that ends with 1000 does not end the session', async (it) => {
   const { session, named } = it.open()
   await it.pass(100)
-  session.close(1000, null)
+  session.close(1000, 'bye')
   await it.pass(1000)
-  assert.deepEqual([named('closed').length, it.half.closed], [1, [1000, 'null']])
+  assert.deepEqual([named('closed').length, it.half.closed], [1, [1000, 'bye']])
 })
 
 story('a WebSocket that ends with 1000 or 1001, as browsers and proxies end them, was cut', async (it) => {

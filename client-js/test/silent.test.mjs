@@ -221,6 +221,21 @@ describe("the page's own parts", () => {
   })
 })
 
+describe('sessions that are lost as soon as they open', () => {
+  for (const transports of [['fetch-stream', 'xhr-poll'], ['websocket']]) {
+    story(`follow each other with pauses, and this is told: ${transports}`, async (it) => {
+      const { session, named } = it.open({ transports })
+      session.on('open', () => {
+        it.server.sessions.at(-1).forgotten = true
+        if (transports[0] === 'websocket') setTimeout(() => it.sockets.at(-1).cut(), 20)
+      })
+      await it.pass(60000)
+      assert.ok(it.server.sessions.length < 12, `${it.server.sessions.length} sessions`)
+      assert.ok(named('connect_error').length > 2)
+    })
+  }
+})
+
 describe('messages that are too large for something', () => {
   story('one that was sent before the limit was known is given back, and the rest goes', async (it) => {
     const { session, named } = it.open()
@@ -278,6 +293,18 @@ describe('messages that are too large for something', () => {
     assert.deepEqual([session.state, it.half.messages.length], ['open', 10])
   })
 
+  for (const [what, refusal] of [['the server', () => answer(200, 'x4006,9:too large')], ['a proxy', () => answer(413)]]) {
+    story(`auth data that is too large for ${what} ends the session at the second opening`, async (it) => {
+      let openings = 0
+      globalThis.fetch = async () => (openings++, refusal())
+      const { session, named } = it.open({ ...POLLS, auth: 'x'.repeat(99) })
+      session.send('first')
+      await it.pass(60000)
+      assert.deepEqual([session.state, openings, named('closed').map(([, how]) => [how.code, how.reason])], ['closed', 2, [[4006, 'auth is too large']]])
+      assert.equal(it.clock.timers(), 0)
+    })
+  }
+
   for (const code of [4006, 1009]) {
     story(`a WebSocket that ends with ${code} at each large message`, async (it) => {
       const { session, named } = it.open(SOCKET_ONLY)
@@ -334,5 +361,45 @@ describe('messages that are too large for something', () => {
     assert.ok(named('connect_error').length > 3)
     for (const [, error] of named('connect_error')) assert.equal(error.status, 403)
     assert.equal(console.list.length, 1)
+  })
+
+  story('uploads whose answers acknowledge nothing end the link, and are told', async (it) => {
+    const { session, named } = it.open(POLLS)
+    await it.pass(100)
+    const { fetch } = globalThis
+    let uploads = 0
+    globalThis.fetch = async (url, how) => (/send/.test(url) ? (uploads++, answer(200, 'a0:')) : fetch(url, how))
+    session.send('into the void')
+    await it.pass(60000)
+    const soFar = uploads
+    await it.pass(60000)
+    assert.ok(soFar < 100 && uploads - soFar < 20, `${soFar} uploads, then ${uploads - soFar}`)
+    assert.ok(named('connect_error').length)
+    globalThis.fetch = fetch
+    await it.pass(20000)
+    assert.deepEqual(it.half.messages, ['into the void'])
+  })
+
+  story('turns that end at once with nothing are not made again without a pause', async (it) => {
+    const { session } = it.open(POLLS)
+    await it.pass(100)
+    const { fetch } = globalThis
+    let turns = 0
+    globalThis.fetch = async (url, how) => (/xhr-poll/.test(url) ? (turns++, answer(200, 'sfull,0,ping:')) : fetch(url, how))
+    it.half.send('waits')
+    await it.pass(10000)
+    assert.equal(session.state, 'open')
+    assert.ok(turns < 10, `${turns} turns`)
+  })
+
+  story('a start frame in the answer of an upload is a failure of that upload', async (it) => {
+    const { session, named } = it.open(POLLS)
+    await it.pass(100)
+    const { fetch } = globalThis
+    globalThis.fetch = async (url, how) => (/send/.test(url) ? answer(200, 'sfull,0:') : fetch(url, how))
+    session.send('x')
+    await it.pass(100)
+    session.abort()
+    assert.equal(named('closed').length, 1)
   })
 })

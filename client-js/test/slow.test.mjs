@@ -42,6 +42,32 @@ story('an answer that stops is given up', async (it) => {
   assert.ok(named('interrupted').length)
 })
 
+/** Uploads pass at so many bytes per millisecond. */
+const slowUploads = (it, rate) => {
+  const plain = globalThis.fetch
+  globalThis.fetch = (url, init) => {
+    if (!/send/.test(url)) return plain(url, init)
+    return new Promise((resolve, reject) => {
+      init.signal.addEventListener('abort', () => reject(Error('aborted')))
+      it.clock.setTimeout(() => init.signal.aborted || plain(url, init).then(resolve, reject), init.body.length / rate)
+    })
+  }
+}
+
+for (const rate of [20, 5, 3]) {
+  story(`many messages arrive over a line of ${rate} kB a second`, async (it) => {
+    slowUploads(it, rate)
+    const { session, named } = it.open({ transports: ['xhr-poll'] })
+    await it.pass(1000)
+    const texts = Array.from({ length: 150 }, (_, i) => `${i} ${'x'.repeat(1000)}`)
+    for (const text of texts) session.send(text)
+    // Uploads that are tried in vain, since those before them succeeded, take most of a slow line.
+    await it.pass((4 * 150000) / rate)
+    assert.deepEqual(it.server.sessions.map(({ messages }) => messages), [texts])
+    assert.equal(named('closed').length, 0)
+  })
+}
+
 /** A server that does not open for a WebSocket. */
 const doubting = (server) => {
   const { receive } = server

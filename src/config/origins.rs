@@ -89,6 +89,8 @@ fn normal(origin: &str) -> Option<String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     let scheme_fits =
         scheme.bytes().next().is_some_and(|first| first.is_ascii_alphabetic()) && scheme.bytes().all(fits);
+    // That is the address of a WebSocket. The page that opens it has another scheme.
+    let scheme_fits = scheme_fits && scheme != "ws" && scheme != "wss";
     (scheme_fits && is_authority(authority)).then(|| format!("{scheme}://{}", bare(&scheme, authority)))
 }
 
@@ -141,6 +143,7 @@ mod tests {
             "https://a.test/b",
             "https://*.test",
             "https://a:b",
+            "wss://app.test",
         ] {
             assert_eq!(normal(text), None, "{text}");
         }

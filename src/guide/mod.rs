@@ -155,6 +155,8 @@ pub mod testing {}
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget
 /// [`hold`]: crate::Builder::hold
+/// [`reconnect_rate`]: crate::Builder::reconnect_rate
+/// [`rooms`]: crate::Builder::rooms
 /// [`open_timeout`]: crate::Builder::open_timeout
 /// [`heartbeat_interval`]: crate::Builder::heartbeat_interval
 /// [`heartbeat_timeout`]: crate::Builder::heartbeat_timeout

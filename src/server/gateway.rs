@@ -20,7 +20,7 @@ use super::{
     opening::Found,
     origin::{self, Asked, Verdict},
     refusal::{OpenError, Refusal},
-    remote::remote,
+    remote::{peer, remote},
     timekeeper,
 };
 use crate::{
@@ -112,15 +112,9 @@ impl<S> Gateway<S> {
     /// # Errors
     /// Fails if it may not. A request that names no page is judged later, when it opens a session.
     pub(super) fn judge(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
-        let asked = Asked::of(parts);
-        match origin::judge(&self.core.config, asked) {
-            verdict @ (Verdict::Doubted | Verdict::Refused) => {
-                let refusal = origin::refusal(asked, verdict);
-                if verdict == Verdict::Doubted && self.core.may_warn() {
-                    tracing::warn!("{}", refusal.text);
-                }
-                Err(refusal)
-            }
+        self.check_address(parts);
+        match origin::judge(&self.core.config, Asked::of(parts)) {
+            verdict @ (Verdict::Doubted | Verdict::Refused) => Err(self.refuse(parts, verdict)),
             verdict => Ok(verdict),
         }
     }
@@ -129,10 +123,31 @@ impl<S> Gateway<S> {
     /// against the page it is judged by what it sends. An opening is refused then, and an attach shows the
     /// secret, which only a page knows that was allowed to open.
     pub(super) fn judge_socket(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
+        self.check_address(parts);
         match origin::judge(&self.core.config, Asked::of(parts)) {
-            Verdict::Refused => Err(reason::ORIGIN_REFUSED),
+            Verdict::Refused => Err(self.refuse(parts, Verdict::Refused)),
             verdict => Ok(verdict),
         }
+    }
+
+    /// Logs a warning, though not each time, if proxies are trusted and cannot be known.
+    fn check_address(&self, parts: &Parts) {
+        if !self.core.config.trusted_proxies.is_empty() && peer(&parts.extensions).is_none() && self.core.may_warn() {
+            tracing::warn!(
+                "trusted_proxies() has no effect: the HTTP server does not report the address of a connection, as \
+                 anywire::serve and into_make_service_with_connect_info do"
+            );
+        }
+    }
+
+    /// The reason of a refusal. It is logged as a warning, though not each time, because it is often the server
+    /// that is not set up for its own pages.
+    fn refuse(&self, parts: &Parts, verdict: Verdict) -> CloseReason {
+        let refusal = origin::refusal(&self.core.config, Asked::of(parts), verdict);
+        if self.core.may_warn() {
+            tracing::warn!("{}", refusal.text);
+        }
+        refusal
     }
 
     /// Opens a session with an attempt id: the first opening with this id makes the session, and the others

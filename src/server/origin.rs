@@ -94,15 +94,23 @@ pub(crate) fn judge(config: &Config, asked: Asked<'_>) -> Verdict {
 
 /// The reason for which a request is refused. It names what does not fit and the ways out, for the people who
 /// set the server up.
-pub(crate) fn refusal(asked: Asked<'_>, verdict: Verdict) -> CloseReason {
-    let (Verdict::Doubted, Some(origin), Some(host)) = (verdict, asked.text(&header::ORIGIN), asked.host()) else {
-        return reason::ORIGIN_REFUSED;
+pub(crate) fn refusal(config: &Config, asked: Asked<'_>, verdict: Verdict) -> CloseReason {
+    let Some(origin) = asked.text(&header::ORIGIN) else { return reason::ORIGIN_REFUSED };
+    let origin = truncate(origin, MOST_QUOTED);
+    let text = match asked.host() {
+        Some(host) if verdict == Verdict::Doubted => format!(
+            "pages of {origin} may not open sessions at {}: if that is this server's own page, let the proxy pass Host \
+             on, or name the server with hosts(); if not, list the origin with origins()",
+            truncate(host, MOST_QUOTED)
+        ),
+        _ if config.hosts.is_empty() => {
+            format!("pages of {origin} may not open sessions here: if they shall, list the origin with origins()")
+        }
+        _ => format!(
+            "pages of {origin} may not open sessions here: if that is this server's own page, add its host to hosts(); \
+             if not, list the origin with origins()"
+        ),
     };
-    let (origin, host) = (truncate(origin, MOST_QUOTED), truncate(host, MOST_QUOTED));
-    let text = format!(
-        "pages of {origin} may not open sessions at {host}: if that is this server's own page, let the proxy pass \
-         Host on, or name the server with hosts(); if not, list the origin with origins()"
-    );
     CloseReason::new(reason::ORIGIN_REFUSED.code, text)
 }
 
@@ -129,15 +137,20 @@ fn is_same(config: &Config, origin: &str, asked: Asked<'_>) -> bool {
     let Some((scheme @ ("http" | "https"), authority)) = origin.split_once("://") else { return false };
     let authority = bare(scheme, authority);
     if !config.hosts.is_empty() {
-        return is_known(config, &authority);
+        return is_named(config, scheme, &authority);
     }
     let hosts = [asked.host(), asked.forwarded_host(config)];
     hosts.into_iter().flatten().any(|host| bare(scheme, host) == authority)
 }
 
-/// Whether this is one of the names by which browsers know the server.
+/// Whether this is one of the names by which browsers know the server, with either scheme.
 fn is_known(config: &Config, host: &str) -> bool {
-    ["http", "https"].iter().any(|scheme| config.hosts.contains(&bare(scheme, host)))
+    ["http", "https"].iter().any(|scheme| is_named(config, scheme, &bare(scheme, host)))
+}
+
+/// The same for one scheme, whose default port is not written in `authority`.
+fn is_named(config: &Config, scheme: &str, authority: &str) -> bool {
+    config.hosts.iter().any(|name| bare(scheme, name) == authority)
 }
 
 /// The origin part of a URL.
@@ -174,6 +187,7 @@ impl Cors {
         headers.append(header::VARY, HeaderValue::from_static("origin"));
         let Some(origin) = self.origin else { return };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
         if self.credentials {
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }

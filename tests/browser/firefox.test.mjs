@@ -236,7 +236,7 @@ for (const [how, transport, socket, link, mute] of [
     const until = await visit(t, go, { transport, mute, link })
     const last = await until(({ kept }) => kept !== undefined)
     // A second WebSocket may be under way by then.
-    assert.deepEqual([last.kept, last.transport, last.received, last.sockets[0]], [false, transport, ['hello'], socket])
+    assert.deepEqual([last.kept, last.trace[0].transport, last.received, last.sockets[0]], [false, transport, ['hello'], socket])
     const { gone } = await until((report) => /^gone/.test(report.gone))
     assert.equal(gone, 'gone 1001')
   })

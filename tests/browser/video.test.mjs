@@ -33,10 +33,10 @@ test('a drawing and a camera are shown, a viewer on a slow line skips pictures, 
   await artist.click('#drawing')
   await Promise.all([shown(viewer, 5), shown(slow, 5)])
 
-  // A tenth of what the pictures need.
-  line.rate = 20_000
+  // A third of what the pictures need.
+  line.rate = 60_000
   const before = await shown(viewer, 1)
-  const seen = await shown(slow, 40)
+  const seen = await shown(slow, 80)
   const after = await shown(viewer, 1)
   t.diagnostic(`slow: ${JSON.stringify(seen)}; viewer: ${JSON.stringify(before)} to ${JSON.stringify(after)}`)
   assert.ok(seen.skipped > 100, 'the slow viewer skipped pictures')
@@ -46,7 +46,7 @@ test('a drawing and a camera are shown, a viewer on a slow line skips pictures, 
   // The picture on the slow page is one of the last, and not one of the line's past.
   const [latest, last] = await Promise.all([viewer, slow].map((page) => page.evaluate(() => [...self.cameras.values()][0].shown.last)))
   t.diagnostic(`${latest - last} pictures behind`)
-  assert.ok(latest - last < 100, 'five seconds have a hundred pictures')
+  assert.ok(latest - last < 20, 'one second has twenty pictures')
 
   await viewer.click('#camera')
   await artist.waitForFunction(() => self.cameras.size === 1, null, PATIENCE)

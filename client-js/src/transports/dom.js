@@ -16,8 +16,8 @@ const MOMENT = 50
 export const soon = (task, delay) => setTimeout(() => task(), delay || 0)
 
 /**
- * Makes a transport's `request` of `begin(url, text, read, end, credentials)`, which returns what cancels the
- * request. `read` is called with each piece of the answer, a text or a text in JSON, and returns whether the
+ * Makes a transport's `request` of `begin(url, text, read, end, credentials, receive)`, which returns what
+ * cancels the request. `read` is called with each piece of the answer, a text or a text in JSON, and returns whether the
  * request is over. `end` is called with a code, or with anything else if the answer has ended: then its
  * records show whether it is complete, since few of these transports know.
  */
@@ -50,7 +50,7 @@ export const requester = (begin) => (url, frames, credentials, receive, done) =>
     return over
   }
   try {
-    close = begin(url, encode(frames), read, end, credentials)
+    close = begin(url, encode(frames), read, end, credentials, receive)
   } catch (error) {
     soon(() => end(NETWORK, error.message))
   }

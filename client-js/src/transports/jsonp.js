@@ -10,7 +10,7 @@ const PIECES = /(?:[^%]{1,3}|%..){1,500}(?!%[89AB])/g
 
 let uploads = 0
 
-export const jsonp = requester((url, text, read, end) => {
+export const jsonp = requester((url, text, read, end, credentials, receive) => {
   const pieces = encodeURIComponent(text).match(PIECES)
   let at = 0
   let script
@@ -29,7 +29,11 @@ export const jsonp = requester((url, text, read, end) => {
       soon(() => {
         remove(element)
         if (answer == null || read(answer) || at === pieces.length) end()
-        else next()
+        else {
+          // The answer to a part is empty, but a sign of life.
+          receive(['i'])
+          next()
+        }
       })
     }
     const name = expose(settle)

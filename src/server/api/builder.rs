@@ -98,7 +98,8 @@ impl<H> Builder<H> {
 
     /// Sets the time for which a long poll is held while there is nothing to send. A client finds a poll dead
     /// after this and the [heartbeat's timeout](Self::heartbeat_timeout), as it finds other links dead after the
-    /// interval and the timeout. Default: the [heartbeat's interval](Self::heartbeat_interval).
+    /// interval and the timeout. With less than 100 ms no poll is held, and clients poll every two seconds.
+    /// Default: the [heartbeat's interval](Self::heartbeat_interval).
     pub fn hold(mut self, hold: Duration) -> Self {
         self.config.hold = Some(hold);
         self
@@ -210,7 +211,8 @@ impl<H> Builder<H> {
     /// Sets the proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed, as addresses or networks:
     /// `10.0.0.0/8`, `::1`. Where one of them is missing, `Forwarded` (RFC 7239) takes its place, so a proxy must
     /// set the headers that it does not remove. Default: none. They need the address of the connection, which
-    /// [`serve`](crate::serve) and axum's `into_make_service_with_connect_info` report.
+    /// [`serve`](crate::serve) and axum's `into_make_service_with_connect_info` report; where it is missing, a
+    /// warning is logged.
     ///
     /// # Panics
     /// Panics if a text is neither an address nor a network.

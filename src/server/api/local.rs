@@ -55,6 +55,7 @@ pub struct LocalClient {
     clock: Clock,
     link: Option<(Link, LinkId)>,
     shared: Arc<SharedSession>,
+    message_limit: usize,
     ordinal: u64,
 }
 
@@ -104,7 +105,8 @@ impl LocalClient {
             base: 0,
         };
         let machine = Machine::new(config, clock.now());
-        let mut client = LocalClient { machine, clock, link: None, shared, ordinal: 0 };
+        let message_limit = server_config.message_limit;
+        let mut client = LocalClient { machine, clock, link: None, shared, message_limit, ordinal: 0 };
         client.attach(true)?;
         opened.start();
         client.pump(&mut Context::from_waker(Waker::noop()));
@@ -114,9 +116,12 @@ impl LocalClient {
     /// Sends a message. Never waits. Without a link the message is kept for [`resume`](Self::resume).
     ///
     /// # Panics
-    /// Panics if the session is closed, or if the unacknowledged messages exceed the inbox of the server.
+    /// Panics if the session is closed, if the message is above the server's
+    /// [limit](crate::Builder::message_limit), or if the unacknowledged messages exceed the inbox of the server.
     pub fn send(&mut self, message: impl Into<Message>) {
-        let result = self.machine.send(OutMessage::Own(message.into()));
+        let (message, limit) = (message.into(), self.message_limit);
+        assert!(message.len() <= limit, "the message has {} bytes, and the limit is {limit}", message.len());
+        let result = self.machine.send(OutMessage::Own(message));
         assert_ne!(result, Err(SendError::Full), "the client's outbox is full");
         assert_eq!(result, Ok(()), "the session is closed");
         self.pump(&mut Context::from_waker(Waker::noop()));

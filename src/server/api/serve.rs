@@ -152,7 +152,7 @@ impl Serve {
     /// sessions end, and their handlers have five seconds to return.
     ///
     /// Several servers of sessions may be named; their windows run at the same time. Without
-    /// [`with_graceful_shutdown`](Self::with_graceful_shutdown) this does nothing.
+    /// [`with_graceful_shutdown`](Self::with_graceful_shutdown) this does nothing, and a warning is logged.
     pub fn sessions(mut self, live: &impl AsRef<Live>, window: Duration) -> Self {
         self.sessions.push((live.as_ref().clone(), window));
         self
@@ -162,6 +162,9 @@ impl Serve {
         let Serve { listener, app, signal, sessions } = self;
         let address = listener.local_addr()?;
         tracing::info!(%address, "serving");
+        if signal.is_none() && !sessions.is_empty() {
+            tracing::warn!("sessions() has no effect without with_graceful_shutdown()");
+        }
         // Each connection holds a receiver. It learns through it that the server stops, and the server learns
         // that the last connection has ended.
         let (over, running) = watch::channel(());

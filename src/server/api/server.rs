@@ -48,7 +48,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// once it is written; use [`routes`](Self::routes) for clients that must lose nothing. Heartbeats are
     /// pings. While the handler does not receive and the inbox is full, nothing is read from the connection.
     /// Close codes are those of RFC 6455: 1001 when the server goes away, 1002, 1007 and 1009 for what it
-    /// forbids or is too large, 1008 for a client that takes too little, 1011 when the handler panicked.
+    /// forbids or is too large, 1008 for a client that takes too little, 1011 when the handler failed.
     ///
     /// ```no_run
     /// # use anywire::{Anywire, Session};

@@ -95,6 +95,16 @@ fn where_the_names_of_the_server_are_given_only_they_count() {
 }
 
 #[test]
+fn a_name_may_have_the_default_port_of_a_scheme() {
+    let named = Config { hosts: vec!["chat.test:443".to_owned()], ..Config::default() };
+    let upstream = ("host", "127.0.0.1:3000");
+    assert_eq!(judge_by(&named, &[upstream, ("origin", "https://chat.test")]), Verdict::Allowed);
+    assert_eq!(judge_by(&named, &[HOST, ("sec-fetch-site", "same-origin")]), Verdict::Allowed);
+    assert_eq!(judge_by(&named, &[upstream, ("origin", "http://chat.test")]), Verdict::Refused, "port 80");
+    assert_eq!(judge_by(&named, &[upstream, ("origin", "https://chat.test:8443")]), Verdict::Refused);
+}
+
+#[test]
 fn a_trusted_proxy_reports_the_host() {
     let trusting = Config { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Config::default() };
     let headers =
@@ -112,11 +122,19 @@ fn a_refusal_names_what_does_not_fit_and_the_ways_out() {
         headers.insert("host", "127.0.0.1:3000".parse().unwrap());
         headers.insert("origin", origin.parse().unwrap());
         let asked = Asked { headers: &headers, uri: &Uri::from_static("/"), extensions: &Extensions::new() };
-        let refused = refusal(asked, Verdict::Doubted);
-        assert_eq!(refused.code, 4300);
-        for part in [&format!("pages of {quoted} may"), "at 127.0.0.1:3000:", "Host", "hosts()", "origins()"] {
-            assert!(refused.text.contains(part), "{part}: {refused}");
+        let named = Config { hosts: vec!["chat.test".to_owned()], ..Config::default() };
+        for (config, verdict, parts) in [
+            (Config::default(), Verdict::Doubted, &["at 127.0.0.1:3000:", "Host", "hosts()", "origins()"][..]),
+            (Config::default(), Verdict::Refused, &["origins()"]),
+            (named, Verdict::Refused, &["hosts()", "origins()"]),
+        ] {
+            let refused = refusal(&config, asked, verdict);
+            assert_eq!(refused.code, 4300);
+            for part in [&[&*format!("pages of {quoted} may")], parts].concat() {
+                assert!(refused.text.contains(part), "{part}: {refused}");
+            }
         }
-        assert_eq!(refusal(asked, Verdict::Refused), reason::ORIGIN_REFUSED);
+        let unnamed = Asked { headers: &HeaderMap::new(), ..asked };
+        assert_eq!(refusal(&Config::default(), unnamed, Verdict::Refused), reason::ORIGIN_REFUSED);
     }
 }

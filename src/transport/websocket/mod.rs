@@ -82,6 +82,8 @@ pub(crate) struct Socket<I> {
     /// Input that was read and is not decoded yet, because the session can take no more. While there is
     /// any, the connection is not read.
     unread: Option<Box<Unread>>,
+    /// The framing has met a violation, behind which it can read nothing.
+    unreadable: bool,
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
@@ -95,6 +97,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             pongs: 0,
             largest: Largest::default(),
             unread: None,
+            unreadable: false,
         }
     }
 
@@ -115,7 +118,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                     Ok(Some(_)) => Err(NoMessage::Violation(Violation::WrongKind)),
                     Ok(None) => break,
                     Err(Stop::Closed(_) | Stop::Broken) => Err(NoMessage::Gone),
-                    Err(Stop::Violation(violation)) => Err(NoMessage::Violation(violation)),
+                    Err(Stop::Violation(violation)) => {
+                        self.unreadable = true;
+                        Err(NoMessage::Violation(violation))
+                    }
                 };
             }
             let read = poll_fn(|cx| {
@@ -185,7 +191,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 
     /// Writes what is left and, if the client has not closed yet, waits a moment until it has: a connection
-    /// that is dropped with unread input may lose what was written last.
+    /// that is dropped with unread input may lose what was written last. Where the client's close frame cannot
+    /// be read, because it follows a violation, the end of our direction lets it close at once.
     async fn finish(mut self, wait: bool) {
         let closed = poll_fn(|cx| {
             let mut memory = Memory { input: &[], out: &mut self.out };
@@ -194,7 +201,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 if ready!(self.poll_write(cx)).is_err() || !wait {
                     return Poll::Ready(());
                 }
+                if self.unreadable {
+                    let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
+                }
                 let Ok(chunk) = ready!(self.poll_read(cx, <[u8]>::to_vec)) else { return Poll::Ready(()) };
+                if self.unreadable {
+                    continue;
+                }
                 let mut memory = Memory { input: &chunk, out: &mut self.out };
                 loop {
                     match next(&mut self.framing, &mut memory) {
@@ -309,6 +322,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             self.unread = Some(Box::new(rest));
         }
         self.pongs += self.out.len() - before;
+        self.unreadable |= matches!(ended, Some(Ended::Ours(_)));
         ended.map_or(Ok(()), Err)
     }
 

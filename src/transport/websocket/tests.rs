@@ -134,6 +134,25 @@ async fn a_violation_ends_the_session_with_the_code_of_the_standard() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_is_still_sending_what_is_too_large_reads_the_close_and_the_end() {
+    play(async |_, client| {
+        let (mut read, mut write) = tokio::io::split(client);
+        let message = [&[0x82, 0xff][..], &1_000_000_u64.to_be_bytes(), &[0; 1_000_004]].concat();
+        let send = async {
+            write.write_all(&message).await.unwrap();
+            write.shutdown().await.unwrap();
+        };
+        let receive = async {
+            let mut bytes = Vec::new();
+            read.read_to_end(&mut bytes).await.unwrap();
+            assert_eq!(bytes[..4], [0x88, bytes[1], 0x03, 0xf1], "a close frame with 1009, and the end");
+        };
+        tokio::join!(send, receive);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_clients_close_is_answered_and_its_code_is_the_sessions() {
     for (payload, code, text) in
         [(&b"\x03\xe8"[..], 1000, ""), (b"\x0b\xb9bye", 3001, "bye"), (b"\x03\xe9", 1001, ""), (b"", 1005, "")]

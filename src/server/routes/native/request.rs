@@ -33,6 +33,10 @@ use crate::{
 /// the limit is that of base64, where a message takes four thirds of its length.
 const FORM_GROWTH: usize = 4;
 
+/// Polls that are held for less than this time, in milliseconds, are not held at all, because clients would make
+/// one after the other.
+const LEAST_HOLD: u64 = 100;
+
 /// An answer without a record.
 const NOTHING: Accepted = Accepted::Records(Vec::new(), ContentType::TEXT);
 
@@ -186,7 +190,7 @@ fn resume<S>(
         // works.
         _ if !seen => (LinkKind::Opening, Wait::Nothing),
         Budget::AtOnce => (LinkKind::Poll { hold: 0 }, Wait::Nothing),
-        Budget::Flush if idle_limit_is_zero(&gateway.core, token) => (LinkKind::Poll { hold: 0 }, Wait::Rest),
+        Budget::Flush if holds_no_poll(&gateway.core, token) => (LinkKind::Poll { hold: 0 }, Wait::Rest),
         budget => match acquire(&gateway.core, parts) {
             Parking::Full => (LinkKind::Poll { hold: 0 }, Wait::Rest),
             parking => {
@@ -209,9 +213,11 @@ fn resume<S>(
     })
 }
 
-/// Returns whether the path to this client is known to hold no request open.
-fn idle_limit_is_zero(core: &Core, token: &ResumeToken) -> bool {
-    core.find(&token.id).here().is_some_and(|member| member.shared.look(Machine::idle_limit_is_zero))
+/// Returns whether no poll is held: by the server's settings, or because the path to this client is known to
+/// hold no request open.
+fn holds_no_poll(core: &Core, token: &ResumeToken) -> bool {
+    millis(core.config.hold()) < LEAST_HOLD
+        || core.find(&token.id).here().is_some_and(|member| member.shared.look(Machine::idle_limit_is_zero))
 }
 
 /// Returns whether this request may be parked.
