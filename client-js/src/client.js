@@ -15,6 +15,7 @@ import { createMachine } from './session.js'
  * - `chooser_`, `update_()` and `unlisten_()`, which `api.js` sets
  * - `auth_`, the text for the opening
  * - `cancelUpload_()`, while an upload is under way; `uploadPlanned_`, while one will follow in this task
+ * - `uploadAt_`, when the last upload began
  * - `uploadFailed_`: the last upload failed, and its messages will be sent once more
  * - `uploadsFail_`: so many uploads failed that their link was dropped, and none has succeeded since
  * - `askedAt_`, the time of the server's last request for an acknowledgement

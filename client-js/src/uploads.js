@@ -2,7 +2,7 @@
 import { credentials, gather, now, send } from './client.js'
 import { fail } from './codec.js'
 import { NETWORK, isTooLarge } from './codes.js'
-import { HEAD } from './config.js'
+import { ANSWER, HEAD } from './config.js'
 import { later } from './env.js'
 import { BATCH } from './grant.js'
 import { linkClosed } from './links.js'
@@ -38,7 +38,8 @@ const ended = (client, link, code, reason, wait, status) => {
   link.useful_ = !code || client.uploadFailed_
   if (!code) {
     client.failures_ = client.uploadsFail_ = 0
-    client.batch_ = Math.min(client.batch_ * 2, client.batchMax_)
+    // A line that needed most of the time for this much would not carry twice as much.
+    if (now(client) - client.uploadAt_ < ANSWER / 2) client.batch_ = Math.min(client.batch_ * 2, client.batchMax_)
   }
   // A link whose uploads fail is dropped even if its downlink works.
   if (!link.useful_) {
@@ -61,6 +62,7 @@ const upload = (client, link) => {
   const size = batch - HEAD - link.room_
   const end = link.nextToSend_
   const transport = client.http_.upload_(client, link, frames)
+  client.uploadAt_ = now(client)
   let timer
   const forget = () => {
     clearTimeout(timer)
