@@ -66,11 +66,11 @@ const linkFailed = (client, link, code, reason, wait, status) => {
     if (!opening) link.duplex_ && machine.giveUp_(link.nextToSend_)
     // No further opening could be smaller.
     else if (link.bare_) machine.finish_(TOO_LARGE, 'auth is too large')
-    else client.bare_ ||= 1
+    else client.bare_ = 1
   }
   // An attempt id that the server does not accept is not accepted the next time either.
-  if (opening && isUnknownSession(code)) client.bare_ = 2
-  if (opening && client.bare_ > 1) client.attempt_ = nonce()
+  if (opening && isUnknownSession(code)) client.bare_ = 1
+  if (opening && client.bare_) client.attempt_ = nonce()
   const over = drop(client, link, code, reason, wait, status)
   // A link that was confirmed is no failed attempt, unless its uploads fail.
   if (link.confirmed_ && !client.uploadsFail_) return
