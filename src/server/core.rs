@@ -7,7 +7,7 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::{opening::Attempts, parked_requests::ParkedRequests};
+use super::{counters::Counters, opening::Attempts, parked_requests::ParkedRequests};
 use crate::{
     config::{Config, is_node_name, millis, size},
     hub::{Histories, Hub, Member, Remote},
@@ -65,6 +65,7 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) attempts: Arc<Attempts>,
+    pub(crate) counters: Counters,
     pub(crate) parked: Arc<ParkedRequests>,
     /// When the links end because the server shuts down; `NEVER` before that is known.
     links_end: AtomicU64,
@@ -105,6 +106,7 @@ impl Core {
             params: Arc::new(params),
             hub: Hub::new(histories),
             attempts: Arc::new(Attempts::new(runtime.clock(), remembered)),
+            counters: Counters::default(),
             parked: Arc::default(),
             runtime,
             links_end: AtomicU64::new(NEVER),
@@ -125,6 +127,7 @@ impl Core {
             match self.create_as(ids::random(), remote, rules) {
                 Ok(member) => {
                     member.shared.count();
+                    self.counters.openings.add(1);
                     self.forget_oldest();
                     return member;
                 }
@@ -222,6 +225,13 @@ impl Core {
                 .quiet_until
                 .compare_exchange(until, now + WARNING_INTERVAL, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
+    }
+
+    /// Counts an opening or a link that was refused.
+    pub(crate) fn refused(&self, reason: &CloseReason) {
+        if self.counters.refused(self.runtime.clock().now(), reason.code) {
+            tracing::warn!(code = reason.code, sessions = self.runtime.live(), "refused: {}", reason.text);
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -3,6 +3,7 @@
 mod api;
 mod connection;
 mod core;
+mod counters;
 mod gateway;
 mod opening;
 mod origin;
@@ -23,4 +24,5 @@ pub use api::{
     sending::{Outgoing, SendError, TrySendError},
     serve::{Serve, bind, serve},
     session::{Session, SessionId},
+    stats::Stats,
 };

@@ -203,7 +203,14 @@ impl<'a> To<'a> {
         if message.len() > self.core.config.message_limit {
             return self.too_large("message", message.len());
         }
-        self.core.hub.deliver(&self.target, &OutMessage::shared(message), &CloseReason::of_slow_client(policy))
+        let reason = CloseReason::of_slow_client(policy);
+        let delivered = self.core.hub.deliver(&self.target, &OutMessage::shared(message), &reason);
+        self.core.counters.room_sends.add(1);
+        if delivered.skipped + delivered.slow > 0 {
+            self.core.counters.skipped.add(delivered.skipped);
+            self.core.counters.slow.add(delivered.slow);
+        }
+        delivered
     }
 
     /// Sends the message that `message` makes for its position in the room's
