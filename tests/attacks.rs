@@ -28,7 +28,7 @@ async fn serves() {
 #[tokio::test]
 async fn a_large_message_to_a_room_whose_members_are_away() {
     let target = Target::start();
-    let members = count(100, 2_000);
+    let members = count(130, 2_000);
     let mut peers = Vec::new();
     for _ in 0..members {
         let mut peer = target.open().await;
@@ -55,12 +55,16 @@ async fn small_messages_each_behind_a_large_one() {
     socket.text("n1:").await;
     socket.text("maway now").await;
     let large = Message::binary(vec![0; 1 << 20]);
-    let messages = count(100, 2_000);
-    for number in 2..messages as u64 + 2 {
+    // Further fields of a record are ignored.
+    let records = format!("a0,{}:", "x".repeat(1_000)).repeat(1_000);
+    let messages = count(150, 2_000);
+    for number in (2..messages as u64 * 2 + 2).step_by(2) {
         // The large one repeats a number, and is dropped.
         socket.io.feed(Message::text(format!("n{number}:mx"))).await.unwrap();
         socket.io.feed(Message::text("n1:")).await.unwrap();
         socket.io.send(large.clone()).await.unwrap();
+        // Records in front of a message are a part of the same WebSocket message.
+        socket.text(format!("{records}n{}:mx", number + 1)).await;
     }
     socket.text("w:").await;
     socket.records().await;
