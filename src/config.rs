@@ -219,6 +219,13 @@ impl Config {
     }
 }
 
+/// Returns the name of a header in the case in which names are compared. Panics if it cannot be one.
+pub(crate) fn header_name(name: &str) -> String {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    assert!(!name.is_empty() && name.bytes().all(fits), "{name:?} is not the name of a header");
+    name.to_ascii_lowercase()
+}
+
 /// Returns whether this can be the name of a node: 1 to 64 letters, digits or `-`.
 pub(crate) fn is_node_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

@@ -62,6 +62,10 @@ fn settings() {
         let text = format!("{host:?} is not a host: write a name, with the port if there is one");
         assert_eq!(panics(|| Anywire::builder().hosts([host])), text);
     }
+    for name in ["", "user agent", "cookie:", "é"] {
+        let text = format!("{name:?} is not the name of a header");
+        assert_eq!(panics(|| Anywire::builder().keep_headers([name])), text);
+    }
     for origin in ["", "example.org", "https://example.org/path", "*", "wss://example.org"] {
         assert!(panics(|| Origins::list([origin])).contains(&format!("{origin:?}")), "{origin:?}");
     }

@@ -136,7 +136,7 @@ async fn requests_with_the_id_but_without_the_secret_do_not_keep_a_session() {
     let path = format!("send?session={}", peer.id);
     for _ in 0..12 {
         let answer = peer.site.post(&path, "rubbish").await;
-        assert_eq!(answer.status, 400);
+        assert_eq!(answer.status, if server.is_empty() { 410 } else { 400 });
         advance(Duration::from_secs(10)).await;
     }
     sleep(Duration::from_secs(1)).await;

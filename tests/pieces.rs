@@ -161,7 +161,7 @@ async fn pieces_count_as_memory() {
     // With both there is too much, so one of the sessions ends for the next piece of any.
     let mut refused = Vec::new();
     for peer in &peers {
-        refused.extend(answer_to(peer, Piece { upload: 1, part: "1.9", data: b"x" }).await);
+        refused.extend(answer_to(peer, Piece { upload: 2, part: "0.9", data: b"x" }).await);
     }
     assert_refused(&refused, 4105);
     assert_eq!(server.len(), 1);

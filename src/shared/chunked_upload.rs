@@ -75,6 +75,11 @@ impl ChunkedUpload {
         (!self.data.is_empty()).then_some(self.until)
     }
 
+    /// When the last of the pieces has come that wait for another one.
+    pub(super) fn waits_since(&self) -> Option<u64> {
+        self.deadline().map(|deadline| deadline - PATIENCE)
+    }
+
     /// Drops an upload of which no further piece has come for a minute.
     pub(super) fn expire(&mut self, now: u64) {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
@@ -143,6 +148,7 @@ mod tests {
         assert_eq!(chunked.take(10, chunk(1, 0, 3, "abc"), 9), Ok(ChunkOutcome::Incomplete));
         assert_eq!(chunked.take(50, chunk(1, 1, 3, "def"), 9), Ok(ChunkOutcome::Incomplete));
         assert_eq!(chunked.deadline(), Some(50 + PATIENCE), "each piece gives the next one its time");
+        assert_eq!(chunked.waits_since(), Some(50));
         chunked.expire(49 + PATIENCE);
         assert!(chunked.bytes() >= 6);
         chunked.expire(50 + PATIENCE);

@@ -232,6 +232,10 @@ impl SharedSession {
         if inner.forgotten {
             return Err(reason::ENDED);
         }
+        // What comes late for a session that was closed in order is still acknowledged.
+        if let Some(reason) = inner.machine.closed().filter(|reason| reason.is_session_gone()) {
+            return Err(reason.clone());
+        }
         let gathered = inner.chunked.get_or_insert_default().take(self.runtime.clock.now(), chunk, limit);
         self.settle(&mut inner);
         gathered

@@ -16,7 +16,7 @@ pub(crate) struct Weight {
     pub(crate) bytes: usize,
     /// How many of them are freed only when its connections notice the end.
     pub(crate) later: usize,
-    /// For so many milliseconds the client has acknowledged nothing of what it should have.
+    /// For so many milliseconds the client has acknowledged nothing, or has sent no further piece of an upload.
     pub(crate) stalled: u64,
 }
 
@@ -50,7 +50,9 @@ impl SharedSession {
             return None;
         }
         let machine = &inner.machine;
-        let stalled = machine.stalled_since().map_or(0, |since| self.runtime.clock.now().saturating_sub(since));
+        let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.waits_since());
+        let since = machine.stalled_since().into_iter().chain(pieces).min();
+        let stalled = since.map_or(0, |since| self.runtime.clock.now().saturating_sub(since));
         let outside = inner.held() - machine.held();
         let (bytes, later) = (machine.share() + outside, inner.under_way);
         Some(Weight { proven: inner.is_claimed(), bytes, later, stalled })

@@ -11,7 +11,7 @@ use anywire::{Anywire, Live, Message, Session};
 use axum::Router;
 use tokio::io::AsyncReadExt;
 
-use crate::support::{Peer, Site};
+use crate::support::{Peer, Site, attempt};
 
 pub(crate) const MAX_BYTES: usize = 64 << 20;
 
@@ -66,6 +66,18 @@ impl Target {
         let mut peer = Peer::open(&self.site).await;
         peer.upload().await;
         peer
+    }
+
+    /// Opens a session, unless that is refused.
+    pub(crate) async fn try_open(&self) -> Option<Peer> {
+        let mut peer = Peer::new(&self.site);
+        let answer = peer.post_open(&attempt(), "").await;
+        if answer.status.is_success() {
+            peer.take(&answer.records());
+            return Some(peer);
+        }
+        assert_eq!(answer.refusal(503).0, 4201);
+        None
     }
 
     /// A session sends and receives.

@@ -12,7 +12,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    config::{Config, History, Origins, Overflow, SlowMember, is_authority, is_node_name, millis},
+    config::{Config, History, Origins, Overflow, SlowMember, header_name, is_authority, is_node_name, millis},
     server::{core::Core, routes},
 };
 
@@ -174,14 +174,9 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of bytes that all sessions may hold together: inboxes, outboxes, what is on its way, and
-    /// the [histories](Self::rooms) of rooms. A message to many sessions counts once. Default: 1 GiB.
-    ///
-    /// Above four fifths of it new sessions are refused with 503 and code 4201, unless others can end for them
-    /// that made no progress for 15 seconds. Above all of it sessions end with code 4105: first those whose
-    /// client has not shown its secret, then those that hold most; and inboxes take little at a time. Polls,
-    /// acknowledgements and clients that come back are not refused. No session ends for this with no more than
-    /// 64 KiB, or its part of a quarter of this limit if [`max_sessions`](Self::max_sessions) live.
+    /// Sets the number of bytes that all sessions may hold together, with [histories](Self::rooms). A message to
+    /// many sessions counts once. Above four fifths of it new sessions are refused with 503 and code 4201, above
+    /// all of it those that hold most end with 4105: see the guide's chapter on limits. Default: 1 GiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.config.max_bytes = bytes;
         self
@@ -230,8 +225,11 @@ impl<H> Builder<H> {
     /// Sets the headers that a session keeps first of the 8 KiB that it keeps for
     /// [`Session::header`](crate::Session::header). `Cookie`, `Authorization` and `Proxy-Authorization` are
     /// kept only if they are named here. Extractors see all headers. Default: none.
+    ///
+    /// # Panics
+    /// Panics if a name cannot be that of a header.
     pub fn keep_headers<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
-        self.config.kept_headers = names.into_iter().map(|name| name.as_ref().to_ascii_lowercase()).collect();
+        self.config.kept_headers = names.into_iter().map(|name| header_name(name.as_ref())).collect();
         self
     }
 
