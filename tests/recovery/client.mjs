@@ -106,7 +106,7 @@ export class Client {
     clearInterval(this.#timer)
   }
 
-  /** What the server counted of what was sent, with what was sent and not counted as lost. */
+  /** The server's counts of the messages that were sent; those that it did not count are lost. */
   async tally() {
     this.stop()
     const { received, lost, repeated, disordered } = JSON.parse(await this.check())

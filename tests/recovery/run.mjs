@@ -121,7 +121,7 @@ async function cuts(peer, away, target) {
           client.gate.up()
           const back = performance.now()
           const fresh = client.resumed.new
-          // What a new session missed never comes, and is counted as lost.
+          // The messages that a new session missed never come, and count as lost.
           const complete = resumed.then(async (at) => {
             return Math.max(back, at, client.resumed.new > fresh ? 0 : await client.caughtUp(back))
           })

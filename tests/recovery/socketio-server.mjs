@@ -1,4 +1,4 @@
-// What the lab does for the recovery figures, on Socket.IO with its connection state recovery.
+// The part of the lab that the recovery figures need, on Socket.IO with its connection state recovery.
 //
 //   node socketio-server.mjs [PORT]
 

@@ -188,7 +188,7 @@ struct Life {
     session: Session,
     /// The handler was polled before.
     polled: bool,
-    /// What closes the session if it ends now; `None` once it did.
+    /// The reason with which the session closes if it ends now; `None` once it did.
     ending: Option<Ending>,
 }
 
