@@ -42,6 +42,8 @@ while [ $# -gt 0 ]; do
 done
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$top/target}
+# Each section compiles once, so what a second compilation could use again would only fill the disk.
+export CARGO_INCREMENTAL=${CARGO_INCREMENTAL:-0}
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never} NO_COLOR=1 NODE_OPTIONS=--test-reporter=spec
 # Tests that are left out where a tool is missing fail here instead.
 export CI=${CI:-1}
