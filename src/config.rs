@@ -116,6 +116,21 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// All of them.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Transport; 10] = [
+        Transport::WebSocket,
+        Transport::FetchStream,
+        Transport::XhrStream,
+        Transport::XhrPoll,
+        Transport::EventSource,
+        Transport::HtmlFile,
+        Transport::Iframe,
+        Transport::Multipart,
+        Transport::JsonpPoll,
+        Transport::Poll,
+    ];
+
     /// Returns the name that the client and the URLs use: `websocket`, `fetch-stream`, ...
     pub fn name(self) -> &'static str {
         match self {

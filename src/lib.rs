@@ -79,7 +79,8 @@ pub use hub::{Delivered, JoinError, Joined, Position};
 pub use message::{JsonError, Message, Text};
 pub use server::{
     Anywire, Auth, AuthRejection, Builder, Handler, Incoming, Live, LocalClient, Outgoing, Presence, PresenceChange,
-    Received, Returned, SendError, Serve, Server, Session, SessionHandler, SessionId, To, TrySendError, bind, serve,
+    Received, Returned, SendError, Serve, Server, Session, SessionHandler, SessionId, Stats, To, TrySendError, bind,
+    serve,
 };
 pub use session::CloseReason;
 

@@ -155,8 +155,8 @@ build_client() {
 
 client() { (cd client-js && npm test --silent); }
 client_check() { (cd client-js && npm run --silent check); }
-rustdoc() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps; }
-lints() { cargo clippy --all-targets -- -D warnings; }
+rustdoc() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features; }
+lints() { cargo clippy --all-targets -- -D warnings && cargo clippy --all-targets --all-features -- -D warnings; }
 proxies() { node --test tests/proxies/*.test.mjs; }
 browser_tests() {
   cargo build --examples || return 1
@@ -228,7 +228,7 @@ section "format" cargo fmt --check
 section "lints" lints
 section "rustdoc" rustdoc
 section "dependencies" dependencies
-section "rust tests" nonempty cargo test --no-fail-fast
+section "rust tests" nonempty cargo test --no-fail-fast --all-features
 if [ "$quick" -eq 0 ]; then
   section "fault proxy" nonempty proxies
   all=()

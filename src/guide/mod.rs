@@ -12,6 +12,7 @@
 //! | [`restarts`] | how a server stops and starts again under its clients |
 //! | [`testing`] | how to test a handler |
 //! | [`limits`] | every bound, its default, and what happens at it |
+//! | [`operating`] | figures, logs, open files, memory, sizing |
 //! | [`transports`] | what carries a session, and what to put in front of the server |
 //! | [`proxies`] | nginx, HAProxy, Caddy and Vite in front of the server |
 //! | [`clients`] | the client from React, a bundler, Node, a worker; events and close codes |
@@ -133,6 +134,20 @@ pub mod restarts {}
 /// [`open`]: crate::LocalClient::open
 /// [`open_with`]: crate::LocalClient::open_with
 pub mod testing {}
+
+#[doc = include_str!("operating.md")]
+///
+/// [`limits`]: crate::guide::limits
+/// [`serve`]: crate::serve
+/// [`stats`]: crate::Live::stats
+/// [`record_metrics`]: crate::Live::record_metrics
+/// [`max_bytes`]: crate::Builder::max_bytes
+/// [`max_sessions`]: crate::Builder::max_sessions
+/// [`max_connections`]: crate::Serve::max_connections
+/// [`reconnect_rate`]: crate::Builder::reconnect_rate
+/// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`protocol`]: crate::protocol
+pub mod operating {}
 
 #[doc = include_str!("limits.md")]
 ///

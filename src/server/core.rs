@@ -7,7 +7,7 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::{eviction::Eviction, opening::Attempts, parked_requests::ParkedRequests};
+use super::{counters::Counters, eviction::Eviction, opening::Attempts, parked_requests::ParkedRequests};
 use crate::{
     config::{Config, is_node_name, millis, size},
     hub::{Histories, Hub, Member, Remote},
@@ -69,6 +69,7 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) attempts: Arc<Attempts>,
+    pub(crate) counters: Counters,
     pub(crate) parked: Arc<ParkedRequests>,
     pub(super) eviction: Eviction,
     /// The bytes of inputs that have shown no secret yet.
@@ -113,6 +114,7 @@ impl Core {
             params: Arc::new(params),
             hub: Hub::new(histories),
             attempts: Arc::new(Attempts::new(runtime.clock(), remembered)),
+            counters: Counters::default(),
             parked: Arc::default(),
             runtime,
             eviction: Eviction::default(),
@@ -135,6 +137,7 @@ impl Core {
             match self.create_as(ids::random(), remote, rules) {
                 Ok(member) => {
                     member.shared.count();
+                    self.counters.openings.add(1);
                     self.forget_oldest();
                     return member;
                 }
@@ -227,6 +230,13 @@ impl Core {
                 .quiet_until
                 .compare_exchange(until, now + WARNING_INTERVAL, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
+    }
+
+    /// Counts an opening or a link that was refused.
+    pub(crate) fn refused(&self, reason: &CloseReason) {
+        if self.counters.refused(self.runtime.clock().now(), reason.code) {
+            tracing::warn!(code = reason.code, sessions = self.runtime.live(), "refused: {}", reason.text);
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -263,7 +263,7 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.member(id)?;
+        let member = self.member(id)?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
         self.attach_to(&member, Credential::Secret(secret), attach, transport)
     }
@@ -277,10 +277,20 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.member(id)?;
+        let member = self.member(id)?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
+        self.core.counters.take_overs.add(1);
         let credential = Credential::Instance { secret, instance, next: ids::random() };
         self.attach_to(&member, credential, attach, transport)
+    }
+
+    /// The session that a client comes back to.
+    fn member(&self, id: &str) -> Result<Arc<Member>, CloseReason> {
+        let member = self.core.member(id);
+        if member.is_err() {
+            self.core.counters.lost_resumes.add(1);
+        }
+        member
     }
 
     /// Attaches, and asks a client that has made a new link to a server which shuts down to make another one.
@@ -294,6 +304,9 @@ impl<S> Gateway<S> {
         let new = attach.turn == 0 && attach.kind != LinkKind::Upload;
         let ordinal = attach.ordinal;
         let link = Link::attach(member.shared.clone(), credential, attach, transport)?;
+        if new {
+            self.core.counters.resumes.add(1);
+        }
         if new && let Some(delay) = self.core.go_away_delay() {
             member.shared.go_away(delay, ordinal);
         }

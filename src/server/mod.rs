@@ -3,6 +3,7 @@
 mod api;
 mod connection;
 mod core;
+mod counters;
 mod eviction;
 mod gateway;
 mod opening;
@@ -25,4 +26,5 @@ pub use api::{
     sending::{Outgoing, SendError, TrySendError},
     serve::{Serve, bind, serve},
     session::{Session, SessionId},
+    stats::Stats,
 };

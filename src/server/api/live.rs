@@ -205,6 +205,11 @@ impl<'a> To<'a> {
         }
         let message = OutMessage::shared(message, self.core.runtime.pool());
         let delivered = self.core.hub.deliver(&self.target, &message, &CloseReason::of_slow_client(policy));
+        self.core.counters.room_sends.add(1);
+        if delivered.skipped + delivered.slow > 0 {
+            self.core.counters.skipped.add(delivered.skipped);
+            self.core.counters.slow.add(delivered.slow);
+        }
         self.core.relieve();
         delivered
     }

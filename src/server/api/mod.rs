@@ -10,3 +10,4 @@ pub(super) mod receiving;
 pub(super) mod sending;
 pub(super) mod serve;
 pub(super) mod session;
+pub(super) mod stats;

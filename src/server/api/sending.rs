@@ -39,6 +39,7 @@ impl Session {
                     Overflow::Wait => message = returned,
                     Overflow::Fail => return Err(SendError::Full),
                     Overflow::Close => {
+                        self.core.counters.slow.add(1);
                         self.member.shared.abort(CloseReason::of_slow_client(self.core.config.slow_members));
                         return Err(SendError::Full);
                     }

@@ -20,7 +20,10 @@ use tokio::{
 use super::live::Live;
 use crate::{
     clock::Clock,
-    server::connection::{self, Full, Most, Order, Places},
+    server::{
+        connection::{self, Full, Most, Order, Places},
+        counters::{ACCEPT_ERRORS, CONNECTIONS_REFUSED},
+    },
 };
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -257,6 +260,7 @@ async fn accept(mut acceptor: Acceptor, orders: &watch::Sender<Order>, signal: &
         match accepted {
             Ok((stream, peer)) => acceptor.start(stream, peer, orders),
             Err(error) => {
+                ACCEPT_ERRORS.add(1);
                 if acceptor.may(Rare::WarnOfErrors) {
                     tracing::warn!(%error, "no connection could be accepted");
                 }
@@ -317,6 +321,7 @@ impl Acceptor {
         let place = match self.places.take(peer.ip()) {
             Ok(place) => place,
             Err(full) => {
+                CONNECTIONS_REFUSED.add(1);
                 if full == Full::InAll {
                     self.make_room(orders);
                 }

@@ -43,7 +43,7 @@ use self::{
     state::{Phase, State},
     writes::TimedStream,
 };
-use crate::transport::LinkWatch;
+use crate::{server::counters::WRITE_TIMEOUTS, transport::LinkWatch};
 
 /// How long a connection may wait for a request. Usual proxies close after 60 seconds, and a request must not
 /// meet a connection that is being closed.
@@ -119,10 +119,7 @@ pub(crate) async fn run<I: Stream>(
                 }
                 // It ends when the rest of the last answer is written, at once if there is none.
                 Err(Phase::Idle(_)) => Order::CloseIdle,
-                Err(phase) => {
-                    tracing::debug!(%peer, ?phase, "connection timed out");
-                    return;
-                }
+                Err(phase) => return timed_out(peer, phase),
             },
             // The server is gone if this fails.
             changed = orders.changed(), if !stopping => changed.map_or(Order::Stop, |()| *orders.borrow()),
@@ -132,6 +129,13 @@ pub(crate) async fn run<I: Stream>(
             connection.as_mut().graceful_shutdown();
         }
     }
+}
+
+fn timed_out(peer: SocketAddr, phase: Phase) {
+    if matches!(phase, Phase::Stuck(_)) {
+        WRITE_TIMEOUTS.add(1);
+    }
+    tracing::debug!(%peer, ?phase, "connection timed out");
 }
 
 /// When a connection has waited for too long.

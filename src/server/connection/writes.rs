@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::state::State;
+use crate::server::counters::WRITE_TIMEOUTS;
 
 /// A peer that keeps a write waiting must take [`LEAST`] bytes within this time, again and again.
 pub(crate) const WINDOW: Duration = Duration::from_secs(20);
@@ -66,6 +67,7 @@ impl<I: Stream> TimedStream<I> {
         match written {
             Poll::Pending => {
                 ready!(self.poll_window(cx));
+                WRITE_TIMEOUTS.add(1);
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes too little")))
             }
             Poll::Ready(Ok(length)) if length < offered => {

@@ -35,7 +35,14 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler
     let gateway = Gateway { core: core.clone(), handler: handler.clone() };
     let serve = move |State(state): State<S>, request: Request| {
         let gateway = gateway.clone();
-        async move { accept(&gateway, state, request).await.unwrap_or_else(OpenError::into_response) }
+        async move {
+            accept(&gateway, state, request).await.unwrap_or_else(|error| {
+                if let OpenError::Refused(refusal) = &error {
+                    gateway.core.refused(&refusal.reason);
+                }
+                error.into_response()
+            })
+        }
     };
     // Over HTTP/2 a WebSocket is opened by CONNECT.
     Router::new().route("/", routing::get(serve.clone()).connect(serve))

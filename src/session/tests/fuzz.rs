@@ -137,7 +137,8 @@ impl Play<'_> {
                     Ok(link) if self.links.len() < LINKS => self.links.push(link),
                     Ok(link) => {
                         let at = usize::from(self.byte()) % LINKS;
-                        self.links[at] = link;
+                        let before = std::mem::replace(&mut self.links[at], link);
+                        self.machine.detach(now, before);
                     }
                     Err(reason) => behaviour.note(reason.code),
                 }

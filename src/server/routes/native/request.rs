@@ -54,7 +54,10 @@ pub(super) fn admit<S: Clone + Send + Sync + 'static>(
         };
         match read(&gateway, route, state, parts, body, format.spelling).await {
             Ok(accepted) => accepted.respond(format, gateway.core.config.stream_budget),
-            Err(refusal) => Answer::Ready(Box::new(format.refuse(&refusal))),
+            Err(refusal) => {
+                gateway.core.refused(&refusal.reason);
+                Answer::Ready(Box::new(format.refuse(&refusal)))
+            }
         }
     })
 }

@@ -36,7 +36,10 @@ pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state
     let (mut parts, _) = request.into_parts();
     let verdict = match gateway.judge_socket(&parts) {
         Ok(verdict) => verdict,
-        Err(reason) => return refuse(&reason.into()),
+        Err(reason) => {
+            gateway.core.refused(&reason);
+            return refuse(&reason.into());
+        }
     };
     let response = match handshake::accept(&parts) {
         Ok(response) => response.map(|()| Body::empty()),
@@ -109,6 +112,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
             Err(refusal) => break refusal,
         }
     };
+    gateway.core.refused(&refusal);
     tracing::debug!(code = refusal.code, reason = &*refusal.text, "refused");
     socket.close::<NativeCodec>(refusal).await;
     None
