@@ -86,8 +86,6 @@ async fn a_session_that_is_not_proven_lives_as_long_as_an_opening_may_take() {
     assert_eq!(unproven.send_poll().await.refusal(410).0, 4103, "its tombstone");
     sleep(Duration::from_secs(60)).await;
     assert_eq!(server.len(), 0, "the other one had its grace");
-    // Its tombstone goes when others come.
-    let _ = (open(&site).await, sleep(Duration::from_secs(5)).await);
     assert_eq!(unproven.send_poll().await.refusal(410).0, 4100);
 }
 

@@ -265,7 +265,7 @@ impl Core {
     fn tombstone(&self, id: &str) -> Option<u16> {
         let (node, id) = id.rsplit_once('.')?;
         let id = Uuid::try_parse(id).ok().filter(|_| node == self.config.node)?;
-        lock(&self.tombstones).code(id)
+        lock(&self.tombstones).code(self.runtime.clock().now(), id)
     }
 
     /// Whether a warning may be logged that anyone can cause. It may once in a minute.

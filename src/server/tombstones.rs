@@ -8,7 +8,8 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub(super) struct Tombstones {
     most: usize,
-    codes: HashMap<Uuid, u16>,
+    /// The code of each, and the time until which it is remembered.
+    codes: HashMap<Uuid, (u16, u64)>,
     /// Each session and the time until which it is remembered. The times only grow.
     order: VecDeque<(u64, Uuid)>,
 }
@@ -25,7 +26,7 @@ impl Tombstones {
             let Some((_, oldest)) = self.order.pop_front() else { break };
             self.codes.remove(&oldest);
         }
-        self.codes.insert(id, code);
+        self.codes.insert(id, (code, until));
         self.order.push_back((until, id));
         // After a time of many, the memory is given back.
         if self.codes.capacity() > 4 * (self.codes.len() + 1024) {
@@ -34,9 +35,9 @@ impl Tombstones {
         }
     }
 
-    /// The code with which this session ended. It may be known for longer than it must be.
-    pub(super) fn code(&self, id: Uuid) -> Option<u16> {
-        self.codes.get(&id).copied()
+    /// The code with which this session ended.
+    pub(super) fn code(&self, now: u64, id: Uuid) -> Option<u16> {
+        self.codes.get(&id).filter(|(_, until)| now < *until).map(|(code, _)| *code)
     }
 }
 
@@ -51,12 +52,13 @@ mod tests {
             tombstones.add(number, number + 10, Uuid::from_u128(number.into()), 4100);
         }
         let known = |tombstones: &Tombstones| {
-            (0..7_u128).filter(|number| tombstones.code(Uuid::from_u128(*number)).is_some()).collect::<Vec<_>>()
+            (0..7_u128).filter(|number| tombstones.code(4, Uuid::from_u128(*number)).is_some()).collect::<Vec<_>>()
         };
         assert_eq!(known(&tombstones), [2, 3, 4]);
         tombstones.add(13, 23, Uuid::from_u128(6), 4105);
         assert_eq!(known(&tombstones), [4, 6], "two are past");
-        assert_eq!(tombstones.code(Uuid::from_u128(6)), Some(4105));
+        let last = Uuid::from_u128(6);
+        assert_eq!([22, 23].map(|now| tombstones.code(now, last)), [Some(4105), None]);
         assert_eq!((tombstones.codes.len(), tombstones.order.len()), (2, 2));
     }
 }

@@ -1,8 +1,11 @@
 //! Who a session belongs to, and for how long: the user's key, and the end of the login.
 
-use std::{sync::Arc, time::SystemTime};
+use std::time::SystemTime;
 
-use super::{live::Live, session::Session};
+use super::{
+    live::Live,
+    session::{Session, check_code},
+};
 use crate::session::CloseReason;
 
 /// Whose session it is.
@@ -26,8 +29,8 @@ impl Session {
     }
 
     /// Returns the user that this session belongs to, if it was [set](Self::set_user).
-    pub fn user(&self) -> Option<Arc<str>> {
-        self.member.user()
+    pub fn user(&self) -> Option<String> {
+        self.member.user().map(|user| user.to_string())
     }
 
     /// Sets the time at which the login of this session expires. Then the session ends with code 4106 unless
@@ -69,6 +72,7 @@ impl Live {
     /// # Panics
     /// Panics if the code is neither 1000 nor from 3000 to 3999.
     pub fn close_user(&self, user: impl AsRef<str>, code: u16, text: impl Into<String>) -> usize {
+        check_code(code);
         let text = CloseReason::new(code, text).text;
         let sessions = self.find(user);
         for session in &sessions {
