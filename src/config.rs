@@ -232,8 +232,9 @@ pub(crate) fn is_node_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(fits)
 }
 
-/// Lower bound of the spread in milliseconds, so that few clients do not all come at once either.
-const LEAST_SPREAD: u64 = 100;
+/// Lower bound of the spread in milliseconds. It is short: a few clients are no burden, and each waits for a
+/// part of it after each cut.
+const LEAST_SPREAD: u64 = 10;
 
 /// Upper bound of every time and size. A sum of a few of them is still an exact number in JavaScript.
 const MOST: u64 = 1 << 50;

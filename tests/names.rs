@@ -36,12 +36,12 @@ async fn the_grant_echoes_the_names_in_force() {
     let site = site(&quiet());
     for (listed, echoed) in [
         ("", &[][..]),
-        (",", &["", "100"][..]),
-        (",ping", &["ping", "100"]),
-        (",cred.ping", &["ping.cred", "100"]),
-        (",later.ping.sooner", &["ping", "100"]),
-        (",pin.pingg.PING", &["", "100"]),
-        (",ping.ping,a-field-of-later", &["ping", "100"]),
+        (",", &["", "10"][..]),
+        (",ping", &["ping", "10"]),
+        (",cred.ping", &["ping.cred", "10"]),
+        (",later.ping.sooner", &["ping", "10"]),
+        (",pin.pingg.PING", &["", "10"]),
+        (",ping.ping,a-field-of-later", &["ping", "10"]),
     ] {
         assert_eq!(open(&site, listed).await.2, echoed, "{listed:?}");
     }
@@ -63,7 +63,7 @@ async fn each_attach_is_answered_as_it_asks() {
     }
     let head = format!("t1,16,page,{id},{secret},0,ping:");
     let answer = site.post(&format!("open?{session}"), head).await;
-    assert_eq!(first_fields(&answer.body)[10..], ["ping", "100"]);
+    assert_eq!(first_fields(&answer.body)[10..], ["ping", "10"]);
     let secret = &first_fields(&answer.body)[3];
     let mut socket = site.websocket(&format!("websocket?{session}")).await;
     socket.text(format!("r1,17,0,0,{id},{secret},0,cred:")).await;
@@ -74,7 +74,7 @@ async fn each_attach_is_answered_as_it_asks() {
 async fn names_are_bounded() {
     let site = site(&quiet());
     let longest = format!(",{}", "n".repeat(256));
-    assert_eq!(open(&site, &longest).await.2, ["", "100"]);
+    assert_eq!(open(&site, &longest).await.2, ["", "10"]);
     for bad in [format!("{longest}n"), ",pi ng".into(), ",ping/cred".into(), ",é".into()] {
         let answer = site.post("open", format!("o1,1,{},0{bad}:", attempt())).await;
         assert_eq!(answer.refusal(400).0, 4004, "{bad:?}");
@@ -99,7 +99,7 @@ async fn spread(rate: u32, sessions: usize) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn the_spread_grows_with_the_sessions_and_has_a_least() {
-    assert_eq!(spread(5_000, 0).await, 100);
+    assert_eq!(spread(5_000, 0).await, 10);
     assert_eq!(spread(10, 0).await, 100);
     assert_eq!(spread(10, 6).await, 700);
     assert_eq!(spread(3, 1).await, 667, "it is rounded up");

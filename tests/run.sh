@@ -9,7 +9,8 @@
 #   --soak          the long form of the browser soak: 10,000 messages each way, 50 cuts
 #   --lab           all engines and all proxies, not only the small sets; writes tests/browser/RESULTS.md
 #   --bench         also run the benchmark, not only compile it
-#   --recovery      also measure how fast sessions come back after cuts, deploys and crashes (five minutes)
+#   --recovery      also measure how fast sessions come back after cuts, deploys and crashes, and
+#                   Socket.IO's beside them (ten minutes)
 #   --packaging     also bundlers, TypeScript, jest, React, other versions of Node, the packed crate, the oldest Rust
 set -uo pipefail
 
@@ -17,7 +18,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
 quick=0 soak=0 lab=0 bench=0 recovery=0 packaging=0
-usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
 number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -218,7 +219,9 @@ if [ "$quick" -eq 0 ]; then
   section "benchmark compiles" bench_check
 fi
 [ "$bench" -eq 0 ] || section "benchmark" bench_run
-[ "$recovery" -eq 0 ] || section "recovery" recovery_run
+if [ "$recovery" -ne 0 ]; then
+  section "recovery packages" packages tests/recovery && section "recovery" recovery_run
+fi
 if [ "$packaging" -ne 0 ]; then
   section "packed crate" crate
   section "oldest Rust" oldest_rust

@@ -127,6 +127,7 @@ pub mod life {}
 /// [`bind`]: crate::bind
 /// [`recv`]: crate::Session::recv
 /// [`shutdown`]: crate::Live::shutdown
+/// [`reconnect_rate`]: crate::Builder::reconnect_rate
 pub mod restarts {}
 
 #[doc = include_str!("testing.md")]

@@ -26,7 +26,7 @@ export class Gate {
   }
 
   get url() {
-    return `http://${HOST}:${this.#server.address().port}/live`
+    return `http://${HOST}:${this.#server.address().port}`
   }
 
   #accept(client) {

@@ -1,18 +1,27 @@
-// The lab as a process, which can be drained and killed.
+// A server as a process, which can be drained and killed: the lab, or Socket.IO.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 
 const EXAMPLES = process.env.ANYWIRE_EXAMPLES ?? 'target/debug/examples'
+const SOCKET_IO = fileURLToPath(new URL('socketio-server.mjs', import.meta.url))
 
 export class Server {
   #child
 
-  static async start({ port = 0, window = 1000 } = {}) {
+  static lab({ port = 0, window = 1000 } = {}) {
+    return Server.#start(`${EXAMPLES}/lab`, ['--port', port, '--window-ms', window, '--origins', 'any'])
+  }
+
+  static socketIo({ port = 0 } = {}) {
+    return Server.#start(process.execPath, [SOCKET_IO, port])
+  }
+
+  static async #start(program, flags) {
     const server = new Server()
-    const flags = ['--port', port, '--window-ms', window, '--origins', 'any']
-    server.#child = spawn(`${EXAMPLES}/lab`, flags.map(String), { stdio: ['ignore', 'pipe', 'inherit'] })
+    server.#child = spawn(program, flags.map(String), { stdio: ['ignore', 'pipe', 'inherit'] })
     server.gone = once(server.#child, 'exit')
     const [line] = await once(createInterface(server.#child.stdout), 'line')
     server.port = Number(/:(\d+)$/.exec(line)[1])

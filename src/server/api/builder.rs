@@ -170,8 +170,8 @@ impl<H> Builder<H> {
 
     /// Sets the number of clients a second that should come back after their links were cut at once, as by a
     /// restart of a proxy. Each client makes its first attempt at a random moment within the number of
-    /// sessions divided by this rate, and within 100 ms at least. It learns that time when its session opens.
-    /// 0 counts as 1. Default: 5,000.
+    /// sessions divided by this rate, or within 10 ms if that is longer. It learns that time when its
+    /// session opens. 0 counts as 1. Default: 5,000.
     pub fn reconnect_rate(mut self, clients: u32) -> Self {
         self.config.reconnect_rate = clients;
         self
