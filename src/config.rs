@@ -1,11 +1,14 @@
 //! The settings of a server, and their defaults.
 
+mod limits;
 mod origins;
 
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub(crate) use limits::KeyLimits;
+pub use limits::Limits;
 pub use origins::Origins;
 pub(crate) use origins::{bare, is_authority};
 
@@ -173,6 +176,10 @@ pub(crate) struct Config {
     pub(crate) max_sessions: usize,
     pub(crate) reconnect_rate: u32,
     pub(crate) max_bytes: usize,
+    pub(crate) by_address: Limits,
+    /// The transports that are not served.
+    pub(crate) without: Vec<Transport>,
+    pub(crate) by_key: Option<KeyLimits>,
     pub(crate) origins: Origins,
     /// The names by which browsers know this server, if they are given.
     pub(crate) hosts: Vec<String>,
@@ -206,6 +213,9 @@ impl Default for Config {
             max_sessions: 100_000,
             reconnect_rate: 5_000,
             max_bytes: 1 << 30,
+            by_address: Limits::default(),
+            without: Vec::new(),
+            by_key: None,
             origins: Origins::Same,
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),

@@ -25,7 +25,8 @@ import { createMachine } from './session.js'
  * - `spare_`, a WebSocket on which the next opening may go
  * - `failure_`, the failed attempt of the present round that tells most
  * - `greeting_`, while listeners of `open` may send what goes in front of what waited
- * - `bare_`: an opening was too large, and the next one carries no messages
+ * - `bare_`: an opening was too large, or refused because another one came before it with other cookies. The
+ *   next ones carry no messages, and are made one at a time, each with an attempt id of its own
  * - `leaving_`: the page goes, and its last requests must outlive it
  * - `busy_`: an update is under way, or the session has ended and none may follow
  * - `timer_`, `graceTimer_` of a session that has been closed, and `postponed_` of an upload that has to wait

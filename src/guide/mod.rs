@@ -47,6 +47,12 @@ pub mod handlers {}
 #[doc = include_str!("login.md")]
 ///
 /// [`Auth<T>`]: crate::Auth
+/// [`expires_at`]: crate::Session::expires_at
+/// [`set_user`]: crate::Session::set_user
+/// [`find`]: crate::Live::find
+/// [`close_user`]: crate::Live::close_user
+/// [`authorize`]: crate::Builder::authorize
+/// [`on_refused`]: crate::Builder::on_refused
 pub mod login {}
 
 #[doc = include_str!("presence.md")]
@@ -161,6 +167,8 @@ pub mod operating {}
 /// [`droppable_mark`]: crate::Builder::droppable_mark
 /// [`max_sessions`]: crate::Builder::max_sessions
 /// [`keep_headers`]: crate::Builder::keep_headers
+/// [`limits_by_address`]: crate::Builder::limits_by_address
+/// [`limits_by`]: crate::Builder::limits_by
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget
 /// [`hold`]: crate::Builder::hold
@@ -173,6 +181,7 @@ pub mod operating {}
 /// [`origins`]: crate::Builder::origins
 /// [`hosts`]: crate::Builder::hosts
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`without`]: crate::Builder::without
 /// [`node`]: crate::Builder::node
 /// [`max_connections`]: crate::Serve::max_connections
 /// [`max_connections_per_address`]: crate::Serve::max_connections_per_address
@@ -193,6 +202,7 @@ pub mod transports {}
 /// [`message_limit`]: crate::Builder::message_limit
 /// [`hosts`]: crate::Builder::hosts
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`without`]: crate::Builder::without
 /// [`node`]: crate::Builder::node
 /// [`Session::remote_address`]: crate::Session::remote_address
 pub mod proxies {}
@@ -234,6 +244,7 @@ pub mod coming_from {}
 /// [`Auth<T>`]: crate::Auth
 /// [`remote_address`]: crate::Session::remote_address
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`without`]: crate::Builder::without
 /// [`CLIENT_JS_INTEGRITY`]: crate::CLIENT_JS_INTEGRITY
 /// [`CLIENT_MJS_INTEGRITY`]: crate::CLIENT_MJS_INTEGRITY
 pub mod security {}

@@ -1,13 +1,23 @@
 //! The state of one server, which every route and every handle shares.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    any::Any,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use uuid::Uuid;
 
-use super::{counters::Counters, eviction::Eviction, opening::Attempts, parked_requests::ParkedRequests};
+use super::{
+    admission::{Admission, Holding},
+    counters::Counters,
+    eviction::Eviction,
+    opening::Attempts,
+    parked_requests::ParkedRequests,
+    tombstones::Tombstones,
+};
 use crate::{
     config::{Config, is_node_name, millis, size},
     hub::{Histories, Hub, Member, Remote},
@@ -15,6 +25,7 @@ use crate::{
     pool::Pool,
     session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
     shared::{Runtime, ServerParams, SharedSession},
+    sync::lock,
 };
 
 /// The time between two warnings of the same kind, in milliseconds.
@@ -25,6 +36,10 @@ const LEAST_REMEMBERED: usize = 1024;
 
 /// Inputs that have shown no secret yet may hold this part of all memory.
 const UNPROVEN: usize = 8;
+/// The number of openings, and of sessions that ended, that are remembered beside the sessions that live.
+fn most_remembered(max_sessions: usize) -> usize {
+    max_sessions.max(LEAST_REMEMBERED).saturating_mul(4)
+}
 
 /// A time that does not come.
 const NEVER: u64 = u64::MAX;
@@ -74,6 +89,8 @@ pub(crate) struct Core {
     pub(super) eviction: Eviction,
     /// The bytes of inputs that have shown no secret yet.
     pub(crate) unproven: Pool,
+    pub(crate) admission: Admission,
+    tombstones: Mutex<Tombstones>,
     /// When the links end because the server shuts down; `NEVER` before that is known.
     links_end: AtomicU64,
     /// The time before which no further warning is logged.
@@ -109,13 +126,17 @@ impl Core {
         let histories = Histories::new(ids::random().simple().to_string()[..12].to_owned(), &config.rooms);
         let params = ServerParams { node: config.node.clone(), session, spread: session.spread.into() };
         let max_bytes = config.max_bytes;
+        let most = most_remembered(config.max_sessions);
+        let admission = Admission::new(&config);
         Core {
             config,
             params: Arc::new(params),
             hub: Hub::new(histories),
-            attempts: Arc::new(Attempts::new(runtime.clock(), remembered)),
+            attempts: Arc::new(Attempts::new(runtime.clock(), remembered, most)),
             counters: Counters::default(),
             parked: Arc::default(),
+            admission,
+            tombstones: Mutex::new(Tombstones::new(most)),
             runtime,
             eviction: Eviction::default(),
             unproven: Pool::new(max_bytes / UNPROVEN, 1),
@@ -132,11 +153,15 @@ impl Core {
     }
 
     /// Makes a new session and adds it to the hub.
-    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules) -> Arc<Member> {
+    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules, held: Holding) -> Arc<Member> {
+        let held: Option<Box<dyn Any + Send + Sync>> = match held {
+            (None, None) => None,
+            held => Some(Box::new(held)),
+        };
         loop {
             match self.create_as(ids::random(), remote, rules) {
                 Ok(member) => {
-                    member.shared.count();
+                    member.shared.count(held);
                     self.counters.openings.add(1);
                     self.forget_oldest();
                     return member;
@@ -188,9 +213,12 @@ impl Core {
         if is_node_name(node) { Located::Elsewhere(node) } else { Located::Nowhere }
     }
 
-    /// Removes a session that is over.
+    /// Removes a session that is over. For some time it is remembered with what code it ended.
     pub(crate) fn forget(&self, id: Uuid) {
         if let Some((member, _)) = self.hub.remove(id) {
+            let code = member.shared.close_reason().unwrap_or(reason::ENDED).code;
+            let now = self.runtime.clock().now();
+            lock(&self.tombstones).add(now, now + self.params.session.grace, id, code);
             member.shared.forget();
             tracing::debug!(session = %id, "forgotten");
         }
@@ -202,7 +230,7 @@ impl Core {
         // A fifth of the bytes is reserved for the sessions that exist.
         if self.is_draining() {
             Err(reason::DRAINING)
-        } else if self.runtime.live() >= self.config.max_sessions {
+        } else if self.runtime.live() >= self.config.max_sessions && self.runtime.unproven.is_empty() {
             Err(reason::TOO_MANY_SESSIONS)
         } else if !self.has_room_for_newcomers() {
             Err(reason::SHORT_OF_MEMORY)
@@ -211,14 +239,39 @@ impl Core {
         }
     }
 
+    /// Ends the oldest sessions that are not proven, for as long as there is no place for one more.
+    ///
+    /// # Errors
+    /// Fails if all sessions are proven.
+    pub(crate) fn make_room(&self) -> Result<(), CloseReason> {
+        while self.runtime.live() >= self.config.max_sessions {
+            let oldest = self.runtime.unproven.pop().ok_or(reason::TOO_MANY_SESSIONS)?;
+            if let Some(member) = self.hub.get(oldest).filter(|member| member.shared.give_way()) {
+                tracing::debug!(session = %member.id(), "ended for the sake of another");
+                self.forget(oldest);
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the session that a client names.
     ///
     /// # Errors
     /// Fails if this server does not have it. A server that shuts down does not know whether its successor
     /// has it, which may even use the same name, so it asks the client to come back.
     pub(crate) fn member(&self, id: &str) -> Result<Arc<Member>, CloseReason> {
-        let unknown = if self.is_draining() { reason::DRAINING } else { reason::UNKNOWN };
-        self.find(id).here().ok_or(unknown)
+        self.find(id).here().ok_or_else(|| match self.tombstone(id) {
+            Some(code) => CloseReason::of_ended(code),
+            None if self.is_draining() => reason::DRAINING,
+            None => reason::UNKNOWN,
+        })
+    }
+
+    /// The code with which a session of this node ended that is gone.
+    fn tombstone(&self, id: &str) -> Option<u16> {
+        let (node, id) = id.rsplit_once('.')?;
+        let id = Uuid::try_parse(id).ok().filter(|_| node == self.config.node)?;
+        lock(&self.tombstones).code(self.runtime.clock().now(), id)
     }
 
     /// Whether a warning may be logged that anyone can cause. It may once in a minute.
@@ -274,10 +327,10 @@ mod tests {
     #[tokio::test]
     async fn an_id_that_is_taken_is_not_given_twice() {
         let core = Core::new(Config::default());
-        let member = core.create(Remote::default(), &NATIVE);
+        let member = core.create(Remote::default(), &NATIVE, (None, None));
         assert!(core.create_as(member.id(), Remote::default(), &NATIVE).is_err());
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
-        assert_ne!(core.create(Remote::default(), &NATIVE).id(), member.id());
+        assert_ne!(core.create(Remote::default(), &NATIVE, (None, None)).id(), member.id());
         assert_eq!(core.hub.len(), 2);
     }
 
@@ -293,7 +346,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_here_elsewhere_or_nowhere() {
         let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
-        let member = core.create(Remote::default(), &NATIVE);
+        let member = core.create(Remote::default(), &NATIVE, (None, None));
         let id = member.shared.public_id();
         assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
         assert!(core.find(&id).here().is_some());

@@ -153,6 +153,8 @@ pub(crate) struct Machine {
     pub(super) under_way: u64,
     /// How many attaches have begun that hold off the end of grace.
     pub(super) pending_attaches: u32,
+    /// When the last of them ended.
+    pub(super) attach_ended: u64,
     /// An attach was refused since a link was last attached. Its client exists, so grace begins anew.
     pub(super) refused: bool,
     /// The last pause or resume that was sent on any link.
@@ -199,6 +201,7 @@ impl Machine {
             detached_since: now,
             under_way: 0,
             pending_attaches: 0,
+            attach_ended: now,
             refused: false,
             ack_at: 0,
             deadline_is_nearer: false,
@@ -392,7 +395,7 @@ impl Machine {
 
     /// When a session without a link ends.
     pub(super) fn grace_end(&self) -> u64 {
-        self.detached_since + self.under_way + self.config.grace
+        self.detached_since + self.under_way + self.grace()
     }
 
     /// Whether messages are numbered and acknowledged.

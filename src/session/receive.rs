@@ -23,8 +23,9 @@ impl Machine {
     }
 
     /// An attach has succeeded or failed for which [`expect_attach`](Self::expect_attach) returned `true`.
-    pub(crate) fn cancel_attach(&mut self) {
+    pub(crate) fn cancel_attach(&mut self, now: u64) {
         self.pending_attaches -= 1;
+        self.attach_ended = now;
     }
 
     /// Attaches a link. The reason of a refusal is meant for the other half.
@@ -50,6 +51,7 @@ impl Machine {
             self.shrink(); // No moment is idler than the one between two turns.
         }
         self.names = attach.names.unwrap_or(self.names);
+        self.links.proven |= !attach.opening; // Whoever does not open has shown the secret.
         let alone = !self.links.any_attached();
         let gap =
             (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.detached_since));

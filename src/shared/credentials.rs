@@ -49,9 +49,9 @@ impl Credentials {
         Ok(())
     }
 
-    /// Whether this is the secret. It does not count as used.
-    pub(super) fn is_secret(&self, secret: &str) -> bool {
-        matches(self.secret, secret)
+    /// Whether this is the secret, or was before a takeover that may be repeated.
+    pub(super) fn knows(&self, secret: &str) -> bool {
+        matches(self.secret, secret) || self.rotation.as_ref().is_some_and(|known| matches(known.old, secret))
     }
 
     /// Whether this instance has taken over already, and repeats its request.

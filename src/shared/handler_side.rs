@@ -190,6 +190,24 @@ impl SharedSession {
         self.settle(&mut inner);
     }
 
+    /// Ends the session, which is the oldest that is not proven, since others need its place. Returns false if
+    /// it is proven by now, or over.
+    pub(crate) fn give_way(&self) -> bool {
+        let unproven = std::mem::take(&mut self.lock().unproven) > 0;
+        if unproven {
+            self.abort(reason::UNUSED);
+        }
+        unproven
+    }
+
+    /// Sets when the client's login expires, or that it does not.
+    pub(crate) fn expire_at(&self, time: Option<u64>) {
+        let mut inner = self.lock();
+        let expired = inner.machine.closed().is_some();
+        inner.expires = time.filter(|_| !expired).unwrap_or(u64::MAX);
+        self.settle(&mut inner);
+    }
+
     /// Asks the client to make a new link after `delay` milliseconds, on a link of this ordinal or a higher one.
     pub(crate) fn go_away(&self, delay: u64, ordinal: u64) {
         let mut inner = self.lock();

@@ -16,7 +16,7 @@ impl SharedSession {
 
     pub(crate) fn cancel_attach(&self) {
         let mut inner = self.lock();
-        inner.machine.cancel_attach();
+        inner.machine.cancel_attach(self.runtime.clock.now());
         self.settle(&mut inner);
     }
 
@@ -212,6 +212,10 @@ impl SharedSession {
             inner.scheduled = u64::MAX;
         }
         inner.machine.handle_timeout(now);
+        if inner.expires <= now {
+            inner.expires = u64::MAX;
+            inner.machine.abort(now, reason::LOGIN_EXPIRED);
+        }
         inner.check_close(now, self.params.session.grace);
         if let Some(chunked) = &mut inner.chunked {
             chunked.expire(now);

@@ -11,9 +11,11 @@ mod runtime;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turn;
+mod unproven;
 mod wake_batch;
 
 use std::{
+    any::Any,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -83,6 +85,12 @@ struct Inner {
     forgotten: bool,
     /// The session counts as live in [`Runtime`].
     counted: bool,
+    /// What the session holds of other counts, for as long as it counts as live.
+    held: Option<Box<dyn Any + Send + Sync>>,
+    /// The session's place among those in [`Runtime`] that are not proven.
+    unproven: u64,
+    /// When the client's login expires; `u64::MAX` if it does not.
+    expires: u64,
     /// After our close: the deadline by which the client must have acknowledged more than this number.
     closing: Option<(u64, u64)>,
     /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
@@ -122,6 +130,9 @@ impl SharedSession {
             accounted: 0,
             forgotten: false,
             counted: false,
+            held: None,
+            unproven: 0,
+            expires: u64::MAX,
             closing: None,
             chunked: None,
             under_way: 0,
@@ -146,12 +157,13 @@ impl SharedSession {
 
     /// Whether the client has shown that it knows the secret, so that its attempt id is no longer accepted.
     pub(crate) fn is_claimed(&self) -> bool {
-        self.lock().is_claimed()
+        let inner = self.lock();
+        inner.credentials.used || inner.machine.carrier().is_some()
     }
 
-    /// Whether this is the session's secret. It does not count as used.
-    pub(crate) fn is_secret(&self, secret: &str) -> bool {
-        self.lock().credentials.is_secret(secret)
+    /// Whether a client that shows this secret may attach or take over. It does not count as used.
+    pub(crate) fn knows(&self, secret: &str) -> bool {
+        self.lock().credentials.knows(secret)
     }
 
     /// The transport of the link that carries.
@@ -196,7 +208,8 @@ impl SharedSession {
         }
         let closing = inner.closing.map(|(deadline, _)| deadline);
         let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.deadline());
-        if let Some(deadline) = [inner.machine.poll_timeout(), closing, pieces].into_iter().flatten().min()
+        let expires = Some(inner.expires).filter(|expires| *expires < u64::MAX);
+        if let Some(deadline) = [inner.machine.poll_timeout(), closing, pieces, expires].into_iter().flatten().min()
             && deadline < inner.scheduled
         {
             inner.scheduled = deadline;
@@ -204,18 +217,16 @@ impl SharedSession {
         }
     }
 
-    /// The session is a server's, and counts as live until it ends.
-    pub(crate) fn count(&self) {
-        self.lock().counted = true;
+    /// The session is a server's, and counts as live until it ends. Then it drops `held`.
+    pub(crate) fn count(&self, held: Option<Box<dyn Any + Send + Sync>>) {
+        let mut inner = self.lock();
+        (inner.counted, inner.held) = (true, held);
+        inner.unproven = self.runtime.unproven.add(self.id);
         self.runtime.session_begins();
     }
 }
 
 impl Inner {
-    fn is_claimed(&self) -> bool {
-        self.credentials.used || self.machine.carrier().is_some()
-    }
-
     /// Keeps the waker of a link until the links are woken.
     fn register(&mut self, link: LinkId, waker: &Waker) {
         self.turn.link_registered();

@@ -10,7 +10,7 @@ const ACCOUNT_GRAIN: usize = 4096;
 /// What the end of a session would free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Weight {
-    /// The client has shown that it knows the secret.
+    /// The client has shown that it received the secret.
     pub(crate) proven: bool,
     /// The bytes that the session holds, with its part of what it shares with others.
     pub(crate) bytes: usize,
@@ -25,8 +25,11 @@ impl SharedSession {
     /// that of live sessions, once this one has ended. Starts the clock of a client that may be too slow.
     pub(super) fn account(&self, inner: &mut Inner) {
         if inner.counted && inner.machine.close_reason().is_some() {
-            inner.counted = false;
+            (inner.counted, inner.held) = (false, None);
             self.runtime.session_ends(self.id);
+        }
+        if inner.unproven > 0 && (inner.machine.is_proven() || inner.machine.closed().is_some()) {
+            self.runtime.unproven.remove(std::mem::take(&mut inner.unproven));
         }
         if inner.machine.stall_clock_is_due() {
             inner.machine.start_stall_clock(self.runtime.clock.now());
@@ -55,7 +58,7 @@ impl SharedSession {
         let stalled = since.map_or(0, |since| self.runtime.clock.now().saturating_sub(since));
         let outside = inner.held() - machine.held();
         let (bytes, later) = (machine.share() + outside, inner.under_way);
-        Some(Weight { proven: inner.is_claimed(), bytes, later, stalled })
+        Some(Weight { proven: machine.is_proven(), bytes, later, stalled })
     }
 
     /// Ends the session at once and drops what it holds.

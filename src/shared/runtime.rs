@@ -12,6 +12,7 @@ use std::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::unproven::Unproven;
 use crate::{clock::Clock, deadlines::Deadlines, pool::Pool, sync::lock};
 
 /// The state that all sessions of a server share.
@@ -28,6 +29,7 @@ pub(crate) struct Runtime {
     /// The handlers that have a task.
     handlers: AtomicUsize,
     last_handler: Notify,
+    pub(crate) unproven: Unproven,
 }
 
 impl Runtime {
@@ -41,6 +43,7 @@ impl Runtime {
             ended: Mutex::default(),
             handlers: AtomicUsize::new(0),
             last_handler: Notify::new(),
+            unproven: Unproven::default(),
         }
     }
 

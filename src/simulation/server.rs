@@ -102,6 +102,7 @@ impl World<'_> {
             machine,
             grant,
             spent: false,
+            proven: false,
             gone: false,
             generation,
             log: Log::new(scenario.base),
@@ -145,7 +146,7 @@ impl World<'_> {
         self.note_pair(session, What::CancelAttach);
         let now = self.now;
         let one = &mut self.server.sessions[session];
-        one.machine.cancel_attach();
+        one.machine.cancel_attach(self.now);
         one.begun -= 1;
         if now >= one.quiet_from + self.scenario.grace && one.machine.closed().is_none() {
             self.cover.fault(Fault::PendingAttachHoldsGrace);
@@ -190,6 +191,7 @@ impl World<'_> {
             Ok(link) => {
                 self.cover.pair(Role::Server, state, What::Attach);
                 let one = &mut self.server.sessions[session];
+                one.proven |= !attach.opening;
                 if wire == LinkKind::Upload && one.quiet_since.is_some() {
                     one.quiet_since = Some(self.now);
                 }
@@ -229,6 +231,7 @@ impl World<'_> {
         self.server.sessions[session].last_received = now;
         for frame in frames {
             self.note_pair(session, What::of(&frame));
+            self.server.sessions[session].proven |= matches!(frame, Frame::Confirm);
             if self.server.sessions[session].machine.handle_frame(now, link, frame).is_err() {
                 self.note_pair(session, What::Violation);
                 return;

@@ -203,6 +203,8 @@ pub(crate) struct ServerSession {
     pub(crate) machine: Saboteur,
     pub(crate) grant: Grant,
     pub(super) spent: bool,
+    /// The client has attached by the secret, or confirmed a link: it keeps the session for the whole grace time.
+    pub(crate) proven: bool,
     /// A restart of the server has forgotten the session.
     pub(crate) gone: bool,
     /// The client's generation that has opened it.

@@ -63,8 +63,7 @@ impl Session {
     /// # Panics
     /// Panics if the code is another one: those mean something to every client.
     pub fn close(&self, code: u16, text: impl Into<String>) {
-        let allowed = code == 1000 || (3000..4000).contains(&code);
-        assert!(allowed, "a session is closed with code 1000 or one from 3000 to 3999, not with {code}");
+        check_code(code);
         self.member.shared.close(CloseReason::new(code, text.into()));
     }
 
@@ -145,6 +144,12 @@ impl Session {
         let removed = self.member.values().remove::<T>();
         removed.and_then(taken)
     }
+}
+
+/// Panics if an application may not close with this code.
+pub(super) fn check_code(code: u16) {
+    let allowed = code == 1000 || (3000..4000).contains(&code);
+    assert!(allowed, "a session is closed with code 1000 or one from 3000 to 3999, not with {code}");
 }
 
 /// The value itself, or a clone of it while another task has just looked it up.

@@ -2,14 +2,17 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
 
-use crate::sync::lock;
+use crate::{
+    server::network::{Network, is_near},
+    sync::lock,
+};
 
 /// The bounds on connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +34,7 @@ pub(crate) struct Places {
     most: Most,
     taken: AtomicUsize,
     /// How many each address has that has any.
-    shares: Mutex<HashMap<IpAddr, usize>>,
+    shares: Mutex<HashMap<Network, usize>>,
 }
 
 impl Places {
@@ -45,7 +48,9 @@ impl Places {
         self.taken.fetch_update(Relaxed, Relaxed, more).map_err(|_| Full::InAll)?;
         // From here on the place is given back when it is dropped.
         let mut place = Place { of: self.clone(), holder: None };
-        if let Some(holder) = holder(peer) {
+        // Behind a machine near by all the world may be.
+        if !is_near(peer) {
+            let holder = Network::of(peer);
             let mut shares = lock(&self.shares);
             let share = shares.entry(holder).or_default();
             if *share >= self.most.of_an_address {
@@ -63,7 +68,7 @@ impl Places {
 #[derive(Debug)]
 pub(crate) struct Place {
     of: Arc<Places>,
-    holder: Option<IpAddr>,
+    holder: Option<Network>,
 }
 
 impl Drop for Place {
@@ -78,16 +83,5 @@ impl Drop for Place {
                 }
             }
         }
-    }
-}
-
-/// The address that a peer's connections are counted for: of IPv6 the network of 64 bits, which one customer
-/// has. `None` for machines near by, which may be proxies for all the world.
-fn holder(peer: IpAddr) -> Option<IpAddr> {
-    match peer.to_canonical() {
-        IpAddr::V4(peer) if peer.is_loopback() || peer.is_private() || peer.is_link_local() => None,
-        IpAddr::V6(peer) if peer.is_loopback() || peer.is_unique_local() || peer.is_unicast_link_local() => None,
-        IpAddr::V6(peer) => Some(Ipv6Addr::from_bits(peer.to_bits() & (!0 << 64)).into()),
-        peer => Some(peer),
     }
 }

@@ -180,7 +180,7 @@ impl Play<'_> {
             },
             18 => {
                 if self.machine.expect_attach(now) {
-                    self.machine.cancel_attach();
+                    self.machine.cancel_attach(now);
                 }
                 if let Some(link) = self.link() {
                     let bytes = self.number() as usize;

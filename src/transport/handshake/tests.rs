@@ -32,6 +32,11 @@ fn the_example_of_the_standard_is_accepted() {
 #[test]
 fn each_header_is_needed() {
     for (name, value) in [
+        ("sec-websocket-key", Some("")),
+        ("sec-websocket-key", Some("dGhlIHNhbXBsZSBub25jZQ")),
+        ("sec-websocket-key", Some("dGhlIHNhbXBsZSBub25j!Q==")),
+        ("sec-websocket-key", Some("dGhlIHNhbXBsZSBub25jZQQQ==")),
+        ("sec-websocket-key", Some("dGhlIHNhbXBsZSBub25jZQ===")),
         ("connection", None),
         ("connection", Some("close")),
         ("upgrade", None),

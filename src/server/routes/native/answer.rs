@@ -157,7 +157,7 @@ fn answer(content_type: ContentType, body: Body) -> Response {
 /// Makes the answer of a refusal: its status, and one record with the reason.
 pub(super) fn refuse(refusal: &Refusal) -> Response {
     let reason = &refusal.reason;
-    tracing::debug!(code = reason.code, reason = &*reason.text, "refused");
+    refusal.log();
     let mut response = answer(ContentType::TEXT, Body::from(write_refusal(reason)));
     refusal.apply(&mut response);
     response

@@ -9,7 +9,7 @@ use super::{params, table::Route};
 use crate::{
     codec::native::{Head, NativeCodec, Spelling},
     pool::Held,
-    server::{core::Core, refusal::Refusal},
+    server::{admission::AddressCount, core::Core, refusal::Refusal},
     session::{CloseReason, reason},
     shared::UnderWay,
     transport::{self, BodyError},
@@ -53,6 +53,7 @@ pub(super) async fn read(
     parts: &Parts,
     body: Body,
     spelling: Spelling,
+    by_address: &mut AddressCount<'_>,
 ) -> Result<(Bytes, Counted), Refusal> {
     if let Some(id) = params::query(parts, "session").filter(|id| !id.is_empty()) {
         core.member(id)?;
@@ -63,6 +64,7 @@ pub(super) async fn read(
     }
     let form = matches!(route, Route::FormPost);
     let grow = |beginning: &[u8], length| {
+        by_address.grow(core.runtime.clock().now(), length)?;
         if length <= UNCOUNTED {
             return Ok(());
         }
@@ -113,7 +115,7 @@ fn shown(core: &Core, beginning: &[u8], form: bool, spelling: Spelling) -> Optio
         return None;
     };
     let member = core.find(&token.id).here()?;
-    member.shared.is_secret(&token.secret).then(|| UnderWay::new(member.shared.clone()))
+    member.shared.knows(&token.secret).then(|| UnderWay::new(member.shared.clone()))
 }
 
 impl Counted {

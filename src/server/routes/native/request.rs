@@ -20,8 +20,10 @@ use crate::{
     server::{
         core::Core,
         gateway::{Gateway, GraceHold, Opened, Page},
+        network::Network,
         parked_requests::Parking,
         refusal::Refusal,
+        remote,
     },
     session::{Attach, CloseReason, LinkKind, Machine, Names, reason},
     shared::{ChunkOutcome, Credential},
@@ -52,10 +54,11 @@ pub(super) fn admit<S: Clone + Send + Sync + 'static>(
             Ok(format) => format,
             Err(response) => return Answer::Ready(response),
         };
+        let kept = gateway.hooks.keep(&parts);
         match read(&gateway, route, state, parts, body, format.spelling).await {
             Ok(accepted) => accepted.respond(format, gateway.core.config.stream_budget),
             Err(refusal) => {
-                gateway.core.refused(&refusal.reason);
+                gateway.refused(route.name(), &refusal.reason, kept.as_deref());
                 Answer::Ready(Box::new(format.refuse(&refusal)))
             }
         }
@@ -72,7 +75,8 @@ async fn read<S: Clone + Send + Sync + 'static>(
 ) -> Result<Accepted, Refusal> {
     let verdict = gateway.judge(&parts)?;
     let grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
-    let (body, _counted) = input::read(&gateway.core, route, &parts, body, spelling).await?;
+    let mut by_address = gateway.core.admission.read(&parts, &gateway.core.config);
+    let (body, _counted) = input::read(&gateway.core, route, &parts, body, spelling, &mut by_address).await?;
     let body = match gather(&gateway.core, route, &parts, body)? {
         Ok(body) => body,
         Err(accepted) => return Ok(accepted),
@@ -100,6 +104,8 @@ async fn read<S: Clone + Send + Sync + 'static>(
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
         (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, names, .. }) => {
+            let page = Page::of_request(verdict, names);
+            gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), None).await?;
             let attach = resume_attach(ordinal, LinkKind::Opening, token.received, Some(names));
             let link = gateway.take_over(&token.id, &token.secret, &instance, attach, transport)?;
             drop(grace_hold);
@@ -107,6 +113,8 @@ async fn read<S: Clone + Send + Sync + 'static>(
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
         (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, names, .. }) => {
+            let page = Page::of_request(verdict, names);
+            gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), Some(ordinal)).await?;
             resume(gateway, row, (ordinal, turn, seen, names), &token, grace_hold, &parts, body)
         }
         (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
@@ -183,7 +191,9 @@ fn holds_no_poll(core: &Core, token: &ResumeToken) -> bool {
 
 /// Returns whether this request may be parked.
 fn acquire(core: &Core, parts: &Parts) -> Parking {
-    params::browser(parts).map_or(Parking::Uncounted, |browser| core.parked.acquire(browser))
+    let Some(browser) = params::browser(parts) else { return Parking::Uncounted };
+    let address = remote::address(parts, &core.config.trusted_proxies);
+    core.parked.acquire(browser, address.map(Network::of))
 }
 
 fn upload<S>(

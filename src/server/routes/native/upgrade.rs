@@ -21,11 +21,15 @@ use crate::{
     server::{
         gateway::{Gateway, GraceHold, Page},
         origin::Verdict,
+        refusal::Refusal,
     },
     session::{Attach, CloseReason, LinkKind, reason},
     shared::Credential,
     transport::{self, Link, NoMessage, Socket, handshake},
 };
+
+/// The name of the route.
+const NAME: &str = "websocket";
 
 /// Room for records beside a message of the limit.
 const HEAD_ROOM: usize = 64 * 1024;
@@ -34,28 +38,30 @@ const HEAD_ROOM: usize = 64 * 1024;
 #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
 pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state: S, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
-    let verdict = match gateway.judge_socket(&parts) {
-        Ok(verdict) => verdict,
+    let kept = gateway.hooks.keep(&parts);
+    let (verdict, response, upgrade) = match judge(&gateway, &mut parts) {
+        Ok(judged) => judged,
         Err(reason) => {
-            gateway.core.refused(&reason);
+            gateway.refused(NAME, &reason, kept.as_deref());
             return refuse(&reason.into());
         }
     };
-    let response = match handshake::accept(&parts) {
-        Ok(response) => response.map(|()| Body::empty()),
-        Err(what) => return refuse(&CloseReason::malformed(what).into()),
-    };
-    let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
-        return refuse(&reason::NO_UPGRADE.into());
-    };
     tokio::spawn(async move {
         // Opening and closing have boxes of their own, so that an idle link does not carry the room for them.
-        let run = Box::pin(begin(gateway, state, parts, verdict, upgrade)).await;
+        let run = Box::pin(begin(gateway, state, parts, verdict, upgrade, kept)).await;
         if let Some(run) = run {
             run.await;
         }
     });
     response
+}
+
+/// Checks the request, and takes the promise of its connection out of it.
+fn judge<S>(gateway: &Gateway<S>, parts: &mut Parts) -> Result<(Verdict, Response, OnUpgrade), CloseReason> {
+    let verdict = gateway.judge_socket(parts)?;
+    let response = handshake::accept(parts).map_err(CloseReason::malformed)?.map(|()| Body::empty());
+    let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(reason::NO_UPGRADE)?;
+    Ok((verdict, response, upgrade))
 }
 
 /// Waits for the connection and its first frame, and attaches. A refusal is sent and the connection closed, but
@@ -67,6 +73,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     parts: Parts,
     verdict: Verdict,
     upgrade: OnUpgrade,
+    kept: Option<Box<Parts>>,
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let _grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
     let upgraded = upgrade.await.ok()?;
@@ -100,7 +107,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(
                 Err(refusal) => break refusal,
             }
         }
-        match resume(&gateway, &head) {
+        match resume(&gateway, &parts, verdict, &head).await {
             Ok(link) => {
                 socket.set_limit(message_limit + HEAD_ROOM);
                 return Some(Box::pin(socket.run(link, body.codec, body.rest, early)));
@@ -112,8 +119,8 @@ async fn begin<S: Clone + Send + Sync + 'static>(
             Err(refusal) => break refusal,
         }
     };
-    gateway.core.refused(&refusal);
-    tracing::debug!(code = refusal.code, reason = &*refusal.text, "refused");
+    Refusal::from(refusal.clone()).log();
+    gateway.refused(NAME, &refusal, kept.as_deref());
     socket.close::<NativeCodec>(refusal).await;
     None
 }
@@ -144,14 +151,19 @@ async fn open<S: Clone + Send + Sync + 'static>(
 }
 
 /// Attaches to a session that exists.
-fn resume<S>(gateway: &Gateway<S>, head: &Head) -> Result<Link, CloseReason> {
+async fn resume<S>(gateway: &Gateway<S>, parts: &Parts, verdict: Verdict, head: &Head) -> Result<Link, CloseReason> {
+    let seen = || params::seen(parts.clone());
     let (duplex, transport) = (LinkKind::Duplex, Transport::WebSocket);
     match head {
         Head::Resume { ordinal, turn, token, names, .. } => {
+            let page = Page::of_socket(verdict, *names);
+            gateway.authorize(seen, page, (&token.id, &token.secret), Some(*ordinal)).await?;
             let attach = Attach { turn: *turn, ..resume_attach(*ordinal, duplex, token.received, Some(*names)) };
             gateway.attach(&token.id, &token.secret, attach, transport)
         }
         Head::TakeOver { ordinal, instance, token, names, .. } => {
+            let page = Page::of_socket(verdict, *names);
+            gateway.authorize(seen, page, (&token.id, &token.secret), None).await?;
             let attach = resume_attach(*ordinal, duplex, token.received, Some(*names));
             gateway.take_over(&token.id, &token.secret, instance, attach, transport)
         }
