@@ -11,10 +11,16 @@ use axum::{
 use support::{HOST, Log, Peer, Record, Site, attempt, echo, site};
 
 const TOKEN: &str = "t0ken-of-a-user";
+const AUTH: &str = "{\"_user\":\"t0ken-of-a-user\"}";
 const COOKIE: &str = "c00kie-of-a-user";
 const BEARER: &str = "b3arer-of-a-user";
 const GETS: [&str; 4] = ["jsonp-poll", "eventsource", "htmlfile", "iframe"];
 const POSTS: [&str; 6] = ["xhr-poll", "poll", "fetch-stream", "xhr-stream", "multipart", "open"];
+
+#[derive(serde::Deserialize)]
+struct Login {
+    _user: String,
+}
 
 /// Rejects whoever has the header `x-reject`, with a text that has the token in it.
 struct Careless;
@@ -31,7 +37,7 @@ impl<S: Sync> FromRequestParts<S> for Careless {
 }
 
 fn server() -> Server {
-    let handler = async |_: Careless, Auth(_): Auth<String>, session: Session| echo(session).await;
+    let handler = async |_: Careless, Auth(_): Auth<Login>, session: Session| echo(session).await;
     Anywire::builder().keep_headers(["cookie", "authorization"]).handler(handler).build()
 }
 
@@ -58,9 +64,9 @@ async fn play(site: &Site) -> Vec<String> {
     for route in GETS.iter().chain(&POSTS).chain(&["websocket"]) {
         let id = attempt();
         assert!(
-            open(site, &attempt(), TOKEN, true).await.is_none() && open(site, &attempt(), "", false).await.is_none()
+            open(site, &attempt(), AUTH, true).await.is_none() && open(site, &attempt(), TOKEN, false).await.is_none()
         );
-        let mut peer = open(site, &id, TOKEN, false).await.expect("it may open");
+        let mut peer = open(site, &id, AUTH, false).await.expect("it may open");
         secrets.extend([id.clone(), peer.secret.clone()]);
         peer.ordinal += 1;
         peer.put("a message");
