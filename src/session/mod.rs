@@ -9,6 +9,7 @@ pub(crate) mod frame;
 pub(crate) mod heartbeat;
 mod idle_limit;
 pub(crate) mod inbox;
+mod intake;
 pub(crate) mod links;
 pub(crate) mod machine;
 pub(crate) mod outbox;
