@@ -32,7 +32,8 @@ impl Machine {
         // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
         let aborted = self.closed.as_deref().filter(|reason| self.aborted_here || reason.code / 100 == 43);
         if self.over || (aborted.is_some() && server && attach.kind.carries_down()) {
-            return Err(aborted.cloned().unwrap_or(reason::ENDED));
+            let reason = aborted.filter(|reason| !self.may_open_anew(now, reason));
+            return Err(reason.cloned().unwrap_or(reason::ENDED));
         }
         self.refused = true; // It stays so if one of the checks below fails.
         if attach.kind.carries_down() {
@@ -200,8 +201,8 @@ impl Machine {
     fn dispatch(&mut self, now: u64, id: LinkId, frame: Frame) -> Result<(), CloseReason> {
         let server = self.config.role == Role::Server;
         match frame {
-            Frame::Message { number, message } => self.take_message(number, message),
-            Frame::Gap { from, to } => self.take_gap(from, to),
+            Frame::Message { number, message } => self.take_message(now, number, message),
+            Frame::Gap { from, to } => self.take_gap(now, from, to),
             Frame::Close { number, reason } => self.take_close(now, number, reason),
             Frame::Ack { received } => self.acknowledged_up_to(now, received).map_err(|()| reason::ACK_BEYOND_SENT),
             Frame::AckRequest => {
