@@ -28,7 +28,7 @@ pub struct Stats {
     pub openings_total: u64,
     /// Links to sessions that this server had, by which they went on.
     pub resumes_total: u64,
-    /// Links to sessions that this server did not have, or had no more.
+    /// Requests and connections for sessions that this server did not have, or had no more.
     pub lost_resumes_total: u64,
     /// Pages that went on with the session of the page before them.
     pub take_overs_total: u64,
