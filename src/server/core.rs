@@ -195,7 +195,10 @@ impl Core {
             floor: self.runtime.pool().floor(),
             base: 0,
         };
-        let machine = Machine::new(machine, self.runtime.clock().now());
+        let mut machine = Machine::new(machine, self.runtime.clock().now());
+        if let Some(limit) = &config.rate_limit {
+            machine.limit_rate(limit.clone());
+        }
         let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
         let inserted = self.hub.insert(Arc::new(shared), remote);
         self.params.spread.store(config.spread(self.hub.len()), Ordering::Relaxed);

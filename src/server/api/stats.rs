@@ -1,6 +1,6 @@
 //! The state of a server in figures.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use super::live::Live;
 use crate::{
@@ -47,6 +47,11 @@ pub struct Stats {
     pub evicted_total: u64,
     /// The bytes that were freed by that, for the sake of memory.
     pub evicted_bytes_total: u64,
+    /// How often clients were asked to pause, because they sent faster than the
+    /// [rate limit](crate::Builder::rate_limit).
+    pub rate_pauses_total: u64,
+    /// Sessions that ended because their clients went on sending faster than the rate limit.
+    pub rate_ends_total: u64,
     /// Handlers that panicked.
     pub handler_panics_total: u64,
     /// Of all servers of [`serve`](crate::serve) in this process: connections that could not be accepted.
@@ -89,6 +94,8 @@ impl Live {
             slow_total: counters.slow.get(),
             evicted_total: counters.evicted.get(),
             evicted_bytes_total: counters.evicted_bytes.get(),
+            rate_pauses_total: self.core.runtime.rate_pauses.load(Relaxed),
+            rate_ends_total: self.core.runtime.rate_ends.load(Relaxed),
             handler_panics_total: counters.handler_panics.get(),
             accept_errors_total: ACCEPT_ERRORS.get(),
             connections_refused_total: CONNECTIONS_REFUSED.get(),
@@ -133,6 +140,8 @@ impl Live {
             (counter!("anywire_slow_total"), stats.slow_total),
             (counter!("anywire_evicted_total"), stats.evicted_total),
             (counter!("anywire_evicted_bytes_total"), stats.evicted_bytes_total),
+            (counter!("anywire_rate_pauses_total"), stats.rate_pauses_total),
+            (counter!("anywire_rate_ends_total"), stats.rate_ends_total),
             (counter!("anywire_handler_panics_total"), stats.handler_panics_total),
             (counter!("anywire_accept_errors_total"), stats.accept_errors_total),
             (counter!("anywire_connections_refused_total"), stats.connections_refused_total),
