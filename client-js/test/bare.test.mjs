@@ -146,7 +146,7 @@ for (const [what, document] of [['no document', undefined], ['a document without
   }
   for (const url of ['ftp://two.example/live', 'localhost:8080/live', 'file:///live']) {
     test(`with ${what}, ${url} throws`, () => {
-      assert.throws(() => bare({ url, surroundings: { document, location } }), /is no path in a page and no address/)
+      assert.throws(() => bare({ url, surroundings: { document, location } }), /is no path and no http or ws address/)
     })
   }
 }
