@@ -33,7 +33,7 @@ use self::{
     gather::{Gathered, gather},
     output::Output,
 };
-use super::{Link, pace::Pace};
+use super::{Link, batch::MOST_FRAMES, pace::Pace};
 use crate::{
     codec::{Codec, Violation, websocket_frames::MAX_CLOSE_TEXT},
     message::truncate,
@@ -189,12 +189,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         rest: Option<Bytes>,
         early: Vec<u8>,
     ) -> impl Future<Output = ()> {
-        let mut early = Some(Unread { text: rest, bytes: early });
+        let mut early = Some(Unread { text: rest, bytes: early.into() });
         let mut first = true;
         async move {
             let ended = poll_fn(|cx| {
                 if let Some(Unread { text, bytes }) = early.take()
-                    && let Err(ended) = self.input(&link, &mut codec, text, &bytes)
+                    && let Err(ended) = self.input(&link, &mut codec, text, &bytes, Some(&bytes))
                 {
                     return Poll::Ready(ended);
                 }
@@ -287,6 +287,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 return Poll::Ready(Ended::Ours(reason));
             }
             match self.poll_input(cx, link, codec) {
+                // Many frames came at once: it is the turn of others.
+                Poll::Ready(Ok(())) if self.unread.is_some() => break,
                 Poll::Ready(Ok(())) => received = true,
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended),
                 Poll::Pending if matches!(status, WriteStatus::More) => {}
@@ -319,38 +321,49 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             return Poll::Pending;
         }
         if let Some(unread) = self.unread.take() {
-            return Poll::Ready(self.input(link, codec, unread.text, &unread.bytes));
+            return Poll::Ready(self.input(link, codec, unread.text, &unread.bytes, Some(&unread.bytes)));
         }
         INPUT.with_borrow_mut(|buffer| {
             let length = ready!(read(&mut self.io, cx, buffer))?;
-            Poll::Ready(self.input(link, codec, None, &buffer[..length]))
+            Poll::Ready(self.input(link, codec, None, &buffer[..length], None))
         })
     }
 
-    /// Hands over everything that one read gave, or keeps what the session cannot take yet. `text` is a text
-    /// message of which the codec has read a part.
-    fn input<C: Codec>(&mut self, link: &Link, codec: &mut C, text: Option<Bytes>, chunk: &[u8]) -> Result<(), Ended> {
+    /// Hands over what one read gave, and keeps what the session cannot take yet, or what is more than one turn
+    /// may bring. `text` is a text message of which the codec has read a part; `kept` is the chunk, if it was
+    /// kept before.
+    fn input<C: Codec>(
+        &mut self,
+        link: &Link,
+        codec: &mut C,
+        text: Option<Bytes>,
+        chunk: &[u8],
+        kept: Option<&Bytes>,
+    ) -> Result<(), Ended> {
         let before = self.out.bytes.len();
         let memory = Memory { input: chunk, out: &mut self.out.bytes, edges: &mut self.edges };
         let mut decoder = Decoder::new(codec, &mut self.framing, text, memory);
-        let mut frames = false;
+        let mut frames = 0;
         // A violation of the session's protocol ends the link, which sends the reason at the next turn.
         let stopped = link.input(|| {
+            if frames == MOST_FRAMES {
+                return Ok(None);
+            }
             let frame = decoder.next_frame();
-            frames |= !matches!(frame, Ok(None));
+            frames += usize::from(!matches!(frame, Ok(None)));
             frame
         });
-        if !frames {
+        if frames == 0 {
             link.read_part(chunk.len());
         }
         self.partial = decoder.partial(self.partial);
         self.grown |= decoder.has_grown();
-        let (rest, ended) = decoder.finish();
+        let (rest, ended) = decoder.finish(kept);
         if self.grown && self.edges.is_between_messages() && self.framing.can_read() {
             framing::renew(&mut self.framing);
             self.grown = false;
         }
-        if stopped == Ok(true) && ended.is_none() {
+        if (stopped == Ok(true) || (stopped == Ok(false) && frames == MOST_FRAMES)) && ended.is_none() {
             self.unread = Some(Box::new(rest));
         }
         self.pongs += self.out.bytes.len() - before;
