@@ -62,6 +62,9 @@ async fn small_messages_each_behind_a_large_one() {
     let records = format!("a0,{}:", "x".repeat(1_000)).repeat(1_000);
     let messages = count(150, 2_000);
     for number in (2..messages as u64 * 2 + 2).step_by(2) {
+        if number % 200 == 0 {
+            target.check_honest(&mut honest).await;
+        }
         // The large one repeats a number, and is dropped.
         socket.io.feed(Message::text(format!("n{number}:mx"))).await.unwrap();
         socket.io.feed(Message::text("n1:")).await.unwrap();
@@ -100,6 +103,7 @@ async fn uploads_in_pieces_that_are_never_completed() {
     let sessions = count(12, 100);
     let data = encode(&[b'x'; 7_000]);
     for _ in 0..sessions {
+        target.check_honest(&mut honest).await;
         // A new session may be refused for a while; one that exists is not.
         let Some(peer) = target.try_open().await else { continue };
         for part in 0..count(40, 190) {
