@@ -34,7 +34,7 @@ pub(crate) async fn run(attack: &str, address: SocketAddr) {
                 0 => openings(address, each, false).await,
                 1 => openings(address, each, true).await,
                 2 => hoard(&site(address, each)).await,
-                3 => take_nothing(address, &site(address, each)).await,
+                3 => take_nothing(address, &site(address, each), each).await,
                 4 => flood(&site(address, each), false).await,
                 5 => flood(&site(address, each), true).await,
                 6 => bodies(&site(address, each)).await,
@@ -116,7 +116,8 @@ async fn hoard(site: &Site) {
 }
 
 /// Asks for large answers over connections that take a few kilobytes, and reads none.
-async fn take_nothing(address: SocketAddr, site: &Site) {
+async fn take_nothing(address: SocketAddr, site: &Site, number: u64) {
+    let mut random = Random::new(number);
     loop {
         let mut peer = open(site).await;
         for _ in 0..8 {
@@ -138,7 +139,7 @@ async fn take_nothing(address: SocketAddr, site: &Site) {
                 held.push(connection);
             }
         }
-        sleep(Duration::from_secs(5)).await;
+        sleep(Duration::from_millis(random.between(2_000, 8_000))).await;
     }
 }
 
