@@ -2,8 +2,9 @@
 
 mod limits;
 mod origins;
+mod rate_limit;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 
@@ -11,6 +12,7 @@ pub(crate) use limits::KeyLimits;
 pub use limits::Limits;
 pub use origins::Origins;
 pub(crate) use origins::{bare, is_authority};
+pub use rate_limit::RateLimit;
 
 /// The least rate, in bytes per millisecond, at which a line that is waited for must bring its bytes: 10 kB a
 /// second. The client counts with the same rate.
@@ -180,6 +182,7 @@ pub(crate) struct Config {
     /// The transports that are not served.
     pub(crate) without: Vec<Transport>,
     pub(crate) by_key: Option<KeyLimits>,
+    pub(crate) rate_limit: Option<Arc<RateLimit>>,
     pub(crate) origins: Origins,
     /// The names by which browsers know this server, if they are given.
     pub(crate) hosts: Vec<String>,
@@ -216,6 +219,7 @@ impl Default for Config {
             by_address: Limits::default(),
             without: Vec::new(),
             by_key: None,
+            rate_limit: None,
             origins: Origins::Same,
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
@@ -249,6 +253,12 @@ pub(crate) fn header_name(name: &str) -> String {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     assert!(!name.is_empty() && name.bytes().all(fits), "{name:?} is not the name of a header");
     name.to_ascii_lowercase()
+}
+
+/// Panics if an application may not close with this code.
+pub(crate) fn check_close_code(code: u16) {
+    let allowed = code == 1000 || (3000..4000).contains(&code);
+    assert!(allowed, "a session is closed with code 1000 or one from 3000 to 3999, not with {code}");
 }
 
 /// Returns whether this can be the name of a node: 1 to 64 letters, digits or `-`.

@@ -74,7 +74,7 @@ mod simulation;
 mod sync;
 mod transport;
 
-pub use config::{History, Limits, Origins, Overflow, SlowMember, Transport};
+pub use config::{History, Limits, Origins, Overflow, RateLimit, SlowMember, Transport};
 pub use hub::{Delivered, JoinError, Joined, Position};
 pub use message::{JsonError, Message, Text};
 pub use server::{

@@ -193,18 +193,18 @@ async fn a_key_of_the_application_has_its_share() {
 
 #[tokio::test(start_paused = true)]
 async fn the_bodies_of_an_address_have_room_for_so_many_bytes() {
-    let server = Anywire::builder().limits_by_address(Limits::default().bytes(3000)).handler(stay).build();
+    let server = Anywire::builder().limits_by_address(Limits::default().bytes(30_000)).handler(stay).build();
     let site = at(&server, "192.0.2.1:1");
     let mut peer = proven(&site).await;
-    peer.put("x".repeat(4000).as_str());
+    peer.put("x".repeat(40_000).as_str());
     let body = peer.flight(peer.upload_head()).bytes;
     let (code, text) = site.post(&peer.path("send"), body).await.refusal(503);
     assert_eq!(code, 4201);
-    assert!(text.contains("3000 bytes under way of one address (limits_by_address, Limits::bytes)"), "{text}");
+    assert!(text.contains("30000 bytes under way of one address (limits_by_address, Limits::bytes)"), "{text}");
     peer.outbox.clear();
     peer.last -= 1;
     for _ in 0..5 {
-        peer.put("x".repeat(2000).as_str());
+        peer.put("x".repeat(20_000).as_str());
         peer.upload().await;
     }
     assert!(peer.outbox.is_empty(), "what was read counts no longer");

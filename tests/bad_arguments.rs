@@ -215,6 +215,12 @@ async fn addresses() {
         let error = fails(anywire::bind(address).await);
         assert!(error.starts_with(text), "{error}");
     }
+    let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+    let serve = anywire::serve(listener, axum::Router::new());
+    assert_eq!(panics(|| serve.max_connections(0)), "a server has room for one connection at least");
+    let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+    let serve = anywire::serve(listener, axum::Router::new());
+    assert_eq!(panics(|| serve.max_connections_per_address(0)), "an address has room for one connection at least");
 }
 
 /// Functions whose arguments cannot be wrong: every value is one, and the documentation says what it does.

@@ -39,7 +39,7 @@ async fn what_happens_is_counted() {
     peer.id.replace_range(peer.id.len() - 4.., "0000");
     assert_eq!(peer.send_poll().await.status, 410, "there is no such session");
     for _ in 0..2 {
-        Peer::open(&site).await;
+        Peer::open(&site).await.upload().await; // It is proven, so it does not give way to a new one.
     }
     let body = format!("o1,1,{},0:", attempt());
     assert_eq!(site.post("open", body).await.status, 503, "the server is full");

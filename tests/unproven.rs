@@ -127,7 +127,8 @@ async fn a_body_may_be_long_once_it_has_shown_the_secret() {
 async fn bodies_under_way_for_one_session_are_bounded_and_end_with_it() {
     let server = Anywire::builder().handler(echo).build();
     let site = site(&server);
-    let peer = Peer::open(&site).await;
+    let mut peer = Peer::open(&site).await;
+    peer.upload().await; // It is proven, and lives longer than the bodies.
     let path = format!("send?session={}", peer.id);
     let mut body = peer.upload_head().bytes;
     body.resize(1 << 20, b'x');
@@ -143,7 +144,6 @@ async fn bodies_under_way_for_one_session_are_bounded_and_end_with_it() {
     for answer in under_way {
         assert_eq!(answer.await.unwrap().refusal(408).0, 4007);
     }
-    let mut peer = peer;
     peer.send("x").await;
     peer.poll().await;
     assert_eq!(peer.texts(), ["x"]);

@@ -16,7 +16,7 @@ import { createMachine } from './session.js'
  * - `auth_`, the text for the opening
  * - `cancelUpload_()`, while an upload is under way; `uploadPlanned_`, while one will follow in this task
  * - `uploadAt_`, when the last upload began
- * - `uploadFailed_`: the last upload failed, and its messages will be sent once more
+ * - `uploadFailed_`, the link whose upload failed last, if its messages will be sent once more
  * - `uploadsFail_`: so many uploads failed that their link was dropped, and none has succeeded since
  * - `askedAt_`, the time of the server's last request for an acknowledgement
  * - `unknown_`, the messages of a lost session that may or may not have arrived

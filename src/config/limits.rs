@@ -48,9 +48,10 @@ impl Limits {
         self
     }
 
-    /// Sets the number of bytes of request bodies that are being read at a time. A body that does not fit is
-    /// refused with 503 and code 4201, and is sent again later. It counts for addresses only. It should be more
-    /// than a few messages of the [limit](crate::Builder::message_limit). Default: 64 MiB.
+    /// Sets the number of bytes of request bodies, and of first messages of WebSockets, that are being read at a
+    /// time; those of up to 4 KiB do not count. What does not fit is refused with 503 and code 4201, and is sent
+    /// again later. It counts for addresses only. It should be more than a few messages of the
+    /// [limit](crate::Builder::message_limit). Default: 64 MiB.
     pub fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self

@@ -169,6 +169,8 @@ pub mod operating {}
 /// [`keep_headers`]: crate::Builder::keep_headers
 /// [`limits_by_address`]: crate::Builder::limits_by_address
 /// [`limits_by`]: crate::Builder::limits_by
+/// [`rate_limit`]: crate::Builder::rate_limit
+/// [`patience`]: crate::RateLimit::patience
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget
 /// [`hold`]: crate::Builder::hold

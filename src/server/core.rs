@@ -195,7 +195,10 @@ impl Core {
             floor: self.runtime.pool().floor(),
             base: 0,
         };
-        let machine = Machine::new(machine, self.runtime.clock().now());
+        let mut machine = Machine::new(machine, self.runtime.clock().now());
+        if let Some(limit) = &config.rate_limit {
+            machine.limit_rate(limit.clone());
+        }
         let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
         let inserted = self.hub.insert(Arc::new(shared), remote);
         self.params.spread.store(config.spread(self.hub.len()), Ordering::Relaxed);
@@ -260,10 +263,13 @@ impl Core {
     /// Fails if this server does not have it. A server that shuts down does not know whether its successor
     /// has it, which may even use the same name, so it asks the client to come back.
     pub(crate) fn member(&self, id: &str) -> Result<Arc<Member>, CloseReason> {
-        self.find(id).here().ok_or_else(|| match self.tombstone(id) {
-            Some(code) => CloseReason::of_ended(code),
-            None if self.is_draining() => reason::DRAINING,
-            None => reason::UNKNOWN,
+        self.find(id).here().ok_or_else(|| {
+            self.counters.lost_resumes.add(1);
+            match self.tombstone(id) {
+                Some(code) => CloseReason::of_ended(code),
+                None if self.is_draining() => reason::DRAINING,
+                None => reason::UNKNOWN,
+            }
         })
     }
 

@@ -36,7 +36,7 @@ impl Count {
 pub(crate) struct Counters {
     pub(crate) openings: Count,
     pub(crate) resumes: Count,
-    /// Links to sessions that this server does not have, or has no more.
+    /// Requests and connections for sessions that this server does not have, or has no more.
     pub(crate) lost_resumes: Count,
     pub(crate) take_overs: Count,
     pub(crate) handler_panics: Count,

@@ -303,7 +303,7 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.member(id)?;
+        let member = self.core.member(id)?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
         self.attach_to(&member, Credential::Secret(secret), attach, transport)
     }
@@ -317,20 +317,11 @@ impl<S> Gateway<S> {
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.member(id)?;
+        let member = self.core.member(id)?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
         self.core.counters.take_overs.add(1);
         let credential = Credential::Instance { secret, instance, next: ids::random() };
         self.attach_to(&member, credential, attach, transport)
-    }
-
-    /// The session that a client comes back to.
-    fn member(&self, id: &str) -> Result<Arc<Member>, CloseReason> {
-        let member = self.core.member(id);
-        if member.is_err() {
-            self.core.counters.lost_resumes.add(1);
-        }
-        member
     }
 
     /// Attaches, and asks a client that has made a new link to a server which shuts down to make another one.

@@ -144,6 +144,9 @@ impl<K: Eq + Hash + Clone> Held<K> {
 impl<K: Eq + Hash + Clone> Drop for Held<K> {
     fn drop(&mut self) {
         let what = self.what;
+        if let What::Bytes(0) = what {
+            return;
+        }
         lock(&self.shares.0).change(&self.key, |share| match what {
             What::Session => share.sessions -= 1,
             What::Bytes(bytes) => share.bytes -= bytes,

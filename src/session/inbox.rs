@@ -79,6 +79,8 @@ pub(crate) struct Inbox {
     /// The number of pauses so far. The last one is in force while `paused`.
     epoch: u64,
     paused: bool,
+    /// Nothing is taken, however much room there is: messages come too fast.
+    held: bool,
 }
 
 impl Inbox {
@@ -97,6 +99,7 @@ impl Inbox {
             last_ack_sent: base,
             epoch: 0,
             paused: false,
+            held: false,
         }
     }
 
@@ -155,10 +158,29 @@ impl Inbox {
         if let Arrival::Message(message) = &arrival {
             self.bytes -= message.len();
         }
-        if self.paused && self.bytes * 2 <= self.room() {
-            self.paused = false;
-        }
+        self.resume();
         Some(arrival)
+    }
+
+    /// Whether something with these numbers is next in order.
+    pub(super) fn is_next(&self, from: u64, to: u64) -> bool {
+        from <= self.received + 1 && to > self.received
+    }
+
+    /// From now on nothing is taken, and the other half must pause.
+    pub(super) fn hold(&mut self) {
+        self.held = true;
+        self.pause();
+    }
+
+    /// Ends a [`hold`](Self::hold). The pause ends with it, if there is room.
+    pub(super) fn release(&mut self) {
+        self.held = false;
+        self.resume();
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held
     }
 
     /// Whether the other half must pause.
@@ -212,6 +234,15 @@ impl Inbox {
         self.pressed.min(self.limit)
     }
 
+    fn pause(&mut self) {
+        self.epoch += u64::from(!self.paused);
+        self.paused = true;
+    }
+
+    fn resume(&mut self) {
+        self.paused &= self.held || self.bytes * 2 > self.room();
+    }
+
     fn place(&mut self, from: u64, to: u64) -> Taken {
         if to <= self.received {
             // The other half repeats it, so it has not received the acknowledgement.
@@ -229,11 +260,8 @@ impl Inbox {
         if taken != Taken::New {
             return taken;
         }
-        if self.bytes > 0 && self.bytes + length + ENTRY_COST > self.room() {
-            if !self.paused {
-                self.paused = true;
-                self.epoch += 1;
-            }
+        if self.held || (self.bytes > 0 && self.bytes + length + ENTRY_COST > self.room()) {
+            self.pause();
             if self.delivery == Delivery::UntilAcknowledged {
                 return Taken::Full;
             }

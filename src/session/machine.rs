@@ -13,6 +13,7 @@ use super::{
     inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
     outbox::{Body, ENTRY_COST, Outbox},
+    rate::Rate,
     reason,
     rules::{Delivery, Rules},
     stream_probe::StreamProbe,
@@ -131,6 +132,8 @@ pub(crate) struct Machine {
     /// It is made with the first droppable message that does not go out at once.
     pub(super) droppables: Option<Box<Droppables>>,
     pub(super) inbox: Inbox,
+    /// How fast messages are taken, if there is a limit.
+    pub(super) rate: Option<Box<Rate>>,
     pub(super) links: Links,
     /// The transport of the link that carries; between two links, of the last that did.
     pub(super) transport: Transport,
@@ -187,6 +190,7 @@ impl Machine {
             outbox: Outbox::new(config.base, config.outbox),
             droppables: None,
             inbox: Inbox::new(config.base, config.inbox, config.rules.delivery),
+            rate: None,
             links: Links::new(),
             transport: Transport::WebSocket,
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
@@ -280,7 +284,7 @@ impl Machine {
 
     /// Why the transport must give the link up although it cannot write all that it has.
     pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
-        let aborted = self.closed.as_deref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 41 | 43));
+        let aborted = self.closed.as_deref().filter(|reason| self.over || matches!(reason.code / 100, 40..=43));
         match self.links.get(id) {
             None => Some(reason::REPLACED),
             Some(_) if aborted.is_some() => aborted.cloned(),

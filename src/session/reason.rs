@@ -172,6 +172,7 @@ reasons! {
     4200 = 503 { TOO_MANY_SESSIONS: "as many sessions as there may be (max_sessions)", }
     4201 = 503 { SHORT_OF_MEMORY: "short of memory: all sessions together hold too much of max_bytes", }
     4202 = 503 { DRAINING: "the server is going away", }
+    4203 = 503 { TOO_FAST: "too fast: more than the rate limit allows (rate_limit)", }
 
     4300 = 403 {
         ORIGIN_REFUSED: "this origin may not open sessions here",

@@ -22,7 +22,11 @@ impl Machine {
             Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
         };
-        [links, own, self.stream_deadline(), self.ack_deadline(), self.stall_deadline()].into_iter().flatten().min()
+        let rate = self.rate_deadline();
+        [links, own, self.stream_deadline(), self.ack_deadline(), self.stall_deadline(), rate]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Handles every deadline that has passed. An early or repeated call does no harm.
@@ -34,6 +38,7 @@ impl Machine {
         self.check_stream(now);
         self.check_ack(now);
         self.check_stall(now);
+        self.end_rate_pause(now);
         match self.config.role {
             Role::Server => self.check_server(now),
             Role::Client => self.check_client(now),

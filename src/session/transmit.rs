@@ -247,7 +247,7 @@ fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: b
         return abort_due.then(|| Frame::LinkClose(closed.clone())); // It ends with its answer anyway.
     }
     link.finished = true;
-    let aborted = rules.cut_ends || matches!(closed.code / 100, 40 | 41 | 43);
+    let aborted = rules.cut_ends || matches!(closed.code / 100, 40..=43);
     match link.kind {
         _ if aborted => Some(Frame::LinkClose(closed.clone())),
         // A link that was replaced gets that reason: the frame that ends the session may be under way on

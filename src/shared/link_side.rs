@@ -1,12 +1,12 @@
 //! The calls of a session's links and of the timekeeper.
 
-use std::task::Context;
+use std::{sync::atomic::Ordering, task::Context};
 
 use super::{
     Attach, Chunk, ChunkOutcome, CloseReason, Credential, Frame, Inner, LinkId, LinkKind, Outbound, PullStatus,
     SharedSession, reason,
 };
-use crate::config::Transport;
+use crate::{config::Transport, session::RateEvent};
 
 impl SharedSession {
     /// If it returns `true`, grace does not end before [`cancel_attach`](Self::cancel_attach).
@@ -87,6 +87,9 @@ impl SharedSession {
         if inner.machine.acknowledged() != before || inner.machine.closed().is_some() {
             inner.wake_senders();
         }
+        if let Some(event) = inner.machine.take_rate_event() {
+            self.rate_limited(&mut inner, now, event);
+        }
         let wake = inner.machine.take_links_need_wake();
         if wake {
             inner.wake_links();
@@ -97,6 +100,20 @@ impl SharedSession {
             self.account(&mut inner);
         }
         outcome.map(|()| inner.machine.reading_stops())
+    }
+
+    /// The rate limit has paused the client, or has ended or closed the session.
+    fn rate_limited(&self, inner: &mut Inner, now: u64, event: RateEvent) {
+        if event == RateEvent::Paused {
+            self.runtime.rate_pauses.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.runtime.rate_ends.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(session = %self.id, reason = ?inner.machine.close_reason(), "too fast");
+        if inner.machine.closed().is_none() && inner.closing.is_none() {
+            inner.await_close(now, self.params.session.grace);
+        }
+        inner.wake_senders();
     }
 
     /// The transport has read bytes of a frame that is not complete yet.

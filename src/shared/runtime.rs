@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -30,6 +30,10 @@ pub(crate) struct Runtime {
     handlers: AtomicUsize,
     last_handler: Notify,
     pub(crate) unproven: Unproven,
+    /// How often clients were asked to pause because they sent too fast.
+    pub(crate) rate_pauses: AtomicU64,
+    /// The sessions that ended because their clients went on sending too fast.
+    pub(crate) rate_ends: AtomicU64,
 }
 
 impl Runtime {
@@ -44,6 +48,8 @@ impl Runtime {
             handlers: AtomicUsize::new(0),
             last_handler: Notify::new(),
             unproven: Unproven::default(),
+            rate_pauses: AtomicU64::new(0),
+            rate_ends: AtomicU64::new(0),
         }
     }
 

@@ -2,11 +2,8 @@
 
 use std::time::SystemTime;
 
-use super::{
-    live::Live,
-    session::{Session, check_code},
-};
-use crate::session::CloseReason;
+use super::{live::Live, session::Session};
+use crate::{config::check_close_code, session::CloseReason};
 
 /// Whose session it is.
 impl Session {
@@ -72,7 +69,7 @@ impl Live {
     /// # Panics
     /// Panics if the code is neither 1000 nor from 3000 to 3999.
     pub fn close_user(&self, user: impl AsRef<str>, code: u16, text: impl Into<String>) -> usize {
-        check_code(code);
+        check_close_code(code);
         let text = CloseReason::new(code, text).text;
         let sessions = self.find(user);
         for session in &sessions {

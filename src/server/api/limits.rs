@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 
 use super::builder::Builder;
-use crate::config::{KeyLimits, Limits, Transport};
+use crate::config::{KeyLimits, Limits, RateLimit, Transport};
 
 impl<H> Builder<H> {
     /// Does not serve a transport: its requests are answered with 404 and code 4010, and clients go on by another
@@ -48,6 +48,21 @@ impl<H> Builder<H> {
     /// ```
     pub fn limits_by(mut self, limits: Limits, key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.config.by_key = Some(KeyLimits { limits, key_of: Arc::new(key) });
+        self
+    }
+
+    /// Sets how many messages and bytes a client may send in its session, whatever transport carries it. Above
+    /// that it is asked to pause, and nothing is lost; if that goes on, the session ends with 4203, or as
+    /// [`RateLimit::close`] says. Default: no limit.
+    ///
+    /// ```
+    /// use anywire::{Anywire, RateLimit};
+    ///
+    /// let builder = Anywire::builder().rate_limit(RateLimit::none().messages(100).bytes(1 << 20));
+    /// # let _ = builder;
+    /// ```
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.config.rate_limit = Some(Arc::new(limit));
         self
     }
 }

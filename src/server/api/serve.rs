@@ -189,7 +189,11 @@ impl Serve {
     /// Beyond it a new connection is closed at once, and those that wait for a request are asked to close, so
     /// that the next one finds a place. WebSockets count. The process needs a file descriptor for each
     /// (`ulimit -n`); where it has none left, new connections wait to be accepted.
+    ///
+    /// # Panics
+    /// Panics if it is 0.
     pub fn max_connections(mut self, connections: usize) -> Self {
+        assert!(connections > 0, "a server has room for one connection at least");
         self.most.in_all = connections;
         self
     }
@@ -200,7 +204,11 @@ impl Serve {
     /// Beyond it a new connection of that address is closed at once. Loopback, private and link-local
     /// addresses are not counted, since they may be those of a proxy. Raise it where a proxy or many clients
     /// share a public address.
+    ///
+    /// # Panics
+    /// Panics if it is 0.
     pub fn max_connections_per_address(mut self, connections: usize) -> Self {
+        assert!(connections > 0, "an address has room for one connection at least");
         self.most.of_an_address = connections;
         self
     }

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use uuid::Uuid;
 
 use crate::{
-    config::Transport,
+    config::{Transport, check_close_code},
     hub::{Member, Value},
     server::core::Core,
     session::{CloseReason, State, reason},
@@ -63,7 +63,7 @@ impl Session {
     /// # Panics
     /// Panics if the code is another one: those mean something to every client.
     pub fn close(&self, code: u16, text: impl Into<String>) {
-        check_code(code);
+        check_close_code(code);
         self.member.shared.close(CloseReason::new(code, text.into()));
     }
 
@@ -144,12 +144,6 @@ impl Session {
         let removed = self.member.values().remove::<T>();
         removed.and_then(taken)
     }
-}
-
-/// Panics if an application may not close with this code.
-pub(super) fn check_code(code: u16) {
-    let allowed = code == 1000 || (3000..4000).contains(&code);
-    assert!(allowed, "a session is closed with code 1000 or one from 3000 to 3999, not with {code}");
 }
 
 /// The value itself, or a clone of it while another task has just looked it up.

@@ -1,6 +1,6 @@
 //! The state of a server in figures.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use super::live::Live;
 use crate::{
@@ -28,7 +28,7 @@ pub struct Stats {
     pub openings_total: u64,
     /// Links to sessions that this server had, by which they went on.
     pub resumes_total: u64,
-    /// Links to sessions that this server did not have, or had no more.
+    /// Requests and connections for sessions that this server did not have, or had no more.
     pub lost_resumes_total: u64,
     /// Pages that went on with the session of the page before them.
     pub take_overs_total: u64,
@@ -40,6 +40,11 @@ pub struct Stats {
     pub skipped_total: u64,
     /// Sessions that ended because their client was too slow for what it was sent.
     pub slow_total: u64,
+    /// How often clients were asked to pause, because they sent faster than the
+    /// [rate limit](crate::Builder::rate_limit).
+    pub rate_pauses_total: u64,
+    /// Sessions that ended because their clients went on sending faster than the rate limit.
+    pub rate_ends_total: u64,
     /// Handlers that panicked.
     pub handler_panics_total: u64,
     /// Of all servers of [`serve`](crate::serve) in this process: connections that could not be accepted.
@@ -79,6 +84,8 @@ impl Live {
             room_sends_total: counters.room_sends.get(),
             skipped_total: counters.skipped.get(),
             slow_total: counters.slow.get(),
+            rate_pauses_total: self.core.runtime.rate_pauses.load(Relaxed),
+            rate_ends_total: self.core.runtime.rate_ends.load(Relaxed),
             handler_panics_total: counters.handler_panics.get(),
             accept_errors_total: ACCEPT_ERRORS.get(),
             connections_refused_total: CONNECTIONS_REFUSED.get(),
@@ -120,6 +127,8 @@ impl Live {
             (counter!("anywire_room_sends_total"), stats.room_sends_total),
             (counter!("anywire_skipped_total"), stats.skipped_total),
             (counter!("anywire_slow_total"), stats.slow_total),
+            (counter!("anywire_rate_pauses_total"), stats.rate_pauses_total),
+            (counter!("anywire_rate_ends_total"), stats.rate_ends_total),
             (counter!("anywire_handler_panics_total"), stats.handler_panics_total),
             (counter!("anywire_accept_errors_total"), stats.accept_errors_total),
             (counter!("anywire_connections_refused_total"), stats.connections_refused_total),

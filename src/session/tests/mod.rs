@@ -17,6 +17,7 @@ mod opening;
 mod pausing;
 mod pressure;
 mod racing;
+mod rating;
 mod raw;
 mod reasons;
 mod replay;

@@ -6,13 +6,20 @@ use crate::{broadcast::OutMessage, pool::Pool};
 const FLOOR: usize = 1_000;
 const PATIENCE: u64 = 60_000;
 
+fn of_server() -> Config {
+    Config { floor: FLOOR, interval: 1 << 40, outbox: 1 << 20, ..config(Role::Server) }
+}
+
 fn machine() -> Machine {
-    Machine::new(Config { floor: FLOOR, interval: 1 << 40, outbox: 1 << 20, ..config(Role::Server) }, 0)
+    Machine::new(of_server(), 0)
 }
 
 /// A machine that has a confirmed WebSocket.
 fn open() -> (Machine, LinkId) {
-    let mut machine = machine();
+    connect(machine())
+}
+
+fn connect(mut machine: Machine) -> (Machine, LinkId) {
     let link = machine.attach(0, opens(1)).expect("the first link");
     receive(&mut machine, 0, link, [Frame::Confirm]);
     sent_frames(&mut machine, 0, link);
@@ -142,8 +149,7 @@ fn a_slow_line_has_the_time_that_it_needs_and_so_has_a_session_whose_grace_is_lo
     machine.start_stall_clock(0);
     assert_eq!(run(&mut machine, 1 << 30), Some((PATIENCE + 50_000, 4105)), "at 10 kB a second");
 
-    let config = Config { floor: FLOOR, grace: 600_000, ..config(Role::Server) };
-    let mut machine = Machine::new(config, 0);
+    let (mut machine, _) = connect(Machine::new(Config { grace: 600_000, ..of_server() }, 0));
     send(&mut machine, &"x".repeat(FLOOR));
     machine.start_stall_clock(0);
     assert_eq!(run(&mut machine, 1 << 30), Some((600_000, 4105)), "not before the grace time");

@@ -64,10 +64,10 @@ pub(super) async fn read(
     }
     let form = matches!(route, Route::FormPost);
     let grow = |beginning: &[u8], length| {
-        by_address.grow(core.runtime.clock().now(), length)?;
         if length <= UNCOUNTED {
             return Ok(());
         }
+        by_address.grow(core.runtime.clock().now(), length)?;
         if let Counted::Nothing = counted {
             counted = count(core, beginning, form, spelling);
         }
@@ -144,7 +144,7 @@ pub(super) struct Unproven {
 }
 
 impl Unproven {
-    pub(super) fn new(core: &Core) -> Self {
+    fn new(core: &Core) -> Self {
         Unproven { in_all: core.runtime.pool().hold(0), among_unproven: core.unproven.hold(0) }
     }
 
@@ -152,12 +152,35 @@ impl Unproven {
     ///
     /// # Errors
     /// Fails if all of them together are too many.
-    pub(super) fn grow(&mut self, core: &Core, length: usize) -> Result<(), CloseReason> {
-        if length <= UNCOUNTED {
-            return Ok(());
-        }
+    fn grow(&mut self, core: &Core, length: usize) -> Result<(), CloseReason> {
         self.in_all.set(length);
         self.among_unproven.set(length);
         if core.unproven.is_over() { Err(reason::SHORT_OF_MEMORY) } else { Ok(()) }
+    }
+}
+
+/// The first message of a WebSocket, which counts for its address, and among the bytes of which nobody is known
+/// to whom they belong.
+pub(super) struct FirstMessage<'a> {
+    core: &'a Core,
+    by_address: AddressCount<'a>,
+    unproven: Unproven,
+}
+
+impl<'a> FirstMessage<'a> {
+    pub(super) fn new(core: &'a Core, parts: &Parts) -> Self {
+        FirstMessage { core, by_address: core.admission.read(parts, &core.config), unproven: Unproven::new(core) }
+    }
+
+    /// So much of it has come.
+    ///
+    /// # Errors
+    /// Fails if the address has too many bytes under way, or if all of them together are too many.
+    pub(super) fn grow(&mut self, length: usize) -> Result<(), CloseReason> {
+        if length <= UNCOUNTED {
+            return Ok(());
+        }
+        self.by_address.grow(self.core.runtime.clock().now(), length)?;
+        self.unproven.grow(self.core, length)
     }
 }

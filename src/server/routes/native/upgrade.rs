@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 
 use super::{
     answer::refuse,
-    input::{MOST_FIRST_FLIGHT, MOST_OPENING, Unproven, check_auth},
+    input::{FirstMessage, MOST_FIRST_FLIGHT, MOST_OPENING, check_auth},
     params,
     request::{read_head, resume_attach},
 };
@@ -78,12 +78,12 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     let _grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
     let upgraded = upgrade.await.ok()?;
     let mut socket = Socket::new(TokioIo::new(upgraded), MOST_OPENING);
-    let mut unproven = Unproven::new(&gateway.core);
+    let mut first_message = FirstMessage::new(&gateway.core, &parts);
     let Config { open_timeout, message_limit, .. } = gateway.core.config;
     let mut early = Vec::new();
     let mut unknown = None;
     let refusal = loop {
-        let first = match socket.first(early, open_timeout, |length| unproven.grow(&gateway.core, length)).await {
+        let first = match socket.first(early, open_timeout, |length| first_message.grow(length)).await {
             Err(NoMessage::Refused(refusal)) => break refusal,
             Err(NoMessage::Violation(Violation::TooLarge)) => break reason::OPENING_TOO_LARGE,
             Err(NoMessage::TooSlow) => break unknown.unwrap_or(reason::TOOK_TOO_LONG),
