@@ -14,7 +14,7 @@ mod tests;
 use std::{
     cell::RefCell,
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -31,7 +31,7 @@ use self::{
     edges::Edges,
     framing::{Memory, Stop, next},
     gather::{Gathered, gather},
-    output::Output,
+    output::{Output, WriteStatus},
 };
 use super::{Link, batch::MOST_FRAMES, pace::Pace};
 use crate::{
@@ -44,7 +44,7 @@ use crate::{
 const SCRATCH: usize = 64 * 1024;
 
 /// Turns before other tasks of the worker get theirs.
-const TURNS: usize = 16;
+const TURNS: usize = 4;
 
 /// How long we wait for the other side's close frame before the connection is dropped.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
@@ -95,6 +95,8 @@ pub(crate) struct Socket<I> {
     unread: Option<Box<Unread>>,
     /// The framing has met a violation, behind which it can read nothing.
     unreadable: bool,
+    /// So many frames may come before other tasks of the worker get their turn.
+    left: usize,
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
@@ -112,6 +114,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             counted: None,
             unread: None,
             unreadable: false,
+            left: MOST_FRAMES,
         }
     }
 
@@ -261,6 +264,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     fn poll_turns<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> Poll<Ended> {
         let mut received = false;
+        self.left = MOST_FRAMES;
         for _ in 0..TURNS {
             let waiting = self.out.len();
             let written = self.poll_write(cx);
@@ -287,15 +291,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 return Poll::Ready(Ended::Ours(reason));
             }
             match self.poll_input(cx, link, codec) {
-                // Many frames came at once: it is the turn of others.
-                Poll::Ready(Ok(())) if self.unread.is_some() => break,
+                Poll::Ready(Ok(())) if self.left == 0 => break,
                 Poll::Ready(Ok(())) => received = true,
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended),
                 Poll::Pending if matches!(status, WriteStatus::More) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
-        cx.waker().wake_by_ref();
+        // A task that wakes itself would run again before the runtime looks what else can be read.
+        let _ = pin!(tokio::task::yield_now()).poll(cx);
         Poll::Pending
     }
 
@@ -343,17 +347,18 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         let before = self.out.bytes.len();
         let memory = Memory { input: chunk, out: &mut self.out.bytes, edges: &mut self.edges };
         let mut decoder = Decoder::new(codec, &mut self.framing, text, memory);
-        let mut frames = 0;
+        let (left, mut frames) = (self.left, 0);
         // A violation of the session's protocol ends the link, which sends the reason at the next turn.
         let stopped = link.input(|| {
-            if frames == MOST_FRAMES {
+            if frames == left {
                 return Ok(None);
             }
             let frame = decoder.next_frame();
             frames += usize::from(!matches!(frame, Ok(None)));
             frame
         });
-        if frames == 0 {
+        self.left -= frames;
+        if frames == 0 && left > 0 {
             link.read_part(chunk.len());
         }
         self.partial = decoder.partial(self.partial);
@@ -363,7 +368,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             framing::renew(&mut self.framing);
             self.grown = false;
         }
-        if (stopped == Ok(true) || (stopped == Ok(false) && frames == MOST_FRAMES)) && ended.is_none() {
+        if (stopped == Ok(true) || (stopped == Ok(false) && self.left == 0)) && ended.is_none() {
             self.unread = Some(Box::new(rest));
         }
         self.pongs += self.out.bytes.len() - before;
@@ -399,18 +404,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         self.pongs = 0;
         Poll::Ready(Ok(()))
     }
-}
-
-/// The result of one write of what the session sends.
-enum WriteStatus {
-    /// All was written.
-    All,
-    /// There is more.
-    More,
-    /// The connection takes no more now.
-    Blocked,
-    /// The link is over.
-    Last(CloseReason),
 }
 
 fn read<I: AsyncRead + Unpin>(io: &mut I, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Ended>> {
