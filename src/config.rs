@@ -154,6 +154,11 @@ impl Transport {
             Transport::Poll => "poll",
         }
     }
+
+    /// Whether its requests are GETs, whose URL has the session's secret in it.
+    pub(crate) fn has_secret_in_url(self) -> bool {
+        matches!(self, Transport::EventSource | Transport::HtmlFile | Transport::Iframe | Transport::JsonpPoll)
+    }
 }
 
 impl std::fmt::Display for Transport {

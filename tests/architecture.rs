@@ -42,7 +42,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("codec", &["session::frame", "session::reason", "message", "broadcast", "pool"]),
     ("dialect", &["message", "session::frame"]),
     // the tests' two machines and their hostile network
-    ("simulation", &["message", "broadcast", "pool", "config", "session", "codec"]),
+    ("simulation", &["message", "broadcast", "pool", "config", "session", "codec", "shared::Credentials"]),
     (
         "shared",
         &["session", "dialect", "codec", "deadlines", "clock", "message", "config", "broadcast", "pool", "sync"],

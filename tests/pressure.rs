@@ -64,6 +64,8 @@ async fn whoever_holds_most_ends_when_memory_is_short_and_is_told_why() {
     hoarder.turn = 1;
     let records = hoarder.send_poll().await.records();
     let [Record::LinkClose(4105, why)] = &records[..] else { panic!("{records:?}") };
+    let stats = server.live().stats();
+    assert!(stats.evicted_total > 0 && stats.evicted_bytes_total > 0, "{stats:?}");
     assert!(why.contains("max_bytes"), "{why}");
     take_all(&mut honest, 1).await;
     take_all(&mut other, 4).await;

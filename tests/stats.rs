@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anywire::{Anywire, Server, Session};
 use support::{Peer, Site, attempt, site, until};
@@ -61,6 +61,10 @@ async fn a_recorder_gets_the_figures() {
         server.live().record_metrics();
     });
     let text = recorder.handle().render();
+    let listed = names(include_str!("../src/guide/operating.md"));
+    let served = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let served: BTreeSet<&str> = served.collect();
+    assert!(served.len() > 10 && served.is_subset(&listed), "{served:?}");
     for line in [
         "# TYPE anywire_openings_total counter",
         "anywire_openings_total 2",
@@ -71,5 +75,25 @@ async fn a_recorder_gets_the_figures() {
         "anywire_write_timeouts_total 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+    }
+}
+
+/// The names of figures in a text.
+fn names(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|character: char| character != '_' && !character.is_ascii_lowercase());
+    words.filter(|word| word.starts_with("anywire_")).collect()
+}
+
+#[test]
+fn the_guide_lists_each_figure_and_the_dashboard_no_other() {
+    let guide = include_str!("../src/guide/operating.md");
+    let rows: Vec<&str> = guide.lines().filter(|line| line.starts_with("| `anywire_")).collect();
+    let rows = rows.join("\n");
+    let recorded = names(include_str!("../src/server/api/stats.rs"));
+    assert_eq!(names(&rows), recorded);
+    let shown = names(include_str!("../examples/metrics.grafana.json"));
+    assert!(shown.len() > 10, "{shown:?}");
+    for name in shown {
+        assert!(recorded.contains(name.trim_end_matches("_bucket")), "the dashboard shows {name}");
     }
 }

@@ -251,6 +251,7 @@ impl Core {
             let oldest = self.runtime.unproven.pop().ok_or(reason::TOO_MANY_SESSIONS)?;
             if let Some(member) = self.hub.get(oldest).filter(|member| member.shared.give_way()) {
                 tracing::debug!(session = %member.id(), "ended for the sake of another");
+                self.counters.evicted.add(1);
                 self.forget(oldest);
             }
         }

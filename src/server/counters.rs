@@ -44,6 +44,9 @@ pub(crate) struct Counters {
     pub(crate) skipped: Count,
     /// Sessions that ended because their client was too slow.
     pub(crate) slow: Count,
+    /// Sessions that ended because memory or places were short, and the bytes that they held.
+    pub(crate) evicted: Count,
+    pub(crate) evicted_bytes: Count,
     refusals: Mutex<Refusals>,
 }
 

@@ -305,7 +305,7 @@ impl<S> Gateway<S> {
     ) -> Result<Link, CloseReason> {
         let member = self.core.member(id)?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
-        self.attach_to(&member, Credential::Secret(secret), attach, transport)
+        self.attach_to(&member, Credential::Secret { secret, next: ids::random }, attach, transport)
     }
 
     /// Attaches the first link of a page that takes the session over from the page before it.
@@ -320,7 +320,7 @@ impl<S> Gateway<S> {
         let member = self.core.member(id)?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
         self.core.counters.take_overs.add(1);
-        let credential = Credential::Instance { secret, instance, next: ids::random() };
+        let credential = Credential::Instance { secret, instance, next: ids::random };
         self.attach_to(&member, credential, attach, transport)
     }
 

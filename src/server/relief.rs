@@ -72,6 +72,8 @@ impl Core {
             member.shared.evict(reason::EVICTED);
             (ended, freed, later) = (ended + 1, freed + weight.bytes, later + weight.later);
         }
+        self.counters.evicted.add(ended);
+        self.counters.evicted_bytes.add(freed);
         if ended > 0 && self.may_warn() {
             tracing::warn!(ended, freed, "all sessions together held max_bytes: those that held most have ended");
         }

@@ -1,6 +1,6 @@
 //! What transports report besides frames.
 
-use super::{links::LinkId, machine::Machine};
+use super::{frame::Names, links::LinkId, machine::Machine};
 use crate::config::Transport;
 
 impl Machine {
@@ -12,6 +12,20 @@ impl Machine {
         if carrier.is_none_or(|ordinal| ordinal == link.ordinal) {
             self.transport = transport;
         }
+    }
+
+    /// The transport that has made this downlink.
+    pub(crate) fn link_transport(&self, id: LinkId) -> Option<Transport> {
+        self.links.get(id)?.transport
+    }
+
+    pub(crate) fn is_confirmed(&self, id: LinkId) -> bool {
+        self.links.get(id).is_some_and(|link| link.confirmed)
+    }
+
+    /// The names of the client's last attach.
+    pub(crate) fn names(&self) -> Names {
+        self.names
     }
 
     /// The transport has read bytes of a frame that is not complete yet.

@@ -87,7 +87,13 @@ impl Machine {
         }
         if server {
             if let Some(outcome) = link.pending_outcome.take() {
-                return Next::Control(Frame::Attached(Attached { outcome, received, names: self.names, grant: None }));
+                return Next::Control(Frame::Attached(Attached {
+                    outcome,
+                    received,
+                    names: self.names,
+                    grant: None,
+                    secret: None,
+                }));
             }
             if link.kind == LinkKind::Upload {
                 return self.answer_upload(id).into();

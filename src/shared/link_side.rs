@@ -2,8 +2,10 @@
 
 use std::{sync::atomic::Ordering, task::Context};
 
+use uuid::Uuid;
+
 use super::{
-    Attach, Chunk, ChunkOutcome, CloseReason, Credential, Frame, Inner, LinkId, LinkKind, Outbound, PullStatus,
+    Attach, Chunk, ChunkOutcome, CloseReason, Credential, Frame, Inner, LinkId, LinkKind, Names, Outbound, PullStatus,
     SharedSession, reason,
 };
 use crate::{config::Transport, session::RateEvent};
@@ -30,7 +32,7 @@ impl SharedSession {
     ) -> Result<LinkId, CloseReason> {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
-        let id = inner.attach_with(now, credential, attach)?;
+        let id = inner.attach_with(now, credential, attach, transport)?;
         if inner.closing.is_some() {
             inner.await_close(now, self.params.session.grace);
         }
@@ -80,6 +82,9 @@ impl SharedSession {
         if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
             inner.machine.end(now, link, malformed.clone());
             outcome = Err(malformed);
+        }
+        if inner.credentials.awaits_confirmation(link) && inner.machine.is_confirmed(link) {
+            inner.credentials.spend();
         }
         if inner.machine.arrivals() > 0 || inner.machine.closed().is_some() {
             inner.wake_receivers();
@@ -147,13 +152,14 @@ impl SharedSession {
     ) -> PullStatus {
         let mut inner = self.lock();
         let secret = inner.credentials.secret;
+        let renewed = inner.renewed_for(link);
         let before = inner.machine.acknowledged();
         let machine = &mut inner.machine;
         let now = self.runtime.clock.now();
         let (mut timed, mut run) = (false, false);
         let mut write = |outbound: Outbound<'_>| {
             timed |= matches!(outbound, Outbound::Frame(Frame::Ping { .. } | Frame::AckRequest));
-            (matches!(outbound, Outbound::Message { .. }), take(self.complete(secret, outbound)))
+            (matches!(outbound, Outbound::Message { .. }), take(self.complete(secret, renewed, outbound)))
         };
         let pulled = loop {
             let sent = match run {
@@ -249,7 +255,7 @@ impl SharedSession {
     /// Takes a piece of an upload of at most `limit` bytes.
     pub(crate) fn take_chunk(&self, secret: &str, chunk: Chunk<'_>, limit: usize) -> Result<ChunkOutcome, CloseReason> {
         let mut inner = self.lock();
-        inner.credentials.verify(secret)?;
+        inner.credentials.verify(secret, true)?;
         if inner.forgotten {
             return Err(reason::ENDED);
         }
@@ -264,27 +270,39 @@ impl SharedSession {
 }
 
 impl Inner {
+    /// The new secret that the answer to this link states, if the client does not have it yet.
+    fn renewed_for(&self, link: LinkId) -> Option<Uuid> {
+        self.credentials.renewed().filter(|_| self.machine.link_transport(link).is_some_and(|t| !t.has_secret_in_url()))
+    }
+
     /// Attaches a link that shows a credential which matches.
     pub(super) fn attach_with(
         &mut self,
         now: u64,
         credential: Credential<'_>,
         attach: Attach,
+        transport: Transport,
     ) -> Result<LinkId, CloseReason> {
+        let in_url = transport.has_secret_in_url();
         match credential {
             Credential::Attempt if self.credentials.used => Err(reason::ATTEMPT_USED),
             Credential::Attempt => self.machine.attach(now, attach),
-            Credential::Secret(secret) => {
-                self.credentials.verify(secret)?;
-                self.machine.attach(now, attach)
+            Credential::Secret { secret, next } => {
+                self.credentials.verify(secret, in_url)?;
+                let id = self.machine.attach(now, attach)?;
+                if attach.kind.carries_down() && !in_url && self.machine.names().contains(Names::ROTATE) {
+                    self.credentials.renew((attach.kind == LinkKind::Duplex).then_some(id), next);
+                }
+                Ok(id)
             }
             Credential::Instance { secret, instance, .. } if self.credentials.is_repeat(secret, instance) => {
                 self.machine.take_over(now, attach, true)
             }
             Credential::Instance { secret, instance, next } => {
-                self.credentials.verify(secret)?;
+                // A page that has just come has sent nothing before.
+                self.credentials.verify(secret, in_url).map_err(|_| reason::WRONG_SECRET)?;
                 let id = self.machine.take_over(now, attach, false)?;
-                self.credentials.rotate(next, instance);
+                self.credentials.take_over(secret, instance, next());
                 self.chunked = None;
                 Ok(id)
             }

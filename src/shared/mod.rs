@@ -26,7 +26,6 @@ use std::{
 use bytestring::ByteString;
 use uuid::Uuid;
 
-use credentials::Credentials;
 use receivers::Receivers;
 use turn::Turn;
 
@@ -37,14 +36,14 @@ use crate::{
 };
 
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
-pub(crate) use credentials::Credential;
+pub(crate) use credentials::{Credential, Credentials};
 pub(crate) use pressure::{UnderWay, Weight};
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 
 /// The types that the machine's methods take and give, for modules that must not import the machine.
 pub(crate) use crate::session::{
-    Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, droppable::WhenBehind, reason,
+    Attach, CloseReason, Frame, LinkId, LinkKind, Names, Outbound, SendError, droppable::WhenBehind, reason,
 };
 
 /// A session: its machine behind one short lock, and the wakers of the tasks that wait for it.
@@ -176,12 +175,20 @@ impl SharedSession {
         look(&self.lock().machine)
     }
 
-    /// Puts the grant into the answer to the first attach. The machine does not know the id and the secret.
-    fn complete<'a>(&self, secret: Uuid, mut outbound: Outbound<'a>) -> Outbound<'a> {
-        if let Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) = &mut outbound {
-            let (id, secret) = (self.public_id(), secret.simple().to_string().into());
-            let params = SessionParams { spread: self.params.spread.load(Ordering::Relaxed), ..self.params.session };
-            *grant = Some(Box::new(Grant { id, secret, params }));
+    /// Puts the grant into the answer to the first attach, and a new secret into that to a later one. The
+    /// machine does not know the id and the secret.
+    fn complete<'a>(&self, present: Uuid, renewed: Option<Uuid>, mut outbound: Outbound<'a>) -> Outbound<'a> {
+        match &mut outbound {
+            Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) => {
+                let (id, secret) = (self.public_id(), present.simple().to_string().into());
+                let params =
+                    SessionParams { spread: self.params.spread.load(Ordering::Relaxed), ..self.params.session };
+                *grant = Some(Box::new(Grant { id, secret, params }));
+            }
+            Outbound::Frame(Frame::Attached(Attached { secret, names, .. })) if names.contains(Names::ROTATE) => {
+                *secret = renewed.map(|renewed| renewed.simple().to_string().into());
+            }
+            _ => {}
         }
         outbound
     }

@@ -92,7 +92,12 @@ impl Scenario {
             repeats: random.pick(&[0, 2, 4]),
             keeping,
             snap: random.pick(&[4, 16, 64]),
-            names: random.pick(&[Names::default(), Names::parse(b""), Names::parse(b"ping"), Names::parse(b"ping")]),
+            names: random.pick(&[
+                Names::default(),
+                Names::parse(b""),
+                Names::parse(b"ping"),
+                Names::parse(b"ping.rotate"),
+            ]),
         }
     }
 

@@ -238,7 +238,11 @@ fn start(fields: &mut Fields<'_>) -> Result<Attached> {
     if let Some(grant) = &mut grant {
         grant.params.spread = fields.optional(Fields::number)?.unwrap_or_default();
     }
-    Ok(Attached { outcome, received, names, grant })
+    let secret = match outcome {
+        Outcome::Full => fields.optional(Fields::token)?.map(|secret| Box::from(&*secret)),
+        Outcome::New => None,
+    };
+    Ok(Attached { outcome, received, names, grant, secret })
 }
 
 /// The letter of a record and the fields between it and the colon.

@@ -22,6 +22,8 @@ pub struct Stats {
     pub unacknowledged_bytes: usize,
     /// Messages that clients have not acknowledged.
     pub unacknowledged: usize,
+    /// How long the slowest client has acknowledged nothing, of those with more waiting than their session's floor.
+    pub acknowledgement_lag: Duration,
     /// The last round trip of each session that has measured one, in no order.
     pub round_trips: Vec<Duration>,
     /// Sessions that opened.
@@ -45,6 +47,11 @@ pub struct Stats {
     pub rate_pauses_total: u64,
     /// Sessions that ended because their clients went on sending faster than the rate limit.
     pub rate_ends_total: u64,
+    /// Sessions that ended because places or memory were short: [`max_sessions`](crate::Builder::max_sessions) or
+    /// [`max_bytes`](crate::Builder::max_bytes) was reached.
+    pub evicted_total: u64,
+    /// The bytes that were freed by that, for the sake of memory.
+    pub evicted_bytes_total: u64,
     /// Handlers that panicked.
     pub handler_panics_total: u64,
     /// Of all servers of [`serve`](crate::serve) in this process: connections that could not be accepted.
@@ -66,8 +73,9 @@ impl Live {
     /// crate `metrics`.
     pub fn stats(&self) -> Stats {
         let mut stats = self.counted();
+        let now = self.core.runtime.clock().now();
         for member in self.core.hub.all() {
-            member.shared.look(|machine| stats.add(machine));
+            member.shared.look(|machine| stats.add(now, machine));
         }
         stats
     }
@@ -86,6 +94,8 @@ impl Live {
             slow_total: counters.slow.get(),
             rate_pauses_total: self.core.runtime.rate_pauses.load(Relaxed),
             rate_ends_total: self.core.runtime.rate_ends.load(Relaxed),
+            evicted_total: counters.evicted.get(),
+            evicted_bytes_total: counters.evicted_bytes.get(),
             handler_panics_total: counters.handler_panics.get(),
             accept_errors_total: ACCEPT_ERRORS.get(),
             connections_refused_total: CONNECTIONS_REFUSED.get(),
@@ -114,6 +124,7 @@ impl Live {
         gauge!("anywire_bytes").set(stats.bytes as f64);
         gauge!("anywire_unacknowledged_bytes").set(stats.unacknowledged_bytes as f64);
         gauge!("anywire_unacknowledged_messages").set(stats.unacknowledged as f64);
+        gauge!("anywire_acknowledgement_lag_seconds").set(stats.acknowledgement_lag.as_secs_f64());
         let round_trips = histogram!("anywire_round_trip_seconds");
         stats.round_trips.iter().for_each(|trip| round_trips.record(trip.as_secs_f64()));
         for (code, count) in &stats.refusals_total {
@@ -129,6 +140,8 @@ impl Live {
             (counter!("anywire_slow_total"), stats.slow_total),
             (counter!("anywire_rate_pauses_total"), stats.rate_pauses_total),
             (counter!("anywire_rate_ends_total"), stats.rate_ends_total),
+            (counter!("anywire_evicted_total"), stats.evicted_total),
+            (counter!("anywire_evicted_bytes_total"), stats.evicted_bytes_total),
             (counter!("anywire_handler_panics_total"), stats.handler_panics_total),
             (counter!("anywire_accept_errors_total"), stats.accept_errors_total),
             (counter!("anywire_connections_refused_total"), stats.connections_refused_total),
@@ -140,7 +153,7 @@ impl Live {
 }
 
 impl Stats {
-    fn add(&mut self, machine: &Machine) {
+    fn add(&mut self, now: u64, machine: &Machine) {
         match machine.state() {
             State::Open => *self.connected.entry(machine.transport().name()).or_default() += 1,
             State::Interrupted | State::Opening => self.interrupted += 1,
@@ -148,6 +161,8 @@ impl Stats {
         }
         self.unacknowledged_bytes += machine.outbox_bytes();
         self.unacknowledged += machine.unacknowledged();
+        let lag = machine.stalled_since().map_or(0, |since| now.saturating_sub(since));
+        self.acknowledgement_lag = self.acknowledgement_lag.max(Duration::from_millis(lag));
         self.round_trips.extend(machine.rtt().map(Duration::from_millis));
     }
 }

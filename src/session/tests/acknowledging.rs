@@ -19,7 +19,13 @@ fn an_acknowledgement_beyond_what_was_sent_is_a_violation() {
         let mut pair = Pair::opened();
         assert_eq!(pair.server.handle_frame(1, pair.down, frame).expect_err("beyond").code, 4004);
     }
-    let start = super::super::Attached { outcome: Outcome::Full, received: 9, names: Names::default(), grant: None };
+    let start = super::super::Attached {
+        outcome: Outcome::Full,
+        received: 9,
+        names: Names::default(),
+        grant: None,
+        secret: None,
+    };
     assert_eq!(pair.client.handle_frame(1, pair.up, Frame::Attached(start)).expect_err("beyond").code, 4004);
     assert_eq!(sent_text(&mut pair.client, 1, pair.up), "x4004");
 }

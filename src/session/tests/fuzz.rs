@@ -115,6 +115,7 @@ impl Play<'_> {
                     received: self.number(),
                     names: Names::default(),
                     grant: self.flag().then(|| Box::new(grant)),
+                    secret: None,
                 })
             }
         }

@@ -126,12 +126,14 @@ impl Dice {
                     grant.params.spread = self.number();
                 }
                 let received = self.number();
-                let start = Attached { outcome: Outcome::New, received, names, grant: Some(Box::new(grant)) };
+                let grant = Some(Box::new(grant));
+                let start = Attached { outcome: Outcome::New, received, names, grant, secret: None };
                 body.push(Record::Frame(Frame::Attached(start)));
             }
             _ => {
-                let start =
-                    Attached { outcome: Outcome::Full, received: self.number(), names: self.names(), grant: None };
+                let (received, names) = (self.number(), self.names());
+                let secret = (names.are_listed() && self.roll(2) == 1).then(|| self.name().into());
+                let start = Attached { outcome: Outcome::Full, received, names, grant: None, secret };
                 body.push(Record::Frame(Frame::Attached(start)));
             }
         }

@@ -17,6 +17,7 @@ use crate::{
         native::{Head, NativeCodec, ResumeToken, Spelling, VERSION},
     },
     config::{Transport, millis},
+    ids,
     server::{
         core::Core,
         gateway::{Gateway, GraceHold, Opened, Page},
@@ -136,8 +137,8 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
         ChunkOutcome::Incomplete => Ok(Err(NOTHING)),
         ChunkOutcome::Complete(data) => Ok(Ok(data.into())),
         ChunkOutcome::Repeated => {
-            let link =
-                Link::attach(member.shared.clone(), Credential::Secret(secret), uploading(0), Transport::JsonpPoll)?;
+            let credential = Credential::Secret { secret, next: ids::random };
+            let link = Link::attach(member.shared.clone(), credential, uploading(0), Transport::JsonpPoll)?;
             let codec = NativeCodec::new(Spelling::Text, core.config.message_limit);
             Ok(Err(upload_answer(&link, codec)))
         }
@@ -203,7 +204,8 @@ async fn upload<S>(
     grace_hold: GraceHold,
     mut body: transport::Body<NativeCodec>,
 ) -> Result<Accepted, Refusal> {
-    let link = gateway.attach(&token.id, &token.secret, uploading(token.received), Transport::XhrPoll)?;
+    let transport = if route.is_get() { Transport::JsonpPoll } else { Transport::XhrPoll };
+    let link = gateway.attach(&token.id, &token.secret, uploading(token.received), transport)?;
     drop(grace_hold);
     transport::take(&link, &mut body).await?;
     Ok(match route {
