@@ -3,8 +3,9 @@
 mod limits;
 mod origins;
 mod rate_limit;
+mod values;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -13,6 +14,8 @@ pub use limits::Limits;
 pub use origins::Origins;
 pub(crate) use origins::{bare, is_authority};
 pub use rate_limit::RateLimit;
+use values::MOST;
+pub(crate) use values::{check_close_code, millis, size};
 
 /// The least rate, in bytes per millisecond, at which a line that is waited for must bring its bytes: 10 kB a
 /// second. The client counts with the same rate.
@@ -187,7 +190,7 @@ pub(crate) struct Config {
     /// The transports that are not served.
     pub(crate) without: Vec<Transport>,
     pub(crate) by_key: Option<KeyLimits>,
-    pub(crate) rate_limit: Option<Arc<RateLimit>>,
+    pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) origins: Origins,
     /// The names by which browsers know this server, if they are given.
     pub(crate) hosts: Vec<String>,
@@ -260,12 +263,6 @@ pub(crate) fn header_name(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
-/// Panics if an application may not close with this code.
-pub(crate) fn check_close_code(code: u16) {
-    let allowed = code == 1000 || (3000..4000).contains(&code);
-    assert!(allowed, "a session is closed with code 1000 or one from 3000 to 3999, not with {code}");
-}
-
 /// Returns whether this can be the name of a node: 1 to 64 letters, digits or `-`.
 pub(crate) fn is_node_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -275,16 +272,3 @@ pub(crate) fn is_node_name(name: &str) -> bool {
 /// Lower bound of the spread in milliseconds. It is short: a few clients are no burden, and each waits for a
 /// part of it after each cut.
 const LEAST_SPREAD: u64 = 10;
-
-/// Upper bound of every time and size. A sum of a few of them is still an exact number in JavaScript.
-const MOST: u64 = 1 << 50;
-
-/// Cuts a size to the upper bound: `usize::MAX` is a way to write "no limit", and must not overflow sums.
-pub(crate) fn size(bytes: usize) -> usize {
-    bytes.min(usize::try_from(MOST).unwrap_or(usize::MAX / 8))
-}
-
-/// Converts a duration to milliseconds, which is how the machines count.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(MOST).min(MOST)
-}

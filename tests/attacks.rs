@@ -10,9 +10,12 @@ mod support;
 mod target;
 
 use futures::{SinkExt, future::join_all};
-use support::{Body, Payload, Peer, Record, Spelling, attempt, encode};
+use support::{Body, Payload, Peer, Record, Spelling, attempt, encode, until};
 use target::Target;
 use tokio_tungstenite::tungstenite::Message;
+
+const WEBSOCKET: &str = "GET /live/websocket HTTP/1.1\r\nhost: chat.test\r\norigin: http://chat.test\r\nconnection: upgrade\r\n\
+    upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// The number for a short run, or for a full one.
 fn count(short: usize, full: usize) -> usize {
@@ -59,6 +62,9 @@ async fn small_messages_each_behind_a_large_one() {
     let records = format!("a0,{}:", "x".repeat(1_000)).repeat(1_000);
     let messages = count(150, 2_000);
     for number in (2..messages as u64 * 2 + 2).step_by(2) {
+        if number % 200 == 0 {
+            target.check_honest(&mut honest).await;
+        }
         // The large one repeats a number, and is dropped.
         socket.io.feed(Message::text(format!("n{number}:mx"))).await.unwrap();
         socket.io.feed(Message::text("n1:")).await.unwrap();
@@ -97,6 +103,7 @@ async fn uploads_in_pieces_that_are_never_completed() {
     let sessions = count(12, 100);
     let data = encode(&[b'x'; 7_000]);
     for _ in 0..sessions {
+        target.check_honest(&mut honest).await;
         // A new session may be refused for a while; one that exists is not.
         let Some(peer) = target.try_open().await else { continue };
         for part in 0..count(40, 190) {
@@ -131,8 +138,6 @@ async fn requests_that_never_end() {
         long(data.into_bytes(), length)
     };
     let named = |route: &str| head(&format!("{route}?session={}", peer.id));
-    let socket = "GET /live/websocket HTTP/1.1\r\nhost: chat.test\r\norigin: http://chat.test\r\nconnection: upgrade\r\n\
-        upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     // A text frame of 1 MB, and the greatest part of what an opening may be.
     let frame = [&[0x81, 0xff, 0, 0, 0, 0, 0, 1, 0x60, 0, 0, 0, 0, 0][..], &[b'o'; 80_000]].concat();
     let halves = [
@@ -140,7 +145,7 @@ async fn requests_that_never_end() {
         [head("form-post").into_bytes(), form(&opening, 300_000)].concat(),
         [named("send").into_bytes(), long(upload.bytes.clone(), 1_300_000)].concat(),
         [named("form-post").into_bytes(), form(&upload, 4_000_000)].concat(),
-        [socket.as_bytes().to_vec(), frame].concat(),
+        [WEBSOCKET.as_bytes().to_vec(), frame].concat(),
         long(b"GET /live/open HTTP/1.1\r\nx: ".to_vec(), 30_000),
     ];
     let each = count(30, 170);
@@ -231,4 +236,55 @@ async fn sockets_that_read_nothing() {
     }
     target.check_honest(&mut honest).await;
     target.check("sockets that read nothing", sockets);
+}
+
+/// `tests/serve.rs` has the same in virtual time, with few of them; here their descriptors are counted.
+#[tokio::test]
+async fn readers_that_shut_their_window() {
+    let target = Target::start();
+    let mut honest = target.open().await;
+    let before = target.descriptors();
+    let head = |method: &str, path: &str, length: usize| {
+        let head = format!("{method} /live/{path} HTTP/1.1\r\nhost: chat.test\r\norigin: http://chat.test\r\n");
+        format!("{head}content-length: {length}\r\n\r\n").into_bytes()
+    };
+    let each = count(5, 100);
+    let mut shut = Vec::new();
+    for _ in 0..each {
+        for route in ["fetch-stream", "xhr-poll", "websocket", "client.js"] {
+            let mut request = match route {
+                "client.js" => head("GET", route, 0).repeat(40),
+                "websocket" => WEBSOCKET.into(),
+                _ => {
+                    let Some(mut peer) = target.try_open().await else { continue };
+                    (0..8).for_each(|_| peer.put("send 500000"));
+                    (peer.turn, peer.seen) = (1, true);
+                    let body = peer.flight(peer.resume()).bytes;
+                    [head("POST", &peer.path(route), body.len()), body].concat()
+                }
+            };
+            if route == "websocket" {
+                let open = format!("o1,1,{},0:v:n1:m11:send 500000{}", attempt(), "m11:send 500000".repeat(7));
+                // A text frame whose mask changes nothing.
+                request.extend([0x81, 0xfe]);
+                request.extend(u16::try_from(open.len()).unwrap().to_be_bytes());
+                request.extend([0; 4]);
+                request.extend(open.as_bytes());
+            }
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.set_recv_buffer_size(4096).unwrap();
+            let mut connection = socket.connect(target.address).await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut connection, &request).await.unwrap();
+            shut.push(connection);
+        }
+    }
+    let most = target.descriptors();
+    target.check_honest(&mut honest).await;
+    if std::env::var_os("ANYWIRE_ATTACKS").is_some() {
+        let began = std::time::Instant::now();
+        until("all of them are gone", || target.descriptors() <= before).await;
+        println!("{most} descriptors became {before} within {} s", began.elapsed().as_secs());
+        assert!(began.elapsed().as_secs() < 60);
+    }
+    target.check("readers that shut their window", shut.len());
 }

@@ -2,7 +2,7 @@
 # Tests everything. Needs Rust, Node 20 and Python; the rest is installed (as root on Debian) or named.
 #
 #   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench] [--recovery] [--attacks]
-#                [--fuzz] [--packaging]
+#                [--siege] [--fuzz] [--packaging]
 #
 #   --quick         no browser, no engine, no proxy, no benchmark: for daily work
 #   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
@@ -13,6 +13,8 @@
 #   --recovery      also measure how fast sessions come back after cuts, deploys and crashes, and
 #                   Socket.IO's beside them (ten minutes)
 #   --attacks       also attack the memory of a server at full size (Linux; some minutes)
+#   --siege         also 500 sessions that come and go for 15 minutes, and honest clients beside attackers
+#                   (Linux; 25 minutes; options in tests/siege.rs)
 #   --fuzz          also give each fuzz target one minute
 #   --packaging     also bundlers, TypeScript, jest, React, other versions of Node, the packed crate, the oldest Rust
 set -uo pipefail
@@ -20,8 +22,8 @@ set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
-quick=0 soak=0 lab=0 bench=0 recovery=0 attacks=0 fuzz=0 packaging=0
-usage() { sed -n '2,17s/^# \{0,1\}//p' "$0"; }
+quick=0 soak=0 lab=0 bench=0 recovery=0 attacks=0 siege=0 fuzz=0 packaging=0
+usage() { sed -n '2,19s/^# \{0,1\}//p' "$0"; }
 number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -31,6 +33,7 @@ while [ $# -gt 0 ]; do
     --bench) bench=1 ;;
     --recovery) recovery=1 ;;
     --attacks) attacks=1 ;;
+    --siege) siege=1 ;;
     --packaging) packaging=1 ;;
     --fuzz) fuzz=1 ;;
     --seeds) number "$1" "${2-}"; export ANYWIRE_SEEDS=$2; shift ;;
@@ -209,6 +212,8 @@ recovery_run() {
 
 attacks_run() { ANYWIRE_ATTACKS=1 cargo test --release --test attacks -- --nocapture --test-threads 1; }
 
+siege_run() { ANYWIRE_SIEGE=1 cargo test --release --test siege -- --nocapture --test-threads 1; }
+
 finish() {
   printf '\n=== times\n'
   printf '%s\n' "${times[@]}"
@@ -245,6 +250,7 @@ if [ "$recovery" -ne 0 ]; then
   section "recovery packages" packages tests/recovery && section "recovery" recovery_run
 fi
 [ "$attacks" -eq 0 ] || section "attacks" attacks_run
+[ "$siege" -eq 0 ] || section "siege" siege_run
 [ "$fuzz" -eq 0 ] || section "fuzzing" nonempty fuzz_run
 if [ "$packaging" -ne 0 ]; then
   section "packed crate" crate

@@ -304,3 +304,18 @@ async fn beyond_the_most_connections_new_ones_are_closed_and_idle_ones_make_room
     })
     .await;
 }
+
+/// With a queue of 128, as is usual, the others would wait for a second and more.
+#[tokio::test]
+async fn many_connections_at_once_find_room_in_the_queue() {
+    in_time(async {
+        let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // Nobody accepts them.
+        let connections = (0..500).map(|_| TcpStream::connect(address));
+        for connection in futures::future::join_all(connections).await {
+            connection.unwrap();
+        }
+    })
+    .await;
+}

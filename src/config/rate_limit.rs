@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use super::{check_close_code, millis};
+use bytestring::ByteString;
+
+use super::values::{check_close_code, millis};
 
 /// How many messages and bytes a client may send in a session. See [`rate_limit`](crate::Builder::rate_limit).
 ///
 /// Each is a token bucket that holds what comes in one second: after a pause so much may come at once. Beyond it
-/// the client is asked to pause, and what it has sent meanwhile is not taken, so that it sends that again when the
-/// pause ends: nothing is lost, and the handler receives no more than the rate. A client whose pauses follow each
-/// other within a second, for longer than [`patience`](Self::patience), loses its session.
+/// the client is asked to pause, and what it has sent meanwhile is not taken, so that it sends that again when
+/// the pause ends: nothing is lost, and the handler receives no more than the rate. A client whose pauses follow
+/// each other within a second, for longer than [`patience`](Self::patience), loses its session.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,7 +30,7 @@ pub struct RateLimit {
     /// Milliseconds.
     pub(crate) patience: u64,
     /// The code and the text with which the session closes. Without them it ends with 4203.
-    pub(crate) close: Option<(u16, String)>,
+    pub(crate) close: Option<(u16, ByteString)>,
 }
 
 impl RateLimit {
@@ -71,7 +73,7 @@ impl RateLimit {
     /// Panics if the code is neither 1000 nor one of your own from 3000 to 3999.
     pub fn close(mut self, code: u16, text: impl Into<String>) -> Self {
         check_close_code(code);
-        self.close = Some((code, text.into()));
+        self.close = Some((code, text.into().into()));
         self
     }
 }

@@ -1,7 +1,5 @@
 //! Takes messages, gaps and closes into the inbox, no faster than the rate limit allows.
 
-use std::sync::Arc;
-
 use super::{
     frame::{CloseReason, MAX_NUMBER},
     inbox::Taken,
@@ -65,7 +63,7 @@ impl Machine {
 // The rate limit.
 impl Machine {
     /// From now on messages are taken no faster than this.
-    pub(crate) fn limit_rate(&mut self, limit: Arc<RateLimit>) {
+    pub(crate) fn limit_rate(&mut self, limit: RateLimit) {
         self.rate = Some(Box::new(Rate::new(limit)));
     }
 

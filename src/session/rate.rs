@@ -1,7 +1,5 @@
 //! How fast a session's messages are taken, where the application has set a limit.
 
-use std::sync::Arc;
-
 use super::{frame::CloseReason, reason};
 use crate::config::RateLimit;
 
@@ -53,7 +51,7 @@ impl Bucket {
 /// What a session has used of its rate, and for how long it is above it.
 #[derive(Debug)]
 pub(super) struct Rate {
-    pub(super) limit: Arc<RateLimit>,
+    pub(super) limit: RateLimit,
     messages: Bucket,
     bytes: Bucket,
     /// When the pause ends; after the end of the session, until when it is the answer to links.
@@ -80,7 +78,7 @@ fn millisecond(nanoseconds: u64) -> u64 {
 }
 
 impl Rate {
-    pub(super) fn new(limit: Arc<RateLimit>) -> Self {
+    pub(super) fn new(limit: RateLimit) -> Self {
         let (messages, bytes) = (Bucket::new(limit.messages), Bucket::new(limit.bytes));
         Rate { limit, messages, bytes, until: 0, resumed_at: 0, over_since: NEVER, event: None }
     }

@@ -9,7 +9,7 @@ use axum::body::BodyDataStream;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
-use super::{Link, pace::Pace};
+use super::{Link, batch::MOST_FRAMES, pace::Pace};
 use crate::{
     codec::{BodyCodec, Codec, ContentType},
     shared::{CloseReason, Frame, reason},
@@ -61,10 +61,22 @@ pub(crate) async fn read_body(
 }
 
 /// Hands the frames of a body over to the session. The frames before a malformed one are taken.
-pub(crate) fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<(), CloseReason> {
-    // The whole body is taken even where the session asks to stop: it is bounded, and so is the excess.
-    while link.input(|| body.codec.read(&mut body.rest))? {}
-    Ok(())
+///
+/// Other tasks get their turn after each [`MOST_FRAMES`]. Not cancel-safe: the frames that were read are taken.
+pub(crate) async fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<(), CloseReason> {
+    loop {
+        let mut left = MOST_FRAMES;
+        // The whole body is taken even where the session asks to stop: it is bounded, and so is the excess.
+        let stopped = link.input(|| {
+            let frame = if left > 0 { body.codec.read(&mut body.rest)? } else { None };
+            left -= usize::from(frame.is_some());
+            Ok(frame)
+        })?;
+        if left > 0 && !stopped {
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// As [`take`], for the first messages of a session: together they may have `most` bytes.

@@ -1,4 +1,6 @@
 //! A server in a process of its own, so that its resident memory can be read.
+// Two test programs use it, and each needs a part.
+#![allow(dead_code)]
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -30,13 +32,25 @@ pub(crate) struct Target {
 impl Target {
     /// Starts this same program anew, as a server.
     pub(crate) fn start() -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "serves", "--ignored", "--nocapture"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
+        Self::run(program("serves", None))
+    }
+
+    /// Starts it with this grace, in seconds.
+    pub(crate) fn with_grace(seconds: u64) -> Self {
+        let mut program = program("serves", None);
+        program.env("ANYWIRE_GRACE", seconds.to_string());
+        Self::run(program)
+    }
+
+    /// Starts it on this CPU, or on any. Clients come to it through a proxy.
+    pub(crate) fn behind_a_proxy(cpu: Option<usize>) -> Self {
+        let mut program = program("serves", cpu);
+        program.env("ANYWIRE_PROXY", "127.0.0.1");
+        Self::run(program)
+    }
+
+    fn run(mut program: Command) -> Self {
+        let mut process = program.spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         // The harness writes on the same line.
         let mut lines = output.by_ref().lines().map_while(Result::ok);
@@ -45,8 +59,21 @@ impl Target {
         Target { process, _output: output, site: Site::at(address), address }
     }
 
+    /// The sessions that live in it, and its tasks.
+    pub(crate) async fn left(&self) -> [usize; 2] {
+        let request = self.site.request(axum::http::Method::GET, "").uri("/state");
+        let answer = self.site.ask(request.body(axum::body::Body::empty()).unwrap()).await;
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        let numbers: Vec<usize> = text.split(' ').map(|number| number.parse().unwrap()).collect();
+        numbers.try_into().unwrap()
+    }
+
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+    }
+
     /// A field of the process's status, in bytes.
-    fn status(&self, field: &str) -> usize {
+    pub(crate) fn status(&self, field: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
@@ -66,6 +93,15 @@ impl Target {
         let mut peer = Peer::open(&self.site).await;
         peer.upload().await;
         peer
+    }
+
+    /// Closes a session, and waits for its end.
+    pub(crate) async fn leave(&self, peer: &mut Peer) {
+        let body = peer.upload_head().with_text('c', &[&(peer.last + 1), &1000], "");
+        assert_eq!(self.site.post(&peer.path("send"), body.bytes).await.status, 200);
+        while self.left().await[0] > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Opens a session, unless that is refused.
@@ -88,6 +124,22 @@ impl Target {
             peer.poll().await;
         }
     }
+}
+
+/// This same program, to run one of its tests that are parts of others: on this CPU, or on any.
+pub(crate) fn program(part: &str, cpu: Option<usize>) -> Command {
+    let this = std::env::current_exe().unwrap();
+    let mut command = match cpu {
+        Some(cpu) => {
+            let mut pinned = Command::new("taskset");
+            pinned.arg("-c").arg(cpu.to_string()).arg(this);
+            pinned
+        }
+        None => Command::new(this),
+    };
+    command.args(["--exact", part, "--ignored", "--nocapture"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    command
 }
 
 impl Drop for Target {
@@ -125,6 +177,8 @@ pub(crate) async fn serve() {
         obey(session, live).await;
     };
     let server = Anywire::builder()
+        .trusted_proxies(std::env::var("ANYWIRE_PROXY"))
+        .grace(Duration::from_secs(std::env::var("ANYWIRE_GRACE").map_or(60, |grace| grace.parse().unwrap())))
         .max_bytes(MAX_BYTES)
         .max_sessions(4_096)
         .open_timeout(Duration::from_secs(30))
@@ -132,7 +186,14 @@ pub(crate) async fn serve() {
         .build();
     let live = std::sync::Arc::new(std::sync::OnceLock::new());
     live.set(server.live()).expect("it is set once");
-    let app = Router::new().nest("/live", server.routes()).layer(axum::Extension(live));
+    let state = {
+        let live = server.live();
+        async move || format!("{} {}", live.len(), tokio::runtime::Handle::current().metrics().num_alive_tasks())
+    };
+    let app = Router::new()
+        .nest("/live", server.routes())
+        .route("/state", axum::routing::get(state))
+        .layer(axum::Extension(live));
     let listener = anywire::bind("127.0.0.1:0").await.unwrap();
     println!("listens at {}", listener.local_addr().unwrap());
     let closed = async {

@@ -62,7 +62,7 @@ impl<H> Builder<H> {
     /// # let _ = builder;
     /// ```
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
-        self.config.rate_limit = Some(Arc::new(limit));
+        self.config.rate_limit = Some(limit);
         self
     }
 }

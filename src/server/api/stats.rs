@@ -42,16 +42,16 @@ pub struct Stats {
     pub skipped_total: u64,
     /// Sessions that ended because their client was too slow for what it was sent.
     pub slow_total: u64,
-    /// Sessions that ended because places or memory were short: [`max_sessions`](crate::Builder::max_sessions) or
-    /// [`max_bytes`](crate::Builder::max_bytes) was reached.
-    pub evicted_total: u64,
-    /// The bytes that were freed by that, for the sake of memory.
-    pub evicted_bytes_total: u64,
     /// How often clients were asked to pause, because they sent faster than the
     /// [rate limit](crate::Builder::rate_limit).
     pub rate_pauses_total: u64,
     /// Sessions that ended because their clients went on sending faster than the rate limit.
     pub rate_ends_total: u64,
+    /// Sessions that ended because places or memory were short: [`max_sessions`](crate::Builder::max_sessions) or
+    /// [`max_bytes`](crate::Builder::max_bytes) was reached.
+    pub evicted_total: u64,
+    /// The bytes that were freed by that, for the sake of memory.
+    pub evicted_bytes_total: u64,
     /// Handlers that panicked.
     pub handler_panics_total: u64,
     /// Of all servers of [`serve`](crate::serve) in this process: connections that could not be accepted.
@@ -92,10 +92,10 @@ impl Live {
             room_sends_total: counters.room_sends.get(),
             skipped_total: counters.skipped.get(),
             slow_total: counters.slow.get(),
-            evicted_total: counters.evicted.get(),
-            evicted_bytes_total: counters.evicted_bytes.get(),
             rate_pauses_total: self.core.runtime.rate_pauses.load(Relaxed),
             rate_ends_total: self.core.runtime.rate_ends.load(Relaxed),
+            evicted_total: counters.evicted.get(),
+            evicted_bytes_total: counters.evicted_bytes.get(),
             handler_panics_total: counters.handler_panics.get(),
             accept_errors_total: ACCEPT_ERRORS.get(),
             connections_refused_total: CONNECTIONS_REFUSED.get(),
@@ -138,10 +138,10 @@ impl Live {
             (counter!("anywire_room_sends_total"), stats.room_sends_total),
             (counter!("anywire_skipped_total"), stats.skipped_total),
             (counter!("anywire_slow_total"), stats.slow_total),
-            (counter!("anywire_evicted_total"), stats.evicted_total),
-            (counter!("anywire_evicted_bytes_total"), stats.evicted_bytes_total),
             (counter!("anywire_rate_pauses_total"), stats.rate_pauses_total),
             (counter!("anywire_rate_ends_total"), stats.rate_ends_total),
+            (counter!("anywire_evicted_total"), stats.evicted_total),
+            (counter!("anywire_evicted_bytes_total"), stats.evicted_bytes_total),
             (counter!("anywire_handler_panics_total"), stats.handler_panics_total),
             (counter!("anywire_accept_errors_total"), stats.accept_errors_total),
             (counter!("anywire_connections_refused_total"), stats.connections_refused_total),

@@ -1,6 +1,6 @@
 //! The rate limit: a pause, a resume, and the end of a client that stays above it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{super::rate::RateEvent, *};
 use crate::config::RateLimit;
@@ -8,7 +8,7 @@ use crate::config::RateLimit;
 fn limited(limit: RateLimit) -> Pair {
     let mut pair = Pair::opened();
     pair.server.heartbeat.interval = HOUR;
-    pair.server.limit_rate(Arc::new(limit));
+    pair.server.limit_rate(limit);
     pair
 }
 

@@ -22,12 +22,12 @@ pub(super) enum Ended {
     Ours(CloseReason),
 }
 
-/// The input behind a batch that filled the session's inbox.
+/// The input behind a batch that filled the session's inbox, or behind the last frame of a turn.
 #[derive(Default)]
 pub(super) struct Unread {
     /// A text message of which the codec has read a part.
     pub(super) text: Option<Bytes>,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
 }
 
 pub(super) struct Decoder<'a, C> {
@@ -115,14 +115,19 @@ impl<'a, C: Codec> Decoder<'a, C> {
         self.grown
     }
 
-    /// The input that was not decoded, and the reason if the socket carries no more.
-    pub(super) fn finish(mut self) -> (Unread, Option<Ended>) {
+    /// The input that was not decoded, and the reason if the socket carries no more. If the input is kept in
+    /// `kept` already, it is not copied.
+    pub(super) fn finish(mut self, kept: Option<&Bytes>) -> (Unread, Option<Ended>) {
         if self.flush_due {
             // It can only fail if the connection has ended.
             let _ = self.framing.flush(&mut self.memory);
         }
-        // An empty vector has no allocation.
-        (Unread { text: self.text, bytes: self.memory.input.to_vec() }, self.ended)
+        let input = self.memory.input;
+        let bytes = match kept {
+            Some(kept) => kept.slice_ref(input),
+            None => Bytes::copy_from_slice(input),
+        };
+        (Unread { text: self.text, bytes }, self.ended)
     }
 
     fn read(&mut self, message: WsMessage) -> Result<Option<Frame>, CloseReason> {

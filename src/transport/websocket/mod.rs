@@ -14,7 +14,7 @@ mod tests;
 use std::{
     cell::RefCell,
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -31,9 +31,9 @@ use self::{
     edges::Edges,
     framing::{Memory, Stop, next},
     gather::{Gathered, gather},
-    output::Output,
+    output::{Output, WriteStatus},
 };
-use super::{Link, pace::Pace};
+use super::{Link, batch::MOST_FRAMES, pace::Pace};
 use crate::{
     codec::{Codec, Violation, websocket_frames::MAX_CLOSE_TEXT},
     message::truncate,
@@ -44,7 +44,7 @@ use crate::{
 const SCRATCH: usize = 64 * 1024;
 
 /// Turns before other tasks of the worker get theirs.
-const TURNS: usize = 16;
+const TURNS: usize = 4;
 
 /// How long we wait for the other side's close frame before the connection is dropped.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
@@ -95,6 +95,8 @@ pub(crate) struct Socket<I> {
     unread: Option<Box<Unread>>,
     /// The framing has met a violation, behind which it can read nothing.
     unreadable: bool,
+    /// So many frames may come before other tasks of the worker get their turn.
+    left: usize,
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
@@ -112,6 +114,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             counted: None,
             unread: None,
             unreadable: false,
+            left: MOST_FRAMES,
         }
     }
 
@@ -189,12 +192,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         rest: Option<Bytes>,
         early: Vec<u8>,
     ) -> impl Future<Output = ()> {
-        let mut early = Some(Unread { text: rest, bytes: early });
+        let mut early = Some(Unread { text: rest, bytes: early.into() });
         let mut first = true;
         async move {
             let ended = poll_fn(|cx| {
                 if let Some(Unread { text, bytes }) = early.take()
-                    && let Err(ended) = self.input(&link, &mut codec, text, &bytes)
+                    && let Err(ended) = self.input(&link, &mut codec, text, &bytes, Some(&bytes))
                 {
                     return Poll::Ready(ended);
                 }
@@ -261,6 +264,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     fn poll_turns<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> Poll<Ended> {
         let mut received = false;
+        self.left = MOST_FRAMES;
         for _ in 0..TURNS {
             let waiting = self.out.len();
             let written = self.poll_write(cx);
@@ -287,13 +291,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 return Poll::Ready(Ended::Ours(reason));
             }
             match self.poll_input(cx, link, codec) {
+                Poll::Ready(Ok(())) if self.left == 0 => break,
                 Poll::Ready(Ok(())) => received = true,
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended),
                 Poll::Pending if matches!(status, WriteStatus::More) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
-        cx.waker().wake_by_ref();
+        // A task that wakes itself would run again before the runtime looks what else can be read.
+        let _ = pin!(tokio::task::yield_now()).poll(cx);
         Poll::Pending
     }
 
@@ -319,38 +325,50 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             return Poll::Pending;
         }
         if let Some(unread) = self.unread.take() {
-            return Poll::Ready(self.input(link, codec, unread.text, &unread.bytes));
+            return Poll::Ready(self.input(link, codec, unread.text, &unread.bytes, Some(&unread.bytes)));
         }
         INPUT.with_borrow_mut(|buffer| {
             let length = ready!(read(&mut self.io, cx, buffer))?;
-            Poll::Ready(self.input(link, codec, None, &buffer[..length]))
+            Poll::Ready(self.input(link, codec, None, &buffer[..length], None))
         })
     }
 
-    /// Hands over everything that one read gave, or keeps what the session cannot take yet. `text` is a text
-    /// message of which the codec has read a part.
-    fn input<C: Codec>(&mut self, link: &Link, codec: &mut C, text: Option<Bytes>, chunk: &[u8]) -> Result<(), Ended> {
+    /// Hands over what one read gave, and keeps what the session cannot take yet, or what is more than one turn
+    /// may bring. `text` is a text message of which the codec has read a part; `kept` is the chunk, if it was
+    /// kept before.
+    fn input<C: Codec>(
+        &mut self,
+        link: &Link,
+        codec: &mut C,
+        text: Option<Bytes>,
+        chunk: &[u8],
+        kept: Option<&Bytes>,
+    ) -> Result<(), Ended> {
         let before = self.out.bytes.len();
         let memory = Memory { input: chunk, out: &mut self.out.bytes, edges: &mut self.edges };
         let mut decoder = Decoder::new(codec, &mut self.framing, text, memory);
-        let mut frames = false;
+        let (left, mut frames) = (self.left, 0);
         // A violation of the session's protocol ends the link, which sends the reason at the next turn.
         let stopped = link.input(|| {
+            if frames == left {
+                return Ok(None);
+            }
             let frame = decoder.next_frame();
-            frames |= !matches!(frame, Ok(None));
+            frames += usize::from(!matches!(frame, Ok(None)));
             frame
         });
-        if !frames {
+        self.left -= frames;
+        if frames == 0 && left > 0 {
             link.read_part(chunk.len());
         }
         self.partial = decoder.partial(self.partial);
         self.grown |= decoder.has_grown();
-        let (rest, ended) = decoder.finish();
+        let (rest, ended) = decoder.finish(kept);
         if self.grown && self.edges.is_between_messages() && self.framing.can_read() {
             framing::renew(&mut self.framing);
             self.grown = false;
         }
-        if stopped == Ok(true) && ended.is_none() {
+        if (stopped == Ok(true) || (stopped == Ok(false) && self.left == 0)) && ended.is_none() {
             self.unread = Some(Box::new(rest));
         }
         self.pongs += self.out.bytes.len() - before;
@@ -386,18 +404,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         self.pongs = 0;
         Poll::Ready(Ok(()))
     }
-}
-
-/// The result of one write of what the session sends.
-enum WriteStatus {
-    /// All was written.
-    All,
-    /// There is more.
-    More,
-    /// The connection takes no more now.
-    Blocked,
-    /// The link is over.
-    Last(CloseReason),
 }
 
 fn read<I: AsyncRead + Unpin>(io: &mut I, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Ended>> {

@@ -10,7 +10,7 @@ use bytes::Buf;
 use tokio::io::AsyncWrite;
 
 use super::decode::Ended;
-use crate::codec::websocket_frames::SharedFrames;
+use crate::{codec::websocket_frames::SharedFrames, shared::CloseReason};
 
 /// Frames that wait for a connection.
 #[derive(Default)]
@@ -26,6 +26,18 @@ struct Shared {
     frames: SharedFrames,
     /// A part may be written already, so the rest comes before the bytes that have come since.
     begun: bool,
+}
+
+/// The result of one write of what the session sends.
+pub(super) enum WriteStatus {
+    /// All was written.
+    All,
+    /// There is more.
+    More,
+    /// The connection takes no more now.
+    Blocked,
+    /// The link is over.
+    Last(CloseReason),
 }
 
 impl Output {

@@ -73,6 +73,27 @@ async fn read_frame(client: &mut DuplexStream) -> (u8, Vec<u8>) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_sends_many_messages_at_once_leaves_others_their_turn() {
+    play(async |session, mut client| {
+        const MANY: usize = 4_000;
+        client.write_all(&frame(0x82, b"0123456789").repeat(MANY)).await.unwrap();
+        let (mut taken, mut turns) = (0, 0);
+        while taken < MANY {
+            // `join!` lets the connection and this script begin by turns, so that it may come twice between two of ours.
+            tokio::task::yield_now().await;
+            let mut at_once = 0;
+            while session.try_message().is_some() {
+                at_once += 1;
+            }
+            assert!(at_once <= 2 * MOST_FRAMES, "{at_once} at once");
+            (taken, turns) = (taken + at_once, turns + 1);
+            assert!(turns < MANY, "{taken} have come");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_of_every_length_keep_their_kind_both_ways() {
     play(async |session, client| {
         let mut client = connect(client).await;

@@ -110,16 +110,16 @@ async fn read<S: Clone + Send + Sync + 'static>(
             let attach = resume_attach(ordinal, LinkKind::Opening, token.received, Some(names));
             let link = gateway.take_over(&token.id, &token.secret, &instance, attach, transport)?;
             drop(grace_hold);
-            let _ = transport::take(&link, &mut body);
+            let _ = transport::take(&link, &mut body).await;
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
         (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, names, .. }) => {
             let page = Page::of_request(verdict, names);
             gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), Some(ordinal)).await?;
-            resume(gateway, row, (ordinal, turn, seen, names), &token, grace_hold, &parts, body)
+            resume(gateway, row, (ordinal, turn, seen, names), &token, grace_hold, &parts, body).await
         }
         (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
-            upload(gateway, route, &token, grace_hold, body)
+            upload(gateway, route, &token, grace_hold, body).await
         }
         _ => Err(reason::WRONG_HEAD.into()),
     }
@@ -145,7 +145,7 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
     }
 }
 
-fn resume<S>(
+async fn resume<S>(
     gateway: &Gateway<S>,
     row: &Downlink,
     (ordinal, turn, seen, names): (u64, u64, bool, Names),
@@ -176,7 +176,7 @@ fn resume<S>(
     let link = gateway.attach(&token.id, &token.secret, attach, row.transport)?;
     drop(grace_hold); // From here on the link keeps the grace time from ending.
     // A malformed record ends the link, which then sends the reason.
-    let _ = transport::take(&link, &mut body);
+    let _ = transport::take(&link, &mut body).await;
     Ok(match kind {
         LinkKind::Stream => Accepted::Stream { link, codec: body.codec, permit },
         _ => Accepted::Flush { link, codec: body.codec, wait, permit },
@@ -197,7 +197,7 @@ fn acquire(core: &Core, parts: &Parts) -> Parking {
     core.parked.acquire(browser, address.map(Network::of))
 }
 
-fn upload<S>(
+async fn upload<S>(
     gateway: &Gateway<S>,
     route: Route,
     token: &ResumeToken,
@@ -207,7 +207,7 @@ fn upload<S>(
     let transport = if route.is_get() { Transport::JsonpPoll } else { Transport::XhrPoll };
     let link = gateway.attach(&token.id, &token.secret, uploading(token.received), transport)?;
     drop(grace_hold);
-    transport::take(&link, &mut body)?;
+    transport::take(&link, &mut body).await?;
     Ok(match route {
         // The client cannot read this answer. An acknowledgement that is due stays due on the other link.
         Route::FormPost => NOTHING,

@@ -33,7 +33,7 @@ fn feed(input: &[u8], reads: impl Iterator<Item = usize>) -> (Vec<String>, Vec<u
                 Err(reason) => break Some(reason),
             }
         };
-        let (unread, ended) = decoder.finish();
+        let (unread, ended) = decoder.finish(None);
         notes.extend(refused.map(|reason| format!("{reason:?}")));
         match ended {
             Some(Ended::Broken) => notes.push("broken".to_owned()),
