@@ -151,9 +151,8 @@ async fn a_bare_websocket_that_stays_above_the_limit_is_told_to_try_again_later(
     let (mut send, mut read) = socket.io.split();
     tokio::spawn(async move { while send.send(Message::text("again")).await.is_ok() {} });
     let frame = loop {
-        match read.next().await.expect("a close frame").expect("a close frame") {
-            Message::Close(frame) => break frame.expect("a code"),
-            _ => {}
+        if let Message::Close(frame) = read.next().await.expect("a close frame").expect("a close frame") {
+            break frame.expect("a code");
         }
     };
     assert_eq!(u16::from(frame.code), 1013);
