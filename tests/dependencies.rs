@@ -23,18 +23,29 @@ fn compiled() -> Vec<Value> {
     let rustc = String::from_utf8(rustc.stdout).unwrap();
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let metadata = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--all-features", "--filter-platform", host])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--offline",
+            "--all-features",
+            "--filter-platform",
+            host,
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
     assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
     let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
-    let nodes: BTreeMap<_, _> = list(&metadata["resolve"], "nodes").iter().map(|node| (text(node, "id"), node)).collect();
+    let nodes: BTreeMap<_, _> =
+        list(&metadata["resolve"], "nodes").iter().map(|node| (text(node, "id"), node)).collect();
     let mut found = BTreeSet::new();
     let mut open = vec![text(&metadata["resolve"], "root")];
     while let Some(id) = open.pop() {
         if found.insert(id) {
-            let needed = |dependency: &&Value| list(dependency, "dep_kinds").iter().any(|kind| text(kind, "kind") != "dev");
+            let needed =
+                |dependency: &&Value| list(dependency, "dep_kinds").iter().any(|kind| text(kind, "kind") != "dev");
             open.extend(list(nodes[id], "deps").iter().filter(needed).map(|dependency| text(dependency, "pkg")));
         }
     }
