@@ -1,13 +1,21 @@
 //! The settings of a server, and their defaults.
 
+mod limits;
 mod origins;
+mod rate_limit;
+mod values;
 
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub(crate) use limits::KeyLimits;
+pub use limits::Limits;
 pub use origins::Origins;
 pub(crate) use origins::{bare, is_authority};
+pub use rate_limit::RateLimit;
+use values::MOST;
+pub(crate) use values::{check_close_code, millis, size};
 
 /// The least rate, in bytes per millisecond, at which a line that is waited for must bring its bytes: 10 kB a
 /// second. The client counts with the same rate.
@@ -116,6 +124,21 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// All of them.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Transport; 10] = [
+        Transport::WebSocket,
+        Transport::FetchStream,
+        Transport::XhrStream,
+        Transport::XhrPoll,
+        Transport::EventSource,
+        Transport::HtmlFile,
+        Transport::Iframe,
+        Transport::Multipart,
+        Transport::JsonpPoll,
+        Transport::Poll,
+    ];
+
     /// Returns the name that the client and the URLs use: `websocket`, `fetch-stream`, ...
     pub fn name(self) -> &'static str {
         match self {
@@ -130,6 +153,11 @@ impl Transport {
             Transport::JsonpPoll => "jsonp-poll",
             Transport::Poll => "poll",
         }
+    }
+
+    /// Whether its requests are GETs, whose URL has the session's secret in it.
+    pub(crate) fn has_secret_in_url(self) -> bool {
+        matches!(self, Transport::EventSource | Transport::HtmlFile | Transport::Iframe | Transport::JsonpPoll)
     }
 }
 
@@ -158,10 +186,17 @@ pub(crate) struct Config {
     pub(crate) max_sessions: usize,
     pub(crate) reconnect_rate: u32,
     pub(crate) max_bytes: usize,
+    pub(crate) by_address: Limits,
+    /// The transports that are not served.
+    pub(crate) without: Vec<Transport>,
+    pub(crate) by_key: Option<KeyLimits>,
+    pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) origins: Origins,
     /// The names by which browsers know this server, if they are given.
     pub(crate) hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// The headers of an opening that are kept although they hold credentials, and before all others.
+    pub(crate) kept_headers: Vec<String>,
     pub(crate) node: String,
     /// The histories of rooms, by patterns of their names.
     pub(crate) rooms: Vec<(String, History)>,
@@ -189,9 +224,14 @@ impl Default for Config {
             max_sessions: 100_000,
             reconnect_rate: 5_000,
             max_bytes: 1 << 30,
+            by_address: Limits::default(),
+            without: Vec::new(),
+            by_key: None,
+            rate_limit: None,
             origins: Origins::Same,
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            kept_headers: Vec::new(),
             node: String::new(),
             rooms: Vec::new(),
         }
@@ -216,6 +256,13 @@ impl Config {
     }
 }
 
+/// Returns the name of a header in the case in which names are compared. Panics if it cannot be one.
+pub(crate) fn header_name(name: &str) -> String {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    assert!(!name.is_empty() && name.bytes().all(fits), "{name:?} is not the name of a header");
+    name.to_ascii_lowercase()
+}
+
 /// Returns whether this can be the name of a node: 1 to 64 letters, digits or `-`.
 pub(crate) fn is_node_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -225,16 +272,3 @@ pub(crate) fn is_node_name(name: &str) -> bool {
 /// Lower bound of the spread in milliseconds. It is short: a few clients are no burden, and each waits for a
 /// part of it after each cut.
 const LEAST_SPREAD: u64 = 10;
-
-/// Upper bound of every time and size. A sum of a few of them is still an exact number in JavaScript.
-const MOST: u64 = 1 << 50;
-
-/// Cuts a size to the upper bound: `usize::MAX` is a way to write "no limit", and must not overflow sums.
-pub(crate) fn size(bytes: usize) -> usize {
-    bytes.min(usize::try_from(MOST).unwrap_or(usize::MAX / 8))
-}
-
-/// Converts a duration to milliseconds, which is how the machines count.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(MOST).min(MOST)
-}

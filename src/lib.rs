@@ -59,10 +59,13 @@ mod clock;
 mod codec;
 mod config;
 mod deadlines;
+#[cfg(test)]
+mod fuzz;
 pub mod guide;
 mod hub;
 mod ids;
 mod message;
+mod pool;
 mod server;
 mod session;
 mod shared;
@@ -71,12 +74,13 @@ mod simulation;
 mod sync;
 mod transport;
 
-pub use config::{History, Origins, Overflow, SlowMember, Transport};
+pub use config::{History, Limits, Origins, Overflow, RateLimit, SlowMember, Transport};
 pub use hub::{Delivered, JoinError, Joined, Position};
 pub use message::{JsonError, Message, Text};
 pub use server::{
     Anywire, Auth, AuthRejection, Builder, Handler, Incoming, Live, LocalClient, Outgoing, Presence, PresenceChange,
-    Received, Returned, SendError, Serve, Server, Session, SessionHandler, SessionId, To, TrySendError, bind, serve,
+    Received, Refused, Returned, SendError, Serve, Server, Session, SessionHandler, SessionId, Stats, To, TrySendError,
+    bind, serve,
 };
 pub use session::CloseReason;
 
@@ -97,6 +101,7 @@ pub const CLIENT_MJS_INTEGRITY: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/client-js/dist/anywire.mjs.sha384"));
 
 #[doc = include_str!("codec/PROTOCOL.md")]
+#[doc = include_str!("codec/EXAMPLE.md")]
 pub mod protocol {}
 
 /// The README's code is compiled with the other examples.

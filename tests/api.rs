@@ -91,7 +91,7 @@ async fn optional_auth_is_none_for_a_client_that_gave_none() {
     }
     let (code, text) = Peer::new(&site).post_open(&attempt(), "{}").await.refusal(401);
     assert_eq!(code, 4301);
-    assert!(text.contains("does not fit"), "{text}");
+    assert!(text.contains("not of the type"), "{text}");
 }
 
 /// Rejects with a status and a text, and counts its runs.

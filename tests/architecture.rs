@@ -31,20 +31,26 @@ use resolve::Fault;
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("message", &[]),
     ("config", &[]),
-    ("broadcast", &["message"]),
+    ("pool", &[]),
+    ("broadcast", &["message", "pool"]),
     ("clock", &[]),
     ("ids", &[]),
     ("sync", &[]),
     ("deadlines", &[]),
     ("guide", &[]),
     ("session", &["message", "broadcast", "config"]),
-    ("codec", &["session::frame", "session::reason", "message", "broadcast"]),
+    ("codec", &["session::frame", "session::reason", "message", "broadcast", "pool"]),
     ("dialect", &["message", "session::frame"]),
     // the tests' two machines and their hostile network
-    ("simulation", &["message", "broadcast", "config", "session", "codec"]),
-    ("shared", &["session", "dialect", "codec", "deadlines", "clock", "message", "config", "broadcast", "sync"]),
-    ("hub", &["shared", "message", "broadcast", "config", "sync"]),
-    ("transport", &["shared", "codec", "message", "config", "broadcast"]),
+    ("simulation", &["message", "broadcast", "pool", "config", "session", "codec", "shared::Credentials"]),
+    (
+        "shared",
+        &["session", "dialect", "codec", "deadlines", "clock", "message", "config", "broadcast", "pool", "sync"],
+    ),
+    ("hub", &["shared", "message", "broadcast", "pool", "config", "sync"]),
+    ("transport", &["shared", "codec", "message", "config", "broadcast", "pool"]),
+    // the tests' fuzzer
+    ("fuzz", &["simulation::random"]),
     ("cluster", &["hub", "message"]),
     ("server", &["*"]),
 ];
@@ -94,7 +100,7 @@ const IMPURE: &[&str] = &[
 
 /// The only modules under `#[cfg(test)]`, and the files that may declare them.
 const TEST_MODULES: &[(&str, &str)] =
-    &[("tests", "src/"), ("client", "src/session/mod.rs"), ("simulation", "src/lib.rs")];
+    &[("tests", "src/"), ("client", "src/session/mod.rs"), ("simulation", "src/lib.rs"), ("fuzz", "src/lib.rs")];
 /// Outside `src/session/`, a `mod tests { .. }` of at most this length may be part of its file.
 const INLINE_TEST_LINES: usize = 60;
 

@@ -8,10 +8,10 @@ use std::{
     collections::BTreeSet,
     fmt::Display,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use anywire::{Anywire, Auth, History, JoinError, LocalClient, Message, Origins, SendError, Server, Session};
+use anywire::{Anywire, Auth, History, JoinError, Limits, LocalClient, Message, Origins, SendError, Server, Session};
 use axum::http::Request;
 use support::{Log, echo};
 
@@ -62,6 +62,10 @@ fn settings() {
         let text = format!("{host:?} is not a host: write a name, with the port if there is one");
         assert_eq!(panics(|| Anywire::builder().hosts([host])), text);
     }
+    for name in ["", "user agent", "cookie:", "é"] {
+        let text = format!("{name:?} is not the name of a header");
+        assert_eq!(panics(|| Anywire::builder().keep_headers([name])), text);
+    }
     for origin in ["", "example.org", "https://example.org/path", "*", "wss://example.org"] {
         assert!(panics(|| Origins::list([origin])).contains(&format!("{origin:?}")), "{origin:?}");
     }
@@ -72,11 +76,13 @@ async fn a_setting_of_zero_or_without_end_is_a_server_that_answers() {
     let none = Duration::ZERO;
     let zero = Anywire::builder().grace(none).hold(none);
     let zero = zero.stream_budget(0).inbox(0).outbox(0).droppable_mark(0).reconnect_rate(0);
+    let zero = zero.limits_by_address(Limits::default().sessions(0).openings(0).bytes(0));
     let zero = zero.rooms("*", History::last(0).bytes(0).age(none).rooms(0)).handler(echo).build();
     let most = Anywire::builder().heartbeat_interval(Duration::MAX).heartbeat_timeout(Duration::MAX);
     let most = most.grace(Duration::MAX).open_timeout(Duration::MAX).hold(Duration::MAX).stream_budget(usize::MAX);
     let most = most.message_limit(usize::MAX).inbox(usize::MAX).outbox(usize::MAX).droppable_mark(usize::MAX);
     let most = most.max_sessions(usize::MAX).max_bytes(usize::MAX).reconnect_rate(u32::MAX);
+    let most = most.limits_by_address(Limits::none());
     let most = most.rooms("*", History::last(usize::MAX).bytes(usize::MAX).age(Duration::MAX).rooms(usize::MAX));
     for server in [zero, most.handler(echo).build()] {
         let (mut client, session) = open(&server).await;
@@ -85,9 +91,11 @@ async fn a_setting_of_zero_or_without_end_is_a_server_that_answers() {
         session.join_since("r", None).unwrap();
         assert_eq!(server.to("r").send("y").sent, 1);
         assert_eq!(client.recv().await, Some("y".into()));
+        session.expires_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40));
+        assert!(!session.is_closed(), "some time in the next 35,000 years");
     }
     let full = Anywire::builder().max_sessions(0).handler(echo).build();
-    assert_eq!(fails(LocalClient::open(&full, (), "").await), "4200 too many sessions");
+    assert_eq!(fails(LocalClient::open(&full, (), "").await), "4200 as many sessions as there may be (max_sessions)");
     let short = Anywire::builder().message_limit(0).handler(echo).build();
     let (_client, session) = open(&short).await;
     assert_eq!(session.try_send("").map_err(|refused| refused.reason()), Ok(()));
@@ -101,6 +109,7 @@ async fn sessions() {
     for code in CODES {
         let text = format!("a session is closed with code 1000 or one from 3000 to 3999, not with {code}");
         assert_eq!(panics(|| session.close(code, "")), text);
+        assert_eq!(panics(|| server.live().close_user("nobody", code, "")), text);
     }
     let large = "x".repeat(101);
     assert_eq!(fails(session.send(large.as_str()).await), "the message or its key is above the limit");
@@ -170,7 +179,7 @@ async fn the_client_in_memory() {
     let server = Anywire::builder().message_limit(100).inbox(300).handler(strict).build();
     assert_eq!(
         fails(LocalClient::open(&server, (), "word").await),
-        "4301 the auth data does not fit: expected value at line 1 column 1"
+        "4301 the auth data is not JSON (line 1, column 1)"
     );
     let (parts, ()) = Request::post("/open").body(()).unwrap().into_parts();
     assert!(fails(LocalClient::open_with(&server, (), "-1", parts).await).starts_with("4301 "));
@@ -206,11 +215,18 @@ async fn addresses() {
         let error = fails(anywire::bind(address).await);
         assert!(error.starts_with(text), "{error}");
     }
+    let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+    let serve = anywire::serve(listener, axum::Router::new());
+    assert_eq!(panics(|| serve.max_connections(0)), "a server has room for one connection at least");
+    let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+    let serve = anywire::serve(listener, axum::Router::new());
+    assert_eq!(panics(|| serve.max_connections_per_address(0)), "an address has room for one connection at least");
 }
 
 /// Functions whose arguments cannot be wrong: every value is one, and the documentation says what it does.
 const ANY_VALUE: &[&str] = &[
     "age",
+    "authorize",
     "bytes",
     "droppable",
     "except",
@@ -225,24 +241,31 @@ const ANY_VALUE: &[&str] = &[
     "inbox",
     "insert",
     "into_message",
+    "limits_by",
     "is_page_gone",
     "last",
     "max_bytes",
     "max_sessions",
+    "messages",
     "message_limit",
     "new",
+    "on_refused",
     "open_timeout",
     "origins",
     "outbox",
     "overflow",
+    "patience",
+    "rate_limit",
     "reconnect_rate",
     "serve",
     "sessions",
+    "set_user",
     "shutdown",
     "slow_members",
     "stream_budget",
     "with_graceful_shutdown",
     "within",
+    "without",
 ];
 
 /// No public function that takes an argument is missing above.

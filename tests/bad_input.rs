@@ -66,7 +66,8 @@ impl Stage {
 #[tokio::test(start_paused = true)]
 async fn heads_that_are_refused() {
     let mut stage = Stage::new().await;
-    let peer = Peer::open(&stage.site).await;
+    let mut peer = Peer::open(&stage.site).await;
+    peer.upload().await; // The client has shown the secret, so that the session is kept.
     let (id, secret) = (peer.id.as_str(), peer.secret.as_str());
     let long = "a".repeat(129);
     let fresh = attempt();
@@ -247,6 +248,7 @@ async fn messages_on_a_websocket_that_are_refused() {
 async fn bodies_that_are_too_large_or_too_slow_or_break_off() {
     let mut stage = Stage::with_grace(600).await;
     let mut peer = Peer::open(&stage.site).await;
+    peer.upload().await; // The client has shown the secret, so that the session is kept.
     let large = peer.upload_head().raw("n1:").bytes;
     let large = [large, vec![b'm'; 300_000]].concat();
     for route in ["open", "xhr-poll", "poll", "xhr-stream", "fetch-stream", "send"] {
@@ -339,10 +341,12 @@ async fn a_query_is_only_a_hint() {
     // The head record names the session; the query may name another.
     peer.put("x");
     let body = peer.flight(peer.upload_head()).bytes;
-    for query in ["", "?", "?session=", "?session=nonsense", &format!("?session={witness}"), "?session=a&session=b&x"] {
+    for query in ["", "?", "?session=", &format!("?session={witness}"), &format!("?session={witness}&session=b&x")] {
         let answer = stage.site.post(&format!("send{query}"), body.clone()).await;
         assert_eq!(answer.records(), [Record::Ack(1)], "{query}");
     }
+    // One that is not here is refused before anything is read.
+    assert_eq!(stage.site.post("send?session=nonsense", body).await.refusal(410).0, 4100);
     stage.assert_well(2, "all").await;
 }
 
@@ -388,7 +392,7 @@ async fn nothing_is_left_after_grace() {
             }
         }
     }
-    let body = Body::new(Spelling::Text).raw("o1,1,attempt,0:n1:m9:cut").bytes;
+    let body = Body::new(Spelling::Text).raw("o1,1,attempt-of-20-letters,0:n1:m9:cut").bytes;
     assert_eq!(stage.site.post("open", body).await.status, 200, "the opening itself was right");
     assert_eq!(stage.server.len(), 18, "four were closed");
     for _ in 0..5 {

@@ -213,6 +213,25 @@ async fn a_path_that_cuts_every_poll_gets_polls_that_do_not_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_browser_is_counted_in_its_own_network_alone() {
+    let server = echoes();
+    let in_network = |address: &str| {
+        let address: std::net::SocketAddr = address.parse().unwrap();
+        let info = axum::Extension(axum::extract::ConnectInfo(address));
+        Site::here(axum::Router::new().nest("/live", server.routes()).layer(info))
+    };
+    let query = "browser=b";
+    let mut others = peers(&in_network("[2001:db8::1]:1"), 3).await;
+    let parked = park(&mut others, query).await;
+    for (address, waits) in [("[2001:db8::2:1]:2", false), ("[2001:db8:0:1::1]:1", true), ("192.0.2.1:1", true)] {
+        let mut tab = peers(&in_network(address), 1).await;
+        let poll = park(&mut tab, query).await;
+        assert_eq!(!poll[0].is_finished(), waits, "{address}");
+    }
+    assert!(parked.iter().all(|poll| !poll.is_finished()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_no_poll_is_held_clients_rest_between_them() {
     for (hold, answer) in [(0, "sfull,0:y2000:"), (99, "sfull,0:y2000:"), (100, "sfull,0:")] {
         let builder = Anywire::builder().hold(Duration::from_millis(hold));

@@ -66,7 +66,7 @@ const RECORDS: [&str; 23] = [
     "b4:AAAA",
     "b0:",
     "d1,1:",
-    "j1,1,same:",
+    "j1,1,same-of-20-characters:",
     "d1,9007199254740991:",
     "a0:",
     "a1:",
@@ -90,10 +90,10 @@ fn sentence(random: &mut Random, peer: &Peer) -> Vec<u8> {
     let (ordinal, turn, seen) = (random.below(9), random.below(4), random.below(2));
     let mut text = match random.below(6) {
         0 => format!("o1,{ordinal},{},0:", attempt()),
-        1 => format!("o1,{ordinal},same,4:auth"),
+        1 => format!("o1,{ordinal},same-of-20-characters,4:auth"),
         2 => format!("r1,{ordinal},{turn},{seen},{id},{secret},0:"),
         3 => format!("u1,{id},{secret},0:"),
-        4 => format!("j1,{ordinal},same:"),
+        4 => format!("j1,{ordinal},same-of-20-characters:"),
         _ => String::new(),
     };
     for _ in 0..random.below(6) {

@@ -127,17 +127,28 @@ async fn a_join_elsewhere_or_a_malformed_one_is_refused() {
     let server = server();
     let site = site(&server);
     for route in ["open", "send", "xhr-poll", "fetch-stream", "poll", "multipart", "form-post"] {
-        assert_eq!(site.send_records(route, "", b"j1,1,abc:").await.status, 400, "{route}");
+        assert_eq!(site.send_records(route, "", b"j1,1,one-of-20-characters:").await.status, 400, "{route}");
     }
     for route in ["eventsource", "htmlfile", "iframe", "jsonp-send"] {
-        assert_eq!(refused(&site.send_records(route, "", b"j1,1,abc:").await.all().await), 4004, "{route}");
+        assert_eq!(
+            refused(&site.send_records(route, "", b"j1,1,one-of-20-characters:").await.all().await),
+            4004,
+            "{route}"
+        );
     }
-    for head in ["j2,1,abc:", "j1,1,:", "j1,1:", "j1,01,abc:", "j1,1,a b:"] {
+    for head in [
+        "j2,1,one-of-20-characters:",
+        "j1,1,:",
+        "j1,1,abc:",
+        "j1,1:",
+        "j1,01,one-of-20-characters:",
+        "j1,1,one of 20 characters:",
+    ] {
         let records = site.send_records("jsonp-poll", "", head.as_bytes()).await.all().await;
         assert_eq!(refused(&records), if head.starts_with("j2") { 4400 } else { 4004 }, "{head}");
     }
     let mut socket = site.websocket("websocket").await;
-    socket.text("j1,1,abc:").await;
+    socket.text("j1,1,one-of-20-characters:").await;
     assert_eq!(socket.closed().await.0, 4004);
 }
 

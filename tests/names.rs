@@ -122,8 +122,7 @@ async fn a_poll_is_held_for_the_heartbeats_interval_unless_it_is_set() {
 
 /// The bodies of PROTOCOL.md's example: a route and what is sent to it, or an answer without a route.
 fn example() -> Vec<(Option<&'static str>, &'static str)> {
-    let protocol = include_str!("../src/codec/PROTOCOL.md");
-    let (_, section) = protocol.split_once("\n## 8. ").expect("PROTOCOL.md has a section 8");
+    let section = include_str!("../src/codec/EXAMPLE.md");
     let (_, code) = section.split_once("```text\n").expect("it has an example");
     let (code, _) = code.split_once("```").expect("the example ends");
     code.lines()

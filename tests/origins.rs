@@ -16,6 +16,7 @@ const ROUTES: [&str; 5] = ["open", "xhr-poll", "xhr-stream", "fetch-stream", "se
 fn server(origins: Origins) -> (Server, Site) {
     let server = Anywire::builder()
         .origins(origins)
+        .keep_headers(["cookie"])
         .handler(|headers: HeaderMap, session: Session| async move {
             let cookie = headers.get("cookie").map_or("none", |value| value.to_str().unwrap());
             assert_eq!(session.header("cookie").unwrap_or("none"), cookie);

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tests everything. Needs Rust, Node 20 and Python; the rest is installed (as root on Debian) or named.
 #
-#   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench] [--recovery] [--packaging]
+#   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench] [--recovery] [--attacks]
+#                [--siege] [--fuzz] [--packaging]
 #
 #   --quick         no browser, no engine, no proxy, no benchmark: for daily work
 #   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
@@ -11,14 +12,18 @@
 #   --bench         also run the benchmark, not only compile it
 #   --recovery      also measure how fast sessions come back after cuts, deploys and crashes, and
 #                   Socket.IO's beside them (ten minutes)
+#   --attacks       also attack the memory of a server at full size (Linux; some minutes)
+#   --siege         also 500 sessions that come and go for 15 minutes, and honest clients beside attackers
+#                   (Linux; 25 minutes; options in tests/siege.rs)
+#   --fuzz          also give each fuzz target one minute
 #   --packaging     also bundlers, TypeScript, jest, React, other versions of Node, the packed crate, the oldest Rust
 set -uo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
-quick=0 soak=0 lab=0 bench=0 recovery=0 packaging=0
-usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
+quick=0 soak=0 lab=0 bench=0 recovery=0 attacks=0 siege=0 fuzz=0 packaging=0
+usage() { sed -n '2,19s/^# \{0,1\}//p' "$0"; }
 number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -27,7 +32,10 @@ while [ $# -gt 0 ]; do
     --lab) lab=1 ;;
     --bench) bench=1 ;;
     --recovery) recovery=1 ;;
+    --attacks) attacks=1 ;;
+    --siege) siege=1 ;;
     --packaging) packaging=1 ;;
+    --fuzz) fuzz=1 ;;
     --seeds) number "$1" "${2-}"; export ANYWIRE_SEEDS=$2; shift ;;
     --first-seed) number "$1" "${2-}"; export ANYWIRE_FIRST_SEED=$2; shift ;;
     -h|--help) usage; exit 0 ;;
@@ -150,8 +158,8 @@ build_client() {
 
 client() { (cd client-js && npm test --silent); }
 client_check() { (cd client-js && npm run --silent check); }
-rustdoc() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps; }
-lints() { cargo clippy --all-targets -- -D warnings; }
+rustdoc() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features; }
+lints() { cargo clippy --all-targets -- -D warnings && cargo clippy --all-targets --all-features -- -D warnings; }
 proxies() { node --test tests/proxies/*.test.mjs; }
 browser_tests() {
   cargo build --examples || return 1
@@ -170,7 +178,7 @@ packaging_tests() {
 }
 # The crate as it would be uploaded: cargo packs it, unpacks it and compiles what came out.
 crate() {
-  cargo package --offline --allow-dirty --list | grep -E '^(src/.*tests|src/simulation|tests|client-js/(src|test))/' && { echo "tests are in the package"; return 1; }
+  cargo package --offline --allow-dirty --list | grep -E '^(src/fuzz.rs|(src/.*tests|src/simulation|tests|client-js/(src|test))/)' && { echo "tests are in the package"; return 1; }
   cargo package --offline --allow-dirty
 }
 # The oldest Rust that the manifest promises compiles all of it. Skipped where rustup cannot fetch it.
@@ -186,9 +194,25 @@ oldest_rust() {
   CARGO_TARGET_DIR=$CARGO_TARGET_DIR/oldest rustup run "$version" cargo check --all-targets --locked
 }
 
+# Licences, sources and duplicates of what users compile, and known vulnerabilities where the database is reached.
+dependencies() {
+  local offline=(--offline) checks=(bans licenses sources)
+  if ! cargo deny --version 2>/dev/null; then
+    echo "SKIPPED: cargo-deny is missing: cargo install --locked cargo-deny"
+    return 0
+  fi
+  if cargo deny fetch db >/dev/null 2>&1; then offline=() checks=(); fi
+  cargo deny "${offline[@]}" check "${checks[@]}"
+}
+fuzz_run() { ANYWIRE_FUZZ_SECONDS=60 cargo test --release --lib fuzz -- --nocapture --test-threads=1; }
+
 recovery_run() {
   cargo build --example lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --no-warnings --experimental-websocket tests/recovery/run.mjs
 }
+
+attacks_run() { ANYWIRE_ATTACKS=1 cargo test --release --test attacks -- --nocapture --test-threads 1; }
+
+siege_run() { ANYWIRE_SIEGE=1 cargo test --release --test siege -- --nocapture --test-threads 1; }
 
 finish() {
   printf '\n=== times\n'
@@ -208,7 +232,8 @@ section "client tests" nonempty client
 section "format" cargo fmt --check
 section "lints" lints
 section "rustdoc" rustdoc
-section "rust tests" nonempty cargo test --no-fail-fast
+section "dependencies" dependencies
+section "rust tests" nonempty cargo test --no-fail-fast --all-features
 if [ "$quick" -eq 0 ]; then
   section "fault proxy" nonempty proxies
   all=()
@@ -224,6 +249,9 @@ fi
 if [ "$recovery" -ne 0 ]; then
   section "recovery packages" packages tests/recovery && section "recovery" recovery_run
 fi
+[ "$attacks" -eq 0 ] || section "attacks" attacks_run
+[ "$siege" -eq 0 ] || section "siege" siege_run
+[ "$fuzz" -eq 0 ] || section "fuzzing" nonempty fuzz_run
 if [ "$packaging" -ne 0 ]; then
   section "packed crate" crate
   section "oldest Rust" oldest_rust

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Anywire, Server, Session};
+use anywire::{Anywire, Origins, Server, Session};
 use axum::{Router, routing::get};
+use futures::{SinkExt, StreamExt};
 use support::{Log, Peer, Site, attempt, echo, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::oneshot,
     task::JoinHandle,
 };
@@ -39,7 +40,10 @@ struct Running {
 async fn run(server: &Server) -> Running {
     let listener = anywire::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let app = Router::new().route("/", get(|| async { "page" })).nest("/live", server.routes());
+    let app = Router::new()
+        .route("/", get(|| async { "page" }))
+        .route("/large", get(|| async { vec![b'x'; 8 << 20] }))
+        .nest("/live", server.routes());
     let (stop, stopped) = oneshot::channel();
     let stopped = async {
         // A dropped sender stops the server too.
@@ -215,6 +219,103 @@ async fn under_axums_own_server_a_shutdown_that_ends_the_sessions_lets_it_stop()
         while stream.next().await.is_some() {}
         drop((socket, stream, streaming));
         served.await.unwrap().unwrap();
+    })
+    .await;
+}
+
+/// A connection whose client takes at most a few kilobytes unless it reads.
+async fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// Sends what it is asked for, in large messages, for as long as it may.
+async fn gush(session: Session) {
+    session.recv().await;
+    while session.send(vec![b'x'; 1_000_000]).await.is_ok() {}
+}
+
+fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    let mut request =
+        format!("POST /live/{path} HTTP/1.1\r\nhost: chat.test\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
+    request.extend_from_slice(body);
+    request
+}
+
+/// The connections would otherwise stay for ever, with their tasks, descriptors and a megabyte each.
+#[tokio::test(start_paused = true)]
+async fn connections_that_shut_their_window_end() {
+    let server = Anywire::builder().origins(Origins::Same.and_programs()).handler(gush).build();
+    let running = run(&server).await;
+    let mut shut = Vec::new();
+    for transport in ["fetch-stream", "xhr-poll"] {
+        let mut peer = Peer::open(&running.site).await;
+        (peer.turn, peer.seen) = (1, true);
+        peer.put("go");
+        let mut stream = narrow(running.address).await;
+        let request = post(&peer.path(transport), &peer.flight(peer.resume()).bytes);
+        stream.write_all(&request).await.unwrap();
+        shut.push(stream);
+    }
+    let mut page = narrow(running.address).await;
+    page.write_all(b"GET /large HTTP/1.1\r\nhost: chat.test\r\n\r\n").await.unwrap();
+    shut.push(page);
+    let url = "ws://chat.test/live/websocket";
+    let (mut socket, _) = tokio_tungstenite::client_async(url, narrow(running.address).await).await.unwrap();
+    socket.send(format!("o1,1,{},0:", attempt()).into()).await.unwrap();
+    socket.next().await.unwrap().unwrap();
+    socket.send("n1:m2:go".into()).await.unwrap();
+    shut.push(socket.into_inner());
+
+    // The clock goes on when nothing moves any more.
+    tokio::time::sleep(Duration::from_secs(21)).await;
+    for mut stream in shut {
+        let mut got = Vec::new();
+        let end = stream.read_to_end(&mut got).await.unwrap_err();
+        assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
+        assert!(!got.is_empty() && got.len() < 500_000, "little was on its way: {}", got.len());
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_most_connections_new_ones_are_closed_and_idle_ones_make_room() {
+    in_time(async {
+        let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new().route("/", get(|| async { "page" }));
+        tokio::spawn(anywire::serve(listener, app).max_connections(2).into_future());
+        let mut answer = vec![0; 1024];
+        let mut busy = TcpStream::connect(address).await.unwrap();
+        busy.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(b"GET / HTTP/1.1\r\nhost: chat.test\r\n\r\n").await.unwrap();
+        assert!(idle.read(&mut answer).await.unwrap() > 0);
+        let mut third = TcpStream::connect(address).await.unwrap();
+        assert_eq!(third.read(&mut answer).await.unwrap(), 0, "closed at once");
+        assert_eq!(idle.read(&mut answer).await.unwrap(), 0, "closed to make room");
+        let mut fourth = TcpStream::connect(address).await.unwrap();
+        fourth.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        for stream in [&mut fourth, &mut busy] {
+            stream.write_all(b"host: chat.test\r\n\r\n").await.unwrap();
+            let length = stream.read(&mut answer).await.unwrap();
+            assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+        }
+    })
+    .await;
+}
+
+/// With a queue of 128, as is usual, the others would wait for a second and more.
+#[tokio::test]
+async fn many_connections_at_once_find_room_in_the_queue() {
+    in_time(async {
+        let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // Nobody accepts them.
+        let connections = (0..500).map(|_| TcpStream::connect(address));
+        for connection in futures::future::join_all(connections).await {
+            connection.unwrap();
+        }
     })
     .await;
 }

@@ -28,7 +28,7 @@ const addMethods = (session, current) => {
     const droppable = isDroppable(options)
     const limit = machine.params_[LIMIT]
     if (machine.over_ || machine.closing_) fail('closed')
-    if (frame.size_ > limit) fail('too large: ' + frame.size_ + ' bytes, and the limit is ' + limit)
+    if (frame.size_ > limit) fail('too large: ' + frame.size_ + ' of ' + limit + ' bytes')
     const taken = machine.send_(frame, droppable, now(client))
     update(client)
     return taken

@@ -22,7 +22,7 @@ export const beginRound = (client) => {
     const { carrier_: carrier } = client.machine_
     // A server that goes away is asked once more what has arrived, before there is a new link.
     if (carrier && !carrier.doubtedAt_) client.machine_.flush_()
-    client.chooser_.begin_(now(client))
+    client.chooser_.begin_(now(client), client.bare_)
     client.update_()
   }
   const failed = (error) => {

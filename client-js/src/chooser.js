@@ -17,6 +17,7 @@ export const STREAM_HELD = 2
 const HELD = 4
 
 const NEVER = Infinity
+const LONG = 1e9
 /** The second kind starts after this time: if the first is known to work, and if nothing is known. */
 const RACE_KNOWN = 1000
 const RACE = 250
@@ -108,11 +109,12 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
   }
 
   return {
-    begin_(now) {
-      const first = known & allowed || allowed & WEBSOCKET || HTTP
+    /** `alone`: there is no race. The second kind waits until the first has failed. */
+    begin_(now, alone) {
+      const first = (alone ? HTTP : known) & allowed || allowed & WEBSOCKET || HTTP
       round++
       plan = HTTP + WEBSOCKET - first
-      at = allowed > WEBSOCKET ? now + (known & 3 ? RACE_KNOWN : RACE) : NEVER
+      at = allowed > WEBSOCKET ? now + (alone ? LONG : known & 3 ? RACE_KNOWN : RACE) : NEVER
       attempt(first)
     },
 

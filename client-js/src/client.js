@@ -16,7 +16,7 @@ import { createMachine } from './session.js'
  * - `auth_`, the text for the opening
  * - `cancelUpload_()`, while an upload is under way; `uploadPlanned_`, while one will follow in this task
  * - `uploadAt_`, when the last upload began
- * - `uploadFailed_`: the last upload failed, and its messages will be sent once more
+ * - `uploadFailed_`, the link whose upload failed last, if its messages will be sent once more
  * - `uploadsFail_`: so many uploads failed that their link was dropped, and none has succeeded since
  * - `askedAt_`, the time of the server's last request for an acknowledgement
  * - `unknown_`, the messages of a lost session that may or may not have arrived
@@ -25,7 +25,8 @@ import { createMachine } from './session.js'
  * - `spare_`, a WebSocket on which the next opening may go
  * - `failure_`, the failed attempt of the present round that tells most
  * - `greeting_`, while listeners of `open` may send what goes in front of what waited
- * - `bare_`: an opening was too large, and the next one carries no messages
+ * - `bare_`: an opening was too large, or refused because another one came before it with other cookies. The
+ *   next ones carry no messages, and are made one at a time, each with an attempt id of its own
  * - `leaving_`: the page goes, and its last requests must outlive it
  * - `busy_`: an update is under way, or the session has ended and none may follow
  * - `timer_`, `graceTimer_` of a session that has been closed, and `postponed_` of an upload that has to wait
@@ -48,7 +49,7 @@ export const createClient = (url, options, http, createReload, session, emit) =>
     /** Names the opening, so that retried or raced requests open one session. */
     attempt_: (reload && reload.instance_) || nonce(),
     /** The names of the parts of the protocol that this client knows (PROTOCOL.md, section 2). */
-    names_: options.credentials === 'include' ? 'ping.cred' : 'ping',
+    names_: options.credentials === 'include' ? 'ping.rotate.cred' : 'ping.rotate',
     /** The same for all pages of this browser. */
     browser_: browser(),
     /** Flushes that wait for acknowledgement: `{ number_, done_ }`. */

@@ -24,7 +24,7 @@ export const EXPANSION = LEGACY ? 4 / 3 : 1
 const FIELDS = { a: 1, b: 1, c: 3, d: 2, g: 2, h: 2, i: 1, m: 1, n: 1, p: 1, sfull: 2, snew: 10, w: 0, x: 2, y: 1, z: 1 }
 
 /** How many more there may be: an older server does not send them. */
-const OPTIONAL = { n: 1, p: 1, sfull: 1, snew: 2 }
+const OPTIONAL = { n: 1, p: 1, sfull: 2, snew: 2 }
 
 /** The place of the names in the fields of `snew`; they are no number. */
 const NAMES = 10

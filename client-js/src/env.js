@@ -79,7 +79,7 @@ export const resolve = (url) => {
   } catch (e) {
     // The text is no address, or there is no page that it could be relative to.
   }
-  fail('url "' + text + '" is no path in a page and no address with http:, https:, ws: or wss:')
+  fail('url "' + text + '" is no path and no http or ws address')
 }
 
 /** The same address for a WebSocket. */

@@ -69,7 +69,8 @@ const linkFailed = (client, link, code, reason, wait, status) => {
     else client.bare_ = 1
   }
   // An attempt id that the server does not accept is not accepted the next time either.
-  if (opening && isUnknownSession(code)) client.attempt_ = nonce()
+  if (opening && isUnknownSession(code)) client.bare_ = 1
+  if (opening && client.bare_) client.attempt_ = nonce()
   const over = drop(client, link, code, reason, wait, status)
   // A link that was confirmed is no failed attempt, unless its uploads fail.
   if (link.confirmed_ && !client.uploadsFail_) return

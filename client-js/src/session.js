@@ -121,10 +121,11 @@ export const createMachine = (capacity, base) => {
   }
 
   const attached = (link, frame) => {
-    if (frame[SECRET]) {
-      if (machine.params_[ID] && machine.params_[ID] !== frame[ID]) fail()
-      machine.params_ = frame
-    }
+    const { params_: params } = machine
+    // What was asked for twice is answered twice, and the secret may have been replaced since.
+    if (!frame[INTERVAL]) params[SECRET] = frame[SECRET] || params[SECRET]
+    else if (!params[ID]) machine.params_ = frame
+    else if (params[ID] !== frame[ID]) fail()
     if (machine.takingOver_) {
       // Only now it is known how many messages of the older page arrived; ours are counted from there.
       machine.takingOver_ = 0

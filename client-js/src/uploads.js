@@ -31,10 +31,10 @@ const postpone = (client, link, status, wait) => {
 }
 
 const ended = (client, link, code, reason, wait, status) => {
-  const failedBefore = client.uploadFailed_
+  const failedBefore = client.uploadFailed_ === link
   // After one failure of the network the next upload repeats the messages; after a second one the link is
   // dropped.
-  client.uploadFailed_ = code === NETWORK && !client.uploadFailed_
+  client.uploadFailed_ = code === NETWORK && !client.uploadFailed_ && link
   link.useful_ = !code || client.uploadFailed_
   if (!code) {
     client.failures_ = client.uploadsFail_ = 0
@@ -45,9 +45,9 @@ const ended = (client, link, code, reason, wait, status) => {
   if (!link.useful_) {
     client.uploadsFail_ = 1
     linkClosed(client, link, code, reason, wait, status)
-  } else if (link.pollDelay_ || (!code && failedBefore)) {
+  } else if (!link.gone_ && (link.pollDelay_ || failedBefore)) {
     // The upload may have caused messages, and the next poll would come only after a delay. Or the path was
-    // dead for a while, and the answer that waits may never come.
+    // dead for a while, and the answer that waits may never come: a link that was made since has another.
     takeTurnAgain(client, link)
   }
 }

@@ -39,7 +39,7 @@ const GOOD = 'http://127.0.0.1:1/live'
 const circle = {}
 circle.self = circle
 
-const ADDRESS = 'is no path in a page and no address with http:, https:, ws: or wss:'
+const ADDRESS = 'is no path and no http or ws address'
 const noAddress = (url) => `url "${url}" ${ADDRESS}`
 const option = (name) => `option "${name}" is not one of: auth transports WebSocket credentials backoff buffer resume timeout waiting`
 const type = (name, got, wanted) => `${name} "${got}" is not one of: ${wanted}`

@@ -126,7 +126,7 @@ test('chance is asked of an engine that fills the array and returns nothing', ()
   const it = bare({ surroundings: { crypto, Uint32Array } })
   it.clock.advance(3000)
   assert.equal(it.session.state, 'open')
-  assert.match(it.wire[0], /^o1,\d+,7\.7\.7\.7,0,ping:/)
+  assert.match(it.wire[0], /^o1,\d+,7\.7\.7\.7,0,ping\.rotate:/)
 })
 
 /** Without an element or a `URL` that parses an address: the workers of Internet Explorer, and engines without a page. */
@@ -146,7 +146,7 @@ for (const [what, document] of [['no document', undefined], ['a document without
   }
   for (const url of ['ftp://two.example/live', 'localhost:8080/live', 'file:///live']) {
     test(`with ${what}, ${url} throws`, () => {
-      assert.throws(() => bare({ url, surroundings: { document, location } }), /is no path in a page and no address/)
+      assert.throws(() => bare({ url, surroundings: { document, location } }), /is no path and no http or ws address/)
     })
   }
 }
@@ -200,7 +200,7 @@ for (const activeX of [false, true]) {
       const it = bare({ activeX })
       it.session.send('first')
       it.clock.advance(4)
-      assert.match(it.wire[0], /^o1,\d+,[\w.-]+,0,ping:n1:m5:first$/)
+      assert.match(it.wire[0], /^o1,\d+,[\w.-]+,0,ping\.rotate:n1:m5:first$/)
     })
 
     test('half a surrogate pair becomes U+FFFD', () => {

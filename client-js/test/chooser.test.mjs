@@ -461,3 +461,16 @@ test('an ordinal is never used twice: after HTTP was confirmed and cut, while a 
   assert.equal(names(it.acts), 'websocket@0 http@250 http@2250')
   assert.ok(it.links[HTTP].ordinal > ordinal)
 })
+
+test('alone, HTTP is first whatever is known, and the WebSocket waits until it has failed', () => {
+  const it = world({ known: WEBSOCKET })
+  it.chooser.begin_(0, true)
+  it.until(60000)
+  assert.equal(names(it.acts), 'http@0')
+  it.ended(HTTP)
+  it.until(60001)
+  assert.equal(names(it.acts), 'http@0 websocket@60000')
+  it.proven(WEBSOCKET)
+  it.until(1e6)
+  assert.equal(names(it.acts), 'http@0 websocket@60000')
+})

@@ -104,3 +104,24 @@ describe('a session that fell behind', () => {
     assert.equal(named('resumed').every(([, { outcome }]) => outcome === 'new'), true)
   })
 })
+
+describe('a session whose client was too fast', () => {
+  story('is followed by a new one once the server does not ask to come back later', async (it) => {
+    const { session, named } = it.open({ transports: ['websocket'] })
+    await it.pass(100)
+    const { receive, sessions } = it.server
+    let refused = 0
+    it.server.receive = (data, line) => {
+      if (!/^r/.test(data) || sessions[0].forgotten) return receive(data, line)
+      refused++
+      line.end(4203, 'too fast')
+    }
+    sessions[0].line.end(4203, 'too fast')
+    await it.pass(5000)
+    assert.ok(refused > 0 && refused < 25, `${refused} tries`)
+    assert.deepEqual([sessions.length, session.state], [1, 'interrupted'])
+    sessions[0].forgotten = true
+    await it.pass(10000)
+    assert.deepEqual([sessions.length, session.state, named('closed')], [2, 'open', []])
+  })
+})

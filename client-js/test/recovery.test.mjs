@@ -156,6 +156,34 @@ story('an upload that succeeds after one that broke turns the poll that waits, w
   assert.deepEqual([it.half.messages, polls()], [['one', 'two'], after], 'once')
 })
 
+for (const repeat of ['succeeds before', 'waits until']) {
+  story(`a stream is cut with an upload, whose repeat ${repeat} the next link carries: that takes two turns`, async (it) => {
+    const { session, named } = it.open({ transports: ['fetch-stream', 'xhr-poll'] })
+    await it.pass(15000)
+    const real = globalThis.fetch
+    let uploads = 0
+    globalThis.fetch = (url, how) => {
+      if (/send/.test(url)) uploads++
+      if (/send/.test(url) && uploads === 1) return Promise.reject(Error('cut'))
+      const waits = /send/.test(url) && uploads === 2 && repeat === 'waits until'
+      return waits ? new Promise((_, reject) => how.signal.addEventListener('abort', () => reject(Error('aborted')))) : real(url, how)
+    }
+    session.send('one')
+    await it.pass(1)
+    const cutAt = it.fetched.length
+    it.streams.findLast(({ path }) => path === 'fetch-stream').cut()
+    await it.pass(5000)
+    it.half.send('back')
+    await it.pass(100)
+    const turns = it.fetched.slice(cutAt).filter(({ path }) => path !== 'send')
+    const ofLink = turns.map(({ path, body }) => [path, ...body.split(',', 3).slice(1).map(Number)])
+    const [[, ordinal]] = ofLink
+    assert.ok(ordinal > 17, 'of another link')
+    assert.deepEqual(ofLink, [['xhr-poll', ordinal, 0], ['fetch-stream', ordinal, 1]])
+    assert.deepEqual([it.half.messages, named('resumed').length, named('message').map(([, text]) => text)], [['one'], 1, ['back']])
+  })
+}
+
 story('over HTTP several connections that wait may be dead, and it takes no longer', async (it) => {
   const { session, named } = it.open({ transports: ['fetch-stream', 'xhr-poll'] })
   await it.pass(100)

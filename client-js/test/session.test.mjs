@@ -4,7 +4,7 @@
  */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { half, messagesUpTo, startFull, startNew, ENTRY, FIRST_FLIGHT } from './half.mjs'
+import { half, messagesUpTo, startFull, startNew, ENTRY, FIRST_FLIGHT, INTERVAL } from './half.mjs'
 
 const opened = (capacity, base) => {
   const one = half(capacity, base)
@@ -80,6 +80,15 @@ describe('opening', () => {
     one.receives(next, [...startFull(0), 'ping'])
     assert.equal(one.machine.carrier_, next)
     assert.equal(one.machine.params_[3], 'id')
+  })
+
+  test('a new secret takes the place of the one before, and an opening that is answered twice changes nothing', () => {
+    const one = opened()
+    one.receives(one.resumes(34), [...startFull(0), 'ping.rotate', 'newer'])
+    assert.deepEqual(one.machine.params_.slice(3, 6), ['id', 'newer', INTERVAL])
+    one.receives(one.resumes(35), startNew())
+    one.receives(one.resumes(36), startFull(0))
+    assert.equal(one.machine.params_[4], 'newer')
   })
 
   test('an attach to another session is a violation', () => {

@@ -1,5 +1,6 @@
 //! Codecs: frames become bytes, and bytes become frames. Pure. Each family of clients has a file or a folder.
 
+mod largest;
 pub(crate) mod native;
 pub(crate) mod raw;
 #[cfg(test)]

@@ -24,6 +24,7 @@ use bytestring::ByteString;
 
 use super::{
     Codec, Violation,
+    largest::Largest,
     websocket_frames::{SocketBuffer, encode},
 };
 use crate::{
@@ -45,12 +46,13 @@ const SIGN_OF_LIFE: Frame = Frame::Ack { received: 0 };
 pub(crate) struct RawCodec {
     /// The largest message that is taken.
     limit: usize,
+    largest: Largest,
 }
 
 impl RawCodec {
     /// Messages of more than `limit` bytes are not read.
     pub(crate) fn new(limit: usize) -> Self {
-        RawCodec { limit }
+        RawCodec { limit, largest: Largest::default() }
     }
 
     fn message(&self, message: Message) -> Result<Option<Frame>, CloseReason> {
@@ -64,12 +66,14 @@ impl RawCodec {
 impl Codec for RawCodec {
     fn read(&mut self, input: &mut Option<Bytes>) -> Result<Option<Frame>, CloseReason> {
         let Some(payload) = input.take() else { return Ok(None) };
-        let text = ByteString::try_from(payload).map_err(|_| reason::NOT_UTF8)?;
+        self.largest.saw(payload.len());
+        let text = ByteString::try_from(self.largest.release(payload)).map_err(|_| reason::NOT_UTF8)?;
         self.message(Text(text).into())
     }
 
     fn read_binary(&mut self, payload: Bytes) -> Result<Option<Frame>, CloseReason> {
-        self.message(payload.into())
+        self.largest.saw(payload.len());
+        self.message(self.largest.release(payload).into())
     }
 
     fn read_ping(&mut self, _payload: &[u8]) -> Option<Frame> {
@@ -85,8 +89,8 @@ impl Codec for RawCodec {
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
         match frame {
             Outbound::Message { message: OutMessage::Own(message), .. } => put_message(message, out),
-            Outbound::Message { message: OutMessage::Shared(broadcast), .. } => {
-                out.encoded(broadcast.encoded(CELL, |message| encode(message, 0, put_message)));
+            Outbound::Message { message: shared @ OutMessage::Shared(broadcast), .. } => {
+                out.encoded(broadcast.encoded(CELL, |message| encode(message, 0, put_message)), shared);
             }
             Outbound::Frame(Frame::Ping { id, .. }) => out.ping(id.to_string().as_bytes()),
             Outbound::Frame(Frame::Pong { id, .. }) => out.pong(id.to_string().as_bytes()),
@@ -109,7 +113,7 @@ impl Codec for RawCodec {
             4004 => 1002,
             4005 | 4202 => 1001,
             4006 => 1009,
-            4200 | 4201 => 1013,
+            4200 | 4201 | 4203 => 1013,
             4000..=4499 => 1008,
             code @ (1000..=1003 | 1007..=1009 | 1011..=1014 | 3000..=4999) => code,
             _ => 1000,

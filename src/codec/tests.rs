@@ -11,6 +11,7 @@ use super::{
 use crate::{
     broadcast::OutMessage,
     message::Message,
+    pool::Pool,
     session::frame::{Frame, Outbound},
 };
 
@@ -69,7 +70,7 @@ fn messages_survive<C: Codec>(make: impl Fn() -> C) {
         let mut buffer = SocketBuffer::new(&mut out);
         for (at, message) in messages.iter().enumerate() {
             let message = match dice.roll(2) {
-                0 => OutMessage::shared(message.clone()),
+                0 => OutMessage::shared(message.clone(), &Pool::new(0, 0)),
                 _ => message.clone().into(),
             };
             writer.write_socket(Outbound::Message { number: at as u64 + 1, message: &message }, &mut buffer);

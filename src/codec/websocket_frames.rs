@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{message::Message, session::frame::CloseReason};
+use crate::{broadcast::OutMessage, message::Message, session::frame::CloseReason};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Opcode {
@@ -15,8 +15,21 @@ enum Opcode {
 /// The longest header of a frame that a server sends.
 const MAX_HEADER: usize = 10;
 
+/// Encoded frames of so many bytes are not copied for each connection.
+const LARGE: usize = 64 * 1024;
+
 /// The longest payload of a control frame.
 const MAX_CONTROL: usize = 125;
+
+/// The longest text of a close frame, behind its code.
+pub(crate) const MAX_CLOSE_TEXT: usize = MAX_CONTROL - 2;
+
+/// Frames that many connections write. They count for as long as the message is held of which they are.
+#[derive(Debug)]
+pub(crate) struct SharedFrames {
+    pub(crate) bytes: Bytes,
+    _message: OutMessage,
+}
 
 /// Collects the frames of one write.
 #[derive(Debug)]
@@ -24,18 +37,21 @@ pub(crate) struct SocketBuffer<'a> {
     out: &'a mut Vec<u8>,
     /// Where a text frame begins whose payload is still being written.
     open: Option<usize>,
+    /// Large frames behind the bytes.
+    shared: Option<SharedFrames>,
     close: Option<CloseReason>,
 }
 
 impl<'a> SocketBuffer<'a> {
     /// Frames are appended to `out`.
     pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
-        SocketBuffer { out, open: None, close: None }
+        SocketBuffer { out, open: None, shared: None, close: None }
     }
 
     /// The payload of a text message that several frames of a session share: it goes on until something else
     /// is appended. A message without payload is not sent.
     pub(crate) fn shared_text(&mut self) -> &mut Vec<u8> {
+        self.copy_shared();
         if self.open.is_none() {
             self.open = Some(self.out.len());
             put_header(self.out, Opcode::Text, 0);
@@ -65,10 +81,25 @@ impl<'a> SocketBuffer<'a> {
         self.put(Opcode::Pong, &[payload]);
     }
 
-    /// Appends whole frames that were encoded before.
-    pub(crate) fn encoded(&mut self, frames: &[u8]) {
+    /// Appends whole frames of a message that were encoded before. Large ones are not copied, if they stay the
+    /// last.
+    pub(crate) fn encoded(&mut self, frames: &Bytes, message: &OutMessage) {
         self.end_shared_text();
-        self.out.extend_from_slice(frames);
+        match frames.len() >= LARGE {
+            true => self.shared = Some(SharedFrames { bytes: frames.clone(), _message: message.clone() }),
+            false => self.out.extend_from_slice(frames),
+        }
+    }
+
+    /// Takes the large frames that come behind all the bytes, if there are any.
+    pub(crate) fn take_shared(&mut self) -> Option<SharedFrames> {
+        self.shared.take()
+    }
+
+    fn copy_shared(&mut self) {
+        if let Some(frames) = self.shared.take() {
+            self.out.extend_from_slice(&frames.bytes);
+        }
     }
 
     /// Closes the connection behind what was appended. The first reason counts.
@@ -79,7 +110,7 @@ impl<'a> SocketBuffer<'a> {
     /// Whether another frame may be appended: the connection is not to be closed, and there are fewer than
     /// `limit` bytes.
     pub(crate) fn takes_more(&self, limit: usize) -> bool {
-        self.close.is_none() && self.out.len() < limit
+        self.close.is_none() && self.shared.is_none() && self.out.len() < limit
     }
 
     /// Ends the last frame. Returns why the connection is to be closed, if it is.
@@ -98,6 +129,7 @@ impl<'a> SocketBuffer<'a> {
 
     /// Writes the length of the text frame that is open. Few need more than the two bytes that are there.
     fn end_shared_text(&mut self) {
+        self.copy_shared();
         let Some(start) = self.open.take() else { return };
         let length = self.out.len() - start - 2;
         if length == 0 {
@@ -174,7 +206,7 @@ mod tests {
         buffer.ping(b"1");
         buffer.shared_text().extend(b"q");
         buffer.pong(b"");
-        buffer.encoded(b"\x81\x01z");
+        buffer.encoded(&Bytes::from_static(b"\x81\x01z"), &Message::from("z").into());
         assert_eq!(buffer.finish(), None);
         assert_eq!(out, b"\x81\x05a1:w:\x81\x06mhello\x82\x01\0\x89\x011\x81\x01q\x8a\0\x81\x01z");
     }

@@ -12,6 +12,7 @@
 //! | [`restarts`] | how a server stops and starts again under its clients |
 //! | [`testing`] | how to test a handler |
 //! | [`limits`] | every bound, its default, and what happens at it |
+//! | [`operating`] | figures, logs, open files, memory, sizing |
 //! | [`transports`] | what carries a session, and what to put in front of the server |
 //! | [`proxies`] | nginx, HAProxy, Caddy and Vite in front of the server |
 //! | [`clients`] | the client from React, a bundler, Node, a worker; events and close codes |
@@ -46,6 +47,12 @@ pub mod handlers {}
 #[doc = include_str!("login.md")]
 ///
 /// [`Auth<T>`]: crate::Auth
+/// [`expires_at`]: crate::Session::expires_at
+/// [`set_user`]: crate::Session::set_user
+/// [`find`]: crate::Live::find
+/// [`close_user`]: crate::Live::close_user
+/// [`authorize`]: crate::Builder::authorize
+/// [`on_refused`]: crate::Builder::on_refused
 pub mod login {}
 
 #[doc = include_str!("presence.md")]
@@ -134,6 +141,20 @@ pub mod restarts {}
 /// [`open_with`]: crate::LocalClient::open_with
 pub mod testing {}
 
+#[doc = include_str!("operating.md")]
+///
+/// [`limits`]: crate::guide::limits
+/// [`serve`]: crate::serve
+/// [`stats`]: crate::Live::stats
+/// [`record_metrics`]: crate::Live::record_metrics
+/// [`max_bytes`]: crate::Builder::max_bytes
+/// [`max_sessions`]: crate::Builder::max_sessions
+/// [`max_connections`]: crate::Serve::max_connections
+/// [`reconnect_rate`]: crate::Builder::reconnect_rate
+/// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`protocol`]: crate::protocol
+pub mod operating {}
+
 #[doc = include_str!("limits.md")]
 ///
 /// [`serve`]: crate::serve
@@ -145,6 +166,11 @@ pub mod testing {}
 /// [`slow_members`]: crate::Builder::slow_members
 /// [`droppable_mark`]: crate::Builder::droppable_mark
 /// [`max_sessions`]: crate::Builder::max_sessions
+/// [`keep_headers`]: crate::Builder::keep_headers
+/// [`limits_by_address`]: crate::Builder::limits_by_address
+/// [`limits_by`]: crate::Builder::limits_by
+/// [`rate_limit`]: crate::Builder::rate_limit
+/// [`patience`]: crate::RateLimit::patience
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget
 /// [`hold`]: crate::Builder::hold
@@ -157,7 +183,10 @@ pub mod testing {}
 /// [`origins`]: crate::Builder::origins
 /// [`hosts`]: crate::Builder::hosts
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`without`]: crate::Builder::without
 /// [`node`]: crate::Builder::node
+/// [`max_connections`]: crate::Serve::max_connections
+/// [`max_connections_per_address`]: crate::Serve::max_connections_per_address
 pub mod limits {}
 
 #[doc = include_str!("transports.md")]
@@ -175,6 +204,7 @@ pub mod transports {}
 /// [`message_limit`]: crate::Builder::message_limit
 /// [`hosts`]: crate::Builder::hosts
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`without`]: crate::Builder::without
 /// [`node`]: crate::Builder::node
 /// [`Session::remote_address`]: crate::Session::remote_address
 pub mod proxies {}
@@ -216,6 +246,7 @@ pub mod coming_from {}
 /// [`Auth<T>`]: crate::Auth
 /// [`remote_address`]: crate::Session::remote_address
 /// [`trusted_proxies`]: crate::Builder::trusted_proxies
+/// [`without`]: crate::Builder::without
 /// [`CLIENT_JS_INTEGRITY`]: crate::CLIENT_JS_INTEGRITY
 /// [`CLIENT_MJS_INTEGRITY`]: crate::CLIENT_MJS_INTEGRITY
 pub mod security {}

@@ -8,6 +8,7 @@ mod room;
 mod rooms;
 #[cfg(test)]
 mod tests;
+mod users;
 mod values;
 
 use std::{
@@ -33,6 +34,7 @@ pub(crate) use remote::Remote;
 pub(crate) use rooms::{Audience, Occupancy, Target};
 pub use rooms::{Delivered, JoinError, Joined};
 use rooms::{Rooms, SHARDS, deliver_to};
+use users::Users;
 pub(crate) use values::{Value, Values};
 
 /// A session, the remote end that opened it, and the rooms that it is in.
@@ -47,6 +49,8 @@ pub(crate) struct Member {
 #[derive(Debug, Default)]
 struct Membership {
     rooms: Vec<Arc<str>>,
+    /// The user that the session belongs to.
+    user: Option<Arc<str>>,
     /// The session's handler has returned, or the session was removed from the hub. It joins no more rooms,
     /// because nothing would remove it from them.
     gone: bool,
@@ -59,6 +63,11 @@ impl Member {
 
     pub(crate) fn rooms(&self) -> Vec<Arc<str>> {
         lock(&self.rooms).rooms.clone()
+    }
+
+    /// The key of the user that the session belongs to.
+    pub(crate) fn user(&self) -> Option<Arc<str>> {
+        lock(&self.rooms).user.clone()
     }
 
     /// The values that the application keeps in the session.
@@ -77,6 +86,7 @@ pub(crate) struct Hub {
     /// Held while a message is sent to everybody. It comes before all other locks.
     to_everybody: Mutex<()>,
     watchers: AtomicU64,
+    users: Users,
 }
 
 impl Hub {
@@ -124,12 +134,36 @@ impl Hub {
     /// The member's handler has returned: it leaves its rooms and joins no more, and its values are dropped.
     /// Returns the rooms that became empty.
     pub(crate) fn retire(&self, member: &Member) -> Vec<Arc<str>> {
-        lock(&member.rooms).gone = true;
+        let user = {
+            let mut membership = lock(&member.rooms);
+            membership.gone = true;
+            membership.user.take()
+        };
+        if let Some(user) = user {
+            self.users.remove(&user, member.id());
+        }
         let emptied = self.leave_all(member);
         // Dropping a value runs code of the application, so the lock is not held meanwhile.
         let values = member.values().close();
         drop(values);
         emptied
+    }
+
+    /// Sets the user that a member belongs to, unless the member is gone.
+    pub(crate) fn set_user(&self, member: &Member, user: &str) {
+        let mut membership = lock(&member.rooms);
+        if membership.gone {
+            return;
+        }
+        if let Some(before) = membership.user.take() {
+            self.users.remove(&before, member.id());
+        }
+        membership.user = Some(self.users.add(user, member.id()));
+    }
+
+    /// The members that belong to a user.
+    pub(crate) fn of_user(&self, user: &str) -> Vec<Arc<Member>> {
+        self.users.sessions(user).into_iter().filter_map(|id| self.get(id)).collect()
     }
 
     /// Adds a member to a room. Returns `None`, and changes nothing, if the member is in the room already or

@@ -2,25 +2,41 @@
 
 use std::net::IpAddr;
 
-/// The address of a session's client, and the headers of its opening request.
+use crate::pool::{Held, Pool};
+
+/// The most bytes of headers that are kept of one opening request.
+const MOST: usize = 8 * 1024;
+
+/// The address of a session's client, and headers of its opening request.
 #[derive(Debug, Default)]
 pub(crate) struct Remote {
     pub(crate) address: Option<IpAddr>,
     /// The headers as `name NUL value NUL`, one after another. They are copied, because the request's own
     /// headers are slices of the connection's buffer.
     headers: Box<[u8]>,
+    /// What counts them.
+    _held: Option<Held>,
 }
 
 impl Remote {
-    pub(crate) fn new<'a>(address: Option<IpAddr>, headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+    /// Keeps the headers in this order. One for which there is no room is left out.
+    pub(crate) fn new<'a>(
+        address: Option<IpAddr>,
+        headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        pool: &Pool,
+    ) -> Self {
         let mut kept = Vec::new();
         for (name, value) in headers {
+            if kept.len() + name.len() + value.len() + 2 > MOST {
+                continue;
+            }
             kept.extend_from_slice(name.as_bytes());
             kept.push(0);
             kept.extend_from_slice(value);
             kept.push(0);
         }
-        Remote { address, headers: kept.into() }
+        let held = pool.hold(kept.len());
+        Remote { address, headers: kept.into(), _held: Some(held) }
     }
 
     /// Returns the first value of a header, or `None` if it is absent or not text. The case of the name does
@@ -42,11 +58,27 @@ mod tests {
 
     #[test]
     fn headers_are_found_whatever_their_case() {
-        let remote = Remote::new(None, [("user-agent", &b"test/1"[..]), ("user-agent", b"test/2"), ("x", b"\xff")]);
+        let pool = Pool::new(0, 0);
+        let headers = [("user-agent", &b"test/1"[..]), ("user-agent", b"test/2"), ("x", b"\xff")];
+        let remote = Remote::new(None, headers, &pool);
         assert_eq!(remote.header("user-agent"), Some("test/1"));
         assert_eq!(remote.header("USER-AGENT"), Some("test/1"));
         assert_eq!(remote.header("test/1"), None);
         assert_eq!(remote.header("x"), None, "a value that is no text");
         assert_eq!(Remote::default().header("x"), None);
+        assert_eq!(pool.bytes(), 2 * 18 + 4);
+        drop(remote);
+        assert_eq!(pool.bytes(), 0);
+    }
+
+    #[test]
+    fn what_has_no_room_is_left_out() {
+        let pool = Pool::new(0, 0);
+        let large = vec![b'x'; 5_000];
+        let headers = [("a", &b"1"[..]), ("b", &large), ("c", &large), ("d", b"4")];
+        let remote = Remote::new(None, headers, &pool);
+        assert_eq!((remote.header("a"), remote.header("c"), remote.header("d")), (Some("1"), None, Some("4")));
+        assert_eq!(remote.header("b").map(str::len), Some(5_000));
+        assert!(pool.bytes() <= MOST);
     }
 }

@@ -1,19 +1,31 @@
 //! The state of one server, which every route and every handle shares.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    any::Any,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use uuid::Uuid;
 
-use super::{opening::Attempts, parked_requests::ParkedRequests};
+use super::{
+    admission::{Admission, Holding},
+    counters::Counters,
+    eviction::Eviction,
+    opening::Attempts,
+    parked_requests::ParkedRequests,
+    tombstones::Tombstones,
+};
 use crate::{
     config::{Config, is_node_name, millis, size},
     hub::{Histories, Hub, Member, Remote},
     ids,
+    pool::Pool,
     session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
     shared::{Runtime, ServerParams, SharedSession},
+    sync::lock,
 };
 
 /// The time between two warnings of the same kind, in milliseconds.
@@ -21,6 +33,13 @@ const WARNING_INTERVAL: u64 = 60_000;
 
 /// So many sessions that have ended are remembered at least, however few may live.
 const LEAST_REMEMBERED: usize = 1024;
+
+/// Inputs that have shown no secret yet may hold this part of all memory.
+const UNPROVEN: usize = 8;
+/// The number of openings, and of sessions that ended, that are remembered beside the sessions that live.
+fn most_remembered(max_sessions: usize) -> usize {
+    max_sessions.max(LEAST_REMEMBERED).saturating_mul(4)
+}
 
 /// A time that does not come.
 const NEVER: u64 = u64::MAX;
@@ -65,7 +84,13 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) attempts: Arc<Attempts>,
+    pub(crate) counters: Counters,
     pub(crate) parked: Arc<ParkedRequests>,
+    pub(super) eviction: Eviction,
+    /// The bytes of inputs that have shown no secret yet.
+    pub(crate) unproven: Pool,
+    pub(crate) admission: Admission,
+    tombstones: Mutex<Tombstones>,
     /// When the links end because the server shuts down; `NEVER` before that is known.
     links_end: AtomicU64,
     /// The time before which no further warning is logged.
@@ -87,7 +112,7 @@ impl Core {
         ] {
             *bytes = size(*bytes);
         }
-        let runtime = Arc::new(Runtime::new());
+        let runtime = Arc::new(Runtime::new(Pool::new(config.max_bytes, config.max_sessions)));
         let remembered = millis(config.grace) + millis(config.open_timeout);
         let session = SessionParams {
             interval: millis(config.heartbeat_interval),
@@ -100,13 +125,21 @@ impl Core {
         };
         let histories = Histories::new(ids::random().simple().to_string()[..12].to_owned(), &config.rooms);
         let params = ServerParams { node: config.node.clone(), session, spread: session.spread.into() };
+        let max_bytes = config.max_bytes;
+        let most = most_remembered(config.max_sessions);
+        let admission = Admission::new(&config);
         Core {
             config,
             params: Arc::new(params),
             hub: Hub::new(histories),
-            attempts: Arc::new(Attempts::new(runtime.clock(), remembered)),
+            attempts: Arc::new(Attempts::new(runtime.clock(), remembered, most)),
+            counters: Counters::default(),
             parked: Arc::default(),
+            admission,
+            tombstones: Mutex::new(Tombstones::new(most)),
             runtime,
+            eviction: Eviction::default(),
+            unproven: Pool::new(max_bytes / UNPROVEN, 1),
             links_end: AtomicU64::new(NEVER),
             quiet_until: AtomicU64::new(0),
             ticking: AtomicBool::new(false),
@@ -120,11 +153,16 @@ impl Core {
     }
 
     /// Makes a new session and adds it to the hub.
-    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules) -> Arc<Member> {
+    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules, held: Holding) -> Arc<Member> {
+        let held: Option<Box<dyn Any + Send + Sync>> = match held {
+            (None, None) => None,
+            held => Some(Box::new(held)),
+        };
         loop {
             match self.create_as(ids::random(), remote, rules) {
                 Ok(member) => {
-                    member.shared.count();
+                    member.shared.count(held);
+                    self.counters.openings.add(1);
                     self.forget_oldest();
                     return member;
                 }
@@ -154,9 +192,13 @@ impl Core {
             inbox: config.inbox,
             outbox: config.outbox,
             droppable_mark: config.droppable_mark,
+            floor: self.runtime.pool().floor(),
             base: 0,
         };
-        let machine = Machine::new(machine, self.runtime.clock().now());
+        let mut machine = Machine::new(machine, self.runtime.clock().now());
+        if let Some(limit) = &config.rate_limit {
+            machine.limit_rate(limit.clone());
+        }
         let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
         let inserted = self.hub.insert(Arc::new(shared), remote);
         self.params.spread.store(config.spread(self.hub.len()), Ordering::Relaxed);
@@ -174,9 +216,12 @@ impl Core {
         if is_node_name(node) { Located::Elsewhere(node) } else { Located::Nowhere }
     }
 
-    /// Removes a session that is over.
+    /// Removes a session that is over. For some time it is remembered with what code it ended.
     pub(crate) fn forget(&self, id: Uuid) {
         if let Some((member, _)) = self.hub.remove(id) {
+            let code = member.shared.close_reason().unwrap_or(reason::ENDED).code;
+            let now = self.runtime.clock().now();
+            lock(&self.tombstones).add(now, now + self.params.session.grace, id, code);
             member.shared.forget();
             tracing::debug!(session = %id, "forgotten");
         }
@@ -188,19 +233,29 @@ impl Core {
         // A fifth of the bytes is reserved for the sessions that exist.
         if self.is_draining() {
             Err(reason::DRAINING)
-        } else if self.runtime.live() >= self.config.max_sessions {
+        } else if self.runtime.live() >= self.config.max_sessions && self.runtime.unproven.is_empty() {
             Err(reason::TOO_MANY_SESSIONS)
-        } else if self.runtime.bytes() > self.config.max_bytes / 5 * 4 {
+        } else if !self.has_room_for_newcomers() {
             Err(reason::SHORT_OF_MEMORY)
         } else {
             Ok(())
         }
     }
 
-    /// Fails if a session that exists may not attach a link now, because all sessions together hold too many
-    /// bytes.
-    pub(crate) fn admit_back(&self) -> Result<(), CloseReason> {
-        if self.runtime.bytes() > self.config.max_bytes { Err(reason::SHORT_OF_MEMORY) } else { Ok(()) }
+    /// Ends the oldest sessions that are not proven, for as long as there is no place for one more.
+    ///
+    /// # Errors
+    /// Fails if all sessions are proven.
+    pub(crate) fn make_room(&self) -> Result<(), CloseReason> {
+        while self.runtime.live() >= self.config.max_sessions {
+            let oldest = self.runtime.unproven.pop().ok_or(reason::TOO_MANY_SESSIONS)?;
+            if let Some(member) = self.hub.get(oldest).filter(|member| member.shared.give_way()) {
+                tracing::debug!(session = %member.id(), "ended for the sake of another");
+                self.counters.evicted.add(1);
+                self.forget(oldest);
+            }
+        }
+        Ok(())
     }
 
     /// Returns the session that a client names.
@@ -209,8 +264,21 @@ impl Core {
     /// Fails if this server does not have it. A server that shuts down does not know whether its successor
     /// has it, which may even use the same name, so it asks the client to come back.
     pub(crate) fn member(&self, id: &str) -> Result<Arc<Member>, CloseReason> {
-        let unknown = if self.is_draining() { reason::DRAINING } else { reason::UNKNOWN };
-        self.find(id).here().ok_or(unknown)
+        self.find(id).here().ok_or_else(|| {
+            self.counters.lost_resumes.add(1);
+            match self.tombstone(id) {
+                Some(code) => CloseReason::of_ended(code),
+                None if self.is_draining() => reason::DRAINING,
+                None => reason::UNKNOWN,
+            }
+        })
+    }
+
+    /// The code with which a session of this node ended that is gone.
+    fn tombstone(&self, id: &str) -> Option<u16> {
+        let (node, id) = id.rsplit_once('.')?;
+        let id = Uuid::try_parse(id).ok().filter(|_| node == self.config.node)?;
+        lock(&self.tombstones).code(self.runtime.clock().now(), id)
     }
 
     /// Whether a warning may be logged that anyone can cause. It may once in a minute.
@@ -222,6 +290,13 @@ impl Core {
                 .quiet_until
                 .compare_exchange(until, now + WARNING_INTERVAL, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
+    }
+
+    /// Counts an opening or a link that was refused.
+    pub(crate) fn refused(&self, reason: &CloseReason) {
+        if self.counters.refused(self.runtime.clock().now(), reason.code) {
+            tracing::warn!(code = reason.code, sessions = self.runtime.live(), "refused: {}", reason.text);
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -259,10 +334,10 @@ mod tests {
     #[tokio::test]
     async fn an_id_that_is_taken_is_not_given_twice() {
         let core = Core::new(Config::default());
-        let member = core.create(Remote::default(), &NATIVE);
+        let member = core.create(Remote::default(), &NATIVE, (None, None));
         assert!(core.create_as(member.id(), Remote::default(), &NATIVE).is_err());
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
-        assert_ne!(core.create(Remote::default(), &NATIVE).id(), member.id());
+        assert_ne!(core.create(Remote::default(), &NATIVE, (None, None)).id(), member.id());
         assert_eq!(core.hub.len(), 2);
     }
 
@@ -278,7 +353,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_here_elsewhere_or_nowhere() {
         let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
-        let member = core.create(Remote::default(), &NATIVE);
+        let member = core.create(Remote::default(), &NATIVE, (None, None));
         let id = member.shared.public_id();
         assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
         assert!(core.find(&id).here().is_some());

@@ -13,6 +13,7 @@ use super::{
     api::{
         auth::AuthData,
         handler::{AnyHandler, Ready, Turns},
+        hooks::Hooks,
         session::Session,
     },
     core::Core,
@@ -38,11 +39,12 @@ use crate::{
 pub(super) struct Gateway<S> {
     pub(super) core: Arc<Core>,
     pub(super) handler: AnyHandler<S>,
+    pub(super) hooks: Hooks,
 }
 
 impl<S> Clone for Gateway<S> {
     fn clone(&self) -> Self {
-        Gateway { core: self.core.clone(), handler: self.handler.clone() }
+        Gateway { core: self.core.clone(), handler: self.handler.clone(), hooks: self.hooks.clone() }
     }
 }
 
@@ -138,6 +140,12 @@ impl<S> Gateway<S> {
         }
     }
 
+    /// Counts a refusal of what clients ask for, and tells the application of it. `kept` is the request.
+    pub(super) fn refused(&self, what: &str, reason: &CloseReason, kept: Option<&Parts>) {
+        self.core.refused(reason);
+        self.hooks.refused(what, reason, kept);
+    }
+
     /// The reason of a refusal. It is logged as a warning, though not each time, because it is often the server
     /// that is not set up for its own pages.
     fn refuse(&self, parts: &Parts, verdict: Verdict) -> CloseReason {
@@ -162,7 +170,8 @@ impl<S> Gateway<S> {
         auth: ByteString,
     ) -> Result<Opened, Refusal> {
         self.check_page(page, &mut parts)?;
-        let claim = match self.core.attempts.claim(attempt).await? {
+        let opener = self.core.attempts.opener(&parts.headers);
+        let claim = match self.core.attempts.claim(attempt, opener).await? {
             Found::Session(member) => return Ok(Opened::again(&member)),
             Found::First(claim) => claim,
         };
@@ -229,7 +238,9 @@ impl<S> Gateway<S> {
         rules: &'static Rules,
     ) -> Result<Opened, OpenError> {
         self.core.admit_new()?;
-        let remote = remote(&parts, &self.core.config.trusted_proxies);
+        let now = self.core.runtime.clock().now();
+        let held = self.core.admission.open(now, &parts, &self.core.config)?;
+        let remote = remote(&parts, &self.core.config, self.core.runtime.pool());
         if let Some(auth) = auth {
             parts.extensions.insert(AuthData(auth));
         }
@@ -237,8 +248,9 @@ impl<S> Gateway<S> {
         let ready =
             ready.map_err(|_| reason::TOOK_TOO_LONG)?.map_err(|rejection| OpenError::Rejected(Box::new(rejection)))?;
         self.core.admit_new()?; // Others may have come while the extractors ran.
+        self.core.make_room()?;
         timekeeper::ensure(&self.core);
-        let member = self.core.create(remote, rules);
+        let member = self.core.create(remote, rules, held);
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
         let shared = member.shared.clone();
         Ok(Opened { shared, fresh: Some((ready, Session { core: self.core.clone(), member })) })
@@ -252,8 +264,35 @@ impl<S> Gateway<S> {
     pub(super) async fn join(&self, attempt: &str) -> Result<Opened, Refusal> {
         let joined = tokio::time::timeout(self.core.config.open_timeout, self.core.attempts.join(attempt)).await;
         let member = joined.map_err(|_| Refusal::from(reason::NOT_OPENED))??;
-        self.core.admit_back()?;
         Ok(Opened::again(&member))
+    }
+
+    /// Asks the application whether a client may make this link, if it is a new one and somebody wants to be asked.
+    /// `parts` makes the request as the application sees it.
+    ///
+    /// Waits for the application. Cancel-safe: nothing was attached.
+    pub(super) async fn authorize(
+        &self,
+        parts: impl FnOnce() -> Parts,
+        page: Page,
+        (id, secret): (&str, &str),
+        link: Option<u64>,
+    ) -> Result<(), CloseReason> {
+        let Some(authorize) = &self.hooks.authorize else { return Ok(()) };
+        let member = self.core.member(id)?;
+        if link.is_some_and(|ordinal| member.shared.look(|machine| machine.has_link(ordinal))) {
+            return Ok(());
+        } else if !member.shared.knows(secret) {
+            return Err(reason::WRONG_SECRET);
+        }
+        let mut parts = parts();
+        if self.check_page(page, &mut parts).is_err() {
+            parts.headers.remove(header::COOKIE);
+            parts.headers.remove(header::AUTHORIZATION);
+        }
+        let session = Session { core: self.core.clone(), member };
+        let judged = tokio::time::timeout(self.core.config.open_timeout, authorize(parts, session)).await;
+        if judged.map_err(|_| reason::TOOK_TOO_LONG)? { Ok(()) } else { Err(reason::NOT_AUTHORIZED) }
     }
 
     /// Attaches a link to the session with this id, if the secret fits.
@@ -265,9 +304,8 @@ impl<S> Gateway<S> {
         transport: Transport,
     ) -> Result<Link, CloseReason> {
         let member = self.core.member(id)?;
-        self.core.admit_back()?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
-        self.attach_to(&member, Credential::Secret(secret), attach, transport)
+        self.attach_to(&member, Credential::Secret { secret, next: ids::random }, attach, transport)
     }
 
     /// Attaches the first link of a page that takes the session over from the page before it.
@@ -280,9 +318,9 @@ impl<S> Gateway<S> {
         transport: Transport,
     ) -> Result<Link, CloseReason> {
         let member = self.core.member(id)?;
-        self.core.admit_back()?;
         tracing::debug!(session = %member.id(), %transport, "taken over");
-        let credential = Credential::Instance { secret, instance, next: ids::random() };
+        self.core.counters.take_overs.add(1);
+        let credential = Credential::Instance { secret, instance, next: ids::random };
         self.attach_to(&member, credential, attach, transport)
     }
 
@@ -297,6 +335,9 @@ impl<S> Gateway<S> {
         let new = attach.turn == 0 && attach.kind != LinkKind::Upload;
         let ordinal = attach.ordinal;
         let link = Link::attach(member.shared.clone(), credential, attach, transport)?;
+        if new {
+            self.core.counters.resumes.add(1);
+        }
         if new && let Some(delay) = self.core.go_away_delay() {
             member.shared.go_away(delay, ordinal);
         }

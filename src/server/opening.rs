@@ -1,15 +1,24 @@
 //! Opening is idempotent: raced or retried openings with one attempt id get one session, and the application
 //! sees one.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, Weak},
 };
 
+use axum::http::{HeaderMap, header};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::refusal::Refusal;
-use crate::{clock::Clock, hub::Member, session::reason, sync::lock};
+use crate::{clock::Clock, hub::Member, ids, session::reason, sync::lock};
+
+/// An attempt id is at least this long. A shorter one could be guessed.
+const LEAST_ID: usize = 20;
 
 /// Upper bound on remembered rejections. Above it a retried attempt runs the extractors again.
 const MOST_REJECTED: usize = 10_000;
@@ -21,7 +30,16 @@ pub(crate) struct Attempts {
     clock: Clock,
     /// The time for which an attempt is remembered, in milliseconds: a client may still try with it.
     remembered: u64,
+    /// No more attempts are remembered than this. Beyond it the oldest is forgotten: a late copy of it opens
+    /// another session.
+    most: usize,
+    /// Without it nobody can find other credentials with the same hash.
+    key: Uuid,
 }
+
+/// A hash of the credentials that an opening came with: whoever repeats it shows the same ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opener(u64);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -36,9 +54,9 @@ enum Attempt {
     /// No opening has begun. Requests that want to join it wait, and the channel closes when it begins.
     Awaited(watch::Sender<()>),
     /// An opening is under way, and the channel closes when it is decided.
-    Opening(watch::Receiver<()>),
-    Open(Weak<Member>),
-    Rejected(Box<Refusal>),
+    Opening(Opener, watch::Receiver<()>),
+    Open(Opener, Weak<Member>),
+    Rejected(Opener, Box<Refusal>),
     /// The attempt was used. It is remembered so that a late copy does not open another session.
     Spent,
 }
@@ -55,13 +73,14 @@ pub(super) enum Found {
 pub(super) struct Claim {
     attempts: Arc<Attempts>,
     attempt: Arc<str>,
+    opener: Opener,
     decided: bool,
     _waiting: watch::Sender<()>,
 }
 
 impl Claim {
     pub(super) fn open(mut self, member: &Arc<Member>) {
-        self.decide(Attempt::Open(Arc::downgrade(member)));
+        self.decide(Attempt::Open(self.opener, Arc::downgrade(member)));
     }
 
     /// Remembers the application's rejection, which raced openings get too.
@@ -69,16 +88,21 @@ impl Claim {
         if lock(&self.attempts.inner).rejected >= MOST_REJECTED {
             return;
         }
-        self.decide(Attempt::Rejected(Box::new(refusal)));
+        self.decide(Attempt::Rejected(self.opener, Box::new(refusal)));
     }
 
     fn decide(&mut self, attempt: Attempt) {
         self.decided = true;
         let again = self.attempts.clock.now() + self.attempts.remembered;
         let mut inner = lock(&self.attempts.inner);
-        inner.rejected += usize::from(matches!(attempt, Attempt::Rejected(_)));
+        inner.rejected += usize::from(matches!(attempt, Attempt::Rejected(..)));
         inner.attempts.insert(self.attempt.clone(), attempt);
         inner.purge.push_back((again, self.attempt.clone()));
+        if inner.purge.len() > self.attempts.most
+            && let Some((_, oldest)) = inner.purge.pop_front()
+        {
+            inner.forget(&oldest);
+        }
     }
 }
 
@@ -91,28 +115,44 @@ impl Drop for Claim {
 }
 
 impl Attempts {
-    pub(super) fn new(clock: Clock, remembered: u64) -> Self {
-        Attempts { inner: Mutex::default(), clock, remembered }
+    pub(super) fn new(clock: Clock, remembered: u64, most: usize) -> Self {
+        Attempts { inner: Mutex::default(), clock, remembered, most, key: ids::random() }
+    }
+
+    /// Returns who opens with these headers, as far as the policy lets them through.
+    pub(super) fn opener(&self, headers: &HeaderMap) -> Opener {
+        let mut hasher = DefaultHasher::new();
+        self.key.hash(&mut hasher);
+        for name in [header::AUTHORIZATION, header::COOKIE] {
+            let values: Vec<&[u8]> = headers.get_all(name).iter().map(|value| value.as_bytes()).collect();
+            values.hash(&mut hasher);
+        }
+        Opener(hasher.finish())
     }
 
     /// Finds the session of this attempt, or the right to make it. Waits for an opening that is under way.
     /// Cancel-safe.
-    pub(super) async fn claim(self: &Arc<Self>, attempt: &str) -> Result<Found, Refusal> {
+    ///
+    /// # Errors
+    /// Fails if the id is too short, if the attempt was rejected or used, or if somebody else opens with it:
+    /// their session is not for this opener, whose own rights nobody has judged.
+    pub(super) async fn claim(self: &Arc<Self>, attempt: &str, opener: Opener) -> Result<Found, Refusal> {
+        check(attempt)?;
         // The timekeeper purges only while sessions exist, so purge here too.
         self.purge();
         let attempt: Arc<str> = attempt.into();
         loop {
             let mut waiting = {
                 let mut inner = lock(&self.inner);
-                match inner.look(&attempt)? {
+                match inner.look(&attempt, Some(opener))? {
                     Progress::Open(member) => return Ok(Found::Session(member)),
                     Progress::Opening(waiting) => waiting,
                     Progress::Unknown => {
                         let (sender, receiver) = watch::channel(());
                         // The insertion drops the sender on which requests wait that want to join, which
                         // wakes them.
-                        inner.attempts.insert(attempt.clone(), Attempt::Opening(receiver));
-                        let claim = Claim { attempts: self.clone(), attempt, decided: false, _waiting: sender };
+                        inner.attempts.insert(attempt.clone(), Attempt::Opening(opener, receiver));
+                        let claim = Claim { attempts: self.clone(), attempt, opener, decided: false, _waiting: sender };
                         return Ok(Found::First(claim));
                     }
                 }
@@ -125,12 +165,13 @@ impl Attempts {
     /// Finds the session that another request opens, or will open, with this attempt. Waits for it without a
     /// limit. Cancel-safe.
     pub(super) async fn join(&self, attempt: &str) -> Result<Arc<Member>, Refusal> {
+        check(attempt)?;
         self.purge();
         let attempt: Arc<str> = attempt.into();
         loop {
             let mut waiting = {
                 let mut inner = lock(&self.inner);
-                let receiver = match inner.look(&attempt)? {
+                let receiver = match inner.look(&attempt, None)? {
                     Progress::Open(member) => return Ok(member),
                     Progress::Opening(waiting) => waiting,
                     Progress::Unknown => inner.await_opening(&attempt),
@@ -149,9 +190,9 @@ impl Attempts {
             let Some((_, attempt)) = inner.purge.pop_front() else { return };
             match inner.attempts.get_mut(&attempt) {
                 // A used attempt is remembered for the same time once more.
-                Some(slot @ Attempt::Open(_)) => {
+                Some(slot @ Attempt::Open(..)) => {
                     let claimed = match slot {
-                        Attempt::Open(member) => member.upgrade().is_none_or(|member| member.shared.is_claimed()),
+                        Attempt::Open(_, member) => member.upgrade().is_none_or(|member| member.shared.is_claimed()),
                         _ => false,
                     };
                     if claimed {
@@ -159,13 +200,15 @@ impl Attempts {
                     }
                     inner.purge.push_back((now + self.remembered, attempt));
                 }
-                _ => {
-                    let gone = inner.attempts.remove(&attempt);
-                    inner.rejected -= usize::from(matches!(gone, Some(Attempt::Rejected(_))));
-                }
+                _ => inner.forget(&attempt),
             }
         }
     }
+}
+
+/// Fails if an attempt id is so short that it can be guessed.
+fn check(attempt: &str) -> Result<(), Refusal> {
+    if attempt.len() < LEAST_ID { Err(reason::SHORT_ATTEMPT.into()) } else { Ok(()) }
 }
 
 /// The state of an attempt for a request that brings its id.
@@ -177,14 +220,20 @@ enum Progress {
 }
 
 impl Inner {
-    fn look(&mut self, attempt: &str) -> Result<Progress, Refusal> {
+    /// `opener` is `None` for a request that joins, which is no opening: its id is all that it shows.
+    fn look(&mut self, attempt: &str, opener: Option<Opener>) -> Result<Progress, Refusal> {
         let Some(slot) = self.attempts.get_mut(attempt) else { return Ok(Progress::Unknown) };
         match slot {
             Attempt::Awaited(_) => Ok(Progress::Unknown),
-            Attempt::Opening(waiting) => Ok(Progress::Opening(waiting.clone())),
-            Attempt::Rejected(refusal) => Err(Refusal::clone(refusal)),
+            Attempt::Opening(first, _) | Attempt::Open(first, _) | Attempt::Rejected(first, _)
+                if opener.is_some_and(|opener| opener != *first) =>
+            {
+                Err(reason::ANOTHER_OPENER.into())
+            }
+            Attempt::Opening(_, waiting) => Ok(Progress::Opening(waiting.clone())),
+            Attempt::Rejected(_, refusal) => Err(Refusal::clone(refusal)),
             Attempt::Spent => Err(reason::ATTEMPT_USED.into()),
-            Attempt::Open(member) => match member.upgrade() {
+            Attempt::Open(_, member) => match member.upgrade() {
                 Some(member) if !member.shared.is_claimed() => Ok(Progress::Open(member)),
                 _ => {
                     *slot = Attempt::Spent;
@@ -192,6 +241,12 @@ impl Inner {
                 }
             },
         }
+    }
+
+    /// Forgets an attempt that was decided.
+    fn forget(&mut self, attempt: &str) {
+        let gone = self.attempts.remove(attempt);
+        self.rejected -= usize::from(matches!(gone, Some(Attempt::Rejected(..))));
     }
 
     /// Returns a channel that closes when the attempt begins.
@@ -219,56 +274,5 @@ impl Drop for Joining<'_> {
         if inner.attempts.get(self.attempt).is_some_and(alone) {
             inner.attempts.remove(self.attempt);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{future::Future, pin::pin, task::Context};
-
-    use axum::http::StatusCode;
-
-    use super::*;
-
-    #[test]
-    fn a_join_that_is_given_up_leaves_nothing_behind() {
-        let attempts = Arc::new(Attempts::new(Clock::start(), 1000));
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        let known = || lock(&attempts.inner).attempts.len();
-        {
-            let mut first = pin!(attempts.join("a"));
-            assert!(first.as_mut().poll(&mut cx).is_pending());
-            {
-                let mut second = pin!(attempts.join("a"));
-                assert!(second.as_mut().poll(&mut cx).is_pending());
-            }
-            assert_eq!(known(), 1, "one still waits");
-            // An opening that fails does not end the wait.
-            {
-                let mut claim = pin!(attempts.claim("a"));
-                let claim = claim.as_mut().poll(&mut cx);
-                assert!(matches!(claim, std::task::Poll::Ready(Ok(Found::First(_)))));
-                assert!(first.as_mut().poll(&mut cx).is_pending());
-            }
-            assert!(first.as_mut().poll(&mut cx).is_pending());
-            assert_eq!(known(), 1);
-        }
-        assert_eq!(known(), 0);
-    }
-
-    #[test]
-    fn rejections_are_remembered_up_to_a_number() {
-        let attempts = Arc::new(Attempts::new(Clock::start(), 1000));
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        let refusal = Refusal { reason: reason::ENDED, status: StatusCode::FORBIDDEN };
-        for attempt in 0..MOST_REJECTED + 5 {
-            let attempt = attempt.to_string();
-            let claim = pin!(attempts.claim(&attempt)).poll(&mut cx);
-            let std::task::Poll::Ready(Ok(Found::First(claim))) = claim else { panic!("{attempt} was decided") };
-            claim.reject(refusal.clone());
-        }
-        assert_eq!(lock(&attempts.inner).attempts.len(), MOST_REJECTED);
-        let again = pin!(attempts.claim("0")).poll(&mut cx);
-        assert!(matches!(again, std::task::Poll::Ready(Err(_))), "the first are remembered");
     }
 }

@@ -5,7 +5,10 @@ mod tests;
 
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
 
-use super::remote::{is_trusted, peer};
+use super::{
+    forwarded,
+    remote::{is_trusted, peer},
+};
 use crate::{
     config::{Config, Origins, bare},
     message::truncate,
@@ -13,7 +16,6 @@ use crate::{
 };
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// The reason of a refusal quotes at most so many bytes of a header.
 const MOST_QUOTED: usize = 200;
@@ -59,7 +61,7 @@ impl<'a> Asked<'a> {
     /// The host that the browser asked for, if a trusted proxy reports it.
     fn forwarded_host(self, config: &Config) -> Option<&'a str> {
         peer(self.extensions).filter(|peer| is_trusted(*peer, &config.trusted_proxies))?;
-        self.text(&FORWARDED_HOST)?.split(',').next().map(str::trim)
+        forwarded::host(self.headers)
     }
 }
 

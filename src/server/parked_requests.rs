@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use super::network::Network;
 use crate::sync::lock;
 
 /// The number of requests of one browser that may be parked at the same time.
@@ -19,8 +20,12 @@ const MOST: usize = 100_000;
 /// The parked requests of each browser.
 #[derive(Debug, Default)]
 pub(crate) struct ParkedRequests {
-    waiting: Mutex<HashMap<Arc<str>, u8>>,
+    waiting: Mutex<HashMap<Browser, u8>>,
 }
+
+/// A browser, by the id that it gives and the network that it is in. Ids stand in URLs, so that others may know
+/// them: elsewhere than in its own network nobody takes a browser's permits.
+type Browser = (Arc<str>, Option<Network>);
 
 /// The decision about a browser's next request.
 #[derive(Debug)]
@@ -37,7 +42,7 @@ pub(super) enum Parking {
 #[derive(Debug)]
 pub(super) struct Permit {
     parked: Arc<ParkedRequests>,
-    browser: Arc<str>,
+    browser: Browser,
 }
 
 impl Parking {
@@ -50,22 +55,18 @@ impl Parking {
 }
 
 impl ParkedRequests {
-    pub(super) fn acquire(self: &Arc<Self>, browser: &str) -> Parking {
+    /// `network` is that of the client, if its address is known.
+    pub(super) fn acquire(self: &Arc<Self>, browser: &str, network: Option<Network>) -> Parking {
+        let browser: Browser = (browser.into(), network);
         let mut waiting = lock(&self.waiting);
-        if let Some((browser, _)) = waiting.get_key_value(browser) {
-            let browser = browser.clone();
-            let count = waiting.entry(browser.clone()).or_default();
-            if *count >= PERMITS {
-                return Parking::Full;
-            }
-            *count += 1;
-            return Parking::Permit(Permit { parked: self.clone(), browser });
-        }
-        if waiting.len() >= MOST {
+        if waiting.len() >= MOST && !waiting.contains_key(&browser) {
             return Parking::Uncounted;
         }
-        let browser: Arc<str> = browser.into();
-        waiting.insert(browser.clone(), 1);
+        let count = waiting.entry(browser.clone()).or_default();
+        if *count >= PERMITS {
+            return Parking::Full;
+        }
+        *count += 1;
         Parking::Permit(Permit { parked: self.clone(), browser })
     }
 }
@@ -92,12 +93,14 @@ mod tests {
     #[test]
     fn three_may_wait_and_nothing_is_left() {
         let parked = Arc::new(ParkedRequests::default());
-        let mut permits: Vec<Parking> = (0..3).map(|_| parked.acquire("a")).collect();
+        let mut permits: Vec<Parking> = (0..3).map(|_| parked.acquire("a", None)).collect();
         assert!(permits.iter().all(|parking| matches!(parking, Parking::Permit(_))));
-        assert!(matches!(parked.acquire("a"), Parking::Full));
-        assert!(matches!(parked.acquire("b"), Parking::Permit(_)), "another browser, and it has gone at once");
+        assert!(matches!(parked.acquire("a", None), Parking::Full));
+        assert!(matches!(parked.acquire("b", None), Parking::Permit(_)), "another browser, and it has gone at once");
+        let elsewhere = Network::of("2001:db8::1".parse().unwrap());
+        assert!(matches!(parked.acquire("a", Some(elsewhere)), Parking::Permit(_)), "the same id in another network");
         permits.pop();
-        assert!(matches!(parked.acquire("a"), Parking::Permit(_)));
+        assert!(matches!(parked.acquire("a", None), Parking::Permit(_)));
         drop(permits);
         assert!(lock(&parked.waiting).is_empty());
     }
@@ -105,9 +108,9 @@ mod tests {
     #[test]
     fn not_more_than_so_many_are_counted() {
         let parked = Arc::new(ParkedRequests::default());
-        let permits: Vec<Parking> = (0..MOST).map(|number| parked.acquire(&number.to_string())).collect();
-        assert!(matches!(parked.acquire("one more"), Parking::Uncounted));
-        assert!(matches!(parked.acquire("7"), Parking::Permit(_)), "one that is known");
+        let permits: Vec<Parking> = (0..MOST).map(|number| parked.acquire(&number.to_string(), None)).collect();
+        assert!(matches!(parked.acquire("one more", None), Parking::Uncounted));
+        assert!(matches!(parked.acquire("7", None), Parking::Permit(_)), "one that is known");
         drop(permits);
         assert!(lock(&parked.waiting).is_empty() && lock(&parked.waiting).capacity() < 1000);
     }

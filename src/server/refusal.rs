@@ -47,6 +47,12 @@ impl Refusal {
         Refusal { reason: CloseReason::new(reason::REJECTED.code, text), status }
     }
 
+    /// Logs the refusal. The text of a rejection is the application's, and may quote what is secret.
+    pub(super) fn log(&self) {
+        let text = if self.reason.code == reason::REJECTED.code { &reason::REJECTED.text } else { &self.reason.text };
+        tracing::debug!(code = self.reason.code, reason = &**text, "refused");
+    }
+
     /// Sets this refusal's status on an answer, and with 503 the time after which to try again.
     pub(super) fn apply(&self, response: &mut Response) {
         *response.status_mut() = self.status;
@@ -82,6 +88,16 @@ impl OpenError {
     }
 }
 
+impl OpenError {
+    /// The code, and the text if it is not that of an extractor's answer, which is not read.
+    pub(super) fn reason(&self) -> CloseReason {
+        match self {
+            OpenError::Refused(refusal) => refusal.reason.clone(),
+            OpenError::Rejected(_) => reason::REJECTED,
+        }
+    }
+}
+
 /// The HTTP answer: a rejection is the extractor's own answer, and a refusal is a status and a text.
 impl IntoResponse for OpenError {
     fn into_response(self) -> Response {
@@ -90,13 +106,19 @@ impl IntoResponse for OpenError {
             OpenError::Refused(refusal) => refusal,
         };
         let mut response = Response::new(Body::from(refusal.reason.text.to_string()));
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         refusal.apply(&mut response);
-        response
+        guarded(response)
     }
+}
+
+/// Adds the headers of every answer to one that has none of its own: nothing keeps it, and no browser guesses
+/// its type.
+pub(super) fn guarded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    response
 }
 
 impl From<CloseReason> for Refusal {

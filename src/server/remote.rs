@@ -8,13 +8,26 @@ use axum::{
 };
 use ipnet::IpNet;
 
-use crate::hub::Remote;
+use super::forwarded::hops;
+use crate::{config::Config, hub::Remote, pool::Pool};
 
-/// Returns the client's address and the headers of a request. `X-Forwarded-For` is believed as far as
-/// `trusted` proxies wrote it.
-pub(super) fn remote(parts: &Parts, trusted: &[IpNet]) -> Remote {
-    let address = peer(&parts.extensions).map(|peer| forwarded(peer, &parts.headers, trusted));
-    Remote::new(address, parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+/// The headers that are kept only if the application names them.
+const CREDENTIALS: [&str; 3] = ["cookie", "authorization", "proxy-authorization"];
+
+/// Returns the client's address and the headers of a request. `X-Forwarded-For` and `Forwarded` are believed as
+/// far as trusted proxies wrote them. Headers with credentials are left out, unless they are named.
+pub(super) fn remote(parts: &Parts, config: &Config, pool: &Pool) -> Remote {
+    let address = address(parts, &config.trusted_proxies);
+    let headers = || parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let is_named = |name: &str| config.kept_headers.iter().any(|kept| kept == name);
+    let named = headers().filter(|(name, _)| is_named(name));
+    let others = headers().filter(|(name, _)| !is_named(name) && !CREDENTIALS.contains(name));
+    Remote::new(address, named.chain(others), pool)
+}
+
+/// The address of the client of a request, if the server reports that of the connection.
+pub(super) fn address(parts: &Parts, trusted: &[IpNet]) -> Option<IpAddr> {
+    peer(&parts.extensions).map(|peer| forwarded(peer, &parts.headers, trusted))
 }
 
 /// The address at the other end of a request's connection, if the server reports it.
@@ -27,16 +40,15 @@ pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// Walks `X-Forwarded-For` from its end, for as long as the writer of an entry is a trusted proxy.
+/// Walks the hops that proxies report from their end, for as long as the writer of one is a trusted proxy.
 fn forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut address = peer;
-    let values = headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());
-    for hop in values.flat_map(|value| value.rsplit(',')) {
-        if !is_trusted(address, trusted) {
-            break;
-        }
-        let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
-        address = hop.to_canonical();
+    if !is_trusted(address, trusted) {
+        return address;
+    }
+    for hop in hops(headers) {
+        let Some(hop) = hop.filter(|_| is_trusted(address, trusted)) else { break };
+        address = hop;
     }
     address
 }

@@ -14,7 +14,7 @@ pub(super) fn ensure(core: &Arc<Core>) {
 
 async fn keep(core: Weak<Core>) {
     loop {
-        let runtime = {
+        let (runtime, relief) = {
             let Some(core) = core.upgrade() else { return };
             while let Some(due) = core.runtime.due() {
                 for id in due {
@@ -24,9 +24,10 @@ async fn keep(core: Weak<Core>) {
                 }
             }
             core.attempts.purge();
-            core.runtime.clone()
+            let relief = core.relieve();
+            (core.runtime.clone(), relief)
         };
-        match runtime.next() {
+        match runtime.next().into_iter().chain(relief).min() {
             // The time has come, or an earlier deadline was added. The loop looks again in both cases.
             Some(next) => drop(tokio::time::timeout_at(runtime.clock().instant(next), runtime.sooner()).await),
             None => runtime.sooner().await,

@@ -131,6 +131,8 @@ pub(super) struct Values {
     /// The place of each key, counted from the first value that ever waited.
     pub(super) places: BTreeMap<ByteString, usize>,
     bytes: usize,
+    /// How many of them are payloads that others share.
+    shared: usize,
 }
 
 #[derive(Debug)]
@@ -154,6 +156,7 @@ impl Values {
     pub(super) fn put(&mut self, key: &ByteString, message: OutMessage, behind: u64, room: usize) -> bool {
         let at = self.places.get(key).map(|place| place - self.gone);
         let old = at.map_or(0, |at| self.queue[at].cost());
+        let shared = at.map_or(0, |at| self.queue[at].message.shared_len());
         let value = Value { key: key.clone(), message, behind };
         let bytes = self.bytes - old + value.cost();
         let alone = self.queue.len() == usize::from(at.is_some());
@@ -161,6 +164,7 @@ impl Values {
             return false;
         }
         self.bytes = bytes;
+        self.shared = self.shared - shared + value.message.shared_len();
         match at {
             Some(at) => self.queue[at].message = value.message,
             None => {
@@ -179,6 +183,16 @@ impl Values {
         self.bytes
     }
 
+    /// The bytes that these values alone hold.
+    pub(super) fn own(&self) -> usize {
+        self.bytes - self.shared
+    }
+
+    /// The part of the messages that others share.
+    pub(super) fn share(&self) -> usize {
+        self.queue.iter().map(|value| value.message.share()).sum()
+    }
+
     /// The length of the value whose turn is next, and the last number that was given before its key began to
     /// wait.
     pub(super) fn next(&self) -> Option<(usize, u64)> {
@@ -188,6 +202,7 @@ impl Values {
     pub(super) fn pop(&mut self) -> Option<OutMessage> {
         let value = self.queue.pop_front()?;
         self.bytes -= value.cost();
+        self.shared -= value.message.shared_len();
         self.places.remove(&value.key);
         self.gone += 1;
         if self.queue.is_empty() {

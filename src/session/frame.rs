@@ -95,6 +95,8 @@ pub(crate) struct Attached {
     /// It is sent once, when the session opens. The server's machine leaves it empty, and its transport fills
     /// it in.
     pub(crate) grant: Option<Box<Grant>>,
+    /// The secret that takes the place of the one before. The server's machine leaves it empty too.
+    pub(crate) secret: Option<Box<str>>,
 }
 
 /// The result of an attach for the session.
@@ -143,9 +145,11 @@ impl Names {
     pub(crate) const PING: Names = Names(1 << 1);
     /// The client sends credentials to other origins too.
     pub(crate) const CRED: Names = Names(1 << 2);
+    /// A secret that was in a URL is replaced.
+    pub(crate) const ROTATE: Names = Names(1 << 3);
 
     /// Each name as it is written, in the order in which they are written.
-    const KNOWN: [(&str, Names); 2] = [("ping", Names::PING), ("cred", Names::CRED)];
+    const KNOWN: [(&str, Names); 3] = [("ping", Names::PING), ("cred", Names::CRED), ("rotate", Names::ROTATE)];
 
     /// The names in a list whose separator is a dot. An unknown or empty name is passed over.
     pub(crate) fn parse(list: &[u8]) -> Self {

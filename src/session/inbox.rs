@@ -68,6 +68,8 @@ pub(crate) struct Inbox {
     pub(super) received: u64,
     bytes: usize,
     limit: usize,
+    /// A lower limit for as long as memory is short.
+    pub(super) pressed: usize,
     delivery: Delivery,
     unacked_messages: u32,
     unacked_bytes: usize,
@@ -77,6 +79,8 @@ pub(crate) struct Inbox {
     /// The number of pauses so far. The last one is in force while `paused`.
     epoch: u64,
     paused: bool,
+    /// Nothing is taken, however much room there is: messages come too fast.
+    held: bool,
 }
 
 impl Inbox {
@@ -87,6 +91,7 @@ impl Inbox {
             received: base,
             bytes: 0,
             limit,
+            pressed: usize::MAX,
             delivery,
             unacked_messages: 0,
             unacked_bytes: 0,
@@ -94,6 +99,7 @@ impl Inbox {
             last_ack_sent: base,
             epoch: 0,
             paused: false,
+            held: false,
         }
     }
 
@@ -152,10 +158,29 @@ impl Inbox {
         if let Arrival::Message(message) = &arrival {
             self.bytes -= message.len();
         }
-        if self.paused && self.bytes * 2 <= self.limit {
-            self.paused = false;
-        }
+        self.resume();
         Some(arrival)
+    }
+
+    /// Whether something with these numbers is next in order.
+    pub(super) fn is_next(&self, from: u64, to: u64) -> bool {
+        from <= self.received + 1 && to > self.received
+    }
+
+    /// From now on nothing is taken, and the other half must pause.
+    pub(super) fn hold(&mut self) {
+        self.held = true;
+        self.pause();
+    }
+
+    /// Ends a [`hold`](Self::hold). The pause ends with it, if there is room.
+    pub(super) fn release(&mut self) {
+        self.held = false;
+        self.resume();
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held
     }
 
     /// Whether the other half must pause.
@@ -198,6 +223,26 @@ impl Inbox {
         }
     }
 
+    /// Drops what was not consumed.
+    pub(super) fn drop_arrivals(&mut self) {
+        self.queue = VecDeque::new();
+        self.bytes = 0;
+    }
+
+    /// Above so many bytes no further message is taken, but into an empty inbox.
+    fn room(&self) -> usize {
+        self.pressed.min(self.limit)
+    }
+
+    fn pause(&mut self) {
+        self.epoch += u64::from(!self.paused);
+        self.paused = true;
+    }
+
+    fn resume(&mut self) {
+        self.paused &= self.held || self.bytes * 2 > self.room();
+    }
+
     fn place(&mut self, from: u64, to: u64) -> Taken {
         if to <= self.received {
             // The other half repeats it, so it has not received the acknowledgement.
@@ -215,11 +260,8 @@ impl Inbox {
         if taken != Taken::New {
             return taken;
         }
-        if self.bytes > 0 && self.bytes + length + ENTRY_COST > self.limit {
-            if !self.paused {
-                self.paused = true;
-                self.epoch += 1;
-            }
+        if self.held || (self.bytes > 0 && self.bytes + length + ENTRY_COST > self.room()) {
+            self.pause();
             if self.delivery == Delivery::UntilAcknowledged {
                 return Taken::Full;
             }

@@ -130,11 +130,13 @@ pub(crate) struct Links {
     next: u32,
     /// The highest ordinal that was ever confirmed: a lower one comes late.
     pub(super) highest_confirmed: u64,
+    /// Server: the client has shown that it received the secret, or that it needs none.
+    pub(super) proven: bool,
 }
 
 impl Links {
     pub(crate) fn new() -> Self {
-        Links { all: Vec::new(), next: 0, highest_confirmed: 0 }
+        Links { all: Vec::new(), next: 0, highest_confirmed: 0, proven: false }
     }
 
     pub(crate) fn get(&self, id: LinkId) -> Option<&Link> {
@@ -254,6 +256,8 @@ impl Links {
             return;
         }
         link.confirmed = true;
+        self.proven = true;
+        let Some(link) = self.get_mut(id) else { return };
         link.deadline = match link.kind {
             LinkKind::Poll { .. } => link.deadline,
             _ => None,

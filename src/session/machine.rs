@@ -13,6 +13,7 @@ use super::{
     inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
     outbox::{Body, ENTRY_COST, Outbox},
+    rate::Rate,
     reason,
     rules::{Delivery, Rules},
     stream_probe::StreamProbe,
@@ -44,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) outbox: usize,
     /// Above so many unacknowledged bytes droppable messages are skipped in any case.
     pub(crate) droppable_mark: usize,
+    /// An outbox with no more than this may be kept without progress, and when memory is short.
+    pub(crate) floor: usize,
     /// The first message in each direction has the number `base + 1`; 0 outside tests.
     pub(crate) base: u64,
 }
@@ -62,6 +65,9 @@ pub(crate) enum State {
     /// The session has ended. This half still acknowledges what comes late.
     Closed,
 }
+
+/// The time since which an outbox has made no progress, while it is not above the floor.
+pub(super) const NEVER: u64 = u64::MAX;
 
 /// A change that the driver of a client must know. A server's driver reads the state instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +132,8 @@ pub(crate) struct Machine {
     /// It is made with the first droppable message that does not go out at once.
     pub(super) droppables: Option<Box<Droppables>>,
     pub(super) inbox: Inbox,
+    /// How fast messages are taken, if there is a limit.
+    pub(super) rate: Option<Box<Rate>>,
     pub(super) links: Links,
     /// The transport of the link that carries; between two links, of the last that did.
     pub(super) transport: Transport,
@@ -148,6 +156,8 @@ pub(crate) struct Machine {
     pub(super) under_way: u64,
     /// How many attaches have begun that hold off the end of grace.
     pub(super) pending_attaches: u32,
+    /// When the last of them ended.
+    pub(super) attach_ended: u64,
     /// An attach was refused since a link was last attached. Its client exists, so grace begins anew.
     pub(super) refused: bool,
     /// The last pause or resume that was sent on any link.
@@ -167,6 +177,8 @@ pub(crate) struct Machine {
     /// Where messages are not acknowledged: the bytes sent since anything was received, at most as many as the
     /// outbox may hold. They may still be on the way.
     pub(super) unanswered: usize,
+    /// Since when an outbox above the floor has made no progress; `NEVER` while the clock does not run.
+    pub(super) stalled_since: u64,
     pub(super) over: bool,
 }
 
@@ -178,6 +190,7 @@ impl Machine {
             outbox: Outbox::new(config.base, config.outbox),
             droppables: None,
             inbox: Inbox::new(config.base, config.inbox, config.rules.delivery),
+            rate: None,
             links: Links::new(),
             transport: Transport::WebSocket,
             heartbeat: Heartbeat::new(config.interval, config.timeout, now),
@@ -192,6 +205,7 @@ impl Machine {
             detached_since: now,
             under_way: 0,
             pending_attaches: 0,
+            attach_ended: now,
             refused: false,
             ack_at: 0,
             deadline_is_nearer: false,
@@ -203,6 +217,7 @@ impl Machine {
             events: VecDeque::new(),
             links_need_wake: false,
             unanswered: 0,
+            stalled_since: NEVER,
             over: false,
         }
     }
@@ -244,16 +259,6 @@ impl Machine {
         self.outbox.last()
     }
 
-    /// The bytes that are not acknowledged, with those of the values that wait.
-    pub(crate) fn outbox_bytes(&self) -> usize {
-        self.outbox.bytes() + self.values_bytes()
-    }
-
-    /// The bytes in both boxes.
-    pub(crate) fn buffered(&self) -> usize {
-        self.inbox.bytes() + self.outbox_bytes()
-    }
-
     pub(crate) fn is_paused(&self) -> bool {
         self.inbox.flow().is_paused()
     }
@@ -279,7 +284,7 @@ impl Machine {
 
     /// Why the transport must give the link up although it cannot write all that it has.
     pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
-        let aborted = self.closed.as_deref().filter(|reason| self.over || matches!(reason.code / 100, 40 | 41 | 43));
+        let aborted = self.closed.as_deref().filter(|reason| self.over || matches!(reason.code / 100, 40..=43));
         match self.links.get(id) {
             None => Some(reason::REPLACED),
             Some(_) if aborted.is_some() => aborted.cloned(),
@@ -394,7 +399,7 @@ impl Machine {
 
     /// When a session without a link ends.
     pub(super) fn grace_end(&self) -> u64 {
-        self.detached_since + self.under_way + self.config.grace
+        self.detached_since + self.under_way + self.grace()
     }
 
     /// Whether messages are numbered and acknowledged.

@@ -9,10 +9,13 @@ pub(crate) mod frame;
 pub(crate) mod heartbeat;
 mod idle_limit;
 pub(crate) mod inbox;
+mod intake;
 pub(crate) mod links;
 pub(crate) mod machine;
 pub(crate) mod outbox;
+mod pressure;
 mod progress;
+mod rate;
 pub(crate) mod reason;
 mod receive;
 pub(crate) mod rules;
@@ -31,3 +34,4 @@ pub(crate) use frame::{Attached, Frame, Grant, Names, Outbound, Outcome, Session
 pub(crate) use inbox::Arrival;
 pub(crate) use links::{Attach, LinkId, LinkKind};
 pub(crate) use machine::{Config, Machine, Role, SendError, State};
+pub(crate) use rate::RateEvent;

@@ -40,6 +40,14 @@ impl Entry {
             Body::Gap { .. } | Body::Close(_) => 0,
         }
     }
+
+    /// How many bytes of the cost are a payload that others share.
+    fn shared(&self) -> usize {
+        match &self.body {
+            Body::Message(message) => message.shared_len(),
+            Body::Gap { .. } | Body::Close(_) => 0,
+        }
+    }
 }
 
 /// The messages of one direction from the first that is not acknowledged. It allocates when it is first used.
@@ -55,13 +63,24 @@ pub(crate) struct Outbox {
     /// An acknowledgement is requested once this number was sent.
     ack_requested: u64,
     pub(super) bytes: usize,
+    /// How many of them are payloads that others share.
+    shared: usize,
     limit: usize,
 }
 
 impl Outbox {
     /// An outbox whose first message gets the number `base + 1`, and that is full at `limit` bytes.
     pub(crate) fn new(base: u64, limit: usize) -> Self {
-        Outbox { entries: VecDeque::new(), acked: base, last: base, sent: base, ack_requested: base, bytes: 0, limit }
+        Outbox {
+            entries: VecDeque::new(),
+            acked: base,
+            last: base,
+            sent: base,
+            ack_requested: base,
+            bytes: 0,
+            shared: 0,
+            limit,
+        }
     }
 
     pub(crate) fn acked(&self) -> u64 {
@@ -74,6 +93,20 @@ impl Outbox {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The bytes that this outbox alone holds.
+    pub(super) fn own(&self) -> usize {
+        self.bytes - self.shared
+    }
+
+    /// This outbox's part of the messages that others share.
+    pub(super) fn share(&self) -> usize {
+        let parts = self.entries.iter().map(|entry| match &entry.body {
+            Body::Message(message) => message.share(),
+            Body::Gap { .. } | Body::Close(_) => 0,
+        });
+        parts.sum()
     }
 
     pub(crate) fn ack_requested(&self) -> u64 {
@@ -132,6 +165,7 @@ impl Outbox {
         self.last += 1;
         let entry = Entry { first: self.last, body };
         self.bytes += entry.cost();
+        self.shared += entry.shared();
         self.entries.push_back(entry);
         self.request_ack_if_half_full();
     }
@@ -175,6 +209,7 @@ impl Outbox {
         while let Some(front) = self.entries.front_mut() {
             if front.last() <= received {
                 self.bytes -= front.cost();
+                self.shared -= front.shared();
                 self.entries.pop_front();
             } else {
                 front.first = front.first.max(received + 1);
@@ -188,7 +223,7 @@ impl Outbox {
     /// Drops the messages. The numbers stand.
     pub(crate) fn clear(&mut self) {
         self.entries = VecDeque::new();
-        self.bytes = 0;
+        (self.bytes, self.shared) = (0, 0);
     }
 
     /// Gives unused memory back. A busy outbox would only allocate it again, so this is for idle moments.

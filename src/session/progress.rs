@@ -1,6 +1,6 @@
 //! What transports report besides frames.
 
-use super::{links::LinkId, machine::Machine};
+use super::{frame::Names, links::LinkId, machine::Machine};
 use crate::config::Transport;
 
 impl Machine {
@@ -14,6 +14,20 @@ impl Machine {
         }
     }
 
+    /// The transport that has made this downlink.
+    pub(crate) fn link_transport(&self, id: LinkId) -> Option<Transport> {
+        self.links.get(id)?.transport
+    }
+
+    pub(crate) fn is_confirmed(&self, id: LinkId) -> bool {
+        self.links.get(id).is_some_and(|link| link.confirmed)
+    }
+
+    /// The names of the client's last attach.
+    pub(crate) fn names(&self) -> Names {
+        self.names
+    }
+
     /// The transport has read bytes of a frame that is not complete yet.
     pub(crate) fn handle_part(&mut self, now: u64, id: LinkId, bytes: usize) {
         if self.counts(id) {
@@ -25,6 +39,7 @@ impl Machine {
     pub(crate) fn handle_write(&mut self, now: u64, id: LinkId) {
         if self.counts(id) {
             self.heartbeat.wrote(now);
+            self.progressed(now);
         }
     }
 

@@ -51,6 +51,14 @@ impl CloseReason {
         }
     }
 
+    /// What the client of a session that is gone learns, of which only the code is known.
+    pub(crate) fn of_ended(code: u16) -> Self {
+        match code / 100 {
+            41 | 43 => CloseReason { code, ..ENDED },
+            _ => ENDED,
+        }
+    }
+
     /// Whether a client may close with this code: the others are the server's, RFC 6455's or nobody's.
     pub(super) fn may_come_from_a_client(&self) -> bool {
         matches!(self.code, 1000 | 1001 | 3000..=3999)
@@ -115,6 +123,7 @@ reasons! {
         NO_DATA: "no data",
         FORM_NOT_ENCODED: "a form's data must be percent-encoded: forms change the ends of lines",
         BAD_CALLBACK: "no callback, or not a name of letters, digits and _",
+        SHORT_ATTEMPT: "an attempt id has at least 20 characters, drawn at random",
         BAD_CHUNK: "a chunk of an upload has part, upload, session and secret",
         CHUNK_OUT_OF_ORDER: "not the next chunk of this upload",
         NO_UPGRADE: "this connection cannot upgrade",
@@ -123,6 +132,9 @@ reasons! {
     4006 = 413 {
         TOO_LARGE: "message too large",
         BODY_TOO_LARGE: "body too large",
+        OPENING_TOO_LARGE: "an opening has at most 96 KiB",
+        AUTH_TOO_LARGE: "auth data have at most 64 KiB",
+        FIRST_FLIGHT_TOO_LARGE: "an opening brings at most 16 KiB of messages",
         CHUNKS_TOO_LARGE: "the chunks are too large together",
     }
     4007 = 408 {
@@ -133,19 +145,34 @@ reasons! {
     4008 = 409 { HELD: "held back on the way", }
     4009 = 409 { OPEN_BY_HTTP: "open by HTTP first: a WebSocket does not prove whose page this is", }
 
+    4010 = 404 { NOT_SERVED: "this transport is not served here", }
+
     4100 = 410 { UNKNOWN: "unknown session", }
-    4101 = 410 { WRONG_SECRET: "wrong secret", }
-    4102 = 410 { ATTEMPT_USED: "this opening has been used", }
+    4101 = 410 {
+        WRONG_SECRET: "wrong secret",
+        NOT_AUTHORIZED: "the login of this session does not hold any more",
+    }
+    4102 = 410 {
+        ATTEMPT_USED: "this opening has been used",
+        ANOTHER_OPENER: "opened with other cookies or another Authorization: open anew, by one transport at a time",
+    }
     4103 = 410 {
         ENDED: "the session has ended",
         EXPIRED: "no link within the grace time",
+        UNUSED: "the session was opened and not used, and others needed its place (max_sessions)",
     }
     4104 = 410 { TAKEN_OVER: "taken over by another page", }
-    4105 = 410 { FELL_BEHIND: "fell behind, or held too much", }
+    4105 = 410 {
+        FELL_BEHIND: "fell behind: the outbox is full",
+        STALLED: "fell behind: nothing of the outbox was acknowledged for too long",
+        EVICTED: "held too much that was not acknowledged: all sessions together hold max_bytes",
+    }
+    4106 = 410 { LOGIN_EXPIRED: "the login has expired", }
 
-    4200 = 503 { TOO_MANY_SESSIONS: "too many sessions", }
-    4201 = 503 { SHORT_OF_MEMORY: "short of memory", }
+    4200 = 503 { TOO_MANY_SESSIONS: "as many sessions as there may be (max_sessions)", }
+    4201 = 503 { SHORT_OF_MEMORY: "short of memory: all sessions together hold too much of max_bytes", }
     4202 = 503 { DRAINING: "the server is going away", }
+    4203 = 503 { TOO_FAST: "too fast: more than the rate limit allows (rate_limit)", }
 
     4300 = 403 {
         ORIGIN_REFUSED: "this origin may not open sessions here",

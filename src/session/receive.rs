@@ -1,16 +1,14 @@
 //! The machine's input from the network: attach, frames, detach.
 
 use super::{
-    frame::{Attached, CloseReason, Frame, MAX_NUMBER, Outcome},
+    frame::{Attached, CloseReason, Frame, Outcome},
     heartbeat::slow_line,
-    inbox::{FlowState, Taken},
+    inbox::FlowState,
     links::{Attach, Link, LinkId, LinkKind},
     machine::{Event, Machine, Role},
     reason,
     rules::Rivals,
 };
-use crate::broadcast::OutMessage;
-use crate::message::Message;
 
 impl Machine {
     /// An attach has begun: grace does not end before [`cancel_attach`](Self::cancel_attach). Returns false
@@ -23,8 +21,9 @@ impl Machine {
     }
 
     /// An attach has succeeded or failed for which [`expect_attach`](Self::expect_attach) returned `true`.
-    pub(crate) fn cancel_attach(&mut self) {
+    pub(crate) fn cancel_attach(&mut self, now: u64) {
         self.pending_attaches -= 1;
+        self.attach_ended = now;
     }
 
     /// Attaches a link. The reason of a refusal is meant for the other half.
@@ -33,7 +32,8 @@ impl Machine {
         // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
         let aborted = self.closed.as_deref().filter(|reason| self.aborted_here || reason.code / 100 == 43);
         if self.over || (aborted.is_some() && server && attach.kind.carries_down()) {
-            return Err(aborted.cloned().unwrap_or(reason::ENDED));
+            let reason = aborted.filter(|reason| !self.may_open_anew(now, reason));
+            return Err(reason.cloned().unwrap_or(reason::ENDED));
         }
         self.refused = true; // It stays so if one of the checks below fails.
         if attach.kind.carries_down() {
@@ -50,6 +50,7 @@ impl Machine {
             self.shrink(); // No moment is idler than the one between two turns.
         }
         self.names = attach.names.unwrap_or(self.names);
+        self.links.proven |= !attach.opening; // Whoever does not open has shown the secret.
         let alone = !self.links.any_attached();
         let gap =
             (alone && self.links.follows(attach.ordinal, attach.turn)).then(|| now.saturating_sub(self.detached_since));
@@ -200,8 +201,8 @@ impl Machine {
     fn dispatch(&mut self, now: u64, id: LinkId, frame: Frame) -> Result<(), CloseReason> {
         let server = self.config.role == Role::Server;
         match frame {
-            Frame::Message { number, message } => self.take_message(number, message),
-            Frame::Gap { from, to } => self.take_gap(from, to),
+            Frame::Message { number, message } => self.take_message(now, number, message),
+            Frame::Gap { from, to } => self.take_gap(now, from, to),
             Frame::Close { number, reason } => self.take_close(now, number, reason),
             Frame::Ack { received } => self.acknowledged_up_to(now, received).map_err(|()| reason::ACK_BEYOND_SENT),
             Frame::AckRequest => {
@@ -264,54 +265,11 @@ impl Machine {
         }
     }
 
-    fn take_message(&mut self, number: u64, message: OutMessage) -> Result<(), CloseReason> {
-        let number = if self.is_numbered() { number } else { self.inbox.received() + 1 };
-        if number == 0 || number > MAX_NUMBER {
-            return Err(reason::MALFORMED);
-        }
-        if self.closed.is_none() {
-            let message: Message = match message {
-                OutMessage::Own(message) => message,
-                OutMessage::Shared(_) => message.as_message().clone(),
-            };
-            self.inbox.take(number, message);
-        } else if number <= self.inbox.received() {
-            self.inbox.request_ack();
-        }
-        Ok(())
-    }
-
-    fn take_gap(&mut self, from: u64, to: u64) -> Result<(), CloseReason> {
-        if from == 0 || from > to || to > MAX_NUMBER {
-            return Err(reason::MALFORMED);
-        }
-        if self.closed.is_none() {
-            self.inbox.take_gap(from, to);
-        }
-        Ok(())
-    }
-
-    fn take_close(&mut self, now: u64, number: u64, reason: CloseReason) -> Result<(), CloseReason> {
-        if number == 0 || number > MAX_NUMBER {
-            return Err(reason::MALFORMED);
-        }
-        if self.config.role == Role::Server && !reason.may_come_from_a_client() {
-            return Err(reason::NO_CLOSE_CODE);
-        }
-        if self.closed.is_none() {
-            if self.inbox.take_close(number) == Taken::New {
-                self.finish(now, reason);
-            }
-        } else if number <= self.inbox.received() {
-            self.inbox.request_ack();
-        }
-        Ok(())
-    }
-
     fn acknowledged_up_to(&mut self, now: u64, received: u64) -> Result<(), ()> {
         let (ack_requested, bytes) = (self.outbox.ack_requested(), self.outbox.bytes());
         if self.outbox.acknowledge(received)? {
             self.droppables_acknowledged(now, bytes - self.outbox.bytes());
+            self.progressed(now);
         }
         // An acknowledgement of what is left must be requested too.
         self.links_need_wake |= self.outbox.ack_requested() != ack_requested;

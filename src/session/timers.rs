@@ -4,7 +4,7 @@ use super::{
     heartbeat::Verdict,
     inbox::{ACK_DELAY, ACK_QUIET},
     links::{Link, LinkKind},
-    machine::{Machine, Role},
+    machine::{Config, Machine, Role},
     reason,
 };
 
@@ -17,12 +17,16 @@ impl Machine {
         }
         let links = self.links.iter().filter_map(|link| link.deadline).min();
         let own = match self.config.role {
-            _ if self.closed.is_some() => Some(self.detached_since + self.config.grace),
+            _ if self.closed.is_some() => Some(self.detached_since + self.grace()),
             Role::Server if !self.links.any_attached() => (self.pending_attaches == 0).then(|| self.grace_end()),
             Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
         };
-        [links, own, self.stream_deadline(), self.ack_deadline()].into_iter().flatten().min()
+        let rate = self.rate_deadline();
+        [links, own, self.stream_deadline(), self.ack_deadline(), self.stall_deadline(), rate]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Handles every deadline that has passed. An early or repeated call does no harm.
@@ -33,6 +37,8 @@ impl Machine {
         self.check_links(now);
         self.check_stream(now);
         self.check_ack(now);
+        self.check_stall(now);
+        self.end_rate_pause(now);
         match self.config.role {
             Role::Server => self.check_server(now),
             Role::Client => self.check_client(now),
@@ -49,6 +55,23 @@ impl Machine {
     /// Whether a frame since the last call has brought the next deadline nearer.
     pub(crate) fn take_deadline_is_nearer(&mut self) -> bool {
         std::mem::take(&mut self.deadline_is_nearer)
+    }
+
+    /// Whether there is a link of this ordinal, attached or between two of its turns.
+    pub(crate) fn has_link(&self, ordinal: u64) -> bool {
+        self.links.iter().any(|link| link.ordinal == ordinal && link.kind.carries_down())
+    }
+
+    /// Whether the client has shown that it received the session's secret, or that it needs none.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.links.proven
+    }
+
+    /// How long the session is kept without a link. A client that has not come back once has no more time than
+    /// an opening: it may never come.
+    pub(super) fn grace(&self) -> u64 {
+        let Config { role, grace, confirm_timeout, .. } = self.config;
+        if role == Role::Server && !self.is_proven() { grace.min(confirm_timeout) } else { grace }
     }
 
     /// The round trip of the last heartbeat in milliseconds.
@@ -76,13 +99,15 @@ impl Machine {
     }
 
     fn check_server(&mut self, now: u64) {
-        let grace = self.config.grace;
+        let grace = self.grace();
         if self.closed.is_some() {
             self.over = now >= self.detached_since + grace;
         } else if !self.links.any_attached() {
             let deadline = self.grace_end();
             if self.pending_attaches == 0 && now >= deadline {
-                if now - deadline > grace || std::mem::take(&mut self.refused) {
+                // The end was held off, if at all, until the last attach ended that had begun.
+                let held_off = deadline.max(self.attach_ended);
+                if now - held_off > grace || std::mem::take(&mut self.refused) {
                     // This process slept: the client may have been trying all the time.
                     self.detached_since = now;
                 } else {
@@ -109,7 +134,7 @@ impl Machine {
 
     fn check_client(&mut self, now: u64) {
         if self.closed.is_some() {
-            self.over = now >= self.detached_since + self.config.grace;
+            self.over = now >= self.detached_since + self.grace();
             return;
         }
         let Some(span) = self.watch_span() else { return };

@@ -87,7 +87,13 @@ impl Machine {
         }
         if server {
             if let Some(outcome) = link.pending_outcome.take() {
-                return Next::Control(Frame::Attached(Attached { outcome, received, names: self.names, grant: None }));
+                return Next::Control(Frame::Attached(Attached {
+                    outcome,
+                    received,
+                    names: self.names,
+                    grant: None,
+                    secret: None,
+                }));
             }
             if link.kind == LinkKind::Upload {
                 return self.answer_upload(id).into();
@@ -212,6 +218,7 @@ impl Machine {
             let bytes = self.outbox.bytes();
             self.outbox.acknowledge(to).expect("it was just marked as sent");
             self.droppables_acknowledged(now, bytes - self.outbox.bytes());
+            self.progressed(now);
             self.finish_closing(now);
         }
         Some(sent)
@@ -246,7 +253,7 @@ fn last_frame(inbox: &Inbox, link: &mut Link, closed: &CloseReason, abort_due: b
         return abort_due.then(|| Frame::LinkClose(closed.clone())); // It ends with its answer anyway.
     }
     link.finished = true;
-    let aborted = rules.cut_ends || matches!(closed.code / 100, 40 | 41 | 43);
+    let aborted = rules.cut_ends || matches!(closed.code / 100, 40..=43);
     match link.kind {
         _ if aborted => Some(Frame::LinkClose(closed.clone())),
         // A link that was replaced gets that reason: the frame that ends the session may be under way on

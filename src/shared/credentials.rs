@@ -1,62 +1,157 @@
-//! The credentials of a session, and the rotation of its secret when another page takes over.
+//! The credentials of a session, and the rotation of its secret: when another page takes over, and when a
+//! transport is left whose URLs have the secret in them.
 
 use uuid::Uuid;
 
-use crate::session::{CloseReason, reason};
+use crate::session::{CloseReason, LinkId, reason};
 
-/// The credential that a link shows when it attaches.
+/// How often the secret of one page is rotated at most. All of them are remembered.
+const MOST_ROTATIONS: usize = 8;
+
+/// The credential that a link shows when it attaches. `next` makes the secret that takes the place of this one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Credential<'a> {
     /// The attempt id alone, by which the session was found. It is accepted until the secret was first used.
     Attempt,
-    Secret(&'a str),
-    /// The credential of a page that takes over: the secret of the page before it, and its own nonce. `next`
-    /// becomes the secret, unless this page has taken over already.
+    Secret {
+        secret: &'a str,
+        next: fn() -> Uuid,
+    },
+    /// The credential of a page that takes over: the secret of the page before it, and its own nonce. The secret
+    /// is replaced, unless this page has taken over already.
     Instance {
         secret: &'a str,
         instance: &'a str,
-        next: Uuid,
+        next: fn() -> Uuid,
     },
 }
 
-/// The session's secret, and the one before it during a takeover.
+/// The session's secret, and the one before it.
 #[derive(Debug)]
-pub(super) struct Credentials {
-    pub(super) secret: Uuid,
+pub(crate) struct Credentials {
+    pub(crate) secret: Uuid,
     /// The secret has been used.
-    pub(super) used: bool,
-    /// The last takeover, until the new secret is first used: the page may not have received it.
-    rotation: Option<Box<Rotation>>,
+    pub(crate) used: bool,
+    /// The secret was in a URL, which may stand in a proxy's log.
+    in_url: bool,
+    /// It is not rotated again. More than one answer has stated it, so that one of them may still be on its way:
+    /// if the client took it for the newest then, it would go back to a secret that is not accepted any more. Or
+    /// it was rotated often enough.
+    stays: bool,
+    former: Option<Box<Former>>,
+}
+
+/// The secret before the present one, and those before that. It is accepted until that is first used: the client may not have received
+/// it.
+#[derive(Debug)]
+struct Former {
+    secret: Uuid,
+    replaced: Replaced,
+    /// Those of the same page: a request that shows one is late.
+    older: Vec<Uuid>,
 }
 
 #[derive(Debug)]
-struct Rotation {
-    old: Uuid,
-    instance: Box<str>,
+enum Replaced {
+    /// This page has taken over, and may repeat its request.
+    TakenOver(Box<str>),
+    /// The last WebSocket whose answer states the new secret, if there is one: its confirmation shows that the
+    /// client has it.
+    Rotated { socket: Option<LinkId>, answers: u32 },
+    /// The new secret has been used. What comes with the old one was sent before that.
+    Spent,
 }
 
 impl Credentials {
-    pub(super) fn new(secret: Uuid) -> Self {
-        Credentials { secret, used: false, rotation: None }
+    pub(crate) fn new(secret: Uuid) -> Self {
+        Credentials { secret, used: false, in_url: false, stays: false, former: None }
     }
 
-    pub(super) fn verify(&mut self, secret: &str) -> Result<(), CloseReason> {
-        if !matches(self.secret, secret) {
-            return Err(reason::WRONG_SECRET);
+    /// `in_url` states that the secret was shown in a URL.
+    pub(crate) fn verify(&mut self, secret: &str, in_url: bool) -> Result<(), CloseReason> {
+        if matches(self.secret, secret) {
+            (self.used, self.in_url) = (true, self.in_url | in_url);
+            self.spend();
+            return Ok(());
         }
-        self.used = true;
-        self.rotation = None;
-        Ok(())
+        match self.former.as_deref() {
+            Some(Former { secret: old, replaced, .. }) if matches(*old, secret) => match replaced {
+                Replaced::Rotated { .. } => Ok(()),
+                Replaced::Spent => Err(reason::LATE),
+                Replaced::TakenOver(_) => Err(reason::WRONG_SECRET),
+            },
+            Some(former) if former.older.iter().any(|&old| matches(old, secret)) => Err(reason::LATE),
+            _ => Err(reason::WRONG_SECRET),
+        }
+    }
+
+    /// Whether this is the secret, or the one before, with which a request may be repeated.
+    pub(super) fn knows(&self, secret: &str) -> bool {
+        let is_accepted = |former: &Former| !matches!(former.replaced, Replaced::Spent);
+        matches(self.secret, secret)
+            || self.former.as_deref().is_some_and(|former| is_accepted(former) && matches(former.secret, secret))
     }
 
     /// Whether this instance has taken over already, and repeats its request.
     pub(super) fn is_repeat(&self, secret: &str, instance: &str) -> bool {
-        self.rotation.as_ref().is_some_and(|known| matches(known.old, secret) && *known.instance == *instance)
+        self.former.as_deref().is_some_and(|former| {
+            matches(former.secret, secret)
+                && matches!(&former.replaced, Replaced::TakenOver(known) if **known == *instance)
+        })
     }
 
-    pub(super) fn rotate(&mut self, next: Uuid, instance: &str) {
-        let old = std::mem::replace(&mut self.secret, next);
-        self.rotation = Some(Box::new(Rotation { old, instance: instance.into() }));
+    /// A page has taken over that shows this secret, which was accepted.
+    pub(super) fn take_over(&mut self, shown: &str, instance: &str, next: Uuid) {
+        let old = match self.former.as_deref() {
+            Some(former) if matches(former.secret, shown) => former.secret,
+            _ => self.secret,
+        };
+        self.replace(old, Replaced::TakenOver(instance.into()), Vec::new(), next);
+    }
+
+    /// A link attaches whose URL has no secret in it. If the secret was in a URL before, the link's answer states
+    /// a new one: see [`renewed`](Self::renewed). `socket` is the link if it is a WebSocket.
+    pub(crate) fn renew(&mut self, socket: Option<LinkId>, next: impl FnOnce() -> Uuid) {
+        if self.in_url && !self.stays {
+            let mut older = Vec::new();
+            if let Some(former) = self.former.take() {
+                older = former.older;
+                older.push(former.secret);
+            }
+            self.replace(self.secret, Replaced::Rotated { socket: None, answers: 0 }, older, next());
+        }
+        if let Some(Former { replaced: Replaced::Rotated { socket: told, answers }, older, .. }) =
+            self.former.as_deref_mut()
+        {
+            (*told, *answers) = (socket.or(*told), *answers + 1);
+            self.stays = *answers > 1 || older.len() + 1 >= MOST_ROTATIONS;
+        }
+    }
+
+    /// The new secret that the client must be sent, as long as it has not used it.
+    pub(crate) fn renewed(&self) -> Option<Uuid> {
+        let former = self.former.as_deref()?;
+        matches!(former.replaced, Replaced::Rotated { .. }).then_some(self.secret)
+    }
+
+    /// Whether the client has the new secret once it confirms this link.
+    pub(crate) fn awaits_confirmation(&self, link: LinkId) -> bool {
+        let replaced = self.former.as_deref().map(|former| &former.replaced);
+        matches!(replaced, Some(Replaced::Rotated { socket: Some(told), .. }) if *told == link)
+    }
+
+    /// The client has the present secret: the one before it is not accepted any more.
+    pub(crate) fn spend(&mut self) {
+        match self.former.as_deref_mut() {
+            Some(Former { replaced: Replaced::TakenOver(_), .. }) => self.former = None,
+            Some(former) => former.replaced = Replaced::Spent,
+            None => {}
+        }
+    }
+
+    fn replace(&mut self, old: Uuid, replaced: Replaced, older: Vec<Uuid>, next: Uuid) {
+        (self.secret, self.in_url, self.stays) = (next, false, false);
+        self.former = Some(Box::new(Former { secret: old, replaced, older }));
     }
 }
 

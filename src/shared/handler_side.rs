@@ -65,6 +65,9 @@ impl SharedSession {
             return None;
         }
         let paused = inner.machine.is_paused();
+        if paused {
+            inner.machine.press(self.runtime.pressed());
+        }
         let arrival = loop {
             match inner.machine.poll_arrival() {
                 Some(Arrival::Gap { .. }) if !gaps => {}
@@ -184,6 +187,24 @@ impl SharedSession {
         inner.wake_receivers();
         inner.wake_links();
         inner.wake_senders();
+        self.settle(&mut inner);
+    }
+
+    /// Ends the session, which is the oldest that is not proven, since others need its place. Returns false if
+    /// it is proven by now, or over.
+    pub(crate) fn give_way(&self) -> bool {
+        let unproven = std::mem::take(&mut self.lock().unproven) > 0;
+        if unproven {
+            self.abort(reason::UNUSED);
+        }
+        unproven
+    }
+
+    /// Sets when the client's login expires, or that it does not.
+    pub(crate) fn expire_at(&self, time: Option<u64>) {
+        let mut inner = self.lock();
+        let expired = inner.machine.closed().is_some();
+        inner.expires = time.filter(|_| !expired).unwrap_or(u64::MAX);
         self.settle(&mut inner);
     }
 

@@ -1,12 +1,14 @@
 //! The calls of a session's links and of the timekeeper.
 
-use std::task::Context;
+use std::{sync::atomic::Ordering, task::Context};
+
+use uuid::Uuid;
 
 use super::{
-    Attach, Chunk, ChunkOutcome, CloseReason, Credential, Frame, Inner, LinkId, LinkKind, Outbound, PullStatus,
+    Attach, Chunk, ChunkOutcome, CloseReason, Credential, Frame, Inner, LinkId, LinkKind, Names, Outbound, PullStatus,
     SharedSession, reason,
 };
-use crate::config::Transport;
+use crate::{config::Transport, session::RateEvent};
 
 impl SharedSession {
     /// If it returns `true`, grace does not end before [`cancel_attach`](Self::cancel_attach).
@@ -16,7 +18,7 @@ impl SharedSession {
 
     pub(crate) fn cancel_attach(&self) {
         let mut inner = self.lock();
-        inner.machine.cancel_attach();
+        inner.machine.cancel_attach(self.runtime.clock.now());
         self.settle(&mut inner);
     }
 
@@ -30,7 +32,7 @@ impl SharedSession {
     ) -> Result<LinkId, CloseReason> {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
-        let id = inner.attach_with(now, credential, attach)?;
+        let id = inner.attach_with(now, credential, attach, transport)?;
         if inner.closing.is_some() {
             inner.await_close(now, self.params.session.grace);
         }
@@ -75,16 +77,23 @@ impl SharedSession {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
+        inner.machine.press(self.runtime.pressed());
         let mut outcome = frames.drain(..).try_for_each(|frame| inner.machine.handle_frame(now, link, frame));
         if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
             inner.machine.end(now, link, malformed.clone());
             outcome = Err(malformed);
+        }
+        if inner.credentials.awaits_confirmation(link) && inner.machine.is_confirmed(link) {
+            inner.credentials.spend();
         }
         if inner.machine.arrivals() > 0 || inner.machine.closed().is_some() {
             inner.wake_receivers();
         }
         if inner.machine.acknowledged() != before || inner.machine.closed().is_some() {
             inner.wake_senders();
+        }
+        if let Some(event) = inner.machine.take_rate_event() {
+            self.rate_limited(&mut inner, now, event);
         }
         let wake = inner.machine.take_links_need_wake();
         if wake {
@@ -96,6 +105,20 @@ impl SharedSession {
             self.account(&mut inner);
         }
         outcome.map(|()| inner.machine.reading_stops())
+    }
+
+    /// The rate limit has paused the client, or has ended or closed the session.
+    fn rate_limited(&self, inner: &mut Inner, now: u64, event: RateEvent) {
+        if event == RateEvent::Paused {
+            self.runtime.rate_pauses.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.runtime.rate_ends.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(session = %self.id, reason = ?inner.machine.close_reason(), "too fast");
+        if inner.machine.closed().is_none() && inner.closing.is_none() {
+            inner.await_close(now, self.params.session.grace);
+        }
+        inner.wake_senders();
     }
 
     /// The transport has read bytes of a frame that is not complete yet.
@@ -129,13 +152,14 @@ impl SharedSession {
     ) -> PullStatus {
         let mut inner = self.lock();
         let secret = inner.credentials.secret;
+        let renewed = inner.renewed_for(link);
         let before = inner.machine.acknowledged();
         let machine = &mut inner.machine;
         let now = self.runtime.clock.now();
         let (mut timed, mut run) = (false, false);
         let mut write = |outbound: Outbound<'_>| {
             timed |= matches!(outbound, Outbound::Frame(Frame::Ping { .. } | Frame::AckRequest));
-            (matches!(outbound, Outbound::Message { .. }), take(self.complete(secret, outbound)))
+            (matches!(outbound, Outbound::Message { .. }), take(self.complete(secret, renewed, outbound)))
         };
         let pulled = loop {
             let sent = match run {
@@ -211,7 +235,14 @@ impl SharedSession {
             inner.scheduled = u64::MAX;
         }
         inner.machine.handle_timeout(now);
+        if inner.expires <= now {
+            inner.expires = u64::MAX;
+            inner.machine.abort(now, reason::LOGIN_EXPIRED);
+        }
         inner.check_close(now, self.params.session.grace);
+        if let Some(chunked) = &mut inner.chunked {
+            chunked.expire(now);
+        }
         inner.wake_links();
         if inner.machine.closed().is_some() {
             inner.wake_receivers();
@@ -224,38 +255,54 @@ impl SharedSession {
     /// Takes a piece of an upload of at most `limit` bytes.
     pub(crate) fn take_chunk(&self, secret: &str, chunk: Chunk<'_>, limit: usize) -> Result<ChunkOutcome, CloseReason> {
         let mut inner = self.lock();
-        inner.credentials.verify(secret)?;
+        inner.credentials.verify(secret, true)?;
         if inner.forgotten {
             return Err(reason::ENDED);
         }
-        let gathered = inner.chunked.get_or_insert_default().take(chunk, limit);
-        self.account(&mut inner);
+        // What comes late for a session that was closed in order is still acknowledged.
+        if let Some(reason) = inner.machine.closed().filter(|reason| reason.is_session_gone()) {
+            return Err(reason.clone());
+        }
+        let gathered = inner.chunked.get_or_insert_default().take(self.runtime.clock.now(), chunk, limit);
+        self.settle(&mut inner);
         gathered
     }
 }
 
 impl Inner {
+    /// The new secret that the answer to this link states, if the client does not have it yet.
+    fn renewed_for(&self, link: LinkId) -> Option<Uuid> {
+        self.credentials.renewed().filter(|_| self.machine.link_transport(link).is_some_and(|t| !t.has_secret_in_url()))
+    }
+
     /// Attaches a link that shows a credential which matches.
     pub(super) fn attach_with(
         &mut self,
         now: u64,
         credential: Credential<'_>,
         attach: Attach,
+        transport: Transport,
     ) -> Result<LinkId, CloseReason> {
+        let in_url = transport.has_secret_in_url();
         match credential {
             Credential::Attempt if self.credentials.used => Err(reason::ATTEMPT_USED),
             Credential::Attempt => self.machine.attach(now, attach),
-            Credential::Secret(secret) => {
-                self.credentials.verify(secret)?;
-                self.machine.attach(now, attach)
+            Credential::Secret { secret, next } => {
+                self.credentials.verify(secret, in_url)?;
+                let id = self.machine.attach(now, attach)?;
+                if attach.kind.carries_down() && !in_url && self.machine.names().contains(Names::ROTATE) {
+                    self.credentials.renew((attach.kind == LinkKind::Duplex).then_some(id), next);
+                }
+                Ok(id)
             }
             Credential::Instance { secret, instance, .. } if self.credentials.is_repeat(secret, instance) => {
                 self.machine.take_over(now, attach, true)
             }
             Credential::Instance { secret, instance, next } => {
-                self.credentials.verify(secret)?;
+                // A page that has just come has sent nothing before.
+                self.credentials.verify(secret, in_url).map_err(|_| reason::WRONG_SECRET)?;
                 let id = self.machine.take_over(now, attach, false)?;
-                self.credentials.rotate(next, instance);
+                self.credentials.take_over(secret, instance, next());
                 self.chunked = None;
                 Ok(id)
             }

@@ -5,14 +5,17 @@ mod chunked_upload;
 mod credentials;
 mod handler_side;
 mod link_side;
+mod pressure;
 mod receivers;
 mod runtime;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turn;
+mod unproven;
 mod wake_batch;
 
 use std::{
+    any::Any,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -23,7 +26,6 @@ use std::{
 use bytestring::ByteString;
 use uuid::Uuid;
 
-use credentials::Credentials;
 use receivers::Receivers;
 use turn::Turn;
 
@@ -34,17 +36,15 @@ use crate::{
 };
 
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
-pub(crate) use credentials::Credential;
+pub(crate) use credentials::{Credential, Credentials};
+pub(crate) use pressure::{UnderWay, Weight};
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 
 /// The types that the machine's methods take and give, for modules that must not import the machine.
 pub(crate) use crate::session::{
-    Attach, CloseReason, Frame, LinkId, LinkKind, Outbound, SendError, droppable::WhenBehind, reason,
+    Attach, CloseReason, Frame, LinkId, LinkKind, Names, Outbound, SendError, droppable::WhenBehind, reason,
 };
-
-/// Changes of a session's memory smaller than this are not worth an atomic operation.
-const ACCOUNT_GRAIN: usize = 4096;
 
 /// A session: its machine behind one short lock, and the wakers of the tasks that wait for it.
 #[derive(Debug)]
@@ -84,10 +84,18 @@ struct Inner {
     forgotten: bool,
     /// The session counts as live in [`Runtime`].
     counted: bool,
+    /// What the session holds of other counts, for as long as it counts as live.
+    held: Option<Box<dyn Any + Send + Sync>>,
+    /// The session's place among those in [`Runtime`] that are not proven.
+    unproven: u64,
+    /// When the client's login expires; `u64::MAX` if it does not.
+    expires: u64,
     /// After our close: the deadline by which the client must have acknowledged more than this number.
     closing: Option<(u64, u64)>,
     /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
     chunked: Option<Box<chunked_upload::ChunkedUpload>>,
+    /// The bytes that are on their way to the session or from it, outside of the machine.
+    under_way: usize,
 }
 
 /// Why [`SharedSession::pull`] has returned.
@@ -121,8 +129,12 @@ impl SharedSession {
             accounted: 0,
             forgotten: false,
             counted: false,
+            held: None,
+            unproven: 0,
+            expires: u64::MAX,
             closing: None,
             chunked: None,
+            under_way: 0,
         };
         let shared = SharedSession { id, params, runtime, inner: Mutex::new(inner) };
         shared.settle(&mut shared.lock());
@@ -148,6 +160,11 @@ impl SharedSession {
         inner.credentials.used || inner.machine.carrier().is_some()
     }
 
+    /// Whether a client that shows this secret may attach or take over. It does not count as used.
+    pub(crate) fn knows(&self, secret: &str) -> bool {
+        self.lock().credentials.knows(secret)
+    }
+
     /// The transport of the link that carries.
     pub(crate) fn transport(&self) -> Transport {
         self.lock().machine.transport()
@@ -158,12 +175,20 @@ impl SharedSession {
         look(&self.lock().machine)
     }
 
-    /// Puts the grant into the answer to the first attach. The machine does not know the id and the secret.
-    fn complete<'a>(&self, secret: Uuid, mut outbound: Outbound<'a>) -> Outbound<'a> {
-        if let Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) = &mut outbound {
-            let (id, secret) = (self.public_id(), secret.simple().to_string().into());
-            let params = SessionParams { spread: self.params.spread.load(Ordering::Relaxed), ..self.params.session };
-            *grant = Some(Box::new(Grant { id, secret, params }));
+    /// Puts the grant into the answer to the first attach, and a new secret into that to a later one. The
+    /// machine does not know the id and the secret.
+    fn complete<'a>(&self, present: Uuid, renewed: Option<Uuid>, mut outbound: Outbound<'a>) -> Outbound<'a> {
+        match &mut outbound {
+            Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) => {
+                let (id, secret) = (self.public_id(), present.simple().to_string().into());
+                let params =
+                    SessionParams { spread: self.params.spread.load(Ordering::Relaxed), ..self.params.session };
+                *grant = Some(Box::new(Grant { id, secret, params }));
+            }
+            Outbound::Frame(Frame::Attached(Attached { secret, names, .. })) if names.contains(Names::ROTATE) => {
+                *secret = renewed.map(|renewed| renewed.simple().to_string().into());
+            }
+            _ => {}
         }
         outbound
     }
@@ -179,38 +204,32 @@ impl SharedSession {
     /// [`Machine`] lists, under "Time", the calls after which a deadline can be nearer; after all others
     /// [`account`](Self::account) is enough.
     fn settle(&self, inner: &mut Inner) {
+        self.schedule(inner);
+        self.account(inner);
+    }
+
+    /// Queues the next deadline if it is nearer than the queued one.
+    fn schedule(&self, inner: &mut Inner) {
         if inner.forgotten {
             return;
         }
         let closing = inner.closing.map(|(deadline, _)| deadline);
-        if let Some(deadline) = [inner.machine.poll_timeout(), closing].into_iter().flatten().min()
+        let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.deadline());
+        let expires = Some(inner.expires).filter(|expires| *expires < u64::MAX);
+        if let Some(deadline) = [inner.machine.poll_timeout(), closing, pieces, expires].into_iter().flatten().min()
             && deadline < inner.scheduled
         {
             inner.scheduled = deadline;
             self.runtime.push(deadline, self.id);
         }
-        self.account(inner);
     }
 
-    /// The session is a server's, and counts as live until it ends.
-    pub(crate) fn count(&self) {
-        self.lock().counted = true;
+    /// The session is a server's, and counts as live until it ends. Then it drops `held`.
+    pub(crate) fn count(&self, held: Option<Box<dyn Any + Send + Sync>>) {
+        let mut inner = self.lock();
+        (inner.counted, inner.held) = (true, held);
+        inner.unproven = self.runtime.unproven.add(self.id);
         self.runtime.session_begins();
-    }
-
-    /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`], and that of live
-    /// sessions, once this one has ended.
-    fn account(&self, inner: &mut Inner) {
-        if inner.counted && inner.machine.close_reason().is_some() {
-            inner.counted = false;
-            self.runtime.session_ends(self.id);
-        }
-        let chunked = inner.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
-        let bytes = if inner.forgotten { 0 } else { inner.machine.buffered() + chunked };
-        if bytes.abs_diff(inner.accounted) >= ACCOUNT_GRAIN || (bytes == 0 && inner.accounted > 0) {
-            self.runtime.bytes.fetch_add(bytes.wrapping_sub(inner.accounted), Ordering::Relaxed);
-            inner.accounted = bytes;
-        }
     }
 }
 

@@ -5,14 +5,15 @@ use std::{
     pin::pin,
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::{clock::Clock, deadlines::Deadlines, sync::lock};
+use super::unproven::Unproven;
+use crate::{clock::Clock, deadlines::Deadlines, pool::Pool, sync::lock};
 
 /// The state that all sessions of a server share.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(crate) struct Runtime {
     pub(super) clock: Clock,
     deadlines: Mutex<Deadlines<Uuid>>,
     bell: Notify,
-    pub(super) bytes: AtomicUsize,
+    pub(super) pool: Pool,
     /// The sessions that are neither over nor closed here.
     live: AtomicUsize,
     /// The sessions that have ended, the oldest first. Some may be forgotten already.
@@ -28,19 +29,27 @@ pub(crate) struct Runtime {
     /// The handlers that have a task.
     handlers: AtomicUsize,
     last_handler: Notify,
+    pub(crate) unproven: Unproven,
+    /// How often clients were asked to pause because they sent too fast.
+    pub(crate) rate_pauses: AtomicU64,
+    /// The sessions that ended because their clients went on sending too fast.
+    pub(crate) rate_ends: AtomicU64,
 }
 
 impl Runtime {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Runtime {
             clock: Clock::start(),
             deadlines: Mutex::new(Deadlines::new()),
             bell: Notify::new(),
-            bytes: AtomicUsize::new(0),
+            pool,
             live: AtomicUsize::new(0),
             ended: Mutex::default(),
             handlers: AtomicUsize::new(0),
             last_handler: Notify::new(),
+            unproven: Unproven::default(),
+            rate_pauses: AtomicU64::new(0),
+            rate_ends: AtomicU64::new(0),
         }
     }
 
@@ -48,9 +57,14 @@ impl Runtime {
         self.clock
     }
 
-    /// Bytes in all inboxes and outboxes, to within a few kilobytes a session.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+    /// What all sessions hold together, to within a few kilobytes a session.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The bound on inboxes: a low one while memory is short.
+    pub(super) fn pressed(&self) -> usize {
+        if self.pool.is_over() { self.pool.floor() } else { usize::MAX }
     }
 
     /// The number of sessions that are neither over nor closed here.

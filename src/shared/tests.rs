@@ -12,11 +12,13 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Attach, Credential, Frame, LinkId, LinkKind, Outbound, PullStatus, Runtime, ServerParams, SharedSession, reason,
+    Attach, CloseReason, Credential, Frame, LinkId, LinkKind, Names, Outbound, PullStatus, Runtime, ServerParams,
+    SharedSession, reason,
 };
 use crate::{
     config::Transport,
     message::Message,
+    pool::Pool,
     session::{
         Arrival, Config, Machine, Role, SessionParams,
         rules::{NATIVE, RAW, Rules},
@@ -48,7 +50,7 @@ pub(crate) async fn next_message(session: &SharedSession) -> Option<Message> {
 }
 
 fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
-    let runtime = Arc::new(Runtime::new());
+    let runtime = Arc::new(Runtime::new(Pool::new(usize::MAX, 1)));
     let config = Config {
         role: Role::Server,
         rules,
@@ -59,6 +61,7 @@ fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
         inbox: 1 << 20,
         outbox: 1 << 20,
         droppable_mark: 1 << 16,
+        floor: 1 << 16,
         base: 0,
     };
     let params = SessionParams {
@@ -160,7 +163,7 @@ fn a_page_that_is_taken_over_between_decoding_and_locking_feeds_nothing() {
     session.input(link, &mut messages(1..=2), None).unwrap();
     let mut decoded = messages(3..=5);
     let secret = Uuid::nil().simple().to_string();
-    let credential = Credential::Instance { secret: &secret, instance: "another", next: Uuid::max() };
+    let credential = Credential::Instance { secret: &secret, instance: "another", next: Uuid::max };
     let attach =
         Attach { ordinal: 2, turn: 0, kind: LinkKind::Duplex, opening: false, seen: false, received: 0, names: None };
     let newer = session.attach(credential, attach, Transport::WebSocket).unwrap();
@@ -234,4 +237,64 @@ fn a_cut_that_ends_the_session_wakes_its_handler_at_once() {
     session.detach(link);
     assert_eq!(count.0.load(Relaxed), 1);
     assert_eq!(session.poll_arrival(&Context::from_waker(&waker), &mut place, true), Poll::Ready(None));
+}
+
+/// Attaches with a secret, and returns the new one that the answer states, if it does.
+fn resumed(session: &SharedSession, ordinal: u64, secret: Uuid, by: Transport) -> Result<Option<String>, CloseReason> {
+    let kind = if by == Transport::WebSocket { LinkKind::Duplex } else { LinkKind::Opening };
+    let names = Some(Names::parse(b"rotate"));
+    let attach = Attach { ordinal, turn: 0, kind, opening: false, seen: false, received: 0, names };
+    let credential = Credential::Secret { secret: &secret.simple().to_string(), next: Uuid::max };
+    let link = session.attach(credential, attach, by)?;
+    let mut stated = None;
+    let _ = session.pull(link, &mut Context::from_waker(Waker::noop()), |outbound| {
+        if let Outbound::Frame(Frame::Attached(start)) = outbound {
+            stated = start.secret.map(String::from);
+        }
+        true
+    });
+    Ok(stated)
+}
+
+#[test]
+fn a_secret_that_was_in_a_url_is_replaced_until_the_new_one_is_used() {
+    let session = session();
+    let new = Uuid::max().simple().to_string();
+    assert_eq!(resumed(&session, 1, Uuid::nil(), Transport::XhrPoll), Ok(None), "it was in no URL");
+    assert_eq!(resumed(&session, 2, Uuid::nil(), Transport::JsonpPoll), Ok(None), "the URL would show the new one too");
+    assert_eq!(resumed(&session, 3, Uuid::nil(), Transport::FetchStream), Ok(Some(new.clone())));
+    assert_eq!(resumed(&session, 4, Uuid::nil(), Transport::XhrPoll), Ok(Some(new)), "the answer may have been lost");
+    assert_eq!(resumed(&session, 5, Uuid::nil(), Transport::EventSource), Ok(None));
+    assert_eq!(resumed(&session, 6, Uuid::max(), Transport::XhrPoll), Ok(None), "the client has it");
+    assert_eq!(resumed(&session, 7, Uuid::nil(), Transport::XhrPoll), Err(reason::LATE));
+    assert_eq!(resumed(&session, 7, Uuid::max(), Transport::JsonpPoll), Ok(None));
+    assert_eq!(resumed(&session, 9, Uuid::max(), Transport::XhrPoll), Ok(None), "two answers stated the present one");
+    assert_eq!(resumed(&session, 8, Uuid::from_u128(1), Transport::XhrPoll), Err(reason::WRONG_SECRET));
+    let instance = Credential::Instance { secret: &Uuid::nil().simple().to_string(), instance: "i", next: Uuid::max };
+    let kind = LinkKind::Opening;
+    let attach = Attach { ordinal: 20, turn: 0, kind, opening: false, seen: false, received: 0, names: None };
+    assert_eq!(session.attach(instance, attach, Transport::XhrPoll), Err(reason::WRONG_SECRET));
+}
+
+#[test]
+fn a_websocket_that_states_the_new_secret_and_is_confirmed_ends_the_old_one() {
+    for (confirmed, old) in [(false, Ok(Some(Uuid::max().simple().to_string()))), (true, Err(reason::LATE))] {
+        let session = session();
+        assert_eq!(resumed(&session, 1, Uuid::nil(), Transport::JsonpPoll), Ok(None));
+        let attach = Attach {
+            ordinal: 2,
+            turn: 0,
+            kind: LinkKind::Duplex,
+            opening: false,
+            seen: false,
+            received: 0,
+            names: Some(Names::ROTATE),
+        };
+        let secret = Uuid::nil().simple().to_string();
+        let credential = Credential::Secret { secret: &secret, next: Uuid::max };
+        let link = session.attach(credential, attach, Transport::WebSocket).unwrap();
+        let mut frames = if confirmed { vec![Frame::Confirm] } else { vec![Frame::AckRequest] };
+        session.input(link, &mut frames, None).unwrap();
+        assert_eq!(resumed(&session, 3, Uuid::nil(), Transport::XhrPoll), old);
+    }
 }

@@ -12,8 +12,8 @@ use crate::{
     codec::native::{Head, Spelling},
     message::Message,
     session::{
-        Arrival, Attach, CloseReason, Config, Frame, Grant, LinkId, Machine, Role, SendError, State, machine::Event,
-        tests::saboteur::Saboteur,
+        Arrival, Attach, Attached, CloseReason, Config, Frame, Grant, LinkId, Machine, Role, SendError, State,
+        machine::Event, tests::saboteur::Saboteur,
     },
 };
 
@@ -129,6 +129,11 @@ impl ClientUnderTest for RustHalf {
         let Some(codec) = self.codecs.get_mut(&link).filter(|_| !self.unread.contains(&link)) else { return };
         let (_, frames) = codec.decode(packet).expect("the wire corrupts nothing");
         for frame in frames {
+            if let Frame::Attached(Attached { secret: Some(secret), .. }) = &frame
+                && let Some(grant) = &mut self.grant
+            {
+                grant.secret = (&**secret).into();
+            }
             if self.is_of_another(&frame) {
                 self.machine.end(now, link, CloseReason::new(4004, "another session"));
                 self.unread.insert(link);

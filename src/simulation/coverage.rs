@@ -25,7 +25,7 @@ counted! {
         ClientAsleep, ServerAsleep, ClientSlow, ServerSlow,
         ClientGap, ServerGap, ValueWaits, ValueReplaced, ClientCloses, ServerCloses, BothClose, ClientAborts, ServerAborts,
         GoAway, Restart, LostUnknown, LostUnsent, Expired, SlowAttach, AttachCancelled, PendingAttachHoldsGrace,
-        Spent, Lie, LateRefused, DuplicateRefused, UploadCarrierChanged, OtherSession,
+        Spent, Lie, LateRefused, SecretRotated, FormerSecret, SpentSecret, DuplicateRefused, UploadCarrierChanged, OtherSession,
         StreamHeld, StreamBehind, StreamBuffered, AckRequested, Padded, HeldBack, HeldBackGoesOn,
     }
 }

@@ -68,6 +68,12 @@ impl JsClient {
 
     /// Keeps the grant of the first session. Returns whether this answer to an attach is of another session.
     fn is_of_another(&mut self, chunk: &Bytes) -> bool {
+        if let (Some(start), Some(grant)) = (chunk.strip_prefix(b"sfull,"), self.grant.as_mut()) {
+            let fields = start.split(|&byte| byte == b':').next().unwrap_or_default();
+            if let Some(secret) = fields.split(|&byte| byte == b',').nth(2) {
+                grant.secret = std::str::from_utf8(secret).expect("a head is ASCII").into();
+            }
+        }
         let Some(start) = chunk.strip_prefix(b"snew,") else { return false };
         let end = start.iter().position(|&byte| byte == b':').expect("a record ends with a colon");
         let fields = String::from_utf8(start[..end].to_vec()).expect("a head is ASCII");

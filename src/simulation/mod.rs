@@ -17,7 +17,7 @@ mod js_host;
 mod log;
 mod oracle;
 mod packet;
-mod random;
+pub(crate) mod random;
 mod run;
 mod scenario;
 mod server;

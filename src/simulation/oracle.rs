@@ -169,7 +169,8 @@ impl World<'_> {
         let theirs = self.ends_of(one.generation).contains(&reason);
         let unacknowledged = one.log.messages(one.machine.acknowledged(), one.log.last()).count();
         let wrong = if reason == reason::EXPIRED {
-            let grace = self.scenario.grace;
+            let (grace, confirm_timeout) = (self.scenario.grace, self.scenario.confirm_timeout);
+            let grace = if one.proven { grace } else { grace.min(confirm_timeout) };
             // A link on which no ping is answered does not count, whether or not its transport has noticed.
             let silent = one.begun == 0 && self.now >= one.last_received + grace;
             let legal = silent || one.quiet_since.is_some_and(|since| self.now >= since + grace);

@@ -8,6 +8,7 @@ use crate::{
     broadcast::OutMessage,
     codec::native::Spelling,
     message::Message,
+    pool::Pool,
     session::{Config, Names, Role, rules},
 };
 
@@ -91,7 +92,12 @@ impl Scenario {
             repeats: random.pick(&[0, 2, 4]),
             keeping,
             snap: random.pick(&[4, 16, 64]),
-            names: random.pick(&[Names::default(), Names::parse(b""), Names::parse(b"ping"), Names::parse(b"ping")]),
+            names: random.pick(&[
+                Names::default(),
+                Names::parse(b""),
+                Names::parse(b"ping"),
+                Names::parse(b"ping.rotate"),
+            ]),
         }
     }
 
@@ -106,6 +112,7 @@ impl Scenario {
             inbox: self.inbox,
             outbox: self.outbox,
             droppable_mark: self.droppable_mark,
+            floor: usize::MAX,
             base: self.base,
         }
     }
@@ -123,7 +130,7 @@ impl Scenario {
         let key = format!("k{}", random.below(8));
         let filler = ".".repeat(random.below(self.large) as usize);
         let message = Message::Text(format!("{key}={count}:{filler}").into());
-        (key.into(), if random.one_in(4) { OutMessage::shared(message) } else { message.into() })
+        (key.into(), if random.one_in(4) { OutMessage::shared(message, &Pool::new(0, 0)) } else { message.into() })
     }
 
     /// The `count`th message of a side. No two are equal.
@@ -147,6 +154,6 @@ impl Scenario {
             0 => Message::Binary(text.into_bytes().into()),
             _ => Message::Text(text.into()),
         };
-        if random.one_in(4) { OutMessage::shared(message) } else { message.into() }
+        if random.one_in(4) { OutMessage::shared(message, &Pool::new(0, 0)) } else { message.into() }
     }
 }

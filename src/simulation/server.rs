@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use uuid::Uuid;
+
 use super::{
     coverage::{Fault, What},
     log::Log,
@@ -11,10 +13,16 @@ use super::{
 use crate::{
     codec::native::{Head, Spelling},
     session::{
-        Attach, CloseReason, Frame, Grant, LinkId, LinkKind, Machine, Role, SessionParams, reason,
+        Attach, CloseReason, Frame, Grant, LinkId, LinkKind, Machine, Names, Role, SessionParams, reason,
         tests::saboteur::Saboteur,
     },
+    shared::Credentials,
 };
+
+/// The secret of a session after so many rotations.
+fn secret_of(session: usize, rotations: u64) -> Uuid {
+    Uuid::from_u64_pair(session as u64 + 1, rotations)
+}
 
 // Requests.
 impl World<'_> {
@@ -56,13 +64,15 @@ impl World<'_> {
                 unreachable!("the simulated client is one page and opens by itself")
             }
             Head::Resume { token, .. } | Head::Upload { token, .. } => {
-                let known = |session: &&mut ServerSession| session.grant.id == token.id && !session.gone;
-                let Some(session) = self.server.sessions.iter_mut().find(known) else {
+                let known = |session: &ServerSession| session.grant.id == token.id && !session.gone;
+                let Some(session) = self.server.sessions.iter().position(known) else {
                     return self.refuse(conn, reason::UNKNOWN);
                 };
-                assert_eq!(session.grant.secret, token.secret, "the client has another session's secret");
-                session.spent = true;
-                self.server.sessions.iter().position(|session| session.grant.id == token.id).expect("just found")
+                if let Err(reason) = self.verify(conn, session, &token.secret) {
+                    return self.refuse(conn, reason);
+                }
+                self.server.sessions[session].spent = true;
+                session
             }
         };
         if self.faults_go_on() && self.random.one_in(16) && !matches!(head, Head::Upload { .. }) {
@@ -85,7 +95,7 @@ impl World<'_> {
         let scenario = &self.scenario;
         let grant = Grant {
             id: format!("id-{index}").into(),
-            secret: format!("secret-{index}").into(),
+            secret: secret_of(index, 0).simple().to_string().into(),
             params: SessionParams {
                 interval: scenario.interval,
                 timeout: scenario.timeout,
@@ -101,7 +111,9 @@ impl World<'_> {
         self.server.sessions.push(ServerSession {
             machine,
             grant,
+            credentials: Credentials::new(secret_of(index, 0)),
             spent: false,
+            proven: false,
             gone: false,
             generation,
             log: Log::new(scenario.base),
@@ -145,7 +157,7 @@ impl World<'_> {
         self.note_pair(session, What::CancelAttach);
         let now = self.now;
         let one = &mut self.server.sessions[session];
-        one.machine.cancel_attach();
+        one.machine.cancel_attach(self.now);
         one.begun -= 1;
         if now >= one.quiet_from + self.scenario.grace && one.machine.closed().is_none() {
             self.cover.fault(Fault::PendingAttachHoldsGrace);
@@ -189,7 +201,11 @@ impl World<'_> {
             }
             Ok(link) => {
                 self.cover.pair(Role::Server, state, What::Attach);
+                if matches!(head, Head::Resume { names, .. } if names.contains(Names::ROTATE)) {
+                    self.renew_secret(conn, session, link);
+                }
                 let one = &mut self.server.sessions[session];
+                one.proven |= !attach.opening;
                 if wire == LinkKind::Upload && one.quiet_since.is_some() {
                     one.quiet_since = Some(self.now);
                 }
@@ -211,6 +227,34 @@ impl World<'_> {
         }
     }
 
+    fn verify(&mut self, conn: usize, session: usize, secret: &str) -> Result<(), CloseReason> {
+        let one = &mut self.server.sessions[session];
+        let former = one.credentials.secret.simple().to_string() != secret;
+        let verified = one.credentials.verify(secret, self.conns[conn].in_url);
+        match &verified {
+            Ok(()) if former => self.note(Fault::FormerSecret),
+            Ok(()) => {}
+            Err(reason) => {
+                assert_eq!(reason.code, reason::LATE.code, "the client has another session's secret");
+                self.note(Fault::SpentSecret);
+            }
+        }
+        verified
+    }
+
+    fn renew_secret(&mut self, conn: usize, session: usize, link: LinkId) {
+        if self.conns[conn].in_url {
+            return;
+        }
+        let one = &mut self.server.sessions[session];
+        let before = one.credentials.secret;
+        let next = || secret_of(session, before.as_u128() as u64 + 1);
+        one.credentials.renew((self.conns[conn].wire == LinkKind::Duplex).then_some(link), next);
+        if one.credentials.secret != before {
+            self.note(Fault::SecretRotated);
+        }
+    }
+
     fn refuse(&mut self, conn: usize, reason: CloseReason) {
         self.trace(|| format!("server   refuses #{conn}: {reason}"));
         self.conns[conn].answered = true;
@@ -229,10 +273,15 @@ impl World<'_> {
         self.server.sessions[session].last_received = now;
         for frame in frames {
             self.note_pair(session, What::of(&frame));
+            self.server.sessions[session].proven |= matches!(frame, Frame::Confirm);
             if self.server.sessions[session].machine.handle_frame(now, link, frame).is_err() {
                 self.note_pair(session, What::Violation);
-                return;
+                break;
             }
+        }
+        let one = &mut self.server.sessions[session];
+        if one.credentials.awaits_confirmation(link) && one.machine.is_confirmed(link) {
+            one.credentials.spend();
         }
     }
 

@@ -5,7 +5,7 @@ use super::{
     packet::frame_size,
     state::{Cut, World, WorldEvent},
 };
-use crate::session::{Frame, LinkId, LinkKind, Outcome};
+use crate::session::{Frame, LinkId, LinkKind, Names, Outcome};
 
 /// Upper bound on the bytes of one write.
 const WRITE: usize = 6_000;
@@ -32,7 +32,7 @@ impl World<'_> {
     fn pump_conn(&mut self, session: usize, conn: usize) {
         let Some((_, link)) = self.conns[conn].session else { return };
         loop {
-            let frames = self.server_frames(session, link);
+            let frames = self.server_frames(conn, session, link);
             let nothing = frames.is_empty();
             let over = self.server.sessions[session].machine.link_is_over(link);
             let one = &mut self.conns[conn];
@@ -73,7 +73,7 @@ impl World<'_> {
         }
     }
 
-    fn server_frames(&mut self, session: usize, link: LinkId) -> Vec<Frame> {
+    fn server_frames(&mut self, conn: usize, session: usize, link: LinkId) -> Vec<Frame> {
         let one = &mut self.server.sessions[session];
         let (mut frames, mut size, mut run) = (Vec::new(), 0, false);
         while size < WRITE
@@ -84,10 +84,14 @@ impl World<'_> {
         {
             // As the transports do: what follows a message is pulled as a run.
             run = matches!(frame, Frame::Message { .. });
-            if let Frame::Attached(start) = &mut frame
-                && start.outcome == Outcome::New
-            {
-                start.grant = Some(Box::new(one.grant.clone()));
+            match &mut frame {
+                Frame::Attached(start) if start.outcome == Outcome::New => {
+                    start.grant = Some(Box::new(one.grant.clone()));
+                }
+                Frame::Attached(start) if start.names.contains(Names::ROTATE) && !self.conns[conn].in_url => {
+                    start.secret = one.credentials.renewed().map(|secret| secret.simple().to_string().into());
+                }
+                _ => {}
             }
             size += frame_size(&frame);
             frames.push(frame);

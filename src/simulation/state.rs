@@ -23,6 +23,7 @@ use crate::{
         CloseReason, Frame, Grant, LinkId, LinkKind,
         tests::saboteur::{Sabotage, Saboteur},
     },
+    shared::Credentials,
 };
 
 #[derive(Debug)]
@@ -202,7 +203,10 @@ impl Client {
 pub(crate) struct ServerSession {
     pub(crate) machine: Saboteur,
     pub(crate) grant: Grant,
+    pub(crate) credentials: Credentials,
     pub(super) spent: bool,
+    /// The client has attached by the secret, or confirmed a link: it keeps the session for the whole grace time.
+    pub(crate) proven: bool,
     /// A restart of the server has forgotten the session.
     pub(crate) gone: bool,
     /// The client's generation that has opened it.
@@ -302,6 +306,8 @@ pub(crate) struct Conn {
     /// The server's session and link.
     pub(crate) session: Option<(usize, LinkId)>,
     pub(crate) waiting: Option<Waiting>,
+    /// The request shows the secret in its URL.
+    pub(crate) in_url: bool,
     pub(crate) backlog: Vec<Packet>,
     /// The server is done with it.
     pub(crate) answered: bool,

@@ -21,12 +21,14 @@ impl World<'_> {
         let lane = || Lane { closed: blocked, lost: blocked, ..Lane::default() };
         let delay = if self.random.one_in(8) { self.random.below(200) } else { 0 };
         let keeping = self.keeping(wire);
+        let in_url = wire != LinkKind::Duplex && self.random.one_in(3);
         self.conns.push(Conn {
             wire,
             spelling,
             link,
             session: None,
             waiting: None,
+            in_url,
             backlog: Vec::new(),
             answered: false,
             codec: Codec::new(spelling),

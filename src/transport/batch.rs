@@ -8,6 +8,10 @@ use std::cell::RefCell;
 
 use crate::shared::{CloseReason, Frame};
 
+/// The most frames that a task hands over before other tasks get their turn: two batches, which take some ten
+/// microseconds.
+pub(super) const MOST_FRAMES: usize = 2 * FRAMES;
+
 /// A batch has at most this many frames.
 const FRAMES: usize = 64;
 

@@ -15,7 +15,7 @@ use futures::Stream;
 use super::{Link, Wrapper};
 use crate::{
     codec::{BodyCodec, ContentType},
-    shared::{Frame, Outbound, PullStatus},
+    shared::{Frame, Outbound, PullStatus, UnderWay},
 };
 
 /// A flush ends with the frame that brings it to this many bytes. The rest follows in the next.
@@ -26,6 +26,9 @@ const CHUNK: usize = 128 * 1024;
 
 /// The delay, in milliseconds, before the next poll of a client whose polls may not wait.
 const REST: u64 = 2000;
+
+/// An answer of more bytes counts until its connection has taken it.
+const COUNTED: usize = 16 * 1024;
 
 /// The event for which an answer of one flush waits before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +62,9 @@ impl<C: BodyCodec> FirstFlush<C> {
         FirstFlush { link: Some(link), codec, wait, turned, started: 0, body: Vec::new() }
     }
 
-    /// The body and its type. The link is detached when they are ready, and this must not be polled again
-    /// then.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Vec<u8>, ContentType)> {
+    /// The body and its type, and what counts the body if it is large. The link is detached when they are ready,
+    /// and this must not be polled again then.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Vec<u8>, ContentType, Option<UnderWay>)> {
         let FirstFlush { link, codec, wait, turned, started, body } = self;
         let attached = link.as_ref().expect("an answer is polled until it is ready");
         if !*turned && !attached.has_turned(cx) {
@@ -81,9 +84,29 @@ impl<C: BodyCodec> FirstFlush<C> {
         if pulled == PullStatus::Drained && *wait == Wait::Something && body.len() == *started {
             return Poll::Pending;
         }
+        let counted = (body.len() > COUNTED).then(|| attached.under_way());
         *link = None;
         let content_type = codec.finish(body);
-        Poll::Ready((std::mem::take(body), content_type))
+        Poll::Ready((std::mem::take(body), content_type, counted))
+    }
+}
+
+/// Bytes that count until the connection has taken them, if there is something to count them.
+pub(crate) fn counted(bytes: Vec<u8>, counter: Option<UnderWay>) -> Bytes {
+    let Some(mut counter) = counter else { return bytes.into() };
+    // That the session has ended, the link tells too.
+    let _ = counter.set(bytes.len(), usize::MAX);
+    Bytes::from_owner(Counted { bytes, _counter: counter })
+}
+
+struct Counted {
+    bytes: Vec<u8>,
+    _counter: UnderWay,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -104,8 +127,8 @@ pub(crate) fn stream<C: BodyCodec>(
     let mut flush = Bytes::new();
     futures::stream::poll_fn(move |cx: &mut Context<'_>| {
         if flush.is_empty() {
-            let Some(next) = ready!(flushes.poll(cx)) else { return Poll::Ready(None) };
-            flush = next.into();
+            let Some((next, counter)) = ready!(flushes.poll(cx)) else { return Poll::Ready(None) };
+            flush = counted(next, counter);
         } else if let Some((link, _)) = &flushes.link {
             link.wrote();
         }
@@ -125,8 +148,14 @@ struct Flushes<C, G> {
 }
 
 impl<C: BodyCodec, G> Flushes<C, G> {
-    /// The next flush as it is written.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+    /// The next flush as it is written, and what counts it if it is large.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Vec<u8>, Option<UnderWay>)>> {
+        let mut counter = None;
+        let flush = ready!(self.flush(cx, &mut counter));
+        Poll::Ready(flush.map(|flush| (flush, counter)))
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>, counter: &mut Option<UnderWay>) -> Poll<Option<Vec<u8>>> {
         let Flushes { link, codec, budget, spent, wrapper, padding } = self;
         if let Some(polled) = padding.poll(cx) {
             return polled.map(|bytes| Some(wrapper.wrap(bytes, link.is_none())));
@@ -147,6 +176,7 @@ impl<C: BodyCodec, G> Flushes<C, G> {
         if !out.is_empty() {
             codec.finish(&mut out);
         }
+        *counter = (out.len() > COUNTED).then(|| attached.under_way());
         *spent += out.len() + padding.bytes.len();
         if pulled == PullStatus::Over || *spent >= *budget {
             *link = None;

@@ -16,14 +16,17 @@ pub(crate) fn accept(parts: &Parts) -> Result<Response<()>, &'static str> {
         return Err("not a WebSocket handshake of version 13");
     }
     if parts.version == Version::HTTP_2 {
-        let protocol = parts.extensions.get::<hyper::ext::Protocol>();
-        return match protocol {
-            Some(protocol) if parts.method == Method::CONNECT && protocol.as_str() == "websocket" => Ok(response),
+        // A plain CONNECT has no path, so it comes to no route.
+        return match parts.method {
+            Method::CONNECT => Ok(response),
             _ => Err("over HTTP/2 a WebSocket is opened by an extended CONNECT"),
         };
     }
     let key = parts.headers.get(header::SEC_WEBSOCKET_KEY);
     let (Some(key), true) = (key, parts.method == Method::GET) else { return Err("not a WebSocket handshake") };
+    if !is_key(key.as_bytes()) {
+        return Err("the key of a WebSocket handshake is 16 bytes in base64");
+    }
     if !has_token(&parts.headers, &header::CONNECTION, "upgrade")
         || !has_token(&parts.headers, &header::UPGRADE, "websocket")
     {
@@ -37,6 +40,13 @@ pub(crate) fn accept(parts: &Parts) -> Result<Response<()>, &'static str> {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
     Ok(response)
+}
+
+/// Whether this is the base64 of 16 bytes. Some clients draw its last digit at random, bits that mean nothing
+/// included.
+fn is_key(key: &[u8]) -> bool {
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    matches!(key, [digits @ .., b'=', b'='] if digits.len() == 22 && digits.iter().all(fits))
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {

@@ -5,7 +5,7 @@ use std::{sync::Arc, task::Context};
 use super::batch;
 use crate::{
     config::Transport,
-    shared::{Attach, CloseReason, Credential, Frame, LinkId, Outbound, PullStatus, SharedSession},
+    shared::{Attach, CloseReason, Credential, Frame, LinkId, Outbound, PullStatus, SharedSession, UnderWay},
 };
 
 /// One attachment of a transport to a session. Dropping it detaches it.
@@ -32,6 +32,11 @@ impl Link {
     /// no more; see [`reading_stops`](Self::reading_stops).
     pub(crate) fn input(&self, read: impl FnMut() -> Result<Option<Frame>, CloseReason>) -> Result<bool, CloseReason> {
         batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
+    }
+
+    /// What counts bytes on their way to the session or from it.
+    pub(super) fn under_way(&self) -> UnderWay {
+        UnderWay::new(self.shared.clone())
     }
 
     /// Bytes of a frame have come that is not complete yet.
@@ -64,9 +69,29 @@ impl Link {
         self.shared.has_turned(self.id, cx)
     }
 
+    /// Tells the connection of an answer when the link is over: while the connection takes nothing, it does not
+    /// ask the answer.
+    pub(crate) fn watch(&self) -> LinkWatch {
+        LinkWatch { shared: self.shared.clone(), id: self.id }
+    }
+
     /// Why the link must be given up although it cannot write; see [`SharedSession::link_ending`].
     pub(super) fn ending(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
         self.shared.link_ending(self.id, cx)
+    }
+}
+
+/// Tells whether a link is over while nothing can be written to it.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkWatch {
+    shared: Arc<SharedSession>,
+    id: LinkId,
+}
+
+impl LinkWatch {
+    /// Whether the link is over. If not, the task is woken when it is.
+    pub(crate) fn is_over(&self, cx: &mut Context<'_>) -> bool {
+        self.shared.link_ending(self.id, cx).is_some()
     }
 }
 

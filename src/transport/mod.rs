@@ -9,8 +9,8 @@ mod uplink;
 mod websocket;
 pub(crate) mod wrapping;
 
-pub(crate) use downlink::{FirstFlush, Wait, stream};
-pub(crate) use link::Link;
-pub(crate) use uplink::{Body, BodyError, read_body, take, upload_answer};
+pub(crate) use downlink::{FirstFlush, Wait, counted, stream};
+pub(crate) use link::{Link, LinkWatch};
+pub(crate) use uplink::{Body, BodyError, read_body, take, take_first, upload_answer};
 pub(crate) use websocket::{NoMessage, Socket};
 pub(crate) use wrapping::{Wrapper, Wrapping};

@@ -9,10 +9,10 @@ use axum::body::BodyDataStream;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
-use super::{Link, pace::Pace};
+use super::{Link, batch::MOST_FRAMES, pace::Pace};
 use crate::{
     codec::{BodyCodec, Codec, ContentType},
-    shared::CloseReason,
+    shared::{CloseReason, Frame, reason},
 };
 
 /// The body of a request of which the codec has read a part.
@@ -22,21 +22,23 @@ pub(crate) struct Body<C> {
     pub(crate) rest: Option<Bytes>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
-    TooLarge,
+    /// It may not grow further.
+    Refused(CloseReason),
     /// The connection broke, or the client violated HTTP.
     Broken,
     /// Nothing came for too long, or too little in all.
     TooSlow,
 }
 
-/// Reads a body of at most `limit` bytes. It is copied only if it comes in several pieces. It may be silent for
-/// `allowance`, and must come at the least rate once that time has passed.
+/// Reads a body. It is copied only if it comes in several pieces. It may be silent for `allowance`, and must
+/// come at the least rate once that time has passed. With each piece `grow` is called with the beginning of the
+/// body and its length so far, and may refuse that.
 pub(crate) async fn read_body(
     mut stream: BodyDataStream,
-    limit: usize,
     allowance: Duration,
+    mut grow: impl FnMut(&[u8], usize) -> Result<(), CloseReason>,
 ) -> Result<Bytes, BodyError> {
     let mut pace = Pace::new(allowance);
     let mut whole: Option<Bytes> = None;
@@ -44,10 +46,9 @@ pub(crate) async fn read_body(
     while let Some(piece) = pace.next(stream.next()).await.map_err(|_| BodyError::TooSlow)? {
         let piece = piece.map_err(|_| BodyError::Broken)?;
         pace.received(piece.len());
-        let had = whole.as_ref().map_or(pieces.len(), Bytes::len);
-        if had + piece.len() > limit {
-            return Err(BodyError::TooLarge);
-        }
+        let had = whole.as_deref().unwrap_or(&pieces);
+        let beginning = if had.is_empty() { &piece[..] } else { had };
+        grow(beginning, had.len() + piece.len()).map_err(BodyError::Refused)?;
         match whole.take() {
             None if pieces.is_empty() => whole = Some(piece),
             first => {
@@ -60,9 +61,35 @@ pub(crate) async fn read_body(
 }
 
 /// Hands the frames of a body over to the session. The frames before a malformed one are taken.
-pub(crate) fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<(), CloseReason> {
-    // The whole body is taken even where the session asks to stop: it is bounded, and so is the excess.
-    while link.input(|| body.codec.read(&mut body.rest))? {}
+///
+/// Other tasks get their turn after each [`MOST_FRAMES`]. Not cancel-safe: the frames that were read are taken.
+pub(crate) async fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<(), CloseReason> {
+    loop {
+        let mut left = MOST_FRAMES;
+        // The whole body is taken even where the session asks to stop: it is bounded, and so is the excess.
+        let stopped = link.input(|| {
+            let frame = if left > 0 { body.codec.read(&mut body.rest)? } else { None };
+            left -= usize::from(frame.is_some());
+            Ok(frame)
+        })?;
+        if left > 0 && !stopped {
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// As [`take`], for the first messages of a session: together they may have `most` bytes.
+pub(crate) fn take_first<C: Codec>(link: &Link, body: &mut Body<C>, most: usize) -> Result<(), CloseReason> {
+    let mut left = most;
+    let mut read = || {
+        let frame = body.codec.read(&mut body.rest)?;
+        if let Some(Frame::Message { message, .. }) = &frame {
+            left = left.checked_sub(message.as_message().len()).ok_or(reason::FIRST_FLIGHT_TOO_LARGE)?;
+        }
+        Ok(frame)
+    };
+    while link.input(&mut read)? {}
     Ok(())
 }
 

@@ -26,6 +26,11 @@ impl Log {
         Log { lines, _guard: guard }
     }
 
+    /// All lines, and the spans as lines that begin with `SPAN`.
+    pub fn all(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
     /// The lines of this level, each with its fields.
     pub fn lines(&self, level: &str) -> Vec<String> {
         self.lines.lock().unwrap().iter().filter(|line| line.starts_with(level)).cloned().collect()
@@ -53,7 +58,10 @@ impl Subscriber for Keeper {
         self.0.lock().unwrap().push(line.0);
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut line = Line(format!("SPAN {}", span.metadata().name()));
+        span.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
         Id::from_u64(1)
     }
 

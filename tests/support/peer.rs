@@ -206,7 +206,11 @@ impl Peer {
                 }
             }
             Record::GoAway(delay) => self.go_away = Some(*delay),
-            Record::AckRequest | Record::Ping(_) | Record::Padding(_) | Record::LinkClose(..) => {}
+            Record::AckRequest
+            | Record::Ping(_)
+            | Record::Padding(_)
+            | Record::PollDelay(_)
+            | Record::LinkClose(..) => {}
         }
     }
 

@@ -69,6 +69,7 @@ pub enum Record {
     PingAck(u64, u64),
     Close(u64, u16, String),
     GoAway(u64),
+    PollDelay(u64),
     Padding(usize),
     LinkClose(u16, String),
 }
@@ -181,6 +182,7 @@ impl Parser {
                 Some(Record::Padding(used))
             }
             "z" => Some(Record::GoAway(number(0))),
+            "y" => Some(Record::PollDelay(number(0))),
             other => panic!("the server does not send {other:?}"),
         };
         Some((record, length))

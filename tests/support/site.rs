@@ -35,6 +35,8 @@ enum Place {
 #[derive(Clone, Debug)]
 pub struct Site {
     place: Place,
+    /// The client's address, as a proxy in front of the server would state it.
+    forwarded_for: Option<String>,
 }
 
 /// An answer, read to its end.
@@ -66,7 +68,7 @@ impl Answer {
 impl Site {
     /// A server in this process. The router has the server's routes at `/live`.
     pub fn here(router: Router) -> Self {
-        Site { place: Place::Here(router) }
+        Site { place: Place::Here(router), forwarded_for: None }
     }
 
     /// A server on a port of the loopback interface.
@@ -75,12 +77,25 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-        Site { place: Place::Socket(address) }
+        Site { place: Place::Socket(address), forwarded_for: None }
     }
 
     /// A server that already listens at this address.
     pub fn at(address: SocketAddr) -> Self {
-        Site { place: Place::Socket(address) }
+        Site { place: Place::Socket(address), forwarded_for: None }
+    }
+
+    /// The same server, through a proxy that states this address.
+    pub fn forwarded_for(&self, address: &str) -> Self {
+        Site { forwarded_for: Some(address.to_owned()), ..self.clone() }
+    }
+
+    /// The headers that a proxy adds.
+    pub fn proxied(&self, request: Builder) -> Builder {
+        match &self.forwarded_for {
+            Some(address) => request.header("x-forwarded-for", address),
+            None => request,
+        }
     }
 
     /// A new connection.
@@ -107,7 +122,7 @@ impl Site {
     /// A request made by a page of the same origin.
     pub fn request(&self, method: Method, path: &str) -> Builder {
         let builder = Request::builder().method(method).uri(format!("/live/{path}")).header("host", HOST);
-        builder.header("origin", format!("http://{HOST}"))
+        self.proxied(builder.header("origin", format!("http://{HOST}")))
     }
 
     /// Sends a request and reads the head of its answer.

@@ -40,7 +40,8 @@ impl Site {
 
     /// A WebSocket connection with these headers, or the status of the server's refusal.
     pub async fn websocket_as(&self, path: &str, headers: &[(&str, &str)]) -> Result<Socket, StatusCode> {
-        let mut request = Request::get(format!("ws://{HOST}/live/{path}"))
+        let mut request = self
+            .proxied(Request::get(format!("ws://{HOST}/live/{path}")))
             .header(header::HOST, HOST)
             .header(header::CONNECTION, "keep-alive, Upgrade")
             .header(header::UPGRADE, "websocket")

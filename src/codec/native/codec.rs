@@ -64,6 +64,7 @@ impl Codec for NativeCodec {
                     OutMessage::Own(message) => put_message(message, out),
                     OutMessage::Shared(broadcast) => out.encoded(
                         broadcast.encoded(Spelling::WebSocket.cell(), |message| encode(message, 1, put_message)),
+                        message,
                     ),
                 }
             }

@@ -5,11 +5,12 @@ use bytes::{Buf, Bytes};
 use bytestring::ByteString;
 
 use super::{
+    super::{largest::Largest, websocket_frames::MAX_CLOSE_TEXT},
     Head, MAX_HEAD, MAX_NAMES, MAX_TOKEN, Record, ResumeToken, Spelling,
     Unreadable::{self, Malformed, TooLarge},
 };
 use crate::{
-    message::{Message, Text},
+    message::{Message, Text, truncate},
     session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Names, Outcome, SessionParams},
 };
 
@@ -23,19 +24,22 @@ pub(crate) struct Reader {
     limit: usize,
     /// The number of the next message; 0 as long as none was stated.
     next: u64,
+    /// Of WebSocket messages: in other spellings every payload is copied.
+    largest: Largest,
 }
 
 impl Reader {
     pub(crate) fn new(spelling: Spelling, limit: usize) -> Self {
-        Reader { spelling, limit, next: 0 }
+        Reader { spelling, limit, next: 0, largest: Largest::default() }
     }
 
     /// Takes the next record off `input`; `None` when it is empty. On a WebSocket `input` is one text
     /// message.
     pub(crate) fn read(&mut self, input: &mut Bytes) -> Result<Option<Record>> {
+        self.largest.saw(input.len());
         while !input.is_empty() {
             if self.spelling == Spelling::WebSocket && input[0] == b'm' {
-                let payload = input.split_off(1);
+                let payload = self.largest.release(input.split_off(1));
                 input.clear();
                 return self.message(Text(text(payload)?).into()).map(|frame| Some(Record::Frame(frame)));
             }
@@ -57,7 +61,8 @@ impl Reader {
 
     /// The message that a binary message of a WebSocket is.
     pub(crate) fn binary(&mut self, payload: Bytes) -> Result<Frame> {
-        self.message(Message::Binary(payload))
+        self.largest.saw(payload.len());
+        self.message(Message::Binary(self.largest.release(payload)))
     }
 
     fn message(&mut self, message: Message) -> Result<Frame> {
@@ -144,7 +149,9 @@ impl Reader {
 
     fn reason(&self, fields: &mut Fields<'_>, input: &mut Bytes) -> Result<CloseReason> {
         let code = u16::try_from(fields.number()?).map_err(|_| Malformed("a code out of range"))?;
-        Ok(CloseReason { code, text: self.text(fields.number()?, input)? })
+        let text = self.text(fields.number()?, input)?;
+        // What is kept of it is a copy of its own.
+        Ok(CloseReason { code, text: truncate(&text, MAX_CLOSE_TEXT).into() })
     }
 
     /// A text payload whose length counts bytes, or UTF-16 units where the carrier is a string.
@@ -231,7 +238,11 @@ fn start(fields: &mut Fields<'_>) -> Result<Attached> {
     if let Some(grant) = &mut grant {
         grant.params.spread = fields.optional(Fields::number)?.unwrap_or_default();
     }
-    Ok(Attached { outcome, received, names, grant })
+    let secret = match outcome {
+        Outcome::Full => fields.optional(Fields::token)?.map(|secret| Box::from(&*secret)),
+        Outcome::New => None,
+    };
+    Ok(Attached { outcome, received, names, grant, secret })
 }
 
 /// The letter of a record and the fields between it and the colon.

@@ -155,7 +155,7 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-fn put_start(out: &mut Vec<u8>, Attached { outcome, received, names, grant }: &Attached) {
+fn put_start(out: &mut Vec<u8>, Attached { outcome, received, names, grant, secret }: &Attached) {
     match (outcome, grant) {
         (Outcome::New, Some(grant)) => {
             push(out, format_args!("snew,{received},{},{}", grant.id, grant.secret));
@@ -168,7 +168,12 @@ fn put_start(out: &mut Vec<u8>, Attached { outcome, received, names, grant }: &A
                 push(out, format_args!(",{names},{spread}"));
             }
         }
-        _ if names.are_listed() => push(out, format_args!("sfull,{received},{names}")),
+        _ if names.are_listed() => {
+            push(out, format_args!("sfull,{received},{names}"));
+            if let Some(secret) = secret {
+                push(out, format_args!(",{secret}"));
+            }
+        }
         _ => push(out, format_args!("sfull,{received}")),
     }
     out.push(b':');

@@ -1,7 +1,9 @@
 //! The codec of bare WebSockets reads and writes.
 
 use super::*;
-use crate::codec::tests::frames;
+use crate::{codec::tests::frames, pool::Pool};
+
+const LARGE: usize = 10_000;
 
 fn read(input: &'static [u8], limit: usize) -> Result<Option<Frame>, CloseReason> {
     let mut input = Some(Bytes::from_static(input));
@@ -64,7 +66,7 @@ fn pings_and_pongs_are_signs_of_life() {
 
 #[test]
 fn nothing_but_messages_is_written_before_the_close() {
-    let (own, shared) = (Message::from("é").into(), OutMessage::shared(vec![0, 255].into()));
+    let (own, shared) = (Message::from("é").into(), OutMessage::shared(vec![0, 255].into(), &Pool::new(0, 0)));
     let (sent, close) = written(vec![
         Outbound::Frame(Frame::Ack { received: 1 }),
         Outbound::Message { number: 7, message: &own },
@@ -118,4 +120,15 @@ fn every_close_code_may_be_sent() {
         let registered = matches!(sent, 1000..=1003 | 1007..=1009 | 1011..=1014 | 3000..=4999);
         assert!(registered && !(4000..=4499).contains(&sent), "{code} is sent as {sent}");
     }
+}
+
+#[test]
+fn a_small_message_keeps_nothing_of_the_buffer_of_a_large_one() {
+    let mut codec = RawCodec::new(LARGE);
+    let buffer = Bytes::from(vec![b'x'; LARGE]);
+    let is_kept = |message: Message| buffer.as_ptr_range().contains(&message.as_bytes().as_ptr());
+    assert!(is_kept(message(codec.read_binary(buffer.clone()))));
+    assert!(!is_kept(message(codec.read_binary(buffer.slice(..1)))));
+    assert!(!is_kept(message(codec.read(&mut Some(buffer.slice(..LARGE / 2 - 1))))));
+    assert!(is_kept(message(codec.read(&mut Some(buffer.slice(..LARGE / 2))))), "half of the buffer");
 }

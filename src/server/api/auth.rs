@@ -36,20 +36,38 @@ use serde::de::DeserializeOwned;
 pub struct Auth<T>(pub T);
 
 /// The reason why [`Auth`] rejected an opening: there is no auth data, or it does not fit. The answer has
-/// status 401.
+/// status 401. Its text names the place where the data does not fit, and quotes nothing of it.
 #[derive(Debug)]
 pub struct AuthRejection(Kind);
 
 #[derive(Debug)]
 enum Kind {
     Missing,
-    Unfit(serde_json::Error),
+    /// The data does not fit at this place. The text of serde would quote the data, which is a secret.
+    Unfit {
+        syntax: bool,
+        line: usize,
+        column: usize,
+    },
+}
+
+impl Kind {
+    fn of(error: &serde_json::Error) -> Self {
+        Kind::Unfit { syntax: !error.is_data(), line: error.line(), column: error.column() }
+    }
 }
 
 /// The auth data of an opening, as an extension of its request. It is absent if the client's protocol has no
 /// place for it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct AuthData(pub(crate) ByteString);
+
+impl fmt::Debug for AuthData {
+    /// The data is a secret: whoever logs the extensions of a request must not log it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthData")
+    }
+}
 
 impl AuthData {
     fn read<T: DeserializeOwned>(&self) -> Result<Auth<T>, AuthRejection> {
@@ -57,7 +75,7 @@ impl AuthData {
         serde_json::from_str(text)
             .or_else(|error| serde_json::from_value(text.into()).map_err(|_| error))
             .map(Auth)
-            .map_err(|error| AuthRejection(Kind::Unfit(error)))
+            .map_err(|error| AuthRejection(Kind::of(&error)))
     }
 }
 
@@ -84,19 +102,17 @@ impl fmt::Display for AuthRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Missing => f.write_str("no auth data"),
-            Kind::Unfit(error) => write!(f, "the auth data does not fit: {error}"),
+            Kind::Unfit { syntax: true, line, column } => {
+                write!(f, "the auth data is not JSON (line {line}, column {column})")
+            }
+            Kind::Unfit { line, column, .. } => {
+                write!(f, "the auth data is not of the type that is expected (line {line}, column {column})")
+            }
         }
     }
 }
 
-impl std::error::Error for AuthRejection {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0 {
-            Kind::Missing => None,
-            Kind::Unfit(error) => Some(error),
-        }
-    }
-}
+impl std::error::Error for AuthRejection {}
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {

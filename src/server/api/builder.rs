@@ -1,19 +1,19 @@
-//! [`Anywire::builder`], and the [`Server`] that it builds.
+//! [`Anywire::builder`], which builds a [`Server`].
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::http::request::Parts;
 use ipnet::IpNet;
 
 use super::{
     handler::{AnyHandler, Handler, erase},
-    live::{Live, To},
-    presence::Presence,
+    hooks::{Hooks, Refused},
+    server::Server,
     session::Session,
 };
 use crate::{
-    config::{Config, History, Origins, Overflow, SlowMember, is_authority, is_node_name, millis},
-    server::{core::Core, routes},
+    config::{Config, History, Origins, Overflow, SlowMember, header_name, is_authority, is_node_name, millis},
+    server::core::Core,
 };
 
 /// The entry of the library: [`Anywire::builder`].
@@ -40,7 +40,7 @@ impl Anywire {
     /// # let _ = app;
     /// ```
     pub fn builder() -> Builder {
-        Builder { config: Config::default(), handler: () }
+        Builder { config: Config::default(), hooks: Hooks::default(), handler: () }
     }
 }
 
@@ -48,7 +48,8 @@ impl Anywire {
 #[must_use]
 #[derive(Clone, Debug)]
 pub struct Builder<H = ()> {
-    config: Config,
+    pub(super) config: Config,
+    pub(super) hooks: Hooks,
     handler: H,
 }
 
@@ -76,7 +77,8 @@ impl<H> Builder<H> {
     }
 
     /// Sets the time for which a session is kept without any link, so that the client can come back to it
-    /// without loss. An ended session is remembered for the same time, to acknowledge its end. Default: 60 s.
+    /// without loss. An ended session is remembered for the same time, to acknowledge its end. A client that has
+    /// not come back once since it opened has no longer than [`open_timeout`](Self::open_timeout). Default: 60 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.config.grace = grace;
         self
@@ -158,8 +160,9 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of sessions that may live at a time; those that ended do not count. Further ones are
-    /// refused with 503 and code 4200. Default: 100,000.
+    /// Sets the number of sessions that may live at a time; those that ended do not count. For a further one
+    /// the oldest ends whose client has not come back since it opened, with code 4103; if there is none, the
+    /// further one is refused with 503 and code 4200. Default: 100,000.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.config.max_sessions = sessions;
         self
@@ -174,9 +177,9 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of bytes that all inboxes and outboxes may hold together. Above four fifths of it new
-    /// sessions are refused, and above all of it returning sessions too, with 503 and code 4201. Default: 1
-    /// GiB.
+    /// Sets the number of bytes that all sessions may hold together, with [histories](Self::rooms). A message to
+    /// many sessions counts once. Above four fifths of it new sessions are refused with 503 and code 4201, above
+    /// all of it those that hold most end with 4105: see the guide's chapter on limits. Default: 1 GiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.config.max_bytes = bytes;
         self
@@ -206,7 +209,8 @@ impl<H> Builder<H> {
     }
 
     /// Sets the proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed, as addresses or networks:
-    /// `10.0.0.0/8`, `::1`. Default: none. They need the address of the connection, which
+    /// `10.0.0.0/8`, `::1`. Where one of them is missing, `Forwarded` (RFC 7239) takes its place, so a proxy must
+    /// set the headers that it does not remove. Default: none. They need the address of the connection, which
     /// [`serve`](crate::serve) and axum's `into_make_service_with_connect_info` report; where it is missing, a
     /// warning is logged.
     ///
@@ -222,12 +226,23 @@ impl<H> Builder<H> {
         self
     }
 
+    /// Sets the headers that a session keeps first of the 8 KiB that it keeps for
+    /// [`Session::header`](crate::Session::header). `Cookie`, `Authorization` and `Proxy-Authorization` are
+    /// kept only if they are named here. Extractors see all headers. Default: none.
+    ///
+    /// # Panics
+    /// Panics if a name cannot be that of a header.
+    pub fn keep_headers<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.config.kept_headers = names.into_iter().map(|name| header_name(name.as_ref())).collect();
+        self
+    }
+
     /// Keeps the last messages of the rooms with this name, for those who
     /// [join later](crate::Session::join_since). A pattern that ends in `*` stands for all rooms whose names
     /// begin so; of several patterns that fit a room the first one counts. Default: no room has a history.
     ///
-    /// The messages are kept in the memory of this process, besides [`max_bytes`](Self::max_bytes), within the
-    /// bounds of the [`History`]. Messages that may be skipped, [droppable](crate::To::droppable) ones and the
+    /// The messages are kept in the memory of this process, which counts for [`max_bytes`](Self::max_bytes),
+    /// within the bounds of the [`History`]. Messages that may be skipped, [droppable](crate::To::droppable) ones and the
     /// [latest](crate::To::latest) of a key, are not kept, and neither are those to [all](crate::Live::all)
     /// sessions.
     ///
@@ -252,6 +267,55 @@ impl<H> Builder<H> {
     }
 }
 
+impl<H> Builder<H> {
+    /// Asks the application about each new link of a session that is open, and each take-over by another page:
+    /// with the request, as the extractors of the opening would see it, and the session. If the answer is
+    /// `false`, that link is refused with code 4101, and its client opens a new session through its login; the
+    /// session itself goes on, and ends with its grace time if no other link keeps it. Default: who knows the
+    /// session's secret may come back.
+    ///
+    /// It is asked before the link is attached and only if the secret is right; not for each request of a poll or
+    /// a stream, and not for uploads. It has the [`open_timeout`](Self::open_timeout); then the link is refused
+    /// with 4007, and the client tries again.
+    ///
+    /// ```
+    /// use anywire::{Anywire, Session};
+    /// use axum::http::{header, request::Parts};
+    ///
+    /// let builder = Anywire::builder().authorize(async |parts: Parts, session: Session| {
+    ///     // Is the cookie that the client brings now still a login of this session's user?
+    ///     let cookie = parts.headers.get(header::COOKIE).and_then(|cookie| cookie.to_str().ok());
+    ///     cookie.is_some() && session.user().is_some()
+    /// });
+    /// # let _ = builder;
+    /// ```
+    pub fn authorize<F, Fut>(mut self, authorize: F) -> Self
+    where
+        F: Fn(Parts, Session) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = bool> + Send + 'static,
+    {
+        self.hooks.authorize = Some(Arc::new(move |parts, session| Box::pin(authorize(parts, session))));
+        self
+    }
+
+    /// Calls a function for each request that is refused, with what was refused, the code and the text, and the
+    /// request: to count, to ban, to find out why a page does not get in. It must not block. Requests are copied
+    /// for it. Default: none.
+    ///
+    /// ```
+    /// use anywire::Anywire;
+    ///
+    /// let builder = Anywire::builder().on_refused(|refused| {
+    ///     eprintln!("{}: {} from {:?}", refused.what(), refused.reason(), refused.parts().headers.get("origin"));
+    /// });
+    /// # let _ = builder;
+    /// ```
+    pub fn on_refused(mut self, on_refused: impl Fn(&Refused<'_>) + Send + Sync + 'static) -> Self {
+        self.hooks.on_refused = Some(Arc::new(on_refused));
+        self
+    }
+}
+
 impl Builder {
     /// Sets the handler of every session: an `async fn` that takes axum extractors, then a
     /// [`Session`](crate::Session).
@@ -260,14 +324,14 @@ impl Builder {
         H: Handler<T, S>,
         S: Clone + Send + Sync + 'static,
     {
-        Builder { config: self.config, handler: SessionHandler(erase(handler)) }
+        Builder { config: self.config, hooks: self.hooks, handler: SessionHandler(erase(handler)) }
     }
 }
 
 impl<S> Builder<SessionHandler<S>> {
     /// Builds the server. Its sessions run on the tokio runtime that serves its routes.
     pub fn build(self) -> Server<S> {
-        Server { live: Live { core: Arc::new(Core::new(self.config)) }, handler: self.handler.0 }
+        Server::new(Arc::new(Core::new(self.config)), self.handler.0, self.hooks)
     }
 }
 
@@ -278,130 +342,5 @@ pub struct SessionHandler<S>(AnyHandler<S>);
 impl<S> fmt::Debug for SessionHandler<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionHandler")
-    }
-}
-
-/// A server: its routes, its sessions and its rooms. Clones are handles to the same server, and so is a
-/// [`Live`], which has no type parameter.
-pub struct Server<S = ()> {
-    live: Live,
-    handler: AnyHandler<S>,
-}
-
-impl<S: Clone + Send + Sync + 'static> Server<S> {
-    /// Returns the routes of all transports and of the client's scripts, to nest at a path of an axum
-    /// `Router`. Your own layers (tracing, limits) go around them. A compression layer should not, because it
-    /// holds streams back, and the scripts are compressed already.
-    pub fn routes(&self) -> Router<S> {
-        routes::native::routes(&self.live.core, &self.handler)
-    }
-
-    /// Returns the route of a bare WebSocket, to nest at a path of an axum `Router`: any client of RFC 6455
-    /// opens a session there, without a protocol of ours, and reaches the same handler and rooms. A message
-    /// is a message of the WebSocket, text or binary.
-    ///
-    /// The origin policy and the limits are those of all transports. A refused session is answered at the
-    /// handshake: with 403, 503, or the response of an extractor; [`Auth`](crate::Auth) finds no auth data
-    /// here and answers 401, `Option<Auth<T>>` is `None`.
-    ///
-    /// The session is its one connection and ends with it, with the code that the client closed with, or
-    /// 1006. Messages that were sent and not written by then are lost, and a message counts as acknowledged
-    /// once it is written; use [`routes`](Self::routes) for clients that must lose nothing. Heartbeats are
-    /// pings. While the handler does not receive and the inbox is full, nothing is read from the connection.
-    /// Close codes are those of RFC 6455: 1001 when the server goes away, 1002, 1007 and 1009 for what it
-    /// forbids or is too large, 1008 for a client that takes too little, 1011 when the handler failed.
-    ///
-    /// ```no_run
-    /// # use anywire::{Anywire, Session};
-    /// # async fn handler(session: Session) {}
-    /// let live = Anywire::builder().handler(handler).build();
-    /// let app: axum::Router = axum::Router::new().nest("/live", live.routes()).nest("/ws", live.raw());
-    /// ```
-    pub fn raw(&self) -> Router<S> {
-        routes::raw::routes(&self.live.core, &self.handler)
-    }
-
-    /// Returns a handle without the state's type, to keep in that state or anywhere else.
-    pub fn live(&self) -> Live {
-        self.live.clone()
-    }
-
-    pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.live.core
-    }
-
-    pub(crate) fn handler(&self) -> &AnyHandler<S> {
-        &self.handler
-    }
-}
-
-impl<S> Clone for Server<S> {
-    fn clone(&self) -> Self {
-        Server { live: self.live.clone(), handler: self.handler.clone() }
-    }
-}
-
-impl<S> fmt::Debug for Server<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("live", &self.live).finish_non_exhaustive()
-    }
-}
-
-impl<S> AsRef<Live> for Server<S> {
-    fn as_ref(&self) -> &Live {
-        &self.live
-    }
-}
-
-/// The methods of its [`Live`].
-impl<S> Server<S> {
-    /// Starts a send to all members of a room. See [`Live::to`].
-    pub fn to(&self, room: impl Into<String>) -> To<'_> {
-        self.live.to(room)
-    }
-
-    /// Starts a send to the members of several rooms. See [`Live::to_any`].
-    pub fn to_any(&self, rooms: impl IntoIterator<Item = impl Into<String>>) -> To<'_> {
-        self.live.to_any(rooms)
-    }
-
-    /// Starts a send to all sessions. See [`Live::all`].
-    pub fn all(&self) -> To<'_> {
-        self.live.all()
-    }
-
-    /// Returns the session with this id. See [`Live::session`].
-    pub fn session(&self, id: impl AsRef<str>) -> Option<Session> {
-        self.live.session(id)
-    }
-
-    /// Returns all sessions. See [`Live::sessions`].
-    pub fn sessions(&self) -> Vec<Session> {
-        self.live.sessions()
-    }
-
-    /// Returns the members of a room. See [`Live::members`].
-    pub fn members(&self, room: &str) -> Vec<Session> {
-        self.live.members(room)
-    }
-
-    /// Returns the number of sessions. See [`Live::len`].
-    pub fn len(&self) -> usize {
-        self.live.len()
-    }
-
-    /// Returns whether there is no session.
-    pub fn is_empty(&self) -> bool {
-        self.live.is_empty()
-    }
-
-    /// Returns who is in a room. See [`Live::presence`].
-    pub fn presence(&self, room: &str) -> Presence {
-        self.live.presence(room)
-    }
-
-    /// Shuts down gracefully. See [`Live::shutdown`].
-    pub async fn shutdown(&self, window: Duration) {
-        self.live.shutdown(window).await;
     }
 }

@@ -190,12 +190,15 @@ struct Life {
     polled: bool,
     /// The reason with which the session closes if it ends now; `None` once it did.
     ending: Option<Ending>,
+    /// What the handler logs is told apart by it.
+    span: tracing::Span,
 }
 
 impl Turns {
     pub(crate) fn new(session: Session, handler: Boxed<Outcome>) -> Self {
         session.member.shared.start_handler();
-        Turns { handler, life: Box::new(Life { session, polled: false, ending: Some(Ending::Over) }) }
+        let span = tracing::info_span!("session", id = %session.member.id());
+        Turns { handler, life: Box::new(Life { session, polled: false, ending: Some(Ending::Over), span }) }
     }
 }
 
@@ -203,6 +206,9 @@ impl Life {
     /// The handler has returned, or panicked, or its runtime is gone. A second call does nothing.
     fn end(&mut self) {
         let Some(ending) = self.ending.take() else { return };
+        if matches!(ending, Ending::Panicked) {
+            self.session.core.counters.handler_panics.add(1);
+        }
         self.session.core.hub.retire(&self.session.member);
         self.session.member.shared.close(ending.reason());
     }
@@ -233,6 +239,7 @@ impl Future for Turns {
             }
         }
         let Turns { handler, life } = &mut *self;
+        let _within = life.span.clone().entered();
         life.session.member.shared.begin_turn();
         let turn = Turn(life);
         let in_first_poll = !std::mem::replace(&mut turn.0.polled, true);

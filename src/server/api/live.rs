@@ -203,7 +203,15 @@ impl<'a> To<'a> {
         if message.len() > self.core.config.message_limit {
             return self.too_large("message", message.len());
         }
-        self.core.hub.deliver(&self.target, &OutMessage::shared(message), &CloseReason::of_slow_client(policy))
+        let message = OutMessage::shared(message, self.core.runtime.pool());
+        let delivered = self.core.hub.deliver(&self.target, &message, &CloseReason::of_slow_client(policy));
+        self.core.counters.room_sends.add(1);
+        if delivered.skipped + delivered.slow > 0 {
+            self.core.counters.skipped.add(delivered.skipped);
+            self.core.counters.slow.add(delivered.slow);
+        }
+        self.core.relieve();
+        delivered
     }
 
     /// Sends the message that `message` makes for its position in the room's

@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-use super::{builder::Server, session::SessionId};
+use super::{server::Server, session::SessionId};
 use crate::{
     broadcast::OutMessage,
     clock::Clock,
     config::{Transport, millis},
     message::Message,
-    server::gateway::{Gateway, Page},
+    server::gateway::Page,
     session::{
         Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Names, Role, SendError, reason, rules::NATIVE,
     },
@@ -84,14 +84,14 @@ impl LocalClient {
     where
         S: Clone + Send + Sync + 'static,
     {
-        let gateway = Gateway { core: server.core().clone(), handler: server.handler().clone() };
+        let gateway = server.gateway();
         let mut opened = match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), &NATIVE).await {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };
         let shared = opened.shared.clone();
         let clock = shared.runtime().clock();
-        let server_config = &server.core().config;
+        let server_config = &gateway.core.config;
         let config = Config {
             role: Role::Client,
             rules: &NATIVE,
@@ -102,6 +102,7 @@ impl LocalClient {
             inbox: usize::MAX / 2,
             outbox: server_config.inbox,
             droppable_mark: server_config.droppable_mark,
+            floor: usize::MAX,
             base: 0,
         };
         let machine = Machine::new(config, clock.now());

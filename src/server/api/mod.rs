@@ -3,10 +3,15 @@
 pub(super) mod auth;
 pub(super) mod builder;
 pub(super) mod handler;
+pub(super) mod hooks;
+mod identity;
+mod limits;
 pub(super) mod live;
 pub(super) mod local;
 pub(super) mod presence;
 pub(super) mod receiving;
 pub(super) mod sending;
 pub(super) mod serve;
+pub(super) mod server;
 pub(super) mod session;
+pub(super) mod stats;

@@ -3,11 +3,12 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures::Stream;
 use serde::de::DeserializeOwned;
+use tokio::task::coop::poll_proceed;
 
 use super::session::Session;
 use crate::{
@@ -48,7 +49,7 @@ impl Session {
     /// Receives the next message or gap, and `None` as [`recv`](Self::recv) does. Waits for it. Cancel-safe.
     pub async fn recv_any(&self) -> Option<Received> {
         let mut waiting = Waiting::new(&self.member.shared);
-        let arrival = poll_fn(|cx| waiting.shared.poll_arrival(cx, &mut waiting.place, true)).await?;
+        let arrival = poll_fn(|cx| poll_arrival(waiting.shared, &mut waiting.place, cx, true)).await?;
         Some(match arrival {
             Arrival::Message(message) => Received::Message(message),
             Arrival::Gap { from, to } => Received::Gap { from, to },
@@ -88,7 +89,7 @@ impl<'a> Waiting<'a> {
         Waiting { shared, place: None }
     }
 
-    fn poll_message(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         poll_message(self.shared, &mut self.place, cx)
     }
 }
@@ -101,8 +102,23 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn poll_message(shared: &SharedSession, place: &mut Option<Place>, cx: &Context<'_>) -> Poll<Option<Message>> {
-    shared.poll_arrival(cx, place, false).map(|arrival| match arrival {
+/// Other tasks get their turn after some arrivals, however many there are.
+fn poll_arrival(
+    shared: &SharedSession,
+    place: &mut Option<Place>,
+    cx: &mut Context<'_>,
+    gaps: bool,
+) -> Poll<Option<Arrival>> {
+    let turn = ready!(poll_proceed(cx));
+    let arrival = shared.poll_arrival(cx, place, gaps);
+    if arrival.is_ready() {
+        turn.made_progress();
+    }
+    arrival
+}
+
+fn poll_message(shared: &SharedSession, place: &mut Option<Place>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+    poll_arrival(shared, place, cx, false).map(|arrival| match arrival {
         Some(Arrival::Message(message)) => Some(message),
         Some(Arrival::Gap { .. }) | None => None,
     })

@@ -39,6 +39,7 @@ impl Session {
                     Overflow::Wait => message = returned,
                     Overflow::Fail => return Err(SendError::Full),
                     Overflow::Close => {
+                        self.core.counters.slow.add(1);
                         self.member.shared.abort(CloseReason::of_slow_client(self.core.config.slow_members));
                         return Err(SendError::Full);
                     }
@@ -149,12 +150,16 @@ impl Session {
             return Err((error, message));
         }
         // A clone of a message shares its payload.
-        self.member.shared.send(OutMessage::Own(message.clone())).map_err(|error| (self.explain(error), message))
+        let sent = self.member.shared.send(OutMessage::Own(message.clone()));
+        self.core.relieve();
+        sent.map_err(|error| (self.explain(error), message))
     }
 
     fn send_as(&self, how: &WhenBehind, message: Message) -> Result<bool, SendError> {
         self.check(&message)?;
-        self.member.shared.send_as(how, OutMessage::Own(message)).map_err(|error| self.explain(error))
+        let sent = self.member.shared.send_as(how, OutMessage::Own(message));
+        self.core.relieve();
+        sent.map_err(|error| self.explain(error))
     }
 
     fn check(&self, message: &Message) -> Result<(), SendError> {

@@ -5,26 +5,42 @@ use std::{
     future::{Future, IntoFuture},
     io,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use axum::Router;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs},
     sync::watch,
 };
-use tower_service::Service;
 
 use super::live::Live;
+use crate::{
+    clock::Clock,
+    server::{
+        connection::{self, Full, Most, Order, Places},
+        counters::{ACCEPT_ERRORS, CONNECTIONS_REFUSED},
+    },
+};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// The time within which a connection must send a request's head, also after the request before it.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// In all, two connections for each of the most sessions of the default.
+const MOST: Most = Most { in_all: 200_000, of_an_address: 2_000 };
+
+/// The system holds about this many bytes for a connection that takes none, and reports what a connection took
+/// by halves of it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 64 * 1024;
+
+/// Idle connections are asked to close, in milliseconds, at most so often.
+const MAKE_ROOM_INTERVAL: u64 = 1_000;
+
+/// The time between two warnings of the same kind, in milliseconds.
+const WARNING_INTERVAL: u64 = 60_000;
 
 /// The time that running requests have to finish when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
@@ -87,11 +103,20 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves an application over HTTP/1.1, WebSocket included, until the program ends, or until the signal of
 /// [`with_graceful_shutdown`](Serve::with_graceful_shutdown).
 ///
-/// It differs from `axum::serve` in five points that matter for realtime: small segments leave at once
-/// (`TCP_NODELAY`), a request's head must come within 30 seconds, the client's address is known
-/// ([`Session::remote_address`](crate::Session::remote_address)), a parked poll costs some ten kilobytes less,
-/// because no room is made for HTTP/2, and [sessions](Serve::sessions) end in good order when it stops. For
-/// TLS or HTTP/2 use `axum::serve`, another server, or a proxy.
+/// It differs from `axum::serve` in points that matter for realtime:
+///
+/// * Small segments leave at once (`TCP_NODELAY`), the client's address is known
+///   ([`Session::remote_address`](crate::Session::remote_address)), a parked poll costs some ten kilobytes less,
+///   because no room is made for HTTP/2, and [sessions](Serve::sessions) end in good order when it stops.
+/// * A connection ends whose client keeps a write waiting and takes less than 4,800 bytes (240 a second) within
+///   20 seconds, whatever was written: a page, a poll, a stream, a WebSocket. The system reports what was taken
+///   in pieces of 32 KiB, so a line may need 2 kB a second. A stream whose session or link has ended closes its
+///   connection when nothing was taken for 10 seconds.
+/// * A request's head has at most 32 KiB (431 otherwise) and must come within 30 seconds of its first byte; a
+///   connection may wait 75 seconds for a request.
+/// * There is a bound on [connections](Serve::max_connections).
+///
+/// For TLS or HTTP/2 use `axum::serve`, another server, or a proxy.
 ///
 /// Nothing happens before it is awaited. Then it waits without end, or until it was stopped, or fails.
 /// Cancel-safe: dropped, it accepts no more connections, and the open ones end after their current request.
@@ -124,7 +149,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Fails when the listener's address cannot be read. A connection that fails is logged and does not end the
 /// server.
 pub fn serve(listener: TcpListener, app: Router) -> Serve {
-    Serve { listener, app, signal: None, sessions: Vec::new() }
+    Serve { listener, app, signal: None, sessions: Vec::new(), most: MOST }
 }
 
 /// A server that [`serve`] returns. Await it to run it.
@@ -134,6 +159,7 @@ pub struct Serve {
     app: Router,
     signal: Option<Boxed<()>>,
     sessions: Vec<(Live, Duration)>,
+    most: Most,
 }
 
 impl Serve {
@@ -158,30 +184,60 @@ impl Serve {
         self
     }
 
+    /// Sets how many connections may be open at a time. Default: 200,000.
+    ///
+    /// Beyond it a new connection is closed at once, and those that wait for a request are asked to close, so
+    /// that the next one finds a place. WebSockets count. The process needs a file descriptor for each
+    /// (`ulimit -n`); where it has none left, new connections wait to be accepted.
+    ///
+    /// # Panics
+    /// Panics if it is 0.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        assert!(connections > 0, "a server has room for one connection at least");
+        self.most.in_all = connections;
+        self
+    }
+
+    /// Sets how many connections of one address may be open at a time; of IPv6 a network of 64 bits counts as
+    /// one. Default: 2,000.
+    ///
+    /// Beyond it a new connection of that address is closed at once. Loopback, private and link-local
+    /// addresses are not counted, since they may be those of a proxy. Raise it where a proxy or many clients
+    /// share a public address.
+    ///
+    /// # Panics
+    /// Panics if it is 0.
+    pub fn max_connections_per_address(mut self, connections: usize) -> Self {
+        assert!(connections > 0, "an address has room for one connection at least");
+        self.most.of_an_address = connections;
+        self
+    }
+
     async fn run(self) -> io::Result<()> {
-        let Serve { listener, app, signal, sessions } = self;
+        let Serve { listener, app, signal, sessions, most } = self;
         let address = listener.local_addr()?;
         tracing::info!(%address, "serving");
+        limit_unsent(&listener);
         if signal.is_none() && !sessions.is_empty() {
             tracing::warn!("sessions() has no effect without with_graceful_shutdown()");
         }
         // Each connection holds a receiver. It learns through it that the server stops, and the server learns
         // that the last connection has ended.
-        let (over, running) = watch::channel(());
+        let (orders, _) = watch::channel(Order::Serve);
         let mut signal = signal.unwrap_or_else(|| Box::pin(std::future::pending()));
         // The state is set once here, and not for every request.
-        accept(&listener, &app.with_state(()), &running, &mut signal).await;
-        drop((listener, running));
+        let acceptor = Acceptor::new(listener, app.with_state(()), most);
+        accept(acceptor, &orders, &mut signal).await;
         tracing::info!(%address, "stopping");
         // Idle connections close now, and the others with their answer: the next request shall reach the next
         // process.
-        over.send_replace(());
+        orders.send_replace(Order::Stop);
         let mut ending: Vec<Boxed<()>> = Vec::new();
         for (live, window) in sessions {
             ending.push(Box::pin(async move { live.shutdown(window).await }));
         }
         all(ending).await;
-        let _ = tokio::time::timeout(LAST_REQUESTS, over.closed()).await;
+        let _ = tokio::time::timeout(LAST_REQUESTS, orders.closed()).await;
         Ok(())
     }
 }
@@ -202,20 +258,21 @@ impl fmt::Debug for Serve {
 }
 
 /// Accepts connections until the signal is ready.
-#[expect(clippy::disallowed_methods, reason = "one task a connection, as every HTTP server")]
-async fn accept(listener: &TcpListener, app: &Router, running: &watch::Receiver<()>, signal: &mut Boxed<()>) {
+async fn accept(mut acceptor: Acceptor, orders: &watch::Sender<Order>, signal: &mut Boxed<()>) {
     loop {
         let accepted = tokio::select! {
             biased;
             () = &mut *signal => return,
-            accepted = listener.accept() => accepted,
+            accepted = acceptor.listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                tokio::spawn(connection(stream, peer, app.clone(), running.clone()));
-            }
+            Ok((stream, peer)) => acceptor.start(stream, peer, orders),
             Err(error) => {
-                tracing::warn!(%error, "no connection could be accepted");
+                ACCEPT_ERRORS.add(1);
+                if acceptor.may(Rare::WarnOfErrors) {
+                    tracing::warn!(%error, "no connection could be accepted");
+                }
+                acceptor.make_room(orders);
                 tokio::select! {
                     () = &mut *signal => return,
                     () = tokio::time::sleep(ACCEPT_PAUSE) => {}
@@ -225,6 +282,84 @@ async fn accept(listener: &TcpListener, app: &Router, running: &watch::Receiver<
     }
 }
 
+/// What is done at most once in a while.
+#[derive(Clone, Copy)]
+enum Rare {
+    MakeRoom,
+    WarnOfErrors,
+    WarnOfPlaces,
+}
+
+struct Acceptor {
+    listener: TcpListener,
+    app: Router,
+    places: Arc<Places>,
+    clock: Clock,
+    /// When each may be done again.
+    next: [u64; 3],
+}
+
+impl Acceptor {
+    fn new(listener: TcpListener, app: Router, most: Most) -> Self {
+        Acceptor { listener, app, places: Places::new(most), clock: Clock::start(), next: [0; 3] }
+    }
+
+    /// Whether it may be done now. It is not asked often enough to matter.
+    fn may(&mut self, what: Rare) -> bool {
+        let interval = if matches!(what, Rare::MakeRoom) { MAKE_ROOM_INTERVAL } else { WARNING_INTERVAL };
+        let (now, next) = (self.clock.now(), &mut self.next[what as usize]);
+        let may = now >= *next;
+        if may {
+            *next = now + interval;
+        }
+        may
+    }
+
+    /// Asks connections that wait for a request to close.
+    fn make_room(&mut self, orders: &watch::Sender<Order>) {
+        if self.may(Rare::MakeRoom) {
+            orders.send_replace(Order::CloseIdle);
+        }
+    }
+
+    /// Starts the task of a connection, if there is a place for it. Otherwise the connection is closed at once:
+    /// who waited would not know whether to try another server.
+    #[expect(clippy::disallowed_methods, reason = "one task a connection, as every HTTP server")]
+    fn start(&mut self, stream: TcpStream, peer: SocketAddr, orders: &watch::Sender<Order>) {
+        let place = match self.places.take(peer.ip()) {
+            Ok(place) => place,
+            Err(full) => {
+                CONNECTIONS_REFUSED.add(1);
+                if full == Full::InAll {
+                    self.make_room(orders);
+                }
+                if self.may(Rare::WarnOfPlaces) {
+                    let knob = if full == Full::InAll { "max_connections" } else { "max_connections_per_address" };
+                    tracing::warn!(%peer, "a connection was closed: there are as many as `{knob}` allows");
+                }
+                return;
+            }
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "TCP_NODELAY");
+        }
+        tokio::spawn(connection::run(stream, peer, self.app.clone(), place, orders.subscribe()));
+    }
+}
+
+/// Lets the system hold little that was not sent yet: a peer that takes nothing costs less, and a slow one is
+/// seen to take what it does.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn limit_unsent(listener: &TcpListener) {
+    // The connections inherit it.
+    if let Err(error) = socket2::SockRef::from(listener).set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(%error, "TCP_NOTSENT_LOWAT");
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn limit_unsent(_: &TcpListener) {}
+
 /// Waits for all of them, at the same time.
 async fn all(mut futures: Vec<Boxed<()>>) {
     std::future::poll_fn(|cx| {
@@ -232,34 +367,4 @@ async fn all(mut futures: Vec<Boxed<()>>) {
         if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-}
-
-async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, mut over: watch::Receiver<()>) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, %error, "TCP_NODELAY");
-    }
-    let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        app.clone().call(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        // Answers are small, so that one buffer is cheaper than two slices.
-        .writev(false)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let mut result = tokio::select! {
-        result = &mut connection => Some(result),
-        _ = over.changed() => None,
-    };
-    if result.is_none() {
-        connection.as_mut().graceful_shutdown();
-        result = Some(connection.await);
-    }
-    if let Some(Err(error)) = result {
-        tracing::debug!(%peer, %error, "connection failed");
-    }
 }

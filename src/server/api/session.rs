@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use uuid::Uuid;
 
 use crate::{
-    config::Transport,
+    config::{Transport, check_close_code},
     hub::{Member, Value},
     server::core::Core,
     session::{CloseReason, State, reason},
@@ -45,7 +45,8 @@ impl Session {
     }
 
     /// Returns a header of the opening request: the first value if there are several, or `None` if it is
-    /// absent or not text. The case of the name does not matter.
+    /// absent or not text. The case of the name does not matter. At most 8 KiB of headers are kept, and those
+    /// with credentials, as `Cookie`, only if [`keep_headers`](crate::Builder::keep_headers) names them.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.member.remote.header(name)
     }
@@ -62,8 +63,7 @@ impl Session {
     /// # Panics
     /// Panics if the code is another one: those mean something to every client.
     pub fn close(&self, code: u16, text: impl Into<String>) {
-        let allowed = code == 1000 || (3000..4000).contains(&code);
-        assert!(allowed, "a session is closed with code 1000 or one from 3000 to 3999, not with {code}");
+        check_close_code(code);
         self.member.shared.close(CloseReason::new(code, text.into()));
     }
 

@@ -15,11 +15,12 @@ use crate::{
     server::api::{
         auth::Auth,
         handler::{Handler, erase},
+        hooks::Hooks,
     },
 };
 
 fn gateway<T>(config: Config, handler: impl Handler<T, ()>) -> Gateway<()> {
-    Gateway { core: Arc::new(Core::new(config)), handler: erase(handler) }
+    Gateway { core: Arc::new(Core::new(config)), handler: erase(handler), hooks: Hooks::default() }
 }
 
 fn parts() -> Parts {
@@ -137,10 +138,9 @@ async fn an_unknown_origin_opens_only_where_all_may_and_without_its_cookies() {
 
 #[tokio::test(start_paused = true)]
 async fn limits_are_refused_with_a_status_and_a_text() {
-    let gateway = gateway(Config { max_sessions: 1, ..Config::default() }, stay);
-    open(&gateway, Verdict::Allowed, None).await.unwrap().start();
+    let gateway = gateway(Config { max_sessions: 0, ..Config::default() }, stay);
     let (status, headers, text) = answer(&gateway, Verdict::Allowed, None).await;
-    assert_eq!((status, &*text), (StatusCode::SERVICE_UNAVAILABLE, "too many sessions"));
+    assert_eq!((status, &*text), (StatusCode::SERVICE_UNAVAILABLE, "as many sessions as there may be (max_sessions)"));
     assert_eq!(
         (&headers["retry-after"], &headers["cache-control"]),
         (&"5".parse().unwrap(), &"no-store".parse().unwrap())

@@ -1,12 +1,12 @@
 //! A bare WebSocket: any client of RFC 6455 reaches the handler, without a protocol of ours.
 
-use std::{pin::Pin, sync::Arc};
+use std::pin::Pin;
 
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing,
 };
@@ -17,10 +17,8 @@ use crate::{
     codec::raw::RawCodec,
     config::Transport,
     server::{
-        api::handler::AnyHandler,
-        core::Core,
         gateway::{Gateway, Opened, Page},
-        refusal::OpenError,
+        refusal::{OpenError, guarded},
     },
     session::{Attach, CloseReason, LinkKind, Names, reason, rules::RAW},
     shared::Credential,
@@ -31,14 +29,21 @@ use crate::{
 const VERSION: (HeaderName, HeaderValue) = (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
 
 /// The one route, at the mount itself.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler: &AnyHandler<S>) -> Router<S> {
-    let gateway = Gateway { core: core.clone(), handler: handler.clone() };
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> Router<S> {
     let serve = move |State(state): State<S>, request: Request| {
         let gateway = gateway.clone();
-        async move { accept(&gateway, state, request).await.unwrap_or_else(OpenError::into_response) }
+        async move {
+            let (parts, _) = request.into_parts();
+            let kept = gateway.hooks.keep(&parts);
+            accept(&gateway, state, parts).await.unwrap_or_else(|error| {
+                gateway.refused("raw", &error.reason(), kept.as_deref());
+                error.into_response()
+            })
+        }
     };
     // Over HTTP/2 a WebSocket is opened by CONNECT.
-    Router::new().route("/", routing::get(serve.clone()).connect(serve))
+    let wrong_method = async || guarded((StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")]).into_response());
+    Router::new().route("/", routing::get(serve.clone()).connect(serve).fallback(wrong_method))
 }
 
 /// Opens the session, answers the handshake and starts the link's task. If the session is refused, the answer
@@ -47,14 +52,13 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler
 async fn accept<S: Clone + Send + Sync + 'static>(
     gateway: &Gateway<S>,
     state: S,
-    request: Request,
+    mut parts: Parts,
 ) -> Result<Response, OpenError> {
-    let (mut parts, _) = request.into_parts();
     let verdict = gateway.judge(&parts)?;
     let response = match handshake::accept(&parts) {
         Ok(response) => response.map(|()| Body::empty()),
         Err(_) if parts.headers.get(VERSION.0).is_some_and(|version| version != VERSION.1) => {
-            return Ok((StatusCode::UPGRADE_REQUIRED, [VERSION]).into_response());
+            return Ok(guarded((StatusCode::UPGRADE_REQUIRED, [VERSION]).into_response()));
         }
         Err(what) => return Err(CloseReason::malformed(what).into()),
     };

@@ -19,7 +19,13 @@ fn an_acknowledgement_beyond_what_was_sent_is_a_violation() {
         let mut pair = Pair::opened();
         assert_eq!(pair.server.handle_frame(1, pair.down, frame).expect_err("beyond").code, 4004);
     }
-    let start = super::super::Attached { outcome: Outcome::Full, received: 9, names: Names::default(), grant: None };
+    let start = super::super::Attached {
+        outcome: Outcome::Full,
+        received: 9,
+        names: Names::default(),
+        grant: None,
+        secret: None,
+    };
     assert_eq!(pair.client.handle_frame(1, pair.up, Frame::Attached(start)).expect_err("beyond").code, 4004);
     assert_eq!(sent_text(&mut pair.client, 1, pair.up), "x4004");
 }
@@ -142,11 +148,11 @@ fn exactly_half_is_not_more_than_half() {
 #[test]
 fn the_getters_of_a_machine() {
     let mut pair = Pair::opened();
-    assert_eq!((pair.server.last_number(), pair.server.arrivals(), pair.server.buffered()), (0, 0, 0));
+    assert_eq!((pair.server.last_number(), pair.server.arrivals(), pair.server.held()), (0, 0, 0));
     send_all(&mut pair.server, 1, 3);
     receive(&mut pair.server, 1, pair.down, [numbered(1, "ab"), numbered(2, "c")]);
     assert_eq!((pair.server.last_number(), pair.server.arrivals()), (3, 2));
-    assert_eq!(pair.server.buffered(), 5 * 64 + 3 + 3);
+    assert_eq!(pair.server.held(), 5 * 64 + 3 + 3);
     assert_eq!(pair.server.outbox_bytes(), 3 * 64 + 3);
 }
 

@@ -65,7 +65,13 @@ fn a_link_over_http_is_alive_between_its_turns() {
 fn a_client_gives_up_a_link_whose_next_turn_will_not_come() {
     let mut client = client();
     let link = client.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
-    let start = super::super::Attached { outcome: Outcome::New, received: 0, names: Names::default(), grant: None };
+    let start = super::super::Attached {
+        outcome: Outcome::New,
+        received: 0,
+        names: Names::default(),
+        grant: None,
+        secret: None,
+    };
     receive(&mut client, 0, link, [Frame::Attached(start)]);
     assert!(client.seen(1) && !client.seen(2));
     client.detach(1, link);

@@ -40,12 +40,12 @@ fn an_attach_that_has_begun_holds_off_the_end() {
     assert!(pair.server.expect_attach(100) && pair.server.expect_attach(100));
     assert_eq!(pair.server.poll_timeout(), None);
     pair.server.handle_timeout(100 + GRACE);
-    pair.server.cancel_attach();
+    pair.server.cancel_attach(101 + GRACE);
     pair.server.handle_timeout(101 + GRACE);
     assert_eq!(pair.server.closed(), None, "another is still under way");
     assert!(!pair.server.expect_attach(101 + GRACE), "one after the other could hold it off for ever");
     pair.resume(102 + GRACE, 2);
-    pair.server.cancel_attach();
+    pair.server.cancel_attach(102 + GRACE);
     pair.cut(200 + GRACE);
     pair.server.handle_timeout(200 + 2 * GRACE - 1);
     assert_eq!(pair.server.closed(), None);
@@ -58,9 +58,29 @@ fn an_attach_of_which_only_the_id_is_known_gives_no_new_grace() {
     let mut pair = Pair::opened();
     pair.cut(100);
     assert!(pair.server.expect_attach(200));
-    pair.server.cancel_attach();
+    pair.server.cancel_attach(300);
     pair.server.handle_timeout(100 + GRACE);
     assert!(pair.server.is_over());
+}
+
+#[test]
+fn an_attach_that_outlives_grace_is_not_taken_for_our_own_sleep() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    assert!(pair.server.expect_attach(100 + GRACE - 1));
+    pair.server.handle_timeout(100 + GRACE);
+    assert_eq!(pair.server.closed(), None);
+    let ended = 101 + 3 * GRACE;
+    pair.server.cancel_attach(ended);
+    pair.server.handle_timeout(ended);
+    assert!(pair.server.is_over(), "only the id was known");
+    // A process that sleeps behind it is asleep all the same.
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    assert!(pair.server.expect_attach(100 + GRACE - 1));
+    pair.server.cancel_attach(ended);
+    pair.server.handle_timeout(ended + GRACE + 1);
+    assert_eq!(pair.server.closed(), None);
 }
 
 #[test]

@@ -100,7 +100,13 @@ fn a_client_that_slept_requests_a_sign_of_life() {
 fn a_lower_link_that_carries_again_gets_its_own_time() {
     let mut pair = Pair::opened();
     let high = pair.client.attach(0, resume(2)).expect("a new link");
-    let start = super::super::Attached { outcome: Outcome::Full, received: 0, names: Names::default(), grant: None };
+    let start = super::super::Attached {
+        outcome: Outcome::Full,
+        received: 0,
+        names: Names::default(),
+        grant: None,
+        secret: None,
+    };
     receive(&mut pair.client, 0, high, [Frame::Attached(start)]);
     let dead = INTERVAL + TIMEOUT;
     pair.client.handle_timeout(dead);
@@ -147,6 +153,7 @@ fn the_client_learns_its_heartbeat_from_the_server() {
         received: 0,
         names: Names::default(),
         grant: Some(Box::new(grant)),
+        secret: None,
     };
     receive(&mut client, 5, up, [Frame::Attached(start)]);
     assert_eq!(client.poll_timeout(), Some(5 + 10_000));

@@ -10,11 +10,14 @@ mod acknowledging;
 mod attaching;
 mod closing;
 mod droppables;
+mod fuzz;
 mod grace;
 mod heartbeats;
 mod opening;
 mod pausing;
+mod pressure;
 mod racing;
+mod rating;
 mod raw;
 mod reasons;
 mod replay;
@@ -42,6 +45,7 @@ fn config(role: Role) -> Config {
         inbox: 4_096,
         outbox: 4_096,
         droppable_mark: 1 << 16,
+        floor: 1 << 16,
         base: 0,
     }
 }

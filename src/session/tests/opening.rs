@@ -71,7 +71,13 @@ fn a_lost_session_gives_back_what_may_have_arrived_and_what_was_never_sent() {
 
 #[test]
 fn frames_of_the_wrong_half_are_violations() {
-    let start = super::super::Attached { outcome: Outcome::Full, received: 0, names: Names::default(), grant: None };
+    let start = super::super::Attached {
+        outcome: Outcome::Full,
+        received: 0,
+        names: Names::default(),
+        grant: None,
+        secret: None,
+    };
     for frame in [Frame::Ping { id: 1, received: None }, Frame::GoAway { delay: 1 }, Frame::Attached(start)] {
         let mut pair = Pair::opened();
         assert_eq!(pair.server.handle_frame(1, pair.down, frame).expect_err("a violation").code, 4004);

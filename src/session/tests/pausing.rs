@@ -121,11 +121,11 @@ fn an_upload_into_a_full_inbox_is_answered_with_a_pause() {
 #[test]
 fn the_inbox_is_bounded_to_the_byte() {
     let mut pair = filled();
-    assert_eq!(pair.server.buffered(), 4_096);
+    assert_eq!(pair.server.held(), 4_096);
     receive(&mut pair.server, 1, pair.down, [numbered(5, "")]);
     assert_eq!(pair.server.received(), 4, "an empty message needs room too");
     pair.server.poll_arrival();
-    assert_eq!(pair.server.buffered(), 3_072);
+    assert_eq!(pair.server.held(), 3_072);
     receive(&mut pair.server, 1, pair.down, [numbered(5, &kilobyte())]);
     assert_eq!((pair.server.received(), pair.server.arrivals()), (5, 4), "what fits is taken even during a pause");
     assert!(pair.server.is_paused());
@@ -137,17 +137,17 @@ fn a_gap_takes_room_of_its_own() {
     let gaps_and_messages =
         (0..70).flat_map(|at| [Frame::Gap { from: at * 10 + 1, to: at * 10 + 9 }, numbered(at * 10 + 10, "")]);
     receive(&mut pair.server, 1, pair.down, gaps_and_messages);
-    let room = pair.server.buffered();
+    let room = pair.server.held();
     assert!(room <= 4_096 && room > 4_096 - 128, "{room}");
     pair.server.poll_arrival();
-    assert_eq!(pair.server.buffered(), room - 64);
+    assert_eq!(pair.server.held(), room - 64);
 }
 
 #[test]
 fn gaps_in_succession_are_one() {
     let mut pair = Pair::opened();
     receive(&mut pair.server, 1, pair.down, (0..70).map(|at| Frame::Gap { from: at * 10 + 1, to: at * 10 + 10 }));
-    assert_eq!((pair.server.received(), pair.server.buffered()), (700, 64));
+    assert_eq!((pair.server.received(), pair.server.held()), (700, 64));
     assert_eq!(taken(&mut pair.server), "1-700");
 }
 

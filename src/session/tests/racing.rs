@@ -186,7 +186,13 @@ fn an_opening_acknowledges_nothing() {
         pair.server.flush();
         pair.talk(1);
         let high = pair.client.attach(2, attach).expect("a new link");
-        let start = super::super::Attached { outcome: Outcome::New, received: 0, names: Names::default(), grant: None };
+        let start = super::super::Attached {
+            outcome: Outcome::New,
+            received: 0,
+            names: Names::default(),
+            grant: None,
+            secret: None,
+        };
         receive(&mut pair.client, 2, high, [Frame::Attached(start)]);
         assert_eq!(sent_text(&mut pair.client, 2, high), expected);
     }

@@ -188,7 +188,7 @@ fn the_end_waits_for_a_request_that_comes_in_but_not_for_ever() {
         assert_eq!(one.due(), (700 + step * 100, String::new()));
     }
     assert_eq!(one.due().1, "x4008");
-    one.server.cancel_attach();
+    one.server.cancel_attach(10_000);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn send(session: &SharedSession, text: &str) {
 }
 
 async fn flush(mut flush: FirstFlush<Letters>) -> (String, ContentType) {
-    let (body, content_type) = poll_fn(|cx| flush.poll(cx)).await;
+    let (body, content_type, _) = poll_fn(|cx| flush.poll(cx)).await;
     (String::from_utf8(body).unwrap(), content_type)
 }
 
@@ -128,4 +128,30 @@ async fn a_stream_completes_each_flush() {
 async fn a_wrapping_can_ask_for_a_chunk_a_frame() {
     static EACH: Row = Row { prelude: "%:", before: "[", after: "]", end: "%", each_frame_a_chunk: true, ..BARE };
     assert_eq!(streamed(&EACH).await, ["name:[S.]", "[one.]", "[two.]", "[three.]", "[A.]", "[X.]", "name"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_answer_counts_until_its_connection_has_taken_it() {
+    let session = Arc::new(session_as(Uuid::nil()));
+    let held = || session.weigh().map(|weight| (weight.bytes, weight.later));
+    let link = attach(&session, 1, LinkKind::Opening);
+    session.begin_turn();
+    session.end_turn();
+    send(&session, &"x".repeat(20_000));
+    let mut poll = FirstFlush::new(link, Letters, Wait::Nothing);
+    let (body, _, counter) = poll_fn(|cx| poll.poll(cx)).await;
+    let answer = counted(body, counter);
+    assert_eq!(held(), Some((20_064 + 20_002, 20_002)));
+    let part = answer.slice(5..6);
+    drop(answer);
+    assert_eq!(held(), Some((20_064 + 20_002, 20_002)), "a part keeps all of it");
+    drop(part);
+    assert_eq!(held(), Some((20_064, 0)));
+
+    let wrapper = Wrapper::new(Wrapping::new(&PLAIN, ""), Vec::new());
+    let mut stream = Box::pin(stream(attach(&session, 2, LinkKind::Stream), Letters, 1 << 20, wrapper, ()));
+    let flush = stream.next().await.unwrap().unwrap();
+    assert_eq!((flush.len(), held()), (20_002, Some((20_064 + 20_002, 20_002))));
+    drop(flush);
+    assert_eq!(held(), Some((20_064, 0)));
 }

@@ -19,7 +19,7 @@ async fn read(pieces: impl IntoIterator<Item = (Duration, usize)>) -> Result<usi
         Ok::<_, Infallible>(Bytes::from(vec![b'x'; length]))
     });
     let body = HttpBody::from_stream(pieces).into_data_stream();
-    read_body(body, 1 << 20, ALLOWANCE).await.map(|body| body.len())
+    read_body(body, ALLOWANCE, |_, _| Ok(())).await.map(|body| body.len())
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,4 +41,19 @@ async fn a_trickle_ends_although_it_is_never_silent() {
     assert_eq!(read(repeat_n((SECOND, 1), 9)).await, Ok(9), "within the allowance");
     assert_eq!(read(repeat_n((SECOND, 1), 11)).await, Err(BodyError::TooSlow));
     assert_eq!(read(repeat_n((SECOND, 9_000), 110)).await, Err(BodyError::TooSlow), "almost the least rate");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_judged_with_each_piece_by_its_beginning_and_its_length() {
+    let pieces =
+        stream::iter(["first", ", second", "", ", third"].map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));
+    let body = HttpBody::from_stream(pieces).into_data_stream();
+    let mut seen = Vec::new();
+    let read = read_body(body, ALLOWANCE, |beginning, length| {
+        assert!(beginning.starts_with(b"first"));
+        seen.push(length);
+        if length > 14 { Err(reason::BODY_TOO_LARGE) } else { Ok(()) }
+    });
+    assert_eq!(read.await, Err(BodyError::Refused(reason::BODY_TOO_LARGE)));
+    assert_eq!(seen, [5, 13, 13, 20]);
 }

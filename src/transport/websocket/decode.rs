@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::{Message as WsMessage, protocol::WebSocketContext};
 
-use super::framing::{Memory, READ_BUFFER, Stop, next};
+use super::framing::{Memory, Stop, next};
 use crate::{
     codec::Codec,
     shared::{CloseReason, Frame},
 };
+
+/// Behind a message of so many bytes the framing's buffer is given back.
+pub(super) const LARGE: usize = 16 * 1024;
 
 /// Why a socket carries no more.
 pub(super) enum Ended {
@@ -19,50 +22,55 @@ pub(super) enum Ended {
     Ours(CloseReason),
 }
 
-/// The input behind a batch that filled the session's inbox.
+/// The input behind a batch that filled the session's inbox, or behind the last frame of a turn.
 #[derive(Default)]
 pub(super) struct Unread {
     /// A text message of which the codec has read a part.
     pub(super) text: Option<Bytes>,
-    pub(super) bytes: Vec<u8>,
-}
-
-/// The largest message of a connection so far: the framing reads into one buffer, which has grown to that
-/// size.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Largest(usize);
-
-impl Largest {
-    /// Copies a payload that is less than half of the buffer it may have been cut from, so that a small
-    /// message which waits does not hold the memory of a large one.
-    fn release(&mut self, payload: Bytes) -> Bytes {
-        self.0 = self.0.max(payload.len());
-        if self.0 > READ_BUFFER && payload.len() * 2 < self.0 { Bytes::copy_from_slice(&payload) } else { payload }
-    }
+    pub(super) bytes: Bytes,
 }
 
 pub(super) struct Decoder<'a, C> {
     codec: &'a mut C,
     framing: &'a mut WebSocketContext,
-    largest: &'a mut Largest,
     text: Option<Bytes>,
     memory: Memory<'a>,
     ended: Option<Ended>,
     /// The framing has answered a ping.
     flush_due: bool,
+    /// How much of the input was left behind the last message, or at the start.
+    behind: usize,
+    /// A message was complete.
+    completed: bool,
+    /// A message was large.
+    grown: bool,
+}
+
+impl Unread {
+    pub(super) fn len(&self) -> usize {
+        self.text.as_ref().map_or(0, Bytes::len) + self.bytes.len()
+    }
 }
 
 impl<'a, C: Codec> Decoder<'a, C> {
-    /// Reads the rest of `text` and then `input`. The framing's answers are appended to `out`.
+    /// Reads the rest of `text` and then the input. The framing's answers are appended to the output.
     pub(super) fn new(
         codec: &'a mut C,
         framing: &'a mut WebSocketContext,
-        largest: &'a mut Largest,
         text: Option<Bytes>,
-        input: &'a [u8],
-        out: &'a mut Vec<u8>,
+        memory: Memory<'a>,
     ) -> Self {
-        Decoder { codec, framing, largest, text, memory: Memory { input, out }, ended: None, flush_due: false }
+        Decoder {
+            codec,
+            framing,
+            text,
+            behind: memory.input.len(),
+            memory,
+            ended: None,
+            flush_due: false,
+            completed: false,
+            grown: false,
+        }
     }
 
     /// The next frame; `None` when the input is used up or the connection has ended.
@@ -95,23 +103,44 @@ impl<'a, C: Codec> Decoder<'a, C> {
         Ok(None)
     }
 
-    /// The input that was not decoded, and the reason if the socket carries no more.
-    pub(super) fn finish(mut self) -> (Unread, Option<Ended>) {
+    /// How many bytes of a message that is not complete yet the framing has, to within a little, if it had
+    /// `before` of them before.
+    pub(super) fn partial(&self, before: usize) -> usize {
+        let read = self.behind - self.memory.input.len();
+        if self.completed { read } else { before + read }
+    }
+
+    /// Whether the framing's buffer has grown.
+    pub(super) fn has_grown(&self) -> bool {
+        self.grown
+    }
+
+    /// The input that was not decoded, and the reason if the socket carries no more. If the input is kept in
+    /// `kept` already, it is not copied.
+    pub(super) fn finish(mut self, kept: Option<&Bytes>) -> (Unread, Option<Ended>) {
         if self.flush_due {
             // It can only fail if the connection has ended.
             let _ = self.framing.flush(&mut self.memory);
         }
-        // An empty vector has no allocation.
-        (Unread { text: self.text, bytes: self.memory.input.to_vec() }, self.ended)
+        let input = self.memory.input;
+        let bytes = match kept {
+            Some(kept) => kept.slice_ref(input),
+            None => Bytes::copy_from_slice(input),
+        };
+        (Unread { text: self.text, bytes }, self.ended)
     }
 
     fn read(&mut self, message: WsMessage) -> Result<Option<Frame>, CloseReason> {
+        if message.is_text() || message.is_binary() {
+            (self.behind, self.completed) = (self.memory.input.len(), true);
+            self.grown |= message.len() > LARGE;
+        }
         match message {
             WsMessage::Text(text) => {
-                self.text = Some(self.largest.release(text.into()));
+                self.text = Some(text.into());
                 Ok(None)
             }
-            WsMessage::Binary(payload) => self.codec.read_binary(self.largest.release(payload)),
+            WsMessage::Binary(payload) => self.codec.read_binary(payload),
             WsMessage::Ping(payload) => {
                 self.flush_due = true;
                 Ok(self.codec.read_ping(&payload))
@@ -119,26 +148,5 @@ impl<'a, C: Codec> Decoder<'a, C> {
             WsMessage::Pong(payload) => Ok(self.codec.read_pong(&payload)),
             WsMessage::Close(_) | WsMessage::Frame(_) => Ok(None),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_small_payload_behind_a_large_one_is_copied() {
-        let buffer = Bytes::from(vec![7; 10_000]);
-        let mut largest = Largest::default();
-        let is_copied = |largest: &mut Largest, length: usize| {
-            let payload = buffer.slice(..length);
-            let released = largest.release(payload.clone());
-            assert_eq!(released, payload);
-            released.as_ptr() != payload.as_ptr()
-        };
-        assert!(!is_copied(&mut largest, 1) && !is_copied(&mut largest, 200), "the buffer is small");
-        assert!(!is_copied(&mut largest, 10_000));
-        assert!(is_copied(&mut largest, 1) && is_copied(&mut largest, 4_999));
-        assert!(!is_copied(&mut largest, 5_000), "half of the buffer or more is kept as it is");
     }
 }

@@ -8,13 +8,14 @@ use tokio_tungstenite::tungstenite::{
     protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext},
 };
 
+use super::edges::Edges;
 use crate::{
     codec::Violation,
     shared::{CloseReason, reason},
 };
 
 /// Bytes that the framing reads at once. Its buffer grows for a larger frame.
-pub(super) const READ_BUFFER: usize = 256;
+const READ_BUFFER: usize = 256;
 
 /// Why no further message can be read.
 pub(super) enum Stop {
@@ -30,6 +31,7 @@ pub(super) enum Stop {
 pub(super) struct Memory<'a> {
     pub(super) input: &'a [u8],
     pub(super) out: &'a mut Vec<u8>,
+    pub(super) edges: &'a mut Edges,
 }
 
 impl io::Read for Memory<'_> {
@@ -37,7 +39,8 @@ impl io::Read for Memory<'_> {
         if self.input.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let length = buffer.len().min(self.input.len());
+        // The framing must not hold the beginning of a frame when it has read a message.
+        let length = self.edges.advance(&self.input[..buffer.len().min(self.input.len())]);
         let (head, rest) = self.input.split_at(length);
         buffer[..length].copy_from_slice(head);
         self.input = rest;
@@ -64,6 +67,12 @@ pub(super) fn server(limit: usize) -> WebSocketContext {
         .max_message_size(Some(limit))
         .max_frame_size(Some(limit));
     WebSocketContext::new(Role::Server, Some(config))
+}
+
+/// Gives the buffer back, which has grown with the messages. Nothing of a message may have come that is not
+/// complete.
+pub(super) fn renew(framing: &mut WebSocketContext) {
+    *framing = WebSocketContext::new(Role::Server, Some(*framing.get_config()));
 }
 
 /// The next message that the input completes.

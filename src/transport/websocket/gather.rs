@@ -3,7 +3,10 @@
 use std::task::Context;
 
 use crate::{
-    codec::{Codec, websocket_frames::SocketBuffer},
+    codec::{
+        Codec,
+        websocket_frames::{SharedFrames, SocketBuffer},
+    },
     shared::{CloseReason, PullStatus},
     transport::link::Link,
 };
@@ -11,17 +14,23 @@ use crate::{
 /// One write gathers about this many bytes at most.
 const GATHER: usize = 64 * 1024;
 
-/// Appends frames to `out`. Returns whether there are more, and why the connection is to be closed, if it is.
-pub(super) fn gather<C: Codec>(
-    link: &Link,
-    cx: &mut Context<'_>,
-    codec: &mut C,
-    out: &mut Vec<u8>,
-) -> (PullStatus, Option<CloseReason>) {
+/// What a session has to send now, besides the bytes that were appended.
+pub(super) struct Gathered {
+    /// Whether there is more.
+    pub(super) pulled: PullStatus,
+    /// Why the connection is to be closed behind it, if it is.
+    pub(super) close: Option<CloseReason>,
+    /// Frames behind the bytes, which are not copied since many connections write them.
+    pub(super) shared: Option<SharedFrames>,
+}
+
+/// Appends frames to `out`.
+pub(super) fn gather<C: Codec>(link: &Link, cx: &mut Context<'_>, codec: &mut C, out: &mut Vec<u8>) -> Gathered {
     let mut buffer = SocketBuffer::new(out);
     let pulled = link.pull(cx, |frame| {
         codec.write_socket(frame, &mut buffer);
         buffer.takes_more(GATHER)
     });
-    (pulled, buffer.finish())
+    let shared = buffer.take_shared();
+    Gathered { pulled, close: buffer.finish(), shared }
 }

@@ -4,15 +4,17 @@
 //! worker share, so that an idle connection holds none.
 
 mod decode;
+mod edges;
 mod framing;
 mod gather;
+mod output;
 #[cfg(test)]
 mod tests;
 
 use std::{
     cell::RefCell,
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -25,22 +27,24 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use self::{
-    decode::{Decoder, Ended, Largest, Unread},
+    decode::{Decoder, Ended, LARGE, Unread},
+    edges::Edges,
     framing::{Memory, Stop, next},
-    gather::gather,
+    gather::{Gathered, gather},
+    output::{Output, WriteStatus},
 };
-use super::{Link, pace::Pace};
+use super::{Link, batch::MOST_FRAMES, pace::Pace};
 use crate::{
-    codec::{Codec, Violation},
+    codec::{Codec, Violation, websocket_frames::MAX_CLOSE_TEXT},
     message::truncate,
-    shared::{CloseReason, PullStatus, reason},
+    shared::{CloseReason, PullStatus, UnderWay, reason},
 };
 
 /// One read takes this many bytes at most.
 const SCRATCH: usize = 64 * 1024;
 
 /// Turns before other tasks of the worker get theirs.
-const TURNS: usize = 16;
+const TURNS: usize = 4;
 
 /// How long we wait for the other side's close frame before the connection is dropped.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
@@ -48,11 +52,11 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// This many bytes of pongs may wait for a connection that takes nothing; then nothing more is read from it.
 const PONGS: usize = 16 * 1024;
 
+/// Fewer bytes that wait for the session or for the connection are not worth a lock.
+const COUNT_GRAIN: usize = 4096;
+
 /// A worker's output buffer is cut back to this when a large message had made it larger.
 const KEEP: usize = 256 * 1024;
-
-/// A close frame has room for this many bytes of text.
-const CLOSE_TEXT: usize = 123;
 
 thread_local! {
     static INPUT: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
@@ -60,61 +64,97 @@ thread_local! {
 }
 
 /// Why the first message did not come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoMessage {
     /// The connection broke, or the client closed it.
     Gone,
     /// Nothing came for too long, or too little in all.
     TooSlow,
     Violation(Violation),
+    /// What came of it was refused.
+    Refused(CloseReason),
 }
 
 /// An upgraded connection with its framing.
 pub(crate) struct Socket<I> {
     io: I,
     framing: WebSocketContext,
-    /// Bytes that the connection did not take yet.
-    out: Vec<u8>,
-    written: usize,
-    /// How many of them are answers of the framing's own.
+    edges: Edges,
+    /// What the connection did not take yet.
+    out: Output,
+    /// How many bytes of it are answers of the framing's own.
     pongs: usize,
-    largest: Largest,
+    /// The bytes of a message that is not complete yet.
+    partial: usize,
+    /// The framing's buffer has grown.
+    grown: bool,
+    /// What counts the bytes that wait here, once they are many.
+    counted: Option<Box<UnderWay>>,
     /// Input that was read and is not decoded yet, because the session can take no more. While there is
     /// any, the connection is not read.
     unread: Option<Box<Unread>>,
     /// The framing has met a violation, behind which it can read nothing.
     unreadable: bool,
+    /// So many frames may come before other tasks of the worker get their turn.
+    left: usize,
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Frames an upgraded connection, as the server. Messages larger than `limit` end it.
     pub(crate) fn new(io: I, limit: usize) -> Self {
+        let (framing, out) = (framing::server(limit), Output::default());
         Socket {
             io,
-            framing: framing::server(limit),
-            out: Vec::new(),
-            written: 0,
+            framing,
+            edges: Edges::default(),
+            out,
             pongs: 0,
-            largest: Largest::default(),
+            partial: 0,
+            grown: false,
+            counted: None,
             unread: None,
             unreadable: false,
+            left: MOST_FRAMES,
         }
+    }
+
+    /// From now on messages larger than `limit` end the connection.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.framing.set_config(|config| {
+            config.max_message_size = Some(limit);
+            config.max_frame_size = Some(limit);
+        });
     }
 
     /// Waits for the first message, which must be text. Returns it and what came behind it. `early` came
     /// before; the framing may hold more. The client may be silent for `allowance`, and its bytes must come at
-    /// the least rate once that time has passed.
+    /// the least rate once that time has passed. `grow` is called with the number of bytes that have come, and
+    /// may refuse them.
     ///
     /// Not cancel-safe: what was read is lost.
-    pub(crate) async fn first(&mut self, early: Vec<u8>, allowance: Duration) -> Result<(Bytes, Vec<u8>), NoMessage> {
+    pub(crate) async fn first(
+        &mut self,
+        early: Vec<u8>,
+        allowance: Duration,
+        mut grow: impl FnMut(usize) -> Result<(), CloseReason>,
+    ) -> Result<(Bytes, Vec<u8>), NoMessage> {
         let mut pace = Pace::new(allowance);
         let mut chunk = early;
+        let mut length = 0;
         loop {
-            let mut memory = Memory { input: &chunk, out: &mut self.out };
+            length += chunk.len();
+            grow(length).map_err(NoMessage::Refused)?;
+            let mut memory = Memory { input: &chunk, out: &mut self.out.bytes, edges: &mut self.edges };
             loop {
                 return match next(&mut self.framing, &mut memory) {
-                    Ok(Some(WsMessage::Text(text))) => Ok((text.into(), memory.input.to_vec())),
-                    Ok(Some(WsMessage::Ping(_) | WsMessage::Pong(_))) => continue,
+                    Ok(Some(WsMessage::Text(text))) => {
+                        self.grown = text.len() > LARGE;
+                        Ok((text.into(), memory.input.to_vec()))
+                    }
+                    Ok(Some(WsMessage::Ping(_) | WsMessage::Pong(_))) => {
+                        length = memory.input.len();
+                        continue;
+                    }
                     Ok(Some(_)) => Err(NoMessage::Violation(Violation::WrongKind)),
                     Ok(None) => break,
                     Err(Stop::Closed(_) | Stop::Broken) => Err(NoMessage::Gone),
@@ -136,7 +176,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     /// Puts a text message behind what is to be written. The next read writes it.
     pub(crate) fn put_text(&mut self, text: &str) {
-        let mut memory = Memory { input: &[], out: &mut self.out };
+        let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
         // It fails only if a close frame has gone out before.
         let _ = self.framing.write(&mut memory, WsMessage::text(text));
     }
@@ -152,12 +192,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         rest: Option<Bytes>,
         early: Vec<u8>,
     ) -> impl Future<Output = ()> {
-        let mut early = Some(Unread { text: rest, bytes: early });
+        let mut early = Some(Unread { text: rest, bytes: early.into() });
         let mut first = true;
         async move {
             let ended = poll_fn(|cx| {
                 if let Some(Unread { text, bytes }) = early.take()
-                    && let Err(ended) = self.input(&link, &mut codec, text, &bytes)
+                    && let Err(ended) = self.input(&link, &mut codec, text, &bytes, Some(&bytes))
                 {
                     return Poll::Ready(ended);
                 }
@@ -183,8 +223,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Sends a close frame and lets the client read it.
     pub(crate) async fn close<C: Codec>(mut self, reason: CloseReason) {
         let CloseReason { code, text } = C::close_reason(reason);
-        let frame = CloseFrame { code: code.into(), reason: truncate(&text, CLOSE_TEXT).into() };
-        let mut memory = Memory { input: &[], out: &mut self.out };
+        let frame = CloseFrame { code: code.into(), reason: truncate(&text, MAX_CLOSE_TEXT).into() };
+        let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
         // It fails only if a close frame has gone out before.
         let _ = self.framing.close(&mut memory, Some(frame));
         self.finish(true).await;
@@ -195,7 +235,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// be read, because it follows a violation, the end of our direction lets it close at once.
     async fn finish(mut self, wait: bool) {
         let closed = poll_fn(|cx| {
-            let mut memory = Memory { input: &[], out: &mut self.out };
+            let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
             let _ = self.framing.flush(&mut memory);
             loop {
                 if ready!(self.poll_write(cx)).is_err() || !wait {
@@ -208,7 +248,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 if self.unreadable {
                     continue;
                 }
-                let mut memory = Memory { input: &chunk, out: &mut self.out };
+                let mut memory = Memory { input: &chunk, out: &mut self.out.bytes, edges: &mut self.edges };
                 loop {
                     match next(&mut self.framing, &mut memory) {
                         Ok(Some(_)) => {}
@@ -224,12 +264,14 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     fn poll_turns<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> Poll<Ended> {
         let mut received = false;
+        self.left = MOST_FRAMES;
         for _ in 0..TURNS {
-            let waiting = self.out.len() - self.written;
+            let waiting = self.out.len();
             let written = self.poll_write(cx);
-            if self.out.len() - self.written < waiting {
+            if self.out.len() < waiting {
                 link.wrote();
             }
+            self.count(link);
             let status = match written {
                 Poll::Ready(Ok(())) if received && link.awaits_turn(cx) => WriteStatus::All,
                 Poll::Ready(Ok(())) => self.write(cx, link, codec),
@@ -249,13 +291,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 return Poll::Ready(Ended::Ours(reason));
             }
             match self.poll_input(cx, link, codec) {
+                Poll::Ready(Ok(())) if self.left == 0 => break,
                 Poll::Ready(Ok(())) => received = true,
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended),
                 Poll::Pending if matches!(status, WriteStatus::More) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
-        cx.waker().wake_by_ref();
+        // A task that wakes itself would run again before the runtime looks what else can be read.
+        let _ = pin!(tokio::task::yield_now()).poll(cx);
         Poll::Pending
     }
 
@@ -264,21 +308,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         OUTPUT.with_borrow_mut(|out| {
             out.clear();
             out.shrink_to(KEEP);
-            let (pulled, close) = gather(link, cx, codec, out);
-            let mut written = 0;
-            let blocked = loop {
-                if written == out.len() {
-                    break false;
-                }
-                match Pin::new(&mut self.io).poll_write(cx, &out[written..]) {
-                    Poll::Ready(Ok(length)) if length > 0 => written += length,
-                    // An error comes again when the rest is written.
-                    _ => break true,
-                }
-            };
-            if blocked {
-                self.out.extend_from_slice(&out[written..]);
-            }
+            let Gathered { pulled, close, shared } = gather(link, cx, codec, out);
+            let blocked = !self.out.write(&mut self.io, cx, out, shared);
             match (close, pulled) {
                 (Some(reason), _) => WriteStatus::Last(reason),
                 (None, PullStatus::Over) => WriteStatus::Last(reason::REPLACED),
@@ -294,36 +325,70 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             return Poll::Pending;
         }
         if let Some(unread) = self.unread.take() {
-            return Poll::Ready(self.input(link, codec, unread.text, &unread.bytes));
+            return Poll::Ready(self.input(link, codec, unread.text, &unread.bytes, Some(&unread.bytes)));
         }
         INPUT.with_borrow_mut(|buffer| {
             let length = ready!(read(&mut self.io, cx, buffer))?;
-            Poll::Ready(self.input(link, codec, None, &buffer[..length]))
+            Poll::Ready(self.input(link, codec, None, &buffer[..length], None))
         })
     }
 
-    /// Hands over everything that one read gave, or keeps what the session cannot take yet. `text` is a text
-    /// message of which the codec has read a part.
-    fn input<C: Codec>(&mut self, link: &Link, codec: &mut C, text: Option<Bytes>, chunk: &[u8]) -> Result<(), Ended> {
-        let before = self.out.len();
-        let mut decoder = Decoder::new(codec, &mut self.framing, &mut self.largest, text, chunk, &mut self.out);
-        let mut frames = false;
+    /// Hands over what one read gave, and keeps what the session cannot take yet, or what is more than one turn
+    /// may bring. `text` is a text message of which the codec has read a part; `kept` is the chunk, if it was
+    /// kept before.
+    fn input<C: Codec>(
+        &mut self,
+        link: &Link,
+        codec: &mut C,
+        text: Option<Bytes>,
+        chunk: &[u8],
+        kept: Option<&Bytes>,
+    ) -> Result<(), Ended> {
+        let before = self.out.bytes.len();
+        let memory = Memory { input: chunk, out: &mut self.out.bytes, edges: &mut self.edges };
+        let mut decoder = Decoder::new(codec, &mut self.framing, text, memory);
+        let (left, mut frames) = (self.left, 0);
         // A violation of the session's protocol ends the link, which sends the reason at the next turn.
         let stopped = link.input(|| {
+            if frames == left {
+                return Ok(None);
+            }
             let frame = decoder.next_frame();
-            frames |= !matches!(frame, Ok(None));
+            frames += usize::from(!matches!(frame, Ok(None)));
             frame
         });
-        if !frames {
+        self.left -= frames;
+        if frames == 0 && left > 0 {
             link.read_part(chunk.len());
         }
-        let (rest, ended) = decoder.finish();
-        if stopped == Ok(true) && ended.is_none() {
+        self.partial = decoder.partial(self.partial);
+        self.grown |= decoder.has_grown();
+        let (rest, ended) = decoder.finish(kept);
+        if self.grown && self.edges.is_between_messages() && self.framing.can_read() {
+            framing::renew(&mut self.framing);
+            self.grown = false;
+        }
+        if (stopped == Ok(true) || (stopped == Ok(false) && self.left == 0)) && ended.is_none() {
             self.unread = Some(Box::new(rest));
         }
-        self.pongs += self.out.len() - before;
+        self.pongs += self.out.bytes.len() - before;
         self.unreadable |= matches!(ended, Some(Ended::Ours(_)));
         ended.map_or(Ok(()), Err)
+    }
+
+    /// Counts what waits here as the session's, if it has changed by much.
+    fn count(&mut self, link: &Link) {
+        let unread = self.unread.as_ref().map_or(0, |unread| unread.len());
+        let bytes = self.partial + unread + self.out.own();
+        let before = self.counted.as_ref().map_or(0, |counted| counted.bytes());
+        if bytes.abs_diff(before) < COUNT_GRAIN {
+            return;
+        }
+        // That the session has ended, the link tells too.
+        let _ = self.counted.get_or_insert_with(|| Box::new(link.under_way())).set(bytes, usize::MAX);
+        if bytes < COUNT_GRAIN {
+            self.counted = None;
+        }
     }
 
     fn poll_read<R>(&mut self, cx: &mut Context<'_>, take: impl FnOnce(&[u8]) -> R) -> Poll<Result<R, Ended>> {
@@ -335,30 +400,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     /// Writes what the connection did not take before.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        while self.written < self.out.len() {
-            match ready!(Pin::new(&mut self.io).poll_write(cx, &self.out[self.written..])) {
-                Ok(length) if length > 0 => self.written += length,
-                _ => return Poll::Ready(Err(Ended::Broken)),
-            }
-        }
-        if !self.out.is_empty() {
-            self.out = Vec::new();
-            (self.written, self.pongs) = (0, 0);
-        }
+        ready!(self.out.poll_write(&mut self.io, cx))?;
+        self.pongs = 0;
         Poll::Ready(Ok(()))
     }
-}
-
-/// The result of one write of what the session sends.
-enum WriteStatus {
-    /// All was written.
-    All,
-    /// There is more.
-    More,
-    /// The connection takes no more now.
-    Blocked,
-    /// The link is over.
-    Last(CloseReason),
 }
 
 fn read<I: AsyncRead + Unpin>(io: &mut I, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Ended>> {

@@ -1,5 +1,7 @@
 //! A bare WebSocket over a connection in memory: RFC 6455 as a client sees it.
 
+mod fuzz;
+
 use std::{sync::Arc, task::Waker};
 
 use futures::{SinkExt, StreamExt};
@@ -8,6 +10,7 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::frame::coding::C
 
 use super::*;
 use crate::{
+    broadcast::OutMessage,
     codec::raw::RawCodec,
     config::Transport,
     message::Message,
@@ -67,6 +70,27 @@ async fn read_frame(client: &mut DuplexStream) -> (u8, Vec<u8>) {
     let mut payload = vec![0; usize::from(head[1])];
     client.read_exact(&mut payload).await.unwrap();
     (head[0], payload)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_sends_many_messages_at_once_leaves_others_their_turn() {
+    play(async |session, mut client| {
+        const MANY: usize = 4_000;
+        client.write_all(&frame(0x82, b"0123456789").repeat(MANY)).await.unwrap();
+        let (mut taken, mut turns) = (0, 0);
+        while taken < MANY {
+            // `join!` lets the connection and this script begin by turns, so that it may come twice between two of ours.
+            tokio::task::yield_now().await;
+            let mut at_once = 0;
+            while session.try_message().is_some() {
+                at_once += 1;
+            }
+            assert!(at_once <= 2 * MOST_FRAMES, "{at_once} at once");
+            (taken, turns) = (taken + at_once, turns + 1);
+            assert!(turns < MANY, "{taken} have come");
+        }
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,7 +256,7 @@ async fn nothing_is_read_while_the_inbox_is_full_and_nothing_is_lost() {
         };
         let handler = async {
             tokio::time::sleep(SECOND).await;
-            let held = session.look(|machine| machine.buffered());
+            let held = session.look(|machine| machine.held());
             assert!((1 << 20..(1 << 20) + 128 * 1024).contains(&held), "{held} bytes are held");
             for number in 0..count {
                 let message = next_message(session).await.expect("a message");
@@ -263,4 +287,68 @@ async fn a_client_that_floods_pings_and_reads_no_pong_is_not_read() {
         assert_eq!(closed(session), Some(reason::CUT));
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_frame_that_many_share_is_not_copied_and_nothing_comes_into_the_midst_of_it() {
+    play(async |session, mut client| {
+        let runtime = session.runtime().clone();
+        let shared = OutMessage::shared(vec![7; 500_000].into(), runtime.pool());
+        session.send(shared).unwrap();
+        session.send(Message::from("behind it").into()).unwrap();
+        for _ in 0..9 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(runtime.pool().bytes(), 1_000_010, "the message and its frame");
+        // Pings that come while it is written are answered behind it.
+        client.write_all(&[frame(0x89, b"ping"), frame(0x89, b"pong")].concat()).await.unwrap();
+        let mut head = [0; 10];
+        client.read_exact(&mut head).await.unwrap();
+        assert_eq!(head, [0x82, 127, 0, 0, 0, 0, 0, 7, 0xa1, 0x20]);
+        let mut payload = vec![0; 500_000];
+        client.read_exact(&mut payload).await.unwrap();
+        assert!(payload.iter().all(|byte| *byte == 7));
+        let mut behind = Vec::new();
+        for _ in 0..3 {
+            behind.push(read_frame(&mut client).await);
+        }
+        behind.sort();
+        assert_eq!(behind, [(0x81, b"behind it".to_vec()), (0x8a, b"ping".to_vec()), (0x8a, b"pong".to_vec())]);
+        assert_eq!(runtime.pool().bytes(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_at_a_connection_counts_with_its_session() {
+    play(async |session, mut client| {
+        let held = || session.weigh().unwrap().bytes;
+        let bytes = frame(0x82, &[0; 60_000]);
+        client.write_all(&bytes[..40_000]).await.unwrap();
+        until(|| held() > 0).await;
+        assert!((36_000..=40_000).contains(&held()), "{}", held());
+        client.write_all(&bytes[40_000..]).await.unwrap();
+        assert_eq!(next_message(session).await.unwrap().len(), 60_000);
+        until(|| held() == 0).await;
+        // What the client does not read.
+        for _ in 0..4 {
+            session.send(Message::from(vec![0; 60_000]).into()).unwrap();
+        }
+        until(|| held() > 100_000).await;
+        let mut all = vec![0; 4 * 60_004];
+        client.read_exact(&mut all).await.unwrap();
+        until(|| held() == 0).await;
+    })
+    .await;
+}
+
+/// Lets the other tasks run until a condition holds.
+async fn until(condition: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if condition() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it never happened");
 }

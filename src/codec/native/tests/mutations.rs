@@ -9,6 +9,7 @@ use super::{
 use crate::{
     broadcast::OutMessage,
     message::Message,
+    pool::Pool,
     session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Names, Outcome, SessionParams},
 };
 
@@ -50,7 +51,8 @@ impl Dice {
                     0 => Message::Binary(self.bytes()),
                     _ => Message::Text(self.text().into()),
                 };
-                let message = if self.roll(2) == 0 { OutMessage::shared(message) } else { message.into() };
+                let message =
+                    if self.roll(2) == 0 { OutMessage::shared(message, &Pool::new(0, 0)) } else { message.into() };
                 *next += 1;
                 Frame::Message { number: *next - 1, message }
             }
@@ -124,12 +126,14 @@ impl Dice {
                     grant.params.spread = self.number();
                 }
                 let received = self.number();
-                let start = Attached { outcome: Outcome::New, received, names, grant: Some(Box::new(grant)) };
+                let grant = Some(Box::new(grant));
+                let start = Attached { outcome: Outcome::New, received, names, grant, secret: None };
                 body.push(Record::Frame(Frame::Attached(start)));
             }
             _ => {
-                let start =
-                    Attached { outcome: Outcome::Full, received: self.number(), names: self.names(), grant: None };
+                let (received, names) = (self.number(), self.names());
+                let secret = (names.are_listed() && self.roll(2) == 1).then(|| self.name().into());
+                let start = Attached { outcome: Outcome::Full, received, names, grant: None, secret };
                 body.push(Record::Frame(Frame::Attached(start)));
             }
         }

@@ -62,7 +62,9 @@ fn parse(record: &[Value], next: &mut u64) -> Record {
         }
         "u" => return Record::Head(Head::Upload { version: at(1), token: token(2) }),
         "s" if record[1] == "full" => {
-            Frame::Attached(Attached { outcome: Outcome::Full, received: at(2), names: last_names(3), grant: None })
+            let secret = record.get(4).map(|_| words(4).into());
+            let (received, names) = (at(2), last_names(3));
+            Frame::Attached(Attached { outcome: Outcome::Full, received, names, grant: None, secret })
         }
         "s" => {
             let grant = Grant {
@@ -79,7 +81,7 @@ fn parse(record: &[Value], next: &mut u64) -> Record {
                 },
             };
             let (names, grant) = (last_names(11), Some(Box::new(grant)));
-            Frame::Attached(Attached { outcome: Outcome::New, received: at(2), names, grant })
+            Frame::Attached(Attached { outcome: Outcome::New, received: at(2), names, grant, secret: None })
         }
         "m" => message(Message::Text(words(1).into())),
         "b" => message(Message::Binary(STANDARD.decode(words(1)).expect("the vectors' base64").into())),

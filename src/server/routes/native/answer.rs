@@ -24,6 +24,7 @@ use crate::{
     ids,
     server::{origin::Framing, parked_requests::Permit, refusal::Refusal},
     session::{Frame, Outbound, reason},
+    shared::UnderWay,
     transport::{self, FirstFlush, Link, Wait, Wrapper, Wrapping, wrapping},
 };
 
@@ -85,8 +86,9 @@ impl ResponseFormat {
     }
 
     /// Makes an answer of one flush.
-    fn whole(&self, (records, content_type): (Vec<u8>, ContentType)) -> Response {
-        let mut response = answer(content_type, Body::from(self.wrapping.whole(records)));
+    fn whole(&self, records: Vec<u8>, content_type: ContentType, counter: Option<UnderWay>) -> Response {
+        let bytes = transport::counted(self.wrapping.whole(records), counter);
+        let mut response = answer(content_type, Body::from(bytes));
         self.set_content_type(&mut response);
         self.set_headers(&mut response);
         response
@@ -102,6 +104,7 @@ impl ResponseFormat {
             codec.write(Outbound::Frame(Frame::Padding { length: self.padding }), &mut padding);
         }
         let wrapper = Wrapper::new(self.wrapping, padding);
+        response.extensions_mut().insert(link.watch());
         *response.body_mut() = Body::from_stream(transport::stream(link, codec, budget, wrapper, permit));
         response
     }
@@ -154,7 +157,7 @@ fn answer(content_type: ContentType, body: Body) -> Response {
 /// Makes the answer of a refusal: its status, and one record with the reason.
 pub(super) fn refuse(refusal: &Refusal) -> Response {
     let reason = &refusal.reason;
-    tracing::debug!(code = reason.code, reason = &*reason.text, "refused");
+    refusal.log();
     let mut response = answer(ContentType::TEXT, Body::from(write_refusal(reason)));
     refusal.apply(&mut response);
     response
@@ -181,7 +184,9 @@ impl Accepted {
     /// Makes the answer, or names the link that will make it.
     pub(super) fn respond(self, format: ResponseFormat, stream_budget: usize) -> Answer {
         match self {
-            Accepted::Records(records, content_type) => Answer::Ready(Box::new(format.whole((records, content_type)))),
+            Accepted::Records(records, content_type) => {
+                Answer::Ready(Box::new(format.whole(records, content_type, None)))
+            }
             Accepted::Flush { link, codec, wait, permit } => {
                 let plain = format.is_plain() && permit.is_none();
                 let extras = (!plain).then(|| Box::new(Extras { format, permit }));
@@ -215,12 +220,12 @@ pub(super) fn finish(mut prepared: Answer) -> impl Future<Output = Response> + S
         Poll::Ready(match &mut prepared {
             Answer::Ready(response) => std::mem::take(&mut **response),
             Answer::FirstFlush { flush, extras } => {
-                let flush = ready!(flush.poll(cx));
+                let (records, content_type, counter) = ready!(flush.poll(cx));
                 match extras.take() {
-                    None => answer(flush.1, Body::from(flush.0)),
+                    None => answer(content_type, Body::from(transport::counted(records, counter))),
                     Some(extras) => {
                         drop(extras.permit);
-                        extras.format.whole(flush)
+                        extras.format.whole(records, content_type, counter)
                     }
                 }
             }

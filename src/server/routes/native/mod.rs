@@ -1,12 +1,11 @@
 //! The routes of the native protocol and of the client's scripts.
 
 mod answer;
+mod input;
 mod params;
 mod request;
 mod table;
 mod upgrade;
-
-use std::sync::Arc;
 
 use axum::{
     Router,
@@ -21,17 +20,16 @@ use super::client;
 use crate::{
     config::Transport,
     server::{
-        api::handler::AnyHandler,
-        core::Core,
         gateway::Gateway,
         origin::{Asked, Cors},
+        refusal::guarded,
     },
+    session::reason,
 };
 
 /// Returns the routes of the native protocol, each by its name: a route with a parameter would add it to those
 /// of the path below which the routes are nested, which the application's extractors see.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler: &AnyHandler<S>) -> Router<S> {
-    let gateway = Gateway { core: core.clone(), handler: handler.clone() };
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> Router<S> {
     // A parked poll keeps everything that this captures, so the request is not captured.
     let serve = move |State(state): State<S>, request: Request| {
         let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
@@ -40,7 +38,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(core: &Arc<Core>, handler
         let core = gateway.core.clone();
         let reusable = request.version() < Version::HTTP_2;
         let reply = match preflight {
-            true => Reply::Now(StatusCode::NO_CONTENT.into_response()),
+            true => Reply::Now(guarded(StatusCode::NO_CONTENT.into_response())),
             false => dispatch(&gateway, state, request),
         };
         async move {
@@ -69,20 +67,27 @@ enum Reply {
 
 fn dispatch<S: Clone + Send + Sync + 'static>(gateway: &Gateway<S>, state: S, request: Request) -> Reply {
     let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let without = &gateway.core.config.without;
     if let Some(route) = Route::of(name) {
+        if route.is_of(without) {
+            return Reply::Now(answer::refuse(&reason::NOT_SERVED.into()));
+        }
         return match request.method() == route.method() {
             true => Reply::Later(request::admit(gateway.clone(), route, state, request)),
             false => Reply::Now(wrong_method(if route.is_get() { "GET" } else { "POST" })),
         };
     }
     Reply::Now(match client::file(name) {
+        _ if name == Transport::WebSocket.name() && without.contains(&Transport::WebSocket) => {
+            answer::refuse(&reason::NOT_SERVED.into())
+        }
         _ if name == Transport::WebSocket.name() => upgrade::serve(gateway.clone(), state, request),
-        None => StatusCode::NOT_FOUND.into_response(),
+        None => guarded(StatusCode::NOT_FOUND.into_response()),
         Some(file) if matches!(*request.method(), Method::GET | Method::HEAD) => file.serve(request.headers()),
         Some(_) => wrong_method("GET, HEAD"),
     })
 }
 
 fn wrong_method(allow: &'static str) -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]).into_response()
+    guarded((StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]).into_response())
 }

@@ -1,5 +1,8 @@
 //! The parameters of a query or a form.
 
+#[cfg(test)]
+mod tests;
+
 use axum::{
     extract::OriginalUri,
     http::{Uri, Version, request::Parts},
@@ -70,6 +73,12 @@ pub(super) fn form(body: &[u8]) -> Result<Bytes, CloseReason> {
     if value.contains(&b':') { Err(reason::FORM_NOT_ENCODED) } else { Ok(decode(&value)) }
 }
 
+/// Returns the beginning of a form's data, if it has come: as far as it can be decoded.
+pub(super) fn beginning_of_form(body: &[u8]) -> Option<Bytes> {
+    let end = body.utf8_chunks().next()?.valid();
+    Some(decode(&decode(field(end, "data")?.as_bytes())))
+}
+
 fn decode(text: &[u8]) -> Bytes {
     // The data is copied in any case, because a slice of the head would keep the connection's buffer.
     percent_decode(text).collect::<Vec<u8>>().into()
@@ -116,51 +125,4 @@ fn number(field: &str) -> Option<u64> {
     let digits = field.len() <= 16 && field.bytes().all(|byte| byte.is_ascii_digit());
     let number = field.parse().ok().filter(|number| *number < 1 << 53)?;
     (digits && (field == "0" || !field.starts_with('0'))).then_some(number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn callbacks() {
-        for name in ["f", "_", "_0", "awCallback7", &"a".repeat(64)] {
-            assert!(is_callback(name), "{name}");
-        }
-        for name in ["", "0f", "a.b", "a-b", "a(b", "é", "a b", "$", "%61", &"a".repeat(65)] {
-            assert!(!is_callback(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn addresses() {
-        for (url, address_of_page) in [
-            ("/live/open?session=&bytes=1&", "/live"),
-            ("/room/7/websocket?session=n.1&token=a=b&x&browser=z&", "/room/7?token=a=b&x"),
-            ("/open?session=", "/"),
-            ("/live/jsonp-poll?session=&q=%20+&data=o1&callback=f", "/live?q=%20+"),
-            ("https://a.test/live/open?session=&y", "https://a.test/live?y"),
-        ] {
-            assert_eq!(address(&url.parse().unwrap()), address_of_page, "{url}");
-        }
-    }
-
-    #[test]
-    fn forms() {
-        assert_eq!(form(b"data=u1%252Ca%252Cb%252C0%253Aa%2500").unwrap(), "u1,a,b,0:a\0".as_bytes()[..].to_vec());
-        assert_eq!(form(b"x=1&data=%2541+b&y").unwrap(), b"A+b"[..]);
-        assert_eq!(form(b"data=%25ff").unwrap(), vec![0xff]);
-        for body in [&b""[..], b"data", b"dat=a", b"data=u1%2Ca%3A", b"data=a:", b"\xff&data=a"] {
-            assert!(form(body).is_err(), "{body:?}");
-        }
-    }
-
-    #[test]
-    fn numbers() {
-        assert_eq!(number("0"), Some(0));
-        assert_eq!(number("9007199254740991"), Some((1 << 53) - 1));
-        for field in ["", "00", "01", "-1", "+1", "1x", "9007199254740992", "99999999999999999999"] {
-            assert_eq!(number(field), None, "{field}");
-        }
-    }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::{
     answer::{Accepted, Answer, ResponseFormat},
+    input::{self, MOST_FIRST_FLIGHT},
     params,
     table::{Budget, Downlink, Route},
 };
@@ -16,20 +17,19 @@ use crate::{
         native::{Head, NativeCodec, ResumeToken, Spelling, VERSION},
     },
     config::{Transport, millis},
+    ids,
     server::{
         core::Core,
         gateway::{Gateway, GraceHold, Opened, Page},
+        network::Network,
         parked_requests::Parking,
         refusal::Refusal,
+        remote,
     },
     session::{Attach, CloseReason, LinkKind, Machine, Names, reason},
     shared::{ChunkOutcome, Credential},
-    transport::{self, BodyError, Link, Wait},
+    transport::{self, Link, Wait},
 };
-
-/// The factor by which a form may be longer than its data. Encoded twice, one byte of text becomes five, and
-/// the limit is that of base64, where a message takes four thirds of its length.
-const FORM_GROWTH: usize = 4;
 
 /// Polls that are held for less than this time, in milliseconds, are not held at all, because clients would make
 /// one after the other.
@@ -55,9 +55,13 @@ pub(super) fn admit<S: Clone + Send + Sync + 'static>(
             Ok(format) => format,
             Err(response) => return Answer::Ready(response),
         };
+        let kept = gateway.hooks.keep(&parts);
         match read(&gateway, route, state, parts, body, format.spelling).await {
             Ok(accepted) => accepted.respond(format, gateway.core.config.stream_budget),
-            Err(refusal) => Answer::Ready(Box::new(format.refuse(&refusal))),
+            Err(refusal) => {
+                gateway.refused(route.name(), &refusal.reason, kept.as_deref());
+                Answer::Ready(Box::new(format.refuse(&refusal)))
+            }
         }
     })
 }
@@ -72,7 +76,8 @@ async fn read<S: Clone + Send + Sync + 'static>(
 ) -> Result<Accepted, Refusal> {
     let verdict = gateway.judge(&parts)?;
     let grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
-    let body = read_input(&gateway.core, route, &parts, body).await?;
+    let mut by_address = gateway.core.admission.read(&parts, &gateway.core.config);
+    let (body, _counted) = input::read(&gateway.core, route, &parts, body, spelling, &mut by_address).await?;
     let body = match gather(&gateway.core, route, &parts, body)? {
         Ok(body) => body,
         Err(accepted) => return Ok(accepted),
@@ -83,6 +88,7 @@ async fn read<S: Clone + Send + Sync + 'static>(
             if route.is_get() && !auth.is_empty() {
                 return Err(reason::AUTH_IN_URL.into());
             }
+            input::check_auth(&auth)?;
             let page = Page::of_request(verdict, names);
             let opened = gateway.open(params::seen(parts), state, page, &attempt, auth).await?;
             let link = attach_opening(opened, (ordinal, Some(names)), transport, &mut body)?;
@@ -99,40 +105,24 @@ async fn read<S: Clone + Send + Sync + 'static>(
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
         (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, names, .. }) => {
+            let page = Page::of_request(verdict, names);
+            gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), None).await?;
             let attach = resume_attach(ordinal, LinkKind::Opening, token.received, Some(names));
             let link = gateway.take_over(&token.id, &token.secret, &instance, attach, transport)?;
             drop(grace_hold);
-            let _ = transport::take(&link, &mut body);
+            let _ = transport::take(&link, &mut body).await;
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
         (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, names, .. }) => {
-            resume(gateway, row, (ordinal, turn, seen, names), &token, grace_hold, &parts, body)
+            let page = Page::of_request(verdict, names);
+            gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), Some(ordinal)).await?;
+            resume(gateway, row, (ordinal, turn, seen, names), &token, grace_hold, &parts, body).await
         }
         (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
-            upload(gateway, route, &token, grace_hold, body)
+            upload(gateway, route, &token, grace_hold, body).await
         }
         _ => Err(reason::WRONG_HEAD.into()),
     }
-}
-
-/// Returns the input of a request: its body, or the parameter that stands for it.
-async fn read_input(core: &Core, route: Route, parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
-    let limit = core.config.body_limit();
-    let input = match route {
-        _ if route.is_get() => params::data(parts)?,
-        Route::FormPost => params::form(&read_body(core, body, limit.saturating_mul(FORM_GROWTH)).await?)?,
-        _ => return read_body(core, body, limit).await,
-    };
-    if input.len() > limit { Err(reason::BODY_TOO_LARGE.into()) } else { Ok(input) }
-}
-
-async fn read_body(core: &Core, body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    let body = transport::read_body(body.into_data_stream(), limit, core.config.open_timeout).await;
-    body.map_err(|error| match error {
-        BodyError::TooLarge => reason::BODY_TOO_LARGE.into(),
-        BodyError::Broken => reason::BODY_BROKEN.into(),
-        BodyError::TooSlow => reason::TOOK_TOO_LONG.into(),
-    })
 }
 
 /// Returns the whole of an upload that comes in pieces, or the answer to a piece that does not complete it.
@@ -142,20 +132,20 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
     }
     let Some((chunk, id, secret)) = params::chunk(parts, &data)? else { return Ok(Ok(data)) };
     let member = core.member(id)?;
-    core.admit_back()?;
+    core.admit_more()?;
     match member.shared.take_chunk(secret, chunk, core.config.body_limit())? {
         ChunkOutcome::Incomplete => Ok(Err(NOTHING)),
         ChunkOutcome::Complete(data) => Ok(Ok(data.into())),
         ChunkOutcome::Repeated => {
-            let link =
-                Link::attach(member.shared.clone(), Credential::Secret(secret), uploading(0), Transport::JsonpPoll)?;
+            let credential = Credential::Secret { secret, next: ids::random };
+            let link = Link::attach(member.shared.clone(), credential, uploading(0), Transport::JsonpPoll)?;
             let codec = NativeCodec::new(Spelling::Text, core.config.message_limit);
             Ok(Err(upload_answer(&link, codec)))
         }
     }
 }
 
-fn resume<S>(
+async fn resume<S>(
     gateway: &Gateway<S>,
     row: &Downlink,
     (ordinal, turn, seen, names): (u64, u64, bool, Names),
@@ -186,7 +176,7 @@ fn resume<S>(
     let link = gateway.attach(&token.id, &token.secret, attach, row.transport)?;
     drop(grace_hold); // From here on the link keeps the grace time from ending.
     // A malformed record ends the link, which then sends the reason.
-    let _ = transport::take(&link, &mut body);
+    let _ = transport::take(&link, &mut body).await;
     Ok(match kind {
         LinkKind::Stream => Accepted::Stream { link, codec: body.codec, permit },
         _ => Accepted::Flush { link, codec: body.codec, wait, permit },
@@ -202,19 +192,22 @@ fn holds_no_poll(core: &Core, token: &ResumeToken) -> bool {
 
 /// Returns whether this request may be parked.
 fn acquire(core: &Core, parts: &Parts) -> Parking {
-    params::browser(parts).map_or(Parking::Uncounted, |browser| core.parked.acquire(browser))
+    let Some(browser) = params::browser(parts) else { return Parking::Uncounted };
+    let address = remote::address(parts, &core.config.trusted_proxies);
+    core.parked.acquire(browser, address.map(Network::of))
 }
 
-fn upload<S>(
+async fn upload<S>(
     gateway: &Gateway<S>,
     route: Route,
     token: &ResumeToken,
     grace_hold: GraceHold,
     mut body: transport::Body<NativeCodec>,
 ) -> Result<Accepted, Refusal> {
-    let link = gateway.attach(&token.id, &token.secret, uploading(token.received), Transport::XhrPoll)?;
+    let transport = if route.is_get() { Transport::JsonpPoll } else { Transport::XhrPoll };
+    let link = gateway.attach(&token.id, &token.secret, uploading(token.received), transport)?;
     drop(grace_hold);
-    transport::take(&link, &mut body)?;
+    transport::take(&link, &mut body).await?;
     Ok(match route {
         // The client cannot read this answer. An acknowledgement that is due stays due on the other link.
         Route::FormPost => NOTHING,
@@ -247,7 +240,7 @@ fn attach_opening(
     let attach = Attach { ordinal, turn: 0, kind: LinkKind::Opening, opening: true, seen: false, received: 0, names };
     let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, transport);
     if let Ok(link) = &link {
-        let _ = transport::take(link, body);
+        let _ = transport::take_first(link, body, MOST_FIRST_FLIGHT);
     }
     opened.start();
     link

@@ -62,20 +62,29 @@ const fn row(transport: Transport, method: Method, style: Style, budget: Budget)
     Downlink { transport, method, style, budget }
 }
 
-/// The routes that are no downlinks, by their names.
-const OTHERS: [(&str, Route); 4] =
-    [("open", Route::Open), ("send", Route::Send), ("form-post", Route::FormPost), ("jsonp-send", Route::JsonpSend)];
+/// The routes that are no downlinks.
+const OTHERS: [Route; 4] = [Route::Open, Route::Send, Route::FormPost, Route::JsonpSend];
 
 impl Route {
     /// Returns the names of all routes.
     pub(super) fn names() -> impl Iterator<Item = &'static str> {
-        OTHERS.iter().map(|(name, _)| *name).chain(DOWNLINKS.iter().map(|row| row.transport.name()))
+        OTHERS.iter().map(|route| route.name()).chain(DOWNLINKS.iter().map(|row| row.transport.name()))
     }
 
     /// Returns the route of this name.
     pub(super) fn of(name: &str) -> Option<Self> {
-        let other = OTHERS.iter().find(|(known, _)| *known == name).map(|(_, route)| *route);
+        let other = OTHERS.iter().find(|route| route.name() == name).copied();
         other.or_else(|| DOWNLINKS.iter().find(|row| row.transport.name() == name).map(Route::Down))
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Route::Open => "open",
+            Route::Send => "send",
+            Route::FormPost => "form-post",
+            Route::JsonpSend => "jsonp-send",
+            Route::Down(row) => row.transport.name(),
+        }
     }
 
     pub(super) fn method(self) -> &'static Method {
@@ -103,6 +112,15 @@ impl Route {
     /// Returns whether the URL contains the data of the client and its secret.
     pub(super) fn is_get(self) -> bool {
         self.method() == Method::GET
+    }
+
+    /// Returns whether the route serves a transport that is among these.
+    pub(super) fn is_of(self, transports: &[Transport]) -> bool {
+        match self {
+            Route::Down(row) => transports.contains(&row.transport),
+            Route::JsonpSend => transports.contains(&Transport::JsonpPoll),
+            Route::Open | Route::Send | Route::FormPost => false,
+        }
     }
 
     /// Returns the transport of a session that opens here, or `None` if no session opens here.

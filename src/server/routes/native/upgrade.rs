@@ -8,50 +8,60 @@ use hyper_util::rt::TokioIo;
 
 use super::{
     answer::refuse,
+    input::{FirstMessage, MOST_FIRST_FLIGHT, MOST_OPENING, check_auth},
     params,
     request::{read_head, resume_attach},
 };
 use crate::{
     codec::{
-        Codec,
+        Codec, Violation,
         native::{Head, NativeCodec, Spelling, write_refusal},
     },
     config::{Config, Transport},
     server::{
         gateway::{Gateway, GraceHold, Page},
         origin::Verdict,
+        refusal::Refusal,
     },
     session::{Attach, CloseReason, LinkKind, reason},
     shared::Credential,
     transport::{self, Link, NoMessage, Socket, handshake},
 };
 
-/// Room for the head record with its auth data, beside a message of the limit.
+/// The name of the route.
+const NAME: &str = "websocket";
+
+/// Room for records beside a message of the limit.
 const HEAD_ROOM: usize = 64 * 1024;
 
 /// Answers the handshake, and starts the link's task.
 #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
 pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state: S, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
-    let verdict = match gateway.judge_socket(&parts) {
-        Ok(verdict) => verdict,
-        Err(reason) => return refuse(&reason.into()),
-    };
-    let response = match handshake::accept(&parts) {
-        Ok(response) => response.map(|()| Body::empty()),
-        Err(what) => return refuse(&CloseReason::malformed(what).into()),
-    };
-    let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
-        return refuse(&reason::NO_UPGRADE.into());
+    let kept = gateway.hooks.keep(&parts);
+    let (verdict, response, upgrade) = match judge(&gateway, &mut parts) {
+        Ok(judged) => judged,
+        Err(reason) => {
+            gateway.refused(NAME, &reason, kept.as_deref());
+            return refuse(&reason.into());
+        }
     };
     tokio::spawn(async move {
         // Opening and closing have boxes of their own, so that an idle link does not carry the room for them.
-        let run = Box::pin(begin(gateway, state, parts, verdict, upgrade)).await;
+        let run = Box::pin(begin(gateway, state, parts, verdict, upgrade, kept)).await;
         if let Some(run) = run {
             run.await;
         }
     });
     response
+}
+
+/// Checks the request, and takes the promise of its connection out of it.
+fn judge<S>(gateway: &Gateway<S>, parts: &mut Parts) -> Result<(Verdict, Response, OnUpgrade), CloseReason> {
+    let verdict = gateway.judge_socket(parts)?;
+    let response = handshake::accept(parts).map_err(CloseReason::malformed)?.map(|()| Body::empty());
+    let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(reason::NO_UPGRADE)?;
+    Ok((verdict, response, upgrade))
 }
 
 /// Waits for the connection and its first frame, and attaches. A refusal is sent and the connection closed, but
@@ -63,15 +73,19 @@ async fn begin<S: Clone + Send + Sync + 'static>(
     parts: Parts,
     verdict: Verdict,
     upgrade: OnUpgrade,
+    kept: Option<Box<Parts>>,
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let _grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
     let upgraded = upgrade.await.ok()?;
-    let mut socket = Socket::new(TokioIo::new(upgraded), gateway.core.config.message_limit + HEAD_ROOM);
+    let mut socket = Socket::new(TokioIo::new(upgraded), MOST_OPENING);
+    let mut first_message = FirstMessage::new(&gateway.core, &parts);
     let Config { open_timeout, message_limit, .. } = gateway.core.config;
     let mut early = Vec::new();
     let mut unknown = None;
     let refusal = loop {
-        let first = match socket.first(early, open_timeout).await {
+        let first = match socket.first(early, open_timeout, |length| first_message.grow(length)).await {
+            Err(NoMessage::Refused(refusal)) => break refusal,
+            Err(NoMessage::Violation(Violation::TooLarge)) => break reason::OPENING_TOO_LARGE,
             Err(NoMessage::TooSlow) => break unknown.unwrap_or(reason::TOOK_TOO_LONG),
             Err(NoMessage::Violation(violation)) => break NativeCodec::violation(violation),
             Err(NoMessage::Gone) => return None,
@@ -86,12 +100,18 @@ async fn begin<S: Clone + Send + Sync + 'static>(
         };
         if matches!(head, Head::Open { .. }) {
             match open(&gateway, state, parts, verdict, head, body).await {
-                Ok((link, body)) => return Some(Box::pin(socket.run(link, body.codec, body.rest, early))),
+                Ok((link, body)) => {
+                    socket.set_limit(message_limit + HEAD_ROOM);
+                    return Some(Box::pin(socket.run(link, body.codec, body.rest, early)));
+                }
                 Err(refusal) => break refusal,
             }
         }
-        match resume(&gateway, &head) {
-            Ok(link) => return Some(Box::pin(socket.run(link, body.codec, body.rest, early))),
+        match resume(&gateway, &parts, verdict, &head).await {
+            Ok(link) => {
+                socket.set_limit(message_limit + HEAD_ROOM);
+                return Some(Box::pin(socket.run(link, body.codec, body.rest, early)));
+            }
             Err(refusal) if unknown.is_none() && refusal.is_session_gone() => {
                 socket.put_text(&String::from_utf8_lossy(&write_refusal(&refusal)));
                 unknown = Some(refusal);
@@ -99,7 +119,8 @@ async fn begin<S: Clone + Send + Sync + 'static>(
             Err(refusal) => break refusal,
         }
     };
-    tracing::debug!(code = refusal.code, reason = &*refusal.text, "refused");
+    Refusal::from(refusal.clone()).log();
+    gateway.refused(NAME, &refusal, kept.as_deref());
     socket.close::<NativeCodec>(refusal).await;
     None
 }
@@ -114,6 +135,7 @@ async fn open<S: Clone + Send + Sync + 'static>(
     mut body: transport::Body<NativeCodec>,
 ) -> Result<(Link, transport::Body<NativeCodec>), CloseReason> {
     let Head::Open { ordinal, attempt, names, auth, .. } = head else { return Err(reason::WRONG_HEAD) };
+    check_auth(&auth)?;
     let page = Page::of_socket(verdict, names);
     let opened = gateway.open(params::seen(parts), state, page, &attempt, auth).await;
     let mut opened = opened.map_err(|refusal| refusal.reason)?;
@@ -122,21 +144,26 @@ async fn open<S: Clone + Send + Sync + 'static>(
     let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket);
     if let Ok(link) = &link {
         // A violation ends the link, which then sends the reason.
-        let _ = transport::take(link, &mut body);
+        let _ = transport::take_first(link, &mut body, MOST_FIRST_FLIGHT);
     }
     opened.start();
     Ok((link?, body))
 }
 
 /// Attaches to a session that exists.
-fn resume<S>(gateway: &Gateway<S>, head: &Head) -> Result<Link, CloseReason> {
+async fn resume<S>(gateway: &Gateway<S>, parts: &Parts, verdict: Verdict, head: &Head) -> Result<Link, CloseReason> {
+    let seen = || params::seen(parts.clone());
     let (duplex, transport) = (LinkKind::Duplex, Transport::WebSocket);
     match head {
         Head::Resume { ordinal, turn, token, names, .. } => {
+            let page = Page::of_socket(verdict, *names);
+            gateway.authorize(seen, page, (&token.id, &token.secret), Some(*ordinal)).await?;
             let attach = Attach { turn: *turn, ..resume_attach(*ordinal, duplex, token.received, Some(*names)) };
             gateway.attach(&token.id, &token.secret, attach, transport)
         }
         Head::TakeOver { ordinal, instance, token, names, .. } => {
+            let page = Page::of_socket(verdict, *names);
+            gateway.authorize(seen, page, (&token.id, &token.secret), None).await?;
             let attach = resume_attach(*ordinal, duplex, token.received, Some(*names));
             gateway.take_over(&token.id, &token.secret, instance, attach, transport)
         }

@@ -1,0 +1,64 @@
+//! What the application wants to be asked, or told, about requests.
+
+use std::{fmt, pin::Pin, sync::Arc};
+
+use axum::http::request::Parts;
+
+use super::session::Session;
+use crate::session::CloseReason;
+
+type Authorize = dyn Fn(Parts, Session) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync;
+type OnRefused = dyn Fn(&Refused<'_>) + Send + Sync;
+
+/// The hooks of a server.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) authorize: Option<Arc<Authorize>>,
+    pub(super) on_refused: Option<Arc<OnRefused>>,
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hooks")
+    }
+}
+
+/// A request that was refused. See [`Builder::on_refused`](crate::Builder::on_refused).
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'a> {
+    what: &'a str,
+    reason: &'a CloseReason,
+    parts: &'a Parts,
+}
+
+impl<'a> Refused<'a> {
+    /// What was refused: the last part of the request's path, which is a transport's name, `open`, `send`,
+    /// `form-post` or `jsonp-send`; for a bare WebSocket `raw`.
+    pub fn what(&self) -> &'a str {
+        self.what
+    }
+
+    /// The code and the text that the client gets. The text of a rejection is the extractor's.
+    pub fn reason(&self) -> &'a CloseReason {
+        self.reason
+    }
+
+    /// The request as it came, secrets included: the query of a GET has that of its session.
+    pub fn parts(&self) -> &'a Parts {
+        self.parts
+    }
+}
+
+impl Hooks {
+    /// Keeps a copy of a request that may be refused, if somebody wants to be told.
+    pub(crate) fn keep(&self, parts: &Parts) -> Option<Box<Parts>> {
+        self.on_refused.is_some().then(|| Box::new(parts.clone()))
+    }
+
+    /// Tells of a refusal. `kept` is the request.
+    pub(crate) fn refused(&self, what: &str, reason: &CloseReason, kept: Option<&Parts>) {
+        if let (Some(on_refused), Some(parts)) = (&self.on_refused, kept) {
+            on_refused(&Refused { what, reason, parts });
+        }
+    }
+}

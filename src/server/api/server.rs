@@ -1,0 +1,143 @@
+//! The [`Server`] that a builder builds.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use axum::Router;
+
+use super::{
+    handler::AnyHandler,
+    hooks::Hooks,
+    live::{Live, To},
+    presence::Presence,
+    session::Session,
+};
+use crate::server::{core::Core, gateway::Gateway, routes};
+
+/// A server: its routes, its sessions and its rooms. Clones are handles to the same server, and so is a
+/// [`Live`], which has no type parameter.
+pub struct Server<S = ()> {
+    live: Live,
+    handler: AnyHandler<S>,
+    hooks: Hooks,
+}
+
+impl<S> Server<S> {
+    pub(super) fn new(core: Arc<Core>, handler: AnyHandler<S>, hooks: Hooks) -> Self {
+        Server { live: Live { core }, handler, hooks }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Server<S> {
+    /// Returns the routes of all transports and of the client's scripts, to nest at a path of an axum
+    /// `Router`. Your own layers (tracing, limits) go around them. A compression layer should not, because it
+    /// holds streams back, and the scripts are compressed already.
+    pub fn routes(&self) -> Router<S> {
+        routes::native::routes(self.gateway())
+    }
+
+    /// Returns the route of a bare WebSocket, to nest at a path of an axum `Router`: any client of RFC 6455
+    /// opens a session there, without a protocol of ours, and reaches the same handler and rooms. A message
+    /// is a message of the WebSocket, text or binary.
+    ///
+    /// The origin policy and the limits are those of all transports. A refused session is answered at the
+    /// handshake: with 403, 503, or the response of an extractor; [`Auth`](crate::Auth) finds no auth data
+    /// here and answers 401, `Option<Auth<T>>` is `None`.
+    ///
+    /// The session is its one connection and ends with it, with the code that the client closed with, or
+    /// 1006. Messages that were sent and not written by then are lost, and a message counts as acknowledged
+    /// once it is written; use [`routes`](Self::routes) for clients that must lose nothing. Heartbeats are
+    /// pings. While the handler does not receive and the inbox is full, nothing is read from the connection.
+    /// Close codes are those of RFC 6455: 1001 when the server goes away, 1002, 1007 and 1009 for what it
+    /// forbids or is too large, 1008 for a client that takes too little, 1011 when the handler failed.
+    ///
+    /// ```no_run
+    /// # use anywire::{Anywire, Session};
+    /// # async fn handler(session: Session) {}
+    /// let live = Anywire::builder().handler(handler).build();
+    /// let app: axum::Router = axum::Router::new().nest("/live", live.routes()).nest("/ws", live.raw());
+    /// ```
+    pub fn raw(&self) -> Router<S> {
+        routes::raw::routes(self.gateway())
+    }
+
+    /// Returns a handle without the state's type, to keep in that state or anywhere else.
+    pub fn live(&self) -> Live {
+        self.live.clone()
+    }
+
+    pub(in crate::server) fn gateway(&self) -> Gateway<S> {
+        let Server { live, handler, hooks } = self.clone();
+        Gateway { core: live.core, handler, hooks }
+    }
+}
+
+impl<S> Clone for Server<S> {
+    fn clone(&self) -> Self {
+        Server { live: self.live.clone(), handler: self.handler.clone(), hooks: self.hooks.clone() }
+    }
+}
+
+impl<S> fmt::Debug for Server<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("live", &self.live).finish_non_exhaustive()
+    }
+}
+
+impl<S> AsRef<Live> for Server<S> {
+    fn as_ref(&self) -> &Live {
+        &self.live
+    }
+}
+
+/// The methods of its [`Live`].
+impl<S> Server<S> {
+    /// Starts a send to all members of a room. See [`Live::to`].
+    pub fn to(&self, room: impl Into<String>) -> To<'_> {
+        self.live.to(room)
+    }
+
+    /// Starts a send to the members of several rooms. See [`Live::to_any`].
+    pub fn to_any(&self, rooms: impl IntoIterator<Item = impl Into<String>>) -> To<'_> {
+        self.live.to_any(rooms)
+    }
+
+    /// Starts a send to all sessions. See [`Live::all`].
+    pub fn all(&self) -> To<'_> {
+        self.live.all()
+    }
+
+    /// Returns the session with this id. See [`Live::session`].
+    pub fn session(&self, id: impl AsRef<str>) -> Option<Session> {
+        self.live.session(id)
+    }
+
+    /// Returns all sessions. See [`Live::sessions`].
+    pub fn sessions(&self) -> Vec<Session> {
+        self.live.sessions()
+    }
+
+    /// Returns the members of a room. See [`Live::members`].
+    pub fn members(&self, room: &str) -> Vec<Session> {
+        self.live.members(room)
+    }
+
+    /// Returns the number of sessions. See [`Live::len`].
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Returns whether there is no session.
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// Returns who is in a room. See [`Live::presence`].
+    pub fn presence(&self, room: &str) -> Presence {
+        self.live.presence(room)
+    }
+
+    /// Shuts down gracefully. See [`Live::shutdown`].
+    pub async fn shutdown(&self, window: Duration) {
+        self.live.shutdown(window).await;
+    }
+}

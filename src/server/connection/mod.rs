@@ -1,0 +1,217 @@
+//! One connection of `serve`, from its first byte until it ends or is upgraded.
+
+mod places;
+mod state;
+#[cfg(test)]
+mod tests;
+mod writes;
+
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+    extract::ConnectInfo,
+    http::Request,
+    response::Response,
+};
+use futures::FutureExt;
+use hyper::{
+    body::{Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    sync::watch,
+    time::{Sleep, sleep},
+};
+use tower_service::Service;
+
+pub(crate) use self::{
+    places::{Full, Most, Place, Places},
+    writes::Stream,
+};
+use self::{
+    state::{Phase, State},
+    writes::TimedStream,
+};
+use crate::{server::counters::WRITE_TIMEOUTS, transport::LinkWatch};
+
+/// How long a connection may wait for a request. Usual proxies close after 60 seconds, and a request must not
+/// meet a connection that is being closed.
+const IDLE: Duration = Duration::from_secs(75);
+
+/// The time within which a request's head must come, from its first byte on.
+const HEAD: Duration = Duration::from_secs(30);
+
+/// How long an answer whose link is over is kept for a peer that takes nothing. A slow line takes some of it
+/// within this time.
+const STUCK: Duration = Duration::from_secs(10);
+
+/// A request's head may have this many bytes. A longer one is refused with status 431.
+const HEAD_LIMIT: usize = 32 * 1024;
+
+/// A connection reads and gathers about this much at a time.
+const BUFFER: usize = 64 * 1024;
+
+/// What the server asks of all of its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Serve,
+    /// There are too many: close, unless a request is under way.
+    CloseIdle,
+    /// Close after the request that is under way.
+    Stop,
+}
+
+/// Serves one connection.
+pub(crate) async fn run<I: Stream>(
+    io: I,
+    peer: SocketAddr,
+    app: Router,
+    place: Place,
+    mut orders: watch::Receiver<Order>,
+) {
+    let state = Arc::new(State::new(place));
+    let io = TokioIo::new(TimedStream::new(io, state.clone()));
+    let service = service_fn(|request: Request<Incoming>| {
+        state.begin_request();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let state = state.clone();
+        app.clone().call(request).map(|answered| answered.map(|answer| with_state(answer, state)))
+    });
+    let connection = http1::Builder::new()
+        // The deadlines are ours: hyper's would be one time for an idle connection and a slow head.
+        .header_read_timeout(None)
+        .max_header_size(HEAD_LIMIT)
+        .max_buf_size(BUFFER)
+        // Answers are small, so that one buffer is cheaper than two slices.
+        .writev(false)
+        .serve_connection(io, service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let mut timer = pin!(sleep(IDLE));
+    let mut deadline = Deadline::new();
+    let mut stopping = false;
+    loop {
+        let driven = poll_fn(|cx| {
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Ok(result));
+            }
+            let phase = state.phase(cx);
+            deadline.poll(cx, timer.as_mut(), phase).map(Err)
+        });
+        let order = tokio::select! {
+            driven = driven => match driven {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "connection failed");
+                    return;
+                }
+                // It ends when the rest of the last answer is written, at once if there is none.
+                Err(Phase::Idle(_)) => Order::CloseIdle,
+                Err(phase) => return timed_out(peer, phase),
+            },
+            // The server is gone if this fails.
+            changed = orders.changed(), if !stopping => changed.map_or(Order::Stop, |()| *orders.borrow()),
+        };
+        stopping |= order == Order::Stop;
+        if stopping || order == Order::CloseIdle && state.is_idle() {
+            connection.as_mut().graceful_shutdown();
+        }
+    }
+}
+
+fn timed_out(peer: SocketAddr, phase: Phase) {
+    if matches!(phase, Phase::Stuck(_)) {
+        WRITE_TIMEOUTS.add(1);
+    }
+    tracing::debug!(%peer, ?phase, "connection timed out");
+}
+
+/// When a connection has waited for too long.
+struct Deadline {
+    phase: Phase,
+    passed: bool,
+}
+
+impl Deadline {
+    fn new() -> Self {
+        Deadline { phase: Phase::Idle(0), passed: false }
+    }
+
+    /// Is ready once for each phase that lasts too long, with that phase.
+    fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, phase: Phase) -> Poll<Phase> {
+        let time = match phase {
+            Phase::Idle(_) => IDLE,
+            Phase::Head(_) => HEAD,
+            Phase::Stuck(_) => STUCK,
+            // The timer need not be disturbed for each request.
+            Phase::Request => {
+                self.phase = phase;
+                return Poll::Pending;
+            }
+        };
+        if self.phase != phase {
+            (self.phase, self.passed) = (phase, false);
+            timer.as_mut().reset(sleep(time).deadline());
+        }
+        if self.passed {
+            return Poll::Pending;
+        }
+        ready!(timer.poll(cx));
+        self.passed = true;
+        Poll::Ready(phase)
+    }
+}
+
+/// The body of an answer, which tells the connection when it has ended.
+struct AnswerBody {
+    body: Body,
+    carries: bool,
+    state: Arc<State>,
+}
+
+fn with_state(mut answer: Response, state: Arc<State>) -> Response<AnswerBody> {
+    let link = answer.extensions_mut().remove::<LinkWatch>();
+    let carries = link.is_some();
+    if let Some(link) = link {
+        state.carry(link);
+    }
+    answer.map(|body| AnswerBody { body, carries, state })
+}
+
+impl HttpBody for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        if self.carries {
+            self.state.drop_link();
+        }
+        self.state.end_request();
+    }
+}

@@ -1,0 +1,118 @@
+//! What the parts of one connection know of each other: its byte stream, its requests, its answers, and the
+//! task that drives it.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed},
+    },
+    task::Context,
+};
+
+use super::places::Place;
+use crate::{sync::lock, transport::LinkWatch};
+
+const IDLE: u8 = 0;
+const HEAD: u8 = 1;
+const REQUEST: u8 = 2;
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its next request. The number tells one wait from another.
+    Idle(usize),
+    /// The rest of a request's head.
+    Head(usize),
+    /// The application, the rest of a request's body, or the peer, which must take the rest of an answer.
+    Request,
+    /// The peer, which takes nothing more of an answer whose link is over. The number is that of the bytes
+    /// which it has taken.
+    Stuck(usize),
+}
+
+/// The state of one connection. All of it is of one task, so that no order of memory is needed.
+#[derive(Debug)]
+pub(crate) struct State {
+    phase: AtomicU8,
+    requests: AtomicUsize,
+    /// A write waits for the peer.
+    blocked: AtomicBool,
+    /// How much the peer took of writes that waited.
+    taken: AtomicUsize,
+    /// The link that the present answer carries.
+    link: Mutex<Option<LinkWatch>>,
+    _place: Place,
+}
+
+impl State {
+    pub(super) fn new(place: Place) -> Self {
+        State {
+            phase: AtomicU8::new(IDLE),
+            requests: AtomicUsize::new(0),
+            blocked: AtomicBool::new(false),
+            taken: AtomicUsize::new(0),
+            link: Mutex::new(None),
+            _place: place,
+        }
+    }
+
+    /// Bytes have come.
+    pub(super) fn received(&self) {
+        let _ = self.phase.compare_exchange(IDLE, HEAD, Relaxed, Relaxed);
+    }
+
+    /// A request's head has come.
+    pub(super) fn begin_request(&self) {
+        self.phase.store(REQUEST, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    /// The answer carries a link.
+    pub(super) fn carry(&self, link: LinkWatch) {
+        *lock(&self.link) = Some(link);
+    }
+
+    pub(super) fn drop_link(&self) {
+        *lock(&self.link) = None;
+    }
+
+    /// The application has no more of the answer.
+    pub(super) fn end_request(&self) {
+        self.phase.store(IDLE, Relaxed);
+    }
+
+    pub(super) fn block(&self) {
+        self.blocked.store(true, Relaxed);
+    }
+
+    pub(super) fn unblock(&self) {
+        self.blocked.store(false, Relaxed);
+    }
+
+    pub(super) fn took(&self, bytes: usize) {
+        self.taken.fetch_add(bytes, Relaxed);
+    }
+
+    /// Whether the peer keeps a write waiting.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Relaxed)
+    }
+
+    /// What the connection waits for. The task is woken when the link of a write that waits is over.
+    pub(super) fn phase(&self, cx: &mut Context<'_>) -> Phase {
+        let requests = self.requests.load(Relaxed);
+        match (self.phase.load(Relaxed), self.blocked.load(Relaxed)) {
+            (IDLE, false) => Phase::Idle(requests),
+            (HEAD, _) => Phase::Head(requests),
+            (REQUEST, true) if lock(&self.link).as_ref().is_some_and(|link| link.is_over(cx)) => {
+                Phase::Stuck(self.taken.load(Relaxed))
+            }
+            _ => Phase::Request,
+        }
+    }
+
+    /// Whether the connection waits for the first byte of a request.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase.load(Relaxed) == IDLE && !self.blocked.load(Relaxed)
+    }
+}

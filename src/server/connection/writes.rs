@@ -1,0 +1,153 @@
+//! A deadline on writes: a connection whose peer takes too little of what is written to it ends.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
+
+use super::state::State;
+use crate::server::counters::WRITE_TIMEOUTS;
+
+/// A peer that keeps a write waiting must take [`LEAST`] bytes within this time, again and again.
+pub(crate) const WINDOW: Duration = Duration::from_secs(20);
+
+/// 240 bytes a second.
+pub(super) const LEAST: usize = 240 * 20;
+
+/// The byte stream of a connection.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// When the stream is dropped, the peer is told so at once, and what it did not take is thrown away.
+    /// Otherwise the system would go on for minutes to offer it.
+    fn reset_when_dropped(&self);
+}
+
+impl Stream for TcpStream {
+    fn reset_when_dropped(&self) {
+        // It fails if the connection is broken already.
+        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// A byte stream whose writes have a deadline. It also notes for the connection that a request begins.
+///
+/// There is a timer only while a write waits.
+pub(crate) struct TimedStream<I: Stream> {
+    io: I,
+    state: Arc<State>,
+    window: Option<Window>,
+}
+
+/// The time within which a peer that keeps a write waiting must take some bytes.
+struct Window {
+    end: Pin<Box<Sleep>>,
+    taken: usize,
+}
+
+impl<I: Stream> TimedStream<I> {
+    pub(super) fn new(io: I, state: Arc<State>) -> Self {
+        TimedStream { io, state, window: None }
+    }
+
+    /// Judges the result of a write of `offered` bytes.
+    fn judge(
+        &mut self,
+        cx: &mut Context<'_>,
+        offered: usize,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => {
+                ready!(self.poll_window(cx));
+                WRITE_TIMEOUTS.add(1);
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes too little")))
+            }
+            Poll::Ready(Ok(length)) if length < offered => {
+                if let Some(window) = &mut self.window {
+                    window.taken += length;
+                    self.state.took(length);
+                }
+                written
+            }
+            Poll::Ready(_) => {
+                if self.window.take().is_some() {
+                    self.state.unblock();
+                }
+                written
+            }
+        }
+    }
+
+    /// Is ready when the peer has taken too little in a whole window.
+    fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let state = &self.state;
+        let window = self.window.get_or_insert_with(|| {
+            state.block();
+            Window { end: Box::pin(sleep(WINDOW)), taken: 0 }
+        });
+        loop {
+            ready!(window.end.as_mut().poll(cx));
+            if window.taken < LEAST {
+                return Poll::Ready(());
+            }
+            window.taken = 0;
+            window.end.as_mut().reset(sleep(WINDOW).deadline());
+        }
+    }
+}
+
+impl<I: Stream> AsyncRead for TimedStream<I> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.state.received();
+        }
+        read
+    }
+}
+
+impl<I: Stream> AsyncWrite for TimedStream<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.judge(cx, bytes.len(), written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let offered = slices.iter().map(|slice| slice.len()).sum();
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.judge(cx, offered, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+impl<I: Stream> Drop for TimedStream<I> {
+    fn drop(&mut self) {
+        if self.state.is_blocked() {
+            self.io.reset_when_dropped();
+        }
+    }
+}
