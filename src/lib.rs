@@ -51,8 +51,8 @@
 //! # Where to go on
 //!
 //! The [`guide`] has short chapters, from [handlers and extractors](guide::handlers) and
-//! [logging in](guide::login) to [restarts](guide::restarts) and [proxies](guide::proxies). [`protocol`] is the text of the
-//! protocol on the wire, from which a client can be written.
+//! [logging in](guide::login) to [restarts](guide::restarts) and [proxies](guide::proxies). [`protocol`] is the
+//! text of the protocol on the wire, from which a client can be written.
 
 mod broadcast;
 mod clock;

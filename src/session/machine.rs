@@ -121,8 +121,8 @@ pub(crate) enum SendError {
 /// be called at any time; it does what is due and is late without harm, since a machine that slept gives the
 /// other half a second chance before it judges. A deadline can come nearer only by `attach`, `detach`,
 /// `cancel_attach`, `abort` and `handle_timeout`, by a frame or an `end` after which `take_links_need_wake`
-/// or [`take_deadline_is_nearer`](Self::take_deadline_is_nearer) is `true`, and by a `transmit` that gave a [`Frame::Ping`](super::Frame::Ping) or
-/// [`Frame::AckRequest`](super::Frame::AckRequest) or that ended the session. After these the caller asks
+/// or [`take_deadline_is_nearer`](Self::take_deadline_is_nearer) is `true`, and by a `transmit` that gave a
+/// [`Frame::Ping`](super::Frame::Ping) or `AckRequest`, or that ended the session. After these the caller asks
 /// `poll_timeout` again. After all else (above all `send`, messages and acknowledgements) an old deadline is
 /// early at worst, which does no harm.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use crate::config::SlowMember;
 /// Why a session or a link ended: a code and a text for people.
 ///
 /// Codes: 1000 is an ordinary close, 1001 means that the client's page went away, 1011 that the handler
-/// returned an error or panicked, 3000 to 3999 are the application's, 4000 to 4499 are the library's, in classes of a hundred;
-/// [`protocol`](crate::protocol), section 7, lists them.
+/// returned an error or panicked, 3000 to 3999 are the application's, 4000 to 4499 are the library's, in classes
+/// of a hundred; [`protocol`](crate::protocol), section 7, lists them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseReason {
     pub(crate) code: u16,

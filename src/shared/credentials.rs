@@ -41,8 +41,8 @@ pub(crate) struct Credentials {
     former: Option<Box<Former>>,
 }
 
-/// The secret before the present one, and those before that. It is accepted until that is first used: the client may not have received
-/// it.
+/// The secret before the present one, and those before that. It is accepted until the present one is first used,
+/// which the client may not have received.
 #[derive(Debug)]
 struct Former {
     secret: Uuid,

@@ -67,7 +67,8 @@ impl SharedSession {
     /// Takes a batch of frames that was decoded without the lock, and empties it. `malformed` is the reason
     /// why the input behind them could not be decoded. It ends the link, as the first violation does; all
     /// frames behind a violation are dropped, and so are all of a link that has gone, or that another page
-    /// has fenced, after they were decoded. Returns whether the transport must stop reading; see [`reading_stops`](Self::reading_stops).
+    /// has fenced, after they were decoded. Returns whether the transport must stop reading; see
+    /// [`reading_stops`](Self::reading_stops).
     pub(crate) fn input(
         &self,
         link: LinkId,

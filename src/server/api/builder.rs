@@ -242,8 +242,8 @@ impl<H> Builder<H> {
     /// begin so; of several patterns that fit a room the first one counts. Default: no room has a history.
     ///
     /// The messages are kept in the memory of this process, which counts for [`max_bytes`](Self::max_bytes),
-    /// within the bounds of the [`History`]. Messages that may be skipped, [droppable](crate::To::droppable) ones and the
-    /// [latest](crate::To::latest) of a key, are not kept, and neither are those to [all](crate::Live::all)
+    /// within the bounds of the [`History`]. Messages that may be skipped, [droppable](crate::To::droppable) ones
+    /// and the [latest](crate::To::latest) of a key, are not kept, and neither are those to [all](crate::Live::all)
     /// sessions.
     ///
     /// # Panics
