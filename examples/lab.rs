@@ -94,6 +94,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .grace(flags.grace)
         .hold(flags.hold)
         .origins(flags.origins)
+        .keep_headers(["cookie"])
         .handler(talk)
         .build();
     let page = match flags.policy {

@@ -273,8 +273,12 @@ impl World<'_> {
         self.server.sessions[session].last_received = now;
         for frame in frames {
             self.note_pair(session, What::of(&frame));
-            self.server.sessions[session].proven |= matches!(frame, Frame::Confirm);
-            if self.server.sessions[session].machine.handle_frame(now, link, frame).is_err() {
+            let confirms = matches!(frame, Frame::Confirm);
+            let one = &mut self.server.sessions[session];
+            let result = one.machine.handle_frame(now, link, frame);
+            // A confirmation on a link that counts no longer proves nothing.
+            one.proven |= confirms && one.machine.is_proven();
+            if result.is_err() {
                 self.note_pair(session, What::Violation);
                 break;
             }

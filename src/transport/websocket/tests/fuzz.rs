@@ -34,12 +34,13 @@ fn feed(input: &[u8], reads: impl Iterator<Item = usize>) -> (Vec<String>, Vec<u
             }
         };
         let (unread, ended) = decoder.finish(None);
+        let is_read_on = refused.is_none();
         notes.extend(refused.map(|reason| format!("{reason:?}")));
         match ended {
             Some(Ended::Broken) => notes.push("broken".to_owned()),
             Some(Ended::Theirs) => notes.push("closed".to_owned()),
             Some(Ended::Ours(_)) => {}
-            None if notes.last().is_none_or(|note| !note.contains("CloseReason")) => {
+            None if is_read_on => {
                 assert!(unread.bytes.is_empty() && unread.text.is_none(), "all was read");
                 continue;
             }
