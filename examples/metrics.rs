@@ -19,7 +19,7 @@ async fn chat(session: Session) {
     }
 }
 
-/// What Prometheus reads. The figures are as of now.
+/// The text that Prometheus reads. The figures are as of now.
 async fn metrics(State((live, prometheus)): State<(Live, PrometheusHandle)>) -> String {
     live.record_metrics();
     prometheus.run_upkeep();

@@ -24,7 +24,7 @@ const LONGEST: usize = 2048;
 /// At most so many inputs are kept.
 const KEPT: usize = 4096;
 
-/// What numbers and lengths are often replaced by.
+/// The texts by which numbers and lengths are often replaced.
 const NUMBERS: [&str; 12] = [
     "0",
     "1",

@@ -35,7 +35,7 @@ impl Pool {
         self.0.limit
     }
 
-    /// So many bytes nobody can take from a session.
+    /// The bytes of a session that nobody can take from it.
     pub(crate) fn floor(&self) -> usize {
         self.0.floor
     }
@@ -44,7 +44,7 @@ impl Pool {
         self.bytes() > self.0.limit
     }
 
-    /// What counted as `before` bytes is `now` bytes.
+    /// Bytes that counted as `before` are `now`.
     pub(crate) fn change(&self, before: usize, now: usize) {
         self.0.bytes.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Who may open sessions when many want to: the unproven go first, and each address and key has its share.
+//! Openings when many want to open sessions: the unproven go first, and each address and key has its share.
 #![allow(clippy::disallowed_methods)]
 
 mod support;

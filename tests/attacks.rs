@@ -157,7 +157,7 @@ async fn requests_that_never_end() {
             connections.push(tokio::spawn(async move {
                 use tokio::io::AsyncWriteExt;
                 let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
-                // What is refused is not read to its end.
+                // A refused body is not read to its end.
                 let _ = tokio::time::timeout(std::time::Duration::from_secs(2), connection.write_all(&half)).await;
                 connection
             }));

@@ -1,5 +1,6 @@
-//! What users compile with the crate, as `cargo metadata` lists it: its licences, one version of each, one registry.
-//! It holds what deny.toml states also where `cargo deny` is missing; that knows other platforms and vulnerabilities too.
+//! The packages that users compile with the crate, as `cargo metadata` lists them: licences, one version of each.
+//! The tests hold what deny.toml states also where `cargo deny` is missing, which knows other platforms and
+//! vulnerabilities too.
 #![allow(clippy::disallowed_methods)]
 
 use std::{

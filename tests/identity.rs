@@ -188,7 +188,7 @@ async fn each_new_link_is_asked_about_and_no_turn() {
     let mut socket = peer.attach_socket().await;
     assert_eq!(socket.closed().await.0, 4101);
     assert_eq!(asked.load(SeqCst), 4);
-    // Whoever does not know the secret is not asked about.
+    // The application is not asked about a client that does not know the secret.
     peer.secret = "0123456789abcdef".to_owned();
     assert_eq!(poll_with(&peer, true).await.refusal(410).0, 4101);
     assert_eq!(asked.load(SeqCst), 4);

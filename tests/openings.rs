@@ -1,4 +1,4 @@
-//! Who gets the session of an attempt: openings with one id are one opening only if they come from one client.
+//! The session of an attempt: openings with one id are one opening only if they come from one client.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -76,7 +76,7 @@ async fn auth_data_that_does_not_fit_is_quoted_nowhere() {
     }
     let handler = async |_: Auth<Token>, _: Session| {};
     let site = site(&Anywire::builder().handler(handler).build());
-    // What is logged for the first time just when a log begins is not in it.
+    // A line that is logged for the first time just when a log begins is not in it.
     Peer::new(&site).post_open(&attempt(), "").await.refusal(401);
     Peer::new(&site).send_open(&attempt(), "").await.closed().await;
     let log = Log::here();

@@ -84,7 +84,7 @@ async fn polls_and_acknowledgements_are_taken_however_short_memory_is() {
     let mut peer = Peer::open(&site).await;
     let session = server.session(&peer.id).unwrap();
     session.try_send("a").unwrap();
-    // What a room keeps counts, and no end of a session frees it.
+    // The history of a room counts, and no end of a session frees it.
     for _ in 0..3 {
         server.to("kept").send("x".repeat(400_000));
     }
@@ -162,7 +162,7 @@ async fn while_memory_is_short_messages_wait_at_the_client_and_none_is_lost() {
         })
         .build();
     let mut peer = Peer::open(&site(&server)).await;
-    // What a room keeps counts, and no end of a session frees it.
+    // The history of a room counts, and no end of a session frees it.
     for _ in 0..3 {
         server.to("kept").send("x".repeat(400_000));
     }

@@ -108,7 +108,7 @@ async fn resume_by_socket(peer: &Peer) {
 #[tokio::test(start_paused = true)]
 async fn no_secret_is_logged() {
     let site = site(&server());
-    // What is logged for the first time just when a log begins is not in it.
+    // A line that is logged for the first time just when a log begins is not in it.
     play(&site).await;
     let log = Log::here();
     let secrets = play(&site).await;

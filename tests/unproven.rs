@@ -1,4 +1,4 @@
-//! What may come before a session's secret was shown, and what is kept of an opening.
+//! The input before a session's secret was shown, and the parts of an opening that are kept.
 #![allow(clippy::disallowed_methods)]
 
 mod support;

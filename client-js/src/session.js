@@ -122,7 +122,7 @@ export const createMachine = (capacity, base) => {
 
   const attached = (link, frame) => {
     const { params_: params } = machine
-    // What was asked for twice is answered twice, and the secret may have been replaced since.
+    // A request that was repeated is answered twice, and the secret may have been replaced since.
     if (!frame[INTERVAL]) params[SECRET] = frame[SECRET] || params[SECRET]
     else if (!params[ID]) machine.params_ = frame
     else if (params[ID] !== frame[ID]) fail()

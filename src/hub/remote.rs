@@ -14,7 +14,7 @@ pub(crate) struct Remote {
     /// The headers as `name NUL value NUL`, one after another. They are copied, because the request's own
     /// headers are slices of the connection's buffer.
     headers: Box<[u8]>,
-    /// What counts them.
+    /// The guard that counts them.
     _held: Option<Held>,
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Admission {
     warned: AtomicBool,
 }
 
-/// What a session holds of the shares of its address and its key, until it is dropped.
+/// The places that a session has among those of its address and its key, until this is dropped.
 pub(crate) type Holding = (Option<Held<Network>>, Option<Held<Arc<str>>>);
 
 impl Admission {

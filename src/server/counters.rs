@@ -1,4 +1,4 @@
-//! What a server counts, for those who operate it. Nothing is counted for each message of one session.
+//! The counters of a server, for those who operate it. Nothing is counted for each message of one session.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! What proxies report of a request: `X-Forwarded-For`, and `Forwarded` (RFC 7239).
+//! The hops that proxies report of a request: `X-Forwarded-For`, and `Forwarded` (RFC 7239).
 
 use std::net::{IpAddr, SocketAddr};
 

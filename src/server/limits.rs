@@ -1,4 +1,5 @@
-//! What each address, and each key of the application, has at a time. Pure but for the lock of [`Shares`].
+//! The sessions and bytes that each address, and each key of the application, has at a time. Pure but for the lock
+//! of [`Shares`].
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ const BURST: u64 = 1_000_000;
 /// Idle entries are looked for when there are so many more than at the last time.
 const MANY: usize = 1024;
 
-/// What one holder has.
+/// The share of one holder.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
     sessions: usize,
@@ -43,7 +44,7 @@ pub(crate) enum Exceeded {
     Bytes(usize),
 }
 
-/// What each holder has: an address, or a key. Time is an argument, in milliseconds.
+/// The share of each holder: an address, or a key. Time is an argument, in milliseconds.
 #[derive(Debug)]
 struct Table<K> {
     limits: Limits,
@@ -93,7 +94,7 @@ impl<K: Eq + Hash + Clone> Table<K> {
 #[derive(Debug)]
 pub(crate) struct Shares<K>(Mutex<Table<K>>);
 
-/// What a holder has for as long as this lives.
+/// A part of a holder's share, for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Held<K: Eq + Hash + Clone> {
     shares: Arc<Shares<K>>,

@@ -1,4 +1,4 @@
-//! What is remembered of sessions that are gone, so that their clients learn what became of them.
+//! The codes of sessions that are gone are remembered, so that their clients learn what became of them.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -67,7 +67,7 @@ impl Machine {
         self.rate = Some(Box::new(Rate::new(limit)));
     }
 
-    /// What the rate limit has done since the last call.
+    /// The last effect of the rate limit since the last call.
     pub(crate) fn take_rate_event(&mut self) -> Option<RateEvent> {
         self.rate.as_mut()?.event.take()
     }

@@ -1,4 +1,4 @@
-//! What a session holds of the memory that all sessions share, and how long it may hold it without progress.
+//! The part of the shared memory that a session holds, and how long it may hold it without progress.
 
 use super::{
     frame::CloseReason,

@@ -48,7 +48,7 @@ impl Bucket {
     }
 }
 
-/// What a session has used of its rate, and for how long it is above it.
+/// The part of its rate that a session has used, and for how long it is above it.
 #[derive(Debug)]
 pub(super) struct Rate {
     pub(super) limit: RateLimit,
@@ -63,7 +63,7 @@ pub(super) struct Rate {
     pub(super) event: Option<RateEvent>,
 }
 
-/// What a rate limit has done.
+/// An effect of a rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RateEvent {
     /// The client is asked to pause.

@@ -51,7 +51,7 @@ impl CloseReason {
         }
     }
 
-    /// What the client of a session that is gone learns, of which only the code is known.
+    /// The reason that the client of a session which is gone learns, of which only the code is known.
     pub(crate) fn of_ended(code: u16) -> Self {
         match code / 100 {
             41 | 43 => CloseReason { code, ..ENDED },

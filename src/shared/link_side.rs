@@ -260,7 +260,7 @@ impl SharedSession {
         if inner.forgotten {
             return Err(reason::ENDED);
         }
-        // What comes late for a session that was closed in order is still acknowledged.
+        // A message that comes late for a session that was closed in order is still acknowledged.
         if let Some(reason) = inner.machine.closed().filter(|reason| reason.is_session_gone()) {
             return Err(reason.clone());
         }

@@ -84,7 +84,7 @@ struct Inner {
     forgotten: bool,
     /// The session counts as live in [`Runtime`].
     counted: bool,
-    /// What the session holds of other counts, for as long as it counts as live.
+    /// The places that the session has in other counts, for as long as it counts as live.
     held: Option<Box<dyn Any + Send + Sync>>,
     /// The session's place among those in [`Runtime`] that are not proven.
     unproven: u64,

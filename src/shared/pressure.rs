@@ -7,7 +7,7 @@ use super::{CloseReason, Inner, SharedSession, reason};
 /// Changes of a session's memory smaller than this are not worth an atomic operation.
 const ACCOUNT_GRAIN: usize = 4096;
 
-/// What the end of a session would free.
+/// The memory that the end of a session would free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Weight {
     /// The client has shown that it received the secret.
@@ -46,7 +46,7 @@ impl SharedSession {
         }
     }
 
-    /// What the end of this session would free; `None` if it has ended.
+    /// The memory that the end of this session would free; `None` if it has ended.
     pub(crate) fn weigh(&self) -> Option<Weight> {
         let inner = self.lock();
         if inner.forgotten || inner.machine.closed().is_some() {
@@ -107,7 +107,7 @@ impl UnderWay {
         self.bytes = bytes;
         self.shared.account(&mut inner);
         match inner.machine.closed() {
-            // What comes late for a session that was closed in order is still acknowledged.
+            // A message that comes late for a session that was closed in order is still acknowledged.
             Some(reason) if reason.is_session_gone() => Err(reason.clone()),
             _ if inner.under_way > most => Err(reason::SHORT_OF_MEMORY),
             _ => Ok(()),

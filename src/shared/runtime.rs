@@ -57,7 +57,7 @@ impl Runtime {
         self.clock
     }
 
-    /// What all sessions hold together, to within a few kilobytes a session.
+    /// The count of the bytes that all sessions hold, to within a few kilobytes a session.
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
     }

@@ -94,7 +94,7 @@ impl<C: BodyCodec> FirstFlush<C> {
 /// Bytes that count until the connection has taken them, if there is something to count them.
 pub(crate) fn counted(bytes: Vec<u8>, counter: Option<UnderWay>) -> Bytes {
     let Some(mut counter) = counter else { return bytes.into() };
-    // That the session has ended, the link tells too.
+    // The link tells too that the session has ended.
     let _ = counter.set(bytes.len(), usize::MAX);
     Bytes::from_owner(Counted { bytes, _counter: counter })
 }

@@ -34,7 +34,7 @@ impl Link {
         batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
     }
 
-    /// What counts bytes on their way to the session or from it.
+    /// A guard that counts bytes on their way to the session or from it.
     pub(super) fn under_way(&self) -> UnderWay {
         UnderWay::new(self.shared.clone())
     }

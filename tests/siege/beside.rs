@@ -84,7 +84,7 @@ fn measure(target: &Target, attack: Option<&str>, seconds: u64) -> Report {
     let mut lines = BufReader::new(honest.0.stdout.take().unwrap()).lines().map_while(Result::ok);
     lines.find(|line| line == "ready").expect("the honest clients come in");
     let _attackers = attack.map(|_| start("attack", 1));
-    // The attack has begun, and what it fills is full.
+    // A measurement has a warm-up: it begins when the attack has lasted for a second. No result waits for this.
     sleep(Duration::from_secs(1));
     writeln!(honest.0.stdin.as_ref().unwrap(), "{seconds}").unwrap();
     lines.find_map(|line| Report::read(&line)).expect("the honest clients report")

@@ -7,10 +7,10 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::support::{Body, Peer, Record, Site, Socket, SocketEvent, Spelling, attempt};
 
 const CLIENTS: usize = 50;
-/// Whoever has waited for so long has lost its session.
+/// A client that has waited for so long has lost its session.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the honest clients report, in one line.
+/// The report of the honest clients, in one line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Report {
     pub(crate) echoes: u64,

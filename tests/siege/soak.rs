@@ -16,7 +16,7 @@ pub(crate) async fn run(sessions: u64, length: Duration, seed: u64) {
     let mut first = target.open().await;
     target.check_honest(&mut first).await;
     target.leave(&mut first).await;
-    // That task, and the connection that asks; those before may be closing still.
+    // The rest is that task and the connection that asks; those before may be closing still.
     while target.left().await != [0, 2] {
         sleep(Duration::from_millis(50)).await;
     }
@@ -36,7 +36,7 @@ pub(crate) async fn run(sessions: u64, length: Duration, seed: u64) {
         tally.add(visitor.await.unwrap());
     }
     println!("{sessions} sessions for {} s: {tally:?}", length.as_secs());
-    // What was left alone ends with its grace.
+    // A session that was left alone ends with its grace.
     let (mut now, mut waited) = ((target.left().await, target.descriptors()), 0);
     while now != before && waited < option("ANYWIRE_SIEGE_WAIT", 120, 120) {
         sleep(Duration::from_secs(1)).await;

@@ -15,7 +15,7 @@ use crate::{
     support::{Body, HOST, Payload, Peer, Record, Site, Socket, SocketEvent, Spelling, attempt},
 };
 
-/// What visitors have done and seen.
+/// The counts of what visitors have done and seen.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) messages: u64,

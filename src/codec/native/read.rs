@@ -150,7 +150,7 @@ impl Reader {
     fn reason(&self, fields: &mut Fields<'_>, input: &mut Bytes) -> Result<CloseReason> {
         let code = u16::try_from(fields.number()?).map_err(|_| Malformed("a code out of range"))?;
         let text = self.text(fields.number()?, input)?;
-        // What is kept of it is a copy of its own.
+        // The part of it that is kept is a copy of its own.
         Ok(CloseReason { code, text: truncate(&text, MAX_CLOSE_TEXT).into() })
     }
 

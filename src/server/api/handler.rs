@@ -190,7 +190,7 @@ struct Life {
     polled: bool,
     /// The reason with which the session closes if it ends now; `None` once it did.
     ending: Option<Ending>,
-    /// What the handler logs is told apart by it.
+    /// It tells the lines apart that handlers log.
     span: tracing::Span,
 }
 

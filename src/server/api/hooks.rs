@@ -1,4 +1,4 @@
-//! What the application wants to be asked, or told, about requests.
+//! The hooks by which the application is asked, or told, about requests.
 
 use std::{fmt, pin::Pin, sync::Arc};
 
@@ -32,8 +32,8 @@ pub struct Refused<'a> {
 }
 
 impl<'a> Refused<'a> {
-    /// What was refused: the last part of the request's path, which is a transport's name, `open`, `send`,
-    /// `form-post` or `jsonp-send`; for a bare WebSocket `raw`.
+    /// The name of the route that refused: the last part of the request's path, which is a transport's name,
+    /// `open`, `send`, `form-post` or `jsonp-send`; for a bare WebSocket `raw`.
     pub fn what(&self) -> &'a str {
         self.what
     }

@@ -1,4 +1,4 @@
-//! Who a session belongs to, and for how long: the user's key, and the end of the login.
+//! The user whom a session belongs to, and for how long: the user's key, and the end of the login.
 
 use std::time::SystemTime;
 

@@ -282,7 +282,7 @@ async fn accept(mut acceptor: Acceptor, orders: &watch::Sender<Order>, signal: &
     }
 }
 
-/// What is done at most once in a while.
+/// An action that is done at most once in a while.
 #[derive(Clone, Copy)]
 enum Rare {
     MakeRoom,

@@ -62,7 +62,7 @@ const HEAD_LIMIT: usize = 32 * 1024;
 /// A connection reads and gathers about this much at a time.
 const BUFFER: usize = 64 * 1024;
 
-/// What the server asks of all of its connections.
+/// An order of the server to all of its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Serve,

@@ -1,4 +1,4 @@
-//! What the parts of one connection know of each other: its byte stream, its requests, its answers, and the
+//! The state that the parts of one connection share: its byte stream, its requests, its answers, and the
 //! task that drives it.
 
 use std::{
@@ -16,7 +16,7 @@ const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 const REQUEST: u8 = 2;
 
-/// What a connection waits for.
+/// The event that a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Its next request. The number tells one wait from another.
@@ -98,7 +98,7 @@ impl State {
         self.blocked.load(Relaxed)
     }
 
-    /// What the connection waits for. The task is woken when the link of a write that waits is over.
+    /// The event that the connection waits for. The task is woken when the link of a write that waits is over.
     pub(super) fn phase(&self, cx: &mut Context<'_>) -> Phase {
         let requests = self.requests.load(Relaxed);
         match (self.phase.load(Relaxed), self.blocked.load(Relaxed)) {

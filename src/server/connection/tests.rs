@@ -116,7 +116,7 @@ async fn a_trickle_ends_and_a_slow_line_goes_on() {
     let mut served = Served::new(application());
     served.request("/large").await;
     let read = served.read_at(100).await;
-    // What the pipe held is read after the end.
+    // The bytes that the pipe held are read after the end.
     assert!(read < LARGE / 10, "{read}");
     assert_eq!(served.ended().await, 20);
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::fuzz::Behaviour;
 
-/// What a machine may hold, in and out.
+/// The bytes that a machine may hold, in and out.
 const BOX: usize = 4_096;
 const LARGEST: usize = 1_024;
 
@@ -220,7 +220,7 @@ impl Play<'_> {
         }
     }
 
-    /// What holds after each operation.
+    /// The laws that hold after each operation.
     fn check(&mut self, numbered: bool) {
         let machine = &self.machine;
         assert!(machine.outbox_bytes() <= BOX * 3 / 2 + 2 * LARGEST, "the outbox is bounded");

@@ -1,4 +1,4 @@
-//! What a session holds, a shortage of memory, and a client that makes no progress.
+//! The memory of a session, a shortage of it, and a client that makes no progress.
 
 use super::*;
 use crate::{broadcast::OutMessage, pool::Pool};

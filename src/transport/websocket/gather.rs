@@ -14,7 +14,7 @@ use crate::{
 /// One write gathers about this many bytes at most.
 const GATHER: usize = 64 * 1024;
 
-/// What a session has to send now, besides the bytes that were appended.
+/// The result of gathering what a session has to send, besides the bytes that were appended.
 pub(super) struct Gathered {
     /// Whether there is more.
     pub(super) pulled: PullStatus,

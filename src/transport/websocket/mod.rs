@@ -71,7 +71,7 @@ pub(crate) enum NoMessage {
     /// Nothing came for too long, or too little in all.
     TooSlow,
     Violation(Violation),
-    /// What came of it was refused.
+    /// The part of it that came was refused.
     Refused(CloseReason),
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct Socket<I> {
     io: I,
     framing: WebSocketContext,
     edges: Edges,
-    /// What the connection did not take yet.
+    /// The bytes that the connection did not take yet.
     out: Output,
     /// How many bytes of it are answers of the framing's own.
     pongs: usize,
@@ -88,14 +88,14 @@ pub(crate) struct Socket<I> {
     partial: usize,
     /// The framing's buffer has grown.
     grown: bool,
-    /// What counts the bytes that wait here, once they are many.
+    /// The guard that counts the bytes that wait here, once they are many.
     counted: Option<Box<UnderWay>>,
     /// Input that was read and is not decoded yet, because the session can take no more. While there is
     /// any, the connection is not read.
     unread: Option<Box<Unread>>,
     /// The framing has met a violation, behind which it can read nothing.
     unreadable: bool,
-    /// So many frames may come before other tasks of the worker get their turn.
+    /// The number of frames that may come before other tasks of the worker get their turn.
     left: usize,
 }
 
@@ -384,7 +384,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         if bytes.abs_diff(before) < COUNT_GRAIN {
             return;
         }
-        // That the session has ended, the link tells too.
+        // The link tells too that the session has ended.
         let _ = self.counted.get_or_insert_with(|| Box::new(link.under_way())).set(bytes, usize::MAX);
         if bytes < COUNT_GRAIN {
             self.counted = None;

@@ -1,4 +1,4 @@
-//! What a connection has not taken yet.
+//! The output that a connection has not taken yet.
 
 use std::{
     io::IoSlice,

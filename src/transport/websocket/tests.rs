@@ -79,7 +79,8 @@ async fn a_client_that_sends_many_messages_at_once_leaves_others_their_turn() {
         client.write_all(&frame(0x82, b"0123456789").repeat(MANY)).await.unwrap();
         let (mut taken, mut turns) = (0, 0);
         while taken < MANY {
-            // `join!` lets the connection and this script begin by turns, so that it may come twice between two of ours.
+            // `join!` lets the connection and this script begin by turns, so that the connection may come twice
+            // between two turns of the script.
             tokio::task::yield_now().await;
             let mut at_once = 0;
             while session.try_message().is_some() {
@@ -330,7 +331,7 @@ async fn what_waits_at_a_connection_counts_with_its_session() {
         client.write_all(&bytes[40_000..]).await.unwrap();
         assert_eq!(next_message(session).await.unwrap().len(), 60_000);
         until(|| held() == 0).await;
-        // What the client does not read.
+        // The client reads none of this.
         for _ in 0..4 {
             session.send(Message::from(vec![0; 60_000]).into()).unwrap();
         }

@@ -23,7 +23,7 @@ fn units(spelling: Spelling, input: &[u8]) -> Vec<(bool, Bytes)> {
     }
 }
 
-/// Whatever comes is refused, or is within its bounds and is read as the same once more when it was written.
+/// Each input is refused, or is within its bounds and is read as the same once more when it was written.
 fn fuzz(name: &str, spelling: Spelling) {
     crate::fuzz::run(name, 30_000, |input, behaviour| {
         let records = match read(&mut Reader::new(spelling, LIMIT), units(spelling, input)) {

@@ -1,4 +1,4 @@
-//! What a message or a reason keeps of the input that brought it.
+//! The bytes that a message or a reason keeps of the input that brought it.
 
 use super::*;
 

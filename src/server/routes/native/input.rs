@@ -24,7 +24,7 @@ const MOST_AUTH: usize = 64 * 1024;
 /// The most bytes of messages that an opening may bring.
 pub(super) const MOST_FIRST_FLIGHT: usize = 16 * 1024;
 
-/// So many bytes are read whatever else is held, and do not count.
+/// An input of no more bytes is read however much is held, and does not count.
 const UNCOUNTED: usize = 4 * 1024;
 
 /// The input of a session is taken up to so many bytes however short memory is: its messages wait then.
