@@ -54,7 +54,7 @@ logs=$CARGO_TARGET_DIR/run
 mkdir -p "$logs"
 
 passed=0 failed=0
-failures=() times=()
+failures=() failed_logs=() times=()
 
 # Counts the tests in a section's log by the summaries of cargo and node. Prints "passed failed".
 counted() {
@@ -82,7 +82,7 @@ section() {
     f=1
   fi
   passed=$((passed + p)) failed=$((failed + f))
-  [ "$f" -eq 0 ] || failures+=("$name")
+  [ "$f" -eq 0 ] || failures+=("$name") failed_logs+=("$log")
   times+=("$(printf '%5d s  %6d passed %4d failed  %s' $((SECONDS - started)) "$p" "$f" "$name")")
   return "$status"
 }
@@ -214,7 +214,22 @@ attacks_run() { ANYWIRE_ATTACKS=1 cargo test --release --test attacks -- --nocap
 
 siege_run() { ANYWIRE_SIEGE=1 cargo test --release --test siege -- --nocapture --test-threads 1; }
 
+# Prints what a section's log says of its failures: the reports of cargo and of node, otherwise the last lines.
+reported() {
+  awk '
+    /^failures:$/ { on = 1 }
+    /^test result: / { on = 0 }
+    /^✖ failing tests:/ { on = 1 }
+    on { print }
+  ' "$1" | head -n 120 | grep . || tail -n 40 "$1"
+}
+
 finish() {
+  local i
+  for i in "${!failures[@]}"; do
+    printf '\n=== failed: %s\n' "${failures[$i]}"
+    reported "${failed_logs[$i]}"
+  done
   printf '\n=== times\n'
   printf '%s\n' "${times[@]}"
   printf '%5d s  in all\n' "$SECONDS"
