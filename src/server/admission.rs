@@ -11,13 +11,14 @@ use std::{
 use axum::http::request::Parts;
 
 use super::{
-    limits::{Exceeded, Held, Shares},
+    limits::{ByteShare, Exceeded, SessionShare, Shares},
     network::{Network, is_near},
     remote::{address, is_trusted, peer},
 };
 use crate::{
     config::{Config, KeyLimits},
     session::{CloseReason, reason},
+    shared::Guard,
 };
 
 /// The shares of all addresses and keys.
@@ -28,9 +29,6 @@ pub(crate) struct Admission {
     /// It was logged that a peer near by is beyond the limits, which do not hold for it.
     warned: AtomicBool,
 }
-
-/// The places that a session has among those of its address and its key, until this is dropped.
-pub(crate) type Holding = (Option<Held<Network>>, Option<Held<Arc<str>>>);
 
 impl Admission {
     pub(super) fn new(config: &Config) -> Self {
@@ -47,19 +45,29 @@ impl Admission {
         AddressCount { admission: self, held: opener.map(|opener| (self.by_address.begin(opener.network), opener)) }
     }
 
-    /// Counts an opening, and its session for as long as the result lives.
+    /// Counts an opening, and its session for as long as the result lives. `None` if nothing counts it.
     ///
     /// # Errors
     /// Fails if the address or the key has as much as it may have.
-    pub(super) fn open(&self, now: u64, parts: &Parts, config: &Config) -> Result<Holding, CloseReason> {
+    pub(super) fn open(&self, now: u64, parts: &Parts, config: &Config) -> Result<Option<Guard>, CloseReason> {
         let address = self.open_by_address(now, parts, config)?;
-        let Some((by_key, shares)) = &self.by_key else { return Ok((address, None)) };
-        let Some(key) = (by_key.key_of)(parts) else { return Ok((address, None)) };
-        let held = shares.open(now, key.into()).map_err(|exceeded| refusal(exceeded, "key", "limits_by"))?;
-        Ok((address, Some(held)))
+        let key = self.by_key.as_ref().and_then(|(by_key, shares)| Some((shares, (by_key.key_of)(parts)?)));
+        let key = key.map(|(shares, key)| shares.open(now, key.into())).transpose();
+        let key = key.map_err(|exceeded| refusal(exceeded, "key", "limits_by"))?;
+        // Each session has one, which takes the least memory.
+        Ok(match (address, key) {
+            (None, None) => None,
+            (Some(address), None) => Some(Box::new(address)),
+            (address, Some(key)) => Some(Box::new((address, key))),
+        })
     }
 
-    fn open_by_address(&self, now: u64, parts: &Parts, config: &Config) -> Result<Option<Held<Network>>, CloseReason> {
+    fn open_by_address(
+        &self,
+        now: u64,
+        parts: &Parts,
+        config: &Config,
+    ) -> Result<Option<SessionShare<Network>>, CloseReason> {
         // Without an address there is nothing to count by.
         let Some(opener) = Opener::of(parts, config) else { return Ok(None) };
         match self.by_address.open(now, opener.network) {
@@ -107,7 +115,7 @@ impl Opener {
 /// The bytes of a body that is being read, which count for its address until this is dropped.
 pub(crate) struct AddressCount<'a> {
     admission: &'a Admission,
-    held: Option<(Held<Network>, Opener)>,
+    held: Option<(ByteShare<Network>, Opener)>,
 }
 
 impl AddressCount<'_> {

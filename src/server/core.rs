@@ -1,21 +1,14 @@
 //! The state of one server, which every route and every handle shares.
 
-use std::{
-    any::Any,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use uuid::Uuid;
 
 use super::{
-    admission::{Admission, Holding},
-    counters::Counters,
-    eviction::Eviction,
-    opening::Attempts,
-    parked_requests::ParkedRequests,
+    admission::Admission, counters::Counters, eviction::Eviction, opening::Attempts, parked_requests::ParkedRequests,
     tombstones::Tombstones,
 };
 use crate::{
@@ -24,7 +17,7 @@ use crate::{
     ids,
     pool::Pool,
     session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
-    shared::{Runtime, ServerParams, SharedSession},
+    shared::{Guard, Runtime, ServerParams, SharedSession},
     sync::lock,
 };
 
@@ -36,6 +29,7 @@ const LEAST_REMEMBERED: usize = 1024;
 
 /// Inputs that have shown no secret yet may hold this part of all memory.
 const UNPROVEN: usize = 8;
+
 /// The number of openings, and of sessions that ended, that are remembered beside the sessions that live.
 fn most_remembered(max_sessions: usize) -> usize {
     max_sessions.max(LEAST_REMEMBERED).saturating_mul(4)
@@ -91,6 +85,8 @@ pub(crate) struct Core {
     pub(crate) unproven: Pool,
     pub(crate) admission: Admission,
     tombstones: Mutex<Tombstones>,
+    /// The machines of each family of clients share one.
+    machine_configs: Mutex<Vec<Arc<session::Config>>>,
     /// When the links end because the server shuts down; `NEVER` before that is known.
     links_end: AtomicU64,
     /// The time before which no further warning is logged.
@@ -137,6 +133,7 @@ impl Core {
             parked: Arc::default(),
             admission,
             tombstones: Mutex::new(Tombstones::new(most)),
+            machine_configs: Mutex::default(),
             runtime,
             eviction: Eviction::default(),
             unproven: Pool::new(max_bytes / UNPROVEN, 1),
@@ -153,11 +150,7 @@ impl Core {
     }
 
     /// Makes a new session and adds it to the hub.
-    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules, held: Holding) -> Arc<Member> {
-        let held: Option<Box<dyn Any + Send + Sync>> = match held {
-            (None, None) => None,
-            held => Some(Box::new(held)),
-        };
+    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules, held: Option<Guard>) -> Arc<Member> {
         loop {
             match self.create_as(ids::random(), remote, rules) {
                 Ok(member) => {
@@ -179,10 +172,14 @@ impl Core {
         }
     }
 
-    /// Makes a new session with this id, unless another session has it.
-    fn create_as(&self, id: Uuid, remote: Remote, rules: &'static Rules) -> Result<Arc<Member>, Remote> {
+    /// The parameters of the machines of one family of clients.
+    fn machine_config(&self, rules: &'static Rules) -> Arc<session::Config> {
+        let mut known = lock(&self.machine_configs);
+        if let Some(known) = known.iter().find(|known| std::ptr::eq(known.rules, rules)) {
+            return known.clone();
+        }
         let config = &self.config;
-        let machine = session::Config {
+        let made = Arc::new(session::Config {
             role: Role::Server,
             rules,
             interval: self.params.session.interval,
@@ -194,14 +191,20 @@ impl Core {
             droppable_mark: config.droppable_mark,
             floor: self.runtime.pool().floor(),
             base: 0,
-        };
-        let mut machine = Machine::new(machine, self.runtime.clock().now());
-        if let Some(limit) = &config.rate_limit {
+        });
+        known.push(made.clone());
+        made
+    }
+
+    /// Makes a new session with this id, unless another session has it.
+    fn create_as(&self, id: Uuid, remote: Remote, rules: &'static Rules) -> Result<Arc<Member>, Remote> {
+        let mut machine = Machine::new(self.machine_config(rules), self.runtime.clock().now());
+        if let Some(limit) = &self.config.rate_limit {
             machine.limit_rate(limit.clone());
         }
         let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
         let inserted = self.hub.insert(Arc::new(shared), remote);
-        self.params.spread.store(config.spread(self.hub.len()), Ordering::Relaxed);
+        self.params.spread.store(self.config.spread(self.hub.len()), Ordering::Relaxed);
         inserted
     }
 
@@ -334,10 +337,10 @@ mod tests {
     #[tokio::test]
     async fn an_id_that_is_taken_is_not_given_twice() {
         let core = Core::new(Config::default());
-        let member = core.create(Remote::default(), &NATIVE, (None, None));
+        let member = core.create(Remote::default(), &NATIVE, None);
         assert!(core.create_as(member.id(), Remote::default(), &NATIVE).is_err());
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
-        assert_ne!(core.create(Remote::default(), &NATIVE, (None, None)).id(), member.id());
+        assert_ne!(core.create(Remote::default(), &NATIVE, None).id(), member.id());
         assert_eq!(core.hub.len(), 2);
     }
 
@@ -353,7 +356,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_here_elsewhere_or_nowhere() {
         let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
-        let member = core.create(Remote::default(), &NATIVE, (None, None));
+        let member = core.create(Remote::default(), &NATIVE, None);
         let id = member.shared.public_id();
         assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
         assert!(core.find(&id).here().is_some());

@@ -94,18 +94,19 @@ impl<K: Eq + Hash + Clone> Table<K> {
 #[derive(Debug)]
 pub(crate) struct Shares<K>(Mutex<Table<K>>);
 
-/// A part of a holder's share, for as long as this lives.
+/// The place of a session in its holder's share, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Held<K: Eq + Hash + Clone> {
+pub(crate) struct SessionShare<K: Eq + Hash + Clone> {
     shares: Arc<Shares<K>>,
     key: K,
-    what: What,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum What {
-    Session,
-    Bytes(usize),
+/// Bytes that count in their holder's share, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct ByteShare<K: Eq + Hash + Clone> {
+    shares: Arc<Shares<K>>,
+    key: K,
+    bytes: usize,
 }
 
 impl<K: Eq + Hash + Clone> Shares<K> {
@@ -114,22 +115,21 @@ impl<K: Eq + Hash + Clone> Shares<K> {
     }
 
     /// Counts an opening and its session.
-    pub(crate) fn open(self: &Arc<Self>, now: u64, key: K) -> Result<Held<K>, Exceeded> {
+    pub(crate) fn open(self: &Arc<Self>, now: u64, key: K) -> Result<SessionShare<K>, Exceeded> {
         lock(&self.0).open(now, &key)?;
-        Ok(Held { shares: self.clone(), key, what: What::Session })
+        Ok(SessionShare { shares: self.clone(), key })
     }
 
     /// Counts bytes that are under way: none yet.
-    pub(crate) fn begin(self: &Arc<Self>, key: K) -> Held<K> {
-        Held { shares: self.clone(), key, what: What::Bytes(0) }
+    pub(crate) fn begin(self: &Arc<Self>, key: K) -> ByteShare<K> {
+        ByteShare { shares: self.clone(), key, bytes: 0 }
     }
 }
 
-impl<K: Eq + Hash + Clone> Held<K> {
+impl<K: Eq + Hash + Clone> ByteShare<K> {
     /// The bytes that are under way are so many now: not fewer than before.
     pub(crate) fn grow(&mut self, now: u64, length: usize) -> Result<(), Exceeded> {
-        let What::Bytes(bytes) = &mut self.what else { return Ok(()) };
-        let more = length.saturating_sub(*bytes);
+        let more = length.saturating_sub(self.bytes);
         let mut table = lock(&self.shares.0);
         let most = table.limits.bytes;
         let share = table.share(now, &self.key);
@@ -137,20 +137,21 @@ impl<K: Eq + Hash + Clone> Held<K> {
             return Err(Exceeded::Bytes(most));
         }
         share.bytes += more;
-        *bytes += more;
+        self.bytes += more;
         Ok(())
     }
 }
 
-impl<K: Eq + Hash + Clone> Drop for Held<K> {
+impl<K: Eq + Hash + Clone> Drop for SessionShare<K> {
     fn drop(&mut self) {
-        let what = self.what;
-        if let What::Bytes(0) = what {
-            return;
+        lock(&self.shares.0).change(&self.key, |share| share.sessions -= 1);
+    }
+}
+
+impl<K: Eq + Hash + Clone> Drop for ByteShare<K> {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            lock(&self.shares.0).change(&self.key, |share| share.bytes -= self.bytes);
         }
-        lock(&self.shares.0).change(&self.key, |share| match what {
-            What::Session => share.sessions -= 1,
-            What::Bytes(bytes) => share.bytes -= bytes,
-        });
     }
 }

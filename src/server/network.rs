@@ -1,18 +1,22 @@
 //! The networks that limits hold for.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The network of a client: of those that limits hold for, the smallest that one client can fill with
 /// addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Network(IpAddr);
+pub(crate) enum Network {
+    /// A network of its own.
+    V4(Ipv4Addr),
+    /// The first 64 bits of an address. As bytes, they need no alignment: each session has one of these.
+    V6([u8; 8]),
+}
 
 impl Network {
-    /// An IPv4 address is a network of its own. Of an IPv6 address it is the first 64 bits.
     pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
-            IpAddr::V6(address) => Network(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()),
-            address => Network(address),
+            IpAddr::V4(address) => Network::V4(address),
+            IpAddr::V6(address) => Network::V6(((address.to_bits() >> 64) as u64).to_be_bytes()),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::{outbox::ENTRY_COST, rules::Delivery};
+use super::{
+    outbox::{ENTRY_COST, reserve_first},
+    rules::Delivery,
+};
 use crate::message::Message;
 
 /// An acknowledgement is due after this many messages ...
@@ -122,6 +125,7 @@ impl Inbox {
             self.unacked_messages += 1;
             self.unacked_bytes += length;
             self.bytes += length + ENTRY_COST;
+            reserve_first(&mut self.queue);
             self.queue.push_back(Arrival::Message(message));
         }
         taken

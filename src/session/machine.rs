@@ -4,7 +4,7 @@
 //! half that moves to another link starts there at the first number that is not acknowledged, and sends that
 //! number.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     droppable::Droppables,
@@ -127,7 +127,8 @@ pub(crate) enum SendError {
 /// early at worst, which does no harm.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    pub(super) config: Config,
+    /// Sessions share it.
+    pub(super) config: Arc<Config>,
     pub(super) outbox: Outbox,
     /// It is made with the first droppable message that does not go out at once.
     pub(super) droppables: Option<Box<Droppables>>,
@@ -184,9 +185,9 @@ pub(crate) struct Machine {
 
 // Getters.
 impl Machine {
-    pub(crate) fn new(config: Config, now: u64) -> Self {
+    pub(crate) fn new(config: impl Into<Arc<Config>>, now: u64) -> Self {
+        let config = config.into();
         Machine {
-            config,
             outbox: Outbox::new(config.base, config.outbox),
             droppables: None,
             inbox: Inbox::new(config.base, config.inbox, config.rules.delivery),
@@ -219,6 +220,7 @@ impl Machine {
             unanswered: 0,
             stalled_since: NEVER,
             over: false,
+            config,
         }
     }
 

@@ -8,6 +8,14 @@ use crate::broadcast::OutMessage;
 /// The bytes that an entry counts beyond its payload, so that empty messages are bounded too.
 pub(crate) const ENTRY_COST: usize = 64;
 
+/// Makes room for one element in a queue that has none. The second one makes room for four: most sessions never
+/// have so many at a time, and there are many idle sessions.
+pub(super) fn reserve_first<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() == 0 {
+        queue.reserve_exact(1);
+    }
+}
+
 /// One number of the outbox, or a run of dropped ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
@@ -166,6 +174,7 @@ impl Outbox {
         let entry = Entry { first: self.last, body };
         self.bytes += entry.cost();
         self.shared += entry.shared();
+        reserve_first(&mut self.entries);
         self.entries.push_back(entry);
         self.request_ack_if_half_full();
     }

@@ -70,7 +70,7 @@ impl Machine {
     /// How long the session is kept without a link. A client that has not come back once has no more time than
     /// an opening: it may never come.
     pub(super) fn grace(&self) -> u64 {
-        let Config { role, grace, confirm_timeout, .. } = self.config;
+        let Config { role, grace, confirm_timeout, .. } = *self.config;
         if role == Role::Server && !self.is_proven() { grace.min(confirm_timeout) } else { grace }
     }
 

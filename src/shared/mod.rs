@@ -65,6 +65,9 @@ pub(crate) struct ServerParams {
     pub(crate) spread: AtomicU64,
 }
 
+/// A value that is held for as long as a session counts as live, and then dropped.
+pub(crate) type Guard = Box<dyn Any + Send + Sync>;
+
 #[derive(Debug)]
 struct Inner {
     machine: Machine,
@@ -85,7 +88,7 @@ struct Inner {
     /// The session counts as live in [`Runtime`].
     counted: bool,
     /// The places that the session has in other counts, for as long as it counts as live.
-    held: Option<Box<dyn Any + Send + Sync>>,
+    held: Option<Guard>,
     /// The session's place among those in [`Runtime`] that are not proven.
     unproven: u64,
     /// When the client's login expires; `u64::MAX` if it does not.
@@ -225,7 +228,7 @@ impl SharedSession {
     }
 
     /// The session is a server's, and counts as live until it ends. Then it drops `held`.
-    pub(crate) fn count(&self, held: Option<Box<dyn Any + Send + Sync>>) {
+    pub(crate) fn count(&self, held: Option<Guard>) {
         let mut inner = self.lock();
         (inner.counted, inner.held) = (true, held);
         inner.unproven = self.runtime.unproven.add(self.id);

@@ -190,14 +190,15 @@ struct Life {
     polled: bool,
     /// The reason with which the session closes if it ends now; `None` once it did.
     ending: Option<Ending>,
-    /// It tells the lines apart that handlers log.
-    span: tracing::Span,
+    /// It tells the lines apart that handlers log. `None` if nobody subscribes to it.
+    span: Option<Box<tracing::Span>>,
 }
 
 impl Turns {
     pub(crate) fn new(session: Session, handler: Boxed<Outcome>) -> Self {
         session.member.shared.start_handler();
         let span = tracing::info_span!("session", id = %session.member.id());
+        let span = (!span.is_disabled()).then(|| Box::new(span));
         Turns { handler, life: Box::new(Life { session, polled: false, ending: Some(Ending::Over), span }) }
     }
 }
@@ -239,7 +240,7 @@ impl Future for Turns {
             }
         }
         let Turns { handler, life } = &mut *self;
-        let _within = life.span.clone().entered();
+        let _within = life.span.as_deref().map(|span| span.clone().entered());
         life.session.member.shared.begin_turn();
         let turn = Turn(life);
         let in_first_poll = !std::mem::replace(&mut turn.0.polled, true);
