@@ -84,7 +84,7 @@ test('a page on a line of 5 kB a second skips prices, and what it shows is fresh
   const behind = -(await numbers(slow)) + (await numbers(fast))
   t.diagnostic(`${JSON.stringify(seen)}, ${behind} prices behind`)
   assert.ok(seen.skipped > 3000, 'far more prices were made than came')
-  assert.ok(behind < 1000, `two seconds have 1,000 prices; it is ${behind} behind`)
+  assert.ok(behind < seen.skipped / 4, `it is ${behind} behind; a line that shows each price would be behind by all that were skipped`)
   assert.equal(await slow.evaluate(() => self.session.state), 'open')
   assert.deepEqual(slow.complaints, [])
 })

@@ -46,7 +46,7 @@ test('a drawing and a camera are shown, a viewer on a slow line skips pictures, 
   // The picture on the slow page is one of the last, and not one of the line's past.
   const [latest, last] = await Promise.all([viewer, slow].map((page) => page.evaluate(() => [...self.cameras.values()][0].shown.last)))
   t.diagnostic(`${latest - last} pictures behind`)
-  assert.ok(latest - last < 20, 'one second has twenty pictures')
+  assert.ok(latest - last < seen.skipped / 2, 'a line that shows each picture would be behind by all that were skipped')
 
   await viewer.click('#camera')
   await artist.waitForFunction(() => self.cameras.size === 1, null, PATIENCE)
