@@ -63,9 +63,10 @@ export async function launchWindow() {
 }
 
 /** A page with a profile of its own at `url`; the errors that it throws or logs are in `page.complaints`. */
-export async function visit(browser, url) {
+export async function visit(browser, url, first) {
   const context = await browser.newContext()
   const page = await context.newPage()
+  if (first) await page.addInitScript(first)
   page.complaints = []
   page.on('pageerror', (error) => page.complaints.push(error.message))
   await page.goto(url)
