@@ -82,10 +82,11 @@ const shortNames = (code) => {
   return { props: Object.fromEntries(byCount.map(([name], at) => [`$${name}`, SHORT[at]])) }
 }
 
-const compress = ({ code, map }, name, options) =>
+const compress = ({ code, map }, name, { compress: compressOptions, ...options }) =>
   minify(code, {
     ...options,
-    compress: { passes: 4, pure_getters: true },
+    compress: { passes: 10, pure_getters: true, lhs_constants: false, ...compressOptions },
+    format: { quote_style: 1 },
     mangle: { properties: { regex: OWN } },
     nameCache: { props: shortNames(code) },
     sourceMap: { content: map, filename: name, url: `${name}.map` }

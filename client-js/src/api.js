@@ -1,6 +1,6 @@
 /** The session as the application has it. */
 import { beginRound, startLink } from './attempts.js'
-import { checkCode, checkFunction, checkOptions, isDroppable, reasonText } from './checks.js'
+import { checkCode, checkFunction, checkOptions, checkSize, isDroppable, reasonText } from './checks.js'
 import { HTTP, WEBSOCKET, createChooser } from './chooser.js'
 import { createClient, now } from './client.js'
 import { fail } from './codec.js'
@@ -11,7 +11,7 @@ import { frameOf } from './message.js'
 import { backoffOf, socketOf } from './options.js'
 import { listen, retry } from './page.js'
 import { LIMIT } from './grant.js'
-import { close, settleFlushes, update } from './update.js'
+import { close, refresh, settleFlushes, update } from './update.js'
 
 /** @param current returns the present client: `connect` after the end makes another one */
 const addMethods = (session, current) => {
@@ -23,26 +23,23 @@ const addMethods = (session, current) => {
 
   session.send = (data, options = {}) => {
     const client = current()
-    const { machine_: machine } = client
     const frame = frameOf(data)
     const droppable = isDroppable(options)
-    const limit = machine.params_[LIMIT]
-    if (machine.over_ || machine.closing_) fail('closed')
-    if (frame.size_ > limit) fail('too large: ' + frame.size_ + ' of ' + limit + ' bytes')
-    const taken = machine.send_(frame, droppable, now(client))
-    update(client)
+    if (client.machine_.over_ || client.machine_.closing_) fail('closed')
+    checkSize('', frame, client.machine_.params_[LIMIT])
+    const taken = client.machine_.send_(frame, droppable, now(client))
+    client.update_()
     return taken
   }
 
   session.flush = (done) => {
     const client = current()
-    const { machine_: machine } = client
     const wait = (done) => {
-      client.flushes_.push({ number_: machine.flush_(), done_: done })
-      settleFlushes(client, machine.over_)
-      update(client)
+      client.flushes_.push({ number_: client.machine_.flush_(), done_: done })
+      settleFlushes(client, client.machine_.over_)
+      client.update_()
     }
-    if (done == null && root.Promise) return new Promise(wait)
+    if (done == null && (!LEGACY || root.Promise)) return new Promise(wait)
     checkFunction(done)
     wait(done)
   }
@@ -55,7 +52,7 @@ const addMethods = (session, current) => {
   session.abort = (reason = '') => {
     const client = current()
     client.machine_.abort_(ABORTED, reasonText(reason))
-    update(client)
+    client.update_()
   }
 }
 
@@ -84,10 +81,11 @@ export const connect = (url, options, makeHttp, createReload) => {
     opened.chooser_ = createChooser(kinds, remember(), Math.random, remember, act, http.streams_, backoff)
     opened.update_ = () => update(opened)
     opened.unlisten_ = listen(opened)
-    later(() => beginRound(opened))
+    refresh(opened)
+    later(() => act(0))
   }
-  if (options.resume && !createReload) fail('resume: only anywire.js goes on after a reload')
-  if (!kinds) fail('none of these transports works here: ' + (options.transports || 'all'))
+  if (options.resume && !(LEGACY && createReload)) fail('resume works only in anywire.js')
+  if (!kinds) fail('no transport works here: ' + (options.transports || 'all'))
   addMethods(session, () => client)
   session.connect = () => {
     if (session.state === 'closed') open()

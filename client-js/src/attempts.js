@@ -1,7 +1,7 @@
 /** Attempts to make a link, as the chooser asks for them. */
 import { HTTP, WEBSOCKET } from './chooser.js'
 import { authText } from './checks.js'
-import { addressOf, formerId, gather, now, sessionId } from './client.js'
+import { addressOf, formerId, gather, now, reloadOf, sessionId } from './client.js'
 import { NETWORK, TIMED_OUT } from './codes.js'
 import { FIRST_FLIGHT } from './config.js'
 import { socketAddress } from './env.js'
@@ -16,10 +16,10 @@ import { head, takeTurn } from './turns.js'
  * Begins a round of attempts. If they are to open a session, the application is asked for auth data first.
  */
 export const beginRound = (client) => {
-  const { auth } = client.options_
+  const auth = client.options_.auth
   const begin = (value) => {
     client.auth_ = authText(value)
-    const { carrier_: carrier } = client.machine_
+    const carrier = client.machine_.carrier_
     // A server that goes away is asked once more what has arrived, before there is a new link.
     if (carrier && !carrier.doubtedAt_) client.machine_.flush_()
     client.chooser_.begin_(now(client), client.bare_)
@@ -27,16 +27,13 @@ export const beginRound = (client) => {
   }
   const failed = (error) => {
     reportError(client, error)
-    client.chooser_.ended_(now(client), {})
+    client.chooser_.ended_(now(client), {}, 0)
     finishUnopened(client)
     client.update_()
   }
-  if (client.machine_.over_) return
   client.failure_ = 0
   try {
-    const value = sessionId(client) || formerId(client) ? client.auth_ : typeof auth === 'function' ? auth() : auth
-    if (value && typeof value.then === 'function') settled(client, value, begin, failed)
-    else begin(value)
+    settled(client, sessionId(client) || formerId(client) ? client.auth_ : typeof auth === 'function' ? auth() : auth, begin, failed)
   } catch (error) {
     failed(error)
   }
@@ -57,18 +54,19 @@ const openWebSocket = (client, link) => {
 
 /** Starts a link of this kind. The chooser learns what becomes of it from `drop`, or from the next update. */
 export const startLink = (client, kind, ordinal) => {
+  const reload = reloadOf(client)
   const link = {
-    ordinal_: client.reload_ ? client.reload_.ordinal_(ordinal) : ordinal,
+    ordinal_: reload ? reload.ordinal_(ordinal) : ordinal,
     duplex_: kind - HTTP,
     opening_: !sessionId(client),
     turn_: 0,
-    requests_: client.http_.choose_(),
     at_: now(client),
     close_: () => {},
     trace_: { transport: kind === WEBSOCKET ? 'websocket' : client.http_.name_, at: client.clock_ }
   }
   link.bare_ = client.bare_
-  link.room_ = link.bare_ ? 0 : link.requests_.room_ || FIRST_FLIGHT
+  if (LEGACY) link.requests_ = client.http_.choose_()
+  link.room_ = link.bare_ ? 0 : (LEGACY && link.requests_.room_) || FIRST_FLIGHT
   client.trace_ = client.trace_.concat(link.trace_).slice(-20)
   client.machine_.attach_(client.clock_, link)
   try {

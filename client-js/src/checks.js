@@ -2,9 +2,10 @@
  * Checks of what the application passes in: whatever is wrong throws, with a text that tells what is right.
  */
 import { fail } from './codec.js'
+import { isBetween } from './codes.js'
 import { LONG } from './config.js'
 import { keys } from './env.js'
-import { contains } from './list.js'
+import { contains, each } from './list.js'
 import { frameOf } from './message.js'
 
 /** The most bytes of a reason, as in a close frame of a WebSocket. */
@@ -13,19 +14,18 @@ const REASON = 123
 const TRANSPORTS =
   'websocket fetch-stream xhr-stream multipart eventsource htmlfile iframe xhr-poll jsonp-poll poll form-post jsonp-send'
 
-/** The types of each option, or its values. */
+/** The types of each option, or its values, or the options in it. */
 const OPTIONS = {
   auth: 'string object function',
   transports: 'object',
   WebSocket: 'function object',
   credentials: 'omit same-origin include',
-  backoff: 'object',
+  backoff: { first: 'number', max: 'number' },
   buffer: 'number',
   resume: 'boolean',
   timeout: 'number',
   waiting: 'send drop'
 }
-const BACKOFF = { first: 'number', max: 'number' }
 const SEND = { droppable: 'boolean' }
 
 /** Throws unless `value` is one of these words. */
@@ -43,24 +43,23 @@ export const checkFunction = (value) => checkType('callback', value, 'function')
 
 /** Throws unless the keys of `object` are among those of `types`, and its values have these types. */
 const checkObject = (what, object, types, prefix) => {
-  checkType(what + 's', object || '', 'object')
-  for (const name of keys(object)) {
+  checkType(what, object || '', 'object')
+  each(keys(object), (name) => {
     checkWord(what, name, keys(types).join(' '))
-    if (object[name] != null) checkType(prefix + name, object[name], types[name])
-  }
+    const check = types[name].charAt ? checkType : checkObject
+    if (object[name] != null) check(prefix + name, object[name], types[name], name + '.')
+  })
 }
 
 export const checkOptions = (options) => {
-  checkObject('option', options, OPTIONS, '')
-  const { auth, backoff, transports } = options
-  if (transports) for (const one of [].concat(transports)) checkWord('transport', one, TRANSPORTS)
-  if (backoff) checkObject('backoff', backoff, BACKOFF, 'backoff.')
-  if (typeof auth !== 'function') authText(auth)
+  checkObject('options', options, OPTIONS, '')
+  each([].concat(options.transports || []), (one) => checkWord('transport', one, TRANSPORTS))
+  if (typeof options.auth !== 'function') authText(options.auth)
 }
 
 /** Whether the options of `send` say that the message may be skipped. */
 export const isDroppable = (options) => {
-  checkObject('send option', options, SEND, '')
+  checkObject('send options', options, SEND, '')
   return options.droppable
 }
 
@@ -72,13 +71,17 @@ export const authText = (value) => {
 }
 
 export const checkCode = (code) => {
-  if (code !== 1000 && !(code >= 3000 && code < 4000 && code % 1 === 0)) fail('the code must be 1000 or from 3000 to 3999')
+  if (code !== 1000 && !(isBetween(code, 3000, 4000) && code % 1 === 0)) fail('code must be 1000 or from 3000 to 3999')
+}
+
+/** Returns the frame, unless its payload is over this limit. */
+export const checkSize = (what, frame, limit) => {
+  if (frame.size_ > limit) fail(what + 'too large: ' + frame.size_ + ' of ' + limit + ' bytes')
+  return frame
 }
 
 /** Returns the reason as a text. */
 export const reasonText = (reason) => {
   checkType('reason', reason, 'string')
-  const frame = frameOf(reason)
-  if (frame.size_ > REASON) fail('the reason is longer than ' + REASON + ' bytes')
-  return frame[1]
+  return checkSize('reason ', frameOf(reason), REASON)[1]
 }

@@ -152,7 +152,7 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
       } else if (!link.confirmed_ && plan && at < NEVER) at = now
       else if (!trying) {
         plan = 0
-        at = now + (wait || 0)
+        at = now + wait
         if (lived && away === now) at += random() * spread
         else at += (0.5 + random() / 2) * Math.min(Math.max((now - away) / 4, backoff.first), backoff.max)
         return 1
@@ -186,7 +186,7 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
     nextRound_: () => (plan || at === NEVER ? 0 : at),
 
     /** The way in which the next turn over HTTP should stream, counted from 1; 0 for a poll. */
-    stream_: (now) => (now < streamAt ? 0 : streams && 1 + (stream % streams)),
+    stream_: (now) => (now < streamAt ? 0 : streams && (LEGACY ? 1 + (stream % streams) : 1)),
 
     /**
      * A stream ended. If the browser cannot stream in one way, another is tried. If the path holds streams
@@ -198,7 +198,8 @@ export const createChooser = (allowed, known, random, remember, act, streams, ba
       if (badness < 2) return
       badness = 0
       stream++
-      if (stream % streams === 0 || verdict === STREAM_HELD) {
+      // Current browsers have one way to stream.
+      if (!LEGACY || stream % streams === 0 || verdict === STREAM_HELD) {
         streamAt = now + (STEPS[streamStep] || LAST_STEP)
         streamStep++
         prefer(known & 3)

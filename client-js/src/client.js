@@ -1,7 +1,8 @@
 /**
  * The state of one session in a page. Each file around it (attempts, links, turns, uploads, update, page,
  * api) takes it as its first argument. The bundles differ in `http_`, and in `reload_`, which only the bundle
- * for old browsers has.
+ * for old browsers has: what depends on the several ways of HTTP there, or on an older page, stands behind
+ * `LEGACY`, and is not in the module.
  */
 import { NETWORK } from './codes.js'
 import { BUFFER, PATIENCE, UPLOAD_FIRST, UPLOAD_MOST } from './config.js'
@@ -34,9 +35,8 @@ import { createMachine } from './session.js'
 export const createClient = (url, options, http, createReload, session, emit) => {
   const machine = createMachine(options.buffer || BUFFER, 0)
   session.state = 'connecting'
-  session.transport = session.id = ''
-  session.rtt = session.bufferedAmount = session.unacknowledged = session.nextAttempt = 0
-  const reload = createReload && createReload(url, machine, options.resume)
+  session.rtt = 0
+  const reload = LEGACY && createReload && createReload(url, machine, options.resume)
   return {
     url_: url,
     options_: options,
@@ -49,7 +49,7 @@ export const createClient = (url, options, http, createReload, session, emit) =>
     /** Names the opening, so that retried or raced requests open one session. */
     attempt_: (reload && reload.instance_) || nonce(),
     /** The names of the parts of the protocol that this client knows (PROTOCOL.md, section 2). */
-    names_: options.credentials === 'include' ? 'ping.rotate.cred' : 'ping.rotate',
+    names_: 'ping.rotate' + (options.credentials === 'include' ? '.cred' : ''),
     /** The same for all pages of this browser. */
     browser_: browser(),
     /** Flushes that wait for acknowledgement: `{ number_, done_ }`. */
@@ -88,16 +88,18 @@ export const now = (client) => {
 /** The session's id; empty before it is open. */
 export const sessionId = (client) => client.machine_.params_[ID]
 
+/** What goes on with the session of an older page, in the bundle that can. */
+export const reloadOf = (client) => LEGACY && client.reload_
+
 /** The id of the older page's session while this page is taking it over. */
-export const formerId = (client) => client.reload_ && client.reload_.id_()
+export const formerId = (client) => LEGACY && client.reload_ && client.reload_.id_()
 
 /** The address of `path` for this session. */
 export const addressOf = (client, path) => address(client.url_, path, formerId(client) || sessionId(client))
 
 /** The head record of a request that shows the session's secret. */
 export const credentials = (client, letter, fields) => {
-  const { machine_: machine } = client
-  return [letter, 1].concat(fields, machine.params_[ID], machine.params_[SECRET], machine.ackNumber_())
+  return [letter, 1].concat(fields, client.machine_.params_[ID], client.machine_.params_[SECRET], client.machine_.ackNumber_())
 }
 
 /**
@@ -106,25 +108,26 @@ export const credentials = (client, letter, fields) => {
  * throws.
  */
 export const send = (client, make, path, frames, receive, done) => {
-  let over
-  let cancel = () => {}
-  let end = (code, reason, wait, status) => later(() => end(code, reason, wait, status))
+  let over, cancel
+  const end = (code, reason, wait, status) => {
+    if (!cancel) later(() => end(code, reason, wait, status))
+    else if (!over) {
+      over = 1
+      done(code, reason, wait, status)
+    }
+  }
   try {
     cancel = make(
       addressOf(client, path) + client.browser_,
       frames,
       client.options_.credentials,
       receive,
-      (code, reason, wait, status) => end(code, reason, wait, status),
+      end,
       client.leaving_
     )
   } catch (error) {
     end(NETWORK, error.message)
-  }
-  end = (code, reason, wait, status) => {
-    if (over) return
-    over = 1
-    done(code, reason, wait, status)
+    cancel = () => {}
   }
   return () => {
     over = 1
@@ -134,10 +137,6 @@ export const send = (client, make, path, frames, receive, done) => {
 
 /** Adds all frames that wait for this link to `frames`. */
 export const gather = (client, link, frames) => {
-  let frame = client.machine_.pollTransmit_(link)
-  while (frame) {
-    frames.push(frame)
-    frame = client.machine_.pollTransmit_(link)
-  }
+  for (let frame; (frame = client.machine_.pollTransmit_(link)); ) frames.push(frame)
   return frames
 }

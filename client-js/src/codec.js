@@ -7,6 +7,7 @@
  */
 import * as bytes from './bytes.js'
 import * as text from './text.js'
+import { each } from './list.js'
 
 export const textOf = LEGACY ? text.textOf : bytes.textOf
 export const pack = LEGACY ? text.pack : bytes.pack
@@ -32,7 +33,7 @@ const NAMES = 10
 /** The letters that have a payload. */
 const PAYLOAD = /[bcimox]/
 
-export const MAX = 2 ** 53 - 1
+export const MAX = 9007199254740991
 
 export const fail = (why) => {
   throw Error(why || 'malformed')
@@ -55,12 +56,12 @@ export const decode = (data, at, receive, linkClose, socket) => {
     if (to < 0) break
     const head = textOf(data.slice(at, to++))
     const letter = head.charAt(0)
-    const frame = head.slice(1).split(',')
+    let frame = head.slice(1).split(',')
     const key = letter === 's' ? letter + frame[0] : letter
     const count = FIELDS[key]
     // An unknown record has no count, and nothing is at least that.
     if (!(frame.length >= count)) fail()
-    frame.length = Math.min(frame.length, count + (OPTIONAL[key] || 0))
+    frame = frame.slice(0, count + (OPTIONAL[key] || 0))
     for (let i = 0; i < frame.length; i++) {
       if (letter !== 's' || i === 1 || (i > 3 && i !== NAMES)) frame[i] = number(frame[i])
     }
@@ -80,7 +81,7 @@ export const decode = (data, at, receive, linkClose, socket) => {
 export const encode = (frames, socket) => {
   const spell = socket ? textOf : pack
   const pieces = []
-  for (const frame of frames) {
+  each(frames, (frame) => {
     const fields = frame.slice(1)
     let payload = ''
     if (PAYLOAD.test(frame[0])) {
@@ -89,6 +90,6 @@ export const encode = (frames, socket) => {
       fields.splice(3, 0, payload.length)
     }
     pieces.push(spell(frame[0] + fields + ':'), spell(payload))
-  }
+  })
   return LEGACY || socket ? pieces.join('') : join(pieces)
 }

@@ -23,16 +23,17 @@ export const FELL_BEHIND = 4105
 export const ORIGIN_REFUSED = 4300
 export const ABORTED = 4310
 
-const hundreds = (code) => Math.floor(code / 100)
+/** Whether the code is at least `first`, and below `end`. */
+export const isBetween = (code, first, end) => code >= first && code < end
 
 /** The server does not know the session. */
-export const isUnknownSession = (code) => hundreds(code) === 41
+export const isUnknownSession = (code) => isBetween(code, 4100, 4200)
 
 /**
  * The session has ended. 1000 and 1001 are not among these codes: a browser or a proxy may end a WebSocket
  * with them, and when the session has really ended, a close frame came before.
  */
-export const endsSession = (code) => (code >= 3000 && code < 4000) || hundreds(code) === 43 || hundreds(code) === 44
+export const endsSession = (code) => isBetween(code, 3000, 4000) || isBetween(code, 4300, 4500)
 
 /** The server, or something on the way by a status of HTTP, refuses messages or bodies of this size. */
 export const isTooLarge = (code, status) => code === TOO_LARGE || code === MESSAGE_TOO_BIG || status === PAYLOAD_TOO_LARGE

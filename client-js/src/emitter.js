@@ -1,8 +1,13 @@
 import { checkFunction, checkWord } from './checks.js'
 import { later } from './env.js'
-import { without } from './list.js'
+import { each, without } from './list.js'
 
 const EVENTS = 'open message transport interrupted resumed gap connect_error error closed'
+
+const rethrow = (error) =>
+  later(() => {
+    throw error
+  })
 
 /**
  * Adds `on` and `off` to an object, and returns the function that emits events on it, which returns what the
@@ -12,31 +17,27 @@ const EVENTS = 'open message transport interrupted resumed gap connect_error err
 export const emitter = (target) => {
   const listeners = {}
   // Each change makes a new list, so that a list does not change while its listeners are called.
-  target.off = (event, listener) => {
+  const off = (event, listener) => {
     checkWord('event', event, EVENTS)
     if (listener !== undefined) checkFunction(listener)
     listeners[event] = listener && without(listeners[event], listener)
   }
+  target.off = off
   target.on = (event, listener) => {
     checkFunction(listener)
-    checkWord('event', event, EVENTS)
-    listeners[event] = without(listeners[event], listener).concat(listener)
-    return () => target.off(event, listener)
+    off(event, listener)
+    listeners[event] = listeners[event].concat(listener)
+    return () => off(event, listener)
   }
   return (event, detail, failed) => {
     const results = []
-    for (const listener of listeners[event] || []) {
+    each(listeners[event] || [], (listener) => {
       try {
         results.push(listener(detail))
       } catch (error) {
-        if (failed) failed(error)
-        else {
-          later(() => {
-            throw error
-          })
-        }
+        ;(failed || rethrow)(error)
       }
-    }
+    })
     return results
   }
 }

@@ -24,14 +24,14 @@ export const keys = (object) => {
 export const hidden = () => (root.document || 0).hidden
 
 /** Whether the page is being loaded. Browsers that cannot answer this count as ready. */
-export const loading = () => LEGACY && /loading|interactive/.test((root.document || 0).readyState)
+export const loading = () => /loading|interactive/.test((root.document || 0).readyState)
 
 /** At least 120 random bits, in field characters. */
 export const nonce = () => {
   // Old browsers and Node 18 have no `crypto`.
   let numbers = [Math.random(), Math.random(), Math.random(), +new Date()]
   // WebKit of 2012 fills the array and returns nothing, and its typed arrays have no `join`.
-  if (root.crypto && crypto.getRandomValues) crypto.getRandomValues((numbers = new Uint32Array(4)))
+  if (root.crypto && (!LEGACY || crypto.getRandomValues)) crypto.getRandomValues((numbers = new Uint32Array(4)))
   return [].join.call(numbers, '.')
 }
 

@@ -5,6 +5,7 @@
 import { send } from './client.js'
 import { REPLACED } from './codes.js'
 import { LATE, SHORT_POLL } from './config.js'
+import { each } from './list.js'
 import { allows } from './options.js'
 import { soon } from './transports/dom.js'
 
@@ -46,7 +47,7 @@ const uploadWithoutAnswer = (client, link, frames) => {
 export const legacyHttp = (options, streams, polls) => {
   const allowed = (list) => {
     const kept = []
-    for (const transport of list) if (allows(options, transport.name_)) kept.push(transport)
+    each(list, (transport) => allows(options, transport.name_) && kept.push(transport))
     return kept
   }
   const allowedStreams = allowed(streams)
@@ -57,10 +58,11 @@ export const legacyHttp = (options, streams, polls) => {
   /** How many links failed without ever being confirmed: each time the next way is used. */
   let fallback = 0
   return {
-    name_: (allowedPolls[0] || (mayPoll ? {} : allowedStreams[0]) || {}).name_ || 'poll',
+    name_: (allowedPolls[0] || (!mayPoll && allowedStreams[0]) || {}).name_ || 'poll',
     streams_: allowedStreams.length,
     polls_: mayPoll,
 
+    /** Returns how a new link makes its requests. */
     choose_: () => requests[fallback % requests.length],
 
     turn_(link, number) {
@@ -70,6 +72,7 @@ export const legacyHttp = (options, streams, polls) => {
       return { name_: 'poll', request_: poll.request_, pollDelay_: SHORT_POLL }
     },
 
+    /** Returns the frames of an opening. */
     open_(client, link, frames) {
       const { room_, uploadName_, upload_ } = link.requests_
       if (!room_ || !client.auth_) return frames
@@ -81,13 +84,15 @@ export const legacyHttp = (options, streams, polls) => {
       return [['j', 1, link.ordinal_, client.attempt_]]
     },
 
+    /** Returns how to upload these frames. */
     upload_(client, link, frames) {
       link.requests_ ||= requests[0]
       return link.requests_.uploadName_ === 'form-post' ? uploadWithoutAnswer(client, link, frames) : link.requests_
     },
 
+    /** A link has ended. */
     ended_(link, code, lived) {
-      const { requests_: used } = link
+      const used = link.requests_
       if (link.duplex_) return
       // A way that was of use once is kept through outages, and so is one that a WebSocket has overtaken too
       // soon.

@@ -1,4 +1,7 @@
-/** HTTP in current browsers: all requests are made with fetch. `http-legacy.js` has the same methods. */
+/**
+ * HTTP in current browsers: all requests are made with fetch. `http-legacy.js` has the same, and some methods
+ * more for the several ways of old browsers.
+ */
 import { allows } from './options.js'
 import { request } from './transports/fetch.js'
 
@@ -11,18 +14,10 @@ export const modernHttp = (options) => {
     /** The number of ways to stream, and whether polls are allowed. */
     streams_: allows(options, 'fetch-stream') ? 1 : 0,
     polls_: allows(options, 'xhr-poll'),
-    /** Returns how a new link makes its requests. */
-    choose_: () => poll,
     /**
      * Returns how a link makes its next turn: by the stream of this number, counted from 1, or with 0 by a
-     * poll.
+     * poll. The poll is also how it uploads.
      */
-    turn_: (link, number) => (number ? stream : poll),
-    /** Returns the frames of an opening. */
-    open_: (client, link, frames) => frames,
-    /** Returns how to upload these frames. */
-    upload_: () => poll,
-    /** A link has ended. */
-    ended_() {}
+    turn_: (link, number) => (number ? stream : poll)
   }
 }

@@ -1,39 +1,39 @@
 /** The life of links: what they receive, and how they end. */
-import { now, formerId, sessionId } from './client.js'
+import { formerId, now, reloadOf, sessionId } from './client.js'
 import { FELL_BEHIND, MALFORMED, OPEN_BY_HTTP, ORIGIN_REFUSED, REPLACED, TOO_LARGE, endsSession, isTooLarge, isUnknownSession } from './codes.js'
 import { BRIEF, CALM, FALL, FALL_MAX, LATE, NEVER } from './config.js'
 import { hidden, nonce } from './env.js'
 import { reportFailure } from './report.js'
 import { SPREAD } from './grant.js'
+import { each } from './list.js'
 
 /**
  * Removes a link. The next round of attempts begins after `wait` milliseconds at the earliest. Returns
  * whether the present round is over and nothing carries.
  */
-export const drop = (client, link, code, reason = '', wait = 0, status) => {
+export const drop = (client, link, code, reason, wait, status) => {
+  const trace = link.trace_
   link.gone_ = 1
   unwatch(link)
   clearTimeout(link.lostTimer_)
   link.close_()
-  link.trace_.ended = now(client)
-  link.trace_.code = code
-  link.trace_.status = status
-  link.trace_.message = reason || (status ? 'HTTP ' + status : 'code ' + code)
-  link.trace_.outcome = code < 0 ? link.trace_.message : code + ' ' + reason
+  trace.ended = now(client)
+  trace.code = code
+  trace.status = status
+  trace.message = reason || (status ? 'HTTP ' + status : 'code ' + code)
+  trace.outcome = code < 0 ? trace.message : code + ' ' + (reason || '')
   client.machine_.detach_(link)
-  client.http_.ended_(link, code, client.clock_ - link.at_)
-  return client.chooser_.ended_(client.clock_, link, hidden() ? wait + CALM : wait, client.machine_.params_[SPREAD])
+  if (LEGACY) client.http_.ended_(link, code, client.clock_ - link.at_)
+  return client.chooser_.ended_(client.clock_, link, (wait || 0) + (hidden() ? CALM : 0), client.machine_.params_[SPREAD])
 }
 
 export const dropBelow = (client, ordinal, code, reason) => {
-  for (const link of client.machine_.links_) if (link.ordinal_ < ordinal) drop(client, link, code, reason)
+  each(client.machine_.links_, (link) => link.ordinal_ < ordinal && drop(client, link, code, reason))
 }
 
 /** A session that was closed before it was open ends when nothing is being tried any more. */
 export const finishUnopened = (client) => {
-  const { machine_: machine } = client
-  const { closing_: close } = machine
-  if (close && !sessionId(client) && !formerId(client) && !machine.links_.length) machine.finish_(close[2], close[3])
+  if (client.machine_.closing_ && !sessionId(client) && !formerId(client) && !client.machine_.links_.length) client.machine_.finishClosed_()
 }
 
 /**
@@ -48,7 +48,8 @@ const openAnew = (client, code, reason, link) => {
   client.brief_ = lived < BRIEF
   if (lived > FALL_MAX) client.fall_ = 0
   const wait = (again || code === FELL_BEHIND) && (client.fall_ = Math.min(2 * client.fall_ || FALL, FALL_MAX))
-  if (client.reload_) client.reload_.forget_()
+  const reload = reloadOf(client)
+  if (reload) reload.forget_()
   client.machine_.lose_()
   client.greeting_ = 0
   if (client.cancelUpload_) client.cancelUpload_()
@@ -58,14 +59,13 @@ const openAnew = (client, code, reason, link) => {
   if (again && link) reportFailure(client, link.trace_)
 }
 
-/** A link was refused or cut, and the session lives. */
+/** A link was refused or cut, and the session is not lost. */
 const linkFailed = (client, link, code, reason, wait, status) => {
-  const { machine_: machine } = client
   const opening = link.opening_ && !sessionId(client)
   if (isTooLarge(code, status)) {
-    if (!opening) link.duplex_ && machine.giveUp_(link.nextToSend_)
+    if (!opening) link.duplex_ && client.machine_.giveUp_(link.nextToSend_)
     // No further opening could be smaller.
-    else if (link.bare_) machine.finish_(TOO_LARGE, 'auth is too large')
+    else if (link.bare_) client.machine_.finish_(TOO_LARGE, 'auth is too large')
     else client.bare_ = 1
   }
   // An attempt id that the server does not accept is not accepted the next time either.
@@ -75,10 +75,10 @@ const linkFailed = (client, link, code, reason, wait, status) => {
   // A link that was confirmed is no failed attempt, unless its uploads fail.
   if (link.confirmed_ && !client.uploadsFail_) return
   // A status of HTTP tells most.
-  if (status || !client.failure_ || !client.failure_.status) client.failure_ = link.trace_
+  if (status || !client.failure_.status) client.failure_ = link.trace_
   if (!over) return
   finishUnopened(client)
-  if (!machine.over_) reportFailure(client, client.failure_)
+  if (!client.machine_.over_) reportFailure(client, client.failure_)
 }
 
 /**
@@ -86,14 +86,13 @@ const linkFailed = (client, link, code, reason, wait, status) => {
  * away, and has some time to acknowledge what has arrived.
  */
 const lost = (client, link, code, reason) => {
-  const { machine_: machine } = client
-  const { carrier_: carrier } = machine
+  const carrier = client.machine_.carrier_
   if (link.duplex_ && !link.confirmed_ && code !== FELL_BEHIND) {
     // A server that has refused the link takes the opening on the same WebSocket.
     client.spare_ = link.socket_
     link.close_ = () => {}
   }
-  if (carrier === link || !carrier.duplex_ || carrier.doubtedAt_ || !machine.settle_()) openAnew(client, code, reason, link)
+  if (carrier === link || !carrier.duplex_ || carrier.doubtedAt_ || !client.machine_.settle_()) openAnew(client, code, reason, link)
   else carrier.lostTimer_ = setTimeout(() => linkClosed(client, carrier, code, reason), LATE + 2 * client.session_.rtt)
 }
 
@@ -110,17 +109,16 @@ export const linkClosed = (client, link, code, reason, wait, status) => {
   // A server that cannot read a request to take over does not have the session either.
   if (former ? isUnknownSession(code) || code === MALFORMED : (isUnknownSession(code) && !link.opening_) || (link.confirmed_ && client.machine_.settling_)) {
     lost(client, link, code, reason)
-  } else if (endsSession(code) && !late) {
-    client.machine_.finish_(code, reason)
-    drop(client, link, code, reason, wait, status)
-  } else linkFailed(client, link, code, reason, wait, status)
+  } else {
+    if (endsSession(code) && !late) client.machine_.finish_(code, reason)
+    linkFailed(client, link, code, reason, wait, status)
+  }
   client.update_()
 }
 
 /** Handles a frame that came on a link. */
 export const receive = (client, link, frame) => {
   const letter = frame[0]
-  const { machine_: machine } = client
   if (link.gone_) return
   if (letter === 'z') client.chooser_.goAway_(now(client), frame[1])
   if (letter === 'y') link.pollDelay_ = frame[1]
@@ -128,8 +126,8 @@ export const receive = (client, link, frame) => {
     if (letter === 'w') client.askedAt_ = now(client)
     unwatch(link)
     link.useful_ ||= letter !== 's'
-    machine.handleFrame_(now(client), link, frame)
-    if (machine.settling_ && !machine.settle_()) openAnew(client, REPLACED)
+    client.machine_.handleFrame_(now(client), link, frame)
+    if (client.machine_.settling_ && !client.machine_.settle_()) openAnew(client, REPLACED)
   }
   client.update_()
 }

@@ -1,7 +1,12 @@
+/** Calls `act` with each item. */
+export const each = (list, act) => {
+  for (let at = 0; at < list.length; at++) act(list[at])
+}
+
 /** Returns a new list: `list` without `item`. */
 export const without = (list, item) => {
   const kept = []
-  for (const one of list || kept) if (one !== item) kept.push(one)
+  each(list || kept, (one) => one === item || kept.push(one))
   return kept
 }
 

@@ -1,5 +1,5 @@
 /** Events of the page: it is hidden and shown, offline and online, left and reloaded. */
-import { now, sessionId } from './client.js'
+import { now, reloadOf, sessionId } from './client.js'
 import { GOING_AWAY } from './codes.js'
 import { hidden, root } from './env.js'
 import { close, handleTimeout, probe, retire } from './update.js'
@@ -21,21 +21,21 @@ const wake = (client) => {
 
 /** The page goes. A last upload carries what is left, if there is time for it. */
 const leave = (client) => {
-  const { machine_: machine, reload_: reload } = client
+  const reload = reloadOf(client)
   client.leaving_ = 1
   client.cancelUpload_ = 0
   const resumes = reload && reload.leave_(client.attempt_)
   if (!resumes) close(client, GOING_AWAY, '')
   if (sessionId(client)) {
     // Some browsers have cut all links by now without an event, so the upload uses a request of its own.
-    machine.carrier_ = { queue_: [], requests_: machine.carrier_.requests_ }
+    client.machine_.carrier_ = { queue_: [], requests_: LEGACY && client.machine_.carrier_.requests_ }
     transmitNow(client)
   }
-  machine.carrier_ = 0
+  client.machine_.carrier_ = 0
   if (resumes) {
     // The next page goes on with the session. For this page it is over, and no event is emitted.
     retire(client, GOING_AWAY)
-    machine.over_ = 1
+    client.machine_.over_ = 1
   }
 }
 

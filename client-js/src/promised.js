@@ -3,9 +3,10 @@ import { without } from './list.js'
 
 /**
  * Calls `done` with the value of a promise, or `failed` with an error: once, at the latest when the time of
- * an attempt is up, and not after the end of the session.
+ * an attempt is up, and not after the end of the session. What is no promise is passed on at once.
  */
 export const settled = (client, promise, done, failed) => {
+  if (!promise || typeof promise.then !== 'function') return done(promise)
   let over
   const once = (act) => (value) => {
     if (over || client.machine_.over_) return

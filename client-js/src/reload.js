@@ -5,20 +5,23 @@
  */
 import { ID, SECRET } from './grant.js'
 import { root } from './env.js'
+import { each } from './list.js'
 
 /**
  * `id,secret,received,last,ordinal,instance`. `last` is the number of the last message that the page sent.
  * The instance is there if that page itself had not taken over yet: it cannot know whether its request
  * arrived, so it passes its own name on.
  */
-const NOTE = /^[\w.-]+,[\w.-]+(,\d+){3}(,[\w.-]+)?$/
+const NOTE = /^([\w.-]+),([\w.-]+),(\d+),(\d+),(\d+)(?:,([\w.-]+))?$/
+/** Their places in the match. */
+const OLD_ID = 1
+const OLD_SECRET = 2
+const RECEIVED = 3
+const LAST = 4
+const ORDINAL = 5
+const INSTANCE = 6
 /** Ordinals in a round of the chooser. */
 const ROUND = 16
-
-const parse = (text) => {
-  const fields = text.split(',')
-  return { id_: fields[0], secret_: fields[1], received_: +fields[2], last_: +fields[3], ordinal_: +fields[4], instance_: fields[5] }
-}
 
 /** Removes the note, or stores this one; returns the note that is or was there. */
 const exchange = (url, note) => {
@@ -35,24 +38,23 @@ const exchange = (url, note) => {
 
 /** @param wanted whether the application wants to go on after a reload */
 export const createReload = (url, machine, wanted) => {
-  const found = wanted && exchange(url)
   /** The older page's note, until its session is taken over or lost. */
-  let note = NOTE.test(found) && parse(found)
-  let latest = note ? note.ordinal_ : 0
+  let note = wanted && NOTE.exec(exchange(url))
+  let latest = note ? +note[ORDINAL] : 0
   const older = latest - (latest % ROUND)
   if (note) {
-    machine.received_ = note.received_
+    machine.received_ = +note[RECEIVED]
     machine.takingOver_ = 1
   }
   return {
     /** The name of this page, if the note gives it one. */
-    instance_: note && note.instance_,
+    instance_: note && note[INSTANCE],
 
     /** The id of the session that is being taken over. */
-    id_: () => note && note.id_,
+    id_: () => note && note[OLD_ID],
 
     /** The head record that takes over. */
-    head_: (ordinal, instance) => ['t', 1, ordinal, instance, note.id_, note.secret_, machine.received_],
+    head_: (ordinal, instance) => ['t', 1, ordinal, instance, note[OLD_ID], note[OLD_SECRET], machine.received_],
 
     /** An ordinal above those of all older pages. */
     ordinal_: (ordinal) => (latest = older + ordinal),
@@ -68,21 +70,20 @@ export const createReload = (url, machine, wanted) => {
      */
     takenOver_(flushes) {
       const from = machine.acked_
-      const to = note.last_
+      const to = +note[LAST]
       note = 0
-      for (const flush of flushes) flush.number_ += from
+      each(flushes, (flush) => (flush.number_ += from))
       if (from < to) return { from: from + 1, to, sent: true }
     },
 
     /** The page goes: returns whether the next page can go on with the session. */
     leave_(instance) {
-      const { params_: params, received_: received } = machine
-      if (!wanted || machine.over_ || machine.closing_ || !(note || params[ID])) return
+      if (!wanted || machine.over_ || machine.closing_ || !(note || machine.params_[ID])) return
       machine.flush_()
       const last = machine.acked_ + machine.unacknowledged_
       const fields = note
-        ? [note.id_, note.secret_, received, note.last_ + last, latest, instance]
-        : [params[ID], params[SECRET], received, last, latest]
+        ? [note[OLD_ID], note[OLD_SECRET], machine.received_, +note[LAST] + last, latest, instance]
+        : [machine.params_[ID], machine.params_[SECRET], machine.received_, last, latest]
       return exchange(url, fields.join(','))
     }
   }

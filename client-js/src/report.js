@@ -3,7 +3,7 @@ import { FAILURES } from './config.js'
 import { root } from './env.js'
 
 const warn = (client, error) => {
-  if (root.console) console.warn('anywire: ' + client.url_ + ': ' + ((error && error.message) || error))
+  if (!LEGACY || root.console) console.warn('anywire: ' + client.url_ + ': ' + ((error && error.message) || error))
 }
 
 export const reportError = (client, error) => {

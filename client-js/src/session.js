@@ -13,11 +13,12 @@
  *
  * A link is an object of the caller's: `ordinal_`; `duplex_` if it carries both ways; `opening_` if it opens
  * the session; `poll_` while it waits for a poll; `room_`, the bytes that may still be put on it.
+ * The machine's `takingOver_` (the session is an older page's, not answered yet) is set by `reload.js` only.
  */
 import { EXPANSION, MAX, fail } from './codec.js'
 import { LEAST_RATE } from './config.js'
 import { HOLD, ID, INTERVAL, LIMIT, NO_PARAMS, SECRET, TIMEOUT } from './grant.js'
-import { without } from './list.js'
+import { each, without } from './list.js'
 
 /** The bytes that a message costs beyond its payload, so that empty messages too are bounded. */
 const OVERHEAD = 64
@@ -67,17 +68,25 @@ export const createMachine = (capacity, base) => {
     events.push(['closed', { code, reason, unacknowledged: machine.unacknowledged_ }])
   }
 
+  /** The session has ended as the application wished. */
+  const finishClosed = () => finish(machine.closing_[2], machine.closing_[3])
+
   const ackNumber = () => {
     ackDue = bytesToAck = 0
     return machine.received_
   }
 
-  const shift = () => {
-    const frame = outbox.shift()
-    machine.acked_++
+  /** Keeps a message, a gap or the close no longer; returns the payload. */
+  const free = (frame) => {
     machine.bytes_ -= frame.size_
     if (frame.size_) machine.unacknowledged_--
-    return frame
+    return frame[1]
+  }
+
+  const shift = () => {
+    machine.acked_++
+    free(outbox[0])
+    return outbox.shift()
   }
 
   const acknowledged = (number) => {
@@ -85,7 +94,7 @@ export const createMachine = (capacity, base) => {
     if (number > sent) fail()
     recent += machine.bytes_
     while (machine.acked_ < number) {
-      if (shift() === machine.closing_) finish(machine.closing_[2], machine.closing_[3])
+      if (shift() === machine.closing_) finishClosed()
     }
     recent -= machine.bytes_
   }
@@ -104,14 +113,11 @@ export const createMachine = (capacity, base) => {
 
   /** A message cannot be sent: the application gets it back, and its number becomes a gap. */
   const giveUp = (at) => {
-    const frame = outbox[at]
+    const error = Error('too large')
+    error.data = free(outbox[at])
     // The number is put in when the gap is sent.
     outbox[at] = ['d']
     outbox[at].size_ = 0
-    machine.bytes_ -= frame.size_
-    machine.unacknowledged_--
-    const error = Error('too large')
-    error.data = frame[1]
     events.push(['error', error])
   }
 
@@ -121,12 +127,11 @@ export const createMachine = (capacity, base) => {
   }
 
   const attached = (link, frame) => {
-    const { params_: params } = machine
     // A request that was repeated is answered twice, and the secret may have been replaced since.
-    if (!frame[INTERVAL]) params[SECRET] = frame[SECRET] || params[SECRET]
-    else if (!params[ID]) machine.params_ = frame
-    else if (params[ID] !== frame[ID]) fail()
-    if (machine.takingOver_) {
+    if (!frame[INTERVAL]) machine.params_[SECRET] = frame[SECRET] || machine.params_[SECRET]
+    else if (!machine.params_[ID]) machine.params_ = frame
+    else if (machine.params_[ID] !== frame[ID]) fail()
+    if (LEGACY && machine.takingOver_) {
       // Only now it is known how many messages of the older page arrived; ours are counted from there.
       machine.takingOver_ = 0
       machine.acked_ = sent = frame[2]
@@ -164,7 +169,7 @@ export const createMachine = (capacity, base) => {
     if (state > flow) {
       flow = state
       // The other half has not accepted what was sent beyond `number`.
-      for (const link of machine.links_) link.nextToSend_ = link.ackRequested_ = 0
+      each(machine.links_, (link) => (link.nextToSend_ = link.ackRequested_ = 0))
     }
   }
 
@@ -191,8 +196,6 @@ export const createMachine = (capacity, base) => {
     /** What was not sent in a session that was lost, and whether what is sent now waits too. */
     waiting_: [],
     waits_: 0,
-    /** The session is that of an older page, and the server has not answered yet. */
-    takingOver_: 0,
 
     attach_(now, link) {
       link.receivedAt_ = now
@@ -318,25 +321,23 @@ export const createMachine = (capacity, base) => {
 
     /** The session is over, whatever the other half knows of it. */
     finish_: finish,
+    finishClosed_: finishClosed,
 
     /**
      * The other half does not know the session any more. Messages that were put on a link may or may not have
      * arrived; the others wait for `release`.
      */
     lose_() {
-      const { closing_: close } = machine
       const unknown = []
       const kept = []
       // Nothing was sent in the session that could not be taken over.
-      if (machine.takingOver_) {
+      if (LEGACY && machine.takingOver_) {
         machine.takingOver_ = machine.received_ = 0
         return
       }
-      for (const frame of outbox.slice(sent - machine.acked_).concat(machine.waiting_)) {
-        if (frame.size_ || frame === close) kept.push(frame)
-      }
+      each(outbox.slice(sent - machine.acked_).concat(machine.waiting_), (frame) => (frame.size_ || frame === machine.closing_) && kept.push(frame))
       // No session is opened only to be closed.
-      if (close && !(kept[0] || close).size_) return finish(close[2], close[3])
+      if (machine.closing_ && !(kept[0] || machine.closing_).size_) return finishClosed()
       while (machine.acked_ < sent) {
         const frame = shift()
         if (frame.size_) unknown.push(frame[1])
@@ -354,7 +355,7 @@ export const createMachine = (capacity, base) => {
     release_() {
       machine.waits_ = 0
       if (machine.waiting_[0]) {
-        for (const frame of machine.waiting_) outbox.push(frame)
+        each(machine.waiting_, (frame) => outbox.push(frame))
         machine.waiting_ = []
         if (machine.closing_) ackRequest = machine.closing_[1] = last()
         giveUpLarge()
@@ -366,9 +367,7 @@ export const createMachine = (capacity, base) => {
       const dropped = []
       for (const frame of machine.waiting_) {
         if (!frame.size_) break
-        dropped.push(frame[1])
-        machine.bytes_ -= frame.size_
-        machine.unacknowledged_--
+        dropped.push(free(frame))
       }
       machine.waiting_ = machine.waiting_.slice(dropped.length)
       return dropped
@@ -382,14 +381,14 @@ export const createMachine = (capacity, base) => {
       const frame = outbox[number - acked - 1]
       if (link.queue_[0]) return link.queue_.shift()
       if (carries && link.duplex_ && ackDue) return ['a', ackNumber()]
-      if (machine.over_ || !(carries || (link.opening_ && !machine.carrier_ && !machine.takingOver_))) return
+      if (machine.over_ || !(carries || (link.opening_ && !machine.carrier_ && !(LEGACY && machine.takingOver_)))) return
       if (ackRequest > acked && number > ackRequest && !(link.ackRequested_ >= ackRequest)) {
         link.ackRequested_ = ackRequest
         return ['w']
       }
       if (!frame || flow % 2 < 1 || (machine.settling_ && number > sent)) return
       // One message always fits into a body, whatever its size.
-      const size = frame[0] === 'b' ? frame.size_ * EXPANSION : frame.size_
+      const size = EXPANSION > 1 && frame[0] === 'b' ? frame.size_ * EXPANSION : frame.size_
       if (size > link.room_ && (link.nextToSend_ || !link.confirmed_)) return
       if (link.announced_ !== number) return ['n', (link.announced_ = number)]
       link.room_ -= size

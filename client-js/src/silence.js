@@ -13,26 +13,25 @@ export const answerTime = (client, bytes) => ANSWER + client.session_.rtt + byte
  * one waits twice as long, until all is acknowledged on a link that was never doubted.
  */
 export const watchSilence = (client) => {
-  const { machine_: machine, chooser_: chooser } = client
   const clock = now(client)
-  const link = machine.carrier_
+  const link = client.machine_.carrier_
   if (link.doubtedAt_ > 0 && link.receivedAt_ >= link.doubtedAt_) {
-    chooser.stay_()
+    client.chooser_.stay_()
     link.doubtedAt_ = -1
   }
   if (!link.duplex_ || link.doubtedAt_ > 0) return NEVER
   // While the server pauses us nothing is pending.
-  if (!machine.pending_(link)) {
+  if (!client.machine_.pending_(link)) {
     link.sentAt_ = 0
     if (link.useful_ && !link.doubtedAt_) client.doubt_ = 1
     return NEVER
   }
   link.sentAt_ ||= clock
-  const at = Math.max(link.sentAt_, link.receivedAt_) + answerTime(client, machine.bytes_) * client.doubt_
+  const at = Math.max(link.sentAt_, link.receivedAt_) + answerTime(client, client.machine_.bytes_) * client.doubt_
   if (clock >= at) {
     link.doubtedAt_ = clock
     client.doubt_ *= 2
-    chooser.goAway_(clock, 0)
+    client.chooser_.goAway_(clock, 0)
   }
   return at
 }

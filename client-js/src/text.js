@@ -3,7 +3,8 @@
  * and bytes go as base64.
  */
 
-const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+const DIGITS = LETTERS + LETTERS.toLowerCase() + '0123456789+/'
 
 export const COLON = ':'
 
@@ -12,12 +13,13 @@ export const textOf = (text) => text
 export const pack = (data) => {
   if (data.charAt) return data
   let text = ''
-  for (let i = 0; i < data.length; i += 3) {
-    const word = (data[i] << 16) | (data[i + 1] << 8) | data[i + 2]
-    for (let j = 18; j >= 0; j -= 6) text += DIGITS.charAt((word >> j) & 63)
+  // Each digit has six of the bits of two bytes.
+  for (let bit = 0; bit < data.length * 8; bit += 6) {
+    const at = bit >> 3
+    text += DIGITS.charAt((((data[at] << 8) | data[at + 1]) >> (10 - (bit & 7))) & 63)
   }
-  const spare = data.length % 3
-  return spare ? text.slice(0, spare - 3) + (spare > 1 ? '=' : '==') : text
+  while (text.length % 4) text += '='
+  return text
 }
 
 /** Returns an ArrayBuffer, or an array of numbers where the browser has none. */
@@ -25,16 +27,14 @@ export const unpack = (text) => {
   const bytes = []
   const bare = text.replace(/==?$/, '')
   if (text.length % 4) throw Error()
-  for (let i = 0; i < bare.length; i += 4) {
-    let word = 0
-    for (let j = 0; j < 4; j++) {
-      const digit = DIGITS.indexOf(bare.charAt(i + j) || 'A')
-      if (digit < 0) throw Error()
-      word = (word << 6) | digit
-    }
-    bytes.push(word >> 16, (word >> 8) & 255, word & 255)
+  let bits = 0
+  for (let i = 0; i < bare.length; i++) {
+    const digit = DIGITS.indexOf(bare.charAt(i))
+    if (digit < 0) throw Error()
+    bits = (bits << 6) | digit
+    // Each digit but the first of four completes a byte.
+    if (i % 4) bytes.push((bits >> (6 - 2 * (i % 4))) & 255)
   }
-  bytes.length = (bare.length * 3) >> 2
   return typeof Uint8Array === 'undefined' ? bytes : new Uint8Array(bytes).buffer
 }
 

@@ -4,7 +4,7 @@
  * wait for messages but come after a delay.
  */
 import { STREAM_GOOD, STREAM_HELD, STREAM_USELESS } from './chooser.js'
-import { credentials, formerId, gather, now, send } from './client.js'
+import { credentials, formerId, gather, now, reloadOf, send } from './client.js'
 import { HELD } from './codes.js'
 import { LATE, LOADING, NEVER, SHORT_POLL, TOGETHER } from './config.js'
 import { loading } from './env.js'
@@ -13,11 +13,9 @@ import { allows } from './options.js'
 
 /** The head record of a link: takes over, opens or resumes. */
 export const head = (client, link) => {
-  const { names_: names } = client
-  const { ordinal_: ordinal, turn_: turn } = link
-  if (formerId(client)) return client.reload_.head_(ordinal, client.attempt_).concat(names)
-  if (link.opening_) return ['o', 1, ordinal, client.attempt_, names, client.auth_]
-  return credentials(client, 'r', [ordinal, turn, turn && 1]).concat(names)
+  if (formerId(client)) return reloadOf(client).head_(link.ordinal_, client.attempt_).concat(client.names_)
+  if (link.opening_) return ['o', 1, link.ordinal_, client.attempt_, client.names_, client.auth_]
+  return credentials(client, 'r', [link.ordinal_, link.turn_, link.turn_ && 1]).concat(client.names_)
 }
 
 /** How a stream went that has ended with `code`. */
@@ -30,18 +28,18 @@ const verdict = (client, link, began, code) => {
 }
 
 export const takeTurn = (client, link) => {
-  const { chooser_: chooser, http_: http } = client
   const began = now(client)
   // A script that waits for its answer would keep the load event of the page back.
-  if (link.turn_ && link.requests_.room_ && loading() && began - link.at_ < LOADING) {
+  if (LEGACY && link.turn_ && link.requests_.room_ && loading() && began - link.at_ < LOADING) {
     watch(link, TOGETHER, () => takeTurn(client, link))
     return
   }
-  const stream = link.turn_ && chooser.stream_(http.polls_ ? began : NEVER)
-  const transport = http.turn_(link, stream)
+  const stream = link.turn_ && client.chooser_.stream_(client.http_.polls_ ? began : NEVER)
+  const transport = client.http_.turn_(link, stream)
   let frames = [head(client, link)].concat(link.queue_)
   link.queue_ = []
-  if (link.opening_) frames = http.open_(client, link, gather(client, link, frames))
+  if (link.opening_) gather(client, link, frames)
+  if (LEGACY && link.opening_) frames = client.http_.open_(client, link, frames)
   link.poll_ = !stream
   link.pollDelay_ = transport.pollDelay_
   // The opening may be made by a transport that must not carry the session.
@@ -51,7 +49,7 @@ export const takeTurn = (client, link) => {
   link.close_ = send(
     client,
     transport.request_,
-    link.opening_ && !transport.room_ ? 'open' : transport.name_,
+    link.opening_ && !(LEGACY && transport.room_) ? 'open' : transport.name_,
     frames,
     (frame) => {
       if (frame[0] !== 's') empty = 0
@@ -63,9 +61,9 @@ export const takeTurn = (client, link) => {
       empty &&= !stream && now(client) - began < TOGETHER
       const pause = link.pollDelay_ || (empty && link.empty_ && SHORT_POLL)
       link.empty_ = empty
-      if (stream) chooser.streamed_(now(client), verdict(client, link, began, code))
+      if (stream) client.chooser_.streamed_(now(client), verdict(client, link, began, code))
       // If a stream never began, this shows nothing about the network.
-      const failedStream = code < 0 && stream && http.polls_ && link.watchdog_
+      const failedStream = code < 0 && stream && client.http_.polls_ && link.watchdog_
       if (code && code !== HELD && !failedStream) linkClosed(client, link, code, reason, wait, status)
       else if (pause) watch(link, pause, () => takeTurn(client, link))
       else takeTurn(client, link)
@@ -73,9 +71,9 @@ export const takeTurn = (client, link) => {
     }
   )
   link.turn_++
-  if (stream && http.polls_) {
+  if (stream && client.http_.polls_) {
     watch(link, LATE + 2 * client.session_.rtt, () => {
-      chooser.streamed_(now(client), STREAM_HELD)
+      client.chooser_.streamed_(now(client), STREAM_HELD)
       takeTurnAgain(client, link)
       client.update_()
     })

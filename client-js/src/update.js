@@ -1,10 +1,11 @@
 /** Follows every input: emits events to the application, sends frames to the server, sets the timer. */
-import { now, formerId, sessionId } from './client.js'
+import { formerId, now, reloadOf, sessionId } from './client.js'
 import { HEARTBEAT_TIMEOUT, REPLACED } from './codes.js'
 import { LONG, NEVER } from './config.js'
 import { later } from './env.js'
 import { dropBelow, finishUnopened, linkClosed } from './links.js'
 import { settled } from './promised.js'
+import { each } from './list.js'
 import { reportError } from './report.js'
 import { GRACE } from './grant.js'
 import { LINK_DEAD, LINK_UNKNOWN } from './session.js'
@@ -16,11 +17,11 @@ import { transmit, transmitNow } from './uploads.js'
 export const settleFlushes = (client, atEnd) => {
   const flushes = client.flushes_
   client.flushes_ = []
-  for (const flush of flushes) {
+  each(flushes, (flush) => {
     const acknowledged = flush.number_ <= client.machine_.acked_
     if (atEnd || acknowledged) later(() => flush.done_(acknowledged))
     else client.flushes_.push(flush)
-  }
+  })
 }
 
 /**
@@ -28,37 +29,36 @@ export const settleFlushes = (client, atEnd) => {
  * also waits for what they promise.
  */
 const greet = (client, first) => {
-  const { machine_: machine } = client
   const greeting = (client.greeting_ = {})
   let pending = 1
   const release = () => {
     pending--
     if (pending || client.greeting_ !== greeting) return
-    machine.release_()
-    for (const flush of client.flushes_) if (flush.number_ === NEVER) flush.number_ = machine.flush_()
+    client.machine_.release_()
+    each(client.flushes_, (flush) => {
+      if (flush.number_ === NEVER) flush.number_ = client.machine_.flush_()
+    })
     client.update_()
   }
   const failed = (error) => reportError(client, error)
   client.openedAt_ = now(client)
-  machine.waits_ = 0
-  const waiting = machine.waiting_.length - (machine.waiting_[0] && machine.closing_ ? 1 : 0)
-  for (const result of client.emit_('open', { first, waiting }, failed)) {
-    if (result && result.then) {
-      pending++
-      settled(client, result, release, (error) => {
-        failed(error)
-        release()
-      })
-    }
-  }
+  client.machine_.waits_ = 0
+  const waiting = client.machine_.waiting_.length - (client.machine_.waiting_[0] && client.machine_.closing_ ? 1 : 0)
+  each(client.emit_('open', { first, waiting }, failed), (result) => {
+    pending++
+    settled(client, result, release, (error) => {
+      failed(error)
+      release()
+    })
+  })
   release()
 }
 
 /** Another link carries the session. */
 const carried = (client, link) => {
-  const { machine_: machine, session_: session, unknown_: unknown } = client
-  const was = session.state
-  session.rtt = now(client) - link.at_
+  const unknown = client.unknown_
+  const was = client.session_.state
+  client.session_.rtt = now(client) - link.at_
   link.trace_.proven = client.clock_
   client.bare_ = 0
   // If only uploads fail, that is a failure still.
@@ -67,13 +67,12 @@ const carried = (client, link) => {
   dropBelow(client, link.ordinal_, REPLACED)
   // An upload that repeats one which failed may be on a dead connection, and is sent again on another.
   if (client.uploadFailed_ && client.cancelUpload_) client.cancelUpload_()
-  session.state = 'open'
+  client.session_.state = 'open'
   const takenOver = formerId(client)
-  const gap = takenOver && client.reload_.takenOver_(client.flushes_)
+  const gap = takenOver && reloadOf(client).takenOver_(client.flushes_)
   client.unknown_ = 0
   if (unknown) {
-    const dropped = client.options_.waiting === 'drop' ? machine.drop_() : []
-    client.emit_('resumed', { outcome: 'new', unknown, dropped })
+    client.emit_('resumed', { outcome: 'new', unknown, dropped: client.options_.waiting === 'drop' ? client.machine_.drop_() : [] })
   }
   if (unknown || was === 'connecting') greet(client, !unknown)
   else if (was !== 'open') client.emit_('resumed', { outcome: 'full' })
@@ -81,25 +80,24 @@ const carried = (client, link) => {
 }
 
 /** Brings the application's object up to date. */
-const refresh = (client) => {
-  const { machine_: machine, session_: session } = client
-  const link = machine.carrier_
+export const refresh = (client) => {
+  const link = client.machine_.carrier_
   const former = client.transport_
   const moved = link !== client.carrier_
   client.carrier_ = link
-  session.bufferedAmount = machine.bytes_
-  session.unacknowledged = machine.unacknowledged_
-  session.id = sessionId(client)
-  const next = !(link || machine.over_) && client.chooser_.nextRound_()
-  session.nextAttempt = next ? client.date_ + next - client.clock_ : 0
-  session.transport = link ? link.trace_.transport : ''
-  client.transport_ = session.transport || former
+  client.session_.bufferedAmount = client.machine_.bytes_
+  client.session_.unacknowledged = client.machine_.unacknowledged_
+  client.session_.id = sessionId(client)
+  const next = !(link || client.machine_.over_) && client.chooser_.nextRound_()
+  client.session_.nextAttempt = next ? client.date_ + next - client.clock_ : 0
+  client.session_.transport = link ? link.trace_.transport : ''
+  client.transport_ = client.session_.transport || former
   if (moved && link) carried(client, link)
-  else if (moved && !machine.over_) {
-    session.state = 'interrupted'
+  else if (moved && !client.machine_.over_) {
+    client.session_.state = 'interrupted'
     client.emit_('interrupted')
   }
-  if (former && former !== client.transport_) client.emit_('transport', session.transport)
+  if (former && former !== client.transport_) client.emit_('transport', client.session_.transport)
 }
 
 /** Ends everything that the page has of the session. `busy_` stays set, so that no update follows. */
@@ -110,7 +108,7 @@ export const retire = (client, code, reason) => {
   clearTimeout(client.timer_)
   clearTimeout(client.graceTimer_)
   clearTimeout(client.postponed_)
-  for (const timer of client.promises_) clearTimeout(timer)
+  each(client.promises_, (timer) => clearTimeout(timer))
   client.busy_ = 1
 }
 
@@ -131,12 +129,10 @@ const closed = (client, how) => {
  * this returns. After the end of the session nothing is done.
  */
 export const update = (client) => {
-  const { chooser_: chooser, machine_: machine } = client
   if (client.busy_) return
   client.busy_ = 1
   refresh(client)
-  let event = machine.pollEvent_()
-  while (event) {
+  for (let event; (event = client.machine_.pollEvent_()); ) {
     const [name, detail] = event
     if (name === 'closed') return closed(client, detail)
     if (name === 'lost') {
@@ -147,7 +143,6 @@ export const update = (client) => {
       settleFlushes(client, 1)
       reportError(client, detail)
     } else client.emit_(name, detail)
-    event = machine.pollEvent_()
   }
   settleFlushes(client)
   // What listeners and the machine have done since shows too.
@@ -155,21 +150,20 @@ export const update = (client) => {
   transmit(client)
   client.busy_ = 0
   clearTimeout(client.timer_)
-  const next = Math.max(0, Math.min(watchSilence(client), machine.pollTimeout_(), chooser.pollTimeout_(), client.clock_ + LONG) - client.clock_)
+  const next = Math.max(0, Math.min(watchSilence(client), client.machine_.pollTimeout_(), client.chooser_.pollTimeout_(), client.clock_ + LONG) - client.clock_)
   client.timer_ = setTimeout(() => handleTimeout(client), next)
 }
 
 /** Closes the session behind all messages. */
 export const close = (client, code, reason) => {
-  const { machine_: machine } = client
-  if (machine.over_ || machine.closing_) return
-  machine.close_(code, reason)
+  if (client.machine_.over_ || client.machine_.closing_) return
+  client.machine_.close_(code, reason)
   finishUnopened(client)
   // If no link comes to carry the close, the session ends with its grace.
   client.graceTimer_ = setTimeout(() => {
-    if (!machine.carrier_) machine.finish_(code, reason)
+    if (!client.machine_.carrier_) client.machine_.finish_(code, reason)
     update(client)
-  }, machine.params_[GRACE])
+  }, client.machine_.params_[GRACE])
   update(client)
 }
 

@@ -19,12 +19,13 @@ const refused = (client, size, first, end) => {
 
 /** Something on the way asks us to wait. */
 const postpone = (client, link, status, wait) => {
-  client.cancelUpload_ = () => {
+  const over = () => {
     clearTimeout(client.postponed_)
     client.cancelUpload_ = 0
   }
+  client.cancelUpload_ = over
   client.postponed_ = setTimeout(() => {
-    client.cancelUpload_ = 0
+    over()
     client.update_()
   }, wait)
   reportFailure(client, { transport: link.trace_.transport, code: NETWORK, status, message: 'HTTP ' + status })
@@ -54,14 +55,13 @@ const ended = (client, link, code, reason, wait, status) => {
 
 /** POSTs all messages that the server has not acknowledged, and the control frames that wait. */
 const upload = (client, link) => {
-  const { machine_: machine } = client
-  const batch = Math.min(client.batch_, machine.params_[BATCH])
-  machine.rewind_(link, batch - HEAD)
-  const first = machine.acked_ + 1
+  const batch = Math.min(client.batch_, client.machine_.params_[BATCH])
+  client.machine_.rewind_(link, batch - HEAD)
+  const first = client.machine_.acked_ + 1
   const frames = gather(client, link, [credentials(client, 'u', [])])
   const size = batch - HEAD - link.room_
   const end = link.nextToSend_
-  const transport = client.http_.upload_(client, link, frames)
+  const transport = LEGACY ? client.http_.upload_(client, link, frames) : client.http_.turn_(link, 0)
   client.uploadAt_ = now(client)
   let timer
   const forget = () => {
@@ -71,9 +71,9 @@ const upload = (client, link) => {
   const done = (code, reason, wait, status) => {
     forget()
     // The answer of something that is not our server: the same upload would follow without end.
-    if (!code && end && machine.acked_ < first && !link.unanswered_ && machine.pending_(link)) code = NETWORK
+    if (!code && end && client.machine_.acked_ < first && !(LEGACY && link.unanswered_) && client.machine_.pending_(link)) code = NETWORK
     if (end && isTooLarge(code, status)) refused(client, size, first, end)
-    else if (code === NETWORK && wait && !machine.over_) postpone(client, link, status, wait)
+    else if (code === NETWORK && wait && !client.machine_.over_) postpone(client, link, status, wait)
     else ended(client, link, code, reason, wait, status)
     client.update_()
   }
@@ -92,7 +92,7 @@ const upload = (client, link) => {
   const receive = (frame) => {
     expect()
     if (frame[0] === 's') fail()
-    machine.handleFrame_(now(client), {}, frame)
+    client.machine_.handleFrame_(now(client), {}, frame)
   }
   const cancel = send(client, transport.upload_, transport.uploadName_, frames, receive, done)
   expect()
@@ -104,7 +104,7 @@ const upload = (client, link) => {
 
 /** Whether frames wait for an upload, and no upload is under way. */
 const canUpload = (client, link) =>
-  link && !client.cancelUpload_ && !(client.machine_.acked_ < link.unanswered_) && client.machine_.pending_(link)
+  link && !client.cancelUpload_ && !(LEGACY && client.machine_.acked_ < link.unanswered_) && client.machine_.pending_(link)
 
 export const transmitNow = (client) => {
   const link = client.machine_.carrier_

@@ -41,7 +41,7 @@ circle.self = circle
 
 const ADDRESS = 'is no path and no http or ws address'
 const noAddress = (url) => `url "${url}" ${ADDRESS}`
-const option = (name) => `option "${name}" is not one of: auth transports WebSocket credentials backoff buffer resume timeout waiting`
+const option = (name) => `options "${name}" is not one of: auth transports WebSocket credentials backoff buffer resume timeout waiting`
 const type = (name, got, wanted) => `${name} "${got}" is not one of: ${wanted}`
 const range = (name) => `${name} must be a number above 0 and at most 1000000000`
 const transport = (name) => `transport "${name}" is not one of: websocket fetch-stream`
@@ -73,8 +73,8 @@ const CONNECT = [
   ['transports as an object', [GOOD, { transports: {} }], transport('[object Object]')],
   ['an unknown transport', [GOOD, { transports: ['websocket', 'websockets'] }], transport('websockets')],
   ['a transport of Socket.IO', [GOOD, { transports: ['polling'] }], transport('polling')],
-  ['no transport', [GOOD, { transports: [] }], 'none of these transports works here: '],
-  ['an uplink only', [GOOD, { transports: ['form-post'] }], 'none of these transports works here: form-post'],
+  ['no transport', [GOOD, { transports: [] }], 'no transport works here: '],
+  ['an uplink only', [GOOD, { transports: ['form-post'] }], 'no transport works here: form-post'],
   ['credentials true', [GOOD, { credentials: true }], type('credentials', 'true', 'omit same-origin include')],
   ['unknown credentials', [GOOD, { credentials: 'yes' }], 'credentials "yes" is not one of: omit same-origin include'],
   ['WebSocket as a text', [GOOD, { WebSocket: 'ws' }], type('WebSocket', 'ws', 'function object')],
@@ -97,26 +97,26 @@ const CONNECT = [
 /** What only the one or the other throws. */
 const OWN = {
   'anywire.mjs': [
-    ['resume', [GOOD, { resume: true }], 'resume: only anywire.js goes on after a reload'],
+    ['resume', [GOOD, { resume: true }], 'resume works only in anywire.js'],
     ['a path without a page', ['/live'], noAddress('/live')],
     ['a host without a scheme', ['localhost/live'], noAddress('localhost/live')],
     ['no host', ['http://'], noAddress('http://')],
-    ['only transports of the other bundle', [GOOD, { transports: ['jsonp-poll', 'iframe'] }], 'none of these transports works here: jsonp-poll,iframe']
+    ['only transports of the other bundle', [GOOD, { transports: ['jsonp-poll', 'iframe'] }], 'no transport works here: jsonp-poll,iframe']
   ],
-  'anywire.js': [['a transport of the other bundle', [GOOD, { transports: ['fetch-stream'] }], 'none of these transports works here: fetch-stream']]
+  'anywire.js': [['a transport of the other bundle', [GOOD, { transports: ['fetch-stream'] }], 'no transport works here: fetch-stream']]
 }
 
-const CODE = 'the code must be 1000 or from 3000 to 3999'
+const CODE = 'code must be 1000 or from 3000 to 3999'
 const EVENT = (name) => `event "${name}" is not one of: open message transport interrupted resumed gap connect_error error closed`
 const CALLBACK = (got) => type('callback', got, 'function')
-const REASON = 'the reason is longer than 123 bytes'
+const REASON = 'reason too large: 124 of 123 bytes'
 const TYPE = 'a message is text, an ArrayBuffer or a view of one; read a Blob first'
 
 /** [method, arguments, text] */
 const METHODS = [
   ...[undefined, null, 5, true, {}, [1], new Date(), new Blob(['x']), Promise.resolve('x'), { byteLength: 5 }, { byteLength: 0, length: 1 }].map((data) => ['send', [data], TYPE]),
   ...[true, 'droppable', 5].map((options) => ['send', ['x', options], type('send options', options, 'object')]),
-  ['send', ['x', { dropable: true }], 'send option "dropable" is not one of: droppable'],
+  ['send', ['x', { dropable: true }], 'send options "dropable" is not one of: droppable'],
   ['send', ['x', { droppable: 'yes' }], type('droppable', 'yes', 'boolean')],
   ...['bye', '1000', null, NaN, 3000.5, -1, 0, 999, 1001, 1005, 1006, 2999, 4000, Infinity, {}, true].map((code) => ['close', [code], CODE]),
   ['close', [3000, 'x'.repeat(124)], REASON],

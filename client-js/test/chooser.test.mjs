@@ -2,6 +2,9 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createChooser, HTTP, WEBSOCKET } from '../src/chooser.js'
 
+// The chooser of the bundle for old browsers, which may have several ways to stream.
+globalThis.LEGACY = true
+
 const BOTH = HTTP + WEBSOCKET
 
 /** Random numbers that are the same in each run. */
@@ -321,7 +324,7 @@ test('when the old link of a server that goes away ends, the next round begins a
   waits(it, 30)
   assert.ok(it.chooser.pollTimeout_() - it.now() > 2000, 'no other server yet')
   old.useful_ = 1
-  it.chooser.ended_(it.now(), old)
+  it.chooser.ended_(it.now(), old, 0)
   assert.equal(it.chooser.pollTimeout_() - it.now(), 100)
 })
 

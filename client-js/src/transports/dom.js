@@ -16,7 +16,7 @@ const MOMENT = 50
 export const soon = (task, delay) => setTimeout(() => task(), delay || 0)
 
 /**
- * Makes a transport's `request` of `begin(url, text, read, end, credentials, receive)`, which returns what
+ * Makes a transport's `request` of `begin(url, text, read, end, include, receive)`, which returns what
  * cancels the request. `read` is called with each piece of the answer, a text or a text in JSON, and returns whether the
  * request is over. `end` is called with a code, or with anything else if the answer has ended: then its
  * records show whether it is complete, since few of these transports know.
@@ -50,11 +50,18 @@ export const requester = (begin) => (url, frames, credentials, receive, done) =>
     return over
   }
   try {
-    close = begin(url, encode(frames), read, end, credentials, receive)
+    close = begin(url, encode(frames), read, end, credentials === 'include', receive)
   } catch (error) {
     soon(() => end(NETWORK, error.message))
   }
   return stop
+}
+
+/** Begins a POST of text by an XMLHttpRequest. */
+export const post = (xhr, url, include) => {
+  xhr.open('POST', url, true)
+  if (include) xhr.withCredentials = true
+  xhr.setRequestHeader('Content-Type', 'text/plain;charset=UTF-8')
 }
 
 /** Calls `task` when a script or a frame has loaded or failed. */

@@ -8,22 +8,19 @@ import { retryAfter } from '../env.js'
 
 export const request = (url, frames, credentials, receive, done, last) => {
   const aborter = new AbortController()
-  const signal = aborter.signal
   const stop = () => aborter.abort()
-  const finish = (code, reason, wait, status) => {
-    if (!signal.aborted) {
+  const run = async () => {
+    let wait, status
+    // The caller takes the first end only.
+    const end = (code, reason) => {
       stop()
       done(code, reason, wait, status)
     }
-  }
-  const run = async () => {
-    let wait, status
     try {
-      const response = await fetch(url + 'bytes=1', { method: 'POST', body: encode(frames), credentials, signal, keepalive: last })
+      const response = await fetch(url + 'bytes=1', { method: 'POST', body: encode(frames), credentials, signal: aborter.signal, keepalive: last })
       status = response.status
       wait = retryAfter(response.headers.get('Retry-After'))
       const reader = response.body.getReader()
-      const end = (code, reason) => finish(code, reason, wait, status)
       let rest, begun
       for (let result; !(result = await reader.read()).done; ) {
         rest = join([rest || [], result.value])
@@ -34,9 +31,9 @@ export const request = (url, frames, credentials, receive, done, last) => {
         begun ||= taken
       }
       // A refusal is a record too. Anything else, like a proxy's page, counts as a failure of the network.
-      finish(response.ok && rest && !rest.length ? 0 : NETWORK, '', wait, status)
+      end(response.ok && rest && !rest.length ? 0 : NETWORK)
     } catch (error) {
-      finish(NETWORK, (error.cause || error).message, wait, status)
+      end(NETWORK, (error.cause || error).message)
     }
   }
   run()

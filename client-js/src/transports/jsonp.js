@@ -10,7 +10,7 @@ const PIECES = /(?:[^%]{1,3}|%..){1,500}(?!%[89AB])/g
 
 let uploads = 0
 
-export const jsonp = requester((url, text, read, end, credentials, receive) => {
+export const jsonp = requester((url, text, read, end, include, receive) => {
   const pieces = encodeURIComponent(text).match(PIECES)
   let at = 0
   let script

@@ -5,6 +5,7 @@
 import { decode, encode, fail } from '../codec.js'
 import { ABNORMAL, MALFORMED } from '../codes.js'
 import { later } from '../env.js'
+import { each } from '../list.js'
 
 export const openSocket = (link, Socket, url, opened, receive, done, spare) => {
   const socket = (link.socket_ = spare && spare.readyState === 1 ? spare : new Socket(url))
@@ -31,10 +32,10 @@ export const openSocket = (link, Socket, url, opened, receive, done, spare) => {
   }
   link.write_ = (frames) => {
     try {
-      for (const frame of frames) {
+      each(frames, (frame) => {
         const letter = frame[0]
         socket.send(letter === 'b' ? frame[1] : letter === 'm' ? letter + frame[1] : encode([frame], 1))
-      }
+      })
     } catch (error) {
       later(() => done(ABNORMAL, error.message))
     }

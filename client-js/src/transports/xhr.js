@@ -6,7 +6,7 @@ import { decode, encode } from '../codec.js'
 import { NETWORK } from '../codes.js'
 import { retryAfter, root } from '../env.js'
 import { utf8 } from '../text.js'
-import { soon } from './dom.js'
+import { post, soon } from './dom.js'
 
 /** How often the answer is read if the browser does not report progress. */
 const INTERVAL = 100
@@ -34,9 +34,7 @@ export const request = (url, frames, credentials, receive, done, last) => {
     done(code, reason, wait, status)
   }
   if (last && navigator.sendBeacon && navigator.sendBeacon(url, body)) return stop
-  xhr.open('POST', url, true)
-  if (credentials === 'include') xhr.withCredentials = true
-  xhr.setRequestHeader('Content-Type', 'text/plain;charset=UTF-8')
+  post(xhr, url, credentials === 'include')
   const read = () => {
     const ended = xhr.readyState > 3
     let text = ''
