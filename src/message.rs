@@ -35,7 +35,7 @@ pub struct Text(pub(crate) ByteString);
 /// The error's text names the place and the reason, and may quote the value that did not fit: think of that
 /// before it goes into a log.
 #[derive(Debug)]
-pub struct JsonError(serde_json::Error);
+pub struct JsonError(pub(crate) serde_json::Error);
 
 impl Message {
     /// The text; `None` if the message is binary.

@@ -30,6 +30,7 @@ use resolve::Fault;
 /// checked where the `pub use` is.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("message", &[]),
+    ("packet", &[]),
     ("config", &[]),
     ("pool", &[]),
     ("broadcast", &["message", "pool"]),
@@ -40,7 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("guide", &[]),
     ("session", &["message", "broadcast", "config"]),
     ("codec", &["session::frame", "session::reason", "message", "broadcast", "pool"]),
-    ("dialect", &["message", "session::frame"]),
+    ("dialect", &["message", "packet"]),
     // the tests' two machines and their hostile network
     ("simulation", &["message", "broadcast", "pool", "config", "session", "codec", "shared::Credentials"]),
     (

@@ -1,0 +1,247 @@
+//! The head of a packet: Socket.IO's grammar, revision 5, and the type 7 for requests that were refused.
+//!
+//! ```text
+//! packet = type [count "-"] [namespace ","] [id] [json]
+//! ```
+//!
+//! The JSON is not parsed here, but for the name of an event.
+
+use std::{borrow::Cow, fmt};
+
+use super::reserved::{MAX_NAME, NameError, check_name};
+
+/// The most attachments of a packet.
+pub(crate) const MAX_ATTACHMENTS: usize = 10;
+
+/// The largest id of a request: the largest integer that JavaScript counts exactly.
+pub(crate) const MAX_ID: u64 = (1 << 53) - 1;
+
+/// The longest namespace, in bytes.
+const MAX_NAMESPACE: usize = 256;
+
+/// The namespace of a packet that names none.
+const DEFAULT_NAMESPACE: &str = "/";
+
+/// The type of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Connect,
+    Disconnect,
+    Event,
+    Ack,
+    ConnectError,
+    BinaryEvent,
+    BinaryAck,
+    /// A request was refused: the JSON is a fault.
+    Refused,
+}
+
+/// A packet without its attachments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head<'a> {
+    pub(crate) kind: Kind,
+    /// How many attachments follow.
+    pub(crate) attachments: usize,
+    pub(crate) namespace: &'a str,
+    pub(crate) id: Option<u64>,
+    /// The JSON as it came, or nothing.
+    pub(crate) data: &'a str,
+}
+
+/// Why a text is no packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum PacketError {
+    /// The type 8 or 9, of a later version: the packet is ignored.
+    UnknownType,
+    /// The text does not follow the grammar.
+    Malformed(&'static str),
+}
+
+impl fmt::Display for PacketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PacketError::UnknownType => f.write_str("the type of the packet is not known"),
+            PacketError::Malformed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for PacketError {}
+
+impl Kind {
+    const ALL: [Kind; 8] = [
+        Kind::Connect,
+        Kind::Disconnect,
+        Kind::Event,
+        Kind::Ack,
+        Kind::ConnectError,
+        Kind::BinaryEvent,
+        Kind::BinaryAck,
+        Kind::Refused,
+    ];
+
+    fn parse(byte: Option<u8>) -> Result<Kind, PacketError> {
+        match byte {
+            Some(digit @ b'0'..=b'9') => {
+                Kind::ALL.get(usize::from(digit - b'0')).copied().ok_or(PacketError::UnknownType)
+            }
+            _ => Err(PacketError::Malformed("a packet begins with its type")),
+        }
+    }
+
+    fn digit(self) -> char {
+        char::from(b'0' + self as u8)
+    }
+
+    /// The type of a packet like this one that has attachments; only events and acks have any.
+    pub(super) fn binary(self) -> Kind {
+        match self {
+            Kind::Event => Kind::BinaryEvent,
+            Kind::Ack => Kind::BinaryAck,
+            other => other,
+        }
+    }
+
+    fn is_binary(self) -> bool {
+        matches!(self, Kind::BinaryEvent | Kind::BinaryAck)
+    }
+
+    /// Whether the packet is an event, with attachments or without.
+    pub(crate) fn is_event(self) -> bool {
+        matches!(self, Kind::Event | Kind::BinaryEvent)
+    }
+
+    /// Whether the packet is a reply, with attachments or without.
+    pub(crate) fn is_ack(self) -> bool {
+        matches!(self, Kind::Ack | Kind::BinaryAck)
+    }
+}
+
+impl<'a> Head<'a> {
+    /// Reads the head of a packet.
+    ///
+    /// # Errors
+    /// Fails if the type is not known, or the text does not follow the grammar or its bounds: at most 10
+    /// attachments, a namespace of at most 256 bytes, ids of at most 2^53 - 1, no leading zeros. An ack and a
+    /// refusal have an id. The data of an event or ack begins as a list, that of others as an object.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, PacketError> {
+        let kind = Kind::parse(text.bytes().next())?;
+        let mut rest = &text[1..];
+        let mut attachments = 0;
+        if kind.is_binary() {
+            let (count, behind) = number(rest, MAX_ATTACHMENTS as u64)
+                .ok_or(PacketError::Malformed("a binary packet has the count of its attachments, at most 10"))?;
+            attachments = count as usize;
+            rest = behind.strip_prefix('-').ok_or(PacketError::Malformed("the count of attachments ends in `-`"))?;
+        }
+        let mut namespace = DEFAULT_NAMESPACE;
+        if rest.starts_with('/') {
+            // A longer namespace is not searched for its end.
+            let end = rest.bytes().take(MAX_NAMESPACE + 1).position(|byte| byte == b',');
+            (namespace, rest) = match end {
+                Some(end) => (&rest[..end], &rest[end + 1..]),
+                None if rest.len() <= MAX_NAMESPACE => (rest, ""),
+                None => return Err(PacketError::Malformed("a namespace has at most 256 bytes")),
+            };
+        }
+        let mut id = None;
+        if rest.starts_with(|first: char| first.is_ascii_digit()) {
+            let (value, behind) =
+                number(rest, MAX_ID).ok_or(PacketError::Malformed("an id is a number of at most 2^53 - 1"))?;
+            (id, rest) = (Some(value), behind);
+        }
+        let head = Head { kind, attachments, namespace, id, data: rest };
+        head.check()?;
+        Ok(head)
+    }
+
+    /// Whether the parts fit the type.
+    fn check(&self) -> Result<(), PacketError> {
+        let opens = |bracket: char| self.data.starts_with(bracket);
+        let malformed = |why| Err(PacketError::Malformed(why));
+        match self.kind {
+            Kind::Event | Kind::BinaryEvent | Kind::Ack | Kind::BinaryAck if !opens('[') => {
+                malformed("the data of an event or ack is a list")
+            }
+            Kind::Refused if !opens('{') => malformed("the data of a refusal is an object"),
+            Kind::Ack | Kind::BinaryAck | Kind::Refused if self.id.is_none() => {
+                malformed("an answer has the id of its request")
+            }
+            Kind::Connect | Kind::Disconnect | Kind::ConnectError if self.id.is_some() => {
+                malformed("only requests and answers have an id")
+            }
+            Kind::Connect | Kind::ConnectError if !self.data.is_empty() && !opens('{') => {
+                malformed("the data of a namespace's opening is an object")
+            }
+            Kind::Disconnect if !self.data.is_empty() => malformed("the end of a namespace has no data"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends the packet's text.
+    pub(crate) fn write(&self, out: &mut String) {
+        use fmt::Write;
+
+        out.push(self.kind.digit());
+        // Writing to a `String` does not fail.
+        if self.kind.is_binary() {
+            let _ = write!(out, "{}-", self.attachments);
+        }
+        if self.namespace != DEFAULT_NAMESPACE {
+            out.push_str(self.namespace);
+            out.push(',');
+        }
+        if let Some(id) = self.id {
+            let _ = write!(out, "{id}");
+        }
+        out.push_str(self.data);
+    }
+}
+
+/// The number at the beginning, in decimal digits without leading zeros, and what follows it.
+fn number(text: &str, largest: u64) -> Option<(u64, &str)> {
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    // The numbers that are allowed have at most 16 digits; the seventeenth is enough to know that one is too
+    // large.
+    let digits = text.as_bytes().iter().take(17).take_while(|byte| is_digit(byte)).count();
+    if digits > 1 && text.starts_with('0') {
+        return None;
+    }
+    let value = text[..digits].parse().ok()?;
+    (value <= largest).then_some((value, &text[digits..]))
+}
+
+/// The name of an event: the first item of the list that is its data. What follows is not parsed.
+///
+/// # Errors
+/// Fails if the data does not begin as a list whose first item is a text, or if no event may have this name.
+pub(crate) fn event_name(data: &str) -> Result<Cow<'_, str>, NameError> {
+    let blank = [' ', '\t', '\n', '\r'];
+    let item = data.strip_prefix('[').ok_or(NameError::NotText)?.trim_start_matches(blank);
+    let text = item.strip_prefix('"').ok_or(NameError::NotText)?;
+    let (mut escaped, mut escapes) = (false, false);
+    // An escape has up to six bytes for one of the name.
+    let end = text.bytes().take(6 * MAX_NAME + 1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        escapes |= escaped;
+        ends
+    });
+    let end = match end {
+        Some(end) => end,
+        None if text.len() > 6 * MAX_NAME => return Err(NameError::TooLong),
+        None => return Err(NameError::NotText),
+    };
+    let inner = &text[..end];
+    if !text[end + 1..].trim_start_matches(blank).starts_with([',', ']']) {
+        return Err(NameError::NotText);
+    }
+    let name = if escapes || inner.bytes().any(|byte| byte < b' ') {
+        let quoted = &item[..end + 2];
+        Cow::Owned(serde_json::from_str::<String>(quoted).map_err(|_| NameError::NotText)?)
+    } else {
+        Cow::Borrowed(inner)
+    };
+    check_name(&name)?;
+    Ok(name)
+}

@@ -1,0 +1,32 @@
+//! PURE. The layer of events above the session: names, data, faults, and the packets that carry them.
+//!
+//! A packet is made by `write.rs` (a name and arguments) or `variant.rs` (an event as an enum), its head is
+//! read by `head.rs`, and its arguments are read by `args.rs` or `variant.rs` when somebody asks for them.
+
+mod args;
+mod data;
+mod fault;
+mod head;
+mod key;
+mod list;
+mod name;
+mod refuse;
+mod reserved;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod unit;
+mod variant;
+mod write;
+
+pub use args::{Args, Data, FromArgs, IntoArgs, Reply};
+pub use fault::Fault;
+pub use name::{Asks, Event, Fits, Named, Request, Sends, Takes};
+pub use reserved::NameError;
+
+pub(crate) use args::read_args;
+pub(crate) use head::{Head, Kind, MAX_ATTACHMENTS, MAX_ID, PacketError, event_name};
+pub(crate) use list::Arguments;
+pub(crate) use reserved::{check_name, is_reserved};
+pub(crate) use variant::{event_by_variant, parse_variant};
+pub(crate) use write::{ack, control, event, refused};
