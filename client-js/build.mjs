@@ -112,11 +112,29 @@ const current = async (input, name, format = 'es') =>
 /** The script for old browsers, from any file: its default export becomes the global `anywire`. */
 export const script = (input) => legacy(input, 'anywire.js')
 
+/** The parameters of the generic type whose `<` may be at `at`: a list of texts. */
+const parametersOf = (types, at) => {
+  const parameters = []
+  for (let depth = 0, from = at + 1, end = at; types[at] === '<'; end++) {
+    const arrow = types.slice(end - 1, end + 1) === '=>'
+    if (/[<([]/.test(types[end])) depth++
+    if (/[>)\]]/.test(types[end]) && !arrow) depth--
+    if (depth > 1 || (depth && types[end] !== ',')) continue
+    parameters.push(types.slice(from, end).trim())
+    from = end + 1
+    if (!depth) break
+  }
+  return parameters
+}
+
 /** The types of the global `anywire`, which is a value and a namespace with all types of the module. */
 const globalTypes = (types) => {
-  const names = [...types.matchAll(/^export (?:interface|type) (\w+)/gm)].map(([, name]) => name)
-  const aliases = names.map((name) => `    type ${name} = client.${name}\n`).join('')
-  return `import type * as client from './anywire'\n\ndeclare global {\n  var anywire: typeof client\n  namespace anywire {\n${aliases}  }\n}\n`
+  const aliases = [...types.matchAll(/^export (?:interface|type) (\w+)/gm)].map(({ 0: all, 1: name, index }) => {
+    const parameters = parametersOf(types, index + all.length)
+    const list = (texts) => (texts.length ? `<${texts.join(', ')}>` : '')
+    return `    type ${name}${list(parameters)} = client.${name}${list(parameters.map((text) => /\w+/.exec(text)[0]))}\n`
+  })
+  return `import type * as client from './anywire'\n\ndeclare global {\n  var anywire: typeof client\n  namespace anywire {\n${aliases.join('')}  }\n}\n`
 }
 
 const withoutMap = (code) => code.replace(/\n?\/\/# sourceMappingURL.*\n?$/, '\n')

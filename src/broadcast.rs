@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::{message::Message, pool::Pool};
+use crate::{message::Message, payload::Payload, pool::Pool};
 
 /// Names one encoding of a message. Each codec declares a constant for each of its forms; no two are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct Cell(pub(crate) u8);
 /// before it. Message and encodings count in the pool until the last session has dropped them.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
-    message: Message,
+    payload: Payload,
     first: OnceLock<Encoded>,
     pool: Pool,
 }
@@ -34,9 +34,9 @@ struct Encoded {
 
 impl Broadcast {
     /// The encoding that `cell` names; `encode` makes it the first time.
-    pub(crate) fn encoded(&self, cell: Cell, encode: impl Fn(&Message) -> Bytes) -> &Bytes {
+    pub(crate) fn encoded(&self, cell: Cell, encode: impl Fn(&Payload) -> Bytes) -> &Bytes {
         let make = || {
-            let bytes = encode(&self.message);
+            let bytes = encode(&self.payload);
             self.pool.change(0, bytes.len());
             Encoded { cell, bytes, next: OnceLock::new() }
         };
@@ -49,7 +49,7 @@ impl Broadcast {
 
     /// The bytes of the message and its encodings.
     fn held(&self) -> usize {
-        let mut held = self.message.len();
+        let mut held = self.payload.len();
         let mut next = self.first.get();
         while let Some(encoded) = next {
             held += encoded.bytes.len();
@@ -68,22 +68,23 @@ impl Drop for Broadcast {
 /// A message on its way out: a session's own, or one shared with others.
 #[derive(Clone, Debug)]
 pub(crate) enum OutMessage {
-    Own(Message),
+    Own(Payload),
     Shared(Arc<Broadcast>),
 }
 
 impl OutMessage {
     /// A message whose clones share its encodings. It counts once in the pool.
-    pub(crate) fn shared(message: Message, pool: &Pool) -> Self {
-        pool.change(0, message.len());
-        OutMessage::Shared(Arc::new(Broadcast { message, first: OnceLock::new(), pool: pool.clone() }))
+    pub(crate) fn shared(payload: impl Into<Payload>, pool: &Pool) -> Self {
+        let payload = payload.into();
+        pool.change(0, payload.len());
+        OutMessage::Shared(Arc::new(Broadcast { payload, first: OnceLock::new(), pool: pool.clone() }))
     }
 
     /// The bytes that others count: those of a shared message.
     pub(crate) fn shared_len(&self) -> usize {
         match self {
             OutMessage::Own(_) => 0,
-            OutMessage::Shared(broadcast) => broadcast.message.len(),
+            OutMessage::Shared(broadcast) => broadcast.payload.len(),
         }
     }
 
@@ -95,16 +96,32 @@ impl OutMessage {
         }
     }
 
-    pub(crate) fn as_message(&self) -> &Message {
+    pub(crate) fn payload(&self) -> &Payload {
         match self {
-            OutMessage::Own(message) => message,
-            OutMessage::Shared(broadcast) => &broadcast.message,
+            OutMessage::Own(payload) => payload,
+            OutMessage::Shared(broadcast) => &broadcast.payload,
         }
+    }
+
+    /// Whether it is an event, or an answer to one.
+    pub(crate) fn is_event(&self) -> bool {
+        self.payload().as_message().is_none()
+    }
+
+    /// Its length in bytes, which limits count.
+    pub(crate) fn len(&self) -> usize {
+        self.payload().len()
     }
 }
 
 impl From<Message> for OutMessage {
     fn from(message: Message) -> Self {
-        OutMessage::Own(message)
+        OutMessage::Own(message.into())
+    }
+}
+
+impl From<Payload> for OutMessage {
+    fn from(payload: Payload) -> Self {
+        OutMessage::Own(payload)
     }
 }

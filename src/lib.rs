@@ -59,7 +59,6 @@ mod clock;
 mod codec;
 mod config;
 mod deadlines;
-#[allow(dead_code, unused_imports, reason = "sessions do not carry packets yet")]
 mod dialect;
 #[cfg(test)]
 mod fuzz;
@@ -67,8 +66,8 @@ pub mod guide;
 mod hub;
 mod ids;
 mod message;
-#[allow(dead_code, reason = "sessions do not carry packets yet")]
 mod packet;
+mod payload;
 mod pool;
 mod server;
 mod session;
@@ -85,9 +84,10 @@ pub use dialect::{
 pub use hub::{Delivered, JoinError, Joined, Position};
 pub use message::{JsonError, Message, Text};
 pub use server::{
-    Anywire, Auth, AuthRejection, Builder, Handler, Incoming, Live, LocalClient, Outgoing, Presence, PresenceChange,
-    Received, Refused, Returned, SendError, Serve, Server, Session, SessionHandler, SessionId, Stats, To, TrySendError,
-    bind, serve,
+    Answer, Answered, Anywire, Auth, AuthRejection, Builder, Concurrent, EventHandler, EventName, Events, FromEvent,
+    Handler, Incoming, IntoAnswer, Live, LocalClient, Messages, Next, OpenHandler, OpenOutcome, Outgoing, Presence,
+    PresenceChange, Received, Refused, RequestError, Requesting, Returned, SendError, Serve, Server, Session,
+    SessionHandler, SessionId, Stats, To, TrySendError, bind, concurrent, serve,
 };
 pub use session::CloseReason;
 
@@ -109,6 +109,7 @@ pub const CLIENT_MJS_INTEGRITY: &str =
 
 #[doc = include_str!("codec/PROTOCOL.md")]
 #[doc = include_str!("codec/EXAMPLE.md")]
+#[doc = include_str!("codec/EVENTS.md")]
 pub mod protocol {}
 
 /// The README's code is compiled with the other examples.

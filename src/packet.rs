@@ -1,22 +1,52 @@
-//! [`Packet`]: an event on its way, as text and attachments.
+//! [`Packet`], an event as it is on its way.
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
-/// One packet of the layer of events. It is numbered, kept and acknowledged as one message.
+/// A packet has at most this many attachments.
+pub(crate) const MAX_ATTACHMENTS: usize = 10;
+
+/// An event, an answer to one, or what opens and closes a namespace: a packet of Socket.IO, revision 5, and its
+/// attachments. It is one unit: it has one number, and is received whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Packet {
-    /// The packet in the grammar of `dialect/head.rs`: `type [count "-"] [namespace ","] [id] [json]`.
+    /// `type [count "-"] [namespace ","] [id] [json]`.
     pub(crate) text: ByteString,
-    /// The binary parts, in the order of the numbers by which the text refers to them.
+    /// The bytes that stand for the placeholders in the JSON.
     pub(crate) attachments: Vec<Bytes>,
 }
 
 impl Packet {
-    /// The length of the text and all attachments, in bytes.
+    /// Its length in bytes, which limits count.
     pub(crate) fn len(&self) -> usize {
-        self.attachments.iter().fold(self.text.len(), |sum, attachment| sum.saturating_add(attachment.len()))
+        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
     }
+
+    /// Whether it is an event, and no answer or anything else that applications do not receive.
+    pub(crate) fn is_event(&self) -> bool {
+        self.text.starts_with(['2', '5'])
+    }
+
+    /// Its JSON alone, for a client that knows no events.
+    pub(crate) fn plain(&self) -> &str {
+        let mut rest = match self.text.starts_with(['5', '6']) {
+            true => self.text.split_once('-').map_or("", |(_, behind)| behind),
+            false => self.text.get(1..).unwrap_or(""),
+        };
+        if rest.starts_with('/') {
+            rest = rest.split_once(',').map_or("", |(_, behind)| behind);
+        }
+        rest.trim_start_matches(|digit: char| digit.is_ascii_digit())
+    }
+}
+
+/// How many attachments follow the text of a packet: types 5 and 6 state it. `None` if it states too many, or
+/// not how many.
+pub(crate) fn attachments_of(text: &str) -> Option<usize> {
+    let Some(rest) = text.strip_prefix(['5', '6']) else { return Some(0) };
+    let (count, _) = rest.split_once('-')?;
+    let plain = count.bytes().all(|byte| byte.is_ascii_digit()) && (count == "0" || !count.starts_with('0'));
+    count.parse().ok().filter(|&count| plain && count <= MAX_ATTACHMENTS)
 }
 
 #[cfg(test)]

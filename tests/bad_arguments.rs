@@ -11,7 +11,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anywire::{Anywire, Auth, History, JoinError, Limits, LocalClient, Message, Origins, SendError, Server, Session};
+use anywire::{
+    Anywire, Auth, Events, History, JoinError, Limits, LocalClient, Message, Origins, SendError, Server, Session,
+};
 use axum::http::Request;
 use support::{Log, echo};
 
@@ -100,6 +102,18 @@ async fn a_setting_of_zero_or_without_end_is_a_server_that_answers() {
     let (_client, session) = open(&short).await;
     assert_eq!(session.try_send("").map_err(|refused| refused.reason()), Ok(()));
     assert_eq!(fails(session.try_send("x")), "the message or its key is above the limit");
+}
+
+#[test]
+fn events() {
+    let on = |name: &str| panics(|| drop(Events::<()>::new().on(name, async || {})));
+    assert_eq!(on(""), "\"\": the name of an event is not empty");
+    assert_eq!(on("open"), "\"open\": this name is reserved: clients use it for events of their own");
+    let long = "n".repeat(257);
+    assert_eq!(on(&long), format!("{long:?}: the name of an event has at most 256 bytes"));
+    let twice = || drop(Events::<()>::new().on("a", async || {}).on("a", async || {}));
+    assert_eq!(panics(twice), "the event \"a\" has a handler already");
+    assert_eq!(panics(|| anywire::concurrent(0, ())), "a concurrent handler handles at least one event at a time");
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,8 +243,10 @@ const ANY_VALUE: &[&str] = &[
     "authorize",
     "bytes",
     "droppable",
+    "events",
     "except",
     "except_room",
+    "from_event",
     "get",
     "grace",
     "handler",
@@ -241,6 +257,7 @@ const ANY_VALUE: &[&str] = &[
     "inbox",
     "insert",
     "into_message",
+    "layer",
     "limits_by",
     "is_page_gone",
     "last",
@@ -249,6 +266,10 @@ const ANY_VALUE: &[&str] = &[
     "messages",
     "message_limit",
     "new",
+    "on_end",
+    "on_fault",
+    "on_open",
+    "on_other",
     "on_refused",
     "open_timeout",
     "origins",
@@ -257,12 +278,15 @@ const ANY_VALUE: &[&str] = &[
     "patience",
     "rate_limit",
     "reconnect_rate",
+    "reply",
+    "run",
     "serve",
     "sessions",
     "set_user",
     "shutdown",
     "slow_members",
     "stream_budget",
+    "with_data",
     "with_graceful_shutdown",
     "within",
     "without",

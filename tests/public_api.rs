@@ -129,6 +129,10 @@ fn describe(item: &Item) -> Option<(String, Vec<String>)> {
             ];
             lines.extend(it.items.iter().filter_map(|item| match item {
                 TraitItem::Fn(one) if !is_hidden(&one.attrs) => Some(format!("    {}", function(&one.sig))),
+                TraitItem::Type(one) => {
+                    let text = format!("    type {}: {}", one.ident, tidy(&one.bounds));
+                    Some(text.trim_end_matches(": ").to_owned())
+                }
                 _ => None,
             }));
             (it.ident.to_string(), lines)
@@ -136,6 +140,9 @@ fn describe(item: &Item) -> Option<(String, Vec<String>)> {
         Item::Fn(it) if is_public(&it.vis) => (it.sig.ident.to_string(), vec![function(&it.sig)]),
         Item::Const(it) if is_public(&it.vis) => {
             (it.ident.to_string(), vec![format!("const {}: {}", it.ident, tidy(&it.ty))])
+        }
+        Item::Type(it) if is_public(&it.vis) => {
+            (it.ident.to_string(), vec![format!("type {}{} = {}", it.ident, tidy(&it.generics), tidy(&it.ty))])
         }
         Item::Mod(it) if is_public(&it.vis) => (it.ident.to_string(), vec![format!("mod {}", it.ident)]),
         _ => return None,

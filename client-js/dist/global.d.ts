@@ -17,6 +17,13 @@ declare global {
     type Closed = client.Closed
     type Gap = client.Gap
     type Events = client.Events
-    type Session = client.Session
+    type EventMap = client.EventMap
+    type EventsOf<M> = client.EventsOf<M>
+    type Fault = client.Fault
+    type Reply<V = any> = client.Reply<V>
+    type Heard<E extends (...values: any[]) => any> = client.Heard<E>
+    type UnreceivedEvent = client.UnreceivedEvent
+    type Requests<S extends EventsOf<S> = EventMap> = client.Requests<S>
+    type Session<R extends EventsOf<R> = EventMap, S extends EventsOf<S> = EventMap> = client.Session<R, S>
   }
 }

@@ -6,6 +6,7 @@ import { createClient, now } from './client.js'
 import { fail } from './codec.js'
 import { ABORTED } from './codes.js'
 import { emitter } from './emitter.js'
+import { addEvents } from './events.js'
 import { later, memory, resolve, root } from './env.js'
 import { frameOf } from './message.js'
 import { backoffOf, socketOf } from './options.js'
@@ -21,16 +22,16 @@ const addMethods = (session, current) => {
     if (!current().machine_.carrier_) retry(current())
   }
 
-  session.send = (data, options = {}) => {
+  const put = (frame, droppable) => {
     const client = current()
-    const frame = frameOf(data)
-    const droppable = isDroppable(options)
     if (client.machine_.over_ || client.machine_.closing_) fail('closed')
     checkSize('', frame, client.machine_.params_[LIMIT])
     const taken = client.machine_.send_(frame, droppable, now(client))
     client.update_()
     return taken
   }
+
+  session.send = (data, options = {}) => put(frameOf(data), isDroppable(options))
 
   session.flush = (done) => {
     const client = current()
@@ -54,6 +55,8 @@ const addMethods = (session, current) => {
     client.machine_.abort_(ABORTED, reasonText(reason))
     client.update_()
   }
+
+  return addEvents(session, current, put)
 }
 
 /**
@@ -80,13 +83,14 @@ export const connect = (url, options, makeHttp, createReload) => {
     }
     opened.chooser_ = createChooser(kinds, remember(), Math.random, remember, act, http.streams_, backoff)
     opened.update_ = () => update(opened)
+    opened.events_ = events
     opened.unlisten_ = listen(opened)
     refresh(opened)
     later(() => act(0))
   }
   if (options.resume && !(LEGACY && createReload)) fail('resume works only in anywire.js')
   if (!kinds) fail('no transport works here: ' + (options.transports || 'all'))
-  addMethods(session, () => client)
+  const events = addMethods(session, () => client)
   session.connect = () => {
     if (session.state === 'closed') open()
   }

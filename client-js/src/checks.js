@@ -33,6 +33,25 @@ export const checkWord = (what, value, words) => {
   if (!contains(words.split(' '), value)) fail(what + ' "' + String(value) + '" is not one of: ' + words)
 }
 
+/** What a session reports of itself, and what Socket.IO's clients do. */
+const OWN = 'open message transport interrupted resumed gap connect_error error closed'
+const FOREIGN = 'connect disconnect disconnecting newListener removeListener'
+
+/** Whether no event of the application may have this name. */
+export const isReserved = (name) => contains((OWN + ' ' + FOREIGN).split(' '), name)
+
+/** Throws unless there may be listeners for events of this name. */
+export const checkEvent = (name) => {
+  checkType('event', name, 'string')
+  if (!name || contains(FOREIGN.split(' '), name)) checkWord('event', name, OWN)
+}
+
+/** Throws unless an event of this name may be sent. */
+export const checkName = (name) => {
+  checkType('event', name, 'string')
+  if (!name || isReserved(name)) fail('the name "' + name + '" is reserved')
+}
+
 /** Throws unless the type of `value`, or the value itself, is one of these words. */
 const checkType = (what, value, words) => {
   if (!contains(words.split(' '), typeof value)) checkWord(what, value, words)

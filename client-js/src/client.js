@@ -49,7 +49,7 @@ export const createClient = (url, options, http, createReload, session, emit) =>
     /** Names the opening, so that retried or raced requests open one session. */
     attempt_: (reload && reload.instance_) || nonce(),
     /** The names of the parts of the protocol that this client knows (PROTOCOL.md, section 2). */
-    names_: 'ping.rotate' + (options.credentials === 'include' ? '.cred' : ''),
+    names_: 'ping.rotate.events' + (options.credentials === 'include' ? '.cred' : ''),
     /** The same for all pages of this browser. */
     browser_: browser(),
     /** Flushes that wait for acknowledgement: `{ number_, done_ }`. */

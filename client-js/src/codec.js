@@ -22,7 +22,7 @@ export const EXPANSION = LEGACY ? 4 / 3 : 1
  * How many fields follow each letter that a client can receive, with the length of the payload. All are
  * numbers, except some of `s`.
  */
-const FIELDS = { a: 1, b: 1, c: 3, d: 2, g: 2, h: 2, i: 1, m: 1, n: 1, p: 1, sfull: 2, snew: 10, w: 0, x: 2, y: 1, z: 1 }
+const FIELDS = { a: 1, b: 1, c: 3, d: 2, e: 1, g: 2, h: 2, i: 1, m: 1, n: 1, p: 1, sfull: 2, snew: 10, w: 0, x: 2, y: 1, z: 1 }
 
 /** How many more there may be: an older server does not send them. */
 const OPTIONAL = { n: 1, p: 1, sfull: 2, snew: 2 }
@@ -31,7 +31,7 @@ const OPTIONAL = { n: 1, p: 1, sfull: 2, snew: 2 }
 const NAMES = 10
 
 /** The letters that have a payload. */
-const PAYLOAD = /[bcimox]/
+const PAYLOAD = /[bceimox]/
 
 export const MAX = 9007199254740991
 
@@ -44,12 +44,12 @@ const number = (field) => (/^(?!0.)\d+$/.test(field) && field <= MAX ? +field : 
 /**
  * Reads the complete records of `data` from `at` on, and returns where the first incomplete one begins. Each
  * frame goes to `receive`, except the one that ends the link or the request, which goes to `linkClose`. In a
- * text message of a WebSocket (`socket`) the payload of `m` is all that follows.
+ * text message of a WebSocket (`socket`) the payload of `m` and `e` is all that follows.
  */
 export const decode = (data, at, receive, linkClose, socket) => {
   while (at < data.length) {
-    if (socket && data.charAt(at) === 'm') {
-      receive(['m', data.slice(at + 1)])
+    if (socket && /[em]/.test(data.charAt(at))) {
+      receive([data.charAt(at), data.slice(at + 1)])
       return data.length
     }
     let to = data.indexOf(socket ? ':' : COLON, at)
@@ -81,8 +81,10 @@ export const decode = (data, at, receive, linkClose, socket) => {
 export const encode = (frames, socket) => {
   const spell = socket ? textOf : pack
   const pieces = []
-  each(frames, (frame) => {
+  // The attachments of an event are records of their own.
+  const put = (frame) => {
     const fields = frame.slice(1)
+    const attachments = (frame[0] === 'e' && fields.pop()) || []
     let payload = ''
     if (PAYLOAD.test(frame[0])) {
       payload = spell(fields.pop())
@@ -90,6 +92,8 @@ export const encode = (frames, socket) => {
       fields.splice(3, 0, payload.length)
     }
     pieces.push(spell(frame[0] + fields + ':'), spell(payload))
-  })
+    each(attachments, (data) => put(['b', data]))
+  }
+  each(frames, put)
   return LEGACY || socket ? pieces.join('') : join(pieces)
 }

@@ -33,6 +33,8 @@ export const FAILURES = 3
 /** The first wait before a page whose session fell behind or was brief opens a new one, and the longest. */
 export const FALL = 1000
 export const FALL_MAX = 30000
+/** How long a request waits for its answer. */
+export const REQUEST_TIMEOUT = 10000
 /** A session that is lost sooner than this was brief. */
 export const BRIEF = 10000
 /** The room in a body for its head record. */

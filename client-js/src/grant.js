@@ -9,6 +9,8 @@ export const GRACE = 7
 export const LIMIT = 8
 export const BATCH = 9
 export const HOLD = 10
+/** The names in force. */
+export const NAMES = 11
 /** The time over which clients spread their first attempts after a cut; undefined from an older server. */
 export const SPREAD = 12
 

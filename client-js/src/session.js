@@ -8,8 +8,8 @@
  * it. A half that moves to another link starts there at the first number that is not acknowledged, and states
  * that number.
  *
- * The events are `message`, `gap`, `lost`, `error` and `closed`. The link that carries the session is
- * `carrier_`.
+ * The events are `message`, `event` (its packet and its attachments), `gap`, `lost`, `error` and `closed`. The
+ * link that carries the session is `carrier_`.
  *
  * A link is an object of the caller's: `ordinal_`; `duplex_` if it carries both ways; `opening_` if it opens
  * the session; `poll_` while it waits for a poll; `room_`, the bytes that may still be put on it.
@@ -17,6 +17,7 @@
  */
 import { EXPANSION, MAX, fail } from './codec.js'
 import { LEAST_RATE } from './config.js'
+import { assemble, content, isAnswer } from './parts.js'
 import { HOLD, ID, INTERVAL, LIMIT, NO_PARAMS, SECRET, TIMEOUT } from './grant.js'
 import { each, without } from './list.js'
 
@@ -80,7 +81,7 @@ export const createMachine = (capacity, base) => {
   const free = (frame) => {
     machine.bytes_ -= frame.size_
     if (frame.size_) machine.unacknowledged_--
-    return frame[1]
+    return content(frame)
   }
 
   const shift = () => {
@@ -215,10 +216,13 @@ export const createMachine = (capacity, base) => {
       link.receivedAt_ = now
       decay(now)
       if (letter === 's') attached(link, frame)
-      else if (letter === 'm' || letter === 'b') {
-        if (accept(link.nextToReceive_, link.nextToReceive_++, first.length || first.byteLength || 0)) events.push(['message', first])
+      else if (/[bem]/.test(letter)) {
+        const event = assemble(link, letter, first)
+        if (event && accept(link.nextToReceive_, link.nextToReceive_++, link.size_)) events.push(event)
       } else if (letter === 'n') {
         link.nextToReceive_ = first || fail()
+        // An event that was cut off comes again as a whole.
+        link.missing_ = 0
         // A large message follows, of which nothing is seen until all of it has come.
         link.receivedAt_ += (second || 0) / LEAST_RATE
       }
@@ -335,12 +339,12 @@ export const createMachine = (capacity, base) => {
         machine.takingOver_ = machine.received_ = 0
         return
       }
-      each(outbox.slice(sent - machine.acked_).concat(machine.waiting_), (frame) => (frame.size_ || frame === machine.closing_) && kept.push(frame))
+      each(outbox.slice(sent - machine.acked_).concat(machine.waiting_), (frame) => (isAnswer(frame) ? free(frame) : (frame.size_ || frame === machine.closing_) && kept.push(frame)))
       // No session is opened only to be closed.
       if (machine.closing_ && !(kept[0] || machine.closing_).size_) return finishClosed()
       while (machine.acked_ < sent) {
         const frame = shift()
-        if (frame.size_) unknown.push(frame[1])
+        if (frame.size_ && !isAnswer(frame)) unknown.push(content(frame))
       }
       outbox.length = machine.acked_ = machine.received_ = machine.settling_ = sent = ackRequest = 0
       machine.waiting_ = kept
@@ -365,10 +369,7 @@ export const createMachine = (capacity, base) => {
     /** Removes the messages that wait, and returns them. */
     drop_() {
       const dropped = []
-      for (const frame of machine.waiting_) {
-        if (!frame.size_) break
-        dropped.push(free(frame))
-      }
+      for (let frame; (frame = machine.waiting_[dropped.length]) && frame.size_; ) dropped.push(free(frame))
       machine.waiting_ = machine.waiting_.slice(dropped.length)
       return dropped
     },
@@ -388,7 +389,7 @@ export const createMachine = (capacity, base) => {
       }
       if (!frame || flow % 2 < 1 || (machine.settling_ && number > sent)) return
       // One message always fits into a body, whatever its size.
-      const size = EXPANSION > 1 && frame[0] === 'b' ? frame.size_ * EXPANSION : frame.size_
+      const size = EXPANSION > 1 && frame[0] !== 'm' ? frame.size_ * EXPANSION : frame.size_
       if (size > link.room_ && (link.nextToSend_ || !link.confirmed_)) return
       if (link.announced_ !== number) return ['n', (link.announced_ = number)]
       link.room_ -= size

@@ -110,7 +110,7 @@ export interface ConnectError {
 /** A message that cannot be sent (`data`), or what `auth` or a listener of `open` threw. */
 export interface SessionError {
   message: string
-  data?: string | Uint8Array
+  data?: string | Uint8Array | UnreceivedEvent
 }
 
 /** There is a new session on the server. */
@@ -128,9 +128,9 @@ export type Resumed =
   | {
       outcome: 'new'
       /** Messages that may or may not have arrived. They are not sent again. */
-      unknown: (string | Uint8Array)[]
+      unknown: (string | Uint8Array | UnreceivedEvent)[]
       /** Messages that waited and were dropped, because the option `waiting` says so. */
-      dropped: (string | Uint8Array)[]
+      dropped: (string | Uint8Array | UnreceivedEvent)[]
     }
 
 export interface Closed {
@@ -183,7 +183,50 @@ export interface Events {
   closed: (how: Closed) => void
 }
 
-export interface Session {
+/** The events of the application that go one way: their values, and of a request the value that answers it. */
+export type EventMap = Record<string, (...values: any[]) => any>
+
+/** Any map of events: also one that is an interface. */
+export type EventsOf<M> = { [N in keyof M]: (...values: any[]) => any }
+
+/** Why a request has no answer. A promise rejects with an `Error` that has these fields. */
+export interface Fault {
+  /**
+   * The server's word, or `timeout`, `full` (the buffer has no room), `unknown` (the session was lost, and the
+   * server may have received the request), `dropped` (the option `waiting`), `closed`.
+   */
+  code: string
+  message?: string
+  data?: unknown
+}
+
+/** Answers a request of the server, once: false if the buffer is full, or nobody waits for it any more. */
+export interface Reply<V = any> {
+  (value?: V, ...more: any[]): boolean
+  /** Refuses the request. */
+  fail(fault: Fault): boolean
+}
+
+/** What a listener is called with: the values, and behind them the reply to a request. */
+export type Heard<E extends (...values: any[]) => any> = any[] extends Parameters<E> ? any[] : [...Parameters<E>, Reply<ReturnType<E>>]
+
+/** An event that was not received, in {@link Resumed}: its name and values. */
+export interface UnreceivedEvent {
+  event: string
+  args: any[]
+}
+
+export interface Requests<S extends EventsOf<S> = EventMap> {
+  /**
+   * Asks the server, and resolves to the first value of its answer, or rejects with an {@link Error} that has the
+   * fields of a {@link Fault}. Bytes may be anywhere in the values.
+   */
+  request<N extends keyof S & string>(name: N, ...values: Parameters<S[N]>): Promise<ReturnType<S[N]>>
+  /** The same with a callback as the last value, for browsers without promises: `done(fault, ...values)`. */
+  request(name: string, ...valuesAndDone: any[]): void
+}
+
+export interface Session<R extends EventsOf<R> = EventMap, S extends EventsOf<S> = EventMap> extends Requests<S> {
   readonly state: State
   /** The transport that carries the session; empty while none does. */
   readonly transport: Transport | ''
@@ -213,8 +256,28 @@ export interface Session {
    * - `new`: the server did not know the session any more, and there is a new one. `open` follows.
    */
   on<E extends keyof Events>(event: E, listener: Events[E]): () => void
+  /**
+   * Calls `listener` with the values of each event of this name that the server sends. If it is a request, the
+   * last value is a {@link Reply}; without a listener a request is refused. Names that clients of Socket.IO have
+   * for their own life throw.
+   */
+  on<N extends keyof R & string>(name: N, listener: (...values: Heard<R[N]>) => unknown): () => void
+  /** Calls `listener` with the name and the values of every event that the server sends. */
+  on(every: '*', listener: (name: string, ...values: any[]) => unknown): () => void
   /** Takes off one listener, or all of this event. */
   off<E extends keyof Events>(event: E, listener?: Events[E]): void
+  off(name: (keyof R & string) | '*', listener?: (...values: any[]) => unknown): void
+  /**
+   * Sends an event: a name and values, in which bytes may be anywhere, at most ten times. It comes once and in
+   * order with all messages. Returns false if the buffer is full; `emit.droppable` also if it is skipped, as
+   * {@link send} has it. Throws if the session is closed, the name is reserved, or the event is too large.
+   */
+  emit: {
+    <N extends keyof S & string>(name: N, ...values: Parameters<S[N]>): boolean
+    droppable<N extends keyof S & string>(name: N, ...values: Parameters<S[N]>): boolean
+  }
+  /** Requests whose answer must come within this many milliseconds, and not within 10,000. */
+  timeout(milliseconds: number): Requests<S>
   /**
    * Sends text or a copy of the bytes. Half a surrogate pair in a text becomes U+FFFD. Returns false if the
    * buffer is full. A `droppable` message, such as a frame of a camera, is worth nothing when it comes late:
@@ -253,4 +316,7 @@ export interface Session {
  * `wss:`. Credentials in it and a hash are taken off. Throws if the address or an option can never work, and
  * says why.
  */
-export function connect(url: string | { readonly href: string }, options?: Options): Session
+export function connect<R extends EventsOf<R> = EventMap, S extends EventsOf<S> = EventMap>(
+  url: string | { readonly href: string },
+  options?: Options
+): Session<R, S>

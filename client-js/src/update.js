@@ -3,6 +3,7 @@ import { formerId, now, reloadOf, sessionId } from './client.js'
 import { HEARTBEAT_TIMEOUT, REPLACED } from './codes.js'
 import { LONG, NEVER } from './config.js'
 import { later } from './env.js'
+import { given } from './events.js'
 import { dropBelow, finishUnopened, linkClosed } from './links.js'
 import { settled } from './promised.js'
 import { each } from './list.js'
@@ -72,7 +73,9 @@ const carried = (client, link) => {
   const gap = takenOver && reloadOf(client).takenOver_(client.flushes_)
   client.unknown_ = 0
   if (unknown) {
-    client.emit_('resumed', { outcome: 'new', unknown, dropped: client.options_.waiting === 'drop' ? client.machine_.drop_() : [] })
+    const dropped = client.options_.waiting === 'drop' ? given(client.machine_.drop_()) : []
+    client.events_.end_('dropped', client.machine_.waiting_)
+    client.emit_('resumed', { outcome: 'new', unknown, dropped })
   }
   if (unknown || was === 'connecting') greet(client, !unknown)
   else if (was !== 'open') client.emit_('resumed', { outcome: 'full' })
@@ -121,6 +124,7 @@ const closed = (client, how) => {
   client.session_.state = 'closed'
   refresh(client)
   settleFlushes(client, 1)
+  client.events_.end_('closed', [])
   client.emit_('closed', how)
 }
 
@@ -136,12 +140,20 @@ export const update = (client) => {
     const [name, detail] = event
     if (name === 'closed') return closed(client, detail)
     if (name === 'lost') {
-      client.unknown_ = (client.unknown_ || []).concat(detail)
+      client.unknown_ = (client.unknown_ || []).concat(given(detail))
+      client.events_.end_('unknown', client.machine_.waiting_)
       settleFlushes(client, 1)
     } else if (name === 'error') {
       // What was given up will not be acknowledged.
       settleFlushes(client, 1)
+      detail.data = given([detail.data])[0]
       reportError(client, detail)
+    } else if (name === 'event') {
+      try {
+        client.events_.receive_(detail)
+      } catch (error) {
+        reportError(client, error)
+      }
     } else client.emit_(name, detail)
   }
   settleFlushes(client)

@@ -108,6 +108,7 @@ const OWN = {
 
 const CODE = 'code must be 1000 or from 3000 to 3999'
 const EVENT = (name) => `event "${name}" is not one of: open message transport interrupted resumed gap connect_error error closed`
+const NAME = (name) => `the name "${name}" is reserved`
 const CALLBACK = (got) => type('callback', got, 'function')
 const REASON = 'reason too large: 124 of 123 bytes'
 const TYPE = 'a message is text, an ArrayBuffer or a view of one; read a Blob first'
@@ -123,10 +124,14 @@ const METHODS = [
   ...[null, {}, 5].map((reason) => ['close', [1000, reason], type('reason', reason, 'string')]),
   ['close', [1000, 'é'.repeat(62)], REASON],
   ['abort', ['é'.repeat(62)], REASON],
-  ...['connect', 'disconnect', 'reconnect', 'close', 'opened', 'Message', '', 'open message', 'toString', '__proto__', undefined, null, 5].flatMap((name) => [
+  ...['connect', 'disconnect', 'disconnecting', 'newListener', 'removeListener', ''].flatMap((name) => [
     ['on', [name, () => {}], EVENT(name)],
-    ['off', [name], EVENT(name)]
+    ['off', [name], EVENT(name)],
+    ['emit', [name], NAME(name)],
+    ['request', [name], NAME(name)]
   ]),
+  ...['open', 'message', 'closed'].map((name) => ['emit', [name], NAME(name)]),
+  ...[undefined, null, 5].flatMap((name) => ['on', 'off', 'emit', 'request'].map((method) => [method, [name, () => {}], type('event', name, 'string')])),
   ...[undefined, null, 'x', {}].map((listener) => ['on', ['open', listener], CALLBACK(listener)]),
   ...['x', null, 0, false, ''].map((listener) => ['off', ['open', listener], CALLBACK(listener)]),
   ['flush', ['x'], CALLBACK('x')],

@@ -126,7 +126,7 @@ test('chance is asked of an engine that fills the array and returns nothing', ()
   const it = bare({ surroundings: { crypto, Uint32Array } })
   it.clock.advance(3000)
   assert.equal(it.session.state, 'open')
-  assert.match(it.wire[0], /^o1,\d+,7\.7\.7\.7,0,ping\.rotate:/)
+  assert.match(it.wire[0], /^o1,\d+,7\.7\.7\.7,0,ping\.rotate\.events:/)
 })
 
 /** Without an element or a `URL` that parses an address: the workers of Internet Explorer, and engines without a page. */
@@ -200,7 +200,7 @@ for (const activeX of [false, true]) {
       const it = bare({ activeX })
       it.session.send('first')
       it.clock.advance(4)
-      assert.match(it.wire[0], /^o1,\d+,[\w.-]+,0,ping\.rotate:n1:m5:first$/)
+      assert.match(it.wire[0], /^o1,\d+,[\w.-]+,0,ping\.rotate\.events:n1:m5:first$/)
     })
 
     test('half a surrogate pair becomes U+FFFD', () => {

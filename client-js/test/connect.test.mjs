@@ -27,14 +27,14 @@ describe('opening', () => {
     await it.pass(100)
     it.sockets[0].cut()
     await it.pass(1000)
-    assert.match(heads()[0], /^o1,\d+,[\d.]+,0,ping\.rotate$/)
-    assert.match(heads()[1], /^r1,\d+,0,0,id1,\w+,0,ping\.rotate$/)
+    assert.match(heads()[0], /^o1,\d+,[\d.]+,0,ping\.rotate\.events$/)
+    assert.match(heads()[1], /^r1,\d+,0,0,id1,\w+,0,ping\.rotate\.events$/)
   })
 
   story('a client that sends credentials to other origins says so', async (it) => {
     it.open({ credentials: 'include' })
     await it.pass(100)
-    assert.match(it.sockets[0].sent[0][1], /^o1,\d+,[\d.]+,0,ping\.rotate\.cred:/)
+    assert.match(it.sockets[0].sent[0][1], /^o1,\d+,[\d.]+,0,ping\.rotate\.events\.cred:/)
   })
 
   story('auth is an object with any names of fields', async (it) => {

@@ -10,8 +10,8 @@
  * message.
  *
  * A packet is a list of chunks, each `["t", text]` or `["b", base64]`: a body is one chunk (of bytes in the
- * bytes spelling), a WebSocket may carry several. A message is `["t", text]` or `["b", base64]` too. Links
- * are numbers of the caller's choice.
+ * bytes spelling), a WebSocket may carry several. A message is `["t", text]`, `["b", base64]` or, for an
+ * event, `["e", packet, [base64]]`. Links are numbers of the caller's choice.
  *
  * | command | does | result |
  * |---|---|---|
@@ -38,8 +38,13 @@
 import { createInterface } from 'node:readline'
 import { machine, link as machineLink, spellings } from '../dist/machine.mjs'
 
-const toWire = (data) => (typeof data === 'string' ? ['t', data] : ['b', Buffer.from(data).toString('base64')])
-const fromWire = ([kind, data]) => (kind === 't' ? data : new Uint8Array(Buffer.from(data, 'base64')))
+const toBase64 = (data) => Buffer.from(data).toString('base64')
+const toWire = (data) => (typeof data === 'string' ? ['t', data] : ['b', toBase64(data)])
+const fromBase64 = (text) => new Uint8Array(Buffer.from(text, 'base64'))
+const toFrame = ([kind, data, attachments]) =>
+  kind === 't' ? ['m', data] : kind === 'b' ? ['b', fromBase64(data)] : ['e', data, attachments.map(fromBase64)]
+const ofFrame = (frame) => (frame[0] === 'e' ? ['e', frame[1], frame[2].map(toBase64)] : toWire(frame[1]))
+const sizeOf = (data) => (typeof data === 'string' ? Buffer.byteLength(data) : data.length)
 
 let half
 let links
@@ -139,11 +144,11 @@ const commands = {
   },
 
   send(message, droppable, now) {
-    const data = fromWire(message)
+    const frame = toFrame(message)
     const state = stateOf()
     if (state === 'closing' || state === 'closed') return 'closed'
-    const text = typeof data === 'string'
-    return half.send([text ? 'm' : 'b', data], text ? Buffer.byteLength(data) : data.length, droppable, now) ? 'ok' : 'full'
+    const size = (frame[2] ?? []).reduce((sum, data) => sum + data.length, sizeOf(frame[1]))
+    return half.send(frame, size, droppable, now) ? 'ok' : 'full'
   },
 
   sendDroppable(now, message) {
@@ -174,8 +179,8 @@ const commands = {
     for (const link of carriers.values()) half.detach(0, link)
     const link = machineLink({ ordinal: 0, opening: true, room: Infinity })
     half.attach(0, link)
-    const unsent = gather(link, []).filter(([letter]) => letter === 'm' || letter === 'b')
-    return { unknown: unknown.map(toWire), unsent: unsent.map(([, data]) => toWire(data)) }
+    const unsent = gather(link, []).filter(([letter]) => /[bem]/.test(letter))
+    return { unknown: unknown.map((content) => (Array.isArray(content) ? ofFrame(content) : toWire(content))), unsent: unsent.map(ofFrame) }
   }
 }
 
@@ -192,7 +197,7 @@ const gather = (link, frames) => {
 const spell = (here, frames) => {
   for (const frame of frames) {
     if (frame[0] === 'n') here.next = frame[1]
-    if (frame[0] === 'm' || frame[0] === 'b') story.lastSent = Math.max(story.lastSent, here.next++)
+    if (/[bem]/.test(frame[0])) story.lastSent = Math.max(story.lastSent, here.next++)
     if (frame[0] === 'c') story.lastSent = Math.max(story.lastSent, frame[1])
   }
   if (!here.websocket) return [toWire(here.spelling.encode(frames))]
@@ -204,7 +209,10 @@ const spell = (here, frames) => {
   }
   for (const frame of frames) {
     if (frame[0] === 'm') flush('m' + frame[1])
-    else if (frame[0] === 'b') {
+    else if (frame[0] === 'e') {
+      flush('e' + frame[1])
+      packet.push(...frame[2].map(toWire))
+    } else if (frame[0] === 'b') {
       flush('')
       packet.push(toWire(frame[1]))
     } else records += here.spelling.encode([frame])
@@ -235,6 +243,7 @@ const drain = () => {
   for (let event; (event = half.pollEvent()); ) {
     const [name, first] = event
     if (name === 'message') story.arrivals.push(toWire(first))
+    else if (name === 'event') story.arrivals.push(ofFrame(['e', first[0], first.slice(1)]))
     else if (name === 'gap') story.arrivals.push(['gap', first.from, first.to])
     else if (name === 'closed') story.closed = [first.code, first.reason]
   }

@@ -3,7 +3,7 @@
  * transport. The test plays the network: it hands in requests and WebSockets as lines, `{ bytes, socket,
  * write(chunk), end() }`.
  */
-const PAYLOAD = /[oxmbc]/
+const PAYLOAD = /[oxmbce]/
 
 /** The records of a body: `{ letter, fields, payload }`. */
 export const parse = (body, bytes) => {
@@ -46,7 +46,7 @@ export const createServer = (terms = {}) => {
 
   const put = (line, head, payload) => {
     if (!line.socket) line.write(record(head, payload, line.bytes))
-    else if (head === 'm') line.write('m' + payload)
+    else if (head === 'm' || head === 'e') line.write(head + payload)
     else line.write(head === 'b' ? payload : record(head, payload))
   }
 
@@ -56,7 +56,10 @@ export const createServer = (terms = {}) => {
     for (; number <= session.outbox.length; number++) {
       const [head, payload] = session.outbox[number - 1]
       if (line.next !== number) put(line, `n${number}`)
-      put(line, head === 'c' ? `c${number},${payload.code}` : head, head === 'c' ? payload.reason : payload)
+      if (head === 'e') {
+        put(line, 'e', payload[0])
+        for (const attachment of payload.slice(1)) put(line, 'b', attachment)
+      } else put(line, head === 'c' ? `c${number},${payload.code}` : head, head === 'c' ? payload.reason : payload)
       line.next = number + 1
       line.spoke = true
     }
@@ -76,10 +79,17 @@ export const createServer = (terms = {}) => {
   const take = (session, line, list) => {
     for (const { letter, fields, payload } of list) {
       if (letter === 'n') line.heard = Number(fields[0])
-      else if (letter === 'm' || letter === 'b') {
+      else if (letter === 'm' || letter === 'b' || letter === 'e') {
+        // An event and its attachments are one message.
+        const packet = letter === 'e' ? [payload] : line.packet
+        if (letter === 'b' && packet) packet.push(payload)
+        const missing = packet ? Number(/^[56](\d+)-/.exec(packet[0])?.[1] ?? 0) - (packet.length - 1) : 0
+        line.packet = missing > 0 ? packet : null
+        if (missing > 0) continue
         if (line.heard++ === session.received + 1) {
           session.received++
-          session.messages.push(payload)
+          if (packet) session.packets.push(packet)
+          else session.messages.push(payload)
         }
       } else if (letter === 'c') {
         if (Number(fields[0]) === session.received + 1) {
@@ -102,12 +112,13 @@ export const createServer = (terms = {}) => {
   }
 
   const create = (attempt, auth) => {
-    const session = { id: `id${sessions.length + 1}`, secret: 'secret', attempt, auth, received: 0, messages: [], outbox: [], acked: 0, line: null }
+    const session = { id: `id${sessions.length + 1}`, secret: 'secret', attempt, auth, received: 0, messages: [], packets: [], outbox: [], acked: 0, line: null }
     const push = (entry) => {
       session.outbox.push(entry)
       if (session.line) tell(session, session.line)
     }
     session.send = (data) => push([typeof data === 'string' ? 'm' : 'b', data])
+    session.packet = (text, ...attachments) => push(['e', [text, ...attachments]])
     session.close = (code, reason) => push(['c', { code, reason }])
     session.put = (head, payload) => put(session.line, head, payload)
     sessions.push(session)
@@ -178,7 +189,7 @@ export const createServer = (terms = {}) => {
     /** A message that came on a WebSocket; its session is `line.session`. */
     receive(data, line) {
       if (typeof data !== 'string') return take(line.session, line, [{ letter: 'b', payload: Buffer.from(data) }])
-      if (data.startsWith('m')) return take(line.session, line, [{ letter: 'm', payload: data.slice(1) }])
+      if (/^[em]/.test(data)) return take(line.session, line, [{ letter: data[0], payload: data.slice(1) }])
       const list = parse(data)
       if (line.session) return take(line.session, line, list)
       requests.push('websocket')

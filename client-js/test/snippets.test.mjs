@@ -64,7 +64,7 @@ test('the snippets of the papers compile', (t) => {
 
 test('a wrong snippet is noticed', (t) => {
   const found = check(t, [
-    { name: 'event', kind: 'js', code: "import { connect } from 'anywire'\nconnect('/live').on('opened', () => {})" },
+    { name: 'event', kind: 'js', code: "import { connect } from 'anywire'\nconnect('/live').on('opened', 5)" },
     { name: 'global', kind: 'html', code: 'anywire.connect(1)' }
   ])
   for (const part of ['event.js(2', 'global.js(1']) assert.ok(found.includes(part), found)

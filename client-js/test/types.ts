@@ -17,7 +17,7 @@ session.on('resumed', (resumed) => {
 })
 session.on('open', async ({ first, waiting }) => session.send(`${first} ${waiting.toFixed()}`))
 session.on('connect_error', ({ status, code, message, transport }) => [status?.toFixed(), code.toFixed(), message.length, transport === 'xhr-poll'])
-session.on('error', ({ message, data }) => [message.length, data?.length])
+session.on('error', ({ message, data }) => [message.length, typeof data === 'string' && data.length])
 const off: () => void = session.on('interrupted', () => {})
 off()
 session.off('message')
@@ -39,7 +39,33 @@ session.send(new Uint8Array(3))
 session.send(new DataView(new ArrayBuffer(3)))
 // @ts-expect-error a Blob must be read first
 session.send(new Blob([]))
+session.on('said', (from, text) => [from, text])
+session.on('*', (name, ...values) => name.length + values.length)
+const sent: boolean = session.emit('say', 'hi', new Uint8Array(3)) && session.emit.droppable('cursor', 1, 2)
+session.timeout(500).request('sum', sent, 2).then((sum) => sum)
+session.request('sum', 1, (fault: unknown, sum: number) => [fault, sum])
+
+// Typed both ways: an interface, or a type.
+interface FromServer {
+  said(from: string, text: string): void
+  'overwrite?'(revision: number): boolean
+}
+type ToServer = { say: (text: string) => void; save: (doc: { id: number }) => { revision: number } }
+const typed = connect<FromServer, ToServer>('/live')
+typed.on('said', (from, text) => from.length + text.length)
+typed.on('overwrite?', (revision, reply) => (revision > 1 ? reply(true) : reply.fail({ code: 'old' })))
+typed.emit('say', 'hi')
+typed.request('save', { id: 1 }).then(({ revision }) => revision.toFixed())
+typed.on('open', ({ first }) => first)
 // @ts-expect-error there is no such event
-session.on('opened', () => {})
+typed.on('opened', () => {})
+// @ts-expect-error the value is a text
+typed.emit('say', 5)
+// @ts-expect-error a value is missing
+typed.emit('say')
+// @ts-expect-error this name is not sent
+typed.emit('said', 'a', 'b')
+// @ts-expect-error the answer is a boolean
+typed.on('overwrite?', (revision, reply) => reply(revision))
 // @ts-expect-error there is no such transport
 connect('/live', { transports: ['carrier-pigeon'] })

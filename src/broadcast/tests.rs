@@ -8,7 +8,7 @@ use std::{
 use super::*;
 
 fn broadcast(text: &str) -> Arc<Broadcast> {
-    match OutMessage::shared(text.into(), &Pool::new(0, 0)) {
+    match OutMessage::shared(Message::from(text), &Pool::new(0, 0)) {
         OutMessage::Shared(broadcast) => broadcast,
         OutMessage::Own(_) => unreachable!("it is shared"),
     }
@@ -21,7 +21,7 @@ fn each_encoding_is_made_once_and_kept_apart() {
         for cell in [7, 0, 255, 3] {
             let bytes = broadcast.encoded(Cell(cell), |message| {
                 made.fetch_add(1, Relaxed);
-                format!("{cell}:{}", message.as_text().unwrap()).into()
+                format!("{cell}:{}", message.as_message().unwrap().as_text().unwrap()).into()
             });
             assert_eq!(bytes, &format!("{cell}:hi"), "{round}");
         }
@@ -52,7 +52,7 @@ fn threads_that_need_different_encodings_at_once_get_their_own() {
 #[test]
 fn message_and_encodings_count_once_until_the_last_clone_is_dropped() {
     let pool = Pool::new(0, 0);
-    let message = OutMessage::shared("12345".into(), &pool);
+    let message = OutMessage::shared(Message::from("12345"), &pool);
     let clones = vec![message.clone(); 9];
     assert_eq!((pool.bytes(), message.shared_len(), message.share()), (5, 5, 0));
     let OutMessage::Shared(broadcast) = &message else { unreachable!("it is shared") };

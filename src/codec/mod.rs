@@ -19,8 +19,13 @@ pub(crate) trait Codec: Send + 'static {
     /// leaves `None` behind when the input is used up.
     fn read(&mut self, input: &mut Option<Bytes>) -> Result<Option<Frame>, CloseReason>;
 
-    /// The frame that a binary message of a WebSocket is, if it is a frame.
+    /// The frame that a binary message of a WebSocket is or completes, if it does.
     fn read_binary(&mut self, payload: Bytes) -> Result<Option<Frame>, CloseReason>;
+
+    /// The bytes of a frame of which messages of the WebSocket are still to come.
+    fn partial(&self) -> usize {
+        0
+    }
 
     /// The frame that stands for a ping of the client, if the session must know of it. The transport
     /// answers the ping in any case.

@@ -30,6 +30,7 @@ use super::{
 use crate::{
     broadcast::{Cell, OutMessage},
     message::{Message, Text},
+    payload::Payload,
     session::{
         frame::{CloseReason, Frame, Outbound},
         reason,
@@ -88,9 +89,9 @@ impl Codec for RawCodec {
 
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
         match frame {
-            Outbound::Message { message: OutMessage::Own(message), .. } => put_message(message, out),
+            Outbound::Message { message: OutMessage::Own(payload), .. } => put_message(payload, out),
             Outbound::Message { message: shared @ OutMessage::Shared(broadcast), .. } => {
-                out.encoded(broadcast.encoded(CELL, |message| encode(message, 0, put_message)), shared);
+                out.encoded(broadcast.encoded(CELL, |payload| encode(payload, put_message)), shared);
             }
             Outbound::Frame(Frame::Ping { id, .. }) => out.ping(id.to_string().as_bytes()),
             Outbound::Frame(Frame::Pong { id, .. }) => out.pong(id.to_string().as_bytes()),
@@ -122,9 +123,10 @@ impl Codec for RawCodec {
     }
 }
 
-fn put_message(message: &Message, out: &mut SocketBuffer<'_>) {
-    match message {
-        Message::Text(text) => out.text(&[text.as_bytes()]),
-        Message::Binary(bytes) => out.binary(bytes),
+fn put_message(payload: &Payload, out: &mut SocketBuffer<'_>) {
+    match payload {
+        Payload::Message(Message::Text(text)) => out.text(&[text.as_bytes()]),
+        Payload::Message(Message::Binary(bytes)) => out.binary(bytes),
+        Payload::Event(packet) => out.text(&[packet.plain().as_bytes()]),
     }
 }

@@ -33,7 +33,9 @@ pub(super) fn frames(written: &[u8]) -> Vec<(u8, Bytes)> {
 
 #[test]
 fn no_two_encodings_share_a_cell() {
-    let cells = [Spelling::Text.cell(), Spelling::Bytes.cell(), Spelling::WebSocket.cell(), raw::CELL];
+    let spellings = [Spelling::Text, Spelling::Bytes, Spelling::WebSocket];
+    let cells = spellings.iter().flat_map(|spelling| [true, false].map(|events| spelling.cell(events)));
+    let cells: Vec<_> = cells.chain([raw::CELL]).collect();
     for (at, cell) in cells.iter().enumerate() {
         assert!(!cells[..at].contains(cell), "{cell:?}");
     }
@@ -73,7 +75,10 @@ fn messages_survive<C: Codec>(make: impl Fn() -> C) {
                 0 => OutMessage::shared(message.clone(), &Pool::new(0, 0)),
                 _ => message.clone().into(),
             };
-            writer.write_socket(Outbound::Message { number: at as u64 + 1, message: &message }, &mut buffer);
+            writer.write_socket(
+                Outbound::Message { number: at as u64 + 1, message: &message, events: true },
+                &mut buffer,
+            );
         }
         assert_eq!(buffer.finish(), None);
         let (mut reader, mut read) = (make(), Vec::new());
@@ -90,7 +95,7 @@ fn messages_survive<C: Codec>(make: impl Fn() -> C) {
             }
             for frame in frames {
                 let Frame::Message { message, .. } = frame else { panic!("{frame:?} is no message") };
-                read.push(message.as_message().clone());
+                read.push(message.payload().as_message().unwrap().clone());
             }
         }
         assert_eq!(read, messages, "round {round}");

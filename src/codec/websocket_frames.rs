@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{broadcast::OutMessage, message::Message, session::frame::CloseReason};
+use crate::{broadcast::OutMessage, payload::Payload, session::frame::CloseReason};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Opcode {
@@ -144,10 +144,11 @@ impl<'a> SocketBuffer<'a> {
     }
 }
 
-/// A message as whole frames, for the cell of a broadcast. `extra` is how much longer it is than its payload.
-pub(crate) fn encode(message: &Message, extra: usize, write: impl FnOnce(&Message, &mut SocketBuffer<'_>)) -> Bytes {
-    let mut frames = Vec::with_capacity(message.len() + extra + MAX_HEADER);
-    write(message, &mut SocketBuffer::new(&mut frames));
+/// A payload as whole frames, for the cell of a broadcast.
+pub(crate) fn encode(payload: &Payload, write: impl FnOnce(&Payload, &mut SocketBuffer<'_>)) -> Bytes {
+    // The letter of a message takes one byte.
+    let mut frames = Vec::with_capacity(payload.len() + 1 + MAX_HEADER);
+    write(payload, &mut SocketBuffer::new(&mut frames));
     frames.into()
 }
 
@@ -168,6 +169,7 @@ fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Message;
 
     const HEADERS: [(usize, &[u8]); 5] = [
         (1, &[0x81, 1]),

@@ -10,8 +10,7 @@ use std::{borrow::Cow, fmt};
 
 use super::reserved::{MAX_NAME, NameError, check_name};
 
-/// The most attachments of a packet.
-pub(crate) const MAX_ATTACHMENTS: usize = 10;
+pub(crate) use crate::packet::MAX_ATTACHMENTS;
 
 /// The largest id of a request: the largest integer that JavaScript counts exactly.
 pub(crate) const MAX_ID: u64 = (1 << 53) - 1;

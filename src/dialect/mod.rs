@@ -25,8 +25,8 @@ pub use name::{Asks, Event, Fits, Named, Request, Sends, Takes};
 pub use reserved::NameError;
 
 pub(crate) use args::read_args;
-pub(crate) use head::{Head, Kind, MAX_ATTACHMENTS, MAX_ID, PacketError, event_name};
+pub(crate) use head::{Head, Kind, MAX_ID, event_name};
 pub(crate) use list::Arguments;
-pub(crate) use reserved::{check_name, is_reserved};
+pub(crate) use reserved::check_name;
 pub(crate) use variant::{event_by_variant, parse_variant};
-pub(crate) use write::{ack, control, event, refused};
+pub(crate) use write::{ack, event, refused};

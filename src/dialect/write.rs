@@ -46,16 +46,7 @@ pub(crate) fn ack<A: IntoArgs + ?Sized>(namespace: &str, id: u64, arguments: &A)
 pub(crate) fn refused(namespace: &str, id: u64, fault: &Fault) -> Packet {
     // A fault has only texts as keys, and nothing in it fails.
     let data = serde_json::to_string(fault).expect("a fault is JSON");
-    packet(Kind::Refused, namespace, Some(id), &data)
-}
-
-/// The opening of a namespace, its end, or its refusal, with data that is JSON already, or none.
-pub(crate) fn control(kind: Kind, namespace: &str, data: &str) -> Packet {
-    packet(kind, namespace, None, data)
-}
-
-fn packet(kind: Kind, namespace: &str, id: Option<u64>, data: &str) -> Packet {
     let mut text = String::new();
-    Head { kind, attachments: 0, namespace, id, data }.write(&mut text);
+    Head { kind: Kind::Refused, attachments: 0, namespace, id: Some(id), data: &data }.write(&mut text);
     Packet { text: ByteString::from(text), attachments: Vec::new() }
 }

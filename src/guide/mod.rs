@@ -3,6 +3,7 @@
 //! | chapter | explains |
 //! |---|---|
 //! | [`handlers`] | how to write the code of a session: extractors, auth, receiving, other tasks |
+//! | [`events`] | named messages with values, requests and their answers, types on both sides |
 //! | [`login`] | who a client is: cookies, tokens, refusal, expiry |
 //! | [`rooms`] | how to send to many; the last messages of a room |
 //! | [`presence`] | who is online |
@@ -43,6 +44,23 @@
 /// [`Message::json`]: crate::Message::json
 /// [`parse_json`]: crate::Message::parse_json
 pub mod handlers {}
+
+#[doc = include_str!("events.md")]
+///
+/// [`Events`]: crate::Events
+/// [`concurrent`]: crate::concurrent()
+/// [`Data<T>`]: crate::Data
+/// [`Args<(A, B)>`]: crate::Args
+/// [`Session`]: crate::Session
+/// [`Live`]: crate::Live
+/// [`insert`]: crate::Session::insert
+/// [`EventName`]: crate::EventName
+/// [`Fault`]: crate::Fault
+/// [`handler`]: crate::Builder::handler
+/// [`recv_event`]: crate::Session::recv_event
+/// [`recv`]: crate::Session::recv
+/// [`request`]: crate::Session::request
+pub mod events {}
 
 #[doc = include_str!("login.md")]
 ///
@@ -229,6 +247,8 @@ pub mod bare_websocket {}
 #[doc = include_str!("coming_from.md")]
 ///
 /// [`Auth<T>`]: crate::Auth
+/// [`events`]: crate::guide::events
+/// [`Events`]: crate::Events
 /// [`join`]: crate::Session::join
 /// [`insert`]: crate::Session::insert
 /// [`get`]: crate::Session::get

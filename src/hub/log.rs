@@ -68,7 +68,7 @@ impl Log {
 
     pub(super) fn record(&mut self, now: u64, message: OutMessage) {
         self.count += 1;
-        self.bytes += message.as_message().len();
+        self.bytes += message.len();
         self.kept.push_back((now, message));
         self.expire(now);
     }
@@ -102,7 +102,7 @@ impl Log {
         while let Some((time, message)) = self.kept.front()
             && (self.kept.len() > messages || self.bytes > bytes || *time < oldest)
         {
-            self.bytes -= message.as_message().len();
+            self.bytes -= message.len();
             self.kept.pop_front();
         }
     }
@@ -111,19 +111,20 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Message;
     use std::time::Duration;
 
     fn log(history: History, messages: &[(u64, &str)]) -> Log {
         let mut log = Log::new(history, "node.7".to_owned());
         for (time, text) in messages {
-            log.record(*time, OutMessage::Own((*text).into()));
+            log.record(*time, Message::from(*text).into());
         }
         log
     }
 
     fn since(log: &mut Log, now: u64, position: Option<&str>) -> (String, bool) {
         let (messages, complete) = log.since(now, position);
-        (messages.map(|message| message.as_message().as_text().unwrap()).collect(), complete)
+        (messages.map(|message| message.payload().as_message().unwrap().as_text().unwrap()).collect(), complete)
     }
 
     #[test]

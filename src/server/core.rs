@@ -92,6 +92,8 @@ pub(crate) struct Core {
     /// The time before which no further warning is logged.
     quiet_until: AtomicU64,
     ticking: AtomicBool,
+    /// The requests that were made of clients, which have numbers of their own.
+    pub(crate) questions: AtomicU64,
 }
 
 impl Core {
@@ -140,6 +142,7 @@ impl Core {
             links_end: AtomicU64::new(NEVER),
             quiet_until: AtomicU64::new(0),
             ticking: AtomicBool::new(false),
+            questions: AtomicU64::new(0),
         }
     }
 

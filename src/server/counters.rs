@@ -40,6 +40,8 @@ pub(crate) struct Counters {
     pub(crate) lost_resumes: Count,
     pub(crate) take_overs: Count,
     pub(crate) handler_panics: Count,
+    /// Events that ended with a fault.
+    pub(crate) event_faults: Count,
     pub(crate) room_sends: Count,
     pub(crate) skipped: Count,
     /// Sessions that ended because their client was too slow.

@@ -92,7 +92,7 @@ impl Opened {
     #[expect(clippy::disallowed_methods, reason = "the one task of a session: its handler's")]
     pub(super) fn start(&mut self) {
         if let Some((ready, session)) = self.fresh.take() {
-            let future = ready(session.clone());
+            let future = (ready.handler)(session.clone());
             tokio::spawn(Turns::new(session, future));
         }
     }
@@ -253,7 +253,20 @@ impl<S> Gateway<S> {
         let member = self.core.create(remote, rules, held);
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
         let shared = member.shared.clone();
-        Ok(Opened { shared, fresh: Some((ready, Session { core: self.core.clone(), member })) })
+        let mut opened = Opened { shared, fresh: Some((ready, Session { core: self.core.clone(), member })) };
+        self.ask(&mut opened).await?;
+        Ok(opened)
+    }
+
+    /// Lets the application refuse a session that nobody knows of yet, if it wants to be asked.
+    ///
+    /// Waits for the application. Cancel-safe: the session is removed.
+    async fn ask(&self, opened: &mut Opened) -> Result<(), OpenError> {
+        let Some((ready, session)) = &mut opened.fresh else { return Ok(()) };
+        let Some(opening) = ready.opening.take() else { return Ok(()) };
+        let _hold = GraceHold::of(&opened.shared);
+        let judged = tokio::time::timeout(self.core.config.open_timeout, opening(session.clone())).await;
+        judged.map_err(|_| reason::TOOK_TOO_LONG)?.map_err(|refusal| OpenError::Rejected(Box::new(refusal)))
     }
 
     /// Finds the session that another request opens with this attempt id. Waits for it for the open timeout.
@@ -354,6 +367,11 @@ impl GraceHold {
     pub(super) fn new(core: &Core, session: Option<&str>) -> Self {
         let member = session.and_then(|id| core.find(id).here());
         GraceHold(member.filter(|member| member.shared.expect_attach()).map(|member| member.shared.clone()))
+    }
+
+    /// Keeps it for a session that nobody attached to yet.
+    fn of(shared: &Arc<SharedSession>) -> Self {
+        GraceHold(shared.expect_attach().then(|| shared.clone()))
     }
 }
 

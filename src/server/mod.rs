@@ -5,6 +5,7 @@ mod api;
 mod connection;
 mod core;
 mod counters;
+mod events;
 mod eviction;
 mod forwarded;
 mod gateway;
@@ -20,15 +21,21 @@ mod routes;
 mod timekeeper;
 mod tombstones;
 
+pub use events::{
+    Answer, Answered, Concurrent, EventHandler, EventName, Events, FromEvent, Incoming, IntoAnswer, Next, OpenHandler,
+    OpenOutcome, concurrent,
+};
+
 pub use api::{
     auth::{Auth, AuthRejection},
     builder::{Anywire, Builder, SessionHandler},
+    events::{RequestError, Requesting},
     handler::{Handler, Returned},
     hooks::Refused,
     live::{Live, To},
     local::LocalClient,
     presence::{Presence, PresenceChange},
-    receiving::{Incoming, Received},
+    receiving::{Messages, Received},
     sending::{Outgoing, SendError, TrySendError},
     serve::{Serve, bind, serve},
     server::Server,

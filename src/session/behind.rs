@@ -33,7 +33,7 @@ impl Machine {
     /// numbered.
     pub(crate) fn send_droppable(&mut self, now: u64, message: OutMessage) -> Result<bool, SendError> {
         self.may_send()?;
-        let taken = self.values_waiting() == 0 && self.takes_droppable(now, message.as_message().len());
+        let taken = self.values_waiting() == 0 && self.takes_droppable(now, message.len());
         match taken {
             true => self.push_droppable(now, message),
             false => self.skip(),
@@ -45,7 +45,7 @@ impl Machine {
     /// value replaces it. Returns false if it was skipped, because too many values wait.
     pub(crate) fn send_latest(&mut self, now: u64, key: &ByteString, message: OutMessage) -> Result<bool, SendError> {
         self.may_send()?;
-        if self.values_waiting() == 0 && self.takes_droppable(now, message.as_message().len()) {
+        if self.values_waiting() == 0 && self.takes_droppable(now, message.len()) {
             self.push_droppable(now, message);
             return Ok(true);
         }
@@ -175,7 +175,7 @@ impl Machine {
     /// Each message above half the mark requests an acknowledgement, but not before a quarter of the mark has
     /// followed the last request.
     fn push_droppable(&mut self, now: u64, message: OutMessage) {
-        let cost = message.as_message().len() + ENTRY_COST;
+        let cost = message.len() + ENTRY_COST;
         self.push(Body::Message(message));
         let (last, bytes) = (self.outbox.last(), self.outbox.bytes());
         let few = self.outbox.messages_up_to(FEW) <= FEW / 2;

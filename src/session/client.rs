@@ -7,7 +7,7 @@ use super::{
     machine::{Event, Machine},
     outbox::{Body, Outbox},
 };
-use crate::message::Message;
+use crate::payload::Payload;
 
 impl LinkId {
     pub(crate) fn numbered(number: u32) -> Self {
@@ -44,7 +44,7 @@ impl Machine {
 
     /// The messages that are left of a lost session: first those that may or may not have arrived, then those
     /// that were never put on a link.
-    pub(crate) fn salvage(self) -> (Vec<Message>, Vec<Message>) {
+    pub(crate) fn salvage(self) -> (Vec<Payload>, Vec<Payload>) {
         self.outbox.salvage()
     }
 }
@@ -65,13 +65,13 @@ impl Machine {
 }
 
 impl Outbox {
-    fn salvage(self) -> (Vec<Message>, Vec<Message>) {
+    fn salvage(self) -> (Vec<Payload>, Vec<Payload>) {
         let sent = self.sent;
         let (mut unknown, mut unsent) = (Vec::new(), Vec::new());
         for entry in self.entries {
             if let Body::Message(message) = entry.body {
                 let messages = if entry.first <= sent { &mut unknown } else { &mut unsent };
-                messages.push(message.as_message().clone());
+                messages.push(message.payload().clone());
             }
         }
         (unknown, unsent)

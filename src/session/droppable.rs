@@ -145,7 +145,7 @@ struct Value {
 
 impl Value {
     fn cost(&self) -> usize {
-        self.key.len() + self.message.as_message().len() + ENTRY_COST
+        self.key.len() + self.message.len() + ENTRY_COST
     }
 }
 
@@ -196,7 +196,7 @@ impl Values {
     /// The length of the value whose turn is next, and the last number that was given before its key began to
     /// wait.
     pub(super) fn next(&self) -> Option<(usize, u64)> {
-        self.queue.front().map(|value| (value.message.as_message().len(), value.behind))
+        self.queue.front().map(|value| (value.message.len(), value.behind))
     }
 
     pub(super) fn pop(&mut self) -> Option<OutMessage> {

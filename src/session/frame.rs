@@ -72,14 +72,24 @@ pub(crate) enum Frame {
 /// A frame that a link sends next. A message is borrowed, since it stays in the outbox.
 #[derive(Debug)]
 pub(crate) enum Outbound<'a> {
-    Message { number: u64, message: &'a OutMessage },
+    Message {
+        number: u64,
+        message: &'a OutMessage,
+        /// The client knows events. Otherwise it gets an event as a text message.
+        events: bool,
+    },
     Frame(Frame),
 }
 
-impl Outbound<'_> {
+impl<'a> Outbound<'a> {
+    /// A message for a client that has listed these names.
+    pub(crate) fn message(number: u64, message: &'a OutMessage, names: Names) -> Self {
+        Outbound::Message { number, message, events: names.contains(Names::EVENTS) }
+    }
+
     pub(crate) fn into_frame(self) -> Frame {
         match self {
-            Outbound::Message { number, message } => Frame::Message { number, message: message.clone() },
+            Outbound::Message { number, message, .. } => Frame::Message { number, message: message.clone() },
             Outbound::Frame(frame) => frame,
         }
     }
@@ -147,9 +157,12 @@ impl Names {
     pub(crate) const CRED: Names = Names(1 << 2);
     /// A secret that was in a URL is replaced.
     pub(crate) const ROTATE: Names = Names(1 << 3);
+    /// The client knows events.
+    pub(crate) const EVENTS: Names = Names(1 << 4);
 
     /// Each name as it is written, in the order in which they are written.
-    const KNOWN: [(&str, Names); 3] = [("ping", Names::PING), ("cred", Names::CRED), ("rotate", Names::ROTATE)];
+    const KNOWN: [(&str, Names); 4] =
+        [("ping", Names::PING), ("cred", Names::CRED), ("rotate", Names::ROTATE), ("events", Names::EVENTS)];
 
     /// The names in a list whose separator is a dot. An unknown or empty name is passed over.
     pub(crate) fn parse(list: &[u8]) -> Self {

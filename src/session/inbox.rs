@@ -1,12 +1,12 @@
 //! The messages that arrived, counted, and when an acknowledgement is due.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     outbox::{ENTRY_COST, reserve_first},
     rules::Delivery,
 };
-use crate::message::Message;
+use crate::{packet::Packet, payload::Payload};
 
 /// An acknowledgement is due after this many messages ...
 const ACK_MESSAGES: u32 = 128;
@@ -23,7 +23,7 @@ pub(in crate::session) const ACK_QUIET: u64 = 1_250;
 /// A message or a gap that came in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    Message(Message),
+    Message(Payload),
     /// The other half dropped these numbers.
     Gap {
         from: u64,
@@ -118,7 +118,7 @@ impl Inbox {
         self.queue.len()
     }
 
-    pub(crate) fn take(&mut self, number: u64, message: Message) -> Taken {
+    pub(crate) fn take(&mut self, number: u64, message: Payload) -> Taken {
         let length = message.len();
         let taken = self.admit(number, number, length);
         if taken == Taken::New {
@@ -164,6 +164,18 @@ impl Inbox {
         }
         self.resume();
         Some(arrival)
+    }
+
+    /// Takes what came last, if it is a packet that is no event.
+    pub(crate) fn pop_control(&mut self) -> Option<Arc<Packet>> {
+        match self.queue.back() {
+            Some(Arrival::Message(Payload::Event(packet))) if !packet.is_event() => {}
+            _ => return None,
+        }
+        let Some(Arrival::Message(Payload::Event(packet))) = self.queue.pop_back() else { return None };
+        self.bytes -= ENTRY_COST + packet.len();
+        self.resume();
+        Some(packet)
     }
 
     /// Whether something with these numbers is next in order.

@@ -1,5 +1,7 @@
 //! Takes messages, gaps and closes into the inbox, no faster than the rate limit allows.
 
+use std::sync::Arc;
+
 use super::{
     frame::{CloseReason, MAX_NUMBER},
     inbox::Taken,
@@ -7,7 +9,7 @@ use super::{
     rate::{COME_BACK, Rate, RateEvent},
     reason,
 };
-use crate::{broadcast::OutMessage, config::RateLimit, message::Message};
+use crate::{broadcast::OutMessage, config::RateLimit, packet::Packet};
 
 impl Machine {
     pub(super) fn take_message(&mut self, now: u64, number: u64, message: OutMessage) -> Result<(), CloseReason> {
@@ -15,20 +17,25 @@ impl Machine {
         if number == 0 || number > MAX_NUMBER {
             return Err(reason::MALFORMED);
         }
-        let length = message.as_message().len();
+        let length = message.len();
         self.check_rate(now, number, number, length);
         if self.closed.is_none() {
-            let message: Message = match message {
-                OutMessage::Own(message) => message,
-                OutMessage::Shared(_) => message.as_message().clone(),
+            let payload = match message {
+                OutMessage::Own(payload) => payload,
+                OutMessage::Shared(_) => message.payload().clone(),
             };
-            if self.inbox.take(number, message) == Taken::New {
+            if self.inbox.take(number, payload) == Taken::New {
                 self.taken_at_rate(now, length);
             }
         } else if number <= self.inbox.received() {
             self.inbox.request_ack();
         }
         Ok(())
+    }
+
+    /// Takes what has just come, if it is a packet that is no event, as an answer to a request.
+    pub(crate) fn take_control(&mut self) -> Option<Arc<Packet>> {
+        self.inbox.pop_control()
     }
 
     pub(super) fn take_gap(&mut self, now: u64, from: u64, to: u64) -> Result<(), CloseReason> {

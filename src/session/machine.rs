@@ -127,7 +127,6 @@ pub(crate) enum SendError {
 /// early at worst, which does no harm.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    /// Sessions share it.
     pub(super) config: Arc<Config>,
     pub(super) outbox: Outbox,
     /// It is made with the first droppable message that does not go out at once.
@@ -169,7 +168,6 @@ pub(crate) struct Machine {
     pub(super) pong_due: Option<u64>,
     pub(super) probe_due: bool,
     pub(super) aborted_here: bool,
-    /// An abort must be sent.
     pub(super) abort_due: bool,
     /// The delay of the go away that is due, and the lowest ordinal of a link that may send it.
     pub(super) go_away_due: Option<(u64, u64)>,
@@ -315,7 +313,7 @@ impl Machine {
     /// Numbers a message and keeps it until it is acknowledged.
     pub(crate) fn send(&mut self, message: OutMessage) -> Result<(), SendError> {
         self.may_send()?;
-        if !self.outbox.fits(message.as_message().len()) {
+        if !self.outbox.fits(message.len()) {
             return Err(SendError::Full);
         }
         self.push(Body::Message(message));
@@ -325,7 +323,7 @@ impl Machine {
     /// Sends all of these messages, or none if they do not fit together.
     pub(crate) fn send_all(&mut self, messages: Vec<OutMessage>) -> Result<(), SendError> {
         self.may_send()?;
-        let length: usize = messages.iter().map(|message| message.as_message().len() + ENTRY_COST).sum();
+        let length: usize = messages.iter().map(|message| message.len() + ENTRY_COST).sum();
         if !messages.is_empty() && !self.outbox.fits(length - ENTRY_COST) {
             return Err(SendError::Full);
         }

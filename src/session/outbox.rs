@@ -44,7 +44,7 @@ impl Entry {
 
     pub(super) fn cost(&self) -> usize {
         match &self.body {
-            Body::Message(message) => message.as_message().len() + ENTRY_COST,
+            Body::Message(message) => message.len() + ENTRY_COST,
             Body::Gap { .. } | Body::Close(_) => 0,
         }
     }

@@ -207,7 +207,7 @@ impl Machine {
                 send(Outbound::Frame(Frame::Close { number: from, reason: CloseReason::clone(reason) }))
             }
             Body::Gap { .. } => send(Outbound::Frame(Frame::Gap { from, to })),
-            Body::Message(message) => send(Outbound::Message { number: from, message }),
+            Body::Message(message) => send(Outbound::message(from, message, self.names)),
         };
         link.next_to_send = to + 1;
         self.outbox.mark_sent(to);

@@ -9,6 +9,13 @@ use crate::{
     session::{Arrival, State},
 };
 
+/// An arrival, and the page that sent it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Arrived {
+    pub(crate) arrival: Arrival,
+    pub(crate) page: u64,
+}
+
 impl SharedSession {
     /// Waits for the next arrival; for one that is no gap unless `gaps`. `None` if nothing more will come:
     /// the session is over and the inbox empty, or the handler has ended.
@@ -20,7 +27,7 @@ impl SharedSession {
         cx: &Context<'_>,
         place: &mut Option<Place>,
         gaps: bool,
-    ) -> Poll<Option<Arrival>> {
+    ) -> Poll<Option<Arrived>> {
         let mut inner = self.lock();
         let may_receive = inner.receivers.may_receive(*place, cx.waker());
         let arrival = if may_receive { self.take(&mut inner, gaps) } else { None };
@@ -49,10 +56,8 @@ impl SharedSession {
 
     /// Takes the next message if there is one, even before a task that waits.
     pub(crate) fn try_message(&self) -> Option<Message> {
-        match self.take(&mut self.lock(), false) {
-            Some(Arrival::Message(message)) => Some(message),
-            Some(Arrival::Gap { .. }) | None => None,
-        }
+        let arrived = self.take(&mut self.lock(), false)?;
+        self.plain(arrived)
     }
 
     /// A task that has waited for an arrival waits no longer.
@@ -60,7 +65,7 @@ impl SharedSession {
         self.lock().leave(Some(place));
     }
 
-    fn take(&self, inner: &mut Inner, gaps: bool) -> Option<Arrival> {
+    fn take(&self, inner: &mut Inner, gaps: bool) -> Option<Arrived> {
         if inner.turn.is_ended() {
             return None;
         }
@@ -69,9 +74,12 @@ impl SharedSession {
             inner.machine.press(self.runtime.pressed());
         }
         let arrival = loop {
-            match inner.machine.poll_arrival() {
+            let page = inner.page - u64::from(inner.of_former_pages > 0);
+            let arrival = inner.machine.poll_arrival();
+            inner.of_former_pages = inner.of_former_pages.saturating_sub(1);
+            match arrival {
                 Some(Arrival::Gap { .. }) if !gaps => {}
-                arrival => break arrival,
+                arrival => break arrival.map(|arrival| Arrived { arrival, page }),
             }
         };
         if paused && !inner.machine.is_paused() {

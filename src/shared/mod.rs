@@ -1,11 +1,13 @@
 //! A session behind one lock: its machine, and the wakers of its links and its handler. Each call passes the
 //! time to the machine; no lock is held across an await.
 
+mod asking;
 mod chunked_upload;
 mod credentials;
 mod handler_side;
 mod link_side;
 mod pressure;
+mod questions;
 mod receivers;
 mod runtime;
 #[cfg(test)]
@@ -26,6 +28,7 @@ use std::{
 use bytestring::ByteString;
 use uuid::Uuid;
 
+use questions::Questions;
 use receivers::Receivers;
 use turn::Turn;
 
@@ -35,9 +38,12 @@ use crate::{
     sync::lock,
 };
 
+pub(crate) use asking::CannotAsk;
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::{Credential, Credentials};
+pub(crate) use handler_side::Arrived;
 pub(crate) use pressure::{UnderWay, Weight};
+pub(crate) use questions::Outcome as QuestionOutcome;
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 
@@ -99,6 +105,12 @@ struct Inner {
     chunked: Option<Box<chunked_upload::ChunkedUpload>>,
     /// The bytes that are on their way to the session or from it, outside of the machine.
     under_way: usize,
+    /// The requests that the client has not answered. It is made with the first one.
+    questions: Option<Box<Questions>>,
+    /// The number of pages that have taken the session over.
+    page: u64,
+    /// How many arrivals that wait are of pages before the present one.
+    of_former_pages: usize,
 }
 
 /// Why [`SharedSession::pull`] has returned.
@@ -138,6 +150,9 @@ impl SharedSession {
             closing: None,
             chunked: None,
             under_way: 0,
+            questions: None,
+            page: 0,
+            of_former_pages: 0,
         };
         let shared = SharedSession { id, params, runtime, inner: Mutex::new(inner) };
         shared.settle(&mut shared.lock());

@@ -31,6 +31,9 @@ impl SharedSession {
         if inner.unproven > 0 && (inner.machine.is_proven() || inner.machine.closed().is_some()) {
             self.runtime.unproven.remove(std::mem::take(&mut inner.unproven));
         }
+        if inner.questions.is_some() && inner.machine.closed().is_some() {
+            inner.questions = None;
+        }
         if inner.machine.stall_clock_is_due() {
             inner.machine.start_stall_clock(self.runtime.clock.now());
             self.schedule(inner);
@@ -76,7 +79,9 @@ impl SharedSession {
 impl Inner {
     /// The bytes that this session alone holds.
     fn held(&self) -> usize {
-        self.machine.held() + self.chunked.as_ref().map_or(0, |chunked| chunked.bytes()) + self.under_way
+        let chunked = self.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
+        let questions = self.questions.as_ref().map_or(0, |questions| questions.bytes());
+        self.machine.held() + chunked + questions + self.under_way
     }
 }
 

@@ -12,8 +12,8 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Attach, CloseReason, Credential, Frame, LinkId, LinkKind, Names, Outbound, PullStatus, Runtime, ServerParams,
-    SharedSession, reason,
+    Arrived, Attach, CloseReason, Credential, Frame, LinkId, LinkKind, Names, Outbound, PullStatus, Runtime,
+    ServerParams, SharedSession, reason,
 };
 use crate::{
     config::Transport,
@@ -43,7 +43,7 @@ pub(crate) fn raw_session() -> SharedSession {
 pub(crate) async fn next_message(session: &SharedSession) -> Option<Message> {
     let mut place = None;
     match std::future::poll_fn(|cx| session.poll_arrival(cx, &mut place, true)).await {
-        Some(Arrival::Message(message)) => Some(message),
+        Some(Arrived { arrival: Arrival::Message(payload), .. }) => Some(payload.into_message()),
         Some(gap) => panic!("{gap:?} is no message"),
         None => None,
     }

@@ -40,7 +40,7 @@ impl World<'_> {
 
     /// Sends one message. Returns whether another one may follow.
     fn client_sends_one(&mut self, out: &OutMessage) -> bool {
-        let message = out.as_message().clone();
+        let message = out.payload().clone();
         let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
         let result = if droppable {
             self.client.half.send_droppable(self.now, out.clone(), &mut self.cover)
@@ -109,7 +109,7 @@ impl World<'_> {
             return self.server_sends_value(session);
         }
         let out = self.scenario.message(&mut self.random, 's', self.server.count + 1);
-        let message = out.as_message().clone();
+        let message = out.payload().clone();
         let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
         let machine = &mut self.server.sessions[session].machine;
         let result = if droppable { machine.send_droppable(self.now, out) } else { machine.send(out).map(|()| true) };
@@ -145,7 +145,7 @@ impl World<'_> {
     /// Sends the newest value of a key. It may wait, and then never gets a number if a newer one replaces it.
     fn server_sends_value(&mut self, session: usize) -> bool {
         let (key, out) = self.scenario.value(&mut self.random, self.server.count + 1);
-        let message = out.as_message().clone();
+        let message = out.payload().clone();
         self.note_pair(session, What::SendDroppable);
         let one = &mut self.server.sessions[session];
         match one.machine.send_latest(self.now, &key, out) {

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     broadcast::OutMessage,
     codec::native::{Head, Spelling},
-    message::Message,
+    payload::Payload,
     session::{
         Arrival, Attach, Attached, CloseReason, Config, Frame, Grant, LinkId, Machine, Role, SendError, State,
         machine::Event, tests::saboteur::Saboteur,
@@ -58,7 +58,7 @@ pub(crate) trait ClientUnderTest {
     /// The grant of the server when the session opened.
     fn grant(&self) -> Option<&Grant>;
     /// The messages that are left of a lost session. The half is of no use afterwards.
-    fn salvage(&mut self) -> (Vec<Message>, Vec<Message>);
+    fn salvage(&mut self) -> (Vec<Payload>, Vec<Payload>);
 }
 
 /// The Rust machine in the client's role.
@@ -260,7 +260,7 @@ impl ClientUnderTest for RustHalf {
         self.grant.as_deref()
     }
 
-    fn salvage(&mut self) -> (Vec<Message>, Vec<Message>) {
+    fn salvage(&mut self) -> (Vec<Payload>, Vec<Payload>) {
         let spent = Saboteur::new(Machine::new(self.config, 0), None);
         std::mem::replace(&mut self.machine, spent).into_inner().salvage()
     }

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use super::{
     client_under_test::ClientUnderTest,
     coverage::Coverage,
-    js_host::{Host, HostState, Pipe, bytes, head_json, host_state, list, message, message_json, text},
-    packet::{Chunk, Packet, Payload},
+    js_host::{Host, HostState, Pipe, bytes, head_json, host_state, list, payload, payload_json, text},
+    packet::{Chunk, Contents, Packet},
 };
 use crate::{
     broadcast::OutMessage,
     codec::native::{Head, Spelling},
-    message::Message,
+    payload::Payload,
     session::{Arrival, Attach, CloseReason, Grant, LinkId, LinkKind, SendError, SessionParams, State, machine::Event},
 };
 
@@ -141,7 +141,7 @@ impl ClientUnderTest for JsClient {
 
     fn receive(&mut self, now: u64, link: LinkId, packet: Packet, _: &mut Coverage) {
         let Some(&spelling) = self.spellings.get(&link) else { return };
-        let Payload::Chunks(chunks) = packet.payload else { panic!("what goes to the host is encoded") };
+        let Contents::Chunks(chunks) = packet.payload else { panic!("what goes to the host is encoded") };
         let mut chunks_json = Vec::new();
         for chunk in chunks {
             if matches!(&chunk, Chunk::Text(bytes) if self.is_of_another(bytes)) {
@@ -167,7 +167,7 @@ impl ClientUnderTest for JsClient {
             (false, Spelling::WebSocket) => Chunk::Binary(bytes(&chunk[1])),
             (false, _) => Chunk::Text(bytes(&chunk[1])),
         });
-        Some(Packet { order: 0, head: None, payload: Payload::Chunks(chunks.collect()) })
+        Some(Packet { order: 0, head: None, payload: Contents::Chunks(chunks.collect()) })
     }
 
     fn timeout(&mut self, now: u64, _: &mut Coverage) {
@@ -179,11 +179,11 @@ impl ClientUnderTest for JsClient {
     }
 
     fn send(&mut self, message: OutMessage, _: &mut Coverage) -> Result<(), SendError> {
-        self.send_by(json!(["send", message_json(message.as_message())]))
+        self.send_by(json!(["send", payload_json(message.payload())]))
     }
 
     fn send_droppable(&mut self, now: u64, message: OutMessage, _: &mut Coverage) -> Result<bool, SendError> {
-        match self.send_by(json!(["sendDroppable", now, message_json(message.as_message())])) {
+        match self.send_by(json!(["sendDroppable", now, payload_json(message.payload())])) {
             Err(SendError::Full) => Ok(false),
             result => result.map(|()| true),
         }
@@ -271,9 +271,9 @@ impl ClientUnderTest for JsClient {
         self.grant.as_ref()
     }
 
-    fn salvage(&mut self) -> (Vec<Message>, Vec<Message>) {
+    fn salvage(&mut self) -> (Vec<Payload>, Vec<Payload>) {
         let left = self.pipe.get_mut().run(Some(json!(["salvage"])));
-        let messages = |name: &str| list(&left[name]).iter().map(message).collect();
+        let messages = |name: &str| list(&left[name]).iter().map(payload).collect();
         (messages("unknown"), messages("unsent"))
     }
 }

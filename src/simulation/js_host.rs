@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use crate::{
     codec::native::Head,
     message::{Message, Text},
+    packet::Packet,
+    payload::Payload,
     session::{Arrival, CloseReason, Names, State, machine::Event},
 };
 
@@ -120,14 +122,25 @@ pub(super) fn bytes(base64: &Value) -> Bytes {
     STANDARD.decode(&*text(base64)).expect("the host writes base64").into()
 }
 
-pub(super) fn message(value: &Value) -> Message {
-    if value[0] == "t" { Message::Text(Text(text(&value[1]))) } else { Message::Binary(bytes(&value[1])) }
+pub(super) fn payload(value: &Value) -> Payload {
+    match value[0].as_str() {
+        Some("t") => Message::Text(Text(text(&value[1]))).into(),
+        Some("b") => Message::Binary(bytes(&value[1])).into(),
+        _ => {
+            let attachments = value[2].as_array().expect("a list").iter().map(bytes).collect();
+            Packet { text: text(&value[1]), attachments }.into()
+        }
+    }
 }
 
-pub(super) fn message_json(message: &Message) -> Value {
-    match message {
-        Message::Text(text) => json!(["t", &**text]),
-        Message::Binary(bytes) => json!(["b", STANDARD.encode(bytes)]),
+pub(super) fn payload_json(payload: &Payload) -> Value {
+    match payload {
+        Payload::Message(Message::Text(text)) => json!(["t", &**text]),
+        Payload::Message(Message::Binary(bytes)) => json!(["b", STANDARD.encode(bytes)]),
+        Payload::Event(packet) => {
+            let attachments: Vec<_> = packet.attachments.iter().map(|bytes| STANDARD.encode(bytes)).collect();
+            json!(["e", &*packet.text, attachments])
+        }
     }
 }
 
@@ -135,7 +148,7 @@ fn arrival(value: &Value) -> Arrival {
     if value[0] == "gap" {
         return Arrival::Gap { from: number(&value[1]), to: number(&value[2]) };
     }
-    Arrival::Message(message(value))
+    Arrival::Message(payload(value))
 }
 
 fn event(value: &Value) -> Option<Event> {

@@ -1,10 +1,10 @@
 //! The log of what one half sent in one session, and the check that the other half received just that.
 
-use crate::{message::Message, session::Arrival};
+use crate::{message::Message, payload::Payload, session::Arrival};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Sent {
-    Message(Message),
+    Message(Payload),
     Dropped,
     Close,
 }
@@ -39,7 +39,7 @@ impl Log {
     }
 
     /// The messages above one number and up to another.
-    pub(crate) fn messages(&self, above: u64, to: u64) -> impl Iterator<Item = &Message> {
+    pub(crate) fn messages(&self, above: u64, to: u64) -> impl Iterator<Item = &Payload> {
         let index = |number: u64| usize::try_from(number.saturating_sub(self.base)).expect("few entries");
         let (from, to) = (index(above), index(to).min(self.entries.len()));
         self.entries[from.min(to)..to].iter().filter_map(|sent| match sent {
@@ -77,9 +77,12 @@ impl Log {
     }
 }
 
-pub(crate) fn brief(message: &Message) -> String {
-    let bytes = message.as_bytes();
+pub(crate) fn brief(payload: &Payload) -> String {
+    let (kind, bytes) = match payload {
+        Payload::Message(Message::Text(text)) => ("text", text.as_bytes()),
+        Payload::Message(Message::Binary(bytes)) => ("binary", &bytes[..]),
+        Payload::Event(packet) => ("event", &packet.text.as_bytes()[..]),
+    };
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
-    let kind = if message.as_text().is_some() { "text" } else { "binary" };
-    format!("{kind} {head:?} of {} bytes", bytes.len())
+    format!("{kind} {head:?} of {} bytes", payload.len())
 }

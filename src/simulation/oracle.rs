@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     message::Message,
+    payload::Payload,
     session::{Attach, CloseReason, Frame, LinkId, LinkKind, State, reason},
 };
 
@@ -70,7 +71,7 @@ impl World<'_> {
     pub(crate) fn note_numbered(&mut self, session: usize) {
         let one = &mut self.server.sessions[session];
         for (number, message) in one.machine.messages_above(one.log.last()) {
-            let text = message.as_text().unwrap_or_default();
+            let text = message.as_message().and_then(Message::as_text).unwrap_or_default();
             let key = text.split('=').next().unwrap_or_default();
             if number != one.log.last() + 1 || one.values.remove(key).as_ref() != Some(&message) {
                 return self.fail(format!("{number} is {}, which is not the newest of a key", brief(&message)));
@@ -265,8 +266,8 @@ impl World<'_> {
         let (sent, acked) = (self.client.half.last_sent(), self.client.half.acknowledged());
         let (unknown, unsent) = self.client.half.salvage();
         let log = &self.client.log;
-        let expected: Vec<&Message> = log.messages(acked, sent).collect();
-        let never: Vec<&Message> = log.messages(sent.max(acked), log.last()).collect();
+        let expected: Vec<&Payload> = log.messages(acked, sent).collect();
+        let never: Vec<&Payload> = log.messages(sent.max(acked), log.last()).collect();
         // The shipped client opens no other session after a close, so nothing could send what is left.
         let matters = !(self.script && log.close().is_some());
         if matters && (unknown.iter().ne(expected) || unsent.iter().ne(never)) {

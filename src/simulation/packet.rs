@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::{
     codec::native::{Head, Reader, Record, Spelling, Writer, tests::put_head},
     message::Message,
+    payload::Payload,
     session::{CloseReason, Frame},
 };
 
@@ -16,7 +17,7 @@ pub(crate) enum Chunk {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Payload {
+pub(crate) enum Contents {
     Frames(Vec<Frame>),
     Chunks(Vec<Chunk>),
 }
@@ -27,7 +28,7 @@ pub(crate) struct Packet {
     pub(crate) order: u64,
     /// A client's head record. An encoded packet has it in its bytes.
     pub(crate) head: Option<Head>,
-    pub(crate) payload: Payload,
+    pub(crate) payload: Contents,
 }
 
 impl std::fmt::Debug for Packet {
@@ -36,8 +37,8 @@ impl std::fmt::Debug for Packet {
             write!(f, "{head:?} ")?;
         }
         match &self.payload {
-            Payload::Frames(frames) => f.write_str(&brief_frames(frames)),
-            Payload::Chunks(chunks) => {
+            Contents::Frames(frames) => f.write_str(&brief_frames(frames)),
+            Contents::Chunks(chunks) => {
                 for chunk in chunks {
                     let (Chunk::Text(bytes) | Chunk::Binary(bytes)) = chunk;
                     let text = String::from_utf8_lossy(bytes).replace("..", "");
@@ -76,8 +77,8 @@ impl Packet {
     /// The approximate number of bytes.
     pub(crate) fn size(&self) -> usize {
         match &self.payload {
-            Payload::Frames(frames) => frames.iter().map(frame_size).sum(),
-            Payload::Chunks(chunks) => {
+            Contents::Frames(frames) => frames.iter().map(frame_size).sum(),
+            Contents::Chunks(chunks) => {
                 chunks.iter().map(|(Chunk::Text(bytes) | Chunk::Binary(bytes))| bytes.len()).sum()
             }
         }
@@ -86,15 +87,15 @@ impl Packet {
     /// Appends an acknowledgement that no half has sent.
     pub(crate) fn append_ack(&mut self, received: u64) {
         match &mut self.payload {
-            Payload::Frames(frames) => frames.push(Frame::Ack { received }),
-            Payload::Chunks(chunks) => chunks.push(Chunk::Text(format!("a{received}:").into())),
+            Contents::Frames(frames) => frames.push(Frame::Ack { received }),
+            Contents::Chunks(chunks) => chunks.push(Chunk::Text(format!("a{received}:").into())),
         }
     }
 }
 
 pub(crate) fn frame_size(frame: &Frame) -> usize {
     match frame {
-        Frame::Message { message, .. } => message.as_message().len() + 8,
+        Frame::Message { message, .. } => message.len() + 8,
         Frame::Padding { length } => *length as usize + 8,
         _ => 8,
     }
@@ -120,7 +121,7 @@ impl Codec {
     }
 
     pub(crate) fn encode(&mut self, head: Option<Head>, frames: Vec<Frame>) -> Packet {
-        let Some(ends) = &mut self.0 else { return Packet { order: 0, head, payload: Payload::Frames(frames) } };
+        let Some(ends) = &mut self.0 else { return Packet { order: 0, head, payload: Contents::Frames(frames) } };
         let mut chunks = Vec::new();
         let mut out = Vec::new();
         if let Some(head) = &head {
@@ -130,17 +131,23 @@ impl Codec {
             match frame {
                 Frame::Message { number, message } if ends.spelling == Spelling::WebSocket => {
                     ends.writer.count(*number, &mut out);
-                    match message.as_message() {
-                        Message::Text(text) => {
+                    match message.payload() {
+                        Payload::Message(Message::Text(text)) => {
                             out.push(b'm');
                             out.extend_from_slice(text.as_bytes());
                             chunks.push(Chunk::Text(std::mem::take(&mut out).into()));
                         }
-                        Message::Binary(bytes) => {
+                        Payload::Message(Message::Binary(bytes)) => {
                             if !out.is_empty() {
                                 chunks.push(Chunk::Text(std::mem::take(&mut out).into()));
                             }
                             chunks.push(Chunk::Binary(bytes.clone()));
+                        }
+                        Payload::Event(packet) => {
+                            out.push(b'e');
+                            out.extend_from_slice(packet.text.as_bytes());
+                            chunks.push(Chunk::Text(std::mem::take(&mut out).into()));
+                            chunks.extend(packet.attachments.iter().cloned().map(Chunk::Binary));
                         }
                     }
                 }
@@ -150,20 +157,20 @@ impl Codec {
         if !out.is_empty() {
             chunks.push(Chunk::Text(out.into()));
         }
-        Packet { order: 0, head: None, payload: Payload::Chunks(chunks) }
+        Packet { order: 0, head: None, payload: Contents::Chunks(chunks) }
     }
 
     /// The records of a packet. The wire corrupts nothing, so an error is a fault of the codec.
     pub(crate) fn decode(&mut self, packet: Packet) -> Result<(Option<Head>, Vec<Frame>), CloseReason> {
         let chunks = match packet.payload {
-            Payload::Frames(frames) => return Ok((packet.head, frames)),
-            Payload::Chunks(chunks) => chunks,
+            Contents::Frames(frames) => return Ok((packet.head, frames)),
+            Contents::Chunks(chunks) => chunks,
         };
         let Some(ends) = &mut self.0 else { return Err(CloseReason::new(4004, "bytes where values were expected")) };
         let (mut head, mut frames) = (packet.head, Vec::new());
         for chunk in chunks {
             match chunk {
-                Chunk::Binary(bytes) => frames.push(ends.reader.binary(bytes)?),
+                Chunk::Binary(bytes) => frames.extend(ends.reader.binary(bytes)?),
                 Chunk::Text(mut bytes) => {
                     while let Some(record) = ends.reader.read(&mut bytes)? {
                         match record {

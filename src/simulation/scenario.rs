@@ -8,6 +8,8 @@ use crate::{
     broadcast::OutMessage,
     codec::native::Spelling,
     message::Message,
+    packet::Packet,
+    payload::Payload,
     pool::Pool,
     session::{Config, Names, Role, rules},
 };
@@ -133,7 +135,7 @@ impl Scenario {
         (key.into(), if random.one_in(4) { OutMessage::shared(message, &Pool::new(0, 0)) } else { message.into() })
     }
 
-    /// The `count`th message of a side. No two are equal.
+    /// The `count`th message of a side, which is sometimes an event. No two are equal.
     pub(crate) fn message(&self, random: &mut Random, side: char, count: u64) -> OutMessage {
         let filler = match random.below(16) {
             0..3 => 0,
@@ -147,13 +149,29 @@ impl Scenario {
             text += random.pick(&["\0", "\r\n", "\u{2028}", "\u{ffff}", "😀é", "m3:", "\u{feff}", ":,"]);
         }
         text.extend(std::iter::repeat_n('.', filler as usize));
-        let message = match random.below(3) {
+        let payload: Payload = match random.below(3) {
             // Some messages are empty.
-            0 if random.one_in(24) => Message::Text("".into()),
-            1 if random.one_in(24) => Message::Binary(Bytes::new()),
-            0 => Message::Binary(text.into_bytes().into()),
-            _ => Message::Text(text.into()),
+            0 if random.one_in(24) => Message::Text("".into()).into(),
+            1 if random.one_in(24) => Message::Binary(Bytes::new()).into(),
+            2 if random.one_in(2) => event(random, side, &text).into(),
+            0 => Message::Binary(text.into_bytes().into()).into(),
+            _ => Message::Text(text.into()).into(),
         };
-        if random.one_in(4) { OutMessage::shared(message, &Pool::new(0, 0)) } else { message.into() }
+        if random.one_in(4) { OutMessage::shared(payload, &Pool::new(0, 0)) } else { payload.into() }
     }
+}
+
+/// An event, with some attachments or none. The server may also answer, which the shipped client does not repeat in
+/// another session.
+fn event(random: &mut Random, side: char, text: &str) -> Packet {
+    let count = random.pick(&[0, 0, 0, 1, 3, 10]);
+    let filler = ".".repeat(random.below(20) as usize);
+    let attachments = (0..count).map(|at| Bytes::from(format!("{at}{filler}")));
+    let kind = match (count, side == 's' && random.one_in(4)) {
+        (0, false) => "2".to_owned(),
+        (0, true) => "3".to_owned(),
+        (_, false) => format!("5{count}-"),
+        (_, true) => format!("6{count}-"),
+    };
+    Packet { attachments: attachments.collect(), text: format!("{kind}[\"{text}\"]").into() }
 }

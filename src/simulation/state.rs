@@ -18,7 +18,7 @@ use super::{
 use crate::{
     codec::native::Spelling,
     codec::native::{Head, ResumeToken},
-    message::Message,
+    payload::Payload,
     session::{
         CloseReason, Frame, Grant, LinkId, LinkKind,
         tests::saboteur::{Sabotage, Saboteur},
@@ -151,7 +151,7 @@ pub(crate) struct Client {
     pub(crate) sending: bool,
     pub(crate) sent: u64,
     pub(crate) count: u64,
-    pub(crate) resend: VecDeque<Message>,
+    pub(crate) resend: VecDeque<Payload>,
     pub(crate) asleep_until: u64,
     pub(crate) slow_until: u64,
     pub(crate) closed_seen: bool,
@@ -213,7 +213,7 @@ pub(crate) struct ServerSession {
     pub(crate) generation: u32,
     pub(crate) log: Log,
     /// The newest value of each key that has no number yet.
-    pub(crate) values: HashMap<ByteString, Message>,
+    pub(crate) values: HashMap<ByteString, Payload>,
     /// The next number to arrive from the client.
     pub(crate) read: u64,
     pub(crate) conns: Vec<usize>,

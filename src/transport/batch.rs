@@ -60,7 +60,7 @@ fn fill(
     while frames.len() < FRAMES && bytes < BYTES {
         let Some(frame) = read()? else { return Ok(false) };
         if let Frame::Message { message, .. } = &frame {
-            bytes += message.as_message().len();
+            bytes += message.len();
         }
         frames.push(frame);
     }

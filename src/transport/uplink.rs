@@ -85,7 +85,7 @@ pub(crate) fn take_first<C: Codec>(link: &Link, body: &mut Body<C>, most: usize)
     let mut read = || {
         let frame = body.codec.read(&mut body.rest)?;
         if let Some(Frame::Message { message, .. }) = &frame {
-            left = left.checked_sub(message.as_message().len()).ok_or(reason::FIRST_FLIGHT_TOO_LARGE)?;
+            left = left.checked_sub(message.len()).ok_or(reason::FIRST_FLIGHT_TOO_LARGE)?;
         }
         Ok(frame)
     };

@@ -110,13 +110,13 @@ fn a_forbidden_import_is_seen_however_it_is_written() {
             "imports",
             &[("src/session/x.rs", text)],
             2,
-            "session may import only message, broadcast, config;",
+            "session may import only message, packet, payload, broadcast, config;",
         );
     }
     assert_breaks("imports", &[("src/message.rs", "use crate::clock;")], 1, "message imports nothing of ours");
     assert_breaks("imports", &[("src/hub/x.rs", "use crate::Message;")], 1, "not the crate's root");
     assert_breaks("imports", &[("src/extra.rs", "")], 1, "give `extra` a row in the table");
-    let codec = "codec may import only session::frame, session::reason, message, broadcast, pool;";
+    let codec = "codec may import only session::frame, session::reason, message, packet, payload, broadcast, pool;";
     assert_breaks("imports", &[("src/codec/x.rs", "use crate::session::Frame;")], 1, codec);
     assert_breaks("imports", &[("src/codec/x.rs", "use crate::session;")], 1, codec);
     assert_keeps("imports", &[("src/codec/x.rs", "use crate::session::frame::Frame;")]);
@@ -140,7 +140,7 @@ fn pure_folders_name_nothing_impure() {
         ("use crate::message::Lent;", "std::sync"),
     ] {
         for folder in ["session", "codec", "dialect"] {
-            let lender = ("src/message.rs", "pub use std::sync::Arc as Lent;");
+            let lender = ("src/message.rs", "pub use std::sync::Mutex as Lent;");
             let words = format!("{folder} is pure and never names {name};");
             assert_breaks("purity", &[lender, (&format!("src/{folder}/x.rs"), text)], 1, &words);
         }

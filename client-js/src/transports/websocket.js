@@ -34,7 +34,8 @@ export const openSocket = (link, Socket, url, opened, receive, done, spare) => {
     try {
       each(frames, (frame) => {
         const letter = frame[0]
-        socket.send(letter === 'b' ? frame[1] : letter === 'm' ? letter + frame[1] : encode([frame], 1))
+        socket.send(letter === 'b' ? frame[1] : /[em]/.test(letter) ? letter + frame[1] : encode([frame], 1))
+        if (letter === 'e') each(frame[2], (data) => socket.send(data))
       })
     } catch (error) {
       later(() => done(ABNORMAL, error.message))

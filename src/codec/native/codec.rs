@@ -10,6 +10,7 @@ use crate::{
         websocket_frames::{SocketBuffer, encode},
     },
     message::Message,
+    payload::Payload,
     session::{
         frame::{CloseReason, Frame, Outbound},
         reason,
@@ -52,18 +53,23 @@ impl Codec for NativeCodec {
     }
 
     fn read_binary(&mut self, payload: Bytes) -> Result<Option<Frame>, CloseReason> {
-        Ok(Some(self.reader.binary(payload)?))
+        Ok(self.reader.binary(payload)?)
+    }
+
+    fn partial(&self) -> usize {
+        self.reader.partial()
     }
 
     /// Control records share a text message; each message of the session has its own.
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
         match frame {
-            Outbound::Message { number, message } => {
-                self.writer.announce(number, message.as_message().len(), out.shared_text());
+            Outbound::Message { number, message, events } => {
+                self.writer.announce(number, message.len(), out.shared_text());
+                let put = if events { put_event } else { put_plain };
                 match message {
-                    OutMessage::Own(message) => put_message(message, out),
+                    OutMessage::Own(payload) => put(payload, out),
                     OutMessage::Shared(broadcast) => out.encoded(
-                        broadcast.encoded(Spelling::WebSocket.cell(), |message| encode(message, 1, put_message)),
+                        broadcast.encoded(Spelling::WebSocket.cell(events), |payload| encode(payload, put)),
                         message,
                     ),
                 }
@@ -84,7 +90,7 @@ impl Codec for NativeCodec {
 impl BodyCodec for NativeCodec {
     fn write(&mut self, frame: Outbound<'_>, body: &mut Vec<u8>) {
         match frame {
-            Outbound::Message { number, message } => self.writer.message(number, message, body),
+            Outbound::Message { number, message, events } => self.writer.message(number, message, events, body),
             Outbound::Frame(frame) => self.writer.write(&frame, body),
         }
     }
@@ -94,9 +100,17 @@ impl BodyCodec for NativeCodec {
     }
 }
 
-fn put_message(message: &Message, out: &mut SocketBuffer<'_>) {
-    match message {
-        Message::Text(text) => out.text(&[b"m", text.as_bytes()]),
-        Message::Binary(bytes) => out.binary(bytes),
+fn put_event(payload: &Payload, out: &mut SocketBuffer<'_>) {
+    let Payload::Event(packet) = payload else { return put_plain(payload, out) };
+    out.text(&[b"e", packet.text.as_bytes()]);
+    packet.attachments.iter().for_each(|attachment| out.binary(attachment));
+}
+
+/// For a client that knows no events.
+fn put_plain(payload: &Payload, out: &mut SocketBuffer<'_>) {
+    match payload {
+        Payload::Message(Message::Text(text)) => out.text(&[b"m", text.as_bytes()]),
+        Payload::Message(Message::Binary(bytes)) => out.binary(bytes),
+        Payload::Event(packet) => out.text(&[b"m", packet.plain().as_bytes()]),
     }
 }

@@ -46,12 +46,16 @@ pub(crate) enum Spelling {
 }
 
 impl Spelling {
-    /// The cell of a broadcast's encoding: a record of a body, or a whole WebSocket frame.
-    pub(crate) const fn cell(self) -> Cell {
-        Cell(match self {
-            Spelling::Text => 0,
-            Spelling::Bytes => 1,
-            Spelling::WebSocket => 2,
+    /// The cell of a broadcast's encoding: records of a body, or whole WebSocket frames. A client that knows no
+    /// events has another encoding of them.
+    pub(crate) const fn cell(self, events: bool) -> Cell {
+        Cell(match (self, events) {
+            (Spelling::Text, true) => 0,
+            (Spelling::Bytes, true) => 1,
+            (Spelling::WebSocket, true) => 2,
+            (Spelling::Text, false) => 4,
+            (Spelling::Bytes, false) => 5,
+            (Spelling::WebSocket, false) => 6,
         })
     }
 

@@ -10,7 +10,10 @@ use super::{
     Unreadable::{self, Malformed, TooLarge},
 };
 use crate::{
+    broadcast::OutMessage,
     message::{Message, Text, truncate},
+    packet::{Packet, attachments_of},
+    payload::Payload,
     session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Names, Outcome, SessionParams},
 };
 
@@ -26,11 +29,20 @@ pub(crate) struct Reader {
     next: u64,
     /// Of WebSocket messages: in other spellings every payload is copied.
     largest: Largest,
+    /// An event of which attachments are still to come.
+    partial: Option<Box<Partial>>,
+}
+
+/// An event of which attachments are still to come.
+#[derive(Debug)]
+struct Partial {
+    packet: Packet,
+    missing: usize,
 }
 
 impl Reader {
     pub(crate) fn new(spelling: Spelling, limit: usize) -> Self {
-        Reader { spelling, limit, next: 0, largest: Largest::default() }
+        Reader { spelling, limit, next: 0, largest: Largest::default(), partial: None }
     }
 
     /// Takes the next record off `input`; `None` when it is empty. On a WebSocket `input` is one text
@@ -38,57 +50,117 @@ impl Reader {
     pub(crate) fn read(&mut self, input: &mut Bytes) -> Result<Option<Record>> {
         self.largest.saw(input.len());
         while !input.is_empty() {
-            if self.spelling == Spelling::WebSocket && input[0] == b'm' {
-                let payload = self.largest.release(input.split_off(1));
-                input.clear();
-                return self.message(Text(text(payload)?).into()).map(|frame| Some(Record::Frame(frame)));
+            if self.spelling == Spelling::WebSocket && matches!(input[0], b'm' | b'e') {
+                self.check_complete()?;
+                let mut letter = std::mem::take(input);
+                let payload = text(self.largest.release(letter.split_off(1)))?;
+                let frame = match letter[0] {
+                    b'm' => Some(self.message(Message::from(Text(payload)))?),
+                    _ => self.event(payload)?,
+                };
+                match frame {
+                    Some(frame) => return Ok(Some(Record::Frame(frame))),
+                    None => continue,
+                }
             }
             let end = input.iter().take(MAX_HEAD).position(|&byte| byte == b':');
             let head = input.split_to(end.ok_or(Malformed("a record without a colon"))?);
             input.advance(1);
             let mut fields = Fields::new(&head)?;
-            if fields.letter == b'n' {
+            if fields.letter == b'n' && self.partial.is_none() {
                 self.next = fields.number()?;
                 if self.next == 0 {
                     return Err(Malformed("messages are numbered from 1"));
                 }
                 continue;
             }
-            return self.record(&mut fields, input).map(Some);
+            if let Some(record) = self.record(&mut fields, input)? {
+                return Ok(Some(record));
+            }
         }
+        // A body is whole, while the attachments of a WebSocket are messages of their own.
+        if self.partial.is_some() && self.spelling != Spelling::WebSocket { Err(CUT) } else { Ok(None) }
+    }
+
+    /// The frame that a binary message of a WebSocket completes: a message, or an event as its last attachment.
+    pub(crate) fn binary(&mut self, payload: Bytes) -> Result<Option<Frame>> {
+        self.largest.saw(payload.len());
+        let payload = self.largest.release(payload);
+        self.data_or_attachment(payload)
+    }
+
+    /// The bytes of an event of which attachments are still to come.
+    pub(crate) fn partial(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.packet.len())
+    }
+
+    /// An event has come, or its first part.
+    fn event(&mut self, text: ByteString) -> Result<Option<Frame>> {
+        let missing = attachments_of(&text).ok_or(Malformed("an event with a malformed number of attachments"))?;
+        let packet = Packet { text, attachments: Vec::with_capacity(missing) };
+        if missing == 0 {
+            return self.message(packet).map(Some);
+        }
+        if packet.len() > self.limit {
+            return Err(TooLarge);
+        }
+        self.partial = Some(Box::new(Partial { packet, missing }));
         Ok(None)
     }
 
-    /// The message that a binary message of a WebSocket is.
-    pub(crate) fn binary(&mut self, payload: Bytes) -> Result<Frame> {
-        self.largest.saw(payload.len());
-        self.message(Message::Binary(self.largest.release(payload)))
+    /// Fails if attachments are still to come: nothing else may come before them.
+    fn check_complete(&self) -> Result<()> {
+        if self.partial.is_some() { Err(MISSING) } else { Ok(()) }
     }
 
-    fn message(&mut self, message: Message) -> Result<Frame> {
+    fn data_or_attachment(&mut self, payload: Bytes) -> Result<Option<Frame>> {
+        let Some(mut partial) = self.partial.take() else {
+            return self.message(Message::Binary(payload)).map(Some);
+        };
+        partial.packet.attachments.push(payload);
+        partial.missing -= 1;
+        if partial.missing == 0 {
+            return self.message(partial.packet).map(Some);
+        }
+        if partial.packet.len() > self.limit {
+            return Err(TooLarge);
+        }
+        self.partial = Some(partial);
+        Ok(None)
+    }
+
+    fn message(&mut self, payload: impl Into<Payload>) -> Result<Frame> {
+        let payload = payload.into();
         if self.next == 0 {
             return Err(Malformed("a message without a number"));
         }
         if self.next > MAX_NUMBER {
             return Err(Malformed("a number out of range"));
         }
-        if message.len() > self.limit {
+        if payload.len() > self.limit {
             return Err(TooLarge);
         }
         let number = self.next;
         self.next += 1;
-        Ok(Frame::Message { number, message: message.into() })
+        Ok(Frame::Message { number, message: OutMessage::Own(payload) })
     }
 
-    fn record(&mut self, fields: &mut Fields<'_>, input: &mut Bytes) -> Result<Record> {
+    /// Reads a record. `None` if it is a part of an event.
+    fn record(&mut self, fields: &mut Fields<'_>, input: &mut Bytes) -> Result<Option<Record>> {
+        let is_body = self.spelling != Spelling::WebSocket;
+        if is_body && fields.letter == b'b' {
+            let payload = self.data(fields.number()?, input)?;
+            return Ok(self.data_or_attachment(payload)?.map(Record::Frame));
+        }
+        self.check_complete()?;
+        if is_body && fields.letter == b'e' {
+            let packet = self.text(fields.number()?, input)?;
+            return Ok(self.event(packet)?.map(Record::Frame));
+        }
         let frame = match fields.letter {
-            b'm' if self.spelling != Spelling::WebSocket => {
+            b'm' if is_body => {
                 let payload = self.text(fields.number()?, input)?;
-                self.message(Text(payload).into())?
-            }
-            b'b' if self.spelling != Spelling::WebSocket => {
-                let payload = self.data(fields.number()?, input)?;
-                self.message(Message::Binary(payload))?
+                self.message(Message::from(Text(payload)))?
             }
             b'd' => {
                 let (from, to) = (fields.number()?, fields.number()?);
@@ -112,10 +184,10 @@ impl Reader {
             }
             b'x' => Frame::LinkClose(self.reason(fields, input)?),
             b's' => Frame::Attached(start(fields)?),
-            b'o' | b'j' | b'r' | b'u' | b't' => return self.head(fields, input).map(Record::Head),
+            b'o' | b'j' | b'r' | b'u' | b't' => return Ok(Some(Record::Head(self.head(fields, input)?))),
             _ => return Err(Malformed("an unknown record")),
         };
-        Ok(Record::Frame(frame))
+        Ok(Some(Record::Frame(frame)))
     }
 
     fn head(&self, fields: &mut Fields<'_>, input: &mut Bytes) -> Result<Head> {
@@ -180,6 +252,8 @@ impl Reader {
 fn has_field_characters(field: &[u8]) -> bool {
     field.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
+
+const MISSING: Unreadable = Malformed("an event whose attachments do not follow it");
 
 const CUT: Unreadable = Malformed("a payload that is cut short");
 

@@ -1,5 +1,6 @@
 //! The native codec reads and writes.
 
+mod events;
 mod fuzz;
 mod holding;
 mod mutations;
@@ -52,7 +53,7 @@ pub(crate) fn put_head(spelling: Spelling, head: &Head, out: &mut Vec<u8>) {
 
 fn outbound(frame: &Frame) -> Outbound<'_> {
     match frame {
-        Frame::Message { number, message } => Outbound::Message { number: *number, message },
+        Frame::Message { number, message } => Outbound::Message { number: *number, message, events: true },
         other => Outbound::Frame(other.clone()),
     }
 }
@@ -86,7 +87,7 @@ fn read(reader: &mut Reader, units: Vec<(bool, Bytes)>) -> Result<Vec<Record>, U
     let mut records = Vec::new();
     for (binary, mut bytes) in units {
         if binary {
-            records.push(Record::Frame(reader.binary(bytes)?));
+            records.extend(reader.binary(bytes)?.map(Record::Frame));
             continue;
         }
         while let Some(record) = reader.read(&mut bytes)? {
@@ -99,7 +100,7 @@ fn read(reader: &mut Reader, units: Vec<(bool, Bytes)>) -> Result<Vec<Record>, U
 /// Records are alike when they are printed alike; a shared message counts as the message that it shares.
 fn plain(records: &[Record]) -> Vec<String> {
     let one = |record: &Record| match record {
-        Record::Frame(Frame::Message { number, message }) => format!("{number} {:?}", message.as_message()),
+        Record::Frame(Frame::Message { number, message }) => format!("{number} {:?}", message.payload()),
         other => format!("{other:?}"),
     };
     records.iter().map(one).collect()
@@ -192,12 +193,12 @@ fn frames_are_appended_to_a_body() {
 #[test]
 fn control_records_share_a_message_of_a_websocket() {
     let mut codec = NativeCodec::new(Spelling::WebSocket, LIMIT);
-    let (own, shared) = (Message::from("é").into(), OutMessage::shared(vec![0, 1].into(), &Pool::new(0, 0)));
+    let (own, shared) = (Message::from("é").into(), OutMessage::shared(Message::from(vec![0, 1]), &Pool::new(0, 0)));
     let mut out = Vec::new();
     let mut buffer = SocketBuffer::new(&mut out);
     codec.write_socket(Outbound::Frame(Frame::Ack { received: 7 }), &mut buffer);
-    codec.write_socket(Outbound::Message { number: 4, message: &own }, &mut buffer);
-    codec.write_socket(Outbound::Message { number: 5, message: &shared }, &mut buffer);
+    codec.write_socket(Outbound::Message { number: 4, message: &own, events: true }, &mut buffer);
+    codec.write_socket(Outbound::Message { number: 5, message: &shared, events: true }, &mut buffer);
     codec.write_socket(Outbound::Frame(Frame::AckRequest), &mut buffer);
     codec.write_socket(Outbound::Frame(Frame::Ping { id: 2, received: None }), &mut buffer);
     assert!(buffer.takes_more(usize::MAX));
@@ -271,12 +272,15 @@ fn binary_messages_are_no_records_of_a_websocket() {
 #[test]
 fn a_large_message_of_a_websocket_is_announced_with_its_length() {
     for (length, announced) in [(65_535, "n7:"), (65_536, "n7,65536:")] {
-        for message in [OutMessage::Own("x".repeat(length).into()), OutMessage::Own(vec![0; length].into())] {
+        for message in [Message::from("x".repeat(length)).into(), Message::from(vec![0; length]).into()] {
             let mut out = Vec::new();
             let mut codec = NativeCodec::new(Spelling::WebSocket, LIMIT);
             let mut buffer = SocketBuffer::new(&mut out);
-            codec.write_socket(Outbound::Message { number: 7, message: &message }, &mut buffer);
-            codec.write_socket(Outbound::Message { number: 8, message: &OutMessage::Own("next".into()) }, &mut buffer);
+            codec.write_socket(Outbound::Message { number: 7, message: &message, events: true }, &mut buffer);
+            codec.write_socket(
+                Outbound::Message { number: 8, message: &Message::from("next").into(), events: true },
+                &mut buffer,
+            );
             assert!(buffer.finish().is_none());
             let frames = frames(&out);
             assert_eq!(&frames[0].1[..], announced.as_bytes());

@@ -10,6 +10,7 @@ use crate::{
     broadcast::OutMessage,
     codec::ContentType,
     message::Message,
+    payload::Payload,
     session::frame::{Attached, CloseReason, Frame, Outcome, SessionParams},
 };
 
@@ -36,7 +37,7 @@ impl Writer {
     /// Appends a frame to a body, or a frame that is no message to a text message of a WebSocket.
     pub(crate) fn write(&mut self, frame: &Frame, out: &mut Vec<u8>) {
         match frame {
-            Frame::Message { number, message } => self.message(*number, message, out),
+            Frame::Message { number, message } => self.message(*number, message, true, out),
             Frame::Gap { from, to } => {
                 put(out, b'd', &[*from, *to]);
                 self.next = 0;
@@ -79,15 +80,15 @@ impl Writer {
         self.next = number + 1;
     }
 
-    /// Appends a message.
-    pub(crate) fn message(&mut self, number: u64, message: &OutMessage, out: &mut Vec<u8>) {
+    /// Appends a message, or an event as it is for a client that knows events or not.
+    pub(crate) fn message(&mut self, number: u64, message: &OutMessage, events: bool, out: &mut Vec<u8>) {
         self.count(number, out);
         match message {
-            OutMessage::Own(message) => self.payload(message, out),
+            OutMessage::Own(payload) => self.payload(payload, events, out),
             OutMessage::Shared(broadcast) => {
-                let encoded = broadcast.encoded(self.spelling.cell(), |message| {
-                    let mut bytes = Vec::with_capacity(message.len() + 16);
-                    self.payload(message, &mut bytes);
+                let encoded = broadcast.encoded(self.spelling.cell(events), |payload| {
+                    let mut bytes = Vec::with_capacity(payload.len() + 16);
+                    self.payload(payload, events, &mut bytes);
                     Bytes::from(bytes)
                 });
                 out.extend_from_slice(encoded);
@@ -95,22 +96,33 @@ impl Writer {
         }
     }
 
-    fn payload(&self, message: &Message, out: &mut Vec<u8>) {
-        match message {
-            Message::Text(text) => {
-                put(out, b'm', &[self.spelling.length(text)]);
-                out.extend_from_slice(text.as_bytes());
+    fn payload(&self, payload: &Payload, events: bool, out: &mut Vec<u8>) {
+        match payload {
+            Payload::Message(Message::Text(text)) => self.text(b'm', text, out),
+            Payload::Message(Message::Binary(bytes)) => self.binary(bytes, out),
+            Payload::Event(packet) if events => {
+                self.text(b'e', &packet.text, out);
+                for attachment in &packet.attachments {
+                    self.binary(attachment, out);
+                }
             }
-            Message::Binary(bytes) if self.spelling == Spelling::Bytes => {
-                put(out, b'b', &[bytes.len() as u64]);
-                out.extend_from_slice(bytes);
-            }
-            Message::Binary(bytes) => {
-                let text = STANDARD.encode(bytes);
-                put(out, b'b', &[text.len() as u64]);
-                out.extend_from_slice(text.as_bytes());
-            }
+            Payload::Event(packet) => self.text(b'm', packet.plain(), out),
         }
+    }
+
+    fn text(&self, letter: u8, text: &str, out: &mut Vec<u8>) {
+        put(out, letter, &[self.spelling.length(text)]);
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    fn binary(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        if self.spelling == Spelling::Bytes {
+            put(out, b'b', &[bytes.len() as u64]);
+            return out.extend_from_slice(bytes);
+        }
+        let text = STANDARD.encode(bytes);
+        put(out, b'b', &[text.len() as u64]);
+        out.extend_from_slice(text.as_bytes());
     }
 
     fn reason(&self, letter: u8, number: Option<u64>, reason: &CloseReason, out: &mut Vec<u8>) {

@@ -14,7 +14,7 @@ fn read(input: &'static [u8], limit: usize) -> Result<Option<Frame>, CloseReason
 
 fn message(frame: Result<Option<Frame>, CloseReason>) -> Message {
     match frame {
-        Ok(Some(Frame::Message { message, .. })) => message.as_message().clone(),
+        Ok(Some(Frame::Message { message, .. })) => message.payload().as_message().unwrap().clone(),
         other => panic!("{other:?} is no message"),
     }
 }
@@ -66,16 +66,16 @@ fn pings_and_pongs_are_signs_of_life() {
 
 #[test]
 fn nothing_but_messages_is_written_before_the_close() {
-    let (own, shared) = (Message::from("é").into(), OutMessage::shared(vec![0, 255].into(), &Pool::new(0, 0)));
+    let (own, shared) = (Message::from("é").into(), OutMessage::shared(Message::from(vec![0, 255]), &Pool::new(0, 0)));
     let (sent, close) = written(vec![
         Outbound::Frame(Frame::Ack { received: 1 }),
-        Outbound::Message { number: 7, message: &own },
+        Outbound::Message { number: 7, message: &own, events: false },
         Outbound::Frame(Frame::AckRequest),
         Outbound::Frame(Frame::Pause { received: 1, epoch: 1 }),
         Outbound::Frame(Frame::Resume { received: 1, epoch: 1 }),
         Outbound::Frame(Frame::Gap { from: 8, to: 9 }),
-        Outbound::Message { number: 10, message: &shared },
-        Outbound::Message { number: 11, message: &shared },
+        Outbound::Message { number: 10, message: &shared, events: false },
+        Outbound::Message { number: 11, message: &shared, events: false },
         Outbound::Frame(Frame::Confirm),
         Outbound::Frame(Frame::GoAway { delay: 1 }),
         Outbound::Frame(Frame::PollDelay { delay: 1 }),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    super::{Args, Fault, FromArgs, IntoArgs, Kind, ack, control, event, refused},
+    super::{Args, Fault, FromArgs, IntoArgs, ack, event, refused},
     arguments, packet, read, read_args, refusal,
 };
 
@@ -50,8 +50,6 @@ fn packets_have_their_heads() {
     assert_eq!(text(ack("/admin", 7, &Args((1, "b"))).unwrap()), r#"3/admin,7[1,"b"]"#);
     let fault = Fault::new("no", "not now");
     assert_eq!(text(refused("/", 7, &fault)), r#"77{"code":"no","message":"not now"}"#);
-    assert_eq!(text(control(Kind::Connect, "/admin", "{}")), "0/admin,{}");
-    assert_eq!(text(control(Kind::Disconnect, "/", "")), "1");
 }
 
 #[test]

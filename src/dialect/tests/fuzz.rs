@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    super::{Args, Fault, Head, MAX_ATTACHMENTS, MAX_ID, ack, event, event_name, parse_variant, read_args},
+    super::{Args, Fault, Head, MAX_ID, ack, event, event_name, parse_variant, read_args},
     arguments,
 };
-use crate::packet::Packet;
+use crate::packet::{MAX_ATTACHMENTS, Packet};
 
 /// Anything that the data of an event may be.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

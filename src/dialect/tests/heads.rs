@@ -1,6 +1,7 @@
 //! Heads of packets, and the names of events.
 
-use super::super::{Head, Kind, MAX_ATTACHMENTS, MAX_ID, NameError, PacketError, event_name};
+use super::super::{Head, Kind, MAX_ID, NameError, event_name, head::PacketError};
+use crate::packet::MAX_ATTACHMENTS;
 
 fn head<'a>(kind: Kind, attachments: usize, namespace: &'a str, id: Option<u64>, data: &'a str) -> Head<'a> {
     Head { kind, attachments, namespace, id, data }

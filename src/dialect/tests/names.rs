@@ -1,7 +1,8 @@
 //! Names, and what they decide at compile time.
 
 use super::super::{
-    Args, Asks, Data, Event, Fault, Named, Reply, Request, Sends, Takes, check_name, event, is_reserved, read_args,
+    Args, Asks, Data, Event, Fault, Named, Reply, Request, Sends, Takes, check_name, event, read_args,
+    reserved::is_reserved,
 };
 use super::arguments;
 

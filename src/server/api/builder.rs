@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::{Config, History, Origins, Overflow, SlowMember, header_name, is_authority, is_node_name, millis},
-    server::core::Core,
+    server::{core::Core, events::Events},
 };
 
 /// The entry of the library: [`Anywire::builder`].
@@ -325,6 +325,15 @@ impl Builder {
         S: Clone + Send + Sync + 'static,
     {
         Builder { config: self.config, hooks: self.hooks, handler: SessionHandler(erase(handler)) }
+    }
+
+    /// Sets the handlers of the events of every session, instead of a [`handler`](Self::handler). See
+    /// [`Events`].
+    pub fn events<S>(self, events: Events<S>) -> Builder<SessionHandler<S>>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        Builder { config: self.config, hooks: self.hooks, handler: SessionHandler(events.into_handler()) }
     }
 }
 

@@ -23,8 +23,16 @@ pub(crate) type Outcome = Result<(), String>;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A handler whose extractors are done. It takes its session and returns its future.
-pub(crate) type Ready = Box<dyn FnOnce(Session) -> Boxed<Outcome> + Send>;
+/// A handler whose extractors are done.
+pub(crate) struct Ready {
+    /// What runs before the session opens, if there is such a thing.
+    pub(crate) opening: Option<Opening>,
+    /// Takes the session and returns the handler's future.
+    pub(crate) handler: Box<dyn FnOnce(Session) -> Boxed<Outcome> + Send>,
+}
+
+/// Takes a session that is not open yet. The session is refused with the answer, if there is one.
+pub(crate) type Opening = Box<dyn FnOnce(Session) -> Boxed<Result<(), Response>> + Send>;
 
 /// A handler with a state `S`, behind a pointer.
 pub(crate) type AnyHandler<S> = Arc<dyn Fn(Parts, S) -> Boxed<Result<Ready, Response>> + Send + Sync>;
@@ -138,9 +146,10 @@ macro_rules! handler {
                     Err(rejection) => return Err(rejection.into_response()),
                 };)*
                 // An async block would hold the handler's future twice, and each session keeps that memory.
-                Ok(sealed::Prepared(Box::new(move |session| {
+                let handler = move |session: Session| -> Boxed<Outcome> {
                     Box::pin(self($($T,)* session).map(|returned| returned.outcome(sealed::Sealed)))
-                })))
+                };
+                Ok(sealed::Prepared(Ready { opening: None, handler: Box::new(handler) }))
             }
         }
     };

@@ -8,9 +8,11 @@ use super::session::Session;
 use crate::{
     broadcast::OutMessage,
     config::{SlowMember, millis},
+    dialect::{IntoArgs, Sends, event},
     hub::{Audience, Delivered, Member, Position, Target},
     ids,
     message::{JsonError, Message},
+    payload::Payload,
     server::core::Core,
     session::{
         CloseReason,
@@ -193,17 +195,45 @@ impl<'a> To<'a> {
     ///
     /// Messages that a handler sends before it next awaits leave together, as one write for each member. A
     /// message that is sent from elsewhere leaves at once.
-    pub fn send(mut self, message: impl Into<Message>) -> Delivered {
-        let (message, policy) = (message.into(), self.core.config.slow_members);
+    pub fn send(self, message: impl Into<Message>) -> Delivered {
+        self.send_payload(message.into().into())
+    }
+
+    /// Sends an event, as [`send`](Self::send) sends a message. `data` is one value; [`Args`](crate::Args) are
+    /// several, and `()` is none. It is written once for all members. Members that know no events get its JSON as
+    /// a text message, in which placeholders stand for bytes. An event that cannot be written, because no event may
+    /// have its name or its values have no JSON, is sent to no member, and logged.
+    ///
+    /// ```
+    /// use anywire::{Live, Session};
+    ///
+    /// fn said(session: &Session, live: &Live, text: &str) {
+    ///     session.to("lobby").emit("said", text);
+    ///     live.to("ticker").latest("ACME").emit("price", 12.5);
+    /// }
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "so that data is given as it is at hand, by value or not")]
+    pub fn emit<N: Sends<D>, D: IntoArgs>(self, name: N, data: D) -> Delivered {
+        match event("/", None, name.name(), &data) {
+            Ok(packet) => self.send_payload(packet.into()),
+            Err(error) => {
+                tracing::warn!(to = ?self.target.audience, event = name.name(), %error, "an event was not sent");
+                Delivered::default()
+            }
+        }
+    }
+
+    fn send_payload(mut self, payload: Payload) -> Delivered {
+        let policy = self.core.config.slow_members;
         match &self.target.when_behind {
             WhenBehind::Keep if policy == SlowMember::Gap => self.target.when_behind = WhenBehind::KeepOrSkip,
             WhenBehind::Latest(key) if key.len() > LONGEST_KEY => return self.too_large("key", key.len()),
             _ => {}
         }
-        if message.len() > self.core.config.message_limit {
-            return self.too_large("message", message.len());
+        if payload.len() > self.core.config.message_limit {
+            return self.too_large("message", payload.len());
         }
-        let message = OutMessage::shared(message, self.core.runtime.pool());
+        let message = OutMessage::shared(payload, self.core.runtime.pool());
         let delivered = self.core.hub.deliver(&self.target, &message, &CloseReason::of_slow_client(policy));
         self.core.counters.room_sends.add(1);
         if delivered.skipped + delivered.slow > 0 {

@@ -10,7 +10,6 @@ use std::{
 
 use super::{server::Server, session::SessionId};
 use crate::{
-    broadcast::OutMessage,
     clock::Clock,
     config::{Transport, millis},
     message::Message,
@@ -122,7 +121,7 @@ impl LocalClient {
     pub fn send(&mut self, message: impl Into<Message>) {
         let (message, limit) = (message.into(), self.message_limit);
         assert!(message.len() <= limit, "the message has {} bytes, and the limit is {limit}", message.len());
-        let result = self.machine.send(OutMessage::Own(message));
+        let result = self.machine.send(message.into());
         assert_ne!(result, Err(SendError::Full), "the client's outbox is full");
         assert_eq!(result, Ok(()), "the session is closed");
         self.pump(&mut Context::from_waker(Waker::noop()));
@@ -241,7 +240,7 @@ impl LocalClient {
     fn next_message(&mut self) -> Option<Message> {
         loop {
             match self.machine.poll_arrival()? {
-                Arrival::Message(message) => return Some(message),
+                Arrival::Message(payload) => return Some(payload.into_message()),
                 Arrival::Gap { .. } => {}
             }
         }

@@ -2,6 +2,7 @@
 
 pub(super) mod auth;
 pub(super) mod builder;
+pub(super) mod events;
 pub(super) mod handler;
 pub(super) mod hooks;
 mod identity;

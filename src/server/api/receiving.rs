@@ -14,7 +14,7 @@ use super::session::Session;
 use crate::{
     message::{JsonError, Message},
     session::Arrival,
-    shared::{Place, SharedSession},
+    shared::{Arrived, Place, SharedSession},
 };
 
 /// A message or a gap, as [`Session::recv_any`] returns it.
@@ -49,11 +49,11 @@ impl Session {
     /// Receives the next message or gap, and `None` as [`recv`](Self::recv) does. Waits for it. Cancel-safe.
     pub async fn recv_any(&self) -> Option<Received> {
         let mut waiting = Waiting::new(&self.member.shared);
-        let arrival = poll_fn(|cx| poll_arrival(waiting.shared, &mut waiting.place, cx, true)).await?;
-        Some(match arrival {
-            Arrival::Message(message) => Received::Message(message),
-            Arrival::Gap { from, to } => Received::Gap { from, to },
-        })
+        let arrived = poll_fn(|cx| poll_arrival(waiting.shared, &mut waiting.place, cx, true)).await?;
+        match arrived.arrival {
+            Arrival::Gap { from, to } => Some(Received::Gap { from, to }),
+            Arrival::Message(_) => waiting.shared.plain(arrived).map(Received::Message),
+        }
     }
 
     /// Receives the next message, text or binary, and reads it as JSON. Waits, and returns `None`, as
@@ -73,19 +73,19 @@ impl Session {
     }
 
     /// Returns the messages as a stream, which receives as [`recv`](Self::recv) does.
-    pub fn stream(&self) -> Incoming {
-        Incoming { session: self.clone(), place: None }
+    pub fn stream(&self) -> Messages {
+        Messages { session: self.clone(), place: None }
     }
 }
 
 /// A task that receives, and its place among those who wait. It gives the place up when it is dropped.
-struct Waiting<'a> {
-    shared: &'a SharedSession,
-    place: Option<Place>,
+pub(super) struct Waiting<'a> {
+    pub(super) shared: &'a SharedSession,
+    pub(super) place: Option<Place>,
 }
 
 impl<'a> Waiting<'a> {
-    fn new(shared: &'a SharedSession) -> Self {
+    pub(super) fn new(shared: &'a SharedSession) -> Self {
         Waiting { shared, place: None }
     }
 
@@ -103,12 +103,12 @@ impl Drop for Waiting<'_> {
 }
 
 /// Other tasks get their turn after some arrivals, however many there are.
-fn poll_arrival(
+pub(super) fn poll_arrival(
     shared: &SharedSession,
     place: &mut Option<Place>,
     cx: &mut Context<'_>,
     gaps: bool,
-) -> Poll<Option<Arrival>> {
+) -> Poll<Option<Arrived>> {
     let turn = ready!(poll_proceed(cx));
     let arrival = shared.poll_arrival(cx, place, gaps);
     if arrival.is_ready() {
@@ -118,22 +118,19 @@ fn poll_arrival(
 }
 
 fn poll_message(shared: &SharedSession, place: &mut Option<Place>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-    poll_arrival(shared, place, cx, false).map(|arrival| match arrival {
-        Some(Arrival::Message(message)) => Some(message),
-        Some(Arrival::Gap { .. }) | None => None,
-    })
+    poll_arrival(shared, place, cx, false).map(|arrived| shared.plain(arrived?))
 }
 
 /// The messages of a session, as [`Session::stream`] returns them. It ends as [`Session::recv`] does, and it
 /// does not keep the session open.
 #[derive(Debug)]
 #[must_use = "a stream does nothing until it is polled"]
-pub struct Incoming {
+pub struct Messages {
     session: Session,
     place: Option<Place>,
 }
 
-impl Stream for Incoming {
+impl Stream for Messages {
     type Item = Message;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
@@ -142,7 +139,7 @@ impl Stream for Incoming {
     }
 }
 
-impl Drop for Incoming {
+impl Drop for Messages {
     fn drop(&mut self) {
         if let Some(place) = self.place {
             self.session.member.shared.leave(place);

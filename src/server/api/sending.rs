@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::session::Session;
 use crate::{
-    broadcast::OutMessage,
     config::Overflow,
     message::Message,
+    payload::Payload,
     session::{
         self, CloseReason,
         droppable::{LONGEST_KEY, WhenBehind},
@@ -32,24 +32,33 @@ impl Session {
     /// Fails with a [`SendError`] that names the reason: the outbox is full, the session is closed, or the
     /// message is above the limit.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        let mut message = message.into();
+        self.send_payload(message.into().into()).await
+    }
+
+    pub(super) async fn send_payload(&self, mut payload: Payload) -> Result<(), SendError> {
         loop {
-            match self.offer(message) {
-                Err((SendError::Full, returned)) => match self.core.config.overflow {
-                    Overflow::Wait => message = returned,
-                    Overflow::Fail => return Err(SendError::Full),
-                    Overflow::Close => {
-                        self.core.counters.slow.add(1);
-                        self.member.shared.abort(CloseReason::of_slow_client(self.core.config.slow_members));
-                        return Err(SendError::Full);
-                    }
-                },
+            payload = match self.offer(payload) {
+                Err((SendError::Full, returned)) => returned,
                 Err((error, _)) => return Err(error),
                 Ok(()) => return Ok(()),
-            }
-            let length = message.len();
-            std::future::poll_fn(|cx| self.member.shared.poll_room(cx, length)).await;
+            };
+            self.wait_for_room(payload.len()).await?;
         }
+    }
+
+    /// Waits until the outbox may have room for a payload of this length, or does with the session what
+    /// [`Overflow`] says instead. Cancel-safe.
+    pub(crate) async fn wait_for_room(&self, length: usize) -> Result<(), SendError> {
+        match self.core.config.overflow {
+            Overflow::Wait => std::future::poll_fn(|cx| self.member.shared.poll_room(cx, length)).await,
+            Overflow::Fail => return Err(SendError::Full),
+            Overflow::Close => {
+                self.core.counters.slow.add(1);
+                self.member.shared.abort(CloseReason::of_slow_client(self.core.config.slow_members));
+                return Err(SendError::Full);
+            }
+        }
+        Ok(())
     }
 
     /// Sends a message if there is room in the outbox. Never waits.
@@ -58,7 +67,8 @@ impl Session {
     /// Fails with a [`TrySendError`], which gives the message back and names the reason: the outbox is full,
     /// the session is closed, or the message is above the limit.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
-        self.offer(message.into()).map_err(|(reason, message)| TrySendError { reason, message })
+        let offered = self.offer(message.into().into());
+        offered.map_err(|(reason, payload)| TrySendError { reason, message: payload.into_message() })
     }
 
     /// Sends a value as JSON text. Waits as [`send`](Self::send) does.
@@ -95,7 +105,7 @@ impl Session {
     /// # Errors
     /// Fails with a [`SendError`], but never with [`SendError::Full`].
     pub fn send_droppable(&self, message: impl Into<Message>) -> Result<bool, SendError> {
-        self.send_as(&WhenBehind::Skip, message.into())
+        self.send_as(&WhenBehind::Skip, message.into().into())
     }
 
     /// Sends the newest value of something that has a name, for example the price of a symbol. While the
@@ -113,7 +123,7 @@ impl Session {
         if key.len() > LONGEST_KEY {
             return Err(SendError::TooLarge);
         }
-        self.send_as(&WhenBehind::Latest(key.into()), message.into())
+        self.send_as(&WhenBehind::Latest(key.into()), message.into().into())
     }
 
     /// Waits until the client has acknowledged everything that was sent before this call. Cancel-safe.
@@ -145,25 +155,26 @@ impl Session {
         self.member.shared.look(|machine| machine.unacknowledged())
     }
 
-    fn offer(&self, message: Message) -> Result<(), (SendError, Message)> {
-        if let Err(error) = self.check(&message) {
-            return Err((error, message));
+    /// Sends a payload if there is room, and gives it back otherwise.
+    pub(super) fn offer(&self, payload: Payload) -> Result<(), (SendError, Payload)> {
+        if let Err(error) = self.check(&payload) {
+            return Err((error, payload));
         }
-        // A clone of a message shares its payload.
-        let sent = self.member.shared.send(OutMessage::Own(message.clone()));
+        // A clone of a payload shares its bytes.
+        let sent = self.member.shared.send(payload.clone().into());
         self.core.relieve();
-        sent.map_err(|error| (self.explain(error), message))
+        sent.map_err(|error| (self.explain(error), payload))
     }
 
-    fn send_as(&self, how: &WhenBehind, message: Message) -> Result<bool, SendError> {
-        self.check(&message)?;
-        let sent = self.member.shared.send_as(how, OutMessage::Own(message));
+    pub(super) fn send_as(&self, how: &WhenBehind, payload: Payload) -> Result<bool, SendError> {
+        self.check(&payload)?;
+        let sent = self.member.shared.send_as(how, payload.into());
         self.core.relieve();
         sent.map_err(|error| self.explain(error))
     }
 
-    fn check(&self, message: &Message) -> Result<(), SendError> {
-        if message.len() > self.core.config.message_limit { Err(SendError::TooLarge) } else { Ok(()) }
+    fn check(&self, payload: &Payload) -> Result<(), SendError> {
+        if payload.len() > self.core.config.message_limit { Err(SendError::TooLarge) } else { Ok(()) }
     }
 
     fn explain(&self, error: session::SendError) -> SendError {
@@ -190,6 +201,10 @@ pub enum SendError {
     TooLarge,
     /// The value cannot be written as JSON.
     NotJson,
+    /// No event may have this name: it is empty, has more than 256 bytes, or is reserved.
+    BadName,
+    /// The client knows no events, so that it cannot answer, and cannot get bytes in an event.
+    NoEvents,
 }
 
 /// The reason why [`Session::try_send`] did not send a message, and the message.
@@ -232,6 +247,8 @@ impl fmt::Display for SendError {
             SendError::Closed => "the session is closed",
             SendError::TooLarge => "the message or its key is above the limit",
             SendError::NotJson => "the value cannot be written as JSON",
+            SendError::BadName => "no event may have this name",
+            SendError::NoEvents => "the client knows no events",
         })
     }
 }
@@ -246,7 +263,7 @@ pub struct Outgoing {
     session: Session,
     /// The message for which the outbox has no room yet: a sink must accept a message before its size is
     /// known.
-    waiting: Option<Message>,
+    waiting: Option<Payload>,
 }
 
 impl Outgoing {
@@ -277,7 +294,7 @@ impl Sink<Message> for Outgoing {
         if self.waiting.is_some() {
             return Err(SendError::Full);
         }
-        match self.session.offer(message) {
+        match self.session.offer(message.into()) {
             Err((SendError::Full, message)) => {
                 self.waiting = Some(message);
                 Ok(())

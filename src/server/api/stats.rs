@@ -54,6 +54,9 @@ pub struct Stats {
     pub evicted_bytes_total: u64,
     /// Handlers that panicked.
     pub handler_panics_total: u64,
+    /// [Events](crate::Events) that ended with a fault: wrong data, a name that nobody handles, or what a handler
+    /// returned.
+    pub event_faults_total: u64,
     /// Of all servers of [`serve`](crate::serve) in this process: connections that could not be accepted.
     pub accept_errors_total: u64,
     /// Of all servers of [`serve`](crate::serve) in this process: connections that were closed because there
@@ -97,6 +100,7 @@ impl Live {
             evicted_total: counters.evicted.get(),
             evicted_bytes_total: counters.evicted_bytes.get(),
             handler_panics_total: counters.handler_panics.get(),
+            event_faults_total: counters.event_faults.get(),
             accept_errors_total: ACCEPT_ERRORS.get(),
             connections_refused_total: CONNECTIONS_REFUSED.get(),
             write_timeouts_total: WRITE_TIMEOUTS.get(),
@@ -143,6 +147,7 @@ impl Live {
             (counter!("anywire_evicted_total"), stats.evicted_total),
             (counter!("anywire_evicted_bytes_total"), stats.evicted_bytes_total),
             (counter!("anywire_handler_panics_total"), stats.handler_panics_total),
+            (counter!("anywire_event_faults_total"), stats.event_faults_total),
             (counter!("anywire_accept_errors_total"), stats.accept_errors_total),
             (counter!("anywire_connections_refused_total"), stats.connections_refused_total),
             (counter!("anywire_write_timeouts_total"), stats.write_timeouts_total),

@@ -12,10 +12,14 @@ use axum::{
 use super::*;
 use crate::{
     config::{Config, Origins},
-    server::api::{
-        auth::Auth,
-        handler::{Handler, erase},
-        hooks::Hooks,
+    dialect::Fault,
+    server::{
+        api::{
+            auth::Auth,
+            handler::{Handler, erase},
+            hooks::Hooks,
+        },
+        events::Events,
     },
 };
 
@@ -167,5 +171,20 @@ async fn an_extractor_has_only_so_long() {
     let before = gateway.core.runtime.clock().now();
     assert_eq!(answer(&gateway, Verdict::Allowed, None).await.0, StatusCode::REQUEST_TIMEOUT);
     assert_eq!(gateway.core.runtime.clock().now() - before, 3000);
+    assert_eq!(gateway.core.hub.len(), 0);
+}
+
+#[tokio::test]
+async fn the_application_may_refuse_a_session_before_it_is_open() {
+    let events = Events::new().on_open(async |session: Session| {
+        session.join("room");
+        Err::<(), _>(Fault::new("login", "unknown token"))
+    });
+    let (core, hooks) = (Arc::new(Core::new(Config::default())), Hooks::default());
+    let gateway = Gateway { core, handler: events.into_handler(), hooks };
+    let (status, headers, body) = answer(&gateway, Verdict::Allowed, None).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_eq!(headers["content-type"], "application/json");
+    assert_eq!(body, r#"{"code":"login","message":"unknown token"}"#);
     assert_eq!(gateway.core.hub.len(), 0);
 }

@@ -4,7 +4,7 @@
 use super::{
     Arrival, Attach, CloseReason, Config, Frame, LinkId, LinkKind, Machine, Names, Role, frame::Outcome, rules,
 };
-use crate::message::Message;
+use crate::{message::Message, payload::Payload};
 
 mod acknowledging;
 mod attaching;
@@ -108,7 +108,7 @@ fn notation(frames: &[Frame]) -> String {
             format!("s{}{}", if start.outcome == Outcome::New { "new" } else { "full" }, start.received)
         }
         Frame::Message { number, message } => {
-            format!("m{number}:{}", message.as_message().as_text().unwrap_or("binary"))
+            format!("m{number}:{}", message.payload().as_message().and_then(Message::as_text).unwrap_or("binary"))
         }
         Frame::Gap { from, to } => format!("d{from}-{to}"),
         Frame::Ack { received } => format!("a{received}"),
@@ -139,7 +139,7 @@ fn receive(machine: &mut Machine, now: u64, link: LinkId, frames: impl IntoItera
 /// All arrivals that the application takes now: texts, and gaps as `5-7`.
 fn taken(machine: &mut Machine) -> String {
     let one = |arrival| match arrival {
-        Arrival::Message(message) => message.as_text().unwrap_or("binary").to_owned(),
+        Arrival::Message(payload) => payload.into_message().as_text().unwrap_or("binary").to_owned(),
         Arrival::Gap { from, to } => format!("{from}-{to}"),
     };
     std::iter::from_fn(|| machine.poll_arrival()).map(one).collect::<Vec<_>>().join(" ")

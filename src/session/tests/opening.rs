@@ -65,7 +65,10 @@ fn a_lost_session_gives_back_what_may_have_arrived_and_what_was_never_sent() {
     receive(&mut pair.client, 1, pair.up, [Frame::Ack { received: 1 }]);
     send(&mut pair.client, "4");
     let (unknown, unsent) = pair.client.salvage();
-    let texts = |messages: Vec<Message>| messages.iter().filter_map(Message::as_text).collect::<Vec<_>>().join(" ");
+    let texts = |payloads: Vec<Payload>| {
+        let texts = payloads.iter().filter_map(|payload| payload.as_message()?.as_text());
+        texts.collect::<Vec<_>>().join(" ")
+    };
     assert_eq!((texts(unknown).as_str(), texts(unsent).as_str()), ("2 3", "4"));
 }
 

@@ -41,7 +41,7 @@ fn run(machine: &mut Machine, until: u64) -> Option<(u64, u16)> {
 fn a_shared_message_is_a_part_of_all_who_hold_it_and_its_whole_length_bounds_each_outbox() {
     let pool = Pool::new(0, 0);
     let (mut first, mut second) = (machine(), machine());
-    let message = OutMessage::shared("x".repeat(3_000).into(), &pool);
+    let message = OutMessage::shared(Message::from("x".repeat(3_000)), &pool);
     first.send(message.clone()).expect("there is room");
     second.send(message).expect("there is room");
     send(&mut first, "1234");
@@ -62,7 +62,7 @@ fn values_that_wait_are_shared_too() {
     let pool = Pool::new(0, 0);
     let mut machine = machine();
     for length in [500, 700] {
-        let message = OutMessage::shared("x".repeat(length).into(), &pool);
+        let message = OutMessage::shared(Message::from("x".repeat(length)), &pool);
         machine.send_latest(0, &"key".into(), message).expect("there is room");
         assert_eq!(machine.outbox_bytes(), length + 64 + 3);
         assert_eq!((machine.held(), machine.share()), (67, length + 67));

@@ -41,7 +41,7 @@ fn messages_keep_their_kind_and_may_be_empty() {
     }
     pair.talk(1);
     let arrived: Vec<Arrival> = std::iter::from_fn(|| pair.server.poll_arrival()).collect();
-    assert_eq!(arrived, all.map(Arrival::Message));
+    assert_eq!(arrived, all.map(|message| Arrival::Message(message.into())));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 
 use crate::{
     broadcast::OutMessage,
-    message::Message,
+    payload::Payload,
     session::{
         Attach, CloseReason, Frame, LinkId, Machine, SendError,
         links::Link,
@@ -162,10 +162,10 @@ impl Saboteur {
     }
 
     /// The messages above a number, with theirs.
-    pub(crate) fn messages_above(&self, number: u64) -> Vec<(u64, Message)> {
+    pub(crate) fn messages_above(&self, number: u64) -> Vec<(u64, Payload)> {
         let above = self.machine.outbox.entries.iter().rev().take_while(|entry| entry.last() > number);
         let messages = above.filter_map(|entry| match &entry.body {
-            Body::Message(message) => Some((entry.first, message.as_message().clone())),
+            Body::Message(message) => Some((entry.first, message.payload().clone())),
             _ => None,
         });
         let mut messages: Vec<_> = messages.collect();

@@ -54,7 +54,7 @@ impl Line {
         assert_eq!((self.pair.server.closed(), self.pair.client.closed()), (None, None), "no session is lost");
         let arrivals = std::iter::from_fn(|| self.pair.client.poll_arrival());
         let text = |arrival| match arrival {
-            Arrival::Message(message) => message.as_text().map(str::to_owned),
+            Arrival::Message(payload) => payload.into_message().as_text().map(str::to_owned),
             Arrival::Gap { .. } => None,
         };
         arrivals.filter_map(text).collect()
@@ -73,7 +73,7 @@ fn arrived(frames: &mut VecDeque<(u64, Frame)>, now: u64) -> Vec<Frame> {
 /// About what a frame takes on a WebSocket.
 fn size_of_frame(frame: &Frame) -> usize {
     match frame {
-        Frame::Message { message, .. } => message.as_message().len() + 5,
+        Frame::Message { message, .. } => message.len() + 5,
         _ => 16,
     }
 }

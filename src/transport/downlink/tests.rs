@@ -36,7 +36,7 @@ impl Codec for Letters {
 impl BodyCodec for Letters {
     fn write(&mut self, frame: Outbound<'_>, body: &mut Vec<u8>) {
         body.extend_from_slice(match &frame {
-            Outbound::Message { message, .. } => message.as_message().as_bytes(),
+            Outbound::Message { message, .. } => message.payload().as_message().unwrap().as_bytes(),
             Outbound::Frame(Frame::Attached(_)) => b"S",
             Outbound::Frame(Frame::Ack { .. }) => b"A",
             Outbound::Frame(Frame::PollDelay { .. }) => b"Y",

@@ -271,7 +271,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             if self.out.len() < waiting {
                 link.wrote();
             }
-            self.count(link);
+            self.count(link, codec);
             let status = match written {
                 Poll::Ready(Ok(())) if received && link.awaits_turn(cx) => WriteStatus::All,
                 Poll::Ready(Ok(())) => self.write(cx, link, codec),
@@ -377,9 +377,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 
     /// Counts what waits here as the session's, if it has changed by much.
-    fn count(&mut self, link: &Link) {
+    fn count<C: Codec>(&mut self, link: &Link, codec: &C) {
         let unread = self.unread.as_ref().map_or(0, |unread| unread.len());
-        let bytes = self.partial + unread + self.out.own();
+        let bytes = self.partial + codec.partial() + unread + self.out.own();
         let before = self.counted.as_ref().map_or(0, |counted| counted.bytes());
         if bytes.abs_diff(before) < COUNT_GRAIN {
             return;

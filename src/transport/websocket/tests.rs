@@ -294,7 +294,7 @@ async fn a_client_that_floods_pings_and_reads_no_pong_is_not_read() {
 async fn a_large_frame_that_many_share_is_not_copied_and_nothing_comes_into_the_midst_of_it() {
     play(async |session, mut client| {
         let runtime = session.runtime().clone();
-        let shared = OutMessage::shared(vec![7; 500_000].into(), runtime.pool());
+        let shared = OutMessage::shared(Message::from(vec![7; 500_000]), runtime.pool());
         session.send(shared).unwrap();
         session.send(Message::from("behind it").into()).unwrap();
         for _ in 0..9 {

@@ -3,7 +3,7 @@
 use super::*;
 
 fn is_within(message: &OutMessage, input: &Bytes) -> bool {
-    input.as_ptr_range().contains(&message.as_message().as_bytes().as_ptr())
+    input.as_ptr_range().contains(&message.payload().as_message().unwrap().as_bytes().as_ptr())
 }
 
 #[test]

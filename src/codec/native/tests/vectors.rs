@@ -12,6 +12,8 @@ use super::{
 };
 use crate::{
     message::Message,
+    packet::{Packet, attachments_of},
+    payload::Payload,
     session::frame::{Attached, CloseReason, Frame, Grant, Names, Outcome, SessionParams},
 };
 
@@ -23,6 +25,10 @@ fn number(value: &Value) -> u64 {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+fn binary(value: &Value) -> Bytes {
+    STANDARD.decode(text(value)).expect("the vectors' base64").into()
 }
 
 fn names(value: &Value) -> Names {
@@ -84,7 +90,7 @@ fn parse(record: &[Value], next: &mut u64) -> Record {
             Frame::Attached(Attached { outcome: Outcome::New, received: at(2), names, grant, secret: None })
         }
         "m" => message(Message::Text(words(1).into())),
-        "b" => message(Message::Binary(STANDARD.decode(words(1)).expect("the vectors' base64").into())),
+        "b" => message(Message::Binary(binary(&record[1]))),
         "d" => {
             *next = at(2) + 1;
             Frame::Gap { from: at(1), to: at(2) }
@@ -111,10 +117,19 @@ fn parse(record: &[Value], next: &mut u64) -> Record {
 fn expected(vector: &Value) -> (Vec<Record>, bool, bool) {
     let (mut next, mut stated, mut all_stated, mut dangling) = (1, false, true, false);
     let mut list = Vec::new();
-    for record in vector["records"].as_array().expect("records") {
+    let mut records = vector["records"].as_array().expect("records").iter();
+    while let Some(record) = records.next() {
         let record = record.as_array().expect("a record is a list");
         match text(&record[0]) {
             "n" => (next, stated, dangling) = (number(&record[1]), true, true),
+            "e" => {
+                let count = attachments_of(text(&record[1])).expect("a number of attachments");
+                let attachments = records.by_ref().take(count).map(|record| binary(&record[1])).collect();
+                let message = Packet { text: text(&record[1]).to_owned().into(), attachments };
+                list.push(Record::Frame(Frame::Message { number: next, message: Payload::from(message).into() }));
+                next += 1;
+                (all_stated, dangling) = (all_stated & stated, false);
+            }
             letter => {
                 let message = matches!(letter, "m" | "b");
                 all_stated &= stated || !message;

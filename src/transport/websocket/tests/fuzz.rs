@@ -25,8 +25,8 @@ fn feed(input: &[u8], reads: impl Iterator<Item = usize>) -> (Vec<String>, Vec<u
         let refused = loop {
             match decoder.next_frame() {
                 Ok(Some(Frame::Message { number, message })) => {
-                    assert!(message.as_message().len() <= LIMIT);
-                    notes.push(format!("{number} {:?}", message.as_message()));
+                    assert!(message.len() <= LIMIT);
+                    notes.push(format!("{number} {:?}", message.payload()));
                 }
                 Ok(Some(frame)) => notes.push(format!("{frame:?}")),
                 Ok(None) => break None,

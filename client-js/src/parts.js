@@ -1,0 +1,27 @@
+/** An event as frames: its packet, and the attachments that follow it. */
+import { fail } from './codec.js'
+
+/** Whether a frame answers a request of the server, which has no meaning in another session. */
+export const isAnswer = (frame) => frame[0] === 'e' && /^[367]/.test(frame[1])
+
+/** What was sent: a message, or an event as its frame. */
+export const content = (frame) => (frame[0] === 'e' ? frame : frame[1])
+
+/**
+ * Puts an event together that comes in parts on a link. Returns what the machine reports once it is complete, or
+ * of a message at once. The link has the bytes of it, `size_`.
+ */
+export const assemble = (link, letter, data) => {
+  const size = data.length || data.byteLength || 0
+  if (link.missing_) {
+    if (letter !== 'b') fail()
+    link.parts_.push(data)
+    link.size_ += size
+    link.missing_--
+  } else {
+    link.parts_ = letter === 'e' && [data]
+    link.size_ = size
+    link.missing_ = link.parts_ && +(/^[56](\d+)-/.exec(data) || [0, 0])[1]
+  }
+  return !link.missing_ && (link.parts_ ? ['event', link.parts_] : ['message', data])
+}

@@ -1,0 +1,54 @@
+//! [`Payload`], the content of one number of a session.
+
+use std::sync::Arc;
+
+use crate::{
+    message::{Message, Text},
+    packet::Packet,
+};
+
+/// The content of one number of a session: a message of the application, or an event with its attachments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Payload {
+    Message(Message),
+    /// It is shared because most payloads are messages, which should not pay for the room of an event.
+    Event(Arc<Packet>),
+}
+
+impl Payload {
+    /// Its length in bytes, which limits count.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Payload::Message(message) => message.len(),
+            Payload::Event(packet) => packet.len(),
+        }
+    }
+
+    /// The message; an event as the text of its JSON, for an application that knows no events.
+    pub(crate) fn into_message(self) -> Message {
+        match self {
+            Payload::Message(message) => message,
+            Payload::Event(packet) => Message::Text(Text(packet.text.slice_ref(packet.plain()))),
+        }
+    }
+
+    /// The message; `None` if it is an event.
+    pub(crate) fn as_message(&self) -> Option<&Message> {
+        match self {
+            Payload::Message(message) => Some(message),
+            Payload::Event(_) => None,
+        }
+    }
+}
+
+impl From<Message> for Payload {
+    fn from(message: Message) -> Self {
+        Payload::Message(message)
+    }
+}
+
+impl From<Packet> for Payload {
+    fn from(packet: Packet) -> Self {
+        Payload::Event(Arc::new(packet))
+    }
+}

@@ -1,0 +1,110 @@
+//! What a handler of events answers.
+
+use crate::{
+    dialect::{Fault, Head, IntoArgs, Reply, ack, refused},
+    packet::Packet,
+};
+
+/// The namespace of a session itself.
+const NAMESPACE: &str = "/";
+
+/// What a handler has answered: a reply, or a fault.
+///
+/// A layer gets it from [`Next::run`](crate::Next::run), and returns it or another one.
+pub type Answer = Result<Answered, Fault>;
+
+/// A reply as JSON. The default has no arguments. [`IntoAnswer`] makes one of a [`Reply`].
+#[derive(Clone, Debug, Default)]
+pub struct Answered(Option<Packet>);
+
+impl Answered {
+    /// The arguments as a JSON list, in which placeholders stand for bytes. It is empty if the client did not ask,
+    /// because then nothing is written.
+    pub fn as_json(&self) -> &str {
+        self.head().map_or("[]", |head| head.data)
+    }
+
+    fn head(&self) -> Option<Head<'_>> {
+        self.0.as_ref().and_then(|packet| Head::parse(&packet.text).ok())
+    }
+}
+
+/// The packet that answers the request of this number.
+pub(super) fn packet(id: u64, answer: Answer) -> Packet {
+    match answer {
+        Ok(answered) => match answered.head() {
+            Some(head) if head.id == Some(id) => answered.0.unwrap_or_default(),
+            Some(head) => {
+                let mut text = String::new();
+                Head { id: Some(id), ..head }.write(&mut text);
+                let attachments = answered.0.map(|packet| packet.attachments).unwrap_or_default();
+                Packet { text: text.into(), attachments }
+            }
+            None => ack(NAMESPACE, id, &()).expect("a reply without arguments can be written"),
+        },
+        Err(fault) => refused(NAMESPACE, id, &fault),
+    }
+}
+
+/// What a handler of events may return: `()`, a [`Reply`], a [`Fault`], an [`Answer`], or a `Result` of `()` or
+/// [`Reply`] with [`Fault`] as its error. `()` is a reply without arguments.
+#[diagnostic::on_unimplemented(
+    message = "a handler of events cannot return `{Self}`",
+    note = "a handler of events returns `()`, `Reply(value)`, `Fault`, `Result<(), Fault>` or `Result<Reply<T>, Fault>`"
+)]
+pub trait IntoAnswer: Sized {
+    /// Converts it to an answer. A value that cannot be written as JSON becomes a fault with the code `reply`.
+    fn into_answer(self) -> Answer;
+
+    /// The same for the request of this number. Without one nothing is written.
+    #[doc(hidden)]
+    fn into_answer_to(self, id: Option<u64>) -> Answer {
+        let _ = id;
+        self.into_answer()
+    }
+}
+
+impl IntoAnswer for () {
+    fn into_answer(self) -> Answer {
+        Ok(Answered::default())
+    }
+}
+
+impl<T: IntoArgs> IntoAnswer for Reply<T> {
+    fn into_answer(self) -> Answer {
+        self.into_answer_to(Some(0))
+    }
+
+    fn into_answer_to(self, id: Option<u64>) -> Answer {
+        let Some(id) = id else { return Ok(Answered::default()) };
+        match ack(NAMESPACE, id, &self.0) {
+            Ok(packet) => Ok(Answered(Some(packet))),
+            Err(error) => {
+                tracing::warn!(%error, "an answer cannot be written");
+                Err(Fault::new("reply", "the answer cannot be written as JSON"))
+            }
+        }
+    }
+}
+
+impl IntoAnswer for Fault {
+    fn into_answer(self) -> Answer {
+        Err(self)
+    }
+}
+
+impl IntoAnswer for Answered {
+    fn into_answer(self) -> Answer {
+        Ok(self)
+    }
+}
+
+impl<T: IntoAnswer> IntoAnswer for Result<T, Fault> {
+    fn into_answer(self) -> Answer {
+        self.and_then(T::into_answer)
+    }
+
+    fn into_answer_to(self, id: Option<u64>) -> Answer {
+        self.and_then(|answer| answer.into_answer_to(id))
+    }
+}

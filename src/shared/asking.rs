@@ -1,0 +1,77 @@
+//! The calls of an application that makes requests of its client, or receives events.
+
+use tokio::sync::oneshot;
+
+use super::{
+    Arrived, SharedSession,
+    questions::{MOST_OPEN, Outcome},
+};
+use crate::{
+    dialect::{Fault, Head, refused},
+    message::Message,
+    payload::Payload,
+    session::Arrival,
+};
+
+/// Why a session cannot make another request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CannotAsk {
+    /// Too many are not answered.
+    Full,
+    /// The session is over.
+    Closed,
+}
+
+impl SharedSession {
+    /// Begins to wait for the answer to the request with this id, which is sent next. The result fails when the
+    /// session is over.
+    pub(crate) fn ask(&self, id: u64) -> Result<oneshot::Receiver<Outcome>, CannotAsk> {
+        let mut inner = self.lock();
+        if inner.machine.closed().is_some() {
+            return Err(CannotAsk::Closed);
+        }
+        let questions = inner.questions.get_or_insert_default();
+        if questions.open.len() >= MOST_OPEN {
+            return Err(CannotAsk::Full);
+        }
+        let (sender, receiver) = oneshot::channel();
+        questions.open.insert(id, sender);
+        self.account(&mut inner);
+        Ok(receiver)
+    }
+
+    /// Nobody waits for this answer any more.
+    pub(crate) fn cancel_question(&self, id: u64) {
+        let mut inner = self.lock();
+        if let Some(questions) = &mut inner.questions {
+            questions.open.remove(&id);
+            if questions.open.is_empty() {
+                inner.questions = None;
+            }
+        }
+        self.account(&mut inner);
+    }
+
+    /// What came as a message, for an application that receives no events: an event as its JSON. A request is
+    /// refused, since nothing would answer it.
+    pub(crate) fn plain(&self, arrived: Arrived) -> Option<Message> {
+        let Arrival::Message(payload) = arrived.arrival else { return None };
+        if let Payload::Event(packet) = &payload
+            && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(&packet.text)
+            && arrived.page == self.page()
+        {
+            let fault = Fault::new("no-events", "this server receives messages, and answers no requests");
+            let sent = self.send(Payload::from(refused(namespace, id, &fault)).into());
+            if sent.is_err() {
+                tracing::debug!(id, "a request was not refused, for want of room");
+            }
+        }
+        Some(payload.into_message())
+    }
+
+    /// The number of pages that have had the session, up to now. An answer is meant for the page that made the
+    /// request: the next one counts its requests anew.
+    pub(crate) fn page(&self) -> u64 {
+        self.lock().page
+    }
+}

@@ -1,0 +1,5 @@
+//~ this name is reserved: clients use it for events of their own
+
+use anywire::Event;
+
+pub const OPEN: Event<()> = Event::new("connect");

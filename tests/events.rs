@@ -1,0 +1,228 @@
+//! Events over the wire: their records, requests both ways, and what becomes of them when a page takes over.
+#![allow(unreachable_pub, clippy::disallowed_methods)]
+
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use anywire::{Anywire, Args, Data, Events, Fault, Live, Reply, RequestError, SendError, Session};
+use axum::{Router, body::Bytes};
+use futures::{SinkExt, StreamExt};
+use support::{Site, Socket, attempt};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+
+/// A client that writes and reads the messages of its WebSocket by hand.
+struct Client(Socket);
+
+impl Client {
+    /// A client that lists these names.
+    async fn open(site: &Site, names: &str) -> Self {
+        let mut socket = site.websocket("websocket").await;
+        socket.text(format!("o1,17,{},0,{names}:", attempt())).await;
+        let mut client = Client(socket);
+        let start = client.next().await;
+        assert!(start.starts_with("snew,0,"), "{start}");
+        client.send("v:n1:").await;
+        client
+    }
+
+    async fn send(&mut self, text: &str) {
+        self.0.text(text).await;
+    }
+
+    async fn bytes(&mut self, bytes: &'static [u8]) {
+        self.0.io.send(Message::binary(bytes)).await.unwrap();
+    }
+
+    /// The next message, which may be of bytes.
+    async fn any(&mut self) -> Message {
+        loop {
+            match self.0.io.next().await.unwrap().unwrap() {
+                Message::Ping(_) => {}
+                message => return message,
+            }
+        }
+    }
+
+    async fn next(&mut self) -> String {
+        self.any().await.into_text().unwrap().to_string()
+    }
+
+    /// The next event or message; control records are skipped.
+    async fn event(&mut self) -> String {
+        loop {
+            let text = self.next().await;
+            if text.starts_with(['e', 'm']) {
+                return text;
+            }
+        }
+    }
+}
+
+fn site(events: Events) -> (Site, Live) {
+    let server = Anywire::builder().events(events).build();
+    (Site::here(Router::new().nest("/live", server.routes())), server.live())
+}
+
+async fn add(Args((a, b)): Args<(i64, i64)>) -> Reply<i64> {
+    Reply(a + b)
+}
+
+async fn twice(Data(bytes): Data<Bytes>) -> Reply<Args<(Bytes, Bytes)>> {
+    Reply(Args((bytes.clone(), bytes)))
+}
+
+async fn ask(session: Session) -> Result<Reply<String>, Fault> {
+    let answer = session.request("name?", ()).await;
+    answer.map(Reply).map_err(|error: RequestError| Fault::new("ask", error.to_string()))
+}
+
+#[tokio::test]
+async fn requests_are_answered_in_order_and_what_is_wrong_concerns_its_asker_alone() {
+    let (site, _) = site(Events::new().on("add", add).on("twice", twice));
+    let mut client = Client::open(&site, "events").await;
+    for request in ["e21[\"add\",1,2]", "e22[\"add\",\"x\"]", "e23[\"none\"]", "e24[\"open\"]", "e25[\"add\",4,5]"] {
+        client.send(request).await;
+    }
+    client.send("e2[\"none\"]").await;
+    client.send("e2[broken").await;
+    client.send("e9[\"a later type\"]").await;
+    client.send("e51-6[\"twice\",{\"num\":0,\"_placeholder\":true}]").await;
+    client.bytes(b"\x01\x02").await;
+    client.send("e51-7[\"twice\",{\"num\":3,\"_placeholder\":true}]").await;
+    client.bytes(b"").await;
+    assert_eq!(client.event().await, "e31[3]");
+    let refused = client.event().await;
+    assert!(refused.starts_with("e72{\"code\":\"data\",\"message\":"), "{refused}");
+    assert!(client.event().await.starts_with("e73{\"code\":\"unknown\""));
+    assert!(client.event().await.starts_with("e74{\"code\":\"name\""));
+    assert_eq!(client.event().await, "e35[9]");
+    assert_eq!(client.event().await, "e62-6[{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]");
+    assert_eq!(client.any().await.into_data(), b"\x01\x02"[..]);
+    assert_eq!(client.any().await.into_data(), b"\x01\x02"[..]);
+    assert!(client.event().await.starts_with("e77{\"code\":\"data\""));
+}
+
+#[tokio::test]
+async fn a_handler_asks_its_own_client_although_other_events_wait() {
+    let (site, _) = site(Events::new().on("ask", ask).on("add", add));
+    let mut client = Client::open(&site, "events").await;
+    client.send("e21[\"ask\"]").await;
+    client.send("e22[\"add\",1,1]").await;
+    client.send("e23[\"ask\"]").await;
+    let asked = client.event().await;
+    let id = asked.strip_prefix("e2").and_then(|rest| rest.strip_suffix("[\"name?\"]")).expect(&asked);
+    client.send(&format!("e3{id}[\"ann\"]")).await;
+    assert_eq!(client.event().await, "e31[\"ann\"]");
+    assert_eq!(client.event().await, "e32[2]");
+    let asked = client.event().await;
+    let id = asked.strip_prefix("e2").and_then(|rest| rest.strip_suffix("[\"name?\"]")).expect(&asked);
+    // An answer of another request is none, a repeated one neither, and a refusal is one.
+    client.send("e399999[\"bob\"]").await;
+    client.send(&format!("e7{id}{{\"code\":\"no\",\"message\":\"not now\"}}")).await;
+    client.send(&format!("e3{id}[\"late\"]")).await;
+    assert_eq!(
+        client.event().await,
+        "e73{\"code\":\"ask\",\"message\":\"the client refused the request: no: not now\"}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_lists_no_events_gets_texts_and_cannot_be_asked() {
+    let (told, mut tell) = mpsc::unbounded_channel();
+    let handler = move |session: Session| {
+        let told = told.clone();
+        async move {
+            session.join("room");
+            session.emit("said", Args(("ann", "hi"))).await.unwrap();
+            assert_eq!(session.emit("picture", Bytes::from_static(b"x")).await, Err(SendError::NoEvents));
+            assert_eq!(session.emit("open", ()).await, Err(SendError::BadName));
+            let asked: Result<String, _> = session.request("name?", ()).await;
+            told.send(asked).unwrap();
+            while session.recv().await.is_some() {}
+        }
+    };
+    let server = Anywire::builder().handler(handler).build();
+    let (site, live) = (Site::here(Router::new().nest("/live", server.routes())), server.live());
+    let mut client = Client::open(&site, "").await;
+    assert_eq!(client.event().await, "m[\"said\",\"ann\",\"hi\"]");
+    assert_eq!(tell.recv().await, Some(Err(RequestError::NotSent(SendError::NoEvents))));
+    assert_eq!(live.to("room").emit("all", 5).sent, 1);
+    assert_eq!(client.event().await, "m[\"all\",5]");
+}
+
+#[tokio::test]
+async fn a_handler_of_messages_gets_events_as_texts_and_refuses_requests() {
+    let server = Anywire::builder().handler(support::echo).build();
+    let site = Site::here(Router::new().nest("/live", server.routes()));
+    let mut client = Client::open(&site, "events").await;
+    client.send("e2[\"said\",\"hi\"]").await;
+    client.send("e27[\"add\",1]").await;
+    assert_eq!(client.event().await, "m[\"said\",\"hi\"]");
+    assert!(client.event().await.starts_with("e77{\"code\":\"no-events\""));
+    assert_eq!(client.event().await, "m[\"add\",1]");
+}
+
+#[tokio::test]
+async fn an_event_that_is_cut_in_the_middle_comes_again_as_a_whole() {
+    let (site, _) = site(Events::new().on("twice", twice));
+    let mut socket = site.websocket("websocket").await;
+    socket.text(format!("o1,17,{},0,events:", attempt())).await;
+    let mut client = Client(socket);
+    let start = client.next().await;
+    let mut fields = start.split([',', ':']).skip(2);
+    let (id, secret) = (fields.next().unwrap().to_owned(), fields.next().unwrap().to_owned());
+    client.send("v:n1:").await;
+    client.send("e51-1[\"twice\",{\"_placeholder\":true,\"num\":0}]").await;
+    drop(client);
+    let mut client = Client(site.websocket(&format!("websocket?session={id}")).await);
+    client.send(&format!("r1,18,0,0,{id},{secret},0,events:")).await;
+    assert!(client.next().await.starts_with("sfull,0,"), "nothing of it was taken");
+    client.send("v:n1:").await;
+    client.send("e51-1[\"twice\",{\"_placeholder\":true,\"num\":0}]").await;
+    client.bytes(b"x").await;
+    assert!(client.event().await.starts_with("e62-1["));
+}
+
+#[tokio::test]
+async fn requests_end_with_the_page_that_was_asked_and_answers_do_not_reach_the_next_one() {
+    let (ended, mut ends) = mpsc::unbounded_channel();
+    let go_on = Arc::new(tokio::sync::Notify::new());
+    let wait = go_on.clone();
+    let slow = move || {
+        let wait = wait.clone();
+        async move {
+            wait.notified().await;
+            Reply("late")
+        }
+    };
+    let question = move |session: Session| {
+        let ended = ended.clone();
+        async move {
+            let answer: Result<String, _> = session.request("name?", ()).within(Duration::from_secs(3600)).await;
+            ended.send(answer).unwrap();
+        }
+    };
+    let (site, _) =
+        site(Events::new().on("slow", anywire::concurrent(1, slow)).on("question", question).on("add", add));
+    let mut former = site.websocket("websocket").await;
+    former.text(format!("o1,17,{},0,events:", attempt())).await;
+    let mut former = Client(former);
+    let start = former.next().await;
+    let mut fields = start.split([',', ':']).skip(2);
+    let (id, secret) = (fields.next().unwrap().to_owned(), fields.next().unwrap().to_owned());
+    former.send("v:n1:").await;
+    former.send("e21[\"slow\"]").await;
+    former.send("e22[\"question\"]").await;
+    assert!(former.event().await.ends_with("[\"name?\"]"));
+    let mut next = Client(site.websocket(&format!("websocket?session={id}")).await);
+    next.send(&format!("t1,18,instance-1,{id},{secret},1,events:")).await;
+    assert!(next.next().await.starts_with("snew,2,"));
+    assert_eq!(ends.recv().await, Some(Err(RequestError::Unknown)));
+    go_on.notify_one();
+    // The new page counts from 1 again: the answer to its own request is the first that it gets.
+    next.send("v:n3:").await;
+    next.send("e21[\"add\",20,22]").await;
+    assert_eq!(next.event().await, "e31[42]");
+}
