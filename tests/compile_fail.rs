@@ -18,8 +18,8 @@ fn library() -> PathBuf {
     libraries.filter(is_ours).max_by_key(|path| path.metadata().unwrap().modified().unwrap()).expect("a library")
 }
 
-/// What the compiler writes about a program, with one space wherever it has several, and without the crate before
-/// its types, which is there only sometimes; `Ok` if it compiles.
+/// The text that the compiler writes about a program, with one space wherever it has several, and without the
+/// crate before its types, which is there only sometimes; `Ok` if it compiles.
 fn compile(program: &Path, library: &Path) -> Result<String, String> {
     let output = Command::new("rustc")
         .args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "--error-format=human", "-L"])
@@ -42,7 +42,7 @@ fn programs() -> Vec<PathBuf> {
     programs
 }
 
-/// What is wrong with a wrong program, or with a right one.
+/// The fault of a wrong program, or of a right one.
 fn complaint(program: &Path, library: &Path) -> Option<String> {
     let name = program.file_name().unwrap().to_string_lossy().into_owned();
     let text = fs::read_to_string(program).unwrap();

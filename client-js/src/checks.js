@@ -33,7 +33,7 @@ export const checkWord = (what, value, words) => {
   if (!contains(words.split(' '), value)) fail(what + ' "' + String(value) + '" is not one of: ' + words)
 }
 
-/** What a session reports of itself, and what Socket.IO's clients do. */
+/** The events that a session reports of itself, and those that Socket.IO's clients do. */
 const OWN = 'open message transport interrupted resumed gap connect_error error closed'
 const FOREIGN = 'connect disconnect disconnecting newListener removeListener'
 

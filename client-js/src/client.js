@@ -88,7 +88,7 @@ export const now = (client) => {
 /** The session's id; empty before it is open. */
 export const sessionId = (client) => client.machine_.params_[ID]
 
-/** What goes on with the session of an older page, in the bundle that can. */
+/** The state of a page that goes on with an older page's session, in the bundle that can. */
 export const reloadOf = (client) => LEGACY && client.reload_
 
 /** The id of the older page's session while this page is taking it over. */

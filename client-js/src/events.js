@@ -62,7 +62,7 @@ const call = (act, values) => {
   }
 }
 
-/** What a promise rejects with. */
+/** The error that a promise rejects with. */
 const errorOf = ({ code, message, data }) => {
   const error = Error(message || code)
   error.code = code
@@ -120,7 +120,7 @@ export const addEvents = (session, current, put) => {
     return new Promise((resolve, reject) => ask((fault, value) => (fault ? reject(errorOf(fault)) : resolve(value))))
   }
 
-  /** What answers a request, once, unless its session is lost: another one counts its requests anew. */
+  /** Answers a request, once, unless its session is lost: another one counts its requests anew. */
   const answerer = (id) => {
     const asked = sessionId(current())
     let open = 1

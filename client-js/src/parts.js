@@ -4,7 +4,7 @@ import { fail } from './codec.js'
 /** Whether a frame answers a request of the server, which has no meaning in another session. */
 export const isAnswer = (frame) => frame[0] === 'e' && /^[367]/.test(frame[1])
 
-/** What was sent: a message, or an event as its frame. */
+/** The content of a frame: a message, or an event as the frame itself. */
 export const content = (frame) => (frame[0] === 'e' ? frame : frame[1])
 
 /**

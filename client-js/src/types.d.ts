@@ -207,7 +207,7 @@ export interface Reply<V = any> {
   fail(fault: Fault): boolean
 }
 
-/** What a listener is called with: the values, and behind them the reply to a request. */
+/** The arguments of a listener: the values, and behind them the reply to a request. */
 export type Heard<E extends (...values: any[]) => any> = any[] extends Parameters<E> ? any[] : [...Parameters<E>, Reply<ReturnType<E>>]
 
 /** An event that was not received, in {@link Resumed}: its name and values. */

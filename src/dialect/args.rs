@@ -1,4 +1,4 @@
-//! What events carry: [`Data`], [`Args`] and [`Reply`], and the traits by which a list of arguments is
+//! The values of events: [`Data`], [`Args`] and [`Reply`], and the traits by which a list of arguments is
 //! written and read.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

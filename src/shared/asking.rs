@@ -52,7 +52,7 @@ impl SharedSession {
         self.account(&mut inner);
     }
 
-    /// What came as a message, for an application that receives no events: an event as its JSON. A request is
+    /// An arrival as a message, for an application that receives no events: an event as its JSON. A request is
     /// refused, since nothing would answer it.
     pub(crate) fn plain(&self, arrived: Arrived) -> Option<Message> {
         let Arrival::Message(payload) = arrived.arrival else { return None };

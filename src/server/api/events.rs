@@ -172,7 +172,7 @@ impl Session {
         }
     }
 
-    /// What came as an event; `None` if it is none.
+    /// The event that a payload is; `None` if it is none.
     pub(crate) fn incoming(&self, payload: Payload, page: u64) -> Option<Incoming> {
         match payload {
             Payload::Message(message) => Some(Incoming::of_message(self, message)),

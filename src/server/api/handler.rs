@@ -25,7 +25,7 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A handler whose extractors are done.
 pub(crate) struct Ready {
-    /// What runs before the session opens, if there is such a thing.
+    /// A function that runs before the session opens, if there is one.
     pub(crate) opening: Option<Opening>,
     /// Takes the session and returns the handler's future.
     pub(crate) handler: Box<dyn FnOnce(Session) -> Boxed<Outcome> + Send>,

@@ -45,9 +45,9 @@ pub(super) type AnyEventHandler<S> = Arc<dyn Fn(Incoming, Arc<S>) -> Boxed<Answe
     note = "its future must be `Send`: it must not hold an `Rc`, a `RefCell`'s borrow or a `MutexGuard` of std across an `.await`"
 )]
 pub trait EventHandler<M, S>: Clone + Send + Sync + 'static {
-    /// What it takes of the event: [`Data`], [`Args`], or `()` for nothing.
+    /// The data that it takes of the event: [`Data`], [`Args`], or `()` for nothing.
     type Data;
-    /// What it returns.
+    /// The type that it returns.
     type Output: IntoAnswer;
 
     /// Makes the parameters, and runs the function.

@@ -13,7 +13,7 @@ pub(super) type AnyLayer<S> = Box<dyn Fn(Incoming, Next<S>) -> Boxed<Answer> + S
 /// The layers of a router, from the innermost to the outermost.
 pub(super) type Layers<S> = Arc<[AnyLayer<S>]>;
 
-/// What a [layer](crate::Events::layer) is around: the next layer, and at last the handler.
+/// The inside of a [layer](crate::Events::layer): the next layer, and at last the handler.
 pub struct Next<S = ()> {
     layers: Layers<S>,
     /// How many of the layers are still to come.

@@ -1,4 +1,4 @@
-//! What runs before a session of a router opens.
+//! The function that runs before a session of a router opens.
 
 use std::pin::Pin;
 
@@ -18,7 +18,7 @@ type Prepare<'a> = Pin<Box<dyn Future<Output = Result<Opening, Response>> + Send
 /// A function that opens sessions, behind a pointer. It borrows the state, which the session's events need later.
 pub(super) type AnyOpenHandler<S> = Box<dyn for<'a> Fn(Parts, &'a S) -> Prepare<'a> + Send + Sync>;
 
-/// What runs before a session opens: an `async fn` whose parameters are up to eight extractors of axum
+/// A function that runs before a session opens: an `async fn` whose parameters are up to eight extractors of axum
 /// ([`FromRequestParts`]), for the opening request, and, last, the [`Session`]. It returns `()` or
 /// `Result<(), Fault>`.
 ///
@@ -40,7 +40,7 @@ pub trait OpenHandler<T, S>: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<sealed::Prepared, Response>> + Send;
 }
 
-/// What [`OpenHandler`] may return.
+/// The types that [`OpenHandler`] may return.
 #[diagnostic::on_unimplemented(
     message = "`on_open` cannot return `{Self}`",
     note = "it returns `()` or `Result<(), Fault>`"

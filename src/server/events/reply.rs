@@ -1,4 +1,4 @@
-//! What a handler of events answers.
+//! The answers of handlers of events.
 
 use crate::{
     dialect::{Fault, Head, IntoArgs, Reply, ack, refused},
@@ -8,7 +8,7 @@ use crate::{
 /// The namespace of a session itself.
 const NAMESPACE: &str = "/";
 
-/// What a handler has answered: a reply, or a fault.
+/// The answer of a handler: a reply, or a fault.
 ///
 /// A layer gets it from [`Next::run`](crate::Next::run), and returns it or another one.
 pub type Answer = Result<Answered, Fault>;
@@ -46,8 +46,8 @@ pub(super) fn packet(id: u64, answer: Answer) -> Packet {
     }
 }
 
-/// What a handler of events may return: `()`, a [`Reply`], a [`Fault`], an [`Answer`], or a `Result` of `()` or
-/// [`Reply`] with [`Fault`] as its error. `()` is a reply without arguments.
+/// The types that a handler of events may return: `()`, a [`Reply`], a [`Fault`], an [`Answer`], or a `Result`
+/// of `()` or [`Reply`] with [`Fault`] as its error. `()` is a reply without arguments.
 #[diagnostic::on_unimplemented(
     message = "a handler of events cannot return `{Self}`",
     note = "a handler of events returns `()`, `Reply(value)`, `Fault`, `Result<(), Fault>` or `Result<Reply<T>, Fault>`"

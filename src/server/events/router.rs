@@ -115,7 +115,7 @@ impl<S: Send + Sync + 'static> Events<S> {
 
     /// Sets the function that runs before a session opens: an `async fn` of axum's extractors, for the opening
     /// request, and the [`Session`], to log the client in, to [insert](Session::insert) values, to join rooms.
-    /// What it sends, the client receives first. A later call replaces it. Default: every session opens.
+    /// The client receives first what it sends. A later call replaces it. Default: every session opens.
     ///
     /// If it returns a [`Fault`], the session is refused with code 4301, and the text of the close is the fault
     /// as JSON, of at most 1,024 bytes. A rejection of an extractor is as with a [`Handler`](crate::Handler). The

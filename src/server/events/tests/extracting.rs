@@ -1,4 +1,4 @@
-//! What handlers take.
+//! The parameters of handlers.
 
 use axum::{
     Extension,

@@ -36,7 +36,7 @@ struct Bench {
 #[derive(Clone, Debug, Default)]
 struct Answers(Arc<Mutex<Vec<Packet>>>);
 
-/// What becomes of the next answers.
+/// The fate of the next answers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
     TooLarge,
@@ -116,7 +116,7 @@ impl Bench {
     }
 }
 
-/// What handlers have noted, in order.
+/// The notes of handlers, in order.
 #[derive(Clone, Debug, Default)]
 struct Notes(Arc<Mutex<Vec<String>>>);
 

@@ -1,4 +1,4 @@
-//! What runs before a session opens.
+//! The function that runs before a session opens.
 
 use std::time::Duration;
 
