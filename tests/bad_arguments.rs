@@ -12,7 +12,8 @@ use std::{
 };
 
 use anywire::{
-    Anywire, Auth, Events, History, JoinError, Limits, LocalClient, Message, Origins, SendError, Server, Session,
+    Anywire, Auth, Events, History, JoinError, Limits, LocalClient, Message, Origins, RequestError, SendError, Server,
+    Session,
 };
 use axum::http::Request;
 use support::{Log, echo};
@@ -160,6 +161,45 @@ async fn sessions() {
     assert_eq!(fails(session.acknowledged().await), "4310 aborted");
     session.close(1000, "after the end");
     assert_eq!(session.close_reason().unwrap().code(), 4310, "a close after the end changes nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sent_events() {
+    let log = Log::here();
+    let server = server();
+    // This client knows no events: it gets texts, and cannot be asked.
+    let (mut client, session) = open(&server).await;
+    session.join("r");
+    let long = "n".repeat(257);
+    for name in ["", "open", "connect", long.as_str()] {
+        assert_eq!(session.emit(name, 1).await, Err(SendError::BadName));
+        assert_eq!(session.try_emit(name, 1), Err(SendError::BadName));
+        assert_eq!(session.emit_droppable(name, 1), Err(SendError::BadName));
+        assert_eq!(session.emit_latest("key", name, 1), Err(SendError::BadName));
+        let asked: Result<u8, _> = session.request(name, 1).await;
+        assert_eq!(asked, Err(RequestError::NotSent(SendError::BadName)));
+        assert_eq!(server.to("r").emit(name, 1).sent, 0);
+    }
+    assert_eq!(fails(session.emit("", 1).await), "no event may have this name");
+    let unfit = std::collections::HashMap::from([(vec![1], 1)]);
+    assert_eq!(session.emit("a", &unfit).await, Err(SendError::NotJson));
+    assert_eq!(session.emit_enum(&5).await, Err(SendError::NotJson), "no enum");
+    assert_eq!(server.to("r").emit("a", &unfit).sent, 0);
+    let large = "x".repeat(101);
+    assert_eq!(session.emit("a", &large).await, Err(SendError::TooLarge));
+    assert_eq!(session.try_emit("a", &large), Err(SendError::TooLarge));
+    assert_eq!(session.emit_droppable("a", &large), Err(SendError::TooLarge));
+    assert_eq!(session.emit_latest(&long, "a", 1), Err(SendError::TooLarge));
+    assert!(server.to("r").emit("a", &large).too_large);
+    let asked: Result<u8, _> = session.request("a", ()).await;
+    assert_eq!(fails(asked), "the client knows no events");
+    assert_eq!(log.lines("WARN").len(), 6, "each event that a room did not get");
+    session.emit("a", 1).await.unwrap();
+    assert_eq!(client.recv().await, Some("[\"a\",1]".into()), "nothing of all this was sent");
+    session.abort();
+    assert_eq!(session.emit("a", 1).await, Err(SendError::Closed));
+    let asked: Result<u8, _> = session.request("a", 1).await;
+    assert!(asked.is_err());
 }
 
 #[tokio::test(start_paused = true)]
