@@ -101,7 +101,7 @@ fn broken_purity(file: &str, path: &[String], kind: Kind) -> Option<(String, Str
     if let Some(first @ &mut ("core" | "alloc")) = path.first_mut() {
         *first = "std";
     }
-    // What is shared and never changes is pure.
+    // An `Arc` shares what never changes: it is neither a lock nor a clock.
     if path.starts_with(&["std", "sync", "Arc"]) {
         return None;
     }
