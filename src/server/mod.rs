@@ -32,7 +32,7 @@ pub use api::{
     events::{RequestError, Requesting},
     handler::{Handler, Returned},
     hooks::Refused,
-    live::{Live, To},
+    live::Live,
     local::LocalClient,
     presence::{Presence, PresenceChange},
     receiving::{Messages, Received},
@@ -41,4 +41,5 @@ pub use api::{
     server::Server,
     session::{Session, SessionId},
     stats::Stats,
+    to::To,
 };

@@ -16,3 +16,4 @@ pub(super) mod serve;
 pub(super) mod server;
 pub(super) mod session;
 pub(super) mod stats;
+pub(super) mod to;

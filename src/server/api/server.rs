@@ -4,13 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use axum::Router;
 
-use super::{
-    handler::AnyHandler,
-    hooks::Hooks,
-    live::{Live, To},
-    presence::Presence,
-    session::Session,
-};
+use super::{handler::AnyHandler, hooks::Hooks, live::Live, presence::Presence, session::Session, to::To};
 use crate::server::{core::Core, gateway::Gateway, routes};
 
 /// A server: its routes, its sessions and its rooms. Clones are handles to the same server, and so is a

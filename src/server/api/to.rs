@@ -1,0 +1,164 @@
+//! A send to a room, to several rooms or to all sessions.
+
+use serde::Serialize;
+
+use super::session::Session;
+use crate::{
+    broadcast::OutMessage,
+    config::SlowMember,
+    dialect::{IntoArgs, Sends, event},
+    hub::{Audience, Delivered, Position, Target},
+    message::{JsonError, Message},
+    payload::Payload,
+    server::core::Core,
+    session::{
+        CloseReason,
+        droppable::{LONGEST_KEY, WhenBehind},
+    },
+};
+
+/// A send to a room that is being prepared: exclude members, then call [`send`](Self::send).
+#[must_use]
+#[derive(Clone, Debug)]
+pub struct To<'a> {
+    core: &'a Core,
+    target: Target,
+}
+
+impl<'a> To<'a> {
+    pub(super) fn new(core: &'a Core, audience: Audience) -> Self {
+        let target = Target {
+            audience,
+            except: Vec::new(),
+            except_rooms: Vec::new(),
+            when_behind: WhenBehind::Keep,
+            at: None,
+            now: if core.hub.has_histories() { core.runtime.clock().now() } else { 0 },
+        };
+        To { core, target }
+    }
+
+    /// Excludes a session.
+    pub fn except(mut self, session: &Session) -> Self {
+        self.target.except.push(session.key());
+        self
+    }
+
+    /// Excludes the members of another room. They are looked up when the message is sent.
+    pub fn except_room(mut self, room: impl Into<String>) -> Self {
+        self.target.except_rooms.push(room.into());
+        self
+    }
+
+    /// Marks the message as droppable, as [`send_droppable`](Session::send_droppable) does: members that
+    /// are behind miss it and are informed of the gap, and do not lose their session.
+    pub fn droppable(mut self) -> Self {
+        self.target.when_behind = WhenBehind::Skip;
+        self
+    }
+
+    /// Marks the message as the newest value of a key, as [`send_latest`](Session::send_latest) does: for
+    /// members that are behind it waits until a newer one replaces it. A key has at most 256 bytes; a message
+    /// with a longer one is sent to no member, and logged.
+    pub fn latest(mut self, key: impl AsRef<str>) -> Self {
+        self.target.when_behind = WhenBehind::Latest(key.as_ref().into());
+        self
+    }
+
+    /// Sends the message, and returns how many members got it. Never waits: the session of a member whose
+    /// outbox is full ends, or what else [`slow_members`](crate::Builder::slow_members) has, unless the message
+    /// is [droppable](Self::droppable) or the [latest](Self::latest) of a key. The message is encoded once for
+    /// each kind of link. All members get the messages of one room in the same order. A message above the limit
+    /// is sent to no member, logged, and [told apart](Delivered::too_large).
+    ///
+    /// Messages that a handler sends before it next awaits leave together, as one write for each member. A
+    /// message that is sent from elsewhere leaves at once.
+    pub fn send(self, message: impl Into<Message>) -> Delivered {
+        self.send_payload(message.into().into())
+    }
+
+    /// Sends an event, as [`send`](Self::send) sends a message. `data` is one value; [`Args`](crate::Args) are
+    /// several, and `()` is none. It is written once for all members. Members that know no events get its JSON as
+    /// a text message, in which placeholders stand for bytes. An event that cannot be written, because no event may
+    /// have its name or its values have no JSON, is sent to no member, and logged.
+    ///
+    /// ```
+    /// use anywire::{Live, Session};
+    ///
+    /// fn said(session: &Session, live: &Live, text: &str) {
+    ///     session.to("lobby").emit("said", text);
+    ///     live.to("ticker").latest("ACME").emit("price", 12.5);
+    /// }
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "so that data is given as it is at hand, by value or not")]
+    pub fn emit<N: Sends<D>, D: IntoArgs>(self, name: N, data: D) -> Delivered {
+        match event("/", None, name.name(), &data) {
+            Ok(packet) => self.send_payload(packet.into()),
+            Err(error) => {
+                tracing::warn!(to = ?self.target.audience, event = name.name(), %error, "an event was not sent");
+                Delivered::default()
+            }
+        }
+    }
+
+    fn send_payload(mut self, payload: Payload) -> Delivered {
+        let policy = self.core.config.slow_members;
+        match &self.target.when_behind {
+            WhenBehind::Keep if policy == SlowMember::Gap => self.target.when_behind = WhenBehind::KeepOrSkip,
+            WhenBehind::Latest(key) if key.len() > LONGEST_KEY => return self.too_large("key", key.len()),
+            _ => {}
+        }
+        if payload.len() > self.core.config.message_limit {
+            return self.too_large("message", payload.len());
+        }
+        let message = OutMessage::shared(payload, self.core.runtime.pool());
+        let delivered = self.core.hub.deliver(&self.target, &message, &CloseReason::of_slow_client(policy));
+        self.core.counters.room_sends.add(1);
+        if delivered.skipped + delivered.slow > 0 {
+            self.core.counters.skipped.add(delivered.skipped);
+            self.core.counters.slow.add(delivered.slow);
+        }
+        self.core.relieve();
+        delivered
+    }
+
+    /// Sends the message that `message` makes for its position in the room's
+    /// [history](crate::Builder::rooms), so that the page knows how far it has come; see
+    /// [`join_since`](Session::join_since). `message` is called once, and again when another message has taken
+    /// the position meanwhile. Otherwise as [`send`](Self::send).
+    ///
+    /// # Panics
+    /// Panics if the send is not to one room that has a history, or if the message may be skipped.
+    pub fn send_numbered(self, mut message: impl FnMut(&Position) -> Message) -> Delivered {
+        let kept = self.target.when_behind == WhenBehind::Keep;
+        loop {
+            let position = match &self.target.audience {
+                Audience::Room(room) if kept => self.core.hub.next_position(room),
+                _ => None,
+            };
+            let Some(position) = position else {
+                panic!("{:?} has no history in which a message has a position", self.target.audience)
+            };
+            let message = message(&position);
+            let mut attempt = self.clone();
+            attempt.target.at = Some(position);
+            let delivered = attempt.send(message);
+            if !delivered.overtaken {
+                return delivered;
+            }
+        }
+    }
+
+    fn too_large(&self, what: &str, bytes: usize) -> Delivered {
+        tracing::warn!(to = ?self.target.audience, what, bytes, "a message above the limit was not sent");
+        Delivered { too_large: true, ..Delivered::default() }
+    }
+
+    /// Sends a value as JSON text, as [`send`](Self::send) does.
+    ///
+    /// # Errors
+    /// Fails as [`Message::json`] does. Then the value was sent to nobody.
+    pub fn send_json<T: Serialize + ?Sized>(self, value: &T) -> Result<Delivered, JsonError> {
+        Message::json(value).map(|message| self.send(message))
+    }
+}
