@@ -184,6 +184,8 @@ pub(crate) struct Config {
     pub(crate) overflow: Overflow,
     pub(crate) slow_members: SlowMember,
     pub(crate) max_sessions: usize,
+    /// The channels of a session.
+    pub(crate) channels: usize,
     pub(crate) reconnect_rate: u32,
     pub(crate) max_bytes: usize,
     pub(crate) by_address: Limits,
@@ -222,6 +224,7 @@ impl Default for Config {
             overflow: Overflow::Wait,
             slow_members: SlowMember::Reopen,
             max_sessions: 100_000,
+            channels: 32,
             reconnect_rate: 5_000,
             max_bytes: 1 << 30,
             by_address: Limits::default(),

@@ -27,16 +27,27 @@ impl Packet {
         self.text.starts_with(['2', '5'])
     }
 
+    /// Whether it is of a channel: it names a namespace other than `/`.
+    pub(crate) fn is_of_channel(&self) -> bool {
+        let rest = self.behind_type();
+        rest.starts_with('/') && !rest.starts_with("/,")
+    }
+
     /// Its JSON alone, for a client that knows no events.
     pub(crate) fn plain(&self) -> &str {
-        let mut rest = match self.text.starts_with(['5', '6']) {
-            true => self.text.split_once('-').map_or("", |(_, behind)| behind),
-            false => self.text.get(1..).unwrap_or(""),
-        };
+        let mut rest = self.behind_type();
         if rest.starts_with('/') {
             rest = rest.split_once(',').map_or("", |(_, behind)| behind);
         }
         rest.trim_start_matches(|digit: char| digit.is_ascii_digit())
+    }
+
+    /// What follows the type and the count of attachments.
+    fn behind_type(&self) -> &str {
+        match self.text.starts_with(['5', '6']) {
+            true => self.text.split_once('-').map_or("", |(_, behind)| behind),
+            false => self.text.get(1..).unwrap_or(""),
+        }
     }
 }
 
@@ -58,5 +69,16 @@ mod tests {
         assert_eq!(Packet::default().len(), 0);
         let packet = Packet { text: "52-[\"é\"]".into(), attachments: vec![vec![0; 3].into(), vec![0; 5].into()] };
         assert_eq!(packet.len(), 9 + 3 + 5);
+    }
+
+    #[test]
+    fn a_packet_of_a_channel_names_its_namespace() {
+        let is_of_channel = |text: &str| Packet { text: text.into(), attachments: Vec::new() }.is_of_channel();
+        for text in ["0/admin,", "1/admin", "2/a,[\"x\"]", "52-/a,7[\"x\"]", "3/a,7[]", "4/a,{}", "7/a,7{}"] {
+            assert!(is_of_channel(text), "{text}");
+        }
+        for text in ["", "0", "2[\"x\"]", "27[\"x\"]", "52-[\"x/,\"]", "2/,[\"x\"]", "5", "37[\"/a,\"]"] {
+            assert!(!is_of_channel(text), "{text}");
+        }
     }
 }

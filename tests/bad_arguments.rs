@@ -163,6 +163,27 @@ async fn sessions() {
     assert_eq!(session.close_reason().unwrap().code(), 4310, "a close after the end changes nothing");
 }
 
+#[test]
+fn names_of_namespaces() {
+    let builder = || Anywire::builder().events(anywire::Events::<()>::new());
+    let long = format!("/{}", "n".repeat(256));
+    for (name, text) in [
+        ("", "a namespace begins with `/` and has more, unlike \"\""),
+        ("/", "a namespace begins with `/` and has more, unlike \"/\""),
+        ("admin", "a namespace begins with `/` and has more, unlike \"admin\""),
+        ("/a,b", "a namespace has no comma, and a `*` only at its end, unlike \"/a,b\""),
+        ("/a*b", "a namespace has no comma, and a `*` only at its end, unlike \"/a*b\""),
+        (&long, "a namespace has at most 256 bytes"),
+    ] {
+        assert_eq!(panics(|| drop(builder().namespace(name, anywire::Events::new()))), text);
+        assert_eq!(panics(|| drop(builder().namespace_handler(name, async |_: Session| {}))), text);
+    }
+    let server = builder().namespace("/a*", anywire::Events::new()).max_namespaces(0).build();
+    for name in ["", "/", "/a", "none"] {
+        assert_eq!(server.live().of(name).to("r").emit("a", 1).sent, 0, "{name}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn sent_events() {
     let log = Log::here();

@@ -169,10 +169,9 @@ impl<'a> Head<'a> {
             Kind::Connect | Kind::Disconnect | Kind::ConnectError if self.id.is_some() => {
                 malformed("only requests and answers have an id")
             }
-            Kind::Connect | Kind::ConnectError if !self.data.is_empty() && !opens('{') => {
-                malformed("the data of a namespace's opening is an object")
+            Kind::Disconnect | Kind::ConnectError if !self.data.is_empty() && !opens('{') => {
+                malformed("the data of a namespace's end is an object")
             }
-            Kind::Disconnect if !self.data.is_empty() => malformed("the end of a namespace has no data"),
             _ => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! Makes whole packets: events and requests, replies, refusals, and what opens and ends a namespace.
 
 use bytestring::ByteString;
-use serde::ser::Error as _;
+use serde::{Serialize, ser::Error as _};
 use serde_json::Error;
 
 use super::{
@@ -11,7 +11,10 @@ use super::{
     head::{Head, Kind},
     reserved::check_name,
 };
-use crate::{message::JsonError, packet::Packet};
+use crate::{
+    message::{JsonError, Message},
+    packet::Packet,
+};
 
 /// An event, or with an id a request.
 ///
@@ -44,9 +47,40 @@ pub(crate) fn ack<A: IntoArgs + ?Sized>(namespace: &str, id: u64, arguments: &A)
 
 /// The refusal of the request `id`.
 pub(crate) fn refused(namespace: &str, id: u64, fault: &Fault) -> Packet {
-    // A fault has only texts as keys, and nothing in it fails.
-    let data = serde_json::to_string(fault).expect("a fault is JSON");
     let mut text = String::new();
-    Head { kind: Kind::Refused, attachments: 0, namespace, id: Some(id), data: &data }.write(&mut text);
+    Head { kind: Kind::Refused, attachments: 0, namespace, id: Some(id), data: &json(fault) }.write(&mut text);
     Packet { text: ByteString::from(text), attachments: Vec::new() }
+}
+
+/// What opens or ends a namespace, with data that is JSON or empty.
+pub(crate) fn control(kind: Kind, namespace: &str, data: &str) -> Packet {
+    let mut text = String::new();
+    Head { kind, attachments: 0, namespace, id: None, data }.write(&mut text);
+    Packet { text: ByteString::from(text), attachments: Vec::new() }
+}
+
+/// The refusal to open a namespace.
+pub(crate) fn not_opened(namespace: &str, fault: &Fault) -> Packet {
+    control(Kind::ConnectError, namespace, &json(fault))
+}
+
+/// A fault as JSON. It has only texts as keys, and nothing in it fails.
+fn json(fault: &Fault) -> String {
+    serde_json::to_string(fault).expect("a fault is JSON")
+}
+
+/// The event `message` of a namespace other than `/`, whose one argument is a message.
+pub(crate) fn message_event(namespace: &str, message: Message) -> Packet {
+    let list = ListWriter::new(Kind::Event, namespace, None);
+    let packet = match message {
+        Message::Text(text) => packet_of_message(list, &text.as_str()),
+        Message::Binary(bytes) => packet_of_message(list, &bytes),
+    };
+    packet.expect("texts and bytes can be written")
+}
+
+fn packet_of_message(mut list: ListWriter, argument: &impl Serialize) -> Result<Packet, Error> {
+    list.push("message")?;
+    list.push(argument)?;
+    list.finish()
 }

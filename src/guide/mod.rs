@@ -16,6 +16,7 @@
 //! | [`operating`] | figures, logs, open files, memory, sizing |
 //! | [`transports`] | what carries a session, and what to put in front of the server |
 //! | [`proxies`] | nginx, HAProxy, Caddy and Vite in front of the server |
+//! | [`namespaces`] | channels of a session with handlers, rooms and values of their own |
 //! | [`clients`] | the client from React, a bundler, Node, a worker; events and close codes |
 //! | [`bare_websocket`] | clients without the script |
 //! | [`coming_from`] | the words of Socket.IO, SockJS and SignalR; what is not carried |
@@ -61,6 +62,9 @@ pub mod handlers {}
 /// [`recv`]: crate::Session::recv
 /// [`request`]: crate::Session::request
 pub mod events {}
+
+#[doc = include_str!("namespaces.md")]
+pub mod namespaces {}
 
 #[doc = include_str!("login.md")]
 ///

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::log::Log;
+use super::{key::name_of, log::Log};
 use crate::{config::History, sync::lock};
 
 /// The histories that rooms have, by the patterns of their names.
@@ -63,8 +63,9 @@ impl Histories {
         (Some(Box::new(Log::new(rule.history, format!("{}.{number}", self.server)))), Some(&rule.kept))
     }
 
-    /// The first rule that fits.
+    /// The first rule that fits the name of the room with this key.
     fn rule(&self, room: &str) -> Option<&Rule> {
+        let room = name_of(room)?;
         self.rules.iter().find(|rule| match rule.pattern.strip_suffix('*') {
             Some(beginning) => room.starts_with(beginning),
             None => room == rule.pattern,

@@ -1,7 +1,10 @@
 //! The sessions of a server and its rooms. The hub calls no other part of the server back.
 
+mod channel;
 mod histories;
+mod key;
 mod log;
+mod member;
 mod presence;
 mod remote;
 mod room;
@@ -14,7 +17,7 @@ mod values;
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
@@ -29,52 +32,16 @@ use crate::{
 };
 
 pub(crate) use histories::Histories;
+use key::everybody_key;
+pub(crate) use key::{ROOT, room_key};
 pub use log::Position;
+pub(crate) use member::Member;
 pub(crate) use remote::Remote;
 pub(crate) use rooms::{Audience, Occupancy, Target};
 pub use rooms::{Delivered, JoinError, Joined};
 use rooms::{Rooms, SHARDS, deliver_to};
 use users::Users;
 pub(crate) use values::{Value, Values};
-
-/// A session, the remote end that opened it, and the rooms that it is in.
-#[derive(Debug)]
-pub(crate) struct Member {
-    pub(crate) shared: Arc<SharedSession>,
-    pub(crate) remote: Remote,
-    rooms: Mutex<Membership>,
-    values: Mutex<Values>,
-}
-
-#[derive(Debug, Default)]
-struct Membership {
-    rooms: Vec<Arc<str>>,
-    /// The user that the session belongs to.
-    user: Option<Arc<str>>,
-    /// The session's handler has returned, or the session was removed from the hub. It joins no more rooms,
-    /// because nothing would remove it from them.
-    gone: bool,
-}
-
-impl Member {
-    pub(crate) fn id(&self) -> Uuid {
-        self.shared.id()
-    }
-
-    pub(crate) fn rooms(&self) -> Vec<Arc<str>> {
-        lock(&self.rooms).rooms.clone()
-    }
-
-    /// The key of the user that the session belongs to.
-    pub(crate) fn user(&self) -> Option<Arc<str>> {
-        lock(&self.rooms).user.clone()
-    }
-
-    /// The values that the application keeps in the session.
-    pub(crate) fn values(&self) -> MutexGuard<'_, Values> {
-        lock(&self.values)
-    }
-}
 
 /// All sessions of a server, and its rooms. The order of locks is: a member's list of rooms, a shard, a room,
 /// a session.
@@ -115,7 +82,13 @@ impl Hub {
         match lock(self.shard(shared.id())).entry(shared.id()) {
             Entry::Occupied(_) => Err(remote),
             Entry::Vacant(place) => {
-                let member = Arc::new(Member { shared, remote, rooms: Mutex::default(), values: Mutex::default() });
+                let member = Arc::new(Member {
+                    shared,
+                    remote,
+                    channel: None,
+                    rooms: Mutex::default(),
+                    values: Mutex::default(),
+                });
                 self.count.fetch_add(1, Ordering::Relaxed);
                 Ok(place.insert(member).clone())
             }
@@ -134,6 +107,17 @@ impl Hub {
     /// The member's handler has returned: it leaves its rooms and joins no more, and its values are dropped.
     /// Returns the rooms that became empty.
     pub(crate) fn retire(&self, member: &Member) -> Vec<Arc<str>> {
+        self.remove_channel(member);
+        let channels = lock(&member.rooms).channels.take();
+        for channel in channels.into_iter().flat_map(|channels| channels.0) {
+            self.rooms.leave(channel.id(), &everybody_key(channel.namespace()));
+            self.retire_alone(&channel);
+        }
+        self.retire_alone(member)
+    }
+
+    /// The same, but the channels of a session stay.
+    pub(crate) fn retire_alone(&self, member: &Member) -> Vec<Arc<str>> {
         let user = {
             let mut membership = lock(&member.rooms);
             membership.gone = true;
@@ -169,6 +153,7 @@ impl Hub {
     /// Adds a member to a room. Returns `None`, and changes nothing, if the member is in the room already or
     /// its session was removed.
     pub(crate) fn join(&self, member: &Arc<Member>, room: &str) -> Option<Occupancy> {
+        let room = &*room_key(member.namespace(), room);
         let mut joined = lock(&member.rooms);
         if joined.gone || joined.rooms.iter().any(|name| **name == *room) {
             return None;
@@ -186,6 +171,7 @@ impl Hub {
         since: Option<&str>,
         now: u64,
     ) -> Result<Joined, JoinError> {
+        let room = &*room_key(member.namespace(), room);
         let mut membership = lock(&member.rooms);
         if membership.gone {
             return Err(JoinError::Closed);
@@ -200,6 +186,7 @@ impl Hub {
     /// Adds a member to a room if it is not in it, and gives it a name there. Returns whether the name is
     /// new.
     pub(crate) fn enter(&self, member: &Arc<Member>, room: &str, name: &str) -> bool {
+        let room = &*room_key(member.namespace(), room);
         let mut membership = lock(&member.rooms);
         if membership.gone {
             return false;
@@ -248,6 +235,7 @@ impl Hub {
 
     /// Removes a member from a room. Returns `None` if the member is not in the room.
     pub(crate) fn leave(&self, member: &Member, room: &str) -> Option<Occupancy> {
+        let room = &*room_key(member.namespace(), room);
         let mut joined = lock(&member.rooms);
         let at = joined.rooms.iter().position(|name| **name == *room)?;
         joined.rooms.swap_remove(at);
@@ -263,9 +251,22 @@ impl Hub {
         rooms
     }
 
-    /// Returns the members of a room, in no order.
-    pub(crate) fn members(&self, room: &str) -> Vec<Arc<Member>> {
-        self.rooms.members(room).into_iter().filter_map(|id| self.get(id)).collect()
+    /// Returns the members of a room of a namespace, in no order.
+    pub(crate) fn members(&self, namespace: &str, room: &str) -> Vec<Arc<Member>> {
+        self.members_of(namespace, &room_key(namespace, room))
+    }
+
+    /// Returns the channels of a namespace, or all sessions if it is `/`.
+    pub(crate) fn all_in(&self, namespace: &str) -> Vec<Arc<Member>> {
+        match namespace {
+            ROOT => self.all(),
+            _ => self.members_of(namespace, &everybody_key(namespace)),
+        }
+    }
+
+    fn members_of(&self, namespace: &str, key: &str) -> Vec<Arc<Member>> {
+        let sessions = self.rooms.members(key).into_iter().filter_map(|id| self.get(id));
+        sessions.filter_map(|session| session.in_namespace(namespace)).collect()
     }
 
     /// Sends to an audience. All members get the messages of one room in the same order, and all sessions

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     histories::{Histories, Kept},
+    key::{ROOT, everybody_key},
     log::Position,
     room::Room,
 };
@@ -54,13 +55,22 @@ pub(crate) struct Target {
 /// Those whom a send reaches if nobody is excluded.
 #[derive(Clone, Debug)]
 pub(crate) enum Audience {
+    /// The members of the room with this key.
     Room(String),
-    /// The members of several rooms, each once. The names are sorted, and none is there twice.
+    /// The members of several rooms, each once. The keys are sorted, and none is there twice.
     AnyOf(Vec<String>),
     Everybody,
 }
 
 impl Audience {
+    /// All channels of a namespace, or all sessions if it is `/`.
+    pub(crate) fn all_in(namespace: &str) -> Self {
+        match namespace {
+            ROOT => Audience::Everybody,
+            _ => Audience::Room(everybody_key(namespace)),
+        }
+    }
+
     pub(crate) fn any_of(mut rooms: Vec<String>) -> Self {
         rooms.sort_unstable();
         rooms.dedup();

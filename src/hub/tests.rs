@@ -4,7 +4,7 @@ use std::sync::{Arc, Barrier};
 
 use uuid::Uuid;
 
-use super::{Hub, Member, Occupancy, Remote};
+use super::{Hub, Member, Occupancy, ROOT, Remote};
 use crate::{pool::Pool, shared::tests::session_as};
 
 fn member(hub: &Hub, id: u128) -> Arc<Member> {
@@ -43,7 +43,7 @@ async fn leaving_all_reports_the_rooms_that_became_empty() {
     assert_eq!(names(&hub.leave_all(&ada)), ["a", "c"]);
     assert_eq!(names(&hub.leave_all(&ada)), [""; 0]);
     assert!(ada.rooms().is_empty());
-    assert_eq!(hub.members("b").len(), 1);
+    assert_eq!(hub.members(ROOT, "b").len(), 1);
     assert_eq!(hub.join(&ada, "a"), Some(Occupancy::First), "she has left and may come back");
 }
 
@@ -59,7 +59,7 @@ async fn a_removed_session_reports_its_rooms_and_joins_no_more() {
     assert_eq!(names(&emptied), ["a"]);
     assert!(hub.remove(ada.id()).is_none());
     assert_eq!(hub.join(&ada, "a"), None);
-    assert!(hub.members("a").is_empty());
+    assert!(hub.members(ROOT, "a").is_empty());
     assert_eq!(hub.len(), 1);
 }
 
@@ -73,7 +73,7 @@ async fn an_id_that_is_taken_is_refused() {
     assert_eq!(refused.unwrap_err().address, address, "what was brought is given back");
     assert_eq!(hub.len(), 1);
     assert!(Arc::ptr_eq(&hub.get(ada.id()).unwrap(), &ada), "the one that was there has stayed");
-    assert_eq!(hub.members("lobby").len(), 1);
+    assert_eq!(hub.members(ROOT, "lobby").len(), 1);
     hub.remove(ada.id()).unwrap();
     assert!(hub.insert(Arc::new(session_as(ada.id())), Remote::default()).is_ok(), "the id is free again");
 }

@@ -253,6 +253,9 @@ impl<S> Gateway<S> {
         let member = self.core.create(remote, rules, held);
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
         let shared = member.shared.clone();
+        if ready.has_channels {
+            shared.have_channels(self.core.config.channels);
+        }
         let mut opened = Opened { shared, fresh: Some((ready, Session { core: self.core.clone(), member })) };
         self.ask(&mut opened).await?;
         Ok(opened)

@@ -2,6 +2,7 @@
 
 mod admission;
 mod api;
+mod catch;
 mod connection;
 mod core;
 mod counters;
@@ -10,6 +11,7 @@ mod eviction;
 mod forwarded;
 mod gateway;
 mod limits;
+mod namespaces;
 mod network;
 mod opening;
 mod origin;

@@ -166,16 +166,22 @@ impl Inbox {
         Some(arrival)
     }
 
-    /// Takes what came last, if it is a packet that is no event.
-    pub(crate) fn pop_control(&mut self) -> Option<Arc<Packet>> {
+    /// Sets aside what came last, if it is a packet that is not an event of the session itself. It still counts,
+    /// until it is [released](Self::release_aside).
+    pub(crate) fn set_aside(&mut self) -> Option<Arc<Packet>> {
         match self.queue.back() {
-            Some(Arrival::Message(Payload::Event(packet))) if !packet.is_event() => {}
+            Some(Arrival::Message(Payload::Event(packet))) if !packet.is_event() || packet.is_of_channel() => {}
             _ => return None,
         }
         let Some(Arrival::Message(Payload::Event(packet))) = self.queue.pop_back() else { return None };
-        self.bytes -= ENTRY_COST + packet.len();
-        self.resume();
         Some(packet)
+    }
+
+    /// A packet of this length that was set aside is gone.
+    pub(crate) fn release_aside(&mut self, length: usize) {
+        // What was not consumed may have been dropped meanwhile.
+        self.bytes = self.bytes.saturating_sub(ENTRY_COST + length);
+        self.resume();
     }
 
     /// Whether something with these numbers is next in order.

@@ -33,9 +33,16 @@ impl Machine {
         Ok(())
     }
 
-    /// Takes what has just come, if it is a packet that is no event, as an answer to a request.
-    pub(crate) fn take_control(&mut self) -> Option<Arc<Packet>> {
-        self.inbox.pop_control()
+    /// Sets aside what has just come, if it is a packet that does not wait for the session's handler: an answer,
+    /// or anything of a channel. Its bytes count as not received until they are
+    /// [released](Self::release_aside).
+    pub(crate) fn set_aside(&mut self) -> Option<Arc<Packet>> {
+        self.inbox.set_aside()
+    }
+
+    /// A packet of this length that was set aside is handled.
+    pub(crate) fn release_aside(&mut self, length: usize) {
+        self.inbox.release_aside(length);
     }
 
     pub(super) fn take_gap(&mut self, now: u64, from: u64, to: u64) -> Result<(), CloseReason> {

@@ -12,13 +12,13 @@ use super::{
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
-    outbox::{Body, ENTRY_COST, Outbox},
+    outbox::{Body, Outbox},
     rate::Rate,
     reason,
     rules::{Delivery, Rules},
     stream_probe::StreamProbe,
 };
-use crate::{broadcast::OutMessage, config::Transport};
+use crate::config::Transport;
 
 /// Which half of a session a machine is. Both work alike, except that they open, attach and ping differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -310,29 +310,6 @@ impl Machine {
 
 // Commands.
 impl Machine {
-    /// Numbers a message and keeps it until it is acknowledged.
-    pub(crate) fn send(&mut self, message: OutMessage) -> Result<(), SendError> {
-        self.may_send()?;
-        if !self.outbox.fits(message.len()) {
-            return Err(SendError::Full);
-        }
-        self.push(Body::Message(message));
-        Ok(())
-    }
-
-    /// Sends all of these messages, or none if they do not fit together.
-    pub(crate) fn send_all(&mut self, messages: Vec<OutMessage>) -> Result<(), SendError> {
-        self.may_send()?;
-        let length: usize = messages.iter().map(|message| message.len() + ENTRY_COST).sum();
-        if !messages.is_empty() && !self.outbox.fits(length - ENTRY_COST) {
-            return Err(SendError::Full);
-        }
-        for message in messages {
-            self.outbox.push(Body::Message(message));
-        }
-        Ok(())
-    }
-
     /// Requests an acknowledgement of all that was sent so far. Values that wait get their numbers now.
     pub(crate) fn flush(&mut self) {
         self.number_all();

@@ -19,6 +19,7 @@ mod rate;
 pub(crate) mod reason;
 mod receive;
 pub(crate) mod rules;
+mod send;
 mod stream_probe;
 mod streams;
 mod timers;

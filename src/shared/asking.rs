@@ -3,7 +3,8 @@
 use tokio::sync::oneshot;
 
 use super::{
-    Arrived, SharedSession,
+    SharedSession,
+    channels::Arrived,
     questions::{MOST_OPEN, Outcome},
 };
 use crate::{

@@ -2,19 +2,12 @@
 
 use std::task::{Context, Poll};
 
-use super::{CloseReason, Inner, Place, SendError, SharedSession, WhenBehind, reason, wake_batch};
+use super::{CloseReason, Inner, Place, SendError, SharedSession, WhenBehind, channels::Arrived, reason, wake_batch};
 use crate::{
     broadcast::OutMessage,
     message::Message,
     session::{Arrival, State},
 };
-
-/// An arrival, and the page that sent it.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Arrived {
-    pub(crate) arrival: Arrival,
-    pub(crate) page: u64,
-}
 
 impl SharedSession {
     /// Waits for the next arrival; for one that is no gap unless `gaps`. `None` if nothing more will come:
@@ -91,7 +84,7 @@ impl SharedSession {
         arrival
     }
 
-    fn address(&self) -> usize {
+    pub(super) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
@@ -252,6 +245,7 @@ impl SharedSession {
             inner.wake_links();
         }
         inner.receivers.wake_all();
+        inner.wake_channels();
         inner.wake_idle();
         drop(inner);
         self.runtime.handler_ends();

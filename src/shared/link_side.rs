@@ -79,7 +79,7 @@ impl SharedSession {
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
         inner.machine.press(self.runtime.pressed());
-        let mut outcome = frames.drain(..).try_for_each(|frame| inner.handle_frame(now, link, frame));
+        let mut outcome = frames.drain(..).try_for_each(|frame| inner.handle_frame(now, link, frame, self));
         if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
             inner.machine.end(now, link, malformed.clone());
             outcome = Err(malformed);
@@ -277,15 +277,18 @@ impl Inner {
     }
 
     /// Attaches a link that shows a credential which matches.
-    fn handle_frame(&mut self, now: u64, link: LinkId, frame: Frame) -> Result<(), CloseReason> {
+    fn handle_frame(
+        &mut self,
+        now: u64,
+        link: LinkId,
+        frame: Frame,
+        session: &SharedSession,
+    ) -> Result<(), CloseReason> {
         let is_event = matches!(&frame, Frame::Message { message, .. } if message.is_event());
         self.machine.handle_frame(now, link, frame)?;
         // An answer does not wait behind events: the handler may have asked its own client.
-        if is_event && let Some(packet) = self.machine.take_control() {
-            let awaited = self.questions.as_mut().is_some_and(|questions| questions.answer(packet));
-            if !awaited {
-                tracing::debug!("a packet came that is no event and no answer that somebody waits for");
-            }
+        if is_event && let Some(packet) = self.machine.set_aside() {
+            self.take_packet(&packet, session);
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 //! time to the machine; no lock is held across an await.
 
 mod asking;
+mod channel_side;
+mod channels;
 mod chunked_upload;
 mod credentials;
 mod handler_side;
@@ -28,6 +30,7 @@ use std::{
 use bytestring::ByteString;
 use uuid::Uuid;
 
+use channels::Channels;
 use questions::Questions;
 use receivers::Receivers;
 use turn::Turn;
@@ -39,9 +42,9 @@ use crate::{
 };
 
 pub(crate) use asking::CannotAsk;
+pub(crate) use channels::{Arrived, Asked as ChannelAsked};
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::{Credential, Credentials};
-pub(crate) use handler_side::Arrived;
 pub(crate) use pressure::{UnderWay, Weight};
 pub(crate) use questions::Outcome as QuestionOutcome;
 pub(crate) use receivers::Place;
@@ -107,6 +110,8 @@ struct Inner {
     under_way: usize,
     /// The requests that the client has not answered. It is made with the first one.
     questions: Option<Box<Questions>>,
+    /// The namespaces of the session. Servers without namespaces have none.
+    channels: Option<Box<Channels>>,
     /// The number of pages that have taken the session over.
     page: u64,
     /// How many arrivals that wait are of pages before the present one.
@@ -151,6 +156,7 @@ impl SharedSession {
             chunked: None,
             under_way: 0,
             questions: None,
+            channels: None,
             page: 0,
             of_former_pages: 0,
         };
@@ -295,7 +301,7 @@ impl Inner {
     fn wake_receivers(&mut self) {
         let woken = match self.machine.closed() {
             None => self.receivers.wake_first(),
-            Some(_) => self.receivers.wake_all(),
+            Some(_) => self.receivers.wake_all() | self.channels.as_mut().is_some_and(|channels| channels.wake_all()),
         };
         if woken {
             self.turn.woken();

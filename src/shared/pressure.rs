@@ -69,6 +69,7 @@ impl SharedSession {
         let mut inner = self.lock();
         inner.machine.evict(self.runtime.clock.now(), reason);
         inner.chunked = None;
+        inner.drop_channel_events();
         inner.wake_receivers();
         inner.wake_links();
         inner.wake_senders();

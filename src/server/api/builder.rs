@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::{Config, History, Origins, Overflow, SlowMember, header_name, is_authority, is_node_name, millis},
-    server::{core::Core, events::Events},
+    server::{core::Core, events::Events, namespaces::with_namespaces},
 };
 
 /// The entry of the library: [`Anywire::builder`].
@@ -50,7 +50,7 @@ impl Anywire {
 pub struct Builder<H = ()> {
     pub(super) config: Config,
     pub(super) hooks: Hooks,
-    handler: H,
+    pub(super) handler: H,
 }
 
 impl<H> Builder<H> {
@@ -165,6 +165,13 @@ impl<H> Builder<H> {
     /// further one is refused with 503 and code 4200. Default: 100,000.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.config.max_sessions = sessions;
+        self
+    }
+
+    /// Sets the number of [namespaces](Self::namespace) besides `/` that a client may have open at a time in a
+    /// session. A further one is refused with the fault `full`. Default: 32.
+    pub fn max_namespaces(mut self, namespaces: usize) -> Self {
+        self.config.channels = namespaces;
         self
     }
 
@@ -324,7 +331,7 @@ impl Builder {
         H: Handler<T, S>,
         S: Clone + Send + Sync + 'static,
     {
-        Builder { config: self.config, hooks: self.hooks, handler: SessionHandler(erase(handler)) }
+        Builder { config: self.config, hooks: self.hooks, handler: SessionHandler::new(erase(handler)) }
     }
 
     /// Sets the handlers of the events of every session, instead of a [`handler`](Self::handler). See
@@ -333,20 +340,32 @@ impl Builder {
     where
         S: Clone + Send + Sync + 'static,
     {
-        Builder { config: self.config, hooks: self.hooks, handler: SessionHandler(events.into_handler()) }
+        Builder { config: self.config, hooks: self.hooks, handler: SessionHandler::new(events.into_handler()) }
     }
 }
 
-impl<S> Builder<SessionHandler<S>> {
+impl<S: Clone + Send + Sync + 'static> Builder<SessionHandler<S>> {
     /// Builds the server. Its sessions run on the tokio runtime that serves its routes.
     pub fn build(self) -> Server<S> {
-        Server::new(Arc::new(Core::new(self.config)), self.handler.0, self.hooks)
+        let SessionHandler { root, namespaces } = self.handler;
+        let handler = if namespaces.is_empty() { root } else { with_namespaces(root, namespaces) };
+        Server::new(Arc::new(Core::new(self.config)), handler, self.hooks)
     }
 }
 
 /// The state of a builder that has its handler.
 #[derive(Clone)]
-pub struct SessionHandler<S>(AnyHandler<S>);
+pub struct SessionHandler<S> {
+    root: AnyHandler<S>,
+    /// The handlers of namespaces, by name or pattern.
+    pub(super) namespaces: Vec<(String, AnyHandler<S>)>,
+}
+
+impl<S> SessionHandler<S> {
+    fn new(root: AnyHandler<S>) -> Self {
+        SessionHandler { root, namespaces: Vec::new() }
+    }
+}
 
 impl<S> fmt::Debug for SessionHandler<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

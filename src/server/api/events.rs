@@ -11,11 +11,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{
-    receiving::{Waiting, poll_arrival},
-    sending::SendError,
-    session::Session,
-};
+use super::{receiving::Waiting, sending::SendError, session::Session};
 use crate::{
     dialect::{
         Arguments, Asks, Fault, FromArgs, Head, IntoArgs, Kind, MAX_ID, Sends, check_name, event, event_by_variant,
@@ -30,9 +26,6 @@ use crate::{
     },
     shared::{CannotAsk, QuestionOutcome},
 };
-
-/// The namespace of a session itself.
-const NAMESPACE: &str = "/";
 
 /// The time that a request has, unless it sets its own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -123,7 +116,7 @@ impl Session {
     /// # Errors
     /// Fails as [`emit`](Self::emit) does; [`SendError::NotJson`] covers bad names too.
     pub async fn emit_enum<E: Serialize>(&self, variant: &E) -> Result<(), SendError> {
-        let packet = event_by_variant(NAMESPACE, None, variant).map_err(|_| SendError::NotJson)?;
+        let packet = event_by_variant(self.namespace(), None, variant).map_err(|_| SendError::NotJson)?;
         self.check_packet(&packet, false)?;
         self.send_payload(packet.into()).await
     }
@@ -161,9 +154,9 @@ impl Session {
     ///
     /// A request is answered by [`Incoming::reply`]; one that is dropped without a reply is refused.
     pub async fn recv_event(&self) -> Option<Incoming> {
-        let mut waiting = Waiting::new(&self.member.shared);
+        let mut waiting = Waiting::new(&self.member);
         loop {
-            let arrived = poll_fn(|cx| poll_arrival(waiting.shared, &mut waiting.place, cx, false)).await?;
+            let arrived = poll_fn(|cx| waiting.poll_arrival(cx, false)).await?;
             if let Arrival::Message(payload) = arrived.arrival
                 && let Some(incoming) = self.incoming(payload, arrived.page)
             {
@@ -182,7 +175,7 @@ impl Session {
 
     fn packet<D: IntoArgs>(&self, name: &str, id: Option<u64>, data: &D) -> Result<Packet, SendError> {
         check_name(name).map_err(|_| SendError::BadName)?;
-        let packet = event(NAMESPACE, id, name, data).map_err(|_| SendError::NotJson)?;
+        let packet = event(self.namespace(), id, name, data).map_err(|_| SendError::NotJson)?;
         self.check_packet(&packet, id.is_some())?;
         Ok(packet)
     }

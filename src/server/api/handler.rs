@@ -21,12 +21,14 @@ use crate::session::{CloseReason, reason};
 /// How a handler has ended: an error as text.
 pub(crate) type Outcome = Result<(), String>;
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A handler whose extractors are done.
 pub(crate) struct Ready {
     /// A function that runs before the session opens, if there is one.
     pub(crate) opening: Option<Opening>,
+    /// The session may have channels.
+    pub(crate) has_channels: bool,
     /// Takes the session and returns the handler's future.
     pub(crate) handler: Box<dyn FnOnce(Session) -> Boxed<Outcome> + Send>,
 }
@@ -149,7 +151,7 @@ macro_rules! handler {
                 let handler = move |session: Session| -> Boxed<Outcome> {
                     Box::pin(self($($T,)* session).map(|returned| returned.outcome(sealed::Sealed)))
                 };
-                Ok(sealed::Prepared(Ready { opening: None, handler: Box::new(handler) }))
+                Ok(sealed::Prepared(Ready { opening: None, has_channels: false, handler: Box::new(handler) }))
             }
         }
     };

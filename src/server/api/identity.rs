@@ -22,12 +22,12 @@ impl Session {
     /// # check(chat);
     /// ```
     pub fn set_user(&self, key: impl AsRef<str>) {
-        self.core.hub.set_user(&self.member, key.as_ref());
+        self.core.hub.set_user(self.member.session(), key.as_ref());
     }
 
     /// Returns the user that this session belongs to, if it was [set](Self::set_user).
     pub fn user(&self) -> Option<String> {
-        self.member.user().map(|user| user.to_string())
+        self.member.session().user().map(|user| user.to_string())
     }
 
     /// Sets the time at which the login of this session expires. Then the session ends with code 4106 unless

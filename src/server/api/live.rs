@@ -2,10 +2,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use bytestring::ByteString;
+
 use super::{session::Session, to::To};
 use crate::{
     config::millis,
-    hub::{Audience, Member},
+    hub::{Audience, Member, ROOT, room_key},
     ids,
     server::core::Core,
     session::reason,
@@ -18,46 +20,72 @@ const LAST_HANDLERS: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Live {
     pub(crate) core: Arc<Core>,
+    /// The namespace whose channels it means; `/` are the sessions themselves.
+    pub(super) namespace: ByteString,
 }
 
 impl Live {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Live { core, namespace: ByteString::from_static(ROOT) }
+    }
+
+    /// Returns a handle to the [channels](crate::Builder::namespace) of a namespace: its rooms, its sends and its
+    /// sessions are those of that namespace. `/` are the sessions themselves.
+    ///
+    /// ```
+    /// use anywire::Live;
+    ///
+    /// fn restart(live: &Live) {
+    ///     live.of("/admin").all().emit("restarting", ());
+    ///     live.of("/admin").to("operators").emit("page", "the server restarts");
+    /// }
+    /// ```
+    #[must_use]
+    pub fn of(&self, namespace: &str) -> Live {
+        Live { core: self.core.clone(), namespace: namespace.to_owned().into() }
+    }
+
     /// Starts a send to all members of a room.
     pub fn to(&self, room: impl Into<String>) -> To<'_> {
-        To::new(&self.core, Audience::Room(room.into()))
+        To::room(&self.core, &self.namespace, &room.into())
     }
 
     /// Starts a send to the members of several rooms. A session that is in more than one of them gets the
     /// message once.
     pub fn to_any(&self, rooms: impl IntoIterator<Item = impl Into<String>>) -> To<'_> {
-        To::new(&self.core, Audience::any_of(rooms.into_iter().map(Into::into).collect()))
+        let keys = rooms.into_iter().map(|room| room_key(&self.namespace, &room.into()).into_owned());
+        To::new(&self.core, &self.namespace, Audience::any_of(keys.collect()))
     }
 
     /// Starts a send to all sessions.
     pub fn all(&self) -> To<'_> {
-        To::new(&self.core, Audience::Everybody)
+        To::new(&self.core, &self.namespace, Audience::all_in(&self.namespace))
     }
 
     /// Returns the session with this id, if it is on this node and neither over nor closed here.
     pub fn session(&self, id: impl AsRef<str>) -> Option<Session> {
-        let member = self.core.find(id.as_ref()).here()?;
-        member.shared.close_reason().is_none().then(|| self.handle(member))
+        let member = self.core.find(id.as_ref()).here()?.in_namespace(&self.namespace)?;
+        Some(self.handle(member)).filter(|session| !session.is_closed())
     }
 
     /// Returns all sessions, as of now, without those that are over or were closed here.
     pub fn sessions(&self) -> Vec<Session> {
-        let live = |member: &Arc<Member>| member.shared.close_reason().is_none();
-        self.core.hub.all().into_iter().filter(live).map(|member| self.handle(member)).collect()
+        let all = self.core.hub.all_in(&self.namespace).into_iter().map(|member| self.handle(member));
+        all.filter(|session| !session.is_closed()).collect()
     }
 
     /// Returns the members of a room, as of now.
     pub fn members(&self, room: &str) -> Vec<Session> {
-        self.core.hub.members(room).into_iter().map(|member| self.handle(member)).collect()
+        self.core.hub.members(&self.namespace, room).into_iter().map(|member| self.handle(member)).collect()
     }
 
     /// Returns the number of sessions, as [`sessions`](Self::sessions) lists them. One whose connection is
     /// interrupted counts.
     pub fn len(&self) -> usize {
-        self.core.runtime.live()
+        match &*self.namespace {
+            ROOT => self.core.runtime.live(),
+            _ => self.sessions().len(),
+        }
     }
 
     /// Returns whether there is no session.
@@ -102,6 +130,11 @@ impl fmt::Debug for Live {
 
 /// # Rooms
 impl Session {
+    /// The server's sessions and rooms.
+    pub(crate) fn live(&self) -> Live {
+        Live::new(self.core.clone())
+    }
+
     /// Joins a room. Returns `true` if the session was not in it. The session leaves all rooms when its
     /// handler returns.
     pub fn join(&self, room: &str) -> bool {
@@ -115,7 +148,7 @@ impl Session {
 
     /// Returns the rooms that the session is in.
     pub fn rooms(&self) -> Vec<String> {
-        self.member.rooms().iter().map(ToString::to_string).collect()
+        self.member.rooms()
     }
 
     /// Starts a send to the members of a room without this session.
@@ -125,6 +158,6 @@ impl Session {
 
     /// Starts a send to all members of a room, with this session if it is one of them.
     pub fn within(&self, room: impl Into<String>) -> To<'_> {
-        To::new(&self.core, Audience::Room(room.into()))
+        To::room(&self.core, self.namespace(), &room.into())
     }
 }

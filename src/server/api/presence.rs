@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, future::poll_fn, sync::Arc, task::Poll};
 
 use super::{live::Live, session::Session};
 use crate::{
-    hub::{JoinError, Joined},
+    hub::{JoinError, Joined, room_key},
     server::core::Core,
 };
 
@@ -65,7 +65,7 @@ impl Live {
     pub fn presence(&self, room: &str) -> Presence {
         Presence {
             core: self.core.clone(),
-            room: room.to_owned(),
+            room: room_key(&self.namespace, room).into_owned(),
             watcher: self.core.hub.new_watcher(),
             known: BTreeSet::new(),
         }

@@ -12,17 +12,23 @@ use tokio::task::coop::poll_proceed;
 
 use super::session::Session;
 use crate::{
+    hub::Member,
     message::{JsonError, Message},
+    payload::Payload,
+    server::events::Incoming,
     session::Arrival,
-    shared::{Arrived, Place, SharedSession},
+    shared::{Arrived, Place},
 };
 
-/// A message or a gap, as [`Session::recv_any`] returns it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A message, an event or a gap, as [`Session::recv_any`] returns it.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Received {
     /// A message.
     Message(Message),
+    /// An event. One that is a request is answered by [`Incoming::reply`](crate::Incoming::reply), or refused when
+    /// it is dropped.
+    Event(Incoming),
     /// The client dropped the messages with these numbers. They will not come.
     Gap {
         /// The first number.
@@ -42,17 +48,24 @@ impl Session {
     ///
     /// Waits for the message. Cancel-safe: dropped while it waits, it has taken none.
     pub async fn recv(&self) -> Option<Message> {
-        let mut waiting = Waiting::new(&self.member.shared);
+        let mut waiting = Waiting::new(&self.member);
         poll_fn(|cx| waiting.poll_message(cx)).await
     }
 
-    /// Receives the next message or gap, and `None` as [`recv`](Self::recv) does. Waits for it. Cancel-safe.
+    /// Receives the next message, event or gap, and `None` as [`recv`](Self::recv) does. Waits for it. Cancel-safe.
     pub async fn recv_any(&self) -> Option<Received> {
-        let mut waiting = Waiting::new(&self.member.shared);
-        let arrived = poll_fn(|cx| poll_arrival(waiting.shared, &mut waiting.place, cx, true)).await?;
-        match arrived.arrival {
-            Arrival::Gap { from, to } => Some(Received::Gap { from, to }),
-            Arrival::Message(_) => waiting.shared.plain(arrived).map(Received::Message),
+        let mut waiting = Waiting::new(&self.member);
+        loop {
+            let arrived = poll_fn(|cx| waiting.poll_arrival(cx, true)).await?;
+            match arrived.arrival {
+                Arrival::Gap { from, to } => return Some(Received::Gap { from, to }),
+                Arrival::Message(Payload::Message(message)) => return Some(Received::Message(message)),
+                Arrival::Message(event) => {
+                    if let Some(event) = self.incoming(event, arrived.page) {
+                        return Some(Received::Event(event));
+                    }
+                }
+            }
         }
     }
 
@@ -69,7 +82,10 @@ impl Session {
     /// Receives the next message if it is there already, even if a task waits for one. Never waits. Returns
     /// `None` if there is none now, or never will be one.
     pub fn try_recv(&self) -> Option<Message> {
-        self.member.shared.try_message()
+        match &self.member.channel {
+            None => self.member.shared.try_message(),
+            Some(channel) => self.member.shared.try_channel_message(channel.number),
+        }
     }
 
     /// Returns the messages as a stream, which receives as [`recv`](Self::recv) does.
@@ -80,45 +96,54 @@ impl Session {
 
 /// A task that receives, and its place among those who wait. It gives the place up when it is dropped.
 pub(super) struct Waiting<'a> {
-    pub(super) shared: &'a SharedSession,
-    pub(super) place: Option<Place>,
+    member: &'a Member,
+    place: Option<Place>,
 }
 
 impl<'a> Waiting<'a> {
-    pub(super) fn new(shared: &'a SharedSession) -> Self {
-        Waiting { shared, place: None }
+    pub(super) fn new(member: &'a Member) -> Self {
+        Waiting { member, place: None }
+    }
+
+    pub(super) fn poll_arrival(&mut self, cx: &mut Context<'_>, gaps: bool) -> Poll<Option<Arrived>> {
+        poll_arrival(self.member, &mut self.place, cx, gaps)
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        poll_message(self.shared, &mut self.place, cx)
+        poll_message(self.member, &mut self.place, cx)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.shared.leave(place);
-        }
+        leave(self.member, self.place);
     }
 }
 
 /// Other tasks get their turn after some arrivals, however many there are.
-pub(super) fn poll_arrival(
-    shared: &SharedSession,
-    place: &mut Option<Place>,
-    cx: &mut Context<'_>,
-    gaps: bool,
-) -> Poll<Option<Arrived>> {
+fn poll_arrival(member: &Member, place: &mut Option<Place>, cx: &mut Context<'_>, gaps: bool) -> Poll<Option<Arrived>> {
     let turn = ready!(poll_proceed(cx));
-    let arrival = shared.poll_arrival(cx, place, gaps);
+    let arrival = match &member.channel {
+        None => member.shared.poll_arrival(cx, place, gaps),
+        Some(channel) => member.shared.poll_channel_arrival(channel.number, cx, place),
+    };
     if arrival.is_ready() {
         turn.made_progress();
     }
     arrival
 }
 
-fn poll_message(shared: &SharedSession, place: &mut Option<Place>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-    poll_arrival(shared, place, cx, false).map(|arrived| shared.plain(arrived?))
+fn poll_message(member: &Member, place: &mut Option<Place>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+    poll_arrival(member, place, cx, false).map(|arrived| member.shared.plain(arrived?))
+}
+
+/// A task gives its place up.
+fn leave(member: &Member, place: Option<Place>) {
+    let Some(place) = place else { return };
+    match &member.channel {
+        None => member.shared.leave(place),
+        Some(channel) => member.shared.leave_channel_queue(channel.number, place),
+    }
 }
 
 /// The messages of a session, as [`Session::stream`] returns them. It ends as [`Session::recv`] does, and it
@@ -135,14 +160,12 @@ impl Stream for Messages {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let this = &mut *self;
-        poll_message(&this.session.member.shared, &mut this.place, cx)
+        poll_message(&this.session.member, &mut this.place, cx)
     }
 }
 
 impl Drop for Messages {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.session.member.shared.leave(place);
-        }
+        leave(&self.session.member, self.place);
     }
 }

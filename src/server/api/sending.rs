@@ -12,6 +12,8 @@ use serde::Serialize;
 use super::session::Session;
 use crate::{
     config::Overflow,
+    dialect::message_event,
+    hub::ROOT,
     message::Message,
     payload::Payload,
     session::{
@@ -32,10 +34,10 @@ impl Session {
     /// Fails with a [`SendError`] that names the reason: the outbox is full, the session is closed, or the
     /// message is above the limit.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.send_payload(message.into().into()).await
+        self.send_payload(self.payload(message.into())).await
     }
 
-    pub(super) async fn send_payload(&self, mut payload: Payload) -> Result<(), SendError> {
+    pub(crate) async fn send_payload(&self, mut payload: Payload) -> Result<(), SendError> {
         loop {
             payload = match self.offer(payload) {
                 Err((SendError::Full, returned)) => returned,
@@ -67,8 +69,9 @@ impl Session {
     /// Fails with a [`TrySendError`], which gives the message back and names the reason: the outbox is full,
     /// the session is closed, or the message is above the limit.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
-        let offered = self.offer(message.into().into());
-        offered.map_err(|(reason, payload)| TrySendError { reason, message: payload.into_message() })
+        let message = message.into();
+        let offered = self.offer(self.payload(message.clone()));
+        offered.map_err(|(reason, _)| TrySendError { reason, message })
     }
 
     /// Sends a value as JSON text. Waits as [`send`](Self::send) does.
@@ -105,7 +108,7 @@ impl Session {
     /// # Errors
     /// Fails with a [`SendError`], but never with [`SendError::Full`].
     pub fn send_droppable(&self, message: impl Into<Message>) -> Result<bool, SendError> {
-        self.send_as(&WhenBehind::Skip, message.into().into())
+        self.send_as(&WhenBehind::Skip, self.payload(message.into()))
     }
 
     /// Sends the newest value of something that has a name, for example the price of a symbol. While the
@@ -123,7 +126,7 @@ impl Session {
         if key.len() > LONGEST_KEY {
             return Err(SendError::TooLarge);
         }
-        self.send_as(&WhenBehind::Latest(key.into()), message.into().into())
+        self.send_as(&WhenBehind::Latest(key.into()), self.payload(message.into()))
     }
 
     /// Waits until the client has acknowledged everything that was sent before this call. Cancel-safe.
@@ -155,6 +158,10 @@ impl Session {
         self.member.shared.look(|machine| machine.unacknowledged())
     }
 
+    fn payload(&self, message: Message) -> Payload {
+        payload_in(self.namespace(), message)
+    }
+
     /// Sends a payload if there is room, and gives it back otherwise.
     pub(super) fn offer(&self, payload: Payload) -> Result<(), (SendError, Payload)> {
         if let Err(error) = self.check(&payload) {
@@ -174,6 +181,10 @@ impl Session {
     }
 
     fn check(&self, payload: &Payload) -> Result<(), SendError> {
+        let channel = self.member.channel.as_ref();
+        if channel.is_some_and(|channel| self.member.shared.channel_is_over(channel.number)) {
+            return Err(SendError::Closed);
+        }
         if payload.len() > self.core.config.message_limit { Err(SendError::TooLarge) } else { Ok(()) }
     }
 
@@ -186,6 +197,14 @@ impl Session {
                 SendError::Closed
             }
         }
+    }
+}
+
+/// What a message is on the way: in a namespace other than `/` it is the event `message`.
+pub(super) fn payload_in(namespace: &str, message: Message) -> Payload {
+    match namespace {
+        ROOT => message.into(),
+        _ => message_event(namespace, message).into(),
     }
 }
 
@@ -294,7 +313,7 @@ impl Sink<Message> for Outgoing {
         if self.waiting.is_some() {
             return Err(SendError::Full);
         }
-        match self.session.offer(message.into()) {
+        match self.session.offer(self.session.payload(message)) {
             Err((SendError::Full, message)) => {
                 self.waiting = Some(message);
                 Ok(())
@@ -309,7 +328,7 @@ impl Sink<Message> for Outgoing {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         ready!(self.poll_waiting(cx))?;
-        self.session.member.shared.close(reason::CLOSED);
+        self.session.end(reason::CLOSED);
         Poll::Ready(Ok(()))
     }
 }

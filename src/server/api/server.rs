@@ -17,7 +17,7 @@ pub struct Server<S = ()> {
 
 impl<S> Server<S> {
     pub(super) fn new(core: Arc<Core>, handler: AnyHandler<S>, hooks: Hooks) -> Self {
-        Server { live: Live { core }, handler, hooks }
+        Server { live: Live::new(core), handler, hooks }
     }
 }
 

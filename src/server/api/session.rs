@@ -37,25 +37,38 @@ impl Session {
         self.member.id()
     }
 
+    /// Returns the namespace: `/` for the session itself, another one for a
+    /// [channel](crate::Builder::namespace) of it.
+    pub fn namespace(&self) -> &str {
+        self.member.namespace()
+    }
+
+    /// Returns the session itself, if this is a [channel](crate::Builder::namespace) of it; else a clone.
+    #[must_use]
+    pub fn root(&self) -> Session {
+        Session { core: self.core.clone(), member: self.member.session().clone() }
+    }
+
     /// Returns the address of the client. It is known under [`serve`](crate::serve), and under `axum::serve`
     /// if the service was made by `into_make_service_with_connect_info::<SocketAddr>()`. Behind [trusted
     /// proxies](crate::Builder::trusted_proxies) it is the address that they name.
     pub fn remote_address(&self) -> Option<IpAddr> {
-        self.member.remote.address
+        self.member.session().remote.address
     }
 
     /// Returns a header of the opening request: the first value if there are several, or `None` if it is
     /// absent or not text. The case of the name does not matter. At most 8 KiB of headers are kept, and those
     /// with credentials, as `Cookie`, only if [`keep_headers`](crate::Builder::keep_headers) names them.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.member.remote.header(name)
+        self.member.session().remote.header(name)
     }
 }
 
 // Life.
 impl Session {
     /// Closes the session behind everything that was sent: the client gets that first, then the code and the
-    /// text. Does not wait; [`acknowledged`](Self::acknowledged) does. A second close changes nothing.
+    /// text. Does not wait; [`acknowledged`](Self::acknowledged) does. A second close changes nothing. Of a
+    /// [channel](crate::Builder::namespace) only that channel is closed; its [`root`](Self::root) is the session.
     ///
     /// The code is 1000, or one of your own from 3000 to 3999. The handler goes on until it returns, and may
     /// still receive what the client sends before it learns of the close.
@@ -64,19 +77,32 @@ impl Session {
     /// Panics if the code is another one: those mean something to every client.
     pub fn close(&self, code: u16, text: impl Into<String>) {
         check_close_code(code);
-        self.member.shared.close(CloseReason::new(code, text.into()));
+        self.end(CloseReason::new(code, text.into()));
     }
 
     /// Ends the session at once with code 4310. Messages that are under way are lost. The client does not
-    /// come back by itself. Does not wait.
+    /// come back by itself. Does not wait. A [channel](crate::Builder::namespace) is closed with this code, behind
+    /// what was sent.
     pub fn abort(&self) {
-        self.member.shared.abort(reason::ABORTED);
+        match &self.member.channel {
+            None => self.member.shared.abort(reason::ABORTED),
+            Some(_) => self.end(reason::ABORTED),
+        }
+    }
+
+    pub(crate) fn end(&self, reason: CloseReason) {
+        let Some(channel) = &self.member.channel else { return self.member.shared.close(reason) };
+        if self.member.shared.close_channel(channel.number, &reason) {
+            channel.end(reason);
+        }
     }
 
     /// Returns the reason why the session is over, or why it was [closed](Self::close) here; `None` while it
-    /// is neither.
+    /// is neither. The client's end of a [channel](crate::Builder::namespace) has code 1000.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        self.member.shared.close_reason()
+        let Some(channel) = &self.member.channel else { return self.member.shared.close_reason() };
+        let over = || self.member.shared.channel_is_over(channel.number).then_some(reason::CLOSED);
+        channel.close_reason().or_else(over)
     }
 
     /// Returns whether the session is over, or was [closed](Self::close) here. Then nothing can be sent.
@@ -87,6 +113,10 @@ impl Session {
     /// Waits until the session is over, or is [closed](Self::close) here, and returns the reason.
     /// Cancel-safe.
     pub async fn closed(&self) -> CloseReason {
+        if let Some(channel) = &self.member.channel {
+            poll_fn(|cx| self.member.shared.poll_channel_over(cx, channel.number)).await;
+            return self.close_reason().unwrap_or(reason::CLOSED);
+        }
         poll_fn(|cx| self.member.shared.poll_closed(cx)).await
     }
 
@@ -153,7 +183,7 @@ fn taken<T: Clone + Send + Sync + 'static>(value: Value) -> Option<T> {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("Session").field("id", &self.id()).field("namespace", &self.namespace()).finish_non_exhaustive()
     }
 }
 

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::session::Session;
+use super::{sending::payload_in, session::Session};
 use crate::{
     broadcast::OutMessage,
     config::SlowMember,
     dialect::{IntoArgs, Sends, event},
-    hub::{Audience, Delivered, Position, Target},
+    hub::{Audience, Delivered, Position, Target, room_key},
     message::{JsonError, Message},
     payload::Payload,
     server::core::Core,
@@ -22,11 +22,12 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct To<'a> {
     core: &'a Core,
+    namespace: &'a str,
     target: Target,
 }
 
 impl<'a> To<'a> {
-    pub(super) fn new(core: &'a Core, audience: Audience) -> Self {
+    pub(super) fn new(core: &'a Core, namespace: &'a str, audience: Audience) -> Self {
         let target = Target {
             audience,
             except: Vec::new(),
@@ -35,7 +36,12 @@ impl<'a> To<'a> {
             at: None,
             now: if core.hub.has_histories() { core.runtime.clock().now() } else { 0 },
         };
-        To { core, target }
+        To { core, namespace, target }
+    }
+
+    /// A send to the members of a room.
+    pub(super) fn room(core: &'a Core, namespace: &'a str, room: &str) -> Self {
+        Self::new(core, namespace, Audience::Room(room_key(namespace, room).into_owned()))
     }
 
     /// Excludes a session.
@@ -46,7 +52,7 @@ impl<'a> To<'a> {
 
     /// Excludes the members of another room. They are looked up when the message is sent.
     pub fn except_room(mut self, room: impl Into<String>) -> Self {
-        self.target.except_rooms.push(room.into());
+        self.target.except_rooms.push(room_key(self.namespace, &room.into()).into_owned());
         self
     }
 
@@ -74,7 +80,8 @@ impl<'a> To<'a> {
     /// Messages that a handler sends before it next awaits leave together, as one write for each member. A
     /// message that is sent from elsewhere leaves at once.
     pub fn send(self, message: impl Into<Message>) -> Delivered {
-        self.send_payload(message.into().into())
+        let payload = payload_in(self.namespace, message.into());
+        self.send_payload(payload)
     }
 
     /// Sends an event, as [`send`](Self::send) sends a message. `data` is one value; [`Args`](crate::Args) are
@@ -92,7 +99,7 @@ impl<'a> To<'a> {
     /// ```
     #[expect(clippy::needless_pass_by_value, reason = "so that data is given as it is at hand, by value or not")]
     pub fn emit<N: Sends<D>, D: IntoArgs>(self, name: N, data: D) -> Delivered {
-        match event("/", None, name.name(), &data) {
+        match event(self.namespace, None, name.name(), &data) {
             Ok(packet) => self.send_payload(packet.into()),
             Err(error) => {
                 tracing::warn!(to = ?self.target.audience, event = name.name(), %error, "an event was not sent");

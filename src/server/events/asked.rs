@@ -27,7 +27,7 @@ impl Asked {
     /// Waits while the outbox is full, as [`Session::send`] does. Cancel-safe: dropped while it waits, it has
     /// sent nothing.
     pub(super) async fn answer(self, session: &Session, answer: Answer) -> Result<(), SendError> {
-        let mut waiting = packet(self.id, answer);
+        let mut waiting = packet(session.namespace(), self.id, answer);
         loop {
             waiting = match self.offer_once(session, waiting) {
                 Ok(()) => return Ok(()),
@@ -40,7 +40,7 @@ impl Asked {
 
     /// Sends the answer if there is room. Never waits.
     pub(super) fn answer_now(self, session: &Session, answer: Answer) {
-        if let Err((error, _)) = self.offer_once(session, packet(self.id, answer)) {
+        if let Err((error, _)) = self.offer_once(session, packet(session.namespace(), self.id, answer)) {
             tracing::debug!(session = %session.id(), id = self.id, %error, "an answer was not sent");
         }
     }
@@ -50,7 +50,7 @@ impl Asked {
             Err((SendError::TooLarge, _)) => {
                 tracing::warn!(session = %session.id(), id = self.id, "an answer is above the message limit");
                 let fault = Fault::new("reply", "the answer is above the message limit");
-                (self.offer)(session, self.page, packet(self.id, Err(fault)))
+                (self.offer)(session, self.page, packet(session.namespace(), self.id, Err(fault)))
             }
             offered => offered,
         }

@@ -92,7 +92,7 @@ impl<S: Sync> FromEvent<S> for Session {
 
 impl<S: Sync> FromEvent<S> for Live {
     async fn from_event(event: &Incoming, _: &S) -> Result<Self, Fault> {
-        Ok(Live { core: event.session().core.clone() })
+        Ok(event.session().live())
     }
 }
 

@@ -2,11 +2,9 @@
 
 use crate::{
     dialect::{Fault, Head, IntoArgs, Reply, ack, refused},
+    hub::ROOT,
     packet::Packet,
 };
-
-/// The namespace of a session itself.
-const NAMESPACE: &str = "/";
 
 /// The answer of a handler: a reply, or a fault.
 ///
@@ -30,19 +28,19 @@ impl Answered {
 }
 
 /// The packet that answers the request of this number.
-pub(super) fn packet(id: u64, answer: Answer) -> Packet {
+pub(super) fn packet(namespace: &str, id: u64, answer: Answer) -> Packet {
     match answer {
         Ok(answered) => match answered.head() {
-            Some(head) if head.id == Some(id) => answered.0.unwrap_or_default(),
+            Some(head) if head.id == Some(id) && head.namespace == namespace => answered.0.unwrap_or_default(),
             Some(head) => {
                 let mut text = String::new();
-                Head { id: Some(id), ..head }.write(&mut text);
+                Head { namespace, id: Some(id), ..head }.write(&mut text);
                 let attachments = answered.0.map(|packet| packet.attachments).unwrap_or_default();
                 Packet { text: text.into(), attachments }
             }
-            None => ack(NAMESPACE, id, &()).expect("a reply without arguments can be written"),
+            None => ack(namespace, id, &()).expect("a reply without arguments can be written"),
         },
-        Err(fault) => refused(NAMESPACE, id, &fault),
+        Err(fault) => refused(namespace, id, &fault),
     }
 }
 
@@ -77,7 +75,7 @@ impl<T: IntoArgs> IntoAnswer for Reply<T> {
 
     fn into_answer_to(self, id: Option<u64>) -> Answer {
         let Some(id) = id else { return Ok(Answered::default()) };
-        match ack(NAMESPACE, id, &self.0) {
+        match ack(ROOT, id, &self.0) {
             Ok(packet) => Ok(Answered(Some(packet))),
             Err(error) => {
                 tracing::warn!(%error, "an answer cannot be written");

@@ -218,7 +218,7 @@ async fn prepare<S: Send + Sync + 'static>(
     };
     let handler =
         move |session: Session| -> super::handler::Boxed<_> { Box::pin(run(table, Arc::new(state), session)) };
-    Ok(Ready { opening, handler: Box::new(handler) })
+    Ok(Ready { opening, has_channels: false, handler: Box::new(handler) })
 }
 
 impl<S: Send + Sync + 'static> Default for Events<S> {

@@ -1,19 +1,15 @@
 //! The loop of one session: it takes events and runs their handlers.
 
-use std::{
-    any::Any,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-};
+use std::{panic::resume_unwind, pin::pin, sync::Arc};
 
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{Stream, StreamExt};
 
 use super::{beside::Beside, incoming::Incoming, table::Table};
 use crate::{
-    server::api::{handler::Outcome, session::Session},
+    server::{
+        api::{handler::Outcome, session::Session},
+        catch::catch,
+    },
     session::reason,
 };
 
@@ -33,7 +29,7 @@ pub(super) async fn run_with<S: Send + Sync + 'static>(
 ) {
     let served = catch(pin!(serve(table, state, session, events))).await;
     if served.is_err() {
-        session.member.shared.close(reason::HANDLER_PANICKED);
+        session.end(reason::HANDLER_PANICKED);
     }
     table.end(session, state).await;
     if let Err(panic) = served {
@@ -63,14 +59,4 @@ async fn serve<S: Send + Sync + 'static>(
             }
         }
     }
-}
-
-/// Awaits a future, and catches its panic. What the future held is dropped by then.
-pub(super) async fn catch<T>(mut future: impl Future<Output = T> + Unpin) -> Result<T, Box<dyn Any + Send>> {
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.poll_unpin(cx))) {
-        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-        Ok(Poll::Pending) => Poll::Pending,
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await
 }

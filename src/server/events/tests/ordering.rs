@@ -5,7 +5,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::*;
 use crate::{
     dialect::{Data, Reply},
-    server::events::{concurrent, run::catch},
+    server::{catch::catch, events::concurrent},
     session::reason,
 };
 

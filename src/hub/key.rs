@@ -1,0 +1,49 @@
+//! The keys of rooms. Each namespace has rooms of its own; a room of `/` has its name as key.
+
+use std::borrow::Cow;
+
+/// A key that is not a name begins with this character, and so does a name's that begins with it.
+const MARK: char = '\0';
+
+/// The namespace of a session itself.
+pub(crate) const ROOT: &str = "/";
+
+/// The key of a room.
+pub(crate) fn room_key<'a>(namespace: &str, name: &'a str) -> Cow<'a, str> {
+    match (namespace, name.starts_with(MARK)) {
+        (ROOT, false) => Cow::Borrowed(name),
+        (ROOT, true) => Cow::Owned(format!("{MARK}{name}")),
+        _ => Cow::Owned(format!("{MARK}{namespace}{MARK}{name}")),
+    }
+}
+
+/// The key of the room that all channels of a namespace are in.
+pub(super) fn everybody_key(namespace: &str) -> String {
+    format!("{MARK}{namespace}")
+}
+
+/// The name of the room with this key; `None` if it is the one of everybody.
+pub(super) fn name_of(key: &str) -> Option<&str> {
+    let Some(rest) = key.strip_prefix(MARK) else { return Some(key) };
+    match rest.starts_with(MARK) {
+        true => Some(rest),
+        false => rest.split_once(MARK).map(|(_, name)| name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_one_room_of_one_namespace() {
+        let rooms =
+            [("/", "a"), ("/", "/b\0a"), ("/b", "a"), ("/", "\0/b\0a"), ("/", "\0a"), ("/b", "\0a"), ("/b", "")];
+        let keys: Vec<_> = rooms.iter().map(|(namespace, name)| room_key(namespace, name)).collect();
+        for (at, key) in keys.iter().enumerate() {
+            assert_eq!(name_of(key), Some(rooms[at].1), "{key:?}");
+            assert!(!keys[..at].contains(key) && *key != everybody_key("/b"), "{key:?}");
+        }
+        assert_eq!(name_of(&everybody_key("/b")), None);
+    }
+}

@@ -1,0 +1,39 @@
+//! The messages that the application sends get their numbers.
+
+use super::{
+    machine::{Machine, SendError},
+    outbox::{Body, ENTRY_COST},
+};
+use crate::broadcast::OutMessage;
+
+impl Machine {
+    /// Numbers a message and keeps it until it is acknowledged.
+    pub(crate) fn send(&mut self, message: OutMessage) -> Result<(), SendError> {
+        self.may_send()?;
+        if !self.outbox.fits(message.len()) {
+            return Err(SendError::Full);
+        }
+        self.push(Body::Message(message));
+        Ok(())
+    }
+
+    /// Sends all of these messages, or none if they do not fit together.
+    pub(crate) fn send_all(&mut self, messages: Vec<OutMessage>) -> Result<(), SendError> {
+        self.may_send()?;
+        let length: usize = messages.iter().map(|message| message.len() + ENTRY_COST).sum();
+        if !messages.is_empty() && !self.outbox.fits(length - ENTRY_COST) {
+            return Err(SendError::Full);
+        }
+        for message in messages {
+            self.outbox.push(Body::Message(message));
+        }
+        Ok(())
+    }
+
+    /// Sends a message however full the outbox is. The caller bounds how many of these there are.
+    pub(crate) fn send_over_limit(&mut self, message: OutMessage) -> Result<(), SendError> {
+        self.may_send()?;
+        self.push(Body::Message(message));
+        Ok(())
+    }
+}
