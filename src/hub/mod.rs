@@ -1,5 +1,6 @@
 //! The sessions of a server and its rooms. The hub calls no other part of the server back.
 
+mod audience;
 mod histories;
 mod log;
 mod presence;

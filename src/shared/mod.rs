@@ -4,6 +4,7 @@
 mod asking;
 mod chunked_upload;
 mod credentials;
+mod gathering;
 mod handler_side;
 mod link_side;
 mod pressure;
@@ -41,9 +42,10 @@ use crate::{
 pub(crate) use asking::CannotAsk;
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::{Credential, Credentials};
+pub(crate) use gathering::Gathering;
 pub(crate) use handler_side::Arrived;
 pub(crate) use pressure::{UnderWay, Weight};
-pub(crate) use questions::Outcome as QuestionOutcome;
+pub(crate) use questions::{End, Outcome as QuestionOutcome};
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 

@@ -25,7 +25,7 @@ use crate::{
     payload::Payload,
     server::events::Incoming,
     session::{
-        Arrival, Names,
+        self, Arrival, Names,
         droppable::{LONGEST_KEY, WhenBehind},
     },
     shared::{CannotAsk, QuestionOutcome},
@@ -35,7 +35,7 @@ use crate::{
 const NAMESPACE: &str = "/";
 
 /// The time that a request has, unless it sets its own.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// # Events
 ///
@@ -233,10 +233,7 @@ impl<R: FromArgs> Requesting<R> {
     async fn answered(self) -> Result<R, RequestError> {
         let packet = self.packet?;
         let shared = &self.session.member.shared;
-        let answer = shared.ask(self.id).map_err(|error| match error {
-            CannotAsk::Full => RequestError::Full,
-            CannotAsk::Closed => RequestError::Closed,
-        })?;
+        let answer = shared.ask(self.id).map_err(RequestError::of)?;
         // The answer is not waited for any longer than this function runs.
         let _waiting = Question { session: &self.session, id: self.id };
         let outcome = tokio::time::timeout(self.time, async {
@@ -276,7 +273,7 @@ impl Drop for Question<'_> {
     }
 }
 
-fn read_answer<R: FromArgs>(packet: &Packet) -> Result<R, RequestError> {
+pub(super) fn read_answer<R: FromArgs>(packet: &Packet) -> Result<R, RequestError> {
     let head =
         Head::parse(&packet.text).map_err(|error| RequestError::Data(Fault::new("answer", error.to_string())))?;
     if head.kind == Kind::Refused {
@@ -304,6 +301,19 @@ pub enum RequestError {
     Full,
     /// The request was not sent.
     NotSent(SendError),
+}
+
+impl RequestError {
+    pub(super) fn of(error: CannotAsk) -> Self {
+        match error {
+            CannotAsk::Full => RequestError::Full,
+            CannotAsk::NoEvents => RequestError::NotSent(SendError::NoEvents),
+            CannotAsk::Skipped | CannotAsk::Outbox(session::SendError::Full) => RequestError::NotSent(SendError::Full),
+            CannotAsk::Closed | CannotAsk::Outbox(session::SendError::Closed | session::SendError::Exhausted) => {
+                RequestError::Closed
+            }
+        }
+    }
 }
 
 impl From<SendError> for RequestError {

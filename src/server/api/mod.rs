@@ -11,6 +11,7 @@ pub(super) mod live;
 pub(super) mod local;
 pub(super) mod presence;
 pub(super) mod receiving;
+pub(super) mod room_requests;
 pub(super) mod sending;
 pub(super) mod serve;
 pub(super) mod server;
