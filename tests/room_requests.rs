@@ -151,7 +151,10 @@ async fn a_request_that_is_dropped_is_forgotten_by_each_member_at_once() {
     assert_eq!(votes.missing.iter().map(|(_, reason)| reason).collect::<Vec<_>>(), [&RequestError::Full]);
     let (id, packet) = client.asked().await;
     assert_eq!(packet, "[\"vote\",\"?\"]", "what was not awaited was not sent");
+    let asked = live.stats().bytes;
     drop(waiting);
+    let forgotten = asked - live.stats().bytes;
+    assert!(forgotten >= 1024 * 100, "an open request counts, and only {forgotten} bytes are free again");
     client.answer(id, "[false]").await;
     let mut votes = pin!(live.to("jury").request(VOTE, "again").into_future());
     assert!(votes.as_mut().now_or_never().is_none(), "it waits");
