@@ -1,5 +1,8 @@
 //! A request that many sessions get at once, by one id, and whose answers come together in one place.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
