@@ -35,7 +35,7 @@ pub(crate) struct End {
     pub(crate) held: Held,
 }
 
-/// What one session keeps of a request to many. Dropped without an outcome, it reports that the session is over.
+/// The part of a request to many that one session keeps. Dropped without an outcome, it reports that the session is over.
 #[derive(Debug)]
 pub(crate) struct Share {
     place: usize,

@@ -119,7 +119,7 @@ impl<R: FromArgs> RoomRequest<R> {
                 self.core.relieve();
             }
         };
-        // What is left when the time has passed gets no answer, but for those that have come meanwhile.
+        // The time has passed: answers that have come meanwhile still count, and the others are missing.
         if tokio::time::timeout(self.time, all).await.is_err() {
             while let Ok(end) = ends.try_recv() {
                 asked.take(end, &mut answers);
@@ -181,7 +181,7 @@ impl Drop for Waiting {
     }
 }
 
-/// What the members of rooms have answered to a [request](To::request).
+/// The answers of the members of rooms to a [request](To::request), and who is without one.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Answers<R> {

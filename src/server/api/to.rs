@@ -197,9 +197,9 @@ impl<'a> To<'a> {
 
 /// # Commands
 ///
-/// A command is for the members as of now, each once, without those that are excluded. What says how a message is
-/// sent, such as [`droppable`](Self::droppable), means nothing to it. A member that joins or leaves at the same time
-/// may be in it or not. None of them waits.
+/// A command is for the members as of now, each once, without those that are excluded. [`droppable`](Self::droppable) and
+/// [`latest`](Self::latest) mean nothing to it. A member that joins or leaves at the same time may be in it or not.
+/// No command waits.
 ///
 /// ```
 /// use anywire::{Live, Session};

@@ -1,4 +1,4 @@
-//! What sessions and the pool hold of a request to many, which its public interface does not show.
+//! The memory of sessions and the pool for a request to many, which its public interface does not show.
 
 use std::sync::Arc;
 
