@@ -12,8 +12,8 @@ use std::{
 };
 
 use anywire::{
-    Anywire, Auth, Events, History, JoinError, Limits, LocalClient, Message, Origins, RequestError, SendError, Server,
-    Session,
+    Answers, Anywire, Auth, Events, History, JoinError, Limits, LocalClient, Message, Origins, RequestError, SendError,
+    Server, Session,
 };
 use axum::http::Request;
 use support::{Log, echo};
@@ -125,6 +125,7 @@ async fn sessions() {
         let text = format!("a session is closed with code 1000 or one from 3000 to 3999, not with {code}");
         assert_eq!(panics(|| session.close(code, "")), text);
         assert_eq!(panics(|| server.live().close_user("nobody", code, "")), text);
+        assert_eq!(panics(|| server.to("nowhere").close(code, "")), text);
     }
     let large = "x".repeat(101);
     assert_eq!(fails(session.send(large.as_str()).await), "the message or its key is above the limit");
@@ -200,6 +201,8 @@ async fn sent_events() {
         let asked: Result<u8, _> = session.request(name, 1).await;
         assert_eq!(asked, Err(RequestError::NotSent(SendError::BadName)));
         assert_eq!(server.to("r").emit(name, 1).sent, 0);
+        let asked: Answers<u8> = server.to("r").request(name, 1).await;
+        assert_eq!((asked.missing.len(), asked.not_sent), (0, Some(SendError::BadName)));
     }
     assert_eq!(fails(session.emit("", 1).await), "no event may have this name");
     let unfit = std::collections::HashMap::from([(vec![1], 1)]);
@@ -212,9 +215,18 @@ async fn sent_events() {
     assert_eq!(session.emit_droppable("a", &large), Err(SendError::TooLarge));
     assert_eq!(session.emit_latest(&long, "a", 1), Err(SendError::TooLarge));
     assert!(server.to("r").emit("a", &large).too_large);
+    assert_eq!(server.to("r").emit_enum(&5).sent, 0, "no enum");
+    let asked: Answers<u8> = server.to("r").request("a", &unfit).await;
+    assert_eq!((asked.missing.len(), asked.not_sent), (0, Some(SendError::NotJson)));
+    let asked: Answers<u8> = server.to("r").request("a", &large).await;
+    assert_eq!((asked.missing.len(), asked.not_sent), (0, Some(SendError::TooLarge)));
+    for droppable in [server.to("r").droppable(), server.to("r").latest("key")] {
+        let text = panics(|| drop(droppable.request::<_, _, u8>("a", 1)));
+        assert_eq!(text, "a request to a room may not be skipped");
+    }
     let asked: Result<u8, _> = session.request("a", ()).await;
     assert_eq!(fails(asked), "the client knows no events");
-    assert_eq!(log.lines("WARN").len(), 6, "each event that a room did not get");
+    assert_eq!(log.lines("WARN").len(), 8, "each event that a room did not get");
     session.emit("a", 1).await.unwrap();
     assert_eq!(client.recv().await, Some("[\"a\",1]".into()), "nothing of all this was sent");
     session.abort();
@@ -234,6 +246,7 @@ async fn rooms_and_ids() {
     }
     assert!(server.members("nowhere").is_empty() && server.presence("nowhere").names().is_empty());
     assert_eq!(server.to("nowhere").send("x"), server.to_any([""; 3]).send("x"));
+    assert_eq!((server.to("nowhere").join("r"), server.to("r").join("r"), server.to("r").leave("nowhere")), (0, 0, 0));
     assert!(server.to("r").send("x".repeat(101)).too_large);
     assert!(server.to("r").latest("k".repeat(257)).send("x").too_large);
     let warnings = log.lines("WARN");

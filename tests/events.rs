@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use anywire::{Anywire, Args, Data, Events, Fault, Live, Reply, RequestError, SendError, Session};
 use axum::{Router, body::Bytes};
-use support::{Site, attempt, event_client::Client};
+use support::{EventClient, Site};
 use tokio::sync::mpsc;
 
 fn site(events: Events) -> (Site, Live) {
@@ -31,7 +31,7 @@ async fn ask(session: Session) -> Result<Reply<String>, Fault> {
 #[tokio::test]
 async fn requests_are_answered_in_order_and_what_is_wrong_concerns_its_asker_alone() {
     let (site, _) = site(Events::new().on("add", add).on("twice", twice));
-    let mut client = Client::open(&site, "events").await;
+    let mut client = EventClient::open(&site, "events").await;
     for request in ["e21[\"add\",1,2]", "e22[\"add\",\"x\"]", "e23[\"none\"]", "e24[\"open\"]", "e25[\"add\",4,5]"] {
         client.send(request).await;
     }
@@ -57,7 +57,7 @@ async fn requests_are_answered_in_order_and_what_is_wrong_concerns_its_asker_alo
 #[tokio::test]
 async fn a_handler_asks_its_own_client_although_other_events_wait() {
     let (site, _) = site(Events::new().on("ask", ask).on("add", add));
-    let mut client = Client::open(&site, "events").await;
+    let mut client = EventClient::open(&site, "events").await;
     client.send("e21[\"ask\"]").await;
     client.send("e22[\"add\",1,1]").await;
     client.send("e23[\"ask\"]").await;
@@ -95,7 +95,7 @@ async fn a_client_that_lists_no_events_gets_texts_and_cannot_be_asked() {
     };
     let server = Anywire::builder().handler(handler).build();
     let (site, live) = (Site::here(Router::new().nest("/live", server.routes())), server.live());
-    let mut client = Client::open(&site, "").await;
+    let mut client = EventClient::open(&site, "").await;
     assert_eq!(client.event().await, "m[\"said\",\"ann\",\"hi\"]");
     assert_eq!(tell.recv().await, Some(Err(RequestError::NotSent(SendError::NoEvents))));
     assert_eq!(live.to("room").emit("all", 5).sent, 1);
@@ -106,7 +106,7 @@ async fn a_client_that_lists_no_events_gets_texts_and_cannot_be_asked() {
 async fn a_handler_of_messages_gets_events_as_texts_and_refuses_requests() {
     let server = Anywire::builder().handler(support::echo).build();
     let site = Site::here(Router::new().nest("/live", server.routes()));
-    let mut client = Client::open(&site, "events").await;
+    let mut client = EventClient::open(&site, "events").await;
     client.send("e2[\"said\",\"hi\"]").await;
     client.send("e27[\"add\",1]").await;
     assert_eq!(client.event().await, "m[\"said\",\"hi\"]");
@@ -117,17 +117,11 @@ async fn a_handler_of_messages_gets_events_as_texts_and_refuses_requests() {
 #[tokio::test]
 async fn an_event_that_is_cut_in_the_middle_comes_again_as_a_whole() {
     let (site, _) = site(Events::new().on("twice", twice));
-    let mut socket = site.websocket("websocket").await;
-    socket.text(format!("o1,17,{},0,events:", attempt())).await;
-    let mut client = Client(socket);
-    let start = client.next().await;
-    let mut fields = start.split([',', ':']).skip(2);
-    let (id, secret) = (fields.next().unwrap().to_owned(), fields.next().unwrap().to_owned());
-    client.send("v:n1:").await;
+    let mut client = EventClient::open(&site, "events").await;
+    let former = (client.id.clone(), client.secret().to_owned());
     client.send("e51-1[\"twice\",{\"_placeholder\":true,\"num\":0}]").await;
-    drop(client);
-    let mut client = Client(site.websocket(&format!("websocket?session={id}")).await);
-    client.send(&format!("r1,18,0,0,{id},{secret},0,events:")).await;
+    client.socket = site.websocket(&format!("websocket?session={}", former.0)).await;
+    client.send(&format!("r1,18,0,0,{},{},0,events:", former.0, former.1)).await;
     assert!(client.next().await.starts_with("sfull,0,"), "nothing of it was taken");
     client.send("v:n1:").await;
     client.send("e51-1[\"twice\",{\"_placeholder\":true,\"num\":0}]").await;
@@ -156,23 +150,16 @@ async fn requests_end_with_the_page_that_was_asked_and_answers_do_not_reach_the_
     };
     let (site, _) =
         site(Events::new().on("slow", anywire::concurrent(1, slow)).on("question", question).on("add", add));
-    let mut former = site.websocket("websocket").await;
-    former.text(format!("o1,17,{},0,events:", attempt())).await;
-    let mut former = Client(former);
-    let start = former.next().await;
-    let mut fields = start.split([',', ':']).skip(2);
-    let (id, secret) = (fields.next().unwrap().to_owned(), fields.next().unwrap().to_owned());
-    former.send("v:n1:").await;
+    let mut former = EventClient::open(&site, "events").await;
     former.send("e21[\"slow\"]").await;
     former.send("e22[\"question\"]").await;
     assert!(former.event().await.ends_with("[\"name?\"]"));
-    let mut next = Client(site.websocket(&format!("websocket?session={id}")).await);
-    next.send(&format!("t1,18,instance-1,{id},{secret},1,events:")).await;
-    assert!(next.next().await.starts_with("snew,2,"));
+    let mut next = former.take_over(&site).await;
+    assert_eq!(next.received, 2);
     assert_eq!(ends.recv().await, Some(Err(RequestError::Unknown)));
     go_on.notify_one();
     // The new page counts from 1 again: the answer to its own request is the first that it gets.
-    next.send("v:n3:").await;
+    next.confirm().await;
     next.send("e21[\"add\",20,22]").await;
     assert_eq!(next.event().await, "e31[42]");
 }

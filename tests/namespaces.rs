@@ -13,7 +13,7 @@ use std::{
 
 use anywire::{Anywire, Auth, Builder, Data, Events, Fault, Live, Received, Reply, Session, SessionHandler};
 use axum::{Router, http::HeaderMap};
-use support::{Site, event_client::Client, until};
+use support::{EventClient as Client, Site, until};
 use tokio::sync::{Notify, mpsc};
 
 fn site(builder: Builder<SessionHandler<()>>) -> (Site, Live) {
@@ -111,6 +111,12 @@ async fn a_namespace_has_handlers_rooms_and_values_of_its_own() {
     let id = question.strip_prefix("e2/admin,").and_then(|rest| rest.strip_suffix("[\"number?\"]")).expect(&question);
     client.send(&format!("e3/admin,{id}[5]")).await;
     assert_eq!(asked.await.unwrap(), Ok(5));
+    // A request ends with its channel.
+    let channel = live.of("/admin").sessions().remove(0);
+    let asked = tokio::spawn(async move { channel.request::<_, _, u32>("number?", ()).await });
+    assert!(client.event().await.starts_with("e2/admin,"));
+    client.send("e1/admin,").await;
+    assert_eq!(asked.await.unwrap(), Err(anywire::RequestError::Closed));
 }
 
 #[tokio::test]

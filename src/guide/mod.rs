@@ -61,6 +61,9 @@ pub mod handlers {}
 /// [`recv_event`]: crate::Session::recv_event
 /// [`recv`]: crate::Session::recv
 /// [`request`]: crate::Session::request
+/// [`To::request`]: crate::To::request
+/// [`Answers`]: crate::Answers
+/// [`max_bytes`]: crate::Builder::max_bytes
 pub mod events {}
 
 #[doc = include_str!("namespaces.md")]

@@ -1,5 +1,6 @@
 //! The sessions of a server and its rooms. The hub calls no other part of the server back.
 
+mod audience;
 mod channel;
 mod histories;
 mod key;
@@ -264,7 +265,7 @@ impl Hub {
         }
     }
 
-    fn members_of(&self, namespace: &str, key: &str) -> Vec<Arc<Member>> {
+    pub(super) fn members_of(&self, namespace: &str, key: &str) -> Vec<Arc<Member>> {
         let sessions = self.rooms.members(key).into_iter().filter_map(|id| self.get(id));
         sessions.filter_map(|session| session.in_namespace(namespace)).collect()
     }

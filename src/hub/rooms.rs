@@ -19,7 +19,7 @@ use super::{
 
 use crate::{
     broadcast::OutMessage,
-    shared::{CloseReason, SendError, SharedSession, WhenBehind, reason},
+    shared::{CloseReason, Gathering, SendError, SharedSession, WhenBehind, reason},
     sync::lock,
 };
 
@@ -50,6 +50,9 @@ pub(crate) struct Target {
     pub(crate) at: Option<Position>,
     /// The time, for histories.
     pub(crate) now: u64,
+    /// Where the answers go, if the message is a request. It stays out of histories: nobody waits for what a later
+    /// member would answer.
+    pub(crate) gathering: Option<Arc<Gathering>>,
 }
 
 /// Those whom a send reaches if nobody is excluded.
@@ -372,7 +375,7 @@ fn insert(room: &mut Room, member: Arc<SharedSession>) -> Occupancy {
 /// Keeps a message in the room's history, if it has one and the message may not be skipped.
 fn record(room: &mut Room, target: &Target, message: &OutMessage) {
     let Some(log) = &mut room.log else { return };
-    if matches!(target.when_behind, WhenBehind::Keep | WhenBehind::KeepOrSkip) {
+    if target.gathering.is_none() && matches!(target.when_behind, WhenBehind::Keep | WhenBehind::KeepOrSkip) {
         log.record(target.now, message.clone());
     }
 }
@@ -390,7 +393,7 @@ pub(super) fn deliver_to<'a>(
         if !except.is_empty() && except.binary_search(&shared.id()).is_ok() {
             continue;
         }
-        match shared.send_as(&target.when_behind, message.clone()) {
+        match target.send_to(shared, message.clone()) {
             Ok(true) => delivered.sent += 1,
             Ok(false) => delivered.skipped += 1,
             Err(SendError::Full) => {

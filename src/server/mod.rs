@@ -38,6 +38,7 @@ pub use api::{
     local::LocalClient,
     presence::{Presence, PresenceChange},
     receiving::{Messages, Received},
+    room_requests::{Answers, RoomRequest},
     sending::{Outgoing, SendError, TrySendError},
     serve::{Serve, bind, serve},
     server::Server,

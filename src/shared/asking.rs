@@ -3,11 +3,12 @@
 use tokio::sync::oneshot;
 
 use super::{
-    SharedSession,
+    Names, SendError, SharedSession, WhenBehind,
     channels::Arrived,
-    questions::{MOST_OPEN, Outcome},
+    questions::{Asker, MOST_OPEN, Outcome, Share},
 };
 use crate::{
+    broadcast::OutMessage,
     dialect::{Fault, Head, refused},
     message::Message,
     payload::Payload,
@@ -21,6 +22,12 @@ pub(crate) enum CannotAsk {
     Full,
     /// The session is over.
     Closed,
+    /// The client knows no events, so that it cannot answer.
+    NoEvents,
+    /// The outbox is full, and the client misses the request.
+    Skipped,
+    /// The outbox did not take the request.
+    Outbox(SendError),
 }
 
 impl SharedSession {
@@ -36,9 +43,36 @@ impl SharedSession {
             return Err(CannotAsk::Full);
         }
         let (sender, receiver) = oneshot::channel();
-        questions.open.insert(id, sender);
+        questions.open.insert(id, Asker::One(sender));
         self.account(&mut inner);
         Ok(receiver)
+    }
+
+    /// Sends the request with this id, which others get too, and begins to wait for the answer. `share` is called
+    /// if it was sent.
+    pub(crate) fn ask_as(
+        &self,
+        id: u64,
+        how: &WhenBehind,
+        message: OutMessage,
+        share: impl FnOnce() -> Share,
+    ) -> Result<(), CannotAsk> {
+        let now = if *how == WhenBehind::Keep { 0 } else { self.runtime.clock.now() };
+        let mut inner = self.lock();
+        if inner.machine.close_reason().is_some() {
+            return Err(CannotAsk::Closed);
+        } else if !inner.machine.names().contains(Names::EVENTS) {
+            return Err(CannotAsk::NoEvents);
+        } else if inner.questions.as_ref().is_some_and(|questions| questions.open.len() >= MOST_OPEN) {
+            return Err(CannotAsk::Full);
+        }
+        let sent = inner.machine.send_as(now, how, message).map_err(CannotAsk::Outbox)?;
+        if sent {
+            inner.questions.get_or_insert_default().open.insert(id, Asker::Many(share()));
+        }
+        inner.wake_carriers();
+        self.account(&mut inner);
+        if sent { Ok(()) } else { Err(CannotAsk::Skipped) }
     }
 
     /// Nobody waits for this answer any more.

@@ -202,6 +202,7 @@ impl SharedSession {
             opener.wake();
         }
         inner.wake_carriers();
+        inner.wake_senders();
         self.account(&mut inner);
         open
     }
@@ -238,6 +239,7 @@ impl SharedSession {
         if channels.wake_all() {
             inner.turn.woken();
         }
+        inner.wake_senders();
     }
 
     /// Whether a channel is over.

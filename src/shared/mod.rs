@@ -6,6 +6,7 @@ mod channel_side;
 mod channels;
 mod chunked_upload;
 mod credentials;
+mod gathering;
 mod handler_side;
 mod link_side;
 mod pressure;
@@ -45,8 +46,9 @@ pub(crate) use asking::CannotAsk;
 pub(crate) use channels::{Arrived, Asked as ChannelAsked};
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::{Credential, Credentials};
+pub(crate) use gathering::Gathering;
 pub(crate) use pressure::{UnderWay, Weight};
-pub(crate) use questions::Outcome as QuestionOutcome;
+pub(crate) use questions::{End, Outcome as QuestionOutcome};
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 

@@ -2,11 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use crate::{
     dialect::{Head, Kind},
     packet::Packet,
+    pool::{Held, Pool},
 };
 
 /// A session has at most this many requests that are not answered.
@@ -23,10 +24,75 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
+/// The end of a request to many in one session.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// The session's index among those that were asked.
+    pub(crate) place: usize,
+    /// `None` if the session is over.
+    pub(crate) outcome: Option<Outcome>,
+    /// The bytes of the answer count until this is dropped.
+    pub(crate) held: Held,
+}
+
+/// The part of a request to many that one session keeps. Dropped without an outcome, it reports that the session is over.
+#[derive(Debug)]
+pub(crate) struct Share {
+    place: usize,
+    ends: Option<UnboundedSender<End>>,
+    pool: Pool,
+}
+
+impl Share {
+    /// The part of the session at this place.
+    pub(super) fn new(place: usize, ends: UnboundedSender<End>, pool: Pool) -> Self {
+        Share { place, ends: Some(ends), pool }
+    }
+
+    /// Returns whether somebody waits for it.
+    fn end(mut self, outcome: Outcome) -> bool {
+        self.report(Some(outcome))
+    }
+
+    fn report(&mut self, outcome: Option<Outcome>) -> bool {
+        let Some(ends) = self.ends.take() else { return false };
+        let bytes = match &outcome {
+            Some(Outcome::Answered(packet)) => packet.len(),
+            Some(Outcome::Unknown) | None => 0,
+        };
+        ends.send(End { place: self.place, outcome, held: self.pool.hold(bytes) }).is_ok()
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.report(None);
+    }
+}
+
+/// The place that an outcome goes to.
+#[derive(Debug)]
+pub(super) enum Asker {
+    /// The request is to this session alone.
+    One(oneshot::Sender<Outcome>),
+    /// The request is to many.
+    Many(Share),
+}
+
+impl Asker {
+    /// Returns whether somebody waits for it.
+    fn end(self, outcome: Outcome) -> bool {
+        match self {
+            Asker::One(sender) => sender.send(outcome).is_ok(),
+            Asker::Many(share) => share.end(outcome),
+        }
+    }
+}
+
 /// The requests that are not answered, by id. When they are dropped, those who wait learn that the session is over.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
-    pub(super) open: HashMap<u64, oneshot::Sender<Outcome>>,
+    pub(super) open: HashMap<u64, Asker>,
 }
 
 impl Questions {
@@ -39,14 +105,14 @@ impl Questions {
     pub(super) fn answer(&mut self, packet: Arc<Packet>) -> bool {
         let head = Head::parse(&packet.text).ok().filter(|head| head.kind.is_ack() || head.kind == Kind::Refused);
         let id = head.and_then(|head| head.id);
-        let sender = id.and_then(|id| self.open.remove(&id));
-        sender.is_some_and(|sender| sender.send(Outcome::Answered(packet)).is_ok())
+        let asker = id.and_then(|id| self.open.remove(&id));
+        asker.is_some_and(|asker| asker.end(Outcome::Answered(packet)))
     }
 
     /// Another page has taken over.
     pub(super) fn give_up(&mut self) {
-        for (_, sender) in self.open.drain() {
-            let _ = sender.send(Outcome::Unknown);
+        for (_, asker) in self.open.drain() {
+            asker.end(Outcome::Unknown);
         }
     }
 }

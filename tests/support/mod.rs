@@ -1,7 +1,7 @@
 //! A client of the native protocol that shares no code with the library, and servers for it to talk to.
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::disallowed_methods)]
 
-pub mod event_client;
+mod event_client;
 mod handlers;
 mod log;
 mod peer;
@@ -10,6 +10,7 @@ mod site;
 mod socket;
 mod unwrap;
 
+pub use event_client::EventClient;
 pub use handlers::{echo, site};
 pub use log::Log;
 pub use peer::{Peer, attempt};

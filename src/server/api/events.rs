@@ -6,9 +6,11 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
+    task::Poll,
     time::Duration,
 };
 
+use futures::future::{Either, select};
 use serde::Serialize;
 
 use super::{receiving::Waiting, sending::SendError, session::Session};
@@ -21,14 +23,14 @@ use crate::{
     payload::Payload,
     server::events::Incoming,
     session::{
-        Arrival, Names,
+        self, Arrival, Names,
         droppable::{LONGEST_KEY, WhenBehind},
     },
     shared::{CannotAsk, QuestionOutcome},
 };
 
 /// The time that a request has, unless it sets its own.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// # Events
 ///
@@ -226,15 +228,20 @@ impl<R: FromArgs> Requesting<R> {
     async fn answered(self) -> Result<R, RequestError> {
         let packet = self.packet?;
         let shared = &self.session.member.shared;
-        let answer = shared.ask(self.id).map_err(|error| match error {
-            CannotAsk::Full => RequestError::Full,
-            CannotAsk::Closed => RequestError::Closed,
-        })?;
+        let answer = shared.ask(self.id).map_err(RequestError::of)?;
         // The answer is not waited for any longer than this function runs.
         let _waiting = Question { session: &self.session, id: self.id };
         let outcome = tokio::time::timeout(self.time, async {
             self.session.send_payload(packet.into()).await?;
-            answer.await.map_err(|_| RequestError::Closed)
+            let channel = self.session.member.channel.as_ref();
+            let over = poll_fn(|cx| match channel {
+                Some(channel) => shared.poll_channel_over(cx, channel.number),
+                None => Poll::Pending, // The end of the session drops the sender of the answer.
+            });
+            match select(answer, over).await {
+                Either::Left((answer, _)) => answer.map_err(|_| RequestError::Closed),
+                Either::Right(((), _)) => Err(RequestError::Closed),
+            }
         });
         match outcome.await.map_err(|_| RequestError::Timeout)?? {
             QuestionOutcome::Answered(packet) => read_answer(&packet),
@@ -269,7 +276,7 @@ impl Drop for Question<'_> {
     }
 }
 
-fn read_answer<R: FromArgs>(packet: &Packet) -> Result<R, RequestError> {
+pub(super) fn read_answer<R: FromArgs>(packet: &Packet) -> Result<R, RequestError> {
     let head =
         Head::parse(&packet.text).map_err(|error| RequestError::Data(Fault::new("answer", error.to_string())))?;
     if head.kind == Kind::Refused {
@@ -297,6 +304,19 @@ pub enum RequestError {
     Full,
     /// The request was not sent.
     NotSent(SendError),
+}
+
+impl RequestError {
+    pub(super) fn of(error: CannotAsk) -> Self {
+        match error {
+            CannotAsk::Full => RequestError::Full,
+            CannotAsk::NoEvents => RequestError::NotSent(SendError::NoEvents),
+            CannotAsk::Skipped | CannotAsk::Outbox(session::SendError::Full) => RequestError::NotSent(SendError::Full),
+            CannotAsk::Closed | CannotAsk::Outbox(session::SendError::Closed | session::SendError::Exhausted) => {
+                RequestError::Closed
+            }
+        }
+    }
 }
 
 impl From<SendError> for RequestError {

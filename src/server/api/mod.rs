@@ -12,6 +12,7 @@ pub(super) mod local;
 mod namespace;
 pub(super) mod presence;
 pub(super) mod receiving;
+pub(super) mod room_requests;
 pub(super) mod sending;
 pub(super) mod serve;
 pub(super) mod server;

@@ -1,14 +1,17 @@
 //! A send to a room, to several rooms or to all sessions.
 
+use std::{fmt::Display, sync::Arc};
+
 use serde::Serialize;
 
 use super::{sending::payload_in, session::Session};
 use crate::{
     broadcast::OutMessage,
-    config::SlowMember,
-    dialect::{IntoArgs, Sends, event},
-    hub::{Audience, Delivered, Position, Target, room_key},
+    config::{SlowMember, check_close_code},
+    dialect::{IntoArgs, Sends, event, event_by_variant},
+    hub::{Audience, Delivered, Member, Position, Target, room_key},
     message::{JsonError, Message},
+    packet::Packet,
     payload::Payload,
     server::core::Core,
     session::{
@@ -17,30 +20,32 @@ use crate::{
     },
 };
 
-/// A send to a room that is being prepared: exclude members, then call [`send`](Self::send).
+/// A send to rooms that is being prepared, or a command for all their members: exclude members, then call
+/// [`send`](Self::send), [`emit`](Self::emit), [`request`](Self::request), or a [command](#commands).
 #[must_use]
 #[derive(Clone, Debug)]
 pub struct To<'a> {
-    core: &'a Core,
-    namespace: &'a str,
-    target: Target,
+    pub(super) core: &'a Arc<Core>,
+    pub(super) namespace: &'a str,
+    pub(super) target: Target,
 }
 
 impl<'a> To<'a> {
-    pub(super) fn new(core: &'a Core, namespace: &'a str, audience: Audience) -> Self {
+    pub(super) fn new(core: &'a Arc<Core>, namespace: &'a str, audience: Audience) -> Self {
         let target = Target {
             audience,
             except: Vec::new(),
             except_rooms: Vec::new(),
             when_behind: WhenBehind::Keep,
             at: None,
+            gathering: None,
             now: if core.hub.has_histories() { core.runtime.clock().now() } else { 0 },
         };
         To { core, namespace, target }
     }
 
     /// A send to the members of a room.
-    pub(super) fn room(core: &'a Core, namespace: &'a str, room: &str) -> Self {
+    pub(super) fn room(core: &'a Arc<Core>, namespace: &'a str, room: &str) -> Self {
         Self::new(core, namespace, Audience::Room(room_key(namespace, room).into_owned()))
     }
 
@@ -99,16 +104,43 @@ impl<'a> To<'a> {
     /// ```
     #[expect(clippy::needless_pass_by_value, reason = "so that data is given as it is at hand, by value or not")]
     pub fn emit<N: Sends<D>, D: IntoArgs>(self, name: N, data: D) -> Delivered {
-        match event(self.namespace, None, name.name(), &data) {
+        let packet = event(self.namespace, None, name.name(), &data);
+        self.send_event(packet, name.name())
+    }
+
+    /// Sends an event that is a variant of a serde enum, as [`Session::emit_enum`] does, to the members, as
+    /// [`emit`](Self::emit) does.
+    ///
+    /// ```
+    /// use anywire::Live;
+    ///
+    /// #[derive(serde::Serialize)]
+    /// #[serde(rename_all = "kebab-case")]
+    /// enum Out {
+    ///     Joined(String),
+    ///     MovedTo(f64, f64),
+    /// }
+    ///
+    /// fn moved(live: &Live, x: f64, y: f64) {
+    ///     live.to("board").droppable().emit_enum(&Out::MovedTo(x, y));
+    /// }
+    /// ```
+    pub fn emit_enum<E: Serialize>(self, variant: &E) -> Delivered {
+        let packet = event_by_variant(self.namespace, None, variant);
+        self.send_event(packet, std::any::type_name::<E>())
+    }
+
+    fn send_event(self, packet: Result<Packet, impl Display>, event: &str) -> Delivered {
+        match packet {
             Ok(packet) => self.send_payload(packet.into()),
             Err(error) => {
-                tracing::warn!(to = ?self.target.audience, event = name.name(), %error, "an event was not sent");
+                tracing::warn!(to = ?self.target.audience, event, %error, "an event was not sent");
                 Delivered::default()
             }
         }
     }
 
-    fn send_payload(mut self, payload: Payload) -> Delivered {
+    pub(super) fn send_payload(mut self, payload: Payload) -> Delivered {
         let policy = self.core.config.slow_members;
         match &self.target.when_behind {
             WhenBehind::Keep if policy == SlowMember::Gap => self.target.when_behind = WhenBehind::KeepOrSkip,
@@ -167,5 +199,60 @@ impl<'a> To<'a> {
     /// Fails as [`Message::json`] does. Then the value was sent to nobody.
     pub fn send_json<T: Serialize + ?Sized>(self, value: &T) -> Result<Delivered, JsonError> {
         Message::json(value).map(|message| self.send(message))
+    }
+}
+
+/// # Commands
+///
+/// A command is for the members as of now, each once, without those that are excluded. [`droppable`](Self::droppable) and
+/// [`latest`](Self::latest) mean nothing to it. A member that joins or leaves at the same time may be in it or not.
+/// No command waits.
+///
+/// ```
+/// use anywire::{Live, Session};
+///
+/// fn start(live: &Live, host: &Session) {
+///     let players = live.to("lobby").except_room("watchers").join("game");
+///     live.to("lobby").leave("lobby");
+///     live.to("game").except(host).emit("players", players);
+/// }
+///
+/// fn stop(live: &Live) {
+///     live.to_any(["game", "watchers"]).close(3001, "the game is over");
+/// }
+/// ```
+impl To<'_> {
+    /// Adds the members to a room, as [`Session::join`] does. Returns how many were not in it.
+    pub fn join(self, room: &str) -> usize {
+        let joins = |member: &Arc<Member>| self.core.hub.join(member, room).is_some();
+        self.core.hub.audience(self.namespace, &self.target).iter().filter(|member| joins(member)).count()
+    }
+
+    /// Removes the members from a room, as [`Session::leave`] does. Returns how many were in it.
+    pub fn leave(self, room: &str) -> usize {
+        let leaves = |member: &Arc<Member>| self.core.hub.leave(member, room).is_some();
+        self.core.hub.audience(self.namespace, &self.target).iter().filter(|member| leaves(member)).count()
+    }
+
+    /// Closes the sessions of the members behind everything that was sent, as [`Session::close`] does. Returns how
+    /// many were neither over nor closed here before.
+    ///
+    /// # Panics
+    /// Panics if the code is neither 1000 nor one of your own from 3000 to 3999.
+    pub fn close(self, code: u16, text: impl Into<String>) -> usize {
+        check_close_code(code);
+        let reason = CloseReason::new(code, text.into());
+        let sessions = self.sessions();
+        for session in &sessions {
+            session.end(reason.clone());
+        }
+        sessions.len()
+    }
+
+    /// Returns the sessions of the members, without those that are over or were closed here.
+    pub fn sessions(self) -> Vec<Session> {
+        let members = self.core.hub.audience(self.namespace, &self.target).into_iter();
+        let sessions = members.map(|member| Session { core: self.core.clone(), member });
+        sessions.filter(|session| !session.is_closed()).collect()
     }
 }
