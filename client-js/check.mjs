@@ -13,7 +13,7 @@ import { CODINGS, contentOf } from './codings.mjs'
 const dist = fileURLToPath(new URL('dist', import.meta.url))
 
 /** The most bytes that a script may have as the best brotli compresses it. */
-export const BUDGETS = { 'anywire.js': 11900, 'anywire.mjs': 9050 }
+export const BUDGETS = { 'anywire.js': 12400, 'anywire.mjs': 9550 }
 
 export const compressedSize = (name) => CODINGS.br.encode(contentOf(join(dist, name))).length
 
