@@ -13,8 +13,9 @@ const NAMESPACE = 256
 /** The most bytes of a reason, as in a close frame of a WebSocket. */
 const REASON = 123
 
-const TRANSPORTS =
-  'websocket fetch-stream xhr-stream multipart eventsource htmlfile iframe xhr-poll jsonp-poll poll form-post jsonp-send'
+/** The transports over HTTP. */
+export const OVER_HTTP = 'fetch-stream xhr-stream multipart eventsource htmlfile iframe xhr-poll jsonp-poll poll'
+const TRANSPORTS = 'websocket ' + OVER_HTTP + ' form-post jsonp-send'
 
 /** The types of each option, or its values, or the options in it. */
 const OPTIONS = {

@@ -63,9 +63,9 @@ const read = (text, attachments) => {
 }
 
 /** Calls a function of the application. Its error must not stop what calls it. */
-const call = (act, values) => {
+export const call = (act, values, self) => {
   try {
-    act.apply(null, values)
+    act.apply(self, values)
   } catch (error) {
     later(() => {
       throw error
@@ -74,7 +74,7 @@ const call = (act, values) => {
 }
 
 /** The error that a promise rejects with. */
-const errorOf = ({ code, message, data }) => {
+export const errorOf = ({ code, message, data }) => {
   const error = Error(message || code)
   error.code = code
   error.data = data
