@@ -23,7 +23,7 @@ const optionsOf = ({ timeout, transports, withCredentials, reconnectionDelay: fi
   buffer: LONG,
   timeout,
   transports: transports && transports.push ? transports.join(' ').replace('polling', OVER_HTTP).replace('webtransport', 'websocket').split(' ') : transports,
-  credentials: withCredentials ? 'include' : null,
+  credentials: withCredentials ? 'include' : undefined,
   backoff: first ? { first, max: Math.max(first, max || 5000) } : null
 })
 

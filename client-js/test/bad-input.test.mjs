@@ -167,7 +167,7 @@ for (const [name, { connect }] of Object.entries(BUNDLES)) {
     test('what is not wrong is taken', () => {
       const good = [
         [new URL(GOOD)], ['ws://127.0.0.1:1/live'], ['WSS://127.0.0.1:1/live'], [`${GOOD}#hash`], ['http://user:pass@127.0.0.1:1/live?a=b'],
-        [GOOD, {}], [GOOD, undefined], [GOOD, { auth: null, transports: undefined, WebSocket: null }],
+        [GOOD, {}], [GOOD, undefined], [GOOD, { auth: null, transports: undefined, WebSocket: null, credentials: null }],
         [GOOD, { auth: { token: 1 } }], [GOOD, { auth: ['token'] }], [GOOD, { transports: ['xhr-poll', 'jsonp-poll'], waiting: 'drop' }]
       ]
       for (const given of good) sessions.push(connect(...given))

@@ -60,7 +60,7 @@ describe('options', () => {
     delete ours.auth
     return JSON.parse(JSON.stringify(ours))
   }
-  const NONE = { buffer: 1e9, credentials: null, backoff: null }
+  const NONE = { buffer: 1e9, backoff: null }
   const HTTP = ['fetch-stream', 'xhr-stream', 'multipart', 'eventsource', 'htmlfile', 'iframe', 'xhr-poll', 'jsonp-poll', 'poll']
   for (const [what, options, wanted] of [
     ['none', undefined, {}],
