@@ -12,8 +12,8 @@ import { CODINGS, contentOf } from './codings.mjs'
 
 const path = (name) => fileURLToPath(new URL(name, import.meta.url))
 
-/** Pages load these two from a server, and may check their hashes. */
-const SERVED = ['anywire.js', 'anywire.mjs']
+/** Pages load these from a server, and may check their hashes. */
+const SERVED = ['anywire.js', 'anywire.mjs', 'io.js', 'io.mjs']
 
 const LEGACY = /\?legacy$/
 
@@ -33,14 +33,17 @@ const flags = (legacy) => ({
   transform: (code, id) => ({ code: code.replace(/\bLEGACY\b/g, legacy || LEGACY.test(id) ? 'true  ' : 'false '), map: null })
 })
 
-const bundle = async (input, format, legacy) => {
+const bundle = async (input, format, legacy, name = 'anywire') => {
   const built = await rollup({ input: path(input), plugins: [flags(legacy)] })
-  const options = { strict: false, esModule: false, freeze: false, externalLiveBindings: false, generatedCode: { constBindings: true } }
-  const { output } = await built.generate({ ...options, format, name: 'anywire', sourcemap: true })
+  const exports = format === 'iife' ? 'default' : 'named'
+  // What is compiled to CommonJS finds a default export only so.
+  const esModule = format === 'cjs' && name === 'io'
+  const options = { exports, strict: false, esModule, freeze: false, externalLiveBindings: false, generatedCode: { constBindings: true } }
+  const { output } = await built.generate({ ...options, format, name, sourcemap: true })
   const { map } = output[0]
   // The global is set as a property, because a `var` is none where a bundler makes a module of the script.
   // What precedes the sources' first line stays on one line, so that the source map stays right.
-  const code = output[0].code.replace('var anywire = ', "(typeof self === 'undefined' ? globalThis : self).anywire = ")
+  const code = output[0].code.replace(`var ${name} = `, `(typeof self === 'undefined' ? globalThis : self).${name} = `)
   map.sources = map.sources.map((source) => source.replace(/^.*src\//, '../src/'))
   return { code, map }
 }
@@ -86,13 +89,13 @@ const compress = ({ code, map }, name, { compress: compressOptions, ...options }
   minify(code, {
     ...options,
     compress: { passes: 10, pure_getters: true, lhs_constants: false, ...compressOptions },
-    format: { quote_style: 1 },
+    format: { quote_style: 1, keep_quoted_props: true },
     mangle: { properties: { regex: OWN } },
     nameCache: { props: shortNames(code) },
     sourceMap: { content: map, filename: name, url: `${name}.map` }
   })
 
-const legacy = async (input, name) => compress(await toES3(await bundle(input, 'iife', true)), name, { ie8: true, safari10: true, ecma: 5 })
+const legacy = async (input, name) => compress(await toES3(await bundle(input, 'iife', true, name.slice(0, -3))), name, { ie8: true, safari10: true, ecma: 5 })
 
 /** No newer syntax than that of 2018, since not every tool chain compiles what is in node_modules. */
 const toES2018 = ({ code, map }) =>
@@ -107,7 +110,7 @@ const toES2018 = ({ code, map }) =>
   })
 
 const current = async (input, name, format = 'es') =>
-  compress(await toES2018(await bundle(input, format, false)), name, { module: true, ecma: 2018 })
+  compress(await toES2018(await bundle(input, format, false, name.slice(0, -4))), name, { module: true, ecma: 2018 })
 
 /** The script for old browsers, from any file: its default export becomes the global `anywire`. */
 export const script = (input) => legacy(input, 'anywire.js')
@@ -145,7 +148,10 @@ export const build = async (folder) => {
   const scripts = {
     'anywire.js': await legacy('src/legacy.js', 'anywire.js'),
     'anywire.mjs': await current('src/index.js', 'anywire.mjs'),
-    'anywire.cjs': await current('src/index.js', 'anywire.cjs', 'cjs')
+    'anywire.cjs': await current('src/index.js', 'anywire.cjs', 'cjs'),
+    'io.js': await legacy('src/io-legacy.js', 'io.js'),
+    'io.mjs': await current('src/io.js', 'io.mjs'),
+    'io.cjs': await current('src/io-node.js', 'io.cjs', 'cjs')
   }
   for (const [name, { code, map }] of Object.entries(scripts)) {
     write(name, code)
@@ -164,6 +170,9 @@ export const build = async (folder) => {
   // TypeScript takes one file for a module and the other for CommonJS, by the nearest package.json.
   write('anywire.d.mts', types)
   write('anywire.d.ts', types)
+  const ioTypes = readFileSync(path('src/io.d.ts'), 'utf8')
+  write('io.d.mts', ioTypes.replace('./anywire.js', './anywire.mjs'))
+  write('io.d.ts', ioTypes)
   write('global.d.ts', globalTypes(types))
   write('package.json', '{ "type": "commonjs" }\n')
 }

@@ -13,7 +13,7 @@ import { CODINGS, contentOf } from './codings.mjs'
 const dist = fileURLToPath(new URL('dist', import.meta.url))
 
 /** The most bytes that a script may have as the best brotli compresses it. */
-export const BUDGETS = { 'anywire.js': 11900, 'anywire.mjs': 9050 }
+export const BUDGETS = { 'anywire.js': 12400, 'anywire.mjs': 9550, 'io.js': 13850, 'io.mjs': 10950 }
 
 export const compressedSize = (name) => CODINGS.br.encode(contentOf(join(dist, name))).length
 
@@ -23,11 +23,17 @@ export const parseES3 = (script) => parse(script, { ecmaVersion: 3, allowReserve
 /** Throws where a script uses newer syntax than that of 2018. */
 export const parseES2018 = (script, sourceType) => parse(script, { ecmaVersion: 2018, sourceType })
 
+/** The same, but for the one address of the module itself, which came two years later. */
+export const parseModule = (script) => parseES2018(script.replace('import.meta.url', '""'), 'module')
+
 /** How each script of `dist/` is parsed. */
 export const SYNTAX = {
   'anywire.js': parseES3,
   'anywire.mjs': (script) => parseES2018(script, 'module'),
-  'anywire.cjs': (script) => parseES2018(script, 'script')
+  'anywire.cjs': (script) => parseES2018(script, 'script'),
+  'io.js': parseES3,
+  'io.mjs': parseModule,
+  'io.cjs': (script) => parseES2018(script, 'script')
 }
 
 const staleFiles = async () => {

@@ -20,7 +20,7 @@ struct Script {
     gzip: &'static [u8],
 }
 
-const SCRIPTS: [Script; 2] = [
+const SCRIPTS: [Script; 4] = [
     Script {
         name: "client.js",
         plain: dist!("anywire.js"),
@@ -33,6 +33,8 @@ const SCRIPTS: [Script; 2] = [
         brotli: dist!("anywire.mjs.br"),
         gzip: dist!("anywire.mjs.gz"),
     },
+    Script { name: "io.js", plain: dist!("io.js"), brotli: dist!("io.js.br"), gzip: dist!("io.js.gz") },
+    Script { name: "io.mjs", plain: dist!("io.mjs"), brotli: dist!("io.mjs.br"), gzip: dist!("io.mjs.gz") },
 ];
 
 fn scripts() -> Site {
@@ -231,9 +233,12 @@ async fn a_range_is_answered_with_the_whole() {
 #[tokio::test(start_paused = true)]
 async fn the_source_maps_that_the_scripts_name_are_served_as_they_are() {
     let site = scripts();
-    for (name, map) in
-        [("client.js", dist!("anywire.js.map").as_slice()), ("client.mjs", dist!("anywire.mjs.map").as_slice())]
-    {
+    for (name, map) in [
+        ("client.js", dist!("anywire.js.map").as_slice()),
+        ("client.mjs", dist!("anywire.mjs.map").as_slice()),
+        ("io.js", dist!("io.js.map").as_slice()),
+        ("io.mjs", dist!("io.mjs.map").as_slice()),
+    ] {
         let script = get(&site, name, &[]).await;
         let text = std::str::from_utf8(&script.body).unwrap();
         let (_, named) = text.rsplit_once("\n//# sourceMappingURL=").unwrap();

@@ -129,7 +129,9 @@ export type Resumed =
       outcome: 'new'
       /** Messages that may or may not have arrived. They are not sent again. */
       unknown: (string | Uint8Array | UnreceivedEvent)[]
-      /** Messages that waited and were dropped, because the option `waiting` says so. */
+      /**
+       * Messages that waited and were dropped, because the option `waiting` says so or their channel has been left.
+       */
       dropped: (string | Uint8Array | UnreceivedEvent)[]
     }
 
@@ -193,7 +195,8 @@ export type EventsOf<M> = { [N in keyof M]: (...values: any[]) => any }
 export interface Fault {
   /**
    * The server's word, or `timeout`, `full` (the buffer has no room), `unknown` (the session was lost, and the
-   * server may have received the request), `dropped` (the option `waiting`), `closed`.
+   * server may have received the request), `dropped` (the option `waiting`), `closed` (the session or the channel),
+   * `auth` (what a channel's `auth` threw).
    */
   code: string
   message?: string
@@ -214,6 +217,8 @@ export type Heard<E extends (...values: any[]) => any> = any[] extends Parameter
 export interface UnreceivedEvent {
   event: string
   args: any[]
+  /** The channel that it was sent in; absent if that is the session itself. */
+  namespace?: string
 }
 
 export interface Requests<S extends EventsOf<S> = EventMap> {
@@ -226,7 +231,56 @@ export interface Requests<S extends EventsOf<S> = EventMap> {
   request(name: string, ...valuesAndDone: any[]): void
 }
 
-export interface Session<R extends EventsOf<R> = EventMap, S extends EventsOf<S> = EventMap> extends Requests<S> {
+/** Sends events and requests; of a session, or of one of its channels. */
+export interface Emits<S extends EventsOf<S> = EventMap> extends Requests<S> {
+  /**
+   * Sends an event: a name and values, in which bytes may be anywhere, at most ten times. It comes once and in
+   * order with all messages. Returns false if the buffer is full; `emit.droppable` also if it is skipped, as
+   * {@link Session.send} has it. Throws if the session or the channel is closed, the name is reserved, or the event
+   * is too large.
+   */
+  emit: {
+    <N extends keyof S & string>(name: N, ...values: Parameters<S[N]>): boolean
+    droppable<N extends keyof S & string>(name: N, ...values: Parameters<S[N]>): boolean
+  }
+  /** Requests whose answer must come within this many milliseconds, and not within 10,000. */
+  timeout(milliseconds: number): Requests<S>
+}
+
+/** The life of a {@link Channel}. */
+export interface ChannelEvents {
+  /** The server has opened it: the first time, or in a new session. What was sent before is on its way. */
+  open: (opened: { first: boolean }) => void
+  /**
+   * The server has refused to open it, or `auth` threw. The channel is over, and what was sent there is dropped; a
+   * new call of {@link Session.channel} opens another one.
+   */
+  connect_error: (error: Error & Fault) => void
+  /**
+   * The channel is over: the server has closed it, the session has ended, or it was left (1000). Behind what the
+   * server sent there.
+   */
+  closed: (how: { code: number; reason: string }) => void
+}
+
+/** Events under a namespace of their own, in the same session, in order with all that the session carries. */
+export interface Channel<R extends EventsOf<R> = EventMap, S extends EventsOf<S> = EventMap> extends Emits<S> {
+  readonly namespace: string
+  /** As {@link Session.on}. */
+  on<E extends keyof ChannelEvents>(event: E, listener: ChannelEvents[E]): () => void
+  on<N extends keyof R & string>(name: N, listener: (...values: Heard<R[N]>) => unknown): () => void
+  on(every: '*', listener: (name: string, ...values: any[]) => unknown): () => void
+  /** As {@link Session.off}. */
+  off<E extends keyof ChannelEvents>(event: E, listener?: ChannelEvents[E]): void
+  off(name: (keyof R & string) | '*', listener?: (...values: any[]) => unknown): void
+  /**
+   * Leaves the channel, behind what was sent there; `closed` comes at once, and its requests end. Does nothing after
+   * the end.
+   */
+  leave(): void
+}
+
+export interface Session<R extends EventsOf<R> = EventMap, S extends EventsOf<S> = EventMap> extends Emits<S> {
   readonly state: State
   /** The transport that carries the session; empty while none does. */
   readonly transport: Transport | ''
@@ -268,16 +322,13 @@ export interface Session<R extends EventsOf<R> = EventMap, S extends EventsOf<S>
   off<E extends keyof Events>(event: E, listener?: Events[E]): void
   off(name: (keyof R & string) | '*', listener?: (...values: any[]) => unknown): void
   /**
-   * Sends an event: a name and values, in which bytes may be anywhere, at most ten times. It comes once and in
-   * order with all messages. Returns false if the buffer is full; `emit.droppable` also if it is skipped, as
-   * {@link send} has it. Throws if the session is closed, the name is reserved, or the event is too large.
+   * The channel of a namespace such as `/admin`: the same object until it is over. It opens at once, and again in
+   * each new session, in front of what waits for it; what is sent there need not wait for that. `auth` goes to the
+   * server's opening handler as JSON; a function is called at each opening. Throws if the session is closed, if the
+   * namespace does not begin with `/`, is no more than that, has a comma or `?`, or has more than 256 bytes, or if
+   * `auth` is no such data.
    */
-  emit: {
-    <N extends keyof S & string>(name: N, ...values: Parameters<S[N]>): boolean
-    droppable<N extends keyof S & string>(name: N, ...values: Parameters<S[N]>): boolean
-  }
-  /** Requests whose answer must come within this many milliseconds, and not within 10,000. */
-  timeout(milliseconds: number): Requests<S>
+  channel<CR extends EventsOf<CR> = EventMap, CS extends EventsOf<CS> = EventMap>(namespace: string, auth?: Auth | (() => Auth)): Channel<CR, CS>
   /**
    * Sends text or a copy of the bytes. Half a surrogate pair in a text becomes U+FFFD. Returns false if the
    * buffer is full. A `droppable` message, such as a frame of a camera, is worth nothing when it comes late:

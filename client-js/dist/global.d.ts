@@ -24,6 +24,9 @@ declare global {
     type Heard<E extends (...values: any[]) => any> = client.Heard<E>
     type UnreceivedEvent = client.UnreceivedEvent
     type Requests<S extends EventsOf<S> = EventMap> = client.Requests<S>
+    type Emits<S extends EventsOf<S> = EventMap> = client.Emits<S>
+    type ChannelEvents = client.ChannelEvents
+    type Channel<R extends EventsOf<R> = EventMap, S extends EventsOf<S> = EventMap> = client.Channel<R, S>
     type Session<R extends EventsOf<R> = EventMap, S extends EventsOf<S> = EventMap> = client.Session<R, S>
   }
 }

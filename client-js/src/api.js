@@ -14,19 +14,23 @@ import { listen, retry } from './page.js'
 import { LIMIT } from './grant.js'
 import { close, refresh, settleFlushes, update } from './update.js'
 
-/** @param current returns the present client: `connect` after the end makes another one */
-const addMethods = (session, current) => {
+/**
+ * @param current returns the present client: `connect` after the end makes another one
+ * @param emit emits events on the session
+ */
+const addMethods = (session, current, emit) => {
   session.trace = () => current().trace_
 
   session.retry = () => {
     if (!current().machine_.carrier_) retry(current())
   }
 
-  const put = (frame, droppable) => {
+  /** A frame that opens or leaves a channel is taken without room, and also before a close that waits. */
+  const put = (frame, droppable, must) => {
     const client = current()
-    if (client.machine_.over_ || client.machine_.closing_) fail('closed')
+    if (client.machine_.over_ || (client.machine_.closing_ && !must)) fail('closed')
     checkSize('', frame, client.machine_.params_[LIMIT])
-    const taken = client.machine_.send_(frame, droppable, now(client))
+    const taken = client.machine_.send_(frame, droppable, now(client), must)
     client.update_()
     return taken
   }
@@ -56,7 +60,7 @@ const addMethods = (session, current) => {
     client.update_()
   }
 
-  return addEvents(session, current, put)
+  return addEvents(session, current, put, emit)
 }
 
 /**
@@ -90,7 +94,7 @@ export const connect = (url, options, makeHttp, createReload) => {
   }
   if (options.resume && !(LEGACY && createReload)) fail('resume works only in anywire.js')
   if (!kinds) fail('no transport works here: ' + (options.transports || 'all'))
-  const events = addMethods(session, () => client)
+  const events = addMethods(session, () => client, emit)
   session.connect = () => {
     if (session.state === 'closed') open()
   }

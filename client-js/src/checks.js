@@ -8,11 +8,14 @@ import { keys } from './env.js'
 import { contains, each } from './list.js'
 import { frameOf } from './message.js'
 
+/** The most bytes of a namespace. */
+const NAMESPACE = 256
 /** The most bytes of a reason, as in a close frame of a WebSocket. */
 const REASON = 123
 
-const TRANSPORTS =
-  'websocket fetch-stream xhr-stream multipart eventsource htmlfile iframe xhr-poll jsonp-poll poll form-post jsonp-send'
+/** The transports over HTTP. */
+export const OVER_HTTP = 'fetch-stream xhr-stream multipart eventsource htmlfile iframe xhr-poll jsonp-poll poll'
+const TRANSPORTS = 'websocket ' + OVER_HTTP + ' form-post jsonp-send'
 
 /** The types of each option, or its values, or the options in it. */
 const OPTIONS = {
@@ -87,6 +90,13 @@ export const authText = (value) => {
   if (value == null) return ''
   checkType('auth', value, 'string object')
   return typeof value === 'string' ? value : JSON.stringify(value) || fail('auth has no JSON')
+}
+
+/** Returns the namespace as it goes over the wire. */
+export const namespaceText = (namespace) => {
+  checkType('namespace', namespace, 'string')
+  if (!/^\/[^,?]+$/.test(namespace)) fail('namespace "' + namespace + '" is not like /admin, without comma and ?')
+  return checkSize('namespace ', frameOf(namespace), NAMESPACE)[1]
 }
 
 export const checkCode = (code) => {

@@ -120,7 +120,8 @@ export const send = (client, make, path, frames, receive, done) => {
     cancel = make(
       addressOf(client, path) + client.browser_,
       frames,
-      client.options_.credentials,
+      // `fetch` takes no null for the default.
+      client.options_.credentials || undefined,
       receive,
       end,
       client.leaving_

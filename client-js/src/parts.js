@@ -1,8 +1,8 @@
 /** An event as frames: its packet, and the attachments that follow it. */
 import { fail } from './codec.js'
 
-/** Whether a frame answers a request of the server, which has no meaning in another session. */
-export const isAnswer = (frame) => frame[0] === 'e' && /^[367]/.test(frame[1])
+/** Whether a frame has no meaning in another session: it answers a request, or opens or leaves a channel. */
+export const isOfSession = (frame) => frame[0] === 'e' && /^[^25]/.test(frame[1])
 
 /** The content of a frame: a message, or an event as the frame itself. */
 export const content = (frame) => (frame[0] === 'e' ? frame : frame[1])

@@ -17,7 +17,7 @@
  */
 import { EXPANSION, MAX, fail } from './codec.js'
 import { LEAST_RATE } from './config.js'
-import { assemble, content, isAnswer } from './parts.js'
+import { assemble, content, isOfSession } from './parts.js'
 import { HOLD, ID, INTERVAL, LIMIT, NO_PARAMS, SECRET, TIMEOUT } from './grant.js'
 import { each, without } from './list.js'
 
@@ -264,12 +264,12 @@ export const createMachine = (capacity, base) => {
 
     /**
      * Keeps a message, whose `size_` counts its payload, until it is acknowledged; false when there is no
-     * room, or for a droppable one when the server is behind or no link carries.
+     * room, unless it `must` be taken, or for a droppable one when the server is behind or no link carries.
      */
-    send_(frame, droppable, now) {
+    send_(frame, droppable, now, must) {
       const size = (frame.size_ += OVERHEAD)
       const bytes = machine.bytes_ + size
-      const full = (machine.bytes_ && bytes > capacity) || last() + 1 >= MAX || (droppable && behind(now, bytes))
+      const full = !must && ((machine.bytes_ && bytes > capacity) || last() + 1 >= MAX || (droppable && behind(now, bytes)))
       const most = droppable && machine.unacknowledged_ * 2 >= FEW ? recent : capacity
       if (!full) {
         ;(machine.waits_ ? machine.waiting_ : outbox).push(frame)
@@ -339,12 +339,12 @@ export const createMachine = (capacity, base) => {
         machine.takingOver_ = machine.received_ = 0
         return
       }
-      each(outbox.slice(sent - machine.acked_).concat(machine.waiting_), (frame) => (isAnswer(frame) ? free(frame) : (frame.size_ || frame === machine.closing_) && kept.push(frame)))
+      each(outbox.slice(sent - machine.acked_).concat(machine.waiting_), (frame) => (isOfSession(frame) ? free(frame) : (frame.size_ || frame === machine.closing_) && kept.push(frame)))
       // No session is opened only to be closed.
       if (machine.closing_ && !(kept[0] || machine.closing_).size_) return finishClosed()
       while (machine.acked_ < sent) {
         const frame = shift()
-        if (frame.size_ && !isAnswer(frame)) unknown.push(content(frame))
+        if (frame.size_ && !isOfSession(frame)) unknown.push(content(frame))
       }
       outbox.length = machine.acked_ = machine.received_ = machine.settling_ = sent = ackRequest = 0
       machine.waiting_ = kept
@@ -366,11 +366,11 @@ export const createMachine = (capacity, base) => {
       }
     },
 
-    /** Removes the messages that wait, and returns them. */
-    drop_() {
-      const dropped = []
-      for (let frame; (frame = machine.waiting_[dropped.length]) && frame.size_; ) dropped.push(free(frame))
-      machine.waiting_ = machine.waiting_.slice(dropped.length)
+    /** Removes those of the messages that wait for which `which` is true, and returns them. */
+    drop_(which) {
+      const [kept, dropped] = [[], []]
+      each(machine.waiting_, (frame) => (frame.size_ && which(frame) ? dropped.push(free(frame)) : kept.push(frame)))
+      machine.waiting_ = kept
       return dropped
     },
 

@@ -44,6 +44,7 @@ const greet = (client, first) => {
   const failed = (error) => reportError(client, error)
   client.openedAt_ = now(client)
   client.machine_.waits_ = 0
+  if (!first) client.events_.open_()
   const waiting = client.machine_.waiting_.length - (client.machine_.waiting_[0] && client.machine_.closing_ ? 1 : 0)
   each(client.emit_('open', { first, waiting }, failed), (result) => {
     pending++
@@ -73,8 +74,8 @@ const carried = (client, link) => {
   const gap = takenOver && reloadOf(client).takenOver_(client.flushes_)
   client.unknown_ = 0
   if (unknown) {
-    const dropped = client.options_.waiting === 'drop' ? given(client.machine_.drop_()) : []
-    client.events_.end_('dropped', client.machine_.waiting_)
+    const dropped = given(client.machine_.drop_(client.options_.waiting === 'drop' ? () => 1 : client.events_.isStale_))
+    client.events_.lost_('dropped', client.machine_.waiting_)
     client.emit_('resumed', { outcome: 'new', unknown, dropped })
   }
   if (unknown || was === 'connecting') greet(client, !unknown)
@@ -124,8 +125,7 @@ const closed = (client, how) => {
   client.session_.state = 'closed'
   refresh(client)
   settleFlushes(client, 1)
-  client.events_.end_('closed', [])
-  client.emit_('closed', how)
+  client.events_.closed_(how)
 }
 
 /**
@@ -141,7 +141,7 @@ export const update = (client) => {
     if (name === 'closed') return closed(client, detail)
     if (name === 'lost') {
       client.unknown_ = (client.unknown_ || []).concat(given(detail))
-      client.events_.end_('unknown', client.machine_.waiting_)
+      client.events_.lost_('unknown', client.machine_.waiting_)
       settleFlushes(client, 1)
     } else if (name === 'error') {
       // What was given up will not be acknowledged.

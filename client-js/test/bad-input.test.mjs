@@ -109,6 +109,7 @@ const OWN = {
 const CODE = 'code must be 1000 or from 3000 to 3999'
 const EVENT = (name) => `event "${name}" is not one of: open message transport interrupted resumed gap connect_error error closed`
 const NAME = (name) => `the name "${name}" is reserved`
+const NAMESPACE = (name) => `namespace "${name}" is not like /admin, without comma and ?`
 const CALLBACK = (got) => type('callback', got, 'function')
 const REASON = 'reason too large: 124 of 123 bytes'
 const TYPE = 'a message is text, an ArrayBuffer or a view of one; read a Blob first'
@@ -134,6 +135,12 @@ const METHODS = [
   ...[undefined, null, 5].flatMap((name) => ['on', 'off', 'emit', 'request'].map((method) => [method, [name, () => {}], type('event', name, 'string')])),
   ...[undefined, null, 'x', {}].map((listener) => ['on', ['open', listener], CALLBACK(listener)]),
   ...['x', null, 0, false, ''].map((listener) => ['off', ['open', listener], CALLBACK(listener)]),
+  ...['', '/', 'admin', ' /admin', '/a,b', '/a?token=1', '/?'].map((namespace) => ['channel', [namespace], NAMESPACE(namespace)]),
+  ...[undefined, null, 5, {}].map((namespace) => ['channel', [namespace], type('namespace', namespace, 'string')]),
+  ['channel', ['/' + 'é'.repeat(128)], 'namespace too large: 257 of 256 bytes'],
+  ...[5, true, () => 5].map((auth) => ['channel', ['/a', auth], type('auth', typeof auth === 'function' ? '5' : auth, 'string object')]),
+  ['channel', ['/a', { toJSON() {} }], 'auth has no JSON'],
+  ['channel', ['/a', circle], 'Converting circular structure to JSON'],
   ['flush', ['x'], CALLBACK('x')],
   ['flush', [5], CALLBACK('5')]
 ]
@@ -160,7 +167,7 @@ for (const [name, { connect }] of Object.entries(BUNDLES)) {
     test('what is not wrong is taken', () => {
       const good = [
         [new URL(GOOD)], ['ws://127.0.0.1:1/live'], ['WSS://127.0.0.1:1/live'], [`${GOOD}#hash`], ['http://user:pass@127.0.0.1:1/live?a=b'],
-        [GOOD, {}], [GOOD, undefined], [GOOD, { auth: null, transports: undefined, WebSocket: null }],
+        [GOOD, {}], [GOOD, undefined], [GOOD, { auth: null, transports: undefined, WebSocket: null, credentials: null }],
         [GOOD, { auth: { token: 1 } }], [GOOD, { auth: ['token'] }], [GOOD, { transports: ['xhr-poll', 'jsonp-poll'], waiting: 'drop' }]
       ]
       for (const given of good) sessions.push(connect(...given))

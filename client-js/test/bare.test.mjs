@@ -1,4 +1,4 @@
-/** The bundle for old browsers, as it ships, where nothing exists that ES3 does not have. */
+/** The bundles for old browsers, as they ship, where nothing exists that ES3 does not have. */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -6,7 +6,9 @@ import { createContext, runInContext } from 'node:vm'
 import { createClock } from './clock.mjs'
 import { createServer } from './server.mjs'
 
-const script = readFileSync(new URL('../dist/anywire.js', import.meta.url), 'utf8')
+const read = (name) => readFileSync(new URL(`../dist/${name}`, import.meta.url), 'utf8')
+const script = read('anywire.js')
+const ioScript = read('io.js')
 
 /** The names that ES3 has; everything else is removed. */
 const ES3 = {
@@ -34,7 +36,8 @@ const strip = (context) => {
   }
 }
 
-const bare = ({ activeX, terms, surroundings, url: given = '/live' } = {}) => {
+/** @param scripts those that the page has, of which the last is `io.js` and runs instead of `anywire.js` */
+const bare = ({ activeX, terms, surroundings, scripts, url: given = '/live' } = {}) => {
   const clock = createClock()
   const server = createServer(terms)
   const wire = []
@@ -91,7 +94,7 @@ const bare = ({ activeX, terms, surroundings, url: given = '/live' } = {}) => {
     }
   }
 
-  const context = createContext({ setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, Date: clock.Date, document: { createElement: () => ({}) } })
+  const context = createContext({ setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, Date: clock.Date, document: { createElement: () => ({}), getElementsByTagName: () => scripts } })
   runInContext('var self = this, window = this', context)
   if (!activeX) context.XMLHttpRequest = Request
   else {
@@ -102,11 +105,12 @@ const bare = ({ activeX, terms, surroundings, url: given = '/live' } = {}) => {
   }
   strip(context)
   Object.assign(context, surroundings)
-  runInContext(script, context)
-  const session = runInContext('anywire', context).connect(given, {})
+  runInContext(scripts ? ioScript : script, context)
+  const socket = scripts && runInContext('io()', context)
+  const session = socket ? socket.io.session : runInContext('anywire', context).connect(given, {})
   const story = []
   for (const name of ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'connect_error', 'error']) session.on(name, (...rest) => story.push([name, ...rest]))
-  return { session, story, server, wire, urls, clock, context, messages: () => story.filter(([name]) => name === 'message').map(([, message]) => message) }
+  return { session, socket, story, server, wire, urls, clock, context, messages: () => story.filter(([name]) => name === 'message').map(([, message]) => message) }
 }
 
 const TEXTS = ['hello', '', '\u0000', '\ud83d\ude00 m5:', '\u2028\u2029\r\n', '\uffff\ufeff', 'ä€:,']
@@ -275,3 +279,34 @@ for (const activeX of [false, true]) {
     })
   })
 }
+
+for (const activeX of [false, true]) {
+  test(`io connects to where its script came from, and exchanges events, ${activeX ? 'by ActiveX' : 'by XMLHttpRequest'}`, () => {
+    const it = bare({ activeX, scripts: [{ src: '/other/jquery.js' }, { src: '/live/io.js' }], surroundings: { JSON } })
+    const heard = []
+    for (const name of ['connect', 'chat message', 'disconnect']) it.socket.on(name, (...values) => heard.push([name, ...values]))
+    it.socket.emit('chat message', 'hi', (answer) => heard.push(answer))
+    it.clock.advance(3000)
+    assert.equal(it.urls[0].split('/open?')[0], '/live')
+    assert.deepEqual(it.server.sessions[0].packets, [['21["chat message","hi"]']])
+    it.server.sessions[0].packet('2["chat message","you"]')
+    it.server.sessions[0].packet('31["ok"]')
+    it.server.sessions[0].close(1000, '')
+    it.clock.advance(3000)
+    assert.deepEqual(heard.map(([...values]) => values.slice(0, 2)), [['connect'], ['chat message', 'you'], ['o', 'k'], ['disconnect', 'io server disconnect']])
+  })
+}
+
+test('io has a script that runs, or one that is not its own, or none', () => {
+  for (const [scripts, surroundings, requested] of [
+    [[{ src: 'http://host/live/io.js' }, { src: '/late.js' }], { location: { protocol: 'http:', host: 'two' }, document: { createElement: () => ({}), currentScript: { src: 'http://two/a/live/io.js' }, getElementsByTagName: () => [] } }, 'http://two/a/live'],
+    [[{ src: '/app.js' }], {}, '/live'],
+    [[], {}, '/live'],
+    [[], { document: undefined, location: { protocol: 'https:', host: 'host' } }, 'https://host/live'],
+    [[], { document: {}, location: { protocol: 'https:', host: 'host' } }, 'https://host/live']
+  ]) {
+    const it = bare({ scripts, surroundings })
+    it.clock.advance(3000)
+    assert.equal(it.urls[0].split('/open?')[0], requested)
+  }
+})

@@ -241,3 +241,9 @@ story('the trace has each attempt and keeps twenty', POLL, async (open, server) 
   assert.equal(session.trace().length, 20)
   assert.match(session.trace().at(-2).outcome, /^4000 replaced/)
 })
+
+story('credentials that are null are the default', HTTP, async (open) => {
+  const session = open({ credentials: null })
+  await next(session, 'open')
+  assert.equal(session.state, 'open')
+})

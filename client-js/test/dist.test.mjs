@@ -5,7 +5,7 @@ import { BUDGETS, SYNTAX, compressedSize, parseES2018, parseES3 } from '../check
 import { CODINGS } from '../codings.mjs'
 
 const read = (name) => readFileSync(new URL(`../dist/${name}`, import.meta.url))
-const script = String(read('anywire.js'))
+const scripts = ['anywire.js', 'io.js'].map((name) => String(read(name)))
 
 for (const [name, budget] of Object.entries(BUDGETS)) {
   test(`${name} has at most ${budget} bytes, compressed with brotli`, () => {
@@ -43,6 +43,8 @@ test('the gate for ES3 can fail, also at a reserved word as a name', () => {
 })
 
 test('nothing in it is parsed wrongly by old engines', () => {
-  assert.ok(!/,\]/.test(script), 'a trailing comma in a list')
-  assert.ok(!/Object\.defineProperty|Symbol|__proto__/.test(script), 'a helper of newer times')
+  for (const script of scripts) {
+    assert.ok(!/,\]/.test(script), 'a trailing comma in a list')
+    assert.ok(!/Object\.defineProperty|Symbol|__proto__/.test(script), 'a helper of newer times')
+  }
 })

@@ -42,3 +42,25 @@ for (const [what, end] of Object.entries(END)) {
     })
   }
 }
+
+test('io() in a program: a message comes back, and disconnect() lets the process end', async () => {
+  const server = await listen()
+  const { origin } = new URL(server.url)
+  const program = `
+    const { io } = await import(${JSON.stringify(new URL('../dist/io.mjs', import.meta.url).href)})
+    const socket = io(${JSON.stringify(origin)}, { transports: ['polling'] })
+    socket.on('connect', () => console.log('connect', socket.connected, typeof socket.id))
+    socket.on('message', (message) => {
+      console.log(message)
+      socket.disconnect()
+    })
+    socket.on('disconnect', (reason) => console.log(reason))
+    socket.send('hello')`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program])
+  let out = ''
+  child.stdout.on('data', (data) => (out += data))
+  child.stderr.on('data', (data) => (out += data))
+  const [code] = await once(child, 'exit')
+  server.stop()
+  assert.deepEqual([code, out], [0, 'connect true string\nhello\nio client disconnect\n'])
+})

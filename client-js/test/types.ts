@@ -67,5 +67,19 @@ typed.emit('say')
 typed.emit('said', 'a', 'b')
 // @ts-expect-error the answer is a boolean
 typed.on('overwrite?', (revision, reply) => reply(revision))
+// Channels, typed by a pair of their own.
+const admin = typed.channel<{ kicked(id: string): void }, { kick(id: string): boolean }>('/admin', () => ({ token: 'a' }))
+admin.on('kicked', (id) => id.length)
+admin.on('open', ({ first }) => first && admin.emit('kick', admin.namespace))
+admin.on('connect_error', ({ code, message, data }) => [code.length, message.length, data])
+admin.on('closed', ({ code, reason }) => [code.toFixed(), reason.length])
+admin.timeout(5).request('kick', 'ann').then((kicked: boolean) => kicked && admin.leave())
+session.channel('/any', 'token').on('*', (name) => name.length)
+// @ts-expect-error this is an event of the session
+admin.on('said', () => {})
+// @ts-expect-error the value is a text
+admin.emit('kick', 5)
+// @ts-expect-error auth is no number
+session.channel('/admin', 5)
 // @ts-expect-error there is no such transport
 connect('/live', { transports: ['carrier-pigeon'] })

@@ -238,6 +238,7 @@ pub mod proxies {}
 ///
 /// [`Builder::origins`]: crate::Builder::origins
 /// [`proxies`]: crate::guide::proxies
+/// [`from_socket_io`]: crate::guide::from_socket_io
 /// [`security`]: crate::guide::security
 /// [`protocol`]: crate::protocol
 pub mod clients {}
@@ -261,7 +262,26 @@ pub mod bare_websocket {}
 /// [`get`]: crate::Session::get
 /// [`transports`]: crate::guide::transports
 /// [`bare_websocket`]: crate::guide::bare_websocket
+/// [`from_socket_io`]: crate::guide::from_socket_io
 pub mod coming_from {}
+
+#[doc = include_str!("from_socket_io.md")]
+///
+/// [`Events`]: crate::Events
+/// [`Fault`]: crate::Fault
+/// [`Auth<T>`]: crate::Auth
+/// [`on`]: crate::Events::on
+/// [`on_open`]: crate::Events::on_open
+/// [`on_other`]: crate::Events::on_other
+/// [`on_end`]: crate::Events::on_end
+/// [`layer`]: crate::Events::layer
+/// [`concurrent`]: crate::concurrent()
+/// [`emit_droppable`]: crate::Session::emit_droppable
+/// [`join`]: crate::Session::join
+/// [`insert`]: crate::Session::insert
+/// [`limits`]: crate::guide::limits
+/// [`proxies`]: crate::guide::proxies
+pub mod from_socket_io {}
 
 #[doc = include_str!("security.md")]
 ///

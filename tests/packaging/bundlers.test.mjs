@@ -59,7 +59,7 @@ test('bundlers', async (t) => {
   await install(t)
   const [folder, server, browser] = [await temporary(t), await serve(t), await chromium(t)]
   for (const [name, bundle] of Object.entries(BUNDLERS)) {
-    const inputs = ['module.js', 'global.js', ...(COMMONJS.includes(name) ? ['required.cjs'] : [])]
+    const inputs = ['module.js', 'global.js', 'io.js', ...(COMMONJS.includes(name) ? ['required.cjs'] : [])]
     for (const input of inputs) {
       await t.test(`${name} bundles ${input}`, async (t) => {
         const output = `${name}-${input}`.replaceAll(/\W+/g, '-') + '.js'

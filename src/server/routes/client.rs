@@ -23,7 +23,7 @@ macro_rules! dist {
     };
 }
 
-static FILES: [File; 4] = [
+static FILES: [File; 8] = [
     File {
         name: "client.js",
         content_type: JAVASCRIPT,
@@ -38,9 +38,25 @@ static FILES: [File; 4] = [
         brotli: Some(dist!("anywire.mjs.br")),
         gzip: Some(dist!("anywire.mjs.gz")),
     },
+    File {
+        name: "io.js",
+        content_type: JAVASCRIPT,
+        plain: dist!("io.js"),
+        brotli: Some(dist!("io.js.br")),
+        gzip: Some(dist!("io.js.gz")),
+    },
+    File {
+        name: "io.mjs",
+        content_type: JAVASCRIPT,
+        plain: dist!("io.mjs"),
+        brotli: Some(dist!("io.mjs.br")),
+        gzip: Some(dist!("io.mjs.gz")),
+    },
     // Only a browser's developer tools load the source maps.
     File { name: "anywire.js.map", content_type: JSON, plain: dist!("anywire.js.map"), brotli: None, gzip: None },
     File { name: "anywire.mjs.map", content_type: JSON, plain: dist!("anywire.mjs.map"), brotli: None, gzip: None },
+    File { name: "io.js.map", content_type: JSON, plain: dist!("io.js.map"), brotli: None, gzip: None },
+    File { name: "io.mjs.map", content_type: JSON, plain: dist!("io.mjs.map"), brotli: None, gzip: None },
 ];
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";

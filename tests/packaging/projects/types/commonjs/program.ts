@@ -1,5 +1,6 @@
 import { connect, type Session } from 'anywire'
 import 'anywire/global'
+import io, { type Socket } from 'anywire/io'
 
 declare const process: { env: Record<string, string | undefined> }
 
@@ -17,10 +18,13 @@ session.on('closed', ({ code }) => {
 })
 session.send('é€😀')
 
+const socket: Socket = io({ autoConnect: false })
+if (socket.connected) console.log(socket.id?.length)
+
 /** What must not compile. */
 export const wrong = () => {
-  // @ts-expect-error there is no such event
-  session.on('nothing', () => {})
+  // @ts-expect-error the name of an event is a text
+  session.on(5, () => {})
   // @ts-expect-error there is no such transport
   connect('/live', { transports: ['telegraph'] })
   // @ts-expect-error there is no such type
