@@ -1,20 +1,28 @@
 //! TypeScript from Rust: [`Contract`] writes the types of events for the page.
 
-use std::{
-    any::{TypeId, type_name},
-    collections::{BTreeMap, HashSet},
-    fmt, fs, io,
-    path::Path,
-};
+mod values;
+mod variants;
 
-use bytes::{Bytes, BytesMut};
-use ts_rs::{Config, TS, TypeVisitor};
+use std::{any::type_name, fmt, fs, io, path::Path};
 
-use crate::dialect::{Args, Event, Named, Request};
+use serde::de::DeserializeOwned;
+use ts_rs::TS;
+
+use self::values::{CLIENT, SERVER, Sender, Types, VARIANT};
+use crate::dialect::check_name;
+
+pub use self::values::{TypedName, TypedValues};
 
 const HEAD: &str = "// Written by `anywire::Contract` from the server's types. Changes here are lost.\n";
-const SERVER: (&str, &str) = ("ServerEvents", "What the server sends: `connect<ServerEvents, ClientEvents>(url)`.");
-const CLIENT: (&str, &str) = ("ClientEvents", "What the client sends: `connect<ServerEvents, ClientEvents>(url)`.");
+/// A variant's content is the list of values if it is a list of fixed length of two or more, and else a value.
+const VARIANT_TYPE: &str = r#"
+/** The event that is the variant `N` of an enum. */
+export type Variant<E, N extends string> = (
+  ...values: N extends E ? [] : Extract<E, { [K in N]: unknown }> extends { [K in N]: infer V }
+    ? [V] extends [[unknown, unknown, ...unknown[]]] ? V : [V]
+    : never
+) => void
+"#;
 
 /// The names of an application's events with their types, as a file of TypeScript for the page. (Feature
 /// `typescript`.)
@@ -32,6 +40,7 @@ const CLIENT: (&str, &str) = ("ClientEvents", "What the client sends: `connect<S
 /// | `Request<T, R>` | `(data: T) => R` |
 /// | `Request<T, Args<(A, B)>>` | `(data: T) => A`: a promise resolves to the first value |
 /// | `Request<T, ()>` | `(data: T) => void` |
+/// | an enum, by its variants | a function for each: `V`, `V(T)`, `V(A, B)`, `V { .. }` |
 ///
 /// In what the client sends, an `Option` behind which nothing else is required need not be given.
 ///
@@ -75,6 +84,7 @@ pub struct Contract {
     server: Vec<Entry>,
     client: Vec<Entry>,
     types: Types,
+    has_variants: bool,
 }
 
 /// A line of an interface.
@@ -83,57 +93,10 @@ struct Entry {
     function: String,
 }
 
-/// The half that sends a value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Sender {
-    Server,
-    Client,
-}
-
-/// A typed name whose types are known in TypeScript: an [`Event`] or a [`Request`] of types that are
-/// [`ts_rs::TS`](https://docs.rs/ts-rs/12/ts_rs/trait.TS.html), of [`Args`] of these, or of `()`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no typed name, or its types are not known in TypeScript",
-    note = "a contract takes `&Event<T>` and `&Request<T, R>`, where `T` and `R` derive `ts_rs::TS`"
-)]
-pub trait TypedName: Named {
-    #[doc(hidden)]
-    fn function(&self, sender: Sender, types: &mut Types) -> String;
-}
-
-/// What a typed name carries or is answered by, if it is known in TypeScript: a type that is
-/// [`ts_rs::TS`](https://docs.rs/ts-rs/12/ts_rs/trait.TS.html), or [`Args`] of such types.
-#[diagnostic::on_unimplemented(
-    message = "the type `{Self}` is not known in TypeScript",
-    note = "derive `ts_rs::TS` for `{Self}`"
-)]
-pub trait TypedValues {
-    #[doc(hidden)]
-    fn parameters(sender: Sender, types: &mut Types) -> String;
-    #[doc(hidden)]
-    fn result(sender: Sender, types: &mut Types) -> String;
-}
-
-/// The types that were named so far, with their declarations.
-pub struct Types {
-    config: Config,
-    seen: HashSet<TypeId>,
-    /// By the name in TypeScript.
-    declared: BTreeMap<String, String>,
-    /// The name in Rust of the type that is being looked into.
-    inside: &'static str,
-}
-
 impl Contract {
     /// Returns a contract without names.
     pub fn new() -> Self {
-        let types = Types {
-            config: Config::new().with_large_int("number"),
-            seen: HashSet::new(),
-            declared: BTreeMap::new(),
-            inside: "",
-        };
-        Contract { server: Vec::new(), client: Vec::new(), types }
+        Contract { server: Vec::new(), client: Vec::new(), types: Types::new(), has_variants: false }
     }
 
     /// Adds the name of an event or of a request that clients send. Names stand in the file in the order in
@@ -141,8 +104,8 @@ impl Contract {
     ///
     /// # Panics
     /// Panics if the client has this name already, if a type holds [`Bytes`](bytes::Bytes) in a field that is
-    /// not marked, or if two types that differ have one name in TypeScript, or that of an interface of the
-    /// file; `#[ts(rename = "..")]` gives a type another.
+    /// not marked, or if two types that differ have one name in TypeScript, or one of the file's own
+    /// (`ServerEvents`, `ClientEvents`, `Variant`); `#[ts(rename = "..")]` gives a type another.
     pub fn client(mut self, name: &impl TypedName) -> Self {
         add(&mut self.client, &mut self.types, name, Sender::Client);
         self
@@ -155,6 +118,39 @@ impl Contract {
     /// Panics as [`client`](Contract::client) does, if the server has this name already.
     pub fn server(mut self, name: &impl TypedName) -> Self {
         add(&mut self.server, &mut self.types, name, Sender::Server);
+        self
+    }
+
+    /// Adds the variants of an enum that a handler reads by [`Incoming::parse`](crate::Incoming::parse): each is
+    /// an event that clients send. A variant with one value that is a tuple is taken for one with several
+    /// values; a struct in its place is not.
+    ///
+    /// ```
+    /// #[derive(serde::Deserialize, ts_rs::TS)]
+    /// #[serde(rename_all = "kebab-case")]
+    /// enum In { Say(String), MoveTo(f64, f64) }
+    ///
+    /// let text = anywire::Contract::new().client_enum::<In>().to_string();
+    /// assert!(text.contains("  \"move-to\": Variant<In, \"move-to\">\n"));
+    /// ```
+    ///
+    /// # Panics
+    /// Panics as [`client`](Contract::client) does, also if the type is no enum whose variants are its tags, or if
+    /// no event may have a variant's name.
+    pub fn client_enum<E: TS + DeserializeOwned + 'static>(mut self) -> Self {
+        self.has_variants = true;
+        add_variants::<E>(&mut self.client, &mut self.types);
+        self
+    }
+
+    /// Adds the variants of an enum that the server sends by [`emit_enum`](crate::Session::emit_enum). The enum
+    /// is `Deserialize` too, by which its variants are known.
+    ///
+    /// # Panics
+    /// Panics as [`client_enum`](Contract::client_enum) does.
+    pub fn server_enum<E: TS + DeserializeOwned + 'static>(mut self) -> Self {
+        self.has_variants = true;
+        add_variants::<E>(&mut self.server, &mut self.types);
         self
     }
 
@@ -198,11 +194,15 @@ impl Default for Contract {
 impl fmt::Display for Contract {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(HEAD)?;
-        for declaration in self.types.declared.values() {
+        for declaration in self.types.declarations() {
             write!(f, "\n{declaration}\n")?;
         }
-        for ((interface, text), entries) in [(SERVER, &self.server), (CLIENT, &self.client)] {
-            write!(f, "\n/** {text} */\nexport interface {interface} {{\n")?;
+        if self.has_variants {
+            f.write_str(VARIANT_TYPE)?;
+        }
+        for (interface, sender, entries) in [(SERVER, "server", &self.server), (CLIENT, "client", &self.client)] {
+            let use_of_both = format!("connect<{SERVER}, {CLIENT}>(url)");
+            write!(f, "\n/** What the {sender} sends: `{use_of_both}`. */\nexport interface {interface} {{\n")?;
             for Entry { name, function } in entries {
                 writeln!(f, "  {}: {function}", key(name))?;
             }
@@ -222,9 +222,30 @@ impl fmt::Debug for Contract {
 
 fn add(entries: &mut Vec<Entry>, types: &mut Types, name: &impl TypedName, sender: Sender) {
     let function = name.function(sender, types);
-    let name = name.name();
+    push(entries, name.name(), function);
+}
+
+fn add_variants<E: TS + DeserializeOwned + 'static>(entries: &mut Vec<Entry>, types: &mut Types) {
+    let rust = type_name::<E>();
+    let variants = variants::of::<E>();
+    let variants = variants.unwrap_or_else(|| panic!("{rust} is no enum whose variants are its tags"));
+    // Bytes in it are bytes in a type, whoever sends it.
+    let name = types.name::<E>(Sender::Server);
+    for variant in variants {
+        if let Err(error) = check_name(variant) {
+            panic!("{variant:?} of {rust}: {error}");
+        }
+        push(entries, variant, format!("{}<{name}, {}>", VARIANT, quoted(variant)));
+    }
+}
+
+fn push(entries: &mut Vec<Entry>, name: &str, function: String) {
     assert!(entries.iter().all(|entry| entry.name != name), "the contract has the name {name:?} already");
     entries.push(Entry { name: name.to_owned(), function });
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// The key of an interface, quoted if it is no identifier.
@@ -232,133 +253,5 @@ fn key(name: &str) -> String {
     let is_letter = |char: char| char.is_ascii_alphabetic() || char == '_' || char == '$';
     let is_identifier =
         name.starts_with(is_letter) && name.chars().all(|char| is_letter(char) || char.is_ascii_digit());
-    if is_identifier { name.to_owned() } else { serde_json::Value::from(name).to_string() }
-}
-
-impl Sender {
-    fn other(self) -> Sender {
-        match self {
-            Sender::Server => Sender::Client,
-            Sender::Client => Sender::Server,
-        }
-    }
-}
-
-fn is_bytes<T: ?Sized + 'static>() -> bool {
-    [TypeId::of::<Bytes>(), TypeId::of::<BytesMut>()].contains(&TypeId::of::<T>())
-}
-
-impl Types {
-    /// The name of a type in TypeScript, where a value of it stands alone.
-    fn name<T: TS + 'static>(&mut self, sender: Sender) -> String {
-        if is_bytes::<T>() {
-            let text = if sender == Sender::Client { "ArrayBuffer | ArrayBufferView" } else { "ArrayBuffer" };
-            return text.to_owned();
-        }
-        self.inside = type_name::<T>();
-        self.visit::<T>();
-        T::name(&self.config)
-    }
-
-    /// A parameter of a function. The client may leave out what may be absent, and behind which all may be.
-    fn parameter<T: TS + 'static>(&mut self, name: &str, sender: Sender, may_be_absent: &mut bool) -> String {
-        let of = self.name::<T>(sender);
-        *may_be_absent &= sender == Sender::Client && of.ends_with(" | null");
-        format!("{name}{}: {of}", if *may_be_absent { "?" } else { "" })
-    }
-
-    fn declare<T: TS + 'static + ?Sized>(&mut self) {
-        let name = T::ident(&self.config);
-        assert!(
-            ![SERVER.0, CLIENT.0].contains(&name.as_str()),
-            "a type is named {name}, as an interface of the contract"
-        );
-        let declaration = format!("{}export {}", T::docs().unwrap_or_default(), T::decl(&self.config));
-        let before = self.declared.entry(name.clone()).or_insert_with(|| declaration.clone());
-        assert!(*before == declaration, "two types are named {name}; `#[ts(rename = \"..\")]` gives one another name");
-    }
-}
-
-impl TypeVisitor for Types {
-    fn visit<T: TS + 'static + ?Sized>(&mut self) {
-        assert!(
-            !is_bytes::<T>(),
-            "{} holds bytes, whose field wants `#[ts(type = \"ArrayBuffer\")]`, or a struct of its own that has it",
-            self.inside
-        );
-        if !self.seen.insert(TypeId::of::<T>()) {
-            return;
-        }
-        let outside = self.inside;
-        if T::output_path().is_some() {
-            self.declare::<T>();
-            self.inside = type_name::<T>();
-        }
-        // The generics first: the dependencies of a list are those of its items, without the items' own type.
-        T::visit_generics(self);
-        T::visit_dependencies(self);
-        self.inside = outside;
-    }
-}
-
-impl<T: TypedValues> TypedName for Event<T> {
-    fn function(&self, sender: Sender, types: &mut Types) -> String {
-        format!("({}) => void", T::parameters(sender, types))
-    }
-}
-
-impl<T: TypedValues, R: TypedValues> TypedName for Request<T, R> {
-    fn function(&self, sender: Sender, types: &mut Types) -> String {
-        format!("({}) => {}", T::parameters(sender, types), R::result(sender.other(), types))
-    }
-}
-
-impl<T: TS + 'static> TypedValues for T {
-    fn parameters(sender: Sender, types: &mut Types) -> String {
-        if TypeId::of::<T>() == TypeId::of::<()>() {
-            return String::new();
-        }
-        types.parameter::<T>("data", sender, &mut true)
-    }
-
-    fn result(sender: Sender, types: &mut Types) -> String {
-        if TypeId::of::<T>() == TypeId::of::<()>() { "void".to_owned() } else { types.name::<T>(sender) }
-    }
-}
-
-impl<T: TS + 'static> TypedValues for Args<Vec<T>> {
-    fn parameters(sender: Sender, types: &mut Types) -> String {
-        format!("...data: Array<{}>", types.name::<T>(sender))
-    }
-
-    fn result(sender: Sender, types: &mut Types) -> String {
-        format!("{} | undefined", types.name::<T>(sender))
-    }
-}
-
-macro_rules! lists {
-    ($(($first:ident $(, $rest:ident)*): $($last:ident $name:literal),+;)+) => {$(
-        impl<$first: TS + 'static, $($rest: TS + 'static),*> TypedValues for Args<($first, $($rest,)*)> {
-            fn parameters(sender: Sender, types: &mut Types) -> String {
-                let mut may_be_absent = true;
-                let mut from_the_last = vec![$(types.parameter::<$last>($name, sender, &mut may_be_absent)),+];
-                from_the_last.reverse();
-                from_the_last.join(", ")
-            }
-
-            fn result(sender: Sender, types: &mut Types) -> String {
-                types.name::<$first>(sender)
-            }
-        }
-    )+};
-}
-
-// Each is named from its last parameter on, since an optional one has no required one behind it.
-lists! {
-    (A): A "a";
-    (A, B): B "b", A "a";
-    (A, B, C): C "c", B "b", A "a";
-    (A, B, C, D): D "d", C "c", B "b", A "a";
-    (A, B, C, D, E): E "e", D "d", C "c", B "b", A "a";
-    (A, B, C, D, E, F): F "f", E "e", D "d", C "c", B "b", A "a";
+    if is_identifier { name.to_owned() } else { quoted(name) }
 }

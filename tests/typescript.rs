@@ -201,7 +201,59 @@ fn what_cannot_be_written_panics() {
         _other: u8,
     }
     let text = panics(|| Contract::new().client(&Event::<ClientEvents>::new("a")));
-    assert_eq!(text, "a type is named ClientEvents, as an interface of the contract");
+    assert_eq!(text, "a type is named ClientEvents, as one of the contract's own");
+}
+
+#[derive(Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+enum In {
+    Ping,
+    Say(String),
+    MoveTo(f64, f64),
+    Draw { shape: Shape },
+    Tags(Vec<String>),
+    Find(Option<String>),
+}
+
+/// The client's tests have the file, and check by TypeScript what it admits: `client-js/test/typed.ts`.
+#[test]
+fn variants_of_an_enum_are_events() {
+    let contract = Contract::new().server(&Event::<u8>::new("n")).client_enum::<In>().server_enum::<In>();
+    let is_changed = contract.write("client-js/test/variants.ts").unwrap();
+    assert!(!is_changed, "variants.ts was old, and is written anew");
+    let text = contract.to_string();
+    assert!(text.contains("export type Shape = "));
+    let variants = [
+        "ping: Variant<In, \"ping\">",
+        "say: Variant<In, \"say\">",
+        "\"move-to\": Variant<In, \"move-to\">",
+        "draw: Variant<In, \"draw\">",
+        "tags: Variant<In, \"tags\">",
+        "find: Variant<In, \"find\">",
+    ];
+    assert_eq!(lines(&text, "ClientEvents"), variants);
+    assert_eq!(lines(&text, "ServerEvents"), [&["n: (data: number) => void"], &variants[..]].concat());
+    assert!(!Contract::new().to_string().contains("Variant"));
+}
+
+#[test]
+fn a_type_that_is_no_set_of_events_panics() {
+    let text = |name| format!("{name} is no enum whose variants are its tags");
+    assert_eq!(panics(|| Contract::new().client_enum::<Place>()), text(std::any::type_name::<Place>()));
+    assert_eq!(panics(|| Contract::new().server_enum::<Shape>()), text(std::any::type_name::<Shape>()));
+    assert_eq!(panics(|| Contract::new().client_enum::<String>()), text("alloc::string::String"));
+
+    #[derive(Deserialize, TS)]
+    #[serde(rename_all = "snake_case")]
+    enum Reserved {
+        #[expect(dead_code, reason = "its name alone matters")]
+        ConnectError,
+    }
+    let text = panics(|| Contract::new().client_enum::<Reserved>());
+    assert!(text.starts_with("\"connect_error\" of "), "{text}");
+    let twice = "the contract has the name \"say\" already";
+    assert_eq!(panics(|| Contract::new().client(&Event::<u8>::new("say")).client_enum::<In>()), twice);
+    assert_eq!(panics(|| Contract::new().client_enum::<In>().client(&Event::<u8>::new("say"))), twice);
 }
 
 #[test]

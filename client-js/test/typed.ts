@@ -1,6 +1,8 @@
-// The file that the server writes from its types, examples/typed/events.ts: what fits is taken, what does not is an error.
+// Files that servers write from their types, examples/typed/events.ts and variants.ts: what fits is taken, what does not
+// is an error.
 import { connect, type Session } from '../dist/anywire.js'
 import type { ClientEvents, ServerEvents, State, Task } from '../../examples/typed/events'
+import type * as variants from './variants'
 
 const session: Session<ServerEvents, ClientEvents> = connect<ServerEvents, ClientEvents>('/live')
 // As in a page without TypeScript, where the type stands in a comment.
@@ -43,3 +45,28 @@ session.on('sure?', (question, reply) => reply('yes'))
 session.on('draw', () => {})
 // @ts-expect-error the answer is a list of tasks
 session.request('list').then((task: Task) => task)
+
+// The variants of an enum.
+declare const word: string | null
+const loop = connect<variants.ServerEvents, variants.ClientEvents>('/live')
+loop.emit('ping')
+loop.emit('say', 'hello')
+loop.emit('move-to', 1, 2)
+loop.emit('draw', { shape: { kind: 'circle', of: { radius: 2 } } })
+loop.emit('tags', ['a', 'b'])
+loop.emit('find', word)
+loop.on('move-to', (x, y) => x + y)
+loop.on('find', (found) => found?.length)
+loop.on('n', (n) => n.toFixed())
+// @ts-expect-error a ping has no value
+loop.emit('ping', 1)
+// @ts-expect-error the value is a text
+loop.emit('say', 1)
+// @ts-expect-error a place has two values
+loop.emit('move-to', 1)
+// @ts-expect-error these are two values, and no list
+loop.emit('move-to', [1, 2])
+// @ts-expect-error this is a list, and no values
+loop.emit('tags', 'a', 'b')
+// @ts-expect-error only the server sends this
+loop.emit('n', 1)

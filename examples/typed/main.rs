@@ -1,7 +1,8 @@
-//! A list of tasks whose page is checked against the server's types: the test below writes them to
-//! `events.ts`, and TypeScript reads that for `page.js`, which runs as it is, without a build step.
+//! A list of tasks whose page is checked against the server's types. The test below, which needs the feature
+//! `typescript`, writes them to `events.ts`, and TypeScript reads that for `page.js`, which runs as it is,
+//! without a build step.
 //!
-//! `cargo run --example typed --features typescript`, then open <http://127.0.0.1:8080> in two windows.
+//! `cargo run --example typed`, then open <http://127.0.0.1:8080> in two windows.
 
 use std::{
     collections::BTreeMap,
@@ -50,7 +51,7 @@ const DRAWN: Event<Picture> = Event::new("picture of a task");
 const SURE: Request<String, bool> = Request::new("sure?");
 
 /// All of them, for the page.
-#[cfg(test)]
+#[cfg(all(test, feature = "typescript"))]
 fn contract() -> anywire::Contract {
     let contract = anywire::Contract::new().client(&LIST).client(&ADD).client(&MOVE).client(&DRAW);
     contract.server(&CHANGED).server(&DRAWN).server(&SURE)
@@ -131,6 +132,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+#[cfg(feature = "typescript")]
 #[test]
 fn the_page_has_the_servers_types() -> std::io::Result<()> {
     let is_changed = contract().write("examples/typed/events.ts")?;
