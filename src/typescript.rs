@@ -156,13 +156,12 @@ impl Contract {
 
     /// Writes the file, unless it has this content already, and returns whether it was written. A path that is
     /// not absolute begins at the working directory, which in tests is the folder of the package. It blocks
-    /// the thread, and is meant for a test of the application:
+    /// the thread, and is meant for a test of the application, a function with `#[test]`:
     ///
     /// ```no_run
     /// # use anywire::{Contract, Event};
     /// const CHANGED: Event<String> = Event::new("changed");
     ///
-    /// #[test]
     /// fn the_page_has_the_servers_types() -> std::io::Result<()> {
     ///     let is_changed = Contract::new().server(&CHANGED).write("web/events.ts")?;
     ///     assert!(!is_changed, "web/events.ts was old, and is written anew");

@@ -78,7 +78,7 @@ fn what_users_compile_is_as_deny_toml_states() {
     let (skipped, major) = skipped.trim_end_matches("\" }]").split_once('@').unwrap();
     let is_skipped = |version: &&str| version.split('.').next() == Some(major);
     assert!(versions[skipped].iter().any(is_skipped), "{skipped} {major} is gone, and so may be its row");
-    versions.get_mut(skipped).unwrap().retain(|version| !is_skipped(&version));
+    versions.get_mut(skipped).unwrap().retain(|version| !is_skipped(version));
     versions.retain(|_, versions| versions.len() > 1);
     assert!(versions.is_empty(), "several versions: {versions:?}");
 }

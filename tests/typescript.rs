@@ -246,7 +246,6 @@ fn a_type_that_is_no_set_of_events_panics() {
     #[derive(Deserialize, TS)]
     #[serde(rename_all = "snake_case")]
     enum Reserved {
-        #[expect(dead_code, reason = "its name alone matters")]
         ConnectError,
     }
     let text = panics(|| Contract::new().client_enum::<Reserved>());

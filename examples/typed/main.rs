@@ -84,7 +84,9 @@ async fn add(
     let task = {
         let mut tasks = lock(&tasks);
         let id = tasks.last_key_value().map_or(1, |(last, _)| last + 1);
-        tasks.entry(id).insert_entry(Task { id, title, state: State::Open, due_day }).get().clone()
+        let task = Task { id, title, state: State::Open, due_day };
+        tasks.insert(id, task.clone());
+        task
     };
     session.to("list").emit(CHANGED, &task);
     Ok(Reply(task))
