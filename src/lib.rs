@@ -76,6 +76,8 @@ mod shared;
 mod simulation;
 mod sync;
 mod transport;
+#[cfg(feature = "typescript")]
+mod typescript;
 
 pub use config::{History, Limits, Origins, Overflow, RateLimit, SlowMember, Transport};
 pub use dialect::{
@@ -90,6 +92,8 @@ pub use server::{
     Server, Session, SessionHandler, SessionId, Stats, To, TrySendError, bind, concurrent, serve,
 };
 pub use session::CloseReason;
+#[cfg(feature = "typescript")]
+pub use typescript::{Contract, TypedName, TypedValues};
 
 /// The hash of `client.js`, for the `integrity` attribute of a script tag (W3C Subresource Integrity).
 ///

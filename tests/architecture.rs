@@ -65,6 +65,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "sync",
         ],
     ),
+    ("typescript", &["dialect"]),
     ("hub", &["shared", "message", "broadcast", "pool", "config", "sync"]),
     ("transport", &["shared", "codec", "message", "config", "broadcast", "pool"]),
     // the tests' fuzzer

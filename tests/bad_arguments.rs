@@ -41,6 +41,23 @@ async fn open(server: &Server) -> (LocalClient, Session) {
 
 const CODES: [u16; 12] = [0, 1, 999, 1001, 1005, 1011, 2999, 4000, 4105, 4311, 4999, 65_535];
 
+/// A contract with wrong types or names; what it does with right ones is in `tests/typescript.rs`.
+#[cfg(feature = "typescript")]
+#[test]
+fn contracts() {
+    use anywire::{Contract, Event};
+    use axum::body::Bytes;
+    const N: Event<u8> = Event::new("n");
+    let twice = "the contract has the name \"n\" already";
+    assert_eq!(panics(|| Contract::new().client(&N).client(&N)), twice);
+    assert_eq!(panics(|| Contract::new().server(&N).server(&N)), twice);
+    let text = panics(|| Contract::new().server(&Event::<Vec<Bytes>>::new("n")));
+    assert!(text.contains("holds bytes, whose field wants `#[ts(type = \"ArrayBuffer\")]`"), "{text}");
+    assert_eq!(Contract::new().write("no/such/folder").unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(Contract::new().write("").unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(Contract::new().write("a\0b").unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+}
+
 #[test]
 fn settings() {
     for short in [Duration::ZERO, Duration::from_micros(999)] {

@@ -3,7 +3,8 @@
 //! | chapter | explains |
 //! |---|---|
 //! | [`handlers`] | how to write the code of a session: extractors, auth, receiving, other tasks |
-//! | [`events`] | named messages with values, requests and their answers, types on both sides |
+//! | [`events`] | named messages with values, requests and their answers |
+//! | [`typescript`] | typing both sides: TypeScript from the server's types |
 //! | [`login`] | who a client is: cookies, tokens, refusal, expiry |
 //! | [`rooms`] | how to send to many; the last messages of a room |
 //! | [`presence`] | who is online |
@@ -68,6 +69,16 @@ pub mod events {}
 
 #[doc = include_str!("namespaces.md")]
 pub mod namespaces {}
+
+#[cfg_attr(feature = "typescript", doc = include_str!("typescript.md"))]
+#[cfg_attr(
+    not(feature = "typescript"),
+    doc = "The chapter is about the feature `typescript`, and its examples need it."
+)]
+///
+/// [`Contract`]: crate::Contract
+/// [`Bytes`]: bytes::Bytes
+pub mod typescript {}
 
 #[doc = include_str!("login.md")]
 ///

@@ -59,6 +59,11 @@ impl Contender {
         matches!(self, Self::AnywireStream | Self::SocketIoPoll | Self::AnywirePoll)
     }
 
+    /// Whether its protocol has events and requests; those over a WebSocket alone are measured.
+    pub(crate) fn has_events(self) -> bool {
+        matches!(self, Self::SocketIo | Self::AnywireWs)
+    }
+
     /// A client that has not connected yet.
     pub(crate) fn client(self, dial: &Dial) -> Box<dyn Client> {
         match self {

@@ -13,7 +13,7 @@ Anywire's benchmark. Build it with --release.
 
   --quick            a smoke run of less than a minute; its figures mean nothing
   --rounds N         rounds, interleaved (5)
-  --only MEASURE     echo, fanout, setup or memory; may be repeated
+  --only MEASURE     echo, fanout, events, event-room, setup or memory; may be repeated
   --server TEXT      only rows whose name contains TEXT; may be repeated
   --window MS        length of each measured window (1000)
   --out FILE         write the report to FILE too
@@ -26,22 +26,26 @@ pub(crate) enum Command {
     Measure(Options),
 }
 
-/// The four kinds of measurement.
+/// The kinds of measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Measure {
     Echo,
     Fanout,
+    Events,
+    EventRoom,
     Setup,
     Memory,
 }
 
 impl Measure {
-    const ALL: [Self; 4] = [Self::Echo, Self::Fanout, Self::Setup, Self::Memory];
+    const ALL: [Self; 6] = [Self::Echo, Self::Fanout, Self::Events, Self::EventRoom, Self::Setup, Self::Memory];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Echo => "echo",
             Self::Fanout => "fanout",
+            Self::Events => "events",
+            Self::EventRoom => "event-room",
             Self::Setup => "setup",
             Self::Memory => "memory",
         }

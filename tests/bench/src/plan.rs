@@ -1,6 +1,7 @@
 //! The order of the measurements: by round, then by setting, then by contender, so that the rows of one table
 //! are neighbours in time.
 
+use crate::clients::Talk;
 use crate::contenders::Contender;
 use crate::host::{self, Ticks, syscalls::Counter};
 use crate::load::{echo, fanout, memory, setup};
@@ -15,7 +16,8 @@ const SPARE_FILES: u64 = 500;
 pub(crate) fn run(options: &Options) -> Result<()> {
     host::pin(host::Role::Generator);
     let files = host::raise_file_limit();
-    let counter = if options.only.contains(&Measure::Echo) { Counter::detect() } else { Counter::Missing };
+    let is_counting = [Measure::Echo, Measure::Events].iter().any(|measure| options.only.contains(measure));
+    let counter = if is_counting { Counter::detect() } else { Counter::Missing };
     let load = host::load_average();
     let (ticks, start) = (Ticks::now(), Instant::now());
     let mut results = Results::default();
@@ -23,8 +25,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         for setting in settings(options, files) {
             // Another contender goes first in each round, since the first finds the machine in another state
             // than the last.
-            for place in 0..options.contenders.len() {
-                let contender = options.contenders[(place + round) % options.contenders.len()];
+            let contenders = contenders(options, setting);
+            for place in 0..contenders.len() {
+                let contender = contenders[(place + round) % contenders.len()];
                 eprintln!("round {} of {}: {setting}, {}", round + 1, options.rounds, contender.name());
                 let run = Run { options, round, setting, contender, counter };
                 if let Err(error) = run.measure(&mut results) {
@@ -52,6 +55,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// The rows that a setting can have.
+fn contenders(options: &Options, setting: Setting) -> Vec<Contender> {
+    let needs_events = matches!(setting, Setting::Events { .. } | Setting::EventRoom { .. });
+    let can = |contender: &Contender| !needs_events || contender.has_events();
+    options.contenders.iter().copied().filter(can).collect()
+}
+
 fn settings(options: &Options, files: u64) -> Vec<Setting> {
     let members = if options.quick { 200 } else { 1000 };
     let mut settings = Vec::new();
@@ -69,6 +79,8 @@ fn settings(options: &Options, files: u64) -> Vec<Setting> {
                     settings.push(Setting::Fanout { members, burst });
                 }
             }
+            Measure::Events => settings.extend([1, 16].map(|depth| Setting::Events { depth, size: 32 })),
+            Measure::EventRoom => settings.extend([1, 10].map(|burst| Setting::EventRoom { members, burst })),
             Measure::Setup => settings.push(Setting::Setup),
             Measure::Memory => {
                 let (sockets, polls) = if options.quick { (1000, 500) } else { (10_000, 2000) };
@@ -99,8 +111,10 @@ struct Run<'options> {
 impl Run<'_> {
     fn measure(&self, results: &mut Results) -> Result<()> {
         match self.setting {
-            Setting::Echo { depth, size } => self.echo(results, depth, size),
-            Setting::Fanout { members, burst } => self.fanout(results, members, burst),
+            Setting::Echo { depth, size } => self.echo(results, Talk::Messages, depth, size),
+            Setting::Events { depth, size } => self.echo(results, Talk::Requests, depth, size),
+            Setting::Fanout { members, burst } => self.fanout(results, Talk::Messages, members, burst),
+            Setting::EventRoom { members, burst } => self.fanout(results, Talk::Events, members, burst),
             Setting::Setup => {
                 let (window, warm_up) = (self.options.window, self.options.warm_up());
                 let figures = setup::run(self.contender, window, warm_up)?;
@@ -117,8 +131,8 @@ impl Run<'_> {
         }
     }
 
-    fn echo(&self, results: &mut Results, depth: usize, size: usize) -> Result<()> {
-        let spec = echo::Spec { depth, size, window: self.options.window, warm_up: self.options.warm_up() };
+    fn echo(&self, results: &mut Results, talk: Talk, depth: usize, size: usize) -> Result<()> {
+        let spec = echo::Spec { talk, depth, size, window: self.options.window, warm_up: self.options.warm_up() };
         let figures = echo::run(self.contender, spec, self.counter)?;
         self.add(
             results,
@@ -128,6 +142,7 @@ impl Run<'_> {
                 (Metric::P50, figures.p50),
                 (Metric::P99, figures.p99),
                 (Metric::Late, figures.late as f64),
+                (Metric::Answers, figures.answers as f64),
             ],
         );
         if let Some(calls) = figures.calls {
@@ -148,8 +163,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn fanout(&self, results: &mut Results, members: usize, burst: u64) -> Result<()> {
-        let spec = fanout::Spec { members, burst, window: self.options.window, warm_up: self.options.warm_up() };
+    fn fanout(&self, results: &mut Results, talk: Talk, members: usize, burst: u64) -> Result<()> {
+        let spec = fanout::Spec { talk, members, burst, window: self.options.window, warm_up: self.options.warm_up() };
         let figures = fanout::run(self.contender, spec)?;
         self.add(
             results,

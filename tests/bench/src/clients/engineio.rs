@@ -1,11 +1,13 @@
 //! Socket.IO 5 over Engine.IO 4, one event with one string argument.
 
+use super::event::Events;
 use super::http::{self, Answer};
-use super::{Client, Dial, Inbox, Outputs, Phase, websocket};
+use super::{Client, Dial, Inbox, Outputs, Phase, Talk, websocket};
 use anyhow::{Context, Result, bail, ensure};
 
 const EVENT_HEAD: &[u8] = b"42[\"e\",\"";
 const EVENT_TAIL: &[u8] = b"\"]";
+const MESSAGE: u8 = b'4';
 const CONNECT: &[u8] = b"40";
 const DISCONNECT: &[u8] = b"41";
 const ENGINE_CLOSE: &[u8] = b"1";
@@ -17,6 +19,7 @@ enum Packet<'packet> {
     Handshake(&'packet [u8]),
     Connected,
     Event(&'packet [u8]),
+    Answer(&'packet [u8]),
     Ping,
     Nothing,
     Closed,
@@ -29,6 +32,7 @@ fn read(packet: &[u8]) -> Result<Packet<'_>> {
     Ok(match packet {
         [b'0', json @ ..] => Packet::Handshake(json),
         [b'4', b'0', ..] => Packet::Connected,
+        [b'4', b'3', ..] => Packet::Answer(&packet[1..]),
         [b'2', ..] => Packet::Ping,
         [b'6'] => Packet::Nothing,
         [b'1'] | [b'4', b'1', ..] => Packet::Closed,
@@ -41,12 +45,19 @@ pub(crate) struct Socket {
     dial: Dial,
     phase: Phase,
     is_upgraded: bool,
+    events: Events,
     output: Vec<u8>,
 }
 
 impl Socket {
     pub(crate) fn new(dial: &Dial) -> Self {
-        Self { dial: dial.clone(), phase: Phase::Opening, is_upgraded: false, output: Vec::new() }
+        Self {
+            dial: dial.clone(),
+            phase: Phase::Opening,
+            is_upgraded: false,
+            events: Events::new(dial.talk),
+            output: Vec::new(),
+        }
     }
 
     fn packet(&mut self, parts: &[&[u8]]) {
@@ -56,6 +67,7 @@ impl Socket {
     fn packet_received(&mut self, packet: &[u8], inbox: &mut Inbox) -> Result<()> {
         match read(packet)? {
             Packet::Event(text) => inbox.push(text),
+            Packet::Answer(packet) => self.events.read(packet, inbox)?,
             Packet::Handshake(_) => self.packet(&[CONNECT]),
             Packet::Connected => self.phase = Phase::Open,
             Packet::Ping => self.packet(&[PONG]),
@@ -107,7 +119,12 @@ impl Client for Socket {
     }
 
     fn send(&mut self, payload: &[u8]) {
-        self.packet(&[EVENT_HEAD, payload, EVENT_TAIL]);
+        if self.dial.talk != Talk::Requests {
+            return self.packet(&[EVENT_HEAD, payload, EVENT_TAIL]);
+        }
+        let mut head = vec![MESSAGE];
+        self.events.head(&mut head);
+        self.packet(&[&head, payload, EVENT_TAIL]);
     }
 
     fn close(&mut self) {
@@ -167,6 +184,7 @@ impl Polling {
         for packet in body.split(|&byte| byte == SEPARATOR) {
             match read(packet)? {
                 Packet::Event(text) => inbox.push(text),
+                Packet::Answer(_) => bail!("nobody asked over polling"),
                 Packet::Handshake(json) => {
                     let json = std::str::from_utf8(json)?;
                     let sid =

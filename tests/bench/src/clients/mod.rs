@@ -1,6 +1,7 @@
 //! The protocols of the clients. Every client is a state machine without I/O: bytes in, bytes out.
 
 pub(crate) mod engineio;
+mod event;
 mod http;
 mod native;
 pub(crate) mod native_http;
@@ -11,17 +12,29 @@ mod websocket;
 use anyhow::Result;
 use std::net::SocketAddr;
 
+/// How clients send their texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    /// As the plainest that their protocol has: a message, or with Socket.IO an event.
+    Messages,
+    /// As the only value of an event.
+    Events,
+    /// As the only value of a request, whose answer has it too.
+    Requests,
+}
+
 /// The server to connect to.
 #[derive(Clone, Debug)]
 pub(crate) struct Dial {
     pub(crate) address: SocketAddr,
     /// The value of `Host`, and of `Origin` behind `http://`.
     pub(crate) host: String,
+    pub(crate) talk: Talk,
 }
 
 impl Dial {
-    pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, host: address.to_string() }
+    pub(crate) fn new(address: SocketAddr, talk: Talk) -> Self {
+        Self { address, host: address.to_string(), talk }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The native protocol's client half, as far as a benchmark needs it: numbers, acknowledgements, confirm,
 //! pongs, close.
 
-use super::Inbox;
+use super::event::Events;
+use super::{Inbox, Talk};
 use anyhow::{Context, Result, bail, ensure};
 use std::hash::{BuildHasher, RandomState};
 
@@ -15,7 +16,7 @@ pub(super) const ORDINAL: u32 = 16;
 /// The spelling of the server's messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spelling {
-    /// `m` has no fields and takes the rest.
+    /// `m` and `e` have no fields and take the rest.
     WebSocket,
     /// `m` has its length. Text and bytes count alike, since all that is sent here is ASCII.
     Lengths,
@@ -23,6 +24,8 @@ pub(super) enum Spelling {
 
 /// One session's numbers, and the records that it has to send.
 pub(super) struct Session {
+    talk: Talk,
+    pub(super) events: Events,
     pub(super) id: String,
     pub(super) secret: String,
     pub(super) batch: usize,
@@ -44,8 +47,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(talk: Talk) -> Self {
         Self {
+            talk,
+            events: Events::new(talk),
             id: String::new(),
             secret: String::new(),
             batch: 0,
@@ -63,10 +68,11 @@ impl Session {
     }
 
     /// The opening record, without auth data.
-    pub(super) fn opening() -> String {
+    pub(super) fn opening(&self) -> String {
         // Two differently keyed hashers: 128 bits that are random enough to name an attempt.
         let [high, low] = [(); 2].map(|()| RandomState::new().hash_one(0));
-        format!("o1,{ORDINAL},{high:016x}{low:016x},0:")
+        let names = if self.talk == Talk::Messages { "" } else { ",events" };
+        format!("o1,{ORDINAL},{high:016x}{low:016x},0{names}:")
     }
 
     /// Reads the complete records at the beginning of `input`; returns their length.
@@ -74,8 +80,8 @@ impl Session {
         let mut at = 0;
         while let Some(&letter) = input.get(at) {
             let rest = &input[at + 1..];
-            if letter == b'm' && spelling == Spelling::WebSocket {
-                self.take(rest, inbox)?;
+            if let (b'm' | b'e', Spelling::WebSocket) = (letter, spelling) {
+                self.take(letter, rest, inbox)?;
                 return Ok(input.len());
             }
             let Some(colon) = rest.iter().position(|&byte| byte == b':') else {
@@ -100,7 +106,7 @@ impl Session {
     fn record(&mut self, letter: u8, fields: &str, payload: &[u8], inbox: &mut Inbox) -> Result<()> {
         let mut field = fields.split(',');
         match letter {
-            b'm' => self.take(payload, inbox)?,
+            b'm' => self.take(letter, payload, inbox)?,
             b'n' => self.next = number(field.next())?,
             b'a' => self.acknowledge(number(field.next())?)?,
             b's' => self.attached(field)?,
@@ -137,7 +143,8 @@ impl Session {
         self.acknowledge(received)
     }
 
-    fn take(&mut self, payload: &[u8], inbox: &mut Inbox) -> Result<()> {
+    /// Takes a message, or the packet of an event.
+    fn take(&mut self, letter: u8, payload: &[u8], inbox: &mut Inbox) -> Result<()> {
         let number = self.next;
         self.next += 1;
         if number <= self.received {
@@ -149,6 +156,9 @@ impl Session {
         self.unacked_bytes += payload.len();
         if self.unacked_messages >= ACK_MESSAGES || self.unacked_bytes >= ACK_BYTES {
             self.is_acking = true;
+        }
+        if letter == b'e' {
+            return self.events.read(payload, inbox);
         }
         inbox.push(payload);
         Ok(())
@@ -212,7 +222,7 @@ mod tests {
     fn records_in_any_pieces() {
         let records = format!("{START}n1:m5:hellow:m0:p7:m3:a:ba0:");
         for size in 1..=records.len() {
-            let (mut session, mut inbox) = (Session::new(), Inbox::default());
+            let (mut session, mut inbox) = (Session::new(Talk::Messages), Inbox::default());
             let mut input = Vec::new();
             for piece in records.as_bytes().chunks(size) {
                 input.extend_from_slice(piece);
@@ -230,7 +240,7 @@ mod tests {
 
     #[test]
     fn repeats_are_dropped_and_holes_are_errors() {
-        let (mut session, mut inbox) = (Session::new(), Inbox::default());
+        let (mut session, mut inbox) = (Session::new(Talk::Messages), Inbox::default());
         let mut read = |text: &str| session.read(text.as_bytes(), Spelling::WebSocket, &mut inbox);
         read(START).unwrap();
         read("n1:mone").unwrap();
@@ -244,7 +254,7 @@ mod tests {
 
     #[test]
     fn acknowledgements_fall_due() {
-        let (mut session, mut inbox) = (Session::new(), Inbox::default());
+        let (mut session, mut inbox) = (Session::new(Talk::Messages), Inbox::default());
         session.read(START.as_bytes(), Spelling::WebSocket, &mut inbox).unwrap();
         for number in 1..=ACK_MESSAGES {
             assert!(!session.is_acking, "too early at {number}");

@@ -38,7 +38,7 @@ impl Http {
             phase: Phase::Opening,
             downlink,
             is_stream,
-            session: Session::new(),
+            session: Session::new(dial.talk),
             answers: [Answer::new(), Answer::new()],
             turn: 0,
             is_attached: false,
@@ -137,7 +137,7 @@ impl Client for Http {
     }
 
     fn open(&mut self, outputs: &mut Outputs) {
-        let body = Session::opening();
+        let body = self.session.opening();
         let path = if self.is_stream { "/live/open?bytes=1" } else { "/live/open" };
         http::post(&self.dial, path, &[body.as_bytes()], &mut outputs.0[DOWN]);
         self.is_attached = true;

@@ -1,7 +1,7 @@
 //! The native protocol over a WebSocket.
 
 use super::native::{Session, Spelling};
-use super::{Client, Dial, Inbox, Outputs, Phase, websocket};
+use super::{Client, Dial, Inbox, Outputs, Phase, Talk, event, websocket};
 use anyhow::{Result, bail, ensure};
 
 pub(crate) struct Socket {
@@ -21,7 +21,7 @@ impl Socket {
             dial: dial.clone(),
             phase: Phase::Opening,
             is_upgraded: false,
-            session: Session::new(),
+            session: Session::new(dial.talk),
             head: Vec::new(),
             output: Vec::new(),
             is_counting: false,
@@ -52,7 +52,7 @@ impl Client for Socket {
             };
             at = head;
             self.is_upgraded = true;
-            self.head.extend_from_slice(Session::opening().as_bytes());
+            self.head.extend_from_slice(self.session.opening().as_bytes());
         }
         while let Some((opcode, payload)) = websocket::next(input, &mut at, &mut self.output)? {
             match opcode {
@@ -91,8 +91,13 @@ impl Client for Socket {
             let number = format!("n{}:", self.session.sent);
             self.head.extend_from_slice(number.as_bytes());
         }
-        self.head.push(b'm');
-        websocket::frame(websocket::TEXT, &[&self.head, payload], &mut self.output);
+        let is_event = self.dial.talk != Talk::Messages;
+        self.head.push(if is_event { b'e' } else { b'm' });
+        if is_event {
+            self.session.events.head(&mut self.head);
+        }
+        let tail = if is_event { event::TAIL } else { b"" };
+        websocket::frame(websocket::TEXT, &[&self.head, payload, tail], &mut self.output);
         self.head.clear();
     }
 

@@ -1,8 +1,9 @@
-//! A number of connections, each with a number of messages under way; every answer triggers the next message.
+//! A number of connections, each with a number of messages or requests under way; every answer triggers the next
+//! one.
 
 use super::payload::Payloads;
 use super::{Latencies, WAIT, micros, open_all, run_for, settle};
-use crate::clients::{Client, Inbox};
+use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::host::syscalls::{Counter, Counts};
@@ -15,6 +16,8 @@ pub(crate) const CLIENTS: usize = 64;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Spec {
+    /// Messages that the server sends back, or requests that it answers.
+    pub(crate) talk: Talk,
     pub(crate) depth: usize,
     pub(crate) size: usize,
     pub(crate) window: Duration,
@@ -29,6 +32,8 @@ pub(crate) struct Figures {
     pub(crate) p99: f64,
     /// Answers that came behind the answer to a later message.
     pub(crate) late: u64,
+    /// All answers, in the window or not.
+    pub(crate) answers: u64,
     pub(crate) calls: Option<Calls>,
 }
 
@@ -125,8 +130,9 @@ fn drain(fleet: &mut Fleet, echo: &mut Echo) -> Result<()> {
 }
 
 pub(crate) fn run(contender: Contender, spec: Spec, counter: Counter) -> Result<Figures> {
-    let process = ServerProcess::start(contender.server(), Scene::Echo)?;
-    let mut fleet = Fleet::new(process.address)?;
+    let scene = if spec.talk == Talk::Requests { Scene::Requests } else { Scene::Echo };
+    let process = ServerProcess::start(contender.server(), scene)?;
+    let mut fleet = Fleet::new(process.address, spec.talk)?;
     let mut echo = Echo {
         spec,
         payloads: Payloads::new(spec.size),
@@ -157,6 +163,7 @@ pub(crate) fn run(contender: Contender, spec: Spec, counter: Counter) -> Result<
         p50,
         p99,
         late: echo.late,
+        answers: echo.replies,
         calls,
     })
 }

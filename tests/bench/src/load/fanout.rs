@@ -3,7 +3,7 @@
 
 use super::payload::Payloads;
 use super::{Latencies, OPENING, WAIT, micros, open_all, settle};
-use crate::clients::{Client, Inbox};
+use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::net::{Driver, Fleet};
@@ -17,6 +17,8 @@ const LEAST: u64 = 3;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Spec {
+    /// Messages or events.
+    pub(crate) talk: Talk,
     pub(crate) members: usize,
     pub(crate) burst: u64,
     pub(crate) window: Duration,
@@ -130,8 +132,9 @@ fn join(fleet: &mut Fleet, fanout: &mut Fanout, contender: Contender, process: &
 
 pub(crate) fn run(contender: Contender, spec: Spec) -> Result<Figures> {
     ensure!(spec.burst <= 64, "a burst is counted in 64 bits");
-    let process = ServerProcess::start(contender.server(), Scene::Fanout)?;
-    let mut fleet = Fleet::new(process.address)?;
+    let scene = if spec.talk == Talk::Events { Scene::EventRoom } else { Scene::Fanout };
+    let process = ServerProcess::start(contender.server(), scene)?;
+    let mut fleet = Fleet::new(process.address, spec.talk)?;
     let mut fanout = Fanout {
         payloads: Payloads::new(SIZE),
         members: vec![Received::default(); spec.members],

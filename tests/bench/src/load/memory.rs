@@ -2,7 +2,7 @@
 
 use super::payload::Payloads;
 use super::{OPENING, WAIT, open_all, settle};
-use crate::clients::{Client, Inbox};
+use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::net::{Driver, Fleet};
@@ -43,7 +43,7 @@ impl Driver for Idle {
 /// Resident bytes of the server per idle session.
 pub(crate) fn run(contender: Contender, sessions: usize) -> Result<f64> {
     let process = ServerProcess::start(contender.server(), Scene::Echo)?;
-    let mut fleet = Fleet::new(process.address)?;
+    let mut fleet = Fleet::new(process.address, Talk::Messages)?;
     let mut idle = Idle { payloads: Payloads::new(SIZE), opened: 0, answered: 0 };
     let before = settled(&mut fleet, &mut idle, &process, contender, 0..FIRST)?;
     let all = FIRST..FIRST + sessions;

@@ -1,7 +1,7 @@
 //! Sessions that are opened and, once open, closed in their protocol's own way.
 
 use super::{WAIT, micros, run_for};
-use crate::clients::{Client, Inbox};
+use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::net::{Driver, Fleet};
@@ -56,7 +56,7 @@ impl Setup {
 
 pub(crate) fn run(contender: Contender, window: Duration, warm_up: Duration) -> Result<Figures> {
     let process = ServerProcess::start(contender.server(), Scene::Echo)?;
-    let mut fleet = Fleet::new(process.address)?;
+    let mut fleet = Fleet::new(process.address, Talk::Messages)?;
     let mut setup = Setup { free: (0..AT_ONCE).collect(), closed: 0 };
     setup.run_for(&mut fleet, contender, warm_up)?;
     let (cpu, closed, start) = (process.cpu()?, setup.closed, Instant::now());

@@ -2,7 +2,7 @@
 
 mod socket;
 
-use crate::clients::{Client, Dial, Inbox, Outputs, Phase};
+use crate::clients::{Client, Dial, Inbox, Outputs, Phase, Talk};
 use crate::contenders::Contender;
 use anyhow::{Context, Result, ensure};
 use mio::{Events, Poll, Token};
@@ -44,12 +44,12 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    pub(crate) fn new(address: SocketAddr) -> Result<Self> {
+    pub(crate) fn new(address: SocketAddr, talk: Talk) -> Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             members: Vec::new(),
-            dial: Dial::new(address),
+            dial: Dial::new(address, talk),
             scratch: vec![0; SCRATCH],
             inbox: Inbox::default(),
             sources: 0,

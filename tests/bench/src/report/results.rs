@@ -9,6 +9,8 @@ use std::fmt;
 pub(crate) enum Setting {
     Echo { size: usize, depth: usize },
     Fanout { members: usize, burst: u64 },
+    Events { size: usize, depth: usize },
+    EventRoom { members: usize, burst: u64 },
     Setup,
     Memory { sockets: usize, polls: usize },
 }
@@ -20,6 +22,11 @@ impl fmt::Display for Setting {
             Self::Fanout { members, burst: 1 } => write!(f, "fan-out of 1 to {members}, 128 B"),
             Self::Fanout { members, burst } => {
                 write!(f, "fan-out of bursts of {burst} to {members}, 128 B")
+            }
+            Self::Events { size, depth } => write!(f, "requests 64 x {depth}, {size} B"),
+            Self::EventRoom { members, burst: 1 } => write!(f, "events of 1 to {members}, 128 B"),
+            Self::EventRoom { members, burst } => {
+                write!(f, "events in bursts of {burst} to {members}, 128 B")
             }
             Self::Setup => write!(f, "session opened and closed"),
             Self::Memory { sockets, polls } => {
@@ -36,6 +43,7 @@ pub(crate) enum Metric {
     P50,
     P99,
     Late,
+    Answers,
     Reads,
     Writes,
     Wakes,

@@ -14,6 +14,7 @@ const LOAD: [Column; 4] = [
     ("p99 ms", Metric::P99, 1e-3),
 ];
 const LATE: Column = ("out of order", Metric::Late, 1.0);
+const ANSWERS: Column = ("of answers", Metric::Answers, 1.0);
 const CALLS: [Column; 6] = [
     ("reads/msg", Metric::Reads, 1.0),
     ("writes/msg", Metric::Writes, 1.0),
@@ -27,14 +28,16 @@ const CALLS: [Column; 6] = [
 pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
     let unit = match setting {
         Setting::Echo { .. } => "CPU µs a message and its answer",
-        Setting::Fanout { .. } => "CPU µs a delivery",
+        Setting::Events { .. } => "CPU µs a request and its answer",
+        Setting::Fanout { .. } | Setting::EventRoom { .. } => "CPU µs a delivery",
         Setting::Setup => "CPU µs a session",
         Setting::Memory { .. } => "resident bytes a session",
     };
     let _ = writeln!(out, "\n## {setting} ({unit})\n");
     let columns = match setting {
         Setting::Echo { .. } => [&LOAD[..], &[LATE]].concat(),
-        Setting::Fanout { .. } => [&LOAD[..], &[LATE]].concat(),
+        Setting::Events { .. } => [&LOAD[..], &[LATE, ANSWERS]].concat(),
+        Setting::Fanout { .. } | Setting::EventRoom { .. } => [&LOAD[..], &[LATE]].concat(),
         Setting::Setup => LOAD[..2].to_vec(),
         Setting::Memory { .. } => vec![("bytes", Metric::Bytes, 1.0)],
     };

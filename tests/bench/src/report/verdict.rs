@@ -21,7 +21,15 @@ pub(super) fn verdict(out: &mut String, results: &Results) {
     for setting in results.settings() {
         match setting {
             Setting::Echo { depth, .. } => echo(&mut bars, results, setting, depth),
-            Setting::Fanout { burst, .. } => fanout(&mut bars, results, setting, burst),
+            Setting::Fanout { burst, .. } => {
+                bars.push(beside_socketio(results, setting, if burst == 1 { 0.8 } else { 0.65 }));
+            }
+            Setting::Events { depth, .. } => {
+                bars.push(beside_socketio(results, setting, if depth == 1 { 0.95 } else { 0.25 }));
+            }
+            Setting::EventRoom { burst, .. } => {
+                bars.push(beside_socketio(results, setting, if burst == 1 { 0.65 } else { 0.45 }));
+            }
             Setting::Setup => bars.push(Bar {
                 rank: "Aim",
                 what: format!("{setting}: CPU / axum plain"),
@@ -96,14 +104,15 @@ fn echo(bars: &mut Vec<Bar>, results: &Results, setting: Setting, depth: usize) 
     }
 }
 
-fn fanout(bars: &mut Vec<Bar>, results: &Results, setting: Setting, burst: u64) {
-    bars.push(Bar {
+/// The CPU over socketioxide's, both on a WebSocket.
+fn beside_socketio(results: &Results, setting: Setting, limit: f64) -> Bar {
+    Bar {
         rank: "Must",
         what: format!("{setting}: CPU / socketioxide"),
         unit: "x",
-        limit: if burst == 1 { 0.8 } else { 0.65 },
+        limit,
         measured: ratio(results, setting, Contender::AnywireWs, Contender::SocketIo),
-    });
+    }
 }
 
 fn memory(bars: &mut Vec<Bar>, results: &Results, setting: Setting) {

@@ -1,15 +1,21 @@
 //! Anywire as its README writes it: all defaults, so with its origin policy and with acknowledgements.
 
 use super::{GREETING, Scene};
-use anywire::{Anywire, Session};
+use anywire::{Anywire, Data, Events, Reply, Session};
 use axum::Router;
 
 const ROOM: &str = "all";
+const EVENT: &str = "e";
 
 pub(super) fn router(scene: Scene) -> Router {
     let live = match scene {
         Scene::Echo => Anywire::builder().handler(echo).build(),
         Scene::Fanout => Anywire::builder().handler(fanout).build(),
+        Scene::Requests => Anywire::builder().events(Events::new().on(EVENT, answer)).build(),
+        Scene::EventRoom => {
+            let events = Events::new().on_open(enter).on(EVENT, send_on);
+            Anywire::builder().events(events).build()
+        }
     };
     Router::new().nest("/live", live.routes())
 }
@@ -32,5 +38,22 @@ async fn fanout(session: Session) {
         } else {
             session.within(ROOM).send(message);
         }
+    }
+}
+
+async fn answer(Data(text): Data<String>) -> Reply<String> {
+    Reply(text)
+}
+
+async fn enter(session: Session) {
+    session.join(ROOM);
+}
+
+async fn send_on(Data(text): Data<String>, session: Session) {
+    if text.as_bytes().first() == Some(&GREETING) {
+        // This fails only when the session is over.
+        let _ = session.emit(EVENT, &text).await;
+    } else {
+        session.within(ROOM).emit(EVENT, &text);
     }
 }

@@ -7,9 +7,7 @@ mod plain;
 mod socketio;
 mod tuned;
 
-use anyhow::Result;
-#[cfg(not(feature = "anywire"))]
-use anyhow::bail;
+use anyhow::{Result, bail};
 use axum::Router;
 use axum::serve::ListenerExt;
 use std::io::{Read, Write};
@@ -57,13 +55,21 @@ pub(crate) enum Scene {
     Echo,
     /// The server sends it to everybody, the sender included.
     Fanout,
+    /// It is a request, which the server answers with its value.
+    Requests,
+    /// It is an event, whose value the server sends on to everybody in an event.
+    EventRoom,
 }
 
 impl Scene {
+    const ALL: [Self; 4] = [Self::Echo, Self::Fanout, Self::Requests, Self::EventRoom];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Echo => "echo",
             Self::Fanout => "fanout",
+            Self::Requests => "requests",
+            Self::EventRoom => "event-room",
         }
     }
 }
@@ -72,7 +78,7 @@ impl FromStr for Scene {
     type Err = anyhow::Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        [Self::Echo, Self::Fanout]
+        Self::ALL
             .into_iter()
             .find(|scene| scene.name() == name)
             .ok_or_else(|| anyhow::anyhow!("no scene is called {name}"))
@@ -110,6 +116,9 @@ pub(crate) fn serve(server: Server, scene: Scene) -> Result<()> {
 
 fn router(server: Server, scene: Scene) -> Result<Router> {
     Ok(match server {
+        Server::Plain | Server::Tuned if matches!(scene, Scene::Requests | Scene::EventRoom) => {
+            bail!("a WebSocket of axum has no events")
+        }
         Server::Plain => plain::router(scene),
         Server::Tuned => tuned::router(scene),
         Server::SocketIo => socketio::router(scene),

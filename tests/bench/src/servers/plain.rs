@@ -12,7 +12,7 @@ use futures_util::{SinkExt, StreamExt};
 pub(super) fn router(scene: Scene) -> Router {
     let route = match scene {
         Scene::Echo => any(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo)),
-        Scene::Fanout => any(fanout),
+        _ => any(fanout),
     };
     Router::new().route("/ws", route).with_state(Members::default())
 }

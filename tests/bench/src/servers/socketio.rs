@@ -3,7 +3,7 @@
 use super::{GREETING, Scene};
 use axum::Router;
 use socketioxide::SocketIo;
-use socketioxide::extract::{Data, SocketRef};
+use socketioxide::extract::{AckSender, Data, SocketRef};
 
 const EVENT: &str = "e";
 const ROOM: &str = "all";
@@ -17,7 +17,13 @@ pub(super) fn router(scene: Scene) -> Router {
                 let _ = socket.emit(EVENT, &text);
             });
         }),
-        Scene::Fanout => io.ns("/", async |socket: SocketRef| {
+        Scene::Requests => io.ns("/", async |socket: SocketRef| {
+            socket.on(EVENT, async |Data(text): Data<String>, ack: AckSender| {
+                // This fails only when the socket is gone.
+                let _ = ack.send(&text);
+            });
+        }),
+        Scene::Fanout | Scene::EventRoom => io.ns("/", async |socket: SocketRef| {
             socket.join(ROOM);
             socket.on(EVENT, async |socket: SocketRef, Data(text): Data<String>| {
                 // Both fail only for sockets that are gone.

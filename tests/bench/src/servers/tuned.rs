@@ -14,7 +14,7 @@ const READ_BUFFER: usize = 4096;
 pub(super) fn router(scene: Scene) -> Router {
     let route = match scene {
         Scene::Echo => any(async |upgrade: WebSocketUpgrade| upgrade.read_buffer_size(READ_BUFFER).on_upgrade(echo)),
-        Scene::Fanout => any(fanout),
+        _ => any(fanout),
     };
     Router::new().route("/ws", route).with_state(Members::default())
 }

@@ -1,0 +1,84 @@
+// @ts-check
+// The page's script, as the browser runs it. Types are in comments; `tsc --project examples/typed` checks them.
+import { connect } from '/live/client.mjs'
+
+/** @import { ServerEvents, ClientEvents, State, Task } from './events' */
+
+/** @type {import('/live/client.mjs').Session<ServerEvents, ClientEvents>} */
+const session = connect('/live')
+const me = `guest ${Math.ceil(Math.random() * 999)}`
+
+const list = /** @type {HTMLUListElement} */ (document.querySelector('#tasks'))
+const editor = /** @type {HTMLFormElement} */ (document.querySelector('#editor'))
+const title = /** @type {HTMLInputElement} */ (document.querySelector('#title'))
+const due = /** @type {HTMLInputElement} */ (document.querySelector('#due'))
+const result = /** @type {HTMLElement} */ (document.querySelector('#result'))
+
+/** @type {Map<number, HTMLLIElement>} */
+const rows = new Map()
+
+/** @param {unknown} fault */
+const complain = (fault) => {
+  result.textContent = fault instanceof Error ? fault.message : String(fault)
+}
+
+/** What a click makes of a task, and the text of the button. @type {(state: State) => [State, string]} */
+const next = (state) => {
+  switch (state.kind) {
+    case 'open':
+      return [{ kind: 'in-progress', by: me }, 'Begin']
+    case 'in-progress':
+      return [{ kind: 'done', by: me }, 'Done']
+    case 'done':
+      return [{ kind: 'open' }, 'Take back']
+  }
+}
+
+/** @param {Task} task */
+const show = (task) => {
+  const row = rows.get(task.id) ?? document.createElement('li')
+  const text = document.createElement('span')
+  text.className = task.state.kind
+  const by = task.state.kind === 'open' ? '' : ` (${task.state.by})`
+  const day = task.dueDay === null ? '' : ` by ${new Date(task.dueDay * 86_400_000).toISOString().slice(0, 10)}`
+  text.textContent = task.title + day + by
+  const [state, label] = next(task.state)
+  const button = document.createElement('button')
+  button.textContent = label
+  button.onclick = () => session.request('move', task.id, state).then(() => (result.textContent = ''), complain)
+  const picture = document.createElement('input')
+  picture.type = 'file'
+  picture.accept = 'image/*'
+  picture.onchange = async () => {
+    const file = picture.files?.[0]
+    if (file) session.emit('draw', task.id, await file.arrayBuffer())
+  }
+  row.replaceChildren(text, button, picture, ...row.querySelectorAll('img'))
+  rows.set(task.id, row)
+  list.append(row)
+}
+
+session.on('open', async () => (await session.request('list')).forEach(show))
+session.on('changed', show)
+session.on('picture of a task', ({ task, data }) => {
+  const row = rows.get(task)
+  if (!row) return
+  const image = row.querySelector('img') ?? document.createElement('img')
+  URL.revokeObjectURL(image.src)
+  image.src = URL.createObjectURL(new Blob([data]))
+  image.alt = ''
+  row.append(image)
+})
+session.on('sure?', (question, reply) => reply(confirm(question)))
+
+/** @param {Event} event */
+editor.onsubmit = async (event) => {
+  event.preventDefault()
+  try {
+    const day = due.valueAsNumber
+    show(await session.request('add', title.value, Number.isNaN(day) ? null : day / 86_400_000))
+    title.value = result.textContent = ''
+  } catch (fault) {
+    complain(fault)
+  }
+}
