@@ -7,7 +7,7 @@ mod credentials;
 mod handler_side;
 mod link_side;
 mod pressure;
-mod questions;
+pub(crate) mod questions;
 mod receivers;
 mod runtime;
 #[cfg(test)]

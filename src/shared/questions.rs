@@ -25,8 +25,8 @@ pub(crate) enum Outcome {
 
 /// The requests that are not answered, by id. When they are dropped, those who wait learn that the session is over.
 #[derive(Debug, Default)]
-pub(super) struct Questions {
-    pub(super) open: HashMap<u64, oneshot::Sender<Outcome>>,
+pub(crate) struct Questions {
+    pub(crate) open: HashMap<u64, oneshot::Sender<Outcome>>,
 }
 
 impl Questions {
@@ -36,7 +36,7 @@ impl Questions {
 
     /// An answer has come. One that nobody waits for is dropped: the time for it has passed, or it is an answer
     /// to no request of this session.
-    pub(super) fn answer(&mut self, packet: Arc<Packet>) -> bool {
+    pub(crate) fn answer(&mut self, packet: Arc<Packet>) -> bool {
         let head = Head::parse(&packet.text).ok().filter(|head| head.kind.is_ack() || head.kind == Kind::Refused);
         let id = head.and_then(|head| head.id);
         let sender = id.and_then(|id| self.open.remove(&id));
@@ -44,7 +44,7 @@ impl Questions {
     }
 
     /// Another page has taken over.
-    pub(super) fn give_up(&mut self) {
+    pub(crate) fn give_up(&mut self) {
         for (_, sender) in self.open.drain() {
             let _ = sender.send(Outcome::Unknown);
         }
