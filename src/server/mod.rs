@@ -34,6 +34,7 @@ pub use api::{
     hooks::Refused,
     live::Live,
     local::LocalClient,
+    local_events::{LocalEvent, LocalRequest},
     presence::{Presence, PresenceChange},
     receiving::{Messages, Received},
     sending::{Outgoing, SendError, TrySendError},
