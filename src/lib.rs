@@ -87,9 +87,10 @@ pub use hub::{Delivered, JoinError, Joined, Position};
 pub use message::{JsonError, Message, Text};
 pub use server::{
     Answer, Answered, Answers, Anywire, Auth, AuthRejection, Builder, Concurrent, EventHandler, EventName, Events,
-    FromEvent, Handler, Incoming, IntoAnswer, Live, LocalClient, Messages, Next, OpenHandler, OpenOutcome, Outgoing,
-    Presence, PresenceChange, Received, Refused, RequestError, Requesting, Returned, RoomRequest, SendError, Serve,
-    Server, Session, SessionHandler, SessionId, Stats, To, TrySendError, bind, concurrent, serve,
+    FromEvent, Handler, Incoming, IntoAnswer, Live, LocalClient, LocalEvent, LocalRequest, Messages, Next, OpenHandler,
+    OpenOutcome, Outgoing, Presence, PresenceChange, Received, Refused, RequestError, Requesting, Returned,
+    RoomRequest, SendError, Serve, Server, Session, SessionHandler, SessionId, Stats, To, TrySendError, bind,
+    concurrent, serve,
 };
 pub use session::CloseReason;
 #[cfg(feature = "typescript")]

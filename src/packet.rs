@@ -33,6 +33,16 @@ impl Packet {
         rest.starts_with('/') && !rest.starts_with("/,")
     }
 
+    /// Whether it is the answer to a request: a reply or a refusal.
+    pub(crate) fn is_answer(&self) -> bool {
+        self.text.starts_with(['3', '6', '7'])
+    }
+
+    /// An answer to no request: requests are counted from 1.
+    pub(crate) fn no_answer() -> Self {
+        Packet { text: ByteString::from_static("30[]"), attachments: Vec::new() }
+    }
+
     /// Its JSON alone, for a client that knows no events.
     pub(crate) fn plain(&self) -> &str {
         let mut rest = self.behind_type();

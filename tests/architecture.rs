@@ -46,7 +46,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // the tests' two machines and their hostile network
     (
         "simulation",
-        &["message", "packet", "payload", "broadcast", "pool", "config", "session", "codec", "shared::Credentials"],
+        &[
+            "message",
+            "packet",
+            "payload",
+            "broadcast",
+            "pool",
+            "config",
+            "session",
+            "codec",
+            "dialect",
+            "shared::Credentials",
+            "shared::questions",
+        ],
     ),
     (
         "shared",

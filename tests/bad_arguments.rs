@@ -12,10 +12,11 @@ use std::{
 };
 
 use anywire::{
-    Answers, Anywire, Auth, Events, History, JoinError, Limits, LocalClient, Message, Origins, RequestError, SendError,
-    Server, Session,
+    Answers, Anywire, Auth, Events, Fault, History, JoinError, Limits, LocalClient, LocalRequest, Message, Origins,
+    RequestError, SendError, Server, Session,
 };
 use axum::http::Request;
+use futures::FutureExt;
 use support::{Log, echo};
 
 /// The text of the panic of a call.
@@ -206,7 +207,7 @@ fn names_of_namespaces() {
 async fn sent_events() {
     let log = Log::here();
     let server = server();
-    // This client knows no events: it gets texts, and cannot be asked.
+    // This client takes events as texts.
     let (mut client, session) = open(&server).await;
     session.join("r");
     let long = "n".repeat(257);
@@ -241,8 +242,8 @@ async fn sent_events() {
         let text = panics(|| drop(droppable.request::<_, _, u8>("a", 1)));
         assert_eq!(text, "a request to a room may not be skipped");
     }
-    let asked: Result<u8, _> = session.request("a", ()).await;
-    assert_eq!(fails(asked), "the client knows no events");
+    let asked: Result<u8, _> = session.request("a", &large).await;
+    assert_eq!(asked, Err(RequestError::NotSent(SendError::TooLarge)));
     assert_eq!(log.lines("WARN").len(), 8, "each event that a room did not get");
     session.emit("a", 1).await.unwrap();
     assert_eq!(client.recv().await, Some("[\"a\",1]".into()), "nothing of all this was sent");
@@ -307,6 +308,34 @@ async fn the_client_in_memory() {
     assert_eq!(client.recv_within(Duration::ZERO).await, None);
     assert!(panics(|| client.send("x")).contains("the session is closed"));
     assert!(client.resume().is_err());
+}
+
+#[tokio::test]
+async fn events_of_the_client_in_memory() {
+    async fn asks(session: Session) {
+        let _ = session.request::<_, _, ()>("well?", ()).await;
+        let _ = session.recv().await;
+    }
+    let server = Anywire::builder().message_limit(100).handler(asks).build();
+    let mut client = LocalClient::open(&server, (), "").await.unwrap();
+    let cannot = |name: &str, why: &str| format!("the event {name:?} cannot be sent: {why}");
+    let reserved = "this name is reserved: clients use it for events of their own";
+    assert_eq!(panics(|| client.emit("open", ())), cannot("open", reserved));
+    let start = |client: &mut LocalClient, name: &str| -> LocalRequest<()> { client.start_request(name, ()) };
+    assert_eq!(panics(|| drop(start(&mut client, "open"))), cannot("open", reserved));
+    assert!(
+        panics(|| client.emit("map", std::collections::HashMap::from([((), ())]))).starts_with("the event \"map\"")
+    );
+    assert_eq!(panics(|| client.emit("x", "y".repeat(92))), "the message has 101 bytes, and the limit is 100");
+    let asked = client.recv_event().await.unwrap();
+    let fault = || Fault::new("x".repeat(100), "");
+    assert!(panics(|| client.refuse(asked.clone(), fault())).contains("and the limit is 100"));
+    assert!(panics(|| client.reply(asked.clone(), "x".repeat(100))).contains("and the limit is 100"));
+    client.reply(asked, ());
+    let refused = client.request::<_, _, ()>("x", ()).await;
+    assert!(matches!(refused, Err(RequestError::Refused(fault)) if fault.code == "no-events"), "by `recv`");
+    let other = start(&mut LocalClient::open(&server, (), "").await.unwrap(), "x");
+    assert_eq!(panics(|| drop(client.answer(other).now_or_never())), "this request was made by another client");
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ pub use api::{
     hooks::Refused,
     live::Live,
     local::LocalClient,
+    local_events::{LocalEvent, LocalRequest},
     presence::{Presence, PresenceChange},
     receiving::{Messages, Received},
     room_requests::{Answers, RoomRequest},

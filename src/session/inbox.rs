@@ -136,11 +136,13 @@ impl Inbox {
         let taken = self.admit(from, to, 0);
         if taken == Taken::New {
             self.unacked_messages += 1;
-            if let Some(Arrival::Gap { to: last, .. }) = self.queue.back_mut() {
-                *last = to; // Nothing came between them, so they are adjacent.
-            } else {
-                self.bytes += ENTRY_COST;
-                self.queue.push_back(Arrival::Gap { from, to });
+            match self.queue.back_mut() {
+                // An answer that came between two gaps is not in the queue any more.
+                Some(Arrival::Gap { to: last, .. }) if *last + 1 == from => *last = to,
+                _ => {
+                    self.bytes += ENTRY_COST;
+                    self.queue.push_back(Arrival::Gap { from, to });
+                }
             }
         }
         taken

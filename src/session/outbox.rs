@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::frame::{CloseReason, MAX_NUMBER};
-use crate::broadcast::OutMessage;
+use crate::{broadcast::OutMessage, packet::Packet, payload::Payload};
 
 /// The bytes that an entry counts beyond its payload, so that empty messages are bounded too.
 pub(crate) const ENTRY_COST: usize = 64;
@@ -72,7 +72,7 @@ pub(crate) struct Outbox {
     ack_requested: u64,
     pub(super) bytes: usize,
     /// How many of them are payloads that others share.
-    shared: usize,
+    pub(super) shared: usize,
     limit: usize,
 }
 
@@ -227,6 +227,21 @@ impl Outbox {
         }
         self.request_ack_if_half_full();
         Ok(true)
+    }
+
+    /// Takes the content out of the answers. They are for a page that is gone, and the page that takes over counts
+    /// its requests anew: it would take them for answers to its own. The numbers stand.
+    pub(super) fn void_answers(&mut self) {
+        for entry in &mut self.entries {
+            let (cost, shared) = (entry.cost(), entry.shared());
+            if let Body::Message(message) = &mut entry.body
+                && matches!(message.payload(), Payload::Event(packet) if packet.is_answer())
+            {
+                *message = Payload::from(Packet::no_answer()).into();
+                self.bytes = self.bytes - cost + entry.cost();
+                self.shared -= shared;
+            }
+        }
     }
 
     /// Drops the messages. The numbers stand.

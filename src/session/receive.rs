@@ -97,8 +97,8 @@ impl Machine {
     }
 
     /// Server: a page resumes the session that an older page has left, and is answered as if it had opened
-    /// it. The older page's links end, and a pause that it has sent is void. With `again` the same page has
-    /// done all this before.
+    /// it. The older page's links end, a pause that it has sent is void, and answers to its requests are sent
+    /// without their content. With `again` the same page has done all this before.
     pub(crate) fn take_over(&mut self, now: u64, attach: Attach, again: bool) -> Result<LinkId, CloseReason> {
         self.heartbeat.idle_limit.forget_cut();
         let id = self.attach(now, attach)?;
@@ -109,6 +109,7 @@ impl Machine {
             let before = self.links.carrier();
             self.links.fence(id);
             self.flow_received = FlowState::START;
+            self.outbox.void_answers();
             if self.links.carrier() != before {
                 self.carrier_changed(now);
             }

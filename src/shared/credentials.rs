@@ -93,7 +93,7 @@ impl Credentials {
     }
 
     /// Whether this instance has taken over already, and repeats its request.
-    pub(super) fn is_repeat(&self, secret: &str, instance: &str) -> bool {
+    pub(crate) fn is_repeat(&self, secret: &str, instance: &str) -> bool {
         self.former.as_deref().is_some_and(|former| {
             matches(former.secret, secret)
                 && matches!(&former.replaced, Replaced::TakenOver(known) if **known == *instance)
@@ -101,7 +101,7 @@ impl Credentials {
     }
 
     /// A page has taken over that shows this secret, which was accepted.
-    pub(super) fn take_over(&mut self, shown: &str, instance: &str, next: Uuid) {
+    pub(crate) fn take_over(&mut self, shown: &str, instance: &str, next: Uuid) {
         let old = match self.former.as_deref() {
             Some(former) if matches(former.secret, shown) => former.secret,
             _ => self.secret,

@@ -10,7 +10,7 @@ mod gathering;
 mod handler_side;
 mod link_side;
 mod pressure;
-mod questions;
+pub(crate) mod questions;
 mod receivers;
 mod runtime;
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Drop for Share {
 
 /// The place that an outcome goes to.
 #[derive(Debug)]
-pub(super) enum Asker {
+pub(crate) enum Asker {
     /// The request is to this session alone.
     One(oneshot::Sender<Outcome>),
     /// The request is to many.
@@ -91,8 +91,8 @@ impl Asker {
 
 /// The requests that are not answered, by id. When they are dropped, those who wait learn that the session is over.
 #[derive(Debug, Default)]
-pub(super) struct Questions {
-    pub(super) open: HashMap<u64, Asker>,
+pub(crate) struct Questions {
+    pub(crate) open: HashMap<u64, Asker>,
 }
 
 impl Questions {
@@ -102,7 +102,7 @@ impl Questions {
 
     /// An answer has come. One that nobody waits for is dropped: the time for it has passed, or it is an answer
     /// to no request of this session.
-    pub(super) fn answer(&mut self, packet: Arc<Packet>) -> bool {
+    pub(crate) fn answer(&mut self, packet: Arc<Packet>) -> bool {
         let head = Head::parse(&packet.text).ok().filter(|head| head.kind.is_ack() || head.kind == Kind::Refused);
         let id = head.and_then(|head| head.id);
         let asker = id.and_then(|id| self.open.remove(&id));
@@ -110,7 +110,7 @@ impl Questions {
     }
 
     /// Another page has taken over.
-    pub(super) fn give_up(&mut self) {
+    pub(crate) fn give_up(&mut self) {
         for (_, asker) in self.open.drain() {
             asker.end(Outcome::Unknown);
         }

@@ -2,7 +2,9 @@
 
 use super::{
     coverage::{Fault, What},
+    events::{Fate, Way},
     log::Sent,
+    pending::is_request,
     state::{Client, World, WorldEvent},
 };
 use crate::{broadcast::OutMessage, session::SendError};
@@ -13,14 +15,19 @@ impl World<'_> {
         let goal = self.goal;
         let through = move |client: &Client| client.sent >= goal && client.resend.is_empty();
         for _ in 0..self.random.range(1, self.scenario.burst) {
-            if through(&self.client) {
+            if through(&self.client) || self.client.is_taking_over() {
                 break;
             }
             let message: OutMessage = match self.client.resend.front() {
                 Some(message) => message.clone().into(),
                 None => {
                     self.client.count += 1;
-                    self.scenario.message(&mut self.random, 'c', self.client.count)
+                    let (count, id) = (self.client.count, self.client.requests.next_id());
+                    if self.scenario.asks(&mut self.random) {
+                        self.scenario.request(&mut self.random, 'c', count, id).into()
+                    } else {
+                        self.scenario.message(&mut self.random, 'c', count)
+                    }
                 }
             };
             if !self.client_sends_one(&message) {
@@ -41,15 +48,23 @@ impl World<'_> {
     /// Sends one message. Returns whether another one may follow.
     fn client_sends_one(&mut self, out: &OutMessage) -> bool {
         let message = out.payload().clone();
-        let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
+        let may_drop = self.scenario.droppable > 0 && !is_request(&message);
+        let droppable = may_drop && self.random.one_in(self.scenario.droppable);
         let result = if droppable {
             self.client.half.send_droppable(self.now, out.clone(), &mut self.cover)
         } else {
             self.client.half.send(out.clone(), &mut self.cover).map(|()| true)
         };
         match result {
-            Ok(true) => self.client.log.push(Sent::Message(message)),
+            Ok(true) => {
+                self.cover.fates.count(Way::Up, &message, Fate::Sent);
+                if self.client.resend.is_empty() {
+                    self.client.requests.sent(&message);
+                }
+                self.client.log.push(Sent::Message(message));
+            }
             Ok(false) => {
+                self.cover.fates.count(Way::Up, &message, Fate::Skipped);
                 self.note(Fault::ClientGap);
                 if self.client.half.numbers_skipped() {
                     self.client.log.push(Sent::Dropped);
@@ -108,6 +123,9 @@ impl World<'_> {
         if self.scenario.values > 0 && self.random.one_in(self.scenario.values) {
             return self.server_sends_value(session);
         }
+        if self.scenario.asks(&mut self.random) {
+            return self.server_asks(session).is_some();
+        }
         let out = self.scenario.message(&mut self.random, 's', self.server.count + 1);
         let message = out.payload().clone();
         let droppable = self.scenario.droppable > 0 && self.random.one_in(self.scenario.droppable);
@@ -127,6 +145,7 @@ impl World<'_> {
         let sent = match result {
             Ok(true) => Sent::Message(message),
             Ok(false) => {
+                self.cover.fates.count(Way::Down, &message, Fate::Skipped);
                 self.note(Fault::ServerGap);
                 Sent::Dropped
             }
@@ -136,10 +155,18 @@ impl World<'_> {
             }
             Err(SendError::Full | SendError::Closed) => return false,
         };
+        self.server_sent(session, sent);
+        true
+    }
+
+    /// Enters into the log what a session has got a number for.
+    pub(super) fn server_sent(&mut self, session: usize, sent: Sent) {
+        if let Sent::Message(message) = &sent {
+            self.cover.fates.count(Way::Down, message, Fate::Sent);
+        }
         self.server.sessions[session].log.push(sent);
         self.server.count += 1;
         self.server.sent += 1;
-        true
     }
 
     /// Sends the newest value of a key. It may wait, and then never gets a number if a newer one replaces it.

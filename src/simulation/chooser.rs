@@ -61,9 +61,14 @@ impl World<'_> {
         let opening = token.is_none();
         let names = self.scenario.names;
         let received = self.client.half.received();
+        let heritage = self.client.heritage.clone();
         let attach = Attach { ordinal, turn: 0, kind: wire, opening, seen: false, received, names: Some(names) };
         let head = match token {
             Some(token) => Head::Resume { version: VERSION, ordinal, turn: 0, seen: false, token, names },
+            None if let Some(token) = heritage => {
+                let instance = self.instance().into();
+                Head::TakeOver { version: VERSION, ordinal, instance, token, names }
+            }
             None => {
                 if std::mem::replace(&mut self.client.opened_before, true) {
                     self.note(Fault::OpenRetried);
@@ -145,12 +150,12 @@ impl World<'_> {
 
     fn watch_upload(&mut self, link: LinkId) {
         let time_limit = self.random.range(200, 900);
-        self.after(time_limit, WorldEvent::UploadDue(link, self.client.generation));
+        self.after(time_limit, WorldEvent::UploadDue(link, self.client.half_number()));
     }
 
     /// An upload has taken too long.
-    pub(crate) fn upload_due(&mut self, link: LinkId, generation: u32) {
-        if generation == self.client.generation {
+    pub(crate) fn upload_due(&mut self, link: LinkId, half: u64) {
+        if half == self.client.half_number() {
             self.retry_upload(link);
             self.pump_client();
         }

@@ -142,12 +142,15 @@ impl World<'_> {
         for chan in std::mem::take(&mut self.client.chans) {
             self.hang_up(chan.conn);
         }
-        let half = (self.make_half)(&self.scenario, self.now);
+        let half = (self.make_half)(&self.scenario, self.now, None);
         let mut next = Client::new(half, self.scenario.base, self.client.generation + 1, self.now);
         std::mem::swap(&mut next, &mut self.client);
-        let old = next;
+        let mut old = next;
         self.client.sent = old.sent;
         self.client.count = old.count;
+        let unknown = old.requests.lost(&old.resend);
+        (0..unknown).for_each(|_| self.note(Fault::RequestUnknown));
+        (self.client.requests, self.client.page) = (old.requests, old.page);
         self.client.resend = old.resend;
         self.client.asleep_until = old.asleep_until;
         self.client.slow_until = old.slow_until;

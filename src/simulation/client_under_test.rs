@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     coverage::{Coverage, What},
+    events::{Way, event_of},
     packet::{Codec, Packet, frame_size},
 };
 use crate::{
@@ -71,11 +72,18 @@ pub(crate) struct RustHalf {
     /// The links that are not read any more.
     unread: BTreeSet<LinkId>,
     config: Config,
+    /// It takes over the session of another page, and has not got it yet.
+    follows: bool,
 }
 
 impl RustHalf {
-    pub(crate) fn new(machine: Saboteur, config: Config) -> Self {
+    /// `heritage`: the last number that the page before has received whose session this one takes over.
+    pub(crate) fn new(mut machine: Saboteur, config: Config, heritage: Option<u64>) -> Self {
+        if let Some(received) = heritage {
+            machine.follow(received);
+        }
         RustHalf {
+            follows: heritage.is_some(),
             machine,
             codecs: BTreeMap::new(),
             grant: None,
@@ -127,6 +135,7 @@ impl ClientUnderTest for RustHalf {
 
     fn receive(&mut self, now: u64, link: LinkId, packet: Packet, cover: &mut Coverage) {
         let Some(codec) = self.codecs.get_mut(&link).filter(|_| !self.unread.contains(&link)) else { return };
+        let half = packet.half.clone();
         let (_, frames) = codec.decode(packet).expect("the wire corrupts nothing");
         for frame in frames {
             if let Frame::Attached(Attached { secret: Some(secret), .. }) = &frame
@@ -139,12 +148,27 @@ impl ClientUnderTest for RustHalf {
                 self.unread.insert(link);
                 return;
             }
+            if let Frame::Attached(start) = &frame
+                && std::mem::take(&mut self.follows)
+            {
+                self.machine.number_from(start.received);
+                self.last_sent = start.received;
+            }
             self.note(cover, What::of(&frame));
-            if self.machine.handle_frame(now, link, frame).is_err() {
+            let (before, event) = (self.machine.received(), event_of(&frame));
+            let live = self.machine.reads(link);
+            let result = self.machine.handle_frame(now, link, frame);
+            if let Some((number, event)) = event.filter(|_| live) {
+                cover.fates.arrived(Way::Down, number, &event, before, self.machine.received());
+            }
+            if result.is_err() {
                 self.note(cover, What::Violation);
                 self.unread.insert(link);
                 return;
             }
+        }
+        if let Some(half) = half {
+            self.machine.cut_in_event(now, link, &half);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Counts which faults occurred, and what happened to each half in each state.
 
+use super::events::Fates;
 use crate::session::{Frame, Role, State};
 
 /// Declares an enum whose members can be counted and printed.
@@ -27,6 +28,8 @@ counted! {
         GoAway, Restart, LostUnknown, LostUnsent, Expired, SlowAttach, AttachCancelled, PendingAttachHoldsGrace,
         Spent, Lie, LateRefused, SecretRotated, FormerSecret, SpentSecret, DuplicateRefused, UploadCarrierChanged, OtherSession,
         StreamHeld, StreamBehind, StreamBuffered, AckRequested, Padded, HeldBack, HeldBackGoesOn,
+        HandlerAsks, AskTimedOut, AskedFormerPage, AnswerToFormerPage, RequestUnknown,
+        PageLeft, TakenOver, TakeOverRepeated, FormerPageRefused,
     }
 }
 
@@ -73,6 +76,8 @@ const RARE: [((Role, State, What), &str); 1] =
 pub(crate) struct Coverage {
     faults: Vec<u64>,
     pairs: Vec<u64>,
+    /// The fates of events.
+    pub(crate) fates: Fates,
     pub(crate) sent: [u64; 2],
     pub(crate) sessions: u64,
 }
@@ -80,7 +85,13 @@ pub(crate) struct Coverage {
 impl Coverage {
     pub(crate) fn new() -> Self {
         let pairs = ROLES.len() * STATES.len() * What::ALL.len();
-        Coverage { faults: vec![0; Fault::ALL.len()], pairs: vec![0; pairs], sent: [0; 2], sessions: 0 }
+        Coverage {
+            faults: vec![0; Fault::ALL.len()],
+            pairs: vec![0; pairs],
+            fates: Fates::default(),
+            sent: [0; 2],
+            sessions: 0,
+        }
     }
 
     pub(crate) fn fault(&mut self, fault: Fault) {
@@ -98,6 +109,7 @@ impl Coverage {
         for (sum, one) in self.pairs.iter_mut().zip(&other.pairs) {
             *sum += one;
         }
+        self.fates.add(&other.fates);
         self.sent[0] += other.sent[0];
         self.sent[1] += other.sent[1];
         self.sessions += other.sessions;
@@ -105,7 +117,7 @@ impl Coverage {
 
     /// The faults and pairs that can occur and did not, and the pairs that did and cannot.
     pub(crate) fn shortcomings(&self) -> Vec<String> {
-        let mut found = Vec::new();
+        let mut found = self.fates.shortcomings();
         for &fault in Fault::ALL {
             if self.faults[fault as usize] == 0 {
                 found.push(format!("never occurred: {fault:?}"));
@@ -153,7 +165,7 @@ impl Coverage {
                 out.push('\n');
             }
         }
-        out
+        out + &self.fates.table()
     }
 }
 

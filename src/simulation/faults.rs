@@ -15,7 +15,7 @@ impl World<'_> {
         }
         let pause = self.random.range(1, self.scenario.fault_pause * 2);
         self.after(pause, WorldEvent::Fault);
-        match self.random.below(64) {
+        match self.random.below(68) {
             0..20 => self.cut_one(),
             20..22 => self.keep_one(),
             22..28 => self.delay_one(),
@@ -29,7 +29,8 @@ impl World<'_> {
             51..53 => self.go_away(),
             53 => self.restart_server(),
             54..60 => self.end_session(),
-            _ => self.cut_all(),
+            60..64 => self.cut_all(),
+            _ => self.page_leaves(),
         }
     }
 
@@ -204,6 +205,9 @@ impl World<'_> {
     }
 
     pub(crate) fn client_closes(&mut self) {
+        if self.client.is_taking_over() {
+            return; // Its close would have no number yet.
+        }
         let generation = self.client.generation;
         let reason = CloseReason::new(1000, format!("client {generation} closes at {}", self.now));
         let first = !matches!(self.client.half.state(), State::Closed) && self.client.log.close().is_none();
@@ -233,6 +237,9 @@ impl World<'_> {
     }
 
     fn client_aborts(&mut self) {
+        if self.client.is_taking_over() {
+            return;
+        }
         self.note(Fault::ClientAborts);
         let generation = self.client.generation;
         let reason = CloseReason::new(4310, format!("client {generation} aborts at {}", self.now));

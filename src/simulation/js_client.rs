@@ -167,7 +167,7 @@ impl ClientUnderTest for JsClient {
             (false, Spelling::WebSocket) => Chunk::Binary(bytes(&chunk[1])),
             (false, _) => Chunk::Text(bytes(&chunk[1])),
         });
-        Some(Packet { order: 0, head: None, payload: Contents::Chunks(chunks.collect()) })
+        Some(Packet::new(None, Contents::Chunks(chunks.collect())))
     }
 
     fn timeout(&mut self, now: u64, _: &mut Coverage) {

@@ -5,6 +5,8 @@ use crate::{message::Message, payload::Payload, session::Arrival};
 #[derive(Clone, Debug)]
 pub(crate) enum Sent {
     Message(Payload),
+    /// An answer, which is taken off before the other half's application receives anything.
+    Answer(Payload),
     Dropped,
     Close,
 }
@@ -43,9 +45,44 @@ impl Log {
         let index = |number: u64| usize::try_from(number.saturating_sub(self.base)).expect("few entries");
         let (from, to) = (index(above), index(to).min(self.entries.len()));
         self.entries[from.min(to)..to].iter().filter_map(|sent| match sent {
-            Sent::Message(message) => Some(message),
+            Sent::Message(message) | Sent::Answer(message) => Some(message),
             Sent::Dropped | Sent::Close => None,
         })
+    }
+
+    /// Another page goes on behind this number. Returns what was sent with the numbers above it.
+    pub(crate) fn truncate(&mut self, last: u64) -> Vec<Sent> {
+        self.entries.split_off(usize::try_from(last - self.base).expect("few entries"))
+    }
+
+    /// Puts this in place of the messages above a number to which `replaces` applies.
+    pub(crate) fn replace_above(&mut self, above: u64, with: &Payload, replaces: impl Fn(&Payload) -> bool) {
+        let from = usize::try_from(above - self.base).expect("few entries");
+        for sent in &mut self.entries[from..] {
+            if let Sent::Message(message) = sent
+                && replaces(message)
+            {
+                message.clone_from(with);
+            }
+        }
+    }
+
+    /// Compares an answer that was taken off with the first one behind number `last`, which moves on to it.
+    pub(crate) fn check_answer(&self, last: &mut u64, answer: &Payload) -> Result<(), String> {
+        let is_answer = |number: &u64| matches!(self.get(*number), Some(Sent::Answer(_)));
+        let number = (*last + 1..=self.last()).find(is_answer).ok_or("an answer that was not sent")?;
+        match self.get(number) {
+            Some(Sent::Answer(sent)) if sent == answer => *last = number,
+            other => return Err(format!("the answer {number} is {}, was sent as {other:?}", brief(answer))),
+        }
+        Ok(())
+    }
+
+    /// Advances `next` beyond answers that were taken off, the last of which is number `taken`.
+    pub(crate) fn skip_answers(&self, next: &mut u64, taken: u64) {
+        while *next <= taken && matches!(self.get(*next), Some(Sent::Answer(_))) {
+            *next += 1;
+        }
     }
 
     /// Compares what arrived with what was sent as number `next`, and advances `next`.
@@ -53,8 +90,8 @@ impl Log {
         match arrival {
             Arrival::Message(message) => {
                 match self.get(*next) {
-                    Some(Sent::Message(sent)) if sent == message => {}
-                    Some(Sent::Message(sent)) => {
+                    Some(Sent::Message(sent) | Sent::Answer(sent)) if sent == message => {}
+                    Some(Sent::Message(sent) | Sent::Answer(sent)) => {
                         return Err(format!("{next} should be {}, is {}", brief(sent), brief(message)));
                     }
                     other => return Err(format!("{next} is {}, was sent as {other:?}", brief(message))),

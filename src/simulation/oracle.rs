@@ -2,7 +2,9 @@
 
 use super::{
     coverage::Fault,
+    events::{Fate, Way},
     log::{Log, Sent, brief},
+    pending::is_answer,
     state::World,
 };
 use crate::{
@@ -90,20 +92,32 @@ impl World<'_> {
             if let Err(wrong) = self.server.sessions[session].log.check(&mut self.client.read, &arrival) {
                 return self.fail(format!("at the client: {wrong}"));
             }
+            self.client_received(&arrival);
         }
     }
 
     /// The server's application takes at most this many arrivals.
     pub(crate) fn server_takes(&mut self, session: usize, most: u64) {
         for _ in 0..most {
-            let Some(arrival) = self.server.sessions[session].machine.poll_arrival() else { return };
+            self.skip_answers(session);
+            let Some((arrival, page)) = self.server_arrival(session) else { return };
             let mut read = self.server.sessions[session].read;
             let result = self.client_log(self.server.sessions[session].generation).check(&mut read, &arrival);
             self.server.sessions[session].read = read;
             if let Err(wrong) = result {
                 return self.fail(format!("at the server: {wrong}"));
             }
+            self.skip_answers(session);
+            self.server_received(session, &arrival, page);
         }
+    }
+
+    /// Answers that were taken off do not arrive.
+    pub(crate) fn skip_answers(&mut self, session: usize) {
+        let one = &self.server.sessions[session];
+        let mut read = one.read;
+        self.client_log(one.generation).skip_answers(&mut read, one.requests.taken);
+        self.server.sessions[session].read = read;
     }
 }
 
@@ -164,6 +178,7 @@ impl World<'_> {
             return;
         }
         self.server.sessions[session].closed_seen = true;
+        self.end_requests(session);
         self.server_takes(session, u64::MAX);
         let one = &self.server.sessions[session];
         let ours = one.ends.contains(&reason);
@@ -225,7 +240,7 @@ impl World<'_> {
             Some("nobody has closed it".to_owned())
         };
         let unacknowledged = client.log.messages(client.half.acknowledged(), client.log.last()).count();
-        if client.half.unacknowledged() < unacknowledged {
+        if client.half.unacknowledged() < unacknowledged && !client.is_taking_over() {
             let counted = client.half.unacknowledged();
             self.fail(format!("a closed client half counts {counted} unacknowledged, there are {unacknowledged}"));
         }
@@ -269,7 +284,8 @@ impl World<'_> {
         let expected: Vec<&Payload> = log.messages(acked, sent).collect();
         let never: Vec<&Payload> = log.messages(sent.max(acked), log.last()).collect();
         // The shipped client opens no other session after a close, so nothing could send what is left.
-        let matters = !(self.script && log.close().is_some());
+        let over = self.script && log.close().is_some();
+        let matters = !over && !self.client.is_taking_over();
         if matters && (unknown.iter().ne(expected) || unsent.iter().ne(never)) {
             return self.fail(format!(
                 "salvaged {} unknown and {} unsent messages wrongly",
@@ -283,7 +299,16 @@ impl World<'_> {
         if !unsent.is_empty() {
             self.cover.fault(Fault::LostUnsent);
         }
-        for message in unsent.into_iter().rev() {
+        unknown.iter().for_each(|message| self.cover.fates.count(Way::Up, message, Fate::Lost));
+        unsent.iter().for_each(|message| self.cover.fates.count(Way::Up, message, Fate::Unsent));
+        if let Some(session) = bound {
+            let one = &self.server.sessions[session];
+            for message in one.log.messages(self.client.half.received(), one.log.last()) {
+                self.cover.fates.count(Way::Down, message, Fate::Lost);
+            }
+        }
+        // Another session has other requests, so an answer of this one is no answer there.
+        for message in unsent.into_iter().filter(|message| !is_answer(message)).rev() {
             self.client.resend.push_front(message);
         }
         (self.client.closed_seen, self.client.lost) = (true, true);
@@ -303,6 +328,10 @@ impl World<'_> {
             && one.machine.closed().is_none()
             && one.log.close().is_none();
         if !lives || client.read != one.log.last() + 1 || one.read != client.log.last() + 1 {
+            return false;
+        }
+        // Each request is answered.
+        if !client.requests.is_idle() || !one.requests.is_idle() {
             return false;
         }
         let acknowledged =

@@ -38,11 +38,11 @@ pub(crate) fn from_environment(name: &str, otherwise: u64) -> u64 {
     }
 }
 
-fn rust_half(sabotage: Option<Sabotage>) -> impl Fn(&Scenario, u64) -> Box<dyn ClientUnderTest> {
-    move |scenario: &Scenario, now: u64| -> Box<dyn ClientUnderTest> {
+fn rust_half(sabotage: Option<Sabotage>) -> impl Fn(&Scenario, u64, Option<u64>) -> Box<dyn ClientUnderTest> {
+    move |scenario: &Scenario, now: u64, heritage: Option<u64>| -> Box<dyn ClientUnderTest> {
         let config = scenario.config(Role::Client);
         let machine = Saboteur::new(Machine::new(config, now), sabotage);
-        Box::new(RustHalf::new(machine, config))
+        Box::new(RustHalf::new(machine, config, heritage))
     }
 }
 
@@ -146,7 +146,7 @@ fn the_shipped_client_holds_the_promise_too() {
     let (cover, failure) = run_seeds(first, count, || {
         let host = Host::start().expect("it started a moment ago");
         Box::new(move |seed| {
-            let make_half = |scenario: &Scenario, _: u64| -> Box<dyn ClientUnderTest> {
+            let make_half = |scenario: &Scenario, _: u64, _: Option<u64>| -> Box<dyn ClientUnderTest> {
                 Box::new(JsClient::new(host.clone(), scenario.base, scenario.outbox))
             };
             run_seed(seed, Setup { make_half: &make_half, sabotage: None, script: true })

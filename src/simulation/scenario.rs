@@ -7,6 +7,7 @@ use super::random::Random;
 use crate::{
     broadcast::OutMessage,
     codec::native::Spelling,
+    dialect::{Head, Kind},
     message::Message,
     packet::Packet,
     payload::Payload,
@@ -59,6 +60,12 @@ pub(crate) struct Scenario {
     pub(crate) snap: u64,
     /// The names that the client lists.
     pub(crate) names: Names,
+    /// One message in this many is a request; 0: none is.
+    pub(crate) requests: u64,
+    /// For one event in this many the server's handler asks the client, and waits; 0: it never does.
+    pub(crate) asks_back: u64,
+    /// One packet with an event in this many is cut before, in or behind it; 0: none is.
+    pub(crate) torn: u64,
 }
 
 impl Scenario {
@@ -100,6 +107,9 @@ impl Scenario {
                 Names::parse(b"ping"),
                 Names::parse(b"ping.rotate"),
             ]),
+            requests: random.pick(&[0, 3, 8, 20]),
+            asks_back: random.pick(&[0, 4, 30]),
+            torn: random.pick(&[0, 4, 20]),
         }
     }
 
@@ -137,6 +147,30 @@ impl Scenario {
 
     /// The `count`th message of a side, which is sometimes an event. No two are equal.
     pub(crate) fn message(&self, random: &mut Random, side: char, count: u64) -> OutMessage {
+        let text = self.text(random, side, count);
+        let payload: Payload = match random.below(3) {
+            // Some messages are empty.
+            0 if random.one_in(24) => Message::Text("".into()).into(),
+            1 if random.one_in(24) => Message::Binary(Bytes::new()).into(),
+            2 if random.one_in(2) => packet(random, Kind::Event, None, &text).into(),
+            0 => Message::Binary(text.into_bytes().into()).into(),
+            _ => Message::Text(text.into()).into(),
+        };
+        if random.one_in(4) { OutMessage::shared(payload, &Pool::new(0, 0)) } else { payload.into() }
+    }
+
+    /// The `count`th message of a side as a request.
+    pub(crate) fn request(&self, random: &mut Random, side: char, count: u64, id: u64) -> Payload {
+        let text = self.text(random, side, count);
+        packet(random, Kind::Event, Some(id), &text).into()
+    }
+
+    /// Whether the next message of an application is a request.
+    pub(crate) fn asks(&self, random: &mut Random) -> bool {
+        self.requests > 0 && random.one_in(self.requests)
+    }
+
+    fn text(&self, random: &mut Random, side: char, count: u64) -> String {
         let filler = match random.below(16) {
             0..3 => 0,
             3..15 => random.below(self.large),
@@ -149,29 +183,22 @@ impl Scenario {
             text += random.pick(&["\0", "\r\n", "\u{2028}", "\u{ffff}", "😀é", "m3:", "\u{feff}", ":,"]);
         }
         text.extend(std::iter::repeat_n('.', filler as usize));
-        let payload: Payload = match random.below(3) {
-            // Some messages are empty.
-            0 if random.one_in(24) => Message::Text("".into()).into(),
-            1 if random.one_in(24) => Message::Binary(Bytes::new()).into(),
-            2 if random.one_in(2) => event(random, side, &text).into(),
-            0 => Message::Binary(text.into_bytes().into()).into(),
-            _ => Message::Text(text.into()).into(),
-        };
-        if random.one_in(4) { OutMessage::shared(payload, &Pool::new(0, 0)) } else { payload.into() }
+        text
     }
 }
 
-/// An event, with some attachments or none. The server may also answer, which the shipped client does not repeat in
-/// another session.
-fn event(random: &mut Random, side: char, text: &str) -> Packet {
-    let count = random.pick(&[0, 0, 0, 1, 3, 10]);
+/// A packet with this text, with some attachments or none.
+pub(crate) fn packet(random: &mut Random, kind: Kind, id: Option<u64>, text: &str) -> Packet {
+    let count = if kind == Kind::Refused { 0 } else { random.pick(&[0, 0, 0, 1, 3, 10]) };
     let filler = ".".repeat(random.below(20) as usize);
-    let attachments = (0..count).map(|at| Bytes::from(format!("{at}{filler}")));
-    let kind = match (count, side == 's' && random.one_in(4)) {
-        (0, false) => "2".to_owned(),
-        (0, true) => "3".to_owned(),
-        (_, false) => format!("5{count}-"),
-        (_, true) => format!("6{count}-"),
+    let attachments: Vec<Bytes> = (0..count).map(|at| Bytes::from(format!("{at}{text:.4}{filler}"))).collect();
+    let kind = match (kind, count) {
+        (kind, 0) => kind,
+        (Kind::Ack, _) => Kind::BinaryAck,
+        _ => Kind::BinaryEvent,
     };
-    Packet { attachments: attachments.collect(), text: format!("{kind}[\"{text}\"]").into() }
+    let data = if kind == Kind::Refused { format!("{{\"{text}\"}}") } else { format!("[\"{text}\"]") };
+    let mut packet = String::new();
+    Head { kind, attachments: attachments.len(), namespace: "/", id, data: &data }.write(&mut packet);
+    Packet { attachments, text: packet.into() }
 }

@@ -6,8 +6,10 @@ use uuid::Uuid;
 
 use super::{
     coverage::{Fault, What},
+    events::{Way, event_of},
     log::Log,
     packet::{Codec, Packet},
+    pending::ServerRequests,
     state::{Cut, ServerSession, Waiting, World, WorldEvent},
 };
 use crate::{
@@ -18,6 +20,11 @@ use crate::{
     },
     shared::Credentials,
 };
+
+/// The secret that takes the place of this one.
+pub(super) fn secret_after(session: usize, before: Uuid) -> Uuid {
+    secret_of(session, before.as_u128() as u64 + 1)
+}
 
 /// The secret of a session after so many rotations.
 fn secret_of(session: usize, rotations: u64) -> Uuid {
@@ -38,9 +45,13 @@ impl World<'_> {
             return self.conns[conn].backlog.push(packet);
         }
         self.trace(|| format!("server < #{conn} {packet:?}"));
+        let half = packet.half.clone();
         let (head, frames) = self.conns[conn].codec.decode(packet).expect("the wire corrupts nothing");
         if let Some((session, link)) = self.conns[conn].session {
             self.feed(session, link, frames);
+            if let Some(half) = half {
+                self.server.sessions[session].machine.cut_in_event(self.now, link, &half);
+            }
             self.pump_server(session);
         } else if let Some(head) = head {
             self.request(conn, head, frames);
@@ -60,8 +71,13 @@ impl World<'_> {
                 Some(&session) => session,
                 None => self.open_session(attempt.to_string()),
             },
-            Head::Join { .. } | Head::TakeOver { .. } => {
-                unreachable!("the simulated client is one page and opens by itself")
+            Head::Join { .. } => unreachable!("the simulated client opens by itself"),
+            Head::TakeOver { token, .. } => {
+                let known = |session: &ServerSession| session.grant.id == token.id && !session.gone;
+                let Some(session) = self.server.sessions.iter().position(known) else {
+                    return self.refuse(conn, reason::UNKNOWN);
+                };
+                session
             }
             Head::Resume { token, .. } | Head::Upload { token, .. } => {
                 let known = |session: &ServerSession| session.grant.id == token.id && !session.gone;
@@ -118,6 +134,7 @@ impl World<'_> {
             generation,
             log: Log::new(scenario.base),
             values: HashMap::new(),
+            requests: ServerRequests::new(scenario.base),
             read: scenario.base + 1,
             conns: Vec::new(),
             begun: 0,
@@ -140,13 +157,35 @@ impl World<'_> {
     /// A slow attach is complete.
     pub(crate) fn slow_attach(&mut self, conn: usize) {
         let Some(Waiting { session, counts, head, frames }) = self.conns[conn].waiting.take() else { return };
-        if !self.server.sessions[session].gone {
-            self.attach_server(conn, session, &head, frames);
-            self.server.sessions[session].last_received = self.now;
+        let gone = self.server.sessions[session].gone;
+        match self.admit_slow(conn, session, &head) {
+            _ if gone => self.cancel_attach(session, counts),
+            Ok(()) => {
+                self.attach_server(conn, session, &head, frames);
+                self.server.sessions[session].last_received = self.now;
+                self.cancel_attach(session, counts);
+            }
+            Err(reason) => {
+                self.refuse(conn, reason);
+                self.cancel_unidentified(session, counts);
+            }
         }
-        self.cancel_attach(session, counts);
         for packet in std::mem::take(&mut self.conns[conn].backlog) {
             self.up_arrives(conn, packet);
+        }
+    }
+
+    /// The credentials are checked when a link attaches: another page may have taken over meanwhile.
+    fn admit_slow(&mut self, conn: usize, session: usize, head: &Head) -> Result<(), CloseReason> {
+        let in_url = self.conns[conn].in_url;
+        let one = &mut self.server.sessions[session];
+        match head {
+            Head::Open { .. } if one.spent => Err(reason::ATTEMPT_USED),
+            Head::TakeOver { instance, token, .. } if !one.credentials.is_repeat(&token.secret, instance) => {
+                one.credentials.verify(&token.secret, in_url).map_err(|_| reason::WRONG_SECRET)
+            }
+            Head::Resume { token, .. } | Head::Upload { token, .. } => self.verify(conn, session, &token.secret),
+            _ => Ok(()),
         }
     }
 
@@ -181,12 +220,18 @@ impl World<'_> {
                 let received = token.received;
                 Attach { ordinal: 0, turn: 0, kind: wire, opening: false, seen: false, received, names: None }
             }
-            Head::Join { .. } | Head::TakeOver { .. } => unreachable!("it was refused before"),
+            Head::TakeOver { ordinal, ref token, names, .. } => {
+                let (received, names) = (token.received, Some(names));
+                Attach { ordinal, turn: 0, kind: wire, opening: false, seen: false, received, names }
+            }
+            Head::Join { .. } => unreachable!("it was refused before"),
         };
         let first = self.holder_of(session, &attach);
-        let one = &mut self.server.sessions[session];
-        let state = one.machine.state();
-        let result = one.machine.attach(self.now, attach);
+        let state = self.server.sessions[session].machine.state();
+        let result = match head {
+            Head::TakeOver { instance, token, .. } => self.take_over(conn, session, attach, instance, token),
+            _ => self.server.sessions[session].machine.attach(self.now, attach),
+        };
         self.trace(|| format!("server   session {session} attaches {attach:?} on #{conn}: {result:?}"));
         self.check_duplicate(session, &attach, first, result.is_ok());
         match result {
@@ -235,8 +280,10 @@ impl World<'_> {
             Ok(()) if former => self.note(Fault::FormerSecret),
             Ok(()) => {}
             Err(reason) => {
-                assert_eq!(reason.code, reason::LATE.code, "the client has another session's secret");
-                self.note(Fault::SpentSecret);
+                // Requests of a page that is gone come late.
+                let former = *reason == reason::WRONG_SECRET && self.conns[conn].link.is_none();
+                assert!(former || *reason == reason::LATE, "the client has another session's secret");
+                self.note(if former { Fault::FormerPageRefused } else { Fault::SpentSecret });
             }
         }
         verified
@@ -248,7 +295,7 @@ impl World<'_> {
         }
         let one = &mut self.server.sessions[session];
         let before = one.credentials.secret;
-        let next = || secret_of(session, before.as_u128() as u64 + 1);
+        let next = || secret_after(session, before);
         one.credentials.renew((self.conns[conn].wire == LinkKind::Duplex).then_some(link), next);
         if one.credentials.secret != before {
             self.note(Fault::SecretRotated);
@@ -275,9 +322,18 @@ impl World<'_> {
             self.note_pair(session, What::of(&frame));
             let confirms = matches!(frame, Frame::Confirm);
             let one = &mut self.server.sessions[session];
+            let (before, event) = (one.machine.received(), event_of(&frame));
+            let live = one.machine.reads(link);
             let result = one.machine.handle_frame(now, link, frame);
             // A confirmation on a link that counts no longer proves nothing.
             one.proven |= confirms && one.machine.is_proven();
+            if let Some((number, event)) = event {
+                if live {
+                    let after = self.server.sessions[session].machine.received();
+                    self.cover.fates.arrived(Way::Up, number, &event, before, after);
+                }
+                self.take_answer(session);
+            }
             if result.is_err() {
                 self.note_pair(session, What::Violation);
                 break;
@@ -293,13 +349,17 @@ impl World<'_> {
         if let Some(Waiting { session, counts, .. }) = self.conns[conn].waiting.take() {
             self.note(Fault::AttachCancelled);
             self.conns[conn].answered = true;
-            let before = self.server.sessions[session].quiet_from;
-            self.cancel_attach(session, counts);
-            // The client was not identified, so this was no sign of life.
-            let since = &mut self.server.sessions[session].quiet_since;
-            *since = since.map(|since| since.min(before));
+            self.cancel_unidentified(session, counts);
         }
         self.server_drops(conn);
+    }
+
+    /// The client that has begun to attach was not identified, so this was no sign of life.
+    fn cancel_unidentified(&mut self, session: usize, counts: bool) {
+        let before = self.server.sessions[session].quiet_from;
+        self.cancel_attach(session, counts);
+        let since = &mut self.server.sessions[session].quiet_since;
+        *since = since.map(|since| since.min(before));
     }
 
     /// The server is done with a connection.

@@ -86,6 +86,7 @@ impl World<'_> {
             run = matches!(frame, Frame::Message { .. });
             match &mut frame {
                 Frame::Attached(start) if start.outcome == Outcome::New => {
+                    one.grant.secret = one.credentials.secret.simple().to_string().into();
                     start.grant = Some(Box::new(one.grant.clone()));
                 }
                 Frame::Attached(start) if start.names.contains(Names::ROTATE) && !self.conns[conn].in_url => {

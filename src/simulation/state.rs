@@ -12,6 +12,7 @@ use super::{
     coverage::Coverage,
     log::Log,
     packet::{Codec, Packet},
+    pending::{PageRequests, ServerRequests},
     random::Random,
     scenario::Scenario,
 };
@@ -40,8 +41,11 @@ pub(crate) enum WorldEvent {
     ClientReads,
     ServerReads,
     Chooser,
-    UploadDue(LinkId, u32),
+    UploadDue(LinkId, u64),
     NextSession(u32),
+    ClientAnswers,
+    ServerAnswers(usize),
+    AskTimeout(usize, u64),
     ClientWakes,
     ServerWakes,
     Fault,
@@ -74,8 +78,9 @@ impl Ord for Queued {
     }
 }
 
-/// Makes the client half of a generation, at a time.
-pub(crate) type MakeHalf<'a> = &'a dyn Fn(&Scenario, u64) -> Box<dyn ClientUnderTest>;
+/// Makes the client half of a generation, at a time. If it is a page that takes a session over, the last number is
+/// given that the page before it has received.
+pub(crate) type MakeHalf<'a> = &'a dyn Fn(&Scenario, u64, Option<u64>) -> Box<dyn ClientUnderTest>;
 
 /// Which halves are run.
 #[derive(Clone, Copy)]
@@ -112,6 +117,8 @@ pub(crate) struct World<'a> {
     pub(crate) finale: bool,
     pub(crate) sockets_blocked: bool,
     pub(crate) http_blocked: bool,
+    /// The number with which the client has answered each request of the server, by the request's id.
+    pub(crate) answers: HashMap<u64, u64>,
     /// The reasons with which the client's sessions were closed or aborted.
     pub(crate) client_ends: HashMap<u32, Vec<CloseReason>>,
     pub(crate) flushed: bool,
@@ -158,6 +165,11 @@ pub(crate) struct Client {
     /// Its session is lost.
     pub(crate) lost: bool,
     pub(crate) opened_before: bool,
+    pub(crate) requests: PageRequests,
+    /// The number of the page.
+    pub(crate) page: u64,
+    /// The credentials of the page before, whose session this one takes over.
+    pub(crate) heritage: Option<ResumeToken>,
 }
 
 impl Client {
@@ -182,7 +194,20 @@ impl Client {
             closed_seen: false,
             lost: false,
             opened_before: false,
+            requests: PageRequests::default(),
+            page: 0,
+            heritage: None,
         }
+    }
+
+    /// Which of the client's halves this is: each session and each page has another one.
+    pub(crate) fn half_number(&self) -> u64 {
+        u64::from(self.generation) + self.page
+    }
+
+    /// Whether it has not got the session yet that it takes over.
+    pub(crate) fn is_taking_over(&self) -> bool {
+        self.heritage.is_some() && self.half.grant().is_none()
     }
 
     pub(crate) fn attempt(&self) -> String {
@@ -214,6 +239,7 @@ pub(crate) struct ServerSession {
     pub(crate) log: Log,
     /// The newest value of each key that has no number yet.
     pub(crate) values: HashMap<ByteString, Payload>,
+    pub(crate) requests: ServerRequests,
     /// The next number to arrive from the client.
     pub(crate) read: u64,
     pub(crate) conns: Vec<usize>,
@@ -248,6 +274,8 @@ pub(crate) struct Server {
     pub(crate) sending: bool,
     pub(crate) sent: u64,
     pub(super) count: u64,
+    /// The number of requests that all sessions have made.
+    pub(crate) asked: u64,
     pub(crate) asleep_until: u64,
     pub(crate) slow_until: u64,
 }

@@ -2,6 +2,7 @@
 
 use super::{
     coverage::Fault,
+    events::{Fate, Way},
     packet::{Codec, Packet},
     state::{Conn, Cut, Keeping, Lane, World, WorldEvent},
 };
@@ -47,13 +48,40 @@ impl World<'_> {
         self.shipped += 1;
         packet.order = self.shipped;
         self.trace(|| format!("client   #{conn} -> {packet:?}"));
+        let torn = self.tear(&mut packet, Way::Up);
         self.ship(conn, true, WorldEvent::Up(conn, packet));
+        self.end_torn(conn, torn);
     }
 
-    pub(crate) fn ship_down(&mut self, conn: usize, packet: Packet) {
+    /// Sometimes a connection is cut on a packet with events: before one of them, in it, or behind it. Returns
+    /// whether it is.
+    fn tear(&mut self, packet: &mut Packet, way: Way) -> bool {
+        let torn = self.scenario.torn;
+        if torn == 0 || !packet.has_events() || !self.faults_go_on() || !self.random.one_in(torn) {
+            return false;
+        }
+        let fate = self.random.pick(&[Fate::CutBefore, Fate::CutIn, Fate::CutIn, Fate::CutBehind]);
+        let event = packet.tear(&mut self.random, fate);
+        if let Some(event) = &event {
+            self.cover.fates.count(way, event, fate);
+        }
+        event.is_some()
+    }
+
+    /// The connection is cut behind a torn packet, the rest of which arrives.
+    fn end_torn(&mut self, conn: usize, torn: bool) {
+        if torn {
+            let silent = self.random.one_in(4);
+            self.cut(conn, Cut { up: true, down: true, lost: false, silent });
+        }
+    }
+
+    pub(crate) fn ship_down(&mut self, conn: usize, mut packet: Packet) {
         self.trace(|| format!("server   #{conn} -> {packet:?}"));
         if self.conns[conn].keeping == Keeping::Passes {
-            return self.ship(conn, false, WorldEvent::Down(conn, packet));
+            let torn = !self.conns[conn].down.closed && self.tear(&mut packet, Way::Down);
+            self.ship(conn, false, WorldEvent::Down(conn, packet));
+            return self.end_torn(conn, torn);
         }
         self.conns[conn].kept.push(packet);
         self.release(conn, false);

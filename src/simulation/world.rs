@@ -33,8 +33,9 @@ impl WorldEvent {
         use WorldEvent::*;
         match self {
             Down(..) | DownEnd(..) | ClientTimer | ClientSends | ClientReads | Chooser | UploadDue(..)
-            | NextSession(_) => Place::Client,
-            Up(..) | UpEnd(_) | SlowAttach(_) | ServerTimer(_) | ServerSends | ServerReads => Place::Server,
+            | NextSession(_) | ClientAnswers => Place::Client,
+            Up(..) | UpEnd(_) | SlowAttach(_) | ServerTimer(_) | ServerSends | ServerReads | ServerAnswers(_)
+            | AskTimeout(..) => Place::Server,
             ClientWakes | ServerWakes | Fault => Place::Nowhere,
         }
     }
@@ -46,8 +47,11 @@ impl<'a> World<'a> {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::new(&mut random);
         scenario.encoded |= script;
+        if script {
+            scenario.requests = 0; // The script's half has no application that could answer.
+        }
         let goal = scenario.lap.min(scenario.target);
-        let client = Client::new(make_half(&scenario, 0), scenario.base, 0, 0);
+        let client = Client::new(make_half(&scenario, 0, None), scenario.base, 0, 0);
         let mut world = World {
             now: 0,
             queued: 0,
@@ -70,6 +74,7 @@ impl<'a> World<'a> {
             finale: false,
             sockets_blocked: false,
             http_blocked: false,
+            answers: HashMap::new(),
             client_ends: HashMap::new(),
             flushed: false,
             progress: [0; 5],
@@ -153,8 +158,11 @@ impl<'a> World<'a> {
             WorldEvent::ClientSends => self.client_sends(),
             WorldEvent::ClientReads => self.client_reads(),
             WorldEvent::Chooser => self.choose(),
-            WorldEvent::UploadDue(link, generation) => self.upload_due(link, generation),
+            WorldEvent::UploadDue(link, half) => self.upload_due(link, half),
             WorldEvent::NextSession(generation) => self.next_session(generation),
+            WorldEvent::ClientAnswers => self.client_answers(),
+            WorldEvent::ServerAnswers(session) => self.server_answers(session),
+            WorldEvent::AskTimeout(session, id) => self.ask_timeout(session, id),
             WorldEvent::Fault => self.fault(),
             WorldEvent::ClientWakes => {
                 if self.now >= self.client.asleep_until {

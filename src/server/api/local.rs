@@ -1,6 +1,7 @@
 //! A client in memory, for applications' own tests of their handlers.
 
 use std::{
+    collections::{HashMap, VecDeque},
     fmt,
     future::poll_fn,
     sync::Arc,
@@ -12,7 +13,10 @@ use super::{server::Server, session::SessionId};
 use crate::{
     clock::Clock,
     config::{Transport, millis},
+    dialect::{Fault, Head, refused},
     message::Message,
+    packet::Packet,
+    payload::Payload,
     server::gateway::Page,
     session::{
         Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Names, Role, SendError, reason, rules::NATIVE,
@@ -25,7 +29,7 @@ use axum::http::{Request, request::Parts};
 /// A client without a network, for tests. It opens a session of a server in this process and exchanges
 /// messages with its handler, over the same machine as real clients do.
 ///
-/// It answers heartbeats only while one of its methods runs.
+/// It answers heartbeats only while one of its methods runs. [Below](#events) are its methods for events.
 ///
 /// ```
 /// use anywire::{Anywire, LocalClient, Session};
@@ -56,6 +60,44 @@ pub struct LocalClient {
     shared: Arc<SharedSession>,
     message_limit: usize,
     ordinal: u64,
+    /// The messages and events that have come and were not received yet.
+    arrived: VecDeque<Payload>,
+    pub(super) requests: Requests,
+}
+
+/// The requests of a client that are not answered, or whose answer was not taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    ids: u64,
+    waiting: HashMap<u64, Option<Arc<Packet>>>,
+}
+
+impl Requests {
+    /// The number of the next request, whose answer is kept from now on.
+    pub(super) fn begin(&mut self) -> u64 {
+        self.ids += 1;
+        self.waiting.insert(self.ids, None);
+        self.ids
+    }
+
+    /// The answer to a request, if it has come.
+    pub(super) fn take(&mut self, id: u64) -> Option<Arc<Packet>> {
+        let answer = self.waiting.get_mut(&id)?.take()?;
+        self.waiting.remove(&id);
+        Some(answer)
+    }
+
+    /// Nobody waits for this answer any more.
+    pub(super) fn forget(&mut self, id: u64) {
+        self.waiting.remove(&id);
+    }
+
+    fn answered(&mut self, packet: Arc<Packet>) {
+        let id = Head::parse(&packet.text).ok().and_then(|head| head.id);
+        if let Some(waiting) = id.and_then(|id| self.waiting.get_mut(&id)) {
+            waiting.get_or_insert(packet);
+        }
+    }
 }
 
 impl LocalClient {
@@ -106,7 +148,9 @@ impl LocalClient {
         };
         let machine = Machine::new(config, clock.now());
         let message_limit = server_config.message_limit;
-        let mut client = LocalClient { machine, clock, link: None, shared, message_limit, ordinal: 0 };
+        let (arrived, requests) = (VecDeque::new(), Requests::default());
+        let mut client =
+            LocalClient { machine, clock, link: None, shared, message_limit, ordinal: 0, arrived, requests };
         client.attach(true)?;
         opened.start();
         client.pump(&mut Context::from_waker(Waker::noop()));
@@ -119,25 +163,37 @@ impl LocalClient {
     /// Panics if the session is closed, if the message is above the server's
     /// [limit](crate::Builder::message_limit), or if the unacknowledged messages exceed the inbox of the server.
     pub fn send(&mut self, message: impl Into<Message>) {
-        let (message, limit) = (message.into(), self.message_limit);
-        assert!(message.len() <= limit, "the message has {} bytes, and the limit is {limit}", message.len());
-        let result = self.machine.send(message.into());
+        self.send_payload(message.into().into());
+    }
+
+    pub(super) fn send_payload(&mut self, payload: Payload) {
+        let limit = self.message_limit;
+        assert!(payload.len() <= limit, "the message has {} bytes, and the limit is {limit}", payload.len());
+        let result = self.machine.send(payload.into());
         assert_ne!(result, Err(SendError::Full), "the client's outbox is full");
         assert_eq!(result, Ok(()), "the session is closed");
         self.pump(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// Receives the next message from the handler. Returns `None` when the session is over, also if the server
-    /// has ended it while the link was [cut](Self::cut). Waits for the message. Cancel-safe.
+    /// Receives the next message from the handler; an event as its JSON, and a request of the server is refused.
+    /// Returns `None` when the session is over, also if the server has ended it while the link was
+    /// [cut](Self::cut). Waits for the message. Cancel-safe.
     pub async fn recv(&mut self) -> Option<Message> {
-        poll_fn(|cx| {
-            self.pump(cx);
-            match self.next_message() {
-                None if self.machine.closed().is_none() && !self.is_given_up(cx) => Poll::Pending,
-                message => Poll::Ready(message),
-            }
-        })
-        .await
+        let payload = poll_fn(|cx| self.poll_arrived(cx, Self::next_arrived)).await?;
+        Some(self.plain(payload))
+    }
+
+    /// Exchanges frames, and waits until `take` has something or the session is over.
+    pub(super) fn poll_arrived<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Poll<Option<T>> {
+        self.pump(cx);
+        match take(self) {
+            None if self.machine.closed().is_none() && !self.is_given_up(cx) => Poll::Pending,
+            taken => Poll::Ready(taken),
+        }
     }
 
     /// Receives the next message if the handler has sent one already. Never waits. Returns `None` if there is
@@ -145,8 +201,13 @@ impl LocalClient {
     ///
     /// A handler that was just given a message has not run yet: [`idle`](Self::idle) lets it.
     pub fn try_recv(&mut self) -> Option<Message> {
+        let payload = self.try_arrived()?;
+        Some(self.plain(payload))
+    }
+
+    pub(super) fn try_arrived(&mut self) -> Option<Payload> {
         self.pump(&mut Context::from_waker(Waker::noop()));
-        self.next_message()
+        self.next_arrived()
     }
 
     /// Receives the next message as [`recv`](Self::recv) does, but waits no longer than `limit` (on tokio's
@@ -237,10 +298,34 @@ impl LocalClient {
         given_up
     }
 
-    fn next_message(&mut self) -> Option<Message> {
-        loop {
-            match self.machine.poll_arrival()? {
-                Arrival::Message(payload) => return Some(payload.into_message()),
+    pub(super) fn next_arrived(&mut self) -> Option<Payload> {
+        self.arrived.pop_front()
+    }
+
+    /// A message or an event as a message: an event is its JSON, and a request is refused, since nothing would answer it.
+    fn plain(&mut self, payload: Payload) -> Message {
+        if let Payload::Event(packet) = &payload
+            && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(&packet.text)
+        {
+            let fault = Fault::new("no-events", "this client receives messages, and answers no requests");
+            self.answer_with(refused(namespace, id, &fault));
+        }
+        payload.into_message()
+    }
+
+    /// Sends an answer, unless the session is over.
+    pub(super) fn answer_with(&mut self, packet: Packet) {
+        if self.machine.close_reason().is_none() {
+            self.send_payload(packet.into());
+        }
+    }
+
+    /// Sorts what has come: answers are for those who asked, and packets that are no event are for nobody.
+    fn sort_arrivals(&mut self) {
+        while let Some(arrival) = self.machine.poll_arrival() {
+            match arrival {
+                Arrival::Message(Payload::Event(packet)) if !packet.is_event() => self.requests.answered(packet),
+                Arrival::Message(payload) => self.arrived.push_back(payload),
                 Arrival::Gap { .. } => {}
             }
         }
@@ -250,8 +335,8 @@ impl LocalClient {
         self.ordinal += 1;
         let received = self.machine.received();
         let kind = LinkKind::Duplex;
-        let attach =
-            Attach { ordinal: self.ordinal, turn: 0, kind, opening, seen: false, received, names: Some(Names::PING) };
+        let names = Some(Names::parse(b"ping.events"));
+        let attach = Attach { ordinal: self.ordinal, turn: 0, kind, opening, seen: false, received, names };
         let link = Link::attach(self.shared.clone(), Credential::Attempt, attach, Transport::WebSocket)?;
         let id = self.machine.attach(self.clock.now(), attach)?;
         self.link = Some((link, id));
@@ -260,6 +345,11 @@ impl LocalClient {
 
     /// Passes frames in both directions until neither half has more to send.
     fn pump(&mut self, cx: &mut Context<'_>) {
+        self.exchange(cx);
+        self.sort_arrivals();
+    }
+
+    fn exchange(&mut self, cx: &mut Context<'_>) {
         let Some((link, id)) = &self.link else { return };
         let now = self.clock.now();
         loop {

@@ -9,6 +9,7 @@ mod identity;
 mod limits;
 pub(super) mod live;
 pub(super) mod local;
+pub(super) mod local_events;
 mod namespace;
 pub(super) mod presence;
 pub(super) mod receiving;

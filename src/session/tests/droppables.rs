@@ -1,6 +1,7 @@
 //! Messages that may be skipped, and values of which the newest counts.
 
 use super::*;
+use crate::packet::Packet;
 use crate::session::droppable::WhenBehind;
 
 /// A server half with a large outbox.
@@ -291,4 +292,15 @@ fn what_a_link_without_acknowledgements_has_written_makes_room() {
     assert!(!droppable(&mut server, 1, "skipped") && latest(&mut server, 1, "a", "value"));
     let sent = sent_text(&mut server, 1, link);
     assert_eq!(sent, "m1:1 m2:2 m3:3 m4:4 m5:value", "the value follows in the same turn, and no gap is told");
+}
+
+#[test]
+fn a_gap_does_not_cover_an_answer_that_was_taken_off() {
+    let mut pair = Pair::opened();
+    let answer = Packet { text: "31[]".to_owned().into(), attachments: Vec::new() };
+    let answer = Frame::Message { number: 3, message: Payload::from(answer).into() };
+    receive(&mut pair.server, 1, pair.down, [Frame::Gap { from: 1, to: 2 }, answer]);
+    assert!(pair.server.set_aside().is_some());
+    receive(&mut pair.server, 1, pair.down, [Frame::Gap { from: 4, to: 5 }, Frame::Gap { from: 6, to: 6 }]);
+    assert_eq!(taken(&mut pair.server), "1-2 4-6");
 }

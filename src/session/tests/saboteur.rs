@@ -1,12 +1,17 @@
 //! Machines that are wrong on purpose: they show that the simulation notices it. All of it happens from
 //! outside, round a machine that is right.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::{
     broadcast::OutMessage,
+    packet::Packet,
     payload::Payload,
     session::{
         Attach, CloseReason, Frame, LinkId, Machine, SendError,
@@ -54,6 +59,29 @@ sabotages! {
     KeepsTheOldestValue,
     /// Forgets what waits when a link ends.
     ForgetsValues,
+    /// Delivers an event when its link is cut, with the attachments that came.
+    DeliversHalfAnEvent,
+    /// Fills in the attachments that did not come with those of the event before.
+    MixesAttachments,
+    /// Delivers an event in whose midst its link is cut, and takes the repeat too.
+    DeliversTheRepeatToo,
+    /// Sends the answer to a page's request although another page has taken over.
+    AnswersAnotherPage,
+    /// Sends the answers that wait for a page to the next one.
+    KeepsAnswersForTheNextPage,
+    /// Counts its requests anew for each page.
+    CountsRequestsAnew,
+    /// An answer waits in the inbox until the application has taken the events before it.
+    QueuesAnswers,
+}
+
+/// An event in whose midst its link is cut.
+#[derive(Clone, Debug)]
+pub(crate) struct HalfEvent {
+    pub(crate) number: u64,
+    pub(crate) event: Arc<Packet>,
+    /// How many of its attachments come.
+    pub(crate) came: usize,
 }
 
 /// A machine with one fault, or with none.
@@ -61,6 +89,8 @@ sabotages! {
 pub(crate) struct Saboteur {
     machine: Machine,
     sabotage: Option<Sabotage>,
+    /// The attachments of the last event that came.
+    attachments: Vec<Bytes>,
 }
 
 impl Deref for Saboteur {
@@ -79,7 +109,7 @@ impl DerefMut for Saboteur {
 
 impl Saboteur {
     pub(crate) fn new(machine: Machine, sabotage: Option<Sabotage>) -> Self {
-        Saboteur { machine, sabotage }
+        Saboteur { machine, sabotage, attachments: Vec::new() }
     }
 
     pub(crate) fn into_inner(self) -> Machine {
@@ -100,7 +130,70 @@ impl Saboteur {
         Ok(id)
     }
 
+    /// Another page takes the session over.
+    pub(crate) fn take_over(&mut self, now: u64, attach: Attach, again: bool) -> Result<LinkId, CloseReason> {
+        let before = self.messages_above(self.machine.acknowledged());
+        let id = self.machine.take_over(now, attach, again)?;
+        if self.sabotage == Some(Sabotage::KeepsAnswersForTheNextPage) {
+            restore(&mut self.machine.outbox, before);
+        }
+        Ok(id)
+    }
+
+    /// A client's half: it goes on with the session of another page, which has received so much.
+    pub(crate) fn follow(&mut self, received: u64) {
+        self.machine.inbox.received = received;
+    }
+
+    /// A client's half that has taken over, and has sent nothing: its numbers follow this one.
+    pub(crate) fn number_from(&mut self, last: u64) {
+        self.machine.outbox = Outbox::new(last, self.machine.config.outbox);
+        for link in self.machine.links.iter_mut() {
+            (link.next_to_send, link.ack_request_sent_for) = (last + 1, last);
+        }
+    }
+
+    /// Whether what comes on this link still counts.
+    pub(crate) fn reads(&self, link: LinkId) -> bool {
+        self.machine.closed().is_none() && self.machine.links.get(link).is_some_and(|link| !link.ignores_input)
+    }
+
+    pub(crate) fn take_control(&mut self) -> Option<Arc<Packet>> {
+        if self.sabotage == Some(Sabotage::QueuesAnswers) {
+            return None;
+        }
+        let packet = self.machine.set_aside()?;
+        self.machine.release_aside(packet.len());
+        Some(packet)
+    }
+
+    /// The link is cut in the midst of an event. A machine that is right waits for the whole of it.
+    pub(crate) fn cut_in_event(&mut self, now: u64, link: LinkId, half: &HalfEvent) {
+        let mut event = Packet::clone(&half.event);
+        match self.sabotage {
+            Some(Sabotage::DeliversHalfAnEvent) => event.attachments.truncate(half.came),
+            Some(Sabotage::MixesAttachments) => {
+                let missing = event.attachments.iter_mut().skip(half.came);
+                missing.zip(&self.attachments).for_each(|(missing, other)| missing.clone_from(other));
+            }
+            Some(Sabotage::DeliversTheRepeatToo) => {}
+            _ => return,
+        }
+        let before = self.machine.inbox.received;
+        let frame = Frame::Message { number: half.number, message: Payload::from(event).into() };
+        let _ = self.machine.handle_frame(now, link, frame);
+        if self.sabotage == Some(Sabotage::DeliversTheRepeatToo) {
+            self.machine.inbox.received = before;
+        }
+    }
+
     pub(crate) fn handle_frame(&mut self, now: u64, link: LinkId, mut frame: Frame) -> Result<(), CloseReason> {
+        if let Frame::Message { message, .. } = &frame
+            && let Payload::Event(packet) = message.payload()
+            && !packet.attachments.is_empty()
+        {
+            self.attachments.clone_from(&packet.attachments);
+        }
         let before = self.machine.inbox.received;
         let numbers = numbers_of(&frame);
         match (self.sabotage, numbers) {
@@ -229,4 +322,16 @@ fn free_sent(outbox: &mut Outbox) {
     let sent = outbox.sent;
     outbox.bytes -= outbox.entries.iter().take_while(|entry| entry.last() <= sent).map(Entry::cost).sum::<usize>();
     outbox.entries.retain(|entry| entry.last() > sent);
+}
+
+/// Gives these numbers their first content again.
+fn restore(outbox: &mut Outbox, messages: Vec<(u64, Payload)>) {
+    for (number, payload) in messages {
+        let is_answer = matches!(&payload, Payload::Event(packet) if packet.is_answer());
+        if let Some(entry) = outbox.entries.iter_mut().find(|entry| is_answer && entry.first == number) {
+            outbox.bytes -= entry.cost();
+            entry.body = Body::Message(OutMessage::Own(payload));
+            outbox.bytes += entry.cost();
+        }
+    }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::packet::Packet;
 
 fn takes(ordinal: u64, received: u64) -> Attach {
     Attach { received, ..resume(ordinal) }
@@ -80,6 +81,35 @@ fn a_pause_of_the_older_page_is_void() {
     receive(&mut pair.server, 3, new, [Frame::Confirm, Frame::Pause { received: 0, epoch: 1 }]);
     send(&mut pair.server, "2");
     assert_eq!(sent_text(&mut pair.server, 3, new), "", "the new page counts its own");
+}
+
+fn packet(text: &str) -> Payload {
+    Packet { text: text.to_owned().into(), attachments: Vec::new() }.into()
+}
+
+#[test]
+fn an_answer_to_the_older_page_keeps_its_number_and_loses_its_content() {
+    let mut pair = Pair::opened();
+    for text in ["2[\"event\"]", "31[\"reply\"]", "72{\"code\":\"no\"}", "23[\"request\"]"] {
+        pair.server.send(packet(text).into()).expect("there is room");
+    }
+    let new = pair.server.take_over(1, takes(2, 0), false).expect("a new link");
+    let again = pair.server.take_over(2, takes(3, 0), true).expect("another link");
+    pair.server.send(packet("31[\"its own\"]").into()).expect("there is room");
+    for link in [new, again] {
+        let frames = sent_frames(&mut pair.server, 3, link);
+        let texts = frames.iter().filter_map(|frame| match frame {
+            Frame::Message { number, message } => match message.payload() {
+                Payload::Event(packet) => Some((*number, &*packet.text)),
+                Payload::Message(_) => None,
+            },
+            _ => None,
+        });
+        let expected = [(1, "2[\"event\"]"), (2, "30[]"), (3, "30[]"), (4, "23[\"request\"]"), (5, "31[\"its own\"]")];
+        assert_eq!(texts.collect::<Vec<_>>(), expected);
+    }
+    receive(&mut pair.server, 4, new, [Frame::Confirm, Frame::Ack { received: 5 }]);
+    assert_eq!((pair.server.outbox.bytes(), pair.server.unacknowledged()), (0, 0), "it counts what it holds");
 }
 
 #[test]
