@@ -227,8 +227,11 @@ export interface Requests<S extends EventsOf<S> = EventMap> {
    * fields of a {@link Fault}. Bytes may be anywhere in the values.
    */
   request<N extends keyof S & string>(name: N, ...values: Parameters<S[N]>): Promise<ReturnType<S[N]>>
-  /** The same with a callback as the last value, for browsers without promises: `done(fault, ...values)`. */
-  request(name: string, ...valuesAndDone: any[]): void
+  /** The same with a callback as the last value, for browsers without promises. */
+  request<N extends keyof S & string>(
+    name: N,
+    ...valuesAndDone: [...Parameters<S[N]>, (fault: Fault | null, value: ReturnType<S[N]>, ...more: any[]) => void]
+  ): void
 }
 
 /** Sends events and requests; of a session, or of one of its channels. */
