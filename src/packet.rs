@@ -38,6 +38,12 @@ impl Packet {
         self.text.starts_with(['3', '6', '7'])
     }
 
+    /// Whether it is meant for the page that is there alone, and not for one that takes over: an answer, or the end
+    /// of a namespace that the page has opened.
+    pub(crate) fn is_for_one_page(&self) -> bool {
+        self.is_answer() || self.text.starts_with(['1', '4'])
+    }
+
     /// An answer to no request: requests are counted from 1.
     pub(crate) fn no_answer() -> Self {
         Packet { text: ByteString::from_static("30[]"), attachments: Vec::new() }

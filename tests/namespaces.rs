@@ -317,3 +317,22 @@ async fn what_a_full_channel_holds_is_freed_when_it_ends() {
     live.sessions()[0].abort();
     until("it holds nothing", || live.stats().bytes < 10_000).await;
 }
+
+#[tokio::test]
+async fn a_page_that_takes_over_finds_its_channels_and_no_end_of_what_the_page_before_had() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counted = opened.clone();
+    let room = Events::new().on("echo", echo).on_open(async move |_: Session| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let (site, live) = site(Anywire::builder().events(Events::new()).namespace("/room", room));
+    let mut former = Client::open(&site, "events").await;
+    assert!(open(&mut former, "e0/room,").await.starts_with("e0/room,{"));
+    assert!(open(&mut former, "e0/none,").await.starts_with("e4/none,{"));
+    let mut next = former.take_over(&site).await;
+    next.confirm().await;
+    assert_eq!(next.event().await, "e30[]", "in the place of the refusal, which it was not to get");
+    assert!(open(&mut next, "e0/room,").await.starts_with("e0/room,{"));
+    assert_eq!(open(&mut next, "e2/room,1[\"echo\",\"x\"]").await, "e3/room,1[\"/room x\"]");
+    assert_eq!((opened.load(Ordering::Relaxed), live.of("/room").len()), (1, 1), "it lived on");
+}

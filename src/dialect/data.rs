@@ -19,6 +19,9 @@ use crate::packet::Packet;
 /// The key of an object that stands for an attachment, as it is in the text.
 const PLACEHOLDER_KEY: &str = "\"_placeholder\":";
 
+/// Most packets fit into this many bytes, and are written without a second allocation.
+const SHORT: usize = 96;
+
 /// The list of a packet's arguments while it is written.
 #[derive(Debug)]
 pub struct ListWriter {
@@ -32,7 +35,7 @@ pub struct ListWriter {
 impl ListWriter {
     /// The beginning of a packet whose data is a list.
     pub(super) fn new(kind: Kind, namespace: &str, id: Option<u64>) -> Self {
-        let mut text = String::new();
+        let mut text = String::with_capacity(SHORT);
         Head { kind, attachments: 0, namespace, id, data: "[" }.write(&mut text);
         ListWriter { kind, text: text.into_bytes(), is_empty: true, attachments: Vec::new() }
     }

@@ -229,13 +229,14 @@ impl Outbox {
         Ok(true)
     }
 
-    /// Takes the content out of the answers. They are for a page that is gone, and the page that takes over counts
-    /// its requests anew: it would take them for answers to its own. The numbers stand.
+    /// Takes the content out of the answers, and of what ends namespaces. They are for a page that is gone, and the
+    /// page that takes over counts its requests anew and opens its namespaces: it would take them for its own. The
+    /// numbers stand.
     pub(super) fn void_answers(&mut self) {
         for entry in &mut self.entries {
             let (cost, shared) = (entry.cost(), entry.shared());
             if let Body::Message(message) = &mut entry.body
-                && matches!(message.payload(), Payload::Event(packet) if packet.is_answer())
+                && matches!(message.payload(), Payload::Event(packet) if packet.is_for_one_page())
             {
                 *message = Payload::from(Packet::no_answer()).into();
                 self.bytes = self.bytes - cost + entry.cost();

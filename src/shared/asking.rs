@@ -93,10 +93,9 @@ impl SharedSession {
         let Arrival::Message(payload) = arrived.arrival else { return None };
         if let Payload::Event(packet) = &payload
             && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(&packet.text)
-            && arrived.page == self.page()
         {
             let fault = Fault::new("no-events", "this server receives messages, and answers no requests");
-            let sent = self.send(Payload::from(refused(namespace, id, &fault)).into());
+            let sent = self.send_to_page(arrived.page, Payload::from(refused(namespace, id, &fault)).into());
             if sent.is_err() {
                 tracing::debug!(id, "a request was not refused, for want of room");
             }
@@ -104,9 +103,16 @@ impl SharedSession {
         Some(payload.into_message())
     }
 
-    /// The number of pages that have had the session, up to now. An answer is meant for the page that made the
-    /// request: the next one counts its requests anew.
-    pub(crate) fn page(&self) -> u64 {
-        self.lock().page
+    /// Sends an answer to this page, which is one of those that have had the session: the next one counts its
+    /// requests anew. Returns false, and sends nothing, if it is gone.
+    pub(crate) fn send_to_page(&self, page: u64, message: OutMessage) -> Result<bool, SendError> {
+        let mut inner = self.lock();
+        if inner.page != page {
+            return Ok(false);
+        }
+        inner.machine.send(message)?;
+        inner.wake_carriers();
+        self.account(&mut inner);
+        Ok(true)
     }
 }

@@ -196,11 +196,14 @@ impl Session {
 /// Puts the answer to a request into the outbox, unless the page that made the request is gone: the next page
 /// counts its requests anew.
 fn offer_answer(session: &Session, page: u64, packet: Packet) -> Result<(), (SendError, Packet)> {
-    if session.member.shared.page() != page {
-        tracing::debug!(session = %session.id(), "the page that waits for an answer is gone");
-        return Ok(());
-    }
-    session.offer(packet.into()).map_err(|(error, payload)| {
+    let offered = session.offer_by(packet.into(), |shared, message| {
+        let sent = shared.send_to_page(page, message)?;
+        if !sent {
+            tracing::debug!(session = %shared.id(), "the page that waits for an answer is gone");
+        }
+        Ok(())
+    });
+    offered.map_err(|(error, payload)| {
         let Payload::Event(packet) = payload else { unreachable!("it was an event") };
         (error, Arc::unwrap_or_clone(packet))
     })

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::session::Session;
 use crate::{
+    broadcast::OutMessage,
     config::Overflow,
     dialect::message_event,
     hub::ROOT,
@@ -21,6 +22,7 @@ use crate::{
         droppable::{LONGEST_KEY, WhenBehind},
         reason,
     },
+    shared::SharedSession,
 };
 
 /// # Sending
@@ -164,11 +166,20 @@ impl Session {
 
     /// Sends a payload if there is room, and gives it back otherwise.
     pub(super) fn offer(&self, payload: Payload) -> Result<(), (SendError, Payload)> {
+        self.offer_by(payload, SharedSession::send)
+    }
+
+    /// The same, by this function of the session.
+    pub(super) fn offer_by(
+        &self,
+        payload: Payload,
+        send: impl FnOnce(&SharedSession, OutMessage) -> Result<(), session::SendError>,
+    ) -> Result<(), (SendError, Payload)> {
         if let Err(error) = self.check(&payload) {
             return Err((error, payload));
         }
         // A clone of a payload shares its bytes.
-        let sent = self.member.shared.send(payload.clone().into());
+        let sent = send(&self.member.shared, payload.clone().into());
         self.core.relieve();
         sent.map_err(|error| (self.explain(error), payload))
     }
