@@ -207,6 +207,7 @@ pub mod operating {}
 /// [`limits_by`]: crate::Builder::limits_by
 /// [`rate_limit`]: crate::Builder::rate_limit
 /// [`patience`]: crate::RateLimit::patience
+/// [`max_namespaces`]: crate::Builder::max_namespaces
 /// [`max_bytes`]: crate::Builder::max_bytes
 /// [`stream_budget`]: crate::Builder::stream_budget
 /// [`hold`]: crate::Builder::hold
