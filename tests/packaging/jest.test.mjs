@@ -12,7 +12,7 @@ test('jest', async (t) => {
       const jest = here('node_modules/jest/bin/jest.js')
       const config = JSON.stringify({ rootDir: here('projects/jest'), testEnvironment: environment === 'node' ? 'node' : here('node_modules/jest-environment-jsdom'), transform: {} })
       const { stderr } = await run(process.execPath, [jest, '--ci', '--runInBand', '--config', config], { env: { ...process.env, ANYWIRE_URL: server.url } })
-      assert.match(stderr, /Tests: +2 passed, 2 total/)
+      assert.match(stderr, /Tests: +3 passed, 3 total/)
       assert.doesNotMatch(stderr, /did not exit|open handle|Cannot log after/)
     })
   }

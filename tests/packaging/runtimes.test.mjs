@@ -14,7 +14,8 @@ const RUNTIMES = [
   { name: 'Deno', spec: '@deno/linux-x64-glibc@2.9.6', program: 'package/deno', args: ['run', '--quiet', '--no-remote', '--allow-net', '--allow-env', '--allow-read'] }
 ]
 
-const PROGRAMS = { 'module.mjs': `${TEXT} function`, 'required.cjs': `${TEXT} 1000` }
+const IO = `${TEXT} true\nio client disconnect`
+const PROGRAMS = { 'module.mjs': `${TEXT} function`, 'required.cjs': `${TEXT} 1000`, 'io.mjs': IO, 'io.cjs': IO }
 
 /** The folder of the unpacked package; without it the test is skipped. */
 const fetched = async (t, spec) => {

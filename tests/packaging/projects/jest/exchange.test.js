@@ -17,3 +17,17 @@ test('the global is there', () => {
   require('anywire/global')
   expect(typeof globalThis.anywire.connect).toBe('function')
 })
+
+test('a socket of `anywire/io` sends and receives', () => {
+  const { io } = require('anywire/io')
+  const { origin, pathname } = new URL(process.env.ANYWIRE_URL)
+  const socket = io(origin, { path: pathname })
+  return new Promise((resolve) => {
+    socket.on('message', (message) => {
+      expect(message).toBe('é€😀')
+      socket.disconnect()
+    })
+    socket.on('disconnect', resolve)
+    socket.send('é€😀')
+  })
+})
