@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use anywire::{Anywire, Auth, Live, Session};
+use anywire::{Anywire, Args, Auth, Event, Events, Live, Session};
 use axum::{
     Form, Json, Router,
     extract::{FromRequestParts, Path, State},
@@ -21,6 +21,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 const MAX_LOGINS: usize = 1000;
+
+/// What pages receive: who they are and their token, who has how many pages open, and notes with their senders.
+const YOU: Event<Args<(String, String)>> = Event::new("you");
+const ONLINE: Event<BTreeMap<String, usize>> = Event::new("online");
+const NOTE: Event<Args<(String, String)>> = Event::new("note");
 
 #[derive(Clone)]
 struct App {
@@ -57,25 +62,29 @@ impl FromRequestParts<App> for User {
     }
 }
 
-/// Runs for each page. The extractor has refused those that nobody is logged in to.
-async fn dashboard(user: User, State(app): State<App>, session: Session) {
+/// Runs before a session opens. The extractor refuses those that nobody is logged in to. Pages send nothing: what
+/// they want done, they ask of the routes.
+async fn open(user: User, State(app): State<App>, session: Session) {
     session.insert(user.clone());
-    let _ = session.send(json!({ "you": user.name, "token": user.token }).to_string()).await;
     session.join(&user.name);
-    announce(&app.live);
-    // Pages only listen here. What they want done, they ask of the routes.
-    while session.recv().await.is_some() {}
-    session.remove::<User>();
+    let _ = session.emit(YOU, Args((user.name, user.token))).await;
     announce(&app.live);
 }
 
-/// Tells everybody who is online. A page that is cut or reloads counts for the grace time.
+/// Runs when it is over.
+async fn end(live: Live, session: Session) {
+    session.remove::<User>();
+    announce(&live);
+}
+
+/// Tells everybody who is online. A page that is cut or reloads counts for the grace time. One on a slow line gets
+/// the latest list only.
 fn announce(live: &Live) {
     let mut online = BTreeMap::<String, usize>::new();
     for user in live.sessions().iter().filter_map(Session::get::<User>) {
         *online.entry(user.name).or_default() += 1;
     }
-    live.all().send(json!({ "online": online }).to_string());
+    live.all().latest("online").emit(ONLINE, online);
 }
 
 #[derive(Deserialize)]
@@ -111,20 +120,18 @@ struct Notification {
 }
 
 async fn notify(user: User, State(app): State<App>, Json(note): Json<Notification>) -> Json<Value> {
-    let message = json!({ "from": user.name, "text": note.text });
-    let delivered = app.live.to(note.to).send(message.to_string());
+    let delivered = app.live.to(&note.to).emit(NOTE, Args((user.name, note.text)));
     Json(json!({ "pages": delivered.sent }))
 }
 
 async fn kick(user: User, State(app): State<App>, Path(name): Path<String>) {
-    for session in app.live.members(&name) {
-        session.close(3001, format!("{} has kicked you", user.name));
-    }
+    app.live.to(&name).close(3001, format!("{} has kicked you", user.name));
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let live = Anywire::builder().handler(dashboard).build();
+    let events = Events::new().on_open(open).on_end(end);
+    let live = Anywire::builder().events(events).build();
     let page = Html(include_str!("dashboard.html"));
     let app = Router::new()
         .route("/", get(page))
