@@ -26,6 +26,16 @@ impl Log {
         Log { lines, _guard: guard }
     }
 
+    /// Calls `probe` until a line with this text is there. A place in the code that another thread reaches for the
+    /// first time just when a log begins may stay silent, until it is asked anew.
+    pub async fn receives(self, text: &str, mut probe: impl AsyncFnMut()) -> Log {
+        while !self.all().iter().any(|line| line.contains(text)) {
+            tracing::callsite::rebuild_interest_cache();
+            probe().await;
+        }
+        self
+    }
+
     /// All lines, and the spans as lines that begin with `SPAN`.
     pub fn all(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
