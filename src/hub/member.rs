@@ -57,6 +57,13 @@ impl Member {
         lock(&self.rooms).user.clone()
     }
 
+    /// Drops the values, and takes no more.
+    pub(super) fn drop_values(&self) {
+        // Dropping a value runs code of the application, so the lock is not held meanwhile.
+        let values = self.values().close();
+        drop(values);
+    }
+
     /// The values that the application keeps in the session.
     pub(crate) fn values(&self) -> MutexGuard<'_, Values> {
         lock(&self.values)

@@ -101,24 +101,36 @@ impl Hub {
     pub(crate) fn remove(&self, id: Uuid) -> Option<(Arc<Member>, Vec<Arc<str>>)> {
         let member = lock(self.shard(id)).remove(&id)?;
         self.count.fetch_sub(1, Ordering::Relaxed);
-        let emptied = self.retire(&member);
+        let emptied = self.expel(&member);
         Some((member, emptied))
     }
 
-    /// The member's handler has returned: it leaves its rooms and joins no more, and its values are dropped.
-    /// Returns the rooms that became empty.
-    pub(crate) fn retire(&self, member: &Member) -> Vec<Arc<str>> {
+    /// The member's handler has returned, or never runs: it leaves its rooms and joins no more, and its values are
+    /// dropped. The handlers of its channels still have theirs.
+    pub(crate) fn retire(&self, member: &Member) {
+        self.expel(member);
+        member.drop_values();
+    }
+
+    /// The same, but the channels of a session stay.
+    pub(crate) fn retire_alone(&self, member: &Member) {
+        self.expel_alone(member);
+        member.drop_values();
+    }
+
+    /// The member is over: it and its channels leave their rooms and join no more. Handlers that still run have
+    /// their values. Returns the rooms that became empty.
+    fn expel(&self, member: &Member) -> Vec<Arc<str>> {
         self.remove_channel(member);
         let channels = lock(&member.rooms).channels.take();
         for channel in channels.into_iter().flat_map(|channels| channels.0) {
             self.rooms.leave(channel.id(), &everybody_key(channel.namespace()));
-            self.retire_alone(&channel);
+            self.expel_alone(&channel);
         }
-        self.retire_alone(member)
+        self.expel_alone(member)
     }
 
-    /// The same, but the channels of a session stay.
-    pub(crate) fn retire_alone(&self, member: &Member) -> Vec<Arc<str>> {
+    fn expel_alone(&self, member: &Member) -> Vec<Arc<str>> {
         let user = {
             let mut membership = lock(&member.rooms);
             membership.gone = true;
@@ -127,11 +139,7 @@ impl Hub {
         if let Some(user) = user {
             self.users.remove(&user, member.id());
         }
-        let emptied = self.leave_all(member);
-        // Dropping a value runs code of the application, so the lock is not held meanwhile.
-        let values = member.values().close();
-        drop(values);
-        emptied
+        self.leave_all(member)
     }
 
     /// Sets the user that a member belongs to, unless the member is gone.

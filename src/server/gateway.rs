@@ -102,6 +102,7 @@ impl Drop for Opened {
     fn drop(&mut self) {
         if let Some((_, session)) = self.fresh.take() {
             session.core.forget(session.member.id());
+            session.core.hub.retire(&session.member); // No handler will.
         }
     }
 }

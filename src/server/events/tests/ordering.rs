@@ -1,5 +1,7 @@
 //! In which order events are handled, and how a session ends.
 
+use std::time::Duration;
+
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
@@ -183,4 +185,26 @@ async fn the_end_of_a_session_is_noted_once() {
     assert_eq!(client.close_reason().unwrap().code, 3001);
     client.idle().await; // The handler has returned.
     assert_eq!(notes.all(), ["3001"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_values_of_a_session_that_expires_are_there_at_its_end() {
+    let notes = Notes::default();
+    let ended = notes.clone();
+    let events = Events::new()
+        .on_open(async |session: Session| {
+            session.insert(5_u8);
+            session.join("lobby");
+        })
+        .on_end(async move |session: Session| {
+            let (code, value) = (session.close_reason().unwrap().code, session.get::<u8>());
+            ended.add(format!("{code} {value:?} in {} rooms", session.rooms().len()));
+        });
+    let server: Server = Anywire::builder().grace(Duration::from_secs(20)).events(events).build();
+    let mut client = LocalClient::open(&server, (), "").await.unwrap();
+    let session = server.live().sessions().pop().unwrap();
+    client.cut();
+    tokio::time::sleep(Duration::from_secs(60)).await; // The clock is a fake.
+    assert_eq!(notes.all(), [format!("{} Some(5) in 0 rooms", reason::EXPIRED.code)]);
+    assert_eq!(session.get::<u8>(), None, "the handler has returned");
 }
