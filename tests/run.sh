@@ -7,7 +7,7 @@
 #   --quick         no browser, no engine, no proxy, no benchmark: for daily work
 #   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
 #   --first-seed N  the first seed (also ANYWIRE_FIRST_SEED)
-#   --soak          the long form of the browser soak: 10,000 messages each way, 50 cuts
+#   --soak          the long forms of the browser tests: 10,000 messages, and 10,000 requests, each way, 50 cuts
 #   --lab           all engines and all proxies, not only the small sets; writes tests/browser/RESULTS.md
 #   --bench         also run the benchmark, not only compile it
 #   --recovery      also measure how fast sessions come back after cuts, deploys and crashes, and
@@ -163,6 +163,7 @@ lints() { cargo clippy --all-targets -- -D warnings && cargo clippy --all-target
 proxies() { node --test tests/proxies/*.test.mjs; }
 browser_tests() {
   cargo build --examples || return 1
+  [ "$soak" -eq 0 ] || export ANYWIRE_REQUESTS=10000 ANYWIRE_CUTS=50
   ANYWIRE_SOAK=$soak ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/browser/*.test.mjs
 }
 # Engines and proxies are fetched once into a cache outside the tree; the proxies are unpacked, not installed.

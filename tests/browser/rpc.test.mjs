@@ -90,7 +90,7 @@ const EACH = [
 for (const [bundle, transports, short] of EACH) {
   const requests = REQUESTS || short
   const switching = transports.length > 1
-  const limit = { timeout: 90_000 + requests * 100 + CUTS * 10_000 }
+  const limit = { timeout: 90_000 + requests * 250 + CUTS * 10_000 }
   test(`${requests} requests each way over ${transports.join(', ')} (${bundle}) and ${CUTS} cuts: each is answered once, in order`, limit, async (t) => {
     const proxy = await FaultProxy.listen({ target: server.port })
     const page = await visit(browser, `${proxy.origin}/`)
