@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 const MAX_LOGINS: usize = 1000;
 
-/// What pages receive: who they are and their token, who has how many pages open, and notes with their senders.
+/// The events that pages receive: who they are and their token, who has how many pages open, and notes with their senders.
 const YOU: Event<Args<(String, String)>> = Event::new("you");
 const ONLINE: Event<BTreeMap<String, usize>> = Event::new("online");
 const NOTE: Event<Args<(String, String)>> = Event::new("note");

@@ -58,7 +58,7 @@ impl Packet {
         rest.trim_start_matches(|digit: char| digit.is_ascii_digit())
     }
 
-    /// What follows the type and the count of attachments.
+    /// The text behind the type and the count of attachments.
     fn behind_type(&self) -> &str {
         match self.text.starts_with(['5', '6']) {
             true => self.text.split_once('-').map_or("", |(_, behind)| behind),

@@ -52,7 +52,7 @@ pub(crate) fn refused(namespace: &str, id: u64, fault: &Fault) -> Packet {
     Packet { text: ByteString::from(text), attachments: Vec::new() }
 }
 
-/// What opens or ends a namespace, with data that is JSON or empty.
+/// A packet that opens or ends a namespace, with data that is JSON or empty.
 pub(crate) fn control(kind: Kind, namespace: &str, data: &str) -> Packet {
     let mut text = String::new();
     Head { kind, attachments: 0, namespace, id: None, data }.write(&mut text);

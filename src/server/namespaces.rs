@@ -68,7 +68,7 @@ fn size(parts: &Parts) -> usize {
     headers.sum::<usize>() + size_of::<Parts>() + parts.uri.path().len()
 }
 
-/// What is needed to open a channel.
+/// All that the opening of a channel needs.
 struct Openings<S> {
     namespaces: Namespaces<S>,
     /// The request that opened the session.

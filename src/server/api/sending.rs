@@ -211,7 +211,7 @@ impl Session {
     }
 }
 
-/// What a message is on the way: in a namespace other than `/` it is the event `message`.
+/// A message as it is on the way: in a namespace other than `/` it is the event `message`.
 pub(super) fn payload_in(namespace: &str, message: Message) -> Payload {
     match namespace {
         ROOT => message.into(),
