@@ -36,7 +36,7 @@ const flags = (legacy) => ({
 const bundle = async (input, format, legacy, name = 'anywire') => {
   const built = await rollup({ input: path(input), plugins: [flags(legacy)] })
   const exports = format === 'iife' ? 'default' : 'named'
-  // What is compiled to CommonJS finds a default export only so.
+  // A program that is compiled to CommonJS finds a default export only so.
   const esModule = format === 'cjs' && name === 'io'
   const options = { exports, strict: false, esModule, freeze: false, externalLiveBindings: false, generatedCode: { constBindings: true } }
   const { output } = await built.generate({ ...options, format, name, sourcemap: true })

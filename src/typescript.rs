@@ -67,13 +67,13 @@ export type Variant<E, N extends string> = (
 /// assert!(contract.to_string().ends_with(r#"
 /// export type Doc = { id: number, lastAuthor: string | null, };
 ///
-/// /** What the server sends: `connect<ServerEvents, ClientEvents>(url)`. */
+/// /** The events that the server sends: `connect<ServerEvents, ClientEvents>(url)`. */
 /// export interface ServerEvents {
 ///   changed: (data: Doc) => void
 ///   "pointer moved": (a: number, b: number) => void
 /// }
 ///
-/// /** What the client sends: `connect<ServerEvents, ClientEvents>(url)`. */
+/// /** The events that the client sends: `connect<ServerEvents, ClientEvents>(url)`. */
 /// export interface ClientEvents {
 ///   save: (data: Doc) => number
 /// }

@@ -293,6 +293,10 @@ async fn the_channels_of_a_session_are_bounded_and_an_end_frees_a_place() {
     assert!(client.event().await.starts_with("e0/b,{"));
     assert_eq!(client.event().await, "e3/b,1[\"/b again\"]");
     assert!(open(&mut client, "e0/c,").await.starts_with("e0/c,{"));
+    // The session itself is no channel, whatever the pattern.
+    for packet in ["e0", "e0{}", "e0/", "e0/,{}", "e1", "e1/,"] {
+        client.send(packet).await;
+    }
     // Without handlers nothing opens, and nothing is kept.
     let longest = format!("e0/{},", "n".repeat(300));
     client.send(&longest).await;
@@ -300,6 +304,7 @@ async fn the_channels_of_a_session_are_bounded_and_an_end_frees_a_place() {
     client.send("e1/none,").await;
     client.send("e4/none,{}").await;
     assert_eq!(open(&mut client, "e2/c,9[\"echo\",\"y\"]").await, "e3/c,9[\"/c y\"]");
+    assert_eq!(live.of("/b").sessions().len() + live.of("/c").sessions().len(), 2);
 }
 
 #[tokio::test]

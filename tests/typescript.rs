@@ -1,4 +1,4 @@
-//! What `Contract` writes for TypeScript. The example `typed` has a file of it that TypeScript reads.
+//! The text that `Contract` writes for TypeScript. The example `typed` has a file of it that TypeScript reads.
 #![cfg(feature = "typescript")]
 #![allow(clippy::disallowed_methods)]
 

@@ -1,6 +1,6 @@
 import type { Auth, EventMap, EventsOf, Fault, Session } from './anywire.js'
 
-/** What a page may set. Any other option of socket.io-client is ignored. */
+/** The options that a page may set. Any other option of socket.io-client is ignored. */
 export interface IoOptions {
   /**
    * Data for the server's opening handler, or a function that is called at each opening with what takes the data. That

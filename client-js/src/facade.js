@@ -53,7 +53,7 @@ const createSocket = (manager, namespace, { auth, ackTimeout }) => {
     return socket
   }
 
-  /** What emits with this limit of time for answers. */
+  /** The methods that emit with this limit of time for answers. */
   const emitter = (time, droppable) => {
     const emit = (...all) => {
       const done = typeof all[all.length - 1] === 'function' && all.pop()
@@ -235,7 +235,7 @@ const createSocket = (manager, namespace, { auth, ackTimeout }) => {
   return socket
 }
 
-/** What the sockets of one session have in common. */
+/** The state that the sockets of one session have in common. */
 const createManager = (connect, address, options) => {
   const sockets = {}
   const manager = {

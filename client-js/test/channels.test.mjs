@@ -8,7 +8,7 @@ const bytes = (...list) => new Uint8Array(list)
 const BYTES = '{"_placeholder":true,"num":0}'
 const SOCKET = { transports: ['websocket'] }
 
-/** What happens on a channel: its life, and the events of other names that come. */
+/** The events of a channel: its life, and the events of other names that come. */
 const noted = (channel) => {
   const events = []
   for (const name of ['open', 'connect_error', 'closed', '*']) {
@@ -19,7 +19,7 @@ const noted = (channel) => {
 
 const texts = (half) => half.packets.map(([text]) => text)
 
-/** What the requests came to. */
+/** The outcomes of the requests. */
 const ending = () => {
   const ends = []
   return { ends, note: (promise) => promise.then((value) => ends.push(value), ({ code, message, data }) => ends.push([code, message, data])) }

@@ -1,4 +1,4 @@
-/** What `io()` makes of its arguments. */
+/** The arguments of `io()`, and the address and options that it makes of them. */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import './current.mjs'

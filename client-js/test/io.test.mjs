@@ -19,7 +19,7 @@ const ioStory = (name, run, terms) =>
       sessions.push([address, options, session])
       return session
     }, SCRIPT)
-    /** What a socket reports of its life. */
+    /** The events that a socket reports of its life. */
     const life = (socket) => {
       const events = []
       for (const event of LIFE) socket.on(event, (...values) => events.push([event, ...values.map((value) => (value instanceof Error ? value.message : value))].filter((value) => value !== undefined)))

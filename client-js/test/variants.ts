@@ -13,7 +13,7 @@ export type Variant<E, N extends string> = (
     : never
 ) => void
 
-/** What the server sends: `connect<ServerEvents, ClientEvents>(url)`. */
+/** The events that the server sends: `connect<ServerEvents, ClientEvents>(url)`. */
 export interface ServerEvents {
   n: (data: number) => void
   ping: Variant<In, "ping">
@@ -24,7 +24,7 @@ export interface ServerEvents {
   find: Variant<In, "find">
 }
 
-/** What the client sends: `connect<ServerEvents, ClientEvents>(url)`. */
+/** The events that the client sends: `connect<ServerEvents, ClientEvents>(url)`. */
 export interface ClientEvents {
   ping: Variant<In, "ping">
   say: Variant<In, "say">

@@ -13,14 +13,14 @@ export type Task = { id: number, title: string, state: State,
  */
 dueDay: number | null, };
 
-/** What the server sends: `connect<ServerEvents, ClientEvents>(url)`. */
+/** The events that the server sends: `connect<ServerEvents, ClientEvents>(url)`. */
 export interface ServerEvents {
   changed: (data: Task) => void
   "picture of a task": (data: Picture) => void
   "sure?": (data: string) => boolean
 }
 
-/** What the client sends: `connect<ServerEvents, ClientEvents>(url)`. */
+/** The events that the client sends: `connect<ServerEvents, ClientEvents>(url)`. */
 export interface ClientEvents {
   list: () => Array<Task>
   add: (a: string, b?: number | null) => Task

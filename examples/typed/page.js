@@ -22,7 +22,7 @@ const complain = (fault) => {
   result.textContent = fault instanceof Error ? fault.message : String(fault)
 }
 
-/** What a click makes of a task, and the text of the button. @type {(state: State) => [State, string]} */
+/** The state that a click gives a task, and the text of the button. @type {(state: State) => [State, string]} */
 const next = (state) => {
   switch (state.kind) {
     case 'open':

@@ -181,7 +181,7 @@ impl Inbox {
 
     /// A packet of this length that was set aside is gone.
     pub(crate) fn release_aside(&mut self, length: usize) {
-        // What was not consumed may have been dropped meanwhile.
+        // The messages that were not consumed may have been dropped meanwhile.
         self.bytes = self.bytes.saturating_sub(ENTRY_COST + length);
         self.resume();
     }

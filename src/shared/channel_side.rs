@@ -37,6 +37,8 @@ impl Inner {
                 }
                 false
             }
+            // The session itself is open.
+            Kind::Connect if head.namespace == "/" => false,
             Kind::Connect => self.open_channel(&head, packet, session),
             Kind::Event | Kind::BinaryEvent => self.take_channel_event(&head, packet),
             Kind::Disconnect => {

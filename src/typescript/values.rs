@@ -1,4 +1,4 @@
-//! What typed names carry, in TypeScript, and the declarations of the types that this needs.
+//! The values of typed names in TypeScript, and the declarations of the types that they need.
 
 use std::{
     any::{TypeId, type_name},
@@ -33,7 +33,7 @@ pub trait TypedName: Named {
     fn function(&self, sender: Sender, types: &mut Types) -> String;
 }
 
-/// What a typed name carries or is answered by, if it is known in TypeScript: a type that is
+/// The type that a typed name carries or is answered by, if it is known in TypeScript: a type that is
 /// [`ts_rs::TS`](https://docs.rs/ts-rs/12/ts_rs/trait.TS.html), or [`Args`] of such types.
 #[diagnostic::on_unimplemented(
     message = "the type `{Self}` is not known in TypeScript",
