@@ -42,7 +42,7 @@ const bundle = async (input, format, legacy, name = 'anywire') => {
   const { output } = await built.generate({ ...options, format, name, sourcemap: true })
   const { map } = output[0]
   // The global is set as a property, because a `var` is none where a bundler makes a module of the script.
-  // What precedes the sources' first line stays on one line, so that the source map stays right.
+  // The text before the sources' first line stays on one line, so that the source map stays right.
   const code = output[0].code.replace(`var ${name} = `, `(typeof self === 'undefined' ? globalThis : self).${name} = `)
   map.sources = map.sources.map((source) => source.replace(/^.*src\//, '../src/'))
   return { code, map }

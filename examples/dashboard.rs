@@ -51,7 +51,7 @@ impl FromRequestParts<App> for User {
     type Rejection = (StatusCode, &'static str);
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
-        // What a page gave to `connect` as `auth`; a plain request has none.
+        // The value that a page gave to `connect` as `auth`; a plain request has none.
         let auth: Option<Auth<String>> = Option::from_request_parts(parts, app).await.unwrap_or_default();
         let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let bearer = header(header::AUTHORIZATION).strip_prefix("Bearer ");

@@ -19,7 +19,7 @@ use tokio::{
 
 /// The time within which all clients move to the next server.
 const WINDOW: Duration = Duration::from_secs(1);
-/// What a server prints when it begins to shut down.
+/// The line that a server prints when it begins to shut down.
 const DRAINING: &str = "draining";
 
 type Failure = Box<dyn Error + Send + Sync>;

@@ -10,7 +10,7 @@ use axum::{Router, response::Html, routing::get};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a page gives as its `auth`: the call that it wants to join, its name, and a random id.
+/// The value that a page gives as its `auth`: the call that it wants to join, its name, and a random id.
 #[derive(Deserialize)]
 struct Caller {
     call: String,

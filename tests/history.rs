@@ -182,7 +182,7 @@ async fn who_joins_while_others_send_has_no_hole_and_no_repetition() {
                             tokio::task::yield_now().await;
                         }
                         session.leave("r");
-                        // What was replayed, and what came until it left.
+                        // The messages that were replayed, and those that came until it left.
                         let new = texts(&mut client);
                         let (name, count) = joined.position.as_str().rsplit_once('.').unwrap();
                         let live = new.len() - joined.replayed;

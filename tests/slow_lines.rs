@@ -30,7 +30,7 @@ const LENGTH: usize = 1_000_000;
 const PIECE: usize = 10_000;
 const STEP: Duration = Duration::from_millis(500);
 
-/// What the connection before the slow line can hold: a few kilobytes, or all of a message.
+/// The bytes that the connection before the slow line can hold: a few kilobytes, or all of a message.
 const ROOM: [usize; 2] = [8 * 1024, 4 << 20];
 
 /// The client's end of a slow line.

@@ -48,7 +48,7 @@ const hasURL = () => {
   }
 }
 
-/** What a browser makes of an address. Internet Explorer before 8 leaves a relative one as it is. */
+/** The address as a browser completes it. Internet Explorer before 8 leaves a relative one as it is. */
 const parsed = (url) => {
   const page = root.document || 0
   if (LEGACY && page.createElement) {

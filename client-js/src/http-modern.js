@@ -9,7 +9,7 @@ export const modernHttp = (options) => {
   const poll = { name_: 'xhr-poll', request_: request, uploadName_: 'send', upload_: request }
   const stream = { name_: 'fetch-stream', request_: request }
   return {
-    /** What carries a link over HTTP before its first stream. */
+    /** The transport that carries a link over HTTP before its first stream. */
     name_: allows(options, 'xhr-poll') ? 'xhr-poll' : 'fetch-stream',
     /** The number of ways to stream, and whether polls are allowed. */
     streams_: allows(options, 'fetch-stream') ? 1 : 0,

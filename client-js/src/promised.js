@@ -1,4 +1,4 @@
-/** What the application promises. */
+/** The promises of the application. */
 import { without } from './list.js'
 
 /**

@@ -1,4 +1,4 @@
-/** What the application, or else the console, learns of failures. */
+/** The reports of failures, for the application or else for the console. */
 import { FAILURES } from './config.js'
 import { root } from './env.js'
 

@@ -194,7 +194,7 @@ export const createMachine = (capacity, base) => {
     params_: NO_PARAMS,
     /** No further message is sent, since the session is lost. */
     settling_: 0,
-    /** What was not sent in a session that was lost, and whether what is sent now waits too. */
+    /** Messages that were not sent in a session that was lost, and whether new ones wait too. */
     waiting_: [],
     waits_: 0,
 

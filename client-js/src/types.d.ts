@@ -26,7 +26,7 @@ export type State = 'connecting' | 'open' | 'interrupted' | 'closed'
 export type Message = string | ArrayBuffer
 
 /**
- * What is sent to the server's opening handler: an object, or anything else that JSON can hold, goes as JSON.
+ * The value for the server's opening handler: an object, or anything else that JSON can hold, goes as JSON.
  */
 export type Auth = string | object | null | undefined
 
@@ -74,7 +74,7 @@ export interface Options {
    */
   backoff?: { first?: number; max?: number }
   /**
-   * What becomes of messages that waited for a server which has then forgotten the session: they are sent in
+   * The fate of messages that waited for a server which has then forgotten the session: they are sent in
    * the new one behind what the listeners of `open` send (`send`, the default), or dropped and reported
    * (`drop`).
    */

@@ -144,7 +144,7 @@ export const update = (client) => {
       client.events_.lost_('unknown', client.machine_.waiting_)
       settleFlushes(client, 1)
     } else if (name === 'error') {
-      // What was given up will not be acknowledged.
+      // Messages that were given up will not be acknowledged.
       settleFlushes(client, 1)
       detail.data = given([detail.data])[0]
       reportError(client, detail)
@@ -157,7 +157,7 @@ export const update = (client) => {
     } else client.emit_(name, detail)
   }
   settleFlushes(client)
-  // What listeners and the machine have done since shows too.
+  // Changes that listeners and the machine have made since show too.
   refresh(client)
   transmit(client)
   client.busy_ = 0

@@ -1,4 +1,4 @@
-/** What the two halves know of each other: in quiet, and when the server goes away. */
+/** The knowledge that the two halves have of each other: in quiet, and when the server goes away. */
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { half, startFull, startNew, TIMEOUT } from './half.mjs'
@@ -6,7 +6,7 @@ import { story } from './support/network.mjs'
 
 const QUIET = 1250
 
-/** What each `resumed` lists as unknown. */
+/** The list of the unknown in each `resumed`. */
 const unknownIn = (events) => events.filter(([name]) => name === 'resumed').map(([, { unknown }]) => unknown)
 
 describe('the machine', () => {

@@ -94,7 +94,7 @@ const CONNECT = [
   ['an unknown way to treat what waits', [GOOD, { waiting: 'keep' }], 'waiting "keep" is not one of: send drop']
 ]
 
-/** What only the one or the other throws. */
+/** Errors that only the one or the other throws. */
 const OWN = {
   'anywire.mjs': [
     ['resume', [GOOD, { resume: true }], 'resume works only in anywire.js'],

@@ -131,7 +131,7 @@ export const createServer = (terms = {}) => {
     tell(session, line)
   }
 
-  /** What follows behind the older fields of `s` for a client that lists its names. */
+  /** The fields that follow behind the older ones of `s` for a client that lists its names. */
   const echo = (names, ...more) => (names === undefined ? '' : ',' + [names, ...more].join(','))
 
   const welcome = (session, names) =>

@@ -12,7 +12,7 @@ const home = join(top, 'client-js')
 
 const PAPERS = ['README.md', 'client-js/README.md', ...readdirSync(join(top, 'src/guide')).filter((name) => name.endsWith('.md')).map((name) => `src/guide/${name}`)]
 
-/** What the snippets use besides the client and the browser. */
+/** The names that the snippets use besides the client and the browser. */
 const SURROUNDINGS = `
 declare module 'react' {
   export const useCallback: <F>(run: F, needed: unknown[]) => F
@@ -36,7 +36,7 @@ const blocksOf = (paper) =>
     code: kind === 'html' ? [...code.matchAll(/<script>([^]*?)<\/script>/g)].map(([, script]) => script).join('\n') : code
   }))
 
-/** What the compiler says to these blocks. */
+/** The compiler's messages for these blocks. */
 const check = (t, blocks) => {
   const folder = mkdtempSync(join(tmpdir(), 'anywire-snippets-'))
   t.after(() => rmSync(folder, { recursive: true }))

@@ -1,4 +1,4 @@
-//! Who is in a room, by the name that each member gave, and who waits for a change.
+//! The people in a room, by the name that each member gave, and the tasks that wait for a change.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -1,4 +1,4 @@
-//! What the application keeps in a session: one value of each type.
+//! The values that the application keeps in a session: one of each type.
 
 use std::{
     any::{Any, TypeId},

@@ -48,7 +48,7 @@ impl<S> Clone for Gateway<S> {
     }
 }
 
-/// What is known of the page that opens a session.
+/// The facts that are known of the page that opens a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Page {
     verdict: Verdict,

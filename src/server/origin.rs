@@ -114,7 +114,7 @@ pub(crate) fn refusal(config: &Config, asked: Asked<'_>, verdict: Verdict) -> Cl
     CloseReason::new(reason::ORIGIN_REFUSED.code, text)
 }
 
-/// What a page of this origin may do.
+/// The things that a page of this origin may do.
 fn classify(config: &Config, origin: &str, asked: Asked<'_>) -> Verdict {
     if is_same(config, origin, asked) {
         Verdict::Allowed

@@ -29,7 +29,7 @@ const WINDOW: u64 = 500;
 /// A longer round trip counts as this long: a part of it is the queue that the mark is to bound.
 const LONGEST_TRIP: u64 = 1_000;
 
-/// What becomes of a message while its receiver is behind.
+/// The fate of a message while its receiver is behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum WhenBehind {
     /// It is kept until it is acknowledged; a full outbox refuses it.

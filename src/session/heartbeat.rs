@@ -3,7 +3,7 @@
 use super::idle_limit::IdleLimit;
 use crate::config::LEAST_RATE;
 
-/// What is under way on a slow line is waited for no longer than this. A message of the default limit, as base64,
+/// Bytes under way on a slow line are waited for no longer than this. A message of the default limit, as base64,
 /// takes less at the least rate.
 const LONGEST_WAIT: u64 = 150_000;
 

@@ -1,4 +1,4 @@
-//! What transports report besides frames.
+//! The progress that transports report besides frames.
 
 use super::{frame::Names, links::LinkId, machine::Machine};
 use crate::config::Transport;

@@ -1,4 +1,4 @@
-// What each bundler makes of one import, in a page of Chromium under a policy that forbids eval.
+// The page that each bundler makes of one import, in a page of Chromium under a policy that forbids eval.
 
 import { test } from 'node:test'
 import assert from 'node:assert/strict'

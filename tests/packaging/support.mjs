@@ -15,7 +15,7 @@ const exec = promisify(execFile)
 
 export const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 
-/** What the programs send, and get back. */
+/** The messages that the programs send, and get back. */
 export const TEXT = 'é€😀'
 
 /** Runs a program; a failure's message has all that it printed. */

@@ -1,4 +1,4 @@
-//! What the library logs on this thread.
+//! The lines that the library logs on this thread.
 
 use std::{
     fmt::{Debug, Write as _},

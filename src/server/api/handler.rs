@@ -88,7 +88,7 @@ mod sealed {
     pub struct Prepared(pub(super) super::Ready);
 }
 
-/// What a handler may return: `()`, or `Result<(), E>` where `E` is any error that can be displayed.
+/// The types that a handler may return: `()`, or `Result<(), E>` where `E` is any error that can be displayed.
 ///
 /// The session ends in both cases. An `Err` closes it with code 1011 and a fixed text; the error itself is
 /// logged at the level `warn` and not sent to the client.

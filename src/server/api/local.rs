@@ -219,7 +219,7 @@ impl LocalClient {
     /// Waits until the session's handler has received everything that was sent, and waits in
     /// [`recv`](crate::Session::recv) or its like for more; or until it has returned. Cancel-safe.
     ///
-    /// What the handler did by then can be asserted without a pause:
+    /// A test can then assert on everything that the handler did, without a pause:
     ///
     /// ```
     /// # use anywire::{Anywire, LocalClient, Session};

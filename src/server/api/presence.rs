@@ -72,7 +72,7 @@ impl Live {
     }
 }
 
-/// Who is in a room, as [`Live::presence`] returns it.
+/// The people in a room, as [`Live::presence`] returns them.
 ///
 /// ```
 /// use anywire::Live;

@@ -1,4 +1,4 @@
-//! What a handler receives.
+//! The methods by which a handler receives.
 
 use std::{
     future::poll_fn,

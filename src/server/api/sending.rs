@@ -1,4 +1,4 @@
-//! What a session sends.
+//! The methods by which a session sends.
 
 use std::{
     fmt,

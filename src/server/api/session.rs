@@ -138,7 +138,7 @@ impl Session {
     }
 }
 
-// What the application keeps.
+// The values that the application keeps.
 impl Session {
     /// Keeps a value in the session, one of each type, and returns the value of this type that it replaces.
     /// Every clone of the session has it. It is dropped when the handler has returned; inserted later, it is

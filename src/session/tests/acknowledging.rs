@@ -173,7 +173,7 @@ fn links_are_woken_once_for_what_concerns_them() {
     }
 }
 
-/// What a half that is asked at each of these times sends then.
+/// The frames that a half sends when it is asked at each of these times.
 fn at_times(machine: &mut Machine, link: LinkId, times: &[u64]) -> Vec<String> {
     let sent = |&time: &u64| {
         machine.handle_timeout(time);

@@ -1,4 +1,4 @@
-//! What a slow line does to values and frames that come faster than it carries, in virtual time.
+//! A slow line, and values and frames that come faster than it carries, in virtual time.
 
 use std::collections::VecDeque;
 

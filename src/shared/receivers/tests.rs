@@ -1,4 +1,4 @@
-//! Who is woken, and who may receive.
+//! Tests of which waiters are woken, and of which one may receive.
 
 use std::{
     sync::{

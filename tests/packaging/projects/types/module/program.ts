@@ -21,7 +21,7 @@ session.send('é€😀')
 const socket: Socket = io({ autoConnect: false })
 if (socket.connected) console.log(socket.id?.length)
 
-/** What must not compile. */
+/** Uses that must not compile. */
 export const wrong = () => {
   // @ts-expect-error the name of an event is a text
   session.on(5, () => {})
