@@ -200,8 +200,8 @@ impl fmt::Display for Contract {
             f.write_str(VARIANT_TYPE)?;
         }
         for (interface, sender, entries) in [(SERVER, "server", &self.server), (CLIENT, "client", &self.client)] {
-            let use_of_both = format!("connect<{SERVER}, {CLIENT}>(url)");
-            write!(f, "\n/** The events that the {sender} sends: `{use_of_both}`. */\nexport interface {interface} {{\n")?;
+            let comment = format!("The events that the {sender} sends: `connect<{SERVER}, {CLIENT}>(url)`.");
+            write!(f, "\n/** {comment} */\nexport interface {interface} {{\n")?;
             for Entry { name, function } in entries {
                 writeln!(f, "  {}: {function}", key(name))?;
             }
