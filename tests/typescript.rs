@@ -82,7 +82,7 @@ fn all_types_are_declared_once_with_serdes_names() {
         .server(&Event::<Page<Place>>::new("places"))
         .client(&Request::<Blob, Vec<Doc>>::new("docs"))
         .to_string();
-    let declarations = text.split_once("\n\n").unwrap().1.split_once("\n/** What").unwrap().0;
+    let declarations = text.split_once("\n\n").unwrap().1.split_once("\n/** The events that").unwrap().0;
     assert_eq!(
         declarations,
         r#"export type Author = string;
