@@ -19,6 +19,7 @@ impl Hub {
             shared: session.shared.clone(),
             remote: Remote::default(),
             channel: Some(Box::new(channel)),
+            root_is_channel: false,
             rooms: Mutex::default(),
             values: Mutex::default(),
         });

@@ -17,7 +17,7 @@ use crate::{
     ids,
     pool::Pool,
     session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
-    shared::{Guard, Runtime, ServerParams, SharedSession},
+    shared::{ChannelSet, Guard, Runtime, ServerParams, SharedSession},
     sync::lock,
 };
 
@@ -153,9 +153,15 @@ impl Core {
     }
 
     /// Makes a new session and adds it to the hub.
-    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules, held: Option<Guard>) -> Arc<Member> {
+    pub(crate) fn create(
+        &self,
+        mut remote: Remote,
+        rules: &'static Rules,
+        channels: ChannelSet,
+        held: Option<Guard>,
+    ) -> Arc<Member> {
         loop {
-            match self.create_as(ids::random(), remote, rules) {
+            match self.create_as(ids::random(), remote, rules, channels) {
                 Ok(member) => {
                     member.shared.count(held);
                     self.counters.openings.add(1);
@@ -200,13 +206,19 @@ impl Core {
     }
 
     /// Makes a new session with this id, unless another session has it.
-    fn create_as(&self, id: Uuid, remote: Remote, rules: &'static Rules) -> Result<Arc<Member>, Remote> {
+    fn create_as(
+        &self,
+        id: Uuid,
+        remote: Remote,
+        rules: &'static Rules,
+        channels: ChannelSet,
+    ) -> Result<Arc<Member>, Remote> {
         let mut machine = Machine::new(self.machine_config(rules), self.runtime.clock().now());
         if let Some(limit) = &self.config.rate_limit {
             machine.limit_rate(limit.clone());
         }
         let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
-        let inserted = self.hub.insert(Arc::new(shared), remote);
+        let inserted = self.hub.insert(Arc::new(shared), remote, channels);
         self.params.spread.store(self.config.spread(self.hub.len()), Ordering::Relaxed);
         inserted
     }
@@ -340,10 +352,10 @@ mod tests {
     #[tokio::test]
     async fn an_id_that_is_taken_is_not_given_twice() {
         let core = Core::new(Config::default());
-        let member = core.create(Remote::default(), &NATIVE, None);
-        assert!(core.create_as(member.id(), Remote::default(), &NATIVE).is_err());
+        let member = core.create(Remote::default(), &NATIVE, ChannelSet::None, None);
+        assert!(core.create_as(member.id(), Remote::default(), &NATIVE, ChannelSet::None).is_err());
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
-        assert_ne!(core.create(Remote::default(), &NATIVE, None).id(), member.id());
+        assert_ne!(core.create(Remote::default(), &NATIVE, ChannelSet::None, None).id(), member.id());
         assert_eq!(core.hub.len(), 2);
     }
 
@@ -359,7 +371,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_here_elsewhere_or_nowhere() {
         let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
-        let member = core.create(Remote::default(), &NATIVE, None);
+        let member = core.create(Remote::default(), &NATIVE, ChannelSet::None, None);
         let id = member.shared.public_id();
         assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
         assert!(core.find(&id).here().is_some());

@@ -251,12 +251,10 @@ impl<S> Gateway<S> {
         self.core.admit_new()?; // Others may have come while the extractors ran.
         self.core.make_room()?;
         timekeeper::ensure(&self.core);
-        let member = self.core.create(remote, rules, held);
+        let member = self.core.create(remote, rules, ready.channels, held);
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
         let shared = member.shared.clone();
-        if ready.has_channels {
-            shared.have_channels(self.core.config.channels);
-        }
+        shared.have_channels(ready.channels, self.core.config.channels);
         let mut opened = Opened { shared, fresh: Some((ready, Session { core: self.core.clone(), member })) };
         self.ask(&mut opened).await?;
         Ok(opened)

@@ -25,7 +25,7 @@ use crate::{
     dialect::{Fault, not_opened},
     pool::Held,
     session::{CloseReason, reason},
-    shared::ChannelAsked,
+    shared::{ChannelAsked, ChannelSet},
 };
 
 /// The handlers of namespaces, by name or pattern.
@@ -59,7 +59,7 @@ async fn prepare<S: Clone + Send + Sync + 'static>(
         let root = handler(session.clone());
         Box::pin(run(root, openings, session))
     };
-    Ok(Ready { opening, has_channels: true, handler: Box::new(handler) })
+    Ok(Ready { opening, channels: ChannelSet::Others, handler: Box::new(handler) })
 }
 
 /// The bytes of a request that is kept.

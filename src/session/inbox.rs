@@ -168,11 +168,11 @@ impl Inbox {
         Some(arrival)
     }
 
-    /// Sets aside what came last, if it is a packet that is not an event of the session itself. It still counts,
-    /// until it is [released](Self::release_aside).
-    pub(crate) fn set_aside(&mut self) -> Option<Arc<Packet>> {
+    /// Sets aside what came last, if it is a packet that is not an event of the session itself; with `all`, any
+    /// packet. It still counts, until it is [released](Self::release_aside).
+    pub(crate) fn set_aside(&mut self, all: bool) -> Option<Arc<Packet>> {
         match self.queue.back() {
-            Some(Arrival::Message(Payload::Event(packet))) if !packet.is_event() || packet.is_of_channel() => {}
+            Some(Arrival::Message(Payload::Event(packet))) if all || !packet.is_event() || packet.is_of_channel() => {}
             _ => return None,
         }
         let Some(Arrival::Message(Payload::Event(packet))) = self.queue.pop_back() else { return None };

@@ -34,10 +34,10 @@ impl Machine {
     }
 
     /// Sets aside what has just come, if it is a packet that does not wait for the session's handler: an answer,
-    /// or anything of a channel. Its bytes count as not received until they are
+    /// or anything of a channel; with `all`, any packet. Its bytes count as not received until they are
     /// [released](Self::release_aside).
-    pub(crate) fn set_aside(&mut self) -> Option<Arc<Packet>> {
-        self.inbox.set_aside()
+    pub(crate) fn set_aside(&mut self, all: bool) -> Option<Arc<Packet>> {
+        self.inbox.set_aside(all)
     }
 
     /// A packet of this length that was set aside is handled.

@@ -10,7 +10,7 @@ use bytestring::ByteString;
 
 use super::{
     CloseReason, Inner, Place, SharedSession,
-    channels::{Arrived, Asked, Channels},
+    channels::{Arrived, Asked, ChannelSet, Channels},
     wake_batch,
 };
 use crate::{
@@ -38,7 +38,7 @@ impl Inner {
                 false
             }
             // The session itself is open.
-            Kind::Connect if head.namespace == "/" => false,
+            Kind::Connect if head.namespace == "/" && !self.root_is_channel() => false,
             Kind::Connect => self.open_channel(&head, packet, session),
             Kind::Event | Kind::BinaryEvent => self.take_channel_event(&head, packet),
             Kind::Disconnect => {
@@ -109,6 +109,11 @@ impl Inner {
         self.wake_senders();
     }
 
+    /// Whether the client opens `/` too, as a channel.
+    pub(super) fn root_is_channel(&self) -> bool {
+        self.channels.as_ref().is_some_and(|channels| channels.has_root)
+    }
+
     pub(super) fn wake_channels(&mut self) {
         if let Some(channels) = &mut self.channels {
             channels.wake_all();
@@ -161,9 +166,10 @@ fn length(arrival: &Arrival) -> usize {
 }
 
 impl SharedSession {
-    /// From now on the session has channels, at most so many at a time.
-    pub(crate) fn have_channels(&self, most: usize) {
-        self.lock().channels = Some(Box::new(Channels::new(most)));
+    /// From now on these namespaces are channels, at most so many at a time.
+    pub(crate) fn have_channels(&self, set: ChannelSet, most: usize) {
+        let channels = || Box::new(Channels::new(most, set == ChannelSet::All));
+        self.lock().channels = (set != ChannelSet::None).then(channels);
     }
 
     /// Waits until the client asks for a channel. `None` if no channel opens any more.

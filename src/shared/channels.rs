@@ -1,5 +1,5 @@
-//! The channels of a session: its namespaces other than `/`. Each has a queue of its own, whose events count with
-//! the session's inbox until they are received.
+//! The channels of a session: its namespaces other than `/` and, for some families of clients, that one too. Each
+//! has a queue of its own, whose events count with the session's inbox until they are received.
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
@@ -7,6 +7,17 @@ use bytestring::ByteString;
 
 use super::receivers::Receivers;
 use crate::{dialect::Head, packet::Packet, session::Arrival};
+
+/// The namespaces of a session that are channels, which its client opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ChannelSet {
+    #[default]
+    None,
+    /// All but `/`, which is the session itself.
+    Others,
+    /// All. The session itself has no rooms and receives nothing.
+    All,
+}
 
 /// An arrival, and the page that sent it.
 #[derive(Debug, PartialEq)]
@@ -22,6 +33,8 @@ pub(super) struct Channels {
     pub(super) all: Vec<Channel>,
     /// No more channels than this.
     pub(super) most: usize,
+    /// `/` is a channel too.
+    pub(super) has_root: bool,
     /// The number of channels so far.
     numbers: u64,
     /// The task that opens channels.
@@ -53,8 +66,8 @@ pub(crate) struct Asked {
 }
 
 impl Channels {
-    pub(super) fn new(most: usize) -> Self {
-        Channels { all: Vec::new(), most, numbers: 0, opener: None, ended: false }
+    pub(super) fn new(most: usize, has_root: bool) -> Self {
+        Channels { all: Vec::new(), most, has_root, numbers: 0, opener: None, ended: false }
     }
 
     /// Adds the channel that a packet asks for.

@@ -287,7 +287,7 @@ impl Inner {
         let is_event = matches!(&frame, Frame::Message { message, .. } if message.is_event());
         self.machine.handle_frame(now, link, frame)?;
         // An answer does not wait behind events: the handler may have asked its own client.
-        if is_event && let Some(packet) = self.machine.set_aside() {
+        if is_event && let Some(packet) = self.machine.set_aside(self.root_is_channel()) {
             self.take_packet(&packet, session);
         }
         Ok(())

@@ -43,7 +43,7 @@ use crate::{
 };
 
 pub(crate) use asking::CannotAsk;
-pub(crate) use channels::{Arrived, Asked as ChannelAsked};
+pub(crate) use channels::{Arrived, Asked as ChannelAsked, ChannelSet};
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::{Credential, Credentials};
 pub(crate) use gathering::Gathering;

@@ -19,6 +19,7 @@ use crate::{
         handler::{AnyHandler, Ready},
         session::Session,
     },
+    shared::ChannelSet,
 };
 
 /// The handlers of a session's events, by name.
@@ -218,7 +219,7 @@ async fn prepare<S: Send + Sync + 'static>(
     };
     let handler =
         move |session: Session| -> super::handler::Boxed<_> { Box::pin(run(table, Arc::new(state), session)) };
-    Ok(Ready { opening, has_channels: false, handler: Box::new(handler) })
+    Ok(Ready { opening, channels: ChannelSet::None, handler: Box::new(handler) })
 }
 
 impl<S: Send + Sync + 'static> Default for Events<S> {

@@ -162,7 +162,7 @@ impl Saboteur {
         if self.sabotage == Some(Sabotage::QueuesAnswers) {
             return None;
         }
-        let packet = self.machine.set_aside()?;
+        let packet = self.machine.set_aside(false)?;
         self.machine.release_aside(packet.len());
         Some(packet)
     }
