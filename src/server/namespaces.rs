@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     dialect::{Fault, not_opened},
+    hub::Member,
     pool::Held,
     session::{CloseReason, reason},
     shared::{ChannelAsked, ChannelSet},
@@ -87,7 +88,7 @@ impl<S: Clone + Send + Sync + 'static> Openings<S> {
             None => *namespace == *pattern,
         };
         let handler = self.namespaces.iter().find(|(pattern, _)| fits(pattern)).map(|(_, handler)| handler.clone());
-        let member = session.core.hub.add_channel(session.member.session(), number, namespace);
+        let member = Member::of_channel(session.member.session(), number, namespace);
         let channel = Open(Session { core: session.core.clone(), member });
         let Some(handler) = handler else {
             let fault = Fault::new("unknown", "no such namespace");
@@ -137,6 +138,7 @@ impl Open {
     /// Sends that the channel is open. Returns false if it is not any more.
     async fn accept(&self) -> bool {
         let Some(packet) = self.0.member.shared.accept_channel(self.number()) else { return false };
+        self.0.core.hub.open_channel(&self.0.member);
         self.0.root().send_payload(packet.into()).await.is_ok()
     }
 
