@@ -1,5 +1,5 @@
 //! The channels of a session: its namespaces besides `/`, each with a handler. They run in the task of the
-//! session, beside its own handler.
+//! session, beside its own handler. Where `/` is a channel too, nothing runs beside them.
 
 use std::{
     any::Any,
@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{http::request::Parts, response::Response};
@@ -23,8 +24,7 @@ use super::{
 };
 use crate::{
     dialect::{Fault, not_opened},
-    hub::Member,
-    pool::Held,
+    hub::{Member, ROOT},
     session::{CloseReason, reason},
     shared::{ChannelAsked, ChannelSet},
 };
@@ -51,16 +51,42 @@ async fn prepare<S: Clone + Send + Sync + 'static>(
     parts: Parts,
     state: S,
 ) -> Result<Ready, Response> {
-    let kept = (Box::new(parts.clone()), state.clone());
+    let openings = Openings::new(namespaces, parts.clone(), state.clone());
     let Ready { opening, handler, .. } = root(parts, state).await?;
     let handler = move |session: Session| -> Boxed<Outcome> {
-        let (parts, state) = kept;
-        let held = session.core.runtime.pool().hold(size(&parts));
-        let openings = Openings { namespaces, parts, state, _held: held };
         let root = handler(session.clone());
         Box::pin(run(root, openings, session))
     };
     Ok(Ready { opening, channels: ChannelSet::Others, handler: Box::new(handler) })
+}
+
+/// A handler of sessions whose clients open `/` as they open the other namespaces. A session closes if its client
+/// has opened none within `patience`.
+pub(super) fn all_namespaces<S: Clone + Send + Sync + 'static>(
+    root: AnyHandler<S>,
+    mut namespaces: Vec<(String, AnyHandler<S>)>,
+    patience: Duration,
+) -> AnyHandler<S> {
+    namespaces.insert(0, (ROOT.to_owned(), root));
+    let namespaces: Namespaces<S> = namespaces.into();
+    Arc::new(move |parts, state| {
+        let openings = Openings::new(namespaces.clone(), parts, state);
+        let handler = move |session: Session| -> Boxed<Outcome> {
+            Box::pin(run(Box::pin(stay(session.clone(), patience)), openings, session))
+        };
+        let ready = Ready { opening: None, channels: ChannelSet::All, handler: Box::new(handler) };
+        Box::pin(std::future::ready(Ok(ready)))
+    })
+}
+
+/// Waits for the end of a session that its channels use.
+async fn stay(session: Session, patience: Duration) -> Outcome {
+    let joined = poll_fn(|cx| session.member.shared.poll_any_channel(cx));
+    if tokio::time::timeout(patience, joined).await.is_err() {
+        session.member.shared.close(reason::NO_NAMESPACE);
+    }
+    session.closed().await;
+    Ok(())
 }
 
 /// The bytes of a request that is kept.
@@ -75,11 +101,13 @@ struct Openings<S> {
     /// The request that opened the session.
     parts: Box<Parts>,
     state: S,
-    /// The guard that counts the request.
-    _held: Held,
 }
 
 impl<S: Clone + Send + Sync + 'static> Openings<S> {
+    fn new(namespaces: Namespaces<S>, parts: Parts, state: S) -> Self {
+        Openings { namespaces, parts: Box::new(parts), state }
+    }
+
     /// The handler of a channel that the client has asked for, which opens it first.
     fn start(&self, asked: ChannelAsked, session: &Session) -> Running {
         let ChannelAsked { number, namespace, auth } = asked;
@@ -179,6 +207,7 @@ async fn run<S: Clone + Send + Sync + 'static>(
     openings: Openings<S>,
     session: Session,
 ) -> Outcome {
+    let _held = session.core.runtime.pool().hold(size(&openings.parts));
     let mut channels = Channels { openings, session: session.clone(), running: Vec::new(), first: 0, panic: None };
     let returned = catch(poll_fn(|cx| channels.poll_beside(cx, |cx| root.as_mut().poll(cx)))).await;
     drop(root);

@@ -141,6 +141,7 @@ reasons! {
         NOT_CONFIRMED: "the link was not confirmed in time",
         TOOK_TOO_LONG: "took too long",
         NOT_OPENED: "no opening with this attempt id came",
+        NO_NAMESPACE: "no namespace was opened in time",
     }
     4008 = 409 { HELD: "held back on the way", }
     4009 = 409 { OPEN_BY_HTTP: "open by HTTP first: a WebSocket does not prove whose page this is", }

@@ -190,12 +190,27 @@ impl SharedSession {
         Poll::Ready(Some(asked))
     }
 
+    /// Waits until the session has a channel that is open, or ends.
+    pub(crate) fn poll_any_channel(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        let open = inner.channels.iter().any(|channels| channels.all.iter().any(|channel| channel.accepted));
+        if open || inner.machine.close_reason().is_some() {
+            return Poll::Ready(());
+        }
+        inner.wait(cx.waker());
+        Poll::Pending
+    }
+
     /// A channel is open. Returns the packet for the client, or `None` if it has left meanwhile.
     pub(crate) fn accept_channel(&self, number: u64) -> Option<Packet> {
         let mut inner = self.lock();
         let channel = inner.channels.as_mut()?.find(number).filter(|channel| !channel.over)?;
         channel.accepted = true;
-        Some(accepted(&channel.namespace, &self.public_id()))
+        let packet = accepted(&channel.namespace, &self.public_id());
+        if inner.root_is_channel() {
+            inner.wake_senders(); // One waits for the first channel.
+        }
+        Some(packet)
     }
 
     /// A channel is refused, or its handler has returned: what was not received is dropped. Returns whether the
