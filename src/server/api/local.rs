@@ -126,7 +126,7 @@ impl LocalClient {
         S: Clone + Send + Sync + 'static,
     {
         let gateway = server.gateway();
-        let mut opened = match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), &NATIVE).await {
+        let mut opened = match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), gateway.core.terms(&NATIVE)).await {
             Ok(opened) => opened,
             Err(error) => return Err(error.into_refusal().await.reason),
         };
