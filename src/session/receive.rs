@@ -249,7 +249,9 @@ impl Machine {
             | Frame::Ping { .. }
             | Frame::GoAway { .. }
             | Frame::Padding { .. }
-            | Frame::PollDelay { .. } => Err(reason::UNEXPECTED),
+            | Frame::PollDelay { .. }
+            | Frame::Probe
+            | Frame::Noop => Err(reason::UNEXPECTED),
         }
     }
 }

@@ -124,6 +124,8 @@ fn notation(frames: &[Frame]) -> String {
         Frame::PollDelay { delay } => format!("y{delay}"),
         Frame::Padding { length } => format!("i{length}"),
         Frame::LinkClose(reason) => format!("x{}", reason.code),
+        Frame::Probe => "probe".to_owned(),
+        Frame::Noop => "noop".to_owned(),
     };
     frames.iter().map(one).collect::<Vec<_>>().join(" ")
 }
