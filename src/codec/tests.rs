@@ -4,6 +4,7 @@ use bytes::{Buf, Bytes};
 
 use super::{
     Codec,
+    engineio::{self, Carrier, EngineCodec, Revision},
     native::{NativeCodec, Spelling},
     raw::{self, RawCodec},
     websocket_frames::SocketBuffer,
@@ -35,7 +36,7 @@ pub(super) fn frames(written: &[u8]) -> Vec<(u8, Bytes)> {
 fn no_two_encodings_share_a_cell() {
     let spellings = [Spelling::Text, Spelling::Bytes, Spelling::WebSocket];
     let cells = spellings.iter().flat_map(|spelling| [true, false].map(|events| spelling.cell(events)));
-    let cells: Vec<_> = cells.chain([raw::CELL]).collect();
+    let cells: Vec<_> = cells.chain([raw::CELL]).chain(engineio::cells()).collect();
     for (at, cell) in cells.iter().enumerate() {
         assert!(!cells[..at].contains(cell), "{cell:?}");
     }
@@ -106,4 +107,6 @@ fn messages_survive<C: Codec>(make: impl Fn() -> C) {
 fn what_a_codec_writes_to_a_websocket_it_reads() {
     messages_survive(|| NativeCodec::new(Spelling::WebSocket, 1 << 20));
     messages_survive(|| RawCodec::new(1 << 20));
+    messages_survive(|| EngineCodec::new(Revision::V3, 1 << 20, Carrier::WebSocket));
+    messages_survive(|| EngineCodec::new(Revision::V4, 1 << 20, Carrier::WebSocket));
 }

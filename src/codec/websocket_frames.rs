@@ -69,6 +69,11 @@ impl<'a> SocketBuffer<'a> {
         self.put(Opcode::Binary, &[payload]);
     }
 
+    /// Appends a binary message, whose parts are written as one.
+    pub(crate) fn binary_parts(&mut self, parts: &[&[u8]]) {
+        self.put(Opcode::Binary, parts);
+    }
+
     /// Appends a ping. Its payload must fit into a control frame.
     pub(crate) fn ping(&mut self, payload: &[u8]) {
         debug_assert!(payload.len() <= MAX_CONTROL);

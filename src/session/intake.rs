@@ -57,6 +57,7 @@ impl Machine {
     }
 
     pub(super) fn take_close(&mut self, now: u64, number: u64, reason: CloseReason) -> Result<(), CloseReason> {
+        let number = if self.is_numbered() { number } else { self.inbox.received() + 1 };
         if number == 0 || number > MAX_NUMBER {
             return Err(reason::MALFORMED);
         }
@@ -66,6 +67,7 @@ impl Machine {
         if self.closed.is_none() {
             if self.inbox.take_close(number) == Taken::New {
                 self.finish(now, reason);
+                self.say_farewell();
             }
         } else if number <= self.inbox.received() {
             self.inbox.request_ack();

@@ -178,6 +178,8 @@ pub(crate) struct Machine {
     pub(super) unanswered: usize,
     /// Since when an outbox above the floor has made no progress; `NEVER` while the clock does not run.
     pub(super) stalled_since: u64,
+    /// The client has closed while no poll waited: a poll that it has sent before is answered empty.
+    pub(super) farewell_due: bool,
     pub(super) over: bool,
 }
 
@@ -192,7 +194,7 @@ impl Machine {
             rate: None,
             links: Links::new(),
             transport: Transport::WebSocket,
-            heartbeat: Heartbeat::new(config.interval, config.timeout, now),
+            heartbeat: Heartbeat::new(config.rules.heartbeat, config.interval, config.timeout, now),
             stream_probe: None,
             flow_received: FlowState::START,
             flow_sent: FlowState::START,
@@ -217,6 +219,7 @@ impl Machine {
             links_need_wake: false,
             unanswered: 0,
             stalled_since: NEVER,
+            farewell_due: false,
             over: false,
             config,
         }

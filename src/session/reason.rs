@@ -109,7 +109,10 @@ reasons! {
     }
 
     4000 = 409 { REPLACED: "replaced by a newer link", }
-    4001 = 409 { DUPLICATE: "duplicate of a link that is attached", }
+    4001 = 409 {
+        DUPLICATE: "duplicate of a link that is attached",
+        OVERLAP: "a request while another one of its kind waits",
+    }
     4002 = 409 { LATE: "late: a newer link is attached", }
     4003 = 409 { HEARTBEAT_TIMEOUT: "heartbeat timeout", }
     4004 = 400 {

@@ -7,7 +7,7 @@ use super::{
     links::{Attach, Link, LinkId, LinkKind},
     machine::{Event, Machine, Role},
     reason,
-    rules::Rivals,
+    rules::{Heartbeats, Rivals},
 };
 
 impl Machine {
@@ -27,17 +27,18 @@ impl Machine {
     }
 
     /// Attaches a link. The reason of a refusal is meant for the other half.
-    pub(crate) fn attach(&mut self, now: u64, attach: Attach) -> Result<LinkId, CloseReason> {
+    pub(crate) fn attach(&mut self, now: u64, mut attach: Attach) -> Result<LinkId, CloseReason> {
         let server = self.config.role == Role::Server;
         // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
-        let aborted = self.closed.as_deref().filter(|reason| self.aborted_here || reason.code / 100 == 43);
+        let ended = self.aborted_here || self.config.rules.rivals == Rivals::CloseBoth;
+        let aborted = self.closed.as_deref().filter(|reason| ended || reason.code / 100 == 43);
         if self.over || (aborted.is_some() && server && attach.kind.carries_down()) {
             let reason = aborted.filter(|reason| !self.may_open_anew(now, reason));
             return Err(reason.cloned().unwrap_or(reason::ENDED));
         }
         self.refused = true; // It stays so if one of the checks below fails.
         if attach.kind.carries_down() {
-            self.admit(&attach)?;
+            self.admit(now, &mut attach)?;
             self.heartbeat.idle_limit.attached(now, attach.ordinal);
             if let Some(probe) = &mut self.stream_probe {
                 probe.next_turn(attach.ordinal, attach.kind == LinkKind::Stream);
@@ -77,7 +78,7 @@ impl Machine {
         if server && attach.kind == LinkKind::Stream && self.is_numbered() {
             self.begin_stream(id, attach.ordinal, gap);
         }
-        if alone {
+        if alone && (attach.opening || !self.heartbeat.decides()) {
             self.heartbeat.restart(now);
         } else {
             self.heartbeat.received(now);
@@ -88,11 +89,12 @@ impl Machine {
         Ok(id)
     }
 
-    fn admit(&self, attach: &Attach) -> Result<(), CloseReason> {
+    fn admit(&mut self, now: u64, attach: &mut Attach) -> Result<(), CloseReason> {
         match &self.config.rules.rivals {
             Rivals::HigherOrdinalWins => self.links.admit(attach.ordinal, attach.turn),
             Rivals::Refuse(reason) if self.links.any_attached() => Err(reason.clone()),
             Rivals::Refuse(_) => Ok(()),
+            Rivals::CloseBoth => self.admit_beside(now, attach),
         }
     }
 
@@ -134,17 +136,20 @@ impl Machine {
         }
         // Most of an answer can still be on its way to the client, which makes its next request when it has all.
         let turns = self.links.get(id).is_some_and(|link| link.kind.has_turns());
+        let cut = self.links.get(id).is_some_and(Link::is_cut_if_gone);
         self.under_way = if turns { slow_line(self.outbox.bytes()) } else { 0 };
         self.links.detach(id);
         if self.links.carrier() != before {
             self.carrier_changed(now);
         }
+        if cut && self.config.rules.cut_ends {
+            self.finish(now, reason::CUT); // A reason that was there before stands.
+        }
         if self.links.any_attached() {
             return;
         }
-        if self.config.rules.cut_ends {
-            self.finish(now, reason::CUT); // A reason that was there before stands.
-            self.over = true;
+        if self.closed.is_some() && self.config.rules.cut_ends {
+            self.over = !self.farewell_due;
         } else if self.closed.is_none() {
             self.detached_since = now;
             self.refused = false; // Grace begins anew anyway.
@@ -182,7 +187,10 @@ impl Machine {
             self.heartbeat.received(now);
         }
         let owed = self.inbox.owes_ack();
-        let result = self.dispatch(now, id, frame);
+        let result = match self.is_candidate(id) {
+            true => self.take_from_candidate(now, id, frame),
+            false => self.dispatch(now, id, frame),
+        };
         self.schedule_ack(now, owed);
         if let Err(violation) = &result {
             self.end(now, id, violation.clone());
@@ -225,6 +233,13 @@ impl Machine {
                 self.confirm(now, id);
                 Ok(())
             }
+            Frame::Ping { id, .. } if server && self.config.rules.heartbeat == Heartbeats::ByClient => {
+                self.heartbeat.pinged(now);
+                self.pong_due = Some(id);
+                self.links_need_wake = true;
+                Ok(())
+            }
+            Frame::Noop if self.config.rules.rivals == Rivals::CloseBoth => Ok(()),
             Frame::Attached(start) if !server => self.handle_attached(now, id, &start),
             Frame::Ping { id, received } if !server => {
                 self.pong_due = Some(id);
@@ -249,7 +264,9 @@ impl Machine {
             | Frame::Ping { .. }
             | Frame::GoAway { .. }
             | Frame::Padding { .. }
-            | Frame::PollDelay { .. } => Err(reason::UNEXPECTED),
+            | Frame::PollDelay { .. }
+            | Frame::Probe
+            | Frame::Noop => Err(reason::UNEXPECTED),
         }
     }
 }
@@ -261,7 +278,7 @@ impl Machine {
         let Some(link) = self.links.get_mut(id) else { return };
         link.end(reason.clone());
         link.finished |= client && link.kind != LinkKind::Duplex;
-        if self.config.rules.cut_ends {
+        if self.config.rules.cut_ends && link.confirmed {
             self.finish(now, reason);
         }
     }
@@ -324,7 +341,7 @@ impl Machine {
         Ok(())
     }
 
-    fn confirm(&mut self, now: u64, id: LinkId) {
+    pub(super) fn confirm(&mut self, now: u64, id: LinkId) {
         let before = self.links.carrier();
         let client = self.config.role == Role::Client;
         self.links.confirm(id, client.then_some(now + self.config.confirm_timeout));
@@ -335,7 +352,9 @@ impl Machine {
 
     fn carrier_changed(&mut self, now: u64) {
         self.links_need_wake = true;
-        self.heartbeat.restart(now);
+        if !self.heartbeat.decides() {
+            self.heartbeat.restart(now);
+        }
         let carrier = self.links.carrier();
         let carries = |link: &&Link| Some(link.ordinal) == carrier && link.kind.carries_down();
         if let Some(transport) = self.links.iter().find(carries).and_then(|link| link.transport) {
@@ -348,7 +367,7 @@ impl Machine {
         }
     }
 
-    fn handle_link_close(&mut self, now: u64, id: LinkId, reason: CloseReason) {
+    pub(super) fn handle_link_close(&mut self, now: u64, id: LinkId, reason: CloseReason) {
         let server = self.config.role == Role::Server;
         // An upload whose frames end the session is still answered.
         let only_turn = !server && reason.code == reason::HELD.code;
@@ -361,6 +380,7 @@ impl Machine {
         let loser =
             !server && self.opened && self.links.get(id).is_some_and(|link| link.pending_outcome == Some(Outcome::New));
         match reason.code / 100 {
+            _ if self.is_candidate(id) => {}
             _ if self.config.rules.cut_ends => self.finish(now, reason),
             41 | 43 | 44 if loser => {}
             // A client has no other code to abort with.

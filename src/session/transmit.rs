@@ -7,7 +7,7 @@ use super::{
     machine::{Machine, Role},
     outbox::Body,
     reason,
-    rules::{Delivery, Rules},
+    rules::{Delivery, Heartbeats, Rules},
     stream_probe::StreamProbe,
 };
 
@@ -98,6 +98,9 @@ impl Machine {
             if link.kind == LinkKind::Upload {
                 return self.answer_upload(id).into();
             }
+            if link.probed && std::mem::take(&mut link.reply_due) {
+                return Next::Control(Frame::Probe);
+            }
         } else if !link.kind.carries_up() {
             return Next::Nothing;
         } else if std::mem::take(&mut link.reply_due) {
@@ -153,7 +156,8 @@ impl Machine {
         if std::mem::take(&mut self.probe_due) {
             return Some(Frame::AckRequest);
         }
-        if self.config.role == Role::Server && link.kind.needs_heartbeat() {
+        let pings = link.kind.needs_heartbeat() || self.config.rules.heartbeat == Heartbeats::Fixed;
+        if self.config.role == Role::Server && pings {
             let before = if numbered { self.outbox.bytes() } else { self.unanswered };
             let acknowledges = self.names.contains(Names::PING);
             return self

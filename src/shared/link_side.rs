@@ -8,7 +8,10 @@ use super::{
     Attach, Chunk, ChunkOutcome, CloseReason, Credential, Frame, Inner, LinkId, LinkKind, Names, Outbound, PullStatus,
     SharedSession, reason,
 };
-use crate::{config::Transport, session::RateEvent};
+use crate::{
+    config::Transport,
+    session::{RateEvent, Stage},
+};
 
 impl SharedSession {
     /// If it returns `true`, grace does not end before [`cancel_attach`](Self::cancel_attach).
@@ -50,15 +53,22 @@ impl SharedSession {
         Ok(id)
     }
 
-    pub(crate) fn detach(&self, link: LinkId) {
+    /// `answered`: HTTP has taken the whole answer of a poll, so that its end is no cut.
+    pub(crate) fn detach(&self, link: LinkId, answered: bool) {
         let mut inner = self.lock();
         inner.links.retain(|(id, _)| *id != link);
+        if answered {
+            inner.machine.complete(link);
+        }
+        let upgrades = inner.machine.stage() == Stage::Probing;
         inner.machine.detach(self.runtime.clock.now(), link);
         if inner.machine.take_links_need_wake() {
             inner.wake_links(); // Another link carries now.
         }
         if inner.machine.closed().is_some() {
             inner.wake_receivers();
+        }
+        if upgrades || inner.machine.closed().is_some() {
             inner.wake_senders();
         }
         self.settle(&mut inner);
@@ -78,6 +88,7 @@ impl SharedSession {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
+        let upgrades = inner.machine.stage() == Stage::Probing;
         inner.machine.press(self.runtime.pressed());
         let mut outcome = frames.drain(..).try_for_each(|frame| inner.handle_frame(now, link, frame, self));
         if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
@@ -90,7 +101,7 @@ impl SharedSession {
         if inner.machine.arrivals() > 0 || inner.machine.closed().is_some() {
             inner.wake_receivers();
         }
-        if inner.machine.acknowledged() != before || inner.machine.closed().is_some() {
+        if inner.machine.acknowledged() != before || inner.machine.closed().is_some() || upgrades {
             inner.wake_senders();
         }
         if let Some(event) = inner.machine.take_rate_event() {

@@ -17,6 +17,7 @@ mod runtime;
 pub(crate) mod tests;
 mod turn;
 mod unproven;
+mod upgrade;
 mod wake_batch;
 
 use std::{
@@ -51,10 +52,11 @@ pub(crate) use pressure::{UnderWay, Weight};
 pub(crate) use questions::{End, Outcome as QuestionOutcome};
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
+pub(crate) use upgrade::IncomingUpload;
 
 /// The types that the machine's methods take and give, for modules that must not import the machine.
 pub(crate) use crate::session::{
-    Attach, CloseReason, Frame, LinkId, LinkKind, Names, Outbound, SendError, droppable::WhenBehind, reason,
+    Attach, CloseReason, Frame, LinkId, LinkKind, Names, Outbound, SendError, Stage, droppable::WhenBehind, reason,
 };
 
 /// A session: its machine behind one short lock, and the wakers of the tasks that wait for it.
@@ -285,12 +287,14 @@ impl Inner {
     }
 
     fn check_close(&mut self, now: u64, grace: u64) {
+        // Where no numbers are acknowledged, a client without a link has not even fetched the close.
+        let counts = !self.links.is_empty() || self.machine.ends_with_its_links();
         match self.closing {
             Some(_) if self.machine.closed().is_some() => self.closing = None,
             Some((deadline, before)) if deadline <= now => {
                 self.await_close(now, grace);
                 // A client without a link gets the full grace time instead.
-                if self.machine.acknowledged() == before && !self.links.is_empty() {
+                if self.machine.acknowledged() == before && counts {
                     self.machine.abort(now, reason::CLOSE_UNANSWERED);
                     self.closing = None;
                 }

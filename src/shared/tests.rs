@@ -86,7 +86,7 @@ async fn the_deadlines_of_a_session_are_queued_a_bounded_number_of_times() {
         let attach = Attach { ordinal: 1, turn, kind, opening: turn == 0, seen: turn > 0, received: 0, names: None };
         let link = session.attach(Credential::Attempt, attach, Transport::XhrPoll).unwrap();
         tokio::time::advance(Duration::from_millis(1000)).await;
-        session.detach(link);
+        session.detach(link, false);
         // Some deadlines come while no poll is there.
         tokio::time::advance(Duration::from_millis(turn % 7 * 1000)).await;
         let mut fired = 0;
@@ -177,7 +177,7 @@ fn a_page_that_is_taken_over_between_decoding_and_locking_feeds_nothing() {
 fn a_link_that_has_gone_between_decoding_and_locking_feeds_nothing() {
     let (session, link) = opened();
     let mut decoded = messages(1..=3);
-    session.detach(link);
+    session.detach(link, false);
     assert_eq!(session.input(link, &mut decoded, None), Ok(false));
     assert_eq!((received(&session), decoded.len()), (0, 0));
 }
@@ -234,7 +234,7 @@ fn a_cut_that_ends_the_session_wakes_its_handler_at_once() {
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let (waker, mut place) = (Waker::from(count.clone()), None);
     assert_eq!(session.poll_arrival(&Context::from_waker(&waker), &mut place, true), Poll::Pending);
-    session.detach(link);
+    session.detach(link, false);
     assert_eq!(count.0.load(Relaxed), 1);
     assert_eq!(session.poll_arrival(&Context::from_waker(&waker), &mut place, true), Poll::Ready(None));
 }

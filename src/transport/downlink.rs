@@ -35,6 +35,8 @@ const COUNTED: usize = 16 * 1024;
 pub(crate) enum Wait {
     /// A frame behind the first, or the end of the time for which the link may wait.
     Something,
+    /// Any frame, where no link begins with one that every answer has.
+    Anything,
     /// Only the handler's first turn, so that what it sends there is part of the answer.
     Nothing,
     /// The same. The client is also asked to delay its next poll, since many answers wait in its browser or
@@ -44,7 +46,8 @@ pub(crate) enum Wait {
 
 /// The body of an answer that ends after its first flush.
 ///
-/// Dropping it detaches the link. What it had taken is sent again on the next link.
+/// Dropping it detaches the link. What it had taken is sent again on the next link, where messages are kept
+/// until they are acknowledged.
 pub(crate) struct FirstFlush<C> {
     link: Option<Link>,
     codec: C,
@@ -58,7 +61,7 @@ pub(crate) struct FirstFlush<C> {
 
 impl<C: BodyCodec> FirstFlush<C> {
     pub(crate) fn new(link: Link, codec: C, wait: Wait) -> Self {
-        let turned = wait == Wait::Something;
+        let turned = matches!(wait, Wait::Something | Wait::Anything);
         FirstFlush { link: Some(link), codec, wait, turned, started: 0, body: Vec::new() }
     }
 
@@ -73,7 +76,7 @@ impl<C: BodyCodec> FirstFlush<C> {
         *turned = true;
         let pulled = attached.pull(cx, |frame| {
             codec.write(frame, body);
-            if *started == 0 {
+            if *started == 0 && *wait != Wait::Anything {
                 if *wait == Wait::Rest {
                     codec.write(Outbound::Frame(Frame::PollDelay { delay: REST }), body);
                 }
@@ -81,11 +84,12 @@ impl<C: BodyCodec> FirstFlush<C> {
             }
             body.len() < FLUSH
         });
-        if pulled == PullStatus::Drained && *wait == Wait::Something && body.len() == *started {
+        let waits = matches!(wait, Wait::Something | Wait::Anything);
+        if pulled == PullStatus::Drained && waits && body.len() == *started {
             return Poll::Pending;
         }
         let counted = (body.len() > COUNTED).then(|| attached.under_way());
-        *link = None;
+        link.take().into_iter().for_each(Link::complete);
         let content_type = codec.finish(body);
         Poll::Ready((std::mem::take(body), content_type, counted))
     }

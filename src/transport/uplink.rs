@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use axum::body::BodyDataStream;
 use bytes::{Bytes, BytesMut};
@@ -79,6 +83,16 @@ pub(crate) async fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<()
     }
 }
 
+/// Waits until the session has room for more, and its handler has had the turn that the input has caused: its
+/// answers are there then, all of them. Cancel-safe.
+pub(crate) async fn settled(link: &Link) {
+    let poll = |cx: &mut Context<'_>| match link.reading_stops(cx) || link.awaits_turn(cx) {
+        true => Poll::Pending,
+        false => Poll::Ready(()),
+    };
+    poll_fn(poll).await;
+}
+
 /// As [`take`], for the first messages of a session: together they may have `most` bytes.
 pub(crate) fn take_first<C: Codec>(link: &Link, body: &mut Body<C>, most: usize) -> Result<(), CloseReason> {
     let mut left = most;
@@ -96,7 +110,7 @@ pub(crate) fn take_first<C: Codec>(link: &Link, body: &mut Body<C>, most: usize)
 /// The answer to an upload, which acknowledges what was received.
 pub(crate) fn upload_answer<C: BodyCodec>(link: &Link, mut codec: C) -> (Vec<u8>, ContentType) {
     let mut out = Vec::new();
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut cx = Context::from_waker(Waker::noop());
     link.pull(&mut cx, |frame| {
         codec.write(frame, &mut out);
         true

@@ -59,6 +59,8 @@ impl Writer {
             }
             Frame::LinkClose(reason) => self.reason(b'x', None, reason, out),
             Frame::Attached(start) => put_start(out, start),
+            // They are of Engine.IO alone.
+            Frame::Probe | Frame::Noop => {}
         }
     }
 

@@ -10,6 +10,7 @@ mod acknowledging;
 mod attaching;
 mod closing;
 mod droppables;
+mod engineio;
 mod fuzz;
 mod grace;
 mod heartbeats;
@@ -123,7 +124,11 @@ fn notation(frames: &[Frame]) -> String {
         Frame::GoAway { delay } => format!("z{delay}"),
         Frame::PollDelay { delay } => format!("y{delay}"),
         Frame::Padding { length } => format!("i{length}"),
+        Frame::Probe => "probe".into(),
+        Frame::Noop => "noop".into(),
         Frame::LinkClose(reason) => format!("x{}", reason.code),
+        Frame::Probe => "probe".to_owned(),
+        Frame::Noop => "noop".to_owned(),
     };
     frames.iter().map(one).collect::<Vec<_>>().join(" ")
 }

@@ -1,0 +1,147 @@
+//! One packet of the client becomes a frame, and a message of the session becomes packets.
+
+use base64::{
+    Engine,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use bytes::{Buf, Bytes};
+use bytestring::ByteString;
+
+use super::{LAST_PING, Revision, WRONG_DIRECTION, parse_error};
+use crate::{
+    codec::largest::Largest,
+    message::{Message, Text},
+    payload::Payload,
+    session::{
+        frame::{CloseReason, Frame},
+        reason,
+    },
+};
+
+/// The type of a message, in a text and before bytes.
+pub(super) const MESSAGE: &str = "4";
+pub(super) const MESSAGE_BYTE: u8 = 4;
+
+/// Some clients leave the padding out.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A packet as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Packet {
+    Text(Bytes),
+    Binary(Bytes),
+}
+
+/// A message as it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Content<'a> {
+    Text(&'a str),
+    Binary(&'a [u8]),
+}
+
+/// The messages that the content of one number becomes. `events`: the client knows events.
+pub(super) fn messages(payload: &Payload, events: bool) -> impl Iterator<Item = Content<'_>> {
+    let (first, attachments) = match payload {
+        Payload::Message(Message::Text(text)) => (Content::Text(text), &[][..]),
+        Payload::Message(Message::Binary(bytes)) => (Content::Binary(bytes), &[][..]),
+        Payload::Event(packet) if events => (Content::Text(&packet.text), &packet.attachments[..]),
+        Payload::Event(packet) => (Content::Text(packet.plain()), &[][..]),
+    };
+    std::iter::once(first).chain(attachments.iter().map(|attachment| Content::Binary(attachment)))
+}
+
+/// Whether bytes are among these messages.
+pub(super) fn has_bytes(payload: &Payload, events: bool) -> bool {
+    messages(payload, events).any(|content| matches!(content, Content::Binary(_)))
+}
+
+/// Reads packets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PacketReader {
+    pub(super) revision: Revision,
+    /// The packets are messages of a WebSocket.
+    pub(super) socket: bool,
+    /// The largest message that is taken.
+    pub(super) limit: usize,
+    pub(super) largest: Largest,
+}
+
+impl PacketReader {
+    /// The frame that a packet is; `None` if it means nothing where it came.
+    ///
+    /// # Errors
+    /// Fails if the packet does not follow the grammar, is a ping or pong in the wrong direction, or a message
+    /// above the limit.
+    pub(super) fn read(&self, packet: Packet) -> Result<Option<Frame>, CloseReason> {
+        match packet {
+            Packet::Text(text) => self.text(text),
+            Packet::Binary(bytes) => self.binary(bytes).map(Some),
+        }
+    }
+
+    fn text(&self, mut packet: Bytes) -> Result<Option<Frame>, CloseReason> {
+        if packet.is_empty() {
+            return Err(parse_error("parse error: an empty packet"));
+        }
+        let kind = packet.get_u8();
+        Ok(match kind {
+            b'1' => Some(Frame::Close { number: 0, reason: reason::CLOSED }),
+            b'2' if self.socket && packet[..] == *b"probe" => Some(Frame::Probe),
+            b'2' if self.revision == Revision::V3 => Some(Frame::Ping { id: LAST_PING, received: None }),
+            b'3' if self.revision == Revision::V4 => Some(Frame::Pong { id: LAST_PING, received: 0 }),
+            b'2' | b'3' => return Err(CloseReason::malformed(WRONG_DIRECTION)),
+            b'4' => Some(self.message_text(packet)?),
+            b'5' if self.socket => Some(Frame::Confirm),
+            b'0' | b'6' if self.socket => Some(Frame::Noop),
+            b'0' | b'5' | b'6' => None,
+            b'b' => Some(self.base64(packet)?),
+            _ => return Err(parse_error("parse error: a packet begins with its type")),
+        })
+    }
+
+    fn message_text(&self, text: Bytes) -> Result<Frame, CloseReason> {
+        self.check(text.len())?;
+        let text = ByteString::try_from(self.largest.release(text));
+        let text = text.map_err(|_| parse_error("parse error: a text is not UTF-8"))?;
+        Ok(message(Text(text)))
+    }
+
+    /// A message as base64. Revision 3 states its type before.
+    fn base64(&self, mut text: Bytes) -> Result<Frame, CloseReason> {
+        if self.revision == Revision::V3 {
+            if text.first() != Some(&b'4') {
+                return Err(parse_error("parse error: only messages have bytes"));
+            }
+            text.advance(1);
+        }
+        // The last of four digits may be padding.
+        self.check((text.len() / 4 * 3).saturating_sub(2))?;
+        let bytes = BASE64.decode(&text).map_err(|_| parse_error("parse error: bad base64"))?;
+        self.check(bytes.len())?;
+        Ok(message(bytes))
+    }
+
+    /// A packet of bytes. Revision 3 states its type before, as a number.
+    pub(super) fn binary(&self, mut bytes: Bytes) -> Result<Frame, CloseReason> {
+        if self.revision == Revision::V3 {
+            if bytes.first() != Some(&MESSAGE_BYTE) {
+                return Err(parse_error("parse error: only messages have bytes"));
+            }
+            bytes.advance(1);
+        }
+        self.check(bytes.len())?;
+        Ok(message(self.largest.release(bytes)))
+    }
+
+    fn check(&self, length: usize) -> Result<(), CloseReason> {
+        if length > self.limit { Err(reason::TOO_LARGE) } else { Ok(()) }
+    }
+}
+
+fn message(message: impl Into<Message>) -> Frame {
+    Frame::Message { number: 0, message: message.into().into() }
+}
