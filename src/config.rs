@@ -1,5 +1,6 @@
 //! The settings of a server, and their defaults.
 
+mod engineio;
 mod limits;
 mod origins;
 mod rate_limit;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use engineio::EngineIo;
 pub(crate) use limits::KeyLimits;
 pub use limits::Limits;
 pub use origins::Origins;
@@ -121,12 +123,14 @@ pub enum Transport {
     JsonpPoll,
     /// Polling whose answers come at once; uploads are POSTs.
     Poll,
+    /// The polling of Engine.IO, with XMLHttpRequest or scripts; uploads are POSTs.
+    Polling,
 }
 
 impl Transport {
     /// All of them.
     #[cfg(feature = "metrics")]
-    pub(crate) const ALL: [Transport; 10] = [
+    pub(crate) const ALL: [Transport; 11] = [
         Transport::WebSocket,
         Transport::FetchStream,
         Transport::XhrStream,
@@ -137,6 +141,7 @@ impl Transport {
         Transport::Multipart,
         Transport::JsonpPoll,
         Transport::Poll,
+        Transport::Polling,
     ];
 
     /// Returns the name that the client and the URLs use: `websocket`, `fetch-stream`, ...
@@ -152,6 +157,7 @@ impl Transport {
             Transport::Multipart => "multipart",
             Transport::JsonpPoll => "jsonp-poll",
             Transport::Poll => "poll",
+            Transport::Polling => "polling",
         }
     }
 

@@ -178,6 +178,8 @@ pub(crate) struct Machine {
     pub(super) unanswered: usize,
     /// Since when an outbox above the floor has made no progress; `NEVER` while the clock does not run.
     pub(super) stalled_since: u64,
+    /// An upload of an Engine.IO session is coming in.
+    pub(super) uploading: bool,
     /// The client has closed while no poll waited: a poll that it has sent before is answered empty.
     pub(super) farewell_due: bool,
     pub(super) over: bool,
@@ -219,6 +221,7 @@ impl Machine {
             links_need_wake: false,
             unanswered: 0,
             stalled_since: NEVER,
+            uploading: false,
             farewell_due: false,
             over: false,
             config,

@@ -15,7 +15,7 @@ impl Machine {
     /// after grace has passed: the caller has not shown the secret yet, and must not be able to extend a
     /// session for ever.
     pub(crate) fn expect_attach(&mut self, now: u64) -> bool {
-        let counts = self.links.any_attached() || now < self.grace_end();
+        let counts = !self.has_sid() && (self.links.any_attached() || now < self.grace_end());
         self.pending_attaches += u32::from(counts);
         counts
     }

@@ -6,7 +6,7 @@ use super::{
     links::{Attach, LinkId, LinkKind},
     machine::Machine,
     reason,
-    rules::Rivals,
+    rules::{Heartbeats, Rivals},
 };
 
 /// For so many milliseconds a session that has ended, and has no link, is still there to answer what was sent
@@ -42,7 +42,18 @@ impl Machine {
         stage
     }
 
-    /// As [`expect_attach`](Self::expect_attach), for an upload.
+    /// Whether the session is one of Engine.IO, whose sid is all that its client shows.
+    pub(crate) fn has_sid(&self) -> bool {
+        self.config.rules.rivals == Rivals::CloseBoth
+    }
+
+    /// Whether the client pings, as in Engine.IO's revision 3.
+    pub(crate) fn client_pings(&self) -> bool {
+        self.config.rules.heartbeat == Heartbeats::ByClient
+    }
+
+    /// An upload begins to come in. The answer to a ping is awaited behind it, until
+    /// [`cancel_upload`](Self::cancel_upload).
     ///
     /// # Errors
     /// Fails if another upload is coming in. The session ends then: the two could change places.
@@ -50,12 +61,19 @@ impl Machine {
         if let Some(reason) = self.closed() {
             return Err(reason.clone());
         }
-        if self.pending_attaches > 0 {
+        if self.uploading {
             self.finish(now, reason::OVERLAP);
             return Err(reason::OVERLAP);
         }
+        self.uploading = true;
         self.pending_attaches += 1;
         Ok(())
+    }
+
+    /// An upload for which [`expect_upload`](Self::expect_upload) returned `Ok` is answered, or lost.
+    pub(crate) fn cancel_upload(&mut self, now: u64) {
+        self.uploading = false;
+        self.cancel_attach(now);
     }
 
     /// HTTP has taken the whole answer of a poll, so that its end is no cut.

@@ -315,6 +315,12 @@ impl Inner {
         match credential {
             Credential::Attempt if self.credentials.used => Err(reason::ATTEMPT_USED),
             Credential::Attempt => self.machine.attach(now, attach),
+            Credential::Sid(_) if !self.machine.has_sid() => Err(reason::WRONG_SECRET),
+            Credential::Sid(secret) => {
+                self.credentials.verify(secret, true)?;
+                self.machine.attach(now, attach)
+            }
+            _ if self.machine.has_sid() => Err(reason::WRONG_SECRET),
             Credential::Secret { secret, next } => {
                 self.credentials.verify(secret, in_url)?;
                 let id = self.machine.attach(now, attach)?;

@@ -52,11 +52,10 @@ pub(crate) use pressure::{UnderWay, Weight};
 pub(crate) use questions::{End, Outcome as QuestionOutcome};
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
-pub(crate) use upgrade::IncomingUpload;
 
 /// The types that the machine's methods take and give, for modules that must not import the machine.
 pub(crate) use crate::session::{
-    Attach, CloseReason, Frame, LinkId, LinkKind, Names, Outbound, SendError, Stage, droppable::WhenBehind, reason,
+    Attach, CloseReason, Frame, LinkId, LinkKind, Names, Outbound, SendError, droppable::WhenBehind, reason,
 };
 
 /// A session: its machine behind one short lock, and the wakers of the tasks that wait for it.

@@ -9,8 +9,16 @@ use super::{CloseReason, SharedSession};
 use crate::session::Stage;
 
 impl SharedSession {
-    pub(crate) fn stage(&self) -> Stage {
-        self.lock().machine.stage()
+    /// The sid of an Engine.IO session: the id, and the secret. It is a part of URLs as it is.
+    pub(crate) fn sid(&self) -> String {
+        format!("{}{}", self.public_id(), self.lock().credentials.secret.simple())
+    }
+
+    /// For who knows the secret of an Engine.IO session: how far it has moved, and whether its client pings.
+    pub(crate) fn stage(&self, secret: &str) -> Option<(Stage, bool)> {
+        let inner = self.lock();
+        let known = inner.machine.has_sid() && inner.credentials.knows(secret);
+        known.then(|| (inner.machine.stage(), inner.machine.client_pings()))
     }
 
     /// Whether a poll that finds the session over was sent before its client closed it. Only one is.
@@ -53,6 +61,8 @@ pub(crate) struct IncomingUpload(Arc<SharedSession>);
 
 impl Drop for IncomingUpload {
     fn drop(&mut self) {
-        self.0.cancel_attach();
+        let mut inner = self.0.lock();
+        inner.machine.cancel_upload(self.0.runtime.clock.now());
+        self.0.settle(&mut inner);
     }
 }

@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use axum::Router;
 
 use super::{handler::AnyHandler, hooks::Hooks, live::Live, presence::Presence, session::Session, to::To};
-use crate::server::{core::Core, gateway::Gateway, routes};
+use crate::{
+    config::EngineIo,
+    server::{core::Core, gateway::Gateway, routes},
+};
 
 /// A server: its routes, its sessions and its rooms. Clones are handles to the same server, and so is a
 /// [`Live`], which has no type parameter.
@@ -52,6 +55,26 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// ```
     pub fn raw(&self) -> Router<S> {
         routes::raw::routes(self.gateway())
+    }
+
+    /// Returns the route of Engine.IO, revisions 3 and 4, to nest at a path of an axum `Router`: clients of Engine.IO
+    /// open sessions there, over HTTP polling (by scripts too) or a WebSocket, and may move from the one to the
+    /// other. They reach the same handler and rooms. See the guide's chapter [on it](crate::guide::engineio), and
+    /// [`engineio_with`](Self::engineio_with) for settings.
+    ///
+    /// ```no_run
+    /// # use anywire::{Anywire, Session};
+    /// # async fn handler(session: Session) {}
+    /// let live = Anywire::builder().handler(handler).build();
+    /// let app: axum::Router = axum::Router::new().nest("/live", live.routes()).nest("/engine.io", live.engineio());
+    /// ```
+    pub fn engineio(&self) -> Router<S> {
+        self.engineio_with(EngineIo::new())
+    }
+
+    /// As [`engineio`](Self::engineio), with settings of its own.
+    pub fn engineio_with(&self, settings: EngineIo) -> Router<S> {
+        routes::engineio::routes(self.gateway(), settings)
     }
 
     /// Returns a handle without the state's type, to keep in that state or anywhere else.

@@ -43,7 +43,7 @@ fn post(server: &mut Machine, now: u64, frames: impl IntoIterator<Item = Frame>)
     let link = server.attach(now, upload()).expect("an upload");
     let result = frames.into_iter().try_for_each(|frame| server.handle_frame(now, link, frame));
     server.detach(now, link);
-    server.cancel_attach(now);
+    server.cancel_upload(now);
     result
 }
 
@@ -343,7 +343,7 @@ fn what_comes_slowly_puts_the_end_off() {
         answered(&mut server, PING, waits);
         server.handle_timeout(dead);
         assert_eq!(server.stage(), Stage::Polling);
-        server.cancel_attach(dead + 1);
+        server.cancel_upload(dead + 1);
         server.handle_timeout(server.poll_timeout().expect("a deadline"));
         assert_eq!(server.closed(), Some(&reason::HEARTBEAT_TIMEOUT), "nothing comes in any more");
     }

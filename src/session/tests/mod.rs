@@ -127,8 +127,6 @@ fn notation(frames: &[Frame]) -> String {
         Frame::Probe => "probe".into(),
         Frame::Noop => "noop".into(),
         Frame::LinkClose(reason) => format!("x{}", reason.code),
-        Frame::Probe => "probe".to_owned(),
-        Frame::Noop => "noop".to_owned(),
     };
     frames.iter().map(one).collect::<Vec<_>>().join(" ")
 }

@@ -1,0 +1,100 @@
+//! A handshake by a poll, whose answer is the packet that opens the session.
+
+use axum::{
+    http::{HeaderValue, Method, header, request::Parts},
+    response::Response,
+};
+
+use super::{
+    Engine,
+    answer::{Answer, respond, wrapping_of},
+    params::{Carrying, Params},
+    refusal::EngineRefusal,
+};
+use crate::{
+    codec::engineio::{OpenPacket, Revision, TEXT},
+    config::Transport,
+    server::{
+        gateway::{Opened, Page},
+        origin::Verdict,
+        refusal::OpenError,
+    },
+    session::{Attach, LinkKind, Names},
+    shared::Credential,
+    transport::Link,
+};
+
+impl<S: Clone + Send + Sync + 'static> Engine<S> {
+    /// Opens a session that is polled.
+    pub(super) async fn open_by_poll(
+        &self,
+        parts: Parts,
+        state: S,
+        verdict: Verdict,
+        params: &Params,
+    ) -> Result<Answer, EngineRefusal> {
+        if parts.method != Method::GET {
+            return Err(EngineRefusal::handshake_method());
+        }
+        if params.carrying != Carrying::Polling {
+            return Err(EngineRefusal::bad_request("a WebSocket is opened by an upgrade"));
+        }
+        let revision = self.revision(params)?;
+        let page = Page::of_request(verdict, Names::default());
+        let mut opened = self.open(parts, state, page, revision).await?;
+        let attach = first(LinkKind::Opening);
+        let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::Polling);
+        // Nobody knows the session yet, so that nothing can have ended it but the server, which tells by the next poll.
+        link.into_iter().for_each(Link::complete);
+        let mut body = Vec::new();
+        let sid = opened.shared.sid();
+        let upgrades: &[&str] = if self.serves(Carrying::WebSocket) { &["websocket"] } else { &[] };
+        self.open_packet(revision, &sid, upgrades).write(revision, &mut body);
+        opened.start();
+        let mut response = respond(TEXT, body, wrapping_of(params).as_deref(), None);
+        self.set_cookie(&sid, &mut response);
+        Ok(Answer::ready(response))
+    }
+
+    /// Runs the extractors and makes the session.
+    pub(super) async fn open(
+        &self,
+        parts: Parts,
+        state: S,
+        page: Page,
+        revision: Revision,
+    ) -> Result<Opened, EngineRefusal> {
+        match self.gateway.open_new(parts, state, page, None, self.terms(revision)).await {
+            Ok(opened) => Ok(opened),
+            Err(error) => Err(EngineRefusal::of_opening(OpenError::into_refusal(error).await)),
+        }
+    }
+
+    pub(super) fn open_packet<'a>(
+        &self,
+        revision: Revision,
+        sid: &'a str,
+        upgrades: &'a [&'a str],
+    ) -> OpenPacket<'a> {
+        let terms = self.terms(revision);
+        OpenPacket {
+            sid,
+            upgrades,
+            ping_interval: terms.interval,
+            ping_timeout: terms.timeout,
+            max_payload: self.core().config.message_limit,
+        }
+    }
+
+    pub(super) fn set_cookie(&self, sid: &str, response: &mut Response) {
+        let Some(name) = &self.settings.cookie else { return };
+        if let Ok(cookie) = HeaderValue::from_str(&format!("{name}={sid}; Path=/; HttpOnly; SameSite=Lax")) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
+}
+
+/// The first link of a session. Its client has the answer when it makes the next request.
+pub(super) fn first(kind: LinkKind) -> Attach {
+    Attach { ordinal: 1, turn: 0, kind, opening: true, seen: true, received: 0, names: None }
+}
