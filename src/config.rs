@@ -4,6 +4,7 @@ mod engineio;
 mod limits;
 mod origins;
 mod rate_limit;
+mod socketio;
 mod values;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub use engineio::EngineIo;
 pub(crate) use limits::KeyLimits;
 pub use limits::Limits;
 pub use origins::Origins;
+pub use socketio::SocketIo;
 pub(crate) use origins::{bare, is_authority};
 pub use rate_limit::RateLimit;
 use values::MOST;

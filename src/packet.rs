@@ -49,6 +49,11 @@ impl Packet {
         Packet { text: ByteString::from_static("30[]"), attachments: Vec::new() }
     }
 
+    /// Whether it opens or ends a namespace, or refuses one or a request.
+    pub(crate) fn is_control(&self) -> bool {
+        self.text.starts_with(['0', '1', '4', '7'])
+    }
+
     /// Its JSON alone, for a client that knows no events.
     pub(crate) fn plain(&self) -> &str {
         let mut rest = self.behind_type();

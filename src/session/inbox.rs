@@ -179,6 +179,16 @@ impl Inbox {
         Some(packet)
     }
 
+    /// Counts a packet of this length that is set aside, though it did not come from the other half.
+    pub(crate) fn keep_aside(&mut self, length: usize) {
+        self.bytes += ENTRY_COST + length;
+    }
+
+    /// A packet that is set aside has become shorter.
+    pub(crate) fn shrink_aside(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
     /// A packet of this length that was set aside is gone.
     pub(crate) fn release_aside(&mut self, length: usize) {
         // The messages that were not consumed may have been dropped meanwhile.

@@ -40,6 +40,16 @@ impl Machine {
         self.inbox.set_aside(all)
     }
 
+    /// Counts a packet of this length that is set aside, though it did not come from the client.
+    pub(crate) fn keep_aside(&mut self, length: usize) {
+        self.inbox.keep_aside(length);
+    }
+
+    /// A packet that is set aside has become shorter by so many bytes.
+    pub(crate) fn shrink_aside(&mut self, bytes: usize) {
+        self.inbox.shrink_aside(bytes);
+    }
+
     /// A packet of this length that was set aside is handled.
     pub(crate) fn release_aside(&mut self, length: usize) {
         self.inbox.release_aside(length);

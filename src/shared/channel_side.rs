@@ -14,7 +14,8 @@ use super::{
     wake_batch,
 };
 use crate::{
-    dialect::{Fault, Head, Kind, control, not_opened, refused},
+    broadcast::OutMessage,
+    dialect::{Fault, Head, Kind, control, not_opened, refused, socketio::plain_message},
     message::Message,
     packet::Packet,
     payload::Payload,
@@ -53,7 +54,7 @@ impl Inner {
     }
 
     /// The client asks for a channel. Returns whether the packet is kept.
-    fn open_channel(&mut self, head: &Head<'_>, packet: &Arc<Packet>, session: &SharedSession) -> bool {
+    pub(super) fn open_channel(&mut self, head: &Head<'_>, packet: &Arc<Packet>, session: &SharedSession) -> bool {
         let Some(channels) = self.channels.as_mut().filter(|channels| !channels.ended) else {
             self.send_packet(not_opened(head.namespace, &unknown_namespace()));
             return false;
@@ -80,14 +81,19 @@ impl Inner {
 
     /// An event of a channel has come. Returns whether it is kept.
     fn take_channel_event(&mut self, head: &Head<'_>, packet: &Arc<Packet>) -> bool {
+        let socketio = self.speaks_socketio();
         let Some(channel) = self.channels.as_mut().and_then(|channels| channels.current(head.namespace)) else {
             if let Some(id) = head.id {
                 self.send_packet(refused(head.namespace, id, &unknown_namespace()));
             }
             return false;
         };
-        let arrival = Arrival::Message(Payload::Event(packet.clone()));
-        channel.queue.push_back(Arrived { arrival, page: self.page });
+        let mut payload = Payload::Event(packet.clone());
+        if socketio && let Some(message) = plain_message(packet) {
+            self.machine.shrink_aside(packet.len().saturating_sub(message.len()));
+            payload = message.into();
+        }
+        channel.queue.push_back(Arrived { arrival: Arrival::Message(payload), page: self.page });
         if channel.receivers.wake_first() {
             self.turn.woken();
         }
@@ -142,7 +148,13 @@ impl Inner {
     /// Sends a packet of the server's own. If the outbox is full the client does without: it has asked for more
     /// than it takes.
     fn send_packet(&mut self, packet: Packet) {
-        match self.machine.send(Payload::from(packet).into()) {
+        if let Some(message) = self.outgoing(Payload::from(packet).into()) {
+            self.send_as_it_is(message);
+        }
+    }
+
+    pub(super) fn send_as_it_is(&mut self, message: OutMessage) {
+        match self.machine.send(message) {
             Ok(()) => self.wake_carriers(),
             Err(error) => tracing::debug!(?error, "a packet was not sent"),
         }
@@ -242,8 +254,9 @@ impl SharedSession {
         if channel.receivers.wake_all() {
             inner.turn.woken();
         }
+        let message = inner.outgoing(Payload::from(packet).into());
         // A channel opens only when there is room, so that there are few of these.
-        if inner.machine.send_over_limit(Payload::from(packet).into()).is_ok() {
+        if message.is_some_and(|message| inner.machine.send_over_limit(message).is_ok()) {
             inner.wake_carriers();
         }
         inner.wake_senders();

@@ -6,7 +6,11 @@ use std::{collections::VecDeque, sync::Arc, task::Waker};
 use bytestring::ByteString;
 
 use super::receivers::Receivers;
-use crate::{dialect::Head, packet::Packet, session::Arrival};
+use crate::{
+    dialect::{Head, socketio::Connection},
+    packet::Packet,
+    session::Arrival,
+};
 
 /// The namespaces of a session that are channels, which its client opens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub(super) struct Channels {
     pub(super) most: usize,
     /// `/` is a channel too.
     pub(super) has_root: bool,
+    /// The state of a client that speaks Socket.IO.
+    pub(super) connection: Option<Box<Connection>>,
     /// The number of channels so far.
     numbers: u64,
     /// The task that opens channels.
@@ -67,7 +73,7 @@ pub(crate) struct Asked {
 
 impl Channels {
     pub(super) fn new(most: usize, has_root: bool) -> Self {
-        Channels { all: Vec::new(), most, has_root, numbers: 0, opener: None, ended: false }
+        Channels { all: Vec::new(), most, has_root, connection: None, numbers: 0, opener: None, ended: false }
     }
 
     /// Adds the channel that a packet asks for.

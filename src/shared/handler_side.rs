@@ -90,6 +90,7 @@ impl SharedSession {
 
     pub(crate) fn send(&self, message: OutMessage) -> Result<(), SendError> {
         let mut inner = self.lock();
+        let Some(message) = inner.outgoing(message) else { return Ok(()) };
         inner.machine.send(message)?;
         inner.wake_carriers();
         self.account(&mut inner);
@@ -173,6 +174,7 @@ impl SharedSession {
 
     pub(crate) fn close(&self, reason: CloseReason) {
         let mut inner = self.lock();
+        inner.disconnect();
         inner.machine.close(reason);
         if inner.closing.is_none() && inner.machine.closed().is_none() {
             inner.await_close(self.runtime.clock().now(), self.params.session.grace);

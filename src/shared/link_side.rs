@@ -296,6 +296,12 @@ impl Inner {
         session: &SharedSession,
     ) -> Result<(), CloseReason> {
         let is_event = matches!(&frame, Frame::Message { message, .. } if message.is_event());
+        let frame = match frame {
+            Frame::Message { message, .. } if self.speaks_socketio() => {
+                return self.take_socketio(now, link, message, session);
+            }
+            frame => frame,
+        };
         self.machine.handle_frame(now, link, frame)?;
         // An answer does not wait behind events: the handler may have asked its own client.
         if is_event && let Some(packet) = self.machine.set_aside(self.root_is_channel()) {

@@ -13,6 +13,7 @@ mod pressure;
 pub(crate) mod questions;
 mod receivers;
 mod runtime;
+mod socketio;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turn;

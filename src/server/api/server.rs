@@ -4,9 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use axum::Router;
 
-use super::{handler::AnyHandler, hooks::Hooks, live::Live, presence::Presence, session::Session, to::To};
+use super::{
+    builder::SessionHandler, handler::AnyHandler, hooks::Hooks, live::Live, presence::Presence, session::Session, to::To,
+};
 use crate::{
-    config::EngineIo,
+    config::{EngineIo, SocketIo},
     server::{core::Core, gateway::Gateway, routes},
 };
 
@@ -15,12 +17,13 @@ use crate::{
 pub struct Server<S = ()> {
     live: Live,
     handler: AnyHandler<S>,
+    handlers: Arc<SessionHandler<S>>,
     hooks: Hooks,
 }
 
-impl<S> Server<S> {
-    pub(super) fn new(core: Arc<Core>, handler: AnyHandler<S>, hooks: Hooks) -> Self {
-        Server { live: Live::new(core), handler, hooks }
+impl<S: Clone + Send + Sync + 'static> Server<S> {
+    pub(super) fn new(core: Arc<Core>, handlers: SessionHandler<S>, hooks: Hooks) -> Self {
+        Server { live: Live::new(core), handler: handlers.of_sessions(), handlers: Arc::new(handlers), hooks }
     }
 }
 
@@ -74,7 +77,39 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
 
     /// As [`engineio`](Self::engineio), with settings of its own.
     pub fn engineio_with(&self, settings: EngineIo) -> Router<S> {
-        routes::engineio::routes(self.gateway(), settings)
+        routes::engineio::routes(self.gateway(), settings, routes::engineio::Dialect::Plain)
+    }
+
+    /// Returns the routes of Socket.IO, to nest at a path of an axum `Router`: its clients of every generation (1 to 4)
+    /// and in every language reach the same handlers and rooms, each namespace of the builder as a namespace of
+    /// theirs. See the guide's chapter [on moving](crate::guide::from_socket_io), and
+    /// [`socketio_with`](Self::socketio_with) for settings.
+    ///
+    /// `socket.io.js` below the mount is the script for pages: this crate's `io.js`, which finds the native routes
+    /// below `anywire/` of the same mount.
+    ///
+    /// ```no_run
+    /// use anywire::{Anywire, Data, Events, Session};
+    ///
+    /// async fn say(Data(text): Data<String>, session: Session) {
+    ///     session.within("lobby").emit("said", text);
+    /// }
+    ///
+    /// let events = Events::new().on("say", say).on_open(async |session: Session| {
+    ///     session.join("lobby");
+    /// });
+    /// let live = Anywire::builder().events(events).build();
+    /// let app: axum::Router = axum::Router::new().nest("/socket.io", live.socketio());
+    /// ```
+    pub fn socketio(&self) -> Router<S> {
+        self.socketio_with(SocketIo::new())
+    }
+
+    /// As [`socketio`](Self::socketio), with settings of its own.
+    pub fn socketio_with(&self, settings: SocketIo) -> Router<S> {
+        let Gateway { core, hooks, .. } = self.gateway();
+        let channels = Gateway { core, handler: self.handlers.of_channels(settings.connect_timeout), hooks };
+        routes::socketio::routes(self.gateway(), channels, settings)
     }
 
     /// Returns a handle without the state's type, to keep in that state or anywhere else.
@@ -83,14 +118,19 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     }
 
     pub(in crate::server) fn gateway(&self) -> Gateway<S> {
-        let Server { live, handler, hooks } = self.clone();
+        let Server { live, handler, hooks, .. } = self.clone();
         Gateway { core: live.core, handler, hooks }
     }
 }
 
 impl<S> Clone for Server<S> {
     fn clone(&self) -> Self {
-        Server { live: self.live.clone(), handler: self.handler.clone(), hooks: self.hooks.clone() }
+        Server {
+            live: self.live.clone(),
+            handler: self.handler.clone(),
+            handlers: self.handlers.clone(),
+            hooks: self.hooks.clone(),
+        }
     }
 }
 

@@ -5,3 +5,4 @@ mod client;
 pub(super) mod engineio;
 pub(super) mod native;
 pub(super) mod raw;
+pub(super) mod socketio;

@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::{
-    Engine,
+    Dialect, Engine,
     answer::{Answer, respond, wrapping_of},
     params::{Carrying, Params},
     refusal::EngineRefusal,
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     codec::engineio::{OpenPacket, Revision, TEXT},
     config::Transport,
+    dialect::socketio,
     server::{
         gateway::{Opened, Page},
         origin::Verdict,
@@ -42,7 +43,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let revision = self.revision(params)?;
         let page = Page::of_request(verdict, Names::default());
         let mut opened = self.open(parts, state, page, revision).await?;
-        let attach = first(LinkKind::Opening);
+        let attach = self.first(LinkKind::Opening);
         let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::Polling);
         // Nobody knows the session yet, so that nothing can have ended it but the server, which tells by the next poll.
         link.into_iter().for_each(Link::complete);
@@ -64,7 +65,12 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         page: Page,
         revision: Revision,
     ) -> Result<Opened, EngineRefusal> {
+        let auth = query_auth(&parts);
         match self.gateway.open_new(parts, state, page, None, self.terms(revision)).await {
+            Ok(opened) if self.dialect == Dialect::SocketIo => {
+                opened.shared.speak_socketio(dialect_revision(revision), &auth);
+                Ok(opened)
+            }
             Ok(opened) => Ok(opened),
             Err(error) => Err(EngineRefusal::of_opening(OpenError::into_refusal(error).await)),
         }
@@ -92,9 +98,28 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
     }
+
+    /// The first link of a session. Its client has the answer when it makes the next request.
+    pub(super) fn first(&self, kind: LinkKind) -> Attach {
+        let names = (self.dialect == Dialect::SocketIo).then_some(Names::EVENTS);
+        Attach { ordinal: 1, turn: 0, kind, opening: true, seen: true, received: 0, names }
+    }
 }
 
-/// The first link of a session. Its client has the answer when it makes the next request.
-pub(super) fn first(kind: LinkKind) -> Attach {
-    Attach { ordinal: 1, turn: 0, kind, opening: true, seen: true, received: 0, names: None }
+/// The revision of Socket.IO that goes with one of Engine.IO.
+fn dialect_revision(revision: Revision) -> socketio::Revision {
+    match revision {
+        Revision::V3 => socketio::Revision::R4,
+        Revision::V4 => socketio::Revision::R5,
+    }
+}
+
+/// The application's parameters of a handshake as JSON: the auth data of clients that can send no other.
+fn query_auth(parts: &Parts) -> String {
+    let own = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        !matches!(name, "EIO" | "transport" | "sid" | "t" | "j" | "b64")
+    };
+    let query: Vec<&str> = parts.uri.query().unwrap_or_default().split('&').filter(own).collect();
+    socketio::query_to_json(&query.join("&"))
 }

@@ -40,11 +40,12 @@ use crate::{
     shared::SharedSession,
 };
 
-/// The name of the routes for those who count refusals.
-const NAME: &str = "engineio";
-
 /// The route: the mount, and every path below it. Clients add a slash to the path, and some leave it out.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, settings: EngineIo) -> Router<S> {
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
+    gateway: Gateway<S>,
+    settings: EngineIo,
+    dialect: Dialect,
+) -> Router<S> {
     let settings = Arc::new(settings);
     let serve = move |State(state): State<S>, request: Request| {
         let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
@@ -52,7 +53,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, sett
         let preflight = is_preflight(&request);
         let core = gateway.core.clone();
         let reusable = request.version() < Version::HTTP_2;
-        let engine = Engine { gateway: gateway.clone(), settings: settings.clone() };
+        let engine = Engine { gateway: gateway.clone(), settings: settings.clone(), dialect };
         // A parked poll keeps everything that is captured, so the request is not.
         let answering: Pin<Box<dyn Future<Output = Answer> + Send>> = match preflight {
             true => Box::pin(async { Answer::ready(guarded(StatusCode::NO_CONTENT.into_response())) }),
@@ -76,10 +77,30 @@ fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
+/// The meaning of the clients' messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// They are messages.
+    Plain,
+    /// They are packets of Socket.IO.
+    SocketIo,
+}
+
+impl Dialect {
+    /// The name of the routes for those who count refusals.
+    fn name(self) -> &'static str {
+        match self {
+            Dialect::Plain => "engineio",
+            Dialect::SocketIo => "socketio",
+        }
+    }
+}
+
 /// The server and the settings of these routes.
 struct Engine<S> {
     gateway: Gateway<S>,
     settings: Arc<EngineIo>,
+    dialect: Dialect,
 }
 
 /// A session that a request names by its sid.
@@ -116,7 +137,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
             },
         };
         answered.unwrap_or_else(|refusal| {
-            self.gateway.refused(NAME, &refusal.reason, kept.as_deref());
+            self.gateway.refused(self.dialect.name(), &refusal.reason, kept.as_deref());
             Answer::ready(refusal.respond(upgrade))
         })
     }

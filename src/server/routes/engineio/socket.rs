@@ -9,7 +9,6 @@ use hyper_util::rt::TokioIo;
 use super::{
     Engine, Named,
     answer::Answer,
-    handshake::first,
     params::{Carrying, Params},
     refusal::EngineRefusal,
 };
@@ -51,10 +50,11 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let (codec, limit) = (self.codec(revision, Carrier::WebSocket), self.socket_limit());
         let sid = opened.shared.sid();
         let open = self.open_packet(revision, &sid, &[]).to_text();
+        let attach = self.first(LinkKind::Duplex);
         self.set_cookie(&sid, &mut response);
         tokio::spawn(async move {
             // The two steps are boxed, so that an idle link does not keep the memory that opening took.
-            if let Some(run) = Box::pin(begin(upgrade, opened, codec, limit, open)).await {
+            if let Some(run) = Box::pin(begin(upgrade, opened, attach, codec, limit, open)).await {
                 run.await;
             }
         });
@@ -104,12 +104,12 @@ fn accept(parts: &mut Parts) -> Result<(Response, OnUpgrade), EngineRefusal> {
 async fn begin(
     upgrade: OnUpgrade,
     mut opened: Opened,
+    attach: Attach,
     codec: EngineCodec,
     limit: usize,
     open: String,
 ) -> Option<Run> {
     let io = TokioIo::new(upgrade.await.ok()?);
-    let attach = first(LinkKind::Duplex);
     let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket).ok()?;
     opened.start();
     let mut socket = Socket::new(io, limit);
