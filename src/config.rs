@@ -15,9 +15,9 @@ pub use engineio::EngineIo;
 pub(crate) use limits::KeyLimits;
 pub use limits::Limits;
 pub use origins::Origins;
-pub use socketio::SocketIo;
 pub(crate) use origins::{bare, is_authority};
 pub use rate_limit::RateLimit;
+pub use socketio::SocketIo;
 use values::MOST;
 pub(crate) use values::{check_close_code, millis, size};
 

@@ -143,7 +143,7 @@ async fn serve(channel: Open, prepared: Boxed<Result<Ready, Response>>) {
         Ok(Err(rejection)) => return channel.refuse(&fault_of(rejection).await).await,
         Err(_) => return channel.refuse(&Fault::new("timeout", "it took too long to open")).await,
     };
-    if channel.accept().await {
+    if channel.accept() {
         let outcome = handler(channel.0.clone()).await;
         channel.returned(outcome);
     }
@@ -163,11 +163,13 @@ impl Open {
         self.0.member.channel.as_ref().map_or(0, |channel| channel.number)
     }
 
-    /// Sends that the channel is open. Returns false if it is not any more.
-    async fn accept(&self) -> bool {
-        let Some(packet) = self.0.member.shared.accept_channel(self.number()) else { return false };
-        self.0.core.hub.open_channel(&self.0.member);
-        self.0.root().send_payload(packet.into()).await.is_ok()
+    /// Opens the channel. Returns false if its client has left.
+    fn accept(&self) -> bool {
+        let open = self.0.member.shared.accept_channel(self.number());
+        if open {
+            self.0.core.hub.open_channel(&self.0.member);
+        }
+        open
     }
 
     /// Sends that the channel does not open, and why.

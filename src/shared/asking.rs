@@ -110,7 +110,7 @@ impl SharedSession {
         if inner.page != page {
             return Ok(false);
         }
-        let Some(message) = inner.outgoing(message) else { return Ok(false) };
+        let Some(message) = inner.outgoing(message)? else { return Ok(false) };
         inner.machine.send(message)?;
         inner.wake_carriers();
         self.account(&mut inner);

@@ -148,7 +148,7 @@ impl Inner {
     /// Sends a packet of the server's own. If the outbox is full the client does without: it has asked for more
     /// than it takes.
     fn send_packet(&mut self, packet: Packet) {
-        if let Some(message) = self.outgoing(Payload::from(packet).into()) {
+        if let Ok(Some(message)) = self.outgoing(Payload::from(packet).into()) {
             self.send_as_it_is(message);
         }
     }
@@ -213,16 +213,26 @@ impl SharedSession {
         Poll::Pending
     }
 
-    /// A channel is open. Returns the packet for the client, or `None` if it has left meanwhile.
-    pub(crate) fn accept_channel(&self, number: u64) -> Option<Packet> {
+    /// Opens a channel: the client gets the packet that says so, and behind it what was sent in the channel before.
+    /// Returns false if it has left meanwhile.
+    pub(crate) fn accept_channel(&self, number: u64) -> bool {
         let mut inner = self.lock();
-        let channel = inner.channels.as_mut()?.find(number).filter(|channel| !channel.over)?;
+        let found = inner.channels.as_mut().and_then(|channels| channels.find(number));
+        let Some(channel) = found.filter(|channel| !channel.over) else { return false };
         channel.accepted = true;
-        let packet = accepted(&channel.namespace, &self.public_id());
-        if inner.root_is_channel() {
-            inner.wake_senders(); // One waits for the first channel.
+        channel.early_bytes = 0;
+        let (early, packet) = (std::mem::take(&mut channel.early), accepted(&channel.namespace, &self.public_id()));
+        inner.send_control(packet);
+        for message in early {
+            // There was room for it when it was sent.
+            if let Err(error) = inner.machine.send_over_limit(message) {
+                tracing::debug!(?error, "a message was not sent");
+            }
         }
-        Some(packet)
+        inner.wake_carriers();
+        inner.wake_senders();
+        self.account(&mut inner);
+        true
     }
 
     /// A channel is refused, or its handler has returned: what was not received is dropped. Returns whether the
@@ -254,11 +264,7 @@ impl SharedSession {
         if channel.receivers.wake_all() {
             inner.turn.woken();
         }
-        let message = inner.outgoing(Payload::from(packet).into());
-        // A channel opens only when there is room, so that there are few of these.
-        if message.is_some_and(|message| inner.machine.send_over_limit(message).is_ok()) {
-            inner.wake_carriers();
-        }
+        inner.send_control(packet);
         inner.wake_senders();
         self.account(&mut inner);
         true

@@ -7,6 +7,7 @@ use bytestring::ByteString;
 
 use super::receivers::Receivers;
 use crate::{
+    broadcast::OutMessage,
     dialect::{Head, socketio::Connection},
     packet::Packet,
     session::Arrival,
@@ -58,6 +59,9 @@ pub(super) struct Channel {
     /// The packet that asks for it, until somebody takes it.
     pub(super) asked: Option<Arc<Packet>>,
     pub(super) accepted: bool,
+    /// The messages that were sent before it was open.
+    pub(super) early: Vec<OutMessage>,
+    pub(super) early_bytes: usize,
     /// Nothing is sent or taken any more. What came before can be received.
     pub(super) over: bool,
 }
@@ -69,6 +73,13 @@ pub(crate) struct Asked {
     pub(crate) namespace: ByteString,
     /// The client's auth data as JSON. Empty if there is none.
     pub(crate) auth: ByteString,
+}
+
+impl Channel {
+    /// Whether somebody judges whether it opens.
+    pub(super) fn is_opening(&self) -> bool {
+        self.asked.is_none() && !self.accepted && !self.over
+    }
 }
 
 impl Channels {
@@ -86,6 +97,8 @@ impl Channels {
             receivers: Receivers::default(),
             asked: Some(packet),
             accepted: false,
+            early: Vec::new(),
+            early_bytes: 0,
             over: false,
         });
     }

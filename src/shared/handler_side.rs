@@ -90,7 +90,7 @@ impl SharedSession {
 
     pub(crate) fn send(&self, message: OutMessage) -> Result<(), SendError> {
         let mut inner = self.lock();
-        let Some(message) = inner.outgoing(message) else { return Ok(()) };
+        let Some(message) = inner.outgoing(message)? else { return Ok(()) };
         inner.machine.send(message)?;
         inner.wake_carriers();
         self.account(&mut inner);
@@ -110,6 +110,7 @@ impl SharedSession {
     pub(crate) fn send_as(&self, how: &WhenBehind, message: OutMessage) -> Result<bool, SendError> {
         let now = if *how == WhenBehind::Keep { 0 } else { self.runtime.clock.now() };
         let mut inner = self.lock();
+        let Some(message) = inner.outgoing(message)? else { return Ok(true) };
         let sent = inner.machine.send_as(now, how, message)?;
         inner.wake_carriers();
         self.account(&mut inner);
@@ -119,7 +120,7 @@ impl SharedSession {
     /// Waits until a message of this length fits, or the session is closed.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>, length: usize) -> Poll<()> {
         let mut inner = self.lock();
-        if inner.machine.outbox_fits(length) || inner.machine.state() >= State::Closing {
+        if inner.fits(length) || inner.machine.state() >= State::Closing {
             return Poll::Ready(());
         }
         inner.wait(cx.waker());

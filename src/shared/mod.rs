@@ -6,6 +6,7 @@ mod channel_side;
 mod channels;
 mod chunked_upload;
 mod credentials;
+mod early;
 mod gathering;
 mod handler_side;
 mod link_side;

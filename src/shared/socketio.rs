@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use super::{CloseReason, Frame, Inner, LinkId, SharedSession, reason};
+use super::{CloseReason, Frame, Inner, LinkId, SendError, SharedSession, reason};
 use crate::{
     broadcast::OutMessage,
     dialect::{
@@ -47,10 +47,11 @@ impl Inner {
         self.channels.as_ref().is_some_and(|channels| channels.connection.is_some())
     }
 
-    /// The bytes of a packet of which attachments are still to come.
-    pub(super) fn incomplete_packet(&self) -> usize {
-        let connection = self.channels.as_ref().and_then(|channels| channels.connection.as_ref());
-        connection.map_or(0, |connection| connection.held())
+    /// The bytes of messages that wait for their channel to open, and of a packet of which attachments are still to
+    /// come.
+    pub(super) fn in_channels(&self) -> usize {
+        let Some(channels) = &self.channels else { return 0 };
+        channels.early_bytes() + channels.connection.as_ref().map_or(0, |connection| connection.held())
     }
 
     /// Takes a message of a client that speaks Socket.IO.
@@ -96,14 +97,28 @@ impl Inner {
         Ok(())
     }
 
-    /// A message as the client gets it; `None` if it gets nothing.
-    pub(super) fn outgoing(&mut self, message: OutMessage) -> Option<OutMessage> {
-        let OutMessage::Own(Payload::Event(packet)) = &message else { return Some(message) };
-        let Some(connection) = self.connection().filter(|_| packet.is_control()) else { return Some(message) };
-        match connection.outgoing(packet) {
+    /// A message as the client gets it; `None` if it gets nothing, or not yet.
+    ///
+    /// # Errors
+    /// Fails if there is no room for it.
+    pub(super) fn outgoing(&mut self, message: OutMessage) -> Result<Option<OutMessage>, SendError> {
+        let Some(message) = self.keep_early(message)? else { return Ok(None) };
+        let OutMessage::Own(Payload::Event(packet)) = &message else { return Ok(Some(message)) };
+        let Some(connection) = self.connection().filter(|_| packet.is_control()) else { return Ok(Some(message)) };
+        Ok(match connection.outgoing(packet) {
             Outgoing::Same => Some(message),
             Outgoing::Other(packet) => Some(Payload::from(packet).into()),
             Outgoing::Nothing => None,
+        })
+    }
+
+    /// Sends a packet of the server's own, however full the outbox is: there are few of these. Without it the client
+    /// does not learn what the packet says.
+    pub(super) fn send_control(&mut self, packet: Packet) {
+        let outgoing = self.outgoing(Payload::from(packet).into());
+        match outgoing.map(|message| message.map(|message| self.machine.send_over_limit(message))) {
+            Ok(None | Some(Ok(()))) => self.wake_carriers(),
+            Err(error) | Ok(Some(Err(error))) => tracing::debug!(?error, "a packet was not sent"),
         }
     }
 
@@ -114,15 +129,13 @@ impl Inner {
             return;
         }
         let all = self.channels.iter_mut().flat_map(|channels| &mut channels.all);
-        let open = all.filter(|channel| channel.accepted && !std::mem::replace(&mut channel.over, true));
-        let namespaces: Vec<ByteString> = open.map(|channel| channel.namespace.clone()).collect();
+        let mut namespaces: Vec<ByteString> = Vec::new();
+        for channel in all.filter(|channel| channel.accepted && !channel.over) {
+            channel.over = true;
+            namespaces.push(channel.namespace.clone());
+        }
         for namespace in namespaces {
-            let packet = control(Kind::Disconnect, &namespace, "");
-            if let Some(message) = self.outgoing(Payload::from(packet).into())
-                && self.machine.send_over_limit(message).is_err()
-            {
-                tracing::debug!(%namespace, "a client does not learn that a namespace has ended");
-            }
+            self.send_control(control(Kind::Disconnect, &namespace, ""));
         }
         self.wake_channels();
     }
