@@ -11,9 +11,10 @@
 //! | `5` upgrade | [`Frame::Confirm`] on a WebSocket | never |
 //! | `6` noop | [`Frame::Noop`] on a WebSocket | [`Frame::Noop`], and a body that would be empty |
 //!
-//! Nothing is numbered: messages have the number 0. An event is written as its packet, the attachments behind
-//! it as binary messages, or where the client knows no events as the text of its list. All packets that come
-//! are messages, those of Socket.IO too: its attachments may come on another link than their head.
+//! Nothing is numbered: messages have the number 0. To a client of plain Engine.IO a message is a message, and an
+//! event the text of its list. A client that knows events is one of Socket.IO, and knows nothing else: an event is
+//! its packet, with the attachments behind it as binary messages, and a message is the event `message`. All packets
+//! that come are messages, those of Socket.IO too: its attachments may come on another link than their head.
 //!
 //! The rest differs by revision and carrier:
 //!
@@ -89,7 +90,7 @@ enum Form {
 }
 
 impl Form {
-    /// The cell of a broadcast's encoding. `events` means an event for clients that know events.
+    /// The cell of a broadcast's encoding. `events` means that the clients know events.
     const fn cell(self, events: bool) -> Cell {
         Cell(8 + 2 * self as u8 + events as u8)
     }

@@ -54,20 +54,27 @@ pub(super) enum Content<'a> {
     Binary(&'a [u8]),
 }
 
-/// The messages that the content of one number becomes. `events`: the client knows events.
-pub(super) fn messages(payload: &Payload, events: bool) -> impl Iterator<Item = Content<'_>> {
-    let (first, attachments) = match payload {
-        Payload::Message(Message::Text(text)) => (Content::Text(text), &[][..]),
-        Payload::Message(Message::Binary(bytes)) => (Content::Binary(bytes), &[][..]),
-        Payload::Event(packet) if events => (Content::Text(&packet.text), &packet.attachments[..]),
-        Payload::Event(packet) => (Content::Text(packet.plain()), &[][..]),
-    };
-    std::iter::once(first).chain(attachments.iter().map(|attachment| Content::Binary(attachment)))
+/// Gives `put` the messages that the content of one number becomes. `events`: the client knows events alone, and
+/// gets a message as the event `message`.
+pub(super) fn each_message(payload: &Payload, events: bool, mut put: impl FnMut(Content<'_>)) {
+    if events {
+        let packet = payload.to_event();
+        put(Content::Text(&packet.text));
+        return packet.attachments.iter().for_each(|attachment| put(Content::Binary(attachment)));
+    }
+    match payload {
+        Payload::Message(Message::Text(text)) => put(Content::Text(text)),
+        Payload::Message(Message::Binary(bytes)) => put(Content::Binary(bytes)),
+        Payload::Event(packet) => put(Content::Text(packet.plain())),
+    }
 }
 
 /// Whether bytes are among these messages.
 pub(super) fn has_bytes(payload: &Payload, events: bool) -> bool {
-    messages(payload, events).any(|content| matches!(content, Content::Binary(_)))
+    match payload {
+        Payload::Message(message) => message.as_text().is_none(),
+        Payload::Event(packet) => events && !packet.attachments.is_empty(),
+    }
 }
 
 /// Reads packets.
