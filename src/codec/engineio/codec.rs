@@ -51,8 +51,8 @@ impl EngineCodec {
 
     fn next_packet(&self, input: &mut Option<Bytes>) -> Result<Option<Packet>, CloseReason> {
         match (self.carrier, self.reader.revision) {
-            (Carrier::WebSocket, _) => Ok(input.take().map(Packet::Text)),
-            (Carrier::Body { .. }, Revision::V4) => Ok(payload4::take(input).map(Packet::Text)),
+            (Carrier::WebSocket, _) => input.take().map(Packet::text).transpose(),
+            (Carrier::Body { .. }, Revision::V4) => payload4::take(input).map(Packet::text).transpose(),
             (Carrier::Body { .. }, Revision::V3) => payload3::take(input),
         }
     }

@@ -17,7 +17,11 @@ use crate::{
 };
 
 mod bodies;
+mod fuzz;
+mod mutations;
+mod peer;
 mod reading;
+mod transcripts;
 
 const LIMIT: usize = 1000;
 

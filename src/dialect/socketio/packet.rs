@@ -12,6 +12,7 @@ use crate::{
         args::{Args, read_args},
         head::{Head, Kind, raw_name},
         list::Arguments,
+        tree::Tree,
     },
     message::Message,
     packet::Packet,
@@ -101,17 +102,13 @@ pub(crate) fn plain_message(packet: &Packet) -> Option<Message> {
     if !is_plain || raw_name(head.data).ok()? != "message" {
         return None;
     }
-    let arguments = Arguments::of_event(head.data, &packet.attachments);
     match &packet.attachments[..] {
-        [] => match read_args(arguments) {
+        [] => match read_args(Arguments::of_event(head.data, &[])) {
             Ok(Args::<Vec<String>>(mut texts)) if texts.len() == 1 => texts.pop().map(Message::from),
             _ => None,
         },
-        [bytes] => match read_args(arguments) {
-            // The one argument is the attachment, and not a list of numbers or a text of the same bytes.
-            Ok(Args::<Vec<bytes::Bytes>>(read)) if read.len() == 1 && head.data.contains("_placeholder") => {
-                Some(bytes.clone().into())
-            }
+        [bytes] => match Tree::parse(head.data, &packet.attachments) {
+            Ok(Tree::List(items)) if matches!(items[..], [_, Tree::Bytes(_)]) => Some(bytes.clone().into()),
             _ => None,
         },
         _ => None,

@@ -239,7 +239,7 @@ fn a_message_for_a_client_that_knows_only_events_is_an_event() {
     let expected4 =
         r#"42["message","a\"é\u001e\n"]\x1e451-["message",{"_placeholder":true,"num":0}]\x1ebAQI=\x1e42["x"]"#;
     let expected3 =
-        r#"30:42["message","a\"é\u001e\n"]46:451-["message",{"_placeholder":true,"num":0}]6:b4AQI=7:42["x"]"#;
+        r#"28:42["message","a\"é\u001e\n"]45:451-["message",{"_placeholder":true,"num":0}]6:b4AQI=7:42["x"]"#;
     for (revision, expected) in [(V3, expected3.to_owned()), (V4, expected4.replace("\\x1e", "\u{1e}"))] {
         for shared in [false, true] {
             let said: Vec<OutMessage> = messages
