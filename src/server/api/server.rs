@@ -57,24 +57,36 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         routes::raw::routes(self.gateway())
     }
 
-    /// Returns the route of Engine.IO, revisions 3 and 4, to nest at a path of an axum `Router`: clients of Engine.IO
-    /// open sessions there, over HTTP polling (by scripts too) or a WebSocket, and may move from the one to the
-    /// other. They reach the same handler and rooms. See the guide's chapter [on it](crate::guide::engineio), and
+    /// Returns the route of Engine.IO, revisions 3 and 4, to merge into an axum `Router`: clients of Engine.IO open
+    /// sessions at this path, over HTTP polling (by scripts too) or a WebSocket, and may move from the one to the
+    /// other. They reach the same handler and rooms. A slash at the end of the path may be there or not, here and
+    /// in the requests. See the guide's chapter [on it](crate::guide::engineio), and
     /// [`engineio_with`](Self::engineio_with) for settings.
+    ///
+    /// # Panics
+    /// Panics if the path does not begin with a slash, or has parameters.
     ///
     /// ```no_run
     /// # use anywire::{Anywire, Session};
     /// # async fn handler(session: Session) {}
     /// let live = Anywire::builder().handler(handler).build();
-    /// let app: axum::Router = axum::Router::new().nest("/live", live.routes()).nest("/engine.io", live.engineio());
+    /// let app: axum::Router =
+    ///     axum::Router::new().nest("/live", live.routes()).merge(live.engineio("/engine.io"));
     /// ```
-    pub fn engineio(&self) -> Router<S> {
-        self.engineio_with(EngineIo::new())
+    pub fn engineio(&self, path: &str) -> Router<S> {
+        self.engineio_with(path, EngineIo::new())
     }
 
     /// As [`engineio`](Self::engineio), with settings of its own.
-    pub fn engineio_with(&self, settings: EngineIo) -> Router<S> {
-        routes::engineio::routes(self.gateway(), settings)
+    ///
+    /// # Panics
+    /// Panics as [`engineio`](Self::engineio) does.
+    pub fn engineio_with(&self, path: &str, settings: EngineIo) -> Router<S> {
+        assert!(
+            path.starts_with('/') && !path.contains(['{', '}', '*', '?', '#']),
+            "{path:?} is not the path of a route: it begins with a slash, and has no parameters"
+        );
+        routes::engineio::routes(self.gateway(), path, settings)
     }
 
     /// Returns a handle without the state's type, to keep in that state or anywhere else.
