@@ -69,22 +69,18 @@ async fn two_uploads_at_once_are_one_too_many() {
     let sid = client.open().await;
     let (send, body) = futures::channel::mpsc::unbounded::<Result<Bytes, std::io::Error>>();
     send.unbounded_send(Ok(Bytes::from_static(b"4slow"))).unwrap();
+    // `join!` polls in order, so that the first is under way when the second begins.
     let slow = client.post(&sid, Body::from_stream(body));
     let fast = async {
         let got = client.post(&sid, "4fast").await;
         drop(send);
         got
     };
-    let (slow, fast) = tokio::join!(biased_first(slow), fast);
+    let (slow, fast) = tokio::join!(biased; slow, fast);
     fast.is(400, "");
     assert_eq!(slow.status, 400, "{}", slow.text());
     assert_eq!(ends.recv().await.map(|(code, _)| code), Some(4001));
     assert_eq!(client.poll(&sid).await.status, 400);
-}
-
-/// `join!` polls its futures in order, so that the first is under way when the second begins.
-async fn biased_first<T>(first: impl Future<Output = T>) -> T {
-    first.await
 }
 
 #[tokio::test]

@@ -8,15 +8,15 @@ use std::{
     time::Duration,
 };
 
-use anywire::Session;
+use anywire::{EngineIo, Session};
 use axum::http::request::Parts;
 use tokio::time::Instant;
 
 use crate::{
     builder,
-    client::{Came, Client, Socket, ending, sid_of},
+    client::{Came, Client, RS, Socket, ending, sid_of},
     router, settings,
-    support::echo,
+    support::{Site, echo},
 };
 
 async fn probed(client: &Client, sid: &str) -> Socket {
@@ -148,71 +148,44 @@ async fn what_is_sent_meanwhile_is_in_the_queue_of_the_websocket() {
     }
 }
 
+/// A client over real sockets whose server does not ping meanwhile.
+async fn unhurried(revision: u8) -> Client {
+    let server = builder().handler(echo).build();
+    Client::new(Site::socket(router(&server, EngineIo::new())).await, revision)
+}
+
 #[tokio::test]
 async fn thousands_of_messages_keep_their_order_through_the_upgrade() {
     for revision in [4, 3] {
-        let client = Client::real(revision).await;
+        let client = unhurried(revision).await;
         let sid = client.open().await;
-        let (mut sent, mut got) = (0, 0);
-        let mut next = |count: usize| -> Vec<String> {
-            sent += count;
-            (sent - count..sent).map(|number| format!("4{number}")).collect()
-        };
-        let mut check = |packets: &str| {
-            for packet in packets.split('\x1e').filter(|packet| packet.starts_with('4')) {
-                assert_eq!(packet, format!("4{got}"));
-                got += 1;
-            }
-        };
-        let unframed = |payload: &str| match revision {
-            4 => payload.to_owned(),
-            _ => payload.split_inclusive(':').skip(1).fold(String::new(), |all, piece| {
-                // All packets are ASCII: the digits at the end are the next one's length.
-                let packet = piece.trim_end_matches(':');
-                all + packet + "\x1e"
-            }),
-        };
-        if revision == 3 {
-            // A packet and the length behind it cannot be told apart, so each upload has one packet.
-            let mut socket = client.beside(&sid).await;
-            socket.say("2probe").await;
-            socket.hears("3probe").await;
-            client.say(&sid, &["40"]).await;
-            client.hear(&sid, &["40"]).await;
-            socket.say("5").await;
-            for number in 1..3_000 {
-                socket.say(&format!("4{number}")).await;
-            }
-            for number in 1..3_000 {
-                socket.hears(&format!("4{number}")).await;
-            }
-            continue;
-        }
-        for _ in 0..10 {
-            let packets = next(100);
-            client.say(&sid, &packets.iter().map(String::as_str).collect::<Vec<_>>()).await;
-        }
-        check(&unframed(client.poll(&sid).await.packets()));
+        let mut packets = (0..5_000).map(|number| format!("4{number}"));
+        let mut polled = String::new();
         let mut socket = client.beside(&sid).await;
-        socket.say("2probe").await;
-        for _ in 0..10 {
-            let packets = next(100);
-            client.say(&sid, &packets.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        for round in 0..30 {
+            if round == 10 {
+                socket.say("2probe").await;
+            }
+            let some: Vec<String> = packets.by_ref().take(100).collect();
+            client.say(&sid, &some.iter().map(String::as_str).collect::<Vec<_>>()).await;
+            if round % 10 == 9 {
+                polled += client.poll(&sid).await.packets();
+                polled.push(RS);
+            }
         }
         socket.hears("3probe").await;
-        check(&unframed(client.poll(&sid).await.packets()));
-        for _ in 0..10 {
-            let packets = next(100);
-            client.say(&sid, &packets.iter().map(String::as_str).collect::<Vec<_>>()).await;
-        }
         socket.say("5").await;
-        for packet in next(2_000) {
-            socket.say(&packet).await;
+        let rest: Vec<String> = packets.collect();
+        for packet in &rest {
+            socket.say(packet).await;
         }
-        let mut last = String::new();
-        while last != "44999" {
-            last = socket.text().await;
-            check(&last);
+        let expected = (0..3_000).collect::<Vec<u32>>().chunks(1_000).fold(String::new(), |all, some| {
+            let packets: Vec<String> = some.iter().map(|number| format!("4{number}")).collect();
+            all + &client.payload(&packets.iter().map(String::as_str).collect::<Vec<_>>()) + &RS.to_string()
+        });
+        assert_eq!(polled, expected);
+        for packet in &rest {
+            socket.hears(packet).await;
         }
     }
 }
