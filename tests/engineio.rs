@@ -37,5 +37,5 @@ fn settings() -> EngineIo {
 
 /// Engine.IO's clients at `/engine.io`, native ones at `/live`.
 fn router(server: &Server, settings: EngineIo) -> Router {
-    Router::new().nest("/engine.io", server.engineio_with(settings)).nest("/live", server.routes())
+    Router::new().merge(server.engineio_with("/engine.io", settings)).nest("/live", server.routes())
 }

@@ -38,7 +38,7 @@ fn settings() -> EngineIo {
 /// Clients of Socket.IO at the path that the client of these tests asks for.
 fn router(server: &Server, settings: EngineIo) -> Router {
     let settings = SocketIo::new().engine(settings).connect_timeout(Duration::from_secs(1));
-    Router::new().nest("/engine.io", server.socketio_with(settings)).nest("/live", server.routes())
+    Router::new().merge(server.socketio_with("/engine.io", settings)).nest("/live", server.routes())
 }
 
 /// Tells a client its auth data.

@@ -32,7 +32,7 @@ impl Machine {
         // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
         let ended = self.aborted_here || self.config.rules.rivals == Rivals::CloseBoth;
         let aborted = self.closed.as_deref().filter(|reason| ended || reason.code / 100 == 43);
-        if self.over || (aborted.is_some() && server && attach.kind.carries_down()) {
+        if self.over || (aborted.is_some() && server && (attach.kind.carries_down() || self.has_sid())) {
             let reason = aborted.filter(|reason| !self.may_open_anew(now, reason));
             return Err(reason.cloned().unwrap_or(reason::ENDED));
         }

@@ -24,7 +24,7 @@ pub const RS: char = '\x1e';
 
 #[derive(Clone)]
 pub struct Client {
-    site: Site,
+    pub site: Site,
     pub revision: u8,
     /// The parameters of every request.
     pub query: String,
@@ -267,4 +267,27 @@ pub async fn transport(session: Session) {
     while session.recv().await.is_some() {
         let _ = session.send(session.transport().name()).await;
     }
+}
+
+/// The code and the text with which sessions end.
+pub type Ends = tokio::sync::mpsc::UnboundedReceiver<(u16, String)>;
+
+/// A server that echoes, and how its sessions end.
+pub fn ending() -> (Server, Ends) {
+    ending_of(builder())
+}
+
+pub fn ending_of(builder: anywire::Builder) -> (Server, Ends) {
+    let (tell, ends) = tokio::sync::mpsc::unbounded_channel();
+    let handler = async move |session: Session| {
+        echo(session.clone()).await;
+        let reason = session.closed().await;
+        let _ = tell.send((reason.code(), reason.text().to_owned()));
+    };
+    (builder.handler(handler).build(), ends)
+}
+
+/// Whether a future is still pending when it is polled once more.
+pub async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
+    std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_pending())).await
 }

@@ -15,14 +15,12 @@ use crate::{
     server::{gateway::Gateway, refusal::guarded},
 };
 
-/// The route below which the native routes are, for the pages that have loaded the script from here.
-const NATIVE: &str = "/anywire";
-
-/// The routes: the script, the native routes, and Engine.IO at the mount and every other path below it. `gateway` opens
-/// native sessions, and `channels` those of Socket.IO's clients.
+/// The routes at this path: Engine.IO, the script, and below them the native routes for the pages that have loaded the
+/// script from here. `gateway` opens native sessions, and `channels` those of Socket.IO's clients.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
     gateway: Gateway<S>,
     channels: Gateway<S>,
+    path: &str,
     settings: SocketIo,
 ) -> Router<S> {
     let SocketIo { engine, client, .. } = settings;
@@ -30,9 +28,10 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
         let client = client.clone();
         async move { script(&request, client.map(Body::from)) }
     });
-    engineio::routes(channels, engine, engineio::Dialect::SocketIo)
-        .route("/socket.io.js", script)
-        .nest(NATIVE, native::routes(gateway))
+    let folder = path.trim_end_matches('/');
+    engineio::routes(channels, path, engine, engineio::Dialect::SocketIo)
+        .route(&format!("{folder}/socket.io.js"), script)
+        .nest(&format!("{folder}/anywire"), native::routes(gateway))
 }
 
 /// Serves the script: the one that the application has set, or our own.

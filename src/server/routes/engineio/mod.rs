@@ -16,6 +16,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, Version, header, request::Parts},
     response::IntoResponse,
+    routing,
 };
 use bytestring::ByteString;
 
@@ -40,12 +41,13 @@ use crate::{
     shared::SharedSession,
 };
 
-/// The route: the mount, and every path below it. Clients add a slash to the path, and some leave it out.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
-    gateway: Gateway<S>,
-    settings: EngineIo,
-    dialect: Dialect,
-) -> Router<S> {
+/// The route at this path, with a slash at its end and without: clients add one, and some leave it out. The path
+/// is an argument because a router that is nested at a path has no route for the slash behind it.
+pub(crate) fn routes<S>(gateway: Gateway<S>, path: &str, settings: EngineIo, dialect: Dialect) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let path = path.trim_end_matches('/');
     let settings = Arc::new(settings);
     let serve = move |State(state): State<S>, request: Request| {
         let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
@@ -69,8 +71,9 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
             response
         }
     };
-    // A route with a parameter would add it to those that the application's extractors see.
-    Router::new().fallback(serve)
+    let (route, router) = (routing::any(serve), Router::new());
+    let router = if path.is_empty() { router } else { router.route(path, route.clone()) };
+    router.route(&format!("{path}/"), route)
 }
 
 fn is_preflight(request: &Request) -> bool {
