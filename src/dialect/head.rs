@@ -8,7 +8,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::reserved::{MAX_NAME, NameError, check_name};
+use super::reserved::{MAX_NAME, MESSAGE, NameError, check_name};
 
 pub(crate) use crate::packet::MAX_ATTACHMENTS;
 
@@ -215,7 +215,10 @@ fn number(text: &str, largest: u64) -> Option<(u64, &str)> {
 /// Fails if the data does not begin as a list whose first item is a text, or if no event may have this name.
 pub(crate) fn event_name(data: &str) -> Result<Cow<'_, str>, NameError> {
     let name = raw_name(data)?;
-    check_name(&name)?;
+    // A message is an event too, and clients of Socket.IO send it as one.
+    if name != MESSAGE {
+        check_name(&name)?;
+    }
     Ok(name)
 }
 

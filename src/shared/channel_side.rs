@@ -71,7 +71,11 @@ impl Inner {
             self.send_packet(not_opened(head.namespace, &Fault::new("full", text)));
             return false;
         }
-        channels.add(packet.text.slice_ref(head.namespace), packet.clone());
+        let namespace = match head.namespace {
+            "/" => ByteString::from_static("/"), // It does not stand in the text.
+            other => packet.text.slice_ref(other),
+        };
+        channels.add(namespace, packet.clone());
         if let Some(opener) = channels.opener.take() {
             opener.wake();
             self.turn.woken();

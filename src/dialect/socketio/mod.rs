@@ -34,6 +34,7 @@ pub(crate) use assemble::Assembler;
 pub(crate) use connection::{Action, Connection};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use packet::{ClientPacket, plain_message};
+pub(crate) use query::query_to_json;
 
 /// A connection that has asked for no namespace for so many milliseconds is closed.
 pub(crate) const CONNECT_TIMEOUT: u64 = 45_000;

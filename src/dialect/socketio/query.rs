@@ -30,7 +30,7 @@ pub(super) fn strip_query(text: ByteString) -> Result<(ByteString, Option<ByteSt
 }
 
 /// The parameters of a query as JSON: an object, whose values are texts, or lists where a key comes again.
-pub(super) fn query_to_json(query: &str) -> String {
+pub(crate) fn query_to_json(query: &str) -> String {
     let decode = |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
     let mut parameters = Map::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {

@@ -10,14 +10,11 @@ use super::{
     reply::{Answer, IntoAnswer},
 };
 use crate::{
-    dialect::{Args, Arguments, Fault, FromArgs, Head, event_name, parse_variant, read_args},
+    dialect::{Args, Arguments, Fault, FromArgs, Head, MESSAGE, event_name, parse_variant, read_args},
     message::{JsonError, Message},
     packet::Packet,
     server::api::{sending::SendError, session::Session},
 };
-
-/// The name under which plain messages are events.
-pub(super) const MESSAGE: &str = "message";
 
 /// An event of the client: a name and arguments. It is a request if the client waits for an answer.
 ///

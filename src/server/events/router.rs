@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 
 use super::{
     handler::{AnyEventHandler, EventHandler, Plain, erase},
-    incoming::{Incoming, MESSAGE},
+    incoming::Incoming,
     layer::{AnyLayer, Next},
     opening::{self, AnyOpenHandler, OpenHandler},
     reply::Answer,
@@ -14,7 +14,7 @@ use super::{
     table::{Route, Table},
 };
 use crate::{
-    dialect::{Fault, Takes, check_name},
+    dialect::{Fault, MESSAGE, Takes, check_name},
     server::api::{
         handler::{AnyHandler, Ready},
         session::Session,
