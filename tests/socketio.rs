@@ -54,6 +54,7 @@ fn application() -> Builder<SessionHandler<()>> {
         .on("message", async |Args(all): Args<Vec<Any>>, session: Session| {
             session.emit("message-back", Args(all)).await.unwrap();
         })
+        .on("leave", async |session: Session| session.root().close(1000, ""))
         .on("message-with-ack", async |Args(all): Args<Vec<Any>>| Reply(Args(all)));
     builder().events(root).namespace("/custom", Events::new().on_open(greet)).namespace(
         "/closed",

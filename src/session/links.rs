@@ -102,6 +102,8 @@ pub(crate) struct Link {
     pub(crate) finished: bool,
     /// The client has [probed](super::Frame::Probe) it.
     pub(crate) probed: bool,
+    /// It has sent a message, a gap or a close.
+    pub(super) wrote: bool,
     /// The transport that made it, once it has attached.
     pub(crate) transport: Option<Transport>,
     /// When a poll is answered empty, or a link that is not confirmed is ended.
@@ -237,6 +239,7 @@ impl Links {
             final_ack_sent: false,
             finished: false,
             probed: false,
+            wrote: false,
             transport: None,
             deadline: None,
         });

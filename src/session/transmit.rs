@@ -7,7 +7,7 @@ use super::{
     machine::{Machine, Role},
     outbox::Body,
     reason,
-    rules::{Delivery, Heartbeats, Rules},
+    rules::{Delivery, Heartbeats, Rivals, Rules},
     stream_probe::StreamProbe,
 };
 
@@ -203,6 +203,11 @@ impl Machine {
                 self.note(id, &frame);
                 return Some(send(Outbound::Frame(frame)));
             }
+            // Clients handle the end of the session before the messages of the same answer.
+            Body::Close(_) if link.wrote && link.kind.has_turns() && self.config.rules.rivals == Rivals::CloseBoth => {
+                link.finished = true;
+                return None;
+            }
             Body::Close(reason) if self.config.rules.cut_ends => {
                 link.finished = true;
                 send(Outbound::Frame(Frame::LinkClose(CloseReason::clone(reason))))
@@ -214,6 +219,7 @@ impl Machine {
             Body::Message(message) => send(Outbound::message(from, message, self.names)),
         };
         link.next_to_send = to + 1;
+        link.wrote = true;
         self.outbox.mark_sent(to);
         if numbered {
             self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);

@@ -51,7 +51,7 @@ async fn namespaces_are_opened_with_auth_data_and_without() {
     socket.say("40/closed,").await;
     let refused = socket.text().await;
     let refused: Value = serde_json::from_str(refused.strip_prefix("44/closed,").unwrap()).unwrap();
-    assert_eq!(refused, json!({ "message": "not today", "data": { "code": "login", "data": { "retry": 7 } } }));
+    assert_eq!(refused, json!({ "message": "not today", "data": { "retry": 7 }, "code": "login" }));
     // Nothing that the handler sends is lost, and the other namespaces are as they were.
     connect(&mut socket, "40", "40").await;
 }
@@ -119,4 +119,20 @@ async fn what_is_no_packet_closes_the_connection() {
     client.say("451-[\"message\",{\"_placeholder\":true,\"num\":0}]").await;
     client.say("42[\"message\"]").await;
     client.is_closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_connection_is_not_in_the_answer_with_the_end_of_its_namespaces() {
+    for revision in [4, 3] {
+        let client = Client::of(&application().build(), revision);
+        let sid = client.open().await;
+        if revision == 4 {
+            client.say(&sid, &["40"]).await;
+        }
+        let opened = client.poll(&sid).await;
+        assert!(opened.text().contains("42[\"auth\",{}]"), "{}", opened.text());
+        client.say(&sid, &["42[\"leave\"]"]).await;
+        client.hear(&sid, &["41"]).await;
+        client.hear(&sid, &["1"]).await;
+    }
 }

@@ -6,7 +6,7 @@
 //! | the namespace `/` | opens unasked | by CONNECT |
 //! | auth data | a query behind the name of the namespace | the JSON of CONNECT |
 //! | CONNECT of the server | has no data | has `{"sid": ..}` |
-//! | CONNECT_ERROR | the fault's data, or its text | `{"message": .., "data": {"code": .., "data": ..}}` |
+//! | CONNECT_ERROR | the fault's data, or its text | `{"message": .., "data": .., "code": ..}` |
 //! | CONNECT_ERROR for a namespace that nobody serves | `{"message":"Invalid namespace"}` | the same |
 //! | a refused request | an ACK with `{"error": the fault}`, which is a convention of ours | the same |
 //!

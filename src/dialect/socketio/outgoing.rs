@@ -55,9 +55,10 @@ pub(super) fn refusal(revision: Revision, packet: &Packet) -> Packet {
     let data = match revision {
         _ if fault == Fault::unknown_namespace() => json!({ "message": "Invalid namespace" }),
         Revision::R4 => fault.data.unwrap_or(Value::String(fault.message)),
+        // Clients make an error of the message and the data. The code is for those who look at the packet.
         Revision::R5 => match fault.data {
-            Some(data) => json!({ "message": fault.message, "data": { "code": fault.code, "data": data } }),
-            None => json!({ "message": fault.message, "data": { "code": fault.code } }),
+            Some(data) => json!({ "message": fault.message, "data": data, "code": fault.code }),
+            None => json!({ "message": fault.message, "code": fault.code }),
         },
     };
     // A text is no object, so this is not written as `control` does.

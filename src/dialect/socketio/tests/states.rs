@@ -106,8 +106,8 @@ fn a_refusal_is_said_in_the_words_of_the_revision() {
     for revision in [R4, R5] {
         assert_eq!(told(revision, &Fault::unknown_namespace()), "4/x,{\"message\":\"Invalid namespace\"}");
     }
-    assert_eq!(told(R5, &plain), r#"4/x,{"data":{"code":"login"},"message":"not \"you\""}"#);
-    assert_eq!(told(R5, &data), r#"4/x,{"data":{"code":"login","data":{"a":7}},"message":"no"}"#);
+    assert_eq!(told(R5, &plain), r#"4/x,{"code":"login","message":"not \"you\""}"#);
+    assert_eq!(told(R5, &data), r#"4/x,{"code":"login","data":{"a":7},"message":"no"}"#);
     assert_eq!(told(R4, &plain), r#"4/x,"not \"you\"""#);
     assert_eq!(told(R4, &data), r#"4/x,{"a":7}"#);
     let mut client = connection(R4);
@@ -140,7 +140,7 @@ fn a_connection_has_so_many_namespaces_and_no_more() {
     let mut client = joined(R5);
     assert_eq!(client.text("0/third,".into()), Ok(connect("/third", "")));
     let Ok(Action::Reply(reply)) = client.text("0/fourth,".into()) else { panic!("it is refused") };
-    let expected = r#"4/fourth,{"data":{"code":"full"},"message":"a connection has at most 3 namespaces"}"#;
+    let expected = r#"4/fourth,{"code":"full","message":"a connection has at most 3 namespaces"}"#;
     assert_eq!(reply.text, expected);
     fails(&mut client, "2/fourth,[\"x\"]", "not open");
     client.text("1/admin".into()).unwrap();
