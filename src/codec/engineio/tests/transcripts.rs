@@ -1,7 +1,7 @@
 //! Transcripts of real clients with the reference server, packet by packet: what they sent is read, and what the
 //! server sent is written alike.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::BTreeMap;
 
 use super::{
     peer::{Piece, expected, pieces},
@@ -212,12 +212,10 @@ fn replay(transcript: &str) -> (usize, usize) {
 
 #[test]
 fn each_packet_of_the_transcripts_is_read_and_written() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/socketio");
     let (mut files, mut read, mut written) = (0, 0, 0);
-    for file in fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let counts = replay(&fs::read_to_string(&path).unwrap());
-        assert!(counts.0 > 0 && counts.1 > 0, "{}", path.display());
+    for (name, transcript) in crate::fuzz::transcripts("socketio") {
+        let counts = replay(&transcript);
+        assert!(counts.0 > 0 && counts.1 > 0, "{name}");
         (files, read, written) = (files + 1, read + counts.0, written + counts.1);
     }
     assert_eq!(files, 26);

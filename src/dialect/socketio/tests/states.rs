@@ -27,6 +27,8 @@ fn revision_5_asks_for_each_namespace() {
 fn revision_4_has_the_first_namespace_unasked() {
     let mut client = connection(R4);
     assert_eq!(client.start(), connect("/", ""));
+    let early = "2[\"some clients do not wait\"]";
+    assert_eq!(client.text(early.into()), Ok(Action::Packet(packet(early, &[]))));
     assert_eq!(open(&mut client, "/"), Outgoing::Other(packet("0", &[])));
     assert_eq!(client.text("0".into()), Ok(Action::Nothing), "some clients ask all the same");
     assert_eq!(client.text("0/admin?token=abc,".into()), Ok(connect("/admin", "{\"token\":\"abc\"}")));
