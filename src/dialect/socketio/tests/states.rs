@@ -182,3 +182,12 @@ fn a_packet_is_bounded_with_its_attachments() {
     assert!(joined(R5).text(text(LIMIT).into()).is_ok());
     assert_eq!(joined(R5).text(text(LIMIT + 1).into()), Err(Violation::TooLarge));
 }
+
+#[test]
+fn a_namespace_keeps_nothing_of_the_packet_that_asked_for_it() {
+    let mut client = joined(R5);
+    let text = ByteString::from(format!("0/third,{{\"token\":\"{}\"}}", "x".repeat(100)));
+    let Ok(Action::Connect { namespace, auth }) = client.text(text.clone()) else { panic!("it asks") };
+    let within = |part: &ByteString| text.as_bytes().as_ptr_range().contains(&part.as_bytes().as_ptr());
+    assert!(within(&auth) && !within(&namespace) && !client.places.iter().any(|place| within(&place.namespace)));
+}
