@@ -13,7 +13,6 @@ mod list;
 mod name;
 mod refuse;
 mod reserved;
-#[allow(dead_code, unused_imports, reason = "its route comes with another change")]
 pub(crate) mod socketio;
 #[cfg(test)]
 mod tests;

@@ -79,7 +79,7 @@ pub(crate) enum Carrier {
 
 /// The form of an encoding that the clients of a broadcast share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// Frames of a WebSocket. Without bytes both revisions write the same, and share revision 4's.
     Socket3,
     Socket4,
@@ -91,7 +91,7 @@ enum Form {
 
 impl Form {
     /// The cell of a broadcast's encoding. `events` means that the clients know events.
-    const fn cell(self, events: bool) -> Cell {
+    pub(super) const fn cell(self, events: bool) -> Cell {
         Cell(8 + 2 * self as u8 + events as u8)
     }
 }
@@ -99,11 +99,4 @@ impl Form {
 /// The reason for input that is not what the protocol says.
 fn parse_error(text: &'static str) -> CloseReason {
     CloseReason::malformed(text)
-}
-
-/// All cells of this family.
-#[cfg(test)]
-pub(super) fn cells() -> impl Iterator<Item = Cell> {
-    let forms = [Form::Socket3, Form::Socket4, Form::Text3, Form::Bytes3, Form::Body4];
-    forms.into_iter().flat_map(|form| [true, false].map(|events| form.cell(events)))
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{Assembler, ClientPacket, Revision, Violation};
+use super::{Assembler, ClientPacket, Revision, Violation, words::refusal};
 use crate::{
     dialect::{Fault, Head, Kind, not_opened},
     packet::Packet,
@@ -26,7 +26,8 @@ pub(crate) enum Action {
         /// JSON; empty if there is none.
         auth: ByteString,
     },
-    /// An event, or the answer to a request, of a namespace that is open.
+    /// An event, or the answer to a request, of a namespace that is open. In revision 4 it may also be `/` before
+    /// the server has answered; the event waits for that.
     Packet(Packet),
     /// The client has left a namespace, and hears no more of it.
     Disconnect { namespace: ByteString },
@@ -111,7 +112,8 @@ impl Connection {
             let head = packet.head();
             let namespace = match head.namespace {
                 "/" => ByteString::from_static("/"),
-                other => packet.text.slice_ref(other),
+                // It is a copy, since it may be kept for longer than a large packet of which it is a part.
+                other => ByteString::from(other),
             };
             (head.kind, head.attachments, namespace)
         };
@@ -151,7 +153,7 @@ impl Connection {
         self.used = true;
         if self.places.len() >= self.most {
             let fault = Fault::new("full", format!("a connection has at most {} namespaces", self.most));
-            return Action::Reply(super::outgoing::refusal(self.revision, &not_opened(&namespace, &fault)));
+            return Action::Reply(refusal(self.revision, &not_opened(&namespace, &fault)));
         }
         self.ended.retain(|ended| *ended != namespace);
         self.places.push(Place { namespace: namespace.clone(), state: State::Asked });
@@ -168,6 +170,8 @@ impl Connection {
     fn deliver(&self, packet: Packet, namespace: &str) -> Result<Action, Violation> {
         match self.place(namespace).map(|at| self.places[at].state) {
             Some(State::Open) => Ok(Action::Packet(packet)),
+            // It opens unasked, and some clients do not wait for the answer. The packet does.
+            Some(State::Asked) if self.revision == Revision::R4 && namespace == "/" => Ok(Action::Packet(packet)),
             Some(State::Asked) => Err(Violation::Malformed("parse error: a packet before the namespace is open")),
             None => self.not_open(namespace),
         }

@@ -27,6 +27,7 @@ mod placeholders;
 mod query;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Transcripts of real clients with the reference server, packet by packet: what they sent is read, and what the
 //! server sent is written alike.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::BTreeMap;
 
 use super::{
     peer::{Piece, expected, pieces},
@@ -192,18 +192,19 @@ fn replay(transcript: &str) -> (usize, usize) {
         };
         let speech = *speech;
         let socket = speech.carrier == Carrier::WebSocket;
+        let closes = socket && text.starts_with("close ");
         if line.from_client {
             // A body of bytes is none for revision 4, which the route judges by its type.
-            if !(socket && text.starts_with("close ")) && !(line.binary && speech.revision == V4 && !socket) {
+            let is_judged = line.binary && speech.revision == V4 && !socket;
+            if !closes && !is_judged {
                 read += from_client(speech, &line);
             }
-        } else if std::mem::take(status) {
-            *status = false;
-        } else if !(text == "end" || text == "ok" || text.starts_with("close ") && socket)
-            && !text.starts_with("{\"code\"")
-            && !is_header(&line.text)
-            && !speech.posts
-        {
+            continue;
+        }
+        let is_status = std::mem::take(status);
+        let is_refusal = text.starts_with("{\"code\"");
+        let is_none = is_status || closes || is_refusal || speech.posts || matches!(&*text, "end" | "ok");
+        if !is_none && !is_header(&line.text) {
             written += from_server(speech, &line);
         }
     }
@@ -212,12 +213,10 @@ fn replay(transcript: &str) -> (usize, usize) {
 
 #[test]
 fn each_packet_of_the_transcripts_is_read_and_written() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/socketio");
     let (mut files, mut read, mut written) = (0, 0, 0);
-    for file in fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let counts = replay(&fs::read_to_string(&path).unwrap());
-        assert!(counts.0 > 0 && counts.1 > 0, "{}", path.display());
+    for (name, transcript) in crate::fuzz::transcripts("socketio") {
+        let counts = replay(&transcript);
+        assert!(counts.0 > 0 && counts.1 > 0, "{name}");
         (files, read, written) = (files + 1, read + counts.0, written + counts.1);
     }
     assert_eq!(files, 26);

@@ -27,6 +27,8 @@ fn revision_5_asks_for_each_namespace() {
 fn revision_4_has_the_first_namespace_unasked() {
     let mut client = connection(R4);
     assert_eq!(client.start(), connect("/", ""));
+    let early = "2[\"some clients do not wait\"]";
+    assert_eq!(client.text(early.into()), Ok(Action::Packet(packet(early, &[]))));
     assert_eq!(open(&mut client, "/"), Outgoing::Other(packet("0", &[])));
     assert_eq!(client.text("0".into()), Ok(Action::Nothing), "some clients ask all the same");
     assert_eq!(client.text("0/admin?token=abc,".into()), Ok(connect("/admin", "{\"token\":\"abc\"}")));
@@ -179,4 +181,13 @@ fn a_packet_is_bounded_with_its_attachments() {
     let text = |length: usize| format!("2[\"{}\"]", "x".repeat(length - 5));
     assert!(joined(R5).text(text(LIMIT).into()).is_ok());
     assert_eq!(joined(R5).text(text(LIMIT + 1).into()), Err(Violation::TooLarge));
+}
+
+#[test]
+fn a_namespace_keeps_nothing_of_the_packet_that_asked_for_it() {
+    let mut client = joined(R5);
+    let text = ByteString::from(format!("0/third,{{\"token\":\"{}\"}}", "x".repeat(100)));
+    let Ok(Action::Connect { namespace, auth }) = client.text(text.clone()) else { panic!("it asks") };
+    let within = |part: &ByteString| text.as_bytes().as_ptr_range().contains(&part.as_bytes().as_ptr());
+    assert!(within(&auth) && !within(&namespace) && !client.places.iter().any(|place| within(&place.namespace)));
 }

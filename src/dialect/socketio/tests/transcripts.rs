@@ -1,7 +1,7 @@
 //! Transcripts of real clients: each connection takes what its client sent, and ends where the reference server
 //! ended it.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -158,24 +158,15 @@ fn replay(transcript: &str) -> BTreeMap<String, Client> {
 
 #[test]
 fn each_connection_of_the_transcripts_goes_on_or_ends_as_it_did() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/socketio");
     let (mut connections, mut ended, mut packets, mut binary) = (0, 0, 0, 0);
-    for file in fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        if path.ends_with("client4-msgpack.txt") {
+    for (name, transcript) in crate::fuzz::transcripts("socketio") {
+        if name == "client4-msgpack" {
             continue; // Its packets are those of another parser.
         }
-        for (id, client) in replay(&fs::read_to_string(&path).unwrap()) {
+        for (id, client) in replay(&transcript) {
             let last = client.sent.last().map_or("", |last| last);
             let ends = client.ended || STRICTER.contains(&last);
-            assert_eq!(
-                client.violation.is_some(),
-                ends,
-                "{} {id}: {:?}, {:?}",
-                path.display(),
-                client.sent,
-                client.violation
-            );
+            assert_eq!(client.violation.is_some(), ends, "{} {id}: {:?}, {:?}", name, client.sent, client.violation);
             (connections, ended) = (connections + 1, ended + usize::from(ends));
             for action in &client.actions {
                 if let Action::Packet(packet) = action {
@@ -193,8 +184,9 @@ fn each_connection_of_the_transcripts_goes_on_or_ends_as_it_did() {
 #[test]
 fn the_clients_of_the_transcripts_open_what_they_opened() {
     let opened = |file: &str| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/socketio").join(file);
-        let (_, client) = replay(&fs::read_to_string(path).unwrap()).pop_first().expect("a connection");
+        let transcripts = crate::fuzz::transcripts("socketio");
+        let (_, transcript) = transcripts.iter().find(|(name, _)| name == file).expect("a transcript");
+        let (_, client) = replay(transcript).pop_first().expect("a connection");
         let connects = client.actions.into_iter().filter_map(|action| match action {
             Action::Connect { namespace, auth } => Some(format!("{namespace} {auth}")),
             _ => None,
@@ -203,6 +195,6 @@ fn the_clients_of_the_transcripts_open_what_they_opened() {
     };
     let admin = "/admin {\"token\":\"abc\"}";
     let expected = ["/ {\"token\":\"abc\"}", admin, "/nobody ", "/refuses ", admin, admin];
-    assert_eq!(opened("client4-namespaces.txt"), expected);
-    assert_eq!(opened("client2-namespaces.txt"), ["/ ", admin, "/nobody ", "/refuses ", admin, admin]);
+    assert_eq!(opened("client4-namespaces"), expected);
+    assert_eq!(opened("client2-namespaces"), ["/ ", admin, "/nobody ", "/refuses ", admin, admin]);
 }
