@@ -1,6 +1,8 @@
 //! [`Payload`], the content of one number of a session.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
+
+use bytestring::ByteString;
 
 use crate::{
     message::{Message, Text},
@@ -30,6 +32,21 @@ impl Payload {
             Payload::Message(message) => message,
             Payload::Event(packet) => Message::Text(Text(packet.text.slice_ref(packet.plain()))),
         }
+    }
+
+    /// The event that this is for a client which knows nothing else: a message is the event `message`.
+    pub(crate) fn to_event(&self) -> Cow<'_, Packet> {
+        Cow::Owned(match self {
+            Payload::Event(packet) => return Cow::Borrowed(packet),
+            Payload::Message(Message::Text(text)) => {
+                let text = serde_json::Value::from(text.as_str());
+                Packet { text: format!("2[\"message\",{text}]").into(), attachments: Vec::new() }
+            }
+            Payload::Message(Message::Binary(bytes)) => Packet {
+                text: ByteString::from_static("51-[\"message\",{\"_placeholder\":true,\"num\":0}]"),
+                attachments: vec![bytes.clone()],
+            },
+        })
     }
 
     /// The message; `None` if it is an event.

@@ -214,6 +214,16 @@ fn number(text: &str, largest: u64) -> Option<(u64, &str)> {
 /// # Errors
 /// Fails if the data does not begin as a list whose first item is a text, or if no event may have this name.
 pub(crate) fn event_name(data: &str) -> Result<Cow<'_, str>, NameError> {
+    let name = raw_name(data)?;
+    check_name(&name)?;
+    Ok(name)
+}
+
+/// The name of an event, which may be reserved or empty.
+///
+/// # Errors
+/// Fails if the data does not begin as a list whose first item is a text, or if that is too long for a name.
+pub(crate) fn raw_name(data: &str) -> Result<Cow<'_, str>, NameError> {
     let blank = [' ', '\t', '\n', '\r'];
     let item = data.strip_prefix('[').ok_or(NameError::NotText)?.trim_start_matches(blank);
     let text = item.strip_prefix('"').ok_or(NameError::NotText)?;
@@ -234,12 +244,9 @@ pub(crate) fn event_name(data: &str) -> Result<Cow<'_, str>, NameError> {
     if !text[end + 1..].trim_start_matches(blank).starts_with([',', ']']) {
         return Err(NameError::NotText);
     }
-    let name = if escapes || inner.bytes().any(|byte| byte < b' ') {
+    if escapes || inner.bytes().any(|byte| byte < b' ') {
         let quoted = &item[..end + 2];
-        Cow::Owned(serde_json::from_str::<String>(quoted).map_err(|_| NameError::NotText)?)
-    } else {
-        Cow::Borrowed(inner)
-    };
-    check_name(&name)?;
-    Ok(name)
+        return serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| NameError::NotText);
+    }
+    Ok(Cow::Borrowed(inner))
 }

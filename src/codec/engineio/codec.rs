@@ -51,8 +51,8 @@ impl EngineCodec {
 
     fn next_packet(&self, input: &mut Option<Bytes>) -> Result<Option<Packet>, CloseReason> {
         match (self.carrier, self.reader.revision) {
-            (Carrier::WebSocket, _) => Ok(input.take().map(Packet::Text)),
-            (Carrier::Body { .. }, Revision::V4) => Ok(payload4::take(input).map(Packet::Text)),
+            (Carrier::WebSocket, _) => input.take().map(Packet::text).transpose(),
+            (Carrier::Body { .. }, Revision::V4) => payload4::take(input).map(Packet::text).transpose(),
             (Carrier::Body { .. }, Revision::V3) => payload3::take(input),
         }
     }
@@ -131,7 +131,6 @@ impl Codec for EngineCodec {
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
         match frame {
             Outbound::Message { message, events, .. } => {
-                let events = events && message.is_event();
                 let bytes = self.reader.revision == Revision::V3 && packet::has_bytes(message.payload(), events);
                 let form = if bytes { Form::Socket3 } else { Form::Socket4 };
                 let put = |payload: &Payload, out: &mut SocketBuffer<'_>| send_messages(form, payload, events, out);
@@ -168,7 +167,7 @@ impl Codec for EngineCodec {
 impl BodyCodec for EngineCodec {
     fn write(&mut self, frame: Outbound<'_>, body: &mut Vec<u8>) {
         match frame {
-            Outbound::Message { message, events, .. } => self.put_body(message, events && message.is_event(), body),
+            Outbound::Message { message, events, .. } => self.put_body(message, events, body),
             Outbound::Frame(Frame::Close { .. } | Frame::LinkClose(_)) => self.put_control("1", body),
             Outbound::Frame(frame) => {
                 if let Some(packet) = control(self.reader.revision, &frame) {
@@ -202,24 +201,21 @@ fn control(revision: Revision, frame: &Frame) -> Option<&'static str> {
 }
 
 fn put_messages(form: Form, payload: &Payload, events: bool, body: &mut Vec<u8>) {
-    for (nth, content) in packet::messages(payload, events).enumerate() {
-        match form {
-            Form::Text3 => payload3::put_message(content, Framing::Text, body),
-            Form::Bytes3 => payload3::put_message(content, Framing::Binary, body),
-            _ => {
-                payload4::separate(nth == 0, body);
-                payload4::put_message(content, body);
-            }
+    let start = body.len();
+    packet::each_message(payload, events, |content| match form {
+        Form::Text3 => payload3::put_message(content, Framing::Text, body),
+        Form::Bytes3 => payload3::put_message(content, Framing::Binary, body),
+        _ => {
+            payload4::separate(body.len() == start, body);
+            payload4::put_message(content, body);
         }
-    }
+    });
 }
 
 fn send_messages(form: Form, payload: &Payload, events: bool, out: &mut SocketBuffer<'_>) {
-    for content in packet::messages(payload, events) {
-        match content {
-            Content::Text(text) => out.text(&[MESSAGE.as_bytes(), text.as_bytes()]),
-            Content::Binary(bytes) if form == Form::Socket3 => out.binary_parts(&[&[MESSAGE_BYTE], bytes]),
-            Content::Binary(bytes) => out.binary(bytes),
-        }
-    }
+    packet::each_message(payload, events, |content| match content {
+        Content::Text(text) => out.text(&[MESSAGE.as_bytes(), text.as_bytes()]),
+        Content::Binary(bytes) if form == Form::Socket3 => out.binary_parts(&[&[MESSAGE_BYTE], bytes]),
+        Content::Binary(bytes) => out.binary(bytes),
+    });
 }

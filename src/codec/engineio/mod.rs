@@ -11,9 +11,10 @@
 //! | `5` upgrade | [`Frame::Confirm`] on a WebSocket | never |
 //! | `6` noop | [`Frame::Noop`] on a WebSocket | [`Frame::Noop`], and a body that would be empty |
 //!
-//! Nothing is numbered: messages have the number 0. An event is written as its packet, the attachments behind
-//! it as binary messages, or where the client knows no events as the text of its list. All packets that come
-//! are messages, those of Socket.IO too: its attachments may come on another link than their head.
+//! Nothing is numbered: messages have the number 0. To a client of plain Engine.IO a message is a message, and an
+//! event the text of its list. A client that knows events is one of Socket.IO, and knows nothing else: an event is
+//! its packet, with the attachments behind it as binary messages, and a message is the event `message`. All packets
+//! that come are messages, those of Socket.IO too: its attachments may come on another link than their head.
 //!
 //! The rest differs by revision and carrier:
 //!
@@ -78,7 +79,7 @@ pub(crate) enum Carrier {
 
 /// The form of an encoding that the clients of a broadcast share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// Frames of a WebSocket. Without bytes both revisions write the same, and share revision 4's.
     Socket3,
     Socket4,
@@ -89,8 +90,8 @@ enum Form {
 }
 
 impl Form {
-    /// The cell of a broadcast's encoding. `events` means an event for clients that know events.
-    const fn cell(self, events: bool) -> Cell {
+    /// The cell of a broadcast's encoding. `events` means that the clients know events.
+    pub(super) const fn cell(self, events: bool) -> Cell {
         Cell(8 + 2 * self as u8 + events as u8)
     }
 }
@@ -98,11 +99,4 @@ impl Form {
 /// The reason for input that is not what the protocol says.
 fn parse_error(text: &'static str) -> CloseReason {
     CloseReason::malformed(text)
-}
-
-/// All cells of this family.
-#[cfg(test)]
-pub(super) fn cells() -> impl Iterator<Item = Cell> {
-    let forms = [Form::Socket3, Form::Socket4, Form::Text3, Form::Bytes3, Form::Body4];
-    forms.into_iter().flat_map(|form| [true, false].map(|events| form.cell(events)))
 }

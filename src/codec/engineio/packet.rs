@@ -32,8 +32,19 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// A packet as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Packet {
-    Text(Bytes),
+    Text(ByteString),
     Binary(Bytes),
+}
+
+impl Packet {
+    /// A packet of text.
+    ///
+    /// # Errors
+    /// Fails if it is not UTF-8.
+    pub(super) fn text(packet: Bytes) -> Result<Self, CloseReason> {
+        let text = ByteString::try_from(packet);
+        text.map(Packet::Text).map_err(|_| parse_error("parse error: a text is not UTF-8"))
+    }
 }
 
 /// A message as it goes.
@@ -43,20 +54,27 @@ pub(super) enum Content<'a> {
     Binary(&'a [u8]),
 }
 
-/// The messages that the content of one number becomes. `events`: the client knows events.
-pub(super) fn messages(payload: &Payload, events: bool) -> impl Iterator<Item = Content<'_>> {
-    let (first, attachments) = match payload {
-        Payload::Message(Message::Text(text)) => (Content::Text(text), &[][..]),
-        Payload::Message(Message::Binary(bytes)) => (Content::Binary(bytes), &[][..]),
-        Payload::Event(packet) if events => (Content::Text(&packet.text), &packet.attachments[..]),
-        Payload::Event(packet) => (Content::Text(packet.plain()), &[][..]),
-    };
-    std::iter::once(first).chain(attachments.iter().map(|attachment| Content::Binary(attachment)))
+/// Gives `put` the messages that the content of one number becomes. `events`: the client knows events alone, and
+/// gets a message as the event `message`.
+pub(super) fn each_message(payload: &Payload, events: bool, mut put: impl FnMut(Content<'_>)) {
+    if events {
+        let packet = payload.to_event();
+        put(Content::Text(&packet.text));
+        return packet.attachments.iter().for_each(|attachment| put(Content::Binary(attachment)));
+    }
+    match payload {
+        Payload::Message(Message::Text(text)) => put(Content::Text(text)),
+        Payload::Message(Message::Binary(bytes)) => put(Content::Binary(bytes)),
+        Payload::Event(packet) => put(Content::Text(packet.plain())),
+    }
 }
 
 /// Whether bytes are among these messages.
 pub(super) fn has_bytes(payload: &Payload, events: bool) -> bool {
-    messages(payload, events).any(|content| matches!(content, Content::Binary(_)))
+    match payload {
+        Payload::Message(message) => message.as_text().is_none(),
+        Payload::Event(packet) => events && !packet.attachments.is_empty(),
+    }
 }
 
 /// Reads packets.
@@ -78,49 +96,39 @@ impl PacketReader {
     /// above the limit.
     pub(super) fn read(&self, packet: Packet) -> Result<Option<Frame>, CloseReason> {
         match packet {
-            Packet::Text(text) => self.text(text),
+            Packet::Text(text) => self.text(&text),
             Packet::Binary(bytes) => self.binary(bytes).map(Some),
         }
     }
 
-    fn text(&self, mut packet: Bytes) -> Result<Option<Frame>, CloseReason> {
-        if packet.is_empty() {
-            return Err(parse_error("parse error: an empty packet"));
-        }
-        let kind = packet.get_u8();
+    fn text(&self, packet: &ByteString) -> Result<Option<Frame>, CloseReason> {
+        let kind = packet.as_bytes().first().ok_or_else(|| parse_error("parse error: an empty packet"))?;
         Ok(match kind {
             b'1' => Some(Frame::Close { number: 0, reason: reason::CLOSED }),
-            b'2' if self.socket && packet[..] == *b"probe" => Some(Frame::Probe),
+            b'2' if self.socket && packet[1..] == *"probe" => Some(Frame::Probe),
             b'2' if self.revision == Revision::V3 => Some(Frame::Ping { id: LAST_PING, received: None }),
             b'3' if self.revision == Revision::V4 => Some(Frame::Pong { id: LAST_PING, received: 0 }),
             b'2' | b'3' => return Err(CloseReason::malformed(WRONG_DIRECTION)),
-            b'4' => Some(self.message_text(packet)?),
+            b'4' => {
+                self.check(packet.len() - 1)?;
+                Some(message(Text(self.largest.release_text(packet.slice_ref(&packet[1..])))))
+            }
             b'5' if self.socket => Some(Frame::Confirm),
             b'0' | b'6' if self.socket => Some(Frame::Noop),
             b'0' | b'5' | b'6' => None,
-            b'b' => Some(self.base64(packet)?),
+            b'b' => Some(self.base64(&packet[1..])?),
             _ => return Err(parse_error("parse error: a packet begins with its type")),
         })
     }
 
-    fn message_text(&self, text: Bytes) -> Result<Frame, CloseReason> {
-        self.check(text.len())?;
-        let text = ByteString::try_from(self.largest.release(text));
-        let text = text.map_err(|_| parse_error("parse error: a text is not UTF-8"))?;
-        Ok(message(Text(text)))
-    }
-
     /// A message as base64. Revision 3 states its type before.
-    fn base64(&self, mut text: Bytes) -> Result<Frame, CloseReason> {
+    fn base64(&self, mut text: &str) -> Result<Frame, CloseReason> {
         if self.revision == Revision::V3 {
-            if text.first() != Some(&b'4') {
-                return Err(parse_error("parse error: only messages have bytes"));
-            }
-            text.advance(1);
+            text = text.strip_prefix(MESSAGE).ok_or_else(|| parse_error("parse error: only messages have bytes"))?;
         }
-        // The last of four digits may be padding.
+        // Two of the last four digits may be padding.
         self.check((text.len() / 4 * 3).saturating_sub(2))?;
-        let bytes = BASE64.decode(&text).map_err(|_| parse_error("parse error: bad base64"))?;
+        let bytes = BASE64.decode(text).map_err(|_| parse_error("parse error: bad base64"))?;
         self.check(bytes.len())?;
         Ok(message(bytes))
     }

@@ -34,7 +34,8 @@ const MAX_DIGITS: usize = 10;
 /// Takes the next packet off a body of either framing, and leaves `None` behind the last.
 ///
 /// # Errors
-/// Fails if the body does not follow the grammar, or is empty. An empty body is written `0:`.
+/// Fails if the body does not follow the grammar, or is empty. A body without packets is written `0:`, which may
+/// also end one that has some.
 pub(super) fn take(body: &mut Option<Bytes>) -> Result<Option<Packet>, CloseReason> {
     let Some(rest) = body else { return Ok(None) };
     if rest[..] == *b"0:" {
@@ -56,7 +57,7 @@ fn take_text(rest: &mut Bytes) -> Result<Packet, CloseReason> {
     let units = take_length(rest, b':', b'0')?;
     let length =
         bytes_of(rest, units).ok_or_else(|| parse_error("parse error: a packet is shorter than its length"))?;
-    Ok(Packet::Text(rest.split_to(length)))
+    Packet::text(rest.split_to(length))
 }
 
 fn take_binary(rest: &mut Bytes) -> Result<Packet, CloseReason> {
@@ -66,7 +67,7 @@ fn take_binary(rest: &mut Bytes) -> Result<Packet, CloseReason> {
         return Err(parse_error("parse error: a packet is shorter than its length"));
     }
     let packet = rest.split_to(length);
-    Ok(if kind == TEXT { Packet::Text(packet) } else { Packet::Binary(packet) })
+    if kind == TEXT { Packet::text(packet) } else { Ok(Packet::Binary(packet)) }
 }
 
 /// Takes a length and what ends it. `zero` is the digit 0.
@@ -140,7 +141,7 @@ pub(super) fn to_binary(body: &[u8]) -> Vec<u8> {
     while !rest.is_empty() {
         let Ok(Packet::Text(packet)) = take_text(&mut rest) else { unreachable!("it was written so") };
         put_head(TEXT, packet.len(), &mut out);
-        out.extend_from_slice(&packet);
+        out.extend_from_slice(packet.as_bytes());
     }
     out
 }

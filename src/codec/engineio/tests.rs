@@ -17,7 +17,11 @@ use crate::{
 };
 
 mod bodies;
+mod fuzz;
+mod mutations;
+mod peer;
 mod reading;
+mod transcripts;
 
 const LIMIT: usize = 1000;
 
@@ -69,7 +73,7 @@ fn packet(text: &str, attachments: &[&[u8]]) -> Payload {
     Packet { text: text.into(), attachments }.into()
 }
 
-/// What a server sends: messages and events for a client that knows events, and frames.
+/// What a server sends: messages for clients of Engine.IO, events for those that know events or not, and frames.
 enum Said {
     Message(OutMessage),
     Frame(Frame),
@@ -84,7 +88,7 @@ impl<T: Into<Payload>> From<T> for Said {
 impl Said {
     fn outbound(&self, events: bool) -> Outbound<'_> {
         match self {
-            Said::Message(message) => Outbound::Message { number: 1, message, events },
+            Said::Message(message) => Outbound::Message { number: 1, message, events: events && message.is_event() },
             Said::Frame(frame) => Outbound::Frame(frame.clone()),
         }
     }

@@ -231,3 +231,39 @@ fn a_broadcast_is_written_as_a_message_is() {
         }
     }
 }
+
+#[test]
+fn a_message_for_a_client_that_knows_only_events_is_an_event() {
+    let messages: [Payload; 3] =
+        [Message::from("a\"é\u{1e}\n").into(), Message::from(vec![1, 2]).into(), packet("2[\"x\"]", &[])];
+    let expected4 =
+        r#"42["message","a\"é\u001e\n"]\x1e451-["message",{"_placeholder":true,"num":0}]\x1ebAQI=\x1e42["x"]"#;
+    let expected3 =
+        r#"28:42["message","a\"é\u001e\n"]45:451-["message",{"_placeholder":true,"num":0}]6:b4AQI=7:42["x"]"#;
+    for (revision, expected) in [(V3, expected3.to_owned()), (V4, expected4.replace("\\x1e", "\u{1e}"))] {
+        for shared in [false, true] {
+            let said: Vec<OutMessage> = messages
+                .iter()
+                .map(|payload| match shared {
+                    true => OutMessage::shared(payload.clone(), &Pool::new(0, 0)),
+                    false => payload.clone().into(),
+                })
+                .collect();
+            let (mut codec, mut body) = (EngineCodec::new(revision, LIMIT, POLL_BASE64), Vec::new());
+            let (mut socket, mut out) = (EngineCodec::new(revision, LIMIT, Carrier::WebSocket), Vec::new());
+            let mut buffer = SocketBuffer::new(&mut out);
+            for message in &said {
+                codec.write(Outbound::Message { number: 1, message, events: true }, &mut body);
+                socket.write_socket(Outbound::Message { number: 1, message, events: true }, &mut buffer);
+            }
+            codec.finish(&mut body);
+            assert_eq!(buffer.finish(), None);
+            assert_eq!(String::from_utf8(body).unwrap(), expected);
+            let sent = frames(&out);
+            let opcodes: Vec<u8> = sent.iter().map(|(opcode, _)| *opcode).collect();
+            assert_eq!(opcodes, [1, 1, 2, 1]);
+            assert_eq!(sent[1].1, "451-[\"message\",{\"_placeholder\":true,\"num\":0}]");
+            assert_eq!(sent[2].1, if revision == V3 { &[4, 1, 2][..] } else { &[1, 2] });
+        }
+    }
+}

@@ -109,7 +109,8 @@ fn a_text_body_of_revision_3_counts_utf_16_units() {
         broken(V3, carrier, "3:4x", &[], "shorter");
         broken(V3, carrier, "6:4hello6:4hell", &["text hello"], "shorter");
         broken(V3, carrier, "6:4hello12", &["text hello"], "length");
-        broken(V3, carrier, "6:4hello0:", &["text hello"], "empty packet");
+        fine(V3, carrier, "6:4hello0:", &["text hello"]);
+        broken(V3, carrier, "6:4hello0:0:", &["text hello"], "empty packet");
         broken(V3, carrier, "0:6:4hello", &[], "empty packet");
         broken(V3, carrier, ":4hello", &[], "length");
         broken(V3, carrier, "-1:4", &[], "decimal");
