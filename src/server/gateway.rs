@@ -27,10 +27,7 @@ use crate::{
     config::Transport,
     hub::Member,
     ids,
-    session::{
-        Attach, CloseReason, LinkKind, Names, reason,
-        rules::NATIVE,
-    },
+    session::{Attach, CloseReason, LinkKind, Names, reason, rules::NATIVE},
     shared::{Credential, SharedSession},
     transport::Link,
 };

@@ -126,10 +126,11 @@ impl LocalClient {
         S: Clone + Send + Sync + 'static,
     {
         let gateway = server.gateway();
-        let mut opened = match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), gateway.core.terms(&NATIVE)).await {
-            Ok(opened) => opened,
-            Err(error) => return Err(error.into_refusal().await.reason),
-        };
+        let mut opened =
+            match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), gateway.core.terms(&NATIVE)).await {
+                Ok(opened) => opened,
+                Err(error) => return Err(error.into_refusal().await.reason),
+            };
         let shared = opened.shared.clone();
         let clock = shared.runtime().clock();
         let server_config = &gateway.core.config;

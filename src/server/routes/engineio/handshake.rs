@@ -70,12 +70,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         }
     }
 
-    pub(super) fn open_packet<'a>(
-        &self,
-        revision: Revision,
-        sid: &'a str,
-        upgrades: &'a [&'a str],
-    ) -> OpenPacket<'a> {
+    pub(super) fn open_packet<'a>(&self, revision: Revision, sid: &'a str, upgrades: &'a [&'a str]) -> OpenPacket<'a> {
         let terms = self.terms(revision);
         OpenPacket {
             sid,

@@ -101,13 +101,7 @@ fn accept(parts: &mut Parts) -> Result<(Response, OnUpgrade), EngineRefusal> {
 
 /// Waits for the upgraded connection, attaches it and writes the first packet. `None` if the connection does not
 /// come: then the session ends, and its handler is not started.
-async fn begin(
-    upgrade: OnUpgrade,
-    mut opened: Opened,
-    codec: EngineCodec,
-    limit: usize,
-    open: String,
-) -> Option<Run> {
+async fn begin(upgrade: OnUpgrade, mut opened: Opened, codec: EngineCodec, limit: usize, open: String) -> Option<Run> {
     let io = TokioIo::new(upgrade.await.ok()?);
     let attach = first(LinkKind::Duplex);
     let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket).ok()?;

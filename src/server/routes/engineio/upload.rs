@@ -6,12 +6,7 @@ use axum::{
 };
 use bytes::Bytes;
 
-use super::{
-    Engine, Named,
-    answer::Answer,
-    params::Params,
-    refusal::EngineRefusal,
-};
+use super::{Engine, Named, answer::Answer, params::Params, refusal::EngineRefusal};
 use crate::{
     codec::{
         Codec,
