@@ -6,8 +6,8 @@ use axum::{
 };
 
 use super::{
-    Engine,
     answer::{Answer, respond, wrapping_of},
+    engine::Engine,
     params::{Carrying, Params},
     refusal::EngineRefusal,
 };

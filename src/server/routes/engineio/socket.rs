@@ -7,10 +7,10 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use super::{
-    Engine, Named,
     answer::Answer,
+    engine::{Engine, Named},
     handshake::first,
-    params::{Carrying, Params},
+    params::Params,
     refusal::EngineRefusal,
 };
 use crate::{
@@ -41,9 +41,6 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         verdict: Verdict,
         params: &Params,
     ) -> Result<Answer, EngineRefusal> {
-        if params.carrying != Carrying::WebSocket {
-            return Err(EngineRefusal::bad_request("polling needs no upgrade"));
-        }
         let (mut response, upgrade) = accept(&mut parts)?;
         let revision = self.revision(params)?;
         let page = Page::of_socket(verdict, Names::default());
