@@ -14,7 +14,7 @@ use super::{
 const LINGER: u64 = 100;
 
 /// How far a session has moved from its polls to a WebSocket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
     /// It is polled.
     Polling,
