@@ -2,7 +2,8 @@
 //!
 //! The cases of the protocol's published suites are among these tests, in words and code of our own. Those in
 //! `cases.rs` run against another server too: `ANYWIRE_ENGINEIO=127.0.0.1:3000 cargo test --test engineio cases`,
-//! which must echo, ping every 300 ms, await the answer for 200 ms and take 1,000,000 bytes.
+//! which must echo, ping every 300 ms, await the answer for 200 ms and take 1,000,000 bytes. The reference server takes a
+//! request without `EIO` for revision 3, and refuses a poll that comes right behind the client's close.
 #![allow(unreachable_pub, clippy::disallowed_methods)]
 
 #[path = "engineio/cases.rs"]

@@ -86,6 +86,14 @@ impl Heartbeat {
         }
     }
 
+    /// A link attaches; `alone`, while there was none.
+    pub(super) fn link_attached(&mut self, now: u64, alone: bool, opening: bool) {
+        match alone && (opening || !self.decides()) {
+            true => self.restart(now),
+            false => self.received(now),
+        }
+    }
+
     /// The client has pinged.
     pub(crate) fn pinged(&mut self, now: u64) {
         self.last_received = now;

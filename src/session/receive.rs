@@ -7,7 +7,7 @@ use super::{
     links::{Attach, Link, LinkId, LinkKind},
     machine::{Event, Machine, Role},
     reason,
-    rules::{Heartbeats, Rivals},
+    rules::Rivals,
 };
 
 impl Machine {
@@ -30,7 +30,7 @@ impl Machine {
     pub(crate) fn attach(&mut self, now: u64, mut attach: Attach) -> Result<LinkId, CloseReason> {
         let server = self.config.role == Role::Server;
         // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
-        let ended = self.aborted_here || self.config.rules.rivals == Rivals::CloseBoth;
+        let ended = self.aborted_here || self.has_sid();
         let aborted = self.closed.as_deref().filter(|reason| ended || reason.code / 100 == 43);
         if self.over || (aborted.is_some() && server && (attach.kind.carries_down() || self.has_sid())) {
             let reason = aborted.filter(|reason| !self.may_open_anew(now, reason));
@@ -78,11 +78,7 @@ impl Machine {
         if server && attach.kind == LinkKind::Stream && self.is_numbered() {
             self.begin_stream(id, attach.ordinal, gap);
         }
-        if alone && (attach.opening || !self.heartbeat.decides()) {
-            self.heartbeat.restart(now);
-        } else {
-            self.heartbeat.received(now);
-        }
+        self.heartbeat.link_attached(now, alone, attach.opening);
         self.detached_since = self.detached_since.max(now);
         self.refused = false;
         self.number_waiting(now);
@@ -233,13 +229,8 @@ impl Machine {
                 self.confirm(now, id);
                 Ok(())
             }
-            Frame::Ping { id, .. } if server && self.config.rules.heartbeat == Heartbeats::ByClient => {
-                self.heartbeat.pinged(now);
-                self.pong_due = Some(id);
-                self.links_need_wake = true;
-                Ok(())
-            }
-            Frame::Noop if self.config.rules.rivals == Rivals::CloseBoth => Ok(()),
+            Frame::Ping { id, .. } if server && self.client_pings() => self.answer_ping(now, id),
+            Frame::Noop if self.has_sid() => Ok(()),
             Frame::Attached(start) if !server => self.handle_attached(now, id, &start),
             Frame::Ping { id, received } if !server => {
                 self.pong_due = Some(id);

@@ -3,7 +3,7 @@
 
 use super::{
     frame::{CloseReason, Frame},
-    links::{Attach, LinkId, LinkKind},
+    links::{Attach, Link, LinkId, LinkKind},
     machine::Machine,
     reason,
     rules::{Heartbeats, Rivals},
@@ -14,7 +14,7 @@ use super::{
 const LINGER: u64 = 100;
 
 /// How far a session has moved from its polls to a WebSocket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
     /// It is polled.
     Polling,
@@ -124,8 +124,16 @@ impl Machine {
 
     /// Whether this is a WebSocket beside the polls that is not confirmed.
     pub(super) fn is_candidate(&self, id: LinkId) -> bool {
-        let candidate = |link: &super::links::Link| link.kind == LinkKind::Duplex && !link.confirmed;
-        self.config.rules.rivals == Rivals::CloseBoth && self.links.get(id).is_some_and(candidate)
+        let candidate = |link: &Link| link.kind == LinkKind::Duplex && !link.confirmed;
+        self.has_sid() && self.links.get(id).is_some_and(candidate)
+    }
+
+    /// The client has pinged, where it does.
+    pub(super) fn answer_ping(&mut self, now: u64, id: u64) -> Result<(), CloseReason> {
+        self.heartbeat.pinged(now);
+        self.pong_due = Some(id);
+        self.links_need_wake = true;
+        Ok(())
     }
 
     /// Takes a frame from a WebSocket that is not confirmed. Anything but a probe and the confirmation ends it;
@@ -158,7 +166,7 @@ impl Machine {
 
     /// The client has closed the session: a poll that waits is answered empty, since it is not told what it knows.
     pub(super) fn say_farewell(&mut self) {
-        if self.config.rules.rivals != Rivals::CloseBoth {
+        if !self.has_sid() {
             return;
         }
         let mut polled = false;

@@ -89,6 +89,7 @@ async fn polls_carry_bytes() {
     let got = client.poll(&sid).await;
     assert_eq!(got.bytes, b"\0\x06\xff4hello\x01\x05\xff\x04\x01\x02\x03\x04");
     assert_eq!(got.header("content-type"), Some("application/octet-stream"));
+    client.headers = vec![("content-type", "application/octet-stream".into())];
     client.post(&sid, got.bytes.clone()).await.is(200, "ok");
     assert_eq!(client.poll(&sid).await.bytes, got.bytes, "bytes may come in either form");
     client.query += "&b64=1";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anywire::{Message, Session};
+use anywire::{EngineIo, Message, Session};
 use axum::{
     body::Body,
     http::{Method, Request},
@@ -107,6 +107,19 @@ async fn a_poll_that_is_cut_ends_the_session() {
     drop(waits);
     assert_eq!(ends.recv().await.map(|(code, _)| code), Some(1006));
     assert_eq!(client.poll(&sid).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_under_a_poll_ends_the_session() {
+    use tokio::io::AsyncWriteExt;
+    let (server, mut ends) = ending();
+    let client = Client::new(Site::socket(router(&server, EngineIo::new())).await, 4);
+    let sid = client.open().await;
+    let mut connection = client.site.connect().await;
+    let head = format!("GET /engine.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nhost: {HOST}\r\n\r\n");
+    connection.write_all(head.as_bytes()).await.unwrap();
+    drop(connection);
+    assert_eq!(ends.recv().await.map(|(code, _)| code), Some(1006));
 }
 
 #[tokio::test]

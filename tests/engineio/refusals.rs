@@ -52,6 +52,7 @@ async fn each_error_has_its_number_and_on_upgrades_its_text_alone() {
         ("EIO=4&transport=websocket&sid=nobody", "Session ID unknown"),
         ("EIO=4&transport=polling", "Bad request"),
         ("transport=websocket", "Unsupported protocol version"),
+        (&format!("EIO=4&transport=polling&sid={sid}"), "Bad request"),
     ];
     for (query, message) in upgrades {
         let got = client.try_socket(query).await.err().unwrap();

@@ -6,8 +6,8 @@ use axum::{
 };
 
 use super::{
-    Dialect, Engine,
     answer::{Answer, respond, wrapping_of},
+    engine::{Dialect, Engine},
     params::{Carrying, Params},
     refusal::EngineRefusal,
 };

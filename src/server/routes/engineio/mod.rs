@@ -2,6 +2,7 @@
 //! those of the reference server.
 
 mod answer;
+mod engine;
 mod handshake;
 mod params;
 mod poll;
@@ -18,27 +19,16 @@ use axum::{
     response::IntoResponse,
     routing,
 };
-use bytestring::ByteString;
 
-use self::{
-    answer::Answer,
-    params::{Carrying, Params},
-    refusal::EngineRefusal,
-};
+pub(crate) use self::engine::Dialect;
+use self::{answer::Answer, engine::Engine, params::Carrying, refusal::EngineRefusal};
 use crate::{
-    codec::engineio::{Carrier, EngineCodec, Revision},
-    config::{EngineIo, Transport, millis},
+    config::EngineIo,
     server::{
-        core::{Core, Terms},
         gateway::Gateway,
-        origin::{Asked, Cors, Verdict},
+        origin::{Asked, Cors},
         refusal::guarded,
     },
-    session::{
-        Stage,
-        rules::{ENGINE_IO_3, ENGINE_IO_4},
-    },
-    shared::SharedSession,
 };
 
 /// The route at this path, with a slash at its end and without: clients add one, and some leave it out. The path
@@ -80,42 +70,6 @@ fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The meaning of the clients' messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// They are messages.
-    Plain,
-    /// They are packets of Socket.IO.
-    SocketIo,
-}
-
-impl Dialect {
-    /// The name of the routes for those who count refusals.
-    fn name(self) -> &'static str {
-        match self {
-            Dialect::Plain => "engineio",
-            Dialect::SocketIo => "socketio",
-        }
-    }
-}
-
-/// The server and the settings of these routes.
-struct Engine<S> {
-    gateway: Gateway<S>,
-    settings: Arc<EngineIo>,
-    dialect: Dialect,
-}
-
-/// A session that a request names by its sid.
-struct Named {
-    shared: Arc<SharedSession>,
-    /// The id of the session alone.
-    id: ByteString,
-    secret: Box<str>,
-    revision: Revision,
-    stage: Stage,
-}
-
 impl<S: Clone + Send + Sync + 'static> Engine<S> {
     /// Judges a request, and answers it or begins to.
     async fn serve(self, state: S, request: Request) -> Answer {
@@ -126,6 +80,9 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
             Err(refusal) => Err(refusal),
             Ok((params, verdict)) => match (self.named(&params), upgrade) {
                 (Err(refusal), _) => Err(refusal),
+                (Ok(_), true) if params.carrying != Carrying::WebSocket => {
+                    Err(EngineRefusal::bad_request("polling needs no upgrade"))
+                }
                 (Ok(Some(named)), true) => self.upgrade(parts, verdict, named).await,
                 (Ok(None), true) => self.open_socket(parts, state, verdict, &params).await,
                 (Ok(Some(named)), false) if params.carrying != Carrying::Polling || named.moved() => {
@@ -144,73 +101,6 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
             Answer::ready(refusal.respond(upgrade))
         })
     }
-
-    /// The checks that all requests pass: the transport, and the origin.
-    fn judge(&self, parts: &Parts) -> Result<(Params, Verdict), EngineRefusal> {
-        let params = Params::of(parts).filter(|params| self.serves(params.carrying));
-        let params = params.ok_or_else(EngineRefusal::unknown_transport)?;
-        if parts.headers.get(header::ORIGIN).is_some_and(|origin| origin.to_str().is_err()) {
-            return Err(EngineRefusal::bad_request("an origin is plain text"));
-        }
-        let verdict = self.gateway.judge(parts).map_err(EngineRefusal::forbidden)?;
-        Ok((params, verdict))
-    }
-
-    fn serves(&self, carrying: Carrying) -> bool {
-        !self.core().config.without.contains(&carrying.transport())
-    }
-
-    /// The session that a request names, if it names one.
-    fn named(&self, params: &Params) -> Result<Option<Named>, EngineRefusal> {
-        let Some(sid) = &params.sid else { return Ok(None) };
-        let named = params::session(sid).and_then(|(id, secret)| {
-            let member = self.core().find(id).here()?;
-            let (stage, client_pings) = member.shared.stage(secret)?;
-            let revision = if client_pings { Revision::V3 } else { Revision::V4 };
-            let (shared, id, secret) = (member.shared.clone(), id.into(), secret.into());
-            Some(Named { shared, id, secret, revision, stage })
-        });
-        named.map(Some).ok_or_else(EngineRefusal::unknown_sid)
-    }
-
-    /// The revision that a handshake asks for, if it is served.
-    fn revision(&self, params: &Params) -> Result<Revision, EngineRefusal> {
-        let served = self.settings.revisions;
-        match params.revision {
-            Some(Revision::V3) if served[0] => Ok(Revision::V3),
-            Some(Revision::V4) if served[1] => Ok(Revision::V4),
-            _ => Err(EngineRefusal::version()),
-        }
-    }
-
-    fn terms(&self, revision: Revision) -> Terms {
-        let rules = match revision {
-            Revision::V3 => &ENGINE_IO_3,
-            Revision::V4 => &ENGINE_IO_4,
-        };
-        let (defaults, settings) = (self.core().terms(rules), &self.settings);
-        Terms {
-            interval: settings.ping_interval.map_or(defaults.interval, millis),
-            timeout: settings.ping_timeout.map_or(defaults.timeout, millis),
-            confirm_timeout: millis(settings.upgrade_timeout),
-            ..defaults
-        }
-    }
-
-    fn codec(&self, revision: Revision, carrier: Carrier) -> EngineCodec {
-        EngineCodec::new(revision, self.core().config.message_limit, carrier)
-    }
-
-    fn core(&self) -> &Core {
-        &self.gateway.core
-    }
-}
-
-impl Named {
-    /// Whether polls come too late.
-    fn moved(&self) -> bool {
-        self.stage == Stage::WebSocket
-    }
 }
 
 /// Whether a request asks for a WebSocket.
@@ -218,13 +108,4 @@ fn is_upgrade(parts: &Parts) -> bool {
     let upgrade = parts.headers.get(header::UPGRADE).map(HeaderValue::as_bytes);
     upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket"))
         || (parts.version == Version::HTTP_2 && parts.method == Method::CONNECT)
-}
-
-impl Carrying {
-    fn transport(self) -> Transport {
-        match self {
-            Carrying::Polling => Transport::Polling,
-            Carrying::WebSocket => Transport::WebSocket,
-        }
-    }
 }

@@ -2,7 +2,10 @@
 
 use axum::http::request::Parts;
 
-use crate::codec::engineio::{Carrier, Revision};
+use crate::{
+    codec::engineio::{Carrier, Revision},
+    config::Transport,
+};
 
 /// The digits of an id or a secret.
 const DIGITS: usize = 32;
@@ -60,6 +63,15 @@ impl Params {
     /// How the answer carries packets.
     pub(super) fn carrier(&self) -> Carrier {
         Carrier::Body { base64: self.base64 || self.index.is_some() }
+    }
+}
+
+impl Carrying {
+    pub(super) fn transport(self) -> Transport {
+        match self {
+            Carrying::Polling => Transport::Polling,
+            Carrying::WebSocket => Transport::WebSocket,
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::{future::poll_fn, time::Duration};
 use axum::http::StatusCode;
 
 use super::{
-    Engine, Named,
     answer::{Answer, respond, wrapping_of},
+    engine::{Engine, Named},
     params::Params,
     refusal::EngineRefusal,
 };

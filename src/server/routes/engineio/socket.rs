@@ -7,9 +7,9 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use super::{
-    Engine, Named,
     answer::Answer,
-    params::{Carrying, Params},
+    engine::{Engine, Named},
+    params::Params,
     refusal::EngineRefusal,
 };
 use crate::{
@@ -40,9 +40,6 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         verdict: Verdict,
         params: &Params,
     ) -> Result<Answer, EngineRefusal> {
-        if params.carrying != Carrying::WebSocket {
-            return Err(EngineRefusal::bad_request("polling needs no upgrade"));
-        }
         let (mut response, upgrade) = accept(&mut parts)?;
         let revision = self.revision(params)?;
         let page = Page::of_socket(verdict, Names::default());

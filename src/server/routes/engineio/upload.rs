@@ -6,7 +6,12 @@ use axum::{
 };
 use bytes::Bytes;
 
-use super::{Engine, Named, answer::Answer, params::Params, refusal::EngineRefusal};
+use super::{
+    answer::Answer,
+    engine::{Engine, Named},
+    params::Params,
+    refusal::EngineRefusal,
+};
 use crate::{
     codec::{
         Codec,
