@@ -107,6 +107,10 @@ test('two people talk, send a picture, and change their transport in the middle 
   await ada.setViewportSize({ width: 1100, height: 720 })
   await ada.screenshot({ path: `${OUT}chat.png` })
   await ben.setViewportSize({ width: 420, height: 820 })
+  await ben.waitForFunction(() => {
+    const log = document.querySelector('#log')
+    return log.scrollHeight - log.scrollTop - log.clientHeight < 2
+  }, null, PATIENCE)
   await ben.screenshot({ path: `${OUT}chat-narrow.png` })
   assert.deepEqual([...ada.complaints, ...ben.complaints], [])
 })
