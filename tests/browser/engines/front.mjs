@@ -128,13 +128,12 @@ export class Front extends EventEmitter {
    * next downlink.
    */
   #cut() {
-    const count = this.#live.size
-    for (const cut of this.#live.values()) cut()
+    const count = [...this.#live.values()].filter((cut) => cut()).length
     this.#armed = count === 0
     return String(count)
   }
 
-  /** Whether the request goes on; `cut` cuts it now or later. */
+  /** Whether the request goes on; `cut` cuts it now or later, and returns false if it has its whole answer. */
   #carry(socket, path, cut) {
     if (/\/(send|form-post|jsonp-send|client\.js)$/.test(path)) return true
     if (this.#armed) {
@@ -152,6 +151,7 @@ export class Front extends EventEmitter {
       // The cut is within the answer: engines themselves repeat a request that has no answer at all.
       if (!response.headersSent) response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 100 })
       if (!response.writableEnded) response.write('a', () => socket.destroy())
+      return !response.writableEnded
     }
     if (!this.#carry(socket, path, cut)) return
     const headers = this.#referer ? [...request.rawHeaders, 'Referer', `${this.origin}/page`] : request.rawHeaders
