@@ -1,11 +1,17 @@
 //! The calls of an application that makes requests of its client, or receives events.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use tokio::sync::oneshot;
 
 use super::{
     Names, SendError, SharedSession, WhenBehind,
     channels::Arrived,
     questions::{Asker, MOST_OPEN, Outcome, Share},
+    wake_batch,
 };
 use crate::{
     broadcast::OutMessage,
@@ -43,9 +49,28 @@ impl SharedSession {
             return Err(CannotAsk::Full);
         }
         let (sender, receiver) = oneshot::channel();
-        questions.open.insert(id, Asker::One(sender));
+        questions.open.insert(id, Asker::One { sender, is_handler: false });
         self.account(&mut inner);
         Ok(receiver)
+    }
+
+    /// Waits for the answer to the request with this id. `Err` if the session is over.
+    pub(crate) fn poll_answer(
+        &self,
+        cx: &mut Context<'_>,
+        id: u64,
+        answer: &mut oneshot::Receiver<Outcome>,
+    ) -> Poll<Result<Outcome, oneshot::error::RecvError>> {
+        // Under the lock, so that the answer wakes the task that is noted.
+        let mut inner = self.lock();
+        let polled = Pin::new(answer).poll(cx);
+        if polled.is_pending() {
+            let by_handler = inner.turn.is_polling() && wake_batch::is_turn_of(self.address());
+            if let Some(questions) = &mut inner.questions {
+                questions.waits(id, by_handler);
+            }
+        }
+        polled
     }
 
     /// Sends the request with this id, which others get too, and begins to wait for the answer. `share` is called

@@ -11,6 +11,7 @@ use bytestring::ByteString;
 use super::{
     CloseReason, Inner, Place, SharedSession,
     channels::{Arrived, Asked, ChannelSet, Channels},
+    questions::Waiter,
     wake_batch,
 };
 use crate::{
@@ -32,9 +33,10 @@ impl Inner {
         };
         let kept = match head.kind {
             Kind::Ack | Kind::BinaryAck | Kind::Refused => {
-                let awaited = self.questions.as_mut().is_some_and(|questions| questions.answer(packet.clone()));
-                if !awaited {
-                    tracing::debug!(id = head.id, "an answer came that nobody waits for");
+                match self.questions.as_mut().map_or(Waiter::Nobody, |questions| questions.answer(packet.clone())) {
+                    Waiter::Handler => self.turn.woken(),
+                    Waiter::Other => {}
+                    Waiter::Nobody => tracing::debug!(id = head.id, "an answer came that nobody waits for"),
                 }
                 false
             }

@@ -204,9 +204,9 @@ impl SharedSession {
         pulled
     }
 
-    /// Whether a link that has just brought input should wait: the handler was woken, and the messages that
-    /// it sends can leave together with the acknowledgement. If so, the waker is registered, and woken when
-    /// the handler yields.
+    /// Whether a link should wait before it sends: the handler was woken, perhaps by input that this link has
+    /// just brought, and the messages that it sends can leave together with the acknowledgement. If so, the
+    /// waker is registered, and woken when the handler yields.
     pub(crate) fn awaits_turn(&self, link: LinkId, cx: &Context<'_>) -> bool {
         let mut inner = self.lock();
         let awaits = inner.turn.awaits_turn();

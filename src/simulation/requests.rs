@@ -122,7 +122,7 @@ impl World<'_> {
         let payload = self.scenario.request(&mut self.random, 's', self.server.count + 1, id);
         let (_, key) = request(&payload).expect("it is a request");
         let (sender, answer) = oneshot::channel();
-        one.requests.questions.open.insert(id, Asker::One(sender));
+        one.requests.questions.open.insert(id, Asker::One { sender, is_handler: false });
         let result = one.machine.send(payload.clone().into());
         self.note_pair(session, if result == Err(SendError::Full) { What::SendFull } else { What::Send });
         let one = &mut self.server.sessions[session];

@@ -52,8 +52,10 @@ pub(crate) struct FirstFlush<C> {
     link: Option<Link>,
     codec: C,
     wait: Wait,
-    /// The handler has had the turn that the answer waits for.
+    /// The handler has had the first turn that the answer waits for.
     turned: bool,
+    /// The answer has waited for a turn that was due. It waits for no second one.
+    waited: bool,
     /// The length of the answer with its first frame.
     started: usize,
     body: Vec<u8>,
@@ -62,18 +64,23 @@ pub(crate) struct FirstFlush<C> {
 impl<C: BodyCodec> FirstFlush<C> {
     pub(crate) fn new(link: Link, codec: C, wait: Wait) -> Self {
         let turned = matches!(wait, Wait::Something | Wait::Anything);
-        FirstFlush { link: Some(link), codec, wait, turned, started: 0, body: Vec::new() }
+        FirstFlush { link: Some(link), codec, wait, turned, waited: false, started: 0, body: Vec::new() }
     }
 
     /// The body and its type, and what counts the body if it is large. The link is detached when they are ready,
     /// and this must not be polled again then.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Vec<u8>, ContentType, Option<UnderWay>)> {
-        let FirstFlush { link, codec, wait, turned, started, body } = self;
+        let FirstFlush { link, codec, wait, turned, waited, started, body } = self;
         let attached = link.as_ref().expect("an answer is polled until it is ready");
         if !*turned && !attached.has_turned(cx) {
             return Poll::Pending;
         }
         *turned = true;
+        // What is acknowledged and what the handler says to it are one answer, not two.
+        if *wait == Wait::Something && !*waited && attached.awaits_turn(cx) {
+            *waited = true;
+            return Poll::Pending;
+        }
         let pulled = attached.pull(cx, |frame| {
             codec.write(frame, body);
             if *started == 0 && *wait != Wait::Anything {
@@ -86,6 +93,7 @@ impl<C: BodyCodec> FirstFlush<C> {
         });
         let waits = matches!(wait, Wait::Something | Wait::Anything);
         if pulled == PullStatus::Drained && waits && body.len() == *started {
+            *waited = false;
             return Poll::Pending;
         }
         let counted = (body.len() > COUNTED).then(|| attached.under_way());

@@ -231,7 +231,7 @@ impl<R: FromArgs> Requesting<R> {
     async fn answered(self) -> Result<R, RequestError> {
         let packet = self.packet?;
         let shared = &self.session.member.shared;
-        let answer = shared.ask(self.id).map_err(RequestError::of)?;
+        let mut answer = shared.ask(self.id).map_err(RequestError::of)?;
         // The answer is not waited for any longer than this function runs.
         let _waiting = Question { session: &self.session, id: self.id };
         let outcome = tokio::time::timeout(self.time, async {
@@ -241,7 +241,8 @@ impl<R: FromArgs> Requesting<R> {
                 Some(channel) => shared.poll_channel_over(cx, channel.number),
                 None => Poll::Pending, // The end of the session drops the sender of the answer.
             });
-            match select(answer, over).await {
+            let answered = poll_fn(|cx| shared.poll_answer(cx, self.id, &mut answer));
+            match select(answered, over).await {
                 Either::Left((answer, _)) => answer.map_err(|_| RequestError::Closed),
                 Either::Right(((), _)) => Err(RequestError::Closed),
             }

@@ -9,8 +9,8 @@ use crate::{
     payload::Payload,
     pool::Pool,
     shared::{
-        Attach, CannotAsk, Credential, LinkKind, Names, QuestionOutcome, SendError, SharedSession, reason,
-        tests::session_as,
+        Attach, CannotAsk, Credential, LinkKind, Names, QuestionOutcome, SendError, SharedSession, questions::Waiter,
+        reason, tests::session_as,
     },
 };
 
@@ -36,7 +36,7 @@ fn open(session: &SharedSession) -> Option<usize> {
 
 fn answer(session: &SharedSession, text: &str) -> bool {
     let mut inner = session.lock();
-    inner.questions.as_mut().is_some_and(|questions| questions.answer(Arc::new(packet(text))))
+    inner.questions.as_mut().is_some_and(|questions| questions.answer(Arc::new(packet(text))) != Waiter::Nobody)
 }
 
 #[tokio::test]
