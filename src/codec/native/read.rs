@@ -52,9 +52,10 @@ impl Reader {
         while !input.is_empty() {
             if self.spelling == Spelling::WebSocket && matches!(input[0], b'm' | b'e') {
                 self.check_complete()?;
-                let mut letter = std::mem::take(input);
-                let payload = text(self.largest.release(letter.split_off(1)))?;
-                let frame = match letter[0] {
+                let mut payload = std::mem::take(input);
+                let letter = payload.get_u8();
+                let payload = text(self.largest.release(payload))?;
+                let frame = match letter {
                     b'm' => Some(self.message(Message::from(Text(payload)))?),
                     _ => self.event(payload)?,
                 };

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::{Message as WsMessage, protocol::WebSocketContext};
 
-use super::framing::{Memory, Stop, next};
+use super::{
+    framing::{Memory, Stop, next},
+    whole,
+};
 use crate::{
     codec::Codec,
     shared::{CloseReason, Frame},
@@ -79,9 +82,18 @@ impl<'a, C: Codec> Decoder<'a, C> {
             if let Some(frame) = self.codec.read(&mut self.text)? {
                 return Ok(Some(frame));
             }
+            if let Some(message) = self.whole() {
+                if let Some(frame) = self.read(message)? {
+                    return Ok(Some(frame));
+                }
+                continue;
+            }
             let frame = match next(self.framing, &mut self.memory) {
                 Ok(None) => break,
-                Ok(Some(message)) => self.read(message)?,
+                Ok(Some(message)) => {
+                    self.grown |= message.len() > LARGE;
+                    self.read(message)?
+                }
                 Err(Stop::Closed(reason)) => {
                     self.ended = Some(Ended::Theirs);
                     Some(Frame::LinkClose(reason))
@@ -130,10 +142,16 @@ impl<'a, C: Codec> Decoder<'a, C> {
         (Unread { text: self.text, bytes }, self.ended)
     }
 
+    /// The next message if it has come whole.
+    fn whole(&mut self) -> Option<WsMessage> {
+        let limit = self.framing.get_config().max_message_size.unwrap_or(usize::MAX);
+        let between = self.memory.edges.is_between_messages() && self.framing.can_read();
+        if between { whole::take(&mut self.memory, limit) } else { None }
+    }
+
     fn read(&mut self, message: WsMessage) -> Result<Option<Frame>, CloseReason> {
         if message.is_text() || message.is_binary() {
             (self.behind, self.completed) = (self.memory.input.len(), true);
-            self.grown |= message.len() > LARGE;
         }
         match message {
             WsMessage::Text(text) => {

@@ -1,7 +1,7 @@
 //! A WebSocket (RFC 6455), both ways on one task: one read, one turn, one write.
 //!
 //! The framing is tungstenite's, fed from memory: the socket is read into a buffer that all connections of a
-//! worker share, so that an idle connection holds none.
+//! worker share, so that an idle connection holds none. A message that comes whole is read without it.
 
 mod decode;
 mod edges;
@@ -10,6 +10,7 @@ mod gather;
 mod output;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::{
     cell::RefCell,
