@@ -1,7 +1,5 @@
 //! [`Payload`], the content of one number of a session.
 
-use std::sync::Arc;
-
 use crate::{
     message::{Message, Text},
     packet::Packet,
@@ -11,8 +9,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
     Message(Message),
-    /// It is shared because most payloads are messages, which should not pay for the room of an event.
-    Event(Arc<Packet>),
+    Event(Packet),
 }
 
 impl Payload {
@@ -28,7 +25,7 @@ impl Payload {
     pub(crate) fn into_message(self) -> Message {
         match self {
             Payload::Message(message) => message,
-            Payload::Event(packet) => Message::Text(Text(packet.text.slice_ref(packet.plain()))),
+            Payload::Event(packet) => Message::Text(Text(packet.text().slice_ref(packet.plain()))),
         }
     }
 
@@ -49,6 +46,6 @@ impl From<Message> for Payload {
 
 impl From<Packet> for Payload {
     fn from(packet: Packet) -> Self {
-        Payload::Event(Arc::new(packet))
+        Payload::Event(packet)
     }
 }

@@ -3,7 +3,6 @@
 use std::io;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use serde::{Serialize, ser::Error as _};
 use serde_json::{
     Error,
@@ -98,7 +97,7 @@ impl ListWriter {
             Head { kind, attachments: attachments.len(), namespace: "/", id: None, data: "" }.write(&mut head);
             text.replace_range(..1, &head);
         }
-        Ok(Packet { text: ByteString::from(text), attachments })
+        Ok(Packet::new(text, attachments))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Takes messages, gaps and closes into the inbox, no faster than the rate limit allows.
 
-use std::sync::Arc;
-
 use super::{
     frame::{CloseReason, MAX_NUMBER},
     inbox::Taken,
@@ -36,7 +34,7 @@ impl Machine {
     /// Sets aside what has just come, if it is a packet that does not wait for the session's handler: an answer,
     /// or anything of a channel. Its bytes count as not received until they are
     /// [released](Self::release_aside).
-    pub(crate) fn set_aside(&mut self) -> Option<Arc<Packet>> {
+    pub(crate) fn set_aside(&mut self) -> Option<Packet> {
         self.inbox.set_aside()
     }
 

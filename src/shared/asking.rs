@@ -92,7 +92,7 @@ impl SharedSession {
     pub(crate) fn plain(&self, arrived: Arrived) -> Option<Message> {
         let Arrival::Message(payload) = arrived.arrival else { return None };
         if let Payload::Event(packet) = &payload
-            && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(&packet.text)
+            && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(packet.text())
         {
             let fault = Fault::new("no-events", "this server receives messages, and answers no requests");
             let sent = self.send_to_page(arrived.page, Payload::from(refused(namespace, id, &fault)).into());

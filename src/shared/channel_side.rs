@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -23,9 +22,9 @@ use crate::{
 
 impl Inner {
     /// Takes a packet that is no event of the session itself: an answer, or anything of a channel.
-    pub(super) fn take_packet(&mut self, packet: &Arc<Packet>, session: &SharedSession) {
+    pub(super) fn take_packet(&mut self, packet: &Packet, session: &SharedSession) {
         let length = packet.len();
-        let Ok(head) = Head::parse(&packet.text) else {
+        let Ok(head) = Head::parse(packet.text()) else {
             tracing::debug!("a packet came that is malformed, or of a type that is not known");
             return self.machine.release_aside(length);
         };
@@ -53,7 +52,7 @@ impl Inner {
     }
 
     /// The client asks for a channel. Returns whether the packet is kept.
-    fn open_channel(&mut self, head: &Head<'_>, packet: &Arc<Packet>, session: &SharedSession) -> bool {
+    fn open_channel(&mut self, head: &Head<'_>, packet: &Packet, session: &SharedSession) -> bool {
         let Some(channels) = self.channels.as_mut().filter(|channels| !channels.ended) else {
             self.send_packet(not_opened(head.namespace, &unknown_namespace()));
             return false;
@@ -70,7 +69,7 @@ impl Inner {
             self.send_packet(not_opened(head.namespace, &Fault::new("full", text)));
             return false;
         }
-        channels.add(packet.text.slice_ref(head.namespace), packet.clone());
+        channels.add(packet.text().slice_ref(head.namespace), packet.clone());
         if let Some(opener) = channels.opener.take() {
             opener.wake();
             self.turn.woken();
@@ -79,7 +78,7 @@ impl Inner {
     }
 
     /// An event of a channel has come. Returns whether it is kept.
-    fn take_channel_event(&mut self, head: &Head<'_>, packet: &Arc<Packet>) -> bool {
+    fn take_channel_event(&mut self, head: &Head<'_>, packet: &Packet) -> bool {
         let Some(channel) = self.channels.as_mut().and_then(|channels| channels.current(head.namespace)) else {
             if let Some(id) = head.id {
                 self.send_packet(refused(head.namespace, id, &unknown_namespace()));

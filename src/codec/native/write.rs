@@ -101,8 +101,8 @@ impl Writer {
             Payload::Message(Message::Text(text)) => self.text(b'm', text, out),
             Payload::Message(Message::Binary(bytes)) => self.binary(bytes, out),
             Payload::Event(packet) if events => {
-                self.text(b'e', &packet.text, out);
-                for attachment in &packet.attachments {
+                self.text(b'e', packet.text(), out);
+                for attachment in packet.attachments() {
                     self.binary(attachment, out);
                 }
             }

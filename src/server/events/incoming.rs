@@ -1,6 +1,6 @@
 //! One event of the client, on its way to a handler.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
 use bytestring::ByteString;
 use serde::de::DeserializeOwned;
@@ -41,18 +41,18 @@ enum Content {
     Nothing,
     Message(Message),
     /// The place where the packet's data begins: a list whose first item is the name.
-    Event(Arc<Packet>, usize),
+    Event(Packet, usize),
 }
 
 impl Incoming {
     /// The event of a packet. `page` is the number of the page that sent it, and `offer` the way of an answer.
     ///
     /// A packet that is no event, or has no valid name, is none: who asked is answered with a fault.
-    pub(crate) fn of_packet(session: &Session, packet: Arc<Packet>, page: u64, offer: Offer) -> Option<Self> {
-        let head = Head::parse(&packet.text).ok().filter(|head| head.kind.is_event())?;
+    pub(crate) fn of_packet(session: &Session, packet: Packet, page: u64, offer: Offer) -> Option<Self> {
+        let head = Head::parse(packet.text()).ok().filter(|head| head.kind.is_event())?;
         let asked = head.id.map(|id| Asked { id, page, offer });
         let name = match event_name(head.data) {
-            Ok(Cow::Borrowed(name)) => packet.text.slice_ref(name),
+            Ok(Cow::Borrowed(name)) => packet.text().slice_ref(name),
             Ok(Cow::Owned(name)) => name.into(),
             Err(error) => {
                 session.core.counters.event_faults.add(1);
@@ -63,7 +63,7 @@ impl Incoming {
                 return None;
             }
         };
-        let at = packet.text.len() - head.data.len();
+        let at = packet.text().len() - head.data.len();
         Some(Incoming::new(session, name, Content::Event(packet, at), asked))
     }
 
@@ -145,7 +145,7 @@ impl Incoming {
     fn with_arguments<T>(&self, read: impl FnOnce(Arguments<'_>) -> Result<T, JsonError>) -> Result<T, Fault> {
         let read = match &self.content {
             Content::Nothing => read(Arguments::of_reply("[]", &[])),
-            Content::Event(packet, at) => read(Arguments::of_event(&packet.text[*at..], &packet.attachments)),
+            Content::Event(packet, at) => read(Arguments::of_event(&packet.text()[*at..], packet.attachments())),
             Content::Message(Message::Text(text)) => {
                 let list = serde_json::to_string(&[text.as_str()]).expect("text can be written");
                 read(Arguments::of_reply(&list, &[]))

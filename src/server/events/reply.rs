@@ -23,25 +23,24 @@ impl Answered {
     }
 
     fn head(&self) -> Option<Head<'_>> {
-        self.0.as_ref().and_then(|packet| Head::parse(&packet.text).ok())
+        self.0.as_ref().and_then(|packet| Head::parse(packet.text()).ok())
     }
 }
 
 /// The packet that answers the request of this number.
 pub(super) fn packet(namespace: &str, id: u64, answer: Answer) -> Packet {
-    match answer {
-        Ok(answered) => match answered.head() {
-            Some(head) if head.id == Some(id) && head.namespace == namespace => answered.0.unwrap_or_default(),
-            Some(head) => {
-                let mut text = String::new();
-                Head { namespace, id: Some(id), ..head }.write(&mut text);
-                let attachments = answered.0.map(|packet| packet.attachments).unwrap_or_default();
-                Packet { text: text.into(), attachments }
-            }
-            None => ack(namespace, id, &()).expect("a reply without arguments can be written"),
-        },
-        Err(fault) => refused(namespace, id, &fault),
+    let packet = match answer {
+        Ok(Answered(Some(packet))) => packet,
+        Ok(Answered(None)) => return ack(namespace, id, &()).expect("a reply without arguments can be written"),
+        Err(fault) => return refused(namespace, id, &fault),
+    };
+    let head = Head::parse(packet.text()).expect("a reply is a packet");
+    if head.id == Some(id) && head.namespace == namespace {
+        return packet;
     }
+    let mut text = String::new();
+    Head { namespace, id: Some(id), ..head }.write(&mut text);
+    Packet::new(text, packet.attachments().to_vec())
 }
 
 /// The types that a handler of events may return: `()`, a [`Reply`], a [`Fault`], an [`Answer`], or a `Result`
