@@ -14,6 +14,8 @@ use crate::{dialect::Fault, server::api::session::Session};
 
 /// A handler, and how it runs.
 pub(super) struct Route<S> {
+    /// The name of its events; `None` if they have any.
+    name: Option<Box<str>>,
     handler: AnyEventHandler<S>,
     /// How many events of a session it handles at a time, beside others; `None` if they wait for it.
     pub(super) limit: Option<usize>,
@@ -22,8 +24,8 @@ pub(super) struct Route<S> {
 }
 
 impl<S: Send + Sync + 'static> Route<S> {
-    pub(super) fn new<H: EventHandler<M, S>, M: 'static>(number: usize, handler: H) -> Self {
-        Route { limit: limit(&handler), handler: erase(handler), number }
+    pub(super) fn new<H: EventHandler<M, S>, M: 'static>(number: usize, name: Option<&str>, handler: H) -> Self {
+        Route { name: name.map(Into::into), limit: limit(&handler), handler: erase(handler), number }
     }
 }
 
@@ -46,7 +48,7 @@ impl<S: Send + Sync + 'static> Table<S> {
     pub(super) async fn handle(&self, session: &Session, route: &Route<S>, mut event: Incoming, state: &Arc<S>) {
         let asked = event.take_asked();
         let copy = self.on_fault.as_ref().map(|_| event.copy());
-        let name = event.shared_name();
+        let other = route.name.is_none().then(|| event.shared_name());
         let answer = if self.layers.is_empty() {
             (route.handler)(event, state.clone()).await
         } else {
@@ -54,7 +56,8 @@ impl<S: Send + Sync + 'static> Table<S> {
         };
         let fault = answer.as_ref().err().cloned();
         if let Some(fault) = &fault {
-            note(session, &name, fault, asked.is_some());
+            let name = route.name.as_deref().or(other.as_deref()).unwrap_or_default();
+            note(session, name, fault, asked.is_some());
         }
         answer_to(session, asked, answer).await;
         if let (Some(on_fault), Some(mut copy), Some(fault)) = (&self.on_fault, copy, fault) {
