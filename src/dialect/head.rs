@@ -177,22 +177,26 @@ impl<'a> Head<'a> {
     }
 
     /// Appends the packet's text.
-    pub(crate) fn write(&self, out: &mut String) {
-        use fmt::Write;
+    ///
+    /// # Panics
+    /// Panics if `out` fails, which texts and buffers never do.
+    pub(crate) fn write(&self, out: &mut impl fmt::Write) {
+        self.write_to(out).expect("there is memory");
+    }
 
-        out.push(self.kind.digit());
-        // Writing to a `String` does not fail.
+    fn write_to(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_char(self.kind.digit())?;
         if self.kind.is_binary() {
-            let _ = write!(out, "{}-", self.attachments);
+            write!(out, "{}-", self.attachments)?;
         }
         if self.namespace != DEFAULT_NAMESPACE {
-            out.push_str(self.namespace);
-            out.push(',');
+            out.write_str(self.namespace)?;
+            out.write_char(',')?;
         }
         if let Some(id) = self.id {
-            let _ = write!(out, "{id}");
+            write!(out, "{id}")?;
         }
-        out.push_str(self.data);
+        out.write_str(self.data)
     }
 }
 

@@ -4,6 +4,7 @@
 //! read by `head.rs`, and its arguments are read by `args.rs` or `variant.rs` when somebody asks for them.
 
 mod args;
+mod buffer;
 mod data;
 mod fault;
 mod head;
