@@ -18,11 +18,7 @@ impl Machine {
         let length = message.len();
         self.check_rate(now, number, number, length);
         if self.closed.is_none() {
-            let payload = match message {
-                OutMessage::Own(payload) => payload,
-                OutMessage::Shared(_) => message.payload().clone(),
-            };
-            if self.inbox.take(number, payload) == Taken::New {
+            if self.inbox.take(number, message.into_payload()) == Taken::New {
                 self.taken_at_rate(now, length);
             }
         } else if number <= self.inbox.received() {

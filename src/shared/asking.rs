@@ -104,15 +104,12 @@ impl SharedSession {
     }
 
     /// Sends an answer to this page, which is one of those that have had the session: the next one counts its
-    /// requests anew. Returns false, and sends nothing, if it is gone.
-    pub(crate) fn send_to_page(&self, page: u64, message: OutMessage) -> Result<bool, SendError> {
+    /// requests anew. Returns false, and sends nothing, if it is gone. If it cannot be sent it is given back.
+    pub(crate) fn send_to_page(&self, page: u64, message: OutMessage) -> Result<bool, (SendError, OutMessage)> {
         let mut inner = self.lock();
         if inner.page != page {
             return Ok(false);
         }
-        inner.machine.send(message)?;
-        inner.wake_carriers();
-        self.account(&mut inner);
-        Ok(true)
+        self.send_locked(&mut inner, message).map(|()| true)
     }
 }

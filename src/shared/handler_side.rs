@@ -88,11 +88,22 @@ impl SharedSession {
         std::ptr::from_ref(self).addr()
     }
 
-    pub(crate) fn send(&self, message: OutMessage) -> Result<(), SendError> {
-        let mut inner = self.lock();
-        inner.machine.send(message)?;
+    /// Sends a message, or gives it back.
+    pub(crate) fn send(&self, message: OutMessage) -> Result<(), (SendError, OutMessage)> {
+        self.send_locked(&mut self.lock(), message)
+    }
+
+    pub(super) fn send_locked(
+        &self,
+        inner: &mut Inner,
+        message: OutMessage,
+    ) -> Result<(), (SendError, OutMessage)> {
+        if let Err(error) = inner.machine.can_send(message.len()) {
+            return Err((error, message));
+        }
+        inner.machine.send_over_limit(message).expect("it can be sent");
         inner.wake_carriers();
-        self.account(&mut inner);
+        self.account(inner);
         Ok(())
     }
 
