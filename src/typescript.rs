@@ -201,7 +201,10 @@ impl fmt::Display for Contract {
         }
         for (interface, sender, entries) in [(SERVER, "server", &self.server), (CLIENT, "client", &self.client)] {
             let use_of_both = format!("connect<{SERVER}, {CLIENT}>(url)");
-            write!(f, "\n/** The events that the {sender} sends: `{use_of_both}`. */\nexport interface {interface} {{\n")?;
+            write!(
+                f,
+                "\n/** The events that the {sender} sends: `{use_of_both}`. */\nexport interface {interface} {{\n"
+            )?;
             for Entry { name, function } in entries {
                 writeln!(f, "  {}: {function}", key(name))?;
             }

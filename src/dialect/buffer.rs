@@ -40,18 +40,19 @@ impl Buffer {
         }
     }
 
-    /// Drops all but the first bytes. At least one must be left.
+    /// Drops all but the first bytes.
     pub(super) fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
         self.many.truncate(length);
     }
 
-    /// The bytes, in memory of their own size.
-    pub(super) fn into_bytes(self) -> Bytes {
+    /// Takes the bytes, in memory of their own size.
+    pub(super) fn take(&mut self) -> Bytes {
+        let few = std::mem::take(&mut self.length);
         if self.many.is_empty() {
-            Bytes::copy_from_slice(&self.few[..self.length])
+            Bytes::copy_from_slice(&self.few[..few])
         } else {
-            self.many.into_boxed_slice().into()
+            std::mem::take(&mut self.many).into_boxed_slice().into()
         }
     }
 }
@@ -86,20 +87,21 @@ mod tests {
                 let mut buffer = Buffer::new();
                 bytes.chunks(piece).for_each(|piece| buffer.extend(piece));
                 assert_eq!(buffer.as_slice(), bytes, "{pieces} of {piece}");
-                assert_eq!(buffer.into_bytes(), bytes);
+                assert_eq!(buffer.take(), bytes);
             }
         }
     }
 
     #[test]
     fn its_end_can_be_dropped() {
-        for (before, after) in [(10, 10), (10, 3), (FEW, 1), (3 * FEW, 2 * FEW), (3 * FEW, 1)] {
+        for (before, after) in [(10, 10), (10, 0), (FEW, 1), (3 * FEW, 2 * FEW), (3 * FEW, 1), (3 * FEW, 0)] {
             let mut buffer = Buffer::new();
             buffer.extend(&vec![b'x'; before]);
             buffer.truncate(after);
             assert_eq!(buffer.as_slice().len(), after);
             buffer.extend(b"end");
-            assert_eq!(buffer.into_bytes(), [&vec![b'x'; after][..], b"end"].concat());
+            assert_eq!(buffer.take(), [&vec![b'x'; after][..], b"end"].concat());
+            assert!(buffer.as_slice().is_empty());
         }
     }
 }

@@ -33,9 +33,9 @@ pub struct ListWriter {
 impl ListWriter {
     /// The beginning of a packet whose data is a list.
     pub(super) fn new(kind: Kind, namespace: &str, id: Option<u64>) -> Self {
-        let mut text = Buffer::new();
-        Head { kind, attachments: 0, namespace, id, data: "[" }.write(&mut text);
-        ListWriter { kind, text, is_empty: true, attachments: Vec::new() }
+        let mut list = ListWriter { kind, text: Buffer::new(), is_empty: true, attachments: Vec::new() };
+        Head { kind, attachments: 0, namespace, id, data: "[" }.write(&mut list.text);
+        list
     }
 
     /// Appends an item.
@@ -82,10 +82,10 @@ impl ListWriter {
     /// # Errors
     /// Fails if a packet with attachments has data in which an object looks like the place of one, which the
     /// other side would take for it.
-    pub(super) fn finish(self) -> Result<Packet, Error> {
-        let ListWriter { kind, mut text, attachments, .. } = self;
-        text.extend(b"]");
-        let text = ByteString::try_from(text.into_bytes()).map_err(Error::custom)?;
+    pub(super) fn finish(mut self) -> Result<Packet, Error> {
+        self.text.extend(b"]");
+        let text = ByteString::try_from(self.text.take()).map_err(Error::custom)?;
+        let (kind, attachments) = (self.kind, self.attachments);
         if attachments.is_empty() {
             return Ok(Packet::new(text, attachments));
         }

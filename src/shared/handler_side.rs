@@ -93,11 +93,7 @@ impl SharedSession {
         self.send_locked(&mut self.lock(), message)
     }
 
-    pub(super) fn send_locked(
-        &self,
-        inner: &mut Inner,
-        message: OutMessage,
-    ) -> Result<(), (SendError, OutMessage)> {
+    pub(super) fn send_locked(&self, inner: &mut Inner, message: OutMessage) -> Result<(), (SendError, OutMessage)> {
         if let Err(error) = inner.machine.can_send(message.len()) {
             return Err((error, message));
         }

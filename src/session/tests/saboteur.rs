@@ -1,9 +1,7 @@
 //! Machines that are wrong on purpose: they show that the simulation notices it. All of it happens from
 //! outside, round a machine that is right.
 
-use std::{
-    ops::{Deref, DerefMut},
-};
+use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
 use bytestring::ByteString;
