@@ -89,7 +89,8 @@ impl Writer {
                 let encoded = broadcast.encoded(self.spelling.cell(events), |payload| {
                     let mut bytes = Vec::with_capacity(payload.len() + 16);
                     self.payload(payload, events, &mut bytes);
-                    Bytes::from(bytes)
+                    // Its spare room would be held and not counted.
+                    Bytes::from(bytes.into_boxed_slice())
                 });
                 out.extend_from_slice(encoded);
             }
