@@ -194,10 +194,22 @@ impl<'a> Head<'a> {
             out.write_char(',')?;
         }
         if let Some(id) = self.id {
-            write!(out, "{id}")?;
+            out.write_str(decimal(id, &mut [0; 20]))?;
         }
         out.write_str(self.data)
     }
+}
+
+/// The decimal digits of a number. Each request and each answer has one, and a formatter takes longer than the rest
+/// of the head.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
+    let mut start = digits.len();
+    while start == digits.len() || number > 0 {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    std::str::from_utf8(&digits[start..]).expect("digits are UTF-8")
 }
 
 /// The number at the beginning, in decimal digits without leading zeros, and what follows it.
