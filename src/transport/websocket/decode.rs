@@ -1,19 +1,13 @@
 //! Decodes the bytes of one read into frames of the session.
 
 use bytes::Bytes;
-use tokio_tungstenite::tungstenite::{Message as WsMessage, protocol::WebSocketContext};
+use tokio_tungstenite::tungstenite::Message as WsMessage;
 
-use super::{
-    framing::{Memory, Stop, next},
-    whole,
-};
+use super::framing::{Framing, Memory, Stop};
 use crate::{
     codec::Codec,
     shared::{CloseReason, Frame},
 };
-
-/// Behind a message of so many bytes the framing's buffer is given back.
-pub(super) const LARGE: usize = 16 * 1024;
 
 /// Why a socket carries no more.
 pub(super) enum Ended {
@@ -35,7 +29,7 @@ pub(super) struct Unread {
 
 pub(super) struct Decoder<'a, C> {
     codec: &'a mut C,
-    framing: &'a mut WebSocketContext,
+    framing: &'a mut Framing,
     text: Option<Bytes>,
     memory: Memory<'a>,
     ended: Option<Ended>,
@@ -45,8 +39,6 @@ pub(super) struct Decoder<'a, C> {
     behind: usize,
     /// A message was complete.
     completed: bool,
-    /// A message was large.
-    grown: bool,
 }
 
 impl Unread {
@@ -57,12 +49,7 @@ impl Unread {
 
 impl<'a, C: Codec> Decoder<'a, C> {
     /// Reads the rest of `text` and then the input. The framing's answers are appended to the output.
-    pub(super) fn new(
-        codec: &'a mut C,
-        framing: &'a mut WebSocketContext,
-        text: Option<Bytes>,
-        memory: Memory<'a>,
-    ) -> Self {
+    pub(super) fn new(codec: &'a mut C, framing: &'a mut Framing, text: Option<Bytes>, memory: Memory<'a>) -> Self {
         Decoder {
             codec,
             framing,
@@ -72,7 +59,6 @@ impl<'a, C: Codec> Decoder<'a, C> {
             ended: None,
             flush_due: false,
             completed: false,
-            grown: false,
         }
     }
 
@@ -82,18 +68,9 @@ impl<'a, C: Codec> Decoder<'a, C> {
             if let Some(frame) = self.codec.read(&mut self.text)? {
                 return Ok(Some(frame));
             }
-            if let Some(message) = self.whole() {
-                if let Some(frame) = self.read(message)? {
-                    return Ok(Some(frame));
-                }
-                continue;
-            }
-            let frame = match next(self.framing, &mut self.memory) {
+            let frame = match self.framing.next(&mut self.memory) {
                 Ok(None) => break,
-                Ok(Some(message)) => {
-                    self.grown |= message.len() > LARGE;
-                    self.read(message)?
-                }
+                Ok(Some(message)) => self.read(message)?,
                 Err(Stop::Closed(reason)) => {
                     self.ended = Some(Ended::Theirs);
                     Some(Frame::LinkClose(reason))
@@ -122,17 +99,14 @@ impl<'a, C: Codec> Decoder<'a, C> {
         if self.completed { read } else { before + read }
     }
 
-    /// Whether the framing's buffer has grown.
-    pub(super) fn has_grown(&self) -> bool {
-        self.grown
-    }
-
     /// The input that was not decoded, and the reason if the socket carries no more. If the input is kept in
     /// `kept` already, it is not copied.
     pub(super) fn finish(mut self, kept: Option<&Bytes>) -> (Unread, Option<Ended>) {
         if self.flush_due {
-            // It can only fail if the connection has ended.
-            let _ = self.framing.flush(&mut self.memory);
+            self.framing.flush(&mut self.memory);
+        }
+        if self.ended.is_none() {
+            self.framing.rest(&mut self.memory);
         }
         let input = self.memory.input;
         let bytes = match kept {
@@ -140,13 +114,6 @@ impl<'a, C: Codec> Decoder<'a, C> {
             None => Bytes::copy_from_slice(input),
         };
         (Unread { text: self.text, bytes }, self.ended)
-    }
-
-    /// The next message if it has come whole.
-    fn whole(&mut self) -> Option<WsMessage> {
-        let limit = self.framing.get_config().max_message_size.unwrap_or(usize::MAX);
-        let between = self.memory.edges.is_between_messages() && self.framing.can_read();
-        if between { whole::take(&mut self.memory, limit) } else { None }
     }
 
     fn read(&mut self, message: WsMessage) -> Result<Option<Frame>, CloseReason> {

@@ -3,16 +3,14 @@
 
 use tokio_tungstenite::tungstenite::{Message as WsMessage, Utf8Bytes};
 
-use super::framing::Memory;
-
 const FINAL_TEXT: u8 = 0x81;
 const FINAL_BINARY: u8 = 0x82;
 const MASKED: u8 = 0x80;
 
 /// Takes the message of at most `limit` bytes that the input begins with. `None`, and nothing is taken, if it begins
 /// with anything else: the framing judges that. The framing must be between two messages.
-pub(super) fn take(memory: &mut Memory<'_>, limit: usize) -> Option<WsMessage> {
-    let (&[first, second], rest) = memory.input.split_first_chunk()?;
+pub(super) fn take(input: &mut &[u8], limit: usize) -> Option<WsMessage> {
+    let (&[first, second], rest) = input.split_first_chunk()?;
     let (length, rest) = match second.checked_sub(MASKED)? {
         126 => {
             let (length, rest) = rest.split_first_chunk()?;
@@ -29,7 +27,7 @@ pub(super) fn take(memory: &mut Memory<'_>, limit: usize) -> Option<WsMessage> {
         FINAL_BINARY => WsMessage::Binary(unmasked(payload, *mask).into()),
         _ => return None,
     };
-    memory.input = rest;
+    *input = rest;
     Some(message)
 }
 
