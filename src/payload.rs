@@ -49,3 +49,13 @@ impl From<Packet> for Payload {
         Payload::Event(packet)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_do_not_pay_for_the_room_of_events() {
+        assert_eq!(size_of::<Payload>(), size_of::<Message>());
+    }
+}
