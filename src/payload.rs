@@ -1,6 +1,6 @@
 //! [`Payload`], the content of one number of a session.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use bytestring::ByteString;
 
@@ -13,8 +13,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
     Message(Message),
-    /// It is shared because most payloads are messages, which should not pay for the room of an event.
-    Event(Arc<Packet>),
+    Event(Packet),
 }
 
 impl Payload {
@@ -30,7 +29,7 @@ impl Payload {
     pub(crate) fn into_message(self) -> Message {
         match self {
             Payload::Message(message) => message,
-            Payload::Event(packet) => Message::Text(Text(packet.text.slice_ref(packet.plain()))),
+            Payload::Event(packet) => Message::Text(Text(packet.text().slice_ref(packet.plain()))),
         }
     }
 
@@ -40,12 +39,12 @@ impl Payload {
             Payload::Event(packet) => return Cow::Borrowed(packet),
             Payload::Message(Message::Text(text)) => {
                 let text = serde_json::Value::from(text.as_str());
-                Packet { text: format!("2[\"message\",{text}]").into(), attachments: Vec::new() }
+                Packet::new(format!("2[\"message\",{text}]"), Vec::new())
             }
-            Payload::Message(Message::Binary(bytes)) => Packet {
-                text: ByteString::from_static("51-[\"message\",{\"_placeholder\":true,\"num\":0}]"),
-                attachments: vec![bytes.clone()],
-            },
+            Payload::Message(Message::Binary(bytes)) => {
+                let text = ByteString::from_static("51-[\"message\",{\"_placeholder\":true,\"num\":0}]");
+                Packet::new(text, vec![bytes.clone()])
+            }
         })
     }
 
@@ -66,6 +65,16 @@ impl From<Message> for Payload {
 
 impl From<Packet> for Payload {
     fn from(packet: Packet) -> Self {
-        Payload::Event(Arc::new(packet))
+        Payload::Event(packet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_do_not_pay_for_the_room_of_events() {
+        assert_eq!(size_of::<Payload>(), size_of::<Message>());
     }
 }

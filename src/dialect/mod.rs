@@ -5,6 +5,7 @@
 //! `socketio/` has what clients of Socket.IO need besides.
 
 mod args;
+mod buffer;
 mod data;
 mod fault;
 mod head;

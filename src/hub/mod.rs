@@ -34,7 +34,7 @@ use crate::{
 
 pub(crate) use histories::Histories;
 use key::everybody_key;
-pub(crate) use key::{ROOT, room_key};
+pub(crate) use key::{ROOT, into_room_key, room_key};
 pub use log::Position;
 pub(crate) use member::Member;
 pub(crate) use remote::Remote;

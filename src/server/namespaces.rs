@@ -119,7 +119,7 @@ impl<S: Clone + Send + Sync + 'static> Openings<S> {
         let member = Member::of_channel(session.member.session(), number, namespace);
         let channel = Open(Session { core: session.core.clone(), member });
         let Some(handler) = handler else {
-            let fault = Fault::new("unknown", "no such namespace");
+            let fault = Fault::unknown_namespace();
             return Box::pin(async move { channel.refuse(&fault).await });
         };
         let mut parts = (*self.parts).clone();

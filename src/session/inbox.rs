@@ -1,6 +1,6 @@
 //! The messages that arrived, counted, and when an acknowledgement is due.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use super::{
     outbox::{ENTRY_COST, reserve_first},
@@ -170,7 +170,7 @@ impl Inbox {
 
     /// Sets aside what came last, if it is a packet that is not an event of the session itself; with `all`, any
     /// packet. It still counts, until it is [released](Self::release_aside).
-    pub(crate) fn set_aside(&mut self, all: bool) -> Option<Arc<Packet>> {
+    pub(crate) fn set_aside(&mut self, all: bool) -> Option<Packet> {
         match self.queue.back() {
             Some(Arrival::Message(Payload::Event(packet))) if all || !packet.is_event() || packet.is_of_channel() => {}
             _ => return None,

@@ -1,7 +1,5 @@
 //! Takes messages, gaps and closes into the inbox, no faster than the rate limit allows.
 
-use std::sync::Arc;
-
 use super::{
     frame::{CloseReason, MAX_NUMBER},
     inbox::Taken,
@@ -20,11 +18,7 @@ impl Machine {
         let length = message.len();
         self.check_rate(now, number, number, length);
         if self.closed.is_none() {
-            let payload = match message {
-                OutMessage::Own(payload) => payload,
-                OutMessage::Shared(_) => message.payload().clone(),
-            };
-            if self.inbox.take(number, payload) == Taken::New {
+            if self.inbox.take(number, message.into_payload()) == Taken::New {
                 self.taken_at_rate(now, length);
             }
         } else if number <= self.inbox.received() {
@@ -36,7 +30,7 @@ impl Machine {
     /// Sets aside what has just come, if it is a packet that does not wait for the session's handler: an answer,
     /// or anything of a channel; with `all`, any packet. Its bytes count as not received until they are
     /// [released](Self::release_aside).
-    pub(crate) fn set_aside(&mut self, all: bool) -> Option<Arc<Packet>> {
+    pub(crate) fn set_aside(&mut self, all: bool) -> Option<Packet> {
         self.inbox.set_aside(all)
     }
 

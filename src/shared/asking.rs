@@ -117,7 +117,7 @@ impl SharedSession {
     pub(crate) fn plain(&self, arrived: Arrived) -> Option<Message> {
         let Arrival::Message(payload) = arrived.arrival else { return None };
         if let Payload::Event(packet) = &payload
-            && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(&packet.text)
+            && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(packet.text())
         {
             let fault = Fault::new("no-events", "this server receives messages, and answers no requests");
             let sent = self.send_to_page(arrived.page, Payload::from(refused(namespace, id, &fault)).into());
@@ -129,16 +129,12 @@ impl SharedSession {
     }
 
     /// Sends an answer to this page, which is one of those that have had the session: the next one counts its
-    /// requests anew. Returns false, and sends nothing, if it is gone.
-    pub(crate) fn send_to_page(&self, page: u64, message: OutMessage) -> Result<bool, SendError> {
+    /// requests anew. Returns false, and sends nothing, if it is gone. If it cannot be sent it is given back.
+    pub(crate) fn send_to_page(&self, page: u64, message: OutMessage) -> Result<bool, (SendError, OutMessage)> {
         let mut inner = self.lock();
         if inner.page != page {
             return Ok(false);
         }
-        let Some(message) = inner.outgoing(message)? else { return Ok(false) };
-        inner.machine.send(message)?;
-        inner.wake_carriers();
-        self.account(&mut inner);
-        Ok(true)
+        self.send_locked(&mut inner, message).map(|()| true)
     }
 }

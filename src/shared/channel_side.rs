@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -25,9 +24,9 @@ use crate::{
 
 impl Inner {
     /// Takes a packet that is no event of the session itself: an answer, or anything of a channel.
-    pub(super) fn take_packet(&mut self, packet: &Arc<Packet>, session: &SharedSession) {
+    pub(super) fn take_packet(&mut self, packet: &Packet, session: &SharedSession) {
         let length = packet.len();
-        let Ok(head) = Head::parse(&packet.text) else {
+        let Ok(head) = Head::parse(packet.text()) else {
             tracing::debug!("a packet came that is malformed, or of a type that is not known");
             return self.machine.release_aside(length);
         };
@@ -56,9 +55,9 @@ impl Inner {
     }
 
     /// The client asks for a channel. Returns whether the packet is kept.
-    pub(super) fn open_channel(&mut self, head: &Head<'_>, packet: &Arc<Packet>, session: &SharedSession) -> bool {
+    pub(super) fn open_channel(&mut self, head: &Head<'_>, packet: &Packet, session: &SharedSession) -> bool {
         let Some(channels) = self.channels.as_mut().filter(|channels| !channels.ended) else {
-            self.send_packet(not_opened(head.namespace, &unknown_namespace()));
+            self.send_packet(not_opened(head.namespace, &Fault::unknown_namespace()));
             return false;
         };
         if let Some(open) = channels.current(head.namespace) {
@@ -75,7 +74,8 @@ impl Inner {
         }
         let namespace = match head.namespace {
             "/" => ByteString::from_static("/"), // It does not stand in the text.
-            other => packet.text.slice_ref(other),
+            // A part of the packet would keep all of it, with its auth data.
+            other => ByteString::from(other),
         };
         channels.add(namespace, packet.clone());
         if let Some(opener) = channels.opener.take() {
@@ -86,11 +86,11 @@ impl Inner {
     }
 
     /// An event of a channel has come. Returns whether it is kept.
-    fn take_channel_event(&mut self, head: &Head<'_>, packet: &Arc<Packet>) -> bool {
+    fn take_channel_event(&mut self, head: &Head<'_>, packet: &Packet) -> bool {
         let socketio = self.speaks_socketio();
         let Some(channel) = self.channels.as_mut().and_then(|channels| channels.current(head.namespace)) else {
             if let Some(id) = head.id {
-                self.send_packet(refused(head.namespace, id, &unknown_namespace()));
+                self.send_packet(refused(head.namespace, id, &Fault::unknown_namespace()));
             }
             return false;
         };
@@ -170,10 +170,6 @@ impl Inner {
 /// The answer to a channel that is open.
 fn accepted(namespace: &str, id: &ByteString) -> Packet {
     control(Kind::Connect, namespace, &format!("{{\"sid\":\"{id}\"}}"))
-}
-
-fn unknown_namespace() -> Fault {
-    Fault::new("unknown", "no such namespace")
 }
 
 fn length(arrival: &Arrival) -> usize {

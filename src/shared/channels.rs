@@ -1,7 +1,7 @@
 //! The channels of a session: its namespaces other than `/` and, for some families of clients, that one too. Each
 //! has a queue of its own, whose events count with the session's inbox until they are received.
 
-use std::{collections::VecDeque, sync::Arc, task::Waker};
+use std::{collections::VecDeque, task::Waker};
 
 use bytestring::ByteString;
 
@@ -57,7 +57,7 @@ pub(super) struct Channel {
     pub(super) queue: VecDeque<Arrived>,
     pub(super) receivers: Receivers,
     /// The packet that asks for it, until somebody takes it.
-    pub(super) asked: Option<Arc<Packet>>,
+    pub(super) asked: Option<Packet>,
     pub(super) accepted: bool,
     /// The messages that were sent before it was open.
     pub(super) early: Vec<OutMessage>,
@@ -88,7 +88,7 @@ impl Channels {
     }
 
     /// Adds the channel that a packet asks for.
-    pub(super) fn add(&mut self, namespace: ByteString, packet: Arc<Packet>) {
+    pub(super) fn add(&mut self, namespace: ByteString, packet: Packet) {
         self.numbers += 1;
         self.all.push(Channel {
             number: self.numbers,
@@ -126,7 +126,7 @@ impl Channels {
         let at = (0..self.all.len()).find(|&at| self.all[at].asked.is_some() && is_first(at))?;
         let channel = &mut self.all[at];
         let packet = channel.asked.take()?;
-        let auth = Head::parse(&packet.text).map_or_else(|_| ByteString::new(), |it| packet.text.slice_ref(it.data));
+        let auth = Head::parse(packet.text()).map_or_else(|_| ByteString::new(), |it| packet.text().slice_ref(it.data));
         Some((Asked { number: channel.number, namespace: channel.namespace.clone(), auth }, packet.len()))
     }
 }

@@ -11,15 +11,15 @@ impl Inner {
     /// Keeps a message of a channel that is being opened. Gives back any other.
     ///
     /// # Errors
-    /// Fails if the outbox has no room for all that is kept.
-    pub(super) fn keep_early(&mut self, message: OutMessage) -> Result<Option<OutMessage>, SendError> {
+    /// Gives it back with the reason if the outbox has no room for all that is kept.
+    pub(super) fn keep_early(&mut self, message: OutMessage) -> Result<Option<OutMessage>, (SendError, OutMessage)> {
         let Some(channels) = &mut self.channels else { return Ok(Some(message)) };
         let early = channels.early_bytes();
         let Some(channel) = channels.opening(&message) else { return Ok(Some(message)) };
         if self.machine.close_reason().is_some() {
-            return Err(SendError::Closed);
+            return Err((SendError::Closed, message));
         } else if !self.machine.outbox_fits(early + message.len() + COST) {
-            return Err(SendError::Full);
+            return Err((SendError::Full, message));
         }
         channel.early_bytes += message.len() + COST;
         channel.early.push(message);
@@ -46,7 +46,7 @@ impl super::channels::Channels {
         let namespace = match message.payload() {
             Payload::Message(_) => "/",
             Payload::Event(packet) if packet.is_control() || packet.is_answer() => return None,
-            Payload::Event(packet) => Head::parse(&packet.text).ok()?.namespace,
+            Payload::Event(packet) => Head::parse(packet.text()).ok()?.namespace,
         };
         opening.find(|channel| channel.namespace == *namespace && (namespace != "/" || has_root))
     }

@@ -1,6 +1,6 @@
 //! The requests that a session has made and that its client has not answered.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
@@ -19,7 +19,7 @@ const COST: usize = 128;
 /// The end of a request.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Answered(Arc<Packet>),
+    Answered(Packet),
     /// Another page has taken the session over. The page before it may have received the request.
     Unknown,
 }
@@ -126,8 +126,8 @@ impl Questions {
 
     /// An answer has come. One that nobody waits for is dropped: the time for it has passed, or it is an answer
     /// to no request of this session.
-    pub(crate) fn answer(&mut self, packet: Arc<Packet>) -> Waiter {
-        let head = Head::parse(&packet.text).ok().filter(|head| head.kind.is_ack() || head.kind == Kind::Refused);
+    pub(crate) fn answer(&mut self, packet: Packet) -> Waiter {
+        let head = Head::parse(packet.text()).ok().filter(|head| head.kind.is_ack() || head.kind == Kind::Refused);
         let id = head.and_then(|head| head.id);
         let asker = id.and_then(|id| self.open.remove(&id));
         asker.map_or(Waiter::Nobody, |asker| asker.end(Outcome::Answered(packet)))

@@ -1,8 +1,6 @@
 //! Sessions whose clients speak Socket.IO. A message of such a client is a packet or an attachment of one, and its
 //! namespaces are channels, `/` too.
 
-use std::sync::Arc;
-
 use bytestring::ByteString;
 
 use super::{CloseReason, Frame, Inner, LinkId, SendError, SharedSession, reason};
@@ -28,8 +26,8 @@ impl SharedSession {
         let asked = connection.start();
         channels.connection = Some(connection);
         if let Action::Connect { namespace, .. } = asked {
-            let packet = Arc::new(control(Kind::Connect, &namespace, auth));
-            if let Ok(head) = Head::parse(&packet.text) {
+            let packet = control(Kind::Connect, &namespace, auth);
+            if let Ok(head) = Head::parse(packet.text()) {
                 inner.machine.keep_aside(packet.len());
                 inner.open_channel(&head, &packet, self);
             }
@@ -100,8 +98,8 @@ impl Inner {
     /// A message as the client gets it; `None` if it gets nothing, or not yet.
     ///
     /// # Errors
-    /// Fails if there is no room for it.
-    pub(super) fn outgoing(&mut self, message: OutMessage) -> Result<Option<OutMessage>, SendError> {
+    /// Gives it back if there is no room for it.
+    pub(super) fn outgoing(&mut self, message: OutMessage) -> Result<Option<OutMessage>, (SendError, OutMessage)> {
         let Some(message) = self.keep_early(message)? else { return Ok(None) };
         let OutMessage::Own(Payload::Event(packet)) = &message else { return Ok(Some(message)) };
         let Some(connection) = self.connection().filter(|_| packet.is_control()) else { return Ok(Some(message)) };
@@ -116,9 +114,14 @@ impl Inner {
     /// does not learn what the packet says.
     pub(super) fn send_control(&mut self, packet: Packet) {
         let outgoing = self.outgoing(Payload::from(packet).into());
-        match outgoing.map(|message| message.map(|message| self.machine.send_over_limit(message))) {
-            Ok(None | Some(Ok(()))) => self.wake_carriers(),
-            Err(error) | Ok(Some(Err(error))) => tracing::debug!(?error, "a packet was not sent"),
+        let sent = match outgoing {
+            Ok(Some(message)) => self.machine.send_over_limit(message),
+            Ok(None) => Ok(()),
+            Err((error, _)) => Err(error),
+        };
+        match sent {
+            Ok(()) => self.wake_carriers(),
+            Err(error) => tracing::debug!(?error, "a packet was not sent"),
         }
     }
 

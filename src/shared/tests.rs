@@ -326,7 +326,7 @@ fn an_answer_causes_a_turn_if_the_handler_waits_for_it_and_none_if_another_task_
         if moved {
             assert!(session.poll_answer(&mut cx, 7, &mut answer).is_pending());
         }
-        let packet = Packet { text: "37[1]".into(), attachments: Vec::new() };
+        let packet = Packet::new("37[1]", Vec::new());
         session
             .input(link, &mut vec![Frame::Message { number: 1, message: Payload::from(packet).into() }], None)
             .unwrap();

@@ -177,7 +177,7 @@ impl World<'_> {
     fn check_outcome(&mut self, id: u64, key: &Key, packet: &Packet) {
         let answered = known(&Payload::from(packet.clone()));
         if answered.is_none_or(|(_, answered, echo)| (answered, &echo) != (id, key)) {
-            self.fail(format!("request {id} is {key}, and {:.40} was taken for its answer", packet.text));
+            self.fail(format!("request {id} is {key}, and {:.40} was taken for its answer", packet.text()));
         }
     }
 

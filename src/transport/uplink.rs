@@ -66,17 +66,19 @@ pub(crate) async fn read_body(
 
 /// Hands the frames of a body over to the session. The frames before a malformed one are taken.
 ///
-/// Other tasks get their turn after each [`MOST_FRAMES`]. Not cancel-safe: the frames that were read are taken.
+/// Other tasks get their turn after each [`MOST_FRAMES`]. While the session can take no more, it waits: a body of very
+/// many tiny messages would fill the memory otherwise. Not cancel-safe: the frames that were read are taken.
 pub(crate) async fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<(), CloseReason> {
     loop {
         let mut left = MOST_FRAMES;
-        // The whole body is taken even where the session asks to stop: it is bounded, and so is the excess.
         let stopped = link.input(|| {
             let frame = if left > 0 { body.codec.read(&mut body.rest)? } else { None };
             left -= usize::from(frame.is_some());
             Ok(frame)
         })?;
-        if left > 0 && !stopped {
+        if stopped {
+            poll_fn(|cx| if link.reading_stops(cx) { Poll::Pending } else { Poll::Ready(()) }).await;
+        } else if left > 0 {
             return Ok(());
         }
         tokio::task::yield_now().await;

@@ -59,8 +59,8 @@ pub(super) enum Content<'a> {
 pub(super) fn each_message(payload: &Payload, events: bool, mut put: impl FnMut(Content<'_>)) {
     if events {
         let packet = payload.to_event();
-        put(Content::Text(&packet.text));
-        return packet.attachments.iter().for_each(|attachment| put(Content::Binary(attachment)));
+        put(Content::Text(packet.text()));
+        return packet.attachments().iter().for_each(|attachment| put(Content::Binary(attachment)));
     }
     match payload {
         Payload::Message(Message::Text(text)) => put(Content::Text(text)),
@@ -73,7 +73,7 @@ pub(super) fn each_message(payload: &Payload, events: bool, mut put: impl FnMut(
 pub(super) fn has_bytes(payload: &Payload, events: bool) -> bool {
     match payload {
         Payload::Message(message) => message.as_text().is_none(),
-        Payload::Event(packet) => events && !packet.attachments.is_empty(),
+        Payload::Event(packet) => events && !packet.attachments().is_empty(),
     }
 }
 

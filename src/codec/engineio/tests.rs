@@ -70,7 +70,7 @@ fn read_binary(revision: Revision, input: &[u8]) -> Result<String, CloseReason> 
 
 fn packet(text: &str, attachments: &[&[u8]]) -> Payload {
     let attachments = attachments.iter().map(|bytes| Bytes::copy_from_slice(bytes)).collect();
-    Packet { text: text.into(), attachments }.into()
+    Packet::new(text, attachments).into()
 }
 
 /// What a server sends: messages for clients of Engine.IO, events for those that know events or not, and frames.

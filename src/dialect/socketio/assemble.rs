@@ -10,9 +10,16 @@ use crate::packet::Packet;
 /// A packet whose attachments are not all there yet.
 #[derive(Debug)]
 struct Owing {
-    packet: Packet,
+    text: ByteString,
+    attachments: Vec<Bytes>,
     /// How many attachments it has in all: at most [`MAX_ATTACHMENTS`](crate::packet::MAX_ATTACHMENTS).
-    attachments: usize,
+    count: usize,
+}
+
+impl Owing {
+    fn len(&self) -> usize {
+        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
 }
 
 /// Holds at most one packet.
@@ -36,7 +43,7 @@ impl Assembler {
 
     /// The bytes of the packet that is not whole.
     pub(crate) fn held(&self) -> usize {
-        self.owing.as_ref().map_or(0, |owing| owing.packet.len())
+        self.owing.as_ref().map_or(0, |owing| owing.len())
     }
 
     /// Takes the text of a packet that has so many attachments. Returns the packet if it is whole.
@@ -50,11 +57,10 @@ impl Assembler {
         if text.len() > self.limit {
             return Err(Violation::TooLarge);
         }
-        let packet = Packet { text, attachments: Vec::with_capacity(attachments) };
         if attachments == 0 {
-            return Ok(Some(packet));
+            return Ok(Some(Packet::new(text, Vec::new())));
         }
-        self.owing = Some(Box::new(Owing { packet, attachments }));
+        self.owing = Some(Box::new(Owing { text, attachments: Vec::with_capacity(attachments), count: attachments }));
         Ok(None)
     }
 
@@ -66,13 +72,13 @@ impl Assembler {
         let Some(owing) = &mut self.owing else {
             return Err(Violation::Malformed("parse error: bytes where no attachment is missing"));
         };
-        if owing.packet.len() + bytes.len() > self.limit {
+        if owing.len() + bytes.len() > self.limit {
             return Err(Violation::TooLarge);
         }
-        owing.packet.attachments.push(bytes);
-        if owing.packet.attachments.len() < owing.attachments {
+        owing.attachments.push(bytes);
+        if owing.attachments.len() < owing.count {
             return Ok(None);
         }
-        Ok(self.owing.take().map(|owing| owing.packet))
+        Ok(self.owing.take().map(|owing| Packet::new(owing.text, owing.attachments)))
     }
 }

@@ -59,21 +59,12 @@ pub(crate) struct Connection {
     pub(super) places: Vec<Place>,
     /// The namespaces that the server has ended, the oldest first.
     pub(super) ended: VecDeque<ByteString>,
-    /// The client has asked for a namespace.
-    pub(super) used: bool,
 }
 
 impl Connection {
     /// A packet has at most `limit` bytes with its attachments, and there are at most `most` namespaces at a time.
     pub(crate) fn new(revision: Revision, limit: usize, most: usize) -> Self {
-        Connection {
-            revision,
-            assembler: Assembler::new(limit),
-            most,
-            places: Vec::new(),
-            ended: VecDeque::new(),
-            used: false,
-        }
+        Connection { revision, assembler: Assembler::new(limit), most, places: Vec::new(), ended: VecDeque::new() }
     }
 
     /// The beginning of a connection, before anything has come: revision 4 asks for `/` by opening it.
@@ -82,12 +73,6 @@ impl Connection {
             Revision::R4 => self.ask(ByteString::from_static("/"), ByteString::new()),
             Revision::R5 => Action::Nothing,
         }
-    }
-
-    /// Whether no namespace was asked for. After [`CONNECT_TIMEOUT`](super::CONNECT_TIMEOUT) such a connection is
-    /// closed.
-    pub(crate) fn is_unused(&self) -> bool {
-        !self.used
     }
 
     /// The bytes of a packet that is not whole.
@@ -134,7 +119,7 @@ impl Connection {
     /// As [`text`](Self::text).
     pub(crate) fn binary(&mut self, bytes: Bytes) -> Result<Action, Violation> {
         let Some(packet) = self.assembler.attachment(bytes)? else { return Ok(Action::Nothing) };
-        let namespace = Head::parse(&packet.text).map_or("/", |head| head.namespace).to_owned();
+        let namespace = Head::parse(packet.text()).map_or("/", |head| head.namespace).to_owned();
         self.deliver(packet, &namespace)
     }
 
@@ -150,7 +135,6 @@ impl Connection {
     }
 
     fn ask(&mut self, namespace: ByteString, auth: ByteString) -> Action {
-        self.used = true;
         if self.places.len() >= self.most {
             let fault = Fault::new("full", format!("a connection has at most {} namespaces", self.most));
             return Action::Reply(refusal(self.revision, &not_opened(&namespace, &fault)));

@@ -37,9 +37,6 @@ pub(crate) use outgoing::Outgoing;
 pub(crate) use packet::{ClientPacket, plain_message};
 pub(crate) use query::query_to_json;
 
-/// A connection that has asked for no namespace for so many milliseconds is closed.
-pub(crate) const CONNECT_TIMEOUT: u64 = 45_000;
-
 /// The revision of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Revision {

@@ -25,7 +25,7 @@ impl Connection {
     /// How a packet is sent, which is one of ours: a refusal has a fault, and so on. By the packets that open and
     /// end namespaces the connection learns of it.
     pub(crate) fn outgoing(&mut self, packet: &Packet) -> Outgoing {
-        let Ok(head) = Head::parse(&packet.text) else { return Outgoing::Nothing };
+        let Ok(head) = Head::parse(packet.text()) else { return Outgoing::Nothing };
         let place = self.place(head.namespace);
         match (head.kind, place) {
             (Kind::Refused, _) => Outgoing::Other(refused_request(&head)),

@@ -97,17 +97,17 @@ fn check_name(list: &str) -> Result<(), &'static str> {
 /// The message of a packet that the client has sent as one: an event `message` of the namespace `/` that wants no
 /// answer, with one argument, a text or bytes.
 pub(crate) fn plain_message(packet: &Packet) -> Option<Message> {
-    let head = Head::parse(&packet.text).ok()?;
+    let head = Head::parse(packet.text()).ok()?;
     let is_plain = head.kind.is_event() && head.id.is_none() && head.namespace == "/";
     if !is_plain || raw_name(head.data).ok()? != "message" {
         return None;
     }
-    match &packet.attachments[..] {
+    match packet.attachments() {
         [] => match read_args(Arguments::of_event(head.data, &[])) {
             Ok(Args::<Vec<String>>(mut texts)) if texts.len() == 1 => texts.pop().map(Message::from),
             _ => None,
         },
-        [bytes] => match Tree::parse(head.data, &packet.attachments) {
+        [bytes] => match Tree::parse(head.data, packet.attachments()) {
             Ok(Tree::List(items)) if matches!(items[..], [_, Tree::Bytes(_)]) => Some(bytes.clone().into()),
             _ => None,
         },

@@ -21,7 +21,7 @@ const MOST: usize = 3;
 
 fn packet(text: &str, attachments: &[&[u8]]) -> Packet {
     let attachments = attachments.iter().map(|bytes| Bytes::copy_from_slice(bytes)).collect();
-    Packet { text: text.into(), attachments }
+    Packet::new(text, attachments)
 }
 
 fn connection(revision: Revision) -> Connection {

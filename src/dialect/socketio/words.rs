@@ -10,7 +10,7 @@ use crate::{
 
 /// The refusal to open a namespace.
 pub(super) fn refusal(revision: Revision, packet: &Packet) -> Packet {
-    let Ok(head) = Head::parse(&packet.text) else { return packet.clone() };
+    let Ok(head) = Head::parse(packet.text()) else { return packet.clone() };
     let fault = Fault::parse(head.data);
     let data = match revision {
         _ if fault == Fault::unknown_namespace() => json!({ "message": "Invalid namespace" }),
@@ -26,7 +26,7 @@ pub(super) fn refusal(revision: Revision, packet: &Packet) -> Packet {
         "/" => format!("4{data}"),
         namespace => format!("4{namespace},{data}"),
     };
-    Packet { text: text.into(), attachments: Vec::new() }
+    Packet::new(text, Vec::new())
 }
 
 /// The ACK that stands for the refusal of a request.
@@ -34,5 +34,5 @@ pub(super) fn refused_request(head: &Head<'_>) -> Packet {
     let mut text = String::with_capacity(head.data.len() + 32);
     let data = format!("[{{\"error\":{}}}]", head.data);
     Head { kind: Kind::Ack, data: &data, ..*head }.write(&mut text);
-    Packet { text: text.into(), attachments: Vec::new() }
+    Packet::new(text, Vec::new())
 }

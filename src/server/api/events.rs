@@ -5,7 +5,7 @@ use std::{
     future::{IntoFuture, poll_fn},
     marker::PhantomData,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::atomic::Ordering,
     task::Poll,
     time::Duration,
 };
@@ -184,7 +184,7 @@ impl Session {
 
     /// A client that knows no events cannot answer, and cannot get bytes as text.
     fn check_packet(&self, packet: &Packet, asks: bool) -> Result<(), SendError> {
-        let refused = (asks || !packet.attachments.is_empty()) && !self.knows_events();
+        let refused = (asks || !packet.attachments().is_empty()) && !self.knows_events();
         if refused { Err(SendError::NoEvents) } else { Ok(()) }
     }
 
@@ -205,7 +205,7 @@ fn offer_answer(session: &Session, page: u64, packet: Packet) -> Result<(), (Sen
     });
     offered.map_err(|(error, payload)| {
         let Payload::Event(packet) = payload else { unreachable!("it was an event") };
-        (error, Arc::unwrap_or_clone(packet))
+        (error, packet)
     })
 }
 
@@ -282,11 +282,11 @@ impl Drop for Question<'_> {
 
 pub(super) fn read_answer<R: FromArgs>(packet: &Packet) -> Result<R, RequestError> {
     let head =
-        Head::parse(&packet.text).map_err(|error| RequestError::Data(Fault::new("answer", error.to_string())))?;
+        Head::parse(packet.text()).map_err(|error| RequestError::Data(Fault::new("answer", error.to_string())))?;
     if head.kind == Kind::Refused {
         return Err(RequestError::Refused(Fault::parse(head.data)));
     }
-    let arguments = Arguments::of_reply(head.data, &packet.attachments);
+    let arguments = Arguments::of_reply(head.data, packet.attachments());
     read_args(arguments).map_err(|error| RequestError::Data(Fault::from(error)))
 }
 

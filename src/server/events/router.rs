@@ -77,7 +77,7 @@ pub struct Events<S = ()> {
 impl<S: Send + Sync + 'static> Events<S> {
     /// Returns a router without handlers.
     pub fn new() -> Self {
-        let other = Route::new(0, async || Fault::new("unknown", "no such event"));
+        let other = Route::new(0, None, async || Fault::new("unknown", "no such event"));
         Events { routes: HashMap::new(), other, layers: Vec::new(), on_open: None, on_end: None, on_fault: None }
     }
 
@@ -101,7 +101,7 @@ impl<S: Send + Sync + 'static> Events<S> {
         {
             panic!("{name:?}: {error}");
         }
-        let route = Route::new(self.routes.len() + 1, handler);
+        let route = Route::new(self.routes.len() + 1, Some(name), handler);
         let before = self.routes.insert(name.into(), route);
         assert!(before.is_none(), "the event {name:?} has a handler already");
         self
@@ -110,7 +110,7 @@ impl<S: Send + Sync + 'static> Events<S> {
     /// Sets the handler of all events that have no handler of their own. [`EventName`](crate::EventName) gives it
     /// the name. A later call replaces it. Default: the fault `unknown`.
     pub fn on_other<M: 'static>(mut self, handler: impl EventHandler<M, S>) -> Self {
-        self.other = Route::new(0, handler);
+        self.other = Route::new(0, None, handler);
         self
     }
 

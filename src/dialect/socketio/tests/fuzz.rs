@@ -26,7 +26,7 @@ fn fuzz_socketio() {
                     let sent = client.outgoing(&packet(&text, &[]));
                     behaviour.note(discriminant(&sent));
                     if let Outgoing::Other(packet) = &sent
-                        && let Ok(head) = Head::parse(&packet.text)
+                        && let Ok(head) = Head::parse(packet.text())
                     {
                         behaviour.note(head.kind);
                         assert!(was_open || head.kind.is_ack(), "{packet:?}");
@@ -57,13 +57,13 @@ fn fuzz_socketio() {
                     asked.retain(|it| *it != *namespace);
                 }
                 Ok(Action::Packet(packet)) => {
-                    let head = Head::parse(&packet.text).expect("a packet");
-                    assert!(packet.len() <= LIMIT && head.attachments == packet.attachments.len());
+                    let head = Head::parse(packet.text()).expect("a packet");
+                    assert!(packet.len() <= LIMIT && head.attachments == packet.attachments().len());
                     assert!(asked.iter().any(|it| it == head.namespace));
                     behaviour.note((head.kind, head.attachments, head.id.is_some(), plain_message(&packet).is_some()));
                 }
                 Ok(Action::Reply(packet)) => {
-                    assert!(packet.text.starts_with('4') && asked.len() == MOST);
+                    assert!(packet.text().starts_with('4') && asked.len() == MOST);
                     behaviour.note("refused");
                 }
             }

@@ -84,9 +84,9 @@ impl Client {
             _ => return assert_eq!(self.connection.outgoing(&packet(text, &[])), Outgoing::Same),
         };
         match self.connection.outgoing(&ours) {
-            Outgoing::Same => assert!(text.starts_with(&ours.text[..ours.text.len() - 13]), "{text} for {ours:?}"),
+            Outgoing::Same => assert!(text.starts_with(&ours.text()[..ours.text().len() - 13]), "{text} for {ours:?}"),
             Outgoing::Other(_) if head.kind == Kind::ConnectError && !head.data.contains("Invalid") => {}
-            Outgoing::Other(other) => assert_eq!(other.text, text),
+            Outgoing::Other(other) => assert_eq!(other.text(), text),
             Outgoing::Nothing => panic!("{text} is not sent"),
         }
     }
@@ -171,7 +171,7 @@ fn each_connection_of_the_transcripts_goes_on_or_ends_as_it_did() {
             for action in &client.actions {
                 if let Action::Packet(packet) = action {
                     packets += 1;
-                    binary += packet.attachments.len();
+                    binary += packet.attachments().len();
                 }
             }
         }
