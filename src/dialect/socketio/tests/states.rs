@@ -16,6 +16,7 @@ fn revision_5_asks_for_each_namespace() {
     assert_eq!(client.text("0/admin,".into()), Ok(connect("/admin", "")));
     assert_eq!(open(&mut client, "/"), Outgoing::Same);
     assert_eq!(open(&mut client, "/admin"), Outgoing::Same);
+    assert_eq!(open(&mut client, "/admin"), Outgoing::Nothing, "it is told once");
     for text in ["2[\"x\"]", "27[\"y\"]", "2/admin,7[\"x\"]", "37[]", "3/admin,0[]", "50-[\"x\"]"] {
         assert_eq!(client.text(text.into()), Ok(Action::Packet(packet(text, &[]))));
     }
@@ -79,6 +80,10 @@ fn what_crosses_the_end_of_a_namespace_is_dropped() {
     }
     assert_eq!(client.text("0/admin,".into()), Ok(connect("/admin", "")));
     fails(&mut client, "2/admin,[\"e\"]", "before");
+    // Once the client has heard of the end nothing is on its way any more.
+    open(&mut client, "/admin");
+    client.text("1/admin".into()).unwrap();
+    fails(&mut client, "2/admin,[\"e\"]", "not open");
     // The first of very many is forgotten.
     let mut client = joined(R5);
     for nth in 0..33 {
