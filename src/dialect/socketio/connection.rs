@@ -112,7 +112,8 @@ impl Connection {
             let head = packet.head();
             let namespace = match head.namespace {
                 "/" => ByteString::from_static("/"),
-                other => packet.text.slice_ref(other),
+                // It is a copy, since it may be kept for longer than a large packet of which it is a part.
+                other => ByteString::from(other),
             };
             (head.kind, head.attachments, namespace)
         };

@@ -192,18 +192,19 @@ fn replay(transcript: &str) -> (usize, usize) {
         };
         let speech = *speech;
         let socket = speech.carrier == Carrier::WebSocket;
+        let closes = socket && text.starts_with("close ");
         if line.from_client {
             // A body of bytes is none for revision 4, which the route judges by its type.
-            if !(socket && text.starts_with("close ")) && !(line.binary && speech.revision == V4 && !socket) {
+            let is_judged = line.binary && speech.revision == V4 && !socket;
+            if !closes && !is_judged {
                 read += from_client(speech, &line);
             }
-        } else if std::mem::take(status) {
-            *status = false;
-        } else if !(text == "end" || text == "ok" || text.starts_with("close ") && socket)
-            && !text.starts_with("{\"code\"")
-            && !is_header(&line.text)
-            && !speech.posts
-        {
+            continue;
+        }
+        let is_status = std::mem::take(status);
+        let is_refusal = text.starts_with("{\"code\"");
+        let is_none = is_status || closes || is_refusal || speech.posts || matches!(&*text, "end" | "ok");
+        if !is_none && !is_header(&line.text) {
             written += from_server(speech, &line);
         }
     }

@@ -18,6 +18,7 @@ fn revision_5_asks_for_each_namespace() {
     assert_eq!(client.text("0/admin,".into()), Ok(connect("/admin", "")));
     assert_eq!(open(&mut client, "/"), Outgoing::Same);
     assert_eq!(open(&mut client, "/admin"), Outgoing::Same);
+    assert_eq!(open(&mut client, "/admin"), Outgoing::Nothing, "it is told once");
     for text in ["2[\"x\"]", "27[\"y\"]", "2/admin,7[\"x\"]", "37[]", "3/admin,0[]", "50-[\"x\"]"] {
         assert_eq!(client.text(text.into()), Ok(Action::Packet(packet(text, &[]))));
     }
@@ -82,6 +83,10 @@ fn what_crosses_the_end_of_a_namespace_is_dropped() {
     }
     assert_eq!(client.text("0/admin,".into()), Ok(connect("/admin", "")));
     fails(&mut client, "2/admin,[\"e\"]", "before");
+    // Once the client has heard of the end nothing is on its way any more.
+    open(&mut client, "/admin");
+    client.text("1/admin".into()).unwrap();
+    fails(&mut client, "2/admin,[\"e\"]", "not open");
     // The first of very many is forgotten.
     let mut client = joined(R5);
     for nth in 0..33 {
@@ -181,4 +186,13 @@ fn a_packet_is_bounded_with_its_attachments() {
     let text = |length: usize| format!("2[\"{}\"]", "x".repeat(length - 5));
     assert!(joined(R5).text(text(LIMIT).into()).is_ok());
     assert_eq!(joined(R5).text(text(LIMIT + 1).into()), Err(Violation::TooLarge));
+}
+
+#[test]
+fn a_namespace_keeps_nothing_of_the_packet_that_asked_for_it() {
+    let mut client = joined(R5);
+    let text = ByteString::from(format!("0/third,{{\"token\":\"{}\"}}", "x".repeat(100)));
+    let Ok(Action::Connect { namespace, auth }) = client.text(text.clone()) else { panic!("it asks") };
+    let within = |part: &ByteString| text.as_bytes().as_ptr_range().contains(&part.as_bytes().as_ptr());
+    assert!(within(&auth) && !within(&namespace) && !client.places.iter().any(|place| within(&place.namespace)));
 }
