@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anywire::{Server, Session};
+use anywire::{EngineIo, Server, Session};
 use axum::{
     Router,
     body::Body,
@@ -69,8 +69,17 @@ impl Client {
         Self::of(&builder().handler(echo).build(), revision)
     }
 
-    /// A client of this server, over pipes.
+    /// The same, with the published suites' times of heartbeats.
+    pub fn quick(revision: u8) -> Self {
+        Self::quick_of(&builder().handler(echo).build(), revision)
+    }
+
+    /// A client of this server, over pipes. No ping comes while a test runs.
     pub fn of(server: &Server, revision: u8) -> Self {
+        Self::of_router(router(server, EngineIo::new()), revision)
+    }
+
+    pub fn quick_of(server: &Server, revision: u8) -> Self {
         Self::of_router(router(server, settings()), revision)
     }
 

@@ -14,7 +14,7 @@ fn at(start: Instant, millis: u64) -> Instant {
 async fn who_does_not_poll_is_gone_at_the_end_of_interval_and_timeout() {
     for revision in [4, 3] {
         for (wait, status) in [(499, 200), (504, 400)] {
-            let client = Client::here(revision);
+            let client = Client::quick(revision);
             let start = Instant::now();
             let sid = client.open().await;
             sleep_until(at(start, wait)).await;
@@ -28,7 +28,7 @@ async fn who_does_not_poll_is_gone_at_the_end_of_interval_and_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn pings_keep_their_cadence_under_traffic() {
-    let client = Client::here(4);
+    let client = Client::quick(4);
     let mut start = Instant::now();
     let sid = client.open().await;
     for _ in 0..5 {
@@ -63,7 +63,7 @@ async fn pings_keep_their_cadence_under_traffic() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ping_that_is_not_answered_ends_the_session_on_each_transport() {
-    let client = Client::here(4);
+    let client = Client::quick(4);
     let start = Instant::now();
     let sid = client.open().await;
     client.hear(&sid, &["2"]).await;
@@ -84,7 +84,7 @@ async fn a_ping_that_is_not_answered_ends_the_session_on_each_transport() {
 
 #[tokio::test(start_paused = true)]
 async fn only_pings_keep_a_session_of_revision_3() {
-    let client = Client::here(3);
+    let client = Client::quick(3);
     let start = Instant::now();
     let sid = client.open().await;
     sleep_until(at(start, 400)).await;
@@ -102,7 +102,7 @@ async fn only_pings_keep_a_session_of_revision_3() {
 async fn a_ping_in_the_wrong_direction_ends_the_session() {
     let (server, mut ends) = ending();
     for (revision, wrong) in [(4, "2"), (3, "3")] {
-        let client = Client::of(&server, revision);
+        let client = Client::quick_of(&server, revision);
         let sid = client.open().await;
         client.post(&sid, client.payload(&[wrong])).await.is(400, "");
         assert_eq!(client.poll(&sid).await.status, 400);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::{
     builder,
     client::{Client, ending, ending_of, is_pending, sid_of, transport},
-    router, settings,
+    router,
     support::{HOST, Site, echo, until},
 };
 
@@ -50,12 +50,13 @@ async fn a_session_names_its_transport() {
     socket.hears("4websocket").await;
 }
 
+/// As many as a handler receives before other tasks get their turn.
 #[tokio::test]
 async fn all_answers_to_an_upload_are_in_one_poll() {
     for revision in [4, 3] {
-        let client = Client::real(revision).await;
+        let client = Client::here(revision);
         let sid = client.open().await;
-        let packets: Vec<String> = (0..200).map(|number| format!("4{number}")).collect();
+        let packets: Vec<String> = (0..100).map(|number| format!("4{number}")).collect();
         let packets: Vec<&str> = packets.iter().map(String::as_str).collect();
         client.say(&sid, &packets).await;
         client.hear(&sid, &packets).await;
@@ -101,7 +102,7 @@ async fn a_poll_that_is_cut_ends_the_session() {
     let sid = client.open().await;
     let query = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
     let request = Request::get(query).header("host", HOST).body(Body::empty()).unwrap();
-    let site = Site::here(router(&server, settings()));
+    let site = Site::here(router(&server, EngineIo::new()));
     let mut waits = Box::pin(site.send(request));
     assert!(is_pending(&mut waits).await);
     drop(waits);
@@ -218,7 +219,7 @@ async fn a_close_that_nobody_fetches_ends_all_the_same() {
     }
     for revision in [4, 3] {
         let server = builder().grace(Duration::from_secs(2)).handler(closes).build();
-        let client = Client::of(&server, revision);
+        let client = Client::quick_of(&server, revision);
         let sid = client.open().await;
         let mut pings = 0;
         // A client of revision 3 may ping for ever.

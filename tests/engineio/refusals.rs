@@ -6,7 +6,7 @@ use axum::{Router, http::Method};
 use crate::{
     builder,
     client::{Client, sid_of},
-    router, settings,
+    router,
     support::{HOST, attempt, echo, until},
 };
 
@@ -24,7 +24,8 @@ async fn each_error_has_its_number_and_on_upgrades_its_text_alone() {
     socket.hears("4moved").await;
     let known = format!("EIO=4&transport=websocket&sid={sid}");
     let other = format!("EIO=4&transport=polling&sid={moved}");
-    let unknown = format!("EIO=4&transport=polling&sid={}0", &sid[..sid.len() - 1]);
+    let other_digit = if sid.ends_with('0') { '1' } else { '0' };
+    let unknown = format!("EIO=4&transport=polling&sid={}{other_digit}", &sid[..sid.len() - 1]);
     let cases = [
         (Method::GET, "EIO=4", 0, "Transport unknown"),
         (Method::GET, "EIO=4&transport=webtransport", 0, "Transport unknown"),
@@ -180,7 +181,7 @@ async fn a_sid_opens_no_other_door_and_no_other_secret_opens_this_one() {
     client.poll(&format!("{id}{}", &other[other.len() - 32..])).await.is(400, &error(1, "Session ID unknown"));
 
     // A native session, by what its client knows of it, and the other way round.
-    let site = crate::support::Site::here(router(&server, settings()));
+    let site = crate::support::Site::here(router(&server, EngineIo::new()));
     let (peer, _socket) = crate::support::Peer::open_socket_with(&site, &attempt(), "").await;
     client.poll(&format!("{}{}", peer.id, peer.secret)).await.is(400, &error(1, "Session ID unknown"));
     let resume = format!("r0:1 1 {id} {secret} 0");
@@ -196,7 +197,7 @@ async fn a_native_request_that_names_a_session_does_not_stand_for_its_upload() {
     let client = Client::of(&server, 4);
     let sid = client.open().await;
     let id = &sid[..sid.len() - 32];
-    let site = crate::support::Site::here(router(&server, settings()));
+    let site = crate::support::Site::here(router(&server, EngineIo::new()));
     let _waits = site.websocket(&format!("websocket?session={id}")).await;
     client.say(&sid, &["4unharmed"]).await;
     client.hear(&sid, &["4unharmed"]).await;
@@ -215,7 +216,7 @@ async fn transports_and_revisions_can_be_turned_off() {
 
     for (served, other) in [(3, 4), (4, 3)] {
         let server = builder().handler(echo).build();
-        let routes = router(&server, settings().revisions([served]));
+        let routes = router(&server, EngineIo::new().revisions([served]));
         Client::of_router(routes.clone(), served).open().await;
         let other = Client::of_router(routes, other);
         other.handshake().await.is(400, &error(5, "Unsupported protocol version"));

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{
     builder,
     client::{Came, Client, RS, Socket, ending, sid_of},
-    router, settings,
+    router,
     support::{Site, echo},
 };
 
@@ -82,8 +82,7 @@ async fn a_probe_that_goes_away_lets_polls_wait_again() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_has_its_time() {
-    let routes = router(&builder().handler(echo).build(), settings().ping_interval(Duration::from_secs(60)));
-    let client = Client::of_router(routes, 4);
+    let client = Client::here(4);
     let sid = client.open().await;
     let start = Instant::now();
     let mut socket = probed(&client, &sid).await;
