@@ -288,7 +288,6 @@ impl Inner {
         self.credentials.renewed().filter(|_| self.machine.link_transport(link).is_some_and(|t| !t.has_secret_in_url()))
     }
 
-    /// Attaches a link that shows a credential which matches.
     fn handle_frame(
         &mut self,
         now: u64,
@@ -311,6 +310,7 @@ impl Inner {
         Ok(())
     }
 
+    /// Attaches a link that shows a credential which matches.
     pub(super) fn attach_with(
         &mut self,
         now: u64,

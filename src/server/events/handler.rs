@@ -155,7 +155,6 @@ macro_rules! handler {
             type Data = $Data;
             type Output = R;
 
-            #[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
             #[allow(non_snake_case, unused_variables, reason = "there may be no parameter")]
             fn call(
                 self,
@@ -163,6 +162,7 @@ macro_rules! handler {
                 state: Arc<S>,
                 _: sealed::Sealed,
             ) -> impl Future<Output = Answer> + Send {
+                // The future of an `async fn` would hold its arguments twice.
                 async move {
                     $(let $B = $B::from_event(&event, &state).await?;)*
                     $(let $take = $Taken(event.$take()?);)?

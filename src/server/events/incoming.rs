@@ -206,12 +206,12 @@ impl Incoming {
         }
     }
 
-    /// Takes the duty to answer over.
     /// The number of the request, if it is one.
     pub(super) fn request(&self) -> Option<u64> {
         self.request
     }
 
+    /// Takes the duty to answer over.
     pub(super) fn take_asked(&mut self) -> Option<Asked> {
         self.asked.take()
     }
