@@ -1,7 +1,7 @@
 //! Socket.IO, revisions 5 and 4 of its protocol: namespaces, events, answers and attachments over Engine.IO.
 //!
 //! The cases of the protocol's published suite are among these tests, in words and code of our own.
-#![allow(unreachable_pub, dead_code, clippy::disallowed_methods)]
+#![allow(missing_docs, unreachable_pub, dead_code, clippy::disallowed_methods)]
 
 #[path = "socketio/cases.rs"]
 mod cases;
