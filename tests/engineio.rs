@@ -2,8 +2,8 @@
 //!
 //! The cases of the protocol's published suites are among these tests, in words and code of our own. Those in
 //! `cases.rs` run against another server too: `ANYWIRE_ENGINEIO=127.0.0.1:3000 cargo test --test engineio cases`,
-//! which must echo, ping every 300 ms, await the answer for 200 ms and take 1,000,000 bytes. The reference server takes a
-//! request without `EIO` for revision 3, and refuses a poll that comes right behind the client's close.
+//! which must echo, ping every 300 ms, await the answer for 200 ms and take 1,000,000 bytes. The reference server
+//! takes a request without `EIO` for revision 3, and refuses a poll that comes right behind the client's close.
 #![allow(unreachable_pub, clippy::disallowed_methods)]
 
 #[path = "engineio/cases.rs"]
@@ -27,7 +27,7 @@ use std::time::Duration;
 use anywire::{Anywire, Builder, EngineIo, Origins, Server};
 use axum::Router;
 
-/// What the published suites expect of a server.
+/// A server as the published suites expect it.
 fn builder() -> Builder {
     Anywire::builder().origins(Origins::Any).message_limit(1_000_000)
 }

@@ -212,7 +212,7 @@ pub fn sid_of(packet: &str) -> String {
     open["sid"].as_str().unwrap().to_owned()
 }
 
-/// What came on a WebSocket.
+/// A unit that came on a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Came {
     Text(String),

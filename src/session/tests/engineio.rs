@@ -121,7 +121,7 @@ fn who_does_not_poll_is_gone_after_interval_and_timeout() {
     assert_eq!(server.poll_timeout(), Some(PING));
     server.handle_timeout(PING);
     assert_eq!(server.poll_timeout(), Some(PING + PONG));
-    // What comes is no answer, and neither is a pong that answers nothing.
+    // A message is no answer, and neither is a pong that answers nothing.
     assert_eq!(post(&mut server, 450, [text("I am here"), ANSWER]), Ok(()));
     server.handle_timeout(PING + PONG - 1);
     assert_eq!(server.stage(), Stage::Polling);

@@ -34,7 +34,7 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 pub(super) enum Answer {
     /// It is boxed, so that a parked poll does not carry the room for it.
     Ready(Box<Response>),
-    /// What the session sends next; wrapped for a client that polls by scripts.
+    /// The session sends it next. It is wrapped for a client that polls by scripts.
     Flush { flush: FirstFlush<EngineCodec>, wrapping: Option<Box<Wrapping>> },
 }
 

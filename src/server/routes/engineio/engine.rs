@@ -1,5 +1,5 @@
-//! What all requests of these routes have in common: the settings, the session that a request names, and the checks
-//! that it passes.
+//! The things that all requests of these routes have in common: the settings, the session that a request names, and
+//! the checks that it passes.
 
 use std::sync::Arc;
 

@@ -45,7 +45,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let mut opened = self.open(parts, state, page, revision).await?;
         let attach = self.first(LinkKind::Opening);
         let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::Polling);
-        // Nobody knows the session yet, so that nothing can have ended it but the server, which tells by the next poll.
+        // Nobody knows the session yet. If the server has ended it, the next poll tells.
         link.into_iter().for_each(Link::complete);
         let mut body = Vec::new();
         let sid = opened.shared.sid();

@@ -13,7 +13,7 @@ const DIGITS: usize = 32;
 /// The most digits of the number of a script's function.
 const MOST_INDEX: usize = 20;
 
-/// What a request says of itself.
+/// The parameters of a request.
 #[derive(Debug)]
 pub(super) struct Params {
     pub(super) carrying: Carrying,

@@ -109,7 +109,7 @@ fn too_large(reason: CloseReason) -> EngineRefusal {
     EngineRefusal::empty(StatusCode::PAYLOAD_TOO_LARGE, reason)
 }
 
-/// What the client has sent is lost, so that the session cannot go on.
+/// The session cannot go on, because something that the client has sent is lost.
 fn lost(shared: &SharedSession, reason: CloseReason) -> EngineRefusal {
     shared.abort(reason.clone());
     EngineRefusal::empty(StatusCode::BAD_REQUEST, reason)
