@@ -30,9 +30,10 @@ pub use events::{
 
 pub use api::{
     auth::{Auth, AuthRejection},
-    builder::{Anywire, Builder, SessionHandler},
+    builder::{Anywire, Builder},
     events::{RequestError, Requesting},
     handler::{Handler, Returned},
+    handlers::SessionHandler,
     hooks::Refused,
     live::Live,
     local::LocalClient,

@@ -172,25 +172,12 @@ impl Machine {
         let link = self.links.get_mut(id)?;
         let acked = self.outbox.acked();
         link.next_to_send = link.next_to_send.max(acked + 1);
-        let ack_requested = self.outbox.ack_requested();
+        let next_to_send = link.next_to_send;
         let numbered = self.config.rules.delivery == Delivery::UntilAcknowledged;
-        if numbered
-            && ack_requested > acked
-            && link.next_to_send > ack_requested
-            && link.ack_request_sent_for < ack_requested
-        {
-            link.ack_request_sent_for = ack_requested;
-            let sent = link.next_to_send - 1;
-            let bytes = self.outbox.bytes();
-            if let Some(droppables) = &mut self.droppables {
-                droppables.request_sent(now, ack_requested);
-            }
-            if let Some(probe) = self.probe_of(id) {
-                probe.request_sent(now, sent, bytes);
-                probe.frame_sent();
-            }
+        if numbered && self.requests_ack(now, id, next_to_send) {
             return Some(send(Outbound::Frame(Frame::AckRequest)));
         }
+        let link = self.links.get_mut(id)?;
         let entry = if self.flow_received.is_paused() { None } else { self.outbox.entry(link.next_to_send) };
         let Some(entry) = entry else {
             return self.probe_frame(now, id).map(|frame| send(Outbound::Frame(frame)));
@@ -232,6 +219,26 @@ impl Machine {
             self.finish_closing(now);
         }
         Some(sent)
+    }
+
+    /// Whether the link sends a request for the acknowledgement that the application waits for, behind everything of
+    /// which it is.
+    fn requests_ack(&mut self, now: u64, id: LinkId, next_to_send: u64) -> bool {
+        let requested = self.outbox.ack_requested();
+        let bytes = self.outbox.bytes();
+        let open = requested > self.outbox.acked() && next_to_send > requested;
+        let Some(link) = self.links.get_mut(id).filter(|link| open && link.ack_request_sent_for < requested) else {
+            return false;
+        };
+        link.ack_request_sent_for = requested;
+        if let Some(droppables) = &mut self.droppables {
+            droppables.request_sent(now, requested);
+        }
+        if let Some(probe) = self.probe_of(id) {
+            probe.request_sent(now, next_to_send - 1, bytes);
+            probe.frame_sent();
+        }
+        true
     }
 
     /// Server: the answer to an upload is always an acknowledgement.

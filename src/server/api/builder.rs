@@ -1,23 +1,20 @@
 //! [`Anywire::builder`], which builds a [`Server`].
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::request::Parts;
 use ipnet::IpNet;
 
 use super::{
-    handler::{AnyHandler, Handler, erase},
+    handler::{Handler, erase},
+    handlers::SessionHandler,
     hooks::{Hooks, Refused},
     server::Server,
     session::Session,
 };
 use crate::{
     config::{Config, History, Origins, Overflow, SlowMember, header_name, is_authority, is_node_name, millis},
-    server::{
-        core::Core,
-        events::Events,
-        namespaces::{all_namespaces, with_namespaces},
-    },
+    server::{core::Core, events::Events},
 };
 
 /// The entry of the library: [`Anywire::builder`].
@@ -352,40 +349,5 @@ impl<S: Clone + Send + Sync + 'static> Builder<SessionHandler<S>> {
     /// Builds the server. Its sessions run on the tokio runtime that serves its routes.
     pub fn build(self) -> Server<S> {
         Server::new(Arc::new(Core::new(self.config)), self.handler, self.hooks)
-    }
-}
-
-/// The state of a builder that has its handler.
-#[derive(Clone)]
-pub struct SessionHandler<S> {
-    root: AnyHandler<S>,
-    /// The handlers of namespaces, by name or pattern.
-    pub(super) namespaces: Vec<(String, AnyHandler<S>)>,
-}
-
-impl<S> SessionHandler<S> {
-    fn new(root: AnyHandler<S>) -> Self {
-        SessionHandler { root, namespaces: Vec::new() }
-    }
-}
-
-impl<S: Clone + Send + Sync + 'static> SessionHandler<S> {
-    /// The handler of sessions, whose clients may also open namespaces.
-    pub(super) fn of_sessions(&self) -> AnyHandler<S> {
-        match self.namespaces.is_empty() {
-            true => self.root.clone(),
-            false => with_namespaces(self.root.clone(), self.namespaces.clone()),
-        }
-    }
-
-    /// The handler of sessions whose clients open all namespaces, and one of them within `patience`.
-    pub(super) fn of_channels(&self, patience: Duration) -> AnyHandler<S> {
-        all_namespaces(self.root.clone(), self.namespaces.clone(), patience)
-    }
-}
-
-impl<S> fmt::Debug for SessionHandler<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionHandler")
     }
 }

@@ -4,6 +4,7 @@ pub(super) mod auth;
 pub(super) mod builder;
 pub(super) mod events;
 pub(super) mod handler;
+pub(super) mod handlers;
 pub(super) mod hooks;
 mod identity;
 mod limits;

@@ -1,8 +1,9 @@
 //! The namespaces of a server, which its builder gets.
 
 use super::{
-    builder::{Builder, SessionHandler},
+    builder::Builder,
     handler::{AnyHandler, Handler, erase},
+    handlers::SessionHandler,
 };
 use crate::server::events::Events;
 

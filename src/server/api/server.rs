@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use axum::Router;
 
 use super::{
-    builder::SessionHandler, handler::AnyHandler, hooks::Hooks, live::Live, presence::Presence, session::Session,
+    handler::AnyHandler, handlers::SessionHandler, hooks::Hooks, live::Live, presence::Presence, session::Session,
     to::To,
 };
 use crate::{
