@@ -7,19 +7,22 @@
 //! A message comes back as it is, unless it begins with `#` or `!`: `#<n> <filler>` is checked for loss,
 //! repetition, order and damage and not answered; `!count`, `!check`, `!cookie`, `!burst N`,
 //! `!burst N over MS`, `!close CODE REASON` and `!abort` are commands. After `!watch` a session receives
-//! `gone CODE` when another one ends. `/sessions` is the number of sessions. With `--window-ms` a POST to
+//! `gone CODE` when another one ends. A session and its namespace `/lab` have the event `echo`, the requests
+//! `ask back` and `refuse`, and `kick`. `/sessions` is the number of sessions. With `--window-ms` a POST to
 //! `/drain` shuts the server down.
 #![allow(clippy::disallowed_methods, reason = "an example is a program: it may read the clock")]
 
 use std::{collections::HashSet, error::Error, sync::Arc, time::Duration};
 
-use anywire::{Anywire, Message, Origins, Session};
+use anywire::{Anywire, Args, Fault, Incoming, Message, Origins, Received, Reply, RequestError, SendError, Session};
 use axum::{
     Router,
+    body::Bytes,
     http::{HeaderValue, header},
     response::Html,
     routing::{get, post},
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -96,6 +99,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .origins(flags.origins)
         .keep_headers(["cookie"])
         .handler(talk)
+        .namespace_handler("/lab", channel)
         .build();
     let page = match flags.policy {
         Some(policy) => (Some([(header::CONTENT_SECURITY_POLICY, policy)]), Html(STRICT_PAGE)),
@@ -132,7 +136,17 @@ async fn converse(session: &Session) {
     let mut burst = Burst::default();
     loop {
         let message = tokio::select! {
-            message = session.recv() => message,
+            received = session.recv_any() => match received {
+                Some(Received::Message(message)) => message,
+                Some(Received::Event(event)) => {
+                    if answer(event).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Some(_) => continue,
+                None => return,
+            },
             numbers = burst.due() => {
                 for n in numbers {
                     if session.send(numbered(n)).await.is_err() {
@@ -142,7 +156,6 @@ async fn converse(session: &Session) {
                 continue;
             }
         };
-        let Some(message) = message else { return };
         received += 1;
         let answer = match message.as_bytes() {
             [b'#', ..] => {
@@ -172,6 +185,48 @@ async fn converse(session: &Session) {
         if session.send(answer).await.is_err() {
             return;
         }
+    }
+}
+
+/// What events carry: an engine without bytes sends none.
+#[derive(Serialize, Deserialize)]
+struct Thing {
+    text: String,
+    bytes: Vec<Bytes>,
+}
+
+async fn channel(session: Session) {
+    while let Some(event) = session.recv_event().await {
+        if answer(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Handles one event. All engines receive bytes, behind what they have sent.
+async fn answer(event: Incoming) -> Result<(), SendError> {
+    let session = event.session().clone();
+    let thing = match event.data::<Thing>() {
+        Ok(thing) => thing,
+        Err(fault) => return event.reply(fault).await,
+    };
+    let every: Bytes = (0..=255).collect();
+    match event.name() {
+        "echo" => session.emit("echo", Args((thing, every))).await,
+        "ask back" => {
+            let asked: Result<Thing, RequestError> = session.request("echo back", Args((thing, every))).await;
+            let answer = asked.map(Reply).map_err(|error| match error {
+                RequestError::Refused(fault) => fault,
+                error => Fault::new("ask back", error.to_string()),
+            });
+            event.reply(answer).await
+        }
+        "refuse" => event.reply(Fault::new("refused", "as you wish").with_data(thing.text)).await,
+        "kick" => {
+            session.close(3001, thing.text);
+            Ok(())
+        }
+        _ => event.reply(Fault::new("unknown", "no such event")).await,
     }
 }
 

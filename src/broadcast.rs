@@ -103,6 +103,14 @@ impl OutMessage {
         }
     }
 
+    /// The payload; a copy if others share it.
+    pub(crate) fn into_payload(self) -> Payload {
+        match self {
+            OutMessage::Own(payload) => payload,
+            OutMessage::Shared(broadcast) => broadcast.payload.clone(),
+        }
+    }
+
     /// Whether it is an event, or an answer to one.
     pub(crate) fn is_event(&self) -> bool {
         self.payload().as_message().is_none()

@@ -1,19 +1,23 @@
 //! The settings of a server, and their defaults.
 
+mod engineio;
 mod limits;
 mod origins;
 mod rate_limit;
+mod socketio;
 mod values;
 
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use engineio::EngineIo;
 pub(crate) use limits::KeyLimits;
 pub use limits::Limits;
 pub use origins::Origins;
 pub(crate) use origins::{bare, is_authority};
 pub use rate_limit::RateLimit;
+pub use socketio::SocketIo;
 use values::MOST;
 pub(crate) use values::{check_close_code, millis, size};
 
@@ -121,12 +125,14 @@ pub enum Transport {
     JsonpPoll,
     /// Polling whose answers come at once; uploads are POSTs.
     Poll,
+    /// The polling of Engine.IO, with XMLHttpRequest or scripts; uploads are POSTs.
+    Polling,
 }
 
 impl Transport {
     /// All of them.
     #[cfg(feature = "metrics")]
-    pub(crate) const ALL: [Transport; 10] = [
+    pub(crate) const ALL: [Transport; 11] = [
         Transport::WebSocket,
         Transport::FetchStream,
         Transport::XhrStream,
@@ -137,6 +143,7 @@ impl Transport {
         Transport::Multipart,
         Transport::JsonpPoll,
         Transport::Poll,
+        Transport::Polling,
     ];
 
     /// Returns the name that the client and the URLs use: `websocket`, `fetch-stream`, ...
@@ -152,6 +159,7 @@ impl Transport {
             Transport::Multipart => "multipart",
             Transport::JsonpPoll => "jsonp-poll",
             Transport::Poll => "poll",
+            Transport::Polling => "polling",
         }
     }
 

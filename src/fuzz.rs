@@ -6,6 +6,8 @@
 //!
 //! `ANYWIRE_FUZZ_RUNS` is the number of executions of each target, `ANYWIRE_FUZZ_SECONDS` a time in its place,
 //! `ANYWIRE_FUZZ_SEED` the seed.
+//!
+//! It also has the transcripts that tests replay.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -109,6 +111,17 @@ pub(crate) fn run(name: &str, runs: u64, mut target: impl FnMut(&[u8], &mut Beha
     let took = start.elapsed().as_secs_f32();
     println!("{name}: {done} executions in {took:.1} s, {} ways to behave from {seeds} seeds", seen.len());
     assert!(seen.len() > seeds, "no change behaved differently");
+}
+
+/// The recorded transcripts of a protocol, by their names.
+pub(crate) fn transcripts(protocol: &str) -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(protocol);
+    let paths = fs::read_dir(folder).expect("transcripts").map(|file| file.unwrap().path());
+    let mut all: Vec<_> = paths
+        .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap()))
+        .collect();
+    all.sort();
+    all
 }
 
 /// The committed inputs of a target.

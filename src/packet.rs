@@ -1,5 +1,7 @@
 //! [`Packet`], an event as it is on its way.
 
+use std::{fmt, sync::Arc};
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -8,23 +10,49 @@ pub(crate) const MAX_ATTACHMENTS: usize = 10;
 
 /// An event, an answer to one, or what opens and closes a namespace: a packet of Socket.IO, revision 5, and its
 /// attachments. It is one unit: it has one number, and is received whole or not at all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Packet {
-    /// `type [count "-"] [namespace ","] [id] [json]`.
-    pub(crate) text: ByteString,
-    /// The bytes that stand for the placeholders in the JSON.
-    pub(crate) attachments: Vec<Bytes>,
+///
+/// Most have no attachments, and take no more room than a text message.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Packet(Parts);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Parts {
+    Text(ByteString),
+    Attached(Arc<(ByteString, Box<[Bytes]>)>),
 }
 
 impl Packet {
+    /// The text is `type [count "-"] [namespace ","] [id] [json]`, and the attachments are the bytes that stand for
+    /// the placeholders in the JSON.
+    pub(crate) fn new(text: impl Into<ByteString>, attachments: Vec<Bytes>) -> Self {
+        Packet(match attachments.is_empty() {
+            true => Parts::Text(text.into()),
+            false => Parts::Attached(Arc::new((text.into(), attachments.into()))),
+        })
+    }
+
+    pub(crate) fn text(&self) -> &ByteString {
+        match &self.0 {
+            Parts::Text(text) => text,
+            Parts::Attached(parts) => &parts.0,
+        }
+    }
+
+    pub(crate) fn attachments(&self) -> &[Bytes] {
+        match &self.0 {
+            Parts::Text(_) => &[],
+            Parts::Attached(parts) => &parts.1,
+        }
+    }
+
     /// Its length in bytes, which limits count.
     pub(crate) fn len(&self) -> usize {
-        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+        self.text().len() + self.attachments().iter().map(Bytes::len).sum::<usize>()
     }
 
     /// Whether it is an event, and no answer or anything else that applications do not receive.
     pub(crate) fn is_event(&self) -> bool {
-        self.text.starts_with(['2', '5'])
+        self.text().starts_with(['2', '5'])
     }
 
     /// Whether it is of a channel: it names a namespace other than `/`.
@@ -35,18 +63,23 @@ impl Packet {
 
     /// Whether it is the answer to a request: a reply or a refusal.
     pub(crate) fn is_answer(&self) -> bool {
-        self.text.starts_with(['3', '6', '7'])
+        self.text().starts_with(['3', '6', '7'])
     }
 
     /// Whether it is meant for the page that is there alone, and not for one that takes over: an answer, or the end
     /// of a namespace that the page has opened.
     pub(crate) fn is_for_one_page(&self) -> bool {
-        self.is_answer() || self.text.starts_with(['1', '4'])
+        self.is_answer() || self.text().starts_with(['1', '4'])
     }
 
     /// An answer to no request: requests are counted from 1.
     pub(crate) fn no_answer() -> Self {
-        Packet { text: ByteString::from_static("30[]"), attachments: Vec::new() }
+        Packet::new(ByteString::from_static("30[]"), Vec::new())
+    }
+
+    /// Whether it opens or ends a namespace, or refuses one or a request.
+    pub(crate) fn is_control(&self) -> bool {
+        self.text().starts_with(['0', '1', '4', '7'])
     }
 
     /// Its JSON alone, for a client that knows no events.
@@ -60,10 +93,18 @@ impl Packet {
 
     /// The text behind the type and the count of attachments.
     fn behind_type(&self) -> &str {
-        match self.text.starts_with(['5', '6']) {
-            true => self.text.split_once('-').map_or("", |(_, behind)| behind),
-            false => self.text.get(1..).unwrap_or(""),
+        let text = self.text();
+        match text.starts_with(['5', '6']) {
+            true => text.split_once('-').map_or("", |(_, behind)| behind),
+            false => text.get(1..).unwrap_or(""),
         }
+    }
+}
+
+impl fmt::Debug for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (text, attachments) = (self.text(), self.attachments());
+        f.debug_struct("Packet").field("text", text).field("attachments", &attachments).finish()
     }
 }
 
@@ -82,14 +123,19 @@ mod tests {
 
     #[test]
     fn a_packet_counts_all_of_its_parts() {
-        assert_eq!(Packet::default().len(), 0);
-        let packet = Packet { text: "52-[\"é\"]".into(), attachments: vec![vec![0; 3].into(), vec![0; 5].into()] };
+        assert_eq!(Packet::new("", Vec::new()).len(), 0);
+        let packet = Packet::new("52-[\"é\"]", vec![vec![0; 3].into(), vec![0; 5].into()]);
         assert_eq!(packet.len(), 9 + 3 + 5);
     }
 
     #[test]
+    fn a_packet_takes_no_more_room_than_a_text() {
+        assert_eq!(size_of::<Packet>(), size_of::<ByteString>());
+    }
+
+    #[test]
     fn a_packet_of_a_channel_names_its_namespace() {
-        let is_of_channel = |text: &str| Packet { text: text.into(), attachments: Vec::new() }.is_of_channel();
+        let is_of_channel = |text: &str| Packet::new(text, Vec::new()).is_of_channel();
         for text in ["0/admin,", "1/admin", "2/a,[\"x\"]", "52-/a,7[\"x\"]", "3/a,7[]", "4/a,{}", "7/a,7{}"] {
             assert!(is_of_channel(text), "{text}");
         }

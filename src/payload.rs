@@ -1,6 +1,8 @@
 //! [`Payload`], the content of one number of a session.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+
+use bytestring::ByteString;
 
 use crate::{
     message::{Message, Text},
@@ -11,8 +13,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
     Message(Message),
-    /// It is shared because most payloads are messages, which should not pay for the room of an event.
-    Event(Arc<Packet>),
+    Event(Packet),
 }
 
 impl Payload {
@@ -28,8 +29,23 @@ impl Payload {
     pub(crate) fn into_message(self) -> Message {
         match self {
             Payload::Message(message) => message,
-            Payload::Event(packet) => Message::Text(Text(packet.text.slice_ref(packet.plain()))),
+            Payload::Event(packet) => Message::Text(Text(packet.text().slice_ref(packet.plain()))),
         }
+    }
+
+    /// The event that this is for a client which knows nothing else: a message is the event `message`.
+    pub(crate) fn to_event(&self) -> Cow<'_, Packet> {
+        Cow::Owned(match self {
+            Payload::Event(packet) => return Cow::Borrowed(packet),
+            Payload::Message(Message::Text(text)) => {
+                let text = serde_json::Value::from(text.as_str());
+                Packet::new(format!("2[\"message\",{text}]"), Vec::new())
+            }
+            Payload::Message(Message::Binary(bytes)) => {
+                let text = ByteString::from_static("51-[\"message\",{\"_placeholder\":true,\"num\":0}]");
+                Packet::new(text, vec![bytes.clone()])
+            }
+        })
     }
 
     /// The message; `None` if it is an event.
@@ -49,6 +65,16 @@ impl From<Message> for Payload {
 
 impl From<Packet> for Payload {
     fn from(packet: Packet) -> Self {
-        Payload::Event(Arc::new(packet))
+        Payload::Event(packet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_do_not_pay_for_the_room_of_events() {
+        assert_eq!(size_of::<Payload>(), size_of::<Message>());
     }
 }

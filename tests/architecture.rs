@@ -98,7 +98,7 @@ const NEVER: &[(&str, &[&str])] = &[
 
 /// Parts of one module that must not know each other: one dialect or codec, another.
 const STRANGERS: &[(&str, &[&str])] =
-    &[("codec", &["native", "engineio", "sockjs", "raw"]), ("dialect", &["plain", "events", "stomp"])];
+    &[("codec", &["native", "engineio", "sockjs", "raw"]), ("dialect", &["plain", "events", "socketio", "stomp"])];
 
 /// Folders and files that hold no clock, no I/O, no lock and no randomness, and what they therefore never
 /// name.

@@ -12,8 +12,8 @@ use std::{
 };
 
 use anywire::{
-    Answers, Anywire, Auth, Events, Fault, History, JoinError, Limits, LocalClient, LocalRequest, Message, Origins,
-    RequestError, SendError, Server, Session,
+    Answers, Anywire, Auth, EngineIo, Events, Fault, History, JoinError, Limits, LocalClient, LocalRequest, Message,
+    Origins, RequestError, SendError, Server, Session,
 };
 use axum::http::Request;
 use futures::FutureExt;
@@ -89,6 +89,29 @@ fn settings() {
     }
     for origin in ["", "example.org", "https://example.org/path", "*", "wss://example.org"] {
         assert!(panics(|| Origins::list([origin])).contains(&format!("{origin:?}")), "{origin:?}");
+    }
+}
+
+#[test]
+fn engine_io() {
+    for short in [Duration::ZERO, Duration::from_micros(999)] {
+        assert_eq!(panics(|| EngineIo::new().ping_interval(short)), "a ping interval is at least a millisecond");
+        assert_eq!(panics(|| EngineIo::new().ping_timeout(short)), "a ping timeout is at least a millisecond");
+        assert_eq!(panics(|| EngineIo::new().upgrade_timeout(short)), "an upgrade timeout is at least a millisecond");
+    }
+    assert_eq!(panics(|| EngineIo::new().revisions([])), "no revision is left to be served");
+    for wrong in [0, 2, 5, 255] {
+        let text = format!("revisions 3 and 4 are served, not {wrong}");
+        assert_eq!(panics(|| EngineIo::new().revisions([4, wrong])), text);
+    }
+    for name in ["", "a b", "a=b", "a;b", "é"] {
+        assert_eq!(panics(|| EngineIo::new().cookie(name)), format!("{name:?} is not the name of a cookie"));
+    }
+    let server = server();
+    for path in ["", "engine.io", "/{id}/engine.io", "/*", "/a?b"] {
+        let text = format!("{path:?} is not the path of a route: it begins with a slash, and has no parameters");
+        assert_eq!(panics(|| server.engineio(path)), text);
+        assert_eq!(panics(|| server.engineio_with(path, EngineIo::new())), text);
     }
 }
 

@@ -341,3 +341,30 @@ async fn a_page_that_takes_over_finds_its_channels_and_no_end_of_what_the_page_b
     assert_eq!(open(&mut next, "e2/room,1[\"echo\",\"x\"]").await, "e3/room,1[\"/room x\"]");
     assert_eq!((opened.load(Ordering::Relaxed), live.of("/room").len()), (1, 1), "it lived on");
 }
+
+#[tokio::test]
+async fn a_channel_gets_nothing_that_is_sent_to_everybody_before_it_is_open() {
+    let (asked, judged) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (told, waited) = (asked.clone(), judged.clone());
+    let admin = Events::new().on_open(move |Auth(login): Auth<Login>, _: Session| {
+        let (told, waited) = (told.clone(), waited.clone());
+        async move {
+            told.notify_one();
+            waited.notified().await;
+            if login.token == "sesame" { Ok(()) } else { Err(Fault::new("login", "unknown token")) }
+        }
+    });
+    let (site, live) = site(Anywire::builder().events(Events::new()).namespace("/admin", admin));
+    let mut client = Client::open(&site, "events").await;
+    for (token, answer) in [("open", "e4/admin,{\"code\":\"login\""), ("sesame", "e0/admin,{\"sid\":")] {
+        client.send(&format!("e0/admin,{{\"token\":\"{token}\"}}")).await;
+        asked.notified().await;
+        assert!(live.of("/admin").is_empty(), "it is not open yet");
+        live.of("/admin").all().emit("secret", token);
+        judged.notify_one();
+        let first = client.event().await;
+        assert!(first.starts_with(answer), "{first}");
+    }
+    live.of("/admin").all().emit("secret", "told");
+    assert_eq!(client.event().await, "e2/admin,[\"secret\",\"told\"]");
+}

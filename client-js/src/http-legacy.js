@@ -31,9 +31,10 @@ const uploadWithoutAnswer = (client, link, frames) => {
     return (link.requests_ = { name_, request_, uploadName_: 'jsonp-send', upload_: request_, room_ })
   }
   frames.splice(1, 0, ['w'])
-  link.unanswered_ = requests.sent_ = link.nextToSend_ - 1
+  const last = (link.unanswered_ = requests.sent_ = link.nextToSend_ - 1)
   soon(() => {
-    link.unanswered_ = 0
+    // Another upload may have followed, which has its own time.
+    if (link.unanswered_ === last) link.unanswered_ = 0
     client.update_()
   }, PATIENCE)
   return requests

@@ -265,6 +265,19 @@ for (const [name, on] of Object.entries(FORMS)) {
       }
       // Internet Explorer lets a frame's request go on without the frame.
       for (const line of page.network.requests) line.end()
+      page.clock.advance(60)
+      clean(page)
+    })
+
+    test('the next upload need not wait until the frame is removed', () => {
+      const page = pageFor(on)
+      const it = make(page, 'formPost')
+      page.clock.advance(100)
+      it.line.end()
+      page.clock.advance(10)
+      assert.deepEqual(it.ended, [[0]])
+      assert.notEqual(page.elements().length, 0)
+      page.clock.advance(60)
       clean(page)
     })
   })

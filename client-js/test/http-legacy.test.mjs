@@ -5,7 +5,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createClock } from './clock.mjs'
-import { createServer } from './server.mjs'
+import { createServer, parse } from './server.mjs'
 
 globalThis.LEGACY = true
 globalThis.self = {}
@@ -17,11 +17,13 @@ const { decode, encode } = await import('../src/codec.js')
 /**
  * A network that takes `lag` one way, in which requests (`xhr`, `script`) and WebSockets work or are refused.
  */
-const world = (lag, run) => {
+const world = (lag, run, ways = ({ xhr, script }) => [xhr, script]) => {
   const clock = createClock()
   const server = createServer()
   const works = { xhr: true, script: true, socket: true }
   const sockets = []
+  /** The messages of all forms. */
+  const uploads = []
   const soon = (task) => clock.setTimeout(task, lag)
 
   const request = (way) => (url, frames, credentials, take, done) => {
@@ -39,6 +41,24 @@ const world = (lag, run) => {
       else finish(-1)
     })
     return () => (over = 1)
+  }
+
+  /** The page cannot read a form's answer: what it brings is acknowledged in the poll that waits. */
+  const form = (url, frames, credentials, take, done) => {
+    const body = encode(frames)
+    uploads.push(...parse(body).filter(({ letter }) => letter === 'm'))
+    soon(() => {
+      server.request('send', body, { write() {}, end: () => soon(() => done(0)) })
+      // The acknowledgement is slower than the end of the form.
+      clock.setTimeout(() => {
+        const half = server.sessions.at(-1)
+        if (!half.line) return
+        half.put(`a${half.received}`)
+        half.line.end()
+        half.line = null
+      }, 3 * lag)
+    })
+    return () => {}
   }
 
   const Socket = class {
@@ -73,8 +93,9 @@ const world = (lag, run) => {
   try {
     const options = { WebSocket: Socket }
     const poll = (name, make) => ({ name_: name, request_: make, uploadName_: 'send', upload_: make })
-    const session = connect('ws://host/live', options, () => legacyHttp(options, [], [poll('xhr-poll', request('xhr')), poll('jsonp-poll', request('script'))]))
-    run({ clock, server, works, sockets, session })
+    const polls = ways({ xhr: poll('xhr-poll', request('xhr')), script: poll('jsonp-poll', request('script')), form })
+    const session = connect('ws://host/live', options, () => legacyHttp(options, [], polls))
+    run({ clock, server, works, sockets, session, uploads })
   } finally {
     Object.assign(globalThis, theirs)
     Math.random = random
@@ -121,3 +142,23 @@ test('a way that never works is replaced by the next', () =>
     clock.advance(5000)
     assert.deepEqual([session.state, session.transport], ['open', 'jsonp-poll'])
   }))
+
+test('the time that an upload by a form has does not end that of a later one', () =>
+  world(
+    20,
+    ({ clock, server, works, session, uploads }) => {
+      works.socket = false
+      clock.advance(1000)
+      assert.deepEqual([session.state, session.transport], ['open', 'jsonp-poll'])
+      const messages = Array.from({ length: 500 }, (_, i) => `message ${i}`)
+      for (const message of messages) {
+        session.send(message)
+        clock.advance(20)
+      }
+      clock.advance(1000)
+      assert.deepEqual(server.sessions[0].messages, messages)
+      assert.deepEqual([...new Set(server.requests)].sort(), ['open', 'send', 'xhr-poll'])
+      assert.equal(uploads.length, messages.length, 'none was sent twice')
+    },
+    ({ script, form }) => [{ ...script, uploadName_: 'form-post', upload_: form }]
+  ))

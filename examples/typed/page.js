@@ -13,6 +13,7 @@ const editor = /** @type {HTMLFormElement} */ (document.querySelector('#editor')
 const title = /** @type {HTMLInputElement} */ (document.querySelector('#title'))
 const due = /** @type {HTMLInputElement} */ (document.querySelector('#due'))
 const result = /** @type {HTMLElement} */ (document.querySelector('#result'))
+const pill = /** @type {HTMLElement} */ (document.querySelector('#state'))
 
 /** @type {Map<number, HTMLLIElement>} */
 const rows = new Map()
@@ -49,16 +50,24 @@ const show = (task) => {
   const picture = document.createElement('input')
   picture.type = 'file'
   picture.accept = 'image/*'
+  picture.ariaLabel = `A picture for ${task.title}`
   picture.onchange = async () => {
     const file = picture.files?.[0]
     if (file) session.emit('draw', task.id, await file.arrayBuffer())
   }
   row.replaceChildren(text, button, picture, ...row.querySelectorAll('img'))
+  if (rows.has(task.id)) return
   rows.set(task.id, row)
   list.append(row)
 }
 
-session.on('open', async () => (await session.request('list')).forEach(show))
+// A server that was started anew has other tasks.
+session.on('open', async () => {
+  const tasks = await session.request('list')
+  rows.clear()
+  list.replaceChildren()
+  tasks.forEach(show)
+})
 session.on('changed', show)
 session.on('picture of a task', ({ task, data }) => {
   const row = rows.get(task)
@@ -71,13 +80,23 @@ session.on('picture of a task', ({ task, data }) => {
 })
 session.on('sure?', (question, reply) => reply(confirm(question)))
 
+const showState = () => {
+  pill.textContent = session.state === 'open' ? `open · ${session.transport}` : session.state
+  pill.className = session.state
+}
+session.on('open', showState)
+session.on('transport', showState)
+session.on('interrupted', showState)
+session.on('resumed', showState)
+session.on('closed', showState)
+
 /** @param {Event} event */
 editor.onsubmit = async (event) => {
   event.preventDefault()
   try {
     const day = due.valueAsNumber
     show(await session.request('add', title.value, Number.isNaN(day) ? null : day / 86_400_000))
-    title.value = result.textContent = ''
+    title.value = due.value = result.textContent = ''
   } catch (fault) {
     complain(fault)
   }

@@ -1,6 +1,7 @@
 //! Payloads that would keep a larger buffer are copied, so that what is held is what is counted.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 /// A buffer of this many bytes may be kept for a payload of any length.
 const SMALL: usize = 256;
@@ -18,7 +19,16 @@ impl Largest {
     /// Copies a payload that is less than half of the buffer it may have been cut from, so that a small
     /// message which waits does not hold the memory of a large one.
     pub(crate) fn release(self, payload: Bytes) -> Bytes {
-        if self.0 > SMALL && payload.len() * 2 < self.0 { Bytes::copy_from_slice(&payload) } else { payload }
+        if self.is_small(payload.len()) { Bytes::copy_from_slice(&payload) } else { payload }
+    }
+
+    /// The same for a text.
+    pub(super) fn release_text(self, text: ByteString) -> ByteString {
+        if self.is_small(text.len()) { ByteString::from(&text[..]) } else { text }
+    }
+
+    fn is_small(self, length: usize) -> bool {
+        self.0 > SMALL && length * 2 < self.0
     }
 }
 

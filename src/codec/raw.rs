@@ -1,20 +1,5 @@
 //! A bare WebSocket: a message of the session is a message of the WebSocket, text or binary as it is. Pings,
 //! pongs and closes are those of RFC 6455. Nothing else is written, and nothing is numbered.
-//!
-//! Close codes are those of RFC 6455, section 7.4, and of its registry. The library's own become:
-//!
-//! | reason | code | because |
-//! |---|---|---|
-//! | 4004 malformed | 1002 | it is a violation of the protocol |
-//! | 4006 too large | 1009 | it is the code for that |
-//! | 4005, 4202 going away | 1001 | it is the code for that |
-//! | 4200 too many sessions, 4201 short of memory | 1013 | the registry calls it "try again later" |
-//! | all others from 4000 to 4499, as too slow, aborted, no answer to a ping | 1008 | no other code fits |
-//!
-//! The text stays. These codes stay as the application gave them: 1000 to 1003, 1007 to 1009, 1011 to 1014,
-//! 3000 to 3999 and 4500 to 4999. A server must not send any other: 1004, 1005, 1006, 1010, 1015 and the
-//! numbers that are not assigned become 1000, since an application that closes with one of them closes all
-//! the same.
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +9,7 @@ use bytestring::ByteString;
 
 use super::{
     Codec, Violation,
+    close_codes::registered,
     largest::Largest,
     websocket_frames::{SocketBuffer, encode},
 };
@@ -110,16 +96,7 @@ impl Codec for RawCodec {
     }
 
     fn close_reason(reason: CloseReason) -> CloseReason {
-        let code = match reason.code {
-            4004 => 1002,
-            4005 | 4202 => 1001,
-            4006 => 1009,
-            4200 | 4201 | 4203 => 1013,
-            4000..=4499 => 1008,
-            code @ (1000..=1003 | 1007..=1009 | 1011..=1014 | 3000..=4999) => code,
-            _ => 1000,
-        };
-        CloseReason { code, ..reason }
+        registered(reason)
     }
 }
 

@@ -4,6 +4,7 @@ use bytes::{Buf, Bytes};
 
 use super::{
     Codec,
+    engineio::{Carrier, EngineCodec, Form, Revision},
     native::{NativeCodec, Spelling},
     raw::{self, RawCodec},
     websocket_frames::SocketBuffer,
@@ -35,7 +36,9 @@ pub(super) fn frames(written: &[u8]) -> Vec<(u8, Bytes)> {
 fn no_two_encodings_share_a_cell() {
     let spellings = [Spelling::Text, Spelling::Bytes, Spelling::WebSocket];
     let cells = spellings.iter().flat_map(|spelling| [true, false].map(|events| spelling.cell(events)));
-    let cells: Vec<_> = cells.chain([raw::CELL]).collect();
+    let forms = [Form::Socket3, Form::Socket4, Form::Text3, Form::Bytes3, Form::Body4];
+    let engineio = forms.iter().flat_map(|form| [true, false].map(|events| form.cell(events)));
+    let cells: Vec<_> = cells.chain([raw::CELL]).chain(engineio).collect();
     for (at, cell) in cells.iter().enumerate() {
         assert!(!cells[..at].contains(cell), "{cell:?}");
     }
@@ -64,7 +67,7 @@ impl Dice {
     }
 }
 
-fn messages_survive<C: Codec>(make: impl Fn() -> C) {
+fn messages_survive<C: Codec>(events: bool, make: impl Fn() -> C) {
     let mut dice = Dice(3);
     for round in 0..200 {
         let messages: Vec<Message> = (0..dice.roll(5)).map(|_| dice.message()).collect();
@@ -75,10 +78,7 @@ fn messages_survive<C: Codec>(make: impl Fn() -> C) {
                 0 => OutMessage::shared(message.clone(), &Pool::new(0, 0)),
                 _ => message.clone().into(),
             };
-            writer.write_socket(
-                Outbound::Message { number: at as u64 + 1, message: &message, events: true },
-                &mut buffer,
-            );
+            writer.write_socket(Outbound::Message { number: at as u64 + 1, message: &message, events }, &mut buffer);
         }
         assert_eq!(buffer.finish(), None);
         let (mut reader, mut read) = (make(), Vec::new());
@@ -104,6 +104,8 @@ fn messages_survive<C: Codec>(make: impl Fn() -> C) {
 
 #[test]
 fn what_a_codec_writes_to_a_websocket_it_reads() {
-    messages_survive(|| NativeCodec::new(Spelling::WebSocket, 1 << 20));
-    messages_survive(|| RawCodec::new(1 << 20));
+    messages_survive(true, || NativeCodec::new(Spelling::WebSocket, 1 << 20));
+    messages_survive(true, || RawCodec::new(1 << 20));
+    messages_survive(false, || EngineCodec::new(Revision::V3, 1 << 20, Carrier::WebSocket));
+    messages_survive(false, || EngineCodec::new(Revision::V4, 1 << 20, Carrier::WebSocket));
 }

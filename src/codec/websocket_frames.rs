@@ -69,6 +69,11 @@ impl<'a> SocketBuffer<'a> {
         self.put(Opcode::Binary, &[payload]);
     }
 
+    /// Appends a binary message, whose parts are written as one.
+    pub(crate) fn binary_parts(&mut self, parts: &[&[u8]]) {
+        self.put(Opcode::Binary, parts);
+    }
+
     /// Appends a ping. Its payload must fit into a control frame.
     pub(crate) fn ping(&mut self, payload: &[u8]) {
         debug_assert!(payload.len() <= MAX_CONTROL);
@@ -149,7 +154,8 @@ pub(crate) fn encode(payload: &Payload, write: impl FnOnce(&Payload, &mut Socket
     // The letter of a message takes one byte.
     let mut frames = Vec::with_capacity(payload.len() + 1 + MAX_HEADER);
     write(payload, &mut SocketBuffer::new(&mut frames));
-    frames.into()
+    // The spare room would be held and not counted, and bytes with spare room have a header in memory of its own.
+    frames.into_boxed_slice().into()
 }
 
 fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {

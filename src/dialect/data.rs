@@ -11,6 +11,7 @@ use serde_json::{
 };
 
 use super::{
+    buffer::Buffer,
     head::{Head, Kind, MAX_ATTACHMENTS},
     unit::is_unit,
 };
@@ -19,15 +20,12 @@ use crate::packet::Packet;
 /// The key of an object that stands for an attachment, as it is in the text.
 const PLACEHOLDER_KEY: &str = "\"_placeholder\":";
 
-/// Most packets fit into this many bytes, and are written without a second allocation.
-const SHORT: usize = 96;
-
 /// The list of a packet's arguments while it is written.
 #[derive(Debug)]
 pub struct ListWriter {
     kind: Kind,
     /// A packet without attachments: its head, and its list without the last bracket.
-    text: Vec<u8>,
+    text: Buffer,
     is_empty: bool,
     attachments: Vec<Bytes>,
 }
@@ -35,9 +33,9 @@ pub struct ListWriter {
 impl ListWriter {
     /// The beginning of a packet whose data is a list.
     pub(super) fn new(kind: Kind, namespace: &str, id: Option<u64>) -> Self {
-        let mut text = String::with_capacity(SHORT);
-        Head { kind, attachments: 0, namespace, id, data: "[" }.write(&mut text);
-        ListWriter { kind, text: text.into_bytes(), is_empty: true, attachments: Vec::new() }
+        let mut list = ListWriter { kind, text: Buffer::new(), is_empty: true, attachments: Vec::new() };
+        Head { kind, attachments: 0, namespace, id, data: "[" }.write(&mut list.text);
+        list
     }
 
     /// Appends an item.
@@ -53,13 +51,13 @@ impl ListWriter {
     /// Begins an item, which is written by the two methods below.
     pub(super) fn separate(&mut self) {
         if !std::mem::take(&mut self.is_empty) {
-            self.text.push(b',');
+            self.text.extend(b",");
         }
     }
 
     /// Appends a part of an item as it is.
     pub(super) fn push_raw(&mut self, json: &str) {
-        self.text.extend_from_slice(json.as_bytes());
+        self.text.extend(json.as_bytes());
     }
 
     /// Appends a value that is an item or a part of one.
@@ -70,9 +68,9 @@ impl ListWriter {
 
     /// Appends the only argument of a packet, which is left out if it is the unit.
     pub(super) fn push_single<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        let (length, was_empty) = (self.text.len(), self.is_empty);
+        let (length, was_empty) = (self.text.as_slice().len(), self.is_empty);
         self.push(value)?;
-        if self.text.ends_with(b"null") && self.text.len() - length <= ",null".len() && is_unit(value) {
+        if matches!(&self.text.as_slice()[length..], b"null" | b",null") && is_unit(value) {
             self.text.truncate(length);
             self.is_empty = was_empty;
         }
@@ -84,21 +82,22 @@ impl ListWriter {
     /// # Errors
     /// Fails if a packet with attachments has data in which an object looks like the place of one, which the
     /// other side would take for it.
-    pub(super) fn finish(self) -> Result<Packet, Error> {
-        let ListWriter { kind, mut text, attachments, .. } = self;
-        text.push(b']');
-        let mut text = String::from_utf8(text).map_err(Error::custom)?;
-        if !attachments.is_empty() {
-            // In the texts of JSON a quotation mark has a backslash, so that this finds keys alone.
-            if text.matches(PLACEHOLDER_KEY).count() != attachments.len() {
-                return Err(Error::custom("the key `_placeholder` cannot be used beside bytes"));
-            }
-            let kind = kind.binary();
-            let mut head = String::new();
-            Head { kind, attachments: attachments.len(), namespace: "/", id: None, data: "" }.write(&mut head);
-            text.replace_range(..1, &head);
+    pub(super) fn finish(mut self) -> Result<Packet, Error> {
+        self.text.extend(b"]");
+        let text = ByteString::try_from(self.text.take()).map_err(Error::custom)?;
+        let (kind, attachments) = (self.kind, self.attachments);
+        if attachments.is_empty() {
+            return Ok(Packet::new(text, attachments));
         }
-        Ok(Packet { text: ByteString::from(text), attachments })
+        // In the texts of JSON a quotation mark has a backslash, so that this finds keys alone.
+        if text.matches(PLACEHOLDER_KEY).count() != attachments.len() {
+            return Err(Error::custom("the key `_placeholder` cannot be used beside bytes"));
+        }
+        let mut binary = String::with_capacity(text.len() + 3);
+        let head = Head { kind: kind.binary(), attachments: attachments.len(), namespace: "/", id: None, data: "" };
+        head.write(&mut binary);
+        binary.push_str(&text[1..]);
+        Ok(Packet::new(binary, attachments))
     }
 }
 

@@ -49,6 +49,11 @@ impl Fault {
         Fault { code: cut(code.into(), MAX_CODE), message: cut(message.into(), MAX_TEXT), data: None }
     }
 
+    /// The refusal of a namespace that has no handler.
+    pub(crate) fn unknown_namespace() -> Self {
+        Fault::new("unknown", "no such namespace")
+    }
+
     /// The fault in a refusal that came. The asker gets a fault in any case: one that cannot be read has the
     /// code `malformed`.
     pub(crate) fn parse(json: &str) -> Self {

@@ -8,7 +8,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::reserved::{MAX_NAME, NameError, check_name};
+use super::reserved::{MAX_NAME, MESSAGE, NameError, check_name};
 
 pub(crate) use crate::packet::MAX_ATTACHMENTS;
 
@@ -177,23 +177,39 @@ impl<'a> Head<'a> {
     }
 
     /// Appends the packet's text.
-    pub(crate) fn write(&self, out: &mut String) {
-        use fmt::Write;
+    ///
+    /// # Panics
+    /// Panics if `out` fails, which texts and buffers never do.
+    pub(crate) fn write(&self, out: &mut impl fmt::Write) {
+        self.write_to(out).expect("there is memory");
+    }
 
-        out.push(self.kind.digit());
-        // Writing to a `String` does not fail.
+    fn write_to(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_char(self.kind.digit())?;
         if self.kind.is_binary() {
-            let _ = write!(out, "{}-", self.attachments);
+            write!(out, "{}-", self.attachments)?;
         }
         if self.namespace != DEFAULT_NAMESPACE {
-            out.push_str(self.namespace);
-            out.push(',');
+            out.write_str(self.namespace)?;
+            out.write_char(',')?;
         }
         if let Some(id) = self.id {
-            let _ = write!(out, "{id}");
+            out.write_str(decimal(id, &mut [0; 20]))?;
         }
-        out.push_str(self.data);
+        out.write_str(self.data)
     }
+}
+
+/// The decimal digits of a number. Each request and each answer has one, and a formatter takes longer than the rest
+/// of the head.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
+    let mut start = digits.len();
+    while start == digits.len() || number > 0 {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    std::str::from_utf8(&digits[start..]).expect("digits are UTF-8")
 }
 
 /// The number at the beginning, in decimal digits without leading zeros, and what follows it.
@@ -214,6 +230,19 @@ fn number(text: &str, largest: u64) -> Option<(u64, &str)> {
 /// # Errors
 /// Fails if the data does not begin as a list whose first item is a text, or if no event may have this name.
 pub(crate) fn event_name(data: &str) -> Result<Cow<'_, str>, NameError> {
+    let name = raw_name(data)?;
+    // A message is an event too, and clients of Socket.IO send it as one.
+    if name != MESSAGE {
+        check_name(&name)?;
+    }
+    Ok(name)
+}
+
+/// The name of an event, which may be reserved or empty.
+///
+/// # Errors
+/// Fails if the data does not begin as a list whose first item is a text, or if that is too long for a name.
+pub(crate) fn raw_name(data: &str) -> Result<Cow<'_, str>, NameError> {
     let blank = [' ', '\t', '\n', '\r'];
     let item = data.strip_prefix('[').ok_or(NameError::NotText)?.trim_start_matches(blank);
     let text = item.strip_prefix('"').ok_or(NameError::NotText)?;
@@ -234,12 +263,9 @@ pub(crate) fn event_name(data: &str) -> Result<Cow<'_, str>, NameError> {
     if !text[end + 1..].trim_start_matches(blank).starts_with([',', ']']) {
         return Err(NameError::NotText);
     }
-    let name = if escapes || inner.bytes().any(|byte| byte < b' ') {
+    if escapes || inner.bytes().any(|byte| byte < b' ') {
         let quoted = &item[..end + 2];
-        Cow::Owned(serde_json::from_str::<String>(quoted).map_err(|_| NameError::NotText)?)
-    } else {
-        Cow::Borrowed(inner)
-    };
-    check_name(&name)?;
-    Ok(name)
+        return serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| NameError::NotText);
+    }
+    Ok(Cow::Borrowed(inner))
 }

@@ -2,8 +2,10 @@
 //!
 //! A packet is made by `write.rs` (a name and arguments) or `variant.rs` (an event as an enum), its head is
 //! read by `head.rs`, and its arguments are read by `args.rs` or `variant.rs` when somebody asks for them.
+//! `socketio/` has what clients of Socket.IO need besides.
 
 mod args;
+mod buffer;
 mod data;
 mod fault;
 mod head;
@@ -12,6 +14,7 @@ mod list;
 mod name;
 mod refuse;
 mod reserved;
+pub(crate) mod socketio;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -27,6 +30,6 @@ pub use reserved::NameError;
 pub(crate) use args::read_args;
 pub(crate) use head::{Head, Kind, MAX_ID, event_name};
 pub(crate) use list::Arguments;
-pub(crate) use reserved::check_name;
+pub(crate) use reserved::{MESSAGE, check_name};
 pub(crate) use variant::{event_by_variant, parse_variant};
 pub(crate) use write::{ack, control, event, message_event, not_opened, refused};

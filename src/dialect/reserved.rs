@@ -5,11 +5,14 @@ use std::fmt;
 /// The longest name of an event, in bytes.
 pub(super) const MAX_NAME: usize = 256;
 
+/// The name under which plain messages are events.
+pub(crate) const MESSAGE: &str = "message";
+
 /// Names that no event may have: what clients report of their own life by the same listeners, ours and
 /// Socket.IO's.
 const RESERVED: [&str; 14] = [
     "open",
-    "message",
+    MESSAGE,
     "transport",
     "interrupted",
     "resumed",

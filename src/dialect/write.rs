@@ -1,6 +1,5 @@
 //! Makes whole packets: events and requests, replies, refusals, and what opens and ends a namespace.
 
-use bytestring::ByteString;
 use serde::{Serialize, ser::Error as _};
 use serde_json::Error;
 
@@ -49,14 +48,14 @@ pub(crate) fn ack<A: IntoArgs + ?Sized>(namespace: &str, id: u64, arguments: &A)
 pub(crate) fn refused(namespace: &str, id: u64, fault: &Fault) -> Packet {
     let mut text = String::new();
     Head { kind: Kind::Refused, attachments: 0, namespace, id: Some(id), data: &json(fault) }.write(&mut text);
-    Packet { text: ByteString::from(text), attachments: Vec::new() }
+    Packet::new(text, Vec::new())
 }
 
 /// A packet that opens or ends a namespace, with data that is JSON or empty.
 pub(crate) fn control(kind: Kind, namespace: &str, data: &str) -> Packet {
     let mut text = String::new();
     Head { kind, attachments: 0, namespace, id: None, data }.write(&mut text);
-    Packet { text: ByteString::from(text), attachments: Vec::new() }
+    Packet::new(text, Vec::new())
 }
 
 /// The refusal to open a namespace.

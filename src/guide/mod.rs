@@ -20,6 +20,7 @@
 //! | [`namespaces`] | channels of a session with handlers, rooms and values of their own |
 //! | [`clients`] | the client from React, a bundler, Node, a worker; events and close codes |
 //! | [`bare_websocket`] | clients without the script |
+//! | [`engineio`] | clients of Engine.IO |
 //! | [`coming_from`] | the words of Socket.IO, SockJS and SignalR; what is not carried |
 //! | [`security`] | origins, auth, Content Security Policy |
 
@@ -263,6 +264,18 @@ pub mod clients {}
 /// [`acknowledged`]: crate::Session::acknowledged
 /// [`unacknowledged`]: crate::Session::unacknowledged
 pub mod bare_websocket {}
+
+#[doc = include_str!("engineio.md")]
+///
+/// [`Session::transport`]: crate::Session::transport
+/// [`Session::id`]: crate::Session::id
+/// [`Auth<T>`]: crate::Auth
+/// [`acknowledged`]: crate::Session::acknowledged
+/// [`grace`]: crate::Builder::grace
+/// [`Origins`]: crate::Origins
+/// [`Origins::and_programs`]: crate::Origins::and_programs
+/// [`events`]: crate::guide::events
+pub mod engineio {}
 
 #[doc = include_str!("coming_from.md")]
 ///

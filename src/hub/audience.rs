@@ -17,7 +17,7 @@ impl Hub {
         let mut members = match &target.audience {
             Audience::Room(room) => self.members_of(namespace, room),
             Audience::AnyOf(rooms) => rooms.iter().flat_map(|room| self.members_of(namespace, room)).collect(),
-            Audience::Everybody => self.all(),
+            Audience::Everybody => self.all_in_root(),
         };
         let except = self.rooms.except(target);
         members.retain(|member| except.binary_search(&member.id()).is_err());

@@ -11,25 +11,33 @@ use super::{
 };
 use crate::sync::lock;
 
-impl Hub {
-    /// Makes a member of a channel of a session. It leaves everything when it is [retired](Self::retire).
-    pub(crate) fn add_channel(&self, session: &Arc<Member>, number: u64, namespace: ByteString) -> Arc<Member> {
+impl Member {
+    /// Makes a member of a channel that is not open yet. It leaves everything when it is
+    /// [retired](Hub::retire).
+    pub(crate) fn of_channel(session: &Arc<Member>, number: u64, namespace: ByteString) -> Arc<Member> {
         let channel = Channel { number, namespace, session: session.clone(), closed: OnceLock::new() };
-        let member = Arc::new(Member {
+        Arc::new(Member {
             shared: session.shared.clone(),
             remote: Remote::default(),
             channel: Some(Box::new(channel)),
+            root_is_channel: false,
             rooms: Mutex::default(),
             values: Mutex::default(),
-        });
-        let mut membership = lock(&session.rooms);
+        })
+    }
+}
+
+impl Hub {
+    /// Adds a channel to those of its session: from now on it gets what is sent to everybody in its namespace.
+    pub(crate) fn open_channel(&self, member: &Arc<Member>) {
+        let Some(channel) = &member.channel else { return };
+        let mut membership = lock(&channel.session.rooms);
         if membership.gone {
             lock(&member.rooms).gone = true;
         } else {
             membership.channels.get_or_insert_default().0.push(member.clone());
-            self.rooms.join(session.shared.clone(), &everybody_key(member.namespace()));
+            self.rooms.join(member.shared.clone(), &everybody_key(member.namespace()));
         }
-        member
     }
 
     /// A channel is gone.

@@ -17,6 +17,15 @@ pub(crate) fn room_key<'a>(namespace: &str, name: &'a str) -> Cow<'a, str> {
     }
 }
 
+/// The key of a room whose name is not needed any more.
+pub(crate) fn into_room_key(namespace: &str, name: String) -> String {
+    let other = match room_key(namespace, &name) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(key) => Some(key),
+    };
+    other.unwrap_or(name)
+}
+
 /// The key of the room that all channels of a namespace are in.
 pub(super) fn everybody_key(namespace: &str) -> String {
     format!("{MARK}{namespace}")
@@ -39,6 +48,9 @@ mod tests {
     fn a_key_names_one_room_of_one_namespace() {
         let rooms =
             [("/", "a"), ("/", "/b\0a"), ("/b", "a"), ("/", "\0/b\0a"), ("/", "\0a"), ("/b", "\0a"), ("/b", "")];
+        for (namespace, name) in rooms {
+            assert_eq!(into_room_key(namespace, name.to_owned()), room_key(namespace, name));
+        }
         let keys: Vec<_> = rooms.iter().map(|(namespace, name)| room_key(namespace, name)).collect();
         for (at, key) in keys.iter().enumerate() {
             assert_eq!(name_of(key), Some(rooms[at].1), "{key:?}");

@@ -21,6 +21,8 @@ pub(crate) struct Member {
     pub(crate) remote: Remote,
     /// The channel that this is; `None` if it is the session itself.
     pub(crate) channel: Option<Box<Channel>>,
+    /// The session's client opens `/` as a channel too: it is not the session itself.
+    pub(super) root_is_channel: bool,
     pub(super) rooms: Mutex<Membership>,
     pub(super) values: Mutex<Values>,
 }
@@ -104,9 +106,9 @@ impl Member {
         self.channel.as_ref().map_or(self, |channel| &channel.session)
     }
 
-    /// The channel of a namespace; the session itself if it is `/`.
+    /// The channel of a namespace; the session itself if it is `/`, unless that is a channel too.
     pub(crate) fn in_namespace(self: &Arc<Self>, namespace: &str) -> Option<Arc<Member>> {
-        if namespace == ROOT {
+        if namespace == ROOT && !self.root_is_channel {
             return Some(self.clone());
         }
         let membership = lock(&self.rooms);

@@ -28,13 +28,13 @@ use uuid::Uuid;
 
 use crate::{
     broadcast::OutMessage,
-    shared::{CloseReason, SharedSession},
+    shared::{ChannelSet, CloseReason, SharedSession},
     sync::lock,
 };
 
 pub(crate) use histories::Histories;
 use key::everybody_key;
-pub(crate) use key::{ROOT, room_key};
+pub(crate) use key::{ROOT, into_room_key, room_key};
 pub use log::Position;
 pub(crate) use member::Member;
 pub(crate) use remote::Remote;
@@ -79,7 +79,12 @@ impl Hub {
     ///
     /// # Errors
     /// Fails if the id is taken. Then nothing changes, and `remote` is given back.
-    pub(crate) fn insert(&self, shared: Arc<SharedSession>, remote: Remote) -> Result<Arc<Member>, Remote> {
+    pub(crate) fn insert(
+        &self,
+        shared: Arc<SharedSession>,
+        remote: Remote,
+        set: ChannelSet,
+    ) -> Result<Arc<Member>, Remote> {
         match lock(self.shard(shared.id())).entry(shared.id()) {
             Entry::Occupied(_) => Err(remote),
             Entry::Vacant(place) => {
@@ -87,6 +92,7 @@ impl Hub {
                     shared,
                     remote,
                     channel: None,
+                    root_is_channel: set == ChannelSet::All,
                     rooms: Mutex::default(),
                     values: Mutex::default(),
                 });
@@ -268,9 +274,19 @@ impl Hub {
     /// Returns the channels of a namespace, or all sessions if it is `/`.
     pub(crate) fn all_in(&self, namespace: &str) -> Vec<Arc<Member>> {
         match namespace {
-            ROOT => self.all(),
+            ROOT => self.all_in_root(),
             _ => self.members_of(namespace, &everybody_key(namespace)),
         }
+    }
+
+    /// The sessions, or their channels of `/` where that is a channel too.
+    pub(super) fn all_in_root(&self) -> Vec<Arc<Member>> {
+        let mut all = self.all();
+        all.retain_mut(|member| match member.root_is_channel {
+            false => true,
+            true => member.in_namespace(ROOT).map(|channel| *member = channel).is_some(),
+        });
+        all
     }
 
     pub(super) fn members_of(&self, namespace: &str, key: &str) -> Vec<Arc<Member>> {
@@ -287,7 +303,7 @@ impl Hub {
             Audience::Everybody => {
                 let except = self.rooms.except(target);
                 let _in_one_order = lock(&self.to_everybody);
-                deliver_to(self.all().iter().map(|member| &member.shared), &except, target, message, slow)
+                deliver_to(self.all_in_root().iter().map(|member| &member.shared), &except, target, message, slow)
             }
         }
     }

@@ -5,10 +5,13 @@ use std::sync::{Arc, Barrier};
 use uuid::Uuid;
 
 use super::{Hub, Member, Occupancy, ROOT, Remote};
-use crate::{pool::Pool, shared::tests::session_as};
+use crate::{
+    pool::Pool,
+    shared::{ChannelSet, tests::session_as},
+};
 
 fn member(hub: &Hub, id: u128) -> Arc<Member> {
-    hub.insert(Arc::new(session_as(Uuid::from_u128(id))), Remote::default()).unwrap()
+    hub.insert(Arc::new(session_as(Uuid::from_u128(id))), Remote::default(), ChannelSet::None).unwrap()
 }
 
 fn names(rooms: &[Arc<str>]) -> Vec<String> {
@@ -69,13 +72,17 @@ async fn an_id_that_is_taken_is_refused() {
     let ada = member(&hub, 1);
     hub.join(&ada, "lobby");
     let address = Some([127, 0, 0, 1].into());
-    let refused = hub.insert(Arc::new(session_as(ada.id())), Remote::new(address, [], &Pool::new(0, 0)));
+    let refused =
+        hub.insert(Arc::new(session_as(ada.id())), Remote::new(address, [], &Pool::new(0, 0)), ChannelSet::None);
     assert_eq!(refused.unwrap_err().address, address, "what was brought is given back");
     assert_eq!(hub.len(), 1);
     assert!(Arc::ptr_eq(&hub.get(ada.id()).unwrap(), &ada), "the one that was there has stayed");
     assert_eq!(hub.members(ROOT, "lobby").len(), 1);
     hub.remove(ada.id()).unwrap();
-    assert!(hub.insert(Arc::new(session_as(ada.id())), Remote::default()).is_ok(), "the id is free again");
+    assert!(
+        hub.insert(Arc::new(session_as(ada.id())), Remote::default(), ChannelSet::None).is_ok(),
+        "the id is free again"
+    );
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::{
     ids,
     pool::Pool,
     session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
-    shared::{Guard, Runtime, ServerParams, SharedSession},
+    shared::{ChannelSet, Guard, Runtime, ServerParams, SharedSession},
     sync::lock,
 };
 
@@ -70,6 +70,25 @@ impl Located<'_> {
     }
 }
 
+/// The rules of a session and the times that differ with them. Times are milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) rules: &'static Rules,
+    /// Between two pings.
+    pub(crate) interval: u64,
+    /// Within this time a ping is answered.
+    pub(crate) timeout: u64,
+    /// Within this time a link is confirmed.
+    pub(crate) confirm_timeout: u64,
+}
+
+impl Terms {
+    fn is(self, other: Self) -> bool {
+        let times = |terms: Self| (terms.interval, terms.timeout, terms.confirm_timeout);
+        std::ptr::eq(self.rules, other.rules) && times(self) == times(other)
+    }
+}
+
 /// One server's state. Every public type is a handle to it.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -86,7 +105,7 @@ pub(crate) struct Core {
     pub(crate) admission: Admission,
     tombstones: Mutex<Tombstones>,
     /// The machines of each family of clients share one.
-    machine_configs: Mutex<Vec<Arc<session::Config>>>,
+    machine_configs: Mutex<Vec<(Terms, Arc<session::Config>)>>,
     /// When the links end because the server shuts down; `NEVER` before that is known.
     links_end: AtomicU64,
     /// The time before which no further warning is logged.
@@ -153,9 +172,15 @@ impl Core {
     }
 
     /// Makes a new session and adds it to the hub.
-    pub(crate) fn create(&self, mut remote: Remote, rules: &'static Rules, held: Option<Guard>) -> Arc<Member> {
+    pub(crate) fn create(
+        &self,
+        mut remote: Remote,
+        terms: Terms,
+        channels: ChannelSet,
+        held: Option<Guard>,
+    ) -> Arc<Member> {
         loop {
-            match self.create_as(ids::random(), remote, rules) {
+            match self.create_as(ids::random(), remote, terms, channels) {
                 Ok(member) => {
                     member.shared.count(held);
                     self.counters.openings.add(1);
@@ -175,38 +200,44 @@ impl Core {
         }
     }
 
+    /// The terms of a family of clients, as the builder has them for all.
+    pub(crate) fn terms(&self, rules: &'static Rules) -> Terms {
+        let SessionParams { interval, timeout, .. } = self.params.session;
+        Terms { rules, interval, timeout, confirm_timeout: millis(self.config.open_timeout) }
+    }
+
     /// The parameters of the machines of one family of clients.
-    fn machine_config(&self, rules: &'static Rules) -> Arc<session::Config> {
+    fn machine_config(&self, terms: Terms) -> Arc<session::Config> {
         let mut known = lock(&self.machine_configs);
-        if let Some(known) = known.iter().find(|known| std::ptr::eq(known.rules, rules)) {
+        if let Some((_, known)) = known.iter().find(|(known, _)| known.is(terms)) {
             return known.clone();
         }
         let config = &self.config;
         let made = Arc::new(session::Config {
             role: Role::Server,
-            rules,
-            interval: self.params.session.interval,
-            timeout: self.params.session.timeout,
+            rules: terms.rules,
+            interval: terms.interval,
+            timeout: terms.timeout,
             grace: self.params.session.grace,
-            confirm_timeout: millis(config.open_timeout),
+            confirm_timeout: terms.confirm_timeout,
             inbox: config.inbox,
             outbox: config.outbox,
             droppable_mark: config.droppable_mark,
             floor: self.runtime.pool().floor(),
             base: 0,
         });
-        known.push(made.clone());
+        known.push((terms, made.clone()));
         made
     }
 
     /// Makes a new session with this id, unless another session has it.
-    fn create_as(&self, id: Uuid, remote: Remote, rules: &'static Rules) -> Result<Arc<Member>, Remote> {
-        let mut machine = Machine::new(self.machine_config(rules), self.runtime.clock().now());
+    fn create_as(&self, id: Uuid, remote: Remote, terms: Terms, channels: ChannelSet) -> Result<Arc<Member>, Remote> {
+        let mut machine = Machine::new(self.machine_config(terms), self.runtime.clock().now());
         if let Some(limit) = &self.config.rate_limit {
             machine.limit_rate(limit.clone());
         }
         let shared = SharedSession::new(id, ids::random(), machine, self.params.clone(), self.runtime.clone());
-        let inserted = self.hub.insert(Arc::new(shared), remote);
+        let inserted = self.hub.insert(Arc::new(shared), remote, channels);
         self.params.spread.store(self.config.spread(self.hub.len()), Ordering::Relaxed);
         inserted
     }
@@ -340,10 +371,10 @@ mod tests {
     #[tokio::test]
     async fn an_id_that_is_taken_is_not_given_twice() {
         let core = Core::new(Config::default());
-        let member = core.create(Remote::default(), &NATIVE, None);
-        assert!(core.create_as(member.id(), Remote::default(), &NATIVE).is_err());
+        let member = core.create(Remote::default(), core.terms(&NATIVE), ChannelSet::None, None);
+        assert!(core.create_as(member.id(), Remote::default(), core.terms(&NATIVE), ChannelSet::None).is_err());
         assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
-        assert_ne!(core.create(Remote::default(), &NATIVE, None).id(), member.id());
+        assert_ne!(core.create(Remote::default(), core.terms(&NATIVE), ChannelSet::None, None).id(), member.id());
         assert_eq!(core.hub.len(), 2);
     }
 
@@ -359,7 +390,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_here_elsewhere_or_nowhere() {
         let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
-        let member = core.create(Remote::default(), &NATIVE, None);
+        let member = core.create(Remote::default(), core.terms(&NATIVE), ChannelSet::None, None);
         let id = member.shared.public_id();
         assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
         assert!(core.find(&id).here().is_some());

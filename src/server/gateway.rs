@@ -16,7 +16,7 @@ use super::{
         hooks::Hooks,
         session::Session,
     },
-    core::Core,
+    core::{Core, Terms},
     opening::Found,
     origin::{self, Asked, Verdict},
     refusal::{OpenError, Refusal},
@@ -27,10 +27,7 @@ use crate::{
     config::Transport,
     hub::Member,
     ids,
-    session::{
-        Attach, CloseReason, LinkKind, Names, reason,
-        rules::{NATIVE, Rules},
-    },
+    session::{Attach, CloseReason, LinkKind, Names, reason, rules::NATIVE},
     shared::{Credential, SharedSession},
     transport::Link,
 };
@@ -176,7 +173,7 @@ impl<S> Gateway<S> {
             Found::Session(member) => return Ok(Opened::again(&member)),
             Found::First(claim) => claim,
         };
-        match self.create(parts, state, Some(auth), &NATIVE).await {
+        match self.create(parts, state, Some(auth), self.core.terms(&NATIVE)).await {
             Ok(opened) => {
                 if let Some((_, session)) = &opened.fresh {
                     claim.open(&session.member);
@@ -206,10 +203,10 @@ impl<S> Gateway<S> {
         state: S,
         page: Page,
         auth: Option<ByteString>,
-        rules: &'static Rules,
+        terms: Terms,
     ) -> Result<Opened, OpenError> {
         self.check_page(page, &mut parts)?;
-        self.create(parts, state, auth, rules).await
+        self.create(parts, state, auth, terms).await
     }
 
     /// Fails if the page may not open sessions. Removes the credentials that the browser has added if they are
@@ -236,7 +233,7 @@ impl<S> Gateway<S> {
         mut parts: Parts,
         state: S,
         auth: Option<ByteString>,
-        rules: &'static Rules,
+        terms: Terms,
     ) -> Result<Opened, OpenError> {
         self.core.admit_new()?;
         let now = self.core.runtime.clock().now();
@@ -251,12 +248,10 @@ impl<S> Gateway<S> {
         self.core.admit_new()?; // Others may have come while the extractors ran.
         self.core.make_room()?;
         timekeeper::ensure(&self.core);
-        let member = self.core.create(remote, rules, held);
+        let member = self.core.create(remote, terms, ready.channels, held);
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
         let shared = member.shared.clone();
-        if ready.has_channels {
-            shared.have_channels(self.core.config.channels);
-        }
+        shared.have_channels(ready.channels, self.core.config.channels);
         let mut opened = Opened { shared, fresh: Some((ready, Session { core: self.core.clone(), member })) };
         self.ask(&mut opened).await?;
         Ok(opened)

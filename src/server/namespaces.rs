@@ -1,5 +1,5 @@
 //! The channels of a session: its namespaces besides `/`, each with a handler. They run in the task of the
-//! session, beside its own handler.
+//! session, beside its own handler. Where `/` is a channel too, nothing runs beside them.
 
 use std::{
     any::Any,
@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{http::request::Parts, response::Response};
@@ -23,9 +24,9 @@ use super::{
 };
 use crate::{
     dialect::{Fault, not_opened},
-    pool::Held,
+    hub::{Member, ROOT},
     session::{CloseReason, reason},
-    shared::ChannelAsked,
+    shared::{ChannelAsked, ChannelSet},
 };
 
 /// The handlers of namespaces, by name or pattern.
@@ -50,16 +51,42 @@ async fn prepare<S: Clone + Send + Sync + 'static>(
     parts: Parts,
     state: S,
 ) -> Result<Ready, Response> {
-    let kept = (Box::new(parts.clone()), state.clone());
+    let openings = Openings::new(namespaces, parts.clone(), state.clone());
     let Ready { opening, handler, .. } = root(parts, state).await?;
     let handler = move |session: Session| -> Boxed<Outcome> {
-        let (parts, state) = kept;
-        let held = session.core.runtime.pool().hold(size(&parts));
-        let openings = Openings { namespaces, parts, state, _held: held };
         let root = handler(session.clone());
         Box::pin(run(root, openings, session))
     };
-    Ok(Ready { opening, has_channels: true, handler: Box::new(handler) })
+    Ok(Ready { opening, channels: ChannelSet::Others, handler: Box::new(handler) })
+}
+
+/// A handler of sessions whose clients open `/` as they open the other namespaces. A session closes if its client
+/// has opened none within `patience`.
+pub(super) fn all_namespaces<S: Clone + Send + Sync + 'static>(
+    root: AnyHandler<S>,
+    mut namespaces: Vec<(String, AnyHandler<S>)>,
+    patience: Duration,
+) -> AnyHandler<S> {
+    namespaces.insert(0, (ROOT.to_owned(), root));
+    let namespaces: Namespaces<S> = namespaces.into();
+    Arc::new(move |parts, state| {
+        let openings = Openings::new(namespaces.clone(), parts, state);
+        let handler = move |session: Session| -> Boxed<Outcome> {
+            Box::pin(run(Box::pin(stay(session.clone(), patience)), openings, session))
+        };
+        let ready = Ready { opening: None, channels: ChannelSet::All, handler: Box::new(handler) };
+        Box::pin(std::future::ready(Ok(ready)))
+    })
+}
+
+/// Waits for the end of a session that its channels use.
+async fn stay(session: Session, patience: Duration) -> Outcome {
+    let joined = poll_fn(|cx| session.member.shared.poll_any_channel(cx));
+    if tokio::time::timeout(patience, joined).await.is_err() {
+        session.member.shared.close(reason::NO_NAMESPACE);
+    }
+    session.closed().await;
+    Ok(())
 }
 
 /// The bytes of a request that is kept.
@@ -74,11 +101,13 @@ struct Openings<S> {
     /// The request that opened the session.
     parts: Box<Parts>,
     state: S,
-    /// The guard that counts the request.
-    _held: Held,
 }
 
 impl<S: Clone + Send + Sync + 'static> Openings<S> {
+    fn new(namespaces: Namespaces<S>, parts: Parts, state: S) -> Self {
+        Openings { namespaces, parts: Box::new(parts), state }
+    }
+
     /// The handler of a channel that the client has asked for, which opens it first.
     fn start(&self, asked: ChannelAsked, session: &Session) -> Running {
         let ChannelAsked { number, namespace, auth } = asked;
@@ -87,10 +116,10 @@ impl<S: Clone + Send + Sync + 'static> Openings<S> {
             None => *namespace == *pattern,
         };
         let handler = self.namespaces.iter().find(|(pattern, _)| fits(pattern)).map(|(_, handler)| handler.clone());
-        let member = session.core.hub.add_channel(session.member.session(), number, namespace);
+        let member = Member::of_channel(session.member.session(), number, namespace);
         let channel = Open(Session { core: session.core.clone(), member });
         let Some(handler) = handler else {
-            let fault = Fault::new("unknown", "no such namespace");
+            let fault = Fault::unknown_namespace();
             return Box::pin(async move { channel.refuse(&fault).await });
         };
         let mut parts = (*self.parts).clone();
@@ -114,7 +143,7 @@ async fn serve(channel: Open, prepared: Boxed<Result<Ready, Response>>) {
         Ok(Err(rejection)) => return channel.refuse(&fault_of(rejection).await).await,
         Err(_) => return channel.refuse(&Fault::new("timeout", "it took too long to open")).await,
     };
-    if channel.accept().await {
+    if channel.accept() {
         let outcome = handler(channel.0.clone()).await;
         channel.returned(outcome);
     }
@@ -134,10 +163,13 @@ impl Open {
         self.0.member.channel.as_ref().map_or(0, |channel| channel.number)
     }
 
-    /// Sends that the channel is open. Returns false if it is not any more.
-    async fn accept(&self) -> bool {
-        let Some(packet) = self.0.member.shared.accept_channel(self.number()) else { return false };
-        self.0.root().send_payload(packet.into()).await.is_ok()
+    /// Opens the channel. Returns false if its client has left.
+    fn accept(&self) -> bool {
+        let open = self.0.member.shared.accept_channel(self.number());
+        if open {
+            self.0.core.hub.open_channel(&self.0.member);
+        }
+        open
     }
 
     /// Sends that the channel does not open, and why.
@@ -177,6 +209,7 @@ async fn run<S: Clone + Send + Sync + 'static>(
     openings: Openings<S>,
     session: Session,
 ) -> Outcome {
+    let _held = session.core.runtime.pool().hold(size(&openings.parts));
     let mut channels = Channels { openings, session: session.clone(), running: Vec::new(), first: 0, panic: None };
     let returned = catch(poll_fn(|cx| channels.poll_beside(cx, |cx| root.as_mut().poll(cx)))).await;
     drop(root);

@@ -65,6 +65,10 @@ pub(crate) enum Frame {
     Padding {
         length: u64,
     },
+    /// Engine.IO: the client tries a WebSocket for a session that it polls. The server answers with the same.
+    Probe,
+    /// Engine.IO: an answer without content.
+    Noop,
     /// The link ends. The class of the reason determines whether the session ends too.
     LinkClose(CloseReason),
 }

@@ -1,6 +1,6 @@
 //! When to ping, and when silence means that a link is dead.
 
-use super::idle_limit::IdleLimit;
+use super::{idle_limit::IdleLimit, rules::Heartbeats};
 use crate::config::LEAST_RATE;
 
 /// Bytes under way on a slow line are waited for no longer than this. A message of the default limit, as base64,
@@ -20,6 +20,8 @@ pub(super) fn slow_line(bytes: usize) -> u64 {
 pub(crate) struct Heartbeat {
     pub(crate) interval: u64,
     pub(crate) timeout: u64,
+    rules: Heartbeats,
+    /// When something came that counts as life.
     last_received: u64,
     last_sent: u64,
     ping: Ping,
@@ -55,10 +57,11 @@ pub(crate) enum Verdict {
 }
 
 impl Heartbeat {
-    pub(crate) fn new(interval: u64, timeout: u64, now: u64) -> Self {
+    pub(crate) fn new(rules: Heartbeats, interval: u64, timeout: u64, now: u64) -> Self {
         Heartbeat {
             interval,
             timeout,
+            rules,
             last_received: now,
             last_sent: now,
             ping: Ping::Idle,
@@ -75,10 +78,30 @@ impl Heartbeat {
         self.rtt
     }
 
-    /// Any traffic counts as life.
+    /// Any traffic counts as life, unless only answers or pings do.
     pub(crate) fn received(&mut self, now: u64) {
         (self.partial, self.waited) = (0, 0);
-        self.alive(now);
+        if self.rules == Heartbeats::InSilence {
+            self.alive(now);
+        }
+    }
+
+    /// A link attaches; `alone`, while there was none.
+    pub(super) fn link_attached(&mut self, now: u64, alone: bool, opening: bool) {
+        match alone && (opening || !self.decides()) {
+            true => self.restart(now),
+            false => self.received(now),
+        }
+    }
+
+    /// The client has pinged.
+    pub(crate) fn pinged(&mut self, now: u64) {
+        self.last_received = now;
+    }
+
+    /// Whether the pings alone decide how long the session lives.
+    pub(super) fn decides(&self) -> bool {
+        self.rules != Heartbeats::InSilence
     }
 
     /// Bytes of a frame have come that is not complete yet. They count as life if they come at the least rate:
@@ -89,7 +112,19 @@ impl Heartbeat {
         }
         self.partial += bytes;
         if now <= self.partial_since + self.timeout + self.partial / LEAST_RATE {
-            self.alive(now);
+            match self.rules {
+                Heartbeats::InSilence => self.alive(now),
+                Heartbeats::Fixed => self.put_off(now),
+                Heartbeats::ByClient => self.pinged(now),
+            }
+        }
+    }
+
+    /// The answer to a ping comes behind what is on the way.
+    fn put_off(&mut self, now: u64) {
+        match &mut self.ping {
+            Ping::Idle => {}
+            Ping::Due(since) | Ping::Out(since) => *since = now,
         }
     }
 
@@ -108,10 +143,7 @@ impl Heartbeat {
     /// behind them comes later.
     pub(crate) fn wrote(&mut self, now: u64) {
         self.last_sent = now;
-        match &mut self.ping {
-            Ping::Idle => {}
-            Ping::Due(since) | Ping::Out(since) => *since = now,
-        }
+        self.put_off(now);
     }
 
     /// A new link carries: what came before does not count.
@@ -137,18 +169,28 @@ impl Heartbeat {
         Some(now)
     }
 
+    /// The answer to the ping with this id. Where only answers count it has none, and one that answers nothing
+    /// is passed over: the client could put the next ping off for ever.
     pub(crate) fn handle_pong(&mut self, now: u64, id: u64) {
-        if id <= now {
-            self.rtt = Some(now - id);
+        match (self.rules, self.ping) {
+            (Heartbeats::InSilence, _) if id <= now => self.rtt = Some(now - id),
+            (Heartbeats::Fixed, Ping::Out(since)) => {
+                self.rtt = Some(now.saturating_sub(since));
+                self.alive(now);
+            }
+            _ => {}
         }
     }
 
     /// When the server half must check again.
     pub(crate) fn deadline(&self) -> u64 {
-        match self.ping {
-            Ping::Idle => self.last_received.min(self.last_sent) + self.interval.min(self.idle_limit.get()),
-            Ping::Due(since) => since + self.interval + self.timeout,
-            Ping::Out(since) => since + self.timeout,
+        match (self.rules, self.ping) {
+            (Heartbeats::ByClient, _) => self.last_received + self.interval + self.timeout,
+            (Heartbeats::Fixed, Ping::Idle) => self.last_received + self.interval,
+            // Whoever does not fetch its ping does not answer it either.
+            (Heartbeats::Fixed, Ping::Due(since)) | (_, Ping::Out(since)) => since + self.timeout,
+            (_, Ping::Idle) => self.last_received.min(self.last_sent) + self.interval.min(self.idle_limit.get()),
+            (_, Ping::Due(since)) => since + self.interval + self.timeout,
         }
     }
 
@@ -160,6 +202,9 @@ impl Heartbeat {
             return Verdict::Fine;
         }
         let late = now - deadline;
+        if self.rules == Heartbeats::ByClient {
+            return self.check_client(now, late, incoming);
+        }
         match self.ping {
             Ping::Idle => {
                 self.ping = Ping::Due(now);
@@ -186,6 +231,21 @@ impl Heartbeat {
             }
             Ping::Due(_) | Ping::Out(_) => Verdict::Dead,
         }
+    }
+
+    /// The same where the client pings: its ping has not come in time.
+    fn check_client(&mut self, now: u64, late: u64, incoming: bool) -> Verdict {
+        if late > self.timeout {
+            self.last_received = now;
+            return Verdict::Slept;
+        }
+        if incoming && self.waited < LONGEST_WAIT {
+            let step = late + self.timeout.max(1);
+            self.waited += step;
+            self.last_received += step;
+            return Verdict::Fine;
+        }
+        Verdict::Dead
     }
 
     /// When the client half must check again; `span` is how long silence is normal.

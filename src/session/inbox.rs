@@ -1,6 +1,6 @@
 //! The messages that arrived, counted, and when an acknowledgement is due.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use super::{
     outbox::{ENTRY_COST, reserve_first},
@@ -168,15 +168,25 @@ impl Inbox {
         Some(arrival)
     }
 
-    /// Sets aside what came last, if it is a packet that is not an event of the session itself. It still counts,
-    /// until it is [released](Self::release_aside).
-    pub(crate) fn set_aside(&mut self) -> Option<Arc<Packet>> {
+    /// Sets aside what came last, if it is a packet that is not an event of the session itself; with `all`, any
+    /// packet. It still counts, until it is [released](Self::release_aside).
+    pub(crate) fn set_aside(&mut self, all: bool) -> Option<Packet> {
         match self.queue.back() {
-            Some(Arrival::Message(Payload::Event(packet))) if !packet.is_event() || packet.is_of_channel() => {}
+            Some(Arrival::Message(Payload::Event(packet))) if all || !packet.is_event() || packet.is_of_channel() => {}
             _ => return None,
         }
         let Some(Arrival::Message(Payload::Event(packet))) = self.queue.pop_back() else { return None };
         Some(packet)
+    }
+
+    /// Counts a packet of this length that is set aside, though it did not come from the other half.
+    pub(crate) fn keep_aside(&mut self, length: usize) {
+        self.bytes += ENTRY_COST + length;
+    }
+
+    /// A packet that is set aside has become shorter.
+    pub(crate) fn shrink_aside(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
     }
 
     /// A packet of this length that was set aside is gone.

@@ -1,7 +1,5 @@
 //! Takes messages, gaps and closes into the inbox, no faster than the rate limit allows.
 
-use std::sync::Arc;
-
 use super::{
     frame::{CloseReason, MAX_NUMBER},
     inbox::Taken,
@@ -20,11 +18,7 @@ impl Machine {
         let length = message.len();
         self.check_rate(now, number, number, length);
         if self.closed.is_none() {
-            let payload = match message {
-                OutMessage::Own(payload) => payload,
-                OutMessage::Shared(_) => message.payload().clone(),
-            };
-            if self.inbox.take(number, payload) == Taken::New {
+            if self.inbox.take(number, message.into_payload()) == Taken::New {
                 self.taken_at_rate(now, length);
             }
         } else if number <= self.inbox.received() {
@@ -34,10 +28,20 @@ impl Machine {
     }
 
     /// Sets aside what has just come, if it is a packet that does not wait for the session's handler: an answer,
-    /// or anything of a channel. Its bytes count as not received until they are
+    /// or anything of a channel; with `all`, any packet. Its bytes count as not received until they are
     /// [released](Self::release_aside).
-    pub(crate) fn set_aside(&mut self) -> Option<Arc<Packet>> {
-        self.inbox.set_aside()
+    pub(crate) fn set_aside(&mut self, all: bool) -> Option<Packet> {
+        self.inbox.set_aside(all)
+    }
+
+    /// Counts a packet of this length that is set aside, though it did not come from the client.
+    pub(crate) fn keep_aside(&mut self, length: usize) {
+        self.inbox.keep_aside(length);
+    }
+
+    /// A packet that is set aside has become shorter by so many bytes.
+    pub(crate) fn shrink_aside(&mut self, bytes: usize) {
+        self.inbox.shrink_aside(bytes);
     }
 
     /// A packet of this length that was set aside is handled.
@@ -57,6 +61,7 @@ impl Machine {
     }
 
     pub(super) fn take_close(&mut self, now: u64, number: u64, reason: CloseReason) -> Result<(), CloseReason> {
+        let number = if self.is_numbered() { number } else { self.inbox.received() + 1 };
         if number == 0 || number > MAX_NUMBER {
             return Err(reason::MALFORMED);
         }
@@ -66,6 +71,7 @@ impl Machine {
         if self.closed.is_none() {
             if self.inbox.take_close(number) == Taken::New {
                 self.finish(now, reason);
+                self.say_farewell();
             }
         } else if number <= self.inbox.received() {
             self.inbox.request_ack();

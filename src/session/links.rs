@@ -100,6 +100,10 @@ pub(crate) struct Link {
     pub(crate) final_ack_sent: bool,
     /// Nothing more is sent on it.
     pub(crate) finished: bool,
+    /// The client has [probed](super::Frame::Probe) it.
+    pub(crate) probed: bool,
+    /// It has sent a message, a gap or a close.
+    pub(super) wrote: bool,
     /// The transport that made it, once it has attached.
     pub(crate) transport: Option<Transport>,
     /// When a poll is answered empty, or a link that is not confirmed is ended.
@@ -115,6 +119,12 @@ impl Link {
 
     pub(crate) fn is_open(&self) -> bool {
         self.attached && !self.finished && self.ending.is_none()
+    }
+
+    /// Whether a client would miss what was sent on it, were it gone now.
+    pub(super) fn is_cut_if_gone(&self) -> bool {
+        let answered = self.kind.has_turns() && self.finished;
+        self.kind.carries_down() && self.confirmed && !self.superseded && !answered
     }
 
     /// Whether only its transport is to notice that it ends.
@@ -228,6 +238,8 @@ impl Links {
             ignores_input: false,
             final_ack_sent: false,
             finished: false,
+            probed: false,
+            wrote: false,
             transport: None,
             deadline: None,
         });
@@ -256,7 +268,8 @@ impl Links {
             return;
         }
         link.confirmed = true;
-        self.proven = true;
+        // The handshake of a client that polls is confirmed as it is answered, which shows nothing of the client.
+        self.proven |= link.kind != LinkKind::Opening;
         let Some(link) = self.get_mut(id) else { return };
         link.deadline = match link.kind {
             LinkKind::Poll { .. } => link.deadline,

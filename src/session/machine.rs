@@ -178,6 +178,10 @@ pub(crate) struct Machine {
     pub(super) unanswered: usize,
     /// Since when an outbox above the floor has made no progress; `NEVER` while the clock does not run.
     pub(super) stalled_since: u64,
+    /// An upload of an Engine.IO session is coming in.
+    pub(super) uploading: bool,
+    /// The client has closed while no poll waited: a poll that it has sent before is answered empty.
+    pub(super) farewell_due: bool,
     pub(super) over: bool,
 }
 
@@ -192,7 +196,7 @@ impl Machine {
             rate: None,
             links: Links::new(),
             transport: Transport::WebSocket,
-            heartbeat: Heartbeat::new(config.interval, config.timeout, now),
+            heartbeat: Heartbeat::new(config.rules.heartbeat, config.interval, config.timeout, now),
             stream_probe: None,
             flow_received: FlowState::START,
             flow_sent: FlowState::START,
@@ -217,6 +221,8 @@ impl Machine {
             links_need_wake: false,
             unanswered: 0,
             stalled_since: NEVER,
+            uploading: false,
+            farewell_due: false,
             over: false,
             config,
         }

@@ -24,6 +24,7 @@ mod stream_probe;
 mod streams;
 mod timers;
 mod transmit;
+mod upgrade;
 
 #[cfg(test)]
 mod client;
@@ -36,3 +37,4 @@ pub(crate) use inbox::Arrival;
 pub(crate) use links::{Attach, LinkId, LinkKind};
 pub(crate) use machine::{Config, Machine, Role, SendError, State};
 pub(crate) use rate::RateEvent;
+pub(crate) use upgrade::Stage;

@@ -109,7 +109,10 @@ reasons! {
     }
 
     4000 = 409 { REPLACED: "replaced by a newer link", }
-    4001 = 409 { DUPLICATE: "duplicate of a link that is attached", }
+    4001 = 409 {
+        DUPLICATE: "duplicate of a link that is attached",
+        OVERLAP: "a request while another one of its kind waits",
+    }
     4002 = 409 { LATE: "late: a newer link is attached", }
     4003 = 409 { HEARTBEAT_TIMEOUT: "heartbeat timeout", }
     4004 = 400 {
@@ -141,6 +144,7 @@ reasons! {
         NOT_CONFIRMED: "the link was not confirmed in time",
         TOOK_TOO_LONG: "took too long",
         NOT_OPENED: "no opening with this attempt id came",
+        NO_NAMESPACE: "no namespace was opened in time",
     }
     4008 = 409 { HELD: "held back on the way", }
     4009 = 409 { OPEN_BY_HTTP: "open by HTTP first: a WebSocket does not prove whose page this is", }

@@ -15,7 +15,7 @@ impl Machine {
     /// after grace has passed: the caller has not shown the secret yet, and must not be able to extend a
     /// session for ever.
     pub(crate) fn expect_attach(&mut self, now: u64) -> bool {
-        let counts = self.links.any_attached() || now < self.grace_end();
+        let counts = !self.has_sid() && (self.links.any_attached() || now < self.grace_end());
         self.pending_attaches += u32::from(counts);
         counts
     }
@@ -27,17 +27,18 @@ impl Machine {
     }
 
     /// Attaches a link. The reason of a refusal is meant for the other half.
-    pub(crate) fn attach(&mut self, now: u64, attach: Attach) -> Result<LinkId, CloseReason> {
+    pub(crate) fn attach(&mut self, now: u64, mut attach: Attach) -> Result<LinkId, CloseReason> {
         let server = self.config.role == Role::Server;
         // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
-        let aborted = self.closed.as_deref().filter(|reason| self.aborted_here || reason.code / 100 == 43);
-        if self.over || (aborted.is_some() && server && attach.kind.carries_down()) {
+        let ended = self.aborted_here || self.has_sid();
+        let aborted = self.closed.as_deref().filter(|reason| ended || reason.code / 100 == 43);
+        if self.over || (aborted.is_some() && server && (attach.kind.carries_down() || self.has_sid())) {
             let reason = aborted.filter(|reason| !self.may_open_anew(now, reason));
             return Err(reason.cloned().unwrap_or(reason::ENDED));
         }
         self.refused = true; // It stays so if one of the checks below fails.
         if attach.kind.carries_down() {
-            self.admit(&attach)?;
+            self.admit(now, &mut attach)?;
             self.heartbeat.idle_limit.attached(now, attach.ordinal);
             if let Some(probe) = &mut self.stream_probe {
                 probe.next_turn(attach.ordinal, attach.kind == LinkKind::Stream);
@@ -77,22 +78,19 @@ impl Machine {
         if server && attach.kind == LinkKind::Stream && self.is_numbered() {
             self.begin_stream(id, attach.ordinal, gap);
         }
-        if alone {
-            self.heartbeat.restart(now);
-        } else {
-            self.heartbeat.received(now);
-        }
+        self.heartbeat.link_attached(now, alone, attach.opening);
         self.detached_since = self.detached_since.max(now);
         self.refused = false;
         self.number_waiting(now);
         Ok(id)
     }
 
-    fn admit(&self, attach: &Attach) -> Result<(), CloseReason> {
+    fn admit(&mut self, now: u64, attach: &mut Attach) -> Result<(), CloseReason> {
         match &self.config.rules.rivals {
             Rivals::HigherOrdinalWins => self.links.admit(attach.ordinal, attach.turn),
             Rivals::Refuse(reason) if self.links.any_attached() => Err(reason.clone()),
             Rivals::Refuse(_) => Ok(()),
+            Rivals::CloseBoth => self.admit_beside(now, attach),
         }
     }
 
@@ -134,17 +132,20 @@ impl Machine {
         }
         // Most of an answer can still be on its way to the client, which makes its next request when it has all.
         let turns = self.links.get(id).is_some_and(|link| link.kind.has_turns());
+        let cut = self.links.get(id).is_some_and(Link::is_cut_if_gone);
         self.under_way = if turns { slow_line(self.outbox.bytes()) } else { 0 };
         self.links.detach(id);
         if self.links.carrier() != before {
             self.carrier_changed(now);
         }
+        if cut && self.config.rules.cut_ends {
+            self.finish(now, reason::CUT); // A reason that was there before stands.
+        }
         if self.links.any_attached() {
             return;
         }
-        if self.config.rules.cut_ends {
-            self.finish(now, reason::CUT); // A reason that was there before stands.
-            self.over = true;
+        if self.closed.is_some() && self.config.rules.cut_ends {
+            self.over = !self.farewell_due;
         } else if self.closed.is_none() {
             self.detached_since = now;
             self.refused = false; // Grace begins anew anyway.
@@ -182,7 +183,10 @@ impl Machine {
             self.heartbeat.received(now);
         }
         let owed = self.inbox.owes_ack();
-        let result = self.dispatch(now, id, frame);
+        let result = match self.is_candidate(id) {
+            true => self.take_from_candidate(now, id, frame),
+            false => self.dispatch(now, id, frame),
+        };
         self.schedule_ack(now, owed);
         if let Err(violation) = &result {
             self.end(now, id, violation.clone());
@@ -225,6 +229,8 @@ impl Machine {
                 self.confirm(now, id);
                 Ok(())
             }
+            Frame::Ping { id, .. } if server && self.client_pings() => self.answer_ping(now, id),
+            Frame::Noop if self.has_sid() => Ok(()),
             Frame::Attached(start) if !server => self.handle_attached(now, id, &start),
             Frame::Ping { id, received } if !server => {
                 self.pong_due = Some(id);
@@ -249,7 +255,9 @@ impl Machine {
             | Frame::Ping { .. }
             | Frame::GoAway { .. }
             | Frame::Padding { .. }
-            | Frame::PollDelay { .. } => Err(reason::UNEXPECTED),
+            | Frame::PollDelay { .. }
+            | Frame::Probe
+            | Frame::Noop => Err(reason::UNEXPECTED),
         }
     }
 }
@@ -261,7 +269,7 @@ impl Machine {
         let Some(link) = self.links.get_mut(id) else { return };
         link.end(reason.clone());
         link.finished |= client && link.kind != LinkKind::Duplex;
-        if self.config.rules.cut_ends {
+        if self.config.rules.cut_ends && link.confirmed {
             self.finish(now, reason);
         }
     }
@@ -324,7 +332,7 @@ impl Machine {
         Ok(())
     }
 
-    fn confirm(&mut self, now: u64, id: LinkId) {
+    pub(super) fn confirm(&mut self, now: u64, id: LinkId) {
         let before = self.links.carrier();
         let client = self.config.role == Role::Client;
         self.links.confirm(id, client.then_some(now + self.config.confirm_timeout));
@@ -335,7 +343,9 @@ impl Machine {
 
     fn carrier_changed(&mut self, now: u64) {
         self.links_need_wake = true;
-        self.heartbeat.restart(now);
+        if !self.heartbeat.decides() {
+            self.heartbeat.restart(now);
+        }
         let carrier = self.links.carrier();
         let carries = |link: &&Link| Some(link.ordinal) == carrier && link.kind.carries_down();
         if let Some(transport) = self.links.iter().find(carries).and_then(|link| link.transport) {
@@ -348,7 +358,7 @@ impl Machine {
         }
     }
 
-    fn handle_link_close(&mut self, now: u64, id: LinkId, reason: CloseReason) {
+    pub(super) fn handle_link_close(&mut self, now: u64, id: LinkId, reason: CloseReason) {
         let server = self.config.role == Role::Server;
         // An upload whose frames end the session is still answered.
         let only_turn = !server && reason.code == reason::HELD.code;
@@ -361,6 +371,7 @@ impl Machine {
         let loser =
             !server && self.opened && self.links.get(id).is_some_and(|link| link.pending_outcome == Some(Outcome::New));
         match reason.code / 100 {
+            _ if self.is_candidate(id) => {}
             _ if self.config.rules.cut_ends => self.finish(now, reason),
             41 | 43 | 44 if loser => {}
             // A client has no other code to abort with.

@@ -12,8 +12,11 @@ pub(crate) struct Rules {
     /// A link carries alone only after the client has confirmed it. Without this rule a link counts as
     /// confirmed from the start.
     pub(crate) confirm: bool,
-    /// The end of the last link is the end of the session, and a session is closed by closing its link.
+    /// The end of the last link is the end of the session, and a session is closed by closing its link. The
+    /// end of a poll that was answered whole is not such an end, and neither is that of a link that was never
+    /// confirmed.
     pub(crate) cut_ends: bool,
+    pub(crate) heartbeat: Heartbeats,
 }
 
 /// How long a message is kept, and how the other half is asked to pause.
@@ -35,6 +38,22 @@ pub(crate) enum Rivals {
     HigherOrdinalWins,
     /// The second link is refused with this reason.
     Refuse(CloseReason),
+    /// A second poll ends the session, and both learn it. A WebSocket may come beside the polls, once: it carries
+    /// nothing but its [probe](super::Frame::Probe) before it is confirmed, and the polls are over then.
+    CloseBoth,
+}
+
+/// Which half pings, and what counts as life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heartbeats {
+    /// The server pings when nothing was sent or received for an interval. Whatever comes is an answer. Polls
+    /// carry no pings, and a session without a link has its grace time.
+    InSilence,
+    /// The server pings an interval after the last answer, whatever else is sent, and on polls too. Only an answer
+    /// counts. A session lives for as long as pings are answered, with or without a link.
+    Fixed,
+    /// The client pings, and the server answers. A session lives for as long as pings come.
+    ByClient,
 }
 
 /// Our own protocol.
@@ -44,6 +63,7 @@ pub(crate) static NATIVE: Rules = Rules {
     announce: true,
     confirm: true,
     cut_ends: false,
+    heartbeat: Heartbeats::InSilence,
 };
 
 /// A bare WebSocket: the session is one connection, and a message is a message.
@@ -53,4 +73,26 @@ pub(crate) static RAW: Rules = Rules {
     announce: false,
     confirm: false,
     cut_ends: true,
+    heartbeat: Heartbeats::InSilence,
+};
+
+/// Engine.IO, revision 4: the session is polled, and may move to a WebSocket once, or is one WebSocket from the
+/// start.
+pub(crate) static ENGINE_IO_4: Rules = Rules {
+    delivery: Delivery::UntilWritten,
+    rivals: Rivals::CloseBoth,
+    announce: false,
+    confirm: true,
+    cut_ends: true,
+    heartbeat: Heartbeats::Fixed,
+};
+
+/// Engine.IO, revision 3.
+pub(crate) static ENGINE_IO_3: Rules = Rules {
+    delivery: Delivery::UntilWritten,
+    rivals: Rivals::CloseBoth,
+    announce: false,
+    confirm: true,
+    cut_ends: true,
+    heartbeat: Heartbeats::ByClient,
 };

@@ -9,12 +9,15 @@ use crate::broadcast::OutMessage;
 impl Machine {
     /// Numbers a message and keeps it until it is acknowledged.
     pub(crate) fn send(&mut self, message: OutMessage) -> Result<(), SendError> {
-        self.may_send()?;
-        if !self.outbox.fits(message.len()) {
-            return Err(SendError::Full);
-        }
+        self.can_send(message.len())?;
         self.push(Body::Message(message));
         Ok(())
+    }
+
+    /// Whether a message of this length can be sent now.
+    pub(crate) fn can_send(&self, length: usize) -> Result<(), SendError> {
+        self.may_send()?;
+        if self.outbox.fits(length) { Ok(()) } else { Err(SendError::Full) }
     }
 
     /// Sends all of these messages, or none if they do not fit together.

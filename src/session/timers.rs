@@ -17,7 +17,8 @@ impl Machine {
         }
         let links = self.links.iter().filter_map(|link| link.deadline).min();
         let own = match self.config.role {
-            _ if self.closed.is_some() => Some(self.detached_since + self.grace()),
+            _ if self.closed.is_some() => Some(self.detached_since + self.remembered()),
+            Role::Server if self.heartbeat.decides() => Some(self.heartbeat.deadline()),
             Role::Server if !self.links.any_attached() => (self.pending_attaches == 0).then(|| self.grace_end()),
             Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
             Role::Client => self.watch_span().map(|span| self.heartbeat.watch_deadline(span)),
@@ -101,8 +102,8 @@ impl Machine {
     fn check_server(&mut self, now: u64) {
         let grace = self.grace();
         if self.closed.is_some() {
-            self.over = now >= self.detached_since + grace;
-        } else if !self.links.any_attached() {
+            self.over = now >= self.detached_since + self.remembered();
+        } else if !self.heartbeat.decides() && !self.links.any_attached() {
             let deadline = self.grace_end();
             if self.pending_attaches == 0 && now >= deadline {
                 // The end was held off, if at all, until the last attach ended that had begun.
@@ -115,7 +116,8 @@ impl Machine {
                     self.over = true;
                 }
             }
-        } else if self.links.needs_heartbeat() && self.heartbeat.check(now, self.pending_attaches > 0) == Verdict::Dead
+        } else if (self.heartbeat.decides() || self.links.needs_heartbeat())
+            && self.heartbeat.check(now, self.pending_attaches > 0) == Verdict::Dead
         {
             if self.reading_stops() {
                 self.heartbeat.restart(now); // The answer may have come and is not read.
@@ -134,7 +136,7 @@ impl Machine {
 
     fn check_client(&mut self, now: u64) {
         if self.closed.is_some() {
-            self.over = now >= self.detached_since + self.grace();
+            self.over = now >= self.detached_since + self.remembered();
             return;
         }
         let Some(span) = self.watch_span() else { return };

@@ -7,7 +7,7 @@ use super::{
     machine::{Machine, Role},
     outbox::Body,
     reason,
-    rules::{Delivery, Rules},
+    rules::{Delivery, Heartbeats, Rivals, Rules},
     stream_probe::StreamProbe,
 };
 
@@ -98,6 +98,9 @@ impl Machine {
             if link.kind == LinkKind::Upload {
                 return self.answer_upload(id).into();
             }
+            if link.probed && std::mem::take(&mut link.reply_due) {
+                return Next::Control(Frame::Probe);
+            }
         } else if !link.kind.carries_up() {
             return Next::Nothing;
         } else if std::mem::take(&mut link.reply_due) {
@@ -153,7 +156,8 @@ impl Machine {
         if std::mem::take(&mut self.probe_due) {
             return Some(Frame::AckRequest);
         }
-        if self.config.role == Role::Server && link.kind.needs_heartbeat() {
+        let pings = link.kind.needs_heartbeat() || self.config.rules.heartbeat == Heartbeats::Fixed;
+        if self.config.role == Role::Server && pings {
             let before = if numbered { self.outbox.bytes() } else { self.unanswered };
             let acknowledges = self.names.contains(Names::PING);
             return self
@@ -199,6 +203,11 @@ impl Machine {
                 self.note(id, &frame);
                 return Some(send(Outbound::Frame(frame)));
             }
+            // Clients handle the end of the session before the messages of the same answer.
+            Body::Close(_) if link.wrote && link.kind.has_turns() && self.config.rules.rivals == Rivals::CloseBoth => {
+                link.finished = true;
+                return None;
+            }
             Body::Close(reason) if self.config.rules.cut_ends => {
                 link.finished = true;
                 send(Outbound::Frame(Frame::LinkClose(CloseReason::clone(reason))))
@@ -210,6 +219,7 @@ impl Machine {
             Body::Message(message) => send(Outbound::message(from, message, self.names)),
         };
         link.next_to_send = to + 1;
+        link.wrote = true;
         self.outbox.mark_sent(to);
         if numbered {
             self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);

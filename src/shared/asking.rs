@@ -1,11 +1,17 @@
 //! The calls of an application that makes requests of its client, or receives events.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use tokio::sync::oneshot;
 
 use super::{
     Names, SendError, SharedSession, WhenBehind,
     channels::Arrived,
     questions::{Asker, MOST_OPEN, Outcome, Share},
+    wake_batch,
 };
 use crate::{
     broadcast::OutMessage,
@@ -43,9 +49,28 @@ impl SharedSession {
             return Err(CannotAsk::Full);
         }
         let (sender, receiver) = oneshot::channel();
-        questions.open.insert(id, Asker::One(sender));
+        questions.open.insert(id, Asker::One { sender, is_handler: false });
         self.account(&mut inner);
         Ok(receiver)
+    }
+
+    /// Waits for the answer to the request with this id. `Err` if the session is over.
+    pub(crate) fn poll_answer(
+        &self,
+        cx: &mut Context<'_>,
+        id: u64,
+        answer: &mut oneshot::Receiver<Outcome>,
+    ) -> Poll<Result<Outcome, oneshot::error::RecvError>> {
+        // Under the lock, so that the answer wakes the task that is noted.
+        let mut inner = self.lock();
+        let polled = Pin::new(answer).poll(cx);
+        if polled.is_pending() {
+            let by_handler = inner.turn.is_polling() && wake_batch::is_turn_of(self.address());
+            if let Some(questions) = &mut inner.questions {
+                questions.waits(id, by_handler);
+            }
+        }
+        polled
     }
 
     /// Sends the request with this id, which others get too, and begins to wait for the answer. `share` is called
@@ -92,7 +117,7 @@ impl SharedSession {
     pub(crate) fn plain(&self, arrived: Arrived) -> Option<Message> {
         let Arrival::Message(payload) = arrived.arrival else { return None };
         if let Payload::Event(packet) = &payload
-            && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(&packet.text)
+            && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(packet.text())
         {
             let fault = Fault::new("no-events", "this server receives messages, and answers no requests");
             let sent = self.send_to_page(arrived.page, Payload::from(refused(namespace, id, &fault)).into());
@@ -104,15 +129,12 @@ impl SharedSession {
     }
 
     /// Sends an answer to this page, which is one of those that have had the session: the next one counts its
-    /// requests anew. Returns false, and sends nothing, if it is gone.
-    pub(crate) fn send_to_page(&self, page: u64, message: OutMessage) -> Result<bool, SendError> {
+    /// requests anew. Returns false, and sends nothing, if it is gone. If it cannot be sent it is given back.
+    pub(crate) fn send_to_page(&self, page: u64, message: OutMessage) -> Result<bool, (SendError, OutMessage)> {
         let mut inner = self.lock();
         if inner.page != page {
             return Ok(false);
         }
-        inner.machine.send(message)?;
-        inner.wake_carriers();
-        self.account(&mut inner);
-        Ok(true)
+        self.send_locked(&mut inner, message).map(|()| true)
     }
 }

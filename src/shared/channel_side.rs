@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -10,11 +9,13 @@ use bytestring::ByteString;
 
 use super::{
     CloseReason, Inner, Place, SharedSession,
-    channels::{Arrived, Asked, Channels},
+    channels::{Arrived, Asked, ChannelSet, Channels},
+    questions::Waiter,
     wake_batch,
 };
 use crate::{
-    dialect::{Fault, Head, Kind, control, not_opened, refused},
+    broadcast::OutMessage,
+    dialect::{Fault, Head, Kind, control, not_opened, refused, socketio::plain_message},
     message::Message,
     packet::Packet,
     payload::Payload,
@@ -23,22 +24,23 @@ use crate::{
 
 impl Inner {
     /// Takes a packet that is no event of the session itself: an answer, or anything of a channel.
-    pub(super) fn take_packet(&mut self, packet: &Arc<Packet>, session: &SharedSession) {
+    pub(super) fn take_packet(&mut self, packet: &Packet, session: &SharedSession) {
         let length = packet.len();
-        let Ok(head) = Head::parse(&packet.text) else {
+        let Ok(head) = Head::parse(packet.text()) else {
             tracing::debug!("a packet came that is malformed, or of a type that is not known");
             return self.machine.release_aside(length);
         };
         let kept = match head.kind {
             Kind::Ack | Kind::BinaryAck | Kind::Refused => {
-                let awaited = self.questions.as_mut().is_some_and(|questions| questions.answer(packet.clone()));
-                if !awaited {
-                    tracing::debug!(id = head.id, "an answer came that nobody waits for");
+                match self.questions.as_mut().map_or(Waiter::Nobody, |questions| questions.answer(packet.clone())) {
+                    Waiter::Handler => self.turn.woken(),
+                    Waiter::Other => {}
+                    Waiter::Nobody => tracing::debug!(id = head.id, "an answer came that nobody waits for"),
                 }
                 false
             }
             // The session itself is open.
-            Kind::Connect if head.namespace == "/" => false,
+            Kind::Connect if head.namespace == "/" && !self.root_is_channel() => false,
             Kind::Connect => self.open_channel(&head, packet, session),
             Kind::Event | Kind::BinaryEvent => self.take_channel_event(&head, packet),
             Kind::Disconnect => {
@@ -53,9 +55,9 @@ impl Inner {
     }
 
     /// The client asks for a channel. Returns whether the packet is kept.
-    fn open_channel(&mut self, head: &Head<'_>, packet: &Arc<Packet>, session: &SharedSession) -> bool {
+    pub(super) fn open_channel(&mut self, head: &Head<'_>, packet: &Packet, session: &SharedSession) -> bool {
         let Some(channels) = self.channels.as_mut().filter(|channels| !channels.ended) else {
-            self.send_packet(not_opened(head.namespace, &unknown_namespace()));
+            self.send_packet(not_opened(head.namespace, &Fault::unknown_namespace()));
             return false;
         };
         if let Some(open) = channels.current(head.namespace) {
@@ -70,7 +72,12 @@ impl Inner {
             self.send_packet(not_opened(head.namespace, &Fault::new("full", text)));
             return false;
         }
-        channels.add(packet.text.slice_ref(head.namespace), packet.clone());
+        let namespace = match head.namespace {
+            "/" => ByteString::from_static("/"), // It does not stand in the text.
+            // A part of the packet would keep all of it, with its auth data.
+            other => ByteString::from(other),
+        };
+        channels.add(namespace, packet.clone());
         if let Some(opener) = channels.opener.take() {
             opener.wake();
             self.turn.woken();
@@ -79,15 +86,20 @@ impl Inner {
     }
 
     /// An event of a channel has come. Returns whether it is kept.
-    fn take_channel_event(&mut self, head: &Head<'_>, packet: &Arc<Packet>) -> bool {
+    fn take_channel_event(&mut self, head: &Head<'_>, packet: &Packet) -> bool {
+        let socketio = self.speaks_socketio();
         let Some(channel) = self.channels.as_mut().and_then(|channels| channels.current(head.namespace)) else {
             if let Some(id) = head.id {
-                self.send_packet(refused(head.namespace, id, &unknown_namespace()));
+                self.send_packet(refused(head.namespace, id, &Fault::unknown_namespace()));
             }
             return false;
         };
-        let arrival = Arrival::Message(Payload::Event(packet.clone()));
-        channel.queue.push_back(Arrived { arrival, page: self.page });
+        let mut payload = Payload::Event(packet.clone());
+        if socketio && let Some(message) = plain_message(packet) {
+            self.machine.shrink_aside(packet.len().saturating_sub(message.len()));
+            payload = message.into();
+        }
+        channel.queue.push_back(Arrived { arrival: Arrival::Message(payload), page: self.page });
         if channel.receivers.wake_first() {
             self.turn.woken();
         }
@@ -107,6 +119,11 @@ impl Inner {
             self.forget_channel(number);
         }
         self.wake_senders();
+    }
+
+    /// Whether the client opens `/` too, as a channel.
+    pub(super) fn root_is_channel(&self) -> bool {
+        self.channels.as_ref().is_some_and(|channels| channels.has_root)
     }
 
     pub(super) fn wake_channels(&mut self) {
@@ -137,7 +154,13 @@ impl Inner {
     /// Sends a packet of the server's own. If the outbox is full the client does without: it has asked for more
     /// than it takes.
     fn send_packet(&mut self, packet: Packet) {
-        match self.machine.send(Payload::from(packet).into()) {
+        if let Ok(Some(message)) = self.outgoing(Payload::from(packet).into()) {
+            self.send_as_it_is(message);
+        }
+    }
+
+    pub(super) fn send_as_it_is(&mut self, message: OutMessage) {
+        match self.machine.send(message) {
             Ok(()) => self.wake_carriers(),
             Err(error) => tracing::debug!(?error, "a packet was not sent"),
         }
@@ -149,10 +172,6 @@ fn accepted(namespace: &str, id: &ByteString) -> Packet {
     control(Kind::Connect, namespace, &format!("{{\"sid\":\"{id}\"}}"))
 }
 
-fn unknown_namespace() -> Fault {
-    Fault::new("unknown", "no such namespace")
-}
-
 fn length(arrival: &Arrival) -> usize {
     match arrival {
         Arrival::Message(payload) => payload.len(),
@@ -161,9 +180,10 @@ fn length(arrival: &Arrival) -> usize {
 }
 
 impl SharedSession {
-    /// From now on the session has channels, at most so many at a time.
-    pub(crate) fn have_channels(&self, most: usize) {
-        self.lock().channels = Some(Box::new(Channels::new(most)));
+    /// From now on these namespaces are channels, at most so many at a time.
+    pub(crate) fn have_channels(&self, set: ChannelSet, most: usize) {
+        let channels = || Box::new(Channels::new(most, set == ChannelSet::All));
+        self.lock().channels = (set != ChannelSet::None).then(channels);
     }
 
     /// Waits until the client asks for a channel. `None` if no channel opens any more.
@@ -184,12 +204,37 @@ impl SharedSession {
         Poll::Ready(Some(asked))
     }
 
-    /// A channel is open. Returns the packet for the client, or `None` if it has left meanwhile.
-    pub(crate) fn accept_channel(&self, number: u64) -> Option<Packet> {
+    /// Waits until the session has a channel that is open, or ends.
+    pub(crate) fn poll_any_channel(&self, cx: &Context<'_>) -> Poll<()> {
         let mut inner = self.lock();
-        let channel = inner.channels.as_mut()?.find(number).filter(|channel| !channel.over)?;
+        let open = inner.channels.iter().any(|channels| channels.all.iter().any(|channel| channel.accepted));
+        if open || inner.machine.close_reason().is_some() {
+            return Poll::Ready(());
+        }
+        inner.wait(cx.waker());
+        Poll::Pending
+    }
+
+    /// Opens a channel: the client gets the packet that says so, and behind it what was sent in the channel before.
+    /// Returns false if it has left meanwhile.
+    pub(crate) fn accept_channel(&self, number: u64) -> bool {
+        let mut inner = self.lock();
+        let found = inner.channels.as_mut().and_then(|channels| channels.find(number));
+        let Some(channel) = found.filter(|channel| !channel.over) else { return false };
         channel.accepted = true;
-        Some(accepted(&channel.namespace, &self.public_id()))
+        channel.early_bytes = 0;
+        let (early, packet) = (std::mem::take(&mut channel.early), accepted(&channel.namespace, &self.public_id()));
+        inner.send_control(packet);
+        for message in early {
+            // There was room for it when it was sent.
+            if let Err(error) = inner.machine.send_over_limit(message) {
+                tracing::debug!(?error, "a message was not sent");
+            }
+        }
+        inner.wake_carriers();
+        inner.wake_senders();
+        self.account(&mut inner);
+        true
     }
 
     /// A channel is refused, or its handler has returned: what was not received is dropped. Returns whether the
@@ -221,10 +266,7 @@ impl SharedSession {
         if channel.receivers.wake_all() {
             inner.turn.woken();
         }
-        // A channel opens only when there is room, so that there are few of these.
-        if inner.machine.send_over_limit(Payload::from(packet).into()).is_ok() {
-            inner.wake_carriers();
-        }
+        inner.send_control(packet);
         inner.wake_senders();
         self.account(&mut inner);
         true

@@ -1,12 +1,28 @@
-//! The channels of a session: its namespaces other than `/`. Each has a queue of its own, whose events count with
-//! the session's inbox until they are received.
+//! The channels of a session: its namespaces other than `/` and, for some families of clients, that one too. Each
+//! has a queue of its own, whose events count with the session's inbox until they are received.
 
-use std::{collections::VecDeque, sync::Arc, task::Waker};
+use std::{collections::VecDeque, task::Waker};
 
 use bytestring::ByteString;
 
 use super::receivers::Receivers;
-use crate::{dialect::Head, packet::Packet, session::Arrival};
+use crate::{
+    broadcast::OutMessage,
+    dialect::{Head, socketio::Connection},
+    packet::Packet,
+    session::Arrival,
+};
+
+/// The namespaces of a session that are channels, which its client opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ChannelSet {
+    #[default]
+    None,
+    /// All but `/`, which is the session itself.
+    Others,
+    /// All. The session itself has no rooms and receives nothing.
+    All,
+}
 
 /// An arrival, and the page that sent it.
 #[derive(Debug, PartialEq)]
@@ -22,6 +38,10 @@ pub(super) struct Channels {
     pub(super) all: Vec<Channel>,
     /// No more channels than this.
     pub(super) most: usize,
+    /// `/` is a channel too.
+    pub(super) has_root: bool,
+    /// The state of a client that speaks Socket.IO.
+    pub(super) connection: Option<Box<Connection>>,
     /// The number of channels so far.
     numbers: u64,
     /// The task that opens channels.
@@ -37,8 +57,11 @@ pub(super) struct Channel {
     pub(super) queue: VecDeque<Arrived>,
     pub(super) receivers: Receivers,
     /// The packet that asks for it, until somebody takes it.
-    pub(super) asked: Option<Arc<Packet>>,
+    pub(super) asked: Option<Packet>,
     pub(super) accepted: bool,
+    /// The messages that were sent before it was open.
+    pub(super) early: Vec<OutMessage>,
+    pub(super) early_bytes: usize,
     /// Nothing is sent or taken any more. What came before can be received.
     pub(super) over: bool,
 }
@@ -52,13 +75,20 @@ pub(crate) struct Asked {
     pub(crate) auth: ByteString,
 }
 
+impl Channel {
+    /// Whether somebody judges whether it opens.
+    pub(super) fn is_opening(&self) -> bool {
+        self.asked.is_none() && !self.accepted && !self.over
+    }
+}
+
 impl Channels {
-    pub(super) fn new(most: usize) -> Self {
-        Channels { all: Vec::new(), most, numbers: 0, opener: None, ended: false }
+    pub(super) fn new(most: usize, has_root: bool) -> Self {
+        Channels { all: Vec::new(), most, has_root, connection: None, numbers: 0, opener: None, ended: false }
     }
 
     /// Adds the channel that a packet asks for.
-    pub(super) fn add(&mut self, namespace: ByteString, packet: Arc<Packet>) {
+    pub(super) fn add(&mut self, namespace: ByteString, packet: Packet) {
         self.numbers += 1;
         self.all.push(Channel {
             number: self.numbers,
@@ -67,6 +97,8 @@ impl Channels {
             receivers: Receivers::default(),
             asked: Some(packet),
             accepted: false,
+            early: Vec::new(),
+            early_bytes: 0,
             over: false,
         });
     }
@@ -94,7 +126,7 @@ impl Channels {
         let at = (0..self.all.len()).find(|&at| self.all[at].asked.is_some() && is_first(at))?;
         let channel = &mut self.all[at];
         let packet = channel.asked.take()?;
-        let auth = Head::parse(&packet.text).map_or_else(|_| ByteString::new(), |it| packet.text.slice_ref(it.data));
+        let auth = Head::parse(packet.text()).map_or_else(|_| ByteString::new(), |it| packet.text().slice_ref(it.data));
         Some((Asked { number: channel.number, namespace: channel.namespace.clone(), auth }, packet.len()))
     }
 }

@@ -17,6 +17,9 @@ pub(crate) enum Credential<'a> {
         secret: &'a str,
         next: fn() -> Uuid,
     },
+    /// The secret in the sid of an Engine.IO session, which no other session accepts. Such a session accepts no
+    /// other secret.
+    Sid(&'a str),
     /// The credential of a page that takes over: the secret of the page before it, and its own nonce. The secret
     /// is replaced, unless this page has taken over already.
     Instance {

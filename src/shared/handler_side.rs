@@ -88,11 +88,19 @@ impl SharedSession {
         std::ptr::from_ref(self).addr()
     }
 
-    pub(crate) fn send(&self, message: OutMessage) -> Result<(), SendError> {
-        let mut inner = self.lock();
-        inner.machine.send(message)?;
+    /// Sends a message, or gives it back.
+    pub(crate) fn send(&self, message: OutMessage) -> Result<(), (SendError, OutMessage)> {
+        self.send_locked(&mut self.lock(), message)
+    }
+
+    pub(super) fn send_locked(&self, inner: &mut Inner, message: OutMessage) -> Result<(), (SendError, OutMessage)> {
+        let Some(message) = inner.outgoing(message)? else { return Ok(()) };
+        if let Err(error) = inner.machine.can_send(message.len()) {
+            return Err((error, message));
+        }
+        inner.machine.send_over_limit(message).expect("it can be sent");
         inner.wake_carriers();
-        self.account(&mut inner);
+        self.account(inner);
         Ok(())
     }
 
@@ -109,6 +117,7 @@ impl SharedSession {
     pub(crate) fn send_as(&self, how: &WhenBehind, message: OutMessage) -> Result<bool, SendError> {
         let now = if *how == WhenBehind::Keep { 0 } else { self.runtime.clock.now() };
         let mut inner = self.lock();
+        let Some(message) = inner.outgoing(message).map_err(|(error, _)| error)? else { return Ok(true) };
         let sent = inner.machine.send_as(now, how, message)?;
         inner.wake_carriers();
         self.account(&mut inner);
@@ -118,7 +127,7 @@ impl SharedSession {
     /// Waits until a message of this length fits, or the session is closed.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>, length: usize) -> Poll<()> {
         let mut inner = self.lock();
-        if inner.machine.outbox_fits(length) || inner.machine.state() >= State::Closing {
+        if inner.fits(length) || inner.machine.state() >= State::Closing {
             return Poll::Ready(());
         }
         inner.wait(cx.waker());
@@ -173,6 +182,7 @@ impl SharedSession {
 
     pub(crate) fn close(&self, reason: CloseReason) {
         let mut inner = self.lock();
+        inner.disconnect();
         inner.machine.close(reason);
         if inner.closing.is_none() && inner.machine.closed().is_none() {
             inner.await_close(self.runtime.clock().now(), self.params.session.grace);

@@ -8,7 +8,10 @@ use super::{
     Attach, Chunk, ChunkOutcome, CloseReason, Credential, Frame, Inner, LinkId, LinkKind, Names, Outbound, PullStatus,
     SharedSession, reason,
 };
-use crate::{config::Transport, session::RateEvent};
+use crate::{
+    config::Transport,
+    session::{RateEvent, Stage},
+};
 
 impl SharedSession {
     /// If it returns `true`, grace does not end before [`cancel_attach`](Self::cancel_attach).
@@ -33,7 +36,8 @@ impl SharedSession {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let id = inner.attach_with(now, credential, attach, transport)?;
-        if inner.closing.is_some() {
+        // A client that only sends, and fetches nothing, has the time that it had.
+        if inner.closing.is_some() && !inner.machine.ends_with_its_links() {
             inner.await_close(now, self.params.session.grace);
         }
         if attach.kind != LinkKind::Upload {
@@ -50,15 +54,22 @@ impl SharedSession {
         Ok(id)
     }
 
-    pub(crate) fn detach(&self, link: LinkId) {
+    /// `answered`: HTTP has taken the whole answer of a poll, so that its end is no cut.
+    pub(crate) fn detach(&self, link: LinkId, answered: bool) {
         let mut inner = self.lock();
         inner.links.retain(|(id, _)| *id != link);
+        if answered {
+            inner.machine.complete(link);
+        }
+        let upgrades = inner.machine.stage() == Stage::Probing;
         inner.machine.detach(self.runtime.clock.now(), link);
         if inner.machine.take_links_need_wake() {
             inner.wake_links(); // Another link carries now.
         }
         if inner.machine.closed().is_some() {
             inner.wake_receivers();
+        }
+        if upgrades || inner.machine.closed().is_some() {
             inner.wake_senders();
         }
         self.settle(&mut inner);
@@ -78,6 +89,7 @@ impl SharedSession {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
+        let upgrades = inner.machine.stage() == Stage::Probing;
         inner.machine.press(self.runtime.pressed());
         let mut outcome = frames.drain(..).try_for_each(|frame| inner.handle_frame(now, link, frame, self));
         if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
@@ -90,7 +102,7 @@ impl SharedSession {
         if inner.machine.arrivals() > 0 || inner.machine.closed().is_some() {
             inner.wake_receivers();
         }
-        if inner.machine.acknowledged() != before || inner.machine.closed().is_some() {
+        if inner.machine.acknowledged() != before || inner.machine.closed().is_some() || upgrades {
             inner.wake_senders();
         }
         if let Some(event) = inner.machine.take_rate_event() {
@@ -192,9 +204,9 @@ impl SharedSession {
         pulled
     }
 
-    /// Whether a link that has just brought input should wait: the handler was woken, and the messages that
-    /// it sends can leave together with the acknowledgement. If so, the waker is registered, and woken when
-    /// the handler yields.
+    /// Whether a link should wait before it sends: the handler was woken, perhaps by input that this link has
+    /// just brought, and the messages that it sends can leave together with the acknowledgement. If so, the
+    /// waker is registered, and woken when the handler yields.
     pub(crate) fn awaits_turn(&self, link: LinkId, cx: &Context<'_>) -> bool {
         let mut inner = self.lock();
         let awaits = inner.turn.awaits_turn();
@@ -276,7 +288,6 @@ impl Inner {
         self.credentials.renewed().filter(|_| self.machine.link_transport(link).is_some_and(|t| !t.has_secret_in_url()))
     }
 
-    /// Attaches a link that shows a credential which matches.
     fn handle_frame(
         &mut self,
         now: u64,
@@ -285,14 +296,21 @@ impl Inner {
         session: &SharedSession,
     ) -> Result<(), CloseReason> {
         let is_event = matches!(&frame, Frame::Message { message, .. } if message.is_event());
+        let frame = match frame {
+            Frame::Message { message, .. } if self.speaks_socketio() => {
+                return self.take_socketio(now, link, message, session);
+            }
+            frame => frame,
+        };
         self.machine.handle_frame(now, link, frame)?;
         // An answer does not wait behind events: the handler may have asked its own client.
-        if is_event && let Some(packet) = self.machine.set_aside() {
+        if is_event && let Some(packet) = self.machine.set_aside(self.root_is_channel()) {
             self.take_packet(&packet, session);
         }
         Ok(())
     }
 
+    /// Attaches a link that shows a credential which matches.
     pub(super) fn attach_with(
         &mut self,
         now: u64,
@@ -304,6 +322,12 @@ impl Inner {
         match credential {
             Credential::Attempt if self.credentials.used => Err(reason::ATTEMPT_USED),
             Credential::Attempt => self.machine.attach(now, attach),
+            Credential::Sid(_) if !self.machine.has_sid() => Err(reason::WRONG_SECRET),
+            Credential::Sid(secret) => {
+                self.credentials.verify(secret, true)?;
+                self.machine.attach(now, attach)
+            }
+            _ if self.machine.has_sid() => Err(reason::WRONG_SECRET),
             Credential::Secret { secret, next } => {
                 self.credentials.verify(secret, in_url)?;
                 let id = self.machine.attach(now, attach)?;

@@ -6,6 +6,7 @@ mod channel_side;
 mod channels;
 mod chunked_upload;
 mod credentials;
+mod early;
 mod gathering;
 mod handler_side;
 mod link_side;
@@ -13,10 +14,12 @@ mod pressure;
 pub(crate) mod questions;
 mod receivers;
 mod runtime;
+mod socketio;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turn;
 mod unproven;
+mod upgrade;
 mod wake_batch;
 
 use std::{
@@ -43,7 +46,7 @@ use crate::{
 };
 
 pub(crate) use asking::CannotAsk;
-pub(crate) use channels::{Arrived, Asked as ChannelAsked};
+pub(crate) use channels::{Arrived, Asked as ChannelAsked, ChannelSet};
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::{Credential, Credentials};
 pub(crate) use gathering::Gathering;
@@ -285,12 +288,14 @@ impl Inner {
     }
 
     fn check_close(&mut self, now: u64, grace: u64) {
+        // Where no numbers are acknowledged, a client without a link has not even fetched the close.
+        let counts = !self.links.is_empty() || self.machine.ends_with_its_links();
         match self.closing {
             Some(_) if self.machine.closed().is_some() => self.closing = None,
             Some((deadline, before)) if deadline <= now => {
                 self.await_close(now, grace);
                 // A client without a link gets the full grace time instead.
-                if self.machine.acknowledged() == before && !self.links.is_empty() {
+                if self.machine.acknowledged() == before && counts {
                     self.machine.abort(now, reason::CLOSE_UNANSWERED);
                     self.closing = None;
                 }

@@ -82,7 +82,7 @@ impl Inner {
     fn held(&self) -> usize {
         let chunked = self.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
         let questions = self.questions.as_ref().map_or(0, |questions| questions.bytes());
-        self.machine.held() + chunked + questions + self.under_way
+        self.machine.held() + chunked + questions + self.under_way + self.in_channels()
     }
 }
 

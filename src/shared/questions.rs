@@ -1,6 +1,6 @@
 //! The requests that a session has made and that its client has not answered.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
@@ -19,7 +19,7 @@ const COST: usize = 128;
 /// The end of a request.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Answered(Arc<Packet>),
+    Answered(Packet),
     /// Another page has taken the session over. The page before it may have received the request.
     Unknown,
 }
@@ -74,17 +74,34 @@ impl Drop for Share {
 #[derive(Debug)]
 pub(crate) enum Asker {
     /// The request is to this session alone.
-    One(oneshot::Sender<Outcome>),
+    One {
+        sender: oneshot::Sender<Outcome>,
+        /// The task that waits is the handler's own: when it is woken, a turn comes.
+        is_handler: bool,
+    },
     /// The request is to many.
     Many(Share),
 }
 
+/// The task that has got an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiter {
+    Nobody,
+    /// The session's handler, which was woken.
+    Handler,
+    Other,
+}
+
 impl Asker {
-    /// Returns whether somebody waits for it.
-    fn end(self, outcome: Outcome) -> bool {
-        match self {
-            Asker::One(sender) => sender.send(outcome).is_ok(),
-            Asker::Many(share) => share.end(outcome),
+    fn end(self, outcome: Outcome) -> Waiter {
+        let (taken, is_handler) = match self {
+            Asker::One { sender, is_handler } => (sender.send(outcome).is_ok(), is_handler),
+            Asker::Many(share) => (share.end(outcome), false),
+        };
+        match (taken, is_handler) {
+            (false, _) => Waiter::Nobody,
+            (true, true) => Waiter::Handler,
+            (true, false) => Waiter::Other,
         }
     }
 }
@@ -100,13 +117,20 @@ impl Questions {
         self.open.len() * COST
     }
 
+    /// The task that waits for this answer has been polled.
+    pub(super) fn waits(&mut self, id: u64, by_handler: bool) {
+        if let Some(Asker::One { is_handler, .. }) = self.open.get_mut(&id) {
+            *is_handler = by_handler;
+        }
+    }
+
     /// An answer has come. One that nobody waits for is dropped: the time for it has passed, or it is an answer
     /// to no request of this session.
-    pub(crate) fn answer(&mut self, packet: Arc<Packet>) -> bool {
-        let head = Head::parse(&packet.text).ok().filter(|head| head.kind.is_ack() || head.kind == Kind::Refused);
+    pub(crate) fn answer(&mut self, packet: Packet) -> Waiter {
+        let head = Head::parse(packet.text()).ok().filter(|head| head.kind.is_ack() || head.kind == Kind::Refused);
         let id = head.and_then(|head| head.id);
         let asker = id.and_then(|id| self.open.remove(&id));
-        asker.is_some_and(|asker| asker.end(Outcome::Answered(packet)))
+        asker.map_or(Waiter::Nobody, |asker| asker.end(Outcome::Answered(packet)))
     }
 
     /// Another page has taken over.

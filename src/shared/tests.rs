@@ -18,6 +18,8 @@ use super::{
 use crate::{
     config::Transport,
     message::Message,
+    packet::Packet,
+    payload::Payload,
     pool::Pool,
     session::{
         Arrival, Config, Machine, Role, SessionParams,
@@ -86,7 +88,7 @@ async fn the_deadlines_of_a_session_are_queued_a_bounded_number_of_times() {
         let attach = Attach { ordinal: 1, turn, kind, opening: turn == 0, seen: turn > 0, received: 0, names: None };
         let link = session.attach(Credential::Attempt, attach, Transport::XhrPoll).unwrap();
         tokio::time::advance(Duration::from_millis(1000)).await;
-        session.detach(link);
+        session.detach(link, false);
         // Some deadlines come while no poll is there.
         tokio::time::advance(Duration::from_millis(turn % 7 * 1000)).await;
         let mut fired = 0;
@@ -101,6 +103,7 @@ async fn the_deadlines_of_a_session_are_queued_a_bounded_number_of_times() {
     assert!(most <= 3, "{most} deadlines of one session at once");
 }
 
+#[derive(Default)]
 struct Count(AtomicUsize);
 
 impl Wake for Count {
@@ -177,7 +180,7 @@ fn a_page_that_is_taken_over_between_decoding_and_locking_feeds_nothing() {
 fn a_link_that_has_gone_between_decoding_and_locking_feeds_nothing() {
     let (session, link) = opened();
     let mut decoded = messages(1..=3);
-    session.detach(link);
+    session.detach(link, false);
     assert_eq!(session.input(link, &mut decoded, None), Ok(false));
     assert_eq!((received(&session), decoded.len()), (0, 0));
 }
@@ -234,7 +237,7 @@ fn a_cut_that_ends_the_session_wakes_its_handler_at_once() {
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let (waker, mut place) = (Waker::from(count.clone()), None);
     assert_eq!(session.poll_arrival(&Context::from_waker(&waker), &mut place, true), Poll::Pending);
-    session.detach(link);
+    session.detach(link, false);
     assert_eq!(count.0.load(Relaxed), 1);
     assert_eq!(session.poll_arrival(&Context::from_waker(&waker), &mut place, true), Poll::Ready(None));
 }
@@ -296,5 +299,41 @@ fn a_websocket_that_states_the_new_secret_and_is_confirmed_ends_the_old_one() {
         let mut frames = if confirmed { vec![Frame::Confirm] } else { vec![Frame::AckRequest] };
         session.input(link, &mut frames, None).unwrap();
         assert_eq!(resumed(&session, 3, Uuid::nil(), Transport::XhrPoll), old);
+    }
+}
+
+#[test]
+fn an_answer_causes_a_turn_if_the_handler_waits_for_it_and_none_if_another_task_does() {
+    for moved in [false, true] {
+        let session = session();
+        let attach = Attach {
+            ordinal: 1,
+            turn: 0,
+            kind: LinkKind::Duplex,
+            opening: true,
+            seen: false,
+            received: 0,
+            names: Some(Names::EVENTS),
+        };
+        let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
+        let count = Arc::<Count>::default();
+        let waker = Waker::from(count.clone());
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut answer = session.ask(7).unwrap();
+        session.begin_turn();
+        assert!(session.poll_answer(&mut cx, 7, &mut answer).is_pending());
+        session.end_turn();
+        if moved {
+            assert!(session.poll_answer(&mut cx, 7, &mut answer).is_pending());
+        }
+        let packet = Packet::new("37[1]", Vec::new());
+        session
+            .input(link, &mut vec![Frame::Message { number: 1, message: Payload::from(packet).into() }], None)
+            .unwrap();
+        assert_eq!(session.awaits_turn(link, &Context::from_waker(&waker)), !moved);
+        session.begin_turn();
+        assert!(session.poll_answer(&mut cx, 7, &mut answer).is_ready());
+        session.end_turn();
+        assert_eq!(count.0.load(Relaxed), usize::from(!moved), "the link is woken when the turn ends");
     }
 }

@@ -61,6 +61,7 @@ impl What {
             Frame::PollDelay { .. } => What::PollDelay,
             Frame::Padding { .. } => What::Padding,
             Frame::LinkClose(_) => What::LinkClose,
+            Frame::Probe | Frame::Noop => unreachable!("a frame of Engine.IO in a native session"),
         }
     }
 }

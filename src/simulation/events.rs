@@ -23,7 +23,7 @@ impl Sort {
     /// `None` if it is no packet.
     pub(crate) fn of(payload: &Payload) -> Option<Sort> {
         let Payload::Event(packet) = payload else { return None };
-        let head = Head::parse(&packet.text).expect("the applications send packets");
+        let head = Head::parse(packet.text()).expect("the applications send packets");
         Some(match head.kind {
             Kind::Refused => Sort::Refusal,
             kind if kind.is_ack() => Sort::Reply,

@@ -128,7 +128,7 @@ pub(super) fn payload(value: &Value) -> Payload {
         Some("b") => Message::Binary(bytes(&value[1])).into(),
         _ => {
             let attachments = value[2].as_array().expect("a list").iter().map(bytes).collect();
-            Packet { text: text(&value[1]), attachments }.into()
+            Packet::new(text(&value[1]), attachments).into()
         }
     }
 }
@@ -138,8 +138,8 @@ pub(super) fn payload_json(payload: &Payload) -> Value {
         Payload::Message(Message::Text(text)) => json!(["t", &**text]),
         Payload::Message(Message::Binary(bytes)) => json!(["b", STANDARD.encode(bytes)]),
         Payload::Event(packet) => {
-            let attachments: Vec<_> = packet.attachments.iter().map(|bytes| STANDARD.encode(bytes)).collect();
-            json!(["e", &*packet.text, attachments])
+            let attachments: Vec<_> = packet.attachments().iter().map(|bytes| STANDARD.encode(bytes)).collect();
+            json!(["e", &**packet.text(), attachments])
         }
     }
 }

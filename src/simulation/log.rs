@@ -118,7 +118,7 @@ pub(crate) fn brief(payload: &Payload) -> String {
     let (kind, bytes) = match payload {
         Payload::Message(Message::Text(text)) => ("text", text.as_bytes()),
         Payload::Message(Message::Binary(bytes)) => ("binary", &bytes[..]),
-        Payload::Event(packet) => ("event", &packet.text.as_bytes()[..]),
+        Payload::Event(packet) => ("event", &packet.text().as_bytes()[..]),
     };
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
     format!("{kind} {head:?} of {} bytes", payload.len())

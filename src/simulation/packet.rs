@@ -1,7 +1,5 @@
 //! A packet: frames that travel at once in one direction, as Rust values or in one of the three encodings.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::{events::Fate, random::Random};
@@ -46,7 +44,7 @@ pub(crate) struct Packet {
 #[derive(Clone, Debug)]
 pub(super) struct Mark {
     number: u64,
-    event: Arc<Event>,
+    event: Event,
     chunk: usize,
     bytes: Option<(usize, usize)>,
 }
@@ -118,7 +116,7 @@ impl Packet {
     pub(crate) fn tear(&mut self, random: &mut Random, place: Fate) -> Option<Payload> {
         let Contents::Chunks(chunks) = &mut self.payload else { return None };
         let mark = self.marks.get(random.below(self.marks.len().max(1) as u64) as usize)?.clone();
-        let count = mark.event.attachments.len();
+        let count = mark.event.attachments().len();
         let mut came = 0;
         match (mark.bytes, place) {
             (None, Fate::CutBefore) => chunks.truncate(mark.chunk),
@@ -218,9 +216,9 @@ impl Codec {
                                 bytes: None,
                             });
                             out.push(b'e');
-                            out.extend_from_slice(packet.text.as_bytes());
+                            out.extend_from_slice(packet.text().as_bytes());
                             chunks.push(Chunk::Text(std::mem::take(&mut out).into()));
-                            chunks.extend(packet.attachments.iter().cloned().map(Chunk::Binary));
+                            chunks.extend(packet.attachments().iter().cloned().map(Chunk::Binary));
                         }
                     }
                 }

@@ -108,7 +108,7 @@ impl PageRequests {
 /// The id of a packet that has one, and the text by which it is known.
 pub(super) fn known(payload: &Payload) -> Option<(Kind, u64, Key)> {
     let Payload::Event(packet) = payload else { return None };
-    let head = Head::parse(&packet.text).expect("the applications send packets");
+    let head = Head::parse(packet.text()).expect("the applications send packets");
     let key = head.data.get(2..).and_then(|data| data.split(':').next()).unwrap_or_default();
     Some((head.kind, head.id?, key.to_owned()))
 }

@@ -122,7 +122,7 @@ impl World<'_> {
         let payload = self.scenario.request(&mut self.random, 's', self.server.count + 1, id);
         let (_, key) = request(&payload).expect("it is a request");
         let (sender, answer) = oneshot::channel();
-        one.requests.questions.open.insert(id, Asker::One(sender));
+        one.requests.questions.open.insert(id, Asker::One { sender, is_handler: false });
         let result = one.machine.send(payload.clone().into());
         self.note_pair(session, if result == Err(SendError::Full) { What::SendFull } else { What::Send });
         let one = &mut self.server.sessions[session];
@@ -177,7 +177,7 @@ impl World<'_> {
     fn check_outcome(&mut self, id: u64, key: &Key, packet: &Packet) {
         let answered = known(&Payload::from(packet.clone()));
         if answered.is_none_or(|(_, answered, echo)| (answered, &echo) != (id, key)) {
-            self.fail(format!("request {id} is {key}, and {:.40} was taken for its answer", packet.text));
+            self.fail(format!("request {id} is {key}, and {:.40} was taken for its answer", packet.text()));
         }
     }
 

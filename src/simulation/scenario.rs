@@ -200,5 +200,5 @@ pub(crate) fn packet(random: &mut Random, kind: Kind, id: Option<u64>, text: &st
     let data = if kind == Kind::Refused { format!("{{\"{text}\"}}") } else { format!("[\"{text}\"]") };
     let mut packet = String::new();
     Head { kind, attachments: attachments.len(), namespace: "/", id, data: &data }.write(&mut packet);
-    Packet { attachments, text: packet.into() }
+    Packet::new(packet, attachments)
 }

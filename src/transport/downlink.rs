@@ -35,6 +35,8 @@ const COUNTED: usize = 16 * 1024;
 pub(crate) enum Wait {
     /// A frame behind the first, or the end of the time for which the link may wait.
     Something,
+    /// Any frame, where no link begins with one that every answer has.
+    Anything,
     /// Only the handler's first turn, so that what it sends there is part of the answer.
     Nothing,
     /// The same. The client is also asked to delay its next poll, since many answers wait in its browser or
@@ -44,13 +46,16 @@ pub(crate) enum Wait {
 
 /// The body of an answer that ends after its first flush.
 ///
-/// Dropping it detaches the link. What it had taken is sent again on the next link.
+/// Dropping it detaches the link. What it had taken is sent again on the next link, where messages are kept
+/// until they are acknowledged.
 pub(crate) struct FirstFlush<C> {
     link: Option<Link>,
     codec: C,
     wait: Wait,
-    /// The handler has had the turn that the answer waits for.
+    /// The handler has had the first turn that the answer waits for.
     turned: bool,
+    /// The answer has waited for a turn that was due. It waits for no second one.
+    waited: bool,
     /// The length of the answer with its first frame.
     started: usize,
     body: Vec<u8>,
@@ -58,22 +63,27 @@ pub(crate) struct FirstFlush<C> {
 
 impl<C: BodyCodec> FirstFlush<C> {
     pub(crate) fn new(link: Link, codec: C, wait: Wait) -> Self {
-        let turned = wait == Wait::Something;
-        FirstFlush { link: Some(link), codec, wait, turned, started: 0, body: Vec::new() }
+        let turned = matches!(wait, Wait::Something | Wait::Anything);
+        FirstFlush { link: Some(link), codec, wait, turned, waited: false, started: 0, body: Vec::new() }
     }
 
     /// The body and its type, and what counts the body if it is large. The link is detached when they are ready,
     /// and this must not be polled again then.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Vec<u8>, ContentType, Option<UnderWay>)> {
-        let FirstFlush { link, codec, wait, turned, started, body } = self;
+        let FirstFlush { link, codec, wait, turned, waited, started, body } = self;
         let attached = link.as_ref().expect("an answer is polled until it is ready");
         if !*turned && !attached.has_turned(cx) {
             return Poll::Pending;
         }
         *turned = true;
+        // What is acknowledged and what the handler says to it are one answer, not two.
+        if *wait == Wait::Something && !*waited && attached.awaits_turn(cx) {
+            *waited = true;
+            return Poll::Pending;
+        }
         let pulled = attached.pull(cx, |frame| {
             codec.write(frame, body);
-            if *started == 0 {
+            if *started == 0 && *wait != Wait::Anything {
                 if *wait == Wait::Rest {
                     codec.write(Outbound::Frame(Frame::PollDelay { delay: REST }), body);
                 }
@@ -81,11 +91,13 @@ impl<C: BodyCodec> FirstFlush<C> {
             }
             body.len() < FLUSH
         });
-        if pulled == PullStatus::Drained && *wait == Wait::Something && body.len() == *started {
+        let waits = matches!(wait, Wait::Something | Wait::Anything);
+        if pulled == PullStatus::Drained && waits && body.len() == *started {
+            *waited = false;
             return Poll::Pending;
         }
         let counted = (body.len() > COUNTED).then(|| attached.under_way());
-        *link = None;
+        link.take().into_iter().for_each(Link::complete);
         let content_type = codec.finish(body);
         Poll::Ready((std::mem::take(body), content_type, counted))
     }

@@ -13,6 +13,8 @@ use crate::{
 pub(crate) struct Link {
     shared: Arc<SharedSession>,
     id: LinkId,
+    /// HTTP has taken its whole answer.
+    answered: bool,
 }
 
 impl Link {
@@ -24,7 +26,7 @@ impl Link {
         transport: Transport,
     ) -> Result<Self, CloseReason> {
         let id = shared.attach(credential, attach, transport)?;
-        Ok(Link { shared, id })
+        Ok(Link { shared, id, answered: false })
     }
 
     /// Hands over the frames that came on this link, until `read` yields `None`. They are decoded in
@@ -32,6 +34,11 @@ impl Link {
     /// no more; see [`reading_stops`](Self::reading_stops).
     pub(crate) fn input(&self, read: impl FnMut() -> Result<Option<Frame>, CloseReason>) -> Result<bool, CloseReason> {
         batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
+    }
+
+    /// Detaches a poll whose answer is whole, and is about to leave.
+    pub(crate) fn complete(mut self) {
+        self.answered = true;
     }
 
     /// A guard that counts bytes on their way to the session or from it.
@@ -97,6 +104,6 @@ impl LinkWatch {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.shared.detach(self.id);
+        self.shared.detach(self.id, self.answered);
     }
 }

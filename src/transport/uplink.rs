@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use axum::body::BodyDataStream;
 use bytes::{Bytes, BytesMut};
@@ -62,21 +66,33 @@ pub(crate) async fn read_body(
 
 /// Hands the frames of a body over to the session. The frames before a malformed one are taken.
 ///
-/// Other tasks get their turn after each [`MOST_FRAMES`]. Not cancel-safe: the frames that were read are taken.
+/// Other tasks get their turn after each [`MOST_FRAMES`]. While the session can take no more, it waits: a body of very
+/// many tiny messages would fill the memory otherwise. Not cancel-safe: the frames that were read are taken.
 pub(crate) async fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<(), CloseReason> {
     loop {
         let mut left = MOST_FRAMES;
-        // The whole body is taken even where the session asks to stop: it is bounded, and so is the excess.
         let stopped = link.input(|| {
             let frame = if left > 0 { body.codec.read(&mut body.rest)? } else { None };
             left -= usize::from(frame.is_some());
             Ok(frame)
         })?;
-        if left > 0 && !stopped {
+        if stopped {
+            poll_fn(|cx| if link.reading_stops(cx) { Poll::Pending } else { Poll::Ready(()) }).await;
+        } else if left > 0 {
             return Ok(());
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Waits until the session has room for more, and its handler has had the turn that the input has caused: its
+/// answers are there then, all of them. Cancel-safe.
+pub(crate) async fn settled(link: &Link) {
+    let poll = |cx: &mut Context<'_>| match link.reading_stops(cx) || link.awaits_turn(cx) {
+        true => Poll::Pending,
+        false => Poll::Ready(()),
+    };
+    poll_fn(poll).await;
 }
 
 /// As [`take`], for the first messages of a session: together they may have `most` bytes.
@@ -96,7 +112,7 @@ pub(crate) fn take_first<C: Codec>(link: &Link, body: &mut Body<C>, most: usize)
 /// The answer to an upload, which acknowledges what was received.
 pub(crate) fn upload_answer<C: BodyCodec>(link: &Link, mut codec: C) -> (Vec<u8>, ContentType) {
     let mut out = Vec::new();
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut cx = Context::from_waker(Waker::noop());
     link.pull(&mut cx, |frame| {
         codec.write(frame, &mut out);
         true

@@ -84,13 +84,18 @@ pub(crate) static PAGE_CALL: Row = Row {
 
 /// The answer is a script, which calls the function `%`. It begins with a comment, so that no browser can
 /// take its first bytes for those of another type of file.
-pub(crate) static CALL: Row = Row {
+pub(crate) static CALL: Row = CALL_BY_NAME;
+
+const CALL_BY_NAME: Row = Row {
     content_type: Some("text/javascript; charset=utf-8"),
     before: "/**/%(",
     escape: Escape::String,
     after: ");",
     ..BARE
 };
+
+/// The same for Engine.IO's clients: the function is that of the number `%` in their list.
+pub(crate) static ENGINE_IO: Row = Row { before: "___eio[%](", ..CALL_BY_NAME };
 
 /// Each flush is a part of a `multipart/x-mixed-replace` with the boundary `%`. Messages are not escaped in
 /// it, so the boundary must be random: a sender who guesses it could end a part and begin another.

@@ -107,6 +107,10 @@ test('two people talk, send a picture, and change their transport in the middle 
   await ada.setViewportSize({ width: 1100, height: 720 })
   await ada.screenshot({ path: `${OUT}chat.png` })
   await ben.setViewportSize({ width: 420, height: 820 })
+  await ben.waitForFunction(() => {
+    const log = document.querySelector('#log')
+    return log.scrollHeight - log.scrollTop - log.clientHeight < 2
+  }, null, PATIENCE)
   await ben.screenshot({ path: `${OUT}chat-narrow.png` })
   assert.deepEqual([...ada.complaints, ...ben.complaints], [])
 })
@@ -153,15 +157,21 @@ test('bad input gets a friendly message, and the session lives', TIMEOUT, async 
   await twin.waitForFunction(() => document.querySelector('#sorry').textContent.length > 10, null, PATIENCE)
   t.diagnostic(`a name that is taken: ${await twin.textContent('#sorry')}`)
 
-  for (const [name, send] of [
-    ['too long', () => self.say({ say: { id: 'a', text: 'x'.repeat(3000) } })],
-    ['nonsense', () => self.say({ no: 'such thing' })],
-    ['no picture', () => self.say(new ArrayBuffer(3))]
+  await fay.evaluate(() => self.sayText('x'.repeat(3000)))
+  await fay.waitForFunction(() => document.querySelector('.refused .why')?.textContent.includes('2,000'), null, PATIENCE)
+  for (const [name, data, code] of [
+    ['say', { text: 'without an id' }, 'data'],
+    ['picture', [1, 2, 3], 'picture'],
+    ['enter', { room: 'attic', name: ' ', key: '' }, 'name'],
+    ['enter', { room: 'attic', name: 'Gus', key: '' }, 'name'],
+    ['no such thing', null, 'unknown']
   ]) {
-    const before = await fay.locator('#log .note.sorry').count()
-    await fay.evaluate(send)
-    await fay.waitForFunction((n) => document.querySelectorAll('#log .note.sorry').length > n, before, PATIENCE)
-    t.diagnostic(`${name}: ${await fay.locator('#log .note.sorry').last().textContent()}`)
+    const fault = await fay.evaluate(
+      ([name, data]) => new Promise((done) => self.ask(name, Array.isArray(data) ? new Uint8Array(data) : data, done)),
+      [name, data]
+    )
+    t.diagnostic(`${name}: ${fault.message}`)
+    assert.equal(fault.code, code)
   }
   await say(fay, 'still here')
   await sees(fay, 'still here')

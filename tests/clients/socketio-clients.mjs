@@ -2,13 +2,15 @@
 
 import { createRequire } from 'node:module'
 import { FILLER, bytes } from './numbered.mjs'
-import { Queue, turn, within } from './support.mjs'
+import { Queue, REFERENCE, turn, within } from './support.mjs'
 
 const require = createRequire(import.meta.url)
 
 /** Generations 1 and 2 speak revision 3 of Engine.IO. They have no auth data: a query stands in its place. */
 const OLD = {
   hasAuth: false,
+  /** The auth data that a handler sees: our server takes the query for them. */
+  seen: (data) => (REFERENCE ? {} : data),
   shows: (data) => (Object.keys(data).length > 0 ? { query: new URLSearchParams(data).toString() } : {}),
   refused: 'error',
   /** A refusal is its data, or its text where it has none. */
@@ -19,6 +21,7 @@ const OLD = {
 }
 const NEW = {
   hasAuth: true,
+  seen: (data) => data,
   shows: (data) => ({ auth: data }),
   refused: 'connect_error',
   /** A refusal is an error. */

@@ -10,7 +10,7 @@ import { root } from '../env.js'
  * When a script or a frame has loaded, the script may not have run, and the frame's messages may not have
  * arrived.
  */
-const MOMENT = 50
+export const MOMENT = 50
 
 /** Runs a task by a timer, also where there are promises: never within the calling code. */
 export const soon = (task, delay) => setTimeout(() => task(), delay || 0)
@@ -64,12 +64,12 @@ export const post = (xhr, url, include) => {
   xhr.setRequestHeader('Content-Type', 'text/plain;charset=UTF-8')
 }
 
-/** Calls `task` when a script or a frame has loaded or failed. */
-export const ended = (element, task) => {
+/** Calls `task` when a script or a frame has loaded or failed, after a delay. */
+export const ended = (element, task, delay) => {
   const over = (element.onload = element.onerror = () => {
     // Internet Explorer never frees objects that form a circle with an element.
     element.onload = element.onerror = element.onreadystatechange = null
-    soon(task, MOMENT)
+    soon(task, delay)
   })
   element.onreadystatechange = () => /loaded|complete/.test(element.readyState) && over()
 }
@@ -89,7 +89,7 @@ export const load = (page, name, url, end) => {
   // Otherwise scripts run in the order of their elements, and that of an upload waits for that of a poll.
   element.async = true
   element.src = url
-  ended(element, end)
+  ended(element, end, MOMENT)
   place(page, element)
   return element
 }

@@ -2,7 +2,7 @@
  * Uploads by a form in a hidden frame: they may be large and cross origins, but the page cannot read the
  * answer.
  */
-import { ended, expose, place, remove, requester } from './dom.js'
+import { MOMENT, ended, expose, place, remove, requester, soon } from './dom.js'
 
 export const formPost = requester((url, text, read, end) => {
   const name = expose()
@@ -18,5 +18,6 @@ export const formPost = requester((url, text, read, end) => {
   form.submit()
   // This comes after the submit, because the empty frame loads too.
   ended(box.lastChild, () => end(0))
-  return () => remove(box)
+  // The next upload need not wait for this. A browser whose empty frame loads late is still sending.
+  return () => soon(() => remove(box), MOMENT)
 })

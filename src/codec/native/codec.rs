@@ -102,8 +102,8 @@ impl BodyCodec for NativeCodec {
 
 fn put_event(payload: &Payload, out: &mut SocketBuffer<'_>) {
     let Payload::Event(packet) = payload else { return put_plain(payload, out) };
-    out.text(&[b"e", packet.text.as_bytes()]);
-    packet.attachments.iter().for_each(|attachment| out.binary(attachment));
+    out.text(&[b"e", packet.text().as_bytes()]);
+    packet.attachments().iter().for_each(|attachment| out.binary(attachment));
 }
 
 /// For a client that knows no events.

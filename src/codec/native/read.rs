@@ -36,8 +36,15 @@ pub(crate) struct Reader {
 /// An event of which attachments are still to come.
 #[derive(Debug)]
 struct Partial {
-    packet: Packet,
+    text: ByteString,
+    attachments: Vec<Bytes>,
     missing: usize,
+}
+
+impl Partial {
+    fn len(&self) -> usize {
+        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
 }
 
 impl Reader {
@@ -52,9 +59,10 @@ impl Reader {
         while !input.is_empty() {
             if self.spelling == Spelling::WebSocket && matches!(input[0], b'm' | b'e') {
                 self.check_complete()?;
-                let mut letter = std::mem::take(input);
-                let payload = text(self.largest.release(letter.split_off(1)))?;
-                let frame = match letter[0] {
+                let mut payload = std::mem::take(input);
+                let letter = payload.get_u8();
+                let payload = text(self.largest.release(payload))?;
+                let frame = match letter {
                     b'm' => Some(self.message(Message::from(Text(payload)))?),
                     _ => self.event(payload)?,
                 };
@@ -91,20 +99,19 @@ impl Reader {
 
     /// The bytes of an event of which attachments are still to come.
     pub(crate) fn partial(&self) -> usize {
-        self.partial.as_ref().map_or(0, |partial| partial.packet.len())
+        self.partial.as_ref().map_or(0, |partial| partial.len())
     }
 
     /// An event has come, or its first part.
     fn event(&mut self, text: ByteString) -> Result<Option<Frame>> {
         let missing = attachments_of(&text).ok_or(Malformed("an event with a malformed number of attachments"))?;
-        let packet = Packet { text, attachments: Vec::with_capacity(missing) };
         if missing == 0 {
-            return self.message(packet).map(Some);
+            return self.message(Packet::new(text, Vec::new())).map(Some);
         }
-        if packet.len() > self.limit {
+        if text.len() > self.limit {
             return Err(TooLarge);
         }
-        self.partial = Some(Box::new(Partial { packet, missing }));
+        self.partial = Some(Box::new(Partial { text, attachments: Vec::with_capacity(missing), missing }));
         Ok(None)
     }
 
@@ -117,12 +124,12 @@ impl Reader {
         let Some(mut partial) = self.partial.take() else {
             return self.message(Message::Binary(payload)).map(Some);
         };
-        partial.packet.attachments.push(payload);
+        partial.attachments.push(payload);
         partial.missing -= 1;
         if partial.missing == 0 {
-            return self.message(partial.packet).map(Some);
+            return self.message(Packet::new(partial.text, partial.attachments)).map(Some);
         }
-        if partial.packet.len() > self.limit {
+        if partial.len() > self.limit {
             return Err(TooLarge);
         }
         self.partial = Some(partial);

@@ -59,6 +59,8 @@ impl Writer {
             }
             Frame::LinkClose(reason) => self.reason(b'x', None, reason, out),
             Frame::Attached(start) => put_start(out, start),
+            // They are of Engine.IO alone.
+            Frame::Probe | Frame::Noop => {}
         }
     }
 
@@ -89,7 +91,8 @@ impl Writer {
                 let encoded = broadcast.encoded(self.spelling.cell(events), |payload| {
                     let mut bytes = Vec::with_capacity(payload.len() + 16);
                     self.payload(payload, events, &mut bytes);
-                    Bytes::from(bytes)
+                    // Its spare room would be held and not counted.
+                    Bytes::from(bytes.into_boxed_slice())
                 });
                 out.extend_from_slice(encoded);
             }
@@ -101,8 +104,8 @@ impl Writer {
             Payload::Message(Message::Text(text)) => self.text(b'm', text, out),
             Payload::Message(Message::Binary(bytes)) => self.binary(bytes, out),
             Payload::Event(packet) if events => {
-                self.text(b'e', &packet.text, out);
-                for attachment in &packet.attachments {
+                self.text(b'e', packet.text(), out);
+                for attachment in packet.attachments() {
                     self.binary(attachment, out);
                 }
             }

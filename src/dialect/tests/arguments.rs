@@ -16,8 +16,8 @@ struct Doc {
 
 fn written(arguments: &impl IntoArgs) -> String {
     let packet = event("/", None, "x", arguments).expect("it can be written");
-    assert!(packet.attachments.is_empty());
-    packet.text.to_string()
+    assert!(packet.attachments().is_empty());
+    packet.text().to_string()
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn what_an_event_carries_is_a_list_of_arguments() {
 
 #[test]
 fn packets_have_their_heads() {
-    let text = |packet: crate::packet::Packet| packet.text.to_string();
+    let text = |packet: crate::packet::Packet| packet.text().to_string();
     assert_eq!(text(event("/admin", Some(12), "save", &1).unwrap()), r#"2/admin,12["save",1]"#);
     assert_eq!(text(ack("/", 0, &()).unwrap()), "30[]");
     assert_eq!(text(ack("/admin", 7, &Args((1, "b"))).unwrap()), r#"3/admin,7[1,"b"]"#);

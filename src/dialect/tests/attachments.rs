@@ -117,12 +117,12 @@ fn bytes_are_beside_the_text() {
         r#"52-/admin,12["x","a",{"name":"é","pixels":{"_placeholder":true,"num":0},"#,
         r#""thumbnail":{"_placeholder":true,"num":1}}]"#
     );
-    assert_eq!(&*packet.text, expected);
-    assert_eq!(packet.attachments, [two(), two()]);
+    assert_eq!(&**packet.text(), expected);
+    assert_eq!(packet.attachments(), [two(), two()]);
     assert_eq!(packet.len(), expected.len() + 4);
     let reply = ack("/", 3, &two()).unwrap();
-    assert_eq!(&*reply.text, r#"61-3[{"_placeholder":true,"num":0}]"#);
-    let head = Head::parse(&reply.text).unwrap();
+    assert_eq!(&**reply.text(), r#"61-3[{"_placeholder":true,"num":0}]"#);
+    let head = Head::parse(reply.text()).unwrap();
     assert_eq!((head.kind, head.attachments, head.id), (Kind::BinaryAck, 1, Some(3)));
 }
 
@@ -263,7 +263,7 @@ fn data_that_looks_like_a_placeholder_is_not_sent_beside_bytes() {
 fn attachments_are_counted() {
     let ten = vec![two(); 10];
     let packet = event("/", None, "x", &ten).unwrap();
-    assert_eq!(Head::parse(&packet.text).unwrap().attachments, 10);
+    assert_eq!(Head::parse(packet.text()).unwrap().attachments, 10);
     assert_eq!(read_args::<Vec<Bytes>>(arguments(&packet)).unwrap(), ten);
     let error = event("/", None, "x", &vec![two(); 11]).unwrap_err().to_string();
     assert!(error.contains("at most 10"), "{error}");

@@ -75,7 +75,7 @@ fn packet(input: &[u8]) -> Packet {
     let text = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
     let count = Head::parse(&text).map_or(0, |head| head.attachments);
     let attachments = lines.chain(std::iter::repeat(&[][..])).take(count).map(Bytes::copy_from_slice).collect();
-    Packet { text: text.into(), attachments }
+    Packet::new(text, attachments)
 }
 
 fn depth(node: &Node) -> usize {
@@ -98,8 +98,8 @@ fn again(head: &Head<'_>, name: Option<&str>, nodes: &Args<Vec<Node>>) {
         Ok(packet) => packet,
         Err(error) => return assert!(head.data.contains("placeholder") || head.data.contains('\\'), "{error}"),
     };
-    let read = Head::parse(&written.text).expect("what was written is a packet");
-    assert_eq!((read.namespace, read.id, read.attachments), (namespace, id, written.attachments.len()));
+    let read = Head::parse(written.text()).expect("what was written is a packet");
+    assert_eq!((read.namespace, read.id, read.attachments), (namespace, id, written.attachments().len()));
     assert_eq!(read_args::<Args<Vec<Node>>>(arguments(&written)).expect("it has arguments"), *nodes);
 }
 
@@ -107,7 +107,7 @@ fn again(head: &Head<'_>, name: Option<&str>, nodes: &Args<Vec<Node>>) {
 fn fuzz_packets() {
     crate::fuzz::run("packets", 20_000, |input, behaviour| {
         let packet = packet(input);
-        let head = match Head::parse(&packet.text) {
+        let head = match Head::parse(packet.text()) {
             Ok(head) => head,
             Err(why) => return behaviour.note(why),
         };

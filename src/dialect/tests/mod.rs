@@ -14,16 +14,16 @@ use crate::{message::JsonError, packet::Packet};
 /// A packet as it comes from the other side.
 fn packet(text: &str, attachments: &[&[u8]]) -> Packet {
     let attachments = attachments.iter().map(|attachment| attachment.to_vec().into()).collect();
-    Packet { text: text.into(), attachments }
+    Packet::new(text, attachments)
 }
 
 /// The arguments of an event or reply.
 fn arguments(packet: &Packet) -> Arguments<'_> {
-    let head = Head::parse(&packet.text).expect("a packet");
-    assert_eq!(head.attachments, packet.attachments.len(), "{head:?}");
+    let head = Head::parse(packet.text()).expect("a packet");
+    assert_eq!(head.attachments, packet.attachments().len(), "{head:?}");
     match head.kind.is_ack() {
-        true => Arguments::of_reply(head.data, &packet.attachments),
-        false => Arguments::of_event(head.data, &packet.attachments),
+        true => Arguments::of_reply(head.data, packet.attachments()),
+        false => Arguments::of_event(head.data, packet.attachments()),
     }
 }
 

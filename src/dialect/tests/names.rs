@@ -25,7 +25,7 @@ fn asks<R>(name: &impl Asks<&'static str, R>, _: fn(R)) -> String {
 /// The text of an event.
 fn sends<D: super::super::IntoArgs>(name: &impl Sends<D>, data: &D) -> String {
     let packet = event("/", None, name.name(), data).unwrap();
-    packet.text.to_string()
+    packet.text().to_string()
 }
 
 #[test]

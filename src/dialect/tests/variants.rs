@@ -44,7 +44,7 @@ enum Tagged {
 }
 
 fn parse_packet<E: serde::de::DeserializeOwned>(packet: &crate::packet::Packet) -> Result<E, JsonError> {
-    let head = Head::parse(&packet.text).unwrap();
+    let head = Head::parse(packet.text()).unwrap();
     parse_variant(&event_name(head.data).unwrap(), arguments(packet))
 }
 
@@ -69,13 +69,13 @@ fn the_variant_is_the_name() {
         (In::Pair((1, 2)), r#"2["pair",[1,2]]"#),
     ] {
         let packet = event_by_variant("/", None, &event).unwrap();
-        assert_eq!(&*packet.text, text);
+        assert_eq!(&**packet.text(), text);
         assert_eq!(parse_packet::<In>(&packet).unwrap(), event);
     }
     let request = event_by_variant("/a", Some(3), &Strict::Typing).unwrap();
-    assert_eq!(&*request.text, r#"2/a,3["Typing"]"#);
+    assert_eq!(&**request.text(), r#"2/a,3["Typing"]"#);
     let wrapped = event_by_variant("/", None, &Wrapped(Strict::Say("x".into()))).unwrap();
-    assert_eq!(&*wrapped.text, r#"2["Say","x"]"#);
+    assert_eq!(&**wrapped.text(), r#"2["Say","x"]"#);
     assert_eq!(parse_packet::<Wrapped>(&wrapped).unwrap(), Wrapped(Strict::Say("x".into())));
 }
 

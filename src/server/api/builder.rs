@@ -13,7 +13,11 @@ use super::{
 };
 use crate::{
     config::{Config, History, Origins, Overflow, SlowMember, header_name, is_authority, is_node_name, millis},
-    server::{core::Core, events::Events, namespaces::with_namespaces},
+    server::{
+        core::Core,
+        events::Events,
+        namespaces::{all_namespaces, with_namespaces},
+    },
 };
 
 /// The entry of the library: [`Anywire::builder`].
@@ -347,9 +351,7 @@ impl Builder {
 impl<S: Clone + Send + Sync + 'static> Builder<SessionHandler<S>> {
     /// Builds the server. Its sessions run on the tokio runtime that serves its routes.
     pub fn build(self) -> Server<S> {
-        let SessionHandler { root, namespaces } = self.handler;
-        let handler = if namespaces.is_empty() { root } else { with_namespaces(root, namespaces) };
-        Server::new(Arc::new(Core::new(self.config)), handler, self.hooks)
+        Server::new(Arc::new(Core::new(self.config)), self.handler, self.hooks)
     }
 }
 
@@ -364,6 +366,21 @@ pub struct SessionHandler<S> {
 impl<S> SessionHandler<S> {
     fn new(root: AnyHandler<S>) -> Self {
         SessionHandler { root, namespaces: Vec::new() }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> SessionHandler<S> {
+    /// The handler of sessions, whose clients may also open namespaces.
+    pub(super) fn of_sessions(&self) -> AnyHandler<S> {
+        match self.namespaces.is_empty() {
+            true => self.root.clone(),
+            false => with_namespaces(self.root.clone(), self.namespaces.clone()),
+        }
+    }
+
+    /// The handler of sessions whose clients open all namespaces, and one of them within `patience`.
+    pub(super) fn of_channels(&self, patience: Duration) -> AnyHandler<S> {
+        all_namespaces(self.root.clone(), self.namespaces.clone(), patience)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     future::{IntoFuture, poll_fn},
     marker::PhantomData,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::atomic::Ordering,
     task::Poll,
     time::Duration,
 };
@@ -184,7 +184,7 @@ impl Session {
 
     /// A client that knows no events cannot answer, and cannot get bytes as text.
     fn check_packet(&self, packet: &Packet, asks: bool) -> Result<(), SendError> {
-        let refused = (asks || !packet.attachments.is_empty()) && !self.knows_events();
+        let refused = (asks || !packet.attachments().is_empty()) && !self.knows_events();
         if refused { Err(SendError::NoEvents) } else { Ok(()) }
     }
 
@@ -205,7 +205,7 @@ fn offer_answer(session: &Session, page: u64, packet: Packet) -> Result<(), (Sen
     });
     offered.map_err(|(error, payload)| {
         let Payload::Event(packet) = payload else { unreachable!("it was an event") };
-        (error, Arc::unwrap_or_clone(packet))
+        (error, packet)
     })
 }
 
@@ -231,7 +231,7 @@ impl<R: FromArgs> Requesting<R> {
     async fn answered(self) -> Result<R, RequestError> {
         let packet = self.packet?;
         let shared = &self.session.member.shared;
-        let answer = shared.ask(self.id).map_err(RequestError::of)?;
+        let mut answer = shared.ask(self.id).map_err(RequestError::of)?;
         // The answer is not waited for any longer than this function runs.
         let _waiting = Question { session: &self.session, id: self.id };
         let outcome = tokio::time::timeout(self.time, async {
@@ -241,7 +241,8 @@ impl<R: FromArgs> Requesting<R> {
                 Some(channel) => shared.poll_channel_over(cx, channel.number),
                 None => Poll::Pending, // The end of the session drops the sender of the answer.
             });
-            match select(answer, over).await {
+            let answered = poll_fn(|cx| shared.poll_answer(cx, self.id, &mut answer));
+            match select(answered, over).await {
                 Either::Left((answer, _)) => answer.map_err(|_| RequestError::Closed),
                 Either::Right(((), _)) => Err(RequestError::Closed),
             }
@@ -281,11 +282,11 @@ impl Drop for Question<'_> {
 
 pub(super) fn read_answer<R: FromArgs>(packet: &Packet) -> Result<R, RequestError> {
     let head =
-        Head::parse(&packet.text).map_err(|error| RequestError::Data(Fault::new("answer", error.to_string())))?;
+        Head::parse(packet.text()).map_err(|error| RequestError::Data(Fault::new("answer", error.to_string())))?;
     if head.kind == Kind::Refused {
         return Err(RequestError::Refused(Fault::parse(head.data)));
     }
-    let arguments = Arguments::of_reply(head.data, &packet.attachments);
+    let arguments = Arguments::of_reply(head.data, packet.attachments());
     read_args(arguments).map_err(|error| RequestError::Data(Fault::from(error)))
 }
 

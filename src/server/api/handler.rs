@@ -16,7 +16,10 @@ use axum::{
 use futures::FutureExt;
 
 use super::session::Session;
-use crate::session::{CloseReason, reason};
+use crate::{
+    session::{CloseReason, reason},
+    shared::ChannelSet,
+};
 
 /// How a handler has ended: an error as text.
 pub(crate) type Outcome = Result<(), String>;
@@ -27,8 +30,8 @@ pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) struct Ready {
     /// A function that runs before the session opens, if there is one.
     pub(crate) opening: Option<Opening>,
-    /// The session may have channels.
-    pub(crate) has_channels: bool,
+    /// The channels that the session may have.
+    pub(crate) channels: ChannelSet,
     /// Takes the session and returns the handler's future.
     pub(crate) handler: Box<dyn FnOnce(Session) -> Boxed<Outcome> + Send>,
 }
@@ -151,7 +154,7 @@ macro_rules! handler {
                 let handler = move |session: Session| -> Boxed<Outcome> {
                     Box::pin(self($($T,)* session).map(|returned| returned.outcome(sealed::Sealed)))
                 };
-                Ok(sealed::Prepared(Ready { opening: None, has_channels: false, handler: Box::new(handler) }))
+                Ok(sealed::Prepared(Ready { opening: None, channels: ChannelSet::None, handler: Box::new(handler) }))
             }
         }
     };

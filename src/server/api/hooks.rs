@@ -33,7 +33,8 @@ pub struct Refused<'a> {
 
 impl<'a> Refused<'a> {
     /// The name of the route that refused: the last part of the request's path, which is a transport's name,
-    /// `open`, `send`, `form-post` or `jsonp-send`; for a bare WebSocket `raw`.
+    /// `open`, `send`, `form-post` or `jsonp-send`; for a bare WebSocket `raw`, for
+    /// Engine.IO `engineio`.
     pub fn what(&self) -> &'a str {
         self.what
     }

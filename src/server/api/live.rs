@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use super::{session::Session, to::To};
 use crate::{
     config::millis,
-    hub::{Audience, Member, ROOT, room_key},
+    hub::{Audience, Member, ROOT, into_room_key},
     ids,
     server::core::Core,
     session::reason,
@@ -47,13 +47,13 @@ impl Live {
 
     /// Starts a send to all members of a room.
     pub fn to(&self, room: impl Into<String>) -> To<'_> {
-        To::room(&self.core, &self.namespace, &room.into())
+        To::room(&self.core, &self.namespace, room.into())
     }
 
     /// Starts a send to the members of several rooms. A session that is in more than one of them gets the
     /// message once.
     pub fn to_any(&self, rooms: impl IntoIterator<Item = impl Into<String>>) -> To<'_> {
-        let keys = rooms.into_iter().map(|room| room_key(&self.namespace, &room.into()).into_owned());
+        let keys = rooms.into_iter().map(|room| into_room_key(&self.namespace, room.into()));
         To::new(&self.core, &self.namespace, Audience::any_of(keys.collect()))
     }
 
@@ -158,6 +158,6 @@ impl Session {
 
     /// Starts a send to all members of a room, with this session if it is one of them.
     pub fn within(&self, room: impl Into<String>) -> To<'_> {
-        To::room(&self.core, self.namespace(), &room.into())
+        To::room(&self.core, self.namespace(), room.into())
     }
 }

@@ -69,7 +69,7 @@ pub struct LocalClient {
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     ids: u64,
-    waiting: HashMap<u64, Option<Arc<Packet>>>,
+    waiting: HashMap<u64, Option<Packet>>,
 }
 
 impl Requests {
@@ -81,7 +81,7 @@ impl Requests {
     }
 
     /// The answer to a request, if it has come.
-    pub(super) fn take(&mut self, id: u64) -> Option<Arc<Packet>> {
+    pub(super) fn take(&mut self, id: u64) -> Option<Packet> {
         let answer = self.waiting.get_mut(&id)?.take()?;
         self.waiting.remove(&id);
         Some(answer)
@@ -92,8 +92,8 @@ impl Requests {
         self.waiting.remove(&id);
     }
 
-    fn answered(&mut self, packet: Arc<Packet>) {
-        let id = Head::parse(&packet.text).ok().and_then(|head| head.id);
+    fn answered(&mut self, packet: Packet) {
+        let id = Head::parse(packet.text()).ok().and_then(|head| head.id);
         if let Some(waiting) = id.and_then(|id| self.waiting.get_mut(&id)) {
             waiting.get_or_insert(packet);
         }
@@ -126,10 +126,11 @@ impl LocalClient {
         S: Clone + Send + Sync + 'static,
     {
         let gateway = server.gateway();
-        let mut opened = match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), &NATIVE).await {
-            Ok(opened) => opened,
-            Err(error) => return Err(error.into_refusal().await.reason),
-        };
+        let mut opened =
+            match gateway.open_new(parts, state, Page::OWN, Some(auth.into()), gateway.core.terms(&NATIVE)).await {
+                Ok(opened) => opened,
+                Err(error) => return Err(error.into_refusal().await.reason),
+            };
         let shared = opened.shared.clone();
         let clock = shared.runtime().clock();
         let server_config = &gateway.core.config;
@@ -305,7 +306,7 @@ impl LocalClient {
     /// A message or an event as a message: an event is its JSON, and a request is refused, since nothing would answer it.
     fn plain(&mut self, payload: Payload) -> Message {
         if let Payload::Event(packet) = &payload
-            && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(&packet.text)
+            && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(packet.text())
         {
             let fault = Fault::new("no-events", "this client receives messages, and answers no requests");
             self.answer_with(refused(namespace, id, &fault));

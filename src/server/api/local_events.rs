@@ -1,6 +1,6 @@
 //! Events of the client in memory.
 
-use std::{future::poll_fn, marker::PhantomData, sync::Arc, time::Duration};
+use std::{future::poll_fn, marker::PhantomData, time::Duration};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -165,11 +165,11 @@ fn packet<D: IntoArgs>(name: &str, id: Option<u64>, data: &D) -> Packet {
 }
 
 fn read_answer<R: FromArgs>(packet: &Packet) -> Result<R, RequestError> {
-    let head = Head::parse(&packet.text).expect("its id was read");
+    let head = Head::parse(packet.text()).expect("its id was read");
     if head.kind == Kind::Refused {
         return Err(RequestError::Refused(Fault::parse(head.data)));
     }
-    let arguments = Arguments::of_reply(head.data, &packet.attachments);
+    let arguments = Arguments::of_reply(head.data, packet.attachments());
     read_args(arguments).map_err(|error| RequestError::Data(Fault::from(error)))
 }
 
@@ -196,7 +196,7 @@ pub struct LocalEvent {
 enum Content {
     Message(Message),
     /// The place where the packet's data begins: a list whose first item is the name.
-    Event(Arc<Packet>, usize),
+    Event(Packet, usize),
 }
 
 impl LocalEvent {
@@ -206,9 +206,9 @@ impl LocalEvent {
                 LocalEvent { name: MESSAGE.into(), id: None, content: Content::Message(message) }
             }
             Payload::Event(packet) => {
-                let head = Head::parse(&packet.text).expect("a server sends packets");
+                let head = Head::parse(packet.text()).expect("a server sends packets");
                 let name = event_name(head.data).expect("a server's events have names").into_owned().into();
-                let (id, at) = (head.id, packet.text.len() - head.data.len());
+                let (id, at) = (head.id, packet.text().len() - head.data.len());
                 LocalEvent { name, id, content: Content::Event(packet, at) }
             }
         }
@@ -246,7 +246,7 @@ impl LocalEvent {
 
     fn read<T>(&self, read: impl FnOnce(Arguments<'_>) -> Result<T, JsonError>) -> Result<T, Fault> {
         let read = match &self.content {
-            Content::Event(packet, at) => read(Arguments::of_event(&packet.text[*at..], &packet.attachments)),
+            Content::Event(packet, at) => read(Arguments::of_event(&packet.text()[*at..], packet.attachments())),
             Content::Message(Message::Text(text)) => {
                 let list = serde_json::to_string(&[text.as_str()]).expect("text can be written");
                 read(Arguments::of_reply(&list, &[]))

@@ -72,8 +72,13 @@ impl Session {
     /// the session is closed, or the message is above the limit.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
         let message = message.into();
-        let offered = self.offer(self.payload(message.clone()));
-        offered.map_err(|(reason, _)| TrySendError { reason, message })
+        // In a channel it becomes an event, which does not give it back.
+        let kept = self.member.channel.as_ref().map(|_| message.clone());
+        let offered = self.offer(self.payload(message));
+        offered.map_err(|(reason, payload)| TrySendError {
+            reason,
+            message: kept.unwrap_or_else(|| payload.into_message()),
+        })
     }
 
     /// Sends a value as JSON text. Waits as [`send`](Self::send) does.
@@ -173,15 +178,14 @@ impl Session {
     pub(super) fn offer_by(
         &self,
         payload: Payload,
-        send: impl FnOnce(&SharedSession, OutMessage) -> Result<(), session::SendError>,
+        send: impl FnOnce(&SharedSession, OutMessage) -> Result<(), (session::SendError, OutMessage)>,
     ) -> Result<(), (SendError, Payload)> {
         if let Err(error) = self.check(&payload) {
             return Err((error, payload));
         }
-        // A clone of a payload shares its bytes.
-        let sent = send(&self.member.shared, payload.clone().into());
+        let sent = send(&self.member.shared, payload.into());
         self.core.relieve();
-        sent.map_err(|error| (self.explain(error), payload))
+        sent.map_err(|(error, message)| (self.explain(error), message.into_payload()))
     }
 
     pub(super) fn send_as(&self, how: &WhenBehind, payload: Payload) -> Result<bool, SendError> {

@@ -4,20 +4,31 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use axum::Router;
 
-use super::{handler::AnyHandler, hooks::Hooks, live::Live, presence::Presence, session::Session, to::To};
-use crate::server::{core::Core, gateway::Gateway, routes};
+use super::{
+    builder::SessionHandler, handler::AnyHandler, hooks::Hooks, live::Live, presence::Presence, session::Session,
+    to::To,
+};
+use crate::{
+    config::{EngineIo, SocketIo},
+    server::{
+        core::Core,
+        gateway::Gateway,
+        routes::{self, engineio::Dialect},
+    },
+};
 
 /// A server: its routes, its sessions and its rooms. Clones are handles to the same server, and so is a
 /// [`Live`], which has no type parameter.
 pub struct Server<S = ()> {
     live: Live,
     handler: AnyHandler<S>,
+    handlers: Arc<SessionHandler<S>>,
     hooks: Hooks,
 }
 
-impl<S> Server<S> {
-    pub(super) fn new(core: Arc<Core>, handler: AnyHandler<S>, hooks: Hooks) -> Self {
-        Server { live: Live::new(core), handler, hooks }
+impl<S: Clone + Send + Sync + 'static> Server<S> {
+    pub(super) fn new(core: Arc<Core>, handlers: SessionHandler<S>, hooks: Hooks) -> Self {
+        Server { live: Live::new(core), handler: handlers.of_sessions(), handlers: Arc::new(handlers), hooks }
     }
 }
 
@@ -54,20 +65,101 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         routes::raw::routes(self.gateway())
     }
 
+    /// Returns the route of Engine.IO, revisions 3 and 4, to merge into an axum `Router`: clients of Engine.IO open
+    /// sessions at this path, over HTTP polling (by scripts too) or a WebSocket, and may move from the one to the
+    /// other. They reach the same handler and rooms. A slash at the end of the path may be there or not, here and
+    /// in the requests. See the guide's chapter [on it](crate::guide::engineio), and
+    /// [`engineio_with`](Self::engineio_with) for settings.
+    ///
+    /// # Panics
+    /// Panics if the path does not begin with a slash, or has parameters.
+    ///
+    /// ```no_run
+    /// # use anywire::{Anywire, Session};
+    /// # async fn handler(session: Session) {}
+    /// let live = Anywire::builder().handler(handler).build();
+    /// let app: axum::Router =
+    ///     axum::Router::new().nest("/live", live.routes()).merge(live.engineio("/engine.io"));
+    /// ```
+    pub fn engineio(&self, path: &str) -> Router<S> {
+        self.engineio_with(path, EngineIo::new())
+    }
+
+    /// As [`engineio`](Self::engineio), with settings of its own.
+    ///
+    /// # Panics
+    /// Panics as [`engineio`](Self::engineio) does.
+    pub fn engineio_with(&self, path: &str, settings: EngineIo) -> Router<S> {
+        check_path(path);
+        routes::engineio::routes(self.gateway(), path, settings, Dialect::Plain)
+    }
+
+    /// Returns the routes of Socket.IO, to merge into an axum `Router`: its clients of every generation (1 to 4) and in
+    /// every language reach the same handlers and rooms at this path, which they take for `/socket.io` unless they
+    /// are told another. Each namespace of the builder is a namespace of theirs. See the guide's chapter [on
+    /// moving](crate::guide::from_socket_io), and [`socketio_with`](Self::socketio_with) for settings.
+    ///
+    /// `socket.io.js` below the path is the script for pages: this crate's `io.js`, which finds the native routes
+    /// below `anywire/` of the same path.
+    ///
+    /// # Panics
+    /// Panics as [`engineio`](Self::engineio) does.
+    ///
+    /// ```no_run
+    /// use anywire::{Anywire, Data, Events, Session};
+    ///
+    /// async fn say(Data(text): Data<String>, session: Session) {
+    ///     session.within("lobby").emit("said", text);
+    /// }
+    ///
+    /// let events = Events::new().on("say", say).on_open(async |session: Session| {
+    ///     session.join("lobby");
+    /// });
+    /// let live = Anywire::builder().events(events).build();
+    /// let app: axum::Router = axum::Router::new().merge(live.socketio("/socket.io"));
+    /// ```
+    pub fn socketio(&self, path: &str) -> Router<S> {
+        self.socketio_with(path, SocketIo::new())
+    }
+
+    /// As [`socketio`](Self::socketio), with settings of its own.
+    ///
+    /// # Panics
+    /// Panics as [`engineio`](Self::engineio) does.
+    pub fn socketio_with(&self, path: &str, settings: SocketIo) -> Router<S> {
+        check_path(path);
+        let Gateway { core, hooks, .. } = self.gateway();
+        let channels = Gateway { core, handler: self.handlers.of_channels(settings.connect_timeout), hooks };
+        routes::socketio::routes(self.gateway(), channels, path, settings)
+    }
+
     /// Returns a handle without the state's type, to keep in that state or anywhere else.
     pub fn live(&self) -> Live {
         self.live.clone()
     }
 
     pub(in crate::server) fn gateway(&self) -> Gateway<S> {
-        let Server { live, handler, hooks } = self.clone();
+        let Server { live, handler, hooks, .. } = self.clone();
         Gateway { core: live.core, handler, hooks }
     }
 }
 
+/// Panics if this is not a path of routes without parameters.
+fn check_path(path: &str) {
+    assert!(
+        path.starts_with('/') && !path.contains(['{', '}', '*', '?', '#']),
+        "{path:?} is not the path of a route: it begins with a slash, and has no parameters"
+    );
+}
+
 impl<S> Clone for Server<S> {
     fn clone(&self) -> Self {
-        Server { live: self.live.clone(), handler: self.handler.clone(), hooks: self.hooks.clone() }
+        Server {
+            live: self.live.clone(),
+            handler: self.handler.clone(),
+            handlers: self.handlers.clone(),
+            hooks: self.hooks.clone(),
+        }
     }
 }
 

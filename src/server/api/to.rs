@@ -9,7 +9,7 @@ use crate::{
     broadcast::OutMessage,
     config::{SlowMember, check_close_code},
     dialect::{IntoArgs, Sends, event, event_by_variant},
-    hub::{Audience, Delivered, Member, Position, Target, room_key},
+    hub::{Audience, Delivered, Member, Position, Target, into_room_key},
     message::{JsonError, Message},
     packet::Packet,
     payload::Payload,
@@ -45,8 +45,8 @@ impl<'a> To<'a> {
     }
 
     /// A send to the members of a room.
-    pub(super) fn room(core: &'a Arc<Core>, namespace: &'a str, room: &str) -> Self {
-        Self::new(core, namespace, Audience::Room(room_key(namespace, room).into_owned()))
+    pub(super) fn room(core: &'a Arc<Core>, namespace: &'a str, room: String) -> Self {
+        Self::new(core, namespace, Audience::Room(into_room_key(namespace, room)))
     }
 
     /// Excludes a session.
@@ -57,7 +57,7 @@ impl<'a> To<'a> {
 
     /// Excludes the members of another room. They are looked up when the message is sent.
     pub fn except_room(mut self, room: impl Into<String>) -> Self {
-        self.target.except_rooms.push(room_key(self.namespace, &room.into()).into_owned());
+        self.target.except_rooms.push(into_room_key(self.namespace, room.into()));
         self
     }
 

@@ -1,5 +1,7 @@
 //! A request of the client, and the way of its answer.
 
+use futures::future::{Either, ready};
+
 use super::reply::{Answer, packet};
 use crate::{
     dialect::Fault,
@@ -24,28 +26,39 @@ pub(crate) struct Asked {
 impl Asked {
     /// Sends the answer. An answer above the message limit is replaced by a fault with the code `reply`.
     ///
-    /// Waits while the outbox is full, as [`Session::send`] does. Cancel-safe: dropped while it waits, it has
-    /// sent nothing.
-    pub(super) async fn answer(self, session: &Session, answer: Answer) -> Result<(), SendError> {
-        let mut waiting = packet(session.namespace(), self.id, answer);
+    /// The future waits while the outbox is full, as [`Session::send`] does. Cancel-safe: dropped while it waits, it
+    /// has sent nothing. It hardly ever waits, so it is small otherwise.
+    pub(super) fn answer(
+        self,
+        session: &Session,
+        answer: Answer,
+    ) -> impl Future<Output = Result<(), SendError>> + use<'_> {
+        match self.offer(session, packet(session.namespace(), self.id, answer)) {
+            Err((SendError::Full, packet)) => Either::Right(Box::pin(self.wait(session, packet))),
+            Err((error, _)) => Either::Left(ready(Err(error))),
+            Ok(()) => Either::Left(ready(Ok(()))),
+        }
+    }
+
+    async fn wait(self, session: &Session, mut waiting: Packet) -> Result<(), SendError> {
         loop {
-            waiting = match self.offer_once(session, waiting) {
-                Ok(()) => return Ok(()),
+            session.wait_for_room(waiting.len()).await?;
+            waiting = match self.offer(session, waiting) {
                 Err((SendError::Full, packet)) => packet,
                 Err((error, _)) => return Err(error),
+                Ok(()) => return Ok(()),
             };
-            session.wait_for_room(waiting.len()).await?;
         }
     }
 
     /// Sends the answer if there is room. Never waits.
     pub(super) fn answer_now(self, session: &Session, answer: Answer) {
-        if let Err((error, _)) = self.offer_once(session, packet(session.namespace(), self.id, answer)) {
+        if let Err((error, _)) = self.offer(session, packet(session.namespace(), self.id, answer)) {
             tracing::debug!(session = %session.id(), id = self.id, %error, "an answer was not sent");
         }
     }
 
-    fn offer_once(self, session: &Session, answer: Packet) -> Result<(), (SendError, Packet)> {
+    fn offer(self, session: &Session, answer: Packet) -> Result<(), (SendError, Packet)> {
         match (self.offer)(session, self.page, answer) {
             Err((SendError::TooLarge, _)) => {
                 tracing::warn!(session = %session.id(), id = self.id, "an answer is above the message limit");

@@ -156,13 +156,23 @@ macro_rules! handler {
             type Output = R;
 
             #[allow(non_snake_case, unused_variables, reason = "there may be no parameter")]
-            async fn call(self, event: Incoming, state: Arc<S>, _: sealed::Sealed) -> Answer {
-                $(let $B = $B::from_event(&event, &state).await?;)*
-                $(let $take = $Taken(event.$take()?);)?
-                $(let $A = $A::from_event(&event, &state).await?;)*
-                let id = event.request();
-                drop((event, state)); // They are not kept for as long as the handler runs.
-                self($($B,)* $($take,)? $($A,)*).await.into_answer_to(id)
+            fn call(
+                self,
+                event: Incoming,
+                state: Arc<S>,
+                _: sealed::Sealed,
+            ) -> impl Future<Output = Answer> + Send {
+                // The future of an `async fn` would hold its arguments twice.
+                async move {
+                    $(let $B = $B::from_event(&event, &state).await?;)*
+                    $(let $take = $Taken(event.$take()?);)?
+                    $(let $A = $A::from_event(&event, &state).await?;)*
+                    let id = event.request();
+                    // They are not kept for as long as the handler runs.
+                    drop(event);
+                    drop(state);
+                    self($($B,)* $($take,)? $($A,)*).await.into_answer_to(id)
+                }
             }
         }
     };

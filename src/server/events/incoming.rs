@@ -1,6 +1,6 @@
 //! One event of the client, on its way to a handler.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use bytestring::ByteString;
 use serde::de::DeserializeOwned;
@@ -10,14 +10,11 @@ use super::{
     reply::{Answer, IntoAnswer},
 };
 use crate::{
-    dialect::{Args, Arguments, Fault, FromArgs, Head, event_name, parse_variant, read_args},
+    dialect::{Args, Arguments, Fault, FromArgs, Head, MESSAGE, event_name, parse_variant, read_args},
     message::{JsonError, Message},
     packet::Packet,
     server::api::{sending::SendError, session::Session},
 };
-
-/// The name under which plain messages are events.
-pub(super) const MESSAGE: &str = "message";
 
 /// An event of the client: a name and arguments. It is a request if the client waits for an answer.
 ///
@@ -28,7 +25,6 @@ pub(super) const MESSAGE: &str = "message";
 /// `unanswered`.
 pub struct Incoming {
     session: Session,
-    name: ByteString,
     content: Content,
     asked: Option<Asked>,
     /// The number of the request, also when somebody else has the duty to answer.
@@ -38,22 +34,40 @@ pub struct Incoming {
 
 #[derive(Clone, Debug)]
 enum Content {
-    Nothing,
+    /// Only this name: the client did not send it.
+    Nothing(&'static str),
     Message(Message),
-    /// The place where the packet's data begins: a list whose first item is the name.
-    Event(Arc<Packet>, usize),
+    Event {
+        packet: Packet,
+        name: Name,
+        /// The place where the packet's data begins: a list whose first item is the name.
+        data: usize,
+    },
+}
+
+/// The name of an event that came as a packet.
+#[derive(Clone, Debug)]
+enum Name {
+    /// Its place in the packet's text.
+    At(Range<usize>),
+    /// The packet has it with escapes.
+    Unescaped(ByteString),
 }
 
 impl Incoming {
     /// The event of a packet. `page` is the number of the page that sent it, and `offer` the way of an answer.
     ///
     /// A packet that is no event, or has no valid name, is none: who asked is answered with a fault.
-    pub(crate) fn of_packet(session: &Session, packet: Arc<Packet>, page: u64, offer: Offer) -> Option<Self> {
-        let head = Head::parse(&packet.text).ok().filter(|head| head.kind.is_event())?;
+    pub(crate) fn of_packet(session: &Session, packet: Packet, page: u64, offer: Offer) -> Option<Self> {
+        let head = Head::parse(packet.text()).ok().filter(|head| head.kind.is_event())?;
         let asked = head.id.map(|id| Asked { id, page, offer });
         let name = match event_name(head.data) {
-            Ok(Cow::Borrowed(name)) => packet.text.slice_ref(name),
-            Ok(Cow::Owned(name)) => name.into(),
+            Ok(Cow::Borrowed(name)) => {
+                // It is a part of the text, and so has a place in it.
+                let start = name.as_ptr().addr() - packet.text().as_ptr().addr();
+                Name::At(start..start + name.len())
+            }
+            Ok(Cow::Owned(name)) => Name::Unescaped(name.into()),
             Err(error) => {
                 session.core.counters.event_faults.add(1);
                 tracing::debug!(session = %session.id(), %error, "an event has no valid name");
@@ -63,31 +77,41 @@ impl Incoming {
                 return None;
             }
         };
-        let at = packet.text.len() - head.data.len();
-        Some(Incoming::new(session, name, Content::Event(packet, at), asked))
+        let data = packet.text().len() - head.data.len();
+        Some(Incoming::new(session, Content::Event { packet, name, data }, asked))
     }
 
     /// A plain message as an event.
     pub(crate) fn of_message(session: &Session, message: Message) -> Self {
-        Incoming::new(session, ByteString::from_static(MESSAGE), Content::Message(message), None)
+        Incoming::new(session, Content::Message(message), None)
     }
 
     /// An event without arguments that the client did not send.
     pub(super) fn of_server(session: &Session, name: &'static str) -> Self {
-        Incoming::new(session, ByteString::from_static(name), Content::Nothing, None)
+        Incoming::new(session, Content::Nothing(name), None)
     }
 
-    fn new(session: &Session, name: ByteString, content: Content, asked: Option<Asked>) -> Self {
-        Incoming { session: session.clone(), name, content, request: asked.map(|asked| asked.id), asked, fault: None }
+    fn new(session: &Session, content: Content, asked: Option<Asked>) -> Self {
+        Incoming { session: session.clone(), content, request: asked.map(|asked| asked.id), asked, fault: None }
     }
 
     /// The name, of at most 256 bytes.
     pub fn name(&self) -> &str {
-        &self.name
+        match &self.content {
+            Content::Nothing(name) => name,
+            Content::Message(_) => MESSAGE,
+            Content::Event { packet, name: Name::At(place), .. } => &packet.text()[place.clone()],
+            Content::Event { name: Name::Unescaped(name), .. } => name,
+        }
     }
 
     pub(super) fn shared_name(&self) -> ByteString {
-        self.name.clone()
+        match &self.content {
+            Content::Nothing(name) => ByteString::from_static(name),
+            Content::Message(_) => ByteString::from_static(MESSAGE),
+            Content::Event { packet, name: Name::At(_), .. } => packet.text().slice_ref(self.name()),
+            Content::Event { name: Name::Unescaped(name), .. } => name.clone(),
+        }
     }
 
     /// The session whose client sent it.
@@ -139,13 +163,15 @@ impl Incoming {
     /// Fails with the code `data` and a text that names the event if there is no such variant, or the arguments do
     /// not fit it.
     pub fn parse<E: DeserializeOwned>(&self) -> Result<E, Fault> {
-        self.with_arguments(|arguments| parse_variant(&self.name, arguments))
+        self.with_arguments(|arguments| parse_variant(self.name(), arguments))
     }
 
     fn with_arguments<T>(&self, read: impl FnOnce(Arguments<'_>) -> Result<T, JsonError>) -> Result<T, Fault> {
         let read = match &self.content {
-            Content::Nothing => read(Arguments::of_reply("[]", &[])),
-            Content::Event(packet, at) => read(Arguments::of_event(&packet.text[*at..], &packet.attachments)),
+            Content::Nothing(_) => read(Arguments::of_reply("[]", &[])),
+            Content::Event { packet, data, .. } => {
+                read(Arguments::of_event(&packet.text()[*data..], packet.attachments()))
+            }
             Content::Message(Message::Text(text)) => {
                 let list = serde_json::to_string(&[text.as_str()]).expect("text can be written");
                 read(Arguments::of_reply(&list, &[]))
@@ -180,19 +206,19 @@ impl Incoming {
         }
     }
 
-    /// Takes the duty to answer over.
     /// The number of the request, if it is one.
     pub(super) fn request(&self) -> Option<u64> {
         self.request
     }
 
+    /// Takes the duty to answer over.
     pub(super) fn take_asked(&mut self) -> Option<Asked> {
         self.asked.take()
     }
 
     /// The same event, without the duty to answer.
     pub(super) fn copy(&self) -> Self {
-        let mut copy = Incoming::new(&self.session, self.name.clone(), self.content.clone(), None);
+        let mut copy = Incoming::new(&self.session, self.content.clone(), None);
         copy.request = self.request;
         copy
     }
@@ -220,6 +246,6 @@ impl Drop for Incoming {
 impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Incoming");
-        debug.field("name", &self.name).field("request", &self.request).finish_non_exhaustive()
+        debug.field("name", &self.name()).field("request", &self.request).finish_non_exhaustive()
     }
 }

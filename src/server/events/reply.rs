@@ -13,35 +13,43 @@ pub type Answer = Result<Answered, Fault>;
 
 /// A reply as JSON. The default has no arguments. [`IntoAnswer`] makes one of a [`Reply`].
 #[derive(Clone, Debug, Default)]
-pub struct Answered(Option<Packet>);
+pub struct Answered(Option<Written>);
+
+/// A reply as the session itself sends it, and the number of its request.
+#[derive(Clone, Debug)]
+struct Written {
+    packet: Packet,
+    id: u64,
+}
 
 impl Answered {
     /// The arguments as a JSON list, in which placeholders stand for bytes. It is empty if the client did not ask,
     /// because then nothing is written.
     pub fn as_json(&self) -> &str {
-        self.head().map_or("[]", |head| head.data)
+        self.0.as_ref().map_or("[]", |written| written.head().data)
     }
+}
 
-    fn head(&self) -> Option<Head<'_>> {
-        self.0.as_ref().and_then(|packet| Head::parse(&packet.text).ok())
+impl Written {
+    fn head(&self) -> Head<'_> {
+        Head::parse(self.packet.text()).expect("a reply is a packet")
     }
 }
 
 /// The packet that answers the request of this number.
 pub(super) fn packet(namespace: &str, id: u64, answer: Answer) -> Packet {
-    match answer {
-        Ok(answered) => match answered.head() {
-            Some(head) if head.id == Some(id) && head.namespace == namespace => answered.0.unwrap_or_default(),
-            Some(head) => {
-                let mut text = String::new();
-                Head { namespace, id: Some(id), ..head }.write(&mut text);
-                let attachments = answered.0.map(|packet| packet.attachments).unwrap_or_default();
-                Packet { text: text.into(), attachments }
-            }
-            None => ack(namespace, id, &()).expect("a reply without arguments can be written"),
-        },
-        Err(fault) => refused(namespace, id, &fault),
+    let written = match answer {
+        Ok(Answered(Some(written))) => written,
+        Ok(Answered(None)) => return ack(namespace, id, &()).expect("a reply without arguments can be written"),
+        Err(fault) => return refused(namespace, id, &fault),
+    };
+    // It was almost always written for this request.
+    if written.id == id && namespace == ROOT {
+        return written.packet;
     }
+    let mut text = String::new();
+    Head { namespace, id: Some(id), ..written.head() }.write(&mut text);
+    Packet::new(text, written.packet.attachments().to_vec())
 }
 
 /// The types that a handler of events may return: `()`, a [`Reply`], a [`Fault`], an [`Answer`], or a `Result`
@@ -76,7 +84,7 @@ impl<T: IntoArgs> IntoAnswer for Reply<T> {
     fn into_answer_to(self, id: Option<u64>) -> Answer {
         let Some(id) = id else { return Ok(Answered::default()) };
         match ack(ROOT, id, &self.0) {
-            Ok(packet) => Ok(Answered(Some(packet))),
+            Ok(packet) => Ok(Answered(Some(Written { packet, id }))),
             Err(error) => {
                 tracing::warn!(%error, "an answer cannot be written");
                 Err(Fault::new("reply", "the answer cannot be written as JSON"))

@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 
 use super::{
     handler::{AnyEventHandler, EventHandler, Plain, erase},
-    incoming::{Incoming, MESSAGE},
+    incoming::Incoming,
     layer::{AnyLayer, Next},
     opening::{self, AnyOpenHandler, OpenHandler},
     reply::Answer,
@@ -14,11 +14,12 @@ use super::{
     table::{Route, Table},
 };
 use crate::{
-    dialect::{Fault, Takes, check_name},
+    dialect::{Fault, MESSAGE, Takes, check_name},
     server::api::{
         handler::{AnyHandler, Ready},
         session::Session,
     },
+    shared::ChannelSet,
 };
 
 /// The handlers of a session's events, by name.
@@ -76,7 +77,7 @@ pub struct Events<S = ()> {
 impl<S: Send + Sync + 'static> Events<S> {
     /// Returns a router without handlers.
     pub fn new() -> Self {
-        let other = Route::new(0, async || Fault::new("unknown", "no such event"));
+        let other = Route::new(0, None, async || Fault::new("unknown", "no such event"));
         Events { routes: HashMap::new(), other, layers: Vec::new(), on_open: None, on_end: None, on_fault: None }
     }
 
@@ -100,7 +101,7 @@ impl<S: Send + Sync + 'static> Events<S> {
         {
             panic!("{name:?}: {error}");
         }
-        let route = Route::new(self.routes.len() + 1, handler);
+        let route = Route::new(self.routes.len() + 1, Some(name), handler);
         let before = self.routes.insert(name.into(), route);
         assert!(before.is_none(), "the event {name:?} has a handler already");
         self
@@ -109,7 +110,7 @@ impl<S: Send + Sync + 'static> Events<S> {
     /// Sets the handler of all events that have no handler of their own. [`EventName`](crate::EventName) gives it
     /// the name. A later call replaces it. Default: the fault `unknown`.
     pub fn on_other<M: 'static>(mut self, handler: impl EventHandler<M, S>) -> Self {
-        self.other = Route::new(0, handler);
+        self.other = Route::new(0, None, handler);
         self
     }
 
@@ -218,7 +219,7 @@ async fn prepare<S: Send + Sync + 'static>(
     };
     let handler =
         move |session: Session| -> super::handler::Boxed<_> { Box::pin(run(table, Arc::new(state), session)) };
-    Ok(Ready { opening, has_channels: false, handler: Box::new(handler) })
+    Ok(Ready { opening, channels: ChannelSet::None, handler: Box::new(handler) })
 }
 
 impl<S: Send + Sync + 'static> Default for Events<S> {

@@ -3,7 +3,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    asked::Asked,
     handler::{AnyEventHandler, EventHandler, erase, limit},
     incoming::Incoming,
     layer::{Layers, Next},
@@ -14,6 +13,8 @@ use crate::{dialect::Fault, server::api::session::Session};
 
 /// A handler, and how it runs.
 pub(super) struct Route<S> {
+    /// The name of its events; `None` if they have any.
+    name: Option<Box<str>>,
     handler: AnyEventHandler<S>,
     /// How many events of a session it handles at a time, beside others; `None` if they wait for it.
     pub(super) limit: Option<usize>,
@@ -22,8 +23,8 @@ pub(super) struct Route<S> {
 }
 
 impl<S: Send + Sync + 'static> Route<S> {
-    pub(super) fn new<H: EventHandler<M, S>, M: 'static>(number: usize, handler: H) -> Self {
-        Route { limit: limit(&handler), handler: erase(handler), number }
+    pub(super) fn new<H: EventHandler<M, S>, M: 'static>(number: usize, name: Option<&str>, handler: H) -> Self {
+        Route { name: name.map(Into::into), limit: limit(&handler), handler: erase(handler), number }
     }
 }
 
@@ -43,23 +44,43 @@ impl<S: Send + Sync + 'static> Table<S> {
     }
 
     /// Handles one event of a session and answers it.
-    pub(super) async fn handle(&self, session: &Session, route: &Route<S>, mut event: Incoming, state: &Arc<S>) {
+    ///
+    /// The future is not that of an `async fn`, which would hold the event twice; it is moved for each event, and so
+    /// holds little.
+    pub(super) fn handle<'a>(
+        &'a self,
+        session: &'a Session,
+        route: &'a Route<S>,
+        mut event: Incoming,
+        state: &'a Arc<S>,
+    ) -> impl Future<Output = ()> + 'a {
         let asked = event.take_asked();
-        let copy = self.on_fault.as_ref().map(|_| event.copy());
-        let name = event.shared_name();
-        let answer = if self.layers.is_empty() {
-            (route.handler)(event, state.clone()).await
+        let copy = self.on_fault.as_ref().map(|_| Box::new(event.copy()));
+        let other = route.name.is_none().then(|| event.shared_name());
+        let handler = if self.layers.is_empty() {
+            (route.handler)(event, state.clone())
         } else {
-            Next::new(&self.layers, &route.handler, state).run(event).await
+            Next::new(&self.layers, &route.handler, state).step(event)
         };
-        let fault = answer.as_ref().err().cloned();
-        if let Some(fault) = &fault {
-            note(session, &name, fault, asked.is_some());
-        }
-        answer_to(session, asked, answer).await;
-        if let (Some(on_fault), Some(mut copy), Some(fault)) = (&self.on_fault, copy, fault) {
-            copy.set_fault(fault);
-            log(session, "on_fault", on_fault(copy, state.clone()).await);
+        async move {
+            let answer = handler.await;
+            let mut failed = None;
+            if let Err(fault) = &answer {
+                let name = route.name.as_deref().or(other.as_deref()).unwrap_or_default();
+                note(session, name, fault, asked.is_some());
+                failed = copy.map(|mut copy| {
+                    copy.set_fault(fault.clone());
+                    copy
+                });
+            }
+            if let Some(asked) = asked
+                && let Err(error) = asked.answer(session, answer).await
+            {
+                tracing::debug!(session = %session.id(), id = asked.id, %error, "an answer was not sent");
+            }
+            if let (Some(on_fault), Some(event)) = (&self.on_fault, failed) {
+                log(session, "on_fault", on_fault(*event, state.clone()).await);
+            }
         }
     }
 
@@ -79,13 +100,6 @@ fn note(session: &Session, name: &str, fault: &Fault, asked: bool) {
         tracing::warn!(session = %session_id, name, %fault, "an event that is no request failed");
     } else {
         tracing::debug!(session = %session_id, name, %fault, asked, "an event failed");
-    }
-}
-
-async fn answer_to(session: &Session, asked: Option<Asked>, answer: Answer) {
-    let Some(asked) = asked else { return };
-    if let Err(error) = asked.answer(session, answer).await {
-        tracing::debug!(session = %session.id(), id = asked.id, %error, "an answer was not sent");
     }
 }
 

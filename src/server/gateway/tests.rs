@@ -32,7 +32,15 @@ fn parts() -> Parts {
 }
 
 async fn open(gateway: &Gateway<()>, verdict: Verdict, auth: Option<&str>) -> Result<Opened, OpenError> {
-    gateway.open_new(parts(), (), Page::of_socket(verdict, Names::default()), auth.map(Into::into), &NATIVE).await
+    gateway
+        .open_new(
+            parts(),
+            (),
+            Page::of_socket(verdict, Names::default()),
+            auth.map(Into::into),
+            gateway.core.terms(&NATIVE),
+        )
+        .await
 }
 
 /// The answer to an opening that fails.

@@ -59,7 +59,7 @@ static FILES: [File; 8] = [
     File { name: "io.mjs.map", content_type: JSON, plain: dist!("io.mjs.map"), brotli: None, gzip: None },
 ];
 
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+pub(super) const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// The names of the files.

@@ -2,5 +2,7 @@
 
 mod accept_encoding;
 mod client;
+pub(super) mod engineio;
 pub(super) mod native;
 pub(super) mod raw;
+pub(super) mod socketio;

@@ -64,7 +64,7 @@ async fn accept<S: Clone + Send + Sync + 'static>(
     };
     let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(reason::NO_UPGRADE)?;
     let page = Page::of_socket(verdict, Names::default());
-    let opened = gateway.open_new(parts, state, page, None, &RAW).await?;
+    let opened = gateway.open_new(parts, state, page, None, gateway.core.terms(&RAW)).await?;
     let limit = gateway.core.config.message_limit;
     tokio::spawn(async move {
         // The two steps are boxed, so that an idle link does not keep the memory that opening took.

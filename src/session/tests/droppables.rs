@@ -297,10 +297,10 @@ fn what_a_link_without_acknowledgements_has_written_makes_room() {
 #[test]
 fn a_gap_does_not_cover_an_answer_that_was_taken_off() {
     let mut pair = Pair::opened();
-    let answer = Packet { text: "31[]".to_owned().into(), attachments: Vec::new() };
+    let answer = Packet::new("31[]", Vec::new());
     let answer = Frame::Message { number: 3, message: Payload::from(answer).into() };
     receive(&mut pair.server, 1, pair.down, [Frame::Gap { from: 1, to: 2 }, answer]);
-    assert!(pair.server.set_aside().is_some());
+    assert!(pair.server.set_aside(false).is_some());
     receive(&mut pair.server, 1, pair.down, [Frame::Gap { from: 4, to: 5 }, Frame::Gap { from: 6, to: 6 }]);
     assert_eq!(taken(&mut pair.server), "1-2 4-6");
 }

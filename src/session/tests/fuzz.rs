@@ -90,7 +90,9 @@ impl Play<'_> {
     }
 
     fn frame(&mut self) -> Frame {
-        match self.byte() % 18 {
+        match self.byte() % 20 {
+            18 => Frame::Probe,
+            19 => Frame::Noop,
             0..=2 => Frame::Message { number: self.machine.received() + 1, message: self.message().into() },
             3 => Frame::Message { number: self.number().max(1), message: self.message().into() },
             4 => Frame::Gap { from: self.number(), to: self.number() },
@@ -183,7 +185,18 @@ impl Play<'_> {
                 if self.machine.expect_attach(now) {
                     self.machine.cancel_attach(now);
                 }
+                // A request takes its time.
+                if self.machine.has_sid() && self.machine.expect_upload(now).is_ok() {
+                    if self.flag() {
+                        behaviour.note(self.machine.expect_upload(now).is_ok());
+                    }
+                    self.machine.cancel_upload(now + 1);
+                }
+                behaviour.note((self.machine.stage(), self.machine.take_farewell()));
                 if let Some(link) = self.link() {
+                    if self.flag() {
+                        self.machine.complete(link);
+                    }
                     let bytes = self.number() as usize;
                     self.machine.handle_part(now, link, bytes);
                     self.machine.handle_write(now, link);
@@ -238,15 +251,16 @@ impl Play<'_> {
 #[test]
 fn fuzz_machine() {
     crate::fuzz::run("machine", 20_000, |input, behaviour| {
-        let raw = input.first().is_some_and(|byte| byte & 1 == 1);
-        let rules = if raw { &rules::RAW } else { &rules::NATIVE };
+        let families = [&rules::NATIVE, &rules::RAW, &rules::ENGINE_IO_4, &rules::ENGINE_IO_3];
+        let family = usize::from(input.first().copied().unwrap_or_default() % 4);
+        let rules = families[family];
         let config = Config { rules, ..config(Role::Server) };
         let bytes = input.get(1..).unwrap_or_default().iter();
         let mut play =
             Play { machine: Machine::new(config, 0), bytes, now: 0, links: Vec::new(), arrived: 0, seen: (0, 0) };
         while !play.bytes.as_slice().is_empty() {
             play.act(behaviour);
-            play.check(!raw);
+            play.check(family == 0);
         }
         behaviour.note(play.machine.state());
         behaviour.note(play.machine.closed().map(|reason| reason.code));

@@ -10,6 +10,7 @@ mod acknowledging;
 mod attaching;
 mod closing;
 mod droppables;
+mod engineio;
 mod fuzz;
 mod grace;
 mod heartbeats;
@@ -123,6 +124,8 @@ fn notation(frames: &[Frame]) -> String {
         Frame::GoAway { delay } => format!("z{delay}"),
         Frame::PollDelay { delay } => format!("y{delay}"),
         Frame::Padding { length } => format!("i{length}"),
+        Frame::Probe => "probe".into(),
+        Frame::Noop => "noop".into(),
         Frame::LinkClose(reason) => format!("x{}", reason.code),
     };
     frames.iter().map(one).collect::<Vec<_>>().join(" ")

@@ -1,10 +1,7 @@
 //! Machines that are wrong on purpose: they show that the simulation notices it. All of it happens from
 //! outside, round a machine that is right.
 
-use std::{
-    ops::{Deref, DerefMut},
-    sync::Arc,
-};
+use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -79,7 +76,7 @@ sabotages! {
 #[derive(Clone, Debug)]
 pub(crate) struct HalfEvent {
     pub(crate) number: u64,
-    pub(crate) event: Arc<Packet>,
+    pub(crate) event: Packet,
     /// How many of its attachments come.
     pub(crate) came: usize,
 }
@@ -158,28 +155,29 @@ impl Saboteur {
         self.machine.closed().is_none() && self.machine.links.get(link).is_some_and(|link| !link.ignores_input)
     }
 
-    pub(crate) fn take_control(&mut self) -> Option<Arc<Packet>> {
+    pub(crate) fn take_control(&mut self) -> Option<Packet> {
         if self.sabotage == Some(Sabotage::QueuesAnswers) {
             return None;
         }
-        let packet = self.machine.set_aside()?;
+        let packet = self.machine.set_aside(false)?;
         self.machine.release_aside(packet.len());
         Some(packet)
     }
 
     /// The link is cut in the midst of an event. A machine that is right waits for the whole of it.
     pub(crate) fn cut_in_event(&mut self, now: u64, link: LinkId, half: &HalfEvent) {
-        let mut event = Packet::clone(&half.event);
+        let mut attachments = half.event.attachments().to_vec();
         match self.sabotage {
-            Some(Sabotage::DeliversHalfAnEvent) => event.attachments.truncate(half.came),
+            Some(Sabotage::DeliversHalfAnEvent) => attachments.truncate(half.came),
             Some(Sabotage::MixesAttachments) => {
-                let missing = event.attachments.iter_mut().skip(half.came);
+                let missing = attachments.iter_mut().skip(half.came);
                 missing.zip(&self.attachments).for_each(|(missing, other)| missing.clone_from(other));
             }
             Some(Sabotage::DeliversTheRepeatToo) => {}
             _ => return,
         }
         let before = self.machine.inbox.received;
+        let event = Packet::new(half.event.text().clone(), attachments);
         let frame = Frame::Message { number: half.number, message: Payload::from(event).into() };
         let _ = self.machine.handle_frame(now, link, frame);
         if self.sabotage == Some(Sabotage::DeliversTheRepeatToo) {
@@ -190,9 +188,9 @@ impl Saboteur {
     pub(crate) fn handle_frame(&mut self, now: u64, link: LinkId, mut frame: Frame) -> Result<(), CloseReason> {
         if let Frame::Message { message, .. } = &frame
             && let Payload::Event(packet) = message.payload()
-            && !packet.attachments.is_empty()
+            && !packet.attachments().is_empty()
         {
-            self.attachments.clone_from(&packet.attachments);
+            self.attachments = packet.attachments().to_vec();
         }
         let before = self.machine.inbox.received;
         let numbers = numbers_of(&frame);

@@ -84,7 +84,7 @@ fn a_pause_of_the_older_page_is_void() {
 }
 
 fn packet(text: &str) -> Payload {
-    Packet { text: text.to_owned().into(), attachments: Vec::new() }.into()
+    Packet::new(text, Vec::new()).into()
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn an_answer_to_the_older_page_keeps_its_number_and_loses_its_content() {
         let frames = sent_frames(&mut pair.server, 3, link);
         let texts = frames.iter().filter_map(|frame| match frame {
             Frame::Message { number, message } => match message.payload() {
-                Payload::Event(packet) => Some((*number, &*packet.text)),
+                Payload::Event(packet) => Some((*number, &**packet.text())),
                 Payload::Message(_) => None,
             },
             _ => None,

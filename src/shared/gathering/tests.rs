@@ -9,8 +9,8 @@ use crate::{
     payload::Payload,
     pool::Pool,
     shared::{
-        Attach, CannotAsk, Credential, LinkKind, Names, QuestionOutcome, SendError, SharedSession, reason,
-        tests::session_as,
+        Attach, CannotAsk, Credential, LinkKind, Names, QuestionOutcome, SendError, SharedSession, questions::Waiter,
+        reason, tests::session_as,
     },
 };
 
@@ -22,7 +22,7 @@ fn opened(names: Option<Names>) -> Arc<SharedSession> {
 }
 
 fn packet(text: &str) -> Packet {
-    Packet { text: text.into(), attachments: Vec::new() }
+    Packet::new(text, Vec::new())
 }
 
 fn ask(gathering: &Gathering, session: &Arc<SharedSession>) -> Result<bool, SendError> {
@@ -36,7 +36,7 @@ fn open(session: &SharedSession) -> Option<usize> {
 
 fn answer(session: &SharedSession, text: &str) -> bool {
     let mut inner = session.lock();
-    inner.questions.as_mut().is_some_and(|questions| questions.answer(Arc::new(packet(text))))
+    inner.questions.as_mut().is_some_and(|questions| questions.answer(packet(text)) != Waiter::Nobody)
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn an_answer_counts_until_it_is_dropped_and_the_session_keeps_nothing_of_i
     assert!(!answer(&session, "37[2]"), "it has answered already");
     assert_eq!(pool.bytes(), "37[1]".len());
     let end = ends.try_recv().unwrap();
-    assert!(matches!(end.outcome, Some(QuestionOutcome::Answered(packet)) if packet.text == "37[1]"));
+    assert!(matches!(end.outcome, Some(QuestionOutcome::Answered(packet)) if packet.text() == "37[1]"));
     assert_eq!((end.place, pool.bytes()), (0, "37[1]".len()));
     drop(end.held);
     session.cancel_question(7);

@@ -81,6 +81,31 @@ async fn a_poll_waits_for_more_than_its_start_and_is_completed_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_poll_waits_for_the_turn_that_is_due_and_for_no_second_one() {
+    let session = Arc::new(session_as(Uuid::nil()));
+    let mut poll = FirstFlush::new(attach(&session, 1, LinkKind::Poll { hold: 1000 }), Letters, Wait::Something);
+    let mut place = None;
+    let mut receives = || session.poll_arrival(&Context::from_waker(Waker::noop()), &mut place, true).is_ready();
+    session.begin_turn();
+    assert!(!receives());
+    session.end_turn();
+    assert!(is_pending(&mut poll));
+    let upload = attach(&session, 1, LinkKind::Upload);
+    let mut numbers = 1..=2;
+    let message = |number| Frame::Message { number, message: Message::from("x").into() };
+    let mut upload = |most| upload.input(|| Ok(numbers.next().filter(|number| *number <= most).map(message))).unwrap();
+    upload(1);
+    send(&session, "one");
+    assert!(is_pending(&mut poll), "the handler is due");
+    session.begin_turn();
+    assert!(receives() && !receives());
+    send(&session, "two");
+    upload(2);
+    session.end_turn();
+    assert_eq!(flush(poll).await.0, "Sonetwo.", "it is due again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_at_once_waits_for_the_handlers_first_turn_only() {
     for (wait, body) in [(Wait::Nothing, "Sfirst."), (Wait::Rest, "SYfirst.")] {
         let session = Arc::new(session_as(Uuid::nil()));

@@ -1,16 +1,13 @@
 //! Decodes the bytes of one read into frames of the session.
 
 use bytes::Bytes;
-use tokio_tungstenite::tungstenite::{Message as WsMessage, protocol::WebSocketContext};
+use tokio_tungstenite::tungstenite::Message as WsMessage;
 
-use super::framing::{Memory, Stop, next};
+use super::framing::{Framing, Memory, Stop};
 use crate::{
     codec::Codec,
     shared::{CloseReason, Frame},
 };
-
-/// Behind a message of so many bytes the framing's buffer is given back.
-pub(super) const LARGE: usize = 16 * 1024;
 
 /// Why a socket carries no more.
 pub(super) enum Ended {
@@ -32,7 +29,7 @@ pub(super) struct Unread {
 
 pub(super) struct Decoder<'a, C> {
     codec: &'a mut C,
-    framing: &'a mut WebSocketContext,
+    framing: &'a mut Framing,
     text: Option<Bytes>,
     memory: Memory<'a>,
     ended: Option<Ended>,
@@ -42,8 +39,6 @@ pub(super) struct Decoder<'a, C> {
     behind: usize,
     /// A message was complete.
     completed: bool,
-    /// A message was large.
-    grown: bool,
 }
 
 impl Unread {
@@ -54,12 +49,7 @@ impl Unread {
 
 impl<'a, C: Codec> Decoder<'a, C> {
     /// Reads the rest of `text` and then the input. The framing's answers are appended to the output.
-    pub(super) fn new(
-        codec: &'a mut C,
-        framing: &'a mut WebSocketContext,
-        text: Option<Bytes>,
-        memory: Memory<'a>,
-    ) -> Self {
+    pub(super) fn new(codec: &'a mut C, framing: &'a mut Framing, text: Option<Bytes>, memory: Memory<'a>) -> Self {
         Decoder {
             codec,
             framing,
@@ -69,7 +59,6 @@ impl<'a, C: Codec> Decoder<'a, C> {
             ended: None,
             flush_due: false,
             completed: false,
-            grown: false,
         }
     }
 
@@ -79,7 +68,7 @@ impl<'a, C: Codec> Decoder<'a, C> {
             if let Some(frame) = self.codec.read(&mut self.text)? {
                 return Ok(Some(frame));
             }
-            let frame = match next(self.framing, &mut self.memory) {
+            let frame = match self.framing.next(&mut self.memory) {
                 Ok(None) => break,
                 Ok(Some(message)) => self.read(message)?,
                 Err(Stop::Closed(reason)) => {
@@ -110,17 +99,14 @@ impl<'a, C: Codec> Decoder<'a, C> {
         if self.completed { read } else { before + read }
     }
 
-    /// Whether the framing's buffer has grown.
-    pub(super) fn has_grown(&self) -> bool {
-        self.grown
-    }
-
     /// The input that was not decoded, and the reason if the socket carries no more. If the input is kept in
     /// `kept` already, it is not copied.
     pub(super) fn finish(mut self, kept: Option<&Bytes>) -> (Unread, Option<Ended>) {
         if self.flush_due {
-            // It can only fail if the connection has ended.
-            let _ = self.framing.flush(&mut self.memory);
+            self.framing.flush(&mut self.memory);
+        }
+        if self.ended.is_none() {
+            self.framing.rest(&mut self.memory);
         }
         let input = self.memory.input;
         let bytes = match kept {
@@ -133,7 +119,6 @@ impl<'a, C: Codec> Decoder<'a, C> {
     fn read(&mut self, message: WsMessage) -> Result<Option<Frame>, CloseReason> {
         if message.is_text() || message.is_binary() {
             (self.behind, self.completed) = (self.memory.input.len(), true);
-            self.grown |= message.len() > LARGE;
         }
         match message {
             WsMessage::Text(text) => {

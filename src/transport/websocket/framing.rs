@@ -1,4 +1,5 @@
-//! Reads WebSocket frames (RFC 6455): tungstenite's framing, fed from memory.
+//! Reads WebSocket frames (RFC 6455): messages that are whole at once, all others by tungstenite's framing, which is fed
+//! from memory.
 
 use std::io;
 
@@ -8,7 +9,7 @@ use tokio_tungstenite::tungstenite::{
     protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext},
 };
 
-use super::edges::Edges;
+use super::{edges::Edges, whole};
 use crate::{
     codec::Violation,
     shared::{CloseReason, reason},
@@ -59,37 +60,132 @@ impl io::Write for Memory<'_> {
     }
 }
 
-/// The framing of a server, which accepts messages of at most `limit` bytes.
-pub(super) fn server(limit: usize) -> WebSocketContext {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_message_size(Some(limit))
-        .max_frame_size(Some(limit));
-    WebSocketContext::new(Role::Server, Some(config))
+/// The framing of a server. Tungstenite's is there only while a message comes in pieces, and from the closing of the
+/// connection on: most messages are whole, and most connections are idle.
+pub(super) struct Framing {
+    /// Larger messages end the connection.
+    limit: usize,
+    context: Option<Box<WebSocketContext>>,
 }
 
-/// Gives the buffer back, which has grown with the messages. Nothing of a message may have come that is not
-/// complete.
-pub(super) fn renew(framing: &mut WebSocketContext) {
-    *framing = WebSocketContext::new(Role::Server, Some(*framing.get_config()));
-}
+impl Framing {
+    pub(super) fn new(limit: usize) -> Self {
+        Framing { limit, context: None }
+    }
 
-/// The next message that the input completes.
-pub(super) fn next(framing: &mut WebSocketContext, memory: &mut Memory<'_>) -> Result<Option<WsMessage>, Stop> {
-    let error = match framing.read(memory) {
-        Ok(WsMessage::Close(Some(CloseFrame { code, reason }))) => {
-            return Err(Stop::Closed(CloseReason::new(code.into(), reason.as_str())));
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+        if let Some(context) = &mut self.context {
+            context.set_config(|config| *config = limited(*config, limit));
         }
-        Ok(WsMessage::Close(None)) => return Err(Stop::Closed(reason::NO_STATUS)),
-        Ok(message) => return Ok(Some(message)),
-        Err(error) => error,
-    };
-    Err(match error {
-        tungstenite::Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-        tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. }) => Stop::Violation(Violation::TooLarge),
-        tungstenite::Error::Utf8(_) => Stop::Violation(Violation::NotUtf8),
-        tungstenite::Error::Protocol(_) | tungstenite::Error::Capacity(_) => Stop::Violation(Violation::Framing),
-        _ => Stop::Broken,
-    })
+    }
+
+    /// The next message that the input completes.
+    pub(super) fn next(&mut self, memory: &mut Memory<'_>) -> Result<Option<WsMessage>, Stop> {
+        if memory.edges.is_between_messages()
+            && self.is_open()
+            && let Some(message) = whole::take(&mut memory.input, self.limit)
+        {
+            return Ok(Some(message));
+        }
+        if self.context.is_none() && memory.input.is_empty() {
+            return Ok(None);
+        }
+        let error = match self.context().read(memory) {
+            Ok(WsMessage::Close(Some(CloseFrame { code, reason }))) => {
+                return Err(Stop::Closed(CloseReason::new(code.into(), reason.as_str())));
+            }
+            Ok(WsMessage::Close(None)) => return Err(Stop::Closed(reason::NO_STATUS)),
+            Ok(message) => return Ok(Some(message)),
+            Err(error) => error,
+        };
+        Err(match error {
+            tungstenite::Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. }) => Stop::Violation(Violation::TooLarge),
+            tungstenite::Error::Utf8(_) => Stop::Violation(Violation::NotUtf8),
+            tungstenite::Error::Protocol(_) | tungstenite::Error::Capacity(_) => Stop::Violation(Violation::Framing),
+            _ => Stop::Broken,
+        })
+    }
+
+    /// Writes a text message, unless a close frame was written before.
+    pub(super) fn put_text(&mut self, memory: &mut Memory<'_>, text: &str) {
+        let _ = self.context().write(memory, WsMessage::text(text));
+    }
+
+    /// Writes a close frame, unless one was written before.
+    pub(super) fn close(&mut self, memory: &mut Memory<'_>, frame: CloseFrame) {
+        let _ = self.context().close(memory, Some(frame));
+    }
+
+    /// Writes the answers to pings and to a close frame that wait.
+    pub(super) fn flush(&mut self, memory: &mut Memory<'_>) {
+        if let Some(context) = &mut self.context {
+            // It fails only if the connection has ended.
+            let _ = context.flush(memory);
+        }
+    }
+
+    /// Gives the memory of the framing back if it holds nothing.
+    pub(super) fn rest(&mut self, memory: &mut Memory<'_>) {
+        if memory.edges.is_between_messages() && self.is_open() {
+            self.flush(memory);
+            self.context = None;
+        }
+    }
+
+    /// Whether no close frame has come or gone.
+    fn is_open(&self) -> bool {
+        self.context.as_ref().is_none_or(|context| context.can_read() && context.can_write())
+    }
+
+    fn context(&mut self) -> &mut WebSocketContext {
+        let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER).write_buffer_size(0);
+        let config = limited(config, self.limit);
+        self.context.get_or_insert_with(|| Box::new(WebSocketContext::new(Role::Server, Some(config))))
+    }
+}
+
+fn limited(config: WebSocketConfig, limit: usize) -> WebSocketConfig {
+    config.max_message_size(Some(limit)).max_frame_size(Some(limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads all messages of an input, and returns how many there are and whether tungstenite's framing is left.
+    fn read(framing: &mut Framing, edges: &mut Edges, input: &[u8]) -> (usize, bool) {
+        let mut out = Vec::new();
+        let mut memory = Memory { input, out: &mut out, edges };
+        let mut count = 0;
+        while let Ok(Some(_)) = framing.next(&mut memory) {
+            count += 1;
+        }
+        framing.rest(&mut memory);
+        (count, framing.context.is_some())
+    }
+
+    #[test]
+    fn tungstenite_is_there_only_for_what_comes_in_pieces() {
+        let (mut framing, mut edges) = (Framing::new(100), Edges::default());
+        let whole = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
+        let (first, last) = ([0x01, 0x81, 0, 0, 0, 0, b'h'], [0x80, 0x81, 0, 0, 0, 0, b'i']);
+        let ping = [0x89, 0x80, 0, 0, 0, 0];
+        let close = [0x88, 0x80, 0, 0, 0, 0];
+        for (input, expected) in [
+            (&[][..], (0, false)),
+            (&whole.repeat(3), (3, false)),
+            (&whole[..5], (0, true)),
+            (&[&whole[5..], &whole].concat(), (2, false)),
+            (&first, (0, true)),
+            (&ping, (1, true)),
+            (&[&last[..], &whole].concat(), (2, false)),
+            (&ping, (1, false)),
+            (&close, (0, true)),
+            (&whole, (0, true)),
+        ] {
+            assert_eq!(read(&mut framing, &mut edges, input), expected, "{input:?}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! A WebSocket (RFC 6455), both ways on one task: one read, one turn, one write.
 //!
 //! The framing is tungstenite's, fed from memory: the socket is read into a buffer that all connections of a
-//! worker share, so that an idle connection holds none.
+//! worker share, so that an idle connection holds none. A message that comes whole is read without it.
 
 mod decode;
 mod edges;
@@ -10,6 +10,7 @@ mod gather;
 mod output;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::{
     cell::RefCell,
@@ -21,15 +22,12 @@ use std::{
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::tungstenite::{
-    Message as WsMessage,
-    protocol::{CloseFrame, WebSocketContext},
-};
+use tokio_tungstenite::tungstenite::{Message as WsMessage, protocol::CloseFrame};
 
 use self::{
-    decode::{Decoder, Ended, LARGE, Unread},
+    decode::{Decoder, Ended, Unread},
     edges::Edges,
-    framing::{Memory, Stop, next},
+    framing::{Framing, Memory, Stop},
     gather::{Gathered, gather},
     output::{Output, WriteStatus},
 };
@@ -78,7 +76,7 @@ pub(crate) enum NoMessage {
 /// An upgraded connection with its framing.
 pub(crate) struct Socket<I> {
     io: I,
-    framing: WebSocketContext,
+    framing: Framing,
     edges: Edges,
     /// The bytes that the connection did not take yet.
     out: Output,
@@ -86,8 +84,6 @@ pub(crate) struct Socket<I> {
     pongs: usize,
     /// The bytes of a message that is not complete yet.
     partial: usize,
-    /// The framing's buffer has grown.
-    grown: bool,
     /// The guard that counts the bytes that wait here, once they are many.
     counted: Option<Box<UnderWay>>,
     /// Input that was read and is not decoded yet, because the session can take no more. While there is
@@ -102,7 +98,7 @@ pub(crate) struct Socket<I> {
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Frames an upgraded connection, as the server. Messages larger than `limit` end it.
     pub(crate) fn new(io: I, limit: usize) -> Self {
-        let (framing, out) = (framing::server(limit), Output::default());
+        let (framing, out) = (Framing::new(limit), Output::default());
         Socket {
             io,
             framing,
@@ -110,7 +106,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             out,
             pongs: 0,
             partial: 0,
-            grown: false,
             counted: None,
             unread: None,
             unreadable: false,
@@ -120,10 +115,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     /// From now on messages larger than `limit` end the connection.
     pub(crate) fn set_limit(&mut self, limit: usize) {
-        self.framing.set_config(|config| {
-            config.max_message_size = Some(limit);
-            config.max_frame_size = Some(limit);
-        });
+        self.framing.set_limit(limit);
     }
 
     /// Waits for the first message, which must be text. Returns it and what came behind it. `early` came
@@ -146,11 +138,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             grow(length).map_err(NoMessage::Refused)?;
             let mut memory = Memory { input: &chunk, out: &mut self.out.bytes, edges: &mut self.edges };
             loop {
-                return match next(&mut self.framing, &mut memory) {
-                    Ok(Some(WsMessage::Text(text))) => {
-                        self.grown = text.len() > LARGE;
-                        Ok((text.into(), memory.input.to_vec()))
-                    }
+                return match self.framing.next(&mut memory) {
+                    Ok(Some(WsMessage::Text(text))) => Ok((text.into(), memory.input.to_vec())),
                     Ok(Some(WsMessage::Ping(_) | WsMessage::Pong(_))) => {
                         length = memory.input.len();
                         continue;
@@ -177,8 +166,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Puts a text message behind what is to be written. The next read writes it.
     pub(crate) fn put_text(&mut self, text: &str) {
         let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
-        // It fails only if a close frame has gone out before.
-        let _ = self.framing.write(&mut memory, WsMessage::text(text));
+        self.framing.put_text(&mut memory, text);
     }
 
     /// Carries the session until the connection or the link ends. Where the first message was read before,
@@ -225,8 +213,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         let CloseReason { code, text } = C::close_reason(reason);
         let frame = CloseFrame { code: code.into(), reason: truncate(&text, MAX_CLOSE_TEXT).into() };
         let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
-        // It fails only if a close frame has gone out before.
-        let _ = self.framing.close(&mut memory, Some(frame));
+        self.framing.close(&mut memory, frame);
         self.finish(true).await;
     }
 
@@ -236,7 +223,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     async fn finish(mut self, wait: bool) {
         let closed = poll_fn(|cx| {
             let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
-            let _ = self.framing.flush(&mut memory);
+            self.framing.flush(&mut memory);
             loop {
                 if ready!(self.poll_write(cx)).is_err() || !wait {
                     return Poll::Ready(());
@@ -250,7 +237,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 }
                 let mut memory = Memory { input: &chunk, out: &mut self.out.bytes, edges: &mut self.edges };
                 loop {
-                    match next(&mut self.framing, &mut memory) {
+                    match self.framing.next(&mut memory) {
                         Ok(Some(_)) => {}
                         Ok(None) => break,
                         Err(_) => return Poll::Ready(()),
@@ -362,12 +349,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             link.read_part(chunk.len());
         }
         self.partial = decoder.partial(self.partial);
-        self.grown |= decoder.has_grown();
         let (rest, ended) = decoder.finish(kept);
-        if self.grown && self.edges.is_between_messages() && self.framing.can_read() {
-            framing::renew(&mut self.framing);
-            self.grown = false;
-        }
         if (stopped == Ok(true) || (stopped == Ok(false) && self.left == 0)) && ended.is_none() {
             self.unread = Some(Box::new(rest));
         }

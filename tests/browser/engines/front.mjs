@@ -8,7 +8,7 @@ import http from 'node:http'
 import net from 'node:net'
 
 const HOST = '127.0.0.1'
-const SCENARIO = readFileSync(new URL('scenario.js', import.meta.url))
+const SCRIPTS = Object.fromEntries(['json.js', 'scenario.js'].map((name) => [`/${name}`, readFileSync(new URL(name, import.meta.url))]))
 
 /**
  * The emulator runs no timer while requests follow one another. With this script each request is sent by a
@@ -54,7 +54,7 @@ var Uint8Array, ArrayBuffer, Promise
 Uint8Array = ArrayBuffer = Promise = undefined`
 
 const page = (plan, emulated) => `<!doctype html><html><head><title>Anywire</title>${emulated ? `<script>${emulated < 9 ? STRIP : ''}${TAKE_TURNS}</script>` : ''}
-<script src="/live/client.js"></script><script src="/scenario.js"></script></head>
+<script src="/json.js"></script><script src="/live/client.js"></script><script src="/scenario.js"></script></head>
 <body><script>scenario(${JSON.stringify(plan)})</script></body></html>`
 
 export class Front extends EventEmitter {
@@ -105,7 +105,7 @@ export class Front extends EventEmitter {
     const reply = (type, body) => response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body)
     if (path.startsWith('/live')) this.#forward(request, response, path)
     else if (path === '/page') reply('text/html; charset=utf-8', page(this.#plan, this.#emulated))
-    else if (path === '/scenario.js') reply('text/javascript; charset=utf-8', SCENARIO)
+    else if (SCRIPTS[path]) reply('text/javascript; charset=utf-8', SCRIPTS[path])
     else if (path === '/plan.js') reply('text/javascript; charset=utf-8', `var plan = ${JSON.stringify(this.#plan)}`)
     else if (path === '/cut') reply('text/plain', this.#cut())
     else if (path === '/report') this.#report(request, () => reply('text/plain', 'ok'))
@@ -128,13 +128,12 @@ export class Front extends EventEmitter {
    * next downlink.
    */
   #cut() {
-    const count = this.#live.size
-    for (const cut of this.#live.values()) cut()
+    const count = [...this.#live.values()].filter((cut) => cut()).length
     this.#armed = count === 0
     return String(count)
   }
 
-  /** Whether the request goes on; `cut` cuts it now or later. */
+  /** Whether the request goes on; `cut` cuts it now or later, and returns false if it has its whole answer. */
   #carry(socket, path, cut) {
     if (/\/(send|form-post|jsonp-send|client\.js)$/.test(path)) return true
     if (this.#armed) {
@@ -152,6 +151,7 @@ export class Front extends EventEmitter {
       // The cut is within the answer: engines themselves repeat a request that has no answer at all.
       if (!response.headersSent) response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 100 })
       if (!response.writableEnded) response.write('a', () => socket.destroy())
+      return !response.writableEnded
     }
     if (!this.#carry(socket, path, cut)) return
     const headers = this.#referer ? [...request.rawHeaders, 'Referer', `${this.origin}/page`] : request.rawHeaders

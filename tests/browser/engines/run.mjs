@@ -134,10 +134,10 @@ async function examine(name, surroundings) {
   }
 }
 
-/** Checks that the scenario is ES3: it must run wherever the client does. */
+/** Checks that the scenario and what it needs are ES3: they must run wherever the client does. */
 async function gate() {
   const { parse } = createRequire(new URL('../../../client-js/package.json', import.meta.url))('acorn')
-  for (const name of ['scenario.js', 'drivers/jscript.js']) {
+  for (const name of ['json.js', 'scenario.js', 'drivers/jscript.js']) {
     parse(await readFile(new URL(name, import.meta.url), 'utf8'), { ecmaVersion: 3, allowReserved: 'never', allowReturnOutsideFunction: true })
   }
 }

@@ -4,6 +4,7 @@
  */
 var scenario = (function () {
   var TOTAL = 200
+  var EVENTS = 12
   var CODE = 3005
   /*
    * Each text is at the start of some messages and at the end of others, so that any two follow each other.
@@ -133,10 +134,10 @@ var scenario = (function () {
       setTimeout(function () { finish(failure || '', watched) }, 0)
     }
     function guard(run) {
-      return function (a, b) {
+      return function (a, b, c) {
         if (over || !run) return
         try {
-          run(a, b)
+          run(a, b, c)
         } catch (e) {
           end('threw: ' + (e.message || e))
         }
@@ -147,6 +148,7 @@ var scenario = (function () {
     session = anywire.connect((trial.across ? plan.elsewhere : plan.base) + '/live', trial.allow ? { transports: trial.allow } : {})
     watched.session = session
     watched.end = end
+    watched.guard = guard
     session.on('message', take)
     session.on('open', function (how) {
       if (!how.first) return
@@ -217,6 +219,90 @@ var scenario = (function () {
       }
       watched.session.send('!burst ' + TOTAL)
     }
+  }
+
+  /* Values for an event: an engine without bytes has none to send. */
+  function thing(n) {
+    return { text: special(n * 5), bytes: hasBytes && n % 5 === 0 ? [bytesOf(spell(n)), new Uint8Array([0, 255])] : [] }
+  }
+
+  function sameThing(received, sent) {
+    var i
+    if (received.text !== sent.text || received.bytes.length !== sent.bytes.length) return false
+    for (i = 0; i < sent.bytes.length; i++) if (!same(received.bytes[i], sent.bytes[i])) return false
+    return true
+  }
+
+  /*
+   * Events there and back, in order; a request whose handler asks the page the same back before it answers;
+   * and the faults of either side.
+   */
+  function talk(watched, target, where, then) {
+    var every = [], next = 0, sent = [], i
+    for (i = 0; i < 256; i++) every[i] = i
+    for (i = 0; i < EVENTS; i++) sent[i] = thing(i)
+    function wrong(what) { watched.end(where + ': ' + what) }
+    function ask(name, value, done) {
+      watched.stage = where + ': waits for the answer to ' + name
+      target.request(name, value, watched.guard(done))
+    }
+    function nobody() {
+      ask('no such event', sent[1], function (fault) {
+        if (!fault || fault.code !== 'unknown') return wrong('an unknown event got ' + json(fault))
+        then()
+      })
+    }
+    function refused() {
+      ask('refuse', sent[2], function (fault) {
+        if (!fault || fault.code !== 'refused' || fault.message !== 'as you wish' || fault.data !== sent[2].text) return wrong('refused with ' + json(fault))
+        ask('ask back', { text: 'no', bytes: [] }, function (fault) {
+          if (!fault || fault.code !== 'busy' || fault.data[0] !== 7) return wrong('the fault of the page came back as ' + json(fault))
+          nobody()
+        })
+      })
+    }
+    target.on('echo back', watched.guard(function (value, bytes, reply) {
+      if (!same(bytes, every)) return wrong('the bytes of a request differ')
+      if (value.text === 'no') reply.fail({ code: 'busy', message: 'not now', data: [7] })
+      else reply(value)
+    }))
+    target.on('echo', watched.guard(function (value, bytes) {
+      if (!sameThing(value, sent[next])) return wrong('event ' + next + ' differs: ' + quote(value.text) + ' for ' + quote(sent[next].text))
+      if (!same(bytes, every)) return wrong('the bytes of event ' + next + ' differ')
+      watched.stage = where + ': received ' + ++next + ' of ' + EVENTS + ' events'
+      if (next === EVENTS) {
+        ask('ask back', sent[5], function (fault, back) {
+          if (fault) return wrong('asked back, and got ' + json(fault))
+          if (!sameThing(back, sent[5])) return wrong('the answer differs')
+          refused()
+        })
+      }
+    }))
+    watched.stage = where + ': received no event'
+    for (i = 0; i < EVENTS; i++) if (!target.emit('echo', sent[i])) return wrong('refused event ' + i)
+  }
+
+  function events(trial, finish) {
+    var watched = open(trial, 40, finish), session = watched.session
+    function stranger() {
+      watched.stage = 'waits for the refusal of a channel'
+      session.channel('/nowhere').on('connect_error', watched.guard(function (fault) {
+        watched.end(fault.code === 'unknown' ? '' : 'an unknown channel got ' + json({ code: fault.code, message: fault.message }))
+      }))
+    }
+    function inside() {
+      var channel = session.channel('/lab'), opened = 0
+      channel.on('open', function (how) { opened += how.first ? 1 : 100 })
+      talk(watched, channel, 'channel', function () {
+        channel.on('closed', watched.guard(function (how) {
+          if (how.code !== 3001 || how.reason !== 'good \u00e9' || opened !== 1) return watched.end('channel closed: ' + json(how) + ', opened: ' + opened)
+          stranger()
+        }))
+        watched.stage = 'waits for the end of the channel'
+        channel.emit('kick', { text: 'good \u00e9', bytes: [] })
+      })
+    }
+    watched.open = function () { talk(watched, session, 'session', inside) }
   }
 
   function large(trial, finish) {
@@ -313,7 +399,7 @@ var scenario = (function () {
     watched.session.send('hello')
   }
 
-  var CASES = { exchange: exchange, binary: binary, large: large, cut: cut, 'closed by the page': closedHere, 'closed by the server': closedThere }
+  var CASES = { exchange: exchange, binary: binary, events: events, large: large, cut: cut, 'closed by the page': closedHere, 'closed by the server': closedThere }
 
   function finished(last) {
     report.done = last ? 1 : 0

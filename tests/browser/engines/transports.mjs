@@ -15,7 +15,7 @@ const EXISTING = [
  */
 const FAKED = ['htmlfile', 'XDomainRequest', 'multipart']
 
-export const CASES = ['exchange', 'binary', 'large', 'cut', 'closed by the page', 'closed by the server']
+export const CASES = ['exchange', 'binary', 'events', 'large', 'cut', 'closed by the page', 'closed by the server']
 /**
  * The cases that run once more with the page and the server on two origins; the origin policy lists the
  * page's.

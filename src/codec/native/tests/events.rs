@@ -4,7 +4,7 @@ use super::*;
 use crate::{packet::Packet, payload::Payload};
 
 fn packet(text: &str, attachments: &[&'static [u8]]) -> Packet {
-    Packet { text: text.into(), attachments: attachments.iter().map(|bytes| Bytes::from_static(bytes)).collect() }
+    Packet::new(text, attachments.iter().map(|bytes| Bytes::from_static(bytes)).collect())
 }
 
 /// The payloads that a WebSocket brings, as pairs of whether a message is binary, and its bytes.

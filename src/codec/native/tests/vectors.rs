@@ -125,7 +125,7 @@ fn expected(vector: &Value) -> (Vec<Record>, bool, bool) {
             "e" => {
                 let count = attachments_of(text(&record[1])).expect("a number of attachments");
                 let attachments = records.by_ref().take(count).map(|record| binary(&record[1])).collect();
-                let message = Packet { text: text(&record[1]).to_owned().into(), attachments };
+                let message = Packet::new(text(&record[1]), attachments);
                 list.push(Record::Frame(Frame::Message { number: next, message: Payload::from(message).into() }));
                 next += 1;
                 (all_stated, dangling) = (all_stated & stated, false);

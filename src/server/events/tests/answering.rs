@@ -81,8 +81,8 @@ fn offer_if_there_is_room(session: &Session, page: u64, packet: Packet) -> Resul
 async fn an_answer_waits_for_room() {
     let mut bench = Bench::of(Anywire::builder().outbox(100)).await;
     bench.session.send("x".repeat(200)).await.unwrap();
-    let packet = Packet { text: r#"21["a"]"#.into(), attachments: Vec::new() };
-    let event = Incoming::of_packet(&bench.session, Arc::new(packet), PAGE, offer_if_there_is_room).unwrap();
+    let packet = Packet::new(r#"21["a"]"#, Vec::new());
+    let event = Incoming::of_packet(&bench.session, packet, PAGE, offer_if_there_is_room).unwrap();
     let mut reply = std::pin::pin!(event.reply(Reply(1)));
     assert!(reply.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(lock(&bench.answers.0).is_empty());
@@ -96,8 +96,8 @@ async fn an_answer_waits_for_room() {
 async fn an_answer_that_may_not_wait_is_an_error() {
     let bench = Bench::of(Anywire::builder().outbox(100).overflow(Overflow::Fail)).await;
     bench.session.send("x".repeat(200)).await.unwrap();
-    let packet = Packet { text: r#"21["a"]"#.into(), attachments: Vec::new() };
-    let event = Incoming::of_packet(&bench.session, Arc::new(packet), PAGE, offer_if_there_is_room).unwrap();
+    let packet = Packet::new(r#"21["a"]"#, Vec::new());
+    let event = Incoming::of_packet(&bench.session, packet, PAGE, offer_if_there_is_room).unwrap();
     assert_eq!(event.reply(Reply(1)).await, Err(SendError::Full));
     assert_eq!(bench.answers(), [""; 0]);
 }

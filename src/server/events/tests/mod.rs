@@ -81,7 +81,7 @@ impl Bench {
     }
 
     fn packet(&self, text: &str, attachments: Vec<Bytes>) -> Option<Incoming> {
-        Incoming::of_packet(&self.session, Arc::new(Packet { text: text.into(), attachments }), PAGE, offer)
+        Incoming::of_packet(&self.session, Packet::new(text, attachments), PAGE, offer)
     }
 
     /// Runs a router with these events, until the session is over behind them.
@@ -108,7 +108,7 @@ impl Bench {
 
     /// The texts of the answers since the last call.
     fn answers(&self) -> Vec<String> {
-        lock(&self.answers.0).drain(..).map(|packet| packet.text.to_string()).collect()
+        lock(&self.answers.0).drain(..).map(|packet| packet.text().to_string()).collect()
     }
 
     fn faults(&self) -> u64 {

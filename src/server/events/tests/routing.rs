@@ -133,8 +133,8 @@ async fn bytes_come_and_go() {
     let event = bench.packet(list, vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")]).unwrap();
     bench.run(events, (), vec![event]).await;
     let answer = lock(&bench.answers.0).pop().unwrap();
-    assert_eq!(&*answer.text, r#"62-9[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#);
-    assert_eq!(answer.attachments, [Bytes::from_static(b"two"), Bytes::from_static(b"one")]);
+    assert_eq!(&**answer.text(), r#"62-9[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#);
+    assert_eq!(answer.attachments(), [Bytes::from_static(b"two"), Bytes::from_static(b"one")]);
 }
 
 #[tokio::test]

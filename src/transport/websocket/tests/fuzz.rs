@@ -10,7 +10,7 @@ const LIMIT: usize = 256;
 
 /// Feeds a connection's bytes in reads of these lengths, and notes what came of them.
 fn feed(input: &[u8], reads: impl Iterator<Item = usize>) -> (Vec<String>, Vec<u8>) {
-    let (mut framing, mut edges) = (framing::server(LIMIT), Edges::default());
+    let (mut framing, mut edges) = (Framing::new(LIMIT), Edges::default());
     let mut codec = NativeCodec::new(Spelling::WebSocket, LIMIT);
     let (mut out, mut notes) = (Vec::new(), Vec::new());
     let (mut rest, mut text) = (input, None);

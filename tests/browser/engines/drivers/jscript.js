@@ -54,6 +54,7 @@ function fire() {
   }
 }
 
+load('/json.js', 'JSON')
 anywire = load('/live/client.js', 'anywire')
 scenario = load('/scenario.js', 'scenario')
 plan = load('/plan.js', 'plan')

@@ -1,0 +1,116 @@
+//! One packet of a client, as far as its text alone tells.
+
+use bytestring::ByteString;
+
+use super::{
+    Revision, Violation,
+    placeholders::{is_json, lie},
+    query::{query_to_json, strip_query},
+};
+use crate::{
+    dialect::{
+        args::{Args, read_args},
+        head::{Head, Kind, raw_name},
+        list::Arguments,
+        tree::Tree,
+    },
+    message::Message,
+    packet::Packet,
+};
+
+/// The names of events that end a connection.
+const RESERVED: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+
+/// A text of a client that is a packet. Reading it needs nothing of its connection, so that it can be done before
+/// that is locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClientPacket {
+    /// The packet as [`Head`] reads it.
+    pub(super) text: ByteString,
+    /// The auth data of a CONNECT as JSON. Empty if there is none.
+    pub(super) auth: ByteString,
+}
+
+impl ClientPacket {
+    /// Reads a packet. Whether its attachments follow, and its namespace is open, is judged by
+    /// [`Connection`](super::Connection).
+    ///
+    /// # Errors
+    /// Fails if the text does not follow the grammar, which is that of [`Head::parse`] with less allowed: a client
+    /// sends no CONNECT_ERROR and no type 7, a DISCONNECT has no data, a CONNECT an object or none. The data must
+    /// be JSON. An event has a name, which is a number or no text that Socket.IO reserves.
+    pub(crate) fn read(revision: Revision, text: ByteString) -> Result<Self, Violation> {
+        let (text, query) = match revision {
+            Revision::R4 => strip_query(text)?,
+            Revision::R5 => (text, None),
+        };
+        let head = Head::parse(&text).map_err(|_| Violation::Malformed("parse error: not a packet"))?;
+        check(&head).map_err(Violation::Malformed)?;
+        let auth = match (head.kind, query) {
+            (Kind::Connect, Some(query)) => query_to_json(&query).into(),
+            (Kind::Connect, None) => text.slice_ref(head.data),
+            _ => ByteString::new(),
+        };
+        Ok(ClientPacket { auth, text })
+    }
+
+    pub(super) fn head(&self) -> Head<'_> {
+        Head::parse(&self.text).expect("it was read as a packet")
+    }
+}
+
+fn check(head: &Head<'_>) -> Result<(), &'static str> {
+    match head.kind {
+        Kind::ConnectError | Kind::Refused => return Err("parse error: not a packet of a client"),
+        Kind::Connect if !(head.data.is_empty() || head.data.starts_with('{')) => {
+            return Err("parse error: the data of CONNECT is an object");
+        }
+        Kind::Disconnect if !head.data.is_empty() => return Err("parse error: DISCONNECT has no data"),
+        _ => {}
+    }
+    if !head.data.is_empty() && !is_json(head.data) {
+        return Err("parse error: the data is not JSON");
+    }
+    if head.kind.is_event() {
+        check_name(head.data)?;
+    }
+    if head.attachments > 0 && lie(head.data, head.attachments) {
+        return Err("parse error: a placeholder of an attachment that is not there");
+    }
+    Ok(())
+}
+
+/// Whether a list begins with what can be the name of an event.
+fn check_name(list: &str) -> Result<(), &'static str> {
+    let first = list[1..].trim_start().as_bytes().first();
+    match first {
+        Some(b'-' | b'0'..=b'9') => Ok(()),
+        Some(b'"') if raw_name(list).is_ok_and(|name| RESERVED.contains(&&*name)) => {
+            Err("parse error: a reserved name")
+        }
+        Some(b'"') => Ok(()),
+        _ => Err("parse error: an event has a name"),
+    }
+}
+
+/// The message of a packet that the client has sent as one: an event `message` of the namespace `/` that wants no
+/// answer, with one argument, a text or bytes.
+pub(crate) fn plain_message(packet: &Packet) -> Option<Message> {
+    let head = Head::parse(packet.text()).ok()?;
+    let is_plain = head.kind.is_event() && head.id.is_none() && head.namespace == "/";
+    if !is_plain || raw_name(head.data).ok()? != "message" {
+        return None;
+    }
+    match packet.attachments() {
+        [] => match read_args(Arguments::of_event(head.data, &[])) {
+            Ok(Args::<Vec<String>>(mut texts)) if texts.len() == 1 => texts.pop().map(Message::from),
+            _ => None,
+        },
+        [bytes] => match Tree::parse(head.data, packet.attachments()) {
+            Ok(Tree::List(items)) if matches!(items[..], [_, Tree::Bytes(_)]) => Some(bytes.clone().into()),
+            _ => None,
+        },
+        _ => None,
+    }
+}

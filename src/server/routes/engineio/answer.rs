@@ -1,0 +1,91 @@
+//! The answers over HTTP.
+
+use std::{
+    future::poll_fn,
+    task::{Poll, ready},
+};
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, header},
+    response::Response,
+};
+
+use super::params::Params;
+use crate::{
+    codec::{ContentType, engineio::EngineCodec},
+    shared::UnderWay,
+    transport::{self, FirstFlush, Wrapping, wrapping},
+};
+
+/// The answer to an upload. Some browsers offer other types for download.
+const OK: ContentType = ContentType("text/html");
+
+/// The headers of every answer: nothing keeps it, delays it or guesses its type, and its URL, in which the sid
+/// stands, is told to nobody.
+const HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+];
+
+/// The answer to a request, or its source.
+pub(super) enum Answer {
+    /// It is boxed, so that a parked poll does not carry the room for it.
+    Ready(Box<Response>),
+    /// The session sends it next. It is wrapped for a client that polls by scripts.
+    Flush { flush: FirstFlush<EngineCodec>, wrapping: Option<Box<Wrapping>> },
+}
+
+impl Answer {
+    pub(super) fn ready(response: Response) -> Self {
+        Answer::Ready(Box::new(response))
+    }
+
+    /// The answer to an upload that was taken.
+    pub(super) fn taken() -> Self {
+        Answer::ready(respond(OK, b"ok".to_vec(), None, None))
+    }
+
+    /// Waits for the answer. An `async fn` would hold much of it twice.
+    pub(super) fn finish(mut self) -> impl Future<Output = Response> + Send {
+        poll_fn(move |cx| {
+            Poll::Ready(match &mut self {
+                Answer::Ready(response) => std::mem::take(&mut **response),
+                Answer::Flush { flush, wrapping } => {
+                    let (body, content_type, counter) = ready!(flush.poll(cx));
+                    respond(content_type, body, wrapping.as_deref(), counter)
+                }
+            })
+        })
+    }
+}
+
+/// The wrapping for a client that polls by scripts.
+pub(super) fn wrapping_of(params: &Params) -> Option<Box<Wrapping>> {
+    params.index.as_deref().map(|index| Box::new(Wrapping::new(&wrapping::ENGINE_IO, index)))
+}
+
+/// An answer with this body.
+pub(super) fn respond(
+    content_type: ContentType,
+    body: Vec<u8>,
+    wrapping: Option<&Wrapping>,
+    counter: Option<UnderWay>,
+) -> Response {
+    let wrapped = wrapping.and_then(Wrapping::content_type);
+    let body = match wrapping {
+        Some(wrapping) => wrapping.whole(body),
+        None => body,
+    };
+    let mut response = Response::new(Body::from(transport::counted(body, counter)));
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS.len() + 3);
+    headers.extend(HEADERS);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type.0));
+    if let Some(Ok(content_type)) = wrapped.map(|wrapped| HeaderValue::from_str(&wrapped)) {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    response
+}

@@ -1,0 +1,111 @@
+//! Engine.IO, revisions 3 and 4: which request means what. The names of the protocol's errors and their order are
+//! those of the reference server.
+
+mod answer;
+mod engine;
+mod handshake;
+mod params;
+mod poll;
+mod refusal;
+mod socket;
+mod upload;
+
+use std::{pin::Pin, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, Version, header, request::Parts},
+    response::IntoResponse,
+    routing,
+};
+
+pub(crate) use self::engine::Dialect;
+use self::{answer::Answer, engine::Engine, params::Carrying, refusal::EngineRefusal};
+use crate::{
+    config::EngineIo,
+    server::{
+        gateway::Gateway,
+        origin::{Asked, Cors},
+        refusal::guarded,
+    },
+};
+
+/// The route at this path, with a slash at its end and without: clients add one, and some leave it out. The path
+/// is an argument because a router that is nested at a path has no route for the slash behind it.
+pub(crate) fn routes<S>(gateway: Gateway<S>, path: &str, settings: EngineIo, dialect: Dialect) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let path = path.trim_end_matches('/');
+    let settings = Arc::new(settings);
+    let serve = move |State(state): State<S>, request: Request| {
+        let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
+        let cors = Cors::of(&gateway.core.config, asked);
+        let preflight = is_preflight(&request);
+        let core = gateway.core.clone();
+        let reusable = request.version() < Version::HTTP_2;
+        let engine = Engine { gateway: gateway.clone(), settings: settings.clone(), dialect };
+        // A parked poll keeps everything that is captured, so the request is not.
+        let answering: Pin<Box<dyn Future<Output = Answer> + Send>> = match preflight {
+            true => Box::pin(async { Answer::ready(guarded(StatusCode::NO_CONTENT.into_response())) }),
+            false => Box::pin(engine.serve(state, request)),
+        };
+        async move {
+            let mut response = answering.await.finish().await;
+            cors.apply(response.headers_mut(), preflight);
+            // The client's next request shall reach the server that takes over.
+            if reusable && core.is_draining() {
+                response.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
+            }
+            response
+        }
+    };
+    let (route, router) = (routing::any(serve), Router::new());
+    let router = if path.is_empty() { router } else { router.route(path, route.clone()) };
+    router.route(&format!("{path}/"), route)
+}
+
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+impl<S: Clone + Send + Sync + 'static> Engine<S> {
+    /// Judges a request, and answers it or begins to.
+    async fn serve(self, state: S, request: Request) -> Answer {
+        let (parts, body) = request.into_parts();
+        let kept = self.gateway.hooks.keep(&parts);
+        let upgrade = is_upgrade(&parts);
+        let answered = match self.judge(&parts) {
+            Err(refusal) => Err(refusal),
+            Ok((params, verdict)) => match (self.named(&params), upgrade) {
+                (Err(refusal), _) => Err(refusal),
+                (Ok(_), true) if params.carrying != Carrying::WebSocket => {
+                    Err(EngineRefusal::bad_request("polling needs no upgrade"))
+                }
+                (Ok(Some(named)), true) => self.upgrade(parts, verdict, named).await,
+                (Ok(None), true) => self.open_socket(parts, state, verdict, &params).await,
+                (Ok(Some(named)), false) if params.carrying != Carrying::Polling || named.moved() => {
+                    Err(EngineRefusal::bad_request("this session has another transport"))
+                }
+                (Ok(Some(named)), false) => match parts.method {
+                    Method::GET => poll::answer(&self, named, &params).await,
+                    Method::POST => upload::take(&self, named, &params, &parts, body).await,
+                    _ => Err(EngineRefusal::wrong_method()),
+                },
+                (Ok(None), false) => self.open_by_poll(parts, state, verdict, &params).await,
+            },
+        };
+        answered.unwrap_or_else(|refusal| {
+            self.gateway.refused(self.dialect.name(), &refusal.reason, kept.as_deref());
+            Answer::ready(refusal.respond(upgrade))
+        })
+    }
+}
+
+/// Whether a request asks for a WebSocket.
+fn is_upgrade(parts: &Parts) -> bool {
+    let upgrade = parts.headers.get(header::UPGRADE).map(HeaderValue::as_bytes);
+    upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket"))
+        || (parts.version == Version::HTTP_2 && parts.method == Method::CONNECT)
+}

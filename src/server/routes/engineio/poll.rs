@@ -1,0 +1,63 @@
+//! A GET of a session: it waits for what the session sends next.
+
+use std::{future::poll_fn, time::Duration};
+
+use axum::http::StatusCode;
+
+use super::{
+    answer::{Answer, respond, wrapping_of},
+    engine::{Engine, Named},
+    params::Params,
+    refusal::EngineRefusal,
+};
+use crate::{
+    codec::BodyCodec,
+    config::Transport,
+    session::{Attach, LinkKind, Stage, reason},
+    shared::Credential,
+    transport::{FirstFlush, Link, Wait},
+};
+
+/// For so long a poll waits for a client that is about to move to its WebSocket: the confirmation may be on its way
+/// on the other connection, and the poll comes too late behind it.
+const MOVING: Duration = Duration::from_millis(20);
+
+/// Answers a poll, at once or later.
+pub(super) async fn answer<S: Clone + Send + Sync + 'static>(
+    engine: &Engine<S>,
+    named: Named,
+    params: &Params,
+) -> Result<Answer, EngineRefusal> {
+    let Named { shared, secret, revision, mut stage, .. } = named;
+    let mut codec = engine.codec(revision, params.carrier());
+    let mut wait = Wait::Anything;
+    if stage == Stage::Probing {
+        let moved = tokio::time::timeout(MOVING, poll_fn(|cx| shared.poll_moved(cx))).await;
+        stage = moved.unwrap_or(Stage::Probing);
+    }
+    match stage {
+        Stage::Polling => {}
+        // Its client waits for the end of this poll.
+        Stage::Probing => wait = Wait::Nothing,
+        Stage::WebSocket => return Err(EngineRefusal::bad_request("this session has moved to its WebSocket")),
+        Stage::Over if shared.take_farewell() => {
+            let mut body = Vec::new();
+            let content_type = codec.finish(&mut body);
+            return Ok(Answer::ready(respond(content_type, body, wrapping_of(params).as_deref(), None)));
+        }
+        Stage::Over => return Err(EngineRefusal::unknown_sid()),
+    }
+    let link = Link::attach(shared, Credential::Sid(&secret), polling(), Transport::Polling);
+    let link = link.map_err(|refused| match refused {
+        refused if refused == reason::OVERLAP => EngineRefusal::empty(StatusCode::BAD_REQUEST, refused),
+        refused if refused == reason::LATE => EngineRefusal::bad_request("this session has moved to its WebSocket"),
+        _ => EngineRefusal::unknown_sid(),
+    })?;
+    Ok(Answer::Flush { flush: FirstFlush::new(link, codec, wait), wrapping: wrapping_of(params) })
+}
+
+/// A poll waits until there is something: a ping comes in any case. The session counts its turns.
+fn polling() -> Attach {
+    let kind = LinkKind::Poll { hold: u64::MAX };
+    Attach { ordinal: 1, turn: 0, kind, opening: false, seen: true, received: 0, names: None }
+}

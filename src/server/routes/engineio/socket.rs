@@ -1,0 +1,129 @@
+//! WebSockets: a session from its handshake on, or the one to which a session moves.
+
+use std::pin::Pin;
+
+use axum::{body::Body, http::request::Parts, response::Response};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+
+use super::{
+    answer::Answer,
+    engine::{Engine, Named},
+    params::Params,
+    refusal::EngineRefusal,
+};
+use crate::{
+    codec::engineio::{Carrier, EngineCodec},
+    config::Transport,
+    server::{
+        gateway::{Opened, Page},
+        origin::Verdict,
+    },
+    session::{Attach, LinkKind, Names, Stage},
+    shared::Credential,
+    transport::{Link, Socket, handshake},
+};
+
+/// The most that a packet is longer than its message.
+const HEAD_ROOM: usize = 16;
+
+/// The future that serves a link.
+type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl<S: Clone + Send + Sync + 'static> Engine<S> {
+    /// Opens a session that is one WebSocket.
+    #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
+    pub(super) async fn open_socket(
+        &self,
+        mut parts: Parts,
+        state: S,
+        verdict: Verdict,
+        params: &Params,
+    ) -> Result<Answer, EngineRefusal> {
+        let (mut response, upgrade) = accept(&mut parts)?;
+        let revision = self.revision(params)?;
+        let page = Page::of_socket(verdict, Names::default());
+        let opened = self.open(parts, state, page, revision).await?;
+        let (codec, limit) = (self.codec(revision, Carrier::WebSocket), self.socket_limit());
+        let sid = opened.shared.sid();
+        let open = self.open_packet(revision, &sid, &[]).to_text();
+        let attach = self.first(LinkKind::Duplex);
+        self.set_cookie(&sid, &mut response);
+        tokio::spawn(async move {
+            // The two steps are boxed, so that an idle link does not keep the memory that opening took.
+            if let Some(run) = Box::pin(begin(upgrade, opened, attach, codec, limit, open)).await {
+                run.await;
+            }
+        });
+        Ok(Answer::ready(response))
+    }
+
+    /// Attaches the WebSocket to which a session is about to move. A session that has one already gets no other:
+    /// that is closed as soon as it is open, as the reference server does.
+    #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
+    pub(super) async fn upgrade(
+        &self,
+        mut parts: Parts,
+        verdict: Verdict,
+        named: Named,
+    ) -> Result<Answer, EngineRefusal> {
+        if named.stage == Stage::Over {
+            return Err(EngineRefusal::unknown_sid());
+        }
+        let (response, upgrade) = accept(&mut parts)?;
+        let page = Page::of_socket(verdict, Names::default());
+        let shown = (&*named.id, &*named.secret);
+        self.gateway.authorize(|| parts.clone(), page, shown, None).await.map_err(EngineRefusal::forbidden)?;
+        let (codec, limit) = (self.codec(named.revision, Carrier::WebSocket), self.socket_limit());
+        tokio::spawn(async move {
+            if let Some(run) = Box::pin(begin_beside(upgrade, named, codec, limit)).await {
+                run.await;
+            }
+        });
+        Ok(Answer::ready(response))
+    }
+
+    fn socket_limit(&self) -> usize {
+        self.core().config.message_limit + HEAD_ROOM
+    }
+}
+
+/// Checks the handshake of a WebSocket, and takes the promise of its connection out of the request.
+fn accept(parts: &mut Parts) -> Result<(Response, OnUpgrade), EngineRefusal> {
+    let response = handshake::accept(parts).map_err(EngineRefusal::bad_request)?.map(|()| Body::empty());
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
+    let upgrade = upgrade.ok_or_else(|| EngineRefusal::bad_request("this connection cannot upgrade"))?;
+    Ok((response, upgrade))
+}
+
+/// Waits for the upgraded connection, attaches it and writes the first packet. `None` if the connection does not
+/// come: then the session ends, and its handler is not started.
+async fn begin(
+    upgrade: OnUpgrade,
+    mut opened: Opened,
+    attach: Attach,
+    codec: EngineCodec,
+    limit: usize,
+    open: String,
+) -> Option<Run> {
+    let io = TokioIo::new(upgrade.await.ok()?);
+    let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket).ok()?;
+    opened.start();
+    let mut socket = Socket::new(io, limit);
+    socket.put_text(&open);
+    Some(Box::pin(socket.run(link, codec, None, Vec::new())))
+}
+
+/// Waits for the upgraded connection and attaches it beside the polls.
+async fn begin_beside(upgrade: OnUpgrade, named: Named, codec: EngineCodec, limit: usize) -> Option<Run> {
+    let socket = Socket::new(TokioIo::new(upgrade.await.ok()?), limit);
+    let kind = LinkKind::Duplex;
+    let attach = Attach { ordinal: 2, turn: 0, kind, opening: false, seen: false, received: 0, names: None };
+    match Link::attach(named.shared, Credential::Sid(&named.secret), attach, Transport::WebSocket) {
+        Ok(link) => Some(Box::pin(socket.run(link, codec, None, Vec::new()))),
+        Err(refused) => {
+            socket.close::<EngineCodec>(refused).await;
+            None
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Sessions whose clients speak Socket.IO. A message of such a client is a packet or an attachment of one, and its
+//! namespaces are channels, `/` too.
+
+use bytestring::ByteString;
+
+use super::{CloseReason, Frame, Inner, LinkId, SendError, SharedSession, reason};
+use crate::{
+    broadcast::OutMessage,
+    dialect::{
+        Head, Kind, control,
+        socketio::{Action, Connection, Outgoing, Revision, Violation},
+    },
+    message::{Message, Text},
+    packet::Packet,
+    payload::Payload,
+};
+
+impl SharedSession {
+    /// From now on the client speaks Socket.IO. The session must have [all](super::ChannelSet::All) namespaces as
+    /// channels. A revision that opens `/` unasked does so with these auth data, which are JSON.
+    pub(crate) fn speak_socketio(&self, revision: Revision, auth: &str) {
+        let mut inner = self.lock();
+        let limit = usize::try_from(self.params.session.limit).unwrap_or(usize::MAX);
+        let Some(channels) = &mut inner.channels else { return };
+        let mut connection = Box::new(Connection::new(revision, limit, channels.most));
+        let asked = connection.start();
+        channels.connection = Some(connection);
+        if let Action::Connect { namespace, .. } = asked {
+            let packet = control(Kind::Connect, &namespace, auth);
+            if let Ok(head) = Head::parse(packet.text()) {
+                inner.machine.keep_aside(packet.len());
+                inner.open_channel(&head, &packet, self);
+            }
+        }
+        self.account(&mut inner);
+    }
+}
+
+impl Inner {
+    fn connection(&mut self) -> Option<&mut Connection> {
+        self.channels.as_mut()?.connection.as_deref_mut()
+    }
+
+    pub(super) fn speaks_socketio(&self) -> bool {
+        self.channels.as_ref().is_some_and(|channels| channels.connection.is_some())
+    }
+
+    /// The bytes of messages that wait for their channel to open, and of a packet of which attachments are still to
+    /// come.
+    pub(super) fn in_channels(&self) -> usize {
+        let Some(channels) = &self.channels else { return 0 };
+        channels.early_bytes() + channels.connection.as_ref().map_or(0, |connection| connection.held())
+    }
+
+    /// Takes a message of a client that speaks Socket.IO.
+    ///
+    /// # Errors
+    /// Fails if it violates the protocol, which ends the link.
+    pub(super) fn take_socketio(
+        &mut self,
+        now: u64,
+        link: LinkId,
+        message: OutMessage,
+        session: &SharedSession,
+    ) -> Result<(), CloseReason> {
+        let Some(connection) = self.connection() else { return Ok(()) };
+        let payload = match message {
+            OutMessage::Own(payload) => payload,
+            OutMessage::Shared(_) => message.payload().clone(),
+        };
+        let action = match payload.into_message() {
+            Message::Text(Text(text)) => connection.text(text),
+            Message::Binary(bytes) => connection.binary(bytes),
+        };
+        let action = action.map_err(|violation| {
+            let reason = reason_of(violation);
+            self.machine.end(now, link, reason.clone());
+            reason
+        })?;
+        let packet = match action {
+            Action::Nothing => return Ok(()),
+            Action::Reply(packet) => {
+                self.send_as_it_is(Payload::from(packet).into());
+                return Ok(());
+            }
+            Action::Packet(packet) => packet,
+            Action::Connect { namespace, auth } => control(Kind::Connect, &namespace, &auth),
+            Action::Disconnect { namespace } => control(Kind::Disconnect, &namespace, ""),
+        };
+        let message = Payload::from(packet).into();
+        self.machine.handle_frame(now, link, Frame::Message { number: 0, message })?;
+        if let Some(packet) = self.machine.set_aside(true) {
+            self.take_packet(&packet, session);
+        }
+        Ok(())
+    }
+
+    /// A message as the client gets it; `None` if it gets nothing, or not yet.
+    ///
+    /// # Errors
+    /// Gives it back if there is no room for it.
+    pub(super) fn outgoing(&mut self, message: OutMessage) -> Result<Option<OutMessage>, (SendError, OutMessage)> {
+        let Some(message) = self.keep_early(message)? else { return Ok(None) };
+        let OutMessage::Own(Payload::Event(packet)) = &message else { return Ok(Some(message)) };
+        let Some(connection) = self.connection().filter(|_| packet.is_control()) else { return Ok(Some(message)) };
+        Ok(match connection.outgoing(packet) {
+            Outgoing::Same => Some(message),
+            Outgoing::Other(packet) => Some(Payload::from(packet).into()),
+            Outgoing::Nothing => None,
+        })
+    }
+
+    /// Sends a packet of the server's own, however full the outbox is: there are few of these. Without it the client
+    /// does not learn what the packet says.
+    pub(super) fn send_control(&mut self, packet: Packet) {
+        let outgoing = self.outgoing(Payload::from(packet).into());
+        let sent = match outgoing {
+            Ok(Some(message)) => self.machine.send_over_limit(message),
+            Ok(None) => Ok(()),
+            Err((error, _)) => Err(error),
+        };
+        match sent {
+            Ok(()) => self.wake_carriers(),
+            Err(error) => tracing::debug!(?error, "a packet was not sent"),
+        }
+    }
+
+    /// The session is about to close: a client that speaks Socket.IO gets the end of each of its namespaces before,
+    /// by which it learns that the server has meant it.
+    pub(super) fn disconnect(&mut self) {
+        if !self.speaks_socketio() || self.machine.close_reason().is_some() {
+            return;
+        }
+        let all = self.channels.iter_mut().flat_map(|channels| &mut channels.all);
+        let mut namespaces: Vec<ByteString> = Vec::new();
+        for channel in all.filter(|channel| channel.accepted && !channel.over) {
+            channel.over = true;
+            namespaces.push(channel.namespace.clone());
+        }
+        for namespace in namespaces {
+            self.send_control(control(Kind::Disconnect, &namespace, ""));
+        }
+        self.wake_channels();
+    }
+}
+
+fn reason_of(violation: Violation) -> CloseReason {
+    match violation {
+        Violation::Malformed(text) => CloseReason::malformed(text),
+        Violation::TooLarge => reason::TOO_LARGE,
+    }
+}

@@ -1,0 +1,316 @@
+//! The price of a message, a request and an event in a room: allocations, lock operations, and the reads and writes
+//! of the server's connections. Debug builds trace each lock operation.
+//!
+//! Server and client are tasks of one thread. The client writes bytes that were made before and reads into a buffer
+//! of its own, so that it allocates nothing.
+#![allow(clippy::disallowed_methods)]
+
+mod support;
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    ops::Sub,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use anywire::{Anywire, Data, Events, Reply, Server, Session};
+use axum::{Router, serve::Listener};
+use support::{EventClient, Io, Peer, Site};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::{TcpListener, TcpStream},
+    runtime::Runtime,
+};
+use tracing::{
+    Event, Metadata, Subscriber,
+    span::{Attributes, Id, Record},
+};
+
+/// The payload of each message.
+const TEXT: &str = "12345678901234567890123456789012";
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Costs {
+    allocations: u64,
+    locks: u64,
+    reads: u64,
+    writes: u64,
+}
+
+impl Sub for Costs {
+    type Output = Costs;
+
+    fn sub(self, before: Costs) -> Costs {
+        Costs {
+            allocations: self.allocations - before.allocations,
+            locks: self.locks - before.locks,
+            reads: self.reads - before.reads,
+            writes: self.writes - before.writes,
+        }
+    }
+}
+
+impl Costs {
+    /// Holds that these are no more than they may be. What was not counted at all was not measured.
+    fn check(self, most: Costs) {
+        let all = [self.allocations, self.locks, self.reads, self.writes];
+        let most_of_all = [most.allocations, most.locks, most.reads, most.writes];
+        let within = all.iter().zip(most_of_all).all(|(count, most)| (1..=most).contains(count));
+        assert!(within, "{self:?}, and at most {most:?}");
+    }
+}
+
+/// The counts of a server.
+#[derive(Clone, Default)]
+struct Counts {
+    locks: Arc<AtomicU64>,
+    reads: Arc<AtomicU64>,
+    writes: Arc<AtomicU64>,
+}
+
+/// Counts the events of the target that locks are traced with.
+struct Locks(Arc<AtomicU64>);
+
+impl Subscriber for Locks {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "anywire::lock"
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// A listener whose connections count the reads that gave something, and the writes.
+struct Counted<T> {
+    io: T,
+    counts: Counts,
+}
+
+impl Listener for Counted<TcpListener> {
+    type Io = Counted<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        let (io, address) = self.io.accept().await.unwrap();
+        io.set_nodelay(true).unwrap();
+        (Counted { io, counts: self.counts.clone() }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.local_addr()
+    }
+}
+
+impl AsyncRead for Counted<TcpStream> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.io).poll_read(cx, buffer);
+        self.counts.reads.fetch_add(u64::from(polled.is_ready()), Relaxed);
+        polled
+    }
+}
+
+impl AsyncWrite for Counted<TcpStream> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.counts.writes.fetch_add(1, Relaxed);
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.counts.writes.fetch_add(1, Relaxed);
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// A server, and what is counted of it.
+struct Bench {
+    runtime: Runtime,
+    counts: Counts,
+    site: Site,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+impl Bench {
+    fn of(server: &Server<()>) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let counts = Counts::default();
+        let router = Router::new().nest("/live", server.routes());
+        let site = runtime.block_on(async {
+            let io = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let site = Site::at(io.local_addr().unwrap());
+            let listener = Counted { io, counts: counts.clone() };
+            tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+            site
+        });
+        let guard = tracing::subscriber::set_default(Locks(counts.locks.clone()));
+        Bench { runtime, counts, site, _guard: guard }
+    }
+
+    /// The costs of a future, and of what the server does until all its tasks rest.
+    fn costs(&self, future: impl Future<Output = ()>) -> Costs {
+        // A future that is large is boxed by the runtime.
+        let mut future = Box::pin(async {
+            future.await;
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        });
+        let before = self.now(0);
+        let counted = allocation_counter::measure(|| self.runtime.block_on(&mut future));
+        self.now(counted.count_total) - before
+    }
+
+    fn now(&self, allocations: u64) -> Costs {
+        let Counts { locks, reads, writes } = &self.counts;
+        Costs { allocations, locks: locks.load(Relaxed), reads: reads.load(Relaxed), writes: writes.load(Relaxed) }
+    }
+}
+
+/// A client's messages of a WebSocket in one piece. Their mask is zero.
+fn frames(texts: impl IntoIterator<Item = String>) -> Vec<u8> {
+    let frame = |text: String| [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0], text.as_bytes()].concat();
+    texts.into_iter().flat_map(frame).collect()
+}
+
+/// Reads messages of a WebSocket into one buffer until so many of this letter have come.
+async fn read(io: &mut dyn Io, buffer: &mut [u8], letter: u8, count: usize) {
+    let (mut length, mut found) = (0, 0);
+    while found < count {
+        length += io.read(&mut buffer[length..]).await.unwrap();
+        let mut at = 0;
+        while let Some(&[_, size]) = buffer.get(at..at + 2)
+            && at + 2 + usize::from(size) <= length
+        {
+            assert!(size < 126, "a short message");
+            found += usize::from(buffer[at + 2] == letter);
+            at += 2 + usize::from(size);
+        }
+        buffer.copy_within(at..length, 0);
+        length -= at;
+    }
+}
+
+/// Writes messages at once and waits for as many of this letter on each connection, several times. Returns the costs
+/// of the middle one: queues grow at times, and are given back.
+fn exchange(bench: &Bench, all: &mut [&mut dyn Io], messages: &[u8], letter: u8, count: usize) -> Costs {
+    let mut buffer = vec![0; 4096];
+    let mut times: Vec<Costs> = (0..20)
+        .map(|_| {
+            bench.costs(async {
+                all[0].write_all(messages).await.unwrap();
+                for io in &mut *all {
+                    read(*io, &mut buffer, letter, count).await;
+                }
+            })
+        })
+        .collect();
+    times.sort_unstable();
+    // The runtime allocates for the rest of its tasks, which is no cost of the exchange.
+    times[10] - bench.costs(async {})
+}
+
+async fn echo(session: Session) {
+    while let Some(message) = session.recv().await {
+        let _ = session.send(message).await;
+    }
+}
+
+async fn answer(Data(text): Data<String>) -> Reply<String> {
+    Reply(text)
+}
+
+async fn enter(session: Session) {
+    session.join("all");
+}
+
+async fn send_on(Data(text): Data<String>, session: Session) {
+    session.within("all").emit("e", &text);
+}
+
+#[test]
+fn an_echo() {
+    let bench = Bench::of(&Anywire::builder().handler(echo).build());
+    let (_peer, mut socket) = bench.runtime.block_on(async {
+        let (peer, mut socket) = Peer::open_socket(&bench.site).await;
+        socket.text("n1:").await;
+        (peer, socket)
+    });
+    for count in [1, 16] {
+        let messages = frames(std::iter::repeat_n(format!("m{TEXT}"), count));
+        let costs = exchange(&bench, &mut [socket.io.get_mut()], &messages, b'm', count);
+        // Its payload.
+        let allocations = count as u64;
+        costs.check(Costs { allocations, locks: if count == 1 { 9 } else { 39 }, reads: 1, writes: 1 });
+    }
+}
+
+#[test]
+fn a_request() {
+    let events = Events::new().on("e", answer);
+    let bench = Bench::of(&Anywire::builder().events(events).build());
+    let mut client = bench.runtime.block_on(EventClient::open(&bench.site, "events"));
+    for count in [1, 16] {
+        let messages = frames((1..=count).map(|id| format!("e2{id}[\"e\",\"{TEXT}\"]")));
+        let costs = exchange(&bench, &mut [client.socket.io.get_mut()], &messages, b'e', count);
+        // Its text, the future of its handler, the handler's value, and the answer's text.
+        let allocations = 4 * count as u64;
+        costs.check(Costs { allocations, locks: if count == 1 { 9 } else { 39 }, reads: 1, writes: 1 });
+    }
+}
+
+#[test]
+fn an_event_in_a_room() {
+    for members in [2_u64, 10] {
+        let events = Events::new().on_open(enter).on("e", send_on);
+        let bench = Bench::of(&Anywire::builder().events(events).build());
+        let open = async || EventClient::open(&bench.site, "events").await;
+        let mut clients: Vec<EventClient> =
+            bench.runtime.block_on(futures::future::join_all((0..members).map(|_| open())));
+        let mut all: Vec<&mut dyn Io> =
+            clients.iter_mut().map(|client| client.socket.io.get_mut().as_mut() as &mut dyn Io).collect();
+        for count in [1, 10] {
+            let messages = frames(std::iter::repeat_n(format!("e2[\"e\",\"{TEXT}\"]"), count));
+            let costs = exchange(&bench, &mut all, &messages, b'e', count);
+            let count = count as u64;
+            // Its text, the future of its handler, the handler's value, the name of the room, the text of the event
+            // for all, what shares it, and its frames, which are cut to their length.
+            let allocations = 8 * count;
+            // One for each event and each member, and one for each member's write.
+            let locks = count + 6 + members * (count + 1);
+            costs.check(Costs { allocations, locks, reads: 1, writes: members });
+        }
+    }
+}
