@@ -20,6 +20,9 @@ async function left(watcher, name) {
 /** What the clients call a cut connection; which of the two depends on what they were doing. */
 const CUT = ['transport close', 'transport error']
 
+/** Resolves behind the upgrade: amid it a client has paused its polls, and notices a cut by the lack of pings alone. */
+const upgraded = (way, peer) => way === 'upgrade' && peer.carriedBy('websocket')
+
 /** Cuts all connections until the client notices: between two requests it has none. Returns its reason. */
 async function cut(proxy, peer, how) {
   const reason = peer.reason()
@@ -87,10 +90,11 @@ export default {
     assert.deepEqual(await ann.ask('where'), ['/'])
   },
 
-  async 'the server cuts the connection, and the client comes back'({ client, connect }) {
+  async 'the server cuts the connection, and the client comes back'({ client, way, connect }) {
     const ann = connect({ name: 'ann' })
     const admin = ann.space('/admin', { token: 'sesame' })
     await Promise.all([ann.next('connect'), admin.next('connect'), ann.next('auth'), admin.next('auth')])
+    await upgraded(way, ann)
     const { id } = ann.socket
     ann.emit('cut')
     assert.ok(CUT.includes(await ann.reason()))
@@ -102,7 +106,7 @@ export default {
     assert.deepEqual([await ann.ask('where'), await admin.ask('where')], [['/'], ['/admin']])
   },
 
-  async 'the network cuts the connection; what is said meanwhile comes after'({ short, connect, proxied }) {
+  async 'the network cuts the connection; what is said meanwhile comes after'({ short, way, connect, proxied }) {
     // If no request is open when it is cut, then the heartbeats alone tell the server.
     const [eve, proxy] = [await watcher(connect, short), await proxied(short)]
     const name = randomUUID()
@@ -110,6 +114,7 @@ export default {
     await ann.next('connect')
     ann.heard('echo')
     for (const how of ['rst', 'fin']) {
+      await upgraded(way, ann)
       ann.socket.once('disconnect', () => [1, 2, 3].forEach((n) => ann.emit('echo', n)))
       assert.ok(CUT.includes(await cut(proxy, ann, how)))
       await ann.next('connect')
