@@ -7,10 +7,10 @@ use axum::{Extension, Router, extract::OriginalUri, http::Uri, response::Html, r
 
 /// The kind of a client.
 #[derive(Clone, Copy)]
-struct Kind(&'static str);
+pub struct Kind(pub &'static str);
 
 /// The opening request tells the kinds apart, for those who want to know. Handlers need not.
-fn kind(uri: &Uri) -> Kind {
+pub fn kind(uri: &Uri) -> Kind {
     let mut parameters = uri.query().unwrap_or_default().split('&');
     let path = uri.path();
     Kind(match path.split('/').nth(1) {
