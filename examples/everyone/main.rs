@@ -12,13 +12,13 @@ pub struct Kind(pub &'static str);
 /// The opening request tells the kinds apart, for those who want to know. Handlers need not.
 pub fn kind(uri: &Uri) -> Kind {
     let mut parameters = uri.query().unwrap_or_default().split('&');
-    let path = uri.path();
-    Kind(match path.split('/').nth(1) {
-        Some("socket.io") if path.starts_with("/socket.io/anywire/") => "Anywire's io()",
-        Some("socket.io") if parameters.any(|each| each == "EIO=4") => "Socket.IO 3 or 4",
-        Some("socket.io") => "Socket.IO 1 or 2",
-        Some("engine.io") => "Engine.IO",
-        Some("ws") => "WebSocket",
+    let mut path = uri.path().split('/').skip(1);
+    Kind(match (path.next(), path.next()) {
+        (Some("socket.io"), Some("anywire")) => "Anywire's io()",
+        (Some("socket.io"), _) if parameters.any(|each| each == "EIO=4") => "Socket.IO 3 or 4",
+        (Some("socket.io"), _) => "Socket.IO 1 or 2",
+        (Some("engine.io"), _) => "Engine.IO",
+        (Some("ws"), _) => "WebSocket",
         _ => "Anywire",
     })
 }

@@ -138,8 +138,8 @@ async fn everyone_hears_everyone() {
 #[tokio::test]
 async fn the_kinds_are_told_by_the_opening_request() {
     for (uri, kind) in [
-        ("/live/websocket", "Anywire"),
-        ("/socket.io/anywire/websocket?x=1", "Anywire's io()"),
+        ("/live", "Anywire"),
+        ("/socket.io/anywire?x=1", "Anywire's io()"),
         ("/socket.io/?transport=polling&EIO=4", "Socket.IO 3 or 4"),
         ("/socket.io?EIO=3&transport=polling", "Socket.IO 1 or 2"),
         ("/socket.io/?EIO=41", "Socket.IO 1 or 2"),
