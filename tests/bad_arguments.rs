@@ -13,11 +13,12 @@ use std::{
 
 use anywire::{
     Answers, Anywire, Auth, EngineIo, Events, Fault, History, JoinError, Limits, LocalClient, LocalRequest, Message,
-    Origins, RequestError, SendError, Server, Session,
+    Origins, RequestError, SendError, Server, Session, SocketIo,
 };
 use axum::http::Request;
 use futures::FutureExt;
 use support::{Log, echo};
+use tower::ServiceExt;
 
 /// The text of the panic of a call.
 fn panics<T>(call: impl FnOnce() -> T) -> String {
@@ -112,7 +113,29 @@ fn engine_io() {
         let text = format!("{path:?} is not the path of a route: it begins with a slash, and has no parameters");
         assert_eq!(panics(|| server.engineio(path)), text);
         assert_eq!(panics(|| server.engineio_with(path, EngineIo::new())), text);
+        assert_eq!(panics(|| server.socketio(path)), text);
+        assert_eq!(panics(|| server.socketio_with(path, SocketIo::new())), text);
     }
+}
+
+#[tokio::test]
+async fn socket_io() {
+    for short in [Duration::ZERO, Duration::from_micros(999)] {
+        let text = "a connect timeout is at least a millisecond";
+        assert_eq!(panics(|| SocketIo::new().connect_timeout(short)), text);
+    }
+    // The script is whatever the application says, nothing too; a time without end is one.
+    let settings = SocketIo::new().connect_timeout(Duration::MAX).client("").engine(EngineIo::new().revisions([4]));
+    let router = server().socketio_with("/", settings);
+    let ask = async |path: &str| {
+        let response =
+            router.clone().oneshot(Request::get(path).body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        (status, axum::body::to_bytes(response.into_body(), 1000).await.unwrap())
+    };
+    assert_eq!(ask("/socket.io.js").await, (200, "".into()));
+    let (status, body) = ask("/?EIO=3&transport=polling").await;
+    assert_eq!((status, &body[..]), (400, &br#"{"code":5,"message":"Unsupported protocol version"}"#[..]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,8 @@
 mod cases;
 #[path = "engineio/client.rs"]
 mod client;
+#[path = "socketio/everyone.rs"]
+mod everyone;
 mod support;
 
 use std::time::Duration;

@@ -13,8 +13,11 @@ import { each } from './list.js'
 /** An address: its origin, its path, and its query. */
 const ADDRESS = /^((?:\w+:)?\/\/[^/?#]*)?([^?#]*)(\?[^#]*)?/
 
-/** The folder of a script of ours; a bundler's has another name. */
-const SCRIPT = /^(https?:.*|[^:]*)\/io\.m?js(?:[?#]|$)/
+/**
+ * The folder of a script of ours; a bundler's has another name. `socket.io.js` is that of the routes of Socket.IO, which
+ * have ours below them.
+ */
+const SCRIPT = /^(https?:.*|[^:]*)\/(socket\.)?io\.m?js(?:[?#]|$)/
 
 /** Our options for those of socket.io-client. */
 const optionsOf = ({ timeout, transports, withCredentials, reconnectionDelay: first, reconnectionDelayMax: max }, auth) => ({
@@ -260,14 +263,16 @@ const createManager = (connect, address, options) => {
 /** @param script the address of the script that the page has loaded, if that is known */
 export const createIo = (connect, script) => {
   const managers = {}
-  const [, homeOrigin, homePath] = ADDRESS.exec((SCRIPT.exec(script) || ['', '/live'])[1])
+  const [, folder, isSocketIo] = SCRIPT.exec(script) || ['', '/live']
+  const [, homeOrigin, homePath] = ADDRESS.exec(folder)
 
   const io = (url, options) => {
     if (url && !url.charAt) options = url
     options = options || {}
     const [, origin, path, query] = ADDRESS.exec(options === url ? '' : url || '')
     const namespace = path && path !== '/' ? namespaceText(path) : '/'
-    const address = (origin || homeOrigin || '') + (options.path || homePath) + (query || '')
+    const base = options.path || homePath
+    const address = (origin || homeOrigin || '') + (isSocketIo ? base.replace(/\/?$/, '/anywire') : base) + (query || '')
     let manager = !options.forceNew && options.multiplex !== false && managers[address]
     if (!manager || manager.sockets_[namespace]) manager = managers[address] = createManager(connect, address, options)
     const socket = (manager.sockets_[namespace] = createSocket(manager, namespace, options))

@@ -26,6 +26,8 @@ pub const RS: char = '\x1e';
 pub struct Client {
     pub site: Site,
     pub revision: u8,
+    /// The path of the route, with the slash at its end.
+    pub path: &'static str,
     /// The parameters of every request.
     pub query: String,
     pub headers: Vec<(&'static str, String)>,
@@ -61,7 +63,7 @@ impl Got {
 
 impl Client {
     pub fn new(site: Site, revision: u8) -> Self {
-        Client { site, revision, query: format!("EIO={revision}"), headers: Vec::new() }
+        Client { site, revision, path: "/engine.io/", query: format!("EIO={revision}"), headers: Vec::new() }
     }
 
     /// An echo in this process, over pipes, where tokio's clock may be paused.
@@ -96,9 +98,9 @@ impl Client {
         Self::new(site, revision)
     }
 
-    /// A request of `/engine.io/` with these parameters alone.
+    /// A request of the route with these parameters alone.
     pub async fn ask(&self, method: Method, query: &str, body: impl Into<Body>) -> Got {
-        self.ask_at("/engine.io/", method, query, body).await
+        self.ask_at(self.path, method, query, body).await
     }
 
     pub async fn ask_at(&self, path: &str, method: Method, query: &str, body: impl Into<Body>) -> Got {
@@ -165,7 +167,7 @@ impl Client {
 
     /// A WebSocket, or the refusal of its handshake.
     pub async fn try_socket(&self, query: &str) -> Result<Socket, Got> {
-        let mut request = Request::get(format!("ws://{HOST}/engine.io/?{query}"))
+        let mut request = Request::get(format!("ws://{HOST}{}?{query}", self.path))
             .header(header::HOST, HOST)
             .header(header::CONNECTION, "Upgrade")
             .header(header::UPGRADE, "websocket")
