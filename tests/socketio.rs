@@ -7,6 +7,12 @@
 mod cases;
 #[path = "engineio/client.rs"]
 mod client;
+#[path = "socketio/older.rs"]
+mod older;
+#[path = "socketio/plain.rs"]
+mod plain;
+#[path = "socketio/states.rs"]
+mod states;
 mod support;
 
 use std::time::Duration;
@@ -62,4 +68,12 @@ fn application() -> Builder<SessionHandler<()>> {
             Err(Fault::new("login", "not today").with_data(json!({ "retry": 7 })))
         }),
     )
+}
+
+/// Opens a namespace, of which nothing was said before.
+async fn join(socket: &mut client::Socket, namespace: &str) {
+    let packet = if namespace == "/" { "40".to_owned() } else { format!("40{namespace},") };
+    socket.say(&packet).await;
+    let answer = socket.text().await;
+    assert!(answer.starts_with(&format!("{packet}{{\"sid\":\"")), "{answer}");
 }

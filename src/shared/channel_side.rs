@@ -67,7 +67,7 @@ impl Inner {
             }
             return false;
         }
-        if channels.all.len() >= channels.most {
+        if channels.are_full(head.namespace) {
             let text = format!("a session has at most {} namespaces", channels.most);
             self.send_packet(not_opened(head.namespace, &Fault::new("full", text)));
             return false;
