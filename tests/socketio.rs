@@ -3,6 +3,8 @@
 //! The cases of the protocol's published suite are among these tests, in words and code of our own.
 #![allow(missing_docs, unreachable_pub, dead_code, clippy::disallowed_methods)]
 
+#[path = "socketio/bad_input.rs"]
+mod bad_input;
 #[path = "socketio/cases.rs"]
 mod cases;
 #[path = "engineio/client.rs"]
@@ -11,6 +13,12 @@ mod client;
 mod older;
 #[path = "socketio/plain.rs"]
 mod plain;
+#[path = "raw/client.rs"]
+mod raw;
+#[path = "socketio/requests.rs"]
+mod requests;
+#[path = "socketio/rooms.rs"]
+mod rooms;
 #[path = "socketio/states.rs"]
 mod states;
 mod support;
