@@ -80,6 +80,11 @@ impl Channel {
     pub(super) fn is_opening(&self) -> bool {
         self.asked.is_none() && !self.accepted && !self.over
     }
+
+    /// Drops what was sent before it was open: nobody will get it.
+    pub(super) fn drop_early(&mut self) {
+        (self.early, self.early_bytes) = (Vec::new(), 0);
+    }
 }
 
 impl Channels {

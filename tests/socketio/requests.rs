@@ -39,9 +39,7 @@ fn events() -> Events {
                 number => Ok(Reply(2 * number)),
             }
         })
-        .on("reverse", async |Data(bytes): Data<Bytes>| {
-            Reply(bytes.iter().rev().copied().collect::<Bytes>())
-        })
+        .on("reverse", async |Data(bytes): Data<Bytes>| Reply(bytes.iter().rev().copied().collect::<Bytes>()))
 }
 
 fn house() -> (Live, Router) {
@@ -93,7 +91,8 @@ async fn an_answer_of_bytes_comes_with_its_attachments() {
     join(&mut client, "/adm").await;
     for (namespace, written) in [("/", ""), ("/adm", "/adm,")] {
         let session = live.of(namespace).sessions().remove(0);
-        let answer = tokio::spawn(async move { session.request::<_, _, Bytes>("file?", Bytes::from_static(&[9])).await });
+        let answer =
+            tokio::spawn(async move { session.request::<_, _, Bytes>("file?", Bytes::from_static(&[9])).await });
         let id = asked(&mut client, &format!("451-{written}"), &format!("[\"file?\",{PLACEHOLDER}]")).await;
         assert_eq!(client.next().await, Came::Binary(vec![9]));
         client.say(&format!("461-{written}{id}[{PLACEHOLDER}]")).await;
@@ -114,7 +113,8 @@ async fn the_client_asks_and_a_refusal_is_an_answer_with_an_error() {
         let refused: Value = serde_json::from_str(refused.strip_prefix("431").expect(&refused)).unwrap();
         let error = json!({ "code": "zero", "message": "it is nothing", "data": { "number": 0 } });
         assert_eq!(refused, json!([{ "error": error }]));
-        for (question, code) in [("422[\"double\",\"x\"]", "data"), ("422[\"nothing\"]", "unknown"), ("422[7]", "name")] {
+        for (question, code) in [("422[\"double\",\"x\"]", "data"), ("422[\"nothing\"]", "unknown"), ("422[7]", "name")]
+        {
             client.say(question).await;
             let refused = client.text().await;
             let refused: Value = serde_json::from_str(refused.strip_prefix("432").expect(&refused)).unwrap();
@@ -159,8 +159,8 @@ async fn a_room_of_all_kinds_of_clients_is_asked() {
     assert!(votes.answers.iter().any(|(_, answer)| matches!(answer, Err(RequestError::Data(_)))), "{votes:?}");
     let mut missing: Vec<_> = votes.missing.iter().map(|(_, reason)| format!("{reason:?}")).collect();
     missing.sort();
-    let mut expected =
-        [RequestError::Timeout, RequestError::Closed, RequestError::NotSent(SendError::NoEvents)].map(|it| format!("{it:?}"));
+    let mut expected = [RequestError::Timeout, RequestError::Closed, RequestError::NotSent(SendError::NoEvents)]
+        .map(|it| format!("{it:?}"));
     expected.sort();
     assert_eq!(missing, expected);
     live.to("jury").send("nothing else");

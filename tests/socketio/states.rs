@@ -126,8 +126,10 @@ async fn two_namespaces_at_once_do_not_wait_for_each_other() {
             session.emit(name, text).await.unwrap();
         })
     };
-    let (live, mut client) =
-        open(builder().events(Events::new()).namespace("/slow", slow).namespace("/a", echo("a")).namespace("/b", echo("b"))).await;
+    let (live, mut client) = open(
+        builder().events(Events::new()).namespace("/slow", slow).namespace("/a", echo("a")).namespace("/b", echo("b")),
+    )
+    .await;
     client.say("40/slow,").await;
     join(&mut client, "/a").await;
     join(&mut client, "/b").await;
@@ -155,7 +157,8 @@ async fn two_namespaces_at_once_do_not_wait_for_each_other() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_has_so_many_namespaces_besides_the_root() {
-    let (_, mut client) = open(builder().max_namespaces(2).events(Events::new()).namespace("/room*", Events::new())).await;
+    let (_, mut client) =
+        open(builder().max_namespaces(2).events(Events::new()).namespace("/room*", Events::new())).await;
     for namespace in ["/room1", "/room2", "/"] {
         join(&mut client, namespace).await;
     }

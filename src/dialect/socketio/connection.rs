@@ -81,6 +81,11 @@ impl Connection {
         self.assembler.held()
     }
 
+    /// Drops a packet that is not whole: the connection is over.
+    pub(crate) fn clear(&mut self) {
+        self.assembler.clear();
+    }
+
     /// Takes a text message.
     ///
     /// # Errors
