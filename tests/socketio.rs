@@ -3,12 +3,26 @@
 //! The cases of the protocol's published suite are among these tests, in words and code of our own.
 #![allow(missing_docs, unreachable_pub, dead_code, clippy::disallowed_methods)]
 
+#[path = "socketio/bad_input.rs"]
+mod bad_input;
 #[path = "socketio/cases.rs"]
 mod cases;
 #[path = "engineio/client.rs"]
 mod client;
 #[path = "socketio/everyone.rs"]
 mod everyone;
+#[path = "socketio/older.rs"]
+mod older;
+#[path = "socketio/plain.rs"]
+mod plain;
+#[path = "raw/client.rs"]
+mod raw;
+#[path = "socketio/requests.rs"]
+mod requests;
+#[path = "socketio/rooms.rs"]
+mod rooms;
+#[path = "socketio/states.rs"]
+mod states;
 mod support;
 
 use std::time::Duration;
@@ -64,4 +78,12 @@ fn application() -> Builder<SessionHandler<()>> {
             Err(Fault::new("login", "not today").with_data(json!({ "retry": 7 })))
         }),
     )
+}
+
+/// Opens a namespace, of which nothing was said before.
+async fn join(socket: &mut client::Socket, namespace: &str) {
+    let packet = if namespace == "/" { "40".to_owned() } else { format!("40{namespace},") };
+    socket.say(&packet).await;
+    let answer = socket.text().await;
+    assert!(answer.starts_with(&format!("{packet}{{\"sid\":\"")), "{answer}");
 }

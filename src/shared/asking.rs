@@ -91,7 +91,13 @@ impl SharedSession {
         } else if inner.questions.as_ref().is_some_and(|questions| questions.open.len() >= MOST_OPEN) {
             return Err(CannotAsk::Full);
         }
-        let sent = inner.machine.send_as(now, how, message).map_err(CannotAsk::Outbox)?;
+        let sent = match inner.outgoing(message) {
+            Ok(Some(message)) => inner.machine.send_as(now, how, message).map_err(CannotAsk::Outbox)?,
+            // It is kept until the member's channel is open.
+            Ok(None) => true,
+            Err((SendError::Closed, _)) => return Err(CannotAsk::Closed),
+            Err((error, _)) => return Err(CannotAsk::Outbox(error)),
+        };
         if sent {
             inner.questions.get_or_insert_default().open.insert(id, Asker::Many(share()));
         }

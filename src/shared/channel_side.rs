@@ -67,7 +67,7 @@ impl Inner {
             }
             return false;
         }
-        if channels.all.len() >= channels.most {
+        if channels.are_full(head.namespace) {
             let text = format!("a session has at most {} namespaces", channels.most);
             self.send_packet(not_opened(head.namespace, &Fault::new("full", text)));
             return false;
@@ -110,6 +110,7 @@ impl Inner {
         let Some(channels) = &mut self.channels else { return };
         let Some(channel) = channels.current(namespace) else { return };
         channel.over = true;
+        channel.drop_early();
         if channel.receivers.wake_all() {
             self.turn.woken();
         }
@@ -136,6 +137,22 @@ impl Inner {
     pub(super) fn drop_channel_events(&mut self) {
         for channel in self.channels.iter_mut().flat_map(|channels| &mut channels.all) {
             channel.queue = VecDeque::new();
+        }
+    }
+
+    /// The session is over: drops what its channels hold for a client that is gone, and packets that nobody will take.
+    /// Handlers can still receive what came before.
+    pub(super) fn drop_unfinished(&mut self) {
+        let Some(channels) = &mut self.channels else { return };
+        if let Some(connection) = &mut channels.connection {
+            connection.clear();
+        }
+        for channel in &mut channels.all {
+            channel.drop_early();
+            if let Some(asked) = channel.asked.take() {
+                channel.over = true;
+                self.machine.release_aside(asked.len());
+            }
         }
     }
 

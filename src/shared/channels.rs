@@ -36,7 +36,7 @@ pub(crate) struct Arrived {
 #[derive(Debug)]
 pub(super) struct Channels {
     pub(super) all: Vec<Channel>,
-    /// No more channels than this.
+    /// No more channels than this, besides `/`.
     pub(super) most: usize,
     /// `/` is a channel too.
     pub(super) has_root: bool,
@@ -80,6 +80,11 @@ impl Channel {
     pub(super) fn is_opening(&self) -> bool {
         self.asked.is_none() && !self.accepted && !self.over
     }
+
+    /// Drops what was sent before it was open: nobody will get it.
+    pub(super) fn drop_early(&mut self) {
+        (self.early, self.early_bytes) = (Vec::new(), 0);
+    }
 }
 
 impl Channels {
@@ -101,6 +106,12 @@ impl Channels {
             early_bytes: 0,
             over: false,
         });
+    }
+
+    /// Whether no channel of this namespace has room beside the others. `/` always has: it waits for the former one
+    /// of its own, so that there are never more than two.
+    pub(super) fn are_full(&self, namespace: &str) -> bool {
+        namespace != "/" && self.all.iter().filter(|channel| *channel.namespace != *"/").count() >= self.most
     }
 
     pub(super) fn find(&mut self, number: u64) -> Option<&mut Channel> {

@@ -107,6 +107,7 @@ impl SharedSession {
     /// Sends all of these messages, or none if they do not fit together.
     pub(crate) fn send_all(&self, messages: Vec<OutMessage>) -> Result<(), SendError> {
         let mut inner = self.lock();
+        let messages = inner.keep_all_early(messages)?;
         inner.machine.send_all(messages)?;
         inner.wake_carriers();
         self.account(&mut inner);

@@ -31,8 +31,9 @@ impl SharedSession {
         if inner.unproven > 0 && (inner.machine.is_proven() || inner.machine.closed().is_some()) {
             self.runtime.unproven.remove(std::mem::take(&mut inner.unproven));
         }
-        if inner.questions.is_some() && inner.machine.closed().is_some() {
+        if inner.machine.closed().is_some() {
             inner.questions = None;
+            inner.drop_unfinished();
         }
         if inner.machine.stall_clock_is_due() {
             inner.machine.start_stall_clock(self.runtime.clock.now());
@@ -79,7 +80,7 @@ impl SharedSession {
 
 impl Inner {
     /// The bytes that this session alone holds.
-    fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         let chunked = self.chunked.as_ref().map_or(0, |chunked| chunked.bytes());
         let questions = self.questions.as_ref().map_or(0, |questions| questions.bytes());
         self.machine.held() + chunked + questions + self.under_way + self.in_channels()

@@ -1,6 +1,9 @@
 //! Sessions whose clients speak Socket.IO. A message of such a client is a packet or an attachment of one, and its
 //! namespaces are channels, `/` too.
 
+#[cfg(test)]
+mod tests;
+
 use bytestring::ByteString;
 
 use super::{CloseReason, Frame, Inner, LinkId, SendError, SharedSession, reason};

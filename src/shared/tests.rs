@@ -23,7 +23,7 @@ use crate::{
     pool::Pool,
     session::{
         Arrival, Config, Machine, Role, SessionParams,
-        rules::{NATIVE, RAW, Rules},
+        rules::{ENGINE_IO_4, NATIVE, RAW, Rules},
     },
 };
 
@@ -39,6 +39,11 @@ pub(crate) fn session_as(id: Uuid) -> SharedSession {
 /// The session of a bare WebSocket.
 pub(crate) fn raw_session() -> SharedSession {
     made(Uuid::nil(), &RAW)
+}
+
+/// A session that Engine.IO carries.
+pub(crate) fn engineio_session() -> SharedSession {
+    made(Uuid::nil(), &ENGINE_IO_4)
 }
 
 /// The next message that the handler receives; `None` behind the last.

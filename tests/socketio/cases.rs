@@ -9,7 +9,7 @@ use super::{
 
 /// A client of the suite's application whose WebSocket is open.
 async fn socket() -> Socket {
-    let mut socket = Client::of(&application().build(), 4).socket().await;
+    let mut socket = Client::quick_of(&application().build(), 4).socket().await;
     assert!(socket.text().await.starts_with("0{"));
     socket
 }

@@ -46,6 +46,11 @@ impl Assembler {
         self.owing.as_ref().map_or(0, |owing| owing.len())
     }
 
+    /// Drops a packet that is not whole: its attachments will not come.
+    pub(crate) fn clear(&mut self) {
+        self.owing = None;
+    }
+
     /// Takes the text of a packet that has so many attachments. Returns the packet if it is whole.
     ///
     /// # Errors

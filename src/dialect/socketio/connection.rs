@@ -54,7 +54,7 @@ pub(super) struct Place {
 pub(crate) struct Connection {
     pub(super) revision: Revision,
     assembler: Assembler,
-    /// The largest number of namespaces.
+    /// The largest number of namespaces besides `/`.
     most: usize,
     pub(super) places: Vec<Place>,
     /// The namespaces that the server has ended, the oldest first.
@@ -62,7 +62,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A packet has at most `limit` bytes with its attachments, and there are at most `most` namespaces at a time.
+    /// A packet has at most `limit` bytes with its attachments, and there are at most `most` namespaces at a time
+    /// besides `/`.
     pub(crate) fn new(revision: Revision, limit: usize, most: usize) -> Self {
         Connection { revision, assembler: Assembler::new(limit), most, places: Vec::new(), ended: VecDeque::new() }
     }
@@ -78,6 +79,11 @@ impl Connection {
     /// The bytes of a packet that is not whole.
     pub(crate) fn held(&self) -> usize {
         self.assembler.held()
+    }
+
+    /// Drops a packet that is not whole: the connection is over.
+    pub(crate) fn clear(&mut self) {
+        self.assembler.clear();
     }
 
     /// Takes a text message.
@@ -135,8 +141,9 @@ impl Connection {
     }
 
     fn ask(&mut self, namespace: ByteString, auth: ByteString) -> Action {
-        if self.places.len() >= self.most {
-            let fault = Fault::new("full", format!("a connection has at most {} namespaces", self.most));
+        let others = self.places.iter().filter(|place| *place.namespace != *"/").count();
+        if *namespace != *"/" && others >= self.most {
+            let fault = Fault::new("full", format!("a connection has at most {} namespaces besides /", self.most));
             return Action::Reply(refusal(self.revision, &not_opened(&namespace, &fault)));
         }
         self.ended.retain(|ended| *ended != namespace);

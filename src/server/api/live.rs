@@ -83,7 +83,7 @@ impl Live {
     /// interrupted counts.
     pub fn len(&self) -> usize {
         match &*self.namespace {
-            ROOT => self.core.runtime.live(),
+            ROOT if !self.core.hub.has_root_channels() => self.core.runtime.live(),
             _ => self.sessions().len(),
         }
     }

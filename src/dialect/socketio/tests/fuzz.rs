@@ -39,7 +39,7 @@ fn fuzz_socketio() {
                 }
                 text => client.text(String::from_utf8_lossy(text).into_owned().into()),
             };
-            assert!(client.held() <= LIMIT && client.places.len() <= MOST && client.ended.len() <= 32);
+            assert!(client.held() <= LIMIT && client.places.len() <= MOST + 1 && client.ended.len() <= 32);
             match taken {
                 Err(violation) => return behaviour.note(violation),
                 Ok(Action::Nothing) => behaviour.note(client.held() > 0),
@@ -63,7 +63,8 @@ fn fuzz_socketio() {
                     behaviour.note((head.kind, head.attachments, head.id.is_some(), plain_message(&packet).is_some()));
                 }
                 Ok(Action::Reply(packet)) => {
-                    assert!(packet.text().starts_with('4') && asked.len() == MOST);
+                    let others = asked.iter().filter(|it| *it != "/").count();
+                    assert!(packet.text().starts_with('4') && others == MOST);
                     behaviour.note("refused");
                 }
             }

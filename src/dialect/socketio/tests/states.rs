@@ -142,13 +142,19 @@ fn events_and_answers_stay_and_a_refused_request_is_an_answer() {
 #[test]
 fn a_connection_has_so_many_namespaces_and_no_more() {
     let mut client = joined(R5);
-    assert_eq!(client.text("0/third,".into()), Ok(connect("/third", "")));
-    let Ok(Action::Reply(reply)) = client.text("0/fourth,".into()) else { panic!("it is refused") };
-    let expected = r#"4/fourth,{"code":"full","message":"a connection has at most 3 namespaces"}"#;
+    for namespace in ["/third", "/fourth"] {
+        assert_eq!(client.text(format!("0{namespace},").into()), Ok(connect(namespace, "")));
+    }
+    let Ok(Action::Reply(reply)) = client.text("0/fifth,".into()) else { panic!("it is refused") };
+    let expected = r#"4/fifth,{"code":"full","message":"a connection has at most 3 namespaces besides /"}"#;
     assert_eq!(reply.text(), expected);
-    fails(&mut client, "2/fourth,[\"x\"]", "not open");
+    fails(&mut client, "2/fifth,[\"x\"]", "not open");
+    // The root neither takes a place nor leaves one.
+    client.text("1".into()).unwrap();
+    assert!(matches!(client.text("0/fifth,".into()), Ok(Action::Reply(_))));
+    assert_eq!(client.text("0".into()), Ok(connect("/", "")));
     client.text("1/admin".into()).unwrap();
-    assert_eq!(client.text("0/fourth,".into()), Ok(connect("/fourth", "")));
+    assert_eq!(client.text("0/fifth,".into()), Ok(connect("/fifth", "")));
 }
 
 #[test]

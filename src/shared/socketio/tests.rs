@@ -1,0 +1,80 @@
+//! The memory of sessions whose clients speak Socket.IO, which its public interface does not show once a session is
+//! over: it counts no longer then, and handles of the application may keep it for long.
+
+use std::task::{Context, Poll, Waker};
+
+use crate::{
+    config::Transport,
+    dialect::socketio::Revision,
+    message::Message,
+    packet::Packet,
+    payload::Payload,
+    shared::{Attach, ChannelSet, Credential, Frame, LinkId, LinkKind, SharedSession, reason, tests::engineio_session},
+};
+
+/// A session whose client has sent these.
+fn opened(messages: Vec<Message>) -> (SharedSession, LinkId) {
+    let session = engineio_session();
+    session.have_channels(ChannelSet::All, 3);
+    session.speak_socketio(Revision::R5, "");
+    let attach =
+        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: true, received: 0, names: None };
+    let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
+    let frames = messages.into_iter().map(|message| Frame::Message { number: 0, message: message.into() });
+    session.input(link, &mut frames.collect(), None).unwrap();
+    (session, link)
+}
+
+/// The bytes that the session holds, however it counts.
+fn held(session: &SharedSession) -> usize {
+    session.lock().held()
+}
+
+/// Begins to open the channel that was asked for, and sends in it.
+fn send_early(session: &SharedSession) {
+    let Poll::Ready(Some(asked)) = session.poll_channel_asked(&Context::from_waker(Waker::noop())) else {
+        panic!("a channel was asked for")
+    };
+    let text = format!("2{},[\"early\",\"{}\"]", asked.namespace, "x".repeat(10_000));
+    session.send(Payload::from(Packet::new(text, Vec::new())).into()).unwrap();
+}
+
+#[test]
+fn a_session_that_is_over_holds_nothing_for_its_client() {
+    let long = "x".repeat(10_000);
+    let owing = || [format!("52-[\"x\",\"{long}\"]").into(), vec![0; 10_000].into()];
+    let asked = || [Message::from(format!("0/a,{{\"token\":\"{long}\"}}"))];
+    type End = fn(&SharedSession, LinkId);
+    let ends: [End; 4] = [
+        |session, _| session.abort(reason::ENDED),
+        |session, _| session.evict(reason::ENDED),
+        |session, link| session.detach(link, false),
+        |session, link| {
+            let malformed = Frame::Message { number: 0, message: Message::from("abc").into() };
+            assert!(session.input(link, &mut vec![malformed], None).is_err());
+        },
+    ];
+    for end in ends {
+        let (session, link) = opened(asked().into_iter().chain(owing()).collect());
+        assert!(held(&session) > 30_000);
+        send_early(&session);
+        assert!(held(&session) > 30_000, "of the client's 30,000 bytes it has the auth data no more");
+        end(&session, link);
+        assert_eq!(held(&session), 0);
+        let (session, link) = opened(asked().to_vec());
+        assert!(held(&session) > 10_000);
+        end(&session, link);
+        assert_eq!(held(&session), 0, "nobody takes what was asked for");
+    }
+}
+
+#[test]
+fn what_was_sent_early_is_dropped_when_the_client_leaves() {
+    let (session, link) = opened(vec![Message::from("0/a,")]);
+    let before = held(&session);
+    send_early(&session);
+    assert!(held(&session) > 10_000);
+    let leaves = Frame::Message { number: 0, message: Message::from("1/a,").into() };
+    session.input(link, &mut vec![leaves], None).unwrap();
+    assert!(held(&session) <= before, "{}", held(&session));
+}
