@@ -7,6 +7,8 @@
 mod cases;
 #[path = "engineio/client.rs"]
 mod client;
+#[path = "socketio/differences.rs"]
+mod differences;
 #[path = "socketio/everyone.rs"]
 mod everyone;
 mod support;
