@@ -9,6 +9,8 @@ mod bad_input;
 mod cases;
 #[path = "engineio/client.rs"]
 mod client;
+#[path = "socketio/differences.rs"]
+mod differences;
 #[path = "socketio/everyone.rs"]
 mod everyone;
 #[path = "socketio/older.rs"]

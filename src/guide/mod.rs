@@ -21,6 +21,7 @@
 //! | [`clients`] | the client from React, a bundler, Node, a worker; events and close codes |
 //! | [`bare_websocket`] | clients without the script |
 //! | [`engineio`] | clients of Engine.IO |
+//! | [`from_socket_io`] | clients of Socket.IO as they are, and moving a page and a server |
 //! | [`coming_from`] | the words of Socket.IO, SockJS and SignalR; what is not carried |
 //! | [`security`] | origins, auth, Content Security Policy |
 
@@ -274,7 +275,7 @@ pub mod bare_websocket {}
 /// [`grace`]: crate::Builder::grace
 /// [`Origins`]: crate::Origins
 /// [`Origins::and_programs`]: crate::Origins::and_programs
-/// [`events`]: crate::guide::events
+/// [`from_socket_io`]: crate::guide::from_socket_io
 pub mod engineio {}
 
 #[doc = include_str!("coming_from.md")]
@@ -306,6 +307,13 @@ pub mod coming_from {}
 /// [`insert`]: crate::Session::insert
 /// [`limits`]: crate::guide::limits
 /// [`proxies`]: crate::guide::proxies
+/// [`engineio`]: crate::guide::engineio
+/// [`SocketIo::client`]: crate::SocketIo::client
+/// [`SocketIo::engine`]: crate::SocketIo::engine
+/// [`Origins`]: crate::Origins
+/// [`Origins::and_programs`]: crate::Origins::and_programs
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`max_namespaces`]: crate::Builder::max_namespaces
 pub mod from_socket_io {}
 
 #[doc = include_str!("security.md")]

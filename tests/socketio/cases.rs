@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     application,
-    client::{Came, Client, Socket},
+    client::{Came, Client, Socket, sid_of},
 };
 
 /// A client of the suite's application whose WebSocket is open.
@@ -58,7 +58,9 @@ async fn namespaces_are_opened_with_auth_data_and_without() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_joins_no_namespace_is_closed() {
-    let mut client = socket().await;
+    // Three pings come within the second that it has.
+    let mut client = Client::quick_of(&application().build(), 4).socket().await;
+    sid_of(&client.text().await);
     for _ in 0..3 {
         client.hears("2").await;
         client.say("3").await;
