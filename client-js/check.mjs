@@ -13,7 +13,7 @@ import { CODINGS, contentOf } from './codings.mjs'
 const dist = fileURLToPath(new URL('dist', import.meta.url))
 
 /** The most bytes that a script may have as the best brotli compresses it. */
-export const BUDGETS = { 'anywire.js': 12400, 'anywire.mjs': 9550, 'io.js': 13880, 'io.mjs': 10950 }
+export const BUDGETS = { 'anywire.js': 12400, 'anywire.mjs': 9550, 'io.js': 13900, 'io.mjs': 10960 }
 
 export const compressedSize = (name) => CODINGS.br.encode(contentOf(join(dist, name))).length
 

@@ -1,6 +1,7 @@
-//! The chat with which everybody begins in Socket.IO: one `src` of its page differs, and its server is ten lines.
+//! The chat with which everybody begins in Socket.IO: its page is as it was, and its server is ten lines.
 //!
-//! `cargo run --example socketio`, then open <http://127.0.0.1:8080> in two windows.
+//! `cargo run --example socketio`, then open <http://127.0.0.1:8080> in two windows. At `/live.html` is the same page
+//! with one changed `src`, for a server that has the native routes alone.
 
 use anywire::{Anywire, Args, Events, Live, Reply};
 use axum::{Router, response::Html, routing::get};
@@ -14,8 +15,13 @@ async fn said(Args((text, id)): Args<(String, Option<String>)>, live: Live) -> R
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let live = Anywire::builder().events(Events::new().on("chat message", said)).build();
-    let page = get(Html(include_str!("socketio.html")));
-    let app: Router = Router::new().route("/", page).nest("/live", live.routes());
+    let page = include_str!("socketio.html");
+    let changed = page.replace("/socket.io/socket.io.js", "/live/io.js");
+    let app: Router = Router::new()
+        .route("/", get(Html(page)))
+        .route("/live.html", get(Html(changed)))
+        .merge(live.socketio("/socket.io"))
+        .nest("/live", live.routes());
 
     let port = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse::<u16>())?;
     let listener = anywire::bind(("127.0.0.1", port)).await?;

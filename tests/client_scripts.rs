@@ -3,8 +3,8 @@
 
 mod support;
 
-use anywire::Anywire;
-use axum::{body::Body, http::Request};
+use anywire::{Anywire, SocketIo};
+use axum::{Router, body::Body, http::Request};
 use support::{Answer, HOST, Site, echo, site};
 
 macro_rules! dist {
@@ -42,7 +42,11 @@ fn scripts() -> Site {
 }
 
 async fn ask(site: &Site, method: &str, name: &str, headers: &[(&str, &[u8])]) -> Answer {
-    let mut request = Request::builder().method(method).uri(format!("/live/{name}")).header("host", HOST);
+    ask_at(site, method, &format!("/live/{name}"), headers).await
+}
+
+async fn ask_at(site: &Site, method: &str, path: &str, headers: &[(&str, &[u8])]) -> Answer {
+    let mut request = Request::builder().method(method).uri(path).header("host", HOST);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -247,4 +251,80 @@ async fn the_source_maps_that_the_scripts_name_are_served_as_they_are() {
         assert_eq!((header(&answer, "content-type"), header(&answer, "vary")), ("application/json", "accept-encoding"));
         assert!(answer.body == map, "{named}");
     }
+}
+
+/// The routes of Socket.IO at this path, beside the native ones.
+fn socketio(path: &str, settings: SocketIo) -> Router {
+    let live = Anywire::builder().handler(echo).build();
+    Router::new().merge(live.socketio_with(path, settings)).nest("/live", live.routes())
+}
+
+/// The names below the path of Socket.IO, and those of the same files below the native one.
+const SAME: [(&str, &str); 5] = [
+    ("socket.io.js", "io.js"),
+    ("socket.io.min.js", "io.js"),
+    ("socket.io.esm.min.js", "io.mjs"),
+    ("io.js.map", "io.js.map"),
+    ("io.mjs.map", "io.mjs.map"),
+];
+
+#[tokio::test(start_paused = true)]
+async fn the_path_of_socketio_has_our_scripts_by_the_names_that_its_pages_load() {
+    for (path, folder) in [("/socket.io", "/socket.io"), ("/my/socket.io/", "/my/socket.io"), ("/", "")] {
+        let site = Site::here(socketio(path, SocketIo::new()));
+        for (theirs, ours) in SAME {
+            let theirs = format!("{folder}/{theirs}");
+            for coding in ["identity", "br", "gzip"] {
+                let headers = [("accept-encoding", coding.as_bytes())];
+                let (found, native) = (ask_at(&site, "GET", &theirs, &headers).await, get(&site, ours, &headers).await);
+                assert_eq!(found.status, 200, "{theirs}");
+                assert_eq!(found.headers, native.headers, "{theirs} in {coding}");
+                assert!(found.body == native.body, "{theirs} in {coding}");
+                let tag = [headers[0], ("if-none-match", header(&found, "etag").as_bytes())];
+                assert_eq!(ask_at(&site, "GET", &theirs, &tag).await.status, 304, "{theirs} in {coding}");
+            }
+            let head = ask_at(&site, "HEAD", &theirs, &[]).await;
+            assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+            let post = ask_at(&site, "POST", &theirs, &[]).await;
+            assert_eq!((post.status.as_u16(), header(&post, "allow")), (405, "GET, HEAD"));
+        }
+        // A page that has loaded one of them finds the native routes here.
+        let script = ask_at(&site, "GET", &format!("{folder}/anywire/io.js"), &[]).await;
+        assert!(script.status == 200 && script.body == SCRIPTS[2].plain);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_of_the_application_takes_the_place_of_ours() {
+    let own = "var io = 'their own'";
+    let site = Site::here(socketio("/socket.io", SocketIo::new().client(own)));
+    let other = Site::here(socketio("/socket.io", SocketIo::new().client("var io")));
+    for name in ["socket.io.js", "socket.io.min.js"] {
+        let path = format!("/socket.io/{name}");
+        let answer = ask_at(&site, "GET", &path, &[("accept-encoding", b"br, gzip")]).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (200, own.as_bytes()));
+        assert_eq!((header(&answer, "content-encoding"), header(&answer, "cache-control")), ("", "public, no-cache"));
+        assert_eq!(header(&answer, "content-type"), "text/javascript; charset=utf-8");
+        let tag = header(&answer, "etag");
+        assert!(tag.starts_with('"') && tag.len() > 2, "{tag} is no strong tag");
+        let conditional = [("if-none-match", tag.as_bytes())];
+        let unchanged = ask_at(&site, "GET", &path, &conditional).await;
+        assert_eq!((unchanged.status.as_u16(), unchanged.body.len()), (304, 0));
+        assert_eq!(ask_at(&other, "GET", &path, &conditional).await.status, 200, "another script has another tag");
+        let head = ask_at(&site, "HEAD", &path, &[]).await;
+        assert_eq!((header(&head, "content-length"), head.body.len()), (own.len().to_string().as_str(), 0));
+        assert_eq!(ask_at(&site, "PUT", &path, &[]).await.status, 405);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_script_of_its_own_the_application_routes_its_own_module() {
+    let router = socketio("/socket.io", SocketIo::new().client("var io"));
+    let site = Site::here(router.clone());
+    for (name, _) in &SAME[2..] {
+        assert_eq!(ask_at(&site, "GET", &format!("/socket.io/{name}"), &[]).await.status, 404, "{name}");
+    }
+    let module = axum::routing::get(|| async { "export const io = 1" });
+    let site = Site::here(router.route("/socket.io/socket.io.esm.min.js", module));
+    assert_eq!(ask_at(&site, "GET", "/socket.io/socket.io.esm.min.js", &[]).await.body, "export const io = 1");
 }

@@ -13,11 +13,8 @@ import { each } from './list.js'
 /** An address: its origin, its path, and its query. */
 const ADDRESS = /^((?:\w+:)?\/\/[^/?#]*)?([^?#]*)(\?[^#]*)?/
 
-/**
- * The folder of a script of ours; a bundler's has another name. `socket.io.js` is that of the routes of Socket.IO, which
- * have ours below them.
- */
-const SCRIPT = /^(https?:.*|[^:]*)\/(socket\.)?io\.m?js(?:[?#]|$)/
+/** The folder of a script of ours, and whether its name is one of socket.io-client; a bundler's has another name. */
+const SCRIPT = /^(https?:[^?#]*|[^:?#]*)\/(?:io|(socket\.io)(?:\.esm)?(?:\.min)?)\.m?js(?:[?#]|$)/
 
 /** Our options for those of socket.io-client. */
 const optionsOf = ({ timeout, transports, withCredentials, reconnectionDelay: first, reconnectionDelayMax: max }, auth) => ({
@@ -263,7 +260,7 @@ const createManager = (connect, address, options) => {
 /** @param script the address of the script that the page has loaded, if that is known */
 export const createIo = (connect, script) => {
   const managers = {}
-  const [, folder, isSocketIo] = SCRIPT.exec(script) || ['', '/live']
+  const [, folder, theirs] = SCRIPT.exec(script) || ['', '/live']
   const [, homeOrigin, homePath] = ADDRESS.exec(folder)
 
   const io = (url, options) => {
@@ -271,8 +268,9 @@ export const createIo = (connect, script) => {
     options = options || {}
     const [, origin, path, query] = ADDRESS.exec(options === url ? '' : url || '')
     const namespace = path && path !== '/' ? namespaceText(path) : '/'
-    const base = options.path || homePath
-    const address = (origin || homeOrigin || '') + (isSocketIo ? base.replace(/\/?$/, '/anywire') : base) + (query || '')
+    const mount = options.path || homePath
+    // A script with a name of socket.io-client is at the path of Socket.IO, which has our routes below.
+    const address = (origin || homeOrigin || '') + (theirs ? mount.replace(/\/?$/, '/anywire') : mount) + (query || '')
     let manager = !options.forceNew && options.multiplex !== false && managers[address]
     if (!manager || manager.sockets_[namespace]) manager = managers[address] = createManager(connect, address, options)
     const socket = (manager.sockets_[namespace] = createSocket(manager, namespace, options))

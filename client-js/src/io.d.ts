@@ -25,7 +25,11 @@ export interface IoOptions {
   reconnectionDelay?: number
   /** The longest; 10,000 by default, or 5,000 if `reconnectionDelay` is set. */
   reconnectionDelayMax?: number
-  /** Where the server is mounted, such as `/live`: by default where `io.js` or `io.mjs` came from, else `/live`. */
+  /**
+   * Where the server is mounted, such as `/live`: by default where `io.js` or `io.mjs` came from, else `/live`. If
+   * the script is `socket.io.js` (or `.min.js`, `.esm.min.js`), this is the path of Socket.IO, as in socket.io-client:
+   * by default where the script came from.
+   */
   path?: string
   /** The time for answers, in milliseconds, as `timeout()` sets it for one event. */
   ackTimeout?: number

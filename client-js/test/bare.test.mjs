@@ -90,7 +90,7 @@ const bare = ({ activeX, terms, surroundings, scripts, url: given = '/live' } = 
     }
     xhr.send = (body) => {
       wire.push(body)
-      clock.setTimeout(() => gone || server.request(/live\/([a-z-]+)\?session=/.exec(url)[1], body, line), 5)
+      clock.setTimeout(() => gone || server.request(/\/(?:live|anywire)\/([a-z-]+)\?session=/.exec(url)[1], body, line), 5)
     }
   }
 
@@ -300,6 +300,7 @@ for (const activeX of [false, true]) {
 test('io has a script that runs, or one that is not its own, or none', () => {
   for (const [scripts, surroundings, requested] of [
     [[{ src: 'http://host/live/io.js' }, { src: '/late.js' }], { location: { protocol: 'http:', host: 'two' }, document: { createElement: () => ({}), currentScript: { src: 'http://two/a/live/io.js' }, getElementsByTagName: () => [] } }, 'http://two/a/live'],
+    [[{ src: '/socket.io/socket.io.js' }], {}, '/socket.io/anywire'],
     [[{ src: '/app.js' }], {}, '/live'],
     [[], {}, '/live'],
     [[], { document: undefined, location: { protocol: 'https:', host: 'host' } }, 'https://host/live'],

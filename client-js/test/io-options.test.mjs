@@ -6,6 +6,7 @@ import { connect } from '../src/index.js'
 import { createIo } from '../src/facade.js'
 
 const SCRIPT = 'http://host/live/io.mjs'
+const THEIRS = 'http://host/socket.io/socket.io.js'
 
 /** The address and the namespace that `io` makes of its arguments. */
 const found = (script, ...given) => {
@@ -25,11 +26,24 @@ describe('the address', () => {
     ['the folder may be the root', 'http://host/io.js', [], 'http://host'],
     ['a relative one, as Internet Explorer has it', '/live/io.js', [], '/live'],
     ['without a folder', 'io.js', [], '/live'],
-    ['the script of the routes of Socket.IO', 'http://host/socket.io/socket.io.js', [], 'http://host/socket.io/anywire'],
-    ['the same at the root', 'http://host/socket.io.js?v=1', [], 'http://host/anywire'],
-    ['the same with the path of other routes', 'http://host/socket.io/socket.io.js', [{ path: '/chat/' }], 'http://host/chat/anywire'],
-    ['the same at another origin', 'http://host/socket.io/socket.io.js', ['http://two/admin?a=b'], 'http://two/socket.io/anywire?a=b', '/admin'],
-    ['a bundle of theirs', 'http://host/assets/my-socket.io.js', [], '/live'],
+    ['an address in the query of ours', 'http://host/live/io.js?from=/a/io.js', [], 'http://host/live'],
+    ['ours in the query of a bundle', 'http://host/assets/app.js?from=/a/io.js', [], '/live'],
+    ['ours in the query of a relative bundle', '/assets/app.js?from=/a/io.js', [], '/live'],
+    ['a name of theirs', THEIRS, [], 'http://host/socket.io/anywire'],
+    ['the short one', 'https://host:81/a/socket.io/socket.io.min.js?v=4#x', [], 'https://host:81/a/socket.io/anywire'],
+    ['the module', 'http://host/socket.io/socket.io.esm.min.js', [], 'http://host/socket.io/anywire'],
+    ['the module with its own ending', 'http://host/socket.io/socket.io.mjs', [], 'http://host/socket.io/anywire'],
+    ['a name of theirs in the root', 'http://host/socket.io.js', [], 'http://host/anywire'],
+    ['a relative name of theirs', '/socket.io/socket.io.js', [], '/socket.io/anywire'],
+    ['no name of theirs', 'http://host/assets/socket.io.app.js', [], '/live'],
+    ['a longer name', 'http://host/assets/my-socket.io.js', [], '/live'],
+    ['a name without its dot', 'http://host/assets/socketxio.js', [], '/live'],
+    ['theirs and a path', THEIRS, [{ path: '/my/socket.io' }], 'http://host/my/socket.io/anywire'],
+    ['theirs and a path with a slash', THEIRS, [{ path: '/my/socket.io/' }], 'http://host/my/socket.io/anywire'],
+    ['theirs and the path of the root', THEIRS, [{ path: '/' }], 'http://host/anywire'],
+    ['theirs, a namespace and a query', THEIRS, ['/admin?a=b'], 'http://host/socket.io/anywire?a=b', '/admin'],
+    ['theirs and an origin', THEIRS, ['https://other:81/admin'], 'https://other:81/socket.io/anywire', '/admin'],
+    ['theirs, an origin and a path', THEIRS, ['https://other', { path: '/ws/' }], 'https://other/ws/anywire'],
     ['a bundle is no script of ours', 'http://host/assets/app-io.js', [], '/live'],
     ['nor is a file', 'file:///home/user/node_modules/anywire/dist/io.mjs', [], '/live'],
     ['no script', undefined, [], '/live'],

@@ -53,8 +53,9 @@ impl SocketIo {
         self
     }
 
-    /// Sets the script that `socket.io.js` below the mount is. Default: this crate's `io.js`, which has the shape of
-    /// socket.io-client and speaks the native protocol, so that a page loses nothing.
+    /// Sets the script that `socket.io.js` and `socket.io.min.js` below the mount are. It is served as it is, with an
+    /// entity tag; `socket.io.esm.min.js` is then no route. Default: this crate's `io.js`, which has the shape of
+    /// socket.io-client and speaks the native protocol, so that a page loses nothing, and as the module its `io.mjs`.
     pub fn client(mut self, script: impl Into<Bytes>) -> Self {
         self.client = Some(script.into());
         self

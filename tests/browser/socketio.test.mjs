@@ -1,4 +1,5 @@
-// The first chat of everybody in Socket.IO on our server, by one changed `src`: nothing is lost over cuts.
+// The first chat of everybody in Socket.IO on our server, by its page as it was and by one changed `src`: nothing is
+// lost over cuts.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -18,9 +19,9 @@ before(async () => {
 after(() => endAll(browser, server))
 
 /** A person at a page, whose connections go through a proxy of its own. */
-async function person(t) {
+async function person(t, path = '/') {
   const proxy = await FaultProxy.listen({ target: server.port })
-  const page = await visit(browser, `${proxy.origin}/`)
+  const page = await visit(browser, proxy.origin + path)
   t.after(() => endAll(page.context(), proxy))
   return {
     page,
@@ -36,6 +37,41 @@ async function person(t) {
     shows: (count) => page.waitForFunction((count) => document.querySelectorAll('#messages li').length >= count, count, PATIENCE)
   }
 }
+
+test('the page as it was, and the one with a changed `src`, chat by the native protocol', TIMEOUT, async (t) => {
+  const people = [await person(t), await person(t, '/live.html')]
+  const places = []
+  for (const [at, { page, connected, say }] of people.entries()) {
+    await connected()
+    await say(`from ${at}`)
+    for (const reader of people) await reader.shows(at + 1)
+    places.push(
+      await page.evaluate(() => {
+        const [script] = document.querySelectorAll('script[src]')
+        const requested = performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname)
+        return [script.getAttribute('src'), requested.find((path) => /\/open$/.test(path)), requested.some((path) => /\/socket\.io\/$/.test(path))]
+      })
+    )
+  }
+  assert.deepEqual(places, [
+    ['/socket.io/socket.io.js', '/socket.io/anywire/open', false],
+    ['/live/io.js', '/live/open', false]
+  ])
+  for (const reader of people) assert.deepEqual([await reader.read(), reader.page.complaints], [['from 0', 'from 1'], []])
+})
+
+test('the module by the name that it has in socket.io-client finds the native routes', TIMEOUT, async (t) => {
+  const { page } = await person(t)
+  const answer = await page.evaluate(async () => {
+    const { io } = await import('/socket.io/socket.io.esm.min.js')
+    const other = io({ path: '/socket.io/', forceNew: true })
+    const name = await other.emitWithAck('nothing').catch(({ code }) => code)
+    const { id } = other
+    other.disconnect()
+    return [name, typeof id]
+  })
+  assert.deepEqual(answer, ['unknown', 'string'])
+})
 
 test('two pages chat over cuts: both show each message once, in the same order', TIMEOUT, async (t) => {
   const [ann, bob] = [await person(t), await person(t)]

@@ -100,7 +100,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// moving](crate::guide::from_socket_io), and [`socketio_with`](Self::socketio_with) for settings.
     ///
     /// `socket.io.js` below the path is the script for pages: this crate's `io.js`, which finds the native routes
-    /// below `anywire/` of the same path.
+    /// below `anywire/` of the same path. `socket.io.min.js` is the same, and `socket.io.esm.min.js` the module.
     ///
     /// # Panics
     /// Panics as [`engineio`](Self::engineio) does.

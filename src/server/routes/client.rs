@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
+use bytes::Bytes;
 
 use super::accept_encoding::{Coding, preferred};
 
@@ -59,7 +60,7 @@ static FILES: [File; 8] = [
     File { name: "io.mjs.map", content_type: JSON, plain: dist!("io.mjs.map"), brotli: None, gzip: None },
 ];
 
-pub(super) const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// The names of the files.
@@ -77,24 +78,9 @@ impl File {
     /// browser which asks again is answered with 304 if its copy is still the same.
     pub(super) fn serve(&self, request: &HeaderMap) -> Response {
         let (content, coding) = self.representation(preferred(request));
-        let tag = format!("\"{:016x}\"", fnv(content));
-        let unchanged = is_known(request, &tag);
-        let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(content) });
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        // A cache must ask again: a page of a newer server contains the newer script's hash.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
-        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        // A module script of another origin needs this header; the file is the same for all clients.
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        if let Ok(tag) = HeaderValue::from_str(&tag) {
-            headers.insert(header::ETAG, tag);
-        }
-        if unchanged {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        } else if let Some(coding) = coding {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+        let mut response = answer(request, Bytes::from_static(content), self.content_type);
+        if let Some(coding) = coding.filter(|_| response.status() == StatusCode::OK) {
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
         }
         response
     }
@@ -107,6 +93,33 @@ impl File {
             _ => (self.plain, None),
         }
     }
+}
+
+/// Serves a script of the application's own, in its one form and with the headers that our scripts have.
+pub(super) fn own(request: &HeaderMap, script: Bytes) -> Response {
+    answer(request, script, JAVASCRIPT)
+}
+
+/// The content, or 304 if the client has it.
+fn answer(request: &HeaderMap, content: Bytes, content_type: &'static str) -> Response {
+    let tag = format!("\"{:016x}\"", fnv(&content));
+    let unchanged = is_known(request, &tag);
+    let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(content) });
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // A cache must ask again: a page of a newer server contains the newer script's hash.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // A module script of another origin needs this header; the file is the same for all clients.
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    if unchanged {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    response
 }
 
 /// Whether the client has what this tag stands for, by the weak comparison of RFC 9110, section 13.1.2.

@@ -2,12 +2,12 @@
 
 use axum::{
     Router,
-    body::Body,
     extract::Request,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
-    routing,
+    routing::{self, MethodRouter},
 };
+use bytes::Bytes;
 
 use super::{client, engineio, native};
 use crate::{
@@ -15,7 +15,14 @@ use crate::{
     server::{gateway::Gateway, refusal::guarded},
 };
 
-/// The routes at this path: Engine.IO, the script, and below them the native routes for the pages that have loaded the
+/// The names that a page loads the script by, and the script of ours that each is.
+const SCRIPTS: [(&str, &str); 2] = [("socket.io.js", "io.js"), ("socket.io.min.js", "io.js")];
+
+/// The module by its name, and the source maps by the names that our scripts have them by.
+const OURS: [(&str, &str); 3] =
+    [("socket.io.esm.min.js", "io.mjs"), ("io.js.map", "io.js.map"), ("io.mjs.map", "io.mjs.map")];
+
+/// The routes at this path: Engine.IO, the scripts, and below them the native routes for the pages that have loaded a
 /// script from here. `gateway` opens native sessions, and `channels` those of Socket.IO's clients.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
     gateway: Gateway<S>,
@@ -24,28 +31,32 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
     settings: SocketIo,
 ) -> Router<S> {
     let SocketIo { engine, client, .. } = settings;
-    let script = routing::any(move |request: Request| {
-        let client = client.clone();
-        async move { script(&request, client.map(Body::from)) }
-    });
     let folder = path.trim_end_matches('/');
-    engineio::routes(channels, path, engine, engineio::Dialect::SocketIo)
-        .route(&format!("{folder}/socket.io.js"), script)
-        .nest(&format!("{folder}/anywire"), native::routes(gateway))
+    // An application that brings its own script may route its own module and maps.
+    let ours = if client.is_none() { OURS.as_slice() } else { &[] };
+    let mut router = engineio::routes(channels, path, engine, engineio::Dialect::SocketIo)
+        .nest(&format!("{folder}/anywire"), native::routes(gateway));
+    for (name, file) in SCRIPTS.iter().chain(ours) {
+        router = router.route(&format!("{folder}/{name}"), script(file, client.clone()));
+    }
+    router
 }
 
-/// Serves the script: the one that the application has set, or our own.
-fn script(request: &Request, own: Option<Body>) -> Response {
+/// Serves the script that the application has set, or this file of ours.
+fn script<S: Clone + Send + Sync + 'static>(file: &'static str, own: Option<Bytes>) -> MethodRouter<S> {
+    routing::any(move |request: Request| {
+        let own = own.clone();
+        async move { serve(&request, file, own) }
+    })
+}
+
+fn serve(request: &Request, file: &str, own: Option<Bytes>) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return guarded((StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response());
     }
-    match (own, client::file("io.js")) {
-        (Some(own), _) => {
-            let mut response = guarded(Response::new(own));
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(client::JAVASCRIPT));
-            response
-        }
+    match (own, client::file(file)) {
+        (Some(own), _) => client::own(request.headers(), own),
         (None, Some(file)) => file.serve(request.headers()),
-        (None, None) => StatusCode::NOT_FOUND.into_response(),
+        (None, None) => guarded(StatusCode::NOT_FOUND.into_response()),
     }
 }
