@@ -166,6 +166,11 @@ browser_tests() {
   [ "$soak" -eq 0 ] || export ANYWIRE_REQUESTS=10000 ANYWIRE_CUTS=50
   ANYWIRE_SOAK=$soak ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/browser/*.test.mjs
 }
+# The clients that people have, of Socket.IO and Engine.IO, against our server.
+other_clients() {
+  cargo build --examples || return 1
+  ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/clients/*.test.mjs
+}
 # Engines and proxies are fetched once into a cache outside the tree; the proxies are unpacked, not installed.
 engines() {
   cargo build --examples && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/browser/engines/run.mjs "$@"
@@ -256,6 +261,7 @@ if [ "$quick" -eq 0 ]; then
   [ "$lab" -eq 0 ] || all=(--all --results)
   if section "chromium" browser; then
     section "browser tests" nonempty browser_tests
+    section "packages of other clients" packages tests/clients && section "other clients" nonempty other_clients
     section "engines" nonempty engines "${all[@]}"
     section "proxy zoo" nonempty zoo "${all[@]}"
   fi
