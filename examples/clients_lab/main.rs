@@ -27,7 +27,7 @@ const FILLER: &str = "é€😀x";
 /// The value of a number: a text of one of many lengths or, every tenth, its bytes.
 fn numbered(n: u64, filler: &str) -> Any {
     let text = format!("#{n} {}", filler.repeat(usize::try_from(n % 13).unwrap_or(0)));
-    if n % 10 == 0 { Any::Bytes(text.into()) } else { Any::Text(text) }
+    if n.is_multiple_of(10) { Any::Bytes(text.into()) } else { Any::Text(text) }
 }
 
 /// Values in the order of their numbers, from 1.
