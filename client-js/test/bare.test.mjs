@@ -90,7 +90,7 @@ const bare = ({ activeX, terms, surroundings, scripts, url: given = '/live' } = 
     }
     xhr.send = (body) => {
       wire.push(body)
-      clock.setTimeout(() => gone || server.request(/\/(?:live|anywire)\/([a-z-]+)\?session=/.exec(url)[1], body, line), 5)
+      clock.setTimeout(() => gone || server.request(/(?:live|anywire)\/([a-z-]+)\?session=/.exec(url)[1], body, line), 5)
     }
   }
 
