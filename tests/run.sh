@@ -16,14 +16,15 @@
 #   --siege         also 500 sessions that come and go for 15 minutes, and honest clients beside attackers
 #                   (Linux; 25 minutes; options in tests/siege.rs)
 #   --fuzz          also give each fuzz target one minute
-#   --packaging     also bundlers, TypeScript, jest, React, other versions of Node, the packed crate, the oldest Rust
+#   --packaging     also bundlers, TypeScript, jest, React, other versions of Node, the packed crate, the oldest Rust,
+#                   and a client of Socket.IO in Rust
 set -uo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
 quick=0 soak=0 lab=0 bench=0 recovery=0 attacks=0 siege=0 fuzz=0 packaging=0
-usage() { sed -n '2,19s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,20s/^# \{0,1\}//p' "$0"; }
 number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -166,11 +167,6 @@ browser_tests() {
   [ "$soak" -eq 0 ] || export ANYWIRE_REQUESTS=10000 ANYWIRE_CUTS=50
   ANYWIRE_SOAK=$soak ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/browser/*.test.mjs
 }
-# The clients that people have, of Socket.IO and Engine.IO, against our server.
-other_clients() {
-  cargo build --examples || return 1
-  ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/clients/*.test.mjs
-}
 # Engines and proxies are fetched once into a cache outside the tree; the proxies are unpacked, not installed.
 engines() {
   cargo build --examples && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/browser/engines/run.mjs "$@"
@@ -181,6 +177,14 @@ bench_run() { cargo run --release --manifest-path tests/bench/Cargo.toml; }
 packaging_tests() {
   cargo build --example lab || return 1
   ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/packaging/*.test.mjs
+}
+# Other people's clients: of Socket.IO and Engine.IO, in Node, Chromium and Python.
+clients_tests() {
+  cargo build --example clients_lab --example everyone || return 1
+  ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/clients/*.test.mjs
+}
+clients_rust() {
+  cargo build --example clients_lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test tests/clients/rust/rust.test.mjs
 }
 # The crate as it would be uploaded: cargo packs it, unpacks it and compiles what came out.
 crate() {
@@ -261,7 +265,7 @@ if [ "$quick" -eq 0 ]; then
   [ "$lab" -eq 0 ] || all=(--all --results)
   if section "chromium" browser; then
     section "browser tests" nonempty browser_tests
-    section "packages of other clients" packages tests/clients && section "other clients" nonempty other_clients
+    section "packages of other clients" packages tests/clients && section "other clients" nonempty clients_tests
     section "engines" nonempty engines "${all[@]}"
     section "proxy zoo" nonempty zoo "${all[@]}"
   fi
@@ -277,6 +281,7 @@ fi
 if [ "$packaging" -ne 0 ]; then
   section "packed crate" crate
   section "oldest Rust" oldest_rust
+  section "packages of other clients" packages tests/clients && section "a client in Rust" nonempty clients_rust
   section "chromium for packaging" browser && section "packaging tools" packages tests/packaging && section "packaging" nonempty packaging_tests
 fi
 finish

@@ -20,6 +20,13 @@ declare module 'react' {
   export const useRef: (value: any) => { current: any }
   export const useState: <T>(value: T) => [T, (next: any) => void]
 }
+declare module 'engine.io-client' {
+  export class Socket {
+    constructor(url: string)
+    on(name: string, listener: (data: any) => void): void
+    send(data: string | ArrayBuffer): void
+  }
+}
 declare namespace JSX {
   interface IntrinsicElements { [name: string]: any }
 }
