@@ -93,7 +93,7 @@ async fn say(
     if !(1..=MAX_TEXT).contains(&text.chars().count()) || id.len() > 64 {
         return Err(Fault::new("text", "A text has 1 to 2,000 characters."));
     }
-    session.to(&person.texts()).emit(SAID, Said { id, from: person.name, text });
+    session.to(person.texts()).emit(SAID, Said { id, from: person.name, text });
     Ok(())
 }
 
@@ -106,13 +106,13 @@ async fn picture(
     if picture.len() > MAX_PICTURE || !kinds.iter().any(|kind| picture.starts_with(kind)) {
         return Err(Fault::new("picture", "Only PNG, JPEG, GIF and WebP pictures, please, of 512 KB at most."));
     }
-    session.to(&person.people()).emit(PICTURE, Args((person.name, picture)));
+    session.to(person.people()).emit(PICTURE, Args((person.name, picture)));
     Ok(())
 }
 
 /// A page with a slow line can do without this event.
 async fn typing(Extension(person): Extension<Person>, session: Session) {
-    session.to(&person.people()).droppable().emit(TYPING, person.name);
+    session.to(person.people()).droppable().emit(TYPING, person.name);
 }
 
 /// Runs when a session is over. The same person may have another page here.
