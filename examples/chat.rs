@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 const MAX_TEXT: usize = 2_000;
 const MAX_NAME: usize = 24;
 const MAX_PICTURE: usize = 512 * 1024;
-/// What waits for a page that is away: eight of the largest pictures.
+/// The bytes that wait for a page that is away: eight of the largest pictures.
 const OUTBOX: usize = 8 * MAX_PICTURE;
 /// The time for which a page may be away, cut off or while it reloads, until its person counts as gone.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// What the server sends to the pages in a room. A page sends the requests `enter`, `say` and `picture`, and `typing`.
+/// The events that the server sends to the pages in a room. A page sends the requests `enter`, `say` and `picture`, and
+/// the event `typing`.
 const JOINED: Event<String> = Event::new("joined");
 const LEFT: Event<String> = Event::new("left");
 const SAID: Event<Said> = Event::new("said");

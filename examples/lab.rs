@@ -188,7 +188,7 @@ async fn converse(session: &Session) {
     }
 }
 
-/// What events carry: an engine without bytes sends none.
+/// The values that events carry: an engine without bytes sends none.
 #[derive(Serialize, Deserialize)]
 struct Thing {
     text: String,

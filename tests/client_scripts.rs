@@ -259,7 +259,7 @@ fn socketio(path: &str, settings: SocketIo) -> Router {
     Router::new().merge(live.socketio_with(path, settings)).nest("/live", live.routes())
 }
 
-/// What a browser and a cache go by.
+/// The headers that a browser and a cache go by.
 const FIELDS: [&str; 7] = [
     "content-type",
     "content-encoding",

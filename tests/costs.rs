@@ -36,7 +36,7 @@ use tracing::{
 /// The payload of each message.
 const TEXT: &str = "12345678901234567890123456789012";
 
-/// What was counted.
+/// The figures that were counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Costs {
     allocations: u64,

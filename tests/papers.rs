@@ -1,8 +1,8 @@
-//! The papers for people: what they link to and the files that they name exist.
+//! The papers for people: what they link to and the files that they name exist. Comments begin with their subject.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const PAPERS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "client-js/README.md"];
 
@@ -83,4 +83,51 @@ fn what_is_missing_is_found() {
     let missing = missing.iter().copied().chain(["there is no `session/none.rs`", "there is no `none/`"]);
     let missing: Vec<String> = missing.map(|text| format!("a.md: {text}")).collect();
     assert_eq!(faults(Path::new(env!("CARGO_MANIFEST_DIR")), "a.md", paper), missing);
+}
+
+/// The comments of a file that begin with a word which leaves their subject open. Each line of a comment counts.
+fn riddles(text: &str) -> Vec<&str> {
+    let begins = |line: &&str| {
+        let marks = ["///", "//!", "//", "/**", "*"];
+        let comment = marks.iter().find_map(|mark| line.strip_prefix(mark)?.strip_prefix(' '));
+        let word = comment.and_then(|comment| comment.split(' ').next());
+        word.is_some_and(|word| ["What", "Who", "Else", "Nor"].contains(&word))
+    };
+    text.lines().map(str::trim).filter(begins).collect()
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let known = [".rs", ".js", ".mjs", ".ts"].iter().any(|kind| name.ends_with(kind));
+        if entry.is_dir() && !["node_modules", "target", "dist"].contains(&name) {
+            sources(&entry, found);
+        } else if known {
+            found.push(entry);
+        }
+    }
+}
+
+#[test]
+fn comments_begin_with_their_subject() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["src", "examples", "tests", "client-js"] {
+        sources(&root.join(folder), &mut files);
+    }
+    assert!(files.len() > 300, "{} files", files.len());
+    let text = |file: &PathBuf| fs::read_to_string(file).unwrap_or_default();
+    let found = files.iter().flat_map(|file| {
+        let name = file.strip_prefix(root).unwrap_or(file).display().to_string();
+        riddles(&text(file)).into_iter().map(|line| format!("{name}: {line}")).collect::<Vec<_>>()
+    });
+    let found: Vec<String> = found.collect();
+    assert!(found.is_empty(), "a comment begins with its subject:\n  {}\n", found.join("\n  "));
+}
+
+#[test]
+fn a_comment_without_a_subject_is_found() {
+    let text =
+        "/// What it is.\n    // Who waits.\n * Else nothing.\n//! Whatever\nlet what = 1; // What?\n/** Nor that. */";
+    assert_eq!(riddles(text), ["/// What it is.", "// Who waits.", "* Else nothing.", "/** Nor that. */"]);
 }

@@ -76,7 +76,7 @@ impl<C: BodyCodec> FirstFlush<C> {
             return Poll::Pending;
         }
         *turned = true;
-        // What is acknowledged and what the handler says to it are one answer, not two.
+        // The acknowledgement and the handler's answer to what it acknowledges are one answer, not two.
         if *wait == Wait::Something && !*waited && attached.awaits_turn(cx) {
             *waited = true;
             return Poll::Pending;

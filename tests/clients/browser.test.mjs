@@ -30,7 +30,7 @@ const ROWS = [
   { ...NEW, way: '4.8.4 from XHR to WebSocket', options: { transports: BOTH } }
 ]
 
-/** What an answer to a poll, or its request, shows of itself. */
+/** The marks of an answer to a poll, or of its request. */
 const SIGNS = {
   'binary payloads': (response) => response.headers()['content-type'] === 'application/octet-stream',
   base64: (response) => new URL(response.url()).searchParams.get('b64') === '1',

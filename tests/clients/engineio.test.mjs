@@ -139,7 +139,7 @@ for (const client of CLIENTS) {
   }
 }
 
-/** What a step gets. */
+/** The kit of a step. */
 function kit(client, way, transports, later) {
   return {
     way,

@@ -28,7 +28,7 @@ for (const client of CLIENTS) {
   }
 }
 
-/** What a step gets: who the client is, and how to connect it. */
+/** The kit of a step: the client, and the way to connect it. */
 function kit(client, way, transports, later) {
   return {
     client,

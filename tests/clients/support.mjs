@@ -37,7 +37,7 @@ async function reference(flags) {
   return { port, stop: () => (child.kill(), ended) }
 }
 
-/** What came and was not awaited yet, and who awaits what has not come. */
+/** Items that came and were not awaited yet, and those who await items that have not come. */
 export class Queue {
   #name
   #items = []

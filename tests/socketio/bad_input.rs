@@ -1,4 +1,4 @@
-//! What a client sends that it must not, and what that may cost.
+//! Input that a client must not send, and its cost.
 
 use anywire::{Args, Events, Live, Session};
 

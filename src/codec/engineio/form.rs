@@ -1,4 +1,4 @@
-//! What clients that poll by scripts send: the forms of a page.
+//! The forms of a page, by which clients that poll by scripts send.
 
 use percent_encoding::percent_decode;
 

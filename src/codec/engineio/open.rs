@@ -2,7 +2,7 @@
 
 use super::{Revision, payload3, payload3::Framing};
 
-/// What a client is told when its session opens. Times are milliseconds, sizes are bytes.
+/// The terms that a client is told when its session opens. Times are milliseconds, sizes are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OpenPacket<'a> {
     pub(crate) sid: &'a str,

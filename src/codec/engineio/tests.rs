@@ -73,7 +73,7 @@ fn packet(text: &str, attachments: &[&[u8]]) -> Payload {
     Packet::new(text, attachments).into()
 }
 
-/// What a server sends: messages for clients of Engine.IO, events for those that know events or not, and frames.
+/// Content for clients: messages for those of Engine.IO, events for those that know events or not, and frames.
 enum Said {
     Message(OutMessage),
     Frame(Frame),

@@ -17,7 +17,7 @@ async function left(watcher, name) {
   while ((await watcher.next('left'))[0] !== name);
 }
 
-/** What the clients call a cut connection; which of the two depends on what they were doing. */
+/** The clients' names for a cut connection; which of the two depends on what they were doing. */
 const CUT = ['transport close', 'transport error']
 
 /** Resolves behind the upgrade: amid it a client has paused its polls, and notices a cut by the lack of pings alone. */

@@ -1,4 +1,4 @@
-// What is said in events, messages and answers.
+// The content of events, messages and answers.
 
 import assert from 'node:assert/strict'
 

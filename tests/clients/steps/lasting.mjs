@@ -1,4 +1,4 @@
-// What needs many events, or some time.
+// Steps that need many events, or some time.
 
 import assert from 'node:assert/strict'
 import { Tally, numbered } from '../numbered.mjs'

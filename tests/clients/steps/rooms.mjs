@@ -14,7 +14,7 @@ async function three(connect) {
   return { room, peers }
 }
 
-/** What each has heard of this text's events, once all has come. */
+/** The events of this text that each has heard, once all have come. */
 async function heard(peers, text) {
   const all = []
   for (const peer of peers) {

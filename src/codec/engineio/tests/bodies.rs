@@ -1,4 +1,4 @@
-//! What a server sends.
+//! The payloads and packets that a server sends.
 
 use super::*;
 use Revision::{V3, V4};

@@ -114,7 +114,7 @@ pub(super) fn meaning(revision: Revision, carrier: Carrier, piece: &Piece) -> Re
     }))
 }
 
-/// What the codec should make of an input: the frames, and whether a violation ends them.
+/// The result that the codec should have for an input: the frames, and whether a violation ends them.
 pub(super) fn expected(revision: Revision, carrier: Carrier, input: &[u8]) -> (Vec<String>, bool) {
     let (pieces, whole) = pieces(revision, carrier, input);
     let mut frames = Vec::new();

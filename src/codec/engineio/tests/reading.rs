@@ -1,4 +1,4 @@
-//! What clients send.
+//! The payloads and packets that clients send.
 
 use super::*;
 use Revision::{V3, V4};

@@ -80,7 +80,7 @@ fn speech(first: &str) -> Speech {
     Speech { revision, carrier, scripts, posts: first.starts_with("POST") || first.starts_with("PUT") }
 }
 
-/// What the server said in a packet.
+/// The content of a packet of the server.
 fn said(revision: Revision, piece: &Piece) -> Said {
     match piece {
         Piece::Bytes(bytes) if revision == V3 => Message::from(&bytes[1..]).into(),

@@ -1,4 +1,4 @@
-//! What a text is, whatever its connection.
+//! Texts as packets, whatever their connection.
 
 use super::*;
 

@@ -17,7 +17,7 @@ const TEXT: &str = "é€😀 \u{2028}\u{1e}\0\"\\\n";
 const EVENTS: u64 = 50;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a payload has, as JSON: the client hands out bytes and other values apart.
+/// The content of a payload as JSON: the client hands out bytes and other values apart.
 fn shown(payload: Payload) -> Value {
     match payload {
         Payload::Text(values) => Value::Array(values),
