@@ -1,4 +1,5 @@
-// The browser builds of socket.io-client in Chromium, with what Node has not: binary XHR, and scripts as a transport.
+// The browser builds of socket.io-client in Chromium, with what Node has not: binary XHR, and scripts as a
+// transport.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'

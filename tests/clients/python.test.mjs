@@ -1,5 +1,5 @@
-// python-socketio in both of its clients, of today and of the time of revision 3. Skipped where pip cannot fetch them.
-// Our server says the code of a refusal, too.
+// python-socketio in both of its clients, of today and of the time of revision 3. Skipped where pip cannot
+// fetch them. Our server says the code of a refusal, too.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -39,7 +39,8 @@ for (const row of ROWS) {
       const options = { env: { ...process.env, PYTHONPATH: folder, PYTHONDONTWRITEBYTECODE: '1' }, timeout: 6 * PATIENCE }
       const program = [here('python/scenario.py'), server.origin, row.kind, WAYS[way].join(), ...row.flags]
       const report = JSON.parse(await run('python3', program, options))
-      // A client of the time of revision 3 tells no reasons, has no auth data, and shows a refusal's data alone.
+      // A client of the time of revision 3 tells no reasons, has no auth data, and shows a refusal's data
+      // alone.
       const isOld = row.flags.includes('--old')
       const reasons = (text) => (isOld ? [] : [text])
       assert.deepEqual(report, {

@@ -1,6 +1,6 @@
-// The application of examples/clients_lab.rs on the servers that the clients were written for. The scenario runs
-// against it where ANYWIRE_REFERENCE names a folder in which `npm install socket.io` has run, which shows that what
-// it expects is what those servers do.
+// The application of examples/clients_lab on the servers that the clients were written for. The scenario
+// runs against it where ANYWIRE_REFERENCE names a folder in which `npm install socket.io` has run, which
+// shows that what it expects is what those servers do.
 //
 //   node reference.mjs FOLDER [--port N] [--heartbeat-ms N] [--timeout-ms N] [--limit BYTES]
 

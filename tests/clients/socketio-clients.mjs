@@ -31,8 +31,8 @@ const NEW = {
 }
 
 export const CLIENTS = [
-  // In what generation 1 says and hears by polling each byte of UTF-8 is a character. Nothing in its requests tells it
-  // from generation 2, so that no server can mend this: other texts than ASCII are for it alone.
+  // In what generation 1 says and hears by polling each byte of UTF-8 is a character. Nothing in its requests
+  // tells it from generation 2, so that no server can mend this: other texts than ASCII are for it alone.
   { ...OLD, version: '1.7.4', module: 'socket.io-client-1', filler: (way) => (way === 'websocket' ? FILLER : 'word') },
   { ...OLD, version: '2.5.0', module: 'socket.io-client-2', filler: () => FILLER },
   { ...NEW, version: '3.1.3', module: 'socket.io-client-3', filler: () => FILLER, hasTimeLimits: false },

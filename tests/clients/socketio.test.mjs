@@ -1,5 +1,5 @@
-// The clients of Socket.IO, as people have them, against our server: one scenario, in which the differences of their
-// generations are data. ANYWIRE_REFERENCE=FOLDER runs it against Socket.IO's server instead.
+// The clients of Socket.IO, as people have them, against our server: one scenario, in which the differences
+// of their generations are data. ANYWIRE_REFERENCE=FOLDER runs it against Socket.IO's server instead.
 
 import { after, before, describe, test } from 'node:test'
 import { FaultProxy } from '../proxies/fault-proxy.mjs'

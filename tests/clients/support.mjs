@@ -1,4 +1,5 @@
-// Shared by the tests of other people's clients: the server that they talk to, and what is awaited of a client.
+// Shared by the tests of other people's clients: the server that they talk to, and what is awaited of a
+// client.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,7 +12,7 @@ export const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 /** How long anything may take before its test fails. */
 export const PATIENCE = 20_000
 
-/** The folder with the servers that the clients were written for, if they are to be tested instead of ours. */
+/** The folder with the servers that the clients were written for, to test these instead of ours. */
 export const REFERENCE = process.env.ANYWIRE_REFERENCE
 
 /** The ways in which a client may connect. */

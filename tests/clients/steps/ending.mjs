@@ -20,7 +20,7 @@ async function left(watcher, name) {
 /** The clients' names for a cut connection; which of the two depends on what they were doing. */
 const CUT = ['transport close', 'transport error']
 
-/** Resolves behind the upgrade: amid it a client has paused its polls, and notices a cut by the lack of pings alone. */
+/** Resolves behind the upgrade: amid it a client does not poll, and notices a cut by the lack of pings alone. */
 const upgraded = (way, peer) => way === 'upgrade' && peer.carriedBy('websocket')
 
 /** Cuts all connections until the client notices: between two requests it has none. Returns its reason. */

@@ -66,8 +66,8 @@ fn noting(name: &'static str, note: Sender<(String, Value)>) -> impl FnMut(Paylo
     move |payload, _| drop(note.send((name.to_owned(), shown(payload))))
 }
 
-/// Events that come back one by one: this client breaks its connection where many pass each other, and over WebSocket
-/// with the third event of bytes, whatever the server.
+/// Events that come back one by one: this client breaks its connection where many pass each other, and over
+/// WebSocket with the third event of bytes, whatever the server.
 fn echoes(peer: &Peer, has_bytes: bool) -> Outcome<Value> {
     for n in 1..=EVENTS {
         // Every tenth is bytes, which this client cannot say among other values.
