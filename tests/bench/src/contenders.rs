@@ -13,6 +13,8 @@ pub(crate) enum Contender {
     AnywireStream,
     SocketIoPoll,
     AnywirePoll,
+    AnywireSocketIo,
+    AnywireSocketIoPoll,
 }
 
 impl Contender {
@@ -27,9 +29,11 @@ impl Contender {
             Self::AnywireStream,
             Self::SocketIoPoll,
             Self::AnywirePoll,
+            Self::AnywireSocketIo,
+            Self::AnywireSocketIoPoll,
         ]
         .into_iter()
-        .filter(|contender| anywire || contender.server() != Server::Anywire)
+        .filter(|contender| anywire || !matches!(contender.server(), Server::Anywire | Server::AnywireSocketIo))
         .collect()
     }
 
@@ -42,6 +46,8 @@ impl Contender {
             Self::AnywireStream => "anywire fetch-stream",
             Self::SocketIoPoll => "socketioxide polling",
             Self::AnywirePoll => "anywire xhr-poll",
+            Self::AnywireSocketIo => "anywire socket.io ws",
+            Self::AnywireSocketIoPoll => "anywire socket.io polling",
         }
     }
 
@@ -51,25 +57,26 @@ impl Contender {
             Self::Tuned => Server::Tuned,
             Self::SocketIo | Self::SocketIoPoll => Server::SocketIo,
             Self::AnywireWs | Self::AnywireStream | Self::AnywirePoll => Server::Anywire,
+            Self::AnywireSocketIo | Self::AnywireSocketIoPoll => Server::AnywireSocketIo,
         }
     }
 
     /// Whether a session is a sequence of HTTP requests, one of them usually parked.
     pub(crate) fn is_http(self) -> bool {
-        matches!(self, Self::AnywireStream | Self::SocketIoPoll | Self::AnywirePoll)
+        matches!(self, Self::AnywireStream | Self::SocketIoPoll | Self::AnywirePoll | Self::AnywireSocketIoPoll)
     }
 
     /// Whether its protocol has events and requests; those over a WebSocket alone are measured.
     pub(crate) fn has_events(self) -> bool {
-        matches!(self, Self::SocketIo | Self::AnywireWs)
+        matches!(self, Self::SocketIo | Self::AnywireWs | Self::AnywireSocketIo)
     }
 
     /// A client that has not connected yet.
     pub(crate) fn client(self, dial: &Dial) -> Box<dyn Client> {
         match self {
             Self::Plain | Self::Tuned => Box::new(raw::Raw::new(dial)),
-            Self::SocketIo => Box::new(engineio::Socket::new(dial)),
-            Self::SocketIoPoll => Box::new(engineio::Polling::new(dial)),
+            Self::SocketIo | Self::AnywireSocketIo => Box::new(engineio::Socket::new(dial)),
+            Self::SocketIoPoll | Self::AnywireSocketIoPoll => Box::new(engineio::Polling::new(dial)),
             Self::AnywireWs => Box::new(native_ws::Socket::new(dial)),
             Self::AnywireStream => Box::new(native_http::Http::new(dial, "fetch-stream", true)),
             Self::AnywirePoll => Box::new(native_http::Http::new(dial, "xhr-poll", false)),

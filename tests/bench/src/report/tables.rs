@@ -89,6 +89,8 @@ pub(super) fn ratios(out: &mut String, results: &Results) {
         (Contender::AnywireWs, Contender::SocketIo),
         (Contender::AnywireStream, Contender::SocketIoPoll),
         (Contender::AnywirePoll, Contender::SocketIoPoll),
+        (Contender::AnywireSocketIo, Contender::SocketIo),
+        (Contender::AnywireSocketIoPoll, Contender::SocketIoPoll),
         (Contender::Tuned, Contender::SocketIo),
     ];
     let _ = writeln!(out, "\n## Ratios of CPU (of memory in the last row)\n");

@@ -22,21 +22,27 @@ pub(super) fn verdict(out: &mut String, results: &Results) {
         match setting {
             Setting::Echo { depth, .. } => echo(&mut bars, results, setting, depth),
             Setting::Fanout { burst, .. } => {
+                bars.push(own_wire(results, setting, if burst == 1 { 0.7 } else { 0.5 }));
                 bars.push(beside_socketio(results, setting, if burst == 1 { 0.8 } else { 0.65 }));
             }
             Setting::Events { depth, .. } => {
+                bars.push(own_wire(results, setting, if depth == 1 { 0.95 } else { 0.3 }));
                 bars.push(beside_socketio(results, setting, if depth == 1 { 0.95 } else { 0.25 }));
             }
             Setting::EventRoom { burst, .. } => {
+                bars.push(own_wire(results, setting, if burst == 1 { 0.7 } else { 0.5 }));
                 bars.push(beside_socketio(results, setting, if burst == 1 { 0.65 } else { 0.45 }));
             }
-            Setting::Setup => bars.push(Bar {
-                rank: "Aim",
-                what: format!("{setting}: CPU / axum plain"),
-                unit: "x",
-                limit: 1.15,
-                measured: ratio(results, setting, Contender::AnywireWs, Contender::Plain),
-            }),
+            Setting::Setup => {
+                bars.push(own_wire(results, setting, 0.8));
+                bars.push(Bar {
+                    rank: "Aim",
+                    what: format!("{setting}: CPU / axum plain"),
+                    unit: "x",
+                    limit: 1.15,
+                    measured: ratio(results, setting, Contender::AnywireWs, Contender::Plain),
+                });
+            }
             Setting::Memory { .. } => memory(&mut bars, results, setting),
         }
     }
@@ -84,7 +90,26 @@ fn echo(bars: &mut Vec<Bar>, results: &Results, setting: Setting, depth: usize) 
         limit: 4.0,
         measured: results.ratio(setting, (ws, Metric::P99), (ws, Metric::P50)),
     });
+    bars.push(own_wire(results, setting, if depth == 1 { 0.95 } else { 0.3 }));
     if depth == 16 {
+        bars.push(Bar {
+            rank: "Aim",
+            what: format!("{setting}: polling's CPU / socketioxide's, both by Socket.IO"),
+            unit: "x",
+            limit: 0.7,
+            measured: ratio(results, setting, Contender::AnywireSocketIoPoll, Contender::SocketIoPoll),
+        });
+        bars.push(Bar {
+            rank: "Aim",
+            what: format!("{setting}: p99 / p50 of Socket.IO's clients"),
+            unit: "x",
+            limit: 3.0,
+            measured: results.ratio(
+                setting,
+                (Contender::AnywireSocketIo, Metric::P99),
+                (Contender::AnywireSocketIo, Metric::P50),
+            ),
+        });
         bars.push(Bar {
             rank: "Aim",
             what: format!("{setting}: long polling's CPU / socketioxide's"),
@@ -104,6 +129,17 @@ fn echo(bars: &mut Vec<Bar>, results: &Results, setting: Setting, depth: usize) 
     }
 }
 
+/// The CPU over socketioxide's, by the same clients: those of Socket.IO, on a WebSocket.
+fn own_wire(results: &Results, setting: Setting, limit: f64) -> Bar {
+    Bar {
+        rank: "Aim",
+        what: format!("{setting}: CPU / socketioxide, both by Socket.IO"),
+        unit: "x",
+        limit,
+        measured: ratio(results, setting, Contender::AnywireSocketIo, Contender::SocketIo),
+    }
+}
+
 /// The CPU over socketioxide's, both on a WebSocket.
 fn beside_socketio(results: &Results, setting: Setting, limit: f64) -> Bar {
     Bar {
@@ -119,6 +155,8 @@ fn memory(bars: &mut Vec<Bar>, results: &Results, setting: Setting) {
     for (what, contender, limit) in [
         ("an idle WebSocket session", Contender::AnywireWs, 6000.0),
         ("a parked long poll", Contender::AnywirePoll, 16_000.0),
+        ("an idle WebSocket of Socket.IO", Contender::AnywireSocketIo, 6000.0),
+        ("a parked poll of Socket.IO", Contender::AnywireSocketIoPoll, 16_000.0),
     ] {
         bars.push(Bar {
             rank: "Must",
@@ -132,10 +170,10 @@ fn memory(bars: &mut Vec<Bar>, results: &Results, setting: Setting) {
 
 /// One bar for all messages out of order, over all settings.
 fn order(results: &Results) -> Option<Bar> {
-    let totals: Vec<f64> = [Contender::AnywireWs, Contender::AnywireStream, Contender::AnywirePoll]
-        .into_iter()
-        .filter_map(|contender| results.total(contender, Metric::Late))
-        .collect();
+    let ours = Contender::all().into_iter().filter(|contender| {
+        matches!(contender.server(), crate::servers::Server::Anywire | crate::servers::Server::AnywireSocketIo)
+    });
+    let totals: Vec<f64> = ours.filter_map(|contender| results.total(contender, Metric::Late)).collect();
     let total = totals.iter().sum();
     Some(Bar {
         rank: "Must",

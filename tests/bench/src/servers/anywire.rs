@@ -20,6 +20,23 @@ pub(super) fn router(scene: Scene) -> Router {
     Router::new().nest("/live", live.routes())
 }
 
+/// The same for clients of Socket.IO, whose messages are events.
+pub(super) fn socketio(scene: Scene) -> Router {
+    let events = Events::new();
+    let events = match scene {
+        Scene::Echo => events.on(EVENT, send_back),
+        Scene::Requests => events.on(EVENT, answer),
+        Scene::Fanout | Scene::EventRoom => events.on_open(enter).on(EVENT, send_on),
+    };
+    // The clients are programs, with an `Origin` of the server's own.
+    Anywire::builder().events(events).build().socketio("/socket.io")
+}
+
+async fn send_back(Data(text): Data<String>, session: Session) {
+    // This fails only when the session is over.
+    let _ = session.emit(EVENT, &text).await;
+}
+
 async fn echo(session: Session) {
     while let Some(message) = session.recv().await {
         if session.send(message).await.is_err() {

@@ -24,6 +24,8 @@ pub(crate) enum Server {
     Tuned,
     SocketIo,
     Anywire,
+    /// The same with handlers of events, for the clients of Socket.IO.
+    AnywireSocketIo,
 }
 
 impl Server {
@@ -33,6 +35,7 @@ impl Server {
             Self::Tuned => "tuned",
             Self::SocketIo => "socketio",
             Self::Anywire => "anywire",
+            Self::AnywireSocketIo => "anywire-socketio",
         }
     }
 }
@@ -41,7 +44,7 @@ impl FromStr for Server {
     type Err = anyhow::Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        [Self::Plain, Self::Tuned, Self::SocketIo, Self::Anywire]
+        [Self::Plain, Self::Tuned, Self::SocketIo, Self::Anywire, Self::AnywireSocketIo]
             .into_iter()
             .find(|server| server.name() == name)
             .ok_or_else(|| anyhow::anyhow!("no server is called {name}"))
@@ -102,7 +105,7 @@ pub(crate) fn serve(server: Server, scene: Scene) -> Result<()> {
         writeln!(stdout, "{}", listener.local_addr()?)?;
         stdout.flush()?;
         #[cfg(feature = "anywire")]
-        if server == Server::Anywire {
+        if matches!(server, Server::Anywire | Server::AnywireSocketIo) {
             return Ok(::anywire::serve(listener, app).await?);
         }
         let listener = listener.tap_io(|stream| {
@@ -124,7 +127,9 @@ fn router(server: Server, scene: Scene) -> Result<Router> {
         Server::SocketIo => socketio::router(scene),
         #[cfg(feature = "anywire")]
         Server::Anywire => anywire::router(scene),
+        #[cfg(feature = "anywire")]
+        Server::AnywireSocketIo => anywire::socketio(scene),
         #[cfg(not(feature = "anywire"))]
-        Server::Anywire => bail!("built without the feature `anywire`"),
+        Server::Anywire | Server::AnywireSocketIo => bail!("built without the feature `anywire`"),
     })
 }
