@@ -168,12 +168,14 @@ impl<'a> World<'a> {
                 if self.now >= self.client.asleep_until {
                     let deferred = std::mem::take(&mut self.client_deferred);
                     self.wake(deferred);
+                    self.pump_client(); // A connection may have ceased to stall meanwhile.
                 }
             }
             WorldEvent::ServerWakes => {
                 if self.now >= self.server.asleep_until {
                     let deferred = std::mem::take(&mut self.server_deferred);
                     self.wake(deferred);
+                    (0..self.server.sessions.len()).for_each(|session| self.pump_server(session));
                 }
             }
         }
