@@ -10,6 +10,7 @@ mod events;
 mod eviction;
 mod forwarded;
 mod gateway;
+mod kept_request;
 mod limits;
 mod namespaces;
 mod network;

@@ -7,11 +7,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use axum::{http::request::Parts, response::Response};
+use tokio::time::Sleep;
 
 use super::{
     api::{
@@ -20,6 +21,7 @@ use super::{
         session::Session,
     },
     catch::catch,
+    kept_request::KeptRequest,
     refusal::OpenError,
 };
 use crate::{
@@ -34,7 +36,24 @@ type Namespaces<S> = Arc<[(String, AnyHandler<S>)]>;
 
 type Panic = Box<dyn Any + Send>;
 
-type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Gives the channel and its handler once it is open, and nothing if it was refused.
+type Opening = Boxed<Option<(Boxed<Outcome>, Open)>>;
+
+/// The session's own part beside its channels.
+enum Root {
+    /// Its handler runs.
+    Handler(Boxed<Outcome>),
+    /// `/` is a channel too, and nothing runs beside the channels. The session closes if none is open when the time is
+    /// up.
+    Channel(Option<Pin<Box<Sleep>>>),
+}
+
+/// A channel whose client has asked for it.
+enum Running {
+    Opening(Opening),
+    /// Its opening is gone, with the memory that it took. The handler is dropped before the channel leaves.
+    Open(Boxed<Outcome>, Open),
+}
 
 /// A handler of sessions whose clients may also open these namespaces.
 pub(super) fn with_namespaces<S: Clone + Send + Sync + 'static>(
@@ -51,10 +70,10 @@ async fn prepare<S: Clone + Send + Sync + 'static>(
     parts: Parts,
     state: S,
 ) -> Result<Ready, Response> {
-    let openings = Openings::new(namespaces, parts.clone(), state.clone());
+    let openings = Openings { namespaces, request: KeptRequest::of(&parts), state: state.clone() };
     let Ready { opening, handler, .. } = root(parts, state).await?;
     let handler = move |session: Session| -> Boxed<Outcome> {
-        let root = handler(session.clone());
+        let root = Root::Handler(handler(session.clone()));
         Box::pin(run(root, openings, session))
     };
     Ok(Ready { opening, channels: ChannelSet::Others, handler: Box::new(handler) })
@@ -70,46 +89,27 @@ pub(super) fn all_namespaces<S: Clone + Send + Sync + 'static>(
     namespaces.insert(0, (ROOT.to_owned(), root));
     let namespaces: Namespaces<S> = namespaces.into();
     Arc::new(move |parts, state| {
-        let openings = Openings::new(namespaces.clone(), parts, state);
+        let openings = Openings { namespaces: namespaces.clone(), request: KeptRequest::from_parts(parts), state };
         let handler = move |session: Session| -> Boxed<Outcome> {
-            Box::pin(run(Box::pin(stay(session.clone(), patience)), openings, session))
+            let root = Root::Channel(Some(Box::pin(tokio::time::sleep(patience))));
+            Box::pin(run(root, openings, session))
         };
         let ready = Ready { opening: None, channels: ChannelSet::All, handler: Box::new(handler) };
         Box::pin(std::future::ready(Ok(ready)))
     })
 }
 
-/// Waits for the end of a session that its channels use.
-async fn stay(session: Session, patience: Duration) -> Outcome {
-    let joined = poll_fn(|cx| session.member.shared.poll_any_channel(cx));
-    if tokio::time::timeout(patience, joined).await.is_err() {
-        session.member.shared.close(reason::NO_NAMESPACE);
-    }
-    session.closed().await;
-    Ok(())
-}
-
-/// The bytes of a request that is kept.
-fn size(parts: &Parts) -> usize {
-    let headers = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64);
-    headers.sum::<usize>() + size_of::<Parts>() + parts.uri.path().len()
-}
-
 /// All that the opening of a channel needs.
 struct Openings<S> {
     namespaces: Namespaces<S>,
     /// The request that opened the session.
-    parts: Box<Parts>,
+    request: KeptRequest,
     state: S,
 }
 
 impl<S: Clone + Send + Sync + 'static> Openings<S> {
-    fn new(namespaces: Namespaces<S>, parts: Parts, state: S) -> Self {
-        Openings { namespaces, parts: Box::new(parts), state }
-    }
-
-    /// The handler of a channel that the client has asked for, which opens it first.
-    fn start(&self, asked: ChannelAsked, session: &Session) -> Running {
+    /// The opening of a channel that the client has asked for.
+    fn start(&self, asked: ChannelAsked, session: &Session) -> Opening {
         let ChannelAsked { number, namespace, auth } = asked;
         let fits = |pattern: &str| match pattern.strip_suffix('*') {
             Some(beginning) => namespace.starts_with(beginning),
@@ -120,16 +120,19 @@ impl<S: Clone + Send + Sync + 'static> Openings<S> {
         let channel = Open(Session { core: session.core.clone(), member });
         let Some(handler) = handler else {
             let fault = Fault::unknown_namespace();
-            return Box::pin(async move { channel.refuse(&fault).await });
+            return Box::pin(async move {
+                channel.refuse(&fault).await;
+                None
+            });
         };
-        let mut parts = (*self.parts).clone();
+        let mut parts = self.request.parts();
         parts.extensions.insert(AuthData(auth));
-        Box::pin(serve(channel, handler(parts, self.state.clone())))
+        Box::pin(open(channel, handler(parts, self.state.clone())))
     }
 }
 
-/// Opens a channel, and runs its handler.
-async fn serve(channel: Open, prepared: Boxed<Result<Ready, Response>>) {
+/// Opens a channel, and returns it with its handler.
+async fn open(channel: Open, prepared: Boxed<Result<Ready, Response>>) -> Option<(Boxed<Outcome>, Open)> {
     let limit = channel.0.core.config.open_timeout;
     let opened = tokio::time::timeout(limit, async {
         let ready = prepared.await?;
@@ -138,15 +141,13 @@ async fn serve(channel: Open, prepared: Boxed<Result<Ready, Response>>) {
         }
         Ok(ready.handler)
     });
-    let handler = match opened.await {
-        Ok(Ok(handler)) => handler,
-        Ok(Err(rejection)) => return channel.refuse(&fault_of(rejection).await).await,
-        Err(_) => return channel.refuse(&Fault::new("timeout", "it took too long to open")).await,
+    let refused = match opened.await {
+        Ok(Ok(handler)) => return channel.accept().then(|| (handler(channel.0.clone()), channel)),
+        Ok(Err(rejection)) => fault_of(rejection).await,
+        Err(_) => Fault::new("timeout", "it took too long to open"),
     };
-    if channel.accept() {
-        let outcome = handler(channel.0.clone()).await;
-        channel.returned(outcome);
-    }
+    channel.refuse(&refused).await;
+    None
 }
 
 /// The fault of an extractor's rejection, or of `on_open`.
@@ -183,7 +184,7 @@ impl Open {
     }
 
     /// The handler has returned.
-    fn returned(self, outcome: Outcome) {
+    fn returned(&self, outcome: Outcome) {
         match outcome {
             Ok(()) => self.0.end(reason::CLOSED),
             Err(error) => {
@@ -204,22 +205,28 @@ impl Drop for Open {
 
 /// Runs the handler of a session and those of its channels, until all have returned. They take turns in being
 /// the first, so that each gets its part of the task's time. A panic of one closes the session.
-async fn run<S: Clone + Send + Sync + 'static>(
-    mut root: Boxed<Outcome>,
+///
+/// The future is not that of an `async fn`, which would hold its arguments twice.
+fn run<S: Clone + Send + Sync + 'static>(
+    mut root: Root,
     openings: Openings<S>,
     session: Session,
-) -> Outcome {
-    let _held = session.core.runtime.pool().hold(size(&openings.parts));
-    let mut channels = Channels { openings, session: session.clone(), running: Vec::new(), first: 0, panic: None };
-    let returned = catch(poll_fn(|cx| channels.poll_beside(cx, |cx| root.as_mut().poll(cx)))).await;
-    drop(root);
-    session.core.hub.retire_alone(&session.member);
-    session.member.shared.close(reason_of(&returned));
-    session.member.shared.end_channels();
-    poll_fn(|cx| channels.poll_rest(cx)).await;
-    match (returned, channels.panic) {
-        (Err(panic), _) | (Ok(_), Some(panic)) => resume_unwind(panic),
-        (Ok(outcome), None) => outcome,
+) -> impl Future<Output = Outcome> + Send {
+    let held = session.core.runtime.pool().hold(openings.request.size());
+    let mut channels = Channels { openings, session, running: Vec::new(), first: 0, panic: None };
+    async move {
+        let _held = held;
+        let returned = catch(poll_fn(|cx| channels.poll_beside(cx, &mut root))).await;
+        root = Root::Channel(None);
+        let session = &channels.session;
+        session.core.hub.retire_alone(&session.member);
+        session.member.shared.close(reason_of(&returned));
+        session.member.shared.end_channels();
+        poll_fn(|cx| channels.poll_rest(cx)).await;
+        match (returned, channels.panic.take()) {
+            (Err(panic), _) | (Ok(_), Some(panic)) => resume_unwind(panic),
+            (Ok(outcome), None) => outcome,
+        }
     }
 }
 
@@ -228,6 +235,22 @@ fn reason_of(returned: &Result<Outcome, Panic>) -> CloseReason {
         Ok(Ok(())) => reason::CLOSED,
         Ok(Err(_)) => reason::HANDLER_FAILED,
         Err(_) => reason::HANDLER_PANICKED,
+    }
+}
+
+impl Running {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Running::Opening(opening) = self {
+            match ready!(opening.as_mut().poll(cx)) {
+                Some((handler, channel)) => *self = Running::Open(handler, channel),
+                None => return Poll::Ready(()),
+            }
+        }
+        if let Running::Open(handler, channel) = self {
+            let outcome = ready!(handler.as_mut().poll(cx));
+            channel.returned(outcome);
+        }
+        Poll::Ready(())
     }
 }
 
@@ -243,24 +266,44 @@ struct Channels<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Channels<S> {
-    /// Polls the channels and, at its place among them, the session's own handler.
-    fn poll_beside<T>(&mut self, cx: &mut Context<'_>, mut root: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-        while let Poll::Ready(Some(asked)) = self.session.member.shared.poll_channel_asked(cx) {
-            let channel = self.openings.start(asked, &self.session);
-            self.running.push(Some(channel));
+    /// Polls the channels and, at its place among them, the session's own handler. Is ready when that has returned or,
+    /// if there is none, when the session is over.
+    fn poll_beside(&mut self, cx: &mut Context<'_>, root: &mut Root) -> Poll<Outcome> {
+        let mut asked = self.session.member.shared.poll_channel_asked(cx);
+        while let Poll::Ready(Some(channel)) = asked {
+            let opening = self.openings.start(channel, &self.session);
+            // Most sessions have one channel: a vector that doubles would make room for four.
+            self.running.reserve_exact(1);
+            self.running.push(Some(Running::Opening(opening)));
+            asked = self.session.member.shared.poll_channel_asked(cx);
         }
         let places = self.running.len() + 1;
         self.first = (self.first + 1) % places;
         let mut polled = Poll::Pending;
         for place in (self.first..places).chain(0..self.first) {
-            if place < self.running.len() {
-                self.poll_channel(place, cx);
-            } else {
-                polled = root(cx);
+            match root {
+                _ if place < self.running.len() => self.poll_channel(place, cx),
+                Root::Handler(handler) => polled = handler.as_mut().poll(cx),
+                Root::Channel(_) => {}
             }
         }
         self.running.retain(Option::is_some);
-        polled
+        match root {
+            Root::Handler(_) => polled,
+            Root::Channel(_) if asked.is_ready() => Poll::Ready(Ok(())),
+            Root::Channel(patience) => self.poll_patience(patience, cx),
+        }
+    }
+
+    /// Closes the session if no channel has opened in time.
+    fn poll_patience(&self, patience: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        if self.running.iter().any(|channel| matches!(channel, Some(Running::Open(..)))) {
+            *patience = None;
+        }
+        let Some(timer) = patience else { return Poll::Pending };
+        ready!(timer.as_mut().poll(cx));
+        self.session.member.shared.close(reason::NO_NAMESPACE);
+        Poll::Ready(Ok(()))
     }
 
     /// Polls the channels until all have returned.
@@ -272,7 +315,7 @@ impl<S: Clone + Send + Sync + 'static> Channels<S> {
 
     fn poll_channel(&mut self, place: usize, cx: &mut Context<'_>) {
         let Some(channel) = &mut self.running[place] else { return };
-        match catch_unwind(AssertUnwindSafe(|| channel.as_mut().poll(cx))) {
+        match catch_unwind(AssertUnwindSafe(|| channel.poll(cx))) {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(())) => {}
             Err(panic) => {

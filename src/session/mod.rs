@@ -36,5 +36,6 @@ pub(crate) use frame::{Attached, Frame, Grant, Names, Outbound, Outcome, Session
 pub(crate) use inbox::Arrival;
 pub(crate) use links::{Attach, LinkId, LinkKind};
 pub(crate) use machine::{Config, Machine, Role, SendError, State};
+pub(crate) use outbox::reserve_first;
 pub(crate) use rate::RateEvent;
 pub(crate) use upgrade::Stage;

@@ -10,7 +10,7 @@ pub(crate) const ENTRY_COST: usize = 64;
 
 /// Makes room for one element in a queue that has none. The second one makes room for four: most sessions never
 /// have so many at a time, and there are many idle sessions.
-pub(super) fn reserve_first<T>(queue: &mut VecDeque<T>) {
+pub(crate) fn reserve_first<T>(queue: &mut VecDeque<T>) {
     if queue.capacity() == 0 {
         queue.reserve_exact(1);
     }

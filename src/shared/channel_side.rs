@@ -19,7 +19,7 @@ use crate::{
     message::Message,
     packet::Packet,
     payload::Payload,
-    session::Arrival,
+    session::{Arrival, reserve_first},
 };
 
 impl Inner {
@@ -99,6 +99,7 @@ impl Inner {
             self.machine.shrink_aside(packet.len().saturating_sub(message.len()));
             payload = message.into();
         }
+        reserve_first(&mut channel.queue);
         channel.queue.push_back(Arrived { arrival: Arrival::Message(payload), page: self.page });
         if channel.receivers.wake_first() {
             self.turn.woken();
@@ -203,7 +204,8 @@ impl SharedSession {
         self.lock().channels = (set != ChannelSet::None).then(channels);
     }
 
-    /// Waits until the client asks for a channel. `None` if no channel opens any more.
+    /// Waits until the client asks for a channel. `None` if no channel opens any more: the session is over, or about to
+    /// close.
     pub(crate) fn poll_channel_asked(&self, cx: &Context<'_>) -> Poll<Option<Asked>> {
         let mut inner = self.lock();
         let over = inner.turn.is_ended() || inner.machine.close_reason().is_some();
@@ -219,17 +221,6 @@ impl SharedSession {
         };
         self.release_received(&mut inner, length);
         Poll::Ready(Some(asked))
-    }
-
-    /// Waits until the session has a channel that is open, or ends.
-    pub(crate) fn poll_any_channel(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut inner = self.lock();
-        let open = inner.channels.iter().any(|channels| channels.all.iter().any(|channel| channel.accepted));
-        if open || inner.machine.close_reason().is_some() {
-            return Poll::Ready(());
-        }
-        inner.wait(cx.waker());
-        Poll::Pending
     }
 
     /// Opens a channel: the client gets the packet that says so, and behind it what was sent in the channel before.

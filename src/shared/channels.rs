@@ -95,6 +95,8 @@ impl Channels {
     /// Adds the channel that a packet asks for.
     pub(super) fn add(&mut self, namespace: ByteString, packet: Packet) {
         self.numbers += 1;
+        // Most sessions have one: a vector that doubles would make room for four.
+        self.all.reserve_exact(1);
         self.all.push(Channel {
             number: self.numbers,
             namespace,

@@ -346,9 +346,16 @@ impl Inner {
         }
     }
 
+    /// Wakes the tasks that wait for room, and the one that opens channels if none opens any more.
     fn wake_senders(&mut self) {
         for waker in self.senders.drain(..) {
             waker.wake();
+        }
+        if let Some(channels) = &mut self.channels
+            && self.machine.close_reason().is_some()
+            && let Some(opener) = channels.opener.take()
+        {
+            opener.wake();
         }
     }
 }
