@@ -3,14 +3,17 @@
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
+
 use axum::{
-    extract::OriginalUri,
+    extract::{ConnectInfo, OriginalUri},
     http::{
         Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header::MaxSizeReached,
         request::Parts,
     },
 };
 use bytes::Bytes;
+use hyper::upgrade::OnUpgrade;
 
 use super::api::auth::AuthData;
 
@@ -48,7 +51,14 @@ impl KeptRequest {
 
     fn new(parts: &Parts, mut extensions: Extensions) -> Self {
         extensions.remove::<AuthData>();
+        extensions.remove::<OnUpgrade>();
         let original = extensions.remove::<OriginalUri>().map(|OriginalUri(uri)| uri.to_string());
+        if let Some(peer) = extensions.remove::<ConnectInfo<SocketAddr>>() {
+            // A map of its own size: that of a request has room for twice as many.
+            let rest = std::mem::take(&mut extensions);
+            extensions.insert(peer);
+            extensions.extend(rest);
+        }
         let mut text = Vec::with_capacity(512);
         let mut put = |part: &[u8], end: u8| {
             text.extend_from_slice(part);

@@ -217,7 +217,7 @@ fn run<S: Clone + Send + Sync + 'static>(
     async move {
         let _held = held;
         let returned = catch(poll_fn(|cx| channels.poll_beside(cx, &mut root))).await;
-        root = Root::Channel(None);
+        drop(root);
         let session = &channels.session;
         session.core.hub.retire_alone(&session.member);
         session.member.shared.close(reason_of(&returned));

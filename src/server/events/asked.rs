@@ -1,6 +1,6 @@
 //! A request of the client, and the way of its answer.
 
-use futures::future::{Either, ready};
+use futures::future::{BoxFuture, Either, Ready, ready};
 
 use super::reply::{Answer, packet};
 use crate::{
@@ -12,6 +12,9 @@ use crate::{
 /// Puts an answer into a session's outbox without waiting, unless the page that asked is gone: the number says
 /// which page of the session that was. If the outbox is full, the packet comes back.
 pub(crate) type Offer = fn(&Session, u64, Packet) -> Result<(), (SendError, Packet)>;
+
+/// An answer that is sent at once, or waits for room.
+pub(super) type Sending<'a> = Either<Ready<Result<(), SendError>>, BoxFuture<'a, Result<(), SendError>>>;
 
 /// A request that was not answered yet.
 #[derive(Clone, Copy, Debug)]
@@ -28,11 +31,7 @@ impl Asked {
     ///
     /// The future waits while the outbox is full, as [`Session::send`] does. Cancel-safe: dropped while it waits, it
     /// has sent nothing. It hardly ever waits, so it is small otherwise.
-    pub(super) fn answer(
-        self,
-        session: &Session,
-        answer: Answer,
-    ) -> impl Future<Output = Result<(), SendError>> + use<'_> {
+    pub(super) fn answer(self, session: &Session, answer: Answer) -> Sending<'_> {
         match self.offer(session, packet(session.namespace(), self.id, answer)) {
             Err((SendError::Full, packet)) => Either::Right(Box::pin(self.wait(session, packet))),
             Err((error, _)) => Either::Left(ready(Err(error))),

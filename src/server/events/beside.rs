@@ -1,11 +1,8 @@
 //! Handlers that run beside the rest of a session, in the same task.
 
-use std::{
-    future::poll_fn,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
-use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use futures::{StreamExt, stream::FuturesUnordered};
 
 /// Futures that run while something else is awaited. Each ends with the number of its route.
 pub(super) struct Beside<F>(Option<Box<Running<F>>>);
@@ -32,30 +29,14 @@ impl<F: Future<Output = usize>> Beside<F> {
         }
     }
 
-    /// Awaits a future, and lets the others run meanwhile.
-    pub(super) async fn during<T>(&mut self, mut future: impl Future<Output = T> + Unpin) -> T {
-        poll_fn(|cx| {
-            self.poll(cx);
-            future.poll_unpin(cx)
-        })
-        .await
-    }
-
-    /// Waits until fewer than `limit` of this route run.
-    pub(super) async fn room(&mut self, route: usize, limit: usize) {
-        poll_fn(|cx| {
-            self.poll(cx);
-            if self.count(route) < limit { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-    }
-
-    fn count(&self, route: usize) -> usize {
+    /// How many of this route run.
+    pub(super) fn count(&self, route: usize) -> usize {
         let counts = self.0.iter().flat_map(|running| &running.counts);
         counts.filter(|(number, _)| *number == route).map(|(_, count)| *count).sum()
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) {
+    /// Lets them run.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
         let Some(running) = &mut self.0 else { return };
         while let Poll::Ready(Some(route)) = running.futures.poll_next_unpin(cx) {
             if let Some((_, count)) = running.counts.iter_mut().find(|(number, _)| *number == route) {

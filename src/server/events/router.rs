@@ -217,8 +217,7 @@ async fn prepare<S: Send + Sync + 'static>(
         Some(on_open) => Some(on_open(parts, &state).await?),
         None => None,
     };
-    let handler =
-        move |session: Session| -> super::handler::Boxed<_> { Box::pin(run(table, Arc::new(state), session)) };
+    let handler = move |session: Session| run(table, Arc::new(state), session);
     Ok(Ready { opening, channels: ChannelSet::None, handler: Box::new(handler) })
 }
 

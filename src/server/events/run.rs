@@ -1,10 +1,16 @@
 //! The loop of one session: it takes events and runs their handlers.
 
-use std::{panic::resume_unwind, pin::pin, sync::Arc};
+use std::{
+    future::poll_fn,
+    panic::resume_unwind,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Poll, ready},
+};
 
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream};
 
-use super::{beside::Beside, incoming::Incoming, table::Table};
+use super::{beside::Beside, handler::Boxed, incoming::Incoming, table::Table};
 use crate::{
     server::{
         api::{handler::Outcome, session::Session},
@@ -14,10 +20,14 @@ use crate::{
 };
 
 /// Handles the events of a session until it is over.
-pub(super) async fn run<S: Send + Sync + 'static>(table: Arc<Table<S>>, state: Arc<S>, session: Session) -> Outcome {
-    let events = futures::stream::unfold((), async |()| session.recv_event().await.map(|event| (event, ())));
-    run_with(&table, &state, &session, events).await;
-    Ok(())
+///
+/// The future is not that of an `async fn`, which would hold its arguments twice.
+pub(super) fn run<S: Send + Sync + 'static>(table: Arc<Table<S>>, state: Arc<S>, session: Session) -> Boxed<Outcome> {
+    Box::pin(async move {
+        let events = futures::stream::unfold((), async |()| session.recv_event().await.map(|event| (event, ())));
+        run_with(&table, &state, &session, pin!(events)).await;
+        Ok(())
+    })
 }
 
 /// Handles these events of a session, and its end. A panic of a handler goes on behind the end.
@@ -25,7 +35,7 @@ pub(super) async fn run_with<S: Send + Sync + 'static>(
     table: &Table<S>,
     state: &Arc<S>,
     session: &Session,
-    events: impl Stream<Item = Incoming>,
+    events: Pin<&mut (impl Stream<Item = Incoming> + Send)>,
 ) {
     let served = catch(pin!(serve(table, state, session, events))).await;
     if served.is_err() {
@@ -37,26 +47,45 @@ pub(super) async fn run_with<S: Send + Sync + 'static>(
     }
 }
 
+/// An idle session keeps this future, so it has room for one event that is being handled, and holds it once.
 async fn serve<S: Send + Sync + 'static>(
     table: &Table<S>,
     state: &Arc<S>,
     session: &Session,
-    events: impl Stream<Item = Incoming>,
+    mut events: Pin<&mut (impl Stream<Item = Incoming> + Send)>,
 ) {
-    let mut events = pin!(events);
+    let mut handling = pin!(None);
     let mut beside = Beside::new();
-    while let Some(event) = beside.during(events.next()).await {
-        let route = table.route(event.name());
-        match route.limit {
-            // A future that is passed on by value is kept twice.
-            None => beside.during(pin!(table.handle(session, route, event, state))).await,
-            Some(limit) => {
-                beside.room(route.number, limit).await;
-                beside.push(route.number, async move {
-                    table.handle(session, route, event, state).await;
-                    route.number
-                });
+    // The event that waits until fewer of its route run.
+    let mut waiting: Option<Box<Incoming>> = None;
+    poll_fn(|cx| {
+        loop {
+            beside.poll(cx);
+            if let Some(future) = handling.as_mut().as_pin_mut() {
+                ready!(Future::poll(future, cx));
+                handling.set(None);
+                continue;
+            }
+            let event = match waiting.take() {
+                Some(event) => *event,
+                None => match ready!(events.as_mut().poll_next(cx)) {
+                    Some(event) => event,
+                    None => return Poll::Ready(()),
+                },
+            };
+            let route = table.route(event.name());
+            match route.limit {
+                None => handling.set(Some(table.handle(session, route, event, state))),
+                Some(limit) if beside.count(route.number) >= limit => {
+                    waiting = Some(Box::new(event));
+                    return Poll::Pending;
+                }
+                Some(_) => {
+                    let handled = table.handle(session, route, event, state);
+                    beside.push(route.number, handled.map(|()| route.number));
+                }
             }
         }
-    }
+    })
+    .await;
 }

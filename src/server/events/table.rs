@@ -2,6 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use futures::{
+    FutureExt,
+    future::{Either, ready},
+};
+
 use super::{
     handler::{AnyEventHandler, EventHandler, erase, limit},
     incoming::Incoming,
@@ -9,7 +14,10 @@ use super::{
     opening::AnyOpenHandler,
     reply::Answer,
 };
-use crate::{dialect::Fault, server::api::session::Session};
+use crate::{
+    dialect::Fault,
+    server::api::{sending::SendError, session::Session},
+};
 
 /// A handler, and how it runs.
 pub(super) struct Route<S> {
@@ -46,14 +54,14 @@ impl<S: Send + Sync + 'static> Table<S> {
     /// Handles one event of a session and answers it.
     ///
     /// The future is not that of an `async fn`, which would hold the event twice; it is moved for each event, and so
-    /// holds little.
+    /// holds little. What hardly ever is awaited behind the handler is boxed.
     pub(super) fn handle<'a>(
         &'a self,
         session: &'a Session,
         route: &'a Route<S>,
         mut event: Incoming,
         state: &'a Arc<S>,
-    ) -> impl Future<Output = ()> + 'a {
+    ) -> impl Future<Output = ()> + Send + 'a {
         let asked = event.take_asked();
         let copy = self.on_fault.as_ref().map(|_| Box::new(event.copy()));
         let other = route.name.is_none().then(|| event.shared_name());
@@ -62,8 +70,7 @@ impl<S: Send + Sync + 'static> Table<S> {
         } else {
             Next::new(&self.layers, &route.handler, state).step(event)
         };
-        async move {
-            let answer = handler.await;
+        handler.then(move |answer| {
             let mut failed = None;
             if let Err(fault) = &answer {
                 let name = route.name.as_deref().or(other.as_deref()).unwrap_or_default();
@@ -73,15 +80,24 @@ impl<S: Send + Sync + 'static> Table<S> {
                     copy
                 });
             }
-            if let Some(asked) = asked
-                && let Err(error) = asked.answer(session, answer).await
-            {
-                tracing::debug!(session = %session.id(), id = asked.id, %error, "an answer was not sent");
+            let answered = match asked {
+                Some(asked) => asked.answer(session, answer),
+                None => Either::Left(ready(Ok(()))),
+            };
+            let id = asked.map(|asked| asked.id);
+            match (answered, failed) {
+                (Either::Left(answered), None) => {
+                    sent(session, id, answered.into_inner());
+                    Either::Left(ready(()))
+                }
+                (answered, failed) => Either::Right(Box::pin(async move {
+                    sent(session, id, answered.await);
+                    if let (Some(on_fault), Some(event)) = (&self.on_fault, failed) {
+                        log(session, "on_fault", on_fault(*event, state.clone()).await);
+                    }
+                })),
             }
-            if let (Some(on_fault), Some(event)) = (&self.on_fault, failed) {
-                log(session, "on_fault", on_fault(*event, state.clone()).await);
-            }
-        }
+        })
     }
 
     /// The session is over.
@@ -89,6 +105,13 @@ impl<S: Send + Sync + 'static> Table<S> {
         if let Some(on_end) = &self.on_end {
             log(session, "on_end", on_end(Incoming::of_server(session, "closed"), state.clone()).await);
         }
+    }
+}
+
+/// Logs that an answer was not sent, if it was not.
+fn sent(session: &Session, id: Option<u64>, sent: Result<(), SendError>) {
+    if let Err(error) = sent {
+        tracing::debug!(session = %session.id(), id, %error, "an answer was not sent");
     }
 }
 

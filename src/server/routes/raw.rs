@@ -66,9 +66,10 @@ async fn accept<S: Clone + Send + Sync + 'static>(
     let page = Page::of_socket(verdict, Names::default());
     let opened = gateway.open_new(parts, state, page, None, gateway.core.terms(&RAW)).await?;
     let limit = gateway.core.config.message_limit;
+    // The two steps are boxed, so that an idle link does not keep the memory that opening took.
+    let begun = Box::pin(begin(upgrade, opened, limit));
     tokio::spawn(async move {
-        // The two steps are boxed, so that an idle link does not keep the memory that opening took.
-        if let Some(run) = Box::pin(begin(upgrade, opened, limit)).await {
+        if let Some(run) = begun.await {
             run.await;
         }
     });

@@ -9,6 +9,7 @@ mod routing;
 
 use std::{
     cell::Cell,
+    pin::pin,
     sync::{Arc, Mutex},
 };
 
@@ -96,7 +97,7 @@ impl Bench {
         incoming: impl Stream<Item = Incoming> + Send + 'a,
     ) -> BoxFuture<'a, ()> {
         let (table, state) = (events.into_table(), Arc::new(state));
-        Box::pin(async move { run_with(&table, &state, &self.session, incoming).await })
+        Box::pin(async move { run_with(&table, &state, &self.session, pin!(incoming)).await })
     }
 
     /// Runs a router with these requests, numbered from 1, and returns the answers.

@@ -49,9 +49,10 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let open = self.open_packet(revision, &sid, &[]).to_text();
         let attach = self.first(LinkKind::Duplex);
         self.set_cookie(&sid, &mut response);
+        // The two steps are boxed, so that an idle link does not keep the memory that opening took.
+        let begun = Box::pin(begin(upgrade, opened, attach, codec, limit, open));
         tokio::spawn(async move {
-            // The two steps are boxed, so that an idle link does not keep the memory that opening took.
-            if let Some(run) = Box::pin(begin(upgrade, opened, attach, codec, limit, open)).await {
+            if let Some(run) = begun.await {
                 run.await;
             }
         });
@@ -75,8 +76,9 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let shown = (&*named.id, &*named.secret);
         self.gateway.authorize(|| parts.clone(), page, shown, None).await.map_err(EngineRefusal::forbidden)?;
         let (codec, limit) = (self.codec(named.revision, Carrier::WebSocket), self.socket_limit());
+        let begun = Box::pin(begin_beside(upgrade, named, codec, limit));
         tokio::spawn(async move {
-            if let Some(run) = Box::pin(begin_beside(upgrade, named, codec, limit)).await {
+            if let Some(run) = begun.await {
                 run.await;
             }
         });

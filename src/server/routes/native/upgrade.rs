@@ -46,10 +46,11 @@ pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state
             return refuse(&reason.into());
         }
     };
+    // Opening and closing have boxes of their own, so that an idle link does not carry the room for them, nor the task
+    // what opening takes.
+    let begun = Box::pin(begin(gateway, state, parts, verdict, upgrade, kept));
     tokio::spawn(async move {
-        // Opening and closing have boxes of their own, so that an idle link does not carry the room for them.
-        let run = Box::pin(begin(gateway, state, parts, verdict, upgrade, kept)).await;
-        if let Some(run) = run {
+        if let Some(run) = begun.await {
             run.await;
         }
     });
