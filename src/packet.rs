@@ -38,6 +38,13 @@ impl Packet {
         }
     }
 
+    pub(crate) fn into_text(self) -> ByteString {
+        match self.0 {
+            Parts::Text(text) => text,
+            Parts::Attached(parts) => parts.0.clone(),
+        }
+    }
+
     pub(crate) fn attachments(&self) -> &[Bytes] {
         match &self.0 {
             Parts::Text(_) => &[],

@@ -95,7 +95,7 @@ impl Inner {
             return false;
         };
         let mut payload = Payload::Event(packet.clone());
-        if socketio && let Some(message) = plain_message(packet) {
+        if socketio && let Some(message) = plain_message(head, packet) {
             self.machine.shrink_aside(packet.len().saturating_sub(message.len()));
             payload = message.into();
         }

@@ -86,6 +86,7 @@ impl SharedSession {
         frames: &mut Vec<Frame>,
         malformed: Option<CloseReason>,
     ) -> Result<bool, CloseReason> {
+        let malformed = self.read_packets(frames, malformed);
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();

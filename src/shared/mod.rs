@@ -25,7 +25,7 @@ mod wake_batch;
 use std::{
     any::Any,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     task::Waker,
@@ -41,6 +41,7 @@ use turn::Turn;
 
 use crate::{
     config::Transport,
+    dialect::socketio::Revision,
     session::{Attached, Grant, Machine, Outcome, SessionParams},
     sync::lock,
 };
@@ -66,6 +67,8 @@ pub(crate) struct SharedSession {
     id: Uuid,
     params: Arc<ServerParams>,
     runtime: Arc<Runtime>,
+    /// The client speaks this revision of Socket.IO.
+    socketio: OnceLock<Revision>,
     inner: Mutex<Inner>,
 }
 
@@ -165,7 +168,7 @@ impl SharedSession {
             page: 0,
             of_former_pages: 0,
         };
-        let shared = SharedSession { id, params, runtime, inner: Mutex::new(inner) };
+        let shared = SharedSession { id, params, runtime, socketio: OnceLock::new(), inner: Mutex::new(inner) };
         shared.settle(&mut shared.lock());
         shared
     }

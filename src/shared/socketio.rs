@@ -11,7 +11,7 @@ use crate::{
     broadcast::OutMessage,
     dialect::{
         Head, Kind, control,
-        socketio::{Action, Connection, Outgoing, Revision, Violation},
+        socketio::{Action, ClientPacket, Connection, Outgoing, Revision, Violation},
     },
     message::{Message, Text},
     packet::Packet,
@@ -22,6 +22,7 @@ impl SharedSession {
     /// From now on the client speaks Socket.IO. The session must have [all](super::ChannelSet::All) namespaces as
     /// channels. A revision that opens `/` unasked does so with these auth data, which are JSON.
     pub(crate) fn speak_socketio(&self, revision: Revision, auth: &str) {
+        let _ = self.socketio.set(revision);
         let mut inner = self.lock();
         let limit = usize::try_from(self.params.session.limit).unwrap_or(usize::MAX);
         let Some(channels) = &mut inner.channels else { return };
@@ -36,6 +37,25 @@ impl SharedSession {
             }
         }
         self.account(&mut inner);
+    }
+
+    /// Reads the texts of a batch as packets if the client speaks Socket.IO: all of their JSON is looked at, and nobody
+    /// waits for the session's lock meanwhile. A text that is no packet ends the batch, and the reason is returned
+    /// instead of `malformed`, which is what ended it before.
+    pub(super) fn read_packets(&self, frames: &mut Vec<Frame>, malformed: Option<CloseReason>) -> Option<CloseReason> {
+        let Some(revision) = self.socketio.get() else { return malformed };
+        for at in 0..frames.len() {
+            let Frame::Message { message, .. } = &mut frames[at] else { continue };
+            let OutMessage::Own(Payload::Message(Message::Text(Text(text)))) = message else { continue };
+            match ClientPacket::read(*revision, std::mem::take(text)) {
+                Ok(packet) => *message = Payload::from(Packet::new(packet.into_text(), Vec::new())).into(),
+                Err(violation) => {
+                    frames.truncate(at);
+                    return Some(reason_of(violation));
+                }
+            }
+        }
+        malformed
     }
 }
 
@@ -67,13 +87,11 @@ impl Inner {
         session: &SharedSession,
     ) -> Result<(), CloseReason> {
         let Some(connection) = self.connection() else { return Ok(()) };
-        let payload = match message {
-            OutMessage::Own(payload) => payload,
-            OutMessage::Shared(_) => message.payload().clone(),
-        };
-        let action = match payload.into_message() {
-            Message::Text(Text(text)) => connection.text(text),
-            Message::Binary(bytes) => connection.binary(bytes),
+        let action = match message.into_payload() {
+            // It was read before the session was locked.
+            Payload::Event(packet) => connection.packet(ClientPacket::of_text(packet.into_text())),
+            Payload::Message(Message::Text(Text(text))) => connection.text(text),
+            Payload::Message(Message::Binary(bytes)) => connection.binary(bytes),
         };
         let action = action.map_err(|violation| {
             let reason = reason_of(violation);

@@ -99,23 +99,20 @@ impl Connection {
     /// # Errors
     /// As [`text`](Self::text).
     pub(crate) fn packet(&mut self, packet: ClientPacket) -> Result<Action, Violation> {
-        let (kind, attachments, namespace) = {
-            let head = packet.head();
-            let namespace = match head.namespace {
-                "/" => ByteString::from_static("/"),
-                // It is a copy, since it may be kept for longer than a large packet of which it is a part.
-                other => ByteString::from(other),
-            };
-            (head.kind, head.attachments, namespace)
-        };
-        match kind {
-            _ if self.assembler.is_owed() => self.assembler.head(packet.text, attachments).map(|_| Action::Nothing),
-            Kind::Connect => self.connect(namespace, packet.auth),
-            Kind::Disconnect => self.disconnect(&namespace),
-            _ => match self.assembler.head(packet.text, attachments)? {
-                Some(packet) => self.deliver(packet, &namespace),
-                None => Ok(Action::Nothing),
-            },
+        let text = packet.into_text();
+        let head = Head::parse(&text).map_err(|_| Violation::Malformed("parse error: not a packet"))?;
+        let attachments = head.attachments;
+        match head.kind {
+            _ if self.assembler.is_owed() => self.assembler.head(text, attachments).map(|_| Action::Nothing),
+            Kind::Connect => self.connect(copy(head.namespace), text.slice_ref(head.data)),
+            Kind::Disconnect => self.disconnect(head.namespace),
+            _ => {
+                let judged = self.judge(head.namespace);
+                match self.assembler.head(text, attachments)? {
+                    Some(packet) => judged.map(|open| if open { Action::Packet(packet) } else { Action::Nothing }),
+                    None => Ok(Action::Nothing),
+                }
+            }
         }
     }
 
@@ -125,8 +122,8 @@ impl Connection {
     /// As [`text`](Self::text).
     pub(crate) fn binary(&mut self, bytes: Bytes) -> Result<Action, Violation> {
         let Some(packet) = self.assembler.attachment(bytes)? else { return Ok(Action::Nothing) };
-        let namespace = Head::parse(packet.text()).map_or("/", |head| head.namespace).to_owned();
-        self.deliver(packet, &namespace)
+        let open = self.judge(Head::parse(packet.text()).map_or("/", |head| head.namespace))?;
+        Ok(if open { Action::Packet(packet) } else { Action::Nothing })
     }
 
     fn connect(&mut self, namespace: ByteString, auth: ByteString) -> Result<Action, Violation> {
@@ -156,23 +153,25 @@ impl Connection {
     fn disconnect(&mut self, namespace: &str) -> Result<Action, Violation> {
         match self.place(namespace) {
             Some(at) => Ok(Action::Disconnect { namespace: self.places.remove(at).namespace }),
-            None => self.not_open(namespace),
+            None => self.not_open(namespace).map(|_| Action::Nothing),
         }
     }
 
-    fn deliver(&self, packet: Packet, namespace: &str) -> Result<Action, Violation> {
+    /// Whether a packet of this namespace is taken. If not, the server has ended the namespace, and the packet was on
+    /// its way.
+    fn judge(&self, namespace: &str) -> Result<bool, Violation> {
         match self.place(namespace).map(|at| self.places[at].state) {
-            Some(State::Open) => Ok(Action::Packet(packet)),
+            Some(State::Open) => Ok(true),
             // It opens unasked, and some clients do not wait for the answer. The packet does.
-            Some(State::Asked) if self.revision == Revision::R4 && namespace == "/" => Ok(Action::Packet(packet)),
+            Some(State::Asked) if self.revision == Revision::R4 && namespace == "/" => Ok(true),
             Some(State::Asked) => Err(Violation::Malformed("parse error: a packet before the namespace is open")),
             None => self.not_open(namespace),
         }
     }
 
-    fn not_open(&self, namespace: &str) -> Result<Action, Violation> {
+    fn not_open(&self, namespace: &str) -> Result<bool, Violation> {
         match self.ended.iter().any(|ended| *ended == *namespace) {
-            true => Ok(Action::Nothing),
+            true => Ok(false),
             false => Err(Violation::Malformed("parse error: a packet for a namespace that is not open")),
         }
     }
@@ -187,5 +186,13 @@ impl Connection {
             self.ended.pop_front();
         }
         self.ended.push_back(self.places.remove(at).namespace);
+    }
+}
+
+/// The name of a namespace, which may be kept for longer than a large packet of which it is a part.
+fn copy(namespace: &str) -> ByteString {
+    match namespace {
+        "/" => ByteString::from_static("/"),
+        other => ByteString::from(other),
     }
 }

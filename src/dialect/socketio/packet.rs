@@ -10,6 +10,7 @@ use super::{
 use crate::{
     dialect::{
         args::{Args, read_args},
+        control,
         head::{Head, Kind, raw_name},
         list::Arguments,
         tree::Tree,
@@ -22,14 +23,12 @@ use crate::{
 const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
-/// A text of a client that is a packet. Reading it needs nothing of its connection, so that it can be done before
-/// that is locked.
+/// A text of a client that is a packet. Reading it needs nothing of its connection, so that it is done before that is
+/// locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClientPacket {
-    /// The packet as [`Head`] reads it.
+    /// The packet as [`Head`] reads it. The data of a CONNECT are auth data.
     pub(super) text: ByteString,
-    /// The auth data of a CONNECT as JSON. Empty if there is none.
-    pub(super) auth: ByteString,
 }
 
 impl ClientPacket {
@@ -47,16 +46,23 @@ impl ClientPacket {
         };
         let head = Head::parse(&text).map_err(|_| Violation::Malformed("parse error: not a packet"))?;
         check(&head).map_err(Violation::Malformed)?;
-        let auth = match (head.kind, query) {
-            (Kind::Connect, Some(query)) => query_to_json(&query).into(),
-            (Kind::Connect, None) => text.slice_ref(head.data),
-            _ => ByteString::new(),
-        };
-        Ok(ClientPacket { auth, text })
+        Ok(match (head.kind, query) {
+            (Kind::Connect, Some(query)) => {
+                let connect = control(Kind::Connect, head.namespace, &query_to_json(&query));
+                ClientPacket { text: connect.text().clone() }
+            }
+            _ => ClientPacket { text },
+        })
     }
 
-    pub(super) fn head(&self) -> Head<'_> {
-        Head::parse(&self.text).expect("it was read as a packet")
+    /// The text, from which [`of_text`](Self::of_text) makes the packet again.
+    pub(crate) fn into_text(self) -> ByteString {
+        self.text
+    }
+
+    /// A packet that was read before.
+    pub(crate) fn of_text(text: ByteString) -> Self {
+        ClientPacket { text }
     }
 }
 
@@ -95,9 +101,8 @@ fn check_name(list: &str) -> Result<(), &'static str> {
 }
 
 /// The message of a packet that the client has sent as one: an event `message` of the namespace `/` that wants no
-/// answer, with one argument, a text or bytes.
-pub(crate) fn plain_message(packet: &Packet) -> Option<Message> {
-    let head = Head::parse(packet.text()).ok()?;
+/// answer, with one argument, a text or bytes. `head` is the packet's.
+pub(crate) fn plain_message(head: &Head<'_>, packet: &Packet) -> Option<Message> {
     let is_plain = head.kind.is_event() && head.id.is_none() && head.namespace == "/";
     if !is_plain || raw_name(head.data).ok()? != "message" {
         return None;

@@ -5,7 +5,7 @@ use bytestring::ByteString;
 
 use super::{Action, ClientPacket, Connection, Outgoing, Revision, Violation, plain_message};
 use crate::{
-    dialect::{Fault, Kind, control, not_opened, refused},
+    dialect::{Fault, Head, Kind, control, not_opened, refused},
     packet::Packet,
 };
 

@@ -3,7 +3,6 @@
 use std::mem::discriminant;
 
 use super::*;
-use crate::dialect::Head;
 
 /// An input is a connection's messages: a line feed ends one, `!` begins one that is binary, and `<` one that
 /// stands for a packet of the server.
@@ -60,7 +59,12 @@ fn fuzz_socketio() {
                     let head = Head::parse(packet.text()).expect("a packet");
                     assert!(packet.len() <= LIMIT && head.attachments == packet.attachments().len());
                     assert!(asked.iter().any(|it| it == head.namespace));
-                    behaviour.note((head.kind, head.attachments, head.id.is_some(), plain_message(&packet).is_some()));
+                    behaviour.note((
+                        head.kind,
+                        head.attachments,
+                        head.id.is_some(),
+                        plain_message(&head, &packet).is_some(),
+                    ));
                 }
                 Ok(Action::Reply(packet)) => {
                     let others = asked.iter().filter(|it| *it != "/").count();

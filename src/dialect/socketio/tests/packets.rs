@@ -102,7 +102,7 @@ fn what_a_client_may_send_is_read_as_it_is() {
             "510-[\"ten\"]",
         ] {
             let read = ClientPacket::read(revision, good.into()).unwrap_or_else(|why| panic!("{good}: {why}"));
-            assert_eq!(read, ClientPacket { text: good.into(), auth: "".into() });
+            assert_eq!(read, ClientPacket::of_text(good.into()));
         }
     }
     let deep = format!("51-[\"deep\",{}{}]", "[".repeat(90_000), "]".repeat(90_000));
@@ -111,28 +111,26 @@ fn what_a_client_may_send_is_read_as_it_is() {
 
 #[test]
 fn auth_data_are_json_or_a_query() {
-    let auth =
-        |revision, text: &str| ClientPacket::read(revision, text.into()).map(|packet| (packet.text, packet.auth));
-    let read =
-        |text: &'static str, auth: &'static str| Ok((ByteString::from_static(text), ByteString::from_static(auth)));
-    assert_eq!(auth(R5, "0{\"token\":\"abc\"}"), read("0{\"token\":\"abc\"}", "{\"token\":\"abc\"}"));
-    assert_eq!(auth(R5, "0/admin,{}"), read("0/admin,{}", "{}"));
-    assert_eq!(auth(R5, "0/admin?token=abc,"), read("0/admin?token=abc,", ""));
-    assert_eq!(auth(R4, "0/admin?token=abc,"), read("0/admin,", "{\"token\":\"abc\"}"));
-    assert_eq!(auth(R4, "0/admin?token=abc"), read("0/admin,", "{\"token\":\"abc\"}"));
-    assert_eq!(auth(R4, "0/admin?,"), read("0/admin,", "{}"));
+    let auth = |revision, text: &str| ClientPacket::read(revision, text.into()).map(ClientPacket::into_text);
+    let read = |text: &'static str| Ok(ByteString::from_static(text));
+    assert_eq!(auth(R5, "0{\"token\":\"abc\"}"), read("0{\"token\":\"abc\"}"));
+    assert_eq!(auth(R5, "0/admin,{}"), read("0/admin,{}"));
+    assert_eq!(auth(R5, "0/admin?token=abc,"), read("0/admin?token=abc,"));
+    assert_eq!(auth(R4, "0/admin?token=abc,"), read("0/admin,{\"token\":\"abc\"}"));
+    assert_eq!(auth(R4, "0/admin?token=abc"), read("0/admin,{\"token\":\"abc\"}"));
+    assert_eq!(auth(R4, "0/admin?,"), read("0/admin,{}"));
     assert_eq!(
         auth(R4, "0/a?x=1&y=%C3%A9+%22&x=2&z&x=3&&=q,"),
-        read("0/a,", r#"{"":"q","x":["1","2","3"],"y":"é \"","z":""}"#)
+        read(r#"0/a,{"":"q","x":["1","2","3"],"y":"é \"","z":""}"#)
     );
-    assert_eq!(auth(R4, "0/admin?a=%ff,"), read("0/admin,", "{\"a\":\"\u{fffd}\"}"));
-    assert_eq!(auth(R4, "2/admin?a=1,7[\"x\"]"), read("2/admin,7[\"x\"]", ""));
-    assert_eq!(auth(R4, "51-/admin?a=1,[\"x\"]"), read("51-/admin,[\"x\"]", ""));
-    assert_eq!(auth(R4, "1/admin?a=1"), read("1/admin,", ""));
-    assert_eq!(auth(R4, "2[\"x?y=/a,\"]"), read("2[\"x?y=/a,\"]", ""));
+    assert_eq!(auth(R4, "0/admin?a=%ff,"), read("0/admin,{\"a\":\"\u{fffd}\"}"));
+    assert_eq!(auth(R4, "2/admin?a=1,7[\"x\"]"), read("2/admin,7[\"x\"]"));
+    assert_eq!(auth(R4, "51-/admin?a=1,[\"x\"]"), read("51-/admin,[\"x\"]"));
+    assert_eq!(auth(R4, "1/admin?a=1"), read("1/admin,"));
+    assert_eq!(auth(R4, "2[\"x?y=/a,\"]"), read("2[\"x?y=/a,\"]"));
     // A token is often longer than the name of a namespace may be.
     let long = format!("0/admin?token={},", "x".repeat(2_000));
-    assert_eq!(auth(R4, &long).unwrap().1, format!("{{\"token\":\"{}\"}}", "x".repeat(2_000)));
+    assert_eq!(auth(R4, &long).unwrap(), format!("0/admin,{{\"token\":\"{}\"}}", "x".repeat(2_000)));
     let longest = |length: usize| auth(R4, &format!("0/admin?{},", "&".repeat(length)));
     assert!(longest(16 * 1024).is_ok() && longest(16 * 1024 + 1).is_err());
     for bad in ["0/admin,?a=1", "0?a=1", &format!("0/{}?a=1,", "n".repeat(256)), "5/admin?a=1,[\"x\"]"] {
@@ -140,10 +138,14 @@ fn auth_data_are_json_or_a_query() {
     }
 }
 
+fn plain(packet: &Packet) -> Option<crate::message::Message> {
+    plain_message(&Head::parse(packet.text()).ok()?, packet)
+}
+
 #[test]
 fn a_message_is_told_from_an_event_of_that_name() {
     use crate::message::Message;
-    let text = |text: &str| plain_message(&packet(text, &[]));
+    let text = |text: &str| plain(&packet(text, &[]));
     assert_eq!(text("2[\"message\",\"hi\"]"), Some(Message::from("hi")));
     assert_eq!(text("2/,[\"mess\\u0061ge\",\"\\u00e9\\n\"]"), Some(Message::from("é\n")));
     for event in [
@@ -161,7 +163,7 @@ fn a_message_is_told_from_an_event_of_that_name() {
     ] {
         assert_eq!(text(event), None, "{event}");
     }
-    let bytes = |text: &str| plain_message(&packet(text, &[&[1, 2]]));
+    let bytes = |text: &str| plain(&packet(text, &[&[1, 2]]));
     assert_eq!(bytes("51-[\"message\",{\"_placeholder\":true,\"num\":0}]"), Some(Message::from(vec![1, 2])));
     for event in [
         "51-[\"message\",[1,2]]",
