@@ -6,3 +6,4 @@ pub(super) mod engineio;
 pub(super) mod native;
 pub(super) mod raw;
 pub(super) mod socketio;
+mod whole;

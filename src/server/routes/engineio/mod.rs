@@ -14,7 +14,7 @@ use std::{pin::Pin, sync::Arc};
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, Version, header, request::Parts},
     response::IntoResponse,
     routing,
@@ -28,6 +28,7 @@ use crate::{
         gateway::Gateway,
         origin::{Asked, Cors},
         refusal::guarded,
+        routes::whole::Whole,
     },
 };
 
@@ -39,13 +40,13 @@ where
 {
     let path = path.trim_end_matches('/');
     let settings = Arc::new(settings);
-    let serve = move |State(state): State<S>, request: Request| {
+    let serve = Whole(move |request: Request, state: S| {
         let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
         let cors = Cors::of(&gateway.core.config, asked);
         let preflight = is_preflight(&request);
         let core = gateway.core.clone();
         let reusable = request.version() < Version::HTTP_2;
-        let engine = Engine { gateway: gateway.clone(), settings: settings.clone(), dialect };
+        let engine = Engine { gateway, settings, dialect };
         // A parked poll keeps everything that is captured, so the request is not.
         let answering: Pin<Box<dyn Future<Output = Answer> + Send>> = match preflight {
             true => Box::pin(async { Answer::ready(guarded(StatusCode::NO_CONTENT.into_response())) }),
@@ -60,7 +61,7 @@ where
             }
             response
         }
-    };
+    });
     let (route, router) = (routing::any(serve), Router::new());
     let router = if path.is_empty() { router } else { router.route(path, route.clone()) };
     router.route(&format!("{path}/"), route)

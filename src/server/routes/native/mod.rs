@@ -9,14 +9,14 @@ mod upgrade;
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, Version, header},
     response::{IntoResponse, Response},
     routing,
 };
 
 use self::{request::Admitting, table::Route};
-use super::client;
+use super::{client, whole::Whole};
 use crate::{
     config::Transport,
     server::{
@@ -31,7 +31,7 @@ use crate::{
 /// of the path below which the routes are nested, which the application's extractors see.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> Router<S> {
     // A parked poll keeps everything that this captures, so the request is not captured.
-    let serve = move |State(state): State<S>, request: Request| {
+    let serve = Whole(move |request: Request, state: S| {
         let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
         let cors = Cors::of(&gateway.core.config, asked);
         let preflight = request.method() == Method::OPTIONS;
@@ -53,7 +53,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> R
             }
             response
         }
-    };
+    });
     let route = routing::any(serve);
     let names = Route::names().chain([Transport::WebSocket.name()]).chain(client::names());
     names.fold(Router::new(), |router, name| router.route(&format!("/{name}"), route.clone()))
