@@ -42,9 +42,14 @@ impl Machine {
         stage
     }
 
+    /// Whether the client is about to move to a WebSocket. Others than those of Engine.IO never are.
+    pub(crate) fn is_probing(&self) -> bool {
+        self.has_sid() && self.stage() == Stage::Probing
+    }
+
     /// Whether the session is one of Engine.IO, whose sid is all that its client shows.
     pub(crate) fn has_sid(&self) -> bool {
-        self.config.rules.rivals == Rivals::CloseBoth
+        matches!(self.config.rules.rivals, Rivals::CloseBoth)
     }
 
     /// Whether the client pings, as in Engine.IO's revision 3.

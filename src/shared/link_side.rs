@@ -8,10 +8,7 @@ use super::{
     Attach, Chunk, ChunkOutcome, CloseReason, Credential, Frame, Inner, LinkId, LinkKind, Names, Outbound, PullStatus,
     SharedSession, reason,
 };
-use crate::{
-    config::Transport,
-    session::{RateEvent, Stage},
-};
+use crate::{config::Transport, session::RateEvent};
 
 impl SharedSession {
     /// If it returns `true`, grace does not end before [`cancel_attach`](Self::cancel_attach).
@@ -61,7 +58,7 @@ impl SharedSession {
         if answered {
             inner.machine.complete(link);
         }
-        let upgrades = inner.machine.stage() == Stage::Probing;
+        let upgrades = inner.machine.is_probing();
         inner.machine.detach(self.runtime.clock.now(), link);
         if inner.machine.take_links_need_wake() {
             inner.wake_links(); // Another link carries now.
@@ -90,7 +87,7 @@ impl SharedSession {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
-        let upgrades = inner.machine.stage() == Stage::Probing;
+        let upgrades = inner.machine.is_probing();
         inner.machine.press(self.runtime.pressed());
         let mut outcome = frames.drain(..).try_for_each(|frame| inner.handle_frame(now, link, frame, self));
         if let (Ok(()), Some(malformed)) = (&outcome, malformed) {
