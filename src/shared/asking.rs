@@ -126,7 +126,7 @@ impl SharedSession {
             && let Ok(Head { id: Some(id), namespace, .. }) = Head::parse(packet.text())
         {
             let fault = Fault::new("no-events", "this server receives messages, and answers no requests");
-            let sent = self.send_to_page(arrived.page, Payload::from(refused(namespace, id, &fault)).into());
+            let sent = self.send_to_page(None, arrived.page, Payload::from(refused(namespace, id, &fault)).into());
             if sent.is_err() {
                 tracing::debug!(id, "a request was not refused, for want of room");
             }
@@ -135,12 +135,18 @@ impl SharedSession {
     }
 
     /// Sends an answer to this page, which is one of those that have had the session: the next one counts its
-    /// requests anew. Returns false, and sends nothing, if it is gone. If it cannot be sent it is given back.
-    pub(crate) fn send_to_page(&self, page: u64, message: OutMessage) -> Result<bool, (SendError, OutMessage)> {
+    /// requests anew. Returns false, and sends nothing, if it is gone. If it cannot be sent it is given back: also if
+    /// the channel of this number is over.
+    pub(crate) fn send_to_page(
+        &self,
+        channel: Option<u64>,
+        page: u64,
+        message: OutMessage,
+    ) -> Result<bool, (SendError, OutMessage)> {
         let mut inner = self.lock();
         if inner.page != page {
             return Ok(false);
         }
-        self.send_locked(&mut inner, message).map(|()| true)
+        self.send_locked(&mut inner, channel, message).map(|()| true)
     }
 }

@@ -24,7 +24,7 @@ use crate::{
 
 impl Inner {
     /// Takes a packet that is no event of the session itself: an answer, or anything of a channel.
-    pub(super) fn take_packet(&mut self, packet: &Packet, session: &SharedSession) {
+    pub(super) fn take_packet(&mut self, packet: Packet, session: &SharedSession) {
         let length = packet.len();
         let Ok(head) = Head::parse(packet.text()) else {
             tracing::debug!("a packet came that is malformed, or of a type that is not known");
@@ -32,17 +32,31 @@ impl Inner {
         };
         let kept = match head.kind {
             Kind::Ack | Kind::BinaryAck | Kind::Refused => {
-                match self.questions.as_mut().map_or(Waiter::Nobody, |questions| questions.answer(packet.clone())) {
+                let id = head.id;
+                match self.questions.as_mut().map_or(Waiter::Nobody, |questions| questions.answer(packet)) {
                     Waiter::Handler => self.turn.woken(),
                     Waiter::Other => {}
-                    Waiter::Nobody => tracing::debug!(id = head.id, "an answer came that nobody waits for"),
+                    Waiter::Nobody => tracing::debug!(id, "an answer came that nobody waits for"),
                 }
                 false
             }
             // The session itself is open.
             Kind::Connect if head.namespace == "/" && !self.root_is_channel() => false,
-            Kind::Connect => self.open_channel(&head, packet, session),
-            Kind::Event | Kind::BinaryEvent => self.take_channel_event(&head, packet),
+            Kind::Connect => self.open_channel(&head, &packet, session),
+            Kind::Event | Kind::BinaryEvent => {
+                let plain = if self.speaks_socketio() { plain_message(&head, &packet) } else { None };
+                match self.channels.as_ref().and_then(|channels| channels.place(head.namespace)) {
+                    None => {
+                        self.refuse_event(&head);
+                        false
+                    }
+                    // It is moved: a clone of a text would need an allocation that counts how many there are.
+                    Some(place) => {
+                        self.take_channel_event(place, plain.map_or(Payload::Event(packet), Payload::Message), length);
+                        true
+                    }
+                }
+            }
             Kind::Disconnect => {
                 self.leave_channel(head.namespace);
                 false
@@ -85,26 +99,23 @@ impl Inner {
         true
     }
 
-    /// An event of a channel has come. Returns whether it is kept.
-    fn take_channel_event(&mut self, head: &Head<'_>, packet: &Packet) -> bool {
-        let socketio = self.speaks_socketio();
-        let Some(channel) = self.channels.as_mut().and_then(|channels| channels.current(head.namespace)) else {
-            if let Some(id) = head.id {
-                self.send_packet(refused(head.namespace, id, &Fault::unknown_namespace()));
-            }
-            return false;
-        };
-        let mut payload = Payload::Event(packet.clone());
-        if socketio && let Some(message) = plain_message(head, packet) {
-            self.machine.shrink_aside(packet.len().saturating_sub(message.len()));
-            payload = message.into();
+    /// An event of a namespace that is no channel has come.
+    fn refuse_event(&mut self, head: &Head<'_>) {
+        if let Some(id) = head.id {
+            self.send_packet(refused(head.namespace, id, &Fault::unknown_namespace()));
         }
+    }
+
+    /// An event of the channel at this place has come. Its packet had this length.
+    fn take_channel_event(&mut self, place: usize, event: Payload, length: usize) {
+        self.machine.shrink_aside(length.saturating_sub(event.len()));
+        let Some(channels) = &mut self.channels else { return };
+        let channel = &mut channels.all[place];
         reserve_first(&mut channel.queue);
-        channel.queue.push_back(Arrived { arrival: Arrival::Message(payload), page: self.page });
+        channel.queue.push_back(Arrived { arrival: Arrival::Message(event), page: self.page });
         if channel.receivers.wake_first() {
             self.turn.woken();
         }
-        true
     }
 
     fn leave_channel(&mut self, namespace: &str) {
@@ -126,6 +137,11 @@ impl Inner {
     /// Whether the client opens `/` too, as a channel.
     pub(super) fn root_is_channel(&self) -> bool {
         self.channels.as_ref().is_some_and(|channels| channels.has_root)
+    }
+
+    /// Whether a channel is over.
+    pub(super) fn is_over(&mut self, number: u64) -> bool {
+        self.channels.as_mut().and_then(|channels| channels.find(number)).is_none_or(|channel| channel.over)
     }
 
     pub(super) fn wake_channels(&mut self) {
@@ -296,8 +312,7 @@ impl SharedSession {
 
     /// Whether a channel is over.
     pub(crate) fn channel_is_over(&self, number: u64) -> bool {
-        let mut inner = self.lock();
-        inner.channels.as_mut().and_then(|channels| channels.find(number)).is_none_or(|channel| channel.over)
+        self.lock().is_over(number)
     }
 
     /// Waits for the end of a channel.

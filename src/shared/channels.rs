@@ -122,7 +122,13 @@ impl Channels {
 
     /// The channel that the client means by this namespace now.
     pub(super) fn current(&mut self, namespace: &str) -> Option<&mut Channel> {
-        self.all.iter_mut().find(|channel| !channel.over && channel.namespace == *namespace)
+        let place = self.place(namespace)?;
+        Some(&mut self.all[place])
+    }
+
+    /// The place of that channel.
+    pub(super) fn place(&self, namespace: &str) -> Option<usize> {
+        self.all.iter().position(|channel| !channel.over && channel.namespace == *namespace)
     }
 
     /// Wakes all tasks that wait here. Returns whether the handler was woken.

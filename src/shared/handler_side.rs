@@ -90,10 +90,23 @@ impl SharedSession {
 
     /// Sends a message, or gives it back.
     pub(crate) fn send(&self, message: OutMessage) -> Result<(), (SendError, OutMessage)> {
-        self.send_locked(&mut self.lock(), message)
+        self.send_locked(&mut self.lock(), None, message)
     }
 
-    pub(super) fn send_locked(&self, inner: &mut Inner, message: OutMessage) -> Result<(), (SendError, OutMessage)> {
+    /// The same in the channel of this number.
+    pub(crate) fn send_in(&self, channel: u64, message: OutMessage) -> Result<(), (SendError, OutMessage)> {
+        self.send_locked(&mut self.lock(), Some(channel), message)
+    }
+
+    pub(super) fn send_locked(
+        &self,
+        inner: &mut Inner,
+        channel: Option<u64>,
+        message: OutMessage,
+    ) -> Result<(), (SendError, OutMessage)> {
+        if channel.is_some_and(|number| inner.is_over(number)) {
+            return Err((SendError::Closed, message));
+        }
         let Some(message) = inner.outgoing(message)? else { return Ok(()) };
         if let Err(error) = inner.machine.can_send(message.len()) {
             return Err((error, message));

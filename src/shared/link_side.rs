@@ -303,7 +303,7 @@ impl Inner {
         self.machine.handle_frame(now, link, frame)?;
         // An answer does not wait behind events: the handler may have asked its own client.
         if is_event && let Some(packet) = self.machine.set_aside(self.root_is_channel()) {
-            self.take_packet(&packet, session);
+            self.take_packet(packet, session);
         }
         Ok(())
     }

@@ -111,7 +111,7 @@ impl Inner {
         let message = Payload::from(packet).into();
         self.machine.handle_frame(now, link, Frame::Message { number: 0, message })?;
         if let Some(packet) = self.machine.set_aside(true) {
-            self.take_packet(&packet, session);
+            self.take_packet(packet, session);
         }
         Ok(())
     }

@@ -32,7 +32,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// A packet as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Packet {
-    Text(ByteString),
+    /// Its type, and the text behind that.
+    Text(u8, ByteString),
     Binary(Bytes),
 }
 
@@ -40,10 +41,15 @@ impl Packet {
     /// A packet of text.
     ///
     /// # Errors
-    /// Fails if it is not UTF-8.
-    pub(super) fn text(packet: Bytes) -> Result<Self, CloseReason> {
+    /// Fails if it is empty, or not UTF-8.
+    pub(super) fn text(mut packet: Bytes) -> Result<Self, CloseReason> {
+        let kind = *packet.first().ok_or_else(|| parse_error("parse error: an empty packet"))?;
+        if kind.is_ascii() {
+            // A slice would need an allocation that counts how many there are.
+            packet.advance(1);
+        }
         let text = ByteString::try_from(packet);
-        text.map(Packet::Text).map_err(|_| parse_error("parse error: a text is not UTF-8"))
+        text.map(|text| Packet::Text(kind, text)).map_err(|_| parse_error("parse error: a text is not UTF-8"))
     }
 }
 
@@ -96,27 +102,26 @@ impl PacketReader {
     /// above the limit.
     pub(super) fn read(&self, packet: Packet) -> Result<Option<Frame>, CloseReason> {
         match packet {
-            Packet::Text(text) => self.text(&text),
+            Packet::Text(kind, text) => self.text(kind, text),
             Packet::Binary(bytes) => self.binary(bytes).map(Some),
         }
     }
 
-    fn text(&self, packet: &ByteString) -> Result<Option<Frame>, CloseReason> {
-        let kind = packet.as_bytes().first().ok_or_else(|| parse_error("parse error: an empty packet"))?;
+    fn text(&self, kind: u8, text: ByteString) -> Result<Option<Frame>, CloseReason> {
         Ok(match kind {
             b'1' => Some(Frame::Close { number: 0, reason: reason::CLOSED }),
-            b'2' if self.socket && packet[1..] == *"probe" => Some(Frame::Probe),
+            b'2' if self.socket && text == *"probe" => Some(Frame::Probe),
             b'2' if self.revision == Revision::V3 => Some(Frame::Ping { id: LAST_PING, received: None }),
             b'3' if self.revision == Revision::V4 => Some(Frame::Pong { id: LAST_PING, received: 0 }),
             b'2' | b'3' => return Err(CloseReason::malformed(WRONG_DIRECTION)),
             b'4' => {
-                self.check(packet.len() - 1)?;
-                Some(message(Text(self.largest.release_text(packet.slice_ref(&packet[1..])))))
+                self.check(text.len())?;
+                Some(message(Text(self.largest.release_text(text))))
             }
             b'5' if self.socket => Some(Frame::Confirm),
             b'0' | b'6' if self.socket => Some(Frame::Noop),
             b'0' | b'5' | b'6' => None,
-            b'b' => Some(self.base64(&packet[1..])?),
+            b'b' => Some(self.base64(&text)?),
             _ => return Err(parse_error("parse error: a packet begins with its type")),
         })
     }

@@ -139,9 +139,10 @@ pub(super) fn to_binary(body: &[u8]) -> Vec<u8> {
     let mut rest = Bytes::copy_from_slice(body);
     let mut out = Vec::with_capacity(body.len() + body.len() / 4);
     while !rest.is_empty() {
-        let Ok(Packet::Text(packet)) = take_text(&mut rest) else { unreachable!("it was written so") };
-        put_head(TEXT, packet.len(), &mut out);
-        out.extend_from_slice(packet.as_bytes());
+        let Ok(Packet::Text(kind, text)) = take_text(&mut rest) else { unreachable!("it was written so") };
+        put_head(TEXT, 1 + text.len(), &mut out);
+        out.push(kind);
+        out.extend_from_slice(text.as_bytes());
     }
     out
 }

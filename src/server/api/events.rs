@@ -196,8 +196,8 @@ impl Session {
 /// Puts the answer to a request into the outbox, unless the page that made the request is gone: the next page
 /// counts its requests anew.
 fn offer_answer(session: &Session, page: u64, packet: Packet) -> Result<(), (SendError, Packet)> {
-    let offered = session.offer_by(packet.into(), |shared, message| {
-        let sent = shared.send_to_page(page, message)?;
+    let offered = session.offer_by(packet.into(), |shared, channel, message| {
+        let sent = shared.send_to_page(channel, page, message)?;
         if !sent {
             tracing::debug!(session = %shared.id(), "the page that waits for an answer is gone");
         }

@@ -171,36 +171,37 @@ impl Session {
 
     /// Sends a payload if there is room, and gives it back otherwise.
     pub(super) fn offer(&self, payload: Payload) -> Result<(), (SendError, Payload)> {
-        self.offer_by(payload, SharedSession::send)
+        self.offer_by(payload, |shared, channel, message| match channel {
+            None => shared.send(message),
+            Some(channel) => shared.send_in(channel, message),
+        })
     }
 
     /// The same, by this function of the session.
     pub(super) fn offer_by(
         &self,
         payload: Payload,
-        send: impl FnOnce(&SharedSession, OutMessage) -> Result<(), (session::SendError, OutMessage)>,
+        send: impl FnOnce(&SharedSession, Option<u64>, OutMessage) -> Result<(), (session::SendError, OutMessage)>,
     ) -> Result<(), (SendError, Payload)> {
-        if let Err(error) = self.check(&payload) {
-            return Err((error, payload));
+        if payload.len() > self.core.config.message_limit {
+            return Err((SendError::TooLarge, payload));
         }
-        let sent = send(&self.member.shared, payload.into());
+        let channel = self.member.channel.as_ref().map(|channel| channel.number);
+        let sent = send(&self.member.shared, channel, payload.into());
         self.core.relieve();
         sent.map_err(|(error, message)| (self.explain(error), message.into_payload()))
     }
 
     pub(super) fn send_as(&self, how: &WhenBehind, payload: Payload) -> Result<bool, SendError> {
-        self.check(&payload)?;
-        let sent = self.member.shared.send_as(how, payload.into());
-        self.core.relieve();
-        sent.map_err(|error| self.explain(error))
-    }
-
-    fn check(&self, payload: &Payload) -> Result<(), SendError> {
         let channel = self.member.channel.as_ref();
         if channel.is_some_and(|channel| self.member.shared.channel_is_over(channel.number)) {
             return Err(SendError::Closed);
+        } else if payload.len() > self.core.config.message_limit {
+            return Err(SendError::TooLarge);
         }
-        if payload.len() > self.core.config.message_limit { Err(SendError::TooLarge) } else { Ok(()) }
+        let sent = self.member.shared.send_as(how, payload.into());
+        self.core.relieve();
+        sent.map_err(|error| self.explain(error))
     }
 
     fn explain(&self, error: session::SendError) -> SendError {

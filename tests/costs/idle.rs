@@ -1,0 +1,122 @@
+//! The memory that a session holds while nothing happens.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+};
+
+use anywire::{Anywire, Events, Server};
+use axum::Router;
+use tokio::net::TcpListener;
+
+/// So many sessions are there before, and so many are measured.
+const FIRST: usize = 20;
+const MEASURED: usize = 64;
+
+/// The bytes of heap that a server holds for each session that a client opens. The clients are of another thread, whose
+/// memory does not count.
+fn idle(server: &Server<()>, open: fn(SocketAddr) -> TcpStream) -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let app = Router::new().nest("/live", server.routes()).merge(server.socketio("/socket.io"));
+    let (listener, address) = runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    });
+    runtime.spawn(async move { anywire::serve(listener, app).await.unwrap() });
+    let open_all = |count| {
+        runtime.block_on(async {
+            let opened = tokio::task::spawn_blocking(move || (0..count).map(|_| open(address)).collect::<Vec<_>>());
+            let opened = opened.await.unwrap();
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            opened
+        })
+    };
+    let first = open_all(FIRST);
+    let mut others = Vec::new();
+    let counted = allocation_counter::measure(|| others = open_all(MEASURED));
+    drop((first, others));
+    u64::try_from(counted.bytes_current).unwrap() / MEASURED as u64
+}
+
+/// Reads until this text has come, and returns all of it.
+fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let (mut text, mut buffer) = (String::new(), [0; 1024]);
+    while !text.contains(end) {
+        let length = stream.read(&mut buffer).unwrap();
+        assert!(length > 0, "the connection has ended behind {text}");
+        text.push_str(&String::from_utf8_lossy(&buffer[..length]));
+    }
+    text
+}
+
+fn send(stream: &mut TcpStream, text: &str) {
+    let length = u8::try_from(text.len()).unwrap();
+    stream.write_all(&[&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()).unwrap();
+}
+
+/// A client of Socket.IO that has opened `/` over a WebSocket, and got an answer there.
+fn open_socket(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!(
+        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n\
+         User-Agent: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    read_until(&mut stream, "maxPayload");
+    send(&mut stream, "40");
+    read_until(&mut stream, "\"sid\"");
+    send(&mut stream, "421[\"r\",\"one\"]");
+    read_until(&mut stream, "431[\"one\"]");
+    stream
+}
+
+/// The same over HTTP. Its last poll waits.
+fn open_poll(address: SocketAddr) -> TcpStream {
+    let head = format!("Host: {address}\r\nOrigin: http://{address}\r\nUser-Agent: test\r\n");
+    let get = |stream: &mut TcpStream, sid: &str| {
+        let request = format!("GET /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\n{head}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+    };
+    let mut stream = TcpStream::connect(address).unwrap();
+    get(&mut stream, "");
+    let open = read_until(&mut stream, "maxPayload");
+    let sid = open.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+    let post = |body: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request = format!(
+            "POST /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\n{head}Connection: close\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        read_until(&mut stream, "\r\n\r\nok");
+    };
+    for (packet, answer) in [("40", "\"sid\""), ("421[\"r\",\"one\"]", "431[\"one\"]")] {
+        post(packet);
+        get(&mut stream, &sid);
+        read_until(&mut stream, answer);
+    }
+    get(&mut stream, &sid);
+    stream
+}
+
+fn server() -> Server<()> {
+    Anywire::builder().events(Events::new().on("r", crate::answer)).build()
+}
+
+#[test]
+fn a_session_of_socketio_over_a_websocket() {
+    let bytes = idle(&server(), open_socket);
+    assert!((1000..=5_300).contains(&bytes), "{bytes} bytes");
+}
+
+#[test]
+fn a_parked_poll_of_socketio() {
+    let bytes = idle(&server(), open_poll);
+    // Two buffers of hyper's are 16,384 of them.
+    assert!((16_384..=22_900).contains(&bytes), "{bytes} bytes");
+}
