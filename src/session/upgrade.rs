@@ -122,6 +122,13 @@ impl Machine {
         Ok(())
     }
 
+    /// Whether messages of this link count: the session goes on, and the link is neither gone nor one whose messages
+    /// are a violation or ignored.
+    pub(crate) fn takes_messages_from(&self, id: LinkId) -> bool {
+        let listens = self.links.get(id).is_some_and(|link| !link.ignores_input);
+        listens && self.closed.is_none() && !self.is_candidate(id)
+    }
+
     /// Whether this is a WebSocket beside the polls that is not confirmed.
     pub(super) fn is_candidate(&self, id: LinkId) -> bool {
         let candidate = |link: &Link| link.kind == LinkKind::Duplex && !link.confirmed;

@@ -66,6 +66,10 @@ impl Inner {
         message: OutMessage,
         session: &SharedSession,
     ) -> Result<(), CloseReason> {
+        if !self.machine.takes_messages_from(link) {
+            // The connection must not learn of what is refused, as on a WebSocket before its upgrade, or ignored.
+            return self.machine.handle_frame(now, link, Frame::Message { number: 0, message });
+        }
         let Some(connection) = self.connection() else { return Ok(()) };
         let payload = match message {
             OutMessage::Own(payload) => payload,
