@@ -76,6 +76,11 @@ impl Machine {
         self.cancel_attach(now);
     }
 
+    /// Whether an upload is coming in.
+    pub(crate) fn is_uploading(&self) -> bool {
+        self.uploading
+    }
+
     /// HTTP has taken the whole answer of a poll, so that its end is no cut.
     pub(crate) fn complete(&mut self, id: LinkId) {
         if let Some(link) = self.links.get_mut(id).filter(|link| link.kind.has_turns())

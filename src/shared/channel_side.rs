@@ -378,6 +378,8 @@ impl SharedSession {
         }
         inner.machine.release_aside(length);
         if paused && !inner.machine.is_paused() {
+            // Input that was not read meanwhile may have the attachment that is missing.
+            inner.part_of_owed(self.runtime.clock.now());
             inner.wake_carriers();
         }
         self.account(inner);

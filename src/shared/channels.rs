@@ -42,6 +42,8 @@ pub(super) struct Channels {
     pub(super) has_root: bool,
     /// The state of a client that speaks Socket.IO.
     pub(super) connection: Option<Box<Connection>>,
+    /// Since when that client owes an attachment, and has sent nothing of it.
+    pub(super) owes_since: Option<u64>,
     /// The number of channels so far.
     numbers: u64,
     /// The task that opens channels.
@@ -89,7 +91,16 @@ impl Channel {
 
 impl Channels {
     pub(super) fn new(most: usize, has_root: bool) -> Self {
-        Channels { all: Vec::new(), most, has_root, connection: None, numbers: 0, opener: None, ended: false }
+        Channels {
+            all: Vec::new(),
+            most,
+            has_root,
+            connection: None,
+            owes_since: None,
+            numbers: 0,
+            opener: None,
+            ended: false,
+        }
     }
 
     /// Adds the channel that a packet asks for.

@@ -10,6 +10,7 @@ mod early;
 mod gathering;
 mod handler_side;
 mod link_side;
+mod owed;
 mod pressure;
 pub(crate) mod questions;
 mod receivers;
@@ -244,8 +245,10 @@ impl SharedSession {
         }
         let closing = inner.closing.map(|(deadline, _)| deadline);
         let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.deadline());
+        let owed = inner.owed_deadline();
         let expires = Some(inner.expires).filter(|expires| *expires < u64::MAX);
-        if let Some(deadline) = [inner.machine.poll_timeout(), closing, pieces, expires].into_iter().flatten().min()
+        if let Some(deadline) =
+            [inner.machine.poll_timeout(), closing, pieces, expires, owed].into_iter().flatten().min()
             && deadline < inner.scheduled
         {
             inner.scheduled = deadline;

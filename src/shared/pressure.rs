@@ -16,7 +16,8 @@ pub(crate) struct Weight {
     pub(crate) bytes: usize,
     /// How many of them are freed only when its connections notice the end.
     pub(crate) later: usize,
-    /// For so many milliseconds the client has acknowledged nothing, or has sent no further piece of an upload.
+    /// For so many milliseconds the client has acknowledged nothing, or has sent no further piece of an upload or
+    /// attachment of a packet.
     pub(crate) stalled: u64,
 }
 
@@ -58,7 +59,7 @@ impl SharedSession {
         }
         let machine = &inner.machine;
         let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.waits_since());
-        let since = machine.stalled_since().into_iter().chain(pieces).min();
+        let since = machine.stalled_since().into_iter().chain(pieces).chain(inner.owes_since()).min();
         let stalled = since.map_or(0, |since| self.runtime.clock.now().saturating_sub(since));
         let outside = inner.held() - machine.held();
         let (bytes, later) = (machine.share() + outside, inner.under_way);

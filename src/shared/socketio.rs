@@ -84,6 +84,7 @@ impl Inner {
             self.machine.end(now, link, reason.clone());
             reason
         })?;
+        self.note_owed(now, session);
         let packet = match action {
             Action::Nothing => return Ok(()),
             Action::Reply(packet) => {

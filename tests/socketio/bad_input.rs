@@ -1,6 +1,7 @@
 //! Input that a client must not send, and its cost.
 
 use anywire::{Args, Events, Live, Session};
+use tokio::time::Instant;
 
 use super::{
     Any, application, builder,
@@ -137,6 +138,55 @@ async fn a_packet_of_which_attachments_never_come_counts_and_is_given_back() {
         } // The last client is silent from now on, and is missed.
         until("it is given back", || live.is_empty() && live.stats().bytes == 0).await;
     }
+}
+
+/// Answers pings until the connection ends.
+async fn only_pongs(client: &mut Socket) {
+    loop {
+        match client.next().await {
+            Came::Text(ping) if ping == "2" => client.say("3").await,
+            Came::Text(other) => panic!("{other}"),
+            _ => return,
+        }
+    }
+}
+
+/// Pings are answered all the while: only the attachments are missing.
+#[tokio::test(start_paused = true)]
+async fn an_attachment_comes_within_a_minute_or_the_connection_ends() {
+    let (tell, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let events = Events::new().on_end(async move |session: Session| {
+        tell.send(session.close_reason().map(|reason| reason.to_string())).unwrap();
+    });
+    let server = builder().events(events).build();
+    let live = server.live();
+    let mut client = Client::of(&server, 4).socket().await;
+    assert!(client.text().await.starts_with("0{"));
+    join(&mut client, "/").await;
+    client.say("452-[\"message\",1]").await;
+    // Each attachment gives the next one as much time again.
+    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    client.say_bytes(&[1]).await;
+    let start = Instant::now();
+    only_pongs(&mut client).await;
+    let waited = start.elapsed().as_millis();
+    assert!((60_000..60_010).contains(&waited), "{waited}");
+    let reason = ends.recv().await.unwrap();
+    assert_eq!(reason.as_deref(), Some("4007 an attachment of a packet did not come in time"));
+    until("nothing is held", || live.stats().bytes == 0).await;
+
+    let client = Client::of(&server, 4);
+    let sid = client.open().await;
+    client.say(&sid, &["40"]).await;
+    client.poll(&sid).await;
+    client.say(&sid, &["451-[\"message\",1]"]).await;
+    let start = Instant::now();
+    while client.poll(&sid).await.packets() == "2" {
+        client.say(&sid, &["3"]).await;
+    }
+    let waited = start.elapsed().as_millis();
+    assert!((60_000..60_010).contains(&waited), "{waited}");
+    assert_eq!(ends.recv().await.unwrap(), reason);
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,7 +27,7 @@ async fn probed(client: &Client, sid: &str) -> Socket {
     socket
 }
 
-/// What a WebSocket must not send before its upgrade is not even looked at: the polls go on as if it had not come.
+/// A WebSocket that says too much before its upgrade is not even heard: the polls go on as if it had not come.
 #[tokio::test(start_paused = true)]
 async fn a_packet_before_the_upgrade_closes_the_websocket_and_changes_nothing_else() {
     for revision in [4, 3] {
