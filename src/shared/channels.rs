@@ -60,6 +60,8 @@ pub(super) struct Channel {
     pub(super) receivers: Receivers,
     /// The packet that asks for it, until somebody takes it.
     pub(super) asked: Option<Packet>,
+    /// The length of that packet while somebody judges it: the auth data in it count until the channel is open.
+    pub(super) judged: Option<usize>,
     pub(super) accepted: bool,
     /// The messages that were sent before it was open.
     pub(super) early: Vec<OutMessage>,
@@ -81,6 +83,11 @@ impl Channel {
     /// Whether somebody judges whether it opens.
     pub(super) fn is_opening(&self) -> bool {
         self.asked.is_none() && !self.accepted && !self.over
+    }
+
+    /// Takes the length of the packet that has asked for it, if it counts still.
+    pub(super) fn take_asked(&mut self) -> Option<usize> {
+        self.asked.take().map(|packet| packet.len()).or(self.judged.take())
     }
 
     /// Drops what was sent before it was open: nobody will get it.
@@ -112,6 +119,7 @@ impl Channels {
             queue: VecDeque::new(),
             receivers: Receivers::default(),
             asked: Some(packet),
+            judged: None,
             accepted: false,
             early: Vec::new(),
             early_bytes: 0,
@@ -143,12 +151,13 @@ impl Channels {
     }
 
     /// Takes the request to open a channel that is next: a former channel of the namespace must have ended.
-    pub(super) fn next_asked(&mut self) -> Option<(Asked, usize)> {
+    pub(super) fn next_asked(&mut self) -> Option<Asked> {
         let is_first = |at: usize| !self.all[..at].iter().any(|other| other.namespace == self.all[at].namespace);
         let at = (0..self.all.len()).find(|&at| self.all[at].asked.is_some() && is_first(at))?;
         let channel = &mut self.all[at];
         let packet = channel.asked.take()?;
+        channel.judged = Some(packet.len());
         let auth = Head::parse(packet.text()).map_or_else(|_| ByteString::new(), |it| packet.text().slice_ref(it.data));
-        Some((Asked { number: channel.number, namespace: channel.namespace.clone(), auth }, packet.len()))
+        Some(Asked { number: channel.number, namespace: channel.namespace.clone(), auth })
     }
 }

@@ -1,6 +1,7 @@
 //! Input that a client must not send, and its cost.
 
-use anywire::{Args, Events, Live, Session};
+use anywire::{Args, Auth, Events, Live, Session};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
@@ -241,6 +242,39 @@ async fn depth_and_long_names_do_no_harm() {
     older.say("41/custom,").await;
     older.say(&format!("40/custom?token={},", "x".repeat(17_000))).await;
     older.is_closed().await;
+}
+
+/// Auth data count until the namespace is open: what judges them holds them.
+#[tokio::test(start_paused = true)]
+async fn auth_data_count_while_they_are_judged() {
+    let door = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let waits = door.clone();
+    let events = Events::new().on_open(async move |Auth(_): Auth<Value>, _: Session| {
+        waits.acquire().await.unwrap().forget();
+    });
+    let server = builder().events(Events::new()).namespace("/adm", events).build();
+    let live = server.live();
+    let mut client = Client::of(&server, 4).socket().await;
+    assert!(client.text().await.starts_with("0{"));
+    join(&mut client, "/").await;
+    let before = live.stats().bytes;
+    let auth = format!("40/adm,{{\"token\":\"{}\"}}", "x".repeat(500_000));
+    client.say(&auth).await;
+    client.is_quiet().await;
+    assert!(live.stats().bytes >= before + 500_000, "{}", live.stats().bytes);
+    door.add_permits(1);
+    assert!(client.text().await.starts_with("40/adm,{\"sid\":"));
+    until("it is open", || live.stats().bytes <= before + 4096).await;
+    client.say("41/adm,").await;
+    client.say(&auth).await;
+    client.is_quiet().await;
+    assert!(live.stats().bytes >= before + 500_000, "{}", live.stats().bytes);
+    client.say("41/adm,").await;
+    // The handler is not done, and neither are its data.
+    client.is_quiet().await;
+    assert!(live.stats().bytes >= before + 500_000, "{}", live.stats().bytes);
+    door.add_permits(1);
+    until("it is given back", || live.stats().bytes <= before + 4096).await;
 }
 
 /// Events that nobody receives fill the inbox and no more: the client's next upload waits.

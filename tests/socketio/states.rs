@@ -285,3 +285,22 @@ async fn a_client_without_a_namespace_is_nobody() {
     nobody(&live);
     client.is_quiet().await;
 }
+
+/// A namespace that the client has left counts for as long as its handler runs, and the refusal says so.
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_was_left_counts_until_its_handler_has_returned() {
+    let door = Door::new();
+    let waits = door.clone();
+    let events = Events::new().on("work", async move |_: Session| waits.pass().await);
+    let (_, mut client) = open(builder().max_namespaces(1).events(Events::new()).namespace("/n*", events)).await;
+    join(&mut client, "/n1").await;
+    client.say("42/n1,[\"work\"]").await;
+    client.say("41/n1,").await;
+    client.say("40/n2,").await;
+    let refused = client.text().await;
+    let text = "a session has at most 1 namespaces, and one that was left counts while its handler runs";
+    assert_eq!(refused, format!("44/n2,{{\"code\":\"full\",\"message\":\"{text}\"}}"));
+    door.open();
+    client.is_quiet().await;
+    join(&mut client, "/n2").await;
+}

@@ -58,7 +58,7 @@ fn a_session_that_is_over_holds_nothing_for_its_client() {
         let (session, link) = opened(asked().into_iter().chain(owing()).collect());
         assert!(held(&session) > 30_000);
         send_early(&session);
-        assert!(held(&session) > 30_000, "of the client's 30,000 bytes it has the auth data no more");
+        assert!(held(&session) > 40_000, "who judges the channel has the auth data");
         end(&session, link);
         assert_eq!(held(&session), 0);
         let (session, link) = opened(asked().to_vec());
