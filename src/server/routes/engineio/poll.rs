@@ -53,7 +53,8 @@ pub(super) async fn answer<S: Clone + Send + Sync + 'static>(
         refused if refused == reason::LATE => EngineRefusal::bad_request("this session has moved to its WebSocket"),
         _ => EngineRefusal::unknown_sid(),
     })?;
-    Ok(Answer::Flush { flush: FirstFlush::new(link, codec, wait), wrapping: wrapping_of(params) })
+    let flush = FirstFlush::new(link, codec, wait).of_at_most(params.most_packets);
+    Ok(Answer::Flush { flush, wrapping: wrapping_of(params) })
 }
 
 /// A poll waits until there is something: a ping comes in any case. The session counts its turns.
