@@ -201,8 +201,9 @@ fn length(arrival: &Arrival) -> usize {
 impl SharedSession {
     /// From now on these namespaces are channels, at most so many at a time.
     pub(crate) fn have_channels(&self, set: ChannelSet, most: usize) {
-        let channels = || Box::new(Channels::new(most, set == ChannelSet::All));
-        self.lock().channels = (set != ChannelSet::None).then(channels);
+        let mut inner = self.lock();
+        inner.channels = (set != ChannelSet::None).then(|| Box::new(Channels::new(most, set == ChannelSet::All)));
+        self.account(&mut inner);
     }
 
     /// Waits until the client asks for a channel. `None` if no channel opens any more.

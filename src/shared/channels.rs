@@ -133,6 +133,11 @@ impl Channels {
         namespace != "/" && self.all.iter().filter(|channel| *channel.namespace != *"/").count() >= self.most
     }
 
+    /// Whether the client could open `/`, and has not.
+    pub(super) fn is_outside_root(&self) -> bool {
+        self.has_root && !self.all.iter().any(|channel| channel.accepted && !channel.over && channel.namespace == *"/")
+    }
+
     pub(super) fn find(&mut self, number: u64) -> Option<&mut Channel> {
         self.all.iter_mut().find(|channel| channel.number == number)
     }

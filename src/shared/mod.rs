@@ -102,6 +102,8 @@ struct Inner {
     forgotten: bool,
     /// The session counts as live in [`Runtime`].
     counted: bool,
+    /// It counts there among those that are outside of the namespace `/`.
+    nobody: bool,
     /// The places that the session has in other counts, for as long as it counts as live.
     held: Option<Guard>,
     /// The session's place among those in [`Runtime`] that are not proven.
@@ -155,6 +157,7 @@ impl SharedSession {
             accounted: 0,
             forgotten: false,
             counted: false,
+            nobody: false,
             held: None,
             unproven: 0,
             expires: u64::MAX,

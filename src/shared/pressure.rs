@@ -23,11 +23,16 @@ pub(crate) struct Weight {
 
 impl SharedSession {
     /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`], and
-    /// that of live sessions, once this one has ended. Starts the clock of a client that may be too slow.
+    /// those of live sessions, once this one has ended, or its client has come to `/` or left it. Starts the clock
+    /// of a client that may be too slow.
     pub(super) fn account(&self, inner: &mut Inner) {
         if inner.counted && inner.machine.close_reason().is_some() {
             (inner.counted, inner.held) = (false, None);
             self.runtime.session_ends(self.id);
+        }
+        let nobody = inner.counted && inner.channels.as_ref().is_some_and(|channels| channels.is_outside_root());
+        if std::mem::replace(&mut inner.nobody, nobody) != nobody {
+            self.runtime.count_nobody(nobody);
         }
         if inner.unproven > 0 && (inner.machine.is_proven() || inner.machine.closed().is_some()) {
             self.runtime.unproven.remove(std::mem::take(&mut inner.unproven));

@@ -304,3 +304,38 @@ async fn a_namespace_that_was_left_counts_until_its_handler_has_returned() {
     client.is_quiet().await;
     join(&mut client, "/n2").await;
 }
+
+/// The number of sessions is counted, and not looked for: it follows however a client comes and goes.
+#[tokio::test(start_paused = true)]
+async fn the_number_of_sessions_is_that_of_their_list() {
+    let events = || Events::new().on("leave", async |session: Session| session.close(1000, ""));
+    let server = builder().events(events()).namespace("/adm", events()).build();
+    let (live, client) = (server.live(), Client::of(&server, 4));
+    let agree = async |count: usize| {
+        until("the list is so long", || live.sessions().len() == count).await;
+        until(&format!("so many are counted, and not {}", live.len()), || live.len() == count).await;
+    };
+    let mut stays = client.socket().await;
+    stays.text().await;
+    join(&mut stays, "/").await;
+    for end in ["41", "42[\"leave\"]", "1", "4abc", ""] {
+        let mut socket = client.socket().await;
+        socket.text().await;
+        join(&mut socket, "/adm").await;
+        agree(1).await;
+        join(&mut socket, "/").await;
+        agree(2).await;
+        match end {
+            "" => drop(socket),
+            end => socket.say(end).await,
+        }
+        agree(1).await;
+    }
+    let polled = client.open().await;
+    client.say(&polled, &["40", "40/adm,"]).await;
+    agree(2).await;
+    live.sessions().iter().for_each(Session::abort);
+    agree(0).await;
+    live.of("/adm").sessions().iter().for_each(|session| session.root().abort());
+    agree(0).await;
+}
