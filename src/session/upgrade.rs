@@ -134,6 +134,11 @@ impl Machine {
         listens && self.closed.is_none() && !self.is_candidate(id)
     }
 
+    /// Whether this is a poll whose client waits for its end, to move to a WebSocket then.
+    pub(super) fn must_not_wait(&self, link: &Link) -> bool {
+        link.kind.has_turns() && self.has_sid() && self.stage() == Stage::Probing
+    }
+
     /// Whether this is a WebSocket beside the polls that is not confirmed.
     pub(super) fn is_candidate(&self, id: LinkId) -> bool {
         let candidate = |link: &Link| link.kind == LinkKind::Duplex && !link.confirmed;
