@@ -48,12 +48,17 @@ async fn what_is_no_packet_ends_the_connection() {
         "451-[\"message\",{\"_placeholder\":true,\"num\":0.5}]".to_owned(),
         "451-[\"message\",{\"_placeholder\":true,\"num\":\"0\"}]".to_owned(),
         "451-[\"message\",{\"a\":[{\"_placeholder\":true}]}]".to_owned(),
+        "451-[\"message\",{\"_placeholder\":true,\"num\":\"splice\"}]".to_owned(),
+        "461-1[{\"_placeholder\":true,\"num\":1}]".to_owned(),
         // Names.
         format!("40/{long},"),
         "42[\"connect\"]".to_owned(),
         "42[\"\\u0063onnect\"]".to_owned(),
         "42[null]".to_owned(),
         "42[]".to_owned(),
+        "42[{\"toString\":\"message\"}]".to_owned(),
+        "42[[\"message\"]]".to_owned(),
+        "42[true]".to_owned(),
         // Types that only a server sends, and none.
         "44{\"message\":\"x\"}".to_owned(),
         "47{}".to_owned(),
@@ -242,6 +247,56 @@ async fn depth_and_long_names_do_no_harm() {
     older.say("41/custom,").await;
     older.say(&format!("40/custom?token={},", "x".repeat(17_000))).await;
     older.is_closed().await;
+}
+
+/// Names that mean something to JavaScript mean nothing here, and events without attachments have no placeholders.
+#[tokio::test(start_paused = true)]
+async fn names_and_data_that_once_harmed_a_server_are_data() {
+    let (_, _, mut client) = joined().await;
+    for name in ["__proto__", "constructor", "toString", "hasOwnProperty"] {
+        client.say(&format!("421[\"{name}\"]")).await;
+        let refused = client.text().await;
+        assert!(refused.starts_with("431[{\"error\":{\"code\":\"unknown\""), "{refused}");
+    }
+    for data in
+        ["{\"__proto__\":{\"a\":1}}", PLACEHOLDER, "{\"data\":[1],\"type\":\"Buffer\"}", "9007199254740993", "-0.0"]
+    {
+        client.say(&format!("422[\"message-with-ack\",{data}]")).await;
+        client.hears(&format!("432[{data}]")).await;
+    }
+    for namespace in ["__proto__", "/custom/__proto__"] {
+        client.say(&format!("40/{namespace},{{}}")).await;
+        client.hears(&format!("44/{namespace},{{\"message\":\"Invalid namespace\"}}")).await;
+    }
+    is_well(&mut client).await;
+}
+
+/// Namespaces that come and go, and are refused, leave nothing behind.
+#[tokio::test(start_paused = true)]
+async fn namespaces_that_come_and_go_cost_nothing_in_the_end() {
+    let (live, _, mut client) = joined().await;
+    let before = live.stats().bytes;
+    for round in 0..1_000 {
+        client.say("40/custom,").await;
+        client.say("41/custom,").await;
+        client.say(&format!("40/nobody{round},{{\"token\":\"{}\"}}", "x".repeat(1_000))).await;
+        client.say("40/closed,").await;
+        let (mut refused, mut closed) = (false, false);
+        while !(refused && closed) {
+            let answer = client.text().await;
+            refused |= answer.starts_with("44/nobody");
+            closed |= answer.starts_with("44/closed");
+        }
+    }
+    is_well_behind(&mut client).await;
+    until("nothing is held", || live.stats().bytes <= before + 4096).await;
+    assert_eq!((live.len(), live.of("/custom").len(), live.of("/closed").len()), (1, 0, 0));
+}
+
+/// The client is served as before, behind what is still on its way.
+async fn is_well_behind(client: &mut Socket) {
+    client.say("42[\"message\",\"still here\"]").await;
+    while client.text().await != "42[\"message-back\",\"still here\"]" {}
 }
 
 /// Auth data count until the namespace is open: what judges them holds them.
