@@ -6,6 +6,8 @@
 //! takes a request without `EIO` for revision 3, and refuses a poll that comes right behind the client's close.
 #![allow(unreachable_pub, clippy::disallowed_methods)]
 
+#[path = "engineio/bad_input.rs"]
+mod bad_input;
 #[path = "engineio/cases.rs"]
 mod cases;
 #[path = "engineio/client.rs"]

@@ -40,6 +40,27 @@ async fn acknowledge_close(client: &mut Client, code: u16) {
     }
 }
 
+/// A client that reads nothing asks for namespaces that are refused: no more of them wait to be told than it may have.
+#[tokio::test(start_paused = true)]
+async fn refusals_that_nobody_reads_are_bounded() {
+    let judged = Arc::new(AtomicUsize::new(0));
+    let count = judged.clone();
+    let refused = Events::new().on_open(async move |_: Session| -> Result<(), Fault> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Err(Fault::new("no", "not today"))
+    });
+    let builder = Anywire::builder().outbox(4096).events(Events::new()).namespace("/n*", refused);
+    let (site, live) = site(builder);
+    let mut client = Client::open(&site, "events").await;
+    for nth in 0..5_000 {
+        client.send(&format!("e0/n{nth},")).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(live.len(), 1, "the session goes on");
+    let judged = judged.load(Ordering::Relaxed);
+    assert!((32..200).contains(&judged), "{judged}");
+}
+
 async fn echo(Data(text): Data<String>, session: Session) -> Reply<String> {
     Reply(format!("{} {text}", session.namespace()))
 }
@@ -283,7 +304,11 @@ async fn the_channels_of_a_session_are_bounded_and_an_end_frees_a_place() {
     assert!(open(&mut client, "e0/a,").await.starts_with("e0/a,{"));
     assert!(open(&mut client, "e0/b,").await.starts_with("e0/b,{"));
     let full = open(&mut client, "e0/c,").await;
-    assert_eq!(full, "e4/c,{\"code\":\"full\",\"message\":\"a session has at most 2 namespaces\"}");
+    assert_eq!(
+        full,
+        "e4/c,{\"code\":\"full\",\"message\":\"a session has at most 2 namespaces, and one that was left counts while its \
+         handler runs\"}"
+    );
     client.send("e1/a,").await;
     until("the channel ends", || live.of("/a").is_empty()).await;
     // One that is left and opened at once begins anew, behind the end of the former.

@@ -26,6 +26,8 @@ mod rooms;
 #[path = "socketio/states.rs"]
 mod states;
 mod support;
+#[path = "socketio/upgrades.rs"]
+mod upgrades;
 
 use std::time::Duration;
 

@@ -50,8 +50,6 @@ pub(crate) use values::{Value, Values};
 pub(crate) struct Hub {
     sessions: [Mutex<HashMap<Uuid, Arc<Member>>>; SHARDS],
     count: AtomicUsize,
-    /// The sessions whose clients open `/` as a channel too.
-    root_channels: AtomicUsize,
     rooms: Rooms,
     /// Held while a message is sent to everybody. It comes before all other locks.
     to_everybody: Mutex<()>,
@@ -67,11 +65,6 @@ impl Hub {
     /// Returns the number of sessions, including those that have ended and are still remembered.
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
-    }
-
-    /// Whether there are sessions whose clients open `/` as a channel too, so that not every session is one of `/`.
-    pub(crate) fn has_root_channels(&self) -> bool {
-        self.root_channels.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<Member>> {
@@ -104,7 +97,6 @@ impl Hub {
                     values: Mutex::default(),
                 });
                 self.count.fetch_add(1, Ordering::Relaxed);
-                self.root_channels.fetch_add(member.root_is_channel.into(), Ordering::Relaxed);
                 Ok(place.insert(member).clone())
             }
         }
@@ -115,7 +107,6 @@ impl Hub {
     pub(crate) fn remove(&self, id: Uuid) -> Option<(Arc<Member>, Vec<Arc<str>>)> {
         let member = lock(self.shard(id)).remove(&id)?;
         self.count.fetch_sub(1, Ordering::Relaxed);
-        self.root_channels.fetch_sub(member.root_is_channel.into(), Ordering::Relaxed);
         let emptied = self.expel(&member);
         Some((member, emptied))
     }

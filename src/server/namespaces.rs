@@ -173,12 +173,13 @@ impl Open {
         open
     }
 
-    /// Sends that the channel does not open, and why.
+    /// Sends that the channel does not open, and why. It counts until that is sent, so that a client that reads nothing
+    /// cannot make ever more of them wait.
     async fn refuse(self, fault: &Fault) {
         let session = self.0.root();
         let packet = not_opened(self.0.namespace(), fault);
         tracing::debug!(session = %session.id(), namespace = self.0.namespace(), %fault, "a namespace was refused");
-        if session.member.shared.remove_channel(self.number()) && session.send_payload(packet.into()).await.is_err() {
+        if session.member.shared.refuse_channel(self.number()) && session.send_payload(packet.into()).await.is_err() {
             tracing::debug!(session = %session.id(), "a client does not learn that a namespace was refused");
         }
     }

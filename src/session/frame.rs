@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 
 pub use super::reason::CloseReason;
-use crate::broadcast::OutMessage;
+use crate::{broadcast::OutMessage, packet::MAX_ATTACHMENTS, payload::Payload};
 
 /// The largest number of a message: 2^53 - 1, the last integer that JavaScript counts exactly.
 pub(crate) const MAX_NUMBER: u64 = (1 << 53) - 1;
@@ -86,6 +86,20 @@ pub(crate) enum Outbound<'a> {
 }
 
 impl<'a> Outbound<'a> {
+    /// The most [packets](Self::packets) of one message.
+    pub(crate) const MOST_PACKETS: u8 = 1 + MAX_ATTACHMENTS as u8;
+
+    /// How many packets it is for a client that gets each attachment as one.
+    pub(crate) fn packets(&self) -> u8 {
+        match self {
+            Outbound::Message { message, .. } => match message.payload() {
+                Payload::Event(packet) => 1 + u8::try_from(packet.attachments().len()).unwrap_or(u8::MAX - 1),
+                Payload::Message(_) => 1,
+            },
+            Outbound::Frame(_) => 1,
+        }
+    }
+
     /// A message for a client that has listed these names.
     pub(crate) fn message(number: u64, message: &'a OutMessage, names: Names) -> Self {
         Outbound::Message { number, message, events: names.contains(Names::EVENTS) }

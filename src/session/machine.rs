@@ -298,9 +298,10 @@ impl Machine {
         }
     }
 
-    /// Whether the transport must flush what it has and drop the link.
+    /// Whether the transport, to which [`transmit`](Self::transmit) gives nothing more, must flush what it has and drop
+    /// the link.
     pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
-        self.links.get(id).is_none_or(|link| link.finished || !link.attached)
+        self.links.get(id).is_none_or(|link| link.finished || !link.attached || self.must_not_wait(link))
     }
 
     /// The transport of the link that carries. Before a link is confirmed it is that of the last one.

@@ -68,7 +68,7 @@ impl Machine {
     }
 
     pub(super) fn stall_deadline(&self) -> Option<u64> {
-        let patience = PATIENCE.max(self.config.grace) + slow_line(self.outbox_bytes());
+        let patience = self.config.grace.max(PATIENCE) + slow_line(self.outbox_bytes());
         self.stalled_since().filter(|_| self.may_stall()).map(|since| since + patience)
     }
 
@@ -78,6 +78,12 @@ impl Machine {
         } else if self.stall_deadline().is_some_and(|deadline| deadline <= now) {
             self.abort(now, reason::STALLED);
         }
+    }
+
+    /// How long the next piece of a message may take where messages are not acknowledged: what was sent since the last
+    /// whole one may come before it, on a slow line.
+    pub(crate) fn piece_patience(&self) -> u64 {
+        self.config.grace.max(PATIENCE) + slow_line(self.unanswered)
     }
 
     fn may_stall(&self) -> bool {

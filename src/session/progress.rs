@@ -35,6 +35,11 @@ impl Machine {
         }
     }
 
+    /// A message has come that is only a piece of what the inbox takes: more pieces follow. It is a sign of life.
+    pub(crate) fn handle_piece(&mut self, now: u64) {
+        self.heartbeat.received(now);
+    }
+
     /// The connection has taken bytes that had waited for it.
     pub(crate) fn handle_write(&mut self, now: u64, id: LinkId) {
         if self.counts(id) {

@@ -145,6 +145,7 @@ reasons! {
         TOOK_TOO_LONG: "took too long",
         NOT_OPENED: "no opening with this attempt id came",
         NO_NAMESPACE: "no namespace was opened in time",
+        ATTACHMENT_MISSING: "an attachment of a packet did not come in time",
     }
     4008 = 409 { HELD: "held back on the way", }
     4009 = 409 { OPEN_BY_HTTP: "open by HTTP first: a WebSocket does not prove whose page this is", }

@@ -81,6 +81,11 @@ impl Machine {
         self.cancel_attach(now);
     }
 
+    /// Whether an upload is coming in.
+    pub(crate) fn is_uploading(&self) -> bool {
+        self.uploading
+    }
+
     /// HTTP has taken the whole answer of a poll, so that its end is no cut.
     pub(crate) fn complete(&mut self, id: LinkId) {
         if let Some(link) = self.links.get_mut(id).filter(|link| link.kind.has_turns())
@@ -125,6 +130,18 @@ impl Machine {
             return Err(reason::OVERLAP);
         }
         Ok(())
+    }
+
+    /// Whether messages of this link count: the session goes on, and the link is neither gone nor one whose messages
+    /// are a violation or ignored.
+    pub(crate) fn takes_messages_from(&self, id: LinkId) -> bool {
+        let listens = self.links.get(id).is_some_and(|link| !link.ignores_input);
+        listens && self.closed.is_none() && !self.is_candidate(id)
+    }
+
+    /// Whether this is a poll whose client waits for its end, to move to a WebSocket then.
+    pub(super) fn must_not_wait(&self, link: &Link) -> bool {
+        link.kind.has_turns() && self.has_sid() && self.stage() == Stage::Probing
     }
 
     /// Whether this is a WebSocket beside the polls that is not confirmed.

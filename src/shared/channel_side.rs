@@ -82,7 +82,9 @@ impl Inner {
             return false;
         }
         if channels.are_full(head.namespace) {
-            let text = format!("a session has at most {} namespaces", channels.most);
+            let most = channels.most;
+            let text =
+                format!("a session has at most {most} namespaces, and one that was left counts while its handler runs");
             self.send_packet(not_opened(head.namespace, &Fault::new("full", text)));
             return false;
         }
@@ -166,9 +168,9 @@ impl Inner {
         }
         for channel in &mut channels.all {
             channel.drop_early();
-            if let Some(asked) = channel.asked.take() {
-                channel.over = true;
-                self.machine.release_aside(asked.len());
+            channel.over |= channel.asked.is_some();
+            if let Some(length) = channel.take_asked() {
+                self.machine.release_aside(length);
             }
         }
     }
@@ -177,8 +179,8 @@ impl Inner {
     fn forget_channel(&mut self, number: u64) {
         let Some(channels) = &mut self.channels else { return };
         let Some(at) = channels.all.iter().position(|channel| channel.number == number) else { return };
-        let channel = channels.all.remove(at);
-        let asked = channel.asked.map(|packet| packet.len());
+        let mut channel = channels.all.remove(at);
+        let asked = channel.take_asked();
         let events = channel.queue.iter().map(|arrived| length(&arrived.arrival));
         for length in asked.into_iter().chain(events) {
             self.machine.release_aside(length);
@@ -216,8 +218,9 @@ fn length(arrival: &Arrival) -> usize {
 impl SharedSession {
     /// From now on these namespaces are channels, at most so many at a time.
     pub(crate) fn have_channels(&self, set: ChannelSet, most: usize) {
-        let channels = || Box::new(Channels::new(most, set == ChannelSet::All));
-        self.lock().channels = (set != ChannelSet::None).then(channels);
+        let mut inner = self.lock();
+        inner.channels = (set != ChannelSet::None).then(|| Box::new(Channels::new(most, set == ChannelSet::All)));
+        self.account(&mut inner);
     }
 
     /// Waits until the client asks for a channel. `None` if no channel opens any more: the session is over, or about to
@@ -228,14 +231,13 @@ impl SharedSession {
         let Some(channels) = inner.channels.as_mut().filter(|channels| !over && !channels.ended) else {
             return Poll::Ready(None);
         };
-        let Some((asked, length)) = channels.next_asked() else {
+        let Some(asked) = channels.next_asked() else {
             match &channels.opener {
                 Some(known) if known.will_wake(cx.waker()) => {}
                 _ => channels.opener = Some(cx.waker().clone()),
             }
             return Poll::Pending;
         };
-        self.release_received(&mut inner, length);
         Poll::Ready(Some(asked))
     }
 
@@ -247,6 +249,7 @@ impl SharedSession {
         let Some(channel) = found.filter(|channel| !channel.over) else { return false };
         channel.accepted = true;
         channel.early_bytes = 0;
+        let judged = channel.take_asked();
         let (early, packet) = (std::mem::take(&mut channel.early), accepted(&channel.namespace, &self.public_id()));
         inner.send_control(packet);
         for message in early {
@@ -257,17 +260,33 @@ impl SharedSession {
         }
         inner.wake_carriers();
         inner.wake_senders();
-        self.account(&mut inner);
+        match judged {
+            Some(length) => self.release_received(&mut inner, length),
+            None => self.account(&mut inner),
+        }
         true
     }
 
-    /// A channel is refused, or its handler has returned: what was not received is dropped. Returns whether the
-    /// client thinks that it is open, or will be.
-    pub(crate) fn remove_channel(&self, number: u64) -> bool {
+    /// A channel is refused, and counts until it is [removed](Self::remove_channel). Returns whether its client waits
+    /// to learn that.
+    pub(crate) fn refuse_channel(&self, number: u64) -> bool {
         let mut inner = self.lock();
-        let channel = inner.channels.as_mut().and_then(|channels| channels.find(number));
-        let open = channel.is_some_and(|channel| !channel.over);
+        let Some(channel) = inner.channels.as_mut().and_then(|channels| channels.find(number)) else { return false };
+        channel.drop_early();
+        let waits = !std::mem::replace(&mut channel.over, true);
+        inner.wake_senders();
+        self.account(&mut inner);
+        waits
+    }
+
+    /// A channel was refused, or its handler has returned: what was not received is dropped.
+    pub(crate) fn remove_channel(&self, number: u64) {
+        let mut inner = self.lock();
+        let paused = inner.machine.is_paused();
         inner.forget_channel(number);
+        if paused && !inner.machine.is_paused() {
+            inner.part_of_owed(self.runtime.clock.now());
+        }
         // The next one of its namespace may open.
         if let Some(opener) = inner.channels.as_mut().and_then(|channels| channels.opener.take()) {
             opener.wake();
@@ -275,7 +294,6 @@ impl SharedSession {
         inner.wake_carriers();
         inner.wake_senders();
         self.account(&mut inner);
-        open
     }
 
     /// Ends a channel behind everything that was sent in it. Returns whether it was open.
@@ -384,6 +402,8 @@ impl SharedSession {
         }
         inner.machine.release_aside(length);
         if paused && !inner.machine.is_paused() {
+            // Input that was not read meanwhile may have the attachment that is missing.
+            inner.part_of_owed(self.runtime.clock.now());
             inner.wake_carriers();
         }
         self.account(inner);

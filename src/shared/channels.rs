@@ -42,6 +42,8 @@ pub(super) struct Channels {
     pub(super) has_root: bool,
     /// The state of a client that speaks Socket.IO.
     pub(super) connection: Option<Box<Connection>>,
+    /// Since when that client owes an attachment, and has sent nothing of it.
+    pub(super) owes_since: Option<u64>,
     /// The number of channels so far.
     numbers: u64,
     /// The task that opens channels.
@@ -58,6 +60,8 @@ pub(super) struct Channel {
     pub(super) receivers: Receivers,
     /// The packet that asks for it, until somebody takes it.
     pub(super) asked: Option<Packet>,
+    /// The length of that packet while somebody judges it: the auth data in it count until the channel is open.
+    pub(super) judged: Option<usize>,
     pub(super) accepted: bool,
     /// The messages that were sent before it was open.
     pub(super) early: Vec<OutMessage>,
@@ -81,6 +85,11 @@ impl Channel {
         self.asked.is_none() && !self.accepted && !self.over
     }
 
+    /// Takes the length of the packet that has asked for it, if it counts still.
+    pub(super) fn take_asked(&mut self) -> Option<usize> {
+        self.asked.take().map(|packet| packet.len()).or(self.judged.take())
+    }
+
     /// Drops what was sent before it was open: nobody will get it.
     pub(super) fn drop_early(&mut self) {
         (self.early, self.early_bytes) = (Vec::new(), 0);
@@ -89,7 +98,16 @@ impl Channel {
 
 impl Channels {
     pub(super) fn new(most: usize, has_root: bool) -> Self {
-        Channels { all: Vec::new(), most, has_root, connection: None, numbers: 0, opener: None, ended: false }
+        Channels {
+            all: Vec::new(),
+            most,
+            has_root,
+            connection: None,
+            owes_since: None,
+            numbers: 0,
+            opener: None,
+            ended: false,
+        }
     }
 
     /// Adds the channel that a packet asks for.
@@ -103,6 +121,7 @@ impl Channels {
             queue: VecDeque::new(),
             receivers: Receivers::default(),
             asked: Some(packet),
+            judged: None,
             accepted: false,
             early: Vec::new(),
             early_bytes: 0,
@@ -114,6 +133,11 @@ impl Channels {
     /// of its own, so that there are never more than two.
     pub(super) fn are_full(&self, namespace: &str) -> bool {
         namespace != "/" && self.all.iter().filter(|channel| *channel.namespace != *"/").count() >= self.most
+    }
+
+    /// Whether the client could open `/`, and has not.
+    pub(super) fn is_outside_root(&self) -> bool {
+        self.has_root && !self.all.iter().any(|channel| channel.accepted && !channel.over && channel.namespace == *"/")
     }
 
     pub(super) fn find(&mut self, number: u64) -> Option<&mut Channel> {
@@ -140,12 +164,13 @@ impl Channels {
     }
 
     /// Takes the request to open a channel that is next: a former channel of the namespace must have ended.
-    pub(super) fn next_asked(&mut self) -> Option<(Asked, usize)> {
+    pub(super) fn next_asked(&mut self) -> Option<Asked> {
         let is_first = |at: usize| !self.all[..at].iter().any(|other| other.namespace == self.all[at].namespace);
         let at = (0..self.all.len()).find(|&at| self.all[at].asked.is_some() && is_first(at))?;
         let channel = &mut self.all[at];
         let packet = channel.asked.take()?;
+        channel.judged = Some(packet.len());
         let auth = Head::parse(packet.text()).map_or_else(|_| ByteString::new(), |it| packet.text().slice_ref(it.data));
-        Some((Asked { number: channel.number, namespace: channel.namespace.clone(), auth }, packet.len()))
+        Some(Asked { number: channel.number, namespace: channel.namespace.clone(), auth })
     }
 }

@@ -134,7 +134,9 @@ impl SharedSession {
 
     /// The transport has read bytes of a frame that is not complete yet.
     pub(crate) fn read_part(&self, link: LinkId, bytes: usize) {
-        self.lock().machine.handle_part(self.runtime.clock.now(), link, bytes);
+        let (mut inner, now) = (self.lock(), self.runtime.clock.now());
+        inner.machine.handle_part(now, link, bytes);
+        inner.part_of_owed(now);
     }
 
     /// The connection has taken bytes that had waited for it.
@@ -251,6 +253,7 @@ impl SharedSession {
             inner.machine.abort(now, reason::LOGIN_EXPIRED);
         }
         inner.check_close(now, self.params.session.grace);
+        inner.check_owed(now);
         if let Some(chunked) = &mut inner.chunked {
             chunked.expire(now);
         }

@@ -10,6 +10,7 @@ mod early;
 mod gathering;
 mod handler_side;
 mod link_side;
+mod owed;
 mod pressure;
 pub(crate) mod questions;
 mod receivers;
@@ -104,6 +105,8 @@ struct Inner {
     forgotten: bool,
     /// The session counts as live in [`Runtime`].
     counted: bool,
+    /// It counts there among those that are outside of the namespace `/`.
+    nobody: bool,
     /// The places that the session has in other counts, for as long as it counts as live.
     held: Option<Guard>,
     /// The session's place among those in [`Runtime`] that are not proven.
@@ -157,6 +160,7 @@ impl SharedSession {
             accounted: 0,
             forgotten: false,
             counted: false,
+            nobody: false,
             held: None,
             unproven: 0,
             expires: u64::MAX,
@@ -247,8 +251,10 @@ impl SharedSession {
         }
         let closing = inner.closing.map(|(deadline, _)| deadline);
         let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.deadline());
+        let owed = inner.owed_deadline();
         let expires = Some(inner.expires).filter(|expires| *expires < u64::MAX);
-        if let Some(deadline) = [inner.machine.poll_timeout(), closing, pieces, expires].into_iter().flatten().min()
+        if let Some(deadline) =
+            [inner.machine.poll_timeout(), closing, pieces, expires, owed].into_iter().flatten().min()
             && deadline < inner.scheduled
         {
             inner.scheduled = deadline;

@@ -16,17 +16,23 @@ pub(crate) struct Weight {
     pub(crate) bytes: usize,
     /// How many of them are freed only when its connections notice the end.
     pub(crate) later: usize,
-    /// For so many milliseconds the client has acknowledged nothing, or has sent no further piece of an upload.
+    /// For so many milliseconds the client has acknowledged nothing, or has sent no further piece of an upload or
+    /// attachment of a packet.
     pub(crate) stalled: u64,
 }
 
 impl SharedSession {
     /// Updates the byte count of all sessions, once this session's part has changed by [`ACCOUNT_GRAIN`], and
-    /// that of live sessions, once this one has ended. Starts the clock of a client that may be too slow.
+    /// those of live sessions, once this one has ended, or its client has come to `/` or left it. Starts the clock
+    /// of a client that may be too slow.
     pub(super) fn account(&self, inner: &mut Inner) {
         if inner.counted && inner.machine.close_reason().is_some() {
             (inner.counted, inner.held) = (false, None);
             self.runtime.session_ends(self.id);
+        }
+        let nobody = inner.counted && inner.channels.as_ref().is_some_and(|channels| channels.is_outside_root());
+        if std::mem::replace(&mut inner.nobody, nobody) != nobody {
+            self.runtime.count_nobody(nobody);
         }
         if inner.unproven > 0 && (inner.machine.is_proven() || inner.machine.closed().is_some()) {
             self.runtime.unproven.remove(std::mem::take(&mut inner.unproven));
@@ -58,7 +64,7 @@ impl SharedSession {
         }
         let machine = &inner.machine;
         let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.waits_since());
-        let since = machine.stalled_since().into_iter().chain(pieces).min();
+        let since = machine.stalled_since().into_iter().chain(pieces).chain(inner.owes_since()).min();
         let stalled = since.map_or(0, |since| self.runtime.clock.now().saturating_sub(since));
         let outside = inner.held() - machine.held();
         let (bytes, later) = (machine.share() + outside, inner.under_way);

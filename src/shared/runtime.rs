@@ -24,6 +24,8 @@ pub(crate) struct Runtime {
     pub(super) pool: Pool,
     /// The sessions that are neither over nor closed here.
     live: AtomicUsize,
+    /// Those of them whose clients could open `/`, and have not.
+    nobodies: AtomicUsize,
     /// The sessions that have ended, the oldest first. Some may be forgotten already.
     ended: Mutex<VecDeque<Uuid>>,
     /// The handlers that have a task.
@@ -44,6 +46,7 @@ impl Runtime {
             bell: Notify::new(),
             pool,
             live: AtomicUsize::new(0),
+            nobodies: AtomicUsize::new(0),
             ended: Mutex::default(),
             handlers: AtomicUsize::new(0),
             last_handler: Notify::new(),
@@ -70,6 +73,19 @@ impl Runtime {
     /// The number of sessions that are neither over nor closed here.
     pub(crate) fn live(&self) -> usize {
         self.live.load(Ordering::Relaxed)
+    }
+
+    /// The number of those that are in the namespace `/`.
+    pub(crate) fn in_root(&self) -> usize {
+        self.live().saturating_sub(self.nobodies.load(Ordering::Relaxed))
+    }
+
+    /// A session is in no list any more, though it lives, or in the lists again.
+    pub(super) fn count_nobody(&self, nobody: bool) {
+        match nobody {
+            true => self.nobodies.fetch_add(1, Ordering::Relaxed),
+            false => self.nobodies.fetch_sub(1, Ordering::Relaxed),
+        };
     }
 
     pub(super) fn session_begins(&self) {

@@ -86,6 +86,10 @@ impl Inner {
         message: OutMessage,
         session: &SharedSession,
     ) -> Result<(), CloseReason> {
+        if !self.machine.takes_messages_from(link) {
+            // The connection must not learn of what is refused, as on a WebSocket before its upgrade, or ignored.
+            return self.machine.handle_frame(now, link, Frame::Message { number: 0, message });
+        }
         let Some(connection) = self.connection() else { return Ok(()) };
         let action = match message.into_payload() {
             // It was read before the session was locked.
@@ -98,6 +102,7 @@ impl Inner {
             self.machine.end(now, link, reason.clone());
             reason
         })?;
+        self.note_owed(now, session);
         let packet = match action {
             Action::Nothing => return Ok(()),
             Action::Reply(packet) => {

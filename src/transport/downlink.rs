@@ -56,6 +56,8 @@ pub(crate) struct FirstFlush<C> {
     turned: bool,
     /// The answer has waited for a turn that was due. It waits for no second one.
     waited: bool,
+    /// The number of packets that may follow, if the client takes only so many.
+    packets_left: Option<u8>,
     /// The length of the answer with its first frame.
     started: usize,
     body: Vec<u8>,
@@ -64,13 +66,20 @@ pub(crate) struct FirstFlush<C> {
 impl<C: BodyCodec> FirstFlush<C> {
     pub(crate) fn new(link: Link, codec: C, wait: Wait) -> Self {
         let turned = matches!(wait, Wait::Something | Wait::Anything);
-        FirstFlush { link: Some(link), codec, wait, turned, waited: false, started: 0, body: Vec::new() }
+        let (started, body) = (0, Vec::new());
+        FirstFlush { link: Some(link), codec, wait, turned, waited: false, packets_left: None, started, body }
+    }
+
+    /// The answer has no more packets than this, an attachment being one. It must be enough for one message.
+    pub(crate) fn of_at_most(mut self, packets: Option<u8>) -> Self {
+        self.packets_left = packets;
+        self
     }
 
     /// The body and its type, and what counts the body if it is large. The link is detached when they are ready,
     /// and this must not be polled again then.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Vec<u8>, ContentType, Option<UnderWay>)> {
-        let FirstFlush { link, codec, wait, turned, waited, started, body } = self;
+        let FirstFlush { link, codec, wait, turned, waited, packets_left, started, body } = self;
         let attached = link.as_ref().expect("an answer is polled until it is ready");
         if !*turned && !attached.has_turned(cx) {
             return Poll::Pending;
@@ -82,6 +91,9 @@ impl<C: BodyCodec> FirstFlush<C> {
             return Poll::Pending;
         }
         let pulled = attached.pull(cx, |frame| {
+            if let Some(left) = packets_left {
+                *left = left.saturating_sub(frame.packets());
+            }
             codec.write(frame, body);
             if *started == 0 && *wait != Wait::Anything {
                 if *wait == Wait::Rest {
@@ -89,7 +101,7 @@ impl<C: BodyCodec> FirstFlush<C> {
                 }
                 *started = body.len();
             }
-            body.len() < FLUSH
+            body.len() < FLUSH && packets_left.is_none_or(|left| left >= Outbound::MOST_PACKETS)
         });
         let waits = matches!(wait, Wait::Something | Wait::Anything);
         if pulled == PullStatus::Drained && waits && body.len() == *started {

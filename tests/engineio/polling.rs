@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anywire::{EngineIo, Message, Session};
+use anywire::{Args, EngineIo, Message, Session};
 use axum::{
     body::Body,
     http::{Method, Request},
@@ -312,6 +312,54 @@ async fn a_message_that_the_payload_cannot_carry_as_text_arrives_whole() {
     let client = Client::of(&builder().handler(sends).build(), 4);
     let sid = client.open().await;
     client.hear(&sid, &["bYR5i"]).await;
+}
+
+/// python-engineio gives up on an answer with more than 16 packets.
+#[tokio::test]
+async fn a_client_in_python_gets_few_packets_in_one_answer() {
+    const AGENTS: [(&str, usize); 3] =
+        [("python-requests/2.32.3", 16), ("Python/3.12 aiohttp/3.11.11", 16), ("Mozilla/5.0", 300)];
+    async fn bursts(session: Session) {
+        for number in 0..100 {
+            session.send(number.to_string()).await.unwrap();
+            session.send(vec![number]).await.unwrap();
+            session.emit("all", Args((number, "x"))).await.unwrap();
+        }
+        session.recv().await;
+    }
+    for (agent, most) in AGENTS {
+        for revision in [4, 3] {
+            let mut client = Client::of(&builder().handler(bursts).build(), revision);
+            client.query.push_str("&b64=1");
+            client.headers.push(("user-agent", agent.to_owned()));
+            let sid = client.open().await;
+            let mut got = Vec::new();
+            while got.len() < 300 {
+                let polled = client.poll(&sid).await;
+                let packets = packets(revision, polled.packets());
+                assert!(packets.len() <= most, "{agent} {}", packets.len());
+                got.extend(packets);
+            }
+            for (number, three) in got.chunks(3).enumerate() {
+                assert_eq!(three[0], format!("4{number}"));
+                assert!(three[2].starts_with(&format!("4[\"all\",{number},")), "{}", three[2]);
+            }
+        }
+    }
+}
+
+/// The packets of a text payload, which are all ASCII.
+fn packets(revision: u8, mut payload: &str) -> Vec<String> {
+    if revision == 4 {
+        return payload.split('\x1e').map(str::to_owned).collect();
+    }
+    let mut packets = Vec::new();
+    while let Some((length, rest)) = payload.split_once(':') {
+        let (packet, rest) = rest.split_at(length.parse().unwrap());
+        packets.push(packet.to_owned());
+        payload = rest;
+    }
+    packets
 }
 
 #[tokio::test]

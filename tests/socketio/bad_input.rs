@@ -1,6 +1,8 @@
 //! Input that a client must not send, and its cost.
 
-use anywire::{Args, Events, Live, Session};
+use anywire::{Args, Auth, Events, Live, Session};
+use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     Any, application, builder,
@@ -46,12 +48,17 @@ async fn what_is_no_packet_ends_the_connection() {
         "451-[\"message\",{\"_placeholder\":true,\"num\":0.5}]".to_owned(),
         "451-[\"message\",{\"_placeholder\":true,\"num\":\"0\"}]".to_owned(),
         "451-[\"message\",{\"a\":[{\"_placeholder\":true}]}]".to_owned(),
+        "451-[\"message\",{\"_placeholder\":true,\"num\":\"splice\"}]".to_owned(),
+        "461-1[{\"_placeholder\":true,\"num\":1}]".to_owned(),
         // Names.
         format!("40/{long},"),
         "42[\"connect\"]".to_owned(),
         "42[\"\\u0063onnect\"]".to_owned(),
         "42[null]".to_owned(),
         "42[]".to_owned(),
+        "42[{\"toString\":\"message\"}]".to_owned(),
+        "42[[\"message\"]]".to_owned(),
+        "42[true]".to_owned(),
         // Types that only a server sends, and none.
         "44{\"message\":\"x\"}".to_owned(),
         "47{}".to_owned(),
@@ -139,6 +146,55 @@ async fn a_packet_of_which_attachments_never_come_counts_and_is_given_back() {
     }
 }
 
+/// Answers pings until the connection ends.
+async fn only_pongs(client: &mut Socket) {
+    loop {
+        match client.next().await {
+            Came::Text(ping) if ping == "2" => client.say("3").await,
+            Came::Text(other) => panic!("{other}"),
+            _ => return,
+        }
+    }
+}
+
+/// Pings are answered all the while: only the attachments are missing.
+#[tokio::test(start_paused = true)]
+async fn an_attachment_comes_within_a_minute_or_the_connection_ends() {
+    let (tell, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let events = Events::new().on_end(async move |session: Session| {
+        tell.send(session.close_reason().map(|reason| reason.to_string())).unwrap();
+    });
+    let server = builder().events(events).build();
+    let live = server.live();
+    let mut client = Client::of(&server, 4).socket().await;
+    assert!(client.text().await.starts_with("0{"));
+    join(&mut client, "/").await;
+    client.say("452-[\"message\",1]").await;
+    // Each attachment gives the next one as much time again.
+    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    client.say_bytes(&[1]).await;
+    let start = Instant::now();
+    only_pongs(&mut client).await;
+    let waited = start.elapsed().as_millis();
+    assert!((60_000..60_010).contains(&waited), "{waited}");
+    let reason = ends.recv().await.unwrap();
+    assert_eq!(reason.as_deref(), Some("4007 an attachment of a packet did not come in time"));
+    until("nothing is held", || live.stats().bytes == 0).await;
+
+    let client = Client::of(&server, 4);
+    let sid = client.open().await;
+    client.say(&sid, &["40"]).await;
+    client.poll(&sid).await;
+    client.say(&sid, &["451-[\"message\",1]"]).await;
+    let start = Instant::now();
+    while client.poll(&sid).await.packets() == "2" {
+        client.say(&sid, &["3"]).await;
+    }
+    let waited = start.elapsed().as_millis();
+    assert!((60_000..60_010).contains(&waited), "{waited}");
+    assert_eq!(ends.recv().await.unwrap(), reason);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_packet_and_its_attachments_have_the_limit_of_a_message() {
     let text = |length: usize| format!("452-[\"message-with-ack\",\"{}\"]", "x".repeat(length));
@@ -191,6 +247,89 @@ async fn depth_and_long_names_do_no_harm() {
     older.say("41/custom,").await;
     older.say(&format!("40/custom?token={},", "x".repeat(17_000))).await;
     older.is_closed().await;
+}
+
+/// Names that mean something to JavaScript mean nothing here, and events without attachments have no placeholders.
+#[tokio::test(start_paused = true)]
+async fn names_and_data_that_once_harmed_a_server_are_data() {
+    let (_, _, mut client) = joined().await;
+    for name in ["__proto__", "constructor", "toString", "hasOwnProperty"] {
+        client.say(&format!("421[\"{name}\"]")).await;
+        let refused = client.text().await;
+        assert!(refused.starts_with("431[{\"error\":{\"code\":\"unknown\""), "{refused}");
+    }
+    for data in
+        ["{\"__proto__\":{\"a\":1}}", PLACEHOLDER, "{\"data\":[1],\"type\":\"Buffer\"}", "9007199254740993", "-0.0"]
+    {
+        client.say(&format!("422[\"message-with-ack\",{data}]")).await;
+        client.hears(&format!("432[{data}]")).await;
+    }
+    for namespace in ["__proto__", "/custom/__proto__"] {
+        client.say(&format!("40/{namespace},{{}}")).await;
+        client.hears(&format!("44/{namespace},{{\"message\":\"Invalid namespace\"}}")).await;
+    }
+    is_well(&mut client).await;
+}
+
+/// Namespaces that come and go, and are refused, leave nothing behind.
+#[tokio::test(start_paused = true)]
+async fn namespaces_that_come_and_go_cost_nothing_in_the_end() {
+    let (live, _, mut client) = joined().await;
+    let before = live.stats().bytes;
+    for round in 0..1_000 {
+        client.say("40/custom,").await;
+        client.say("41/custom,").await;
+        client.say(&format!("40/nobody{round},{{\"token\":\"{}\"}}", "x".repeat(1_000))).await;
+        client.say("40/closed,").await;
+        let (mut refused, mut closed) = (false, false);
+        while !(refused && closed) {
+            let answer = client.text().await;
+            refused |= answer.starts_with("44/nobody");
+            closed |= answer.starts_with("44/closed");
+        }
+    }
+    is_well_behind(&mut client).await;
+    until("nothing is held", || live.stats().bytes <= before + 4096).await;
+    assert_eq!((live.len(), live.of("/custom").len(), live.of("/closed").len()), (1, 0, 0));
+}
+
+/// The client is served as before, behind what is still on its way.
+async fn is_well_behind(client: &mut Socket) {
+    client.say("42[\"message\",\"still here\"]").await;
+    while client.text().await != "42[\"message-back\",\"still here\"]" {}
+}
+
+/// Auth data count until the namespace is open: what judges them holds them.
+#[tokio::test(start_paused = true)]
+async fn auth_data_count_while_they_are_judged() {
+    let door = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let waits = door.clone();
+    let events = Events::new().on_open(async move |Auth(_): Auth<Value>, _: Session| {
+        waits.acquire().await.unwrap().forget();
+    });
+    let server = builder().events(Events::new()).namespace("/adm", events).build();
+    let live = server.live();
+    let mut client = Client::of(&server, 4).socket().await;
+    assert!(client.text().await.starts_with("0{"));
+    join(&mut client, "/").await;
+    let before = live.stats().bytes;
+    let auth = format!("40/adm,{{\"token\":\"{}\"}}", "x".repeat(500_000));
+    client.say(&auth).await;
+    client.is_quiet().await;
+    assert!(live.stats().bytes >= before + 500_000, "{}", live.stats().bytes);
+    door.add_permits(1);
+    assert!(client.text().await.starts_with("40/adm,{\"sid\":"));
+    until("it is open", || live.stats().bytes <= before + 4096).await;
+    client.say("41/adm,").await;
+    client.say(&auth).await;
+    client.is_quiet().await;
+    assert!(live.stats().bytes >= before + 500_000, "{}", live.stats().bytes);
+    client.say("41/adm,").await;
+    // The handler is not done, and neither are its data.
+    client.is_quiet().await;
+    assert!(live.stats().bytes >= before + 500_000, "{}", live.stats().bytes);
+    door.add_permits(1);
+    until("it is given back", || live.stats().bytes <= before + 4096).await;
 }
 
 /// Events that nobody receives fill the inbox and no more: the client's next upload waits.

@@ -1,7 +1,8 @@
 //! The differences to the reference server that the guide's chapter on moving lists.
 
-use anywire::{Anywire, Auth, EngineIo, Events, Fault, Session};
+use anywire::{Anywire, Args, Auth, EngineIo, Events, Fault, Session};
 use axum::http::Method;
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
@@ -124,4 +125,29 @@ async fn a_request_without_a_revision_and_a_strange_origin_are_refused() {
     }
     client.headers = vec![("origin", format!("http://{}", support::HOST))];
     assert_eq!(client.handshake().await.status, 200);
+}
+
+/// The clients of python-socketio give up on an answer with more than 16 packets, an attachment being one.
+#[tokio::test(start_paused = true)]
+async fn a_client_in_python_gets_few_packets_in_one_answer() {
+    let sends = async |session: Session| {
+        for number in 0..20 {
+            let bytes = vec![Bytes::from_static(&[1]); 10];
+            session.emit("ten", Args((number, bytes))).await.unwrap();
+        }
+    };
+    let mut client = Client::of(&builder().events(Events::new().on_open(sends)).build(), 4);
+    client.headers.push(("user-agent", "python-requests/2.32.3".to_owned()));
+    let sid = client.open().await;
+    client.say(&sid, &["40"]).await;
+    let mut heads = 0;
+    while heads < 20 {
+        let polled = client.poll(&sid).await;
+        let packets: Vec<&str> = polled.packets().split('\x1e').collect();
+        assert!(packets.len() <= 16, "{}", packets.len());
+        for packet in packets.iter().filter(|packet| packet.starts_with("45")) {
+            assert!(packet.starts_with(&format!("4510-[\"ten\",{heads},")), "{packet}");
+            heads += 1;
+        }
+    }
 }

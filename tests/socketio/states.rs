@@ -285,3 +285,57 @@ async fn a_client_without_a_namespace_is_nobody() {
     nobody(&live);
     client.is_quiet().await;
 }
+
+/// A namespace that the client has left counts for as long as its handler runs, and the refusal says so.
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_was_left_counts_until_its_handler_has_returned() {
+    let door = Door::new();
+    let waits = door.clone();
+    let events = Events::new().on("work", async move |_: Session| waits.pass().await);
+    let (_, mut client) = open(builder().max_namespaces(1).events(Events::new()).namespace("/n*", events)).await;
+    join(&mut client, "/n1").await;
+    client.say("42/n1,[\"work\"]").await;
+    client.say("41/n1,").await;
+    client.say("40/n2,").await;
+    let refused = client.text().await;
+    let text = "a session has at most 1 namespaces, and one that was left counts while its handler runs";
+    assert_eq!(refused, format!("44/n2,{{\"code\":\"full\",\"message\":\"{text}\"}}"));
+    door.open();
+    client.is_quiet().await;
+    join(&mut client, "/n2").await;
+}
+
+/// The number of sessions is counted, and not looked for: it follows however a client comes and goes.
+#[tokio::test(start_paused = true)]
+async fn the_number_of_sessions_is_that_of_their_list() {
+    let events = || Events::new().on("leave", async |session: Session| session.close(1000, ""));
+    let server = builder().events(events()).namespace("/adm", events()).build();
+    let (live, client) = (server.live(), Client::of(&server, 4));
+    let agree = async |count: usize| {
+        until("the list is so long", || live.sessions().len() == count).await;
+        until(&format!("so many are counted, and not {}", live.len()), || live.len() == count).await;
+    };
+    let mut stays = client.socket().await;
+    stays.text().await;
+    join(&mut stays, "/").await;
+    for end in ["41", "42[\"leave\"]", "1", "4abc", ""] {
+        let mut socket = client.socket().await;
+        socket.text().await;
+        join(&mut socket, "/adm").await;
+        agree(1).await;
+        join(&mut socket, "/").await;
+        agree(2).await;
+        match end {
+            "" => drop(socket),
+            end => socket.say(end).await,
+        }
+        agree(1).await;
+    }
+    let polled = client.open().await;
+    client.say(&polled, &["40", "40/adm,"]).await;
+    agree(2).await;
+    live.sessions().iter().for_each(Session::abort);
+    agree(0).await;
+    live.of("/adm").sessions().iter().for_each(|session| session.root().abort());
+    agree(0).await;
+}

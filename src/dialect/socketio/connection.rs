@@ -81,6 +81,11 @@ impl Connection {
         self.assembler.held()
     }
 
+    /// Whether attachments of a packet are missing.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.assembler.is_owed()
+    }
+
     /// Drops a packet that is not whole: the connection is over.
     pub(crate) fn clear(&mut self) {
         self.assembler.clear();

@@ -169,8 +169,9 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the number of [namespaces](Self::namespace) besides `/` that a client may have open at a time in a
-    /// session. A further one is refused with the fault `full`. Default: 32.
+    /// Sets the number of [namespaces](Self::namespace) besides `/` that a client may have at a time in a session. One
+    /// counts from the client's request on, and one that the client has left until its handler has returned. A further
+    /// one is refused with the fault `full`. Default: 32.
     pub fn max_namespaces(mut self, namespaces: usize) -> Self {
         self.config.channels = namespaces;
         self

@@ -81,10 +81,10 @@ impl Live {
 
     /// Returns the number of sessions, as [`sessions`](Self::sessions) lists them. One whose connection is
     /// interrupted counts, and a connection of Socket.IO that has opened no namespace does not. It takes no time for
-    /// `/` if there are no such connections; otherwise it looks at each session.
+    /// `/`; for another namespace it looks at each session of it.
     pub fn len(&self) -> usize {
         match &*self.namespace {
-            ROOT if !self.core.hub.has_root_channels() => self.core.runtime.live(),
+            ROOT => self.core.runtime.in_root(),
             _ => self.sessions().len(),
         }
     }

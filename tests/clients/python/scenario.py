@@ -23,8 +23,10 @@ VALUES = [
     [bytes(range(256)) * 10, TEXT * 100],
 ]
 PATIENCE = 20
-# The client gives up on an answer to a poll with more than 16 packets; its documentation raises the number so.
-Payload.max_decode_packets = 1000
+# The client gives up on an answer to a poll with more than 16 packets, which ours does not send it. For other
+# servers its documentation raises the number so.
+if 'ANYWIRE_REFERENCE' in os.environ:
+    Payload.max_decode_packets = 1000
 
 
 def shown(value):

@@ -8,6 +8,8 @@ mod params;
 mod poll;
 mod refusal;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::{pin::Pin, sync::Arc};

@@ -1,6 +1,6 @@
 //! The parameters of a query.
 
-use axum::http::request::Parts;
+use axum::http::{header, request::Parts};
 
 use crate::{
     codec::engineio::{Carrier, Revision},
@@ -13,6 +13,9 @@ const DIGITS: usize = 32;
 /// The most digits of the number of a script's function.
 const MOST_INDEX: usize = 20;
 
+/// The packets of one answer that python-engineio's clients take: they give up on an answer with more.
+const FEW_PACKETS: u8 = 16;
+
 /// The parameters of a request.
 #[derive(Debug)]
 pub(super) struct Params {
@@ -22,6 +25,8 @@ pub(super) struct Params {
     /// The number of the function that an answer calls, for a client that polls by scripts.
     pub(super) index: Option<Box<str>>,
     base64: bool,
+    /// The most packets that the answer may have, for a client that is known to take no more.
+    pub(super) most_packets: Option<u8>,
 }
 
 /// The parameter `transport`.
@@ -57,6 +62,7 @@ impl Params {
             sid: sid.map(Into::into),
             index: index.map(|digits| digits.take(MOST_INDEX).collect::<String>().into()),
             base64: field("b64").is_some_and(|value| !matches!(value, "" | "0")),
+            most_packets: is_of_python(parts).then_some(FEW_PACKETS),
         })
     }
 
@@ -73,6 +79,12 @@ impl Carrying {
             Carrying::WebSocket => Transport::WebSocket,
         }
     }
+}
+
+/// Whether the client is a program in Python, by the names of the libraries that its engine may use for HTTP.
+fn is_of_python(parts: &Parts) -> bool {
+    let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    agent.is_some_and(|agent| agent.contains("python-requests/") || agent.contains("aiohttp/"))
 }
 
 /// The id of a session and its secret, of which a sid is made.

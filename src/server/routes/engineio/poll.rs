@@ -30,15 +30,13 @@ pub(super) async fn answer<S: Clone + Send + Sync + 'static>(
 ) -> Result<Answer, EngineRefusal> {
     let Named { shared, secret, revision, mut stage, .. } = named;
     let mut codec = engine.codec(revision, params.carrier());
-    let mut wait = Wait::Anything;
     if stage == Stage::Probing {
         let moved = tokio::time::timeout(MOVING, poll_fn(|cx| shared.poll_moved(cx))).await;
         stage = moved.unwrap_or(Stage::Probing);
     }
     match stage {
-        Stage::Polling => {}
-        // Its client waits for the end of this poll.
-        Stage::Probing => wait = Wait::Nothing,
+        // The probe may still come before the poll is attached: the session itself lets no poll wait behind it.
+        Stage::Polling | Stage::Probing => {}
         Stage::WebSocket => return Err(EngineRefusal::bad_request("this session has moved to its WebSocket")),
         Stage::Over if shared.take_farewell() => {
             let mut body = Vec::new();
@@ -53,7 +51,8 @@ pub(super) async fn answer<S: Clone + Send + Sync + 'static>(
         refused if refused == reason::LATE => EngineRefusal::bad_request("this session has moved to its WebSocket"),
         _ => EngineRefusal::unknown_sid(),
     })?;
-    Ok(Answer::Flush { flush: FirstFlush::new(link, codec, wait), wrapping: wrapping_of(params) })
+    let flush = FirstFlush::new(link, codec, Wait::Anything).of_at_most(params.most_packets);
+    Ok(Answer::Flush { flush, wrapping: wrapping_of(params) })
 }
 
 /// A poll waits until there is something: a ping comes in any case. The session counts its turns.
