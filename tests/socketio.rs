@@ -13,6 +13,9 @@ mod client;
 mod differences;
 #[path = "socketio/everyone.rs"]
 mod everyone;
+#[cfg(feature = "msgpack")]
+#[path = "socketio/msgpack.rs"]
+mod msgpack;
 #[path = "socketio/older.rs"]
 mod older;
 #[path = "socketio/plain.rs"]

@@ -1,5 +1,5 @@
-//! Sessions whose clients speak Socket.IO. A message of such a client is a packet or an attachment of one, and its
-//! namespaces are channels, `/` too.
+//! Sessions whose clients speak Socket.IO. A message of such a client is a packet or an attachment of one, or a packet
+//! with its attachments, and its namespaces are channels, `/` too.
 
 #[cfg(test)]
 mod tests;
@@ -71,9 +71,10 @@ impl Inner {
             OutMessage::Own(payload) => payload,
             OutMessage::Shared(_) => message.payload().clone(),
         };
-        let action = match payload.into_message() {
-            Message::Text(Text(text)) => connection.text(text),
-            Message::Binary(bytes) => connection.binary(bytes),
+        let action = match payload {
+            Payload::Message(Message::Text(Text(text))) => connection.text(text),
+            Payload::Message(Message::Binary(bytes)) => connection.binary(bytes),
+            Payload::Event(packet) => connection.whole(packet),
         };
         let action = action.map_err(|violation| {
             let reason = reason_of(violation);
@@ -147,7 +148,8 @@ impl Inner {
     }
 }
 
-fn reason_of(violation: Violation) -> CloseReason {
+/// The reason for which a connection ends that has violated the protocol.
+pub(crate) fn reason_of(violation: Violation) -> CloseReason {
     match violation {
         Violation::Malformed(text) => CloseReason::malformed(text),
         Violation::TooLarge => reason::TOO_LARGE,

@@ -101,12 +101,7 @@ impl Connection {
     pub(crate) fn packet(&mut self, packet: ClientPacket) -> Result<Action, Violation> {
         let (kind, attachments, namespace) = {
             let head = packet.head();
-            let namespace = match head.namespace {
-                "/" => ByteString::from_static("/"),
-                // It is a copy, since it may be kept for longer than a large packet of which it is a part.
-                other => ByteString::from(other),
-            };
-            (head.kind, head.attachments, namespace)
+            (head.kind, head.attachments, owned(head.namespace))
         };
         match kind {
             _ if self.assembler.is_owed() => self.assembler.head(packet.text, attachments).map(|_| Action::Nothing),
@@ -127,6 +122,22 @@ impl Connection {
         let Some(packet) = self.assembler.attachment(bytes)? else { return Ok(Action::Nothing) };
         let namespace = Head::parse(packet.text()).map_or("/", |head| head.namespace).to_owned();
         self.deliver(packet, &namespace)
+    }
+
+    /// Takes a packet that came with its attachments. It follows the grammar.
+    ///
+    /// # Errors
+    /// As [`text`](Self::text).
+    pub(crate) fn whole(&mut self, packet: Packet) -> Result<Action, Violation> {
+        let (kind, namespace, auth) = {
+            let head = Head::parse(packet.text()).map_err(|_| Violation::Malformed("parse error: not a packet"))?;
+            (head.kind, owned(head.namespace), packet.text().slice_ref(head.data))
+        };
+        match kind {
+            Kind::Connect => self.connect(namespace, auth),
+            Kind::Disconnect => self.disconnect(&namespace),
+            _ => self.deliver(packet, &namespace),
+        }
     }
 
     fn connect(&mut self, namespace: ByteString, auth: ByteString) -> Result<Action, Violation> {
@@ -185,5 +196,13 @@ impl Connection {
             self.ended.pop_front();
         }
         self.ended.push_back(self.places.remove(at).namespace);
+    }
+}
+
+/// The namespace as a text of its own, since it may be kept for longer than a large packet of which it is a part.
+fn owned(namespace: &str) -> ByteString {
+    match namespace {
+        "/" => ByteString::from_static("/"),
+        other => ByteString::from(other),
     }
 }
