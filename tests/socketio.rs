@@ -3,8 +3,12 @@
 //! The cases of the protocol's published suite are among these tests, in words and code of our own.
 #![allow(missing_docs, unreachable_pub, dead_code, clippy::disallowed_methods)]
 
+#[path = "../examples/clients_lab/any.rs"]
+mod any;
 #[path = "socketio/bad_input.rs"]
 mod bad_input;
+#[path = "socketio/by_hand.rs"]
+mod by_hand;
 #[path = "socketio/cases.rs"]
 mod cases;
 #[path = "engineio/client.rs"]
@@ -22,6 +26,12 @@ mod older;
 mod plain;
 #[path = "raw/client.rs"]
 mod raw;
+#[path = "socketio/recorded.rs"]
+mod recorded;
+#[path = "socketio/recording.rs"]
+mod recording;
+#[path = "socketio/replay.rs"]
+mod replay;
 #[path = "socketio/requests.rs"]
 mod requests;
 #[path = "socketio/rooms.rs"]
@@ -29,6 +39,8 @@ mod rooms;
 #[path = "socketio/states.rs"]
 mod states;
 mod support;
+#[path = "socketio/transcripts.rs"]
+mod transcripts;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{
     application, builder,
     client::{Came, Client, Socket, sid_of},
+    recording::Packet,
     support::until,
 };
 
@@ -57,6 +58,40 @@ fn value(rest: &mut &[u8]) -> Option<Value> {
         Marker::True | Marker::False => rmp::decode::read_bool(rest).ok().map(Value::from),
         Marker::F64 => rmp::decode::read_f64(rest).ok().map(Value::from),
         _ => integers(rest),
+    }
+}
+
+/// A packet as one in JSON, with its attachments.
+pub fn unpacked(message: &[u8]) -> Vec<Packet> {
+    let mut packet = decode(message);
+    let (mut kind, id) = (packet["type"].as_u64().unwrap(), packet["id"].as_u64());
+    let mut attachments = Vec::new();
+    let data = packet.get_mut("data").map(|data| {
+        take_bytes(data, &mut attachments);
+        data.to_string()
+    });
+    let mut head = String::new();
+    if !attachments.is_empty() {
+        kind += 3;
+        head = format!("{}-", attachments.len());
+    }
+    let namespace = packet["nsp"].as_str().unwrap();
+    let namespace = if namespace == "/" { String::new() } else { format!("{namespace},") };
+    let id = id.map(|id| id.to_string()).unwrap_or_default();
+    let text = format!("4{kind}{head}{namespace}{id}{}", data.unwrap_or_default());
+    [Packet::Text(text)].into_iter().chain(attachments.into_iter().map(Packet::Bytes)).collect()
+}
+
+/// Puts placeholders in the place of bytes.
+fn take_bytes(value: &mut Value, attachments: &mut Vec<Vec<u8>>) {
+    match value {
+        Value::Object(entries) if entries.contains_key("bytes") => {
+            attachments.push(serde_json::from_value(value["bytes"].take()).unwrap());
+            *value = json!({ "_placeholder": true, "num": attachments.len() - 1 });
+        }
+        Value::Object(entries) => entries.values_mut().for_each(|value| take_bytes(value, attachments)),
+        Value::Array(items) => items.iter_mut().for_each(|item| take_bytes(item, attachments)),
+        _ => {}
     }
 }
 
