@@ -17,7 +17,7 @@ pub use limits::Limits;
 pub use origins::Origins;
 pub(crate) use origins::{bare, is_authority};
 pub use rate_limit::RateLimit;
-pub use socketio::SocketIo;
+pub use socketio::{Parser, SocketIo};
 use values::MOST;
 pub(crate) use values::{check_close_code, millis, size};
 

@@ -180,11 +180,11 @@ packaging_tests() {
 }
 # Other people's clients: of Socket.IO and Engine.IO, in Node, Chromium and Python.
 clients_tests() {
-  cargo build --example clients_lab --example everyone || return 1
+  cargo build --features msgpack --example clients_lab --example everyone || return 1
   ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/clients/*.test.mjs
 }
 clients_rust() {
-  cargo build --example clients_lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test tests/clients/rust/rust.test.mjs
+  cargo build --features msgpack --example clients_lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test tests/clients/rust/rust.test.mjs
 }
 # The crate as it would be uploaded: cargo packs it, unpacks it and compiles what came out.
 crate() {

@@ -3,8 +3,12 @@
 //! The cases of the protocol's published suite are among these tests, in words and code of our own.
 #![allow(missing_docs, unreachable_pub, dead_code, clippy::disallowed_methods)]
 
+#[path = "../examples/clients_lab/any.rs"]
+mod any;
 #[path = "socketio/bad_input.rs"]
 mod bad_input;
+#[path = "socketio/by_hand.rs"]
+mod by_hand;
 #[path = "socketio/cases.rs"]
 mod cases;
 #[path = "engineio/client.rs"]
@@ -13,12 +17,21 @@ mod client;
 mod differences;
 #[path = "socketio/everyone.rs"]
 mod everyone;
+#[cfg(feature = "msgpack")]
+#[path = "socketio/msgpack.rs"]
+mod msgpack;
 #[path = "socketio/older.rs"]
 mod older;
 #[path = "socketio/plain.rs"]
 mod plain;
 #[path = "raw/client.rs"]
 mod raw;
+#[path = "socketio/recorded.rs"]
+mod recorded;
+#[path = "socketio/recording.rs"]
+mod recording;
+#[path = "socketio/replay.rs"]
+mod replay;
 #[path = "socketio/requests.rs"]
 mod requests;
 #[path = "socketio/rooms.rs"]
@@ -26,6 +39,8 @@ mod rooms;
 #[path = "socketio/states.rs"]
 mod states;
 mod support;
+#[path = "socketio/transcripts.rs"]
+mod transcripts;
 #[path = "socketio/upgrades.rs"]
 mod upgrades;
 

@@ -1,7 +1,7 @@
-//! The server that the tests of other people's clients drive: those of Socket.IO at `/socket.io`, and those of
-//! Engine.IO at `/engine.io`.
+//! The server that the tests of other people's clients drive: those of Socket.IO at `/socket.io` or,
+//! with the parser of MessagePack, `/msgpack`, and those of Engine.IO at `/engine.io`.
 //!
-//! `cargo run --example clients_lab -- --port 8000`. It prints its address.
+//! `cargo run --features msgpack --example clients_lab -- --port 8000`. It prints its address.
 
 use std::{
     error::Error,
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Anywire, Args, Auth, Data, Events, Fault, Live, Message, Origins, Reply, Session};
+use anywire::{Anywire, Args, Auth, Data, Events, Fault, Live, Message, Origins, Parser, Reply, Session, SocketIo};
 use axum::{Router, response::Html, routing::get};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -244,6 +244,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app: Router = Router::new()
         .route("/page", get(Html(PAGE)))
         .merge(live.socketio("/socket.io"))
+        .merge(live.socketio_with("/msgpack", SocketIo::new().parser(Parser::MsgPack)))
         .merge(engine.engineio("/engine.io"));
     let listener = anywire::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);

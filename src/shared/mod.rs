@@ -56,6 +56,8 @@ pub(crate) use pressure::{UnderWay, Weight};
 pub(crate) use questions::{End, Outcome as QuestionOutcome};
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
+#[cfg(feature = "msgpack")]
+pub(crate) use socketio::reason_of;
 
 /// The types that the machine's methods take and give, for modules that must not import the machine.
 pub(crate) use crate::session::{

@@ -1,5 +1,5 @@
-//! Sessions whose clients speak Socket.IO. A message of such a client is a packet or an attachment of one, and its
-//! namespaces are channels, `/` too.
+//! Sessions whose clients speak Socket.IO. A message of such a client is a packet or an attachment of one, or a packet
+//! with its attachments, and its namespaces are channels, `/` too.
 
 #[cfg(test)]
 mod tests;
@@ -92,6 +92,8 @@ impl Inner {
         }
         let Some(connection) = self.connection() else { return Ok(()) };
         let action = match message.into_payload() {
+            // A spelling in which a packet holds its attachments has no messages of attachments.
+            Payload::Event(packet) if !packet.attachments().is_empty() => connection.whole(packet),
             // It was read before the session was locked.
             Payload::Event(packet) => connection.packet(ClientPacket::of_text(packet.into_text())),
             Payload::Message(Message::Text(Text(text))) => connection.text(text),
@@ -170,7 +172,8 @@ impl Inner {
     }
 }
 
-fn reason_of(violation: Violation) -> CloseReason {
+/// The reason for which a connection ends that has violated the protocol.
+pub(crate) fn reason_of(violation: Violation) -> CloseReason {
     match violation {
         Violation::Malformed(text) => CloseReason::malformed(text),
         Violation::TooLarge => reason::TOO_LARGE,

@@ -39,6 +39,15 @@ export const CLIENTS = [
   { ...NEW, version: '4.8.4', module: 'socket.io-client-4', filler: () => FILLER, hasTimeLimits: true }
 ]
 
+/** The last of them with the parser of MessagePack, which has a path of its own. */
+export const PACKED = {
+  ...CLIENTS.at(-1),
+  version: '4.8.4 in MessagePack',
+  options: { path: '/msgpack/', parser: require('socket.io-msgpack-parser') },
+  // It writes whole numbers of more than 64 bits as others.
+  largest: 2 ** 53
+}
+
 /** Values as they are compared: bytes of any kind as Buffers, however deep. */
 export function plain(value) {
   const found = bytes(value)
@@ -55,7 +64,8 @@ export class Peer {
 
   /** A socket of a connection of its own, which reconnects quickly. `data` is what it shows to the server. */
   static connect(client, url, transports, data = {}) {
-    const options = { transports, forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...client.shows(data) }
+    const pauses = { reconnectionDelay: 20, reconnectionDelayMax: 100 }
+    const options = { transports, forceNew: true, ...pauses, ...client.options, ...client.shows(data) }
     const exported = require(client.module)
     const io = exported.io ?? exported
     return new Peer(client, io(url, options))

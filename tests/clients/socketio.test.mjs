@@ -3,8 +3,8 @@
 
 import { after, before, describe, test } from 'node:test'
 import { FaultProxy } from '../proxies/fault-proxy.mjs'
-import { CLIENTS, Peer } from './socketio-clients.mjs'
-import { SHORT, WAYS, closing, serve } from './support.mjs'
+import { CLIENTS, PACKED, Peer } from './socketio-clients.mjs'
+import { REFERENCE, SHORT, WAYS, closing, serve } from './support.mjs'
 import ending from './steps/ending.mjs'
 import events from './steps/events.mjs'
 import lasting from './steps/lasting.mjs'
@@ -20,7 +20,8 @@ before(async () => {
 })
 after(() => Promise.all([server, short].map((each) => each?.stop())))
 
-for (const client of CLIENTS) {
+// The reference has one parser for all.
+for (const client of REFERENCE ? CLIENTS : [...CLIENTS, PACKED]) {
   for (const [way, transports] of Object.entries(WAYS)) {
     describe(`socket.io-client ${client.version}, ${way}`, () => {
       for (const [name, step] of Object.entries(STEPS)) test(name, { timeout: LIMIT }, () => closing((later) => step(kit(client, way, transports, later))))

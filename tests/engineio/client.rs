@@ -238,6 +238,12 @@ impl Socket {
         self.io.send(Message::binary(bytes.to_vec())).await.unwrap();
     }
 
+    /// Closes it with this code; 1005 means none.
+    pub async fn close(&mut self, code: u16) {
+        let frame = (code != 1005).then(|| CloseFrame { code: code.into(), reason: "".into() });
+        self.io.send(Message::Close(frame)).await.unwrap();
+    }
+
     pub async fn next(&mut self) -> Came {
         loop {
             return match self.io.next().await {

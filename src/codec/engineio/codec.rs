@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Carrier, Form, Revision, TEXT,
+    Carrier, Form, Packer, Revision, TEXT,
     packet::{self, Content, MESSAGE, MESSAGE_BYTE, Packet, PacketReader},
     parse_error,
     payload3::{self, Framing},
@@ -45,8 +45,14 @@ impl EngineCodec {
     /// Messages of more than `limit` bytes are not read.
     pub(crate) fn new(revision: Revision, limit: usize, carrier: Carrier) -> Self {
         let socket = carrier == Carrier::WebSocket;
-        let reader = PacketReader { revision, socket, limit, largest: Largest::default() };
+        let reader = PacketReader { revision, socket, limit, largest: Largest::default(), packer: None };
         EngineCodec { carrier, reader, written: None }
+    }
+
+    /// The same with another spelling of packets, if there is one.
+    pub(crate) fn packed_by(mut self, packer: Option<&'static Packer>) -> Self {
+        self.reader.packer = packer;
+        self
     }
 
     fn next_packet(&self, input: &mut Option<Bytes>) -> Result<Option<Packet>, CloseReason> {
@@ -76,17 +82,18 @@ impl EngineCodec {
 
     fn put_body(&mut self, message: &OutMessage, events: bool, body: &mut Vec<u8>) {
         let written = self.begin(body);
-        let mut form = Form::Body4;
+        let packer = self.reader.packer;
+        let mut form = if packer.is_some() { Form::BodyPacked } else { Form::Body4 };
         match self.reader.revision {
             Revision::V4 => payload4::separate(body.len() == written.start, body),
             Revision::V3 => form = self.form3(written, message.payload(), events, body),
         }
         match message {
-            OutMessage::Own(payload) => put_messages(form, payload, events, body),
+            OutMessage::Own(payload) => put_messages(form, payload, events, packer, body),
             OutMessage::Shared(broadcast) => {
                 body.extend_from_slice(broadcast.encoded(form.cell(events), |payload| {
                     let mut bytes = Vec::with_capacity(payload.len() + 16);
-                    put_messages(form, payload, events, &mut bytes);
+                    put_messages(form, payload, events, packer, &mut bytes);
                     bytes.into()
                 }));
             }
@@ -131,9 +138,15 @@ impl Codec for EngineCodec {
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
         match frame {
             Outbound::Message { message, events, .. } => {
-                let bytes = self.reader.revision == Revision::V3 && packet::has_bytes(message.payload(), events);
-                let form = if bytes { Form::Socket3 } else { Form::Socket4 };
-                let put = |payload: &Payload, out: &mut SocketBuffer<'_>| send_messages(form, payload, events, out);
+                let packer = self.reader.packer;
+                let form = match self.reader.revision {
+                    Revision::V3 if packet::has_bytes(message.payload(), events) => Form::Socket3,
+                    Revision::V4 if packer.is_some() => Form::SocketPacked,
+                    _ => Form::Socket4,
+                };
+                let put = |payload: &Payload, out: &mut SocketBuffer<'_>| {
+                    send_messages(form, payload, events, packer, out);
+                };
                 match message {
                     OutMessage::Own(payload) => put(payload, out),
                     OutMessage::Shared(broadcast) => {
@@ -200,9 +213,9 @@ fn control(revision: Revision, frame: &Frame) -> Option<&'static str> {
     }
 }
 
-fn put_messages(form: Form, payload: &Payload, events: bool, body: &mut Vec<u8>) {
+fn put_messages(form: Form, payload: &Payload, events: bool, packer: Option<&Packer>, body: &mut Vec<u8>) {
     let start = body.len();
-    packet::each_message(payload, events, |content| match form {
+    packet::each_message(payload, events, packer, |content| match form {
         Form::Text3 => payload3::put_message(content, Framing::Text, body),
         Form::Bytes3 => payload3::put_message(content, Framing::Binary, body),
         _ => {
@@ -212,8 +225,8 @@ fn put_messages(form: Form, payload: &Payload, events: bool, body: &mut Vec<u8>)
     });
 }
 
-fn send_messages(form: Form, payload: &Payload, events: bool, out: &mut SocketBuffer<'_>) {
-    packet::each_message(payload, events, |content| match content {
+fn send_messages(form: Form, payload: &Payload, events: bool, packer: Option<&Packer>, out: &mut SocketBuffer<'_>) {
+    packet::each_message(payload, events, packer, |content| match content {
         Content::Text(text) => out.text(&[MESSAGE.as_bytes(), text.as_bytes()]),
         Content::Binary(bytes) if form == Form::Socket3 => out.binary_parts(&[&[MESSAGE_BYTE], bytes]),
         Content::Binary(bytes) => out.binary(bytes),

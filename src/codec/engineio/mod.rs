@@ -16,6 +16,9 @@
 //! its packet, with the attachments behind it as binary messages, and a message is the event `message`. All packets
 //! that come are messages, those of Socket.IO too: its attachments may come on another link than their head.
 //!
+//! A [`Packer`] stands for another spelling of Socket.IO's packets. A binary message is then a packet with its
+//! attachments, in both directions, and a text is a violation.
+//!
 //! The rest differs by revision and carrier:
 //!
 //! | | revision 3 | revision 4 |
@@ -42,8 +45,10 @@ pub(crate) use codec::EngineCodec;
 pub(crate) use form::form_payload;
 pub(crate) use open::OpenPacket;
 
+use bytes::Bytes;
+
 use super::ContentType;
-use crate::{broadcast::Cell, session::frame::CloseReason};
+use crate::{broadcast::Cell, packet::Packet, session::frame::CloseReason};
 
 #[cfg(doc)]
 use crate::session::frame::Frame;
@@ -77,6 +82,14 @@ pub(crate) enum Carrier {
     },
 }
 
+/// Another spelling of Socket.IO's packets than JSON and attachments: each packet is one binary message.
+#[derive(Debug)]
+pub(crate) struct Packer {
+    /// Reads a message. The packet has at most so many bytes.
+    pub(crate) read: fn(&Bytes, usize) -> Result<Packet, CloseReason>,
+    pub(crate) write: fn(&Packet) -> Vec<u8>,
+}
+
 /// The form of an encoding that the clients of a broadcast share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -87,6 +100,9 @@ pub(super) enum Form {
     Text3,
     Bytes3,
     Body4,
+    /// The messages of a [`Packer`], of which there is one: frames, and packets of a body.
+    SocketPacked,
+    BodyPacked,
 }
 
 impl Form {

@@ -8,7 +8,7 @@ use base64::{
 use bytes::{Buf, Bytes};
 use bytestring::ByteString;
 
-use super::{LAST_PING, Revision, WRONG_DIRECTION, parse_error};
+use super::{LAST_PING, Packer, Revision, WRONG_DIRECTION, parse_error};
 use crate::{
     codec::largest::Largest,
     message::{Message, Text},
@@ -62,7 +62,10 @@ pub(super) enum Content<'a> {
 
 /// Gives `put` the messages that the content of one number becomes. `events`: the client knows events alone, and
 /// gets a message as the event `message`.
-pub(super) fn each_message(payload: &Payload, events: bool, mut put: impl FnMut(Content<'_>)) {
+pub(super) fn each_message(payload: &Payload, events: bool, packer: Option<&Packer>, mut put: impl FnMut(Content<'_>)) {
+    if let Some(packer) = packer {
+        return put(Content::Binary(&(packer.write)(&payload.to_event())));
+    }
     if events {
         let packet = payload.to_event();
         put(Content::Text(packet.text()));
@@ -92,6 +95,8 @@ pub(super) struct PacketReader {
     /// The largest message that is taken.
     pub(super) limit: usize,
     pub(super) largest: Largest,
+    /// The spelling of packets in messages of bytes, if that is what messages are.
+    pub(super) packer: Option<&'static Packer>,
 }
 
 impl PacketReader {
@@ -116,6 +121,9 @@ impl PacketReader {
             b'2' | b'3' => return Err(CloseReason::malformed(WRONG_DIRECTION)),
             b'4' => {
                 self.check(text.len())?;
+                if self.packer.is_some() {
+                    return Err(parse_error("parse error: a text where packets are bytes"));
+                }
                 Some(message(Text(self.largest.release_text(text))))
             }
             b'5' if self.socket => Some(Frame::Confirm),
@@ -134,8 +142,7 @@ impl PacketReader {
         // Two of the last four digits may be padding.
         self.check((text.len() / 4 * 3).saturating_sub(2))?;
         let bytes = BASE64.decode(text).map_err(|_| parse_error("parse error: bad base64"))?;
-        self.check(bytes.len())?;
-        Ok(message(bytes))
+        self.message(bytes.into())
     }
 
     /// A packet of bytes. Revision 3 states its type before, as a number.
@@ -146,8 +153,19 @@ impl PacketReader {
             }
             bytes.advance(1);
         }
+        let bytes = self.largest.release(bytes);
+        self.message(bytes)
+    }
+
+    fn message(&self, bytes: Bytes) -> Result<Frame, CloseReason> {
         self.check(bytes.len())?;
-        Ok(message(self.largest.release(bytes)))
+        match self.packer {
+            None => Ok(message(bytes)),
+            Some(packer) => {
+                let packet = (packer.read)(&bytes, self.limit)?;
+                Ok(Frame::Message { number: 0, message: Payload::from(packet).into() })
+            }
+        }
     }
 
     fn check(&self, length: usize) -> Result<(), CloseReason> {

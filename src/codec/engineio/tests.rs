@@ -19,6 +19,7 @@ use crate::{
 mod bodies;
 mod fuzz;
 mod mutations;
+mod packed;
 mod peer;
 mod reading;
 mod transcripts;

@@ -126,7 +126,17 @@ impl Connection {
     /// # Errors
     /// As [`text`](Self::text).
     pub(crate) fn binary(&mut self, bytes: Bytes) -> Result<Action, Violation> {
-        let Some(packet) = self.assembler.attachment(bytes)? else { return Ok(Action::Nothing) };
+        match self.assembler.attachment(bytes)? {
+            Some(packet) => self.whole(packet),
+            None => Ok(Action::Nothing),
+        }
+    }
+
+    /// Takes an event or an answer that came with its attachments. It follows the grammar.
+    ///
+    /// # Errors
+    /// As [`text`](Self::text).
+    pub(crate) fn whole(&self, packet: Packet) -> Result<Action, Violation> {
         let open = self.judge(Head::parse(packet.text()).map_or("/", |head| head.namespace))?;
         Ok(if open { Action::Packet(packet) } else { Action::Nothing })
     }

@@ -21,6 +21,8 @@
 
 mod assemble;
 mod connection;
+#[cfg(feature = "msgpack")]
+pub(crate) mod msgpack;
 mod outgoing;
 mod packet;
 mod placeholders;

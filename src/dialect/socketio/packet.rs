@@ -45,7 +45,7 @@ impl ClientPacket {
             Revision::R5 => (text, None),
         };
         let head = Head::parse(&text).map_err(|_| Violation::Malformed("parse error: not a packet"))?;
-        check(&head).map_err(Violation::Malformed)?;
+        check_form(&head).and_then(|()| check_data(&head)).map_err(Violation::Malformed)?;
         Ok(match (head.kind, query) {
             (Kind::Connect, Some(query)) => {
                 let connect = control(Kind::Connect, head.namespace, &query_to_json(&query));
@@ -66,20 +66,23 @@ impl ClientPacket {
     }
 }
 
-fn check(head: &Head<'_>) -> Result<(), &'static str> {
+/// Whether a client may send the packet, if its data are JSON.
+pub(super) fn check_form(head: &Head<'_>) -> Result<(), &'static str> {
     match head.kind {
-        Kind::ConnectError | Kind::Refused => return Err("parse error: not a packet of a client"),
+        Kind::ConnectError | Kind::Refused => Err("parse error: not a packet of a client"),
         Kind::Connect if !(head.data.is_empty() || head.data.starts_with('{')) => {
-            return Err("parse error: the data of CONNECT is an object");
+            Err("parse error: the data of CONNECT is an object")
         }
-        Kind::Disconnect if !head.data.is_empty() => return Err("parse error: DISCONNECT has no data"),
-        _ => {}
+        Kind::Disconnect if !head.data.is_empty() => Err("parse error: DISCONNECT has no data"),
+        kind if kind.is_event() => check_name(head.data),
+        _ => Ok(()),
     }
+}
+
+/// Whether the data are JSON, whose placeholders stand for attachments that there are.
+fn check_data(head: &Head<'_>) -> Result<(), &'static str> {
     if !head.data.is_empty() && !is_json(head.data) {
         return Err("parse error: the data is not JSON");
-    }
-    if head.kind.is_event() {
-        check_name(head.data)?;
     }
     if head.attachments > 0 && lie(head.data, head.attachments) {
         return Err("parse error: a placeholder of an attachment that is not there");

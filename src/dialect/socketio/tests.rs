@@ -10,6 +10,8 @@ use crate::{
 };
 
 mod fuzz;
+#[cfg(feature = "msgpack")]
+mod msgpack;
 mod packets;
 mod states;
 mod transcripts;

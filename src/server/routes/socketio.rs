@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::{client, engineio, native};
 use crate::{
-    config::SocketIo,
+    config::{Parser, SocketIo},
     server::{gateway::Gateway, refusal::guarded},
 };
 
@@ -30,12 +30,17 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
     path: &str,
     settings: SocketIo,
 ) -> Router<S> {
+    let dialect = match settings.parser {
+        Parser::Json => engineio::Dialect::SocketIo,
+        #[cfg(feature = "msgpack")]
+        Parser::MsgPack => engineio::Dialect::MsgPack,
+    };
     let SocketIo { engine, client, .. } = settings;
     let folder = path.trim_end_matches('/');
     // An application that brings its own script may route its own module and maps.
     let ours = if client.is_none() { OURS.as_slice() } else { &[] };
-    let mut router = engineio::routes(channels, path, engine, engineio::Dialect::SocketIo)
-        .nest(&format!("{folder}/anywire"), native::routes(gateway));
+    let mut router =
+        engineio::routes(channels, path, engine, dialect).nest(&format!("{folder}/anywire"), native::routes(gateway));
     for (name, file) in SCRIPTS.iter().chain(ours) {
         router = router.route(&format!("{folder}/{name}"), script(file, client.clone()));
     }

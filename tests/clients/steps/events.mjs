@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 
 const TEXT = 'é€😀 \u2028\u2029\x1e\0"\\\n\ud7ff\uffff'
-const VALUES = [
+const valuesOf = (client) => [
   [TEXT],
-  [1, -1, 0.5, 1e21, Number.MAX_SAFE_INTEGER, true, false, null, '', [], {}, [[]]],
+  [1, -1, 0.5, client.largest ?? 1e21, Number.MAX_SAFE_INTEGER, true, false, null, '', [], {}, [[]]],
   [{ [TEXT]: { list: [TEXT, { deeper: [null] }] } }],
   [Buffer.from([0, 1, 127, 128, 255])],
   [Buffer.alloc(0), 'between', Buffer.from(TEXT)],
@@ -15,19 +15,27 @@ const VALUES = [
 ]
 
 export default {
-  async 'texts, numbers, and bytes at any depth come back as they were'({ connect }) {
+  async 'texts, numbers, and bytes at any depth come back as they were'({ client, connect }) {
+    const all = valuesOf(client)
     const ann = connect()
-    for (const values of VALUES) {
+    for (const values of all) {
       ann.emit('echo', ...values)
       assert.deepEqual(await ann.next('echo'), values)
     }
-    for (const values of VALUES) ann.emit('echo', ...values)
-    assert.deepEqual(await ann.heard('echo').several(VALUES.length), VALUES)
+    for (const values of all) ann.emit('echo', ...values)
+    assert.deepEqual(await ann.heard('echo').several(all.length), all)
   },
 
-  async 'the server answers, with bytes too, each request its own'({ connect }) {
+  async 'values that JSON does not have become what it makes of them'({ connect }) {
     const ann = connect()
-    for (const values of VALUES) assert.deepEqual(await ann.ask('message-with-ack', ...values), values)
+    const times = [0, 1751909111396, -1, Date.UTC(1900, 1, 28), 8.64e15].map((ms) => new Date(ms))
+    const values = [NaN, -Infinity, [undefined, 1], { some: 1, none: undefined }, { deep: [{ time: times[1] }] }, ...times]
+    assert.deepEqual(await ann.ask('message-with-ack', ...values), JSON.parse(JSON.stringify(values)))
+  },
+
+  async 'the server answers, with bytes too, each request its own'({ client, connect }) {
+    const ann = connect()
+    for (const values of valuesOf(client)) assert.deepEqual(await ann.ask('message-with-ack', ...values), values)
     assert.deepEqual(await ann.ask('nothing'), [])
     assert.deepEqual(await ann.ask('refuse'), [{ error: { code: 'no', message: 'not today', data: [1] } }])
     const many = Array.from({ length: 50 }, (_, at) => (at % 3 ? [at] : [at, Buffer.from([at])]))

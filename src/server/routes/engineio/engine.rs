@@ -10,8 +10,10 @@ use super::{
     params::{self, Carrying, Params},
     refusal::EngineRefusal,
 };
+#[cfg(feature = "msgpack")]
+use crate::dialect::socketio::msgpack;
 use crate::{
-    codec::engineio::{Carrier, EngineCodec, Revision},
+    codec::engineio::{Carrier, EngineCodec, Packer, Revision},
     config::{EngineIo, millis},
     server::{
         core::{Core, Terms},
@@ -32,14 +34,33 @@ pub(crate) enum Dialect {
     Plain,
     /// They are packets of Socket.IO.
     SocketIo,
+    /// They are packets of Socket.IO in MessagePack, which has only its later revision.
+    #[cfg(feature = "msgpack")]
+    MsgPack,
 }
+
+#[cfg(feature = "msgpack")]
+const MSGPACK: Packer = Packer {
+    read: |message, limit| msgpack::read(message, limit).map_err(crate::shared::reason_of),
+    write: msgpack::write,
+};
 
 impl Dialect {
     /// The name of the routes for those who count refusals.
     pub(super) fn name(self) -> &'static str {
+        if self.is_socketio() { "socketio" } else { "engineio" }
+    }
+
+    pub(super) fn is_socketio(self) -> bool {
+        self != Dialect::Plain
+    }
+
+    /// The spelling of its packets, if it is not the usual one.
+    fn packer(self) -> Option<&'static Packer> {
         match self {
-            Dialect::Plain => "engineio",
-            Dialect::SocketIo => "socketio",
+            Dialect::Plain | Dialect::SocketIo => None,
+            #[cfg(feature = "msgpack")]
+            Dialect::MsgPack => Some(&MSGPACK),
         }
     }
 }
@@ -94,7 +115,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
     pub(super) fn revision(&self, params: &Params) -> Result<Revision, EngineRefusal> {
         let served = self.settings.revisions;
         match params.revision {
-            Some(Revision::V3) if served[0] => Ok(Revision::V3),
+            Some(Revision::V3) if served[0] && self.dialect.packer().is_none() => Ok(Revision::V3),
             Some(Revision::V4) if served[1] => Ok(Revision::V4),
             _ => Err(EngineRefusal::version()),
         }
@@ -115,7 +136,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
     }
 
     pub(super) fn codec(&self, revision: Revision, carrier: Carrier) -> EngineCodec {
-        EngineCodec::new(revision, self.core().config.message_limit, carrier)
+        EngineCodec::new(revision, self.core().config.message_limit, carrier).packed_by(self.dialect.packer())
     }
 
     pub(super) fn core(&self) -> &Core {

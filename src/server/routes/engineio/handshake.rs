@@ -7,7 +7,7 @@ use axum::{
 
 use super::{
     answer::{Answer, respond, wrapping_of},
-    engine::{Dialect, Engine},
+    engine::Engine,
     params::{Carrying, Params},
     refusal::EngineRefusal,
 };
@@ -67,7 +67,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
     ) -> Result<Opened, EngineRefusal> {
         let auth = query_auth(&parts);
         match self.gateway.open_new(parts, state, page, None, self.terms(revision)).await {
-            Ok(opened) if self.dialect == Dialect::SocketIo => {
+            Ok(opened) if self.dialect.is_socketio() => {
                 opened.shared.speak_socketio(dialect_revision(revision), &auth);
                 Ok(opened)
             }
@@ -96,7 +96,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
 
     /// The first link of a session. Its client has the answer when it makes the next request.
     pub(super) fn first(&self, kind: LinkKind) -> Attach {
-        let names = (self.dialect == Dialect::SocketIo).then_some(Names::EVENTS);
+        let names = self.dialect.is_socketio().then_some(Names::EVENTS);
         Attach { ordinal: 1, turn: 0, kind, opening: true, seen: true, received: 0, names }
     }
 }
