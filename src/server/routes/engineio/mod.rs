@@ -84,7 +84,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
                 (Ok(_), true) if params.carrying != Carrying::WebSocket => {
                     Err(EngineRefusal::bad_request("polling needs no upgrade"))
                 }
-                // What comes once in a session is boxed: each poll and each upload has the memory of the others.
+                // A request that comes once in a session is boxed: polls and uploads have the memory of the others.
                 (Ok(Some(named)), true) => Box::pin(self.upgrade(parts, verdict, named)).await,
                 (Ok(None), true) => Box::pin(self.open_socket(parts, state, verdict, &params)).await,
                 (Ok(Some(named)), false) if params.carrying != Carrying::Polling || named.moved() => {
