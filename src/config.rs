@@ -15,7 +15,7 @@ pub use engineio::EngineIo;
 pub(crate) use limits::KeyLimits;
 pub use limits::Limits;
 pub use origins::Origins;
-pub(crate) use origins::{bare, is_authority};
+pub(crate) use origins::{is_authority, without_port};
 pub use rate_limit::RateLimit;
 pub use socketio::{Parser, SocketIo};
 use values::MOST;

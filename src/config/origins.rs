@@ -109,13 +109,18 @@ pub(crate) fn is_authority(text: &str) -> bool {
 }
 
 /// A host and port in small letters, without the default port of the scheme.
-pub(crate) fn bare(scheme: &str, authority: &str) -> String {
+fn bare(scheme: &str, authority: &str) -> String {
+    without_port(scheme, authority).to_ascii_lowercase()
+}
+
+/// A host and port without the default port of the scheme.
+pub(crate) fn without_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
     let default = match scheme {
         "http" => ":80",
         "https" => ":443",
         _ => "",
     };
-    authority.strip_suffix(default).unwrap_or(authority).to_ascii_lowercase()
+    authority.strip_suffix(default).unwrap_or(authority)
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ pub(crate) fn refused(namespace: &str, id: u64, fault: &Fault) -> Packet {
 
 /// A packet that opens or ends a namespace, with data that is JSON or empty.
 pub(crate) fn control(kind: Kind, namespace: &str, data: &str) -> Packet {
-    let mut text = String::new();
+    // The type and a comma are all that is added.
+    let mut text = String::with_capacity(namespace.len() + data.len() + 2);
     Head { kind, attachments: 0, namespace, id: None, data }.write(&mut text);
     Packet::new(text, Vec::new())
 }

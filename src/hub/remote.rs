@@ -25,7 +25,8 @@ impl Remote {
         headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
         pool: &Pool,
     ) -> Self {
-        let mut kept = Vec::new();
+        // Most requests have less, and it is cut to its length.
+        let mut kept = Vec::with_capacity(1024);
         for (name, value) in headers {
             if kept.len() + name.len() + value.len() + 2 > MOST {
                 continue;

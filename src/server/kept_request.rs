@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::{fmt::Display, io::Write, net::SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, OriginalUri},
@@ -52,23 +52,23 @@ impl KeptRequest {
     fn new(parts: &Parts, mut extensions: Extensions) -> Self {
         extensions.remove::<AuthData>();
         extensions.remove::<OnUpgrade>();
-        let original = extensions.remove::<OriginalUri>().map(|OriginalUri(uri)| uri.to_string());
+        let original = extensions.remove::<OriginalUri>();
         if let Some(peer) = extensions.remove::<ConnectInfo<SocketAddr>>() {
             // A map of its own size: that of a request has room for twice as many.
             let rest = std::mem::take(&mut extensions);
             extensions.insert(peer);
             extensions.extend(rest);
         }
-        let mut text = Vec::with_capacity(512);
-        let mut put = |part: &[u8], end: u8| {
-            text.extend_from_slice(part);
-            text.push(end);
-        };
-        put(parts.uri.to_string().as_bytes(), END);
-        put(original.unwrap_or_default().as_bytes(), END);
+        let mut text = Vec::with_capacity(1024);
+        put(&mut text, &parts.uri, END);
+        match &original {
+            Some(OriginalUri(uri)) => put(&mut text, uri, END),
+            None => text.push(END),
+        }
         for (name, value) in &parts.headers {
-            put(name.as_str().as_bytes(), if value.is_sensitive() { SENSITIVE } else { END });
-            put(value.as_bytes(), END);
+            put(&mut text, name, if value.is_sensitive() { SENSITIVE } else { END });
+            text.extend_from_slice(value.as_bytes());
+            text.push(END);
         }
         // A box has no room behind its end.
         let text = Bytes::from(text.into_boxed_slice());
@@ -136,4 +136,10 @@ impl Fields<'_> {
         let (uri, _) = self.next().filter(|(uri, _)| !uri.is_empty())?;
         Some(Uri::from_maybe_shared(uri).expect("it was a URI"))
     }
+}
+
+/// Appends what can be written as text, and the byte behind it.
+fn put(text: &mut Vec<u8>, part: &impl Display, end: u8) {
+    write!(text, "{part}").expect("a vector can be written to");
+    text.push(end);
 }

@@ -10,7 +10,7 @@ use super::{
     remote::{is_trusted, peer},
 };
 use crate::{
-    config::{Config, Origins, bare},
+    config::{Config, Origins, without_port},
     message::truncate,
     session::{CloseReason, reason},
 };
@@ -135,22 +135,22 @@ fn is_listed(config: &Config, origin: &str) -> bool {
 /// because a server behind a proxy that ends TLS does not know its own scheme.
 fn is_same(config: &Config, origin: &str, asked: Asked<'_>) -> bool {
     let Some((scheme @ ("http" | "https"), authority)) = origin.split_once("://") else { return false };
-    let authority = bare(scheme, authority);
+    let authority = without_port(scheme, authority);
     if !config.hosts.is_empty() {
-        return is_named(config, scheme, &authority);
+        return is_named(config, scheme, authority);
     }
     let hosts = [asked.host(), asked.forwarded_host(config)];
-    hosts.into_iter().flatten().any(|host| bare(scheme, host) == authority)
+    hosts.into_iter().flatten().any(|host| without_port(scheme, host).eq_ignore_ascii_case(authority))
 }
 
 /// Whether this is one of the names by which browsers know the server, with either scheme.
 fn is_known(config: &Config, host: &str) -> bool {
-    ["http", "https"].iter().any(|scheme| is_named(config, scheme, &bare(scheme, host)))
+    ["http", "https"].iter().any(|scheme| is_named(config, scheme, without_port(scheme, host)))
 }
 
 /// The same for one scheme, whose default port is not written in `authority`.
 fn is_named(config: &Config, scheme: &str, authority: &str) -> bool {
-    config.hosts.iter().any(|name| bare(scheme, name) == authority)
+    config.hosts.iter().any(|name| without_port(scheme, name).eq_ignore_ascii_case(authority))
 }
 
 /// The origin part of a URL.

@@ -111,7 +111,7 @@ impl Inner {
     /// An event of the channel at this place has come. Its packet had this length.
     fn take_channel_event(&mut self, place: usize, event: Payload, length: usize) {
         self.machine.shrink_aside(length.saturating_sub(event.len()));
-        let Some(channels) = &mut self.channels else { return };
+        let Some(channels) = &mut *self.channels else { return };
         let channel = &mut channels.all[place];
         reserve_first(&mut channel.queue);
         channel.queue.push_back(Arrived { arrival: Arrival::Message(event), page: self.page });
@@ -121,7 +121,7 @@ impl Inner {
     }
 
     fn leave_channel(&mut self, namespace: &str) {
-        let Some(channels) = &mut self.channels else { return };
+        let Some(channels) = &mut *self.channels else { return };
         let Some(channel) = channels.current(namespace) else { return };
         channel.over = true;
         channel.drop_early();
@@ -142,12 +142,13 @@ impl Inner {
     }
 
     /// Whether a channel is over.
-    pub(super) fn is_over(&mut self, number: u64) -> bool {
-        self.channels.as_mut().and_then(|channels| channels.find(number)).is_none_or(|channel| channel.over)
+    pub(super) fn is_over(&self, number: u64) -> bool {
+        let mut channels = self.channels.iter().flat_map(|channels| &channels.all);
+        channels.find(|channel| channel.number == number).is_none_or(|channel| channel.over)
     }
 
     pub(super) fn wake_channels(&mut self) {
-        if let Some(channels) = &mut self.channels {
+        if let Some(channels) = &mut *self.channels {
             channels.wake_all();
         }
     }
@@ -162,7 +163,7 @@ impl Inner {
     /// The session is over: drops what its channels hold for a client that is gone, and packets that nobody will take.
     /// Handlers can still receive what came before.
     pub(super) fn drop_unfinished(&mut self) {
-        let Some(channels) = &mut self.channels else { return };
+        let Some(channels) = &mut *self.channels else { return };
         if let Some(connection) = &mut channels.connection {
             connection.clear();
         }
@@ -177,7 +178,7 @@ impl Inner {
 
     /// Removes a channel, and what nobody has received of it.
     fn forget_channel(&mut self, number: u64) {
-        let Some(channels) = &mut self.channels else { return };
+        let Some(channels) = &mut *self.channels else { return };
         let Some(at) = channels.all.iter().position(|channel| channel.number == number) else { return };
         let mut channel = channels.all.remove(at);
         let asked = channel.take_asked();
@@ -219,7 +220,7 @@ impl SharedSession {
     /// From now on these namespaces are channels, at most so many at a time.
     pub(crate) fn have_channels(&self, set: ChannelSet, most: usize) {
         let mut inner = self.lock();
-        inner.channels = (set != ChannelSet::None).then(|| Box::new(Channels::new(most, set == ChannelSet::All)));
+        *inner.channels = (set != ChannelSet::None).then(|| Box::new(Channels::new(most, set == ChannelSet::All)));
         self.account(&mut inner);
     }
 
@@ -317,7 +318,7 @@ impl SharedSession {
     /// The session's handler has returned: its channels end, and no other opens.
     pub(crate) fn end_channels(&self) {
         let mut inner = self.lock();
-        let Some(channels) = &mut inner.channels else { return };
+        let Some(channels) = &mut *inner.channels else { return };
         channels.ended = true;
         for channel in &mut channels.all {
             channel.over = true;

@@ -1,7 +1,11 @@
 //! The channels of a session: its namespaces other than `/` and, for some families of clients, that one too. Each
 //! has a queue of its own, whose events count with the session's inbox until they are received.
 
-use std::{collections::VecDeque, task::Waker};
+use std::{
+    collections::VecDeque,
+    ops::{Deref, DerefMut},
+    task::Waker,
+};
 
 use bytestring::ByteString;
 
@@ -12,6 +16,43 @@ use crate::{
     packet::Packet,
     session::Arrival,
 };
+
+/// The channels of a session, if it has any. They are in memory of their own, at which a message to a room with many
+/// members shall not look for each of them: whether there is a reason to is noted beside.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    channels: Option<Box<Channels>>,
+    /// All channels are open and nothing is kept for one. Nobody has had access to change that since it was noted.
+    quiet: bool,
+}
+
+impl Slot {
+    /// Whether all channels are known to be open, with nothing kept for one.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Looks at the channels if it is not known, and notes it.
+    pub(super) fn look_whether_quiet(&mut self) -> bool {
+        self.quiet = self.quiet || self.channels.as_ref().is_none_or(|channels| channels.are_quiet());
+        self.quiet
+    }
+}
+
+impl Deref for Slot {
+    type Target = Option<Box<Channels>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.channels
+    }
+}
+
+impl DerefMut for Slot {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.quiet = false;
+        &mut self.channels
+    }
+}
 
 /// The namespaces of a session that are channels, which its client opens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,6 +149,17 @@ impl Channels {
             opener: None,
             ended: false,
         }
+    }
+
+    /// Whether all are open.
+    pub(super) fn are_open(&self) -> bool {
+        self.all.iter().all(|channel| channel.accepted && !channel.over)
+    }
+
+    /// Whether all are open, and nothing is kept that is to be sent or taken later.
+    fn are_quiet(&self) -> bool {
+        let held = self.connection.as_ref().map_or(0, |connection| connection.held());
+        held == 0 && self.are_open() && self.early_bytes() == 0
     }
 
     /// Adds the channel that a packet asks for.

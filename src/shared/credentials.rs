@@ -160,8 +160,8 @@ impl Credentials {
 
 /// Compares in constant time.
 fn matches(known: Uuid, secret: &str) -> bool {
-    let known = known.simple().encode_lower(&mut Uuid::encode_buffer()).to_owned();
-    let known = known.as_bytes();
+    let mut buffer = Uuid::encode_buffer();
+    let known = known.simple().encode_lower(&mut buffer).as_bytes();
     let differs = known.iter().zip(secret.as_bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
     known.len() == secret.len() && differs == 0
 }

@@ -52,7 +52,7 @@ impl Inner {
 
     /// The channel of a message, if it is being opened and has room for so many bytes.
     fn opening(&mut self, message: &OutMessage, length: usize) -> Result<Option<&mut Channel>, SendError> {
-        let Some(channels) = &mut self.channels else { return Ok(None) };
+        let Some(channels) = &mut *self.channels else { return Ok(None) };
         let early = channels.early_bytes();
         match channels.stage(message) {
             Stage::Open => Ok(None),
@@ -78,7 +78,7 @@ impl Channels {
     /// The stage of a message's channel. Packets that open and end channels, and answers, are of none.
     fn stage(&mut self, message: &OutMessage) -> Stage<'_> {
         // The message is not looked into where all channels are open, as they are nearly always.
-        if self.all.iter().all(|channel| channel.accepted && !channel.over) {
+        if self.are_open() {
             return Stage::Open;
         }
         let namespace = match message.payload() {

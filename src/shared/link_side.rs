@@ -197,9 +197,11 @@ impl SharedSession {
                 inner.wake_receivers();
             }
         }
-        if timed || written {
-            // A ping starts the wait for its answer, and a written close can end the session.
+        // A ping starts the wait for its answer, and a written close can end the session.
+        if timed || written && inner.machine.closed().is_some() {
             self.settle(&mut inner);
+        } else if written {
+            self.account(&mut inner);
         }
         pulled
     }

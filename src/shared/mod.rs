@@ -35,7 +35,7 @@ use std::{
 use bytestring::ByteString;
 use uuid::Uuid;
 
-use channels::Channels;
+use channels::Slot;
 use questions::Questions;
 use receivers::Receivers;
 use turn::Turn;
@@ -124,7 +124,7 @@ struct Inner {
     /// The requests that the client has not answered. It is made with the first one.
     questions: Option<Box<Questions>>,
     /// The namespaces of the session. Servers without namespaces have none.
-    channels: Option<Box<Channels>>,
+    channels: Slot,
     /// The number of pages that have taken the session over.
     page: u64,
     /// How many arrivals that wait are of pages before the present one.
@@ -170,7 +170,7 @@ impl SharedSession {
             chunked: None,
             under_way: 0,
             questions: None,
-            channels: None,
+            channels: Slot::default(),
             page: 0,
             of_former_pages: 0,
         };
@@ -362,8 +362,8 @@ impl Inner {
         for waker in self.senders.drain(..) {
             waker.wake();
         }
-        if let Some(channels) = &mut self.channels
-            && self.machine.close_reason().is_some()
+        if self.machine.close_reason().is_some()
+            && let Some(channels) = &mut *self.channels
             && let Some(opener) = channels.opener.take()
         {
             opener.wake();

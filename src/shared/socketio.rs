@@ -25,7 +25,7 @@ impl SharedSession {
         let _ = self.socketio.set(revision);
         let mut inner = self.lock();
         let limit = usize::try_from(self.params.session.limit).unwrap_or(usize::MAX);
-        let Some(channels) = &mut inner.channels else { return };
+        let Some(channels) = &mut *inner.channels else { return };
         let mut connection = Box::new(Connection::new(revision, limit, channels.most));
         let asked = connection.start();
         channels.connection = Some(connection);
@@ -71,7 +71,7 @@ impl Inner {
     /// The bytes of messages that wait for their channel to open, and of a packet of which attachments are still to
     /// come.
     pub(super) fn in_channels(&self) -> usize {
-        let Some(channels) = &self.channels else { return 0 };
+        let Some(channels) = self.channels.as_ref().filter(|_| !self.channels.is_quiet()) else { return 0 };
         channels.early_bytes() + channels.connection.as_ref().map_or(0, |connection| connection.held())
     }
 
@@ -128,7 +128,14 @@ impl Inner {
     /// # Errors
     /// Gives it back if there is no room for it.
     pub(super) fn outgoing(&mut self, message: OutMessage) -> Result<Option<OutMessage>, (SendError, OutMessage)> {
-        let Some(message) = self.keep_early(message)? else { return Ok(None) };
+        // Most channels are open, and each member of a room has some.
+        let message = match self.channels.look_whether_quiet() {
+            true => message,
+            false => match self.keep_early(message)? {
+                Some(message) => message,
+                None => return Ok(None),
+            },
+        };
         let OutMessage::Own(Payload::Event(packet)) = &message else { return Ok(Some(message)) };
         let Some(connection) = self.connection().filter(|_| packet.is_control()) else { return Ok(Some(message)) };
         Ok(match connection.outgoing(packet) {

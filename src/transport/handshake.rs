@@ -6,6 +6,9 @@ mod tests;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+/// An answer has about so many headers when it leaves: the routes add some.
+const HEADERS: usize = 10;
+
 /// Checks a request that opens a WebSocket, and makes the answer that accepts it.
 ///
 /// # Errors
@@ -34,6 +37,7 @@ pub(crate) fn accept(parts: &Parts) -> Result<Response<()>, &'static str> {
     }
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {

@@ -108,11 +108,6 @@ impl Framing {
         })
     }
 
-    /// Writes a text message, unless a close frame was written before.
-    pub(super) fn put_text(&mut self, memory: &mut Memory<'_>, text: &str) {
-        let _ = self.context().write(memory, WsMessage::text(text));
-    }
-
     /// Writes a close frame, unless one was written before.
     pub(super) fn close(&mut self, memory: &mut Memory<'_>, frame: CloseFrame) {
         let _ = self.context().close(memory, Some(frame));

@@ -33,7 +33,10 @@ use self::{
 };
 use super::{Link, batch::MOST_FRAMES, pace::Pace};
 use crate::{
-    codec::{Codec, Violation, websocket_frames::MAX_CLOSE_TEXT},
+    codec::{
+        Codec, Violation,
+        websocket_frames::{MAX_CLOSE_TEXT, SocketBuffer},
+    },
     message::truncate,
     shared::{CloseReason, PullStatus, UnderWay, reason},
 };
@@ -165,8 +168,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     /// Puts a text message behind what is to be written. The next read writes it.
     pub(crate) fn put_text(&mut self, text: &str) {
-        let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
-        self.framing.put_text(&mut memory, text);
+        SocketBuffer::new(&mut self.out.bytes).text(&[text.as_bytes()]);
     }
 
     /// Carries the session until the connection or the link ends. Where the first message was read before,

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use axum::http::{header, request::Parts};
-use bytestring::ByteString;
 
 use super::{
     params::{self, Carrying, Params},
@@ -75,9 +74,7 @@ pub(super) struct Engine<S> {
 /// A session that a request names by its sid.
 pub(super) struct Named {
     pub(super) shared: Arc<SharedSession>,
-    /// The id of the session alone.
-    pub(super) id: ByteString,
-    pub(super) secret: Box<str>,
+    sid: Box<str>,
     pub(super) revision: Revision,
     pub(super) stage: Stage,
 }
@@ -99,16 +96,16 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
     }
 
     /// The session that a request names, if it names one.
-    pub(super) fn named(&self, params: &Params) -> Result<Option<Named>, EngineRefusal> {
-        let Some(sid) = &params.sid else { return Ok(None) };
-        let named = params::session(sid).and_then(|(id, secret)| {
+    pub(super) fn named(&self, params: &mut Params) -> Result<Option<Named>, EngineRefusal> {
+        let Some(sid) = params.sid.take() else { return Ok(None) };
+        let found = params::session(&sid).and_then(|(id, secret)| {
             let member = self.core().find(id).here()?;
             let (stage, client_pings) = member.shared.stage(secret)?;
-            let revision = if client_pings { Revision::V3 } else { Revision::V4 };
-            let (shared, id, secret) = (member.shared.clone(), id.into(), secret.into());
-            Some(Named { shared, id, secret, revision, stage })
+            Some((member.shared.clone(), stage, client_pings))
         });
-        named.map(Some).ok_or_else(EngineRefusal::unknown_sid)
+        let (shared, stage, client_pings) = found.ok_or_else(EngineRefusal::unknown_sid)?;
+        let revision = if client_pings { Revision::V3 } else { Revision::V4 };
+        Ok(Some(Named { shared, sid, revision, stage }))
     }
 
     /// The revision that a handshake asks for, if it is served.
@@ -145,6 +142,11 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
 }
 
 impl Named {
+    /// The id of the session alone, and the secret.
+    pub(super) fn shown(&self) -> (&str, &str) {
+        params::session(&self.sid).unwrap_or_default()
+    }
+
     /// Whether polls come too late.
     pub(super) fn moved(&self) -> bool {
         self.stage == Stage::WebSocket

@@ -65,7 +65,8 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         page: Page,
         revision: Revision,
     ) -> Result<Opened, EngineRefusal> {
-        let auth = query_auth(&parts);
+        // Revision 4 of Socket.IO opens `/` unasked.
+        let auth = if revision == Revision::V3 { query_auth(&parts) } else { String::new() };
         match self.gateway.open_new(parts, state, page, None, self.terms(revision)).await {
             Ok(opened) if self.dialect.is_socketio() => {
                 opened.shared.speak_socketio(dialect_revision(revision), &auth);

@@ -81,13 +81,14 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let upgrade = is_upgrade(&parts);
         let answered = match self.judge(&parts) {
             Err(refusal) => Err(refusal),
-            Ok((params, verdict)) => match (self.named(&params), upgrade) {
+            Ok((mut params, verdict)) => match (self.named(&mut params), upgrade) {
                 (Err(refusal), _) => Err(refusal),
                 (Ok(_), true) if params.carrying != Carrying::WebSocket => {
                     Err(EngineRefusal::bad_request("polling needs no upgrade"))
                 }
-                (Ok(Some(named)), true) => self.upgrade(parts, verdict, named).await,
-                (Ok(None), true) => self.open_socket(parts, state, verdict, &params).await,
+                // A request that comes once in a session is boxed: polls and uploads have the memory of the others.
+                (Ok(Some(named)), true) => Box::pin(self.upgrade(parts, verdict, named)).await,
+                (Ok(None), true) => Box::pin(self.open_socket(parts, state, verdict, &params)).await,
                 (Ok(Some(named)), false) if params.carrying != Carrying::Polling || named.moved() => {
                     Err(EngineRefusal::bad_request("this session has another transport"))
                 }
@@ -96,7 +97,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
                     Method::POST => upload::take(&self, named, &params, &parts, body).await,
                     _ => Err(EngineRefusal::wrong_method()),
                 },
-                (Ok(None), false) => self.open_by_poll(parts, state, verdict, &params).await,
+                (Ok(None), false) => Box::pin(self.open_by_poll(parts, state, verdict, &params)).await,
             },
         };
         answered.unwrap_or_else(|refusal| {

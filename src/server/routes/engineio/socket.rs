@@ -73,8 +73,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         }
         let (response, upgrade) = accept(&mut parts)?;
         let page = Page::of_socket(verdict, Names::default());
-        let shown = (&*named.id, &*named.secret);
-        self.gateway.authorize(|| parts.clone(), page, shown, None).await.map_err(EngineRefusal::forbidden)?;
+        self.gateway.authorize(|| parts.clone(), page, named.shown(), None).await.map_err(EngineRefusal::forbidden)?;
         let (codec, limit) = (self.codec(named.revision, Carrier::WebSocket), self.socket_limit());
         let begun = Box::pin(begin_beside(upgrade, named, codec, limit));
         tokio::spawn(async move {
@@ -121,7 +120,7 @@ async fn begin_beside(upgrade: OnUpgrade, named: Named, codec: EngineCodec, limi
     let socket = Socket::new(TokioIo::new(upgrade.await.ok()?), limit);
     let kind = LinkKind::Duplex;
     let attach = Attach { ordinal: 2, turn: 0, kind, opening: false, seen: false, received: 0, names: None };
-    match Link::attach(named.shared, Credential::Sid(&named.secret), attach, Transport::WebSocket) {
+    match Link::attach(named.shared.clone(), Credential::Sid(named.shown().1), attach, Transport::WebSocket) {
         Ok(link) => Some(Box::pin(socket.run(link, codec, None, Vec::new()))),
         Err(refused) => {
             socket.close::<EngineCodec>(refused).await;

@@ -44,7 +44,7 @@ pub(super) async fn take<S: Clone + Send + Sync + 'static>(
     parts: &Parts,
     body: Body,
 ) -> Result<Answer, EngineRefusal> {
-    let Named { shared, secret, revision, .. } = named;
+    let (shared, revision) = (named.shared.clone(), named.revision);
     let _incoming = shared.expect_upload().map_err(|reason| match reason {
         reason if reason == reason::OVERLAP => EngineRefusal::empty(StatusCode::BAD_REQUEST, reason),
         _ => EngineRefusal::unknown_sid(),
@@ -58,7 +58,7 @@ pub(super) async fn take<S: Clone + Send + Sync + 'static>(
         return Err(too_large(reason::TOO_LARGE));
     }
     let mut body = transport::Body { codec: engine.codec(revision, carrier), rest: Some(data) };
-    let link = Link::attach(shared.clone(), Credential::Sid(&secret), uploading(), Transport::Polling);
+    let link = Link::attach(shared.clone(), Credential::Sid(named.shown().1), uploading(), Transport::Polling);
     let link = link.map_err(|_| EngineRefusal::unknown_sid())?;
     let taken = transport::take(&link, &mut body).await;
     taken.map_err(|reason| EngineRefusal::empty(StatusCode::BAD_REQUEST, reason))?;
