@@ -23,6 +23,8 @@ mod raw;
 mod requests;
 #[path = "socketio/rooms.rs"]
 mod rooms;
+#[path = "socketio/shutdown.rs"]
+mod shutdown;
 #[path = "socketio/states.rs"]
 mod states;
 mod support;
