@@ -11,6 +11,8 @@ mod cases;
 mod client;
 #[path = "socketio/differences.rs"]
 mod differences;
+#[path = "socketio/engine.rs"]
+mod engine;
 #[path = "socketio/everyone.rs"]
 mod everyone;
 #[path = "socketio/older.rs"]
