@@ -124,9 +124,58 @@ pub(crate) fn attachments_of(text: &str) -> Option<usize> {
     count.parse().ok().filter(|&count| plain && count <= MAX_ATTACHMENTS)
 }
 
+/// The text of a client's packet in which the escape of a lone surrogate is that of U+FFFD: JavaScript writes one where
+/// a text was cut within a character, and no text here can have it.
+pub(crate) fn mend_surrogates(text: ByteString) -> ByteString {
+    let mut mended = Vec::new();
+    let mut at = 0;
+    while let Some(escape) = text[at..].find('\\').map(|found| at + found) {
+        at = match (unit(&text, escape), unit(&text, escape + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => escape + 12,
+            (Some(0xd800..=0xdfff), _) => {
+                if mended.is_empty() {
+                    mended.extend_from_slice(text.as_bytes());
+                }
+                mended[escape..escape + 6].copy_from_slice(b"\\ufffd");
+                escape + 6
+            }
+            (Some(_), _) => escape + 6,
+            // The backslash escapes the character behind it, which may be another one.
+            (None, _) => escape + 1 + usize::from(text.as_bytes().get(escape + 1).is_some_and(u8::is_ascii)),
+        };
+    }
+    String::from_utf8(mended).ok().filter(|mended| !mended.is_empty()).map_or(text, ByteString::from)
+}
+
+/// The unit of UTF-16 that is escaped at this place.
+fn unit(text: &str, at: usize) -> Option<u16> {
+    let digits = text.as_bytes().get(at..at + 6)?.strip_prefix(b"\\u")?;
+    let digits = std::str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_hexdigit))?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn halves_of_pairs_are_mended_and_all_else_stays() {
+        for (text, mended) in [
+            (r#"2["a\ud83d b"]"#, r#"2["a\ufffd b"]"#),
+            (r#"2["\uDC00\ud83d\uDE00\uD83D"]"#, r#"2["\ufffd\ud83d\uDE00\ufffd"]"#),
+            (r#"2["\ud83d\ud83d\ude00"]"#, r#"2["\ufffd\ud83d\ude00"]"#),
+            (r#"2["\\\ud83d\n\\"]"#, r#"2["\\\ufffd\n\\"]"#),
+            (r"2\ud83", r"2\ud83"),
+            (r"2\ud83d", r"2\ufffd"),
+        ] {
+            assert_eq!(mend_surrogates(text.into()), mended);
+        }
+        for text in ["", "2[\"\"]", r#"2["\\ud83d"]"#, r#"2["\u00e9\ud83d\ude00"]"#, "2\\é\\", r"\u+123", r"2\u\ud8"] {
+            let text = ByteString::from(text);
+            let same = mend_surrogates(text.clone());
+            assert_eq!((same.as_ptr(), &same), (text.as_ptr(), &text), "it is not copied");
+        }
+    }
 
     #[test]
     fn a_packet_counts_all_of_its_parts() {

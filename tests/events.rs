@@ -54,6 +54,18 @@ async fn requests_are_answered_in_order_and_what_is_wrong_concerns_its_asker_alo
     assert!(client.event().await.starts_with("e77{\"code\":\"data\""));
 }
 
+/// `JSON.stringify` has half of a character, as a cut text ends with, as an escape.
+#[tokio::test]
+async fn half_of_a_character_becomes_a_replacement() {
+    let say = async |Data(text): Data<String>| Reply(text);
+    let (site, _) = site(Events::new().on("say", say));
+    let mut client = EventClient::open(&site, "events").await;
+    client.send("e21[\"say\",\"a\\ud83d\"]").await;
+    assert_eq!(client.event().await, "e31[\"a\u{fffd}\"]");
+    client.send("e22[\"say\",\"\\ud83d\\ude00\"]").await;
+    assert_eq!(client.event().await, "e32[\"\u{1f600}\"]");
+}
+
 #[tokio::test]
 async fn a_handler_asks_its_own_client_although_other_events_wait() {
     let (site, _) = site(Events::new().on("ask", ask).on("add", add));

@@ -15,6 +15,8 @@ mod cases;
 mod client;
 #[path = "socketio/differences.rs"]
 mod differences;
+#[path = "socketio/engine.rs"]
+mod engine;
 #[path = "socketio/everyone.rs"]
 mod everyone;
 #[cfg(feature = "msgpack")]
@@ -36,6 +38,8 @@ mod replay;
 mod requests;
 #[path = "socketio/rooms.rs"]
 mod rooms;
+#[path = "socketio/shutdown.rs"]
+mod shutdown;
 #[path = "socketio/states.rs"]
 mod states;
 mod support;

@@ -289,6 +289,8 @@ pub mod engineio {}
 /// [`transports`]: crate::guide::transports
 /// [`bare_websocket`]: crate::guide::bare_websocket
 /// [`from_socket_io`]: crate::guide::from_socket_io
+/// [`engineio`]: crate::guide::engineio
+/// [`Origins::and_programs`]: crate::Origins::and_programs
 pub mod coming_from {}
 
 #[doc = include_str!("from_socket_io.md")]

@@ -97,7 +97,7 @@ async fn a_handshake_that_is_none_is_refused_and_the_session_goes_on() {
     client.upgrade(&sid).await;
 }
 
-/// Who knows no session cannot make the server read.
+/// A client that knows no session cannot make the server read.
 #[tokio::test]
 async fn the_body_of_an_unknown_session_is_not_read() {
     let client = Client::here(4);
@@ -227,7 +227,7 @@ async fn who_never_polls_holds_no_more_than_its_outbox() {
     assert!(live.stats().bytes < 4 * 100_000, "{}", live.stats().bytes);
     client.say(&honest, &["4unharmed"]).await;
     client.hear(&honest, &["4unharmed"]).await;
-    // Who makes no progress for a minute is gone, with all that it has sent.
+    // A client that makes no progress for a minute is gone, with all that it has sent.
     until("it is given back", || live.stats().bytes == 0).await;
 }
 

@@ -143,6 +143,20 @@ impl Client {
         }
     }
 
+    /// The packets of a payload of text, which are all ASCII.
+    pub fn packets(&self, payload: &str) -> Vec<String> {
+        if self.revision == 4 {
+            return payload.split(RS).map(str::to_owned).collect();
+        }
+        let (mut rest, mut packets) = (payload, Vec::new());
+        while let Some((length, behind)) = rest.split_once(':') {
+            let (packet, behind) = behind.split_at(length.parse().unwrap());
+            packets.push(packet.to_owned());
+            rest = behind;
+        }
+        packets
+    }
+
     /// The only packet of a payload.
     pub fn unframed<'a>(&self, payload: &'a str) -> &'a str {
         match self.revision {

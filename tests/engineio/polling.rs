@@ -336,7 +336,7 @@ async fn a_client_in_python_gets_few_packets_in_one_answer() {
             let mut got = Vec::new();
             while got.len() < 300 {
                 let polled = client.poll(&sid).await;
-                let packets = packets(revision, polled.packets());
+                let packets = client.packets(polled.packets());
                 assert!(packets.len() <= most, "{agent} {}", packets.len());
                 got.extend(packets);
             }
@@ -346,20 +346,6 @@ async fn a_client_in_python_gets_few_packets_in_one_answer() {
             }
         }
     }
-}
-
-/// The packets of a text payload, which are all ASCII.
-fn packets(revision: u8, mut payload: &str) -> Vec<String> {
-    if revision == 4 {
-        return payload.split('\x1e').map(str::to_owned).collect();
-    }
-    let mut packets = Vec::new();
-    while let Some((length, rest)) = payload.split_once(':') {
-        let (packet, rest) = rest.split_at(length.parse().unwrap());
-        packets.push(packet.to_owned());
-        payload = rest;
-    }
-    packets
 }
 
 #[tokio::test]

@@ -189,6 +189,53 @@ async fn thousands_of_messages_keep_their_order_through_the_upgrade() {
     }
 }
 
+/// As the official clients do it: polls and uploads go on until the probe is answered, then both end, and the client
+/// moves. Over real sockets, so that each request may cross each other one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_that_upgrades_while_it_talks_misses_nothing() {
+    const MESSAGES: usize = 30;
+    for revision in [4, 3] {
+        let client = unhurried(revision).await;
+        let rounds = (0..20).map(|_| async {
+            let sid = client.open().await;
+            let paused = AtomicBool::new(false);
+            let polls = async {
+                let mut got = Vec::new();
+                while !paused.load(Ordering::SeqCst) {
+                    got.extend(client.packets(client.poll(&sid).await.packets()));
+                }
+                got
+            };
+            let uploads = async {
+                let mut sent = 0;
+                while !paused.load(Ordering::SeqCst) && sent < MESSAGES {
+                    client.say(&sid, &[&format!("4{sent}")]).await;
+                    sent += 1;
+                }
+                sent
+            };
+            let probe = async {
+                let socket = probed(&client, &sid).await;
+                paused.store(true, Ordering::SeqCst);
+                socket
+            };
+            let (mut got, sent, mut socket) = tokio::join!(polls, uploads, probe);
+            socket.say("5").await;
+            for number in sent..MESSAGES {
+                socket.say(&format!("4{number}")).await;
+            }
+            got.retain(|packet| packet != "6");
+            while got.len() < MESSAGES {
+                got.push(socket.text().await);
+            }
+            let all: Vec<String> = (0..MESSAGES).map(|number| format!("4{number}")).collect();
+            assert_eq!(got, all);
+        });
+        let all = futures::future::join_all(rounds);
+        tokio::time::timeout(Duration::from_secs(60), all).await.expect("no poll waits for its own end");
+    }
+}
+
 #[tokio::test]
 async fn the_end_of_the_websocket_is_the_end_of_the_session() {
     let (server, mut ends) = ending();

@@ -271,6 +271,22 @@ async fn names_and_data_that_once_harmed_a_server_are_data() {
     is_well(&mut client).await;
 }
 
+/// Pages cut texts within a character, and JSON has the half of it as an escape, which no text here can be.
+#[tokio::test(start_paused = true)]
+async fn half_of_a_character_becomes_a_replacement_and_harms_nothing_else() {
+    let (_, _, mut client) = joined().await;
+    client.say("421[\"message-with-ack\",\"a\\ud83d\",{\"\\udc00\":[\"\\ud83d\\ude00\"]}]").await;
+    client.hears("431[\"a\u{fffd}\",{\"\u{fffd}\":[\"\u{1f600}\"]}]").await;
+    client.say(&format!("451-2[\"message-with-ack\",\"\\udfff\",{PLACEHOLDER}]")).await;
+    client.say_bytes(&[1]).await;
+    client.hears(&format!("461-2[\"\u{fffd}\",{PLACEHOLDER}]")).await;
+    assert_eq!(client.next().await, Came::Binary(vec![1]));
+    client.say("40/custom,{\"token\":\"\\ud83d\"}").await;
+    assert!(client.text().await.starts_with("40/custom,{"));
+    client.hears("42/custom,[\"auth\",{\"token\":\"\u{fffd}\"}]").await;
+    is_well(&mut client).await;
+}
+
 /// Namespaces that come and go, and are refused, leave nothing behind.
 #[tokio::test(start_paused = true)]
 async fn namespaces_that_come_and_go_cost_nothing_in_the_end() {

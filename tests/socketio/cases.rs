@@ -1,22 +1,39 @@
-//! The cases of the published suite, on both transports.
+//! The cases of the published suite that are about Socket.IO. They run over real sockets, but for those in which time
+//! counts.
 
+use anywire::EngineIo;
 use serde_json::{Value, json};
 
 use super::{
     application,
     client::{Came, Client, Socket, sid_of},
+    router,
+    support::Site,
 };
 
-/// A client of the suite's application whose WebSocket is open.
+/// A client of the suite's application whose WebSocket is open. No ping comes between what is awaited.
 async fn socket() -> Socket {
-    let mut socket = Client::quick_of(&application().build(), 4).socket().await;
+    let site = Site::socket(router(&application().build(), EngineIo::new())).await;
+    opened(&Client::new(site, 4)).await
+}
+
+async fn opened(client: &Client) -> Socket {
+    let mut socket = client.socket().await;
     assert!(socket.text().await.starts_with("0{"));
     socket
 }
 
+/// A client in this process, where time is the test's, with the suite's heartbeats.
+fn quick() -> Client {
+    Client::quick_of(&application().build(), 4)
+}
+
 /// A client that has joined `/`.
 async fn joined() -> Socket {
-    let mut socket = socket().await;
+    join(socket().await).await
+}
+
+async fn join(mut socket: Socket) -> Socket {
     connect(&mut socket, "40", "40").await;
     socket.hears("42[\"auth\",{}]").await;
     socket
@@ -32,7 +49,7 @@ async fn connect(socket: &mut Socket, packet: &str, beginning: &str) {
     assert!(data["sid"].is_string());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn namespaces_are_opened_with_auth_data_and_without() {
     for (packet, answer, auth) in [
         ("40", "40", "42[\"auth\",{}]"),
@@ -59,26 +76,26 @@ async fn namespaces_are_opened_with_auth_data_and_without() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_joins_no_namespace_is_closed() {
     // Three pings come within the second that it has.
-    let mut client = Client::quick_of(&application().build(), 4).socket().await;
+    let mut client = quick().socket().await;
     sid_of(&client.text().await);
     for _ in 0..3 {
         client.hears("2").await;
         client.say("3").await;
     }
     client.is_closed().await;
-    let mut client = socket().await;
+    let mut client = opened(&quick()).await;
     client.say("4abc").await;
     client.is_closed().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_stays_when_its_last_namespace_is_left() {
-    let mut client = joined().await;
+    let mut client = join(opened(&quick()).await).await;
     client.say("41").await;
     client.hears("2").await;
     client.say("3").await;
     client.hears("2").await;
-    let mut client = joined().await;
+    let mut client = join(opened(&quick()).await).await;
     connect(&mut client, "40/custom,", "40/custom,").await;
     client.hears("42/custom,[\"auth\",{}]").await;
     client.say("41/custom,").await;
@@ -86,7 +103,7 @@ async fn a_connection_stays_when_its_last_namespace_is_left() {
     client.hears("42[\"message-back\",\"still here\"]").await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn events_and_answers_come_back_with_their_attachments() {
     let mut client = joined().await;
     client.say("42[\"message\",1,\"2\",{\"3\":[true]}]").await;
@@ -107,7 +124,7 @@ async fn events_and_answers_come_back_with_their_attachments() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_is_no_packet_closes_the_connection() {
     for packet in ["4abc", "42{}", "42abc[\"message\"]", "42", "40", "42/custom,[\"x\"]", "451-[\"x\"]\u{0}", "47[]"] {
         let mut client = joined().await;

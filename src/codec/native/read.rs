@@ -12,7 +12,7 @@ use super::{
 use crate::{
     broadcast::OutMessage,
     message::{Message, Text, truncate},
-    packet::{Packet, attachments_of},
+    packet::{Packet, attachments_of, mend_surrogates},
     payload::Payload,
     session::frame::{Attached, CloseReason, Frame, Grant, MAX_NUMBER, Names, Outcome, SessionParams},
 };
@@ -104,6 +104,7 @@ impl Reader {
 
     /// An event has come, or its first part.
     fn event(&mut self, text: ByteString) -> Result<Option<Frame>> {
+        let text = mend_surrogates(text);
         let missing = attachments_of(&text).ok_or(Malformed("an event with a malformed number of attachments"))?;
         if missing == 0 {
             return self.message(Packet::new(text, Vec::new())).map(Some);

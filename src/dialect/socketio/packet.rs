@@ -16,7 +16,7 @@ use crate::{
         tree::Tree,
     },
     message::Message,
-    packet::Packet,
+    packet::{Packet, mend_surrogates},
 };
 
 /// The names of events that end a connection.
@@ -40,6 +40,7 @@ impl ClientPacket {
     /// sends no CONNECT_ERROR and no type 7, a DISCONNECT has no data, a CONNECT an object or none. The data must
     /// be JSON. An event has a name, which is a number or no text that Socket.IO reserves.
     pub(crate) fn read(revision: Revision, text: ByteString) -> Result<Self, Violation> {
+        let text = mend_surrogates(text);
         let (text, query) = match revision {
             Revision::R4 => strip_query(text)?,
             Revision::R5 => (text, None),

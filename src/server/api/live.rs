@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytestring::ByteString;
+use tokio::time::{Instant, sleep_until};
 
 use super::{session::Session, to::To};
 use crate::{
@@ -10,7 +11,8 @@ use crate::{
     hub::{Audience, Member, ROOT, into_room_key},
     ids,
     server::core::Core,
-    session::reason,
+    session::{Machine, reason},
+    shared::SharedSession,
 };
 
 /// The time that handlers have to return when the server shuts down.
@@ -95,21 +97,41 @@ impl Live {
     }
 
     /// Shuts down gracefully. From now on no new session opens (503, code 4202). Every client is asked to
-    /// make a new link, each at its own moment within `window`. When the window is over, all links end with
+    /// make a new link, each at its own moment within `window`; those of other protocols are closed then, and come
+    /// back by themselves. When the window is over, all links end with
     /// code 4005 and all sessions with them.
     ///
     /// Waits for the window, then until the handlers have returned, for at most five seconds more. Not
     /// cancel-safe: dropped, it leaves a server that takes no new sessions.
     pub async fn shutdown(&self, window: Duration) {
         self.core.drain(millis(window));
-        for member in self.core.hub.all() {
-            member.shared.go_away(ids::below(millis(window)), 0);
+        let clock = self.core.runtime.clock();
+        let end = clock.instant(clock.now() + millis(window));
+        for (moment, shared) in self.ask_to_go(window) {
+            sleep_until(moment).await;
+            shared.go_away(0, 0);
         }
-        tokio::time::sleep(window).await;
+        sleep_until(end).await;
         for member in self.core.hub.all() {
             member.shared.abort(reason::SHUT_DOWN);
         }
         let _ = tokio::time::timeout(LAST_HANDLERS, self.core.runtime.handlers_ended()).await;
+    }
+
+    /// Asks all clients to make a new link. Returns those that cannot be asked, and when each of them is to be closed, by
+    /// which it learns the same.
+    fn ask_to_go(&self, window: Duration) -> Vec<(Instant, Arc<SharedSession>)> {
+        let clock = self.core.runtime.clock();
+        let mut others = Vec::new();
+        for member in self.core.hub.all() {
+            let delay = ids::below(millis(window));
+            match member.shared.look(Machine::ends_with_its_links) {
+                false => member.shared.go_away(delay, 0),
+                true => others.push((clock.instant(clock.now() + delay), member.shared.clone())),
+            }
+        }
+        others.sort_by_key(|(moment, _)| *moment);
+        others
     }
 
     fn handle(&self, member: Arc<Member>) -> Session {
