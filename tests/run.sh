@@ -214,7 +214,7 @@ dependencies() {
   if cargo deny fetch db >/dev/null 2>&1; then offline=() checks=(); fi
   cargo deny "${offline[@]}" check "${checks[@]}"
 }
-fuzz_run() { ANYWIRE_FUZZ_SECONDS=60 cargo test --release --lib fuzz -- --nocapture --test-threads=1; }
+fuzz_run() { ANYWIRE_FUZZ_SECONDS=60 cargo test --release --lib --all-features fuzz -- --nocapture --test-threads=1; }
 
 recovery_run() {
   cargo build --example lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --no-warnings --experimental-websocket tests/recovery/run.mjs

@@ -36,7 +36,8 @@ pub(super) fn frames(written: &[u8]) -> Vec<(u8, Bytes)> {
 fn no_two_encodings_share_a_cell() {
     let spellings = [Spelling::Text, Spelling::Bytes, Spelling::WebSocket];
     let cells = spellings.iter().flat_map(|spelling| [true, false].map(|events| spelling.cell(events)));
-    let forms = [Form::Socket3, Form::Socket4, Form::Text3, Form::Bytes3, Form::Body4];
+    let forms =
+        [Form::Socket3, Form::Socket4, Form::Text3, Form::Bytes3, Form::Body4, Form::SocketPacked, Form::BodyPacked];
     let engineio = forms.iter().flat_map(|form| [true, false].map(|events| form.cell(events)));
     let cells: Vec<_> = cells.chain([raw::CELL]).chain(engineio).collect();
     for (at, cell) in cells.iter().enumerate() {

@@ -182,10 +182,14 @@ impl Cors {
         Cors { origin: origin.and_then(copy), credentials: config.origins != Origins::Any }
     }
 
-    /// Adds the headers to an answer. The answer to a preflight gets the headers that it asks for too.
+    /// Adds the headers to an answer. The answer to a preflight says too what may be sent; it may name the headers
+    /// itself.
     pub(crate) fn apply(self, headers: &mut HeaderMap, preflight: bool) {
         headers.append(header::VARY, HeaderValue::from_static("origin"));
-        let Some(origin) = self.origin else { return };
+        let Some(origin) = self.origin else {
+            headers.remove(header::ACCESS_CONTROL_ALLOW_HEADERS);
+            return;
+        };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
         if self.credentials {
@@ -193,7 +197,8 @@ impl Cors {
         }
         if preflight {
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
+            let names = headers.entry(header::ACCESS_CONTROL_ALLOW_HEADERS);
+            names.or_insert(HeaderValue::from_static("content-type"));
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
         }
     }

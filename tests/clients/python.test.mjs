@@ -1,5 +1,5 @@
-// python-socketio in both of its clients, of today and of the time of revision 3. Skipped where pip cannot
-// fetch them. Our server says the code of a refusal, too.
+// python-socketio in both of its clients, of today, with its other parser, and of the time of revision 3. Skipped
+// where pip cannot fetch them. Our server says the code of a refusal, too.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -9,7 +9,10 @@ import { PATIENCE, REFERENCE, WAYS, here, serve } from './support.mjs'
 const NEEDS = ['aiohttp==3.14.5', 'requests==2.34.2', 'websocket-client==1.9.2']
 const TODAY = { name: 'python-socketio 5.18.1', packages: ['python-socketio==5.18.1', 'python-engineio==4.15.1', ...NEEDS], flags: [] }
 const OLD = { name: 'python-socketio 4.6.1', packages: ['python-socketio==4.6.1', 'python-engineio==3.14.2', 'six==1.17.0', ...NEEDS], flags: ['--old'] }
-const ROWS = [TODAY, OLD].flatMap((version) => ['asyncio', 'threads'].map((kind) => ({ ...version, kind })))
+const PACKED = { name: `${TODAY.name} in MessagePack`, packages: [...TODAY.packages, 'msgpack==1.2.4'], flags: ['--msgpack'] }
+// The reference has one parser for all.
+const VERSIONS = REFERENCE ? [TODAY, OLD] : [TODAY, OLD, PACKED]
+const ROWS = VERSIONS.flatMap((version) => ['asyncio', 'threads'].map((kind) => ({ ...version, kind })))
 let server
 
 before(async () => {
@@ -19,7 +22,7 @@ after(() => server?.stop())
 
 /** The folder with the packages, which is fetched once, or why there is none. */
 async function installed({ packages }) {
-  const name = `clients-${packages.slice(0, 2).join('-').replaceAll('=', '_')}`
+  const name = `clients-${packages.filter((each) => !NEEDS.includes(each)).join('-').replaceAll('=', '_')}`
   try {
     return { folder: await cached(name, (folder) => run('python3', ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '--root-user-action', 'ignore', '--target', folder, ...packages])) }
   } catch (error) {

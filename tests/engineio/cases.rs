@@ -265,3 +265,15 @@ async fn delimiters_alone_end_the_session_and_cost_nothing() {
     client.post(&sid, RS.to_string().repeat(1_000_000)).await;
     assert_eq!(client.poll(&sid).await.status, 400);
 }
+
+#[tokio::test]
+async fn a_websocket_is_closed_with_the_code_with_which_its_client_closes() {
+    for client in all().await {
+        for code in [1005, 1000, 4000] {
+            let mut socket = client.socket().await;
+            sid_of(&socket.text().await);
+            socket.close(code).await;
+            assert_eq!(socket.next().await, Came::Closed(code));
+        }
+    }
+}

@@ -113,9 +113,18 @@ async fn a_preflight_is_answered_by_the_same_policy() {
     let got = client.ask(Method::OPTIONS, "EIO=4&transport=polling", "").await;
     got.is(204, "");
     assert_eq!(got.header("access-control-allow-methods"), Some("GET, POST"));
-    client.headers = vec![("origin", "https://elsewhere.example".into()), asks];
+    assert_eq!(got.header("access-control-allow-headers"), Some("content-type"));
+    // The clients' option `extraHeaders`.
+    let names = ("access-control-request-headers", "authorization,content-type,x-own".to_owned());
+    client.headers.push(names.clone());
+    let got = client.ask(Method::OPTIONS, "EIO=4&transport=polling", "").await;
+    assert_eq!(got.header("access-control-allow-headers"), Some(&*names.1));
+    let vary: Vec<_> = got.headers.get_all("vary").iter().collect();
+    assert_eq!(vary, ["access-control-request-headers", "origin"]);
+    client.headers = vec![("origin", "https://elsewhere.example".into()), asks, names];
     let got = client.ask(Method::OPTIONS, "EIO=4&transport=polling", "").await;
     assert_eq!((got.status, got.header("access-control-allow-origin")), (204, None));
+    assert_eq!(got.header("access-control-allow-headers"), None);
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 """The scenario of python-socketio, in either of its clients. Prints its report as JSON.
 
-usage: scenario.py URL asyncio|threads TRANSPORT[,TRANSPORT] [--old]
+usage: scenario.py URL asyncio|threads TRANSPORT[,TRANSPORT] [--old] [--msgpack]
 
-`--old` is for the versions that speak revision 3 of Engine.IO, which have no auth data.
+`--old` is for the versions that speak revision 3 of Engine.IO, which have no auth data. `--msgpack` takes the parser of
+MessagePack, which has a path of its own.
 """
 
 import asyncio
@@ -49,14 +50,16 @@ def numbered(n, filler):
 class Peer:
     """A client of either kind, in the same words. What it hears is in queues, by namespace and name."""
 
-    def __init__(self, url, kind, transports, is_old):
+    def __init__(self, url, kind, transports, is_old, is_packed):
         self.loop = asyncio.get_running_loop()
         self.url, self.transports, self.is_old = url, transports, is_old
         # The old versions take the lengths in payloads for code points, where they are units of UTF-16.
         self.filler = 'é€x' if is_old else 'é€😀x'
         self.is_async = kind == 'asyncio'
         client = socketio.AsyncClient if self.is_async else socketio.Client
-        self.client = client(reconnection_delay=0.02, reconnection_delay_max=0.1)
+        parser = {'serializer': 'msgpack'} if is_packed else {}
+        self.path = '/msgpack/' if is_packed else '/socket.io/'
+        self.client = client(reconnection_delay=0.02, reconnection_delay_max=0.1, **parser)
         self.queues = {}
 
     def heard(self, name, namespace='/', answer=None):
@@ -89,6 +92,7 @@ class Peer:
     async def connect(self, data, namespaces=('/',), wait=True):
         shows = {} if self.is_old else {'auth': data, 'wait': wait, 'wait_timeout': PATIENCE}
         url = f'{self.url}?{urlencode(data)}' if self.is_old else self.url
+        shows = {'socketio_path': self.path, **shows}
         await self.run('connect', url, transports=self.transports, namespaces=list(namespaces), **shows)
 
     async def emit(self, name, *values, namespace='/'):
@@ -173,7 +177,7 @@ async def refused(make, data, namespaces):
 
 async def main(url, kind, transports, *flags):
     def make():
-        return Peer(url, kind, transports.split(','), '--old' in flags)
+        return Peer(url, kind, transports.split(','), '--old' in flags, '--msgpack' in flags)
 
     peer, other = make(), make()
     other.heard('disconnect')

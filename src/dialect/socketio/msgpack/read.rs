@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
         use Marker::*;
         let marker = self.marker()?;
         if let Some(number) = self.integer(marker)? {
-            return self.put(number.to_string().as_bytes());
+            return write!(self.out, "{number}").map_err(|_| Violation::TooLarge);
         }
         match marker {
             Null => self.put(b"null"),
@@ -276,8 +276,8 @@ impl<'a> Reader<'a> {
         }
         let bytes = self.take(length)?;
         self.out.limit = self.out.limit.checked_sub(length).ok_or(Violation::TooLarge)?;
-        let placeholder = format!("{{\"_placeholder\":true,\"num\":{}}}", self.attachments.len());
-        self.put(placeholder.as_bytes())?;
+        let number = self.attachments.len();
+        write!(self.out, "{{\"_placeholder\":true,\"num\":{number}}}").map_err(|_| Violation::TooLarge)?;
         // A small part does not keep the memory of a large message.
         let is_small = self.message.len() > SMALL && length * 2 < self.message.len();
         let attachment = if is_small { Bytes::copy_from_slice(bytes) } else { self.message.slice_ref(bytes) };

@@ -45,7 +45,8 @@ fn event(argument: &[u8]) -> Vec<u8> {
 #[track_caller]
 fn argument(hex: &str) -> String {
     let packet = read(event(&bytes(hex))).unwrap();
-    packet.text().strip_prefix("2[\"e\",").and_then(|text| text.strip_suffix(']')).expect(packet.text()).to_owned()
+    let argument = packet.text().strip_prefix("2[\"e\",").and_then(|text| text.strip_suffix(']'));
+    argument.expect("an event with one argument").to_owned()
 }
 
 #[track_caller]

@@ -18,7 +18,7 @@ use axum::{
     Router,
     extract::Request,
     http::{HeaderValue, Method, StatusCode, Version, header, request::Parts},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing,
 };
 
@@ -51,7 +51,7 @@ where
         let engine = Engine { gateway, settings, dialect };
         // A parked poll keeps everything that is captured, so the request is not.
         let answering: Pin<Box<dyn Future<Output = Answer> + Send>> = match preflight {
-            true => Box::pin(async { Answer::ready(guarded(StatusCode::NO_CONTENT.into_response())) }),
+            true => Box::pin(std::future::ready(Answer::ready(allow(&request)))),
             false => Box::pin(engine.serve(state, request)),
         };
         async move {
@@ -71,6 +71,17 @@ where
 
 fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer to a preflight, to which the policy of origins adds the rest. Clients send what headers they like, by
+/// their option `extraHeaders`, and a page that may open sessions may send them.
+fn allow(preflight: &Request) -> Response {
+    let mut response = guarded(StatusCode::NO_CONTENT.into_response());
+    if let Some(names) = preflight.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+    }
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("access-control-request-headers"));
+    response
 }
 
 impl<S: Clone + Send + Sync + 'static> Engine<S> {
