@@ -19,6 +19,14 @@ mod older;
 mod plain;
 #[path = "raw/client.rs"]
 mod raw;
+#[path = "socketio/recovery.rs"]
+mod recovery;
+#[path = "socketio/recovery_ends.rs"]
+mod recovery_ends;
+#[path = "socketio/recovery_load.rs"]
+mod recovery_load;
+#[path = "socketio/recovery_page.rs"]
+mod recovery_page;
 #[path = "socketio/requests.rs"]
 mod requests;
 #[path = "socketio/rooms.rs"]

@@ -20,6 +20,7 @@ use super::{
         session::Session,
     },
     catch::catch,
+    recovery::recover,
     refusal::OpenError,
 };
 use crate::{
@@ -246,8 +247,9 @@ impl<S: Clone + Send + Sync + 'static> Channels<S> {
     /// Polls the channels and, at its place among them, the session's own handler.
     fn poll_beside<T>(&mut self, cx: &mut Context<'_>, mut root: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         while let Poll::Ready(Some(asked)) = self.session.member.shared.poll_channel_asked(cx) {
-            let channel = self.openings.start(asked, &self.session);
-            self.running.push(Some(channel));
+            if !recover(&asked, &self.session) {
+                self.running.push(Some(self.openings.start(asked, &self.session)));
+            }
         }
         let places = self.running.len() + 1;
         self.first = (self.first + 1) % places;

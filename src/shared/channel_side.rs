@@ -60,13 +60,20 @@ impl Inner {
             self.send_packet(not_opened(head.namespace, &Fault::unknown_namespace()));
             return false;
         };
-        if let Some(open) = channels.current(head.namespace) {
-            // Another page has taken the session over, and its channels with it.
-            if open.accepted {
-                self.send_packet(accepted(head.namespace, &session.public_id()));
+        let found = channels.current(head.namespace).map(|it| (it.number, it.accepted, it.parked.is_some()));
+        match found {
+            None => {}
+            Some((number, _, true)) if session.recover_here(self, head, number) => return false,
+            Some((_, _, true)) => {}
+            Some((number, open, false)) => {
+                // Another page has taken the session over, and its channels with it.
+                if let Some(packet) = session.accepted(self, number).filter(|_| open) {
+                    self.send_packet(packet);
+                }
+                return false;
             }
-            return false;
         }
+        let Some(channels) = &mut self.channels else { return false };
         if channels.are_full(head.namespace) {
             let text = format!("a session has at most {} namespaces", channels.most);
             self.send_packet(not_opened(head.namespace, &Fault::new("full", text)));
@@ -149,6 +156,7 @@ impl Inner {
         }
         for channel in &mut channels.all {
             channel.drop_early();
+            channel.log = None;
             if let Some(asked) = channel.asked.take() {
                 channel.over = true;
                 self.machine.release_aside(asked.len());
@@ -182,11 +190,6 @@ impl Inner {
             Err(error) => tracing::debug!(?error, "a packet was not sent"),
         }
     }
-}
-
-/// The answer to a channel that is open.
-fn accepted(namespace: &str, id: &ByteString) -> Packet {
-    control(Kind::Connect, namespace, &format!("{{\"sid\":\"{id}\"}}"))
 }
 
 fn length(arrival: &Arrival) -> usize {
@@ -240,9 +243,16 @@ impl SharedSession {
         let Some(channel) = found.filter(|channel| !channel.over) else { return false };
         channel.accepted = true;
         channel.early_bytes = 0;
-        let (early, packet) = (std::mem::take(&mut channel.early), accepted(&channel.namespace, &self.public_id()));
-        inner.send_control(packet);
+        let early = std::mem::take(&mut channel.early);
+        let log = inner.recovery().map(|recovery| recovery.log());
+        if let (Some(channel), Some(log)) = (inner.channels.as_mut().and_then(|it| it.find(number)), log) {
+            channel.log = Some(log);
+        }
+        if let Some(packet) = self.accepted(&inner, number) {
+            inner.send_control(packet);
+        }
         for message in early {
+            let message = self.with_offset(&inner, message);
             // There was room for it when it was sent.
             if let Err(error) = inner.machine.send_over_limit(message) {
                 tracing::debug!(?error, "a message was not sent");
@@ -252,6 +262,17 @@ impl SharedSession {
         inner.wake_senders();
         self.account(&mut inner);
         true
+    }
+
+    /// The answer to a channel that is open.
+    pub(super) fn accepted(&self, inner: &Inner, number: u64) -> Option<Packet> {
+        let channel = inner.channels.as_ref()?.all.iter().find(|channel| channel.number == number)?;
+        let sid = self.public_id();
+        let data = match self.pid(inner, number) {
+            Some(pid) => format!("{{\"sid\":\"{sid}\",\"pid\":\"{pid}\"}}"),
+            None => format!("{{\"sid\":\"{sid}\"}}"),
+        };
+        Some(control(Kind::Connect, &channel.namespace, &data))
     }
 
     /// A channel is refused, or its handler has returned: what was not received is dropped. Returns whether the
@@ -267,6 +288,7 @@ impl SharedSession {
         }
         inner.wake_carriers();
         inner.wake_senders();
+        self.end_if_deserted(&mut inner, self.runtime.clock.now());
         self.account(&mut inner);
         open
     }
@@ -285,6 +307,7 @@ impl SharedSession {
         }
         inner.send_control(packet);
         inner.wake_senders();
+        self.end_if_deserted(&mut inner, self.runtime.clock.now());
         self.account(&mut inner);
         true
     }

@@ -5,10 +5,16 @@ use std::{collections::VecDeque, task::Waker};
 
 use bytestring::ByteString;
 
-use super::receivers::Receivers;
+use super::{
+    receivers::Receivers,
+    recovery::{Moved, Recovery},
+};
 use crate::{
     broadcast::OutMessage,
-    dialect::{Head, socketio::Connection},
+    dialect::{
+        Head,
+        socketio::{Connection, Log},
+    },
     packet::Packet,
     session::Arrival,
 };
@@ -42,6 +48,10 @@ pub(super) struct Channels {
     pub(super) has_root: bool,
     /// The state of a client that speaks Socket.IO.
     pub(super) connection: Option<Box<Connection>>,
+    /// The channels can be recovered.
+    pub(super) recovery: Option<Box<Recovery>>,
+    /// The client has gone on with the session that it had before.
+    pub(super) moved: Option<Moved>,
     /// The number of channels so far.
     numbers: u64,
     /// The task that opens channels.
@@ -62,6 +72,10 @@ pub(super) struct Channel {
     /// The messages that were sent before it was open.
     pub(super) early: Vec<OutMessage>,
     pub(super) early_bytes: usize,
+    /// The last messages, if the channel can be recovered.
+    pub(super) log: Option<Box<Log<OutMessage>>>,
+    /// Its client has lost its connection, and may come back until this time.
+    pub(super) parked: Option<u64>,
     /// Nothing is sent or taken any more. What came before can be received.
     pub(super) over: bool,
 }
@@ -89,7 +103,17 @@ impl Channel {
 
 impl Channels {
     pub(super) fn new(most: usize, has_root: bool) -> Self {
-        Channels { all: Vec::new(), most, has_root, connection: None, numbers: 0, opener: None, ended: false }
+        Channels {
+            all: Vec::new(),
+            most,
+            has_root,
+            connection: None,
+            recovery: None,
+            moved: None,
+            numbers: 0,
+            opener: None,
+            ended: false,
+        }
     }
 
     /// Adds the channel that a packet asks for.
@@ -104,6 +128,8 @@ impl Channels {
             accepted: false,
             early: Vec::new(),
             early_bytes: 0,
+            log: None,
+            parked: None,
             over: false,
         });
     }

@@ -2,6 +2,7 @@
 //! time to the machine; no lock is held across an await.
 
 mod asking;
+mod by_age;
 mod channel_side;
 mod channels;
 mod chunked_upload;
@@ -13,12 +14,12 @@ mod link_side;
 mod pressure;
 pub(crate) mod questions;
 mod receivers;
+mod recovery;
 mod runtime;
 mod socketio;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turn;
-mod unproven;
 mod upgrade;
 mod wake_batch;
 
@@ -244,8 +245,10 @@ impl SharedSession {
         }
         let closing = inner.closing.map(|(deadline, _)| deadline);
         let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.deadline());
+        let parked = inner.recovery().and(inner.channels.as_ref()).and_then(|channels| channels.parked_until());
         let expires = Some(inner.expires).filter(|expires| *expires < u64::MAX);
-        if let Some(deadline) = [inner.machine.poll_timeout(), closing, pieces, expires].into_iter().flatten().min()
+        if let Some(deadline) =
+            [inner.machine.poll_timeout(), closing, pieces, expires, parked].into_iter().flatten().min()
             && deadline < inner.scheduled
         {
             inner.scheduled = deadline;

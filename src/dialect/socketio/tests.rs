@@ -11,6 +11,7 @@ use crate::{
 
 mod fuzz;
 mod packets;
+mod recovery;
 mod states;
 mod transcripts;
 

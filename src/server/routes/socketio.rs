@@ -30,12 +30,13 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
     path: &str,
     settings: SocketIo,
 ) -> Router<S> {
-    let SocketIo { engine, client, .. } = settings;
+    let SocketIo { engine, client, recovers, recovery, .. } = settings;
     let folder = path.trim_end_matches('/');
     // An application that brings its own script may route its own module and maps.
     let ours = if client.is_none() { OURS.as_slice() } else { &[] };
-    let mut router = engineio::routes(channels, path, engine, engineio::Dialect::SocketIo)
-        .nest(&format!("{folder}/anywire"), native::routes(gateway));
+    let mut router =
+        engineio::routes(channels, path, engine, engineio::Dialect::SocketIo(recovers.then_some(recovery)))
+            .nest(&format!("{folder}/anywire"), native::routes(gateway));
     for (name, file) in SCRIPTS.iter().chain(ours) {
         router = router.route(&format!("{folder}/{name}"), script(file, client.clone()));
     }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use axum::http::{header, request::Parts};
-use bytestring::ByteString;
 
 use super::{
     params::{self, Carrying, Params},
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     codec::engineio::{Carrier, EngineCodec, Revision},
-    config::{EngineIo, millis},
+    config::{EngineIo, RecoveryTerms, millis},
     server::{
         core::{Core, Terms},
         gateway::Gateway,
@@ -30,8 +29,8 @@ use crate::{
 pub(crate) enum Dialect {
     /// They are messages.
     Plain,
-    /// They are packets of Socket.IO.
-    SocketIo,
+    /// They are packets of Socket.IO. On these terms clients recover, if they do.
+    SocketIo(Option<RecoveryTerms>),
 }
 
 impl Dialect {
@@ -39,7 +38,7 @@ impl Dialect {
     pub(super) fn name(self) -> &'static str {
         match self {
             Dialect::Plain => "engineio",
-            Dialect::SocketIo => "socketio",
+            Dialect::SocketIo(_) => "socketio",
         }
     }
 }
@@ -51,11 +50,10 @@ pub(super) struct Engine<S> {
     pub(super) dialect: Dialect,
 }
 
-/// A session that a request names by its sid.
+/// A session that a request names by its sid: it has this id, or it has gone on with the connection of the session that
+/// has.
 pub(super) struct Named {
     pub(super) shared: Arc<SharedSession>,
-    /// The id of the session alone.
-    pub(super) id: ByteString,
     pub(super) secret: Box<str>,
     pub(super) revision: Revision,
     pub(super) stage: Stage,
@@ -81,11 +79,15 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
     pub(super) fn named(&self, params: &Params) -> Result<Option<Named>, EngineRefusal> {
         let Some(sid) = &params.sid else { return Ok(None) };
         let named = params::session(sid).and_then(|(id, secret)| {
-            let member = self.core().find(id).here()?;
-            let (stage, client_pings) = member.shared.stage(secret)?;
+            let member = self.core().find(id).here().or_else(|| self.core().find_by_alias(id))?;
+            let mut shared = member.shared.clone();
+            let found = shared.stage(secret).or_else(|| {
+                shared = shared.moved_to()?;
+                shared.stage(secret)
+            });
+            let (stage, client_pings) = found?;
             let revision = if client_pings { Revision::V3 } else { Revision::V4 };
-            let (shared, id, secret) = (member.shared.clone(), id.into(), secret.into());
-            Some(Named { shared, id, secret, revision, stage })
+            Some(Named { shared, secret: secret.into(), revision, stage })
         });
         named.map(Some).ok_or_else(EngineRefusal::unknown_sid)
     }

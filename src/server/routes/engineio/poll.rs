@@ -28,12 +28,18 @@ pub(super) async fn answer<S: Clone + Send + Sync + 'static>(
     named: Named,
     params: &Params,
 ) -> Result<Answer, EngineRefusal> {
-    let Named { shared, secret, revision, mut stage, .. } = named;
+    let Named { mut shared, secret, revision, mut stage, .. } = named;
     let mut codec = engine.codec(revision, params.carrier());
     let mut wait = Wait::Anything;
     if stage == Stage::Probing {
         let moved = tokio::time::timeout(MOVING, poll_fn(|cx| shared.poll_moved(cx))).await;
         stage = moved.unwrap_or(Stage::Probing);
+    }
+    if stage == Stage::Over
+        && let Some(session) = shared.moved_to()
+    {
+        stage = session.stage(&secret).map_or(Stage::Over, |(stage, _)| stage);
+        shared = session;
     }
     match stage {
         Stage::Polling => {}

@@ -47,7 +47,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let (codec, limit) = (self.codec(revision, Carrier::WebSocket), self.socket_limit());
         let sid = opened.shared.sid();
         let open = self.open_packet(revision, &sid, &[]).to_text();
-        let attach = self.first(LinkKind::Duplex);
+        let attach = self.first(revision, LinkKind::Duplex);
         self.set_cookie(&sid, &mut response);
         tokio::spawn(async move {
             // The two steps are boxed, so that an idle link does not keep the memory that opening took.
@@ -72,7 +72,8 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         }
         let (response, upgrade) = accept(&mut parts)?;
         let page = Page::of_socket(verdict, Names::default());
-        let shown = (&*named.id, &*named.secret);
+        let id = named.shared.public_id();
+        let shown = (&*id, &*named.secret);
         self.gateway.authorize(|| parts.clone(), page, shown, None).await.map_err(EngineRefusal::forbidden)?;
         let (codec, limit) = (self.codec(named.revision, Carrier::WebSocket), self.socket_limit());
         tokio::spawn(async move {
