@@ -115,8 +115,8 @@ impl SocketIo {
     }
 
     /// Sets how many sessions may wait for their client to [recover](Self::recovery). Beyond it those end that have
-    /// waited longest, and so they do when memory is short ([`max_bytes`](crate::Builder::max_bytes)). Those that wait
-    /// count for [`max_sessions`](crate::Builder::max_sessions) too. Default: 10,000.
+    /// waited longest, and so they do when memory is short ([`max_bytes`](crate::Builder::max_bytes)). They do not count for
+    /// [`max_sessions`](crate::Builder::max_sessions) and the limits by address. Default: 10,000.
     pub fn recovery_sessions(mut self, sessions: usize) -> Self {
         self.recovery.sessions = sessions;
         self

@@ -249,6 +249,11 @@ impl SharedSession {
     /// Asks the client to make a new link after `delay` milliseconds, on a link of this ordinal or a higher one.
     pub(crate) fn go_away(&self, delay: u64, ordinal: u64) {
         let mut inner = self.lock();
+        if inner.machine.is_parked() {
+            // Its client cannot come back to a server that goes away.
+            drop(inner);
+            return self.close(reason::GOING_AWAY);
+        }
         inner.machine.go_away(delay, ordinal);
         inner.wake_links();
     }

@@ -100,7 +100,7 @@ struct Inner {
     accounted: usize,
     /// The session is over: it queues no deadline and counts no bytes any more.
     forgotten: bool,
-    /// The session counts as live in [`Runtime`].
+    /// The session counts as live in [`Runtime`]. One that is parked does not.
     counted: bool,
     /// The places that the session has in other counts, for as long as it counts as live.
     held: Option<Guard>,

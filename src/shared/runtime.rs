@@ -22,7 +22,7 @@ pub(crate) struct Runtime {
     deadlines: Mutex<Deadlines<Uuid>>,
     bell: Notify,
     pub(super) pool: Pool,
-    /// The sessions that are neither over nor closed here.
+    /// The sessions that are neither over nor closed here, nor parked.
     live: AtomicUsize,
     /// The sessions that have ended, the oldest first. Some may be forgotten already.
     ended: Mutex<VecDeque<Uuid>>,
@@ -80,7 +80,7 @@ impl Runtime {
         if self.pool.is_over() { self.pool.floor() } else { usize::MAX }
     }
 
-    /// The number of sessions that are neither over nor closed here.
+    /// The number of sessions that are neither over nor closed here, nor parked.
     pub(crate) fn live(&self) -> usize {
         self.live.load(Ordering::Relaxed)
     }
@@ -92,6 +92,11 @@ impl Runtime {
     pub(super) fn session_ends(&self, id: Uuid) {
         self.live.fetch_sub(1, Ordering::Relaxed);
         lock(&self.ended).push_back(id);
+    }
+
+    /// A session that counted waits for its client, and counts no longer.
+    pub(super) fn session_waits(&self, counted: bool) {
+        self.live.fetch_sub(counted.into(), Ordering::Relaxed);
     }
 
     /// If more than `most` sessions that have ended are remembered, the oldest of them. It is for the caller

@@ -6,8 +6,9 @@ use std::time::Duration;
 use anywire::SocketIo;
 
 use super::{
+    builder,
     client::Client,
-    recovery::{Opened, TIME, away, house, house_of, settings, socket},
+    recovery::{Opened, TIME, away, events, house, house_of, serve, settings, socket},
     support::until,
 };
 
@@ -261,4 +262,54 @@ async fn without_the_setting_nothing_changes() {
     first.hears("42[\"news\",1]").await;
     drop(first);
     until("it is over", || live.is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_take_no_place_from_new_sessions() {
+    let server = builder().max_sessions(3).events(events()).build();
+    let (live, client) = (server.live(), Client::of_router(serve(&server, settings()), 4));
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        let mut socket = socket(&client).await;
+        all.push(socket.joins("/").await);
+        drop(socket);
+        away(&live).await;
+    }
+    let mut back = Vec::new();
+    for opened in &all[..3] {
+        let mut socket = socket(&client).await;
+        socket.say(&opened.claim("/", None)).await;
+        socket.recovers(opened, "/").await;
+        back.push(socket);
+    }
+    assert_eq!((live.len(), live.stats().parked), (5, 2));
+    let full = client.try_socket("EIO=4&transport=websocket").await;
+    assert_eq!(full.err().expect("the server is full").status, 503);
+    drop(back.pop());
+    until("one more is away", || live.stats().parked == 3).await;
+    let mut fourth = socket(&client).await;
+    fourth.say(&all[3].claim("/", None)).await;
+    fourth.recovers(&all[3], "/").await;
+    back[0].say("421[\"echo\",1]").await;
+    back[0].hears("431[1]").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_those_that_are_away() {
+    let (live, client) = house();
+    let mut first = socket(&client).await;
+    first.joins("/").await;
+    let mut second = socket(&client).await;
+    second.joins("/").await;
+    drop(second);
+    until("it is away", || live.stats().parked == 1).await;
+    let began = tokio::time::Instant::now();
+    let ends = tokio::spawn({
+        let live = live.clone();
+        async move { live.shutdown(Duration::from_secs(1)).await }
+    });
+    first.is_closed().await;
+    ends.await.unwrap();
+    assert!(began.elapsed() < TIME / 2, "{:?}", began.elapsed());
+    assert_eq!(live.stats().parked, 0);
 }

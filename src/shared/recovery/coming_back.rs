@@ -96,6 +96,7 @@ impl SharedSession {
     ) -> Option<(LinkId, LinkId)> {
         let links = inner.machine.go_on_with(now, &mut others.machine);
         inner.links.extend(links.map(|(_, here)| (here, None)));
+        (inner.counted, inner.held) = (std::mem::take(&mut others.counted), others.held.take());
         inner.credentials = Credentials::of_used(others.credentials.secret);
         self.runtime.unpark(inner.take_ticket());
         tracing::debug!(session = %self.id, connection = %other.id, "recovered");

@@ -50,6 +50,11 @@ impl SharedSession {
                 channel.give_up();
             }
         }
+        if recovery.ticket > 0 {
+            // Sessions that wait have a bound of their own, so that no client keeps itself from coming back.
+            self.runtime.session_waits(std::mem::take(&mut inner.counted));
+            inner.held = None;
+        }
         // The answers to what came before are for nobody.
         inner.page += 1;
         let unwritten = inner.machine.take_unwritten();
