@@ -8,11 +8,14 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::{message::Message, payload::Payload, pool::Pool};
+use crate::{message::Message, packet::Offset, payload::Payload, pool::Pool};
 
 /// Names one encoding of a message. Each codec declares a constant for each of its forms; no two are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell(pub(crate) u8);
+
+/// The offset of a message stands among its encodings, since few messages have one.
+pub(crate) const OFFSET: Cell = Cell(u8::MAX);
 
 /// A message for many sessions, whose outboxes share it together with its encodings.
 ///
@@ -45,6 +48,18 @@ impl Broadcast {
             found = found.next.get_or_init(|| Box::new(make()));
         }
         &found.bytes
+    }
+
+    /// Gives it the offset that `next` makes, unless it has one.
+    pub(crate) fn stamp(&self, next: impl Fn() -> Offset) {
+        self.encoded(OFFSET, |_| next().to_string().into());
+    }
+
+    /// The offset that it was given.
+    pub(crate) fn offset(&self) -> Option<Offset> {
+        let all = std::iter::successors(self.first.get(), |encoded| encoded.next.get().map(AsRef::as_ref));
+        let found = all.into_iter().find(|encoded| encoded.cell == OFFSET)?;
+        Offset::parse(std::str::from_utf8(&found.bytes).ok()?)
     }
 
     /// The bytes of the message and its encodings.

@@ -17,6 +17,7 @@ pub use limits::Limits;
 pub use origins::Origins;
 pub(crate) use origins::{is_authority, without_port};
 pub use rate_limit::RateLimit;
+pub(crate) use socketio::RecoveryTerms;
 pub use socketio::{Parser, SocketIo};
 use values::MOST;
 pub(crate) use values::{check_close_code, millis, size};

@@ -1,6 +1,6 @@
-//! [`Packet`], an event as it is on its way.
+//! [`Packet`], an event as it is on its way, and its [`Offset`].
 
-use std::{fmt, sync::Arc};
+use std::{fmt, num::NonZeroU64, sync::Arc};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -98,6 +98,23 @@ impl Packet {
         rest.trim_start_matches(|digit: char| digit.is_ascii_digit())
     }
 
+    /// The same event with its offset as one more argument, the last. It must be an event, whose list has a name at
+    /// least.
+    pub(crate) fn with_offset(&self, offset: Offset) -> Self {
+        let list = self.text().strip_suffix(']').unwrap_or(self.text());
+        let text = format!("{list},\"{offset}\"]").into();
+        Packet(match &self.0 {
+            Parts::Text(_) => Parts::Text(text),
+            Parts::Attached(parts) => Parts::Attached(Arc::new((text, parts.1.clone()))),
+        })
+    }
+
+    /// The offset that was [added](Self::with_offset).
+    pub(crate) fn offset(&self) -> Option<Offset> {
+        let (_, last) = self.text().strip_suffix("\"]")?.rsplit_once('"')?;
+        Offset::parse(last)
+    }
+
     /// The text behind the type and the count of attachments.
     fn behind_type(&self) -> &str {
         let text = self.text();
@@ -112,6 +129,44 @@ impl fmt::Debug for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (text, attachments) = (self.text(), self.attachments());
         f.debug_struct("Packet").field("text", text).field("attachments", &attachments).finish()
+    }
+}
+
+/// The name of an event of a server, which no other event has. Clients of Socket.IO 4 get it with the event, and state
+/// the last one when they come back. It is written in base 36.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offset(NonZeroU64);
+
+impl Offset {
+    /// The most digits: 36 to the power of 13 is above 2 to the power of 64.
+    const DIGITS: usize = 13;
+
+    /// `None` if it is 0.
+    pub(crate) fn new(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Offset)
+    }
+
+    pub(crate) fn get(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Reads an offset as it was written. `None` if it is none.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+        let plain = text.len() <= Self::DIGITS && !text.starts_with('0') && text.bytes().all(is_digit);
+        u64::from_str_radix(text, 36).ok().filter(|_| plain).and_then(Self::new)
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut digits, mut start, mut rest) = ([0; Self::DIGITS], Self::DIGITS, self.get());
+        while rest > 0 {
+            start -= 1;
+            digits[start] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % 36) as usize];
+            rest /= 36;
+        }
+        f.write_str(std::str::from_utf8(&digits[start..]).expect("digits are UTF-8"))
     }
 }
 
@@ -187,6 +242,31 @@ mod tests {
     #[test]
     fn a_packet_takes_no_more_room_than_a_text() {
         assert_eq!(size_of::<Packet>(), size_of::<ByteString>());
+    }
+
+    #[test]
+    fn an_offset_is_read_as_it_is_written_and_in_no_other_way() {
+        for (number, text) in [(1, "1"), (35, "z"), (36, "10"), (123_456_789, "21i3v9"), (u64::MAX, "3w5e11264sgsf")] {
+            let offset = Offset::new(number).unwrap();
+            assert_eq!(offset.to_string(), text);
+            assert_eq!(Offset::parse(text), Some(offset));
+        }
+        for text in ["", "0", "01", "Z", "-1", "+1", " 1", "1 ", "3w5e11264sgsg", "10000000000000", "é", "1.1"] {
+            assert_eq!(Offset::parse(text), None, "{text}");
+        }
+        assert_eq!(Offset::new(0), None);
+    }
+
+    #[test]
+    fn an_offset_is_the_last_argument() {
+        let offset = Offset::new(40).unwrap();
+        let attached = Packet::new("51-/a,[\"x\",{\"_placeholder\":true,\"num\":0}]", vec![vec![7].into()]);
+        let stamped = attached.with_offset(offset);
+        assert_eq!(stamped.text(), "51-/a,[\"x\",{\"_placeholder\":true,\"num\":0},\"14\"]");
+        assert_eq!((stamped.attachments(), stamped.offset()), (attached.attachments(), Some(offset)));
+        assert_eq!(attached.offset(), None);
+        let text = Packet::new("2[\"x\"]", Vec::new());
+        assert_eq!(text.with_offset(offset).text(), "2[\"x\",\"14\"]");
     }
 
     #[test]

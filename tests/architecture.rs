@@ -34,7 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("payload", &["message", "packet"]),
     ("config", &[]),
     ("pool", &[]),
-    ("broadcast", &["message", "payload", "pool"]),
+    ("broadcast", &["message", "packet", "payload", "pool"]),
     ("clock", &[]),
     ("ids", &[]),
     ("sync", &[]),

@@ -32,6 +32,14 @@ mod raw;
 mod recorded;
 #[path = "socketio/recording.rs"]
 mod recording;
+#[path = "socketio/recovery.rs"]
+mod recovery;
+#[path = "socketio/recovery_ends.rs"]
+mod recovery_ends;
+#[path = "socketio/recovery_load.rs"]
+mod recovery_load;
+#[path = "socketio/recovery_page.rs"]
+mod recovery_page;
 #[path = "socketio/replay.rs"]
 mod replay;
 #[path = "socketio/requests.rs"]

@@ -216,6 +216,7 @@ async fn raw(session: Session) {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let (mut port, mut interval, mut timeout, mut limit) = (0, 25_000, 20_000, 1_000_000);
+    let mut settings = SocketIo::new();
     let mut words = std::env::args().skip(1);
     while let Some(flag) = words.next() {
         let value: u64 = words.next().ok_or_else(|| format!("{flag} wants a value"))?.parse()?;
@@ -223,6 +224,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "--port" => port = u16::try_from(value)?,
             "--heartbeat-ms" => interval = value,
             "--timeout-ms" => timeout = value,
+            "--recovery-ms" => settings = settings.recovery(Duration::from_millis(value)),
             "--limit" => limit = usize::try_from(value)?,
             _ => return Err(format!("no flag {flag}").into()),
         }
@@ -243,7 +245,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let engine = builder().handler(raw).build();
     let app: Router = Router::new()
         .route("/page", get(Html(PAGE)))
-        .merge(live.socketio("/socket.io"))
+        .merge(live.socketio_with("/socket.io", settings))
         .merge(live.socketio_with("/msgpack", SocketIo::new().parser(Parser::MsgPack)))
         .merge(engine.engineio("/engine.io"));
     let listener = anywire::bind(("127.0.0.1", port)).await?;

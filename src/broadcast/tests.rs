@@ -70,3 +70,18 @@ fn message_and_encodings_count_once_until_the_last_clone_is_dropped() {
 fn a_broadcast_with_one_encoding_is_small() {
     assert!(size_of::<Broadcast>() <= size_of::<Message>() + 72, "{}", size_of::<Broadcast>());
 }
+
+#[test]
+fn a_broadcast_has_one_offset_whoever_asks_for_it_first() {
+    let broadcast = broadcast("x");
+    assert_eq!(broadcast.offset(), None);
+    broadcast.encoded(Cell(1), |_| Bytes::from_static(b"1"));
+    assert_eq!(broadcast.offset(), None);
+    let next = AtomicUsize::new(1);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| broadcast.stamp(|| Offset::new(next.fetch_add(1, Relaxed) as u64).unwrap()));
+        }
+    });
+    assert_eq!((broadcast.offset(), next.into_inner()), (Offset::new(1), 2));
+}

@@ -4,14 +4,15 @@ use bytes::{Buf, Bytes};
 
 use super::{
     Codec,
-    engineio::{Carrier, EngineCodec, Form, Revision},
+    engineio::{Carrier, EngineCodec, Form, Kind, Revision},
     native::{NativeCodec, Spelling},
     raw::{self, RawCodec},
     websocket_frames::SocketBuffer,
 };
 use crate::{
-    broadcast::OutMessage,
+    broadcast::{self, OutMessage},
     message::Message,
+    packet::Offset,
     pool::Pool,
     session::frame::{Frame, Outbound},
 };
@@ -38,8 +39,9 @@ fn no_two_encodings_share_a_cell() {
     let cells = spellings.iter().flat_map(|spelling| [true, false].map(|events| spelling.cell(events)));
     let forms =
         [Form::Socket3, Form::Socket4, Form::Text3, Form::Bytes3, Form::Body4, Form::SocketPacked, Form::BodyPacked];
-    let engineio = forms.iter().flat_map(|form| [true, false].map(|events| form.cell(events)));
-    let cells: Vec<_> = cells.chain([raw::CELL]).chain(engineio).collect();
+    let kinds = [Kind::Plain, Kind::Events(None), Kind::Events(Offset::new(1))];
+    let engineio = forms.iter().flat_map(|form| kinds.map(|kind| form.cell(kind)));
+    let cells: Vec<_> = cells.chain([raw::CELL, broadcast::OFFSET]).chain(engineio).collect();
     for (at, cell) in cells.iter().enumerate() {
         assert!(!cells[..at].contains(cell), "{cell:?}");
     }
@@ -79,7 +81,10 @@ fn messages_survive<C: Codec>(events: bool, make: impl Fn() -> C) {
                 0 => OutMessage::shared(message.clone(), &Pool::new(0, 0)),
                 _ => message.clone().into(),
             };
-            writer.write_socket(Outbound::Message { number: at as u64 + 1, message: &message, events }, &mut buffer);
+            writer.write_socket(
+                Outbound::Message { number: at as u64 + 1, message: &message, events, offsets: false },
+                &mut buffer,
+            );
         }
         assert_eq!(buffer.finish(), None);
         let (mut reader, mut read) = (make(), Vec::new());

@@ -22,6 +22,9 @@ pub struct SocketIo {
     pub(crate) connect_timeout: Duration,
     pub(crate) client: Option<Bytes>,
     pub(crate) parser: Parser,
+    /// Whether, and how, clients recover.
+    pub(crate) recovers: bool,
+    pub(crate) recovery: RecoveryTerms,
 }
 
 /// The spelling of a mount's packets: the option `parser` of the clients.
@@ -37,6 +40,19 @@ pub enum Parser {
     MsgPack,
 }
 
+/// How channels of clients that are away are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecoveryTerms {
+    /// For so many milliseconds.
+    pub(crate) time: u64,
+    /// So many events of each channel.
+    pub(crate) events: usize,
+    /// No more bytes of them than this.
+    pub(crate) bytes: usize,
+    /// The channels of so many sessions.
+    pub(crate) sessions: usize,
+}
+
 impl Default for SocketIo {
     fn default() -> Self {
         SocketIo {
@@ -44,12 +60,14 @@ impl Default for SocketIo {
             connect_timeout: Duration::from_secs(45),
             client: None,
             parser: Parser::Json,
+            recovers: false,
+            recovery: RecoveryTerms { time: 0, events: 256, bytes: 64 * 1024, sessions: 10_000 },
         }
     }
 }
 
 impl SocketIo {
-    /// The defaults: clients of all generations, Engine.IO's defaults, 45 s, JSON, and our own `io.js`.
+    /// The defaults: clients of all generations, Engine.IO's defaults, 45 s, JSON, our own `io.js`, and no recovery.
     pub fn new() -> Self {
         Self::default()
     }
@@ -94,6 +112,53 @@ impl SocketIo {
     /// ```
     pub fn parser(mut self, parser: Parser) -> Self {
         self.parser = parser;
+        self
+    }
+
+    /// Lets clients of Socket.IO 4 recover: one whose connection was cut, and that is back within this time, has the
+    /// same session and the same id, is in its rooms as before, and gets what was sent meanwhile, once and in order.
+    /// `socket.recovered` is true then. To the handlers it looks as an interruption of a native session does: it is
+    /// not [connected](crate::Session::is_connected), and nothing ends or opens. Default: off.
+    ///
+    /// It is off because each event has one argument more then, the last: a text, by which the client names the event
+    /// that it has heard last. Handlers of the page that take their arguments one by one do not notice it; those that
+    /// count them do, and so do clients that know nothing of recovery, as those of Socket.IO 3 and of other
+    /// languages. Clients of Socket.IO 1 and 2 get no such argument, and do not recover.
+    ///
+    /// `recovered` is true only if nothing of what the server has sent is missing. Otherwise the client gets a new
+    /// session with another id, and the former one ends: if more was sent than is [kept](Self::recovery_log), if the
+    /// client is not back in time, or if another process has the session. What the client had sent and the server had
+    /// not read is lost in any case. A request to the client that may have reached it ends as
+    /// [unknown](crate::RequestError::Unknown); one that had not left is sent when the client is back. An answer that
+    /// had not left is dropped, since the client waits for it no longer. What may be skipped is, while the client is
+    /// away.
+    ///
+    /// The session ends at once if the client leaves its last namespace, if it violates the protocol, or if the server
+    /// closes it. `on_open` does not run again at a recovery, so that a login that was withdrawn meanwhile must be
+    /// [closed](crate::Session::close) by the application.
+    ///
+    /// # Panics
+    /// Panics if it is less than a millisecond.
+    pub fn recovery(mut self, time: Duration) -> Self {
+        assert!(millis(time) > 0, "the time of recovery is at least a millisecond");
+        (self.recovers, self.recovery.time) = (true, millis(time));
+        self
+    }
+
+    /// Sets how much is kept of each namespace of a client that may [recover](Self::recovery): the last `events`, and
+    /// of these no more than so many bytes of names and arguments. They are kept while the client is connected too,
+    /// since it may have missed the last, and count for [`max_bytes`](crate::Builder::max_bytes); an event that many
+    /// clients get is kept once for all. Default: 256 events and 64 KiB.
+    pub fn recovery_log(mut self, events: usize, bytes: usize) -> Self {
+        (self.recovery.events, self.recovery.bytes) = (events, bytes);
+        self
+    }
+
+    /// Sets how many sessions may wait for their client to [recover](Self::recovery). Beyond it those end that have
+    /// waited longest, and so they do when memory is short ([`max_bytes`](crate::Builder::max_bytes)). They do not count for
+    /// [`max_sessions`](crate::Builder::max_sessions) and the limits by address. Default: 10,000.
+    pub fn recovery_sessions(mut self, sessions: usize) -> Self {
+        self.recovery.sessions = sessions;
         self
     }
 

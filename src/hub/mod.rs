@@ -1,5 +1,6 @@
 //! The sessions of a server and its rooms. The hub calls no other part of the server back.
 
+mod aliases;
 mod audience;
 mod channel;
 mod histories;
@@ -32,6 +33,7 @@ use crate::{
     sync::lock,
 };
 
+use aliases::Aliases;
 pub(crate) use histories::Histories;
 use key::everybody_key;
 pub(crate) use key::{ROOT, into_room_key, room_key};
@@ -55,6 +57,7 @@ pub(crate) struct Hub {
     to_everybody: Mutex<()>,
     watchers: AtomicU64,
     users: Users,
+    aliases: Aliases,
 }
 
 impl Hub {
@@ -106,9 +109,24 @@ impl Hub {
     /// became empty.
     pub(crate) fn remove(&self, id: Uuid) -> Option<(Arc<Member>, Vec<Arc<str>>)> {
         let member = lock(self.shard(id)).remove(&id)?;
+        self.aliases.remove(id);
         self.count.fetch_sub(1, Ordering::Relaxed);
         let emptied = self.expel(&member);
         Some((member, emptied))
+    }
+
+    /// A session goes on with the connection of another one, whose id leads to it from now on.
+    pub(crate) fn alias(&self, session: &Member, other: Uuid) {
+        self.aliases.set(session.id(), other);
+        // It may have been removed meanwhile.
+        if self.get(session.id()).is_none() {
+            self.aliases.remove(session.id());
+        }
+    }
+
+    /// The session that has gone on with the connection of the one with this id.
+    pub(crate) fn by_alias(&self, other: Uuid) -> Option<Arc<Member>> {
+        self.get(self.aliases.session(other)?)
     }
 
     /// The member's handler has returned, or never runs: it leaves its rooms and joins no more, and its values are

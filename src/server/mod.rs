@@ -17,6 +17,7 @@ mod network;
 mod opening;
 mod origin;
 mod parked_requests;
+mod recovery;
 mod refusal;
 mod relief;
 mod remote;

@@ -22,6 +22,7 @@ use super::{
     },
     catch::catch,
     kept_request::KeptRequest,
+    recovery::recover,
     refusal::OpenError,
 };
 use crate::{
@@ -272,10 +273,12 @@ impl<S: Clone + Send + Sync + 'static> Channels<S> {
     fn poll_beside(&mut self, cx: &mut Context<'_>, root: &mut Root) -> Poll<Outcome> {
         let mut asked = self.session.member.shared.poll_channel_asked(cx);
         while let Poll::Ready(Some(channel)) = asked {
-            let opening = self.openings.start(channel, &self.session);
-            // Most sessions have one channel: a vector that doubles would make room for four.
-            self.running.reserve_exact(1);
-            self.running.push(Some(Running::Opening(opening)));
+            if !recover(&channel, &self.session) {
+                let opening = self.openings.start(channel, &self.session);
+                // Most sessions have one channel: a vector that doubles would make room for four.
+                self.running.reserve_exact(1);
+                self.running.push(Some(Running::Opening(opening)));
+            }
             asked = self.session.member.shared.poll_channel_asked(cx);
         }
         let places = self.running.len() + 1;

@@ -61,6 +61,8 @@ impl Core {
         }
         let pool = self.runtime.pool();
         let target = part_of(pool.limit(), TARGET);
+        // Of those whose client is away few come back.
+        while stalled == 0 && pool.bytes() > target && self.end_parked() {}
         let weighed = |member: Arc<Member>| Some((member.shared.weigh()?, member));
         let mut sessions: Vec<_> = self.hub.all().into_iter().filter_map(weighed).collect();
         sort(&mut sessions, pool.floor(), stalled);

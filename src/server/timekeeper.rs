@@ -24,6 +24,7 @@ async fn keep(core: Weak<Core>) {
                 }
             }
             core.attempts.purge();
+            core.end_overdue();
             let relief = core.relieve();
             (core.runtime.clone(), relief)
         };

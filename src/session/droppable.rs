@@ -200,6 +200,10 @@ impl Values {
     }
 
     pub(super) fn pop(&mut self) -> Option<OutMessage> {
+        self.pop_with_key().map(|(_, message)| message)
+    }
+
+    pub(super) fn pop_with_key(&mut self) -> Option<(ByteString, OutMessage)> {
         let value = self.queue.pop_front()?;
         self.bytes -= value.cost();
         self.shared -= value.message.shared_len();
@@ -208,6 +212,6 @@ impl Values {
         if self.queue.is_empty() {
             *self = Values::default();
         }
-        Some(value.message)
+        Some((value.key, value.message))
     }
 }

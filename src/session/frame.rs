@@ -81,6 +81,8 @@ pub(crate) enum Outbound<'a> {
         message: &'a OutMessage,
         /// The client knows events. Otherwise it gets an event as a text message.
         events: bool,
+        /// The client gets the offset of an event that many share, as its last argument.
+        offsets: bool,
     },
     Frame(Frame),
 }
@@ -102,7 +104,8 @@ impl<'a> Outbound<'a> {
 
     /// A message for a client that has listed these names.
     pub(crate) fn message(number: u64, message: &'a OutMessage, names: Names) -> Self {
-        Outbound::Message { number, message, events: names.contains(Names::EVENTS) }
+        let (events, offsets) = (names.contains(Names::EVENTS), names.contains(Names::OFFSETS));
+        Outbound::Message { number, message, events, offsets }
     }
 
     pub(crate) fn into_frame(self) -> Frame {
@@ -177,6 +180,8 @@ impl Names {
     pub(crate) const ROTATE: Names = Names(1 << 3);
     /// The client knows events.
     pub(crate) const EVENTS: Names = Names(1 << 4);
+    /// The client gets offsets with its events. This is no name of the protocol: no client lists it.
+    pub(crate) const OFFSETS: Names = Names(1 << 5);
 
     /// Each name as it is written, in the order in which they are written.
     const KNOWN: [(&str, Names); 4] =
@@ -188,6 +193,10 @@ impl Names {
             Names::KNOWN.iter().filter(move |(known, _)| known.as_bytes() == name).map(|&(_, bit)| bit)
         });
         known.fold(Names::LISTED, |names, name| Names(names.0 | name.0))
+    }
+
+    pub(crate) fn with(self, name: Names) -> Self {
+        Names(self.0 | name.0)
     }
 
     pub(crate) fn contains(self, name: Names) -> bool {

@@ -70,8 +70,8 @@ impl Machine {
         }
         if self.closed.is_none() {
             if self.inbox.take_close(number) == Taken::New {
-                self.finish(now, reason);
                 self.say_farewell();
+                self.cut(now, reason);
             }
         } else if number <= self.inbox.received() {
             self.inbox.request_ack();

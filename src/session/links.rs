@@ -246,6 +246,17 @@ impl Links {
         self.all.last_mut().expect("a link was just pushed")
     }
 
+    /// Adds a link that another session had, under an id of its own.
+    pub(super) fn put(&mut self, link: Link) -> LinkId {
+        self.next += 1;
+        if link.confirmed {
+            self.highest_confirmed = self.highest_confirmed.max(link.ordinal);
+        }
+        self.all.reserve_exact(1);
+        self.all.push(Link { id: LinkId(self.next), ..link });
+        LinkId(self.next)
+    }
+
     /// The link is gone. A link with turns is kept for its next turn.
     pub(crate) fn detach(&mut self, id: LinkId) {
         let Some(at) = self.all.iter().position(|link| link.id == id) else { return };

@@ -182,6 +182,10 @@ pub(crate) struct Machine {
     pub(super) uploading: bool,
     /// The client has closed while no poll waited: a poll that it has sent before is answered empty.
     pub(super) farewell_due: bool,
+    /// A cut parks the session.
+    pub(super) parks: bool,
+    /// Why the session was cut that is parked.
+    pub(super) parked: Option<Box<CloseReason>>,
     pub(super) over: bool,
 }
 
@@ -223,6 +227,8 @@ impl Machine {
             stalled_since: NEVER,
             uploading: false,
             farewell_due: false,
+            parks: false,
+            parked: None,
             over: false,
             config,
         }
@@ -302,6 +308,11 @@ impl Machine {
     /// the link.
     pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
         self.links.get(id).is_none_or(|link| link.finished || !link.attached || self.must_not_wait(link))
+    }
+
+    /// Whether the link is no part of the session any more.
+    pub(crate) fn link_is_gone(&self, id: LinkId) -> bool {
+        self.links.get(id).is_none()
     }
 
     /// The transport of the link that carries. Before a link is confirmed it is that of the last one.
@@ -394,6 +405,7 @@ impl Machine {
     pub(super) fn finish(&mut self, now: u64, reason: CloseReason) {
         self.links_need_wake = true;
         if self.closed.is_none() {
+            self.parked = None;
             self.unacknowledged = self.unacknowledged();
             self.outbox.clear();
             self.droppables = None;

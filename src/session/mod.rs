@@ -13,6 +13,7 @@ mod intake;
 pub(crate) mod links;
 pub(crate) mod machine;
 pub(crate) mod outbox;
+mod parking;
 mod pressure;
 mod progress;
 mod rate;

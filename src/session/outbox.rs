@@ -245,6 +245,17 @@ impl Outbox {
         }
     }
 
+    /// Takes the messages. Their numbers count as acknowledged, and so do all others that were given.
+    pub(super) fn take_messages(&mut self) -> Vec<OutMessage> {
+        let entries = std::mem::take(&mut self.entries);
+        (self.bytes, self.shared, self.acked, self.sent) = (0, 0, self.last, self.last);
+        let messages = entries.into_iter().filter_map(|entry| match entry.body {
+            Body::Message(message) => Some(message),
+            Body::Gap { .. } | Body::Close(_) => None,
+        });
+        messages.collect()
+    }
+
     /// Drops the messages. The numbers stand.
     pub(crate) fn clear(&mut self) {
         self.entries = VecDeque::new();

@@ -108,7 +108,10 @@ reasons! {
         HANDLER_FAILED: "the handler failed",
     }
 
-    4000 = 409 { REPLACED: "replaced by a newer link", }
+    4000 = 409 {
+        REPLACED: "replaced by a newer link",
+        MOVED: "the client goes on with the session that it had before",
+    }
     4001 = 409 {
         DUPLICATE: "duplicate of a link that is attached",
         OVERLAP: "a request while another one of its kind waits",

@@ -32,7 +32,9 @@ impl Machine {
         // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
         let ended = self.aborted_here || self.has_sid();
         let aborted = self.closed.as_deref().filter(|reason| ended || reason.code / 100 == 43);
-        if self.over || (aborted.is_some() && server && (attach.kind.carries_down() || self.has_sid())) {
+        if self.is_parked() {
+            return Err(reason::ENDED);
+        } else if self.over || (aborted.is_some() && server && (attach.kind.carries_down() || self.has_sid())) {
             let reason = aborted.filter(|reason| !self.may_open_anew(now, reason));
             return Err(reason.cloned().unwrap_or(reason::ENDED));
         }
@@ -139,7 +141,7 @@ impl Machine {
             self.carrier_changed(now);
         }
         if cut && self.config.rules.cut_ends {
-            self.finish(now, reason::CUT); // A reason that was there before stands.
+            self.cut(now, reason::CUT); // A reason that was there before stands.
         }
         if self.links.any_attached() {
             return;
@@ -372,7 +374,7 @@ impl Machine {
             !server && self.opened && self.links.get(id).is_some_and(|link| link.pending_outcome == Some(Outcome::New));
         match reason.code / 100 {
             _ if self.is_candidate(id) => {}
-            _ if self.config.rules.cut_ends => self.finish(now, reason),
+            _ if self.config.rules.cut_ends => self.cut(now, reason),
             41 | 43 | 44 if loser => {}
             // A client has no other code to abort with.
             43 | 44 if self.closed.is_none() && (!server || reason.code == reason::ABORTED.code) => {

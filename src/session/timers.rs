@@ -18,6 +18,7 @@ impl Machine {
         let links = self.links.iter().filter_map(|link| link.deadline).min();
         let own = match self.config.role {
             _ if self.closed.is_some() => Some(self.detached_since + self.remembered()),
+            _ if self.is_parked() => None,
             Role::Server if self.heartbeat.decides() => Some(self.heartbeat.deadline()),
             Role::Server if !self.links.any_attached() => (self.pending_attaches == 0).then(|| self.grace_end()),
             Role::Server => self.links.needs_heartbeat().then(|| self.heartbeat.deadline()),
@@ -103,6 +104,8 @@ impl Machine {
         let grace = self.grace();
         if self.closed.is_some() {
             self.over = now >= self.detached_since + self.remembered();
+        } else if self.is_parked() {
+            // Its client has as much time as somebody else gives it.
         } else if !self.heartbeat.decides() && !self.links.any_attached() {
             let deadline = self.grace_end();
             if self.pending_attaches == 0 && now >= deadline {
@@ -126,7 +129,7 @@ impl Machine {
             self.end_silent_links();
             self.heartbeat.restart(now);
             if self.config.rules.cut_ends {
-                self.finish(now, reason::HEARTBEAT_TIMEOUT);
+                self.cut(now, reason::HEARTBEAT_TIMEOUT);
             } else if !self.links.any_attached() {
                 // The transport may not notice the end. The client notices it after this time.
                 self.detached_since = now + self.config.interval + self.config.timeout;

@@ -22,13 +22,13 @@ pub(crate) enum Stage {
     Probing,
     /// It has a WebSocket, and polls come too late.
     WebSocket,
-    /// It has ended.
+    /// It has ended, or is parked.
     Over,
 }
 
 impl Machine {
     pub(crate) fn stage(&self) -> Stage {
-        if self.closed.is_some() || self.over {
+        if self.closed.is_some() || self.over || self.is_parked() {
             return Stage::Over;
         }
         let mut stage = Stage::Polling;
@@ -65,6 +65,8 @@ impl Machine {
     pub(crate) fn expect_upload(&mut self, now: u64) -> Result<(), CloseReason> {
         if let Some(reason) = self.closed() {
             return Err(reason.clone());
+        } else if self.is_parked() {
+            return Err(reason::ENDED);
         }
         if self.uploading {
             self.finish(now, reason::OVERLAP);

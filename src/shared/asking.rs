@@ -91,9 +91,10 @@ impl SharedSession {
         } else if inner.questions.as_ref().is_some_and(|questions| questions.open.len() >= MOST_OPEN) {
             return Err(CannotAsk::Full);
         }
-        let sent = match inner.outgoing(message) {
+        let message = self.keep_parked(&mut inner, &WhenBehind::Keep, message);
+        let sent = match message.map_or_else(|message| inner.outgoing(message), |_| Ok(None)) {
             Ok(Some(message)) => inner.machine.send_as(now, how, message).map_err(CannotAsk::Outbox)?,
-            // It is kept until the member's channel is open.
+            // It is kept until the member's channel is open, or its client comes back.
             Ok(None) => true,
             Err((SendError::Closed, _)) => return Err(CannotAsk::Closed),
             Err((error, _)) => return Err(CannotAsk::Outbox(error)),

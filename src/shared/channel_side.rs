@@ -74,13 +74,20 @@ impl Inner {
             self.send_packet(not_opened(head.namespace, &Fault::unknown_namespace()));
             return false;
         };
-        if let Some(open) = channels.current(head.namespace) {
-            // Another page has taken the session over, and its channels with it.
-            if open.accepted {
-                self.send_packet(accepted(head.namespace, &session.public_id()));
+        let found = channels.current(head.namespace).map(|it| (it.number, it.accepted, it.parked.is_some()));
+        match found {
+            None => {}
+            Some((number, _, true)) if session.recover_here(self, head, number) => return false,
+            Some((_, _, true)) => {}
+            Some((number, open, false)) => {
+                // Another page has taken the session over, and its channels with it.
+                if let Some(packet) = session.accepted(self, number).filter(|_| open) {
+                    self.send_packet(packet);
+                }
+                return false;
             }
-            return false;
         }
+        let Some(channels) = &mut *self.channels else { return false };
         if channels.are_full(head.namespace) {
             let most = channels.most;
             let text =
@@ -170,6 +177,7 @@ impl Inner {
         for channel in &mut channels.all {
             channel.drop_early();
             channel.over |= channel.asked.is_some();
+            channel.log = None;
             if let Some(length) = channel.take_asked() {
                 self.machine.release_aside(length);
             }
@@ -202,11 +210,6 @@ impl Inner {
             Err(error) => tracing::debug!(?error, "a packet was not sent"),
         }
     }
-}
-
-/// The answer to a channel that is open.
-fn accepted(namespace: &str, id: &ByteString) -> Packet {
-    control(Kind::Connect, namespace, &format!("{{\"sid\":\"{id}\"}}"))
 }
 
 fn length(arrival: &Arrival) -> usize {
@@ -251,9 +254,16 @@ impl SharedSession {
         channel.accepted = true;
         channel.early_bytes = 0;
         let judged = channel.take_asked();
-        let (early, packet) = (std::mem::take(&mut channel.early), accepted(&channel.namespace, &self.public_id()));
-        inner.send_control(packet);
+        let early = std::mem::take(&mut channel.early);
+        let log = inner.recovery().map(|recovery| recovery.log());
+        if let (Some(channel), Some(log)) = (inner.channels.as_mut().and_then(|it| it.find(number)), log) {
+            channel.log = Some(log);
+        }
+        if let Some(packet) = self.accepted(&inner, number) {
+            inner.send_control(packet);
+        }
         for message in early {
+            let message = self.with_offset(&inner, message);
             // There was room for it when it was sent.
             if let Err(error) = inner.machine.send_over_limit(message) {
                 tracing::debug!(?error, "a message was not sent");
@@ -266,6 +276,17 @@ impl SharedSession {
             None => self.account(&mut inner),
         }
         true
+    }
+
+    /// The answer to a channel that is open.
+    pub(super) fn accepted(&self, inner: &Inner, number: u64) -> Option<Packet> {
+        let channel = inner.channels.as_ref()?.all.iter().find(|channel| channel.number == number)?;
+        let sid = self.public_id();
+        let data = match self.pid(inner, number) {
+            Some(pid) => format!("{{\"sid\":\"{sid}\",\"pid\":\"{pid}\"}}"),
+            None => format!("{{\"sid\":\"{sid}\"}}"),
+        };
+        Some(control(Kind::Connect, &channel.namespace, &data))
     }
 
     /// A channel is refused, and counts until it is [removed](Self::remove_channel). Returns whether its client waits
@@ -294,6 +315,7 @@ impl SharedSession {
         }
         inner.wake_carriers();
         inner.wake_senders();
+        self.end_if_deserted(&mut inner, self.runtime.clock.now());
         self.account(&mut inner);
     }
 
@@ -311,6 +333,7 @@ impl SharedSession {
         }
         inner.send_control(packet);
         inner.wake_senders();
+        self.end_if_deserted(&mut inner, self.runtime.clock.now());
         self.account(&mut inner);
         true
     }

@@ -9,10 +9,16 @@ use std::{
 
 use bytestring::ByteString;
 
-use super::receivers::Receivers;
+use super::{
+    receivers::Receivers,
+    recovery::{Moved, Recovery},
+};
 use crate::{
     broadcast::OutMessage,
-    dialect::{Head, socketio::Connection},
+    dialect::{
+        Head,
+        socketio::{Connection, Log},
+    },
     packet::Packet,
     session::Arrival,
 };
@@ -85,6 +91,10 @@ pub(super) struct Channels {
     pub(super) connection: Option<Box<Connection>>,
     /// Since when that client owes an attachment, and has sent nothing of it.
     pub(super) owes_since: Option<u64>,
+    /// The channels can be recovered.
+    pub(super) recovery: Option<Box<Recovery>>,
+    /// The client has gone on with the session that it had before.
+    pub(super) moved: Option<Moved>,
     /// The number of channels so far.
     numbers: u64,
     /// The task that opens channels.
@@ -107,6 +117,10 @@ pub(super) struct Channel {
     /// The messages that were sent before it was open.
     pub(super) early: Vec<OutMessage>,
     pub(super) early_bytes: usize,
+    /// The last messages, if the channel can be recovered.
+    pub(super) log: Option<Box<Log<OutMessage>>>,
+    /// Its client has lost its connection, and may come back until this time.
+    pub(super) parked: Option<u64>,
     /// Nothing is sent or taken any more. What came before can be received.
     pub(super) over: bool,
 }
@@ -145,6 +159,8 @@ impl Channels {
             has_root,
             connection: None,
             owes_since: None,
+            recovery: None,
+            moved: None,
             numbers: 0,
             opener: None,
             ended: false,
@@ -156,10 +172,11 @@ impl Channels {
         self.all.iter().all(|channel| channel.accepted && !channel.over)
     }
 
-    /// Whether all are open, and nothing is kept that is to be sent or taken later.
+    /// Whether all are open, and nothing is kept that is to be sent or taken later. Channels that can be recovered keep
+    /// what they send.
     fn are_quiet(&self) -> bool {
         let held = self.connection.as_ref().map_or(0, |connection| connection.held());
-        held == 0 && self.are_open() && self.early_bytes() == 0
+        held == 0 && self.recovery.is_none() && self.are_open() && self.early_bytes() == 0
     }
 
     /// Adds the channel that a packet asks for.
@@ -177,6 +194,8 @@ impl Channels {
             accepted: false,
             early: Vec::new(),
             early_bytes: 0,
+            log: None,
+            parked: None,
             over: false,
         });
     }

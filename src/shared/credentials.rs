@@ -70,6 +70,11 @@ impl Credentials {
         Credentials { secret, used: false, in_url: false, stays: false, former: None }
     }
 
+    /// Those of a client that has used the secret in URLs.
+    pub(super) fn of_used(secret: Uuid) -> Self {
+        Credentials { used: true, in_url: true, ..Credentials::new(secret) }
+    }
+
     /// `in_url` states that the secret was shown in a URL.
     pub(crate) fn verify(&mut self, secret: &str, in_url: bool) -> Result<(), CloseReason> {
         if matches(self.secret, secret) {
@@ -159,7 +164,7 @@ impl Credentials {
 }
 
 /// Compares in constant time.
-fn matches(known: Uuid, secret: &str) -> bool {
+pub(super) fn matches(known: Uuid, secret: &str) -> bool {
     let mut buffer = Uuid::encode_buffer();
     let known = known.simple().encode_lower(&mut buffer).as_bytes();
     let differs = known.iter().zip(secret.as_bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));

@@ -107,10 +107,15 @@ impl SharedSession {
         if channel.is_some_and(|number| inner.is_over(number)) {
             return Err((SendError::Closed, message));
         }
+        let message = match self.keep_parked(inner, &WhenBehind::Keep, message) {
+            Ok(_) => return Ok(()),
+            Err(message) => message,
+        };
         let Some(message) = inner.outgoing(message)? else { return Ok(()) };
         if let Err(error) = inner.machine.can_send(message.len()) {
             return Err((error, message));
         }
+        let message = self.with_offset(inner, message);
         inner.machine.send_over_limit(message).expect("it can be sent");
         inner.wake_carriers();
         self.account(inner);
@@ -120,7 +125,18 @@ impl SharedSession {
     /// Sends all of these messages, or none if they do not fit together.
     pub(crate) fn send_all(&self, messages: Vec<OutMessage>) -> Result<(), SendError> {
         let mut inner = self.lock();
+        let mut messages = messages;
+        if inner.recovery().is_some() {
+            // The client may have got the same event before, and each has an offset of its own.
+            messages = messages.into_iter().map(|message| OutMessage::Own(message.into_payload())).collect();
+            let parked = |message| self.keep_parked(&mut inner, &WhenBehind::Keep, message).err();
+            messages = messages.into_iter().filter_map(parked).collect();
+        }
         let messages = inner.keep_all_early(messages)?;
+        let messages = match inner.recovery() {
+            Some(_) => messages.into_iter().map(|message| self.with_offset(&inner, message)).collect(),
+            None => messages,
+        };
         inner.machine.send_all(messages)?;
         inner.wake_carriers();
         self.account(&mut inner);
@@ -131,7 +147,12 @@ impl SharedSession {
     pub(crate) fn send_as(&self, how: &WhenBehind, message: OutMessage) -> Result<bool, SendError> {
         let now = if *how == WhenBehind::Keep { 0 } else { self.runtime.clock.now() };
         let mut inner = self.lock();
+        let message = match self.keep_parked(&mut inner, how, message) {
+            Ok(kept) => return Ok(kept),
+            Err(message) => message,
+        };
         let Some(message) = inner.outgoing(message).map_err(|(error, _)| error)? else { return Ok(true) };
+        let message = self.with_offset(&inner, message);
         let sent = inner.machine.send_as(now, how, message)?;
         inner.wake_carriers();
         self.account(&mut inner);
@@ -197,7 +218,12 @@ impl SharedSession {
     pub(crate) fn close(&self, reason: CloseReason) {
         let mut inner = self.lock();
         inner.disconnect();
-        inner.machine.close(reason);
+        if inner.machine.is_parked() {
+            inner.machine.abort(self.runtime.clock().now(), reason);
+            inner.wake_receivers();
+        } else {
+            inner.machine.close(reason);
+        }
         if inner.closing.is_none() && inner.machine.closed().is_none() {
             inner.await_close(self.runtime.clock().now(), self.params.session.grace);
         }
@@ -236,6 +262,11 @@ impl SharedSession {
     /// Asks the client to make a new link after `delay` milliseconds, on a link of this ordinal or a higher one.
     pub(crate) fn go_away(&self, delay: u64, ordinal: u64) {
         let mut inner = self.lock();
+        if inner.machine.is_parked() {
+            // Its client cannot come back to a server that goes away.
+            drop(inner);
+            return self.close(reason::GOING_AWAY);
+        }
         inner.machine.go_away(delay, ordinal);
         inner.wake_links();
     }

@@ -59,7 +59,9 @@ impl SharedSession {
             inner.machine.complete(link);
         }
         let upgrades = inner.machine.is_probing();
-        inner.machine.detach(self.runtime.clock.now(), link);
+        let now = self.runtime.clock.now();
+        inner.machine.detach(now, link);
+        self.note_parked(&mut inner, now);
         if inner.machine.take_links_need_wake() {
             inner.wake_links(); // Another link carries now.
         }
@@ -85,6 +87,10 @@ impl SharedSession {
     ) -> Result<bool, CloseReason> {
         let malformed = self.read_packets(frames, malformed);
         let mut inner = self.lock();
+        if let Some((session, link)) = inner.place_of(link) {
+            drop(inner);
+            return session.input(link, frames, malformed);
+        }
         let now = self.runtime.clock.now();
         let before = inner.machine.acknowledged();
         let upgrades = inner.machine.is_probing();
@@ -94,6 +100,7 @@ impl SharedSession {
             inner.machine.end(now, link, malformed.clone());
             outcome = Err(malformed);
         }
+        self.note_parked(&mut inner, now);
         if inner.credentials.awaits_confirmation(link) && inner.machine.is_confirmed(link) {
             inner.credentials.spend();
         }
@@ -167,10 +174,14 @@ impl SharedSession {
         let secret = inner.credentials.secret;
         let renewed = inner.renewed_for(link);
         let before = inner.machine.acknowledged();
-        let machine = &mut inner.machine;
+        let Inner { machine, channels, .. } = &mut *inner;
+        let mut logs = channels.as_deref_mut().filter(|channels| channels.recovery.is_some());
         let now = self.runtime.clock.now();
         let (mut timed, mut run) = (false, false);
         let mut write = |outbound: Outbound<'_>| {
+            if let (Outbound::Message { message, .. }, Some(channels)) = (&outbound, &mut logs) {
+                channels.note_written(message);
+            }
             timed |= matches!(outbound, Outbound::Frame(Frame::Ping { .. } | Frame::AckRequest));
             (matches!(outbound, Outbound::Message { .. }), take(self.complete(secret, renewed, outbound)))
         };
@@ -250,6 +261,8 @@ impl SharedSession {
             inner.scheduled = u64::MAX;
         }
         inner.machine.handle_timeout(now);
+        self.note_parked(inner, now);
+        self.end_overdue(inner, now);
         if inner.expires <= now {
             inner.expires = u64::MAX;
             inner.machine.abort(now, reason::LOGIN_EXPIRED);

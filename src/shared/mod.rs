@@ -2,6 +2,7 @@
 //! time to the machine; no lock is held across an await.
 
 mod asking;
+mod by_age;
 mod channel_side;
 mod channels;
 mod chunked_upload;
@@ -14,12 +15,12 @@ mod owed;
 mod pressure;
 pub(crate) mod questions;
 mod receivers;
+mod recovery;
 mod runtime;
 mod socketio;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turn;
-mod unproven;
 mod upgrade;
 mod wake_batch;
 
@@ -105,7 +106,7 @@ struct Inner {
     accounted: usize,
     /// The session is over: it queues no deadline and counts no bytes any more.
     forgotten: bool,
-    /// The session counts as live in [`Runtime`].
+    /// The session counts as live in [`Runtime`]. One that is parked does not.
     counted: bool,
     /// It counts there among those that are outside of the namespace `/`.
     nobody: bool,
@@ -253,10 +254,11 @@ impl SharedSession {
         }
         let closing = inner.closing.map(|(deadline, _)| deadline);
         let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.deadline());
+        let parked = inner.recovery().and(inner.channels.as_ref()).and_then(|channels| channels.parked_until());
         let owed = inner.owed_deadline();
         let expires = Some(inner.expires).filter(|expires| *expires < u64::MAX);
         if let Some(deadline) =
-            [inner.machine.poll_timeout(), closing, pieces, expires, owed].into_iter().flatten().min()
+            [inner.machine.poll_timeout(), closing, pieces, expires, owed, parked].into_iter().flatten().min()
             && deadline < inner.scheduled
         {
             inner.scheduled = deadline;

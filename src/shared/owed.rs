@@ -5,7 +5,7 @@ use super::{Inner, SharedSession, reason};
 impl Inner {
     /// A message of the client has come. If attachments are missing behind it, the next one has its time from now on.
     pub(super) fn note_owed(&mut self, now: u64, session: &SharedSession) {
-        let Some(channels) = &mut self.channels else { return };
+        let Some(channels) = &mut *self.channels else { return };
         let owes = channels.connection.as_ref().is_some_and(|connection| connection.is_owed());
         channels.owes_since = owes.then_some(now);
         if owes {

@@ -16,8 +16,8 @@ pub(crate) struct Weight {
     pub(crate) bytes: usize,
     /// How many of them are freed only when its connections notice the end.
     pub(crate) later: usize,
-    /// For so many milliseconds the client has acknowledged nothing, or has sent no further piece of an upload or
-    /// attachment of a packet.
+    /// For so many milliseconds the client has acknowledged nothing, has sent no further piece of an upload or
+    /// attachment of a packet, or has been away.
     pub(crate) stalled: u64,
 }
 
@@ -40,6 +40,7 @@ impl SharedSession {
         if inner.machine.closed().is_some() {
             inner.questions = None;
             inner.drop_unfinished();
+            self.runtime.unpark(inner.take_ticket());
         }
         if inner.machine.stall_clock_is_due() {
             inner.machine.start_stall_clock(self.runtime.clock.now());
@@ -64,7 +65,8 @@ impl SharedSession {
         }
         let machine = &inner.machine;
         let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.waits_since());
-        let since = machine.stalled_since().into_iter().chain(pieces).chain(inner.owes_since()).min();
+        let waits = pieces.into_iter().chain(inner.owes_since()).chain(machine.parked_since());
+        let since = machine.stalled_since().into_iter().chain(waits).min();
         let stalled = since.map_or(0, |since| self.runtime.clock.now().saturating_sub(since));
         let outside = inner.held() - machine.held();
         let (bytes, later) = (machine.share() + outside, inner.under_way);

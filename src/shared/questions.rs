@@ -1,6 +1,6 @@
 //! The requests that a session has made and that its client has not answered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
@@ -20,7 +20,8 @@ const COST: usize = 128;
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Answered(Packet),
-    /// Another page has taken the session over. The page before it may have received the request.
+    /// Another page has taken the session over, or its connection was lost. The page before it may have received the
+    /// request.
     Unknown,
 }
 
@@ -131,6 +132,13 @@ impl Questions {
         let id = head.and_then(|head| head.id);
         let asker = id.and_then(|id| self.open.remove(&id));
         asker.map_or(Waiter::Nobody, |asker| asker.end(Outcome::Answered(packet)))
+    }
+
+    /// The connection is lost. Only these requests are still to be sent.
+    pub(crate) fn give_up_but(&mut self, unsent: &HashSet<u64>) {
+        for (_, asker) in self.open.extract_if(|id, _| !unsent.contains(id)) {
+            asker.end(Outcome::Unknown);
+        }
     }
 
     /// Another page has taken over.

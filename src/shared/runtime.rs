@@ -12,8 +12,8 @@ use std::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::unproven::Unproven;
-use crate::{clock::Clock, deadlines::Deadlines, pool::Pool, sync::lock};
+use super::by_age::{ByAge, Ticket};
+use crate::{clock::Clock, deadlines::Deadlines, packet::Offset, pool::Pool, sync::lock};
 
 /// The state that all sessions of a server share.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Runtime {
     deadlines: Mutex<Deadlines<Uuid>>,
     bell: Notify,
     pub(super) pool: Pool,
-    /// The sessions that are neither over nor closed here.
+    /// The sessions that are neither over nor closed here, nor parked.
     live: AtomicUsize,
     /// Those of them whose clients could open `/`, and have not.
     nobodies: AtomicUsize,
@@ -31,7 +31,16 @@ pub(crate) struct Runtime {
     /// The handlers that have a task.
     handlers: AtomicUsize,
     last_handler: Notify,
-    pub(crate) unproven: Unproven,
+    /// The sessions whose clients have not shown that they received the secret.
+    pub(crate) unproven: ByAge,
+    /// The sessions that are parked.
+    pub(crate) parked: ByAge,
+    /// Those among which there was no place for another one. It is for somebody else to end them.
+    overdue: Mutex<Vec<Uuid>>,
+    /// The last offset.
+    offsets: AtomicU64,
+    /// The channels that went on with a new connection, and those that did not though their client wanted it.
+    pub(crate) recoveries: [AtomicU64; 2],
     /// How often clients were asked to pause because they sent too fast.
     pub(crate) rate_pauses: AtomicU64,
     /// The sessions that ended because their clients went on sending too fast.
@@ -50,7 +59,11 @@ impl Runtime {
             ended: Mutex::default(),
             handlers: AtomicUsize::new(0),
             last_handler: Notify::new(),
-            unproven: Unproven::default(),
+            unproven: ByAge::default(),
+            parked: ByAge::default(),
+            overdue: Mutex::default(),
+            offsets: AtomicU64::new(0),
+            recoveries: [AtomicU64::new(0), AtomicU64::new(0)],
             rate_pauses: AtomicU64::new(0),
             rate_ends: AtomicU64::new(0),
         }
@@ -70,7 +83,7 @@ impl Runtime {
         if self.pool.is_over() { self.pool.floor() } else { usize::MAX }
     }
 
-    /// The number of sessions that are neither over nor closed here.
+    /// The number of sessions that are neither over nor closed here, nor parked.
     pub(crate) fn live(&self) -> usize {
         self.live.load(Ordering::Relaxed)
     }
@@ -97,11 +110,48 @@ impl Runtime {
         lock(&self.ended).push_back(id);
     }
 
+    /// A session that counted waits for its client, and counts no longer.
+    pub(super) fn session_waits(&self, counted: bool) {
+        self.live.fetch_sub(counted.into(), Ordering::Relaxed);
+    }
+
     /// If more than `most` sessions that have ended are remembered, the oldest of them. It is for the caller
     /// to forget.
     pub(crate) fn too_old(&self, most: usize) -> Option<Uuid> {
         let mut ended = lock(&self.ended);
         if ended.len() > most { ended.pop_front() } else { None }
+    }
+
+    /// The offset of the next event.
+    pub(super) fn next_offset(&self) -> Offset {
+        Offset::new(self.offsets.fetch_add(1, Ordering::Relaxed) + 1).expect("nobody makes 2^64 events")
+    }
+
+    /// A session is parked, of which there may be so many. Beyond that the oldest are overdue.
+    pub(super) fn park(&self, id: Uuid, most: usize) -> Ticket {
+        let ticket = self.parked.add(id);
+        while let Some(oldest) = self.parked.pop_beyond(most) {
+            lock(&self.overdue).push(oldest);
+            self.ring();
+        }
+        ticket
+    }
+
+    /// A session is not parked any more.
+    pub(super) fn unpark(&self, ticket: Ticket) {
+        if ticket > 0 {
+            self.parked.remove(ticket);
+        }
+    }
+
+    /// The parked sessions that must end, since there are too many.
+    pub(crate) fn take_overdue(&self) -> Vec<Uuid> {
+        std::mem::take(&mut lock(&self.overdue))
+    }
+
+    /// A client has come back for a channel, which went on or did not.
+    pub(crate) fn count_recovery(&self, recovered: bool) {
+        self.recoveries[usize::from(!recovered)].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn handler_starts(&self) {

@@ -5,10 +5,12 @@
 mod tests;
 
 use bytestring::ByteString;
+use uuid::Uuid;
 
-use super::{CloseReason, Frame, Inner, LinkId, SendError, SharedSession, reason};
+use super::{CloseReason, Frame, Inner, LinkId, SendError, SharedSession, reason, recovery::Recovery};
 use crate::{
     broadcast::OutMessage,
+    config::RecoveryTerms,
     dialect::{
         Head, Kind, control,
         socketio::{Action, ClientPacket, Connection, Outgoing, Revision, Violation},
@@ -20,8 +22,9 @@ use crate::{
 
 impl SharedSession {
     /// From now on the client speaks Socket.IO. The session must have [all](super::ChannelSet::All) namespaces as
-    /// channels. A revision that opens `/` unasked does so with these auth data, which are JSON.
-    pub(crate) fn speak_socketio(&self, revision: Revision, auth: &str) {
+    /// channels. A revision that opens `/` unasked does so with these auth data, which are JSON. With `recovery` the
+    /// channels outlive the connection on these terms; whoever shows the secret is the client.
+    pub(crate) fn speak_socketio(&self, revision: Revision, auth: &str, recovery: Option<(RecoveryTerms, Uuid)>) {
         let _ = self.socketio.set(revision);
         let mut inner = self.lock();
         let limit = usize::try_from(self.params.session.limit).unwrap_or(usize::MAX);
@@ -29,6 +32,10 @@ impl SharedSession {
         let mut connection = Box::new(Connection::new(revision, limit, channels.most));
         let asked = connection.start();
         channels.connection = Some(connection);
+        channels.recovery = recovery.map(|(terms, secret)| Box::new(Recovery::new(terms, secret)));
+        if channels.recovery.is_some() {
+            inner.machine.park_when_cut();
+        }
         if let Action::Connect { namespace, .. } = asked {
             let packet = control(Kind::Connect, &namespace, auth);
             if let Ok(head) = Head::parse(packet.text()) {
@@ -68,11 +75,13 @@ impl Inner {
         self.channels.as_ref().is_some_and(|channels| channels.connection.is_some())
     }
 
-    /// The bytes of messages that wait for their channel to open, and of a packet of which attachments are still to
-    /// come.
+    /// The bytes of messages that wait for their channel to open, or that its client may have missed, and of a packet of
+    /// which attachments are still to come.
     pub(super) fn in_channels(&self) -> usize {
         let Some(channels) = self.channels.as_ref().filter(|_| !self.channels.is_quiet()) else { return 0 };
-        channels.early_bytes() + channels.connection.as_ref().map_or(0, |connection| connection.held())
+        channels.early_bytes()
+            + channels.in_logs()
+            + channels.connection.as_ref().map_or(0, |connection| connection.held())
     }
 
     /// Takes a message of a client that speaks Socket.IO.
@@ -86,6 +95,10 @@ impl Inner {
         message: OutMessage,
         session: &SharedSession,
     ) -> Result<(), CloseReason> {
+        // A connection that is lost feeds nothing.
+        if self.machine.link_is_gone(link) {
+            return Ok(());
+        }
         if !self.machine.takes_messages_from(link) {
             // The connection must not learn of what is refused, as on a WebSocket before its upgrade, or ignored.
             return self.machine.handle_frame(now, link, Frame::Message { number: 0, message });

@@ -17,7 +17,7 @@ impl SharedSession {
     /// For who knows the secret of an Engine.IO session: how far it has moved, and whether its client pings.
     pub(crate) fn stage(&self, secret: &str) -> Option<(Stage, bool)> {
         let inner = self.lock();
-        let known = inner.machine.has_sid() && inner.credentials.knows(secret);
+        let known = inner.machine.has_sid() && inner.credentials.knows(secret) && !inner.has_moved();
         known.then(|| (inner.machine.stage(), inner.machine.client_pings()))
     }
 
@@ -44,6 +44,10 @@ impl SharedSession {
     /// Fails if the session has ended, or if another upload is coming in, which ends it.
     pub(crate) fn expect_upload(self: &Arc<Self>) -> Result<IncomingUpload, CloseReason> {
         let mut inner = self.lock();
+        if let Some(session) = inner.moved_to() {
+            drop(inner);
+            return session.expect_upload();
+        }
         let expected = inner.machine.expect_upload(self.runtime.clock.now());
         if expected.is_err() {
             inner.wake_links();
@@ -58,6 +62,13 @@ impl SharedSession {
 /// An upload that is coming in.
 #[derive(Debug)]
 pub(crate) struct IncomingUpload(Arc<SharedSession>);
+
+impl IncomingUpload {
+    /// The session that it is for: another one, if the client has gone on with that.
+    pub(crate) fn session(&self) -> &Arc<SharedSession> {
+        &self.0
+    }
+}
 
 impl Drop for IncomingUpload {
     fn drop(&mut self) {

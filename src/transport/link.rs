@@ -5,7 +5,7 @@ use std::{sync::Arc, task::Context};
 use super::batch;
 use crate::{
     config::Transport,
-    shared::{Attach, CloseReason, Credential, Frame, LinkId, Outbound, PullStatus, SharedSession, UnderWay},
+    shared::{Attach, CloseReason, Credential, Frame, LinkId, Outbound, PullStatus, SharedSession, UnderWay, reason},
 };
 
 /// One attachment of a transport to a session. Dropping it detaches it.
@@ -18,15 +18,22 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Attaches. The reason of a refusal is for the client.
+    /// Attaches to a session, or to the one with which its client has gone on. The reason of a refusal is for the
+    /// client.
     pub(crate) fn attach(
         shared: Arc<SharedSession>,
         credential: Credential<'_>,
         attach: Attach,
         transport: Transport,
     ) -> Result<Self, CloseReason> {
-        let id = shared.attach(credential, attach, transport)?;
-        Ok(Link { shared, id, answered: false })
+        let mut shared = shared;
+        loop {
+            match shared.attach(credential, attach, transport) {
+                Ok(id) => return Ok(Link { shared, id, answered: false }),
+                Err(refused) if refused == reason::MOVED => shared = shared.moved_to().ok_or(refused)?,
+                Err(refused) => return Err(refused),
+            }
+        }
     }
 
     /// Hands over the frames that came on this link, until `read` yields `None`. They are decoded in
@@ -34,6 +41,13 @@ impl Link {
     /// no more; see [`reading_stops`](Self::reading_stops).
     pub(crate) fn input(&self, read: impl FnMut() -> Result<Option<Frame>, CloseReason>) -> Result<bool, CloseReason> {
         batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
+    }
+
+    /// Follows the client to the session with which it has gone on. Returns false if the link has not moved.
+    pub(super) fn follow(&mut self) -> bool {
+        let Some((shared, id)) = self.shared.place_of(self.id) else { return false };
+        (self.shared, self.id) = (shared, id);
+        true
     }
 
     /// Detaches a poll whose answer is whole, and is about to leave.

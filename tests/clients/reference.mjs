@@ -2,7 +2,7 @@
 // runs against it where ANYWIRE_REFERENCE names a folder in which `npm install socket.io` has run, which
 // shows that what it expects is what those servers do.
 //
-//   node reference.mjs FOLDER [--port N] [--heartbeat-ms N] [--timeout-ms N] [--limit BYTES]
+//   node reference.mjs FOLDER [--port N] [--heartbeat-ms N] [--timeout-ms N] [--limit BYTES] [--recovery-ms N]
 
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
@@ -13,7 +13,7 @@ import { Tally, numbered } from './numbered.mjs'
 const option = { type: 'string' }
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { port: option, 'heartbeat-ms': option, 'timeout-ms': option, limit: option }
+  options: { port: option, 'heartbeat-ms': option, 'timeout-ms': option, limit: option, 'recovery-ms': option }
 })
 const require = createRequire(join(positionals[0], 'index.js'))
 const { Server } = require('socket.io')
@@ -26,9 +26,10 @@ const settings = {
   maxHttpBufferSize: Number(flags.limit ?? 1_000_000),
   destroyUpgrade: false
 }
+const recovery = flags['recovery-ms'] && { connectionStateRecovery: { maxDisconnectionDuration: Number(flags['recovery-ms']) } }
 const PAGE = '<!doctype html><meta charset=utf-8><title>Clients</title><link rel=icon href=data:,>'
 const http = createServer()
-const io = new Server(http, { ...settings, serveClient: false })
+const io = new Server(http, { ...settings, ...recovery, serveClient: false })
 
 /** The shape in which a refused request is answered. */
 const fault = (code, message, data) => ({ error: data === undefined ? { code, message } : { code, message, data } })

@@ -36,7 +36,7 @@ export const CLIENTS = [
   { ...OLD, version: '1.7.4', module: 'socket.io-client-1', filler: (way) => (way === 'websocket' ? FILLER : 'word') },
   { ...OLD, version: '2.5.0', module: 'socket.io-client-2', filler: () => FILLER },
   { ...NEW, version: '3.1.3', module: 'socket.io-client-3', filler: () => FILLER, hasTimeLimits: false },
-  { ...NEW, version: '4.8.4', module: 'socket.io-client-4', filler: () => FILLER, hasTimeLimits: true }
+  { ...NEW, version: '4.8.4', module: 'socket.io-client-4', filler: () => FILLER, hasTimeLimits: true, recovers: true }
 ]
 
 /** The last of them with the parser of MessagePack, which has a path of its own. */

@@ -4,27 +4,29 @@
 import { after, before, describe, test } from 'node:test'
 import { FaultProxy } from '../proxies/fault-proxy.mjs'
 import { CLIENTS, PACKED, Peer } from './socketio-clients.mjs'
-import { REFERENCE, SHORT, WAYS, closing, serve } from './support.mjs'
+import { RECOVERING, REFERENCE, SHORT, WAYS, closing, serve } from './support.mjs'
 import ending from './steps/ending.mjs'
 import events from './steps/events.mjs'
 import lasting from './steps/lasting.mjs'
 import opening from './steps/opening.mjs'
+import recovery from './steps/recovery.mjs'
 import rooms from './steps/rooms.mjs'
 
 const STEPS = { ...opening, ...events, ...rooms, ...ending, ...lasting }
 const LIMIT = 60_000
-let server, short
+let server, short, recovering
 
 before(async () => {
-  ;[server, short] = await Promise.all([serve(), serve(SHORT)])
+  ;[server, short, recovering] = await Promise.all([serve(), serve(SHORT), serve(RECOVERING)])
 })
-after(() => Promise.all([server, short].map((each) => each?.stop())))
+after(() => Promise.all([server, short, recovering].map((each) => each?.stop())))
 
 // The reference has one parser for all.
 for (const client of REFERENCE ? CLIENTS : [...CLIENTS, PACKED]) {
   for (const [way, transports] of Object.entries(WAYS)) {
     describe(`socket.io-client ${client.version}, ${way}`, () => {
-      for (const [name, step] of Object.entries(STEPS)) test(name, { timeout: LIMIT }, () => closing((later) => step(kit(client, way, transports, later))))
+      const steps = client.recovers ? { ...STEPS, ...recovery } : STEPS
+      for (const [name, step] of Object.entries(steps)) test(name, { timeout: LIMIT }, () => closing((later) => step(kit(client, way, transports, later))))
     })
   }
 }
@@ -35,6 +37,7 @@ function kit(client, way, transports, later) {
     client,
     way,
     short,
+    recovering,
     /** Connects to the server, or to the `origin`, and shows it this data. */
     connect(data = {}, { origin = server.origin } = {}) {
       const peer = Peer.connect(client, origin, transports, data)

@@ -21,6 +21,9 @@ export const WAYS = { polling: ['polling'], websocket: ['websocket'], upgrade: [
 /** The server's flags under which a session's heartbeats can be awaited. */
 export const SHORT = { 'heartbeat-ms': 250, 'timeout-ms': 1000 }
 
+/** The server's flag under which clients recover. */
+export const RECOVERING = { 'recovery-ms': 60_000 }
+
 /** Starts the application. `options` are its flags; the result has its `port` and `origin`, and `stop()`. */
 export async function serve(options = {}) {
   const flags = Object.entries({ port: 0, ...options }).flatMap(([name, value]) => [`--${name}`, String(value)])

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Carrier, Form, Packer, Revision, TEXT,
+    Carrier, Form, Kind, Packer, Revision, TEXT,
     packet::{self, Content, MESSAGE, MESSAGE_BYTE, Packet, PacketReader},
     parse_error,
     payload3::{self, Framing},
@@ -80,20 +80,20 @@ impl EngineCodec {
         }
     }
 
-    fn put_body(&mut self, message: &OutMessage, events: bool, body: &mut Vec<u8>) {
+    fn put_body(&mut self, message: &OutMessage, kind: Kind, body: &mut Vec<u8>) {
         let written = self.begin(body);
         let packer = self.reader.packer;
         let mut form = if packer.is_some() { Form::BodyPacked } else { Form::Body4 };
         match self.reader.revision {
             Revision::V4 => payload4::separate(body.len() == written.start, body),
-            Revision::V3 => form = self.form3(written, message.payload(), events, body),
+            Revision::V3 => form = self.form3(written, message.payload(), kind, body),
         }
         match message {
-            OutMessage::Own(payload) => put_messages(form, payload, events, packer, body),
+            OutMessage::Own(payload) => put_messages(form, payload, kind, packer, body),
             OutMessage::Shared(broadcast) => {
-                body.extend_from_slice(broadcast.encoded(form.cell(events), |payload| {
+                body.extend_from_slice(broadcast.encoded(form.cell(kind), |payload| {
                     let mut bytes = Vec::with_capacity(payload.len() + 16);
-                    put_messages(form, payload, events, packer, &mut bytes);
+                    put_messages(form, payload, kind, packer, &mut bytes);
                     bytes.into()
                 }));
             }
@@ -102,10 +102,10 @@ impl EngineCodec {
 
     /// The form of a message in a body of revision 3. With the first bytes the framing of the whole body
     /// changes, unless the client reads none.
-    fn form3(&mut self, written: Written, payload: &Payload, events: bool, body: &mut Vec<u8>) -> Form {
+    fn form3(&mut self, written: Written, payload: &Payload, kind: Kind, body: &mut Vec<u8>) -> Form {
         let Written { start, mut framing } = written;
         let reads_bytes = self.carrier != Carrier::Body { base64: true };
-        if framing == Framing::Text && reads_bytes && packet::has_bytes(payload, events) {
+        if framing == Framing::Text && reads_bytes && packet::has_bytes(payload, kind) {
             let before = payload3::to_binary(&body[start..]);
             body.truncate(start);
             body.extend_from_slice(&before);
@@ -137,20 +137,20 @@ impl Codec for EngineCodec {
 
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
         match frame {
-            Outbound::Message { message, events, .. } => {
-                let packer = self.reader.packer;
+            Outbound::Message { message, events, offsets, .. } => {
+                let (packer, kind) = (self.reader.packer, Kind::of(message, events, offsets));
                 let form = match self.reader.revision {
-                    Revision::V3 if packet::has_bytes(message.payload(), events) => Form::Socket3,
+                    Revision::V3 if packet::has_bytes(message.payload(), kind) => Form::Socket3,
                     Revision::V4 if packer.is_some() => Form::SocketPacked,
                     _ => Form::Socket4,
                 };
                 let put = |payload: &Payload, out: &mut SocketBuffer<'_>| {
-                    send_messages(form, payload, events, packer, out);
+                    send_messages(form, payload, kind, packer, out);
                 };
                 match message {
                     OutMessage::Own(payload) => put(payload, out),
                     OutMessage::Shared(broadcast) => {
-                        out.encoded(broadcast.encoded(form.cell(events), |payload| encode(payload, put)), message);
+                        out.encoded(broadcast.encoded(form.cell(kind), |payload| encode(payload, put)), message);
                     }
                 }
             }
@@ -180,7 +180,9 @@ impl Codec for EngineCodec {
 impl BodyCodec for EngineCodec {
     fn write(&mut self, frame: Outbound<'_>, body: &mut Vec<u8>) {
         match frame {
-            Outbound::Message { message, events, .. } => self.put_body(message, events, body),
+            Outbound::Message { message, events, offsets, .. } => {
+                self.put_body(message, Kind::of(message, events, offsets), body);
+            }
             Outbound::Frame(Frame::Close { .. } | Frame::LinkClose(_)) => self.put_control("1", body),
             Outbound::Frame(frame) => {
                 if let Some(packet) = control(self.reader.revision, &frame) {
@@ -213,9 +215,9 @@ fn control(revision: Revision, frame: &Frame) -> Option<&'static str> {
     }
 }
 
-fn put_messages(form: Form, payload: &Payload, events: bool, packer: Option<&Packer>, body: &mut Vec<u8>) {
+fn put_messages(form: Form, payload: &Payload, kind: Kind, packer: Option<&Packer>, body: &mut Vec<u8>) {
     let start = body.len();
-    packet::each_message(payload, events, packer, |content| match form {
+    packet::each_message(payload, kind, packer, |content| match form {
         Form::Text3 => payload3::put_message(content, Framing::Text, body),
         Form::Bytes3 => payload3::put_message(content, Framing::Binary, body),
         _ => {
@@ -225,8 +227,8 @@ fn put_messages(form: Form, payload: &Payload, events: bool, packer: Option<&Pac
     });
 }
 
-fn send_messages(form: Form, payload: &Payload, events: bool, packer: Option<&Packer>, out: &mut SocketBuffer<'_>) {
-    packet::each_message(payload, events, packer, |content| match content {
+fn send_messages(form: Form, payload: &Payload, kind: Kind, packer: Option<&Packer>, out: &mut SocketBuffer<'_>) {
+    packet::each_message(payload, kind, packer, |content| match content {
         Content::Text(text) => out.text(&[MESSAGE.as_bytes(), text.as_bytes()]),
         Content::Binary(bytes) if form == Form::Socket3 => out.binary_parts(&[&[MESSAGE_BYTE], bytes]),
         Content::Binary(bytes) => out.binary(bytes),

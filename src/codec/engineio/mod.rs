@@ -48,7 +48,11 @@ pub(crate) use open::OpenPacket;
 use bytes::Bytes;
 
 use super::ContentType;
-use crate::{broadcast::Cell, packet::Packet, session::frame::CloseReason};
+use crate::{
+    broadcast::{Cell, OutMessage},
+    packet::{Offset, Packet},
+    session::frame::CloseReason,
+};
 
 #[cfg(doc)]
 use crate::session::frame::Frame;
@@ -105,10 +109,36 @@ pub(super) enum Form {
     BodyPacked,
 }
 
+/// The content that clients get of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A text or bytes.
+    Plain,
+    /// An event, which may have its offset as its last argument.
+    Events(Option<Offset>),
+}
+
+impl Kind {
+    /// The content of a message for a client that knows events or not, and that gets offsets or not. A message of
+    /// the client's own has its offset already.
+    pub(super) fn of(message: &OutMessage, events: bool, offsets: bool) -> Self {
+        match message {
+            _ if !events => Kind::Plain,
+            OutMessage::Shared(broadcast) if offsets => Kind::Events(broadcast.offset()),
+            _ => Kind::Events(None),
+        }
+    }
+}
+
 impl Form {
-    /// The cell of a broadcast's encoding. `events` means that the clients know events.
-    pub(super) const fn cell(self, events: bool) -> Cell {
-        Cell(8 + 2 * self as u8 + events as u8)
+    /// The cell of a broadcast's encoding for clients of this kind.
+    pub(super) const fn cell(self, kind: Kind) -> Cell {
+        let kind = match kind {
+            Kind::Plain => 0,
+            Kind::Events(None) => 1,
+            Kind::Events(Some(_)) => 2,
+        };
+        Cell(8 + 3 * self as u8 + kind)
     }
 }
 

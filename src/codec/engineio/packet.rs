@@ -1,5 +1,7 @@
 //! One packet of the client becomes a frame, and a message of the session becomes packets.
 
+use std::borrow::Cow;
+
 use base64::{
     Engine,
     alphabet::STANDARD,
@@ -8,7 +10,7 @@ use base64::{
 use bytes::{Buf, Bytes};
 use bytestring::ByteString;
 
-use super::{LAST_PING, Packer, Revision, WRONG_DIRECTION, parse_error};
+use super::{Kind, LAST_PING, Packer, Revision, WRONG_DIRECTION, parse_error};
 use crate::{
     codec::largest::Largest,
     message::{Message, Text},
@@ -60,14 +62,17 @@ pub(super) enum Content<'a> {
     Binary(&'a [u8]),
 }
 
-/// Gives `put` the messages that the content of one number becomes. `events`: the client knows events alone, and
-/// gets a message as the event `message`.
-pub(super) fn each_message(payload: &Payload, events: bool, packer: Option<&Packer>, mut put: impl FnMut(Content<'_>)) {
-    if let Some(packer) = packer {
-        return put(Content::Binary(&(packer.write)(&payload.to_event())));
-    }
-    if events {
-        let packet = payload.to_event();
+/// Gives `put` the messages that the content of one number becomes. A client that knows events knows nothing else,
+/// and gets a message as the event `message`.
+pub(super) fn each_message(payload: &Payload, kind: Kind, packer: Option<&Packer>, mut put: impl FnMut(Content<'_>)) {
+    if let Kind::Events(offset) = kind {
+        let mut packet = payload.to_event();
+        if let Some(offset) = offset {
+            packet = Cow::Owned(packet.with_offset(offset));
+        }
+        if let Some(packer) = packer {
+            return put(Content::Binary(&(packer.write)(&packet)));
+        }
         put(Content::Text(packet.text()));
         return packet.attachments().iter().for_each(|attachment| put(Content::Binary(attachment)));
     }
@@ -79,10 +84,10 @@ pub(super) fn each_message(payload: &Payload, events: bool, packer: Option<&Pack
 }
 
 /// Whether bytes are among these messages.
-pub(super) fn has_bytes(payload: &Payload, events: bool) -> bool {
+pub(super) fn has_bytes(payload: &Payload, kind: Kind) -> bool {
     match payload {
         Payload::Message(message) => message.as_text().is_none(),
-        Payload::Event(packet) => events && !packet.attachments().is_empty(),
+        Payload::Event(packet) => kind != Kind::Plain && !packet.attachments().is_empty(),
     }
 }
 

@@ -63,7 +63,7 @@ impl Codec for NativeCodec {
     /// Control records share a text message; each message of the session has its own.
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
         match frame {
-            Outbound::Message { number, message, events } => {
+            Outbound::Message { number, message, events, .. } => {
                 self.writer.announce(number, message.len(), out.shared_text());
                 let put = if events { put_event } else { put_plain };
                 match message {
@@ -90,7 +90,7 @@ impl Codec for NativeCodec {
 impl BodyCodec for NativeCodec {
     fn write(&mut self, frame: Outbound<'_>, body: &mut Vec<u8>) {
         match frame {
-            Outbound::Message { number, message, events } => self.writer.message(number, message, events, body),
+            Outbound::Message { number, message, events, .. } => self.writer.message(number, message, events, body),
             Outbound::Frame(frame) => self.writer.write(&frame, body),
         }
     }

@@ -53,7 +53,9 @@ pub(crate) fn put_head(spelling: Spelling, head: &Head, out: &mut Vec<u8>) {
 
 fn outbound(frame: &Frame) -> Outbound<'_> {
     match frame {
-        Frame::Message { number, message } => Outbound::Message { number: *number, message, events: true },
+        Frame::Message { number, message } => {
+            Outbound::Message { number: *number, message, events: true, offsets: false }
+        }
         other => Outbound::Frame(other.clone()),
     }
 }
@@ -197,8 +199,8 @@ fn control_records_share_a_message_of_a_websocket() {
     let mut out = Vec::new();
     let mut buffer = SocketBuffer::new(&mut out);
     codec.write_socket(Outbound::Frame(Frame::Ack { received: 7 }), &mut buffer);
-    codec.write_socket(Outbound::Message { number: 4, message: &own, events: true }, &mut buffer);
-    codec.write_socket(Outbound::Message { number: 5, message: &shared, events: true }, &mut buffer);
+    codec.write_socket(Outbound::Message { number: 4, message: &own, events: true, offsets: false }, &mut buffer);
+    codec.write_socket(Outbound::Message { number: 5, message: &shared, events: true, offsets: false }, &mut buffer);
     codec.write_socket(Outbound::Frame(Frame::AckRequest), &mut buffer);
     codec.write_socket(Outbound::Frame(Frame::Ping { id: 2, received: None }), &mut buffer);
     assert!(buffer.takes_more(usize::MAX));
@@ -276,9 +278,12 @@ fn a_large_message_of_a_websocket_is_announced_with_its_length() {
             let mut out = Vec::new();
             let mut codec = NativeCodec::new(Spelling::WebSocket, LIMIT);
             let mut buffer = SocketBuffer::new(&mut out);
-            codec.write_socket(Outbound::Message { number: 7, message: &message, events: true }, &mut buffer);
             codec.write_socket(
-                Outbound::Message { number: 8, message: &Message::from("next").into(), events: true },
+                Outbound::Message { number: 7, message: &message, events: true, offsets: false },
+                &mut buffer,
+            );
+            codec.write_socket(
+                Outbound::Message { number: 8, message: &Message::from("next").into(), events: true, offsets: false },
                 &mut buffer,
             );
             assert!(buffer.finish().is_none());

@@ -91,6 +91,19 @@ impl Connection {
         self.assembler.clear();
     }
 
+    /// The client has lost its connection, and with it all of its namespaces.
+    pub(crate) fn reset(&mut self) {
+        self.clear();
+        (self.places, self.ended) = (Vec::new(), VecDeque::new());
+    }
+
+    /// The client has asked for a namespace on a connection that has become this one.
+    pub(crate) fn ask_again(&mut self, namespace: &str) {
+        if self.place(namespace).is_none() {
+            self.places.push(Place { namespace: namespace.into(), state: State::Asked });
+        }
+    }
+
     /// Takes a text message.
     ///
     /// # Errors

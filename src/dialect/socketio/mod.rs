@@ -20,7 +20,9 @@
 //! Source: socket.io-protocol, revisions 4 and 5, and the decoder of the reference server.
 
 mod assemble;
+mod claim;
 mod connection;
+mod log;
 #[cfg(feature = "msgpack")]
 pub(crate) mod msgpack;
 mod outgoing;
@@ -34,7 +36,9 @@ mod words;
 use std::fmt;
 
 pub(crate) use assemble::Assembler;
+pub(crate) use claim::{Claim, pid};
 pub(crate) use connection::{Action, Connection};
+pub(crate) use log::{Log, Size};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use packet::{ClientPacket, plain_message};
 pub(crate) use query::query_to_json;

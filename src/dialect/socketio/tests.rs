@@ -13,6 +13,7 @@ mod fuzz;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 mod packets;
+mod recovery;
 mod states;
 mod transcripts;
 

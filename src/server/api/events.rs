@@ -300,7 +300,8 @@ pub enum RequestError {
     Refused(Fault),
     /// The answer has other values than the caller wants: the fault has the code `data` and serde's text.
     Data(Fault),
-    /// Another page has taken the session over. The page before it may have received the request.
+    /// Another page has taken the session over, or a client of Socket.IO that may
+    /// [recover](crate::SocketIo::recovery) was cut. The request may have been received before.
     Unknown,
     /// The session is over.
     Closed,
@@ -338,7 +339,7 @@ impl fmt::Display for RequestError {
             RequestError::Timeout => f.write_str("the answer did not come in time"),
             RequestError::Refused(fault) => write!(f, "the client refused the request: {fault}"),
             RequestError::Data(fault) => write!(f, "the answer has other values: {fault}"),
-            RequestError::Unknown => f.write_str("another page has taken the session over"),
+            RequestError::Unknown => f.write_str("the client was cut, or another page has taken the session over"),
             RequestError::Closed => f.write_str("the session is over"),
             RequestError::Full => f.write_str("too many requests are not answered"),
             RequestError::NotSent(error) => error.fmt(f),

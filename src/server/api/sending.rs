@@ -139,7 +139,8 @@ impl Session {
     /// Waits until the client has acknowledged everything that was sent before this call. Cancel-safe.
     ///
     /// A [bare WebSocket](crate::Server::raw) acknowledges nothing: there it waits until everything has been
-    /// written to the connection.
+    /// written to the connection. So it does for clients of Engine.IO and Socket.IO, or until it is kept for one that is
+    /// away and may [recover](crate::SocketIo::recovery).
     ///
     /// # Errors
     /// Fails with the reason of the close if the session ended before.

@@ -16,6 +16,8 @@ pub struct Stats {
     pub connected: BTreeMap<&'static str, usize>,
     /// Sessions whose connection is interrupted, and that wait for another.
     pub interrupted: usize,
+    /// Of these, sessions that wait for a client of Socket.IO to [recover](crate::SocketIo::recovery).
+    pub parked: usize,
     /// Bytes in all inboxes and outboxes: what [`max_bytes`](crate::Builder::max_bytes) bounds.
     pub bytes: usize,
     /// Bytes in all outboxes: what clients have not acknowledged.
@@ -34,6 +36,10 @@ pub struct Stats {
     pub lost_resumes_total: u64,
     /// Pages that went on with the session of the page before them.
     pub take_overs_total: u64,
+    /// Namespaces of clients of Socket.IO that [recovered](crate::SocketIo::recovery).
+    pub recovered_total: u64,
+    /// Namespaces that did not recover, though their clients wanted it: something was missing, or they were gone.
+    pub not_recovered_total: u64,
     /// Openings and links that were refused, by code; [`protocol`](crate::protocol), section 7, lists them.
     pub refusals_total: BTreeMap<u16, u64>,
     /// Sends to rooms and to all.
@@ -86,11 +92,14 @@ impl Live {
     fn counted(&self) -> Stats {
         let counters = &self.core.counters;
         Stats {
+            parked: self.core.runtime.parked.len(),
             bytes: self.core.runtime.pool().bytes(),
             openings_total: counters.openings.get(),
             resumes_total: counters.resumes.get(),
             lost_resumes_total: counters.lost_resumes.get(),
             take_overs_total: counters.take_overs.get(),
+            recovered_total: self.core.runtime.recoveries[0].load(Relaxed),
+            not_recovered_total: self.core.runtime.recoveries[1].load(Relaxed),
             refusals_total: counters.refusals(),
             room_sends_total: counters.room_sends.get(),
             skipped_total: counters.skipped.get(),
@@ -125,6 +134,7 @@ impl Live {
         }
         let labels = [("state", "interrupted"), ("transport", "none")];
         gauge!("anywire_sessions", &labels).set(stats.interrupted as f64);
+        gauge!("anywire_parked_sessions").set(stats.parked as f64);
         gauge!("anywire_bytes").set(stats.bytes as f64);
         gauge!("anywire_unacknowledged_bytes").set(stats.unacknowledged_bytes as f64);
         gauge!("anywire_unacknowledged_messages").set(stats.unacknowledged as f64);
@@ -136,6 +146,8 @@ impl Live {
         }
         counter!("anywire_resumes_total", "outcome" => "resumed").absolute(stats.resumes_total);
         counter!("anywire_resumes_total", "outcome" => "lost").absolute(stats.lost_resumes_total);
+        counter!("anywire_recoveries_total", "outcome" => "recovered").absolute(stats.recovered_total);
+        counter!("anywire_recoveries_total", "outcome" => "lost").absolute(stats.not_recovered_total);
         for (counter, count) in [
             (counter!("anywire_openings_total"), stats.openings_total),
             (counter!("anywire_take_overs_total"), stats.take_overs_total),

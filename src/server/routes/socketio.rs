@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::{client, engineio, native};
 use crate::{
-    config::{Parser, SocketIo},
+    config::SocketIo,
     server::{gateway::Gateway, refusal::guarded},
 };
 
@@ -30,12 +30,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
     path: &str,
     settings: SocketIo,
 ) -> Router<S> {
-    let dialect = match settings.parser {
-        Parser::Json => engineio::Dialect::SocketIo,
-        #[cfg(feature = "msgpack")]
-        Parser::MsgPack => engineio::Dialect::MsgPack,
-    };
-    let SocketIo { engine, client, .. } = settings;
+    let SocketIo { engine, client, parser, recovers, recovery, .. } = settings;
+    let dialect = engineio::Dialect::SocketIo(parser, recovers.then_some(recovery));
     let folder = path.trim_end_matches('/');
     // An application that brings its own script may route its own module and maps.
     let ours = if client.is_none() { OURS.as_slice() } else { &[] };

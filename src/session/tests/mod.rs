@@ -15,6 +15,7 @@ mod fuzz;
 mod grace;
 mod heartbeats;
 mod opening;
+mod parking;
 mod pausing;
 mod pressure;
 mod racing;

@@ -16,7 +16,7 @@ use crate::{
 fn opened(messages: Vec<Message>) -> (SharedSession, LinkId) {
     let session = engineio_session();
     session.have_channels(ChannelSet::All, 3);
-    session.speak_socketio(Revision::R5, "");
+    session.speak_socketio(Revision::R5, "", None);
     let attach =
         Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: true, received: 0, names: None };
     let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();

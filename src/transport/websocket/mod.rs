@@ -183,7 +183,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         early: Vec<u8>,
     ) -> impl Future<Output = ()> {
         let mut early = Some(Unread { text: rest, bytes: early.into() });
-        let mut first = true;
+        let (mut first, mut link) = (true, link);
         async move {
             let ended = poll_fn(|cx| {
                 if let Some(Unread { text, bytes }) = early.take()
@@ -197,7 +197,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                     return Poll::Pending;
                 }
                 first = false;
-                self.poll_turns(cx, &link, &mut codec)
+                self.poll_turns(cx, &mut link, &mut codec)
             })
             .await;
             drop(link);
@@ -251,7 +251,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
     }
 
-    fn poll_turns<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> Poll<Ended> {
+    fn poll_turns<C: Codec>(&mut self, cx: &mut Context<'_>, link: &mut Link, codec: &mut C) -> Poll<Ended> {
         let mut received = false;
         self.left = MOST_FRAMES;
         for _ in 0..TURNS {
@@ -270,14 +270,20 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             if matches!(status, WriteStatus::Blocked) {
                 // The frame that ends the link cannot be written.
                 if let Some(reason) = link.ending(cx) {
+                    if self.follow(link) {
+                        continue;
+                    }
                     return Poll::Ready(Ended::Ours(reason));
                 }
                 if self.pongs > PONGS {
                     return Poll::Pending;
                 }
             }
-            if let WriteStatus::Last(reason) = status {
-                return Poll::Ready(Ended::Ours(reason));
+            match status {
+                WriteStatus::Over if self.follow(link) => continue,
+                WriteStatus::Over => return Poll::Ready(Ended::Ours(reason::REPLACED)),
+                WriteStatus::Last(reason) => return Poll::Ready(Ended::Ours(reason)),
+                WriteStatus::All | WriteStatus::More | WriteStatus::Blocked => {}
             }
             match self.poll_input(cx, link, codec) {
                 Poll::Ready(Ok(())) if self.left == 0 => break,
@@ -292,6 +298,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         Poll::Pending
     }
 
+    /// Follows the client to another session. What waits here counts with that from now on.
+    fn follow(&mut self, link: &mut Link) -> bool {
+        let moved = link.follow();
+        if moved {
+            self.counted = None;
+        }
+        moved
+    }
+
     /// Gathers what the session sends and writes it, once.
     fn write<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> WriteStatus {
         OUTPUT.with_borrow_mut(|out| {
@@ -301,7 +316,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             let blocked = !self.out.write(&mut self.io, cx, out, shared);
             match (close, pulled) {
                 (Some(reason), _) => WriteStatus::Last(reason),
-                (None, PullStatus::Over) => WriteStatus::Last(reason::REPLACED),
+                (None, PullStatus::Over) => WriteStatus::Over,
                 (None, _) if blocked => WriteStatus::Blocked,
                 (None, PullStatus::More) => WriteStatus::More,
                 (None, PullStatus::Drained) => WriteStatus::All,

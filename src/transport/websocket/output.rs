@@ -36,8 +36,10 @@ pub(super) enum WriteStatus {
     More,
     /// The connection takes no more now.
     Blocked,
-    /// The link is over.
+    /// The connection is to be closed behind what was written.
     Last(CloseReason),
+    /// The link is over.
+    Over,
 }
 
 impl Output {

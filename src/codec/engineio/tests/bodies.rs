@@ -1,6 +1,7 @@
 //! The payloads and packets that a server sends.
 
 use super::*;
+use crate::packet::Offset;
 use Revision::{V3, V4};
 
 fn text(text: &str) -> Said {
@@ -253,8 +254,9 @@ fn a_message_for_a_client_that_knows_only_events_is_an_event() {
             let (mut socket, mut out) = (EngineCodec::new(revision, LIMIT, Carrier::WebSocket), Vec::new());
             let mut buffer = SocketBuffer::new(&mut out);
             for message in &said {
-                codec.write(Outbound::Message { number: 1, message, events: true }, &mut body);
-                socket.write_socket(Outbound::Message { number: 1, message, events: true }, &mut buffer);
+                codec.write(Outbound::Message { number: 1, message, events: true, offsets: false }, &mut body);
+                socket
+                    .write_socket(Outbound::Message { number: 1, message, events: true, offsets: false }, &mut buffer);
             }
             codec.finish(&mut body);
             assert_eq!(buffer.finish(), None);
@@ -264,6 +266,33 @@ fn a_message_for_a_client_that_knows_only_events_is_an_event() {
             assert_eq!(opcodes, [1, 1, 2, 1]);
             assert_eq!(sent[1].1, "451-[\"message\",{\"_placeholder\":true,\"num\":0}]");
             assert_eq!(sent[2].1, if revision == V3 { &[4, 1, 2][..] } else { &[1, 2] });
+        }
+    }
+}
+
+#[test]
+fn an_offset_is_written_for_the_clients_that_get_offsets_alone() {
+    let OutMessage::Shared(stamped) = OutMessage::shared(packet("51-[\"x\",{}]", &[&[7]]), &Pool::new(0, 0)) else {
+        unreachable!("it is shared")
+    };
+    stamped.stamp(|| Offset::new(71).unwrap());
+    let messages = [OutMessage::Shared(stamped), OutMessage::shared(packet("27[\"asks\"]", &[]), &Pool::new(0, 0))];
+    for round in 0..2 {
+        for (offsets, expected) in [
+            (true, "451-[\"x\",{},\"1z\"]\u{1e}bBw==\u{1e}427[\"asks\"]"),
+            (false, "451-[\"x\",{}]\u{1e}bBw==\u{1e}427[\"asks\"]"),
+        ] {
+            let (mut codec, mut body) = (EngineCodec::new(V4, LIMIT, POLL_BASE64), Vec::new());
+            let (mut socket, mut out) = (EngineCodec::new(V4, LIMIT, Carrier::WebSocket), Vec::new());
+            let mut buffer = SocketBuffer::new(&mut out);
+            for message in &messages {
+                codec.write(Outbound::Message { number: 1, message, events: true, offsets }, &mut body);
+                socket.write_socket(Outbound::Message { number: 1, message, events: true, offsets }, &mut buffer);
+            }
+            codec.finish(&mut body);
+            assert_eq!(buffer.finish(), None);
+            assert_eq!(String::from_utf8(body).unwrap(), expected, "{round}");
+            assert_eq!(frames(&out)[0].1, expected.split('\u{1e}').next().unwrap());
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::dialect::socketio::msgpack;
 use crate::{
     codec::engineio::{Carrier, EngineCodec, Packer, Revision},
-    config::{EngineIo, millis},
+    config::{EngineIo, Parser, RecoveryTerms, millis},
     server::{
         core::{Core, Terms},
         gateway::Gateway,
@@ -31,11 +31,8 @@ use crate::{
 pub(crate) enum Dialect {
     /// They are messages.
     Plain,
-    /// They are packets of Socket.IO.
-    SocketIo,
-    /// They are packets of Socket.IO in MessagePack, which has only its later revision.
-    #[cfg(feature = "msgpack")]
-    MsgPack,
+    /// They are packets of Socket.IO in this spelling. On these terms clients recover, if they do.
+    SocketIo(Parser, Option<RecoveryTerms>),
 }
 
 #[cfg(feature = "msgpack")]
@@ -57,9 +54,9 @@ impl Dialect {
     /// The spelling of its packets, if it is not the usual one.
     fn packer(self) -> Option<&'static Packer> {
         match self {
-            Dialect::Plain | Dialect::SocketIo => None,
             #[cfg(feature = "msgpack")]
-            Dialect::MsgPack => Some(&MSGPACK),
+            Dialect::SocketIo(Parser::MsgPack, _) => Some(&MSGPACK),
+            Dialect::Plain | Dialect::SocketIo(Parser::Json, _) => None,
         }
     }
 }
@@ -71,7 +68,8 @@ pub(super) struct Engine<S> {
     pub(super) dialect: Dialect,
 }
 
-/// A session that a request names by its sid.
+/// A session that a request names by its sid: it has this id, or it has gone on with the connection of the session that
+/// has.
 pub(super) struct Named {
     pub(super) shared: Arc<SharedSession>,
     sid: Box<str>,
@@ -99,9 +97,14 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
     pub(super) fn named(&self, params: &mut Params) -> Result<Option<Named>, EngineRefusal> {
         let Some(sid) = params.sid.take() else { return Ok(None) };
         let found = params::session(&sid).and_then(|(id, secret)| {
-            let member = self.core().find(id).here()?;
-            let (stage, client_pings) = member.shared.stage(secret)?;
-            Some((member.shared.clone(), stage, client_pings))
+            let member = self.core().find(id).here().or_else(|| self.core().find_by_alias(id))?;
+            let mut shared = member.shared.clone();
+            let found = shared.stage(secret).or_else(|| {
+                shared = shared.moved_to()?;
+                shared.stage(secret)
+            });
+            let (stage, client_pings) = found?;
+            Some((shared, stage, client_pings))
         });
         let (shared, stage, client_pings) = found.ok_or_else(EngineRefusal::unknown_sid)?;
         let revision = if client_pings { Revision::V3 } else { Revision::V4 };
@@ -142,9 +145,9 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
 }
 
 impl Named {
-    /// The id of the session alone, and the secret.
-    pub(super) fn shown(&self) -> (&str, &str) {
-        params::session(&self.sid).unwrap_or_default()
+    /// The secret that the client shows.
+    pub(super) fn secret(&self) -> &str {
+        params::session(&self.sid).unwrap_or_default().1
     }
 
     /// Whether polls come too late.

@@ -7,14 +7,15 @@ use axum::{
 
 use super::{
     answer::{Answer, respond, wrapping_of},
-    engine::Engine,
+    engine::{Dialect, Engine},
     params::{Carrying, Params},
     refusal::EngineRefusal,
 };
 use crate::{
     codec::engineio::{OpenPacket, Revision, TEXT},
-    config::Transport,
+    config::{RecoveryTerms, Transport},
     dialect::socketio,
+    ids,
     server::{
         gateway::{Opened, Page},
         origin::Verdict,
@@ -43,7 +44,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let revision = self.revision(params)?;
         let page = Page::of_request(verdict, Names::default());
         let mut opened = self.open(parts, state, page, revision).await?;
-        let attach = self.first(LinkKind::Opening);
+        let attach = self.first(revision, LinkKind::Opening);
         let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::Polling);
         // Nobody knows the session yet. If the server has ended it, the next poll tells.
         link.into_iter().for_each(Link::complete);
@@ -69,7 +70,8 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let auth = if revision == Revision::V3 { query_auth(&parts) } else { String::new() };
         match self.gateway.open_new(parts, state, page, None, self.terms(revision)).await {
             Ok(opened) if self.dialect.is_socketio() => {
-                opened.shared.speak_socketio(dialect_revision(revision), &auth);
+                let recovery = self.recovery(revision).map(|terms| (terms, ids::random()));
+                opened.shared.speak_socketio(dialect_revision(revision), &auth, recovery);
                 Ok(opened)
             }
             Ok(opened) => Ok(opened),
@@ -95,9 +97,21 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         }
     }
 
+    /// The terms on which clients of this revision recover.
+    fn recovery(&self, revision: Revision) -> Option<RecoveryTerms> {
+        match self.dialect {
+            Dialect::SocketIo(_, terms) => terms.filter(|_| revision == Revision::V4),
+            Dialect::Plain => None,
+        }
+    }
+
     /// The first link of a session. Its client has the answer when it makes the next request.
-    pub(super) fn first(&self, kind: LinkKind) -> Attach {
-        let names = self.dialect.is_socketio().then_some(Names::EVENTS);
+    pub(super) fn first(&self, revision: Revision, kind: LinkKind) -> Attach {
+        let names = match (self.dialect, self.recovery(revision)) {
+            (Dialect::Plain, _) => None,
+            (Dialect::SocketIo(..), None) => Some(Names::EVENTS),
+            (Dialect::SocketIo(..), Some(_)) => Some(Names::EVENTS.with(Names::OFFSETS)),
+        };
         Attach { ordinal: 1, turn: 0, kind, opening: true, seen: true, received: 0, names }
     }
 }

@@ -28,12 +28,18 @@ pub(super) async fn answer<S: Clone + Send + Sync + 'static>(
     named: Named,
     params: &Params,
 ) -> Result<Answer, EngineRefusal> {
-    let shared = named.shared.clone();
+    let mut shared = named.shared.clone();
     let mut stage = named.stage;
     let mut codec = engine.codec(named.revision, params.carrier());
     if stage == Stage::Probing {
         let moved = tokio::time::timeout(MOVING, poll_fn(|cx| shared.poll_moved(cx))).await;
         stage = moved.unwrap_or(Stage::Probing);
+    }
+    if stage == Stage::Over
+        && let Some(session) = shared.moved_to()
+    {
+        stage = session.stage(named.secret()).map_or(Stage::Over, |(stage, _)| stage);
+        shared = session;
     }
     match stage {
         // The probe may still come before the poll is attached: the session itself lets no poll wait behind it.
@@ -46,7 +52,7 @@ pub(super) async fn answer<S: Clone + Send + Sync + 'static>(
         }
         Stage::Over => return Err(EngineRefusal::unknown_sid()),
     }
-    let link = Link::attach(shared, Credential::Sid(named.shown().1), polling(), Transport::Polling);
+    let link = Link::attach(shared, Credential::Sid(named.secret()), polling(), Transport::Polling);
     let link = link.map_err(|refused| match refused {
         refused if refused == reason::OVERLAP => EngineRefusal::empty(StatusCode::BAD_REQUEST, refused),
         refused if refused == reason::LATE => EngineRefusal::bad_request("this session has moved to its WebSocket"),

@@ -47,7 +47,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let (codec, limit) = (self.codec(revision, Carrier::WebSocket), self.socket_limit());
         let sid = opened.shared.sid();
         let open = self.open_packet(revision, &sid, &[]).to_text();
-        let attach = self.first(LinkKind::Duplex);
+        let attach = self.first(revision, LinkKind::Duplex);
         self.set_cookie(&sid, &mut response);
         // The two steps are boxed, so that an idle link does not keep the memory that opening took.
         let begun = Box::pin(begin(upgrade, opened, attach, codec, limit, open));
@@ -73,7 +73,9 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         }
         let (response, upgrade) = accept(&mut parts)?;
         let page = Page::of_socket(verdict, Names::default());
-        self.gateway.authorize(|| parts.clone(), page, named.shown(), None).await.map_err(EngineRefusal::forbidden)?;
+        let id = named.shared.public_id();
+        let shown = (&*id, named.secret());
+        self.gateway.authorize(|| parts.clone(), page, shown, None).await.map_err(EngineRefusal::forbidden)?;
         let (codec, limit) = (self.codec(named.revision, Carrier::WebSocket), self.socket_limit());
         let begun = Box::pin(begin_beside(upgrade, named, codec, limit));
         tokio::spawn(async move {
@@ -120,7 +122,7 @@ async fn begin_beside(upgrade: OnUpgrade, named: Named, codec: EngineCodec, limi
     let socket = Socket::new(TokioIo::new(upgrade.await.ok()?), limit);
     let kind = LinkKind::Duplex;
     let attach = Attach { ordinal: 2, turn: 0, kind, opening: false, seen: false, received: 0, names: None };
-    match Link::attach(named.shared.clone(), Credential::Sid(named.shown().1), attach, Transport::WebSocket) {
+    match Link::attach(named.shared.clone(), Credential::Sid(named.secret()), attach, Transport::WebSocket) {
         Ok(link) => Some(Box::pin(socket.run(link, codec, None, Vec::new()))),
         Err(refused) => {
             socket.close::<EngineCodec>(refused).await;

@@ -57,16 +57,17 @@ impl Client {
 
     /// A request has come, and has found the session as it is now.
     fn request(&self) -> (Named, Parts, Params) {
-        let (parts, params) = asks(&self.query);
-        (self.engine.named(&params).unwrap().unwrap(), parts, params)
+        let (parts, mut params) = asks(&self.query);
+        (self.engine.named(&mut params).unwrap().unwrap(), parts, params)
     }
 
     /// A WebSocket of the client's that brings these frames.
     fn socket(&self, frames: impl IntoIterator<Item = Frame>) -> Link {
-        let (Named { shared, secret, .. }, ..) = self.request();
+        let (named, ..) = self.request();
         let kind = LinkKind::Duplex;
         let attach = Attach { ordinal: 2, turn: 0, kind, opening: false, seen: false, received: 0, names: None };
-        let link = Link::attach(shared, Credential::Sid(&secret), attach, Transport::WebSocket).unwrap();
+        let link =
+            Link::attach(named.shared.clone(), Credential::Sid(named.secret()), attach, Transport::WebSocket).unwrap();
         let mut frames = frames.into_iter();
         link.input(|| Ok(frames.next())).unwrap();
         link

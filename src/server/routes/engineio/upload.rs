@@ -45,10 +45,11 @@ pub(super) async fn take<S: Clone + Send + Sync + 'static>(
     body: Body,
 ) -> Result<Answer, EngineRefusal> {
     let (shared, revision) = (named.shared.clone(), named.revision);
-    let _incoming = shared.expect_upload().map_err(|reason| match reason {
+    let incoming = shared.expect_upload().map_err(|reason| match reason {
         reason if reason == reason::OVERLAP => EngineRefusal::empty(StatusCode::BAD_REQUEST, reason),
         _ => EngineRefusal::unknown_sid(),
     })?;
+    let shared = incoming.session().clone();
     if revision == Revision::V4 && is_bytes(&parts.headers) {
         return Err(lost(&shared, CloseReason::malformed("revision 4 has no bodies of bytes")));
     }
@@ -58,7 +59,7 @@ pub(super) async fn take<S: Clone + Send + Sync + 'static>(
         return Err(too_large(reason::TOO_LARGE));
     }
     let mut body = transport::Body { codec: engine.codec(revision, carrier), rest: Some(data) };
-    let link = Link::attach(shared.clone(), Credential::Sid(named.shown().1), uploading(), Transport::Polling);
+    let link = Link::attach(shared.clone(), Credential::Sid(named.secret()), uploading(), Transport::Polling);
     let link = link.map_err(|_| EngineRefusal::unknown_sid())?;
     let taken = transport::take(&link, &mut body).await;
     taken.map_err(|reason| EngineRefusal::empty(StatusCode::BAD_REQUEST, reason))?;
@@ -95,8 +96,8 @@ async fn read<S: Clone + Send + Sync + 'static>(
         Ok(data) => data,
         Err(BodyError::Refused(reason)) if reason == reason::BODY_TOO_LARGE => return Err(too_large(reason)),
         Err(BodyError::Refused(reason)) => return Err(lost(shared, reason)),
-        Err(BodyError::Broken) => return Err(lost(shared, reason::BODY_BROKEN)),
-        Err(BodyError::TooSlow) => return Err(lost(shared, reason::TOOK_TOO_LONG)),
+        Err(BodyError::Broken) => return Err(cut(shared, reason::BODY_BROKEN)),
+        Err(BodyError::TooSlow) => return Err(cut(shared, reason::TOOK_TOO_LONG)),
     };
     match form {
         false => Ok((data, counted)),
@@ -107,6 +108,12 @@ async fn read<S: Clone + Send + Sync + 'static>(
 /// The session goes on: what it has taken so far is whole.
 fn too_large(reason: CloseReason) -> EngineRefusal {
     EngineRefusal::empty(StatusCode::PAYLOAD_TOO_LARGE, reason)
+}
+
+/// The connection of the session is lost, and with it something that the client has sent.
+fn cut(shared: &SharedSession, reason: CloseReason) -> EngineRefusal {
+    shared.lose(reason.clone());
+    EngineRefusal::empty(StatusCode::BAD_REQUEST, reason)
 }
 
 /// The session cannot go on, because something that the client has sent is lost.
