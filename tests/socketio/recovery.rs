@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anywire::{Args, EngineIo, Events, Live, Reply, RequestError, Server, Session, SocketIo};
+use anywire::{Args, EngineIo, Events, History, Live, Reply, RequestError, Server, Session, SocketIo};
 use axum::Router;
 use bytes::Bytes;
 use serde_json::Value;
@@ -445,4 +445,42 @@ async fn what_may_be_skipped_is_and_of_values_the_newest_is_kept() {
     second.hears_event("42[\"price\",99").await;
     second.hears_event("42[\"news\",2").await;
     second.recovers(&opened, "/").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_history_replays_is_not_what_was_heard_before() {
+    let events = Events::new().on("again", async |session: Session| {
+        session.leave("room");
+        session.emit("between", ()).await.unwrap();
+        session.join_since("room", None).unwrap();
+    });
+    let events = events.on_open(async |session: Session| session.join_since("room", None).map(drop).unwrap());
+    let server = builder().rooms("room", History::last(10)).events(events).build();
+    let (live, client) = (server.live(), Client::of_router(serve(&server, settings()), 4));
+    live.to("room").emit("news", 1);
+    let mut first = socket(&client).await;
+    let opened = first.joins("/").await;
+    first.hears_event("42[\"news\",1").await;
+    live.to("room").emit("news", 2);
+    let heard = first.hears_event("42[\"news\",2").await;
+    first.say("42[\"again\"]").await;
+    let between = first.hears_event("42[\"between\"").await;
+    first.hears_event("42[\"news\",1").await;
+    let again = first.hears_event("42[\"news\",2").await;
+    assert_ne!(heard, again);
+    drop(first);
+    away(&live).await;
+    // It has not heard all of it, and then all but the last.
+    let mut second = socket(&client).await;
+    second.say(&opened.claim("/", Some(&between))).await;
+    let first_again = second.hears_event("42[\"news\",1").await;
+    second.hears_event("42[\"news\",2").await;
+    second.recovers(&opened, "/").await;
+    drop(second);
+    away(&live).await;
+    let mut third = socket(&client).await;
+    third.say(&opened.claim("/", Some(&first_again))).await;
+    third.hears_event("42[\"news\",2").await;
+    third.recovers(&opened, "/").await;
+    third.is_quiet().await;
 }

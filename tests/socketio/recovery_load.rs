@@ -110,6 +110,65 @@ async fn a_page_that_is_cut_fifty_times_under_load_loses_nothing() {
     assert_eq!(cut_often(server.live(), client, 40).await, 50);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pages_that_are_cut_at_the_same_time_lose_nothing() {
+    const PAGES: usize = 6;
+    const ROUNDS: u64 = 30;
+    let server = builder().events(events()).build();
+    let router = serve(&server, settings().recovery_log(100_000, 1 << 24));
+    let client = Client::new(Site::socket(router).await, 4);
+    let live = server.live();
+    let mut pages = Vec::new();
+    for _ in 0..PAGES {
+        let mut page = Page::new(&client);
+        page.connect().await;
+        pages.push(page);
+    }
+    let ends = Arc::new(AtomicBool::new(false));
+    let sends = tokio::spawn({
+        let (live, ends) = (live.clone(), ends.clone());
+        async move {
+            let mut number = 0_u64;
+            while !ends.load(SeqCst) {
+                live.to("room").emit("n", number);
+                number += 1;
+                tokio::time::sleep(Duration::from_micros(500)).await;
+            }
+            number
+        }
+    });
+    let cut = |mut page: Page, seed: u64| async move {
+        for round in 0..ROUNDS {
+            for _ in 0..(round * 7 + seed * 3) % 11 {
+                page.hear().await;
+            }
+            if (round + seed) % 3 == 0 {
+                page.lose()
+            } else {
+                page.cut()
+            }
+            page.connect().await;
+            assert!(page.recovered, "round {round} of page {seed}");
+        }
+        page
+    };
+    let cutting: Vec<_> = pages.into_iter().zip(0..).map(|(page, seed)| tokio::spawn(cut(page, seed))).collect();
+    let mut pages = Vec::new();
+    for page in cutting {
+        pages.push(page.await.unwrap());
+    }
+    ends.store(true, SeqCst);
+    let sent = sends.await.unwrap();
+    for mut page in pages {
+        while page.heard.len() < usize::try_from(sent).unwrap() {
+            page.hear().await;
+        }
+        let numbers: Vec<u64> = page.heard.iter().map(|event| event[1].as_u64().unwrap()).collect();
+        assert_eq!(numbers, (0..sent).collect::<Vec<_>>());
+    }
+    assert_eq!((live.len(), live.members("room").len()), (PAGES, PAGES));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_page_that_is_away_for_too_much_is_told() {
     let server = builder().events(events()).build();

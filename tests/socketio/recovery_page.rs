@@ -13,6 +13,8 @@ use super::{
 pub(super) struct Page {
     client: Client,
     connection: Option<Socket>,
+    /// The connection before, if it is lost and nobody has noticed.
+    lost: Option<Socket>,
     pub(super) opened: Option<Opened>,
     /// The text that came last as the last argument of an event, whatever it is.
     pub(super) offset: Option<String>,
@@ -29,6 +31,7 @@ impl Page {
         Page {
             client: client.clone(),
             connection: None,
+            lost: None,
             opened: None,
             offset: None,
             heard: Vec::new(),
@@ -73,6 +76,11 @@ impl Page {
     /// The connection breaks.
     pub(super) fn cut(&mut self) {
         self.connection = None;
+    }
+
+    /// The connection is lost, which the server does not notice before the next one is.
+    pub(super) fn lose(&mut self) {
+        self.lost = self.connection.take();
     }
 
     pub(super) fn connection(&mut self) -> &mut Socket {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{Action, ClientPacket, Connection, Outgoing, Revision, Violation, plain_message};
+use super::{Action, Claim, ClientPacket, Connection, Outgoing, Revision, Violation, plain_message};
 use crate::{
     dialect::{Fault, Head, Kind, control, not_opened, refused},
     packet::Packet,

@@ -47,7 +47,8 @@ fn fuzz_socketio() {
                         auth.is_empty() || serde_json::from_str::<serde_json::Value>(&auth).is_ok() || revision == R5
                     );
                     assert!(!asked.contains(&namespace.to_string()));
-                    behaviour.note((namespace.len() > 1, auth.len() > 2));
+                    let claim = Claim::read(&auth);
+                    behaviour.note((namespace.len() > 1, auth.len() > 2, claim.map(|claim| discriminant(&claim.last))));
                     asked.push(namespace.to_string());
                 }
                 Ok(Action::Disconnect { namespace }) => {
