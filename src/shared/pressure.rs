@@ -30,10 +30,6 @@ impl SharedSession {
             (inner.counted, inner.held) = (false, None);
             self.runtime.session_ends(self.id);
         }
-        let nobody = inner.counted && inner.channels.as_ref().is_some_and(|channels| channels.is_outside_root());
-        if std::mem::replace(&mut inner.nobody, nobody) != nobody {
-            self.runtime.count_nobody(nobody);
-        }
         if inner.unproven > 0 && (inner.machine.is_proven() || inner.machine.closed().is_some()) {
             self.runtime.unproven.remove(std::mem::take(&mut inner.unproven));
         }
@@ -41,6 +37,11 @@ impl SharedSession {
             inner.questions = None;
             inner.drop_unfinished();
             self.runtime.unpark(inner.take_ticket());
+        }
+        let lives = inner.counted || inner.is_waiting();
+        let nobody = lives && inner.channels.as_ref().is_some_and(|channels| channels.is_outside_root());
+        if std::mem::replace(&mut inner.nobody, nobody) != nobody {
+            self.runtime.count_nobody(nobody);
         }
         if inner.machine.stall_clock_is_due() {
             inner.machine.start_stall_clock(self.runtime.clock.now());

@@ -88,9 +88,9 @@ impl Runtime {
         self.live.load(Ordering::Relaxed)
     }
 
-    /// The number of those that are in the namespace `/`.
+    /// The number of those, and of parked ones, that are in the namespace `/`.
     pub(crate) fn in_root(&self) -> usize {
-        self.live().saturating_sub(self.nobodies.load(Ordering::Relaxed))
+        (self.live() + self.parked.len()).saturating_sub(self.nobodies.load(Ordering::Relaxed))
     }
 
     /// A session is in no list any more, though it lives, or in the lists again.

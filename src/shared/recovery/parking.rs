@@ -127,6 +127,11 @@ impl Inner {
         self.wake_senders();
     }
 
+    /// Whether the session has a place among those that are parked.
+    pub(in crate::shared) fn is_waiting(&self) -> bool {
+        self.recovery().is_some_and(|recovery| recovery.ticket > 0)
+    }
+
     /// Takes the session's place among those that are parked; 0 if it has none.
     pub(in crate::shared) fn take_ticket(&mut self) -> Ticket {
         let recovery = self.channels.as_deref_mut().and_then(|channels| channels.recovery.as_deref_mut());
