@@ -123,6 +123,8 @@ async fn socket_io() {
     for short in [Duration::ZERO, Duration::from_micros(999)] {
         let text = "a connect timeout is at least a millisecond";
         assert_eq!(panics(|| SocketIo::new().connect_timeout(short)), text);
+        let text = "the time of recovery is at least a millisecond";
+        assert_eq!(panics(|| SocketIo::new().recovery(short)), text);
     }
     // The script is whatever the application says, nothing too; a time without end is one.
     let settings = SocketIo::new().connect_timeout(Duration::MAX).client("").engine(EngineIo::new().revisions([4]));
@@ -441,9 +443,12 @@ const ANY_VALUE: &[&str] = &[
     "origins",
     "outbox",
     "overflow",
+    "parser",
     "patience",
     "rate_limit",
     "reconnect_rate",
+    "recovery_log",
+    "recovery_sessions",
     "reply",
     "run",
     "serve",

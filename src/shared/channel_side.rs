@@ -8,15 +8,14 @@ use std::{
 use bytestring::ByteString;
 
 use super::{
-    CloseReason, Inner, Place, SharedSession,
+    CloseReason, Inner, SharedSession,
+    channel_queues::length,
     channels::{Arrived, Asked, ChannelSet, Channels},
     questions::Waiter,
-    wake_batch,
 };
 use crate::{
     broadcast::OutMessage,
     dialect::{Fault, Head, Kind, control, not_opened, refused, socketio::plain_message},
-    message::Message,
     packet::Packet,
     payload::Payload,
     session::{Arrival, reserve_first},
@@ -212,13 +211,6 @@ impl Inner {
     }
 }
 
-fn length(arrival: &Arrival) -> usize {
-    match arrival {
-        Arrival::Message(payload) => payload.len(),
-        Arrival::Gap { .. } => 0,
-    }
-}
-
 impl SharedSession {
     /// From now on these namespaces are channels, at most so many at a time.
     pub(crate) fn have_channels(&self, set: ChannelSet, most: usize) {
@@ -366,70 +358,5 @@ impl SharedSession {
         }
         inner.wait(cx.waker());
         Poll::Pending
-    }
-
-    /// Waits for the next event of a channel, as [`poll_arrival`](Self::poll_arrival) does for one of the session.
-    pub(crate) fn poll_channel_arrival(
-        &self,
-        number: u64,
-        cx: &Context<'_>,
-        place: &mut Option<Place>,
-    ) -> Poll<Option<Arrived>> {
-        let mut inner = self.lock();
-        let ended = inner.turn.is_ended() || inner.machine.closed().is_some();
-        let is_handler = inner.turn.is_polling() && wake_batch::is_turn_of(self.address());
-        let Some(channel) = inner.channels.as_mut().and_then(|channels| channels.find(number)) else {
-            return Poll::Ready(None);
-        };
-        let may_receive = channel.receivers.may_receive(*place, cx.waker());
-        let arrived = if may_receive { channel.queue.pop_front() } else { None };
-        if arrived.is_none() && !((channel.over || ended) && channel.queue.is_empty()) {
-            channel.receivers.wait(place, cx.waker(), is_handler);
-            return Poll::Pending;
-        }
-        if let Some(place) = place.take() {
-            channel.receivers.leave(place);
-        }
-        if !channel.queue.is_empty() || channel.over {
-            channel.receivers.wake_first();
-        }
-        if let Some(arrived) = &arrived {
-            self.release_received(&mut inner, length(&arrived.arrival));
-        }
-        Poll::Ready(arrived)
-    }
-
-    /// Takes the next event of a channel as a message if there is one, even before a task that waits.
-    pub(crate) fn try_channel_message(&self, number: u64) -> Option<Message> {
-        let mut inner = self.lock();
-        let arrived = inner.channels.as_mut()?.find(number)?.queue.pop_front()?;
-        self.release_received(&mut inner, length(&arrived.arrival));
-        drop(inner);
-        self.plain(arrived)
-    }
-
-    /// A task that has waited for an event of a channel waits no longer.
-    pub(crate) fn leave_channel_queue(&self, number: u64, place: Place) {
-        let mut inner = self.lock();
-        let Some(channel) = inner.channels.as_mut().and_then(|channels| channels.find(number)) else { return };
-        channel.receivers.leave(place);
-        if !channel.queue.is_empty() || channel.over {
-            channel.receivers.wake_first();
-        }
-    }
-
-    /// The handler has received what was set aside.
-    fn release_received(&self, inner: &mut Inner, length: usize) {
-        let paused = inner.machine.is_paused();
-        if paused {
-            inner.machine.press(self.runtime.pressed());
-        }
-        inner.machine.release_aside(length);
-        if paused && !inner.machine.is_paused() {
-            // Input that was not read meanwhile may have the attachment that is missing.
-            inner.part_of_owed(self.runtime.clock.now());
-            inner.wake_carriers();
-        }
-        self.account(inner);
     }
 }

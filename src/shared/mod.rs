@@ -3,6 +3,7 @@
 
 mod asking;
 mod by_age;
+mod channel_queues;
 mod channel_side;
 mod channels;
 mod chunked_upload;

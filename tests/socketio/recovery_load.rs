@@ -142,7 +142,7 @@ async fn pages_that_are_cut_at_the_same_time_lose_nothing() {
             for _ in 0..(round * 7 + seed * 3) % 11 {
                 page.hear().await;
             }
-            if (round + seed) % 3 == 0 {
+            if (round + seed).is_multiple_of(3) {
                 page.lose()
             } else {
                 page.cut()
