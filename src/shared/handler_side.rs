@@ -94,10 +94,12 @@ impl SharedSession {
     }
 
     pub(super) fn send_locked(&self, inner: &mut Inner, message: OutMessage) -> Result<(), (SendError, OutMessage)> {
-        let Some(message) = inner.outgoing(message)? else { return Ok(()) };
+        let Some(message) = inner.keep_early(message)? else { return Ok(()) };
         if let Err(error) = inner.machine.can_send(message.len()) {
             return Err((error, message));
         }
+        // Behind it a namespace counts as refused or ended, so it must be sent.
+        let Some(message) = inner.spelled(message) else { return Ok(()) };
         inner.machine.send_over_limit(message).expect("it can be sent");
         inner.wake_carriers();
         self.account(inner);
