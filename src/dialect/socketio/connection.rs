@@ -188,6 +188,8 @@ impl Connection {
 
     /// A packet of the client may be on its way to a namespace that is not open to it.
     fn forget(&mut self, namespace: ByteString) {
+        // One that is refused again and again takes the places of no others.
+        self.ended.retain(|ended| *ended != namespace);
         if self.ended.len() == MAX_ENDED {
             self.ended.pop_front();
         }
