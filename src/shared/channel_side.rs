@@ -42,7 +42,7 @@ impl Inner {
             // The session itself is open.
             Kind::Connect if head.namespace == "/" && !self.root_is_channel() => false,
             Kind::Connect => self.open_channel(&head, packet, session),
-            Kind::Event | Kind::BinaryEvent => self.take_channel_event(&head, packet),
+            Kind::Event | Kind::BinaryEvent => self.take_channel_event(&head, packet, session),
             Kind::Disconnect => {
                 self.leave_channel(head.namespace);
                 false
@@ -57,19 +57,19 @@ impl Inner {
     /// The client asks for a channel. Returns whether the packet is kept.
     pub(super) fn open_channel(&mut self, head: &Head<'_>, packet: &Packet, session: &SharedSession) -> bool {
         let Some(channels) = self.channels.as_mut().filter(|channels| !channels.ended) else {
-            self.send_packet(not_opened(head.namespace, &Fault::unknown_namespace()));
+            self.send_packet(not_opened(head.namespace, &Fault::unknown_namespace()), session);
             return false;
         };
         if let Some(open) = channels.current(head.namespace) {
             // Another page has taken the session over, and its channels with it.
             if open.accepted {
-                self.send_packet(accepted(head.namespace, &session.public_id()));
+                self.send_packet(accepted(head.namespace, &session.public_id()), session);
             }
             return false;
         }
         if channels.are_full(head.namespace) {
             let text = format!("a session has at most {} namespaces", channels.most);
-            self.send_packet(not_opened(head.namespace, &Fault::new("full", text)));
+            self.send_packet(not_opened(head.namespace, &Fault::new("full", text)), session);
             return false;
         }
         let namespace = match head.namespace {
@@ -86,11 +86,11 @@ impl Inner {
     }
 
     /// An event of a channel has come. Returns whether it is kept.
-    fn take_channel_event(&mut self, head: &Head<'_>, packet: &Packet) -> bool {
+    fn take_channel_event(&mut self, head: &Head<'_>, packet: &Packet, session: &SharedSession) -> bool {
         let socketio = self.speaks_socketio();
         let Some(channel) = self.channels.as_mut().and_then(|channels| channels.current(head.namespace)) else {
             if let Some(id) = head.id {
-                self.send_packet(refused(head.namespace, id, &Fault::unknown_namespace()));
+                self.send_packet(refused(head.namespace, id, &Fault::unknown_namespace()), session);
             }
             return false;
         };
@@ -168,18 +168,17 @@ impl Inner {
         }
     }
 
-    /// Sends a packet of the server's own. If the outbox is full the client does without: it has asked for more
-    /// than it takes.
-    fn send_packet(&mut self, packet: Packet) {
+    /// Sends an answer of the server's own.
+    fn send_packet(&mut self, packet: Packet, session: &SharedSession) {
         if let Ok(Some(message)) = self.outgoing(Payload::from(packet).into()) {
-            self.send_as_it_is(message);
+            self.send_as_it_is(session.runtime.clock.now(), message);
         }
     }
 
-    pub(super) fn send_as_it_is(&mut self, message: OutMessage) {
-        match self.machine.send(message) {
+    pub(super) fn send_as_it_is(&mut self, now: u64, message: OutMessage) {
+        match self.machine.send_answer(now, message) {
             Ok(()) => self.wake_carriers(),
-            Err(error) => tracing::debug!(?error, "a packet was not sent"),
+            Err(error) => tracing::debug!(?error, "an answer was not sent"),
         }
     }
 }

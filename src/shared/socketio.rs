@@ -83,7 +83,7 @@ impl Inner {
         let packet = match action {
             Action::Nothing => return Ok(()),
             Action::Reply(packet) => {
-                self.send_as_it_is(Payload::from(packet).into());
+                self.send_as_it_is(now, Payload::from(packet).into());
                 return Ok(());
             }
             Action::Packet(packet) => packet,

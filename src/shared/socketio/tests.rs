@@ -126,6 +126,29 @@ fn a_refusal_that_waits_for_room_is_sent_when_there_is_some() {
 }
 
 #[test]
+fn a_client_whose_outbox_is_full_is_told_that_it_asks_for_too_many() {
+    let session = engineio_session();
+    session.have_channels(ChannelSet::All, 1);
+    session.speak_socketio(Revision::R5, "");
+    let link = attached(&session);
+    let asks = |namespace: &str| {
+        let message = Message::from(format!("0{namespace},")).into();
+        session.input(link, &mut vec![Frame::Message { number: 0, message }], None).map(drop)
+    };
+    assert_eq!(asks("/a"), Ok(()));
+    fill(&session);
+    assert_eq!(asks("/b"), Ok(()));
+    let told = pulled(&session, link);
+    assert!(told.last().is_some_and(|last| last.starts_with("4/b,")), "{:?}", told.last());
+    // One that asks again and again and takes nothing is too slow.
+    fill(&session);
+    let asked = (0..100_000).find(|_| asks("/b").is_err() || session.close_reason().is_some());
+    assert!(asked.is_some_and(|asked| asked > 1_000));
+    assert_eq!(session.close_reason(), Some(reason::TOO_SLOW));
+    assert_eq!(held(&session), 0);
+}
+
+#[test]
 fn what_was_sent_early_is_dropped_when_the_client_leaves() {
     let (session, link) = opened(vec![Message::from("0/a,")]);
     let before = held(&session);
