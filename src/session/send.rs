@@ -34,10 +34,10 @@ impl Machine {
         Ok(())
     }
 
-    /// Sends an answer for which the other half waits, though the outbox is full. If there is twice as much in it as
-    /// there may be, the other half asks again and again and takes nothing: then the session ends instead.
+    /// Sends an answer for which the other half waits, though the outbox is full. The session ends instead if there are
+    /// twice as many messages in it as have room: the other half asks again and again, and takes nothing.
     pub(crate) fn send_answer(&mut self, now: u64, message: OutMessage) -> Result<(), SendError> {
-        if self.outbox_bytes() > 2 * self.config.outbox {
+        if self.outbox.is_crowded() {
             self.abort(now, reason::TOO_SLOW);
         }
         self.send_over_limit(message)
