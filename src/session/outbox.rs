@@ -131,6 +131,11 @@ impl Outbox {
         !self.is_half_full() || self.bytes + length + ENTRY_COST <= self.limit
     }
 
+    /// Whether there are twice as many messages in it as would have room if all of them were empty.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.entries.len() > 2 * self.limit.div_ceil(ENTRY_COST)
+    }
+
     fn is_half_full(&self) -> bool {
         self.bytes * 2 > self.limit
     }

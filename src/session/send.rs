@@ -3,6 +3,7 @@
 use super::{
     machine::{Machine, SendError},
     outbox::{Body, ENTRY_COST},
+    reason,
 };
 use crate::broadcast::OutMessage;
 
@@ -31,6 +32,15 @@ impl Machine {
             self.outbox.push(Body::Message(message));
         }
         Ok(())
+    }
+
+    /// Sends an answer for which the other half waits, though the outbox is full. The session ends instead if there are
+    /// twice as many messages in it as have room: the other half asks again and again, and takes nothing.
+    pub(crate) fn send_answer(&mut self, now: u64, message: OutMessage) -> Result<(), SendError> {
+        if self.outbox.is_crowded() {
+            self.abort(now, reason::TOO_SLOW);
+        }
+        self.send_over_limit(message)
     }
 
     /// Sends a message however full the outbox is. The caller bounds how many of these there are.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    sync::atomic::Ordering,
     task::{Context, Poll},
 };
 
@@ -46,7 +47,7 @@ impl Inner {
                 let plain = if self.speaks_socketio() { plain_message(&head, &packet) } else { None };
                 match self.channels.as_ref().and_then(|channels| channels.place(head.namespace)) {
                     None => {
-                        self.refuse_event(&head);
+                        self.refuse_event(&head, session);
                         false
                     }
                     // It is moved: a clone of a text would need an allocation that counts how many there are.
@@ -70,7 +71,7 @@ impl Inner {
     /// The client asks for a channel. Returns whether the packet is kept.
     pub(super) fn open_channel(&mut self, head: &Head<'_>, packet: &Packet, session: &SharedSession) -> bool {
         let Some(channels) = self.channels.as_mut().filter(|channels| !channels.ended) else {
-            self.send_packet(not_opened(head.namespace, &Fault::unknown_namespace()));
+            self.send_packet(not_opened(head.namespace, &Fault::unknown_namespace()), session);
             return false;
         };
         let found = channels.current(head.namespace).map(|it| (it.number, it.accepted, it.parked.is_some()));
@@ -81,7 +82,7 @@ impl Inner {
             Some((number, open, false)) => {
                 // Another page has taken the session over, and its channels with it.
                 if let Some(packet) = session.accepted(self, number).filter(|_| open) {
-                    self.send_packet(packet);
+                    self.send_packet(packet, session);
                 }
                 return false;
             }
@@ -91,7 +92,7 @@ impl Inner {
             let most = channels.most;
             let text =
                 format!("a session has at most {most} namespaces, and one that was left counts while its handler runs");
-            self.send_packet(not_opened(head.namespace, &Fault::new("full", text)));
+            self.send_packet(not_opened(head.namespace, &Fault::new("full", text)), session);
             return false;
         }
         let namespace = match head.namespace {
@@ -108,9 +109,9 @@ impl Inner {
     }
 
     /// An event of a namespace that is no channel has come.
-    fn refuse_event(&mut self, head: &Head<'_>) {
+    fn refuse_event(&mut self, head: &Head<'_>, session: &SharedSession) {
         if let Some(id) = head.id {
-            self.send_packet(refused(head.namespace, id, &Fault::unknown_namespace()));
+            self.send_packet(refused(head.namespace, id, &Fault::unknown_namespace()), session);
         }
     }
 
@@ -195,18 +196,21 @@ impl Inner {
         }
     }
 
-    /// Sends a packet of the server's own. If the outbox is full the client does without: it has asked for more
-    /// than it takes.
-    fn send_packet(&mut self, packet: Packet) {
+    /// Sends an answer of the server's own.
+    fn send_packet(&mut self, packet: Packet, session: &SharedSession) {
         if let Ok(Some(message)) = self.outgoing(Payload::from(packet).into()) {
-            self.send_as_it_is(message);
+            self.send_as_it_is(session, message);
         }
     }
 
-    pub(super) fn send_as_it_is(&mut self, message: OutMessage) {
-        match self.machine.send(message) {
+    pub(super) fn send_as_it_is(&mut self, session: &SharedSession, message: OutMessage) {
+        let lives = self.machine.close_reason().is_none();
+        match self.machine.send_answer(session.runtime.clock.now(), message) {
             Ok(()) => self.wake_carriers(),
-            Err(error) => tracing::debug!(?error, "a packet was not sent"),
+            Err(error) => tracing::debug!(?error, "an answer was not sent"),
+        }
+        if lives && self.machine.close_reason().is_some() {
+            session.runtime.slow.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -111,10 +111,12 @@ impl SharedSession {
             Ok(_) => return Ok(()),
             Err(message) => message,
         };
-        let Some(message) = inner.outgoing(message)? else { return Ok(()) };
+        let Some(message) = inner.keep_early(message)? else { return Ok(()) };
         if let Err(error) = inner.machine.can_send(message.len()) {
             return Err((error, message));
         }
+        // Behind it a namespace counts as refused or ended, so it must be sent.
+        let Some(message) = inner.spelled(message) else { return Ok(()) };
         let message = self.with_offset(inner, message);
         inner.machine.send_over_limit(message).expect("it can be sent");
         inner.wake_carriers();

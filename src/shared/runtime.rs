@@ -45,6 +45,8 @@ pub(crate) struct Runtime {
     pub(crate) rate_pauses: AtomicU64,
     /// The sessions that ended because their clients went on sending too fast.
     pub(crate) rate_ends: AtomicU64,
+    /// The sessions that ended because their clients took no answers.
+    pub(crate) slow: AtomicU64,
 }
 
 impl Runtime {
@@ -66,6 +68,7 @@ impl Runtime {
             recoveries: [AtomicU64::new(0), AtomicU64::new(0)],
             rate_pauses: AtomicU64::new(0),
             rate_ends: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
         }
     }
 

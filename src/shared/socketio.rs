@@ -121,7 +121,7 @@ impl Inner {
         let packet = match action {
             Action::Nothing => return Ok(()),
             Action::Reply(packet) => {
-                self.send_as_it_is(Payload::from(packet).into());
+                self.send_as_it_is(session, Payload::from(packet).into());
                 return Ok(());
             }
             Action::Packet(packet) => packet,
@@ -141,21 +141,19 @@ impl Inner {
     /// # Errors
     /// Gives it back if there is no room for it.
     pub(super) fn outgoing(&mut self, message: OutMessage) -> Result<Option<OutMessage>, (SendError, OutMessage)> {
-        // Most channels are open, and each member of a room has some.
-        let message = match self.channels.look_whether_quiet() {
-            true => message,
-            false => match self.keep_early(message)? {
-                Some(message) => message,
-                None => return Ok(None),
-            },
-        };
-        let OutMessage::Own(Payload::Event(packet)) = &message else { return Ok(Some(message)) };
-        let Some(connection) = self.connection().filter(|_| packet.is_control()) else { return Ok(Some(message)) };
-        Ok(match connection.outgoing(packet) {
+        let message = self.keep_early(message)?;
+        Ok(message.and_then(|message| self.spelled(message)))
+    }
+
+    /// The same for a message of a channel that is open. What opens or ends a channel has its effect here, once.
+    pub(super) fn spelled(&mut self, message: OutMessage) -> Option<OutMessage> {
+        let OutMessage::Own(Payload::Event(packet)) = &message else { return Some(message) };
+        let Some(connection) = self.connection().filter(|_| packet.is_control()) else { return Some(message) };
+        match connection.outgoing(packet) {
             Outgoing::Same => Some(message),
             Outgoing::Other(packet) => Some(Payload::from(packet).into()),
             Outgoing::Nothing => None,
-        })
+        }
     }
 
     /// Sends a packet of the server's own, however full the outbox is: there are few of these. Without it the client

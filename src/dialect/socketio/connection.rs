@@ -11,7 +11,7 @@ use crate::{
     packet::Packet,
 };
 
-/// The namespaces that the server has ended most recently. A packet for one of them may have been on its way.
+/// The namespaces that the server has ended or refused most recently. A packet for one of them may have been on its way.
 const MAX_ENDED: usize = 32;
 
 /// The task that a message of the client is for the server.
@@ -57,7 +57,7 @@ pub(crate) struct Connection {
     /// The largest number of namespaces besides `/`.
     most: usize,
     pub(super) places: Vec<Place>,
-    /// The namespaces that the server has ended, the oldest first.
+    /// The namespaces that the server has ended or refused, the oldest first.
     pub(super) ended: VecDeque<ByteString>,
 }
 
@@ -169,6 +169,7 @@ impl Connection {
         let others = self.places.iter().filter(|place| *place.namespace != *"/").count();
         if *namespace != *"/" && others >= self.most {
             let fault = Fault::new("full", format!("a connection has at most {} namespaces besides /", self.most));
+            self.forget(namespace.clone());
             return Action::Reply(refusal(self.revision, &not_opened(&namespace, &fault)));
         }
         self.ended.retain(|ended| *ended != namespace);
@@ -208,12 +209,20 @@ impl Connection {
         self.places.iter().position(|place| *place.namespace == *namespace)
     }
 
-    /// The server has ended a namespace.
+    /// The server has ended a namespace, or refused it.
     pub(super) fn end(&mut self, at: usize) {
+        let namespace = self.places.remove(at).namespace;
+        self.forget(namespace);
+    }
+
+    /// A packet of the client may be on its way to a namespace that is not open to it.
+    fn forget(&mut self, namespace: ByteString) {
+        // One that is refused again and again takes the places of no others.
+        self.ended.retain(|ended| *ended != namespace);
         if self.ended.len() == MAX_ENDED {
             self.ended.pop_front();
         }
-        self.ended.push_back(self.places.remove(at).namespace);
+        self.ended.push_back(namespace);
     }
 }
 

@@ -13,7 +13,7 @@
 //! These end a connection, with the text `parse error` before the reason: a text that is no packet, a text while
 //! attachments are owed, bytes while none are, a placeholder of an attachment that is not there, JSON that is none;
 //! and by the rules of the states: CONNECT for a namespace that was asked for, and any other packet for one that is
-//! not open. A packet that crosses the server's DISCONNECT on its way is dropped.
+//! not open. A packet that crosses the server's DISCONNECT or CONNECT_ERROR on its way is dropped.
 //!
 //! A name that only our own client reserves, as `message`, is fine here.
 //!

@@ -37,7 +37,7 @@ impl Connection {
                 }
             }
             (Kind::ConnectError, Some(at)) if self.places[at].state == State::Asked => {
-                self.places.remove(at);
+                self.end(at);
                 Outgoing::Other(refusal(self.revision, packet))
             }
             (Kind::Disconnect, Some(at)) => {

@@ -103,7 +103,7 @@ impl Live {
             refusals_total: counters.refusals(),
             room_sends_total: counters.room_sends.get(),
             skipped_total: counters.skipped.get(),
-            slow_total: counters.slow.get(),
+            slow_total: counters.slow.get() + self.core.runtime.slow.load(Relaxed),
             rate_pauses_total: self.core.runtime.rate_pauses.load(Relaxed),
             rate_ends_total: self.core.runtime.rate_ends.load(Relaxed),
             evicted_total: counters.evicted.get(),

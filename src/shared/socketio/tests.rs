@@ -5,11 +5,14 @@ use std::task::{Context, Poll, Waker};
 
 use crate::{
     config::Transport,
-    dialect::socketio::Revision,
+    dialect::{Fault, not_opened, socketio::Revision},
     message::Message,
     packet::Packet,
     payload::Payload,
-    shared::{Attach, ChannelSet, Credential, Frame, LinkId, LinkKind, SharedSession, reason, tests::engineio_session},
+    shared::{
+        Attach, ChannelSet, Credential, Frame, LinkId, LinkKind, Names, Outbound, SendError, SharedSession, reason,
+        tests::engineio_session,
+    },
 };
 
 /// A session whose client has sent these.
@@ -17,12 +20,16 @@ fn opened(messages: Vec<Message>) -> (SharedSession, LinkId) {
     let session = engineio_session();
     session.have_channels(ChannelSet::All, 3);
     session.speak_socketio(Revision::R5, "", None);
-    let attach =
-        Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: true, received: 0, names: None };
-    let link = session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap();
+    let link = attached(&session);
     let frames = messages.into_iter().map(|message| Frame::Message { number: 0, message: message.into() });
     session.input(link, &mut frames.collect(), None).unwrap();
     (session, link)
+}
+
+fn attached(session: &SharedSession) -> LinkId {
+    let names = Some(Names::EVENTS);
+    let attach = Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: true, received: 0, names };
+    session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap()
 }
 
 /// The bytes that the session holds, however it counts.
@@ -66,6 +73,79 @@ fn a_session_that_is_over_holds_nothing_for_its_client() {
         end(&session, link);
         assert_eq!(held(&session), 0, "nobody takes what was asked for");
     }
+}
+
+/// Sends events of `/` until the outbox is full.
+fn fill(session: &SharedSession) {
+    for length in [10_000, 0] {
+        let event = || Payload::from(Packet::new(format!("2[\"x\",\"{}\"]", "x".repeat(length)), Vec::new()));
+        while session.send(event().into()).is_ok() {}
+    }
+}
+
+/// The packets that the client gets.
+fn pulled(session: &SharedSession, link: LinkId) -> Vec<String> {
+    let mut packets = Vec::new();
+    session.pull(link, &mut Context::from_waker(Waker::noop()), |outbound| {
+        if let Outbound::Message { message, .. } = outbound
+            && let Payload::Event(packet) = message.payload()
+        {
+            packets.push(packet.text().to_string());
+        }
+        true
+    });
+    packets
+}
+
+#[test]
+fn a_refusal_that_waits_for_room_is_sent_when_there_is_some() {
+    for revision in [Revision::R4, Revision::R5] {
+        let session = engineio_session();
+        session.have_channels(ChannelSet::All, 3);
+        session.speak_socketio(revision, "", None);
+        let link = attached(&session);
+        let asks = Frame::Message { number: 0, message: Message::from("0/a,").into() };
+        session.input(link, &mut vec![asks], None).unwrap();
+        fill(&session);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut asked = None;
+        while let Poll::Ready(Some(next)) = session.poll_channel_asked(&cx) {
+            asked = Some(next).filter(|asked| *asked.namespace == *"/a").or(asked);
+        }
+        assert!(session.refuse_channel(asked.expect("it was asked for").number));
+        let refusal = not_opened("/a", &Fault::new("no", "not you"));
+        let Err((SendError::Full, returned)) = session.send(Payload::from(refusal).into()) else {
+            panic!("there is no room")
+        };
+        assert!(session.poll_room(&mut cx, returned.len()).is_pending());
+        pulled(&session, link);
+        assert!(session.send(returned).is_ok());
+        let told = pulled(&session, link);
+        assert!(told.len() == 1 && told[0].starts_with("4/a,"), "{told:?}");
+    }
+}
+
+#[test]
+fn a_client_whose_outbox_is_full_is_told_that_it_asks_for_too_many() {
+    let session = engineio_session();
+    session.have_channels(ChannelSet::All, 1);
+    session.speak_socketio(Revision::R5, "", None);
+    let link = attached(&session);
+    let asks = |namespace: &str| {
+        let message = Message::from(format!("0{namespace},")).into();
+        session.input(link, &mut vec![Frame::Message { number: 0, message }], None).map(drop)
+    };
+    assert_eq!(asks("/a"), Ok(()));
+    fill(&session);
+    assert_eq!(asks("/b"), Ok(()));
+    let told = pulled(&session, link);
+    assert!(told.last().is_some_and(|last| last.starts_with("4/b,")), "{:?}", told.last());
+    // One that asks again and again and takes nothing is too slow.
+    fill(&session);
+    let asked = (0..100_000).find(|_| asks("/b").is_err() || session.close_reason().is_some());
+    assert!(asked.is_some_and(|asked| asked > 1_000));
+    assert_eq!(session.close_reason(), Some(reason::TOO_SLOW));
+    assert_eq!(held(&session), 0);
 }
 
 #[test]

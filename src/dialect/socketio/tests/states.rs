@@ -118,6 +118,9 @@ fn a_refusal_is_said_in_the_words_of_the_revision() {
     client.start();
     assert_eq!(client.outgoing(&not_opened("/", &plain)), Outgoing::Other(packet(r#"4"not \"you\"""#, &[])));
     assert_eq!(client.outgoing(&not_opened("/", &plain)), Outgoing::Nothing);
+    for text in ["2[\"does not wait for the answer\"]", "1"] {
+        assert_eq!(client.text(text.into()), Ok(Action::Nothing), "it has crossed the refusal: {text}");
+    }
 }
 
 #[test]
@@ -148,7 +151,8 @@ fn a_connection_has_so_many_namespaces_and_no_more() {
     let Ok(Action::Reply(reply)) = client.text("0/fifth,".into()) else { panic!("it is refused") };
     let expected = r#"4/fifth,{"code":"full","message":"a connection has at most 3 namespaces besides /"}"#;
     assert_eq!(reply.text(), expected);
-    fails(&mut client, "2/fifth,[\"x\"]", "not open");
+    assert_eq!(client.text("1/fifth".into()), Ok(Action::Nothing), "it has crossed the refusal");
+    fails(&mut client, "2/sixth,[\"x\"]", "not open");
     // The root neither takes a place nor leaves one.
     client.text("1".into()).unwrap();
     assert!(matches!(client.text("0/fifth,".into()), Ok(Action::Reply(_))));
