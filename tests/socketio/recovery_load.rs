@@ -180,6 +180,7 @@ async fn a_page_that_is_away_for_too_much_is_told() {
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_that_wait_are_small() {
     const COUNT: usize = 10_000;
+    const EVENTS: usize = 50;
     let (live, client) = house();
     let before = live.stats();
     assert_eq!((before.parked, before.bytes), (0, 0));
@@ -191,20 +192,20 @@ async fn ten_thousand_that_wait_are_small() {
     live.to("room").emit("news", "x".repeat(10_000));
     let shared = live.stats().bytes - quiet.bytes;
     assert!(shared < 30_000, "{shared} bytes for one event");
-    for number in 0..100 {
+    for number in 0..EVENTS {
         live.to("room").emit("news", number);
     }
     let after = live.stats().bytes;
     let each = (after - quiet.bytes) / COUNT;
     // A session is counted anew when it has changed by 4 KiB.
-    assert!((100 * 128 - 4096..100 * 128 + 4096).contains(&each), "{each} bytes for 100 events");
+    assert!((EVENTS * 128 - 4096..EVENTS * 128 + 4096).contains(&each), "{each} bytes for {EVENTS} events");
     // Some come back, and have missed nothing.
     for opened in all.iter().step_by(1000) {
         let mut back = socket(&client).await;
         back.say(&opened.claim("/", None)).await;
         let first = back.text().await;
         assert!(first.starts_with("42[\"news\",\"xxx"), "{}", &first[..20]);
-        for number in 0..100 {
+        for number in 0..EVENTS {
             back.hears_event(&format!("42[\"news\",{number}")).await;
         }
         back.recovers(opened, "/").await;
