@@ -133,11 +133,11 @@ async fn a_client_that_was_cut_hears_what_it_has_missed() {
     assert_eq!(live.len(), 1);
     let mut second = socket(&client).await;
     second.say(&opened.claim("/", Some(&heard))).await;
+    second.recovers(&opened, "/").await;
     second.hears_event("42[\"news\",2").await;
     second.hears_event("451-[\"own\",{\"_placeholder\":true,\"num\":0}").await;
     assert_eq!(second.next().await, Came::Binary(vec![7]));
     second.hears_event("42[\"news\",\"x\",3").await;
-    second.recovers(&opened, "/").await;
     live.to("room").emit("news", 4);
     second.hears_event("42[\"news\",4").await;
     second.say("421[\"echo\",\"here\"]").await;
@@ -157,9 +157,9 @@ async fn a_client_that_has_heard_nothing_gets_all() {
     live.to("room").send("plain");
     let mut second = socket(&client).await;
     second.say(&opened.claim("/", None)).await;
+    second.recovers(&opened, "/").await;
     second.hears_event("42[\"news\",1").await;
     let heard = second.hears_event("42[\"message\",\"plain\"").await;
-    second.recovers(&opened, "/").await;
     // It comes back again, and has missed nothing.
     drop(second);
     away(&live).await;
@@ -239,8 +239,8 @@ async fn a_client_that_polls_recovers_and_moves_to_its_websocket() {
                 client.hear(&sid, &["431[5]"]).await;
             }
         }
-        offset(&came[0], "42[\"news\",2");
-        assert_eq!(Opened::read(&came[1], "/"), opened, "{probes}");
+        assert_eq!(Opened::read(&came[0], "/"), opened, "{probes}");
+        offset(&came[1], "42[\"news\",2");
         assert_eq!(live.len(), 1);
     }
 }
@@ -261,31 +261,31 @@ async fn each_namespace_recovers_by_its_own_pid() {
     // A page asks for all of its namespaces at once.
     second.say(&root.claim("/", None)).await;
     second.say(&adm.claim("/adm", Some(&heard))).await;
-    second.hears_event("42[\"news\",2").await;
     second.recovers(&root, "/").await;
-    second.hears_event("42/adm,[\"news\",3").await;
+    second.hears_event("42[\"news\",2").await;
     second.recovers(&adm, "/adm").await;
+    second.hears_event("42/adm,[\"news\",3").await;
     drop(second);
     away(&live).await;
     // One after the other, and what is sent meanwhile waits for the one that is not there yet.
     let mut third = socket(&client).await;
     third.say(&adm.claim("/adm", Some(&heard))).await;
-    third.hears_event("42/adm,[\"news\",3").await;
     third.recovers(&adm, "/adm").await;
+    third.hears_event("42/adm,[\"news\",3").await;
     live.to("room").emit("news", 4);
     third.is_quiet().await;
     third.say(&root.claim("/", None)).await;
+    third.recovers(&root, "/").await;
     third.hears_event("42[\"news\",2").await;
     third.hears_event("42[\"news\",4").await;
-    third.recovers(&root, "/").await;
     assert_eq!((live.len(), live.of("/adm").len()), (1, 1));
     // Without its pid a namespace begins anew, in the same session.
     drop(third);
     away(&live).await;
     let mut fourth = socket(&client).await;
     fourth.say(&adm.claim("/adm", Some(&heard))).await;
-    fourth.hears_event("42/adm,[\"news\",3").await;
     fourth.recovers(&adm, "/adm").await;
+    fourth.hears_event("42/adm,[\"news\",3").await;
     let anew = fourth.joins("/").await;
     assert!(anew.sid == root.sid && anew.pid != root.pid);
     assert_eq!(live.members("room").len(), 1);
@@ -309,8 +309,8 @@ async fn a_connection_that_is_lost_unnoticed_is_taken_over() {
     // The client says that it has not heard the second.
     let mut second = socket(&client).await;
     second.say(&opened.claim("/", Some(&heard))).await;
-    let heard = second.hears_event("42[\"news\",2").await;
     second.recovers(&opened, "/").await;
+    let heard = second.hears_event("42[\"news\",2").await;
     first.is_closed().await;
     // Two at once: the later one has it.
     let (mut third, mut fourth) = (socket(&client).await, socket(&client).await);
@@ -349,8 +349,8 @@ async fn a_client_that_answers_no_ping_is_away() {
         live.to("room").emit("news", 1);
         let mut second = socket(&client).await;
         second.say(&opened.claim("/", None)).await;
-        second.hears_event("42[\"news\",1").await;
         second.recovers(&opened, "/").await;
+        second.hears_event("42[\"news\",1").await;
     }
 }
 
@@ -377,12 +377,12 @@ async fn requests_end_as_unknown_or_reach_the_client_when_it_is_back() {
     live.to("room").emit("behind", ());
     let mut second = socket(&client).await;
     second.say(&opened.claim("/", None)).await;
+    second.recovers(&opened, "/").await;
     second.hears_event("42[\"before\"").await;
     let id = |packet: String, json: &str| packet.strip_prefix("42").unwrap().strip_suffix(json).unwrap().to_owned();
     let first = id(second.text().await, "[\"second?\"]");
     let other = id(second.text().await, "[\"third?\"]");
     second.hears_event("42[\"behind\"").await;
-    second.recovers(&opened, "/").await;
     second.say(&format!("43{first}[2]")).await;
     second.say(&format!("43{other}[3]")).await;
     assert_eq!(asked.await.unwrap(), Ok(2));
@@ -413,8 +413,8 @@ async fn the_answers_to_what_came_before_are_dropped() {
     door.add_permits(1);
     let mut second = socket(&client).await;
     second.say(&opened.claim("/", None)).await;
-    second.hears_event("42[\"done\"").await;
     second.recovers(&opened, "/").await;
+    second.hears_event("42[\"done\"").await;
     door.add_permits(1);
     // The second began before the client was cut, too.
     second.hears_event("42[\"done\"").await;
@@ -441,10 +441,10 @@ async fn what_may_be_skipped_is_and_of_values_the_newest_is_kept() {
     live.to("room").emit("news", 2);
     let mut second = socket(&client).await;
     second.say(&opened.claim("/", Some(&heard))).await;
+    second.recovers(&opened, "/").await;
     second.hears_event("42[\"news\",1").await;
     second.hears_event("42[\"price\",99").await;
     second.hears_event("42[\"news\",2").await;
-    second.recovers(&opened, "/").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -473,14 +473,14 @@ async fn what_a_history_replays_is_not_what_was_heard_before() {
     // It has not heard all of it, and then all but the last.
     let mut second = socket(&client).await;
     second.say(&opened.claim("/", Some(&between))).await;
+    second.recovers(&opened, "/").await;
     let first_again = second.hears_event("42[\"news\",1").await;
     second.hears_event("42[\"news\",2").await;
-    second.recovers(&opened, "/").await;
     drop(second);
     away(&live).await;
     let mut third = socket(&client).await;
     third.say(&opened.claim("/", Some(&first_again))).await;
-    third.hears_event("42[\"news\",2").await;
     third.recovers(&opened, "/").await;
+    third.hears_event("42[\"news\",2").await;
     third.is_quiet().await;
 }

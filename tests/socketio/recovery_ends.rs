@@ -55,10 +55,10 @@ async fn more_than_is_kept_is_not_recovered() {
         let mut second = socket(&client).await;
         second.say(&opened.claim("/", Some(&heard))).await;
         if expected {
+            second.recovers(&opened, "/").await;
             for number in 101..101 + lost {
                 second.hears_event(&format!("42[\"n\",{number}")).await;
             }
-            second.recovers(&opened, "/").await;
         } else {
             second.starts_anew(&opened, "/").await;
         }

@@ -203,12 +203,12 @@ async fn ten_thousand_that_wait_are_small() {
     for opened in all.iter().step_by(1000) {
         let mut back = socket(&client).await;
         back.say(&opened.claim("/", None)).await;
+        back.recovers(opened, "/").await;
         let first = back.text().await;
         assert!(first.starts_with("42[\"news\",\"xxx"), "{}", &first[..20]);
         for number in 0..EVENTS {
             back.hears_event(&format!("42[\"news\",{number}")).await;
         }
-        back.recovers(opened, "/").await;
         back.say("41").await;
         back.is_quiet().await;
     }
@@ -257,12 +257,12 @@ async fn those_that_wait_give_way_when_memory_is_short() {
     back.starts_anew(&first, "/").await;
     let mut back = socket(&client).await;
     back.say(&last.claim("/", None)).await;
+    back.recovers(&last, "/").await;
     for round in 0..60 {
         let own = back.text().await;
         assert!(own.starts_with("42[\"own\",\"xxx"), "{round}: {}", &own[..20]);
         back.hears_event(&format!("42[\"news\",{round}")).await;
     }
-    back.recovers(&last, "/").await;
 }
 
 /// Opens so many clients, and cuts them all.

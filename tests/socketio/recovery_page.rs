@@ -22,8 +22,6 @@ pub(super) struct Page {
     pub(super) heard: Vec<Value>,
     /// Whether it has recovered when it connected last.
     pub(super) recovered: bool,
-    /// Heard before the answer to the CONNECT, which tells whether they count.
-    early: Vec<Value>,
 }
 
 impl Page {
@@ -36,7 +34,6 @@ impl Page {
             offset: None,
             heard: Vec::new(),
             recovered: false,
-            early: Vec::new(),
         }
     }
 
@@ -53,24 +50,13 @@ impl Page {
         let mut connection = socket(&self.client).await;
         connection.say(packet).await;
         self.connection = Some(connection);
-        self.early.clear();
-        loop {
-            let text = self.packet().await;
-            if text.starts_with("40{") {
-                let opened = Opened::read(&text, "/");
-                self.recovered = self.opened.as_ref().is_some_and(|before| before.pid == opened.pid);
-                if let Some(before) = &self.opened {
-                    assert_eq!(before.sid == opened.sid, self.recovered);
-                }
-                self.opened = Some(opened);
-                let early = std::mem::take(&mut self.early);
-                assert!(self.recovered || early.is_empty(), "{early:?}");
-                early.into_iter().for_each(|event| self.take(event));
-                return;
-            }
-            let event = self.event(&text).await;
-            self.early.push(event);
+        // The answer comes first: an event before it the page would keep, and hear again if this connection broke.
+        let opened = Opened::read(&self.packet().await, "/");
+        self.recovered = self.opened.as_ref().is_some_and(|before| before.pid == opened.pid);
+        if let Some(before) = &self.opened {
+            assert_eq!(before.sid == opened.sid, self.recovered);
         }
+        self.opened = Some(opened);
     }
 
     /// The connection breaks.
@@ -222,6 +208,9 @@ async fn replay(transcript: &str) -> Vec<(bool, bool)> {
                     recovered.push(page.recovered);
                 }
                 if page.recovered {
+                    for _ in &sent {
+                        page.hear().await;
+                    }
                     heard.append(&mut sent);
                 }
                 sent.clear();

@@ -103,19 +103,21 @@ impl SharedSession {
         links
     }
 
-    /// Sends what the client has missed of a channel, and behind it the packet that opens it.
+    /// Sends the packet that opens a channel, and behind it what the client has missed. The reference sends the packet
+    /// last. But events that come before it the client keeps, also when this connection breaks, and then it would have
+    /// them twice.
     fn recover(&self, inner: &mut Inner, number: u64, heard: usize) {
         let Some(channel) = inner.channels.as_mut().and_then(|channels| channels.find(number)) else { return };
         channel.parked = None;
         let missed = channel.log.as_mut().map(|log| log.take_behind(heard));
+        let Some(packet) = self.accepted(inner, number) else { return };
+        inner.send_control(packet);
         for message in missed.into_iter().flatten() {
             // The log is bounded, and the outbox has no other bound for it.
             if let Err(error) = inner.machine.send_over_limit(message) {
                 tracing::debug!(?error, "a message was not sent");
             }
         }
-        let Some(packet) = self.accepted(inner, number) else { return };
-        inner.send_control(packet);
         self.runtime.count_recovery(true);
     }
 
