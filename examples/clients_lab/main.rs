@@ -245,8 +245,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let engine = builder().handler(raw).build();
     let app: Router = Router::new()
         .route("/page", get(Html(PAGE)))
-        .merge(live.socketio_with("/socket.io", settings))
-        .merge(live.socketio_with("/msgpack", SocketIo::new().parser(Parser::MsgPack)))
+        .merge(live.socketio_with("/socket.io", settings.clone()))
+        .merge(live.socketio_with("/msgpack", settings.parser(Parser::MsgPack)))
         .merge(engine.engineio("/engine.io"));
     let listener = anywire::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
