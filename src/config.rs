@@ -5,6 +5,7 @@ mod limits;
 mod origins;
 mod rate_limit;
 mod socketio;
+mod sockjs;
 mod values;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use origins::Origins;
 pub(crate) use origins::{bare, is_authority};
 pub use rate_limit::RateLimit;
 pub use socketio::SocketIo;
+pub use sockjs::SockJs;
 use values::MOST;
 pub(crate) use values::{check_close_code, millis, size};
 

@@ -7,6 +7,7 @@ use super::{
     engineio::{Carrier, EngineCodec, Form, Revision},
     native::{NativeCodec, Spelling},
     raw::{self, RawCodec},
+    sockjs,
     websocket_frames::SocketBuffer,
 };
 use crate::{
@@ -38,7 +39,7 @@ fn no_two_encodings_share_a_cell() {
     let cells = spellings.iter().flat_map(|spelling| [true, false].map(|events| spelling.cell(events)));
     let forms = [Form::Socket3, Form::Socket4, Form::Text3, Form::Bytes3, Form::Body4];
     let engineio = forms.iter().flat_map(|form| [true, false].map(|events| form.cell(events)));
-    let cells: Vec<_> = cells.chain([raw::CELL]).chain(engineio).collect();
+    let cells: Vec<_> = cells.chain([raw::CELL, sockjs::SOCKET, sockjs::STRING]).chain(engineio).collect();
     for (at, cell) in cells.iter().enumerate() {
         assert!(!cells[..at].contains(cell), "{cell:?}");
     }

@@ -16,7 +16,10 @@ use crate::{
     hub::{Histories, Hub, Member, Remote},
     ids,
     pool::Pool,
-    session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
+    session::{
+        self, CloseReason, Machine, Role, SessionParams, reason,
+        rules::{Rules, Takes},
+    },
     shared::{ChannelSet, Guard, Runtime, ServerParams, SharedSession},
     sync::lock,
 };
@@ -31,7 +34,7 @@ const LEAST_REMEMBERED: usize = 1024;
 const UNPROVEN: usize = 8;
 
 /// The number of openings, and of sessions that ended, that are remembered beside the sessions that live.
-fn most_remembered(max_sessions: usize) -> usize {
+pub(super) fn most_remembered(max_sessions: usize) -> usize {
     max_sessions.max(LEAST_REMEMBERED).saturating_mul(4)
 }
 
@@ -80,12 +83,16 @@ pub(crate) struct Terms {
     pub(crate) timeout: u64,
     /// Within this time a link is confirmed.
     pub(crate) confirm_timeout: u64,
+    /// For so long a session is kept without a link, and an ended one remembered.
+    pub(crate) grace: u64,
+    /// The messages that the client can be sent.
+    pub(crate) takes: Takes,
 }
 
 impl Terms {
     fn is(self, other: Self) -> bool {
-        let times = |terms: Self| (terms.interval, terms.timeout, terms.confirm_timeout);
-        std::ptr::eq(self.rules, other.rules) && times(self) == times(other)
+        let times = |terms: Self| (terms.interval, terms.timeout, terms.confirm_timeout, terms.grace);
+        std::ptr::eq(self.rules, other.rules) && times(self) == times(other) && self.takes == other.takes
     }
 }
 
@@ -202,8 +209,9 @@ impl Core {
 
     /// The terms of a family of clients, as the builder has them for all.
     pub(crate) fn terms(&self, rules: &'static Rules) -> Terms {
-        let SessionParams { interval, timeout, .. } = self.params.session;
-        Terms { rules, interval, timeout, confirm_timeout: millis(self.config.open_timeout) }
+        let SessionParams { interval, timeout, grace, .. } = self.params.session;
+        let confirm_timeout = millis(self.config.open_timeout);
+        Terms { rules, interval, timeout, confirm_timeout, grace, takes: Takes::All }
     }
 
     /// The parameters of the machines of one family of clients.
@@ -218,12 +226,13 @@ impl Core {
             rules: terms.rules,
             interval: terms.interval,
             timeout: terms.timeout,
-            grace: self.params.session.grace,
+            grace: terms.grace,
             confirm_timeout: terms.confirm_timeout,
             inbox: config.inbox,
             outbox: config.outbox,
             droppable_mark: config.droppable_mark,
             floor: self.runtime.pool().floor(),
+            takes: terms.takes,
             base: 0,
         });
         known.push((terms, made.clone()));

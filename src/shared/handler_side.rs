@@ -95,7 +95,7 @@ impl SharedSession {
 
     pub(super) fn send_locked(&self, inner: &mut Inner, message: OutMessage) -> Result<(), (SendError, OutMessage)> {
         let Some(message) = inner.outgoing(message)? else { return Ok(()) };
-        if let Err(error) = inner.machine.can_send(message.len()) {
+        if let Err(error) = inner.machine.can_send(&message) {
             return Err((error, message));
         }
         inner.machine.send_over_limit(message).expect("it can be sent");
@@ -123,6 +123,11 @@ impl SharedSession {
         inner.wake_carriers();
         self.account(&mut inner);
         Ok(sent)
+    }
+
+    /// Whether the client takes messages of this kind.
+    pub(crate) fn takes(&self, message: &OutMessage) -> bool {
+        self.lock().machine.check_kind(message).is_ok()
     }
 
     /// Waits until a message of this length fits, or the session is closed.

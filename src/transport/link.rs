@@ -36,7 +36,7 @@ impl Link {
         batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
     }
 
-    /// Detaches a poll whose answer is whole, and is about to leave.
+    /// Detaches a poll or a stream whose answer is whole, and is about to leave.
     pub(crate) fn complete(mut self) {
         self.answered = true;
     }

@@ -314,7 +314,9 @@ impl RequestError {
     pub(super) fn of(error: CannotAsk) -> Self {
         match error {
             CannotAsk::Full => RequestError::Full,
-            CannotAsk::NoEvents => RequestError::NotSent(SendError::NoEvents),
+            CannotAsk::NoEvents | CannotAsk::Outbox(session::SendError::NoBytes) => {
+                RequestError::NotSent(SendError::NoEvents)
+            }
             CannotAsk::Skipped | CannotAsk::Outbox(session::SendError::Full) => RequestError::NotSent(SendError::Full),
             CannotAsk::Closed | CannotAsk::Outbox(session::SendError::Closed | session::SendError::Exhausted) => {
                 RequestError::Closed
