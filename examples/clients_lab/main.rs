@@ -1,5 +1,5 @@
-//! The server that the tests of other people's clients drive: those of Socket.IO at `/socket.io`, and those of
-//! Engine.IO at `/engine.io`.
+//! The server that the tests of other people's clients drive: those of Socket.IO at `/socket.io`, those of Engine.IO
+//! at `/engine.io`, and those of SockJS at `/sockjs`.
 //!
 //! `cargo run --example clients_lab -- --port 8000`. It prints its address.
 
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Anywire, Args, Auth, Data, Events, Fault, Live, Message, Origins, Reply, Session};
+use anywire::{Anywire, Args, Auth, Data, Events, Fault, Live, Message, Origins, Reply, Session, SockJs};
 use axum::{Router, response::Html, routing::get};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -244,7 +244,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app: Router = Router::new()
         .route("/page", get(Html(PAGE)))
         .merge(live.socketio("/socket.io"))
-        .merge(engine.engineio("/engine.io"));
+        .merge(engine.engineio("/engine.io"))
+        .merge(engine.sockjs_with("/sockjs", SockJs::new().binary_as_base64(true)));
     let listener = anywire::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     anywire::serve(listener, app).await?;

@@ -306,6 +306,7 @@ pub mod sockjs {}
 /// [`get`]: crate::Session::get
 /// [`transports`]: crate::guide::transports
 /// [`bare_websocket`]: crate::guide::bare_websocket
+/// [`sockjs`]: crate::guide::sockjs
 /// [`from_socket_io`]: crate::guide::from_socket_io
 pub mod coming_from {}
 

@@ -49,6 +49,8 @@ async fn a_client_that_stays_away_is_gone_and_a_late_poll_is_told_so() {
     let mut late = stream(&client, &url).await;
     assert_eq!((late.chunk().await, late.chunk().await), (format!("{INTERRUPTED}\n"), String::new()));
     tokio::time::sleep(Duration::from_secs(300)).await;
+    client.hear(&url, INTERRUPTED).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     client.hear(&url, "o").await;
 }
 
@@ -137,7 +139,7 @@ async fn an_abort_and_a_shutdown_are_told() {
     let mut open = stream(&client, &url("/echo")).await;
     assert_eq!(open.chunk().await, "o\n");
     live.shutdown(Duration::ZERO).await;
-    assert_eq!(open.chunk().await, "c[1001,\"the server is going away\"]\n");
+    assert_eq!(open.chunk().await, "c[4005,\"the server is going away\"]\n");
     let refused = client.post(&format!("{}/xhr", url("/echo")), "").await;
     refused.is(200, "c[4202,\"the server is going away\"]\n");
     assert_eq!(refused.header("connection"), Some("close"));
