@@ -20,6 +20,7 @@ mod refusal;
 mod relief;
 mod remote;
 mod routes;
+mod terms;
 mod timekeeper;
 mod tombstones;
 

@@ -39,10 +39,10 @@ pub(crate) const TEXT: ContentType = ContentType("text/plain; charset=UTF-8");
 pub(crate) const OPEN: &str = "o";
 
 /// The cell of a broadcast's encoding: whole frames of a WebSocket.
-pub(super) const SOCKET: Cell = Cell(4);
+pub(super) const SOCKET: Cell = Cell(18);
 
 /// The cell of a broadcast's encoding: a string of an array.
-pub(super) const STRING: Cell = Cell(5);
+pub(super) const STRING: Cell = Cell(19);
 
 /// The reason that the protocol has for a session whose client was away for too long, or whose connection broke.
 pub(crate) const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");

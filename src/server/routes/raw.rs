@@ -17,9 +17,9 @@ use crate::{
     codec::{Codec, raw::RawCodec},
     config::Transport,
     server::{
-        core::Terms,
         gateway::{Gateway, Opened, Page},
         refusal::{OpenError, guarded},
+        terms::Terms,
     },
     session::{Attach, CloseReason, LinkKind, Names, reason, rules::RAW},
     shared::Credential,

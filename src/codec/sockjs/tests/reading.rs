@@ -1,4 +1,4 @@
-//! What a client sends.
+//! The JSON that a client sends.
 
 use super::*;
 
@@ -119,7 +119,7 @@ fn every_unit_is_read_as_the_reference_would_but_for_halves() {
 #[test]
 fn messages_above_the_limit_are_not_read() {
     let most = "é".repeat(LIMIT / 2);
-    assert_eq!(read(format!("[\"{most}\"]")).0, [most.clone()]);
+    assert_eq!(read(format!("[\"{most}\"]")).0, [&*most]);
     assert_eq!(read(format!("[\"a\",\"{most}x\"]")), (vec!["a".to_owned()], Some(reason::TOO_LARGE)));
     let escaped = "\\u0041".repeat(LIMIT);
     assert_eq!(read(format!("[\"{escaped}\"]")).0, ["A".repeat(LIMIT)], "its characters count, not its escapes");

@@ -1,4 +1,4 @@
-//! What the server sends.
+//! The frames that the server sends.
 
 use super::*;
 

@@ -13,11 +13,7 @@ use super::{
 use crate::{
     codec::engineio::{Carrier, EngineCodec, Revision},
     config::{EngineIo, millis},
-    server::{
-        core::{Core, Terms},
-        gateway::Gateway,
-        origin::Verdict,
-    },
+    server::{core::Core, gateway::Gateway, origin::Verdict, terms::Terms},
     session::{
         Stage,
         rules::{ENGINE_IO_3, ENGINE_IO_4},

@@ -98,7 +98,7 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
         };
         answered.unwrap_or_else(|refusal| {
             self.gateway.refused("sockjs", &refusal.reason, kept.as_deref());
-            refusal.answer
+            Answer::ready(error(refusal.status, &refusal.reason.text))
         })
     }
 }

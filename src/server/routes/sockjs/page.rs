@@ -1,4 +1,5 @@
-//! What a client loads before it has a session: the greeting, the facts of the server, and the page for iframes.
+//! The answers that a client gets before it has a session: the greeting, the facts of the server, and the page for
+//! iframes.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

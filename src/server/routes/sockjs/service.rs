@@ -7,10 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 
-use super::{
-    answer::{Answer, error},
-    names::Names,
-};
+use super::{answer::Answer, names::Names};
 use crate::{
     codec::{
         raw::RawCodec,
@@ -18,9 +15,10 @@ use crate::{
     },
     config::{SockJs, Transport, millis},
     server::{
-        core::{Core, Terms},
+        core::Core,
         gateway::Gateway,
         routes::raw::{self, Opening},
+        terms::Terms,
     },
     session::{
         CloseReason, reason,
@@ -46,16 +44,16 @@ impl<S> Clone for Service<S> {
     }
 }
 
-/// A request that is refused: why, as the library counts it, and the answer.
+/// A request that is refused.
 pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    /// The reason as the library counts it. Its text is the answer.
     pub(super) reason: CloseReason,
-    pub(super) answer: Answer,
 }
 
 impl Refused {
     pub(super) fn new(status: StatusCode, reason: CloseReason) -> Self {
-        let answer = Answer::ready(error(status, &reason.text));
-        Refused { reason, answer }
+        Refused { status, reason }
     }
 
     /// A body or a parameter that is not what the protocol says. Its errors have this status and these texts.
