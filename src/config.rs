@@ -5,6 +5,7 @@ mod limits;
 mod origins;
 mod rate_limit;
 mod socketio;
+mod sockjs;
 mod values;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub(crate) use origins::{is_authority, without_port};
 pub use rate_limit::RateLimit;
 pub(crate) use socketio::RecoveryTerms;
 pub use socketio::{Parser, SocketIo};
+pub use sockjs::SockJs;
 use values::MOST;
 pub(crate) use values::{check_close_code, millis, size};
 

@@ -79,7 +79,9 @@ mod transport;
 #[cfg(feature = "typescript")]
 mod typescript;
 
-pub use config::{EngineIo, History, Limits, Origins, Overflow, Parser, RateLimit, SlowMember, SocketIo, Transport};
+pub use config::{
+    EngineIo, History, Limits, Origins, Overflow, Parser, RateLimit, SlowMember, SockJs, SocketIo, Transport,
+};
 pub use dialect::{
     Args, Asks, Data, Event, Fault, Fits, FromArgs, IntoArgs, NameError, Named, Reply, Request, Sends, Takes,
 };

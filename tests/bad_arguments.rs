@@ -13,7 +13,7 @@ use std::{
 
 use anywire::{
     Answers, Anywire, Auth, EngineIo, Events, Fault, History, JoinError, Limits, LocalClient, LocalRequest, Message,
-    Origins, RequestError, SendError, Server, Session, SocketIo,
+    Origins, RequestError, SendError, Server, Session, SockJs, SocketIo,
 };
 use axum::http::Request;
 use futures::FutureExt;
@@ -115,6 +115,16 @@ fn engine_io() {
         assert_eq!(panics(|| server.engineio_with(path, EngineIo::new())), text);
         assert_eq!(panics(|| server.socketio(path)), text);
         assert_eq!(panics(|| server.socketio_with(path, SocketIo::new())), text);
+        assert_eq!(panics(|| server.sockjs(path)), text);
+        assert_eq!(panics(|| server.sockjs_with(path, SockJs::new())), text);
+    }
+}
+
+#[test]
+fn sock_js() {
+    for short in [Duration::ZERO, Duration::from_micros(999)] {
+        assert_eq!(panics(|| SockJs::new().heartbeat(short)), "a heartbeat's interval is at least a millisecond");
+        assert_eq!(panics(|| SockJs::new().disconnect_delay(short)), "a disconnect delay is at least a millisecond");
     }
 }
 
@@ -409,6 +419,7 @@ async fn addresses() {
 const ANY_VALUE: &[&str] = &[
     "age",
     "authorize",
+    "binary_as_base64",
     "bytes",
     "droppable",
     "events",
@@ -425,14 +436,14 @@ const ANY_VALUE: &[&str] = &[
     "inbox",
     "insert",
     "into_message",
-    "layer",
-    "limits_by",
     "is_page_gone",
     "last",
+    "layer",
+    "limits_by",
     "max_bytes",
     "max_sessions",
-    "messages",
     "message_limit",
+    "messages",
     "new",
     "on_end",
     "on_fault",
@@ -450,13 +461,16 @@ const ANY_VALUE: &[&str] = &[
     "recovery_log",
     "recovery_sessions",
     "reply",
+    "response_limit",
     "run",
     "serve",
     "sessions",
     "set_user",
     "shutdown",
     "slow_members",
+    "sockjs_url",
     "stream_budget",
+    "websocket",
     "with_data",
     "with_graceful_shutdown",
     "within",

@@ -1,5 +1,5 @@
 //! The server that the tests of other people's clients drive: those of Socket.IO at `/socket.io` or,
-//! with the parser of MessagePack, `/msgpack`, and those of Engine.IO at `/engine.io`.
+//! with the parser of MessagePack, `/msgpack`, those of Engine.IO at `/engine.io`, and those of SockJS at `/sockjs`.
 //!
 //! `cargo run --features msgpack --example clients_lab -- --port 8000`. It prints its address.
 
@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Anywire, Args, Auth, Data, Events, Fault, Live, Message, Origins, Parser, Reply, Session, SocketIo};
+use anywire::{
+    Anywire, Args, Auth, Data, Events, Fault, Live, Message, Origins, Parser, Reply, Session, SockJs, SocketIo,
+};
 use axum::{Router, response::Html, routing::get};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -247,7 +249,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/page", get(Html(PAGE)))
         .merge(live.socketio_with("/socket.io", settings.clone()))
         .merge(live.socketio_with("/msgpack", settings.parser(Parser::MsgPack)))
-        .merge(engine.engineio("/engine.io"));
+        .merge(engine.engineio("/engine.io"))
+        .merge(engine.sockjs_with("/sockjs", SockJs::new().binary_as_base64(true)));
     let listener = anywire::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     anywire::serve(listener, app).await?;

@@ -6,6 +6,8 @@ pub(crate) mod engineio;
 mod largest;
 pub(crate) mod native;
 pub(crate) mod raw;
+pub(crate) mod sockjs;
+mod standard;
 #[cfg(test)]
 mod tests;
 pub(crate) mod websocket_frames;
@@ -57,6 +59,11 @@ pub(crate) trait Codec: Send + 'static {
 pub(crate) trait BodyCodec: Codec {
     /// Appends a frame to a body.
     fn write(&mut self, frame: Outbound<'_>, body: &mut Vec<u8>);
+
+    /// Whether nothing may follow in this body, or this flush of a stream: its client reads one unit of each.
+    fn is_full(&self) -> bool {
+        false
+    }
 
     /// Completes a body, or one flush of a stream, when all its frames are written.
     fn finish(&mut self, body: &mut Vec<u8>) -> ContentType;

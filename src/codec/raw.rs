@@ -11,6 +11,7 @@ use super::{
     Codec, Violation,
     close_codes::registered,
     largest::Largest,
+    standard,
     websocket_frames::{SocketBuffer, encode},
 };
 use crate::{
@@ -25,9 +26,6 @@ use crate::{
 
 /// The cell of a broadcast's encoding: a whole WebSocket frame.
 pub(crate) const CELL: Cell = Cell(3);
-
-/// Stands for a ping, and for a pong that answers none of ours: they mean only that the client lives.
-const SIGN_OF_LIFE: Frame = Frame::Ack { received: 0 };
 
 #[derive(Debug)]
 pub(crate) struct RawCodec {
@@ -64,13 +62,11 @@ impl Codec for RawCodec {
     }
 
     fn read_ping(&mut self, _payload: &[u8]) -> Option<Frame> {
-        Some(SIGN_OF_LIFE)
+        Some(standard::SIGN_OF_LIFE)
     }
 
-    /// The payload of our pings is their id in decimal digits.
     fn read_pong(&mut self, payload: &[u8]) -> Option<Frame> {
-        let id = std::str::from_utf8(payload).ok().and_then(|digits| digits.parse().ok());
-        Some(id.map_or(SIGN_OF_LIFE, |id| Frame::Pong { id, received: 0 }))
+        Some(standard::pong(payload))
     }
 
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
@@ -87,12 +83,7 @@ impl Codec for RawCodec {
     }
 
     fn violation(violation: Violation) -> CloseReason {
-        match violation {
-            Violation::Framing => reason::BAD_FRAMING,
-            Violation::WrongKind => reason::WRONG_KIND,
-            Violation::NotUtf8 => reason::NOT_UTF8,
-            Violation::TooLarge => reason::TOO_BIG,
-        }
+        standard::violation(violation)
     }
 
     fn close_reason(reason: CloseReason) -> CloseReason {

@@ -7,6 +7,7 @@ use super::{
     engineio::{Carrier, EngineCodec, Form, Kind, Revision},
     native::{NativeCodec, Spelling},
     raw::{self, RawCodec},
+    sockjs,
     websocket_frames::SocketBuffer,
 };
 use crate::{
@@ -41,7 +42,8 @@ fn no_two_encodings_share_a_cell() {
         [Form::Socket3, Form::Socket4, Form::Text3, Form::Bytes3, Form::Body4, Form::SocketPacked, Form::BodyPacked];
     let kinds = [Kind::Plain, Kind::Events(None), Kind::Events(Offset::new(1))];
     let engineio = forms.iter().flat_map(|form| kinds.map(|kind| form.cell(kind)));
-    let cells: Vec<_> = cells.chain([raw::CELL, broadcast::OFFSET]).chain(engineio).collect();
+    let others = [raw::CELL, broadcast::OFFSET, sockjs::SOCKET, sockjs::STRING];
+    let cells: Vec<_> = cells.chain(others).chain(engineio).collect();
     for (at, cell) in cells.iter().enumerate() {
         assert!(!cells[..at].contains(cell), "{cell:?}");
     }

@@ -32,4 +32,4 @@ pub(crate) use head::{Head, Kind, MAX_ID, event_name};
 pub(crate) use list::Arguments;
 pub(crate) use reserved::{MESSAGE, check_name};
 pub(crate) use variant::{event_by_variant, parse_variant};
-pub(crate) use write::{ack, control, event, message_event, not_opened, refused};
+pub(crate) use write::{ack, control, event, event_of_text, message_event, not_opened, refused};

@@ -1,13 +1,13 @@
 //! Makes whole packets: events and requests, replies, refusals, and what opens and ends a namespace.
 
-use serde::{Serialize, ser::Error as _};
+use serde::{Serialize, de::IgnoredAny, ser::Error as _};
 use serde_json::Error;
 
 use super::{
     args::IntoArgs,
     data::ListWriter,
     fault::Fault,
-    head::{Head, Kind},
+    head::{Head, Kind, event_name},
     reserved::check_name,
 };
 use crate::{
@@ -67,6 +67,14 @@ pub(crate) fn not_opened(namespace: &str, fault: &Fault) -> Packet {
 /// A fault as JSON. It has only texts as keys, and nothing in it fails.
 fn json(fault: &Fault) -> String {
     serde_json::to_string(fault).expect("a fault is JSON")
+}
+
+/// The event that a text is which a client without events has sent: a list of JSON whose first item is a name. `None`
+/// if it is a message.
+pub(crate) fn event_of_text(text: &str) -> Option<Packet> {
+    let is_list =
+        text.starts_with('[') && event_name(text).is_ok() && serde_json::from_str::<Vec<IgnoredAny>>(text).is_ok();
+    is_list.then(|| Packet::new(format!("2{text}"), Vec::new()))
 }
 
 /// The event `message` of a namespace other than `/`, whose one argument is a message.

@@ -21,6 +21,7 @@
 //! | [`clients`] | the client from React, a bundler, Node, a worker; events and close codes |
 //! | [`bare_websocket`] | clients without the script |
 //! | [`engineio`] | clients of Engine.IO |
+//! | [`sockjs`] | clients of SockJS |
 //! | [`from_socket_io`] | clients of Socket.IO as they are, and moving a page and a server |
 //! | [`coming_from`] | the words of Socket.IO, SockJS and SignalR; what is not carried |
 //! | [`security`] | origins, auth, Content Security Policy |
@@ -278,6 +279,23 @@ pub mod bare_websocket {}
 /// [`from_socket_io`]: crate::guide::from_socket_io
 pub mod engineio {}
 
+#[doc = include_str!("sockjs.md")]
+///
+/// [`Session::transport`]: crate::Session::transport
+/// [`Session::id`]: crate::Session::id
+/// [`Events`]: crate::Events
+/// [`Auth<T>`]: crate::Auth
+/// [`SendError::NoBinary`]: crate::SendError::NoBinary
+/// [`SockJs::binary_as_base64`]: crate::SockJs::binary_as_base64
+/// [`SockJs::disconnect_delay`]: crate::SockJs::disconnect_delay
+/// [`SockJs::sockjs_url`]: crate::SockJs::sockjs_url
+/// [`acknowledged`]: crate::Session::acknowledged
+/// [`grace`]: crate::Builder::grace
+/// [`message_limit`]: crate::Builder::message_limit
+/// [`Origins`]: crate::Origins
+/// [`Origins::and_programs`]: crate::Origins::and_programs
+pub mod sockjs {}
+
 #[doc = include_str!("coming_from.md")]
 ///
 /// [`Auth<T>`]: crate::Auth
@@ -288,6 +306,7 @@ pub mod engineio {}
 /// [`get`]: crate::Session::get
 /// [`transports`]: crate::guide::transports
 /// [`bare_websocket`]: crate::guide::bare_websocket
+/// [`sockjs`]: crate::guide::sockjs
 /// [`from_socket_io`]: crate::guide::from_socket_io
 /// [`engineio`]: crate::guide::engineio
 /// [`Origins::and_programs`]: crate::Origins::and_programs

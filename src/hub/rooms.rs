@@ -89,7 +89,7 @@ pub struct Delivered {
     pub sent: usize,
     /// Members that miss the message: it was [droppable](crate::To::droppable) and they are behind, or their
     /// outbox was full under [`SlowMember::Gap`](crate::SlowMember::Gap). Their clients are informed of the
-    /// gap.
+    /// gap. So do clients of SockJS if it is [binary](crate::SockJs::binary_as_base64), and they are not informed.
     pub skipped: usize,
     /// Members whose outbox was full, and whose sessions ended for it, as [`SlowMember`](crate::SlowMember)
     /// has it.
@@ -144,7 +144,7 @@ impl std::error::Error for JoinError {}
 impl From<SendError> for JoinError {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Full => JoinError::Full,
+            SendError::Full | SendError::NoBytes => JoinError::Full,
             SendError::Closed | SendError::Exhausted => JoinError::Closed,
         }
     }
@@ -219,9 +219,12 @@ impl Rooms {
         self.with_room(room, |name, room| {
             let log = room.log.as_mut().ok_or(JoinError::NoHistory)?;
             let position = log.position();
-            let (missed, complete) = log.since(now, since);
-            let missed: Vec<OutMessage> = missed.cloned().collect();
+            let (missed, mut complete) = log.since(now, since);
+            let mut missed: Vec<OutMessage> = missed.cloned().collect();
+            let all = missed.len();
+            missed.retain(|message| member.takes(message));
             let replayed = missed.len();
+            complete &= replayed == all;
             member.send_all(missed)?;
             insert(room, member);
             Ok((name.clone(), Joined { position, replayed, complete }))
@@ -395,7 +398,7 @@ pub(super) fn deliver_to<'a>(
         }
         match target.send_to(shared, message.clone()) {
             Ok(true) => delivered.sent += 1,
-            Ok(false) => delivered.skipped += 1,
+            Ok(false) | Err(SendError::NoBytes) => delivered.skipped += 1,
             Err(SendError::Full) => {
                 delivered.slow += 1;
                 shared.abort(slow.clone());

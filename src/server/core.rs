@@ -9,14 +9,17 @@ use uuid::Uuid;
 
 use super::{
     admission::Admission, counters::Counters, eviction::Eviction, opening::Attempts, parked_requests::ParkedRequests,
-    tombstones::Tombstones,
+    terms::Terms, tombstones::Tombstones,
 };
 use crate::{
     config::{Config, is_node_name, millis, size},
     hub::{Histories, Hub, Member, Remote},
     ids,
     pool::Pool,
-    session::{self, CloseReason, Machine, Role, SessionParams, reason, rules::Rules},
+    session::{
+        self, CloseReason, Machine, Role, SessionParams, reason,
+        rules::{Rules, Takes},
+    },
     shared::{ChannelSet, Guard, Runtime, ServerParams, SharedSession},
     sync::lock,
 };
@@ -31,7 +34,7 @@ const LEAST_REMEMBERED: usize = 1024;
 const UNPROVEN: usize = 8;
 
 /// The number of openings, and of sessions that ended, that are remembered beside the sessions that live.
-fn most_remembered(max_sessions: usize) -> usize {
+pub(super) fn most_remembered(max_sessions: usize) -> usize {
     max_sessions.max(LEAST_REMEMBERED).saturating_mul(4)
 }
 
@@ -67,25 +70,6 @@ impl Located<'_> {
             }
             Located::Nowhere => None,
         }
-    }
-}
-
-/// The rules of a session and the times that differ with them. Times are milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    pub(crate) rules: &'static Rules,
-    /// Between two pings.
-    pub(crate) interval: u64,
-    /// Within this time a ping is answered.
-    pub(crate) timeout: u64,
-    /// Within this time a link is confirmed.
-    pub(crate) confirm_timeout: u64,
-}
-
-impl Terms {
-    fn is(self, other: Self) -> bool {
-        let times = |terms: Self| (terms.interval, terms.timeout, terms.confirm_timeout);
-        std::ptr::eq(self.rules, other.rules) && times(self) == times(other)
     }
 }
 
@@ -202,8 +186,9 @@ impl Core {
 
     /// The terms of a family of clients, as the builder has them for all.
     pub(crate) fn terms(&self, rules: &'static Rules) -> Terms {
-        let SessionParams { interval, timeout, .. } = self.params.session;
-        Terms { rules, interval, timeout, confirm_timeout: millis(self.config.open_timeout) }
+        let SessionParams { interval, timeout, grace, .. } = self.params.session;
+        let confirm_timeout = millis(self.config.open_timeout);
+        Terms { rules, interval, timeout, confirm_timeout, grace, takes: Takes::All }
     }
 
     /// The parameters of the machines of one family of clients.
@@ -218,12 +203,13 @@ impl Core {
             rules: terms.rules,
             interval: terms.interval,
             timeout: terms.timeout,
-            grace: self.params.session.grace,
+            grace: terms.grace,
             confirm_timeout: terms.confirm_timeout,
             inbox: config.inbox,
             outbox: config.outbox,
             droppable_mark: config.droppable_mark,
             floor: self.runtime.pool().floor(),
+            takes: terms.takes,
             base: 0,
         });
         known.push((terms, made.clone()));

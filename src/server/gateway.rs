@@ -16,11 +16,12 @@ use super::{
         hooks::Hooks,
         session::Session,
     },
-    core::{Core, Terms},
+    core::Core,
     opening::Found,
     origin::{self, Asked, Verdict},
     refusal::{OpenError, Refusal},
     remote::{peer, remote},
+    terms::Terms,
     timekeeper,
 };
 use crate::{

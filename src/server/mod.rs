@@ -22,6 +22,7 @@ mod refusal;
 mod relief;
 mod remote;
 mod routes;
+mod terms;
 mod timekeeper;
 mod tombstones;
 

@@ -182,6 +182,11 @@ impl Cors {
         Cors { origin: origin.and_then(copy), credentials: config.origins != Origins::Any }
     }
 
+    /// The origin, if it may read answers.
+    pub(crate) fn into_origin(self) -> Option<HeaderValue> {
+        self.origin
+    }
+
     /// Adds the headers to an answer. The answer to a preflight says too what may be sent; it may name the headers
     /// itself.
     pub(crate) fn apply(self, headers: &mut HeaderMap, preflight: bool) {

@@ -20,6 +20,7 @@ const BETWEEN_TURNS: u64 = 3_000;
 impl Machine {
     /// Sends a message in one of four ways. Returns whether it was taken, and not skipped.
     pub(crate) fn send_as(&mut self, now: u64, how: &WhenBehind, message: OutMessage) -> Result<bool, SendError> {
+        self.check_kind(&message)?;
         match how {
             WhenBehind::Keep => self.send(message).map(|()| true),
             WhenBehind::KeepOrSkip => self.send_or_skip(message),

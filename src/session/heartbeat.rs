@@ -101,7 +101,7 @@ impl Heartbeat {
 
     /// Whether the pings alone decide how long the session lives.
     pub(super) fn decides(&self) -> bool {
-        self.rules != Heartbeats::InSilence
+        matches!(self.rules, Heartbeats::Fixed | Heartbeats::ByClient)
     }
 
     /// Bytes of a frame have come that is not complete yet. They count as life if they come at the least rate:
@@ -116,6 +116,7 @@ impl Heartbeat {
                 Heartbeats::InSilence => self.alive(now),
                 Heartbeats::Fixed => self.put_off(now),
                 Heartbeats::ByClient => self.pinged(now),
+                Heartbeats::OneWay => {}
             }
         }
     }
@@ -163,7 +164,7 @@ impl Heartbeat {
     /// way before it.
     pub(crate) fn poll_ping(&mut self, now: u64, before: usize) -> Option<u64> {
         let Ping::Due(_) = self.ping else { return None };
-        self.ping = Ping::Out(now);
+        self.ping = if self.rules == Heartbeats::OneWay { Ping::Idle } else { Ping::Out(now) };
         self.credit = slow_line(before);
         // The id is the time at which the ping leaves, so that the round trip needs no table.
         Some(now)
@@ -187,6 +188,7 @@ impl Heartbeat {
         match (self.rules, self.ping) {
             (Heartbeats::ByClient, _) => self.last_received + self.interval + self.timeout,
             (Heartbeats::Fixed, Ping::Idle) => self.last_received + self.interval,
+            (Heartbeats::OneWay, Ping::Idle) => self.last_sent + self.interval,
             // Whoever does not fetch its ping does not answer it either.
             (Heartbeats::Fixed, Ping::Due(since)) | (_, Ping::Out(since)) => since + self.timeout,
             (_, Ping::Idle) => self.last_received.min(self.last_sent) + self.interval.min(self.idle_limit.get()),

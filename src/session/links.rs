@@ -36,6 +36,11 @@ impl LinkKind {
         matches!(self, LinkKind::Opening | LinkKind::Poll { .. } | LinkKind::Stream)
     }
 
+    /// Whether it carries one flush down, which ends it.
+    pub(crate) fn has_one_flush(self) -> bool {
+        matches!(self, LinkKind::Opening | LinkKind::Poll { .. })
+    }
+
     /// Whether it stays open long enough to need a heartbeat.
     pub(crate) fn needs_heartbeat(self) -> bool {
         matches!(self, LinkKind::Duplex | LinkKind::Stream)

@@ -15,7 +15,7 @@ use super::{
     outbox::{Body, Outbox},
     rate::Rate,
     reason,
-    rules::{Delivery, Rules},
+    rules::{Delivery, Rules, Takes},
     stream_probe::StreamProbe,
 };
 use crate::config::Transport;
@@ -47,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) droppable_mark: usize,
     /// An outbox with no more than this may be kept without progress, and when memory is short.
     pub(crate) floor: usize,
+    /// The messages that the client can be sent.
+    pub(crate) takes: Takes,
     /// The first message in each direction has the number `base + 1`; 0 outside tests.
     pub(crate) base: u64,
 }
@@ -88,6 +90,8 @@ pub(crate) enum SendError {
     Closed,
     /// All numbers are used up.
     Exhausted,
+    /// The client takes no bytes.
+    NoBytes,
 }
 
 /// The state of one half of a session.

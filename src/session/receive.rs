@@ -147,7 +147,7 @@ impl Machine {
             return;
         }
         if self.closed.is_some() && self.config.rules.cut_ends {
-            self.over = !self.farewell_due;
+            self.over = !self.farewell_due && !self.config.rules.repeats_close;
         } else if self.closed.is_none() {
             self.detached_since = now;
             self.refused = false; // Grace begins anew anyway.

@@ -16,7 +16,20 @@ pub(crate) struct Rules {
     /// end of a poll that was answered whole is not such an end, and neither is that of a link that was never
     /// confirmed.
     pub(crate) cut_ends: bool,
+    /// A session that has ended is kept for its grace time, and tells each link that attaches why it has ended.
+    /// Without this rule one that ends with its link is gone with it.
+    pub(crate) repeats_close: bool,
     pub(crate) heartbeat: Heartbeats,
+}
+
+/// The messages that a client can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    All,
+    /// Events have no attachments.
+    NoAttachments,
+    /// All are texts.
+    Texts,
 }
 
 /// How long a message is kept, and how the other half is asked to pause.
@@ -54,6 +67,9 @@ pub(crate) enum Heartbeats {
     Fixed,
     /// The client pings, and the server answers. A session lives for as long as pings come.
     ByClient,
+    /// The server pings when nothing was sent for an interval, and nobody answers. A session without a link has its
+    /// grace time.
+    OneWay,
 }
 
 /// Our own protocol.
@@ -63,6 +79,7 @@ pub(crate) static NATIVE: Rules = Rules {
     announce: true,
     confirm: true,
     cut_ends: false,
+    repeats_close: true,
     heartbeat: Heartbeats::InSilence,
 };
 
@@ -73,6 +90,7 @@ pub(crate) static RAW: Rules = Rules {
     announce: false,
     confirm: false,
     cut_ends: true,
+    repeats_close: false,
     heartbeat: Heartbeats::InSilence,
 };
 
@@ -84,6 +102,7 @@ pub(crate) static ENGINE_IO_4: Rules = Rules {
     announce: false,
     confirm: true,
     cut_ends: true,
+    repeats_close: false,
     heartbeat: Heartbeats::Fixed,
 };
 
@@ -94,5 +113,18 @@ pub(crate) static ENGINE_IO_3: Rules = Rules {
     announce: false,
     confirm: true,
     cut_ends: true,
+    repeats_close: false,
     heartbeat: Heartbeats::ByClient,
+};
+
+/// SockJS over HTTP: one answer after the other, each of which may be a stream. Over a WebSocket its sessions are
+/// [`RAW`].
+pub(crate) static SOCKJS: Rules = Rules {
+    delivery: Delivery::UntilWritten,
+    rivals: Rivals::Refuse(reason::DUPLICATE),
+    announce: true,
+    confirm: false,
+    cut_ends: true,
+    repeats_close: true,
+    heartbeat: Heartbeats::OneWay,
 };

@@ -4,21 +4,36 @@ use super::{
     machine::{Machine, SendError},
     outbox::{Body, ENTRY_COST},
     reason,
+    rules::Takes,
 };
-use crate::broadcast::OutMessage;
+use crate::{broadcast::OutMessage, message::Message, payload::Payload};
 
 impl Machine {
     /// Numbers a message and keeps it until it is acknowledged.
     pub(crate) fn send(&mut self, message: OutMessage) -> Result<(), SendError> {
-        self.can_send(message.len())?;
+        self.can_send(&message)?;
         self.push(Body::Message(message));
         Ok(())
     }
 
-    /// Whether a message of this length can be sent now.
-    pub(crate) fn can_send(&self, length: usize) -> Result<(), SendError> {
+    /// Whether this message can be sent now.
+    pub(crate) fn can_send(&self, message: &OutMessage) -> Result<(), SendError> {
         self.may_send()?;
-        if self.outbox.fits(length) { Ok(()) } else { Err(SendError::Full) }
+        self.check_kind(message)?;
+        if self.outbox.fits(message.len()) { Ok(()) } else { Err(SendError::Full) }
+    }
+
+    /// Fails if the client takes no message of this kind.
+    pub(crate) fn check_kind(&self, message: &OutMessage) -> Result<(), SendError> {
+        let takes = self.config.takes;
+        if takes == Takes::All {
+            return Ok(());
+        }
+        match message.payload() {
+            Payload::Message(Message::Binary(_)) if takes == Takes::Texts => Err(SendError::NoBytes),
+            Payload::Event(packet) if !packet.attachments().is_empty() => Err(SendError::NoBytes),
+            _ => Ok(()),
+        }
     }
 
     /// Sends all of these messages, or none if they do not fit together.
@@ -28,6 +43,7 @@ impl Machine {
         if !messages.is_empty() && !self.outbox.fits(length - ENTRY_COST) {
             return Err(SendError::Full);
         }
+        messages.iter().try_for_each(|message| self.check_kind(message))?;
         for message in messages {
             self.outbox.push(Body::Message(message));
         }

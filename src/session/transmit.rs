@@ -7,7 +7,7 @@ use super::{
     machine::{Machine, Role},
     outbox::Body,
     reason,
-    rules::{Delivery, Heartbeats, Rivals, Rules},
+    rules::{Delivery, Heartbeats, Rules},
     stream_probe::StreamProbe,
 };
 
@@ -39,7 +39,7 @@ impl Machine {
                 self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
                 Some(send(Outbound::Frame(frame)))
             }
-            Next::Data => self.transmit_data(now, id, send),
+            Next::Data => self.transmit_data(now, id, false, send),
         }?;
         if self.links.get(id).is_none_or(|link| link.kind != LinkKind::Upload) {
             self.heartbeat.sent(now);
@@ -50,7 +50,7 @@ impl Machine {
     /// As [`transmit`](Self::transmit), right behind a message and under the same lock: no control frame can
     /// be due, so only data is looked at.
     pub(crate) fn transmit_run<R>(&mut self, now: u64, id: LinkId, send: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
-        self.transmit_data(now, id, send)
+        self.transmit_data(now, id, true, send)
     }
 
     /// A frame that carries an acknowledgement is sent: the same need not be sent again.
@@ -168,7 +168,8 @@ impl Machine {
         None
     }
 
-    fn transmit_data<R>(&mut self, now: u64, id: LinkId, send: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
+    /// `run`: it is right behind another.
+    fn transmit_data<R>(&mut self, now: u64, id: LinkId, run: bool, send: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
         let link = self.links.get_mut(id)?;
         let acked = self.outbox.acked();
         link.next_to_send = link.next_to_send.max(acked + 1);
@@ -190,11 +191,12 @@ impl Machine {
                 self.note(id, &frame);
                 return Some(send(Outbound::Frame(frame)));
             }
-            // Clients handle the end of the session before the messages of the same answer.
-            Body::Close(_) if link.wrote && link.kind.has_turns() && self.config.rules.rivals == Rivals::CloseBoth => {
+            // Clients handle the end of the session before the messages of the same answer, or read one frame of it.
+            Body::Close(_) if link.wrote && link.kind.has_one_flush() && self.config.rules.cut_ends => {
                 link.finished = true;
                 return None;
             }
+            Body::Close(_) if run && link.kind == LinkKind::Stream && self.config.rules.cut_ends => return None,
             Body::Close(reason) if self.config.rules.cut_ends => {
                 link.finished = true;
                 send(Outbound::Frame(Frame::LinkClose(CloseReason::clone(reason))))

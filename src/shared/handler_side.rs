@@ -112,7 +112,7 @@ impl SharedSession {
             Err(message) => message,
         };
         let Some(message) = inner.keep_early(message)? else { return Ok(()) };
-        if let Err(error) = inner.machine.can_send(message.len()) {
+        if let Err(error) = inner.machine.can_send(&message) {
             return Err((error, message));
         }
         // Behind it a namespace counts as refused or ended, so it must be sent.
@@ -159,6 +159,11 @@ impl SharedSession {
         inner.wake_carriers();
         self.account(&mut inner);
         Ok(sent)
+    }
+
+    /// Whether the client takes messages of this kind.
+    pub(crate) fn takes(&self, message: &OutMessage) -> bool {
+        self.lock().machine.check_kind(message).is_ok()
     }
 
     /// Waits until a message of this length fits, or the session is closed.

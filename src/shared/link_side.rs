@@ -183,7 +183,9 @@ impl SharedSession {
                 channels.note_written(message);
             }
             timed |= matches!(outbound, Outbound::Frame(Frame::Ping { .. } | Frame::AckRequest));
-            (matches!(outbound, Outbound::Message { .. }), take(self.complete(secret, renewed, outbound)))
+            // Behind a message no control frame can be due, and neither behind the numbers of those that were skipped.
+            let is_data = matches!(outbound, Outbound::Message { .. } | Outbound::Frame(Frame::Gap { .. }));
+            (is_data, take(self.complete(secret, renewed, outbound)))
         };
         let pulled = loop {
             let sent = match run {
@@ -191,7 +193,7 @@ impl SharedSession {
                 false => machine.transmit(now, link, &mut write),
             };
             match sent {
-                Some((message, true)) => run = message,
+                Some((is_data, true)) => run = is_data,
                 Some((_, false)) => break PullStatus::More,
                 None if machine.link_is_over(link) => break PullStatus::Over,
                 None => {

@@ -69,6 +69,7 @@ fn made(id: Uuid, rules: &'static Rules) -> SharedSession {
         outbox: 1 << 20,
         droppable_mark: 1 << 16,
         floor: 1 << 16,
+        takes: crate::session::rules::Takes::All,
         base: 0,
     };
     let params = SessionParams {

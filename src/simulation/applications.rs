@@ -74,7 +74,7 @@ impl World<'_> {
                 self.fail("the client's numbers are exhausted");
                 return false;
             }
-            Err(SendError::Full | SendError::Closed) => return false,
+            Err(SendError::Full | SendError::Closed | SendError::NoBytes) => return false,
         }
         if self.client.resend.pop_front().is_none() {
             self.client.sent += 1;
@@ -153,7 +153,7 @@ impl World<'_> {
                 self.fail("the server's numbers are exhausted");
                 return false;
             }
-            Err(SendError::Full | SendError::Closed) => return false,
+            Err(SendError::Full | SendError::Closed | SendError::NoBytes) => return false,
         };
         self.server_sent(session, sent);
         true

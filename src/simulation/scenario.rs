@@ -125,6 +125,7 @@ impl Scenario {
             outbox: self.outbox,
             droppable_mark: self.droppable_mark,
             floor: usize::MAX,
+            takes: crate::session::rules::Takes::All,
             base: self.base,
         }
     }

@@ -101,7 +101,7 @@ impl<C: BodyCodec> FirstFlush<C> {
                 }
                 *started = body.len();
             }
-            body.len() < FLUSH && packets_left.is_none_or(|left| left >= Outbound::MOST_PACKETS)
+            body.len() < FLUSH && !codec.is_full() && packets_left.is_none_or(|left| left >= Outbound::MOST_PACKETS)
         });
         let waits = matches!(wait, Wait::Something | Wait::Anything);
         if pulled == PullStatus::Drained && waits && body.len() == *started {
@@ -181,6 +181,9 @@ impl<C: BodyCodec, G> Flushes<C, G> {
 
     fn flush(&mut self, cx: &mut Context<'_>, counter: &mut Option<UnderWay>) -> Poll<Option<Vec<u8>>> {
         let Flushes { link, codec, budget, spent, wrapper, padding } = self;
+        if let Some(prelude) = wrapper.take_prelude() {
+            return Poll::Ready(Some(prelude));
+        }
         if let Some(polled) = padding.poll(cx) {
             return polled.map(|bytes| Some(wrapper.wrap(bytes, link.is_none())));
         }
@@ -194,7 +197,7 @@ impl<C: BodyCodec, G> Flushes<C, G> {
             }
             frame => {
                 codec.write(frame, &mut out);
-                !wrapper.each_frame_a_chunk() && out.len() < FLUSH
+                out.len() < FLUSH && !codec.is_full()
             }
         });
         if !out.is_empty() {
@@ -202,8 +205,10 @@ impl<C: BodyCodec, G> Flushes<C, G> {
         }
         *counter = (out.len() > COUNTED).then(|| attached.under_way());
         *spent += out.len() + padding.bytes.len();
-        if pulled == PullStatus::Over || *spent >= *budget {
+        if pulled == PullStatus::Over {
             *link = None;
+        } else if *spent >= *budget {
+            link.take().into_iter().for_each(|(link, _)| link.complete());
         }
         match pulled {
             PullStatus::Drained if out.is_empty() => Poll::Pending,

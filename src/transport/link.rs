@@ -50,7 +50,7 @@ impl Link {
         true
     }
 
-    /// Detaches a poll whose answer is whole, and is about to leave.
+    /// Detaches a poll or a stream whose answer is whole, and is about to leave.
     pub(crate) fn complete(mut self) {
         self.answered = true;
     }

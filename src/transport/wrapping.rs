@@ -13,9 +13,10 @@ pub(crate) struct Row {
     pub(super) content_type: Option<&'static str>,
     /// Precedes the first flush.
     pub(super) prelude: &'static str,
-    /// This many spaces and the end of a line follow the prelude: some browsers show nothing of a page before
-    /// it is this long.
-    pub(super) prelude_spaces: usize,
+    /// It follows the prelude: some browsers show nothing of an answer before it is long enough.
+    pub(super) fill: Option<Fill>,
+    /// The prelude is sent at once, as a chunk of its own.
+    pub(super) prelude_apart: bool,
     /// Precedes each flush.
     pub(super) before: &'static str,
     pub(super) escape: Escape,
@@ -23,8 +24,14 @@ pub(crate) struct Row {
     pub(super) after: &'static str,
     /// Follows the last flush.
     pub(super) end: &'static str,
-    /// Each flush of a stream has one frame, for clients that read no more from it.
-    pub(super) each_frame_a_chunk: bool,
+}
+
+/// So many bytes of one kind, and what ends them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fill {
+    byte: u8,
+    count: usize,
+    end: &'static str,
 }
 
 /// The treatment of a flush between `before` and `after`.
@@ -42,12 +49,12 @@ pub(super) enum Escape {
 pub(super) const BARE: Row = Row {
     content_type: None,
     prelude: "",
-    prelude_spaces: 0,
+    fill: None,
+    prelude_apart: false,
     before: "",
     escape: Escape::None,
     after: "",
     end: "",
-    each_frame_a_chunk: false,
 };
 
 const HTML: Option<&str> = Some("text/html; charset=utf-8");
@@ -68,7 +75,7 @@ const PAGE_POST: Row = Row {
     content_type: HTML,
     prelude: "<!doctype html><html><head><meta charset=\"utf-8\">\
         <script>function p(t){parent.postMessage(t,'*')}</script></head><body>",
-    prelude_spaces: 2048,
+    fill: Some(Fill { byte: b' ', count: 2048, end: "\n" }),
     before: "<script>p(",
     escape: Escape::String,
     after: ")</script>\n",
@@ -111,6 +118,47 @@ pub(crate) static PARTS: Row = Row {
     ..BARE
 };
 
+/// SockJS: a line for each frame, after 2 KiB of heartbeats.
+pub(crate) static SOCKJS_LINES: Row =
+    Row { fill: Some(Fill { byte: b'h', count: 2048, end: "\n" }), prelude_apart: true, ..SOCKJS_LINE };
+
+/// SockJS: one line.
+pub(crate) static SOCKJS_POLL: Row = SOCKJS_LINE;
+
+const SOCKJS_LINE: Row = Row { content_type: Some("application/javascript; charset=UTF-8"), after: "\n", ..BARE };
+
+/// SockJS: each frame is a server-sent event, after an empty line, without which one old browser shows no event.
+pub(crate) static SOCKJS_EVENTS: Row = Row {
+    content_type: Some("text/event-stream"),
+    prelude: "\r\n",
+    prelude_apart: true,
+    before: "data: ",
+    after: "\r\n\r\n",
+    ..BARE
+};
+
+/// SockJS: each frame is a script of a page, which calls a method of the object `%` of the page's parent. The
+/// protocol fixes the page.
+pub(crate) static SOCKJS_PAGE: Row = Row {
+    content_type: Some("text/html; charset=UTF-8"),
+    prelude: include_str!("sockjs_page.html"),
+    fill: Some(Fill { byte: b' ', count: 1024, end: "\r\n\r\n" }),
+    prelude_apart: true,
+    before: "<script>\np(",
+    escape: Escape::String,
+    after: ");\n</script>\r\n",
+    ..BARE
+};
+
+/// SockJS: the answer is a script, which calls the function `%`.
+pub(crate) static SOCKJS_CALL: Row = Row {
+    content_type: Some("application/javascript; charset=UTF-8"),
+    before: "/**/%(",
+    escape: Escape::String,
+    after: ");\r\n",
+    ..BARE
+};
+
 /// An empty page; what was to be sent is left out.
 pub(crate) static BLANK: Row = Row { content_type: HTML, escape: Escape::Omit, ..BARE };
 
@@ -123,7 +171,7 @@ pub(crate) struct Wrapping {
 }
 
 impl Wrapping {
-    /// `name` is a callback or a boundary, of letters, digits and `_`; empty where the row has no `%`.
+    /// `name` is a callback or a boundary, of letters, digits, `_`, `-` and `.`; empty where the row has no `%`.
     pub(crate) fn new(row: &'static Row, name: &str) -> Self {
         Wrapping { row, name: name.into() }
     }
@@ -155,9 +203,9 @@ impl Wrapping {
     /// Appends what goes before the first flush.
     fn begin(&self, out: &mut Vec<u8>) {
         self.push(self.row.prelude, out);
-        if self.row.prelude_spaces > 0 {
-            out.resize(out.len() + self.row.prelude_spaces, b' ');
-            out.push(b'\n');
+        if let Some(Fill { byte, count, end }) = self.row.fill {
+            out.resize(out.len() + count, byte);
+            out.extend_from_slice(end.as_bytes());
         }
     }
 
@@ -199,9 +247,15 @@ impl Wrapper {
         Wrapper { wrapping, padding, begun: false }
     }
 
-    /// Whether a flush must not have more than one frame.
-    pub(super) fn each_frame_a_chunk(&self) -> bool {
-        self.wrapping.row.each_frame_a_chunk
+    /// The prelude, if it is sent alone and was not yet.
+    pub(super) fn take_prelude(&mut self) -> Option<Vec<u8>> {
+        if self.begun || !self.wrapping.row.prelude_apart {
+            return None;
+        }
+        self.begun = true;
+        let mut out = Vec::new();
+        self.begin(&mut out);
+        Some(out)
     }
 
     pub(super) fn wrap(&mut self, flush: Vec<u8>, last: bool) -> Vec<u8> {
@@ -215,6 +269,12 @@ impl Wrapper {
         }
         self.wrapping.put(&flush, last, &mut out);
         out
+    }
+
+    /// The chunks of a streamed answer that is one flush.
+    pub(crate) fn only(mut self, flush: Vec<u8>) -> Vec<Vec<u8>> {
+        let prelude = self.take_prelude();
+        prelude.into_iter().chain([self.wrap(flush, true)]).collect()
     }
 
     /// The bytes that are still to be sent when an answer ends without a last flush.

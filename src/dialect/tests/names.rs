@@ -1,7 +1,7 @@
 //! Names, and what they decide at compile time.
 
 use super::super::{
-    Args, Asks, Data, Event, Fault, Named, Reply, Request, Sends, Takes, check_name, event, read_args,
+    Args, Asks, Data, Event, Fault, Named, Reply, Request, Sends, Takes, check_name, event, event_of_text, read_args,
     reserved::is_reserved,
 };
 use super::arguments;
@@ -105,4 +105,18 @@ fn reserved_names_are_those_of_clients() {
     assert!(check_name(&"n".repeat(256)).is_ok());
     assert!(check_name(&"n".repeat(257)).is_err());
     assert!(check_name("").is_err());
+}
+
+#[test]
+fn a_text_of_a_client_without_events_is_one_if_it_is_a_list_with_a_name() {
+    let event = |text: &str| event_of_text(text).map(|packet| packet.text().to_string());
+    for text in [r#"["say"]"#, r#"["say",{"a":[1,null]},"é"]"#, r#"[ "a\u0062" , 1 ] "#, r#"["message","x"]"#] {
+        assert_eq!(event(text), Some(format!("2{text}")), "{text}");
+    }
+    let long = format!("[\"{}\"]", "n".repeat(257));
+    for text in
+        ["", "say", "[]", "[1]", "[[\"say\"]]", "[\"say\"", "[\"say\",]", "[\"say\"]x", "[\"\"]", " [\"say\"]", &long]
+    {
+        assert_eq!(event(text), None, "{text}");
+    }
 }

@@ -17,8 +17,9 @@ use super::{receiving::Waiting, sending::SendError, session::Session};
 use crate::{
     dialect::{
         Arguments, Asks, Fault, FromArgs, Head, IntoArgs, Kind, MAX_ID, Sends, check_name, event, event_by_variant,
-        read_args,
+        event_of_text, read_args,
     },
+    message::Message,
     packet::Packet,
     payload::Payload,
     server::events::Incoming,
@@ -170,6 +171,12 @@ impl Session {
     /// The event that a payload is; `None` if it is none.
     pub(crate) fn incoming(&self, payload: Payload, page: u64) -> Option<Incoming> {
         match payload {
+            Payload::Message(Message::Text(text)) if text.starts_with('[') && !self.knows_events() => {
+                match event_of_text(&text) {
+                    Some(packet) => Incoming::of_packet(self, packet, page, offer_answer),
+                    None => Some(Incoming::of_message(self, text.into())),
+                }
+            }
             Payload::Message(message) => Some(Incoming::of_message(self, message)),
             Payload::Event(packet) => Incoming::of_packet(self, packet, page, offer_answer),
         }
@@ -315,7 +322,9 @@ impl RequestError {
     pub(super) fn of(error: CannotAsk) -> Self {
         match error {
             CannotAsk::Full => RequestError::Full,
-            CannotAsk::NoEvents => RequestError::NotSent(SendError::NoEvents),
+            CannotAsk::NoEvents | CannotAsk::Outbox(session::SendError::NoBytes) => {
+                RequestError::NotSent(SendError::NoEvents)
+            }
             CannotAsk::Skipped | CannotAsk::Outbox(session::SendError::Full) => RequestError::NotSent(SendError::Full),
             CannotAsk::Closed | CannotAsk::Outbox(session::SendError::Closed | session::SendError::Exhausted) => {
                 RequestError::Closed

@@ -19,7 +19,8 @@ use crate::{
     payload::Payload,
     server::gateway::Page,
     session::{
-        Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Names, Role, SendError, reason, rules::NATIVE,
+        Arrival, Attach, CloseReason, Config, LinkId, LinkKind, Machine, Names, Role, SendError, reason,
+        rules::{NATIVE, Takes},
     },
     shared::{Credential, PullStatus, SharedSession},
     transport::Link,
@@ -145,6 +146,7 @@ impl LocalClient {
             outbox: server_config.inbox,
             droppable_mark: server_config.droppable_mark,
             floor: usize::MAX,
+            takes: Takes::All,
             base: 0,
         };
         let machine = Machine::new(config, clock.now());

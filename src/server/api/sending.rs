@@ -213,6 +213,7 @@ impl Session {
                 self.member.shared.abort(reason::EXHAUSTED);
                 SendError::Closed
             }
+            session::SendError::NoBytes => SendError::NoBinary,
         }
     }
 }
@@ -241,6 +242,9 @@ pub enum SendError {
     BadName,
     /// The client knows no events, so that it cannot answer, and cannot get bytes in an event.
     NoEvents,
+    /// The client takes no binary messages: it is one of SockJS (see
+    /// [`binary_as_base64`](crate::SockJs::binary_as_base64)).
+    NoBinary,
 }
 
 /// The reason why [`Session::try_send`] did not send a message, and the message.
@@ -285,6 +289,7 @@ impl fmt::Display for SendError {
             SendError::NotJson => "the value cannot be written as JSON",
             SendError::BadName => "no event may have this name",
             SendError::NoEvents => "the client knows no events",
+            SendError::NoBinary => "the client takes no binary messages",
         })
     }
 }

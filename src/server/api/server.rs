@@ -9,7 +9,7 @@ use super::{
     to::To,
 };
 use crate::{
-    config::{EngineIo, SocketIo},
+    config::{EngineIo, SockJs, SocketIo},
     server::{
         core::Core,
         gateway::Gateway,
@@ -131,6 +131,32 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         let Gateway { core, hooks, .. } = self.gateway();
         let channels = Gateway { core, handler: self.handlers.of_channels(settings.connect_timeout), hooks };
         routes::socketio::routes(self.gateway(), channels, path, settings)
+    }
+
+    /// Returns the routes of SockJS 0.3.3, to merge into an axum `Router`: its clients reach the same handlers and rooms
+    /// at this path and below it, over WebSockets, streams, polls and scripts. Messages are texts. See the guide's
+    /// chapter [on it](crate::guide::sockjs), and [`sockjs_with`](Self::sockjs_with) for settings.
+    ///
+    /// # Panics
+    /// Panics as [`engineio`](Self::engineio) does.
+    ///
+    /// ```no_run
+    /// # use anywire::{Anywire, Session};
+    /// # async fn handler(session: Session) {}
+    /// let live = Anywire::builder().handler(handler).build();
+    /// let app: axum::Router = axum::Router::new().nest("/live", live.routes()).merge(live.sockjs("/echo"));
+    /// ```
+    pub fn sockjs(&self, path: &str) -> Router<S> {
+        self.sockjs_with(path, SockJs::new())
+    }
+
+    /// As [`sockjs`](Self::sockjs), with settings of its own.
+    ///
+    /// # Panics
+    /// Panics as [`engineio`](Self::engineio) does.
+    pub fn sockjs_with(&self, path: &str, settings: SockJs) -> Router<S> {
+        check_path(path);
+        routes::sockjs::routes(self.gateway(), path, settings)
     }
 
     /// Returns a handle without the state's type, to keep in that state or anywhere else.

@@ -14,11 +14,12 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use crate::{
-    codec::raw::RawCodec,
+    codec::{Codec, raw::RawCodec},
     config::Transport,
     server::{
         gateway::{Gateway, Opened, Page},
         refusal::{OpenError, guarded},
+        terms::Terms,
     },
     session::{Attach, CloseReason, LinkKind, Names, reason, rules::RAW},
     shared::Credential,
@@ -35,7 +36,9 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> R
         async move {
             let (parts, _) = request.into_parts();
             let kept = gateway.hooks.keep(&parts);
-            accept(&gateway, state, parts).await.unwrap_or_else(|error| {
+            let (terms, limit) = (gateway.core.terms(&RAW), gateway.core.config.message_limit);
+            let opening = Opening { terms, codec: RawCodec::new(limit), limit, first: None };
+            accept(&gateway, state, parts, opening).await.unwrap_or_else(|error| {
                 gateway.refused("raw", &error.reason(), kept.as_deref());
                 error.into_response()
             })
@@ -46,13 +49,24 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> R
     Router::new().route("/", routing::get(serve.clone()).connect(serve).fallback(wrong_method))
 }
 
+/// How a session begins that is one WebSocket.
+pub(super) struct Opening<C> {
+    pub(super) terms: Terms,
+    pub(super) codec: C,
+    /// The largest message of the WebSocket.
+    pub(super) limit: usize,
+    /// The message with which the server begins.
+    pub(super) first: Option<&'static str>,
+}
+
 /// Opens the session, answers the handshake and starts the link's task. If the session is refused, the answer
 /// to the handshake is the refusal: the connection is not upgraded.
 #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
-async fn accept<S: Clone + Send + Sync + 'static>(
+pub(super) async fn accept<S: Clone + Send + Sync + 'static, C: Codec>(
     gateway: &Gateway<S>,
     state: S,
     mut parts: Parts,
+    opening: Opening<C>,
 ) -> Result<Response, OpenError> {
     let verdict = gateway.judge(&parts)?;
     let response = match handshake::accept(&parts) {
@@ -64,10 +78,9 @@ async fn accept<S: Clone + Send + Sync + 'static>(
     };
     let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(reason::NO_UPGRADE)?;
     let page = Page::of_socket(verdict, Names::default());
-    let opened = gateway.open_new(parts, state, page, None, gateway.core.terms(&RAW)).await?;
-    let limit = gateway.core.config.message_limit;
+    let opened = gateway.open_new(parts, state, page, None, opening.terms).await?;
     // The two steps are boxed, so that an idle link does not keep the memory that opening took.
-    let begun = Box::pin(begin(upgrade, opened, limit));
+    let begun = Box::pin(begin(upgrade, opened, opening));
     tokio::spawn(async move {
         if let Some(run) = begun.await {
             run.await;
@@ -78,15 +91,17 @@ async fn accept<S: Clone + Send + Sync + 'static>(
 
 /// Waits for the upgraded connection and attaches it. Returns the future that serves the link; `None` if the
 /// connection does not come: then the session ends, and its handler is not started.
-async fn begin(
+async fn begin<C: Codec>(
     upgrade: OnUpgrade,
     mut opened: Opened,
-    limit: usize,
+    opening: Opening<C>,
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let io = TokioIo::new(upgrade.await.ok()?);
     let attach =
         Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket).ok()?;
     opened.start();
-    Some(Box::pin(Socket::new(io, limit).run(link, RawCodec::new(limit), None, Vec::new())))
+    let mut socket = Socket::new(io, opening.limit);
+    opening.first.into_iter().for_each(|text| socket.put_text(text));
+    Some(Box::pin(socket.run(link, opening.codec, None, Vec::new())))
 }

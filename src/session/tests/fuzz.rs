@@ -251,8 +251,8 @@ impl Play<'_> {
 #[test]
 fn fuzz_machine() {
     crate::fuzz::run("machine", 20_000, |input, behaviour| {
-        let families = [&rules::NATIVE, &rules::RAW, &rules::ENGINE_IO_4, &rules::ENGINE_IO_3];
-        let family = usize::from(input.first().copied().unwrap_or_default() % 4);
+        let families = [&rules::NATIVE, &rules::RAW, &rules::ENGINE_IO_4, &rules::ENGINE_IO_3, &rules::SOCKJS];
+        let family = usize::from(input.first().copied().unwrap_or_default()) % families.len();
         let rules = families[family];
         let config = Config { rules, ..config(Role::Server) };
         let bytes = input.get(1..).unwrap_or_default().iter();

@@ -26,6 +26,7 @@ mod replay;
 pub(crate) mod saboteur;
 mod silence;
 mod slow_line;
+mod sockjs;
 mod stream_probe;
 mod stream_terms;
 mod taking_over;
@@ -48,6 +49,7 @@ fn config(role: Role) -> Config {
         outbox: 4_096,
         droppable_mark: 1 << 16,
         floor: 1 << 16,
+        takes: crate::session::rules::Takes::All,
         base: 0,
     }
 }

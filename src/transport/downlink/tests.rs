@@ -17,6 +17,9 @@ use crate::{
 /// Writes a letter for each frame, the text of each message, and a stop where a body is complete.
 struct Letters;
 
+/// The same, and no more than one frame in a body.
+struct Each(Letters, bool);
+
 impl Codec for Letters {
     fn read(&mut self, _input: &mut Option<Bytes>) -> Result<Option<Frame>, CloseReason> {
         Ok(None)
@@ -48,6 +51,40 @@ impl BodyCodec for Letters {
     fn finish(&mut self, body: &mut Vec<u8>) -> ContentType {
         body.push(b'.');
         ContentType("text/letters")
+    }
+}
+
+impl Codec for Each {
+    fn read(&mut self, _input: &mut Option<Bytes>) -> Result<Option<Frame>, CloseReason> {
+        Ok(None)
+    }
+
+    fn read_binary(&mut self, _payload: Bytes) -> Result<Option<Frame>, CloseReason> {
+        Ok(None)
+    }
+
+    fn write_socket(&mut self, _frame: Outbound<'_>, _out: &mut SocketBuffer<'_>) {}
+
+    fn violation(_violation: Violation) -> CloseReason {
+        reason::MALFORMED
+    }
+}
+
+impl BodyCodec for Each {
+    /// The start is nothing that its client reads.
+    fn write(&mut self, frame: Outbound<'_>, body: &mut Vec<u8>) {
+        self.1 = !matches!(frame, Outbound::Frame(Frame::Attached(_)));
+        if self.1 {
+            self.0.write(frame, body);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.1
+    }
+
+    fn finish(&mut self, body: &mut Vec<u8>) -> ContentType {
+        self.0.finish(body)
     }
 }
 
@@ -121,13 +158,13 @@ async fn an_answer_at_once_waits_for_the_handlers_first_turn_only() {
 }
 
 /// The chunks of a stream with two messages, and a third one later, wrapped by this row.
-async fn streamed(row: &'static Row) -> Vec<String> {
+async fn streamed<C: BodyCodec + Unpin>(codec: C, row: &'static Row) -> Vec<String> {
     let session = Arc::new(session_as(Uuid::nil()));
     let link = attach(&session, 1, LinkKind::Stream);
     send(&session, "one");
     send(&session, "two");
     let wrapper = Wrapper::new(Wrapping::new(row, "name"), Vec::new());
-    let mut stream = Box::pin(stream(link, Letters, 1 << 20, wrapper, ()));
+    let mut stream = Box::pin(stream(link, codec, 1 << 20, wrapper, ()));
     let mut chunks = Vec::new();
     let mut sent = false;
     loop {
@@ -146,13 +183,17 @@ async fn streamed(row: &'static Row) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_completes_each_flush() {
-    assert_eq!(streamed(&PLAIN).await, ["Sonetwo.", "three.", "AX."]);
+    assert_eq!(streamed(Letters, &PLAIN).await, ["Sonetwo.", "three.", "AX."]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrapping_can_ask_for_a_chunk_a_frame() {
-    static EACH: Row = Row { prelude: "%:", before: "[", after: "]", end: "%", each_frame_a_chunk: true, ..BARE };
-    assert_eq!(streamed(&EACH).await, ["name:[S.]", "[one.]", "[two.]", "[three.]", "[A.]", "[X.]", "name"]);
+async fn a_codec_can_ask_for_a_chunk_a_frame_and_a_wrapping_for_one_of_its_prelude() {
+    const EACH: Row = Row { prelude: "%:", before: "[", after: "]", end: "%", ..BARE };
+    static TOGETHER: Row = EACH;
+    static APART: Row = Row { prelude_apart: true, ..EACH };
+    let rest = ["[two.]", "[three.]", "[A.]", "[X.]", "name"];
+    assert_eq!(streamed(Each(Letters, false), &TOGETHER).await, [&["name:[one.]"], &rest[..]].concat());
+    assert_eq!(streamed(Each(Letters, false), &APART).await, [&["name:", "[one.]"], &rest[..]].concat());
 }
 
 #[tokio::test(start_paused = true)]

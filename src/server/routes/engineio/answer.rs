@@ -1,10 +1,5 @@
 //! The answers over HTTP.
 
-use std::{
-    future::poll_fn,
-    task::{Poll, ready},
-};
-
 use axum::{
     body::Body,
     http::{HeaderName, HeaderValue, header},
@@ -14,8 +9,9 @@ use axum::{
 use super::params::Params;
 use crate::{
     codec::{ContentType, engineio::EngineCodec},
+    server::routes::answer,
     shared::UnderWay,
-    transport::{self, FirstFlush, Wrapping, wrapping},
+    transport::{self, Wrapping, wrapping},
 };
 
 /// The answer to an upload. Some browsers offer other types for download.
@@ -30,35 +26,12 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
 ];
 
-/// The answer to a request, or its source.
-pub(super) enum Answer {
-    /// It is boxed, so that a parked poll does not carry the room for it.
-    Ready(Box<Response>),
-    /// The session sends it next. It is wrapped for a client that polls by scripts.
-    Flush { flush: FirstFlush<EngineCodec>, wrapping: Option<Box<Wrapping>> },
-}
+pub(super) type Answer = answer::Answer<EngineCodec>;
 
 impl Answer {
-    pub(super) fn ready(response: Response) -> Self {
-        Answer::Ready(Box::new(response))
-    }
-
     /// The answer to an upload that was taken.
     pub(super) fn taken() -> Self {
         Answer::ready(respond(OK, b"ok".to_vec(), None, None))
-    }
-
-    /// Waits for the answer. An `async fn` would hold much of it twice.
-    pub(super) fn finish(mut self) -> impl Future<Output = Response> + Send {
-        poll_fn(move |cx| {
-            Poll::Ready(match &mut self {
-                Answer::Ready(response) => std::mem::take(&mut **response),
-                Answer::Flush { flush, wrapping } => {
-                    let (body, content_type, counter) = ready!(flush.poll(cx));
-                    respond(content_type, body, wrapping.as_deref(), counter)
-                }
-            })
-        })
     }
 }
 

@@ -14,11 +14,7 @@ use crate::dialect::socketio::msgpack;
 use crate::{
     codec::engineio::{Carrier, EngineCodec, Packer, Revision},
     config::{EngineIo, Parser, RecoveryTerms, millis},
-    server::{
-        core::{Core, Terms},
-        gateway::Gateway,
-        origin::Verdict,
-    },
+    server::{core::Core, gateway::Gateway, origin::Verdict, terms::Terms},
     session::{
         Stage,
         rules::{ENGINE_IO_3, ENGINE_IO_4},

@@ -55,7 +55,7 @@ where
             false => Box::pin(engine.serve(state, request)),
         };
         async move {
-            let mut response = answering.await.finish().await;
+            let mut response = answering.await.finish(answer::respond).await;
             cors.apply(response.headers_mut(), preflight);
             // The client's next request shall reach the server that takes over.
             if reusable && core.is_draining() {

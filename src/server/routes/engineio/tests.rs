@@ -10,7 +10,7 @@ use axum::{
 use futures::FutureExt;
 
 use super::{
-    answer::Answer,
+    answer::{Answer, respond},
     engine::{Dialect, Engine, Named},
     params::Params,
     poll, upload,
@@ -81,7 +81,7 @@ fn asks(query: &str) -> (Parts, Params) {
 }
 
 async fn text(answer: Answer) -> (StatusCode, String) {
-    let (parts, body) = answer.finish().await.into_parts();
+    let (parts, body) = answer.finish(respond).await.into_parts();
     (parts.status, String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap())
 }
 

@@ -18,19 +18,11 @@ use crate::{
         engineio::{Carrier, Revision, form_payload},
     },
     config::Transport,
+    server::routes::upload,
     session::{Attach, CloseReason, LinkKind, reason},
     shared::{Credential, SharedSession, UnderWay},
     transport::{self, BodyError, Link},
 };
-
-/// A body of no more bytes is read however much is held, and does not count.
-const UNCOUNTED: usize = 4 * 1024;
-
-/// A body is taken up to so many bytes however short memory is: its messages wait then.
-const MODEST: usize = 64 * 1024;
-
-/// The number of times that the largest body may be on its way to one session.
-const BODIES: usize = 2;
 
 /// The factor by which a form may be longer than its data.
 const FORM_GROWTH: usize = 3;
@@ -78,22 +70,9 @@ async fn read<S: Clone + Send + Sync + 'static>(
     let core = engine.core();
     let form = params.index.is_some();
     let most = core.config.body_limit().saturating_mul(if form { FORM_GROWTH } else { 1 });
-    let mut by_address = core.admission.read(parts, &core.config);
-    let mut counted = None;
-    let grow = |_: &[u8], length| {
-        if length > most {
-            return Err(reason::BODY_TOO_LARGE);
-        } else if length <= UNCOUNTED {
-            return Ok(());
-        }
-        by_address.grow(core.runtime.clock().now(), length)?;
-        let under_way = counted.get_or_insert_with(|| UnderWay::new(shared.clone()));
-        under_way.set(length, most.saturating_mul(BODIES))?;
-        if length > MODEST { core.admit_more() } else { Ok(()) }
-    };
-    let read = transport::read_body(body.into_data_stream(), core.config.open_timeout, grow).await;
-    let data = match read {
-        Ok(data) => data,
+    let read = upload::read(core, shared, parts, body, most).await;
+    let (data, counted) = match read {
+        Ok(read) => read,
         Err(BodyError::Refused(reason)) if reason == reason::BODY_TOO_LARGE => return Err(too_large(reason)),
         Err(BodyError::Refused(reason)) => return Err(lost(shared, reason)),
         Err(BodyError::Broken) => return Err(cut(shared, reason::BODY_BROKEN)),
