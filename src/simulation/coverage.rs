@@ -15,6 +15,7 @@ macro_rules! counted {
         }
     };
 }
+pub(crate) use counted;
 
 /// The counts of a run, which are added up over the seeds.
 pub(crate) trait Tally: Send {

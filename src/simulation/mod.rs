@@ -28,6 +28,7 @@ mod scenario;
 mod seeds;
 mod server;
 mod server_write;
+mod socketio;
 mod state;
 mod wire;
 mod world;

@@ -19,7 +19,7 @@ use crate::{
 mod bodies;
 mod fuzz;
 mod mutations;
-mod peer;
+pub(crate) mod peer;
 mod reading;
 mod transcripts;
 
