@@ -66,7 +66,7 @@ fn as_text(letter: &str, packet: &Piece) -> String {
     }
 }
 
-/// What a server sends on a WebSocket.
+/// The messages that a server sends on a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     Packet(Piece),

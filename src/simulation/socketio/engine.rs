@@ -69,7 +69,7 @@ pub(super) struct Client {
     pub(super) sent: u64,
     pub(super) asleep_until: u64,
     pub(super) slow_until: u64,
-    /// What has come on WebSockets while it is slow.
+    /// The input of its WebSockets that has come while it is slow.
     pub(super) unread: VecDeque<WorldEvent>,
     pub(super) deferred: Vec<WorldEvent>,
 }

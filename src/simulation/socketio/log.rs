@@ -1,4 +1,4 @@
-//! What one half has sent to the other in one channel, and how much of it the other has heard.
+//! The events that one half has sent to the other in one channel, and how many of them the other has heard.
 
 use bytes::Bytes;
 

@@ -1,5 +1,5 @@
-//! What clients do against the rules, and what they get for it. A misdeed is done in the client's own session, or beside it
-//! with its sid.
+//! The misdeeds of clients, and what they get for them. A misdeed is done in the client's own session, or beside it with
+//! its sid.
 
 use super::{
     coverage::Fact,
@@ -221,7 +221,8 @@ impl World {
             4 => (Fact::TextWhileOwed, vec![Piece::Text(head(1)), Piece::Text("42[\"x\"]".into())]),
             5 => (Fact::WrongHeartbeat, vec![Piece::Text(if revision4 { "2" } else { "3" }.into())]),
             6 if revision4 && self.client.spaces.find("/").is_some_and(|root| root.state != State::Ended) => {
-                (Fact::ConnectTwice, vec![Piece::Text("40".into()), Piece::Text("40".into())])
+                let again = || Piece::Text("40{\"n\":\"99\"}".into());
+                (Fact::ConnectTwice, vec![again(), again()])
             }
             _ => (Fact::Nonsense, vec![Piece::Text("4abc".into())]),
         };

@@ -51,10 +51,12 @@ impl World {
         drop(notes);
         let book = &self.books[one.epoch];
         let (interval, timeout) = (self.scenario.interval, self.scenario.timeout);
-        // A server that wakes pings at once, and passes over what had answered the ping before.
+        // A server that wakes pings at once, and passes over what had answered the ping before, or takes it for the
+        // answer to this one.
         let woke = self.server.asleep_until;
         let anew = woke > 0 && life <= woke + self.scenario.lag && self.now >= woke + timeout;
-        let silent = self.now >= life + interval + timeout || anew;
+        let since = if woke > 0 && life <= woke + interval { life.min(woke) } else { life };
+        let silent = self.now >= since + interval + timeout || anew;
         let socket_closed = book.left && matches!(reason.code, 1000 | 1005);
         let legal = match &reason {
             _ if book.misdeed => true,

@@ -88,6 +88,10 @@ impl World {
         if self.client.life != Life::Open {
             return;
         }
+        if self.scenario.faultless && self.client.buffer.len() > self.scenario.waiting {
+            // The answer to a ping would come too late behind very many answers.
+            return self.after(40, WorldEvent::ClientAnswers);
+        }
         let now = self.now;
         let mut due = Vec::new();
         for space in self.client.spaces.all.iter_mut().filter(|space| space.state == State::Open) {

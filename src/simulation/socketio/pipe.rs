@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The bytes that have come and those that are written.
 #[derive(Debug, Default)]
-pub(super) struct Pipe {
+struct Buffers {
     came: VecDeque<u8>,
     /// Nothing more comes.
     ended: bool,
@@ -28,17 +28,15 @@ pub(super) struct Pipe {
     writer: Option<Waker>,
 }
 
-impl Pipe {
-    pub(super) fn new(window: usize) -> Shared {
-        Shared(Rc::new(RefCell::new(Pipe { window, ..Pipe::default() })))
-    }
-}
-
 /// A pipe that the server's task and the wire share.
 #[derive(Clone, Debug)]
-pub(super) struct Shared(Rc<RefCell<Pipe>>);
+pub(super) struct Pipe(Rc<RefCell<Buffers>>);
 
-impl Shared {
+impl Pipe {
+    pub(super) fn new(window: usize) -> Self {
+        Pipe(Rc::new(RefCell::new(Buffers { window, ..Buffers::default() })))
+    }
+
     pub(super) fn comes(&self, bytes: &[u8]) {
         let mut pipe = self.0.borrow_mut();
         pipe.came.extend(bytes);
@@ -76,7 +74,7 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-impl AsyncRead for Shared {
+impl AsyncRead for Pipe {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut pipe = self.0.borrow_mut();
         if pipe.came.is_empty() && !pipe.ended {
@@ -90,7 +88,7 @@ impl AsyncRead for Shared {
     }
 }
 
-impl AsyncWrite for Shared {
+impl AsyncWrite for Pipe {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut pipe = self.0.borrow_mut();
         if pipe.broken {

@@ -1,4 +1,4 @@
-//! What the client reads: answers, frames of a WebSocket, and the packets in them.
+//! The client reads: answers, frames of a WebSocket, and the packets in them.
 
 use super::{
     coverage::Fact,
@@ -11,11 +11,11 @@ use super::{
 use crate::codec::engineio::{Revision, tests::peer::Piece};
 
 impl World {
-    pub(super) fn answer_arrives(&mut self, conn: usize, answer: Answer) {
+    pub(super) fn answer_arrives(&mut self, conn: usize, answer: &Answer) {
         if self.conns[conn].down.lost {
             return;
         }
-        if self.answers_misdeed(conn, &answer) {
+        if self.answers_misdeed(conn, answer) {
             return;
         }
         let watched = self.conns[conn].watched && self.conns[conn].epoch == self.client.epoch;
@@ -29,9 +29,9 @@ impl World {
                 self.take_frames(conn);
             }
             Verb::Upgrade if watched => self.candidate_failed(conn),
-            Verb::Post if watched && self.client.post == Some(conn) => self.post_answered(&answer),
-            Verb::Open | Verb::Get if watched && self.client.get == Some(conn) => self.poll_answered(conn, &answer),
-            Verb::Get if self.books[self.conns[conn].epoch].closed => self.check_farewell(&answer),
+            Verb::Post if watched && self.client.post == Some(conn) => self.post_answered(answer),
+            Verb::Open | Verb::Get if watched && self.client.get == Some(conn) => self.poll_answered(conn, answer),
+            Verb::Get if self.books[self.conns[conn].epoch].closed => self.check_farewell(answer),
             _ if watched => self.transport_error("a refusal"),
             _ => {}
         }

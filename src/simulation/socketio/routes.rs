@@ -45,7 +45,7 @@ impl World {
         let verb = self.conns[conn].request.verb;
         let Some(sid) = self.conns[conn].request.sid.clone() else {
             return match verb {
-                Verb::OpenSocket => self.open_socket(conn),
+                Verb::OpenSocket => self.become_socket(conn),
                 _ => self.open_by_poll(conn),
             };
         };
@@ -100,10 +100,6 @@ impl World {
         link.into_iter().for_each(Link::complete);
         self.start(session);
         self.answer(conn, Answer { status: 200, body: open });
-    }
-
-    fn open_socket(&mut self, conn: usize) {
-        self.become_socket(conn);
     }
 
     /// Makes a session, and returns the packet that says so.

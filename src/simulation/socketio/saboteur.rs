@@ -54,7 +54,7 @@ counted! {
     }
 }
 
-/// What the codecs of one session have seen, and the state of what is wrong.
+/// The notes of one session's codecs, and the state of a wrong one.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     /// When the client's last ping or pong was read.
@@ -90,7 +90,7 @@ pub(super) struct Saboteur {
     added: VecDeque<Frame>,
 }
 
-/// What is written in place of something.
+/// A thing that is written in place of another.
 enum Word {
     Message(OutMessage, bool),
     Frame(Frame),
@@ -163,7 +163,7 @@ impl Saboteur {
         Some(frame)
     }
 
-    /// What is written in place of a message.
+    /// Returns what is written in place of a message.
     fn words(&mut self, message: OutMessage, events: bool) -> Vec<Word> {
         let now = self.now();
         let (socket, sabotage) = (self.socket, self.sabotage);
@@ -197,7 +197,7 @@ impl Saboteur {
         }
     }
 
-    /// What is written in place of a frame that is no message.
+    /// Returns what is written in place of a frame that is no message.
     fn control(&mut self, frame: Frame) -> Vec<Word> {
         let mut notes = self.notes.lock().expect("no panic");
         let withheld = notes.withheld.take().map(|(message, events)| Word::Message(message, events));

@@ -92,7 +92,7 @@ impl Scenario {
             large: random.pick(&[20, 100, 600]),
             fault_pause: random.range(100, 900),
             window: if faultless { 64_000 } else { random.pick(&[100, 2_000, 64_000]) },
-            max_payload: random.pick(&[200, 1_000, LIMIT]),
+            max_payload: if faultless { LIMIT } else { random.pick(&[200, 1_000, LIMIT]) },
             waiting: if faultless { 2 } else { random.pick(&[2, 40]) },
             requests: random.pick(&[0, 2, 4]),
             torn: random.pick(&[0, 30, 100]),

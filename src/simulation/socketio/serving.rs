@@ -38,7 +38,6 @@ impl World {
                 self.conns[conn].serving = Serving::Nothing;
                 match taken {
                     Ok(()) => self.answer(conn, Answer { status: 200, body: b"ok".to_vec() }),
-                    Err(refused) if refused.code == reason::ENDED.code => self.refuse_empty(conn, 400),
                     Err(_) => self.refuse_empty(conn, 400),
                 }
             }

@@ -16,7 +16,7 @@ use super::{
     engine::Client,
     events::{Due, Request, WorldEvent},
     handlers::Handlers,
-    pipe::Shared,
+    pipe::Pipe,
     saboteur::{Notes, Sabotage, Saboteur},
     scenario::Scenario,
     tasks::Woken,
@@ -31,7 +31,7 @@ use crate::{
 
 pub(super) type Future<T> = Pin<Box<dyn std::future::Future<Output = T>>>;
 
-/// What the server does for a connection.
+/// The server's work for a connection.
 pub(super) enum Serving {
     Nothing,
     /// A body comes in. The guard is what the session expects it by.
@@ -66,7 +66,7 @@ pub(super) struct Conn {
     pub(super) session: Option<usize>,
     pub(super) serving: Serving,
     pub(super) waker: Waker,
-    pub(super) pipe: Option<Shared>,
+    pub(super) pipe: Option<Pipe>,
 }
 
 pub(super) struct ServerSession {

@@ -209,7 +209,7 @@ impl World {
             WorldEvent::ServerTimer => self.server_timer(),
             WorldEvent::ServerSends => self.server_sends(),
             WorldEvent::HandlersDue(session) => self.handlers_due(session),
-            WorldEvent::Answer(conn, answer) => self.answer_arrives(conn, answer),
+            WorldEvent::Answer(conn, answer) => self.answer_arrives(conn, &answer),
             WorldEvent::Down(conn, bytes) => self.client_reads(conn, bytes),
             WorldEvent::DownEnd(conn) => self.down_ends(conn),
             WorldEvent::ClientTimer => self.client_timer(),
