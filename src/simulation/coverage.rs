@@ -15,6 +15,32 @@ macro_rules! counted {
         }
     };
 }
+pub(crate) use counted;
+
+/// The counts of a run, which are added up over the seeds.
+pub(crate) trait Tally: Send {
+    fn none() -> Self;
+    fn add(&mut self, other: &Self);
+}
+
+impl Tally for Coverage {
+    fn none() -> Self {
+        Coverage::new()
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (sum, one) in self.faults.iter_mut().zip(&other.faults) {
+            *sum += one;
+        }
+        for (sum, one) in self.pairs.iter_mut().zip(&other.pairs) {
+            *sum += one;
+        }
+        self.fates.add(&other.fates);
+        self.sent[0] += other.sent[0];
+        self.sent[1] += other.sent[1];
+        self.sessions += other.sessions;
+    }
+}
 
 counted! {
     /// A fault that the world makes.
@@ -101,19 +127,6 @@ impl Coverage {
 
     pub(crate) fn pair(&mut self, role: Role, state: State, what: What) {
         self.pairs[slot(role, state, what)] += 1;
-    }
-
-    pub(crate) fn add(&mut self, other: &Coverage) {
-        for (sum, one) in self.faults.iter_mut().zip(&other.faults) {
-            *sum += one;
-        }
-        for (sum, one) in self.pairs.iter_mut().zip(&other.pairs) {
-            *sum += one;
-        }
-        self.fates.add(&other.fates);
-        self.sent[0] += other.sent[0];
-        self.sent[1] += other.sent[1];
-        self.sessions += other.sessions;
     }
 
     /// The faults and pairs that can occur and did not, and the pairs that did and cannot.

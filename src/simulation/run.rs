@@ -1,20 +1,12 @@
 //! Runs seeds, and wrong machines that the oracle must catch.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
-};
-
 use super::{
     client_under_test::{ClientUnderTest, RustHalf},
     coverage::Coverage,
     js_client::JsClient,
     js_host::Host,
     scenario::Scenario,
+    seeds::{self, from_environment, run_seeds},
     state::{Setup, World},
 };
 use crate::session::{
@@ -28,15 +20,6 @@ const SEEDS: u64 = 2_000;
 const SCRIPT_SEEDS: u64 = 60;
 /// A wrong machine must be caught within this many seeds.
 const CONTROL_SEEDS: u64 = 100;
-const THREADS: usize = 2;
-const TRACE_TAIL: usize = 120;
-
-pub(crate) fn from_environment(name: &str, otherwise: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
-        Err(_) => otherwise,
-    }
-}
 
 fn rust_half(sabotage: Option<Sabotage>) -> impl Fn(&Scenario, u64, Option<u64>) -> Box<dyn ClientUnderTest> {
     move |scenario: &Scenario, now: u64, heritage: Option<u64>| -> Box<dyn ClientUnderTest> {
@@ -48,54 +31,12 @@ fn rust_half(sabotage: Option<Sabotage>) -> impl Fn(&Scenario, u64, Option<u64>)
 
 /// Runs one seed. A failure has a text with the tail of what happened.
 fn run_seed(seed: u64, setup: Setup<'_>) -> (Coverage, Result<(), String>) {
-    let run = |traced| {
+    seeds::run(seed, setup.sabotage.is_none(), |traced| {
         let mut world = World::new(seed, setup, traced);
-        let result = catch_unwind(AssertUnwindSafe(|| world.run()));
-        let result = result.unwrap_or_else(|panic| Err(format!("panicked: {}", panic_text(&*panic))));
+        let result = seeds::caught(|| world.run());
         world.cover.sent = [world.client.sent, world.server.sent];
         (world.cover.clone(), result, world.take_trace())
-    };
-    let (cover, result, _) = run(false);
-    if result.is_ok() || setup.sabotage.is_some() {
-        return (cover, result);
-    }
-    let (cover, again, trace) = run(true);
-    let tail = trace[trace.len().saturating_sub(TRACE_TAIL)..].join("\n");
-    let failure = again.err().unwrap_or_else(|| "failed once and then not: chance leaked in".to_owned());
-    (cover, Err(format!("seed {seed}: {failure}\n{tail}\nseed {seed}: {failure}")))
-}
-
-fn panic_text(panic: &dyn std::any::Any) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text").to_owned()
-}
-
-type Runner = Box<dyn Fn(u64) -> (Coverage, Result<(), String>)>;
-
-/// Runs `count` seeds on several threads, and stops at the first failure.
-fn run_seeds(first: u64, count: u64, run: impl Fn() -> Runner + Sync) -> (Coverage, Option<String>) {
-    let next = AtomicU64::new(first);
-    let sum = Mutex::new((Coverage::new(), None));
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                let run = run();
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + count || sum.lock().expect("no panic").1.is_some() {
-                        return;
-                    }
-                    let (cover, result) = run(seed);
-                    let mut sum = sum.lock().expect("no panic");
-                    sum.0.add(&cover);
-                    if let Err(failure) = result {
-                        sum.1.get_or_insert(failure);
-                    }
-                }
-            });
-        }
-    });
-    sum.into_inner().expect("no panic")
+    })
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! The state of the world: plain data, which the other files of the simulation work on.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
-};
+use std::collections::{HashMap, VecDeque};
 
 use bytestring::ByteString;
 
@@ -13,6 +10,7 @@ use super::{
     log::Log,
     packet::{Codec, Packet},
     pending::{PageRequests, ServerRequests},
+    queue::Queue,
     random::Random,
     scenario::Scenario,
 };
@@ -51,33 +49,6 @@ pub(crate) enum WorldEvent {
     Fault,
 }
 
-#[derive(Debug)]
-pub(super) struct Queued {
-    /// The time, the order at the same time, the order of queueing.
-    pub(super) key: (u64, u8, u64),
-    pub(super) what: WorldEvent,
-}
-
-impl PartialEq for Queued {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Eq for Queued {}
-
-impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Queued {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key.cmp(&other.key)
-    }
-}
-
 /// Makes the client half of a generation, at a time. If it is a page that takes a session over, the last number is
 /// given that the page before it has received.
 pub(crate) type MakeHalf<'a> = &'a dyn Fn(&Scenario, u64, Option<u64>) -> Box<dyn ClientUnderTest>;
@@ -95,8 +66,7 @@ pub(crate) struct Setup<'a> {
 /// A server machine and a client machine, all that is between them, and an oracle.
 pub(crate) struct World<'a> {
     pub(crate) now: u64,
-    pub(super) queued: u64,
-    pub(super) queue: BinaryHeap<Reverse<Queued>>,
+    pub(super) queue: Queue<WorldEvent>,
     pub(crate) random: Random,
     pub(crate) scenario: Scenario,
     pub(crate) cover: Coverage,
@@ -295,11 +265,11 @@ impl ServerSession {
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
     /// When its last packet arrives.
-    pub(super) last: u64,
+    pub(crate) last: u64,
     /// It takes nothing more.
-    pub(super) closed: bool,
+    pub(crate) closed: bool,
     /// Packets that are under way do not arrive either.
-    pub(super) lost: bool,
+    pub(crate) lost: bool,
     pub(crate) stalled_until: u64,
 }
 

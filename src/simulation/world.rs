@@ -1,15 +1,13 @@
 //! Virtual time, the queue of events, and the loop.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-};
+use std::collections::HashMap;
 
 use super::{
     coverage::{Coverage, Fault},
+    queue::Queue,
     random::Random,
     scenario::Scenario,
-    state::{Client, Queued, Server, Setup, World, WorldEvent},
+    state::{Client, Server, Setup, World, WorldEvent},
 };
 
 /// After this time no more faults occur, whatever was sent.
@@ -54,8 +52,7 @@ impl<'a> World<'a> {
         let client = Client::new(make_half(&scenario, 0, None), scenario.base, 0, 0);
         let mut world = World {
             now: 0,
-            queued: 0,
-            queue: BinaryHeap::new(),
+            queue: Queue::new(),
             random,
             scenario,
             cover: Coverage::new(),
@@ -94,7 +91,7 @@ impl<'a> World<'a> {
     pub(crate) fn run(&mut self) -> Result<(), String> {
         let mut events = 0;
         while self.failure.is_none() && !self.is_done() {
-            let Some(Reverse(Queued { key: (time, ..), what })) = self.queue.pop() else {
+            let Some((time, what)) = self.queue.pop() else {
                 self.fail("nothing is left to happen");
                 break;
             };
@@ -135,8 +132,7 @@ impl<'a> World<'a> {
     }
 
     pub(crate) fn at(&mut self, time: u64, tie: u8, what: WorldEvent) {
-        self.queued += 1;
-        self.queue.push(Reverse(Queued { key: (time.max(self.now), tie, self.queued), what }));
+        self.queue.push(time.max(self.now), tie, what);
     }
 
     fn happen(&mut self, what: WorldEvent) {

@@ -39,7 +39,7 @@ mod packet;
 mod payload3;
 mod payload4;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use codec::EngineCodec;
 pub(crate) use form::form_payload;

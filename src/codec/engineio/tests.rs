@@ -20,7 +20,7 @@ mod bodies;
 mod fuzz;
 mod mutations;
 mod packed;
-mod peer;
+pub(crate) mod peer;
 mod reading;
 mod transcripts;
 

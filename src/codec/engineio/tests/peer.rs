@@ -9,13 +9,13 @@ use base64::{
 use super::{Carrier, LIMIT, Revision};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Text(String),
     Bytes(Vec<u8>),
 }
 
 /// The packets up to the first that cannot be read, and whether all can.
-pub(super) fn pieces(revision: Revision, carrier: Carrier, input: &[u8]) -> (Vec<Piece>, bool) {
+pub(crate) fn pieces(revision: Revision, carrier: Carrier, input: &[u8]) -> (Vec<Piece>, bool) {
     let mut pieces = Vec::new();
     let whole = match (carrier, revision) {
         (Carrier::WebSocket, _) => text(input).map(|it| pieces.push(it)),
