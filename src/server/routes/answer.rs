@@ -5,13 +5,20 @@ use std::{
     task::{Poll, ready},
 };
 
-use axum::response::Response;
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, header},
+    response::Response,
+};
 
 use crate::{
     codec::{BodyCodec, ContentType},
     shared::UnderWay,
-    transport::{FirstFlush, Wrapping},
+    transport::{self, FirstFlush, Wrapping},
 };
+
+/// The room for headers that an answer gets later.
+const MORE_HEADERS: usize = 4;
 
 /// Makes an answer with this body, of which the last argument counts the bytes.
 pub(super) type Respond = fn(ContentType, Vec<u8>, Option<&Wrapping>, Option<UnderWay>) -> Response;
@@ -41,4 +48,29 @@ impl<C: BodyCodec> Answer<C> {
             })
         })
     }
+}
+
+/// An answer with this body, of which the counter counts the bytes, and with the headers of all answers of a family.
+pub(super) fn with_body(
+    family: &[(HeaderName, HeaderValue)],
+    content_type: ContentType,
+    body: Vec<u8>,
+    wrapping: Option<&Wrapping>,
+    counter: Option<UnderWay>,
+) -> Response {
+    let wrapped = wrapping.and_then(Wrapping::content_type);
+    let body = match wrapping {
+        Some(wrapping) => wrapping.whole(body),
+        None => body,
+    };
+    let content_type = match wrapped {
+        Some(wrapped) => HeaderValue::from_str(&wrapped).ok(),
+        None => Some(HeaderValue::from_static(content_type.0)),
+    };
+    let mut response = Response::new(Body::from(transport::counted(body, counter)));
+    let headers = response.headers_mut();
+    headers.reserve(family.len() + 1 + MORE_HEADERS);
+    headers.extend(family.iter().cloned());
+    headers.extend(content_type.map(|content_type| (header::CONTENT_TYPE, content_type)));
+    response
 }

@@ -1,7 +1,6 @@
 //! The answers over HTTP.
 
 use axum::{
-    body::Body,
     http::{HeaderName, HeaderValue, header},
     response::Response,
 };
@@ -11,7 +10,7 @@ use crate::{
     codec::{ContentType, engineio::EngineCodec},
     server::routes::answer,
     shared::UnderWay,
-    transport::{self, Wrapping, wrapping},
+    transport::{Wrapping, wrapping},
 };
 
 /// The answer to an upload. Some browsers offer other types for download.
@@ -47,18 +46,5 @@ pub(super) fn respond(
     wrapping: Option<&Wrapping>,
     counter: Option<UnderWay>,
 ) -> Response {
-    let wrapped = wrapping.and_then(Wrapping::content_type);
-    let body = match wrapping {
-        Some(wrapping) => wrapping.whole(body),
-        None => body,
-    };
-    let mut response = Response::new(Body::from(transport::counted(body, counter)));
-    let headers = response.headers_mut();
-    headers.reserve(HEADERS.len() + 3);
-    headers.extend(HEADERS);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type.0));
-    if let Some(Ok(content_type)) = wrapped.map(|wrapped| HeaderValue::from_str(&wrapped)) {
-        headers.insert(header::CONTENT_TYPE, content_type);
-    }
-    response
+    answer::with_body(&HEADERS, content_type, body, wrapping, counter)
 }

@@ -58,20 +58,7 @@ pub(super) fn respond(
     wrapping: Option<&Wrapping>,
     counter: Option<UnderWay>,
 ) -> Response {
-    let wrapped = wrapping.and_then(Wrapping::content_type);
-    let body = match wrapping {
-        Some(wrapping) => wrapping.whole(body),
-        None => body,
-    };
-    let mut response = Response::new(Body::from(transport::counted(body, counter)));
-    let headers = response.headers_mut();
-    headers.reserve(HEADERS.len() + 5);
-    headers.extend(HEADERS);
-    let content_type = wrapped.as_deref().unwrap_or(content_type.0);
-    if let Ok(content_type) = HeaderValue::from_str(content_type) {
-        headers.insert(header::CONTENT_TYPE, content_type);
-    }
-    response
+    answer::with_body(&HEADERS, content_type, body, wrapping, counter)
 }
 
 /// The answer that carries a link.
