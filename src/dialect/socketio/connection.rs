@@ -11,7 +11,7 @@ use crate::{
     packet::Packet,
 };
 
-/// The namespaces that the server has ended or refused most recently. A packet for one of them may have been on its way.
+/// So many namespaces that the server has ended or refused are remembered: a packet for one may be on its way.
 const MAX_ENDED: usize = 32;
 
 /// The task that a message of the client is for the server.

@@ -216,7 +216,7 @@ impl World {
         self.client.post = Some(self.post(&packets));
     }
 
-    /// How many packets go into the next body: all of revision 3, and of revision 4 as many as the server has asked for.
+    /// How many packets go into the next body: in revision 3 all, in revision 4 as many as the server has asked for.
     fn batch(&self) -> usize {
         let buffer = &self.client.buffer;
         if self.scenario.revision == Revision::V3 {

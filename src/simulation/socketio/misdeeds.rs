@@ -1,5 +1,5 @@
-//! The misdeeds of clients, and what they get for them. A misdeed is done in the client's own session, or beside it with
-//! its sid.
+//! The misdeeds of clients, and what they get for them. A misdeed is done in the client's own session, or
+//! beside it with its sid.
 
 use super::{
     coverage::Fact,

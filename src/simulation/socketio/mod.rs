@@ -1,9 +1,9 @@
 //! Clients of Engine.IO and Socket.IO, of both revisions, against the server's half and a seeded, hostile wire.
 //!
-//! The server's half is what is served: the shared session with its machine, codec and channels, the answers of polls and
-//! uploads, and the loop of a WebSocket. Its clock is tokio's, which is paused and moves with the virtual time, and
-//! its tasks run when they are woken, so that a wake-up that is lost is a standstill. Only two things are the
-//! simulation's own: `routes.rs` decides which request means what, as the routes of the server do, and
+//! The server's half is what is served: the shared session with its machine, codec and channels, the answers of
+//! polls and uploads, and the loop of a WebSocket. Its clock is tokio's, which is paused and moves with the virtual
+//! time, and its tasks run when they are woken, so that a wake-up that is lost is a standstill. Only two things are
+//! the simulation's own: `routes.rs` decides which request means what, as the routes of the server do, and
 //! `application.rs` plays the handlers of namespaces.
 //!
 //! The client does what the reference clients do: one GET and one POST at a time, the next POST behind the answer to

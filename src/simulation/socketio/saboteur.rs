@@ -1,5 +1,5 @@
-//! The codec of a link, which takes notes for the oracle, and is wrong on purpose where a test wants it: that shows that
-//! the simulation notices it. All of it happens outside of the server's half, which is right.
+//! The codec of a link, which takes notes for the oracle, and is wrong on purpose where a test wants it: that
+//! shows that the simulation notices it. All of it happens outside of the server's half, which is right.
 
 use std::{
     collections::VecDeque,
