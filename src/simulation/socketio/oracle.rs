@@ -53,10 +53,11 @@ impl World {
         let (interval, timeout) = (self.scenario.interval, self.scenario.timeout);
         // A server that wakes pings at once, and passes over what had answered the ping before, or takes it for the
         // answer to this one.
-        let woke = self.server.asleep_until;
-        let anew = woke > 0 && life <= woke + self.scenario.lag && self.now >= woke + timeout;
-        let since = if woke > 0 && life <= woke + interval { life.min(woke) } else { life };
-        let silent = self.now >= since + interval + timeout || anew;
+        let wakes = &self.server.wakes;
+        let anew = |&woke: &u64| life <= woke + timeout && self.now >= woke + timeout;
+        let counts = |&woke: &u64| life <= woke + interval && self.now >= woke + interval + timeout;
+        let slept = wakes.iter().any(|woke| anew(woke) || counts(woke));
+        let silent = self.now >= life + interval + timeout || slept;
         let socket_closed = book.left && matches!(reason.code, 1000 | 1005);
         let legal = match &reason {
             _ if book.misdeed => true,
@@ -118,8 +119,8 @@ impl World {
             // The machine has ended in this very instant.
             return;
         };
-        let meant = one.ends.contains(&reason);
-        if !meant && !book.misdeed && self.scenario.faultless {
+        let (meant, misdeed) = (one.ends.contains(&reason), book.misdeed);
+        if !meant && !misdeed && self.scenario.faultless {
             return self.fail(format!("the server has closed on a faultless wire: {reason}"));
         }
         let open: Vec<Place> =
@@ -128,7 +129,7 @@ impl World {
             let missing = self.books[epoch].missing_down(&place);
             if meant && missing > 0 {
                 self.fail(format!("the server has closed, and {missing} events of {place:?} are lost"));
-            } else if meant && !book_ended(self, epoch, &place) {
+            } else if meant && !misdeed && self.books[epoch].ended.contains(&place) {
                 self.fail(format!("the server has closed, and has not ended {place:?} before"));
             }
         }
@@ -158,11 +159,6 @@ impl World {
             self.fail(format!("the client paused for {} ms before it moved", self.now - since));
         }
     }
-}
-
-fn book_ended(world: &World, epoch: usize, place: &Place) -> bool {
-    let crossed = world.books[epoch].verdicts.get(place) != Some(&true);
-    crossed || !world.books[epoch].ended.contains(place)
 }
 
 // The end of a run.

@@ -96,6 +96,8 @@ pub(super) struct Server {
     /// The deadline that is queued.
     pub(super) timer: u64,
     pub(super) asleep_until: u64,
+    /// The times at which it has woken.
+    pub(super) wakes: Vec<u64>,
     pub(super) slow_until: u64,
     pub(super) deferred: Vec<WorldEvent>,
     /// The numbers of requests and of events so far.

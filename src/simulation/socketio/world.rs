@@ -72,6 +72,7 @@ fn server(scenario: &Scenario) -> Server {
         sids: HashMap::new(),
         timer: u64::MAX,
         asleep_until: 0,
+        wakes: Vec::new(),
         slow_until: 0,
         deferred: Vec::new(),
         asked: 0,
@@ -226,6 +227,7 @@ impl World {
             }
             WorldEvent::ServerWakes if self.now >= self.server.asleep_until => {
                 let deferred = std::mem::take(&mut self.server.deferred);
+                self.server.wakes.push(self.now);
                 self.wake(deferred);
             }
             WorldEvent::ClientWakes | WorldEvent::ServerWakes => {}
@@ -273,6 +275,9 @@ impl World {
                 self.calm = Some(self.now);
                 self.trace(|| "calm".into());
                 self.end_faults();
+                if self.books.last().is_some_and(|book| book.deaf) {
+                    self.lose("it has missed what its second poll was told", true);
+                }
             }
             return;
         };
