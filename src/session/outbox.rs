@@ -131,9 +131,10 @@ impl Outbox {
         !self.is_half_full() || self.bytes + length + ENTRY_COST <= self.limit
     }
 
-    /// Whether there are twice as many messages in it as would have room if all of them were empty.
+    /// Whether there are four times as many messages in it as would have room if all of them were empty. What was
+    /// sent in a namespace before it was open may come at once, and fill it a second time.
     pub(super) fn is_crowded(&self) -> bool {
-        self.entries.len() > 2 * self.limit.div_ceil(ENTRY_COST)
+        self.entries.len() > 4 * self.limit.div_ceil(ENTRY_COST)
     }
 
     fn is_half_full(&self) -> bool {

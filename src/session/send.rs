@@ -51,8 +51,9 @@ impl Machine {
     }
 
     /// Sends an answer for which the other half waits, though the outbox is full. The session ends instead if there are
-    /// twice as many messages in it as have room: the other half asks again and again, and takes nothing.
+    /// far more messages in it than have room: the other half asks again and again, and takes nothing.
     pub(crate) fn send_answer(&mut self, now: u64, message: OutMessage) -> Result<(), SendError> {
+        self.may_send()?;
         if self.outbox.is_crowded() {
             self.abort(now, reason::TOO_SLOW);
         }
