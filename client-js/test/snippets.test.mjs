@@ -32,6 +32,10 @@ declare namespace JSX {
 }
 declare const session: import('anywire').Session
 declare const canvas: HTMLCanvasElement
+// What other clients are.
+declare module 'socket.io-client' { export const io: (url: string, options?: object) => any }
+declare module 'socket.io-msgpack-parser'
+declare const SockJS: new (url: string) => WebSocket
 `
 
 /** The blocks of a paper: `{ name, kind, code }`. */
