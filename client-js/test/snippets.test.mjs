@@ -32,7 +32,7 @@ declare namespace JSX {
 }
 declare const session: import('anywire').Session
 declare const canvas: HTMLCanvasElement
-// What other clients are.
+// The modules and globals of other clients.
 declare module 'socket.io-client' { export const io: (url: string, options?: object) => any }
 declare module 'socket.io-msgpack-parser'
 declare const SockJS: new (url: string) => WebSocket

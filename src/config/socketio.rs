@@ -43,13 +43,13 @@ pub enum Parser {
 /// How channels of clients that are away are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecoveryTerms {
-    /// For so many milliseconds.
+    /// The time for which they are kept, in milliseconds.
     pub(crate) time: u64,
-    /// So many events of each channel.
+    /// The number of events of each channel that are kept.
     pub(crate) events: usize,
-    /// No more bytes of them than this.
+    /// The most bytes of them.
     pub(crate) bytes: usize,
-    /// The channels of so many sessions.
+    /// The number of sessions whose channels are kept.
     pub(crate) sessions: usize,
 }
 

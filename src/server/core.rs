@@ -27,7 +27,7 @@ use crate::{
 /// The time between two warnings of the same kind, in milliseconds.
 const WARNING_INTERVAL: u64 = 60_000;
 
-/// So many sessions that have ended are remembered at least, however few may live.
+/// The number of sessions that are remembered behind their end, however few may live.
 const LEAST_REMEMBERED: usize = 1024;
 
 /// Inputs that have shown no secret yet may hold this part of all memory.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::broadcast::OutMessage;
 
-/// So many messages may be unacknowledged whatever was acknowledged before, unless they are large.
+/// The number of messages that may be unacknowledged whatever was acknowledged before, unless they are large.
 const FEW: usize = 4;
 
 /// A session over HTTP has no link between two turns. For so long that is no interruption.

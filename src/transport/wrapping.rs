@@ -26,7 +26,7 @@ pub(crate) struct Row {
     pub(super) end: &'static str,
 }
 
-/// So many bytes of one kind, and what ends them.
+/// A number of bytes of one kind, and what ends them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fill {
     byte: u8,

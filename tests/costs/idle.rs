@@ -9,7 +9,7 @@ use anywire::{Anywire, Events, Server};
 use axum::Router;
 use tokio::net::TcpListener;
 
-/// So many sessions are there before, and so many are measured.
+/// The number of sessions that are there before, and of those that are measured.
 const FIRST: usize = 20;
 const MEASURED: usize = 64;
 

@@ -53,7 +53,7 @@ async fn heartbeats() {
         socket.hears("2").await;
         socket.say("3").await;
     }
-    // Neither is answered from now on.
+    // From now on no ping is answered.
     socket.is_closed().await;
     while client.poll(&sid).await.status == 200 {}
 }

@@ -11,7 +11,7 @@ use crate::{
     packet::Packet,
 };
 
-/// So many namespaces that the server has ended or refused are remembered: a packet for one may be on its way.
+/// The number of namespaces that are remembered behind their end or refusal: a packet for one may be on its way.
 const MAX_ENDED: usize = 32;
 
 /// The task that a message of the client is for the server.
