@@ -15,7 +15,6 @@ mod name;
 mod refuse;
 mod reserved;
 pub(crate) mod socketio;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "no server speaks it yet"))]
 pub(crate) mod stomp;
 #[cfg(test)]
 mod tests;

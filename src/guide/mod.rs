@@ -296,6 +296,9 @@ pub mod engineio {}
 /// [`Origins::and_programs`]: crate::Origins::and_programs
 pub mod sockjs {}
 
+/// x
+pub mod stomp {}
+
 #[doc = include_str!("coming_from.md")]
 ///
 /// [`Auth<T>`]: crate::Auth
