@@ -12,7 +12,7 @@ use bytestring::ByteString;
 use super::{
     receivers::Receivers,
     recovery::{Moved, Recovery},
-    stomp::Stomp,
+    stomp::state::Stomp,
 };
 use crate::{
     broadcast::OutMessage,

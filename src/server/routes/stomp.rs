@@ -17,5 +17,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
     settings: SockJs,
 ) -> Router<S> {
     let folder = path.trim_end_matches('/');
+    // The base64 of a frame is no frame.
+    let settings = settings.binary_as_base64(false);
     sockjs::routes_with(gateway, path, settings, PROTOCOLS).nest(&format!("{folder}/anywire"), native::routes(native))
 }

@@ -112,14 +112,15 @@ impl Broker {
 
     fn lock<'a>(&'a self, core: &'a Core) -> Locked<'a> {
         let queues = lock(&self.queues);
-        Locked { core, before: queues.bytes(), queues }
+        Locked { core, before: (queues.bytes(), queues.dropped()), queues }
     }
 }
 
 /// The queues while they change. Their bytes count with those of all sessions.
 struct Locked<'a> {
     core: &'a Core,
-    before: usize,
+    /// The bytes, and the number of messages that were dropped.
+    before: (usize, u64),
     queues: MutexGuard<'a, Queues<Consumer>>,
 }
 
@@ -142,6 +143,7 @@ impl Locked<'_> {
                 }
                 Err(Undelivered::Binary) => {
                     tracing::debug!(queue, %session, "a binary message was dropped: the client takes texts alone");
+                    self.core.counters.queues_dropped.add(1);
                     self.queues.ack(queue, handed.tag);
                 }
             }
@@ -165,7 +167,13 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.core.runtime.pool().change(self.before, self.queues.bytes());
+        let (bytes, dropped) = self.before;
+        self.core.runtime.pool().change(bytes, self.queues.bytes());
+        let dropped = self.queues.dropped() - dropped;
+        if dropped > 0 {
+            tracing::debug!(dropped, "messages of queues were dropped: nobody acknowledged them");
+            self.core.counters.queues_dropped.add(usize::try_from(dropped).unwrap_or(usize::MAX));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ pub(super) enum Destination<'a> {
     App(&'a str),
     Topic(&'a str),
     Queue(&'a str),
-    /// What is sent to one session.
+    /// The messages to one session.
     User,
 }
 

@@ -41,7 +41,7 @@ pub(super) struct Driver {
     reader: Reader,
     pub(super) version: Version,
     pub(super) transactions: Transactions,
-    /// What the reader and the transactions hold.
+    /// The bytes in the reader and the transactions.
     held: Held,
     /// The topics that are rooms of the application for this client, with the rooms' keys.
     pub(super) rooms: Vec<(ByteString, ByteString)>,
@@ -227,7 +227,9 @@ impl Driver {
             drop(waiting);
             match next {
                 Ok(Some(message)) => {
-                    session.member.shared.note_stomp_received();
+                    if self.beats {
+                        session.member.shared.note_stomp_received();
+                    }
                     self.reader.push(message);
                     return Ok(());
                 }
@@ -241,7 +243,9 @@ impl Driver {
     /// Tells the client why it is read no further.
     fn refuse(&self, refusal: &Refusal) {
         tracing::debug!(session = %self.session.id(), message = %refusal.message, "a client of STOMP was refused");
-        let frame = stomp::error(Some(self.version), &refusal.message, &refusal.detail, refusal.receipt.as_deref());
+        self.session.core.refused(&reason::BAD_STOMP);
+        let version = self.channel.as_ref().map(|_| self.version);
+        let frame = stomp::error(version, &refusal.message, &refusal.detail, refusal.receipt.as_deref());
         self.session.member.shared.answer_stomp(frame);
         self.close(reason::BAD_STOMP);
     }

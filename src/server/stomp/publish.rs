@@ -77,7 +77,7 @@ impl Driver {
     fn sent(&self, sent: Result<(), Fault>, receipt: Option<&ByteString>) -> bool {
         let Err(fault) = sent else { return true };
         tracing::debug!(session = %self.session.id(), %fault, "a SEND was refused");
-        self.session.core.counters.skipped.add(1);
+        self.session.core.counters.sends_refused.add(1);
         if !self.tell(&fault, receipt) {
             self.session.member.shared.send_stomp_fault(&fault, receipt.map(|receipt| &**receipt));
         }

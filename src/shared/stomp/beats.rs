@@ -3,41 +3,6 @@
 use super::super::{Inner, SharedSession, reason};
 use crate::{message::Message, payload::Payload};
 
-/// A client that is silent for so many of its intervals is gone.
-const PATIENCE: u64 = 2;
-
-/// The heart-beats of both sides. Times are milliseconds, and an interval of 0 means none.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Beats {
-    sends: u64,
-    wants: u64,
-    sent_at: u64,
-    received_at: u64,
-}
-
-impl Beats {
-    pub(super) fn none(now: u64) -> Self {
-        Self::new(now, 0, 0)
-    }
-
-    pub(super) fn new(now: u64, sends: u64, wants: u64) -> Self {
-        Beats { sends, wants, sent_at: now, received_at: now }
-    }
-
-    /// The heart-beats that both sides have agreed on, as the server states them.
-    pub(super) fn agreed(&self) -> (u64, u64) {
-        (self.sends, self.wants)
-    }
-
-    fn next_sent(&self) -> Option<u64> {
-        (self.sends > 0).then(|| self.sent_at + self.sends)
-    }
-
-    fn silent_at(&self) -> Option<u64> {
-        (self.wants > 0).then(|| self.received_at + PATIENCE * self.wants)
-    }
-}
-
 impl Inner {
     /// When [`check_beats`](Self::check_beats) has something to do.
     pub(in crate::shared) fn beat_deadline(&self) -> Option<u64> {

@@ -3,8 +3,9 @@
 
 mod beats;
 mod outgoing;
+pub(super) mod state;
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytestring::ByteString;
 
@@ -22,31 +23,7 @@ use crate::{
     session::{Arrival, reserve_first},
 };
 
-use beats::Beats;
-
-/// The bytes that a subscription, or a request, counts besides its texts.
-const COST: usize = 128;
-
-/// The state of a client that speaks STOMP.
-#[derive(Debug)]
-pub(super) struct Stomp {
-    /// It is known with CONNECT.
-    version: Option<Version>,
-    subscriptions: Subscriptions,
-    /// The receipts of requests that the handler has not answered, by the ids of the requests.
-    receipts: Vec<(u64, ByteString)>,
-    /// The number of requests so far.
-    requests: u64,
-    /// The bytes of the texts of subscriptions and receipts.
-    held: usize,
-    /// The bytes of events that the handler has not received.
-    queued: usize,
-    /// The subscriptions to queues for whose messages the outbox had no room.
-    blocked: Vec<u64>,
-    /// The session's task, which waits for a reason to do something.
-    task: Option<Waker>,
-    beats: Beats,
-}
+use state::{Beats, COST, Stomp};
 
 /// The state in which the client's channel is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +33,7 @@ pub(crate) enum Opened {
     Refused,
 }
 
-/// What the task of a session with a client of STOMP can do next.
+/// The next step of the task of a session whose client speaks STOMP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Take the client's next message.
@@ -85,17 +62,7 @@ impl SharedSession {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
         let Some(channels) = &mut *inner.channels else { return };
-        channels.stomp = Some(Box::new(Stomp {
-            version: None,
-            subscriptions: Subscriptions::new(subscriptions, unacknowledged),
-            receipts: Vec::new(),
-            requests: 0,
-            held: 0,
-            queued: 0,
-            blocked: Vec::new(),
-            task: None,
-            beats: Beats::none(now),
-        }));
+        channels.stomp = Some(Box::new(Stomp::new(Subscriptions::new(subscriptions, unacknowledged), now)));
     }
 
     pub(crate) fn speaks_stomp(&self) -> bool {
@@ -283,27 +250,5 @@ impl Channels {
     /// The bytes of a client's subscriptions and receipts.
     pub(super) fn held_by_stomp(&self) -> usize {
         self.stomp.as_ref().map_or(0, |stomp| stomp.held)
-    }
-}
-
-impl Stomp {
-    /// Notes the receipt of a request. Returns the request's id.
-    fn new_request(&mut self, receipt: ByteString) -> u64 {
-        self.requests += 1;
-        self.held += COST + receipt.len();
-        self.receipts.push((self.requests, receipt));
-        self.requests
-    }
-
-    /// The receipt of a request that is answered.
-    fn take_receipt(&mut self, id: u64) -> Option<ByteString> {
-        let at = self.receipts.iter().position(|(request, _)| *request == id)?;
-        let (_, receipt) = self.receipts.remove(at);
-        self.held -= COST + receipt.len();
-        Some(receipt)
-    }
-
-    fn version(&self) -> Version {
-        self.version.unwrap_or(Version::V1_0)
     }
 }

@@ -1,5 +1,5 @@
-//! What is sent to a session whose client speaks STOMP, as the client gets it: a MESSAGE for each of the subscriptions
-//! that it is for, and the answers of the handler as receipts.
+//! The way of messages to a client that speaks STOMP: each becomes a MESSAGE for each of the subscriptions that it is
+//! for, and the answers of the handler become receipts.
 
 use bytes::Bytes;
 use bytestring::ByteString;
