@@ -13,7 +13,7 @@ use std::{
 
 use anywire::{
     Answers, Anywire, Auth, EngineIo, Events, Fault, History, JoinError, Limits, LocalClient, LocalRequest, Message,
-    Origins, RequestError, SendError, Server, Session, SockJs, SocketIo,
+    Origins, RequestError, SendError, Server, Session, SockJs, SocketIo, Stomp,
 };
 use axum::http::Request;
 use futures::FutureExt;
@@ -117,6 +117,8 @@ fn engine_io() {
         assert_eq!(panics(|| server.socketio_with(path, SocketIo::new())), text);
         assert_eq!(panics(|| server.sockjs(path)), text);
         assert_eq!(panics(|| server.sockjs_with(path, SockJs::new())), text);
+        assert_eq!(panics(|| server.stomp(path)), text);
+        assert_eq!(panics(|| server.stomp_with(path, Stomp::new())), text);
     }
 }
 
@@ -126,6 +128,22 @@ fn sock_js() {
         assert_eq!(panics(|| SockJs::new().heartbeat(short)), "a heartbeat's interval is at least a millisecond");
         assert_eq!(panics(|| SockJs::new().disconnect_delay(short)), "a disconnect delay is at least a millisecond");
     }
+}
+
+#[test]
+fn stomp() {
+    for pattern in ["*a", "a*b", "**"] {
+        let text = format!("{pattern:?} is no room and no beginning of rooms: a `*` stands at the end");
+        assert_eq!(panics(|| Stomp::new().topic(pattern)), text);
+    }
+    assert_eq!(panics(|| Stomp::new().subscriptions(0)), "a session has room for one subscription at least");
+    let text = "a session has room for one unacknowledged message at least";
+    assert_eq!(panics(|| Stomp::new().unacknowledged(0)), text);
+    for (headers, bytes) in [(0, 1), (1, 0)] {
+        assert_eq!(panics(|| Stomp::new().headers(headers, bytes)), "a frame has room for one header at least");
+        assert_eq!(panics(|| Stomp::new().queue(headers, bytes)), "a queue has room for one message at least");
+    }
+    assert_eq!(panics(|| Stomp::new().queues(0)), "a broker has room for one queue at least");
 }
 
 #[tokio::test]
@@ -420,6 +438,7 @@ const ANY_VALUE: &[&str] = &[
     "age",
     "authorize",
     "binary_as_base64",
+    "broker",
     "bytes",
     "droppable",
     "events",
@@ -450,6 +469,7 @@ const ANY_VALUE: &[&str] = &[
     "on_open",
     "on_other",
     "on_refused",
+    "on_subscribe",
     "open_timeout",
     "origins",
     "outbox",
@@ -470,6 +490,7 @@ const ANY_VALUE: &[&str] = &[
     "slow_members",
     "sockjs_url",
     "stream_budget",
+    "transactions",
     "websocket",
     "with_data",
     "with_graceful_shutdown",

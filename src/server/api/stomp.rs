@@ -84,8 +84,14 @@ impl Stomp {
     /// of names and a `*`. SUBSCRIBE joins the session to it, and the last UNSUBSCRIBE leaves it again, unless the session
     /// was in the room before. Clients cannot send to such a topic: they send to `/app/<event>`, and a handler decides.
     /// Default: no room is open, so that the topic `/topic/lobby` has nothing to do with the room `lobby`.
+    ///
+    /// # Panics
+    /// Panics if a `*` stands anywhere but at the end.
     pub fn topic(mut self, room: impl Into<String>) -> Self {
-        self.rooms.push(room.into());
+        let room = room.into();
+        let beginning = room.strip_suffix('*').unwrap_or(&room);
+        assert!(!beginning.contains('*'), "{room:?} is no room and no beginning of rooms: a `*` stands at the end");
+        self.rooms.push(room);
         self
     }
 
