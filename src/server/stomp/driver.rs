@@ -39,6 +39,8 @@ pub(super) struct Driver {
     pub(super) broker: Arc<Broker>,
     beats: bool,
     reader: Reader,
+    /// A frame of the client's last message was read.
+    within: bool,
     pub(super) version: Version,
     pub(super) transactions: Transactions,
     /// The bytes in the reader and the transactions.
@@ -59,6 +61,7 @@ impl Driver {
         session.member.shared.speak_stomp(settings.subscriptions, settings.unacknowledged);
         Driver {
             reader: Reader::new(limits),
+            within: false,
             transactions: Transactions::new(settings.transactions, body),
             held: session.core.runtime.pool().hold(0),
             version: Version::V1_0,
@@ -201,7 +204,13 @@ impl Driver {
             let next = self.reader.next();
             self.held.set(self.reader.held() + self.transactions.held());
             match next? {
-                Some(Input::Frame(frame)) => return Ok(frame),
+                Some(Input::Frame(frame)) => {
+                    // The first one of a message was counted with it.
+                    if std::mem::replace(&mut self.within, true) && self.session.core.config.rate_limit.is_some() {
+                        self.session.member.shared.count_stomp_frame();
+                    }
+                    return Ok(frame);
+                }
                 Some(Input::HeartBeat) => {}
                 None => self.message().await?,
             }
@@ -231,6 +240,7 @@ impl Driver {
                         session.member.shared.note_stomp_received();
                     }
                     self.reader.push(message);
+                    self.within = false;
                     return Ok(());
                 }
                 Ok(None) | Err(StompNext::End) => return Err(Stop::Over),

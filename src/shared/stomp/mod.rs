@@ -204,6 +204,11 @@ impl SharedSession {
         }
     }
 
+    /// A message of the client has held one more frame, which counts for the rate limit as a message does.
+    pub(crate) fn count_stomp_frame(&self) {
+        self.lock().machine.taken_more(self.runtime.clock.now());
+    }
+
     /// Sends a frame of the server's own, which answers one of the client's.
     pub(crate) fn answer_stomp(&self, frame: Message) {
         let mut inner = self.lock();
