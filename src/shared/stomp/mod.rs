@@ -47,7 +47,7 @@ pub(crate) enum Next {
 /// Why a message of a queue was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Undelivered {
-    /// The outbox is full. The session's task learns when there is room.
+    /// The outbox is full, or too many messages are not acknowledged. The session's task learns when there is room.
     Full,
     /// The subscription or the session is over.
     Gone,
@@ -189,6 +189,11 @@ impl SharedSession {
         let (subscription, deliveries) = stomp.subscriptions.remove(id)?;
         stomp.held -= COST + subscription.id.len() + subscription.destination.len();
         stomp.blocked.retain(|number| *number != subscription.number);
+        stomp.unacknowledged.retain(|number| *number != subscription.number);
+        if !deliveries.is_empty() {
+            let waiting = std::mem::take(&mut stomp.unacknowledged);
+            stomp.blocked.extend(waiting);
+        }
         self.account(&mut inner);
         Some((subscription, deliveries))
     }
@@ -198,10 +203,14 @@ impl SharedSession {
     /// # Errors
     /// Fails if it was sent no such message, or has acknowledged it before.
     pub(crate) fn settle_deliveries(&self, settle: &Settle) -> Result<Vec<Delivery>, Refusal> {
-        match self.lock().stomp() {
-            Some(stomp) => stomp.subscriptions.settle(settle),
-            None => Ok(Vec::new()),
+        let mut inner = self.lock();
+        let Some(stomp) = inner.stomp() else { return Ok(Vec::new()) };
+        let settled = stomp.subscriptions.settle(settle)?;
+        if !settled.is_empty() {
+            let waiting = std::mem::take(&mut stomp.unacknowledged);
+            stomp.blocked.extend(waiting);
         }
+        Ok(settled)
     }
 
     /// A message of the client has held one more frame, which counts for the rate limit as a message does.

@@ -138,6 +138,12 @@ impl SharedSession {
             Err(SendError::Closed | SendError::Exhausted) => return Err(Undelivered::Gone),
         }
         let stomp = inner.stomp().ok_or(Undelivered::Gone)?;
+        if stomp.subscriptions.get(subscription).is_none() {
+            return Err(Undelivered::Gone);
+        } else if !stomp.subscriptions.may_deliver(subscription) {
+            stomp.unacknowledged.push(subscription);
+            return Err(Undelivered::Full);
+        }
         let frame = stomp.frame(subscription, content, Some((tag, redelivered))).ok_or(Undelivered::Gone)?;
         inner.machine.send_over_limit(Payload::from(frame).into()).map_err(|_| Undelivered::Gone)?;
         inner.note_stomp_sent(now);

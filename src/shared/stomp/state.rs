@@ -25,6 +25,8 @@ pub(in crate::shared) struct Stomp {
     pub(super) queued: usize,
     /// The subscriptions to queues for whose messages the outbox had no room.
     pub(super) blocked: Vec<u64>,
+    /// Those for whose messages too many others were not acknowledged.
+    pub(super) unacknowledged: Vec<u64>,
     /// The session's task, which waits for a reason to do something.
     pub(super) task: Option<Waker>,
     pub(super) beats: Beats,
@@ -75,6 +77,7 @@ impl Stomp {
             held: 0,
             queued: 0,
             blocked: Vec::new(),
+            unacknowledged: Vec::new(),
             task: None,
             beats: Beats::none(now),
         }
