@@ -106,13 +106,17 @@ impl SharedSession {
         if inner.channels.as_ref().is_none_or(|channels| channels.all.iter().all(|channel| channel.over)) {
             return Poll::Ready(Next::End);
         }
-        let fits = inner.fits(0);
         let limit = usize::try_from(self.params.session.limit).unwrap_or(usize::MAX);
         let Some(stomp) = inner.stomp() else { return Poll::Ready(Next::End) };
-        if !stomp.blocked.is_empty() && fits {
-            return Poll::Ready(Next::Deliver(std::mem::take(&mut stomp.blocked)));
+        let (receives, blocked) = (stomp.queued < limit, std::mem::take(&mut stomp.blocked));
+        let (ready, blocked): (Vec<_>, Vec<_>) = blocked.into_iter().partition(|(_, length)| inner.fits(*length));
+        let waits_for_room = !blocked.is_empty();
+        if let Some(stomp) = inner.stomp() {
+            stomp.blocked = blocked;
         }
-        let (waits_for_room, receives) = (!stomp.blocked.is_empty(), stomp.queued < limit);
+        if !ready.is_empty() {
+            return Poll::Ready(Next::Deliver(ready.into_iter().map(|(subscription, _)| subscription).collect()));
+        }
         inner.note_stomp_task(cx);
         if waits_for_room {
             inner.wait(cx.waker());
@@ -188,11 +192,11 @@ impl SharedSession {
         let stomp = inner.stomp()?;
         let (subscription, deliveries) = stomp.subscriptions.remove(id)?;
         stomp.held -= COST + subscription.id.len() + subscription.destination.len();
-        stomp.blocked.retain(|number| *number != subscription.number);
+        stomp.blocked.retain(|(number, _)| *number != subscription.number);
         stomp.unacknowledged.retain(|number| *number != subscription.number);
         if !deliveries.is_empty() {
             let waiting = std::mem::take(&mut stomp.unacknowledged);
-            stomp.blocked.extend(waiting);
+            stomp.blocked.extend(waiting.into_iter().map(|number| (number, 0)));
         }
         self.account(&mut inner);
         Some((subscription, deliveries))
@@ -208,7 +212,7 @@ impl SharedSession {
         let settled = stomp.subscriptions.settle(settle)?;
         if !settled.is_empty() {
             let waiting = std::mem::take(&mut stomp.unacknowledged);
-            stomp.blocked.extend(waiting);
+            stomp.blocked.extend(waiting.into_iter().map(|number| (number, 0)));
         }
         Ok(settled)
     }
@@ -229,6 +233,8 @@ impl SharedSession {
 
 impl Inner {
     pub(super) fn stomp(&mut self) -> Option<&mut Stomp> {
+        // Access that can change the channels has its price, which sessions of other clients need not pay.
+        self.channels.as_ref()?.stomp.as_ref()?;
         self.channels.as_mut()?.stomp.as_deref_mut()
     }
 

@@ -128,9 +128,8 @@ impl SharedSession {
             Ok(()) => {}
             Err(SendError::Full) => {
                 let Some(stomp) = inner.stomp() else { return Err(Undelivered::Gone) };
-                if !stomp.blocked.contains(&subscription) {
-                    stomp.blocked.push(subscription);
-                }
+                // The queue asks no more until it is unblocked, so none is there twice.
+                stomp.blocked.push((subscription, content.len()));
                 inner.wake_stomp_task();
                 return Err(Undelivered::Full);
             }

@@ -23,8 +23,8 @@ pub(in crate::shared) struct Stomp {
     pub(super) held: usize,
     /// The bytes of events that the handler has not received.
     pub(super) queued: usize,
-    /// The subscriptions to queues for whose messages the outbox had no room.
-    pub(super) blocked: Vec<u64>,
+    /// The subscriptions to queues for whose messages the outbox had no room, and the length for which it had none.
+    pub(super) blocked: Vec<(u64, usize)>,
     /// Those for whose messages too many others were not acknowledged.
     pub(super) unacknowledged: Vec<u64>,
     /// The session's task, which waits for a reason to do something.
