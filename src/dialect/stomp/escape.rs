@@ -42,10 +42,11 @@ pub(super) fn decode(version: Version, text: &str) -> Result<Cow<'_, str>, Strin
     Ok(Cow::Owned(decoded))
 }
 
-/// Whether a version can spell a text in a header: STOMP 1.0 has no word for a line feed, and in a name none for a
-/// colon.
-pub(super) fn can_spell(version: Version, name: &str, value: &str) -> bool {
-    version != Version::V1_0 || !(name.contains(['\n', ':']) || value.contains('\n'))
+/// Whether a version can spell a header. STOMP 1.0 has no word for a line feed, and in a name none for a colon or for
+/// spaces around it, which its readers cut off.
+fn can_spell(version: Version, name: &str, value: &str) -> bool {
+    let is_plain = || !name.contains(['\n', ':']) && !value.contains('\n') && name.trim_matches(SPACES) == name;
+    version != Version::V1_0 || is_plain()
 }
 
 /// Appends a name or a value in the spelling of a version.

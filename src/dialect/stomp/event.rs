@@ -19,7 +19,8 @@ const LONGEST_PLACEHOLDER: usize = 64;
 /// body its argument as JSON; a list of several, and nothing for none. Bytes that are the one argument are the body as
 /// they are. `None` if the packet is no event, or has attachments in any other way.
 pub(crate) fn event_content(packet: &Packet) -> Option<Message> {
-    let head = Head::parse(packet.text()).ok().filter(|head| head.kind.is_event())?;
+    let is_whole = |head: &Head<'_>| head.kind.is_event() && head.attachments == packet.attachments().len();
+    let head = Head::parse(packet.text()).ok().filter(is_whole)?;
     let name = event_name(head.data).ok()?;
     let (count, json) = arguments(head.data)?;
     let mut text = String::new();
@@ -61,11 +62,15 @@ pub(crate) fn event_packet(name: &str, id: Option<u64>, content: &Content) -> Re
 fn push_body(list: &mut ListWriter, content: &Content) -> Result<(), Error> {
     let body = &content.body;
     let text = from_utf8(body).ok();
-    let check = || serde_json::from_slice::<IgnoredAny>(body);
+    let is_json = |text| serde_json::from_str::<IgnoredAny>(text).map(drop);
     match (Form::of(content.headers.get("content-type")), text) {
         (Form::Json | Form::Unstated, Some("")) => Ok(()),
-        (Form::Json, _) => check().map(|_| push_json(list, text.unwrap_or_default())),
-        (Form::Unstated, Some(text)) if check().is_ok() => Ok(push_json(list, text)),
+        (Form::Json, Some(text)) => is_json(text).map(|()| push_json(list, text)),
+        (Form::Json, None) => Err(Error::custom("the body is not UTF-8")),
+        (Form::Unstated, Some(text)) if is_json(text).is_ok() => {
+            push_json(list, text);
+            Ok(())
+        }
         (Form::Text | Form::Unstated, Some(text)) => list.push(text),
         (Form::Text | Form::Bytes | Form::Unstated, _) => list.push(body),
     }

@@ -26,27 +26,19 @@ impl Head {
     /// Reads a head: all lines before the blank one, each with its line feed. No version is known before CONNECT.
     ///
     /// # Errors
-    /// Fails if the head is not UTF-8, has a NUL or an undefined escape, or a line is no header; or if the body is
+    /// Fails if the head is not UTF-8, has an undefined escape, or a line is no header; or if the body is
     /// to be longer than its limit.
     pub(super) fn read(version: Option<Version>, bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
-        if bytes.contains(&0) {
-            return Err(malformed("a NUL is in the head: the blank line before the body is missing"));
-        }
         let text = from_utf8(bytes).map_err(|_| malformed("a command or a header is not UTF-8"))?;
         let mut lines = text.split_terminator('\n').map(|line| cut(version, line));
-        let pads = version == Some(Version::V1_0);
-        let first = lines.next().unwrap_or_default();
-        let command = command(if pads { first.trim_matches(SPACES) } else { first });
+        let command = command(unpadded(version, lines.next().unwrap_or_default()));
         // CONNECT has no escapes in any version.
         let spelling = version.filter(|_| !is_connect(&command)).unwrap_or(Version::V1_0);
         let mut head = Head { command, headers: Headers::new(), length: None };
         for line in lines {
-            if let Err(detail) = read_header(spelling, line, &mut head.headers) {
+            if let Err(detail) = read_header(version, spelling, line, &mut head.headers) {
                 return Err(malformed(detail).with_receipt(head.receipt()));
             }
-        }
-        if pads {
-            head.headers.trim();
         }
         head.length = length(&head.headers, limits).map_err(|refusal| refusal.with_receipt(head.receipt()))?;
         Ok(head)
@@ -93,8 +85,14 @@ fn command(text: &str) -> ByteString {
     COMMANDS.iter().find(|&&known| known == text).map_or_else(|| text.into(), |known| ByteString::from_static(known))
 }
 
-fn read_header(spelling: Version, line: &str, headers: &mut Headers) -> Result<(), String> {
+/// A text without the spaces around it that STOMP 1.0 has.
+fn unpadded(version: Option<Version>, text: &str) -> &str {
+    if version == Some(Version::V1_0) { text.trim_matches(SPACES) } else { text }
+}
+
+fn read_header(version: Option<Version>, spelling: Version, line: &str, headers: &mut Headers) -> Result<(), String> {
     let (name, value) = line.split_once(':').ok_or("a line of the head has no colon")?;
+    let (name, value) = (unpadded(version, name), unpadded(version, value));
     if name.is_empty() {
         return Err("a header has no name".to_owned());
     }

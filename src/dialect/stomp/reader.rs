@@ -164,31 +164,40 @@ impl Reader {
     fn head(&mut self) -> Result<bool, Refusal> {
         let bytes = either(&self.whole, &self.joined);
         let (place, limits) = (&mut self.place, &self.limits);
-        let end = loop {
-            // A NUL stands where a header or the blank line should.
-            if bytes.get(place.line) == Some(&0) {
-                break place.line;
-            }
-            let found = bytes[place.seen..].iter().position(|&byte| byte == b'\n');
-            place.seen = found.map_or(bytes.len(), |at| place.seen + at + 1);
-            if place.seen > limits.header_bytes || place.lines > limits.headers + 1 {
+        loop {
+            let found = bytes[place.seen..].iter().position(|&byte| byte == b'\n' || byte == 0);
+            let end = found.map_or(bytes.len(), |at| place.seen + at);
+            if end > limits.header_bytes || place.lines > limits.headers + 1 {
                 return Err(head_too_large(limits));
             }
+            place.seen = end;
             if found.is_none() {
                 return Ok(false);
             }
-            let line = &bytes[place.line..place.seen - 1];
-            if line.is_empty() || (line == b"\r" && takes_carriage_returns(self.version)) {
-                break place.seen;
+            // The line has no ending yet: a NUL in its place ends the frame, elsewhere it is refused.
+            let (line, is_ended) = (&bytes[place.line..end], bytes[end] == b'\n');
+            if is_ended {
+                place.seen += 1;
+            }
+            if line.is_empty() || (line == b"\r" && is_ended && takes_carriage_returns(self.version)) {
+                break;
+            }
+            if !is_ended {
+                return Err(malformed("a NUL is in the head: the blank line before the body is missing"));
+            }
+            if line == b"\r" {
+                return Err(malformed("a line ends in CR LF: in STOMP 1.1 it ends in LF"));
             }
             place.line = place.seen;
             place.lines += 1;
-        };
+        }
         let head = Head::read(self.version, &bytes[..place.line], limits)?;
-        if end == place.line && head.length.is_some_and(|length| length > 0) {
+        // A body can only follow a blank line.
+        if place.seen == place.line && head.length.is_some_and(|length| length > 0) {
             return Err(malformed("the blank line before the body is missing").with_receipt(head.receipt()));
         }
-        (place.body, place.seen, place.head) = (end, end, Some(head));
+        place.body = place.seen;
+        place.head = Some(head);
         Ok(true)
     }
 

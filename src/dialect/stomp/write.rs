@@ -34,7 +34,7 @@ pub(crate) struct MessageHead<'a> {
 /// A MESSAGE whose content has the form of [`Content::encode`](super::Content::encode). It is a text if the content is.
 ///
 /// Before STOMP 1.2 the content's headers are spelled anew. One that STOMP 1.0 cannot spell is left out: it has a line
-/// feed, or a colon in its name.
+/// feed, or a colon in its name or spaces around that.
 pub(crate) fn message(version: Version, head: MessageHead<'_>, content: &Message) -> Message {
     let subscription = head.subscription.unwrap_or_default();
     let names = head.destination.len() + subscription.len();
