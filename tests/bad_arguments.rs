@@ -288,7 +288,7 @@ async fn the_client_in_memory() {
         fails(LocalClient::open(&server, (), "word").await),
         "4301 the auth data is not JSON (line 1, column 1)"
     );
-    let (parts, ()) = Request::post("/open").body(()).unwrap().into_parts();
+    let (parts, ()) = axum::http::Request::post("/open").body(()).unwrap().into_parts();
     assert!(fails(LocalClient::open_with(&server, (), "-1", parts).await).starts_with("4301 "));
     let mut client = LocalClient::open(&server, (), "7").await.unwrap();
     for code in CODES.into_iter().filter(|code| *code != 1001) {
