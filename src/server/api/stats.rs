@@ -18,6 +18,8 @@ pub struct Stats {
     pub interrupted: usize,
     /// Of these, sessions that wait for a client of Socket.IO to [recover](crate::SocketIo::recovery).
     pub parked: usize,
+    /// Messages in queues of [STOMP](crate::Stomp), those included that wait for their acknowledgement.
+    pub stomp_queued: usize,
     /// Bytes in all inboxes and outboxes: what [`max_bytes`](crate::Builder::max_bytes) bounds.
     pub bytes: usize,
     /// Bytes in all outboxes: what clients have not acknowledged.
@@ -115,6 +117,7 @@ impl Live {
             evicted_bytes_total: counters.evicted_bytes.get(),
             handler_panics_total: counters.handler_panics.get(),
             event_faults_total: counters.event_faults.get(),
+            stomp_queued: counters.queued.load(Relaxed),
             stomp_refused_total: counters.sends_refused.get(),
             stomp_dropped_total: counters.queues_dropped.get(),
             accept_errors_total: ACCEPT_ERRORS.get(),

@@ -112,15 +112,14 @@ impl Broker {
 
     fn lock<'a>(&'a self, core: &'a Core) -> Locked<'a> {
         let queues = lock(&self.queues);
-        Locked { core, before: (queues.bytes(), queues.dropped()), queues }
+        Locked { core, before: Figures::of(&queues), queues }
     }
 }
 
 /// The queues while they change. Their bytes count with those of all sessions.
 struct Locked<'a> {
     core: &'a Core,
-    /// The bytes, and the number of messages that were dropped.
-    before: (usize, u64),
+    before: Figures,
     queues: MutexGuard<'a, Queues<Consumer>>,
 }
 
@@ -167,13 +166,28 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        let (bytes, dropped) = self.before;
-        self.core.runtime.pool().change(bytes, self.queues.bytes());
-        let dropped = self.queues.dropped() - dropped;
+        let (before, now) = (&self.before, Figures::of(&self.queues));
+        self.core.runtime.pool().change(before.bytes, now.bytes);
+        let counters = &self.core.counters;
+        counters.queued.fetch_add(now.messages.wrapping_sub(before.messages), Ordering::Relaxed);
+        let dropped = usize::try_from(now.dropped - before.dropped).unwrap_or(usize::MAX);
         if dropped > 0 {
             tracing::debug!(dropped, "messages of queues were dropped: nobody acknowledged them");
-            self.core.counters.queues_dropped.add(usize::try_from(dropped).unwrap_or(usize::MAX));
+            counters.queues_dropped.add(dropped);
         }
+    }
+}
+
+/// The figures of a broker's queues.
+struct Figures {
+    messages: usize,
+    bytes: usize,
+    dropped: u64,
+}
+
+impl Figures {
+    fn of(queues: &Queues<Consumer>) -> Self {
+        Figures { messages: queues.len(), bytes: queues.bytes(), dropped: queues.dropped() }
     }
 }
 
