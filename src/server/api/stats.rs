@@ -145,6 +145,7 @@ impl Live {
         let labels = [("state", "interrupted"), ("transport", "none")];
         gauge!("anywire_sessions", &labels).set(stats.interrupted as f64);
         gauge!("anywire_parked_sessions").set(stats.parked as f64);
+        gauge!("anywire_stomp_queued_messages").set(stats.stomp_queued as f64);
         gauge!("anywire_bytes").set(stats.bytes as f64);
         gauge!("anywire_unacknowledged_bytes").set(stats.unacknowledged_bytes as f64);
         gauge!("anywire_unacknowledged_messages").set(stats.unacknowledged as f64);
