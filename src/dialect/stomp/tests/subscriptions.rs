@@ -182,6 +182,18 @@ fn an_ack_that_changes_nothing_is_taken() {
 }
 
 #[test]
+fn an_ack_is_checked_before_its_transaction_is_committed() {
+    let (mut all, number) = one(Client);
+    deliver(&mut all, number, 1);
+    assert_eq!((all.check(&ack(1)), all.check(&ack_1_1(1, "s"))), (Ok(()), Ok(())));
+    assert_eq!(all.check(&ack(2)).expect_err("never sent").message, "unknown message");
+    assert_eq!(all.check(&ack_1_1(1, "t")).expect_err("of another").message, "unknown message");
+    // A check settles nothing.
+    assert_eq!(tags(all.settle(&ack(1))), [1]);
+    assert_eq!(all.check(&ack(1)), Ok(()));
+}
+
+#[test]
 fn in_the_mode_auto_no_ack_is_due() {
     let (mut all, number) = one(Auto);
     for tag in 1..=9 {
