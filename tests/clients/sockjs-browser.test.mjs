@@ -1,14 +1,16 @@
-// The builds of SockJS's client for browsers, in Chromium: each transport that a build has there, with the page on the
-// server's own origin and on another site.
+// The newest build of SockJS's client for browsers, in Chromium: each transport that it has there, with the page on the
+// server's own origin and on another site. The older ones run in the lab of engines.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { launch, visit } from '../browser/browser.mjs'
 import { startLab } from '../browser/lab.mjs'
 import { BUILDS } from './sockjs-builds.mjs'
-import { PATIENCE, closing, here, within } from './support.mjs'
+import { closing, here, within } from './support.mjs'
 
-/** The transports that the builds have in Chromium. */
+const VERSION = '1.6.1'
+const BUILD = BUILDS[VERSION]()
+/** The transports that it has in Chromium. */
 const TRANSPORTS = [
   'websocket', 'xhr-streaming', 'eventsource', 'iframe-eventsource', 'htmlfile', 'iframe-htmlfile', 'xhr-polling', 'iframe-xhr-polling', 'jsonp-polling'
 ]
@@ -18,9 +20,6 @@ const ABSENT = ['xdr-streaming', 'xdr-polling']
 const OWN_ORIGIN = ['htmlfile']
 /** A browser tells nobody that the connection of a page in a frame broke: such a client hears of it when it sends. */
 const DEAF = ['htmlfile', 'iframe-htmlfile']
-/** The first generation has these in frames alone. */
-const MISSING = { '0.3.4': ['eventsource', 'htmlfile'] }
-const NEWEST = '1.6.1'
 
 /** The cases of the scenario. */
 const CASES = ['characters', 'order', 'large', 'closed by the page', 'closed by the server']
@@ -41,16 +40,16 @@ after(async () => {
 
 const addressOf = ({ port }) => `http://127.0.0.1:${port}`
 
-/** A page with a build and the scenario; `scripts` are the addresses from which its frames asked for the build. */
-async function open(version, origin, later) {
+/** A page with the client and the scenario; `scripts` are the addresses from which its frames asked for the client. */
+async function open(origin, later) {
   const page = await visit(browser, `${origin}/page`)
   later(() => page.context().close())
   page.scripts = []
   await page.context().route('**/sockjs.min.js', (route) => {
     page.scripts.push(route.request().url())
-    return route.fulfill({ contentType: 'text/javascript; charset=utf-8', body: BUILDS[version]() })
+    return route.fulfill({ contentType: 'text/javascript; charset=utf-8', body: BUILD })
   })
-  await page.addScriptTag({ content: BUILDS[version]() })
+  await page.addScriptTag({ content: BUILD })
   await page.addScriptTag({ path: here('../browser/engines/sockjs.js') })
   return page
 }
@@ -68,33 +67,27 @@ async function nobody(server) {
 }
 
 /** The policies of the server, with the cases that run under each. */
-const policies = (version, transport) => {
-  const all = [['same', CASES]]
-  if (OWN_ORIGIN.includes(transport)) return all
-  all.push(['listed', CASES])
-  return version === NEWEST ? [...all, ['any', ['characters']]] : all
-}
+const POLICIES = { same: CASES, listed: CASES, any: ['characters'] }
 
-for (const version of Object.keys(BUILDS)) {
-  describe(`sockjs-client ${version} in Chromium`, () => {
-    for (const transport of TRANSPORTS.filter((each) => !MISSING[version]?.includes(each))) {
-      for (const [policy, cases] of policies(version, transport)) {
-        test(policy === 'same' ? transport : `${transport} from another site, ${policy}`, LIMIT, () =>
-          closing(async (later) => {
-            const server = servers[policy]
-            const page = await open(version, policy === 'same' ? addressOf(server) : `http://localhost:${pages.port}`, later)
-            for (const each of cases) {
-              assert.equal(await run(page, each, { transport, url: `${addressOf(server)}/sockjs` }), '', each)
-            }
-            assert.deepEqual(page.complaints, [])
-            const scripts = transport.startsWith('iframe') ? [`${addressOf(server)}/sockjs.min.js`] : []
-            assert.deepEqual([...new Set(page.scripts)], scripts)
-          })
-        )
-      }
+describe(`sockjs-client ${VERSION} in Chromium`, () => {
+  for (const transport of TRANSPORTS) {
+    for (const [policy, cases] of Object.entries(POLICIES)) {
+      if (policy !== 'same' && OWN_ORIGIN.includes(transport)) continue
+      test(policy === 'same' ? transport : `${transport} from another site, ${policy}`, LIMIT, () =>
+        closing(async (later) => {
+          const server = servers[policy]
+          const page = await open(policy === 'same' ? addressOf(server) : `http://localhost:${pages.port}`, later)
+          for (const each of cases) {
+            assert.equal(await run(page, each, { transport, url: `${addressOf(server)}/sockjs` }), '', each)
+          }
+          assert.deepEqual(page.complaints, [])
+          const scripts = transport.startsWith('iframe') ? [`${addressOf(server)}/sockjs.min.js`] : []
+          assert.deepEqual([...new Set(page.scripts)], scripts)
+        })
+      )
     }
-  })
-}
+  }
+})
 
 /** Opens a socket in the page and waits for an echo. The page keeps it in `sockets`, and its end in `ends`. */
 const dial = (page, url, ...transports) =>
@@ -114,13 +107,13 @@ const dial = (page, url, ...transports) =>
     [url, transports]
   )
 
-describe(`sockjs-client ${NEWEST} in Chromium, whose server`, () => {
+describe(`sockjs-client ${VERSION} in Chromium, whose server`, () => {
   for (const transport of TRANSPORTS) {
     test(`is started again: ${transport}`, LIMIT, () =>
       closing(async (later) => {
         let server = await startLab()
         later(() => server.stop())
-        const page = await open(NEWEST, addressOf(server), later)
+        const page = await open(addressOf(server), later)
         const url = `${addressOf(server)}/sockjs`
         assert.deepEqual(await dial(page, url, transport), { number: 0, data: 'hello', transport })
         await server.stop()
@@ -136,7 +129,7 @@ describe(`sockjs-client ${NEWEST} in Chromium, whose server`, () => {
       closing(async (later) => {
         const server = await startLab()
         later(() => server.stop())
-        const page = await open(NEWEST, addressOf(server), later)
+        const page = await open(addressOf(server), later)
         await dial(page, `${addressOf(server)}/sockjs`, transport)
         await page.close()
         await nobody(server)
@@ -147,7 +140,7 @@ describe(`sockjs-client ${NEWEST} in Chromium, whose server`, () => {
   for (const transport of ABSENT) {
     test(`has no client here: ${transport}`, LIMIT, () =>
       closing(async (later) => {
-        const page = await open(NEWEST, addressOf(servers.same), later)
+        const page = await open(addressOf(servers.same), later)
         assert.deepEqual(await dial(page, `${addressOf(servers.same)}/sockjs`, transport), { code: 2000, reason: 'All transports failed' })
       })
     )
@@ -155,7 +148,7 @@ describe(`sockjs-client ${NEWEST} in Chromium, whose server`, () => {
 
   test('is left to choose, and takes the first of its transports', LIMIT, () =>
     closing(async (later) => {
-      const page = await open(NEWEST, addressOf(servers.same), later)
+      const page = await open(addressOf(servers.same), later)
       assert.deepEqual(await dial(page, `${addressOf(servers.same)}/sockjs`, ...TRANSPORTS, ...ABSENT), { number: 0, data: 'hello', transport: 'websocket' })
     })
   )

@@ -162,8 +162,44 @@ var sockjs = (function () {
     }
   }
 
-  return {
-    dial: dial,
-    cases: { characters: characters, order: order, large: large, 'closed by the page': closedHere, 'closed by the server': closedThere }
+  var CASES = { characters: characters, order: order, large: large, 'closed by the page': closedHere, 'closed by the server': closedThere }
+
+  function post(report) {
+    var xhr = typeof XMLHttpRequest === 'undefined' ? new ActiveXObject('Microsoft.XMLHTTP') : new XMLHttpRequest()
+    xhr.open('POST', '/report', true)
+    xhr.setRequestHeader('Content-Type', 'text/plain')
+    xhr.send(JSON.stringify(report))
   }
+
+  /* Runs every case of every trial, and reports after each. */
+  function run(plan) {
+    var report = { cases: [], version: SockJS.version }, jobs = [], i, k
+    for (i = 0; i < plan.trials.length; i++) {
+      for (k = 0; k < plan.trials[i].cases.length; k++) jobs[jobs.length] = { trial: plan.trials[i], name: plan.trials[i].cases[k] }
+    }
+    function note(job, failure, ms) {
+      report.cases[report.cases.length] = { way: job.trial.transport, across: job.trial.across, name: job.name, failure: failure, ms: ms }
+    }
+    function next() {
+      var job = jobs.shift(), began = new Date().getTime()
+      if (!job) report.done = 1
+      post(report)
+      if (!job) return
+      job.trial.url = (job.trial.across ? plan.elsewhere : plan.here) + '/sockjs'
+      function finish(failure) {
+        note(job, failure, new Date().getTime() - began)
+        // A transport that does not even open is not tried again.
+        while (/^not open/.test(failure) && jobs.length && jobs[0].trial === job.trial) note(jobs.shift(), 'not tried', 0)
+        next()
+      }
+      try {
+        CASES[job.name](job.trial, finish)
+      } catch (e) {
+        finish('threw: ' + (e.message || e))
+      }
+    }
+    next()
+  }
+
+  return { dial: dial, cases: CASES, run: run }
 })()
