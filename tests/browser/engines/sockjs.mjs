@@ -43,7 +43,8 @@ export const SOCKJS = {
       ...all(['htmlfile', 'iframe-htmlfile', 'jsonp-polling'], 'this program gives up when a frame or a script is stopped')
     },
     across: { eventsource: 'EventSource refuses other origins' }
-  }
+  },
+  webkit538: { cannot: { htmlfile: "the protocol's page sets document.domain, and then calls only a page that has set it too" } }
 }
 
 /** The reasons for which no engine takes these ways. */
