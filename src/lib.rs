@@ -91,8 +91,8 @@ pub use server::{
     Answer, Answered, Answers, Anywire, Auth, AuthRejection, Builder, Concurrent, EventHandler, EventName, Events,
     FromEvent, Handler, Incoming, IntoAnswer, Live, LocalClient, LocalEvent, LocalRequest, Messages, Next, OpenHandler,
     OpenOutcome, Outgoing, Presence, PresenceChange, Received, Refused, RequestError, Requesting, Returned,
-    RoomRequest, SendError, Serve, Server, Session, SessionHandler, SessionId, Stats, To, TrySendError, bind,
-    concurrent, serve,
+    RoomRequest, SendError, Serve, Server, Session, SessionHandler, SessionId, Stats, Stomp, StompTopic, To,
+    TrySendError, bind, concurrent, serve,
 };
 pub use session::CloseReason;
 #[cfg(feature = "typescript")]

@@ -102,7 +102,7 @@ const STRANGERS: &[(&str, &[&str])] =
 
 /// Folders and files that hold no clock, no I/O, no lock and no randomness, and what they therefore never
 /// name.
-const PURE: &[&str] = &["session", "codec", "dialect", "deadlines", "shared/turn"];
+const PURE: &[&str] = &["session", "codec", "dialect", "deadlines", "shared/turn", "hub/queues"];
 const IMPURE: &[&str] = &[
     "tokio",
     "tokio_util",

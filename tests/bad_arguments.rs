@@ -2,6 +2,8 @@
 //! value that says so. Nothing wrong is taken in silence.
 #![allow(clippy::disallowed_methods)]
 
+#[path = "bad_arguments/families.rs"]
+mod families;
 mod support;
 
 use std::{
@@ -12,13 +14,11 @@ use std::{
 };
 
 use anywire::{
-    Answers, Anywire, Auth, EngineIo, Events, Fault, History, JoinError, Limits, LocalClient, LocalRequest, Message,
-    Origins, RequestError, SendError, Server, Session, SockJs, SocketIo,
+    Answers, Anywire, Auth, Events, Fault, History, JoinError, Limits, LocalClient, LocalRequest, Message, Origins,
+    RequestError, SendError, Server, Session,
 };
-use axum::http::Request;
 use futures::FutureExt;
 use support::{Log, echo};
-use tower::ServiceExt;
 
 /// The text of the panic of a call.
 fn panics<T>(call: impl FnOnce() -> T) -> String {
@@ -91,63 +91,6 @@ fn settings() {
     for origin in ["", "example.org", "https://example.org/path", "*", "wss://example.org"] {
         assert!(panics(|| Origins::list([origin])).contains(&format!("{origin:?}")), "{origin:?}");
     }
-}
-
-#[test]
-fn engine_io() {
-    for short in [Duration::ZERO, Duration::from_micros(999)] {
-        assert_eq!(panics(|| EngineIo::new().ping_interval(short)), "a ping interval is at least a millisecond");
-        assert_eq!(panics(|| EngineIo::new().ping_timeout(short)), "a ping timeout is at least a millisecond");
-        assert_eq!(panics(|| EngineIo::new().upgrade_timeout(short)), "an upgrade timeout is at least a millisecond");
-    }
-    assert_eq!(panics(|| EngineIo::new().revisions([])), "no revision is left to be served");
-    for wrong in [0, 2, 5, 255] {
-        let text = format!("revisions 3 and 4 are served, not {wrong}");
-        assert_eq!(panics(|| EngineIo::new().revisions([4, wrong])), text);
-    }
-    for name in ["", "a b", "a=b", "a;b", "é"] {
-        assert_eq!(panics(|| EngineIo::new().cookie(name)), format!("{name:?} is not the name of a cookie"));
-    }
-    let server = server();
-    for path in ["", "engine.io", "/{id}/engine.io", "/*", "/a?b"] {
-        let text = format!("{path:?} is not the path of a route: it begins with a slash, and has no parameters");
-        assert_eq!(panics(|| server.engineio(path)), text);
-        assert_eq!(panics(|| server.engineio_with(path, EngineIo::new())), text);
-        assert_eq!(panics(|| server.socketio(path)), text);
-        assert_eq!(panics(|| server.socketio_with(path, SocketIo::new())), text);
-        assert_eq!(panics(|| server.sockjs(path)), text);
-        assert_eq!(panics(|| server.sockjs_with(path, SockJs::new())), text);
-    }
-}
-
-#[test]
-fn sock_js() {
-    for short in [Duration::ZERO, Duration::from_micros(999)] {
-        assert_eq!(panics(|| SockJs::new().heartbeat(short)), "a heartbeat's interval is at least a millisecond");
-        assert_eq!(panics(|| SockJs::new().disconnect_delay(short)), "a disconnect delay is at least a millisecond");
-    }
-}
-
-#[tokio::test]
-async fn socket_io() {
-    for short in [Duration::ZERO, Duration::from_micros(999)] {
-        let text = "a connect timeout is at least a millisecond";
-        assert_eq!(panics(|| SocketIo::new().connect_timeout(short)), text);
-        let text = "the time of recovery is at least a millisecond";
-        assert_eq!(panics(|| SocketIo::new().recovery(short)), text);
-    }
-    // The script is whatever the application says, nothing too; a time without end is one.
-    let settings = SocketIo::new().connect_timeout(Duration::MAX).client("").engine(EngineIo::new().revisions([4]));
-    let router = server().socketio_with("/", settings);
-    let ask = async |path: &str| {
-        let response =
-            router.clone().oneshot(Request::get(path).body(axum::body::Body::empty()).unwrap()).await.unwrap();
-        let status = response.status().as_u16();
-        (status, axum::body::to_bytes(response.into_body(), 1000).await.unwrap())
-    };
-    assert_eq!(ask("/socket.io.js").await, (200, "".into()));
-    let (status, body) = ask("/?EIO=3&transport=polling").await;
-    assert_eq!((status, &body[..]), (400, &br#"{"code":5,"message":"Unsupported protocol version"}"#[..]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -345,7 +288,7 @@ async fn the_client_in_memory() {
         fails(LocalClient::open(&server, (), "word").await),
         "4301 the auth data is not JSON (line 1, column 1)"
     );
-    let (parts, ()) = Request::post("/open").body(()).unwrap().into_parts();
+    let (parts, ()) = axum::http::Request::post("/open").body(()).unwrap().into_parts();
     assert!(fails(LocalClient::open_with(&server, (), "-1", parts).await).starts_with("4301 "));
     let mut client = LocalClient::open(&server, (), "7").await.unwrap();
     for code in CODES.into_iter().filter(|code| *code != 1001) {
@@ -420,6 +363,7 @@ const ANY_VALUE: &[&str] = &[
     "age",
     "authorize",
     "binary_as_base64",
+    "broker",
     "bytes",
     "droppable",
     "events",
@@ -450,6 +394,7 @@ const ANY_VALUE: &[&str] = &[
     "on_open",
     "on_other",
     "on_refused",
+    "on_subscribe",
     "open_timeout",
     "origins",
     "outbox",
@@ -470,6 +415,7 @@ const ANY_VALUE: &[&str] = &[
     "slow_members",
     "sockjs_url",
     "stream_budget",
+    "transactions",
     "websocket",
     "with_data",
     "with_graceful_shutdown",
@@ -480,7 +426,7 @@ const ANY_VALUE: &[&str] = &[
 /// No public function that takes an argument is missing above.
 #[test]
 fn the_table_is_whole() {
-    let here = include_str!("bad_arguments.rs");
+    let (here, families) = (include_str!("bad_arguments.rs"), include_str!("bad_arguments/families.rs"));
     let api = include_str!("public_api.txt");
     let mut missing = BTreeSet::new();
     for line in api.lines() {
@@ -488,7 +434,8 @@ fn the_table_is_whole() {
         let (Some(end), Some(open)) = (signature.find(['(', '<']), signature.find('(')) else { continue };
         let (name, arguments) = (&signature[..end], &signature[open + 1..]);
         let takes = arguments.split("->").next().unwrap().contains(": ");
-        let tested = here.contains(&format!(".{name}(")) || here.contains(&format!("::{name}("));
+        let tested = |text: &str| text.contains(&format!(".{name}(")) || text.contains(&format!("::{name}("));
+        let tested = tested(here) || tested(families);
         if takes && !tested && !ANY_VALUE.contains(&name) {
             missing.insert(name);
         }

@@ -2,7 +2,7 @@
 //!
 //! A packet is made by `write.rs` (a name and arguments) or `variant.rs` (an event as an enum), its head is
 //! read by `head.rs`, and its arguments are read by `args.rs` or `variant.rs` when somebody asks for them.
-//! `socketio/` has what clients of Socket.IO need besides.
+//! `socketio/` has what clients of Socket.IO need besides, and `stomp/` the frames of STOMP.
 
 mod args;
 mod buffer;
@@ -15,6 +15,7 @@ mod name;
 mod refuse;
 mod reserved;
 pub(crate) mod socketio;
+pub(crate) mod stomp;
 #[cfg(test)]
 mod tests;
 mod tree;

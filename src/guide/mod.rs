@@ -22,6 +22,7 @@
 //! | [`bare_websocket`] | clients without the script |
 //! | [`engineio`] | clients of Engine.IO |
 //! | [`sockjs`] | clients of SockJS |
+//! | [`stomp`] | clients of STOMP |
 //! | [`from_socket_io`] | clients of Socket.IO as they are, and moving a page and a server |
 //! | [`coming_from`] | the words of Socket.IO, SockJS and SignalR; what is not carried |
 //! | [`security`] | origins, auth, Content Security Policy |
@@ -295,6 +296,17 @@ pub mod engineio {}
 /// [`Origins`]: crate::Origins
 /// [`Origins::and_programs`]: crate::Origins::and_programs
 pub mod sockjs {}
+
+#[doc = include_str!("stomp.md")]
+///
+/// [`sockjs`]: crate::guide::sockjs
+/// [`Auth<T>`]: crate::Auth
+/// [`open_timeout`]: crate::Builder::open_timeout
+/// [`slow_members`]: crate::Builder::slow_members
+/// [`Stomp`]: crate::Stomp
+/// [`Stomp::broker`]: crate::Stomp::broker
+/// [`Stomp::heartbeat`]: crate::Stomp::heartbeat
+pub mod stomp {}
 
 #[doc = include_str!("coming_from.md")]
 ///

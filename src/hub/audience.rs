@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Hub, Member,
+    key::is_topic,
     rooms::{Audience, Target},
 };
 use crate::{
@@ -34,7 +35,19 @@ impl Target {
     pub(super) fn send_to(&self, session: &Arc<SharedSession>, message: OutMessage) -> Result<bool, SendError> {
         match &self.gathering {
             Some(gathering) => gathering.ask(session, &self.when_behind, message),
+            None if session.speaks_stomp() => {
+                session.send_to_topics(self.rooms(), is_topic, &self.when_behind, message)
+            }
             None => session.send_as(&self.when_behind, message),
+        }
+    }
+
+    /// The keys of its rooms; none if it is for everybody.
+    fn rooms(&self) -> &[String] {
+        match &self.audience {
+            Audience::Room(room) => std::slice::from_ref(room),
+            Audience::AnyOf(rooms) => rooms,
+            Audience::Everybody => &[],
         }
     }
 }

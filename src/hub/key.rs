@@ -31,7 +31,20 @@ pub(super) fn everybody_key(namespace: &str) -> String {
     format!("{MARK}{namespace}")
 }
 
-/// The name of the room with this key; `None` if it is the one of everybody.
+/// The beginning of the keys of topics. Those of rooms are others: a namespace begins with a slash.
+const TOPIC: &str = "\0topic";
+
+/// The key of the room that the subscribers of a broker's topic are in.
+pub(crate) fn topic_key(broker: u64, topic: &str) -> String {
+    format!("{TOPIC}{broker}/{topic}")
+}
+
+/// Whether a key is that of a broker's topic.
+pub(super) fn is_topic(key: &str) -> bool {
+    key.starts_with(TOPIC)
+}
+
+/// The name of the room with this key; `None` if it is the one of everybody, or of a topic.
 pub(super) fn name_of(key: &str) -> Option<&str> {
     let Some(rest) = key.strip_prefix(MARK) else { return Some(key) };
     match rest.starts_with(MARK) {
@@ -57,5 +70,7 @@ mod tests {
             assert!(!keys[..at].contains(key) && *key != everybody_key("/b"), "{key:?}");
         }
         assert_eq!(name_of(&everybody_key("/b")), None);
+        assert_eq!(name_of(&topic_key(1, "a")), None);
+        assert_ne!(topic_key(1, "1/a"), topic_key(11, "a"));
     }
 }

@@ -8,6 +8,7 @@ mod key;
 mod log;
 mod member;
 mod presence;
+pub(crate) mod queues;
 mod remote;
 mod room;
 mod rooms;
@@ -36,7 +37,7 @@ use crate::{
 use aliases::Aliases;
 pub(crate) use histories::Histories;
 use key::everybody_key;
-pub(crate) use key::{ROOT, into_room_key, room_key};
+pub(crate) use key::{ROOT, into_room_key, room_key, topic_key};
 pub use log::Position;
 pub(crate) use member::Member;
 pub(crate) use remote::Remote;
@@ -186,7 +187,11 @@ impl Hub {
     /// Adds a member to a room. Returns `None`, and changes nothing, if the member is in the room already or
     /// its session was removed.
     pub(crate) fn join(&self, member: &Arc<Member>, room: &str) -> Option<Occupancy> {
-        let room = &*room_key(member.namespace(), room);
+        self.join_key(member, &room_key(member.namespace(), room))
+    }
+
+    /// The same with the room's key.
+    pub(crate) fn join_key(&self, member: &Arc<Member>, room: &str) -> Option<Occupancy> {
         let mut joined = lock(&member.rooms);
         if joined.gone || joined.rooms.iter().any(|name| **name == *room) {
             return None;
@@ -268,7 +273,11 @@ impl Hub {
 
     /// Removes a member from a room. Returns `None` if the member is not in the room.
     pub(crate) fn leave(&self, member: &Member, room: &str) -> Option<Occupancy> {
-        let room = &*room_key(member.namespace(), room);
+        self.leave_key(member, &room_key(member.namespace(), room))
+    }
+
+    /// The same with the room's key.
+    pub(crate) fn leave_key(&self, member: &Member, room: &str) -> Option<Occupancy> {
         let mut joined = lock(&member.rooms);
         let at = joined.rooms.iter().position(|name| **name == *room)?;
         joined.rooms.swap_remove(at);

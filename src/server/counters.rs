@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -43,6 +43,12 @@ pub(crate) struct Counters {
     /// Events that ended with a fault.
     pub(crate) event_faults: Count,
     pub(crate) room_sends: Count,
+    /// Messages in queues of STOMP, those included that wait for their acknowledgement.
+    pub(crate) queued: AtomicUsize,
+    /// Frames of clients of STOMP that were read and not sent on: a queue was full, for example.
+    pub(crate) sends_refused: Count,
+    /// Messages of queues of STOMP that were delivered too often, or to a client that could not take them.
+    pub(crate) queues_dropped: Count,
     pub(crate) skipped: Count,
     /// Sessions that ended because their client was too slow.
     pub(crate) slow: Count,

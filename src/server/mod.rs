@@ -22,6 +22,7 @@ mod refusal;
 mod relief;
 mod remote;
 mod routes;
+mod stomp;
 mod terms;
 mod timekeeper;
 mod tombstones;
@@ -49,5 +50,6 @@ pub use api::{
     server::Server,
     session::{Session, SessionId},
     stats::Stats,
+    stomp::{Stomp, StompTopic},
     to::To,
 };

@@ -100,6 +100,25 @@ pub(super) fn all_namespaces<S: Clone + Send + Sync + 'static>(
     })
 }
 
+/// A handler of sessions in which this one runs beside a channel `/`, for which it asks itself. The handler `root` is that
+/// of the channel.
+pub(super) fn with_driver<S: Clone + Send + Sync + 'static>(
+    root: AnyHandler<S>,
+    driver: impl Fn(Session) -> Boxed<Outcome> + Clone + Send + Sync + 'static,
+) -> AnyHandler<S> {
+    let namespaces: Namespaces<S> = [(ROOT.to_owned(), root)].into();
+    Arc::new(move |parts, state| {
+        let openings = Openings { namespaces: namespaces.clone(), request: KeptRequest::from_parts(parts), state };
+        let driver = driver.clone();
+        let handler = move |session: Session| -> Boxed<Outcome> {
+            let root = Root::Handler(driver(session.clone()));
+            Box::pin(run(root, openings, session))
+        };
+        let ready = Ready { opening: None, channels: ChannelSet::All, handler: Box::new(handler) };
+        Box::pin(std::future::ready(Ok(ready)))
+    })
+}
+
 /// All that the opening of a channel needs.
 struct Openings<S> {
     namespaces: Namespaces<S>,

@@ -132,6 +132,11 @@ impl Machine {
         }
     }
 
+    /// A message that was taken has held one more than it counted as.
+    pub(crate) fn taken_more(&mut self, now: u64) {
+        self.taken_at_rate(now, 0);
+    }
+
     /// When the pause ends that the limit has caused.
     pub(super) fn rate_deadline(&self) -> Option<u64> {
         self.rate.as_ref().filter(|_| self.inbox.is_held() && self.closed.is_none()).map(|rate| rate.until)

@@ -120,6 +120,7 @@ reasons! {
     4003 = 409 { HEARTBEAT_TIMEOUT: "heartbeat timeout", }
     4004 = 400 {
         MALFORMED: "malformed",
+        BAD_STOMP: "a frame of STOMP that cannot be obeyed",
         NO_CLOSE_CODE: "a client closes with 1000, 1001 or 3000 to 3999",
         ACK_BEYOND_SENT: "acknowledges what was never sent",
         UNEXPECTED: "not sent by this half",
@@ -148,6 +149,7 @@ reasons! {
         TOOK_TOO_LONG: "took too long",
         NOT_OPENED: "no opening with this attempt id came",
         NO_NAMESPACE: "no namespace was opened in time",
+        NO_CONNECT: "no CONNECT came in time",
         ATTACHMENT_MISSING: "an attachment of a packet did not come in time",
     }
     4008 = 409 { HELD: "held back on the way", }

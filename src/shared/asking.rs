@@ -44,6 +44,9 @@ impl SharedSession {
         if inner.machine.closed().is_some() {
             return Err(CannotAsk::Closed);
         }
+        if self.speaks_stomp() {
+            return Err(CannotAsk::NoEvents);
+        }
         let questions = inner.questions.get_or_insert_default();
         if questions.open.len() >= MOST_OPEN {
             return Err(CannotAsk::Full);
@@ -86,7 +89,7 @@ impl SharedSession {
         let mut inner = self.lock();
         if inner.machine.close_reason().is_some() {
             return Err(CannotAsk::Closed);
-        } else if !inner.machine.names().contains(Names::EVENTS) {
+        } else if !inner.machine.names().contains(Names::EVENTS) || self.speaks_stomp() {
             return Err(CannotAsk::NoEvents);
         } else if inner.questions.as_ref().is_some_and(|questions| questions.open.len() >= MOST_OPEN) {
             return Err(CannotAsk::Full);

@@ -70,6 +70,7 @@ impl SharedSession {
             inner.machine.press(self.runtime.pressed());
         }
         inner.machine.release_aside(length);
+        inner.stomp_events_received(length, self.params.session.limit);
         if paused && !inner.machine.is_paused() {
             // Input that was not read meanwhile may have the attachment that is missing.
             inner.part_of_owed(self.runtime.clock.now());

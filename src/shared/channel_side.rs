@@ -198,6 +198,9 @@ impl Inner {
 
     /// Sends an answer of the server's own.
     fn send_packet(&mut self, packet: Packet, session: &SharedSession) {
+        if session.speaks_stomp() {
+            return self.send_stomp_answer(&packet, session);
+        }
         if let Ok(Some(message)) = self.outgoing(Payload::from(packet).into()) {
             self.send_as_it_is(session, message);
         }
@@ -256,7 +259,7 @@ impl SharedSession {
             channel.log = Some(log);
         }
         if let Some(packet) = self.accepted(&inner, number) {
-            inner.send_control(packet);
+            inner.send_control(packet, self);
         }
         for message in early {
             let message = self.with_offset(&inner, message);
@@ -267,6 +270,7 @@ impl SharedSession {
         }
         inner.wake_carriers();
         inner.wake_senders();
+        inner.wake_stomp_task();
         match judged {
             Some(length) => self.release_received(&mut inner, length),
             None => self.account(&mut inner),
@@ -293,6 +297,7 @@ impl SharedSession {
         channel.drop_early();
         let waits = !std::mem::replace(&mut channel.over, true);
         inner.wake_senders();
+        inner.wake_stomp_task();
         self.account(&mut inner);
         waits
     }
@@ -311,6 +316,7 @@ impl SharedSession {
         }
         inner.wake_carriers();
         inner.wake_senders();
+        inner.wake_stomp_task();
         self.end_if_deserted(&mut inner, self.runtime.clock.now());
         self.account(&mut inner);
     }
@@ -327,8 +333,9 @@ impl SharedSession {
         if channel.receivers.wake_all() {
             inner.turn.woken();
         }
-        inner.send_control(packet);
+        inner.send_control(packet, self);
         inner.wake_senders();
+        inner.wake_stomp_task();
         self.end_if_deserted(&mut inner, self.runtime.clock.now());
         self.account(&mut inner);
         true

@@ -12,6 +12,7 @@ use bytestring::ByteString;
 use super::{
     receivers::Receivers,
     recovery::{Moved, Recovery},
+    stomp::state::Stomp,
 };
 use crate::{
     broadcast::OutMessage,
@@ -89,6 +90,8 @@ pub(super) struct Channels {
     pub(super) has_root: bool,
     /// The state of a client that speaks Socket.IO.
     pub(super) connection: Option<Box<Connection>>,
+    /// The state of a client that speaks STOMP.
+    pub(super) stomp: Option<Box<Stomp>>,
     /// Since when that client owes an attachment, and has sent nothing of it.
     pub(super) owes_since: Option<u64>,
     /// The channels can be recovered.
@@ -158,6 +161,7 @@ impl Channels {
             most,
             has_root,
             connection: None,
+            stomp: None,
             owes_since: None,
             recovery: None,
             moved: None,
@@ -176,7 +180,7 @@ impl Channels {
     /// what they send.
     fn are_quiet(&self) -> bool {
         let held = self.connection.as_ref().map_or(0, |connection| connection.held());
-        held == 0 && self.recovery.is_none() && self.are_open() && self.early_bytes() == 0
+        held == 0 && self.recovery.is_none() && self.stomp.is_none() && self.are_open() && self.early_bytes() == 0
     }
 
     /// Adds the channel that a packet asks for.

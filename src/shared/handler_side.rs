@@ -107,6 +107,9 @@ impl SharedSession {
         if channel.is_some_and(|number| inner.is_over(number)) {
             return Err((SendError::Closed, message));
         }
+        if self.speaks_stomp() {
+            return self.send_to_stomp(inner, &WhenBehind::Keep, message).map(|_| ());
+        }
         let message = match self.keep_parked(inner, &WhenBehind::Keep, message) {
             Ok(_) => return Ok(()),
             Err(message) => message,
@@ -127,6 +130,11 @@ impl SharedSession {
     /// Sends all of these messages, or none if they do not fit together.
     pub(crate) fn send_all(&self, messages: Vec<OutMessage>) -> Result<(), SendError> {
         let mut inner = self.lock();
+        if self.speaks_stomp() {
+            let mut each =
+                messages.into_iter().map(|message| self.send_to_stomp(&mut inner, &WhenBehind::Keep, message));
+            return each.try_for_each(|sent| sent.map(|_| ()).map_err(|(error, _)| error));
+        }
         let mut messages = messages;
         if inner.recovery().is_some() {
             // The client may have got the same event before, and each has an offset of its own.
@@ -149,6 +157,9 @@ impl SharedSession {
     pub(crate) fn send_as(&self, how: &WhenBehind, message: OutMessage) -> Result<bool, SendError> {
         let now = if *how == WhenBehind::Keep { 0 } else { self.runtime.clock.now() };
         let mut inner = self.lock();
+        if self.speaks_stomp() {
+            return self.send_to_stomp(&mut inner, how, message).map_err(|(error, _)| error);
+        }
         let message = match self.keep_parked(&mut inner, how, message) {
             Ok(kept) => return Ok(kept),
             Err(message) => message,
@@ -224,7 +235,7 @@ impl SharedSession {
 
     pub(crate) fn close(&self, reason: CloseReason) {
         let mut inner = self.lock();
-        inner.disconnect();
+        inner.disconnect(self);
         if inner.machine.is_parked() {
             inner.machine.abort(self.runtime.clock().now(), reason);
             inner.wake_receivers();

@@ -271,6 +271,7 @@ impl SharedSession {
         }
         inner.check_close(now, self.params.session.grace);
         inner.check_owed(now);
+        inner.check_beats(now, self);
         if let Some(chunked) = &mut inner.chunked {
             chunked.expire(now);
         }
@@ -314,6 +315,11 @@ impl Inner {
         session: &SharedSession,
     ) -> Result<(), CloseReason> {
         let is_event = matches!(&frame, Frame::Message { message, .. } if message.is_event());
+        if is_event && session.speaks_stomp() {
+            let reason = CloseReason::malformed("a client of STOMP sends frames, and no events of another protocol");
+            self.machine.end(now, link, reason.clone());
+            return Err(reason);
+        }
         let frame = match frame {
             Frame::Message { message, .. } if self.speaks_socketio() => {
                 return self.take_socketio(now, link, message, session);

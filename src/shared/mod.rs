@@ -19,6 +19,7 @@ mod receivers;
 mod recovery;
 mod runtime;
 mod socketio;
+mod stomp;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turn;
@@ -60,6 +61,7 @@ pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 #[cfg(feature = "msgpack")]
 pub(crate) use socketio::reason_of;
+pub(crate) use stomp::{Next as StompNext, Opened as StompOpened, Undelivered};
 
 /// The types that the machine's methods take and give, for modules that must not import the machine.
 pub(crate) use crate::session::{
@@ -72,9 +74,16 @@ pub(crate) struct SharedSession {
     id: Uuid,
     params: Arc<ServerParams>,
     runtime: Arc<Runtime>,
-    /// The client speaks this revision of Socket.IO.
-    socketio: OnceLock<Revision>,
+    /// The protocol above the messages, if the client speaks one that is not native.
+    dialect: OnceLock<Dialect>,
     inner: Mutex<Inner>,
+}
+
+/// A protocol above the messages.
+#[derive(Clone, Copy, Debug)]
+enum Dialect {
+    SocketIo(Revision),
+    Stomp,
 }
 
 /// The parameters that all sessions of a server have in common. The server sends them to each client.
@@ -176,7 +185,7 @@ impl SharedSession {
             page: 0,
             of_former_pages: 0,
         };
-        let shared = SharedSession { id, params, runtime, socketio: OnceLock::new(), inner: Mutex::new(inner) };
+        let shared = SharedSession { id, params, runtime, dialect: OnceLock::new(), inner: Mutex::new(inner) };
         shared.settle(&mut shared.lock());
         shared
     }
@@ -257,9 +266,10 @@ impl SharedSession {
         let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.deadline());
         let parked = inner.recovery().and(inner.channels.as_ref()).and_then(|channels| channels.parked_until());
         let owed = inner.owed_deadline();
+        let beat = inner.beat_deadline();
         let expires = Some(inner.expires).filter(|expires| *expires < u64::MAX);
         if let Some(deadline) =
-            [inner.machine.poll_timeout(), closing, pieces, expires, owed, parked].into_iter().flatten().min()
+            [inner.machine.poll_timeout(), closing, pieces, expires, owed, parked, beat].into_iter().flatten().min()
             && deadline < inner.scheduled
         {
             inner.scheduled = deadline;

@@ -7,7 +7,7 @@ mod tests;
 use bytestring::ByteString;
 use uuid::Uuid;
 
-use super::{CloseReason, Frame, Inner, LinkId, SendError, SharedSession, reason, recovery::Recovery};
+use super::{CloseReason, Dialect, Frame, Inner, LinkId, SendError, SharedSession, reason, recovery::Recovery};
 use crate::{
     broadcast::OutMessage,
     config::RecoveryTerms,
@@ -25,7 +25,7 @@ impl SharedSession {
     /// channels. A revision that opens `/` unasked does so with these auth data, which are JSON. With `recovery` the
     /// channels outlive the connection on these terms; whoever shows the secret is the client.
     pub(crate) fn speak_socketio(&self, revision: Revision, auth: &str, recovery: Option<(RecoveryTerms, Uuid)>) {
-        let _ = self.socketio.set(revision);
+        let _ = self.dialect.set(Dialect::SocketIo(revision));
         let mut inner = self.lock();
         let limit = usize::try_from(self.params.session.limit).unwrap_or(usize::MAX);
         let Some(channels) = &mut *inner.channels else { return };
@@ -50,7 +50,7 @@ impl SharedSession {
     /// waits for the session's lock meanwhile. A text that is no packet ends the batch, and the reason is returned
     /// instead of `malformed`, which is what ended it before.
     pub(super) fn read_packets(&self, frames: &mut Vec<Frame>, malformed: Option<CloseReason>) -> Option<CloseReason> {
-        let Some(revision) = self.socketio.get() else { return malformed };
+        let Some(Dialect::SocketIo(revision)) = self.dialect.get() else { return malformed };
         for at in 0..frames.len() {
             let Frame::Message { message, .. } = &mut frames[at] else { continue };
             let OutMessage::Own(Payload::Message(Message::Text(Text(text)))) = message else { continue };
@@ -81,6 +81,7 @@ impl Inner {
         let Some(channels) = self.channels.as_ref().filter(|_| !self.channels.is_quiet()) else { return 0 };
         channels.early_bytes()
             + channels.in_logs()
+            + channels.held_by_stomp()
             + channels.connection.as_ref().map_or(0, |connection| connection.held())
     }
 
@@ -158,7 +159,10 @@ impl Inner {
 
     /// Sends a packet of the server's own, however full the outbox is: there are few of these. Without it the client
     /// does not learn what the packet says.
-    pub(super) fn send_control(&mut self, packet: Packet) {
+    pub(super) fn send_control(&mut self, packet: Packet, session: &SharedSession) {
+        if session.speaks_stomp() {
+            return self.send_stomp_answer(&packet, session);
+        }
         let outgoing = self.outgoing(Payload::from(packet).into());
         let sent = match outgoing {
             Ok(Some(message)) => self.machine.send_over_limit(message),
@@ -173,7 +177,7 @@ impl Inner {
 
     /// The session is about to close: a client that speaks Socket.IO gets the end of each of its namespaces before,
     /// by which it learns that the server has meant it.
-    pub(super) fn disconnect(&mut self) {
+    pub(super) fn disconnect(&mut self, session: &SharedSession) {
         if !self.speaks_socketio() || self.machine.close_reason().is_some() {
             return;
         }
@@ -184,7 +188,7 @@ impl Inner {
             namespaces.push(channel.namespace.clone());
         }
         for namespace in namespaces {
-            self.send_control(control(Kind::Disconnect, &namespace, ""));
+            self.send_control(control(Kind::Disconnect, &namespace, ""), session);
         }
         self.wake_channels();
     }

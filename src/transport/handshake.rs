@@ -46,6 +46,20 @@ pub(crate) fn accept(parts: &Parts) -> Result<Response<()>, &'static str> {
     Ok(response)
 }
 
+/// Whether a request asks for a WebSocket.
+pub(crate) fn is_asked(parts: &Parts) -> bool {
+    parts.method == Method::CONNECT || has_token(&parts.headers, &header::UPGRADE, "websocket")
+}
+
+/// Adds the first of these sub-protocols that the client has offered, if it has offered one (RFC 6455, section 4.2.2).
+pub(crate) fn with_protocol<B>(mut response: Response<B>, parts: &Parts, protocols: &[&'static str]) -> Response<B> {
+    let chosen = protocols.iter().find(|protocol| has_token(&parts.headers, &header::SEC_WEBSOCKET_PROTOCOL, protocol));
+    if let Some(protocol) = chosen {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+    }
+    response
+}
+
 /// Whether this is the base64 of 16 bytes. Some clients draw its last digit at random, bits that mean nothing
 /// included.
 fn is_key(key: &[u8]) -> bool {

@@ -189,8 +189,11 @@ impl Session {
         Ok(packet)
     }
 
-    /// A client that knows no events cannot answer, and cannot get bytes as text.
+    /// A client that knows no events cannot answer, and cannot get bytes as text. One of STOMP cannot answer either.
     fn check_packet(&self, packet: &Packet, asks: bool) -> Result<(), SendError> {
+        if self.member.shared.speaks_stomp() {
+            return if asks { Err(SendError::NoEvents) } else { Ok(()) };
+        }
         let refused = (asks || !packet.attachments().is_empty()) && !self.knows_events();
         if refused { Err(SendError::NoEvents) } else { Ok(()) }
     }

@@ -1,9 +1,12 @@
 //! The handlers of a server, which its builder gets.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::handler::AnyHandler;
-use crate::server::namespaces::{all_namespaces, with_namespaces};
+use crate::server::{
+    namespaces::{all_namespaces, with_namespaces},
+    stomp::{self, Broker},
+};
 
 /// The state of a builder that has its handler.
 #[derive(Clone)]
@@ -26,6 +29,11 @@ impl<S: Clone + Send + Sync + 'static> SessionHandler<S> {
             true => self.root.clone(),
             false => with_namespaces(self.root.clone(), self.namespaces.clone()),
         }
+    }
+
+    /// The handler of sessions whose clients speak STOMP.
+    pub(super) fn of_stomp(&self, broker: Arc<Broker>, beats: bool) -> AnyHandler<S> {
+        stomp::sessions(self.root.clone(), broker, beats)
     }
 
     /// The handler of sessions whose clients open all namespaces, and one of them within `patience`.

@@ -20,4 +20,5 @@ pub(super) mod serve;
 pub(super) mod server;
 pub(super) mod session;
 pub(super) mod stats;
+pub(super) mod stomp;
 pub(super) mod to;

@@ -95,13 +95,13 @@ impl Session {
 }
 
 /// A task that receives, and its place among those who wait. It gives the place up when it is dropped.
-pub(super) struct Waiting<'a> {
+pub(in crate::server) struct Waiting<'a> {
     member: &'a Member,
     place: Option<Place>,
 }
 
 impl<'a> Waiting<'a> {
-    pub(super) fn new(member: &'a Member) -> Self {
+    pub(in crate::server) fn new(member: &'a Member) -> Self {
         Waiting { member, place: None }
     }
 
@@ -109,7 +109,7 @@ impl<'a> Waiting<'a> {
         poll_arrival(self.member, &mut self.place, cx, gaps)
     }
 
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+    pub(in crate::server) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         poll_message(self.member, &mut self.place, cx)
     }
 }

@@ -6,7 +6,7 @@ use axum::Router;
 
 use super::{
     handler::AnyHandler, handlers::SessionHandler, hooks::Hooks, live::Live, presence::Presence, session::Session,
-    to::To,
+    stomp::Stomp, to::To,
 };
 use crate::{
     config::{EngineIo, SockJs, SocketIo},
@@ -14,6 +14,7 @@ use crate::{
         core::Core,
         gateway::Gateway,
         routes::{self, engineio::Dialect},
+        stomp::Broker,
     },
 };
 
@@ -157,6 +158,42 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     pub fn sockjs_with(&self, path: &str, settings: SockJs) -> Router<S> {
         check_path(path);
         routes::sockjs::routes(self.gateway(), path, settings)
+    }
+
+    /// Returns the routes of STOMP 1.0, 1.1 and 1.2, to merge into an axum `Router`. Its clients reach the same handlers
+    /// and rooms at this path, over a bare WebSocket (sub-protocols `v12.stomp`, `v11.stomp` and `v10.stomp`), by SockJS,
+    /// whose endpoints are below the path, and by this crate's own client (its entry `anywire/socket`). See the guide's
+    /// chapter [on it](crate::guide::stomp), and [`stomp_with`](Self::stomp_with) for settings.
+    ///
+    /// A client sends events to the handler at `/app/<event>`. Topics (`/topic/<name>`) and queues (`/queue/<name>`) are
+    /// those of a broker in this process, which needs no handler.
+    ///
+    /// # Panics
+    /// Panics as [`engineio`](Self::engineio) does.
+    ///
+    /// ```no_run
+    /// use anywire::{Anywire, Events};
+    ///
+    /// let live = Anywire::builder().events(Events::new()).build();
+    /// let app: axum::Router = axum::Router::new().merge(live.stomp("/stomp"));
+    /// ```
+    pub fn stomp(&self, path: &str) -> Router<S> {
+        self.stomp_with(path, Stomp::new())
+    }
+
+    /// As [`stomp`](Self::stomp), with settings of its own.
+    ///
+    /// # Panics
+    /// Panics as [`engineio`](Self::engineio) does.
+    pub fn stomp_with(&self, path: &str, settings: Stomp) -> Router<S> {
+        check_path(path);
+        let sockjs = settings.sockjs.clone();
+        let broker = Arc::new(Broker::new(settings));
+        let gateway = |beats: bool| {
+            let Gateway { core, hooks, .. } = self.gateway();
+            Gateway { core, handler: self.handlers.of_stomp(broker.clone(), beats), hooks }
+        };
+        routes::stomp::routes(gateway(true), gateway(false), path, sockjs)
     }
 
     /// Returns a handle without the state's type, to keep in that state or anywhere else.

@@ -18,6 +18,8 @@ pub struct Stats {
     pub interrupted: usize,
     /// Of these, sessions that wait for a client of Socket.IO to [recover](crate::SocketIo::recovery).
     pub parked: usize,
+    /// Messages in queues of [STOMP](crate::Stomp), those included that wait for their acknowledgement.
+    pub stomp_queued: usize,
     /// Bytes in all inboxes and outboxes: what [`max_bytes`](crate::Builder::max_bytes) bounds.
     pub bytes: usize,
     /// Bytes in all outboxes: what clients have not acknowledged.
@@ -63,6 +65,11 @@ pub struct Stats {
     /// [Events](crate::Events) that ended with a fault: wrong data, a name that nobody handles, or what a handler
     /// returned.
     pub event_faults_total: u64,
+    /// Frames of clients of [STOMP](crate::Stomp) that were read and not sent on, because a queue was full, for example.
+    pub stomp_refused_total: u64,
+    /// Messages of queues of [STOMP](crate::Stomp) that were dropped: delivered 16 times and never acknowledged, or
+    /// bytes for a client that takes texts alone.
+    pub stomp_dropped_total: u64,
     /// Of all servers of [`serve`](crate::serve) in this process: connections that could not be accepted.
     pub accept_errors_total: u64,
     /// Of all servers of [`serve`](crate::serve) in this process: connections that were closed because there
@@ -110,6 +117,9 @@ impl Live {
             evicted_bytes_total: counters.evicted_bytes.get(),
             handler_panics_total: counters.handler_panics.get(),
             event_faults_total: counters.event_faults.get(),
+            stomp_queued: counters.queued.load(Relaxed),
+            stomp_refused_total: counters.sends_refused.get(),
+            stomp_dropped_total: counters.queues_dropped.get(),
             accept_errors_total: ACCEPT_ERRORS.get(),
             connections_refused_total: CONNECTIONS_REFUSED.get(),
             write_timeouts_total: WRITE_TIMEOUTS.get(),
@@ -135,6 +145,7 @@ impl Live {
         let labels = [("state", "interrupted"), ("transport", "none")];
         gauge!("anywire_sessions", &labels).set(stats.interrupted as f64);
         gauge!("anywire_parked_sessions").set(stats.parked as f64);
+        gauge!("anywire_stomp_queued_messages").set(stats.stomp_queued as f64);
         gauge!("anywire_bytes").set(stats.bytes as f64);
         gauge!("anywire_unacknowledged_bytes").set(stats.unacknowledged_bytes as f64);
         gauge!("anywire_unacknowledged_messages").set(stats.unacknowledged as f64);
@@ -160,6 +171,8 @@ impl Live {
             (counter!("anywire_evicted_bytes_total"), stats.evicted_bytes_total),
             (counter!("anywire_handler_panics_total"), stats.handler_panics_total),
             (counter!("anywire_event_faults_total"), stats.event_faults_total),
+            (counter!("anywire_stomp_refused_total"), stats.stomp_refused_total),
+            (counter!("anywire_stomp_dropped_total"), stats.stomp_dropped_total),
             (counter!("anywire_accept_errors_total"), stats.accept_errors_total),
             (counter!("anywire_connections_refused_total"), stats.connections_refused_total),
             (counter!("anywire_write_timeouts_total"), stats.write_timeouts_total),

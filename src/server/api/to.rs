@@ -31,7 +31,7 @@ pub struct To<'a> {
 }
 
 impl<'a> To<'a> {
-    pub(super) fn new(core: &'a Arc<Core>, namespace: &'a str, audience: Audience) -> Self {
+    pub(in crate::server) fn new(core: &'a Arc<Core>, namespace: &'a str, audience: Audience) -> Self {
         let target = Target {
             audience,
             except: Vec::new(),

@@ -8,5 +8,6 @@ pub(super) mod native;
 pub(super) mod raw;
 pub(super) mod socketio;
 pub(super) mod sockjs;
+pub(super) mod stomp;
 mod upload;
 mod whole;

@@ -37,7 +37,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> R
             let (parts, _) = request.into_parts();
             let kept = gateway.hooks.keep(&parts);
             let (terms, limit) = (gateway.core.terms(&RAW), gateway.core.config.message_limit);
-            let opening = Opening { terms, codec: RawCodec::new(limit), limit, first: None };
+            let opening = Opening { terms, codec: RawCodec::new(limit), limit, first: None, protocols: &[] };
             accept(&gateway, state, parts, opening).await.unwrap_or_else(|error| {
                 gateway.refused("raw", &error.reason(), kept.as_deref());
                 error.into_response()
@@ -57,6 +57,8 @@ pub(super) struct Opening<C> {
     pub(super) limit: usize,
     /// The message with which the server begins.
     pub(super) first: Option<&'static str>,
+    /// The sub-protocols, the best one first. The client gets the first that it knows.
+    pub(super) protocols: &'static [&'static str],
 }
 
 /// Opens the session, answers the handshake and starts the link's task. If the session is refused, the answer
@@ -76,6 +78,7 @@ pub(super) async fn accept<S: Clone + Send + Sync + 'static, C: Codec>(
         }
         Err(what) => return Err(CloseReason::malformed(what).into()),
     };
+    let response = handshake::with_protocol(response, &parts, opening.protocols);
     let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(reason::NO_UPGRADE)?;
     let page = Page::of_socket(verdict, Names::default());
     let opened = gateway.open_new(parts, state, page, None, opening.terms).await?;

@@ -35,6 +35,15 @@ fn what_comes_in_a_second_is_taken_at_once_and_the_rest_at_the_rate() {
 }
 
 #[test]
+fn a_message_that_holds_several_counts_as_several() {
+    let mut pair = limited(RateLimit::none().messages(10).patience(Duration::MAX));
+    receive(&mut pair.server, 1, pair.down, messages(1, 2));
+    (0..8).for_each(|_| pair.server.taken_more(1));
+    receive(&mut pair.server, 2, pair.down, messages(3, 3));
+    assert_eq!((pair.server.received(), pair.server.is_paused()), (2, true));
+}
+
+#[test]
 fn a_long_flood_is_taken_at_the_rate() {
     for (limit, each, rate) in [
         (RateLimit::none().messages(1), 1, 1),

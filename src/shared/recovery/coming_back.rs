@@ -111,7 +111,7 @@ impl SharedSession {
         channel.parked = None;
         let missed = channel.log.as_mut().map(|log| log.take_behind(heard));
         let Some(packet) = self.accepted(inner, number) else { return };
-        inner.send_control(packet);
+        inner.send_control(packet, self);
         for message in missed.into_iter().flatten() {
             // The log is bounded, and the outbox has no other bound for it.
             if let Err(error) = inner.machine.send_over_limit(message) {

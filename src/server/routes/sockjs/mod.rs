@@ -26,6 +26,7 @@ use self::{
 use crate::{
     config::{SockJs, millis},
     server::{core::most_remembered, gateway::Gateway},
+    transport::handshake,
 };
 
 /// The end of the route of everything below the mount. The axum crate has a parameter of this name where it nests
@@ -34,11 +35,22 @@ const TAIL: &str = "/{*__private__axum_nest_tail_param}";
 
 /// The routes at this path and below it.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, path: &str, settings: SockJs) -> Router<S> {
+    routes_with(gateway, path, settings, &[])
+}
+
+/// The same. If there are `protocols`, the bare WebSocket is also served at the path itself, and carries one of these
+/// sub-protocols, the first of them that the client knows.
+pub(crate) fn routes_with<S: Clone + Send + Sync + 'static>(
+    gateway: Gateway<S>,
+    path: &str,
+    settings: SockJs,
+    protocols: &'static [&'static str],
+) -> Router<S> {
     let mount = path.trim_end_matches('/').to_owned();
     let config = &gateway.core.config;
     let remembered = millis(config.grace).max(millis(settings.disconnect_delay));
     let names = Arc::new(Names::new(remembered, most_remembered(config.max_sessions)));
-    let service = Service { gateway, settings: Arc::new(settings), names };
+    let service = Service { gateway, settings: Arc::new(settings), names, protocols };
     let length = mount.len();
     let serve = move |State(state): State<S>, request: Request| {
         let core = service.gateway.core.clone();
@@ -75,6 +87,9 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         let kept = self.gateway.hooks.keep(&parts);
         let answered = match endpoint {
+            Endpoint::Greeting if !self.protocols.is_empty() && handshake::is_asked(&parts) => {
+                return self.open_socket(state, parts, false).await;
+            }
             Endpoint::Greeting if reads => return Answer::ready(page::greeting()),
             Endpoint::Iframe if reads => {
                 let origins = &self.core().config.origins;

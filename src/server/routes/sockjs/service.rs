@@ -35,12 +35,14 @@ pub(super) struct Service<S> {
     pub(super) gateway: Gateway<S>,
     pub(super) settings: Arc<SockJs>,
     pub(super) names: Arc<Names>,
+    /// The sub-protocols of the bare WebSocket.
+    pub(super) protocols: &'static [&'static str],
 }
 
 impl<S> Clone for Service<S> {
     fn clone(&self) -> Self {
         let (gateway, settings, names) = (self.gateway.clone(), self.settings.clone(), self.names.clone());
-        Service { gateway, settings, names }
+        Service { gateway, settings, names, protocols: self.protocols }
     }
 }
 
@@ -109,12 +111,19 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
             _ if !self.serves_sockets() => Err(reason::NOT_SERVED.into()),
             true => {
                 let limit = self.core().config.body_limit().saturating_mul(GROWTH);
-                let opening = Opening { terms: self.terms(&RAW), codec: self.codec(), limit, first: Some(OPEN) };
+                let opening =
+                    Opening { terms: self.terms(&RAW), codec: self.codec(), limit, first: Some(OPEN), protocols: &[] };
                 raw::accept(&self.gateway, state, parts, opening).await
             }
             false => {
                 let (terms, codec) = (self.core().terms(&RAW), RawCodec::new(limit));
-                raw::accept(&self.gateway, state, parts, Opening { terms, codec, limit, first: None }).await
+                raw::accept(
+                    &self.gateway,
+                    state,
+                    parts,
+                    Opening { terms, codec, limit, first: None, protocols: self.protocols },
+                )
+                .await
             }
         };
         Answer::ready(opened.unwrap_or_else(|error| {
