@@ -174,13 +174,14 @@ impl Driver {
             Request::Begin { transaction } => Ok(self.transactions.begin(&transaction).map(|()| true)?),
             Request::Abort { transaction } => Ok(self.transactions.abort(&transaction).map(|()| true)?),
             Request::Commit { transaction } => {
+                let mut is_done = true;
                 for deferred in self.transactions.commit(&transaction)? {
                     match deferred {
-                        Deferred::Send(send, _) => drop(self.publish(send, None).await?),
+                        Deferred::Send(send, _) => is_done &= self.publish_committed(send, receipt).await?,
                         Deferred::Settle(settle) => self.settle(&settle)?,
                     }
                 }
-                Ok(true)
+                Ok(is_done)
             }
             Request::Disconnect => {
                 self.close_behind(receipt);

@@ -19,11 +19,27 @@ use crate::{
 };
 
 impl Driver {
-    /// Returns whether the receipt is due.
+    /// Sends a message. The receipt of an event comes when the handler has answered it. Returns whether the receipt is due.
     pub(super) async fn publish(&mut self, send: Send, receipt: Option<&ByteString>) -> Result<bool, Stop> {
+        self.publish_as(send, receipt, receipt).await
+    }
+
+    /// Sends a message of a transaction. No answer of a handler is awaited. Returns whether the message was not refused;
+    /// a refusal names the receipt that COMMIT asks for.
+    pub(super) async fn publish_committed(&mut self, send: Send, commit: Option<&ByteString>) -> Result<bool, Stop> {
+        self.publish_as(send, commit, None).await
+    }
+
+    /// `asks` is the receipt of an event that is a request, `receipt` the one that a refusal names.
+    async fn publish_as(
+        &mut self,
+        send: Send,
+        receipt: Option<&ByteString>,
+        asks: Option<&ByteString>,
+    ) -> Result<bool, Stop> {
         let Send { destination, content, .. } = send;
         match Destination::of(&destination) {
-            Some(Destination::App(event)) => self.hand(event, content, receipt).await,
+            Some(Destination::App(event)) => self.hand(event, content, receipt, asks).await,
             Some(Destination::Topic(topic)) if self.broker.settings.broker && !self.is_room(topic) => {
                 Ok(self.send_to_topic(topic, &content, receipt))
             }
@@ -43,8 +59,14 @@ impl Driver {
         }
     }
 
-    /// Hands an event to the handler. Its receipt comes when the handler has answered.
-    async fn hand(&mut self, event: &str, content: Content, receipt: Option<&ByteString>) -> Result<bool, Stop> {
+    /// Hands an event to the handler. The receipt that it asks for comes when the handler has answered.
+    async fn hand(
+        &mut self,
+        event: &str,
+        content: Content,
+        receipt: Option<&ByteString>,
+        asks: Option<&ByteString>,
+    ) -> Result<bool, Stop> {
         let shared = &self.session.member.shared;
         // A handler that is slow makes its client wait, and nobody else.
         poll_fn(|cx| shared.poll_stomp_room(cx)).await;
@@ -52,11 +74,11 @@ impl Driver {
             shared.hand_stomp_event(message_of(content).into());
             return Ok(true);
         }
-        let id = receipt.map(|receipt| shared.begin_stomp_request(receipt.clone()));
+        let id = asks.map(|receipt| shared.begin_stomp_request(receipt.clone()));
         match stomp::event_packet(event, id, &content) {
             Ok(packet) => {
                 shared.hand_stomp_event(packet.into());
-                Ok(receipt.is_none())
+                Ok(asks.is_none())
             }
             Err(error) => {
                 id.into_iter().for_each(|id| shared.drop_stomp_request(id));
