@@ -13,7 +13,7 @@ import { CODINGS, contentOf } from './codings.mjs'
 const path = (name) => fileURLToPath(new URL(name, import.meta.url))
 
 /** Pages load these from a server, and may check their hashes. */
-const SERVED = ['anywire.js', 'anywire.mjs', 'io.js', 'io.mjs']
+const SERVED = ['anywire.js', 'anywire.mjs', 'io.js', 'io.mjs', 'socket.js', 'socket.mjs']
 
 const LEGACY = /\?legacy$/
 
@@ -95,7 +95,8 @@ const compress = ({ code, map }, name, { compress: compressOptions, ...options }
     sourceMap: { content: map, filename: name, url: `${name}.map` }
   })
 
-const legacy = async (input, name) => compress(await toES3(await bundle(input, 'iife', true, name.slice(0, -3))), name, { ie8: true, safari10: true, ecma: 5 })
+const legacy = async (input, name, global = name.slice(0, -3)) =>
+  compress(await toES3(await bundle(input, 'iife', true, global)), name, { ie8: true, safari10: true, ecma: 5 })
 
 /** No newer syntax than that of 2018, since not every tool chain compiles what is in node_modules. */
 const toES2018 = ({ code, map }) =>
@@ -151,7 +152,10 @@ export const build = async (folder) => {
     'anywire.cjs': await current('src/index.js', 'anywire.cjs', 'cjs'),
     'io.js': await legacy('src/io-legacy.js', 'io.js'),
     'io.mjs': await current('src/io.js', 'io.mjs'),
-    'io.cjs': await current('src/io-node.js', 'io.cjs', 'cjs')
+    'io.cjs': await current('src/io-node.js', 'io.cjs', 'cjs'),
+    'socket.js': await legacy('src/socket-legacy.js', 'socket.js', 'anywire'),
+    'socket.mjs': await current('src/socket.js', 'socket.mjs'),
+    'socket.cjs': await current('src/socket.js', 'socket.cjs', 'cjs')
   }
   for (const [name, { code, map }] of Object.entries(scripts)) {
     write(name, code)
@@ -170,9 +174,11 @@ export const build = async (folder) => {
   // TypeScript takes one file for a module and the other for CommonJS, by the nearest package.json.
   write('anywire.d.mts', types)
   write('anywire.d.ts', types)
-  const ioTypes = readFileSync(path('src/io.d.ts'), 'utf8')
-  write('io.d.mts', ioTypes.replace('./anywire.js', './anywire.mjs'))
-  write('io.d.ts', ioTypes)
+  for (const name of ['io', 'socket']) {
+    const types = readFileSync(path(`src/${name}.d.ts`), 'utf8')
+    write(`${name}.d.mts`, types.replace('./anywire.js', './anywire.mjs'))
+    write(`${name}.d.ts`, types)
+  }
   write('global.d.ts', globalTypes(types))
   write('package.json', '{ "type": "commonjs" }\n')
 }

@@ -13,7 +13,13 @@ import { CODINGS, contentOf } from './codings.mjs'
 const dist = fileURLToPath(new URL('dist', import.meta.url))
 
 /** The most bytes that a script may have as the best brotli compresses it. */
-export const BUDGETS = { 'anywire.js': 12400, 'anywire.mjs': 9550, 'io.js': 13900, 'io.mjs': 10960 }
+export const BUDGETS = { 'anywire.js': 12400, 'anywire.mjs': 9550, 'io.js': 13900, 'io.mjs': 10960, 'socket.js': 12900, 'socket.mjs': 10050 }
+
+/** The most bytes, compressed too, that the face of a WebSocket adds to the plain script. */
+export const FACE = 500
+
+/** How many bytes it adds to the script with this ending. */
+export const faceSize = (ending) => compressedSize(`socket.${ending}`) - compressedSize(`anywire.${ending}`)
 
 export const compressedSize = (name) => CODINGS.br.encode(contentOf(join(dist, name))).length
 
@@ -33,7 +39,10 @@ export const SYNTAX = {
   'anywire.cjs': (script) => parseES2018(script, 'script'),
   'io.js': parseES3,
   'io.mjs': parseModule,
-  'io.cjs': (script) => parseES2018(script, 'script')
+  'io.cjs': (script) => parseES2018(script, 'script'),
+  'socket.js': parseES3,
+  'socket.mjs': (script) => parseES2018(script, 'module'),
+  'socket.cjs': (script) => parseES2018(script, 'script')
 }
 
 const staleFiles = async () => {
@@ -54,6 +63,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const size = compressedSize(name)
     console.log(`dist/${name}: ${size} of ${budget} bytes with brotli`)
     if (size > budget) faults.push(`dist/${name} is over its budget`)
+  }
+  for (const ending of ['js', 'mjs']) {
+    console.log(`socket.${ending} is anywire.${ending} and ${faceSize(ending)} of ${FACE} bytes`)
+    if (faceSize(ending) > FACE) faults.push(`the face of socket.${ending} is over its budget`)
   }
   for (const [name, check] of Object.entries(SYNTAX)) {
     try {

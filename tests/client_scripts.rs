@@ -20,7 +20,7 @@ struct Script {
     gzip: &'static [u8],
 }
 
-const SCRIPTS: [Script; 4] = [
+const SCRIPTS: [Script; 6] = [
     Script {
         name: "client.js",
         plain: dist!("anywire.js"),
@@ -35,6 +35,13 @@ const SCRIPTS: [Script; 4] = [
     },
     Script { name: "io.js", plain: dist!("io.js"), brotli: dist!("io.js.br"), gzip: dist!("io.js.gz") },
     Script { name: "io.mjs", plain: dist!("io.mjs"), brotli: dist!("io.mjs.br"), gzip: dist!("io.mjs.gz") },
+    Script { name: "socket.js", plain: dist!("socket.js"), brotli: dist!("socket.js.br"), gzip: dist!("socket.js.gz") },
+    Script {
+        name: "socket.mjs",
+        plain: dist!("socket.mjs"),
+        brotli: dist!("socket.mjs.br"),
+        gzip: dist!("socket.mjs.gz"),
+    },
 ];
 
 fn scripts() -> Site {
@@ -242,6 +249,8 @@ async fn the_source_maps_that_the_scripts_name_are_served_as_they_are() {
         ("client.mjs", dist!("anywire.mjs.map").as_slice()),
         ("io.js", dist!("io.js.map").as_slice()),
         ("io.mjs", dist!("io.mjs.map").as_slice()),
+        ("socket.js", dist!("socket.js.map").as_slice()),
+        ("socket.mjs", dist!("socket.mjs.map").as_slice()),
     ] {
         let script = get(&site, name, &[]).await;
         let text = std::str::from_utf8(&script.body).unwrap();

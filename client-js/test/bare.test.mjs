@@ -9,6 +9,7 @@ import { createServer } from './server.mjs'
 const read = (name) => readFileSync(new URL(`../dist/${name}`, import.meta.url), 'utf8')
 const script = read('anywire.js')
 const ioScript = read('io.js')
+const socketScript = read('socket.js')
 
 /** The names that ES3 has; everything else is removed. */
 const ES3 = {
@@ -36,8 +37,11 @@ const strip = (context) => {
   }
 }
 
-/** @param scripts those that the page has, of which the last is `io.js` and runs instead of `anywire.js` */
-const bare = ({ activeX, terms, surroundings, scripts, url: given = '/live' } = {}) => {
+/**
+ * @param scripts those that the page has, of which the last is `io.js` and runs instead of `anywire.js`
+ * @param face whether `socket.js` runs instead
+ */
+const bare = ({ activeX, terms, surroundings, scripts, face, url: given = '/live' } = {}) => {
   const clock = createClock()
   const server = createServer(terms)
   const wire = []
@@ -105,9 +109,9 @@ const bare = ({ activeX, terms, surroundings, scripts, url: given = '/live' } = 
   }
   strip(context)
   Object.assign(context, surroundings)
-  runInContext(scripts ? ioScript : script, context)
-  const socket = scripts && runInContext('io()', context)
-  const session = socket ? socket.io.session : runInContext('anywire', context).connect(given, {})
+  runInContext(scripts ? ioScript : face ? socketScript : script, context)
+  const socket = scripts ? runInContext('io()', context) : face && runInContext(`new anywire.Socket(${JSON.stringify(given)})`, context)
+  const session = face ? socket.session : socket ? socket.io.session : runInContext('anywire', context).connect(given, {})
   const story = []
   for (const name of ['open', 'message', 'transport', 'interrupted', 'resumed', 'closed', 'connect_error', 'error']) session.on(name, (...rest) => story.push([name, ...rest]))
   return { session, socket, story, server, wire, urls, clock, context, messages: () => story.filter(([name]) => name === 'message').map(([, message]) => message) }
@@ -294,6 +298,28 @@ for (const activeX of [false, true]) {
     it.server.sessions[0].close(1000, '')
     it.clock.advance(3000)
     assert.deepEqual(heard.map(([...values]) => values.slice(0, 2)), [['connect'], ['chat message', 'you'], ['o', 'k'], ['disconnect', 'io server disconnect']])
+  })
+}
+
+for (const activeX of [false, true]) {
+  test(`a socket exchanges messages and closes, ${activeX ? 'by ActiveX' : 'by XMLHttpRequest'}`, () => {
+    const it = bare({ activeX, face: true })
+    const heard = []
+    const listener = ({ type, data, code, reason, wasClean }) => heard.push([type, data, code, reason, wasClean].filter((value) => value !== undefined))
+    for (const type of ['open', 'error', 'close']) it.socket[`on${type}`] = listener
+    it.socket.addEventListener('message', listener, { once: true })
+    assert.throws(() => it.socket.send('early'), { name: 'InvalidStateError' })
+    it.clock.advance(3000)
+    assert.equal(it.urls[0].split('/open?')[0], '/live/anywire')
+    assert.deepEqual([it.socket.readyState, it.socket.bufferedAmount, runInContext('anywire.Socket.CLOSED', it.context)], [1, 0, 3])
+    for (const text of TEXTS) it.socket.send(text)
+    it.server.sessions[0].send(Buffer.from([7]))
+    it.server.sessions[0].send('unheard')
+    it.clock.advance(3000)
+    it.socket.close(3000, 'done')
+    it.clock.advance(60000)
+    assert.deepEqual([it.server.sessions[0].messages, it.server.sessions[0].closed], [TEXTS, [3000, 'done']])
+    assert.deepEqual(JSON.parse(JSON.stringify(heard)), [['open'], ['message', [7]], ['close', 3000, 'done', true]])
   })
 }
 

@@ -1,15 +1,21 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { BUDGETS, SYNTAX, compressedSize, parseES2018, parseES3 } from '../check.mjs'
+import { BUDGETS, FACE, SYNTAX, compressedSize, faceSize, parseES2018, parseES3 } from '../check.mjs'
 import { CODINGS } from '../codings.mjs'
 
 const read = (name) => readFileSync(new URL(`../dist/${name}`, import.meta.url))
-const scripts = ['anywire.js', 'io.js'].map((name) => String(read(name)))
+const scripts = ['anywire.js', 'io.js', 'socket.js'].map((name) => String(read(name)))
 
 for (const [name, budget] of Object.entries(BUDGETS)) {
   test(`${name} has at most ${budget} bytes, compressed with brotli`, () => {
     assert.ok(compressedSize(name) <= budget, `${compressedSize(name)}`)
+  })
+}
+
+for (const ending of ['js', 'mjs']) {
+  test(`the face of a WebSocket adds at most ${FACE} bytes to anywire.${ending}`, () => {
+    assert.ok(faceSize(ending) <= FACE, `${faceSize(ending)}`)
   })
 }
 

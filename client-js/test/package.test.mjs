@@ -39,7 +39,7 @@ const run = (type, code) => {
 }
 
 test('the package holds what it should, and nothing else', () => {
-  for (const name of ['anywire.cjs', 'anywire.d.mts', 'anywire.d.ts', 'anywire.js', 'anywire.mjs', 'global.d.ts', 'io.cjs', 'io.d.mts', 'io.d.ts', 'io.js', 'io.mjs', 'package.json']) assert.ok(DIST.includes(name), name)
+  for (const name of ['anywire.cjs', 'anywire.d.mts', 'anywire.d.ts', 'anywire.js', 'anywire.mjs', 'global.d.ts', 'io.cjs', 'io.d.mts', 'io.d.ts', 'io.js', 'io.mjs', 'package.json', 'socket.cjs', 'socket.d.mts', 'socket.d.ts', 'socket.js', 'socket.mjs']) assert.ok(DIST.includes(name), name)
   const sources = readdirSync(join(home, 'src'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(home.length).replaceAll('\\', '/'))
@@ -52,11 +52,11 @@ test('each file that the manifest names is there', () => {
   const { main, module, types, unpkg, jsdelivr, sideEffects, exports } = manifest
   for (const name of names([main, module, types, unpkg, jsdelivr, sideEffects, exports])) assert.ok(read(name), name)
   // TypeScript takes the first condition that fits: types come first.
-  for (const conditions of [exports['.'].import, exports['.'].require, exports['./io'].import, exports['./io'].require, exports['./global']]) assert.equal(Object.keys(conditions)[0], 'types')
+  for (const conditions of [exports['.'].import, exports['.'].require, exports['./io'].import, exports['./io'].require, exports['./socket'].import, exports['./socket'].require, exports['./global']]) assert.equal(Object.keys(conditions)[0], 'types')
 })
 
 test('the sources that a map names are in the package', () => {
-  for (const name of ['anywire.js', 'anywire.mjs', 'anywire.cjs', 'io.js', 'io.mjs', 'io.cjs']) {
+  for (const name of ['anywire.js', 'anywire.mjs', 'anywire.cjs', 'io.js', 'io.mjs', 'io.cjs', 'socket.js', 'socket.mjs', 'socket.cjs']) {
     assert.match(read(`dist/${name}`), new RegExp(`\\n//# sourceMappingURL=${name}\\.map\\n?$`))
     const map = JSON.parse(read(`dist/${name}.map`))
     assert.ok(map.sources.includes('../src/session.js'))
@@ -73,6 +73,9 @@ test('Node imports it as a module, requires it, and gets the global', () => {
   assert.equal(run('module', "import io, { io as named, connect } from 'anywire/io'; console.log(typeof io, io === named && io === connect)"), 'function true')
   assert.equal(run('commonjs', "const { io, connect, default: all } = require('anywire/io'); console.log(typeof io, io === all && io === connect)"), 'function true')
   assert.equal(run('module', "import './node_modules/anywire/dist/io.js'; console.log(typeof globalThis.io, globalThis.anywire)"), 'function undefined')
+  assert.equal(run('module', "import { Socket, connect } from 'anywire/socket'; console.log(typeof Socket, typeof connect, Socket.OPEN)"), 'function function 1')
+  assert.equal(run('commonjs', "const { Socket, connect } = require('anywire/socket'); console.log(typeof Socket, typeof connect, Socket.OPEN)"), 'function function 1')
+  assert.equal(run('module', "import './node_modules/anywire/dist/socket.js'; console.log(typeof anywire.Socket, typeof anywire.connect)"), 'function function')
 })
 
 test('nothing of the surroundings is touched at import time', () => {
@@ -93,6 +96,10 @@ test('nothing of the surroundings is touched at import time', () => {
   assert.deepEqual([typeof runInContext('anywire', global.context).connect, global.touched], ['function', []])
   const compatible = load('io.cjs', withExports)
   assert.deepEqual([typeof compatible.result.io, compatible.touched], ['function', []])
+  const faced = load('socket.cjs', withExports)
+  assert.deepEqual([typeof faced.result.Socket, faced.touched], ['function', []])
+  const facedGlobal = load('socket.js', (code) => code)
+  assert.deepEqual([typeof runInContext('anywire.Socket', facedGlobal.context), facedGlobal.touched], ['function', []])
   // A script for any browser looks for its own address.
   assert.deepEqual(load('io.js', (code) => code).touched, ['document'])
   // A look-up shows.
@@ -109,6 +116,9 @@ test('TypeScript finds the types', () => {
   const code = "import { connect } from 'anywire'\nconst sent: boolean = connect('/live', { transports: ['websocket'] }).send('x')\nsent\n"
   const nodenext = ['--module', 'nodenext', '--moduleResolution', 'nodenext']
   const io = "import defaultIo, { io } from 'anywire/io'\nconst id: string | undefined = io('/admin', { auth: { token: 'a' } }).id\nid\ndefaultIo()\n"
+  const socket = "import { Socket, connect } from 'anywire/socket'\nnew Socket('/stomp').onopen = ({ target }) => target.send('x')\nconnect('/live')\n"
+  check('socket.mts', socket, nodenext)
+  check('socket.cts', socket, nodenext)
   check('io.mts', io, nodenext)
   check('io.cts', io, nodenext)
   check('program.mts', code, nodenext)
@@ -117,7 +127,7 @@ test('TypeScript finds the types', () => {
 })
 
 test('the hashes are those of the files', () => {
-  for (const name of ['anywire.js', 'anywire.mjs', 'io.js', 'io.mjs']) {
+  for (const name of ['anywire.js', 'anywire.mjs', 'io.js', 'io.mjs', 'socket.js', 'socket.mjs']) {
     const hash = createHash('sha384').update(readFileSync(join(home, 'dist', name))).digest('base64')
     assert.equal(readFileSync(join(home, 'dist', `${name}.sha384`), 'utf8'), `sha384-${hash}`)
   }

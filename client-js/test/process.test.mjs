@@ -43,6 +43,29 @@ for (const [what, end] of Object.entries(END)) {
   }
 }
 
+for (const [module, load] of [['module', "const { Socket } = await import"], ['commonjs', 'const { Socket } = require']]) {
+  test(`a Socket in a program (${module}): a message comes back, and close() lets the process end`, async () => {
+    const server = await listen()
+    const file = new URL(`../dist/socket.${module === 'module' ? 'mjs' : 'cjs'}`, import.meta.url)
+    const program = `
+      ${load}(${JSON.stringify(module === 'module' ? file.href : fileURLToPath(file))})
+      const socket = new Socket(${JSON.stringify(server.url.replace('http:', 'ws:'))})
+      socket.onopen = () => socket.send('hello')
+      socket.onmessage = ({ data }) => {
+        console.log(data)
+        socket.close(3000, 'done')
+      }
+      socket.onclose = ({ code, reason, wasClean }) => console.log(code, reason, wasClean)`
+    const child = spawn(process.execPath, [`--input-type=${module}`, '-e', program])
+    let out = ''
+    child.stdout.on('data', (data) => (out += data))
+    child.stderr.on('data', (data) => (out += data))
+    const [code] = await once(child, 'exit')
+    server.stop()
+    assert.deepEqual([code, out], [0, 'hello\n3000 done true\n'])
+  })
+}
+
 test('io() in a program: a message comes back, and disconnect() lets the process end', async () => {
   const server = await listen()
   const { origin } = new URL(server.url)

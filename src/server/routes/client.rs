@@ -24,7 +24,7 @@ macro_rules! dist {
     };
 }
 
-static FILES: [File; 8] = [
+static FILES: [File; 12] = [
     File {
         name: "client.js",
         content_type: JAVASCRIPT,
@@ -53,11 +53,27 @@ static FILES: [File; 8] = [
         brotli: Some(dist!("io.mjs.br")),
         gzip: Some(dist!("io.mjs.gz")),
     },
+    File {
+        name: "socket.js",
+        content_type: JAVASCRIPT,
+        plain: dist!("socket.js"),
+        brotli: Some(dist!("socket.js.br")),
+        gzip: Some(dist!("socket.js.gz")),
+    },
+    File {
+        name: "socket.mjs",
+        content_type: JAVASCRIPT,
+        plain: dist!("socket.mjs"),
+        brotli: Some(dist!("socket.mjs.br")),
+        gzip: Some(dist!("socket.mjs.gz")),
+    },
     // Only a browser's developer tools load the source maps.
     File { name: "anywire.js.map", content_type: JSON, plain: dist!("anywire.js.map"), brotli: None, gzip: None },
     File { name: "anywire.mjs.map", content_type: JSON, plain: dist!("anywire.mjs.map"), brotli: None, gzip: None },
     File { name: "io.js.map", content_type: JSON, plain: dist!("io.js.map"), brotli: None, gzip: None },
     File { name: "io.mjs.map", content_type: JSON, plain: dist!("io.mjs.map"), brotli: None, gzip: None },
+    File { name: "socket.js.map", content_type: JSON, plain: dist!("socket.js.map"), brotli: None, gzip: None },
+    File { name: "socket.mjs.map", content_type: JSON, plain: dist!("socket.mjs.map"), brotli: None, gzip: None },
 ];
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
