@@ -101,17 +101,9 @@ impl Subscriptions {
         std::mem::take(&mut self.all).into_iter().flat_map(|subscription| subscription.due).collect()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.all.len()
-    }
-
     /// How many messages' ACKs are due.
     pub(crate) fn due(&self) -> usize {
         self.due
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Subscription> {
-        self.all.iter()
     }
 
     /// The subscription with an id.
