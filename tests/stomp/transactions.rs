@@ -199,3 +199,28 @@ async fn a_commit_whose_messages_were_refused_has_no_receipt() {
         client.has_heard_all().await;
     }
 }
+
+/// A transaction that cannot be done has done nothing: each of its frames is judged when it comes.
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_fails_has_sent_nothing() {
+    for version in VERSIONS {
+        let unknown = match version {
+            "1.2" => "ACK\nid:none",
+            "1.1" => "ACK\nmessage-id:none\nsubscription:1",
+            _ => "ACK\nmessage-id:none",
+        };
+        for frame in [unknown, "SEND\ndestination:/nowhere/x", "SEND\ndestination:/topic/lobby"] {
+            let (_, site) = house(Stomp::new().topic("lobby"));
+            let mut receiver = Client::connect(&site, "1.2").await;
+            receiver.subscribe("1", "/topic/x", "auto").await;
+            let mut sender = Client::connect(&site, version).await;
+            sender.subscribe("1", "/queue/q", "client").await;
+            sender.ask("BEGIN\ntransaction:t").await;
+            sender.say("SEND\ndestination:/topic/x\ntransaction:t\n\nx^@").await;
+            sender.say(&format!("{frame}\ntransaction:t\n\n^@")).await;
+            sender.say("COMMIT\ntransaction:t\n\n^@").await;
+            sender.last_error().await;
+            receiver.has_heard_all().await;
+        }
+    }
+}
