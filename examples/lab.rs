@@ -1,5 +1,5 @@
 //! The server that the browser tests drive: it echoes, counts, checks numbered messages and sends bursts of
-//! them.
+//! them. Clients of SockJS do the same at `/sockjs`, where a binary message is base64.
 //!
 //! `cargo run --example lab -- --port 8000`, then open `/page` and call `anywire.connect('/live')` in the
 //! console.
@@ -14,7 +14,9 @@
 
 use std::{collections::HashSet, error::Error, sync::Arc, time::Duration};
 
-use anywire::{Anywire, Args, Fault, Incoming, Message, Origins, Received, Reply, RequestError, SendError, Session};
+use anywire::{
+    Anywire, Args, Fault, Incoming, Message, Origins, Received, Reply, RequestError, SendError, Session, SockJs,
+};
 use axum::{
     Router,
     body::Bytes,
@@ -105,8 +107,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(policy) => (Some([(header::CONTENT_SECURITY_POLICY, policy)]), Html(STRICT_PAGE)),
         None => (None, Html(PAGE)),
     };
-    let app =
-        Router::new().route("/page", get(move || async move { page.clone() })).nest("/live", live.routes()).route(
+    let app = Router::new()
+        .route("/page", get(move || async move { page.clone() }))
+        .nest("/live", live.routes())
+        .merge(live.sockjs_with("/sockjs", SockJs::new().binary_as_base64(true)))
+        .route(
             "/sessions",
             get({
                 let live = live.clone();

@@ -178,9 +178,9 @@ packaging_tests() {
   cargo build --example lab || return 1
   ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/packaging/*.test.mjs
 }
-# Other people's clients: of Socket.IO and Engine.IO, in Node, Chromium and Python.
+# Other people's clients: of Socket.IO, Engine.IO, SockJS and STOMP, in Node, Chromium and Python.
 clients_tests() {
-  cargo build --features msgpack --example clients_lab --example everyone || return 1
+  cargo build --features msgpack --example clients_lab --example everyone --example lab --example stomp_ticker || return 1
   ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/clients/*.test.mjs
 }
 clients_rust() {

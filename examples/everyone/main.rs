@@ -1,8 +1,9 @@
-//! One room for clients of every kind, with one handler: native ones, Socket.IO 1 to 4, Engine.IO, bare WebSockets.
+//! One room for clients of every kind, with one handler: native ones, Socket.IO 1 to 4, Engine.IO, SockJS, STOMP, bare
+//! WebSockets.
 //!
 //! `cargo run --example everyone`, then open <http://127.0.0.1:8080> in one window, and its link in others.
 
-use anywire::{Anywire, Args, Data, Events, Origins, Session};
+use anywire::{Anywire, Args, Data, Events, Origins, Session, Stomp};
 use axum::{Extension, Router, extract::OriginalUri, http::Uri, response::Html, routing::get};
 
 /// The kind of a client.
@@ -18,6 +19,8 @@ pub fn kind(uri: &Uri) -> Kind {
         (Some("socket.io"), _) if parameters.any(|each| each == "EIO=4") => "Socket.IO 3 or 4",
         (Some("socket.io"), _) => "Socket.IO 1 or 2",
         (Some("engine.io"), _) => "Engine.IO",
+        (Some("sockjs"), _) => "SockJS",
+        (Some("stomp"), _) => "STOMP",
         (Some("ws"), _) => "WebSocket",
         _ => "Anywire",
     })
@@ -28,7 +31,8 @@ async fn enter(OriginalUri(uri): OriginalUri, session: Session) {
     session.join("lobby");
 }
 
-/// A message is the event `message`, whatever client sends it: `session.send(text)`, `socket.send(text)`.
+/// A message is the event `message`, whatever client sends it: `session.send(text)`, `socket.send(text)`, a SEND of STOMP
+/// to `/app/message`.
 async fn said(Data(text): Data<String>, Extension(Kind(kind)): Extension<Kind>, session: Session) {
     session.within("lobby").emit("said", Args((kind, session.transport().name(), text)));
 }
@@ -45,6 +49,8 @@ pub fn app() -> Router {
         .nest("/ws", live.raw()) // any WebSocket
         .merge(live.socketio("/socket.io"))
         .merge(live.engineio("/engine.io"))
+        .merge(live.sockjs("/sockjs"))
+        .merge(live.stomp_with("/stomp", Stomp::new().topic("lobby")))
 }
 
 #[tokio::main]

@@ -174,6 +174,9 @@ impl Inner {
         if let Some(connection) = &mut channels.connection {
             connection.clear();
         }
+        if let Some(stomp) = &mut channels.stomp {
+            stomp.clear();
+        }
         for channel in &mut channels.all {
             channel.drop_early();
             channel.over |= channel.asked.is_some();

@@ -41,6 +41,8 @@ pub(super) enum Escape {
     None,
     /// It becomes a string that JSON and JavaScript read alike.
     String,
+    /// Its percent signs become `%25`, for a reader that undoes the escapes of URLs.
+    Percent,
     /// It is left out.
     Omit,
 }
@@ -127,12 +129,14 @@ pub(crate) static SOCKJS_POLL: Row = SOCKJS_LINE;
 
 const SOCKJS_LINE: Row = Row { content_type: Some("application/javascript; charset=UTF-8"), after: "\n", ..BARE };
 
-/// SockJS: each frame is a server-sent event, after an empty line, without which one old browser shows no event.
+/// SockJS: each frame is a server-sent event, after an empty line, without which one old browser shows no event. Its
+/// clients decode an event like a URL.
 pub(crate) static SOCKJS_EVENTS: Row = Row {
     content_type: Some("text/event-stream"),
     prelude: "\r\n",
     prelude_apart: true,
     before: "data: ",
+    escape: Escape::Percent,
     after: "\r\n\r\n",
     ..BARE
 };
@@ -215,6 +219,7 @@ impl Wrapping {
         match self.row.escape {
             Escape::None => out.extend_from_slice(flush),
             Escape::String => put_string(flush, out),
+            Escape::Percent => put_percent(flush, out),
             Escape::Omit => {}
         }
         self.push(self.row.after, out);
@@ -328,6 +333,13 @@ fn put_string(text: &[u8], out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&text[done..]);
     out.push(b'"');
+}
+
+fn put_percent(text: &[u8], out: &mut Vec<u8>) {
+    for (at, piece) in text.split(|&byte| byte == b'%').enumerate() {
+        out.extend_from_slice(if at > 0 { b"%25" } else { b"" });
+        out.extend_from_slice(piece);
+    }
 }
 
 /// The first character of the text, if it must be escaped: its length in bytes, and its UTF-16 unit.

@@ -32,7 +32,7 @@ test('each page shows what all of them say, and by which kind of client', TIMEOU
   const native = await enter(t, '/')
   await native.waitForFunction(() => session.state === 'open' && session.transport === 'websocket', null, PATIENCE)
   const script = await enter(t, '/other')
-  await script.click('[value=socketio]')
+  await script.click('[value=script]')
   await shows(script, 'page: connected')
   const bare = await enter(t, '/other')
   await bare.click('[value=bare]')
@@ -53,6 +53,6 @@ test('each page shows what all of them say, and by which kind of client', TIMEOU
 test('a script that does not exist is reported', TIMEOUT, async (t) => {
   const page = await enter(t, '/other')
   await page.fill('#script', '/none.js')
-  await page.click('[value=socketio]')
+  await page.click('[value=script]')
   await shows(page, `page: there is no script at http://127.0.0.1:${server.port}/none.js`)
 })

@@ -51,7 +51,7 @@ const STEPS = {
     const ann = connect()
     await ann.open()
     assert.equal(ann.socket.transport, transport)
-    const all = ['hello', '', 'é€😀 \u2028\u2029\0\\n\n"\u200d\ufff0\uffff', '[]', '["event"]', 'x'.repeat(100_000)]
+    const all = ['hello', '', 'é€😀 \u2028\u2029\0\\n\n"\u200d\ufff0\uffff', '100% %41 %zz %u0041', '[]', '["event"]', 'x'.repeat(100_000)]
     for (const each of all) assert.equal(await ann.ask(each), each)
     for (const each of all) ann.socket.send(each)
     assert.deepEqual(await ann.messages.several(all.length), all)

@@ -157,7 +157,8 @@ impl Native {
     async fn open(site: &Site) -> Self {
         let mut socket = site.websocket("anywire/websocket").await;
         let (ordinal, came) = (1, VecDeque::new());
-        socket.body(NativeBody::new(Spelling::WebSocket).with_text('o', &[&1, &ordinal, &attempt()], "")).await;
+        let opening = NativeBody::new(Spelling::WebSocket).with_text('o', &[&1, &ordinal, &attempt()], "");
+        socket.body(opening).await;
         let records = socket.records().await;
         let [Record::New(0, grant), ..] = records.as_slice() else { panic!("{records:?}") };
         let (id, secret) = (grant.id.clone(), grant.secret.clone());

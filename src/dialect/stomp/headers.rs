@@ -31,11 +31,6 @@ impl Headers {
         self.entries.iter().map(|entry| (&self.text[entry.name.clone()], &self.text[entry.value.clone()]))
     }
 
-    /// How many headers there are.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// The bytes of memory that it holds.
     pub(crate) fn held(&self) -> usize {
         self.text.capacity() + self.entries.capacity() * size_of::<Entry>()

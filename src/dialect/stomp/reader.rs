@@ -9,6 +9,9 @@ use super::{
 };
 use crate::message::Message;
 
+/// A buffer of this many bytes may be kept for a body of any length.
+const SMALL: usize = 256;
+
 /// A frame of a client.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ClientFrame {
@@ -28,8 +31,8 @@ pub(crate) enum Input {
 /// Finds the frames in the messages of a carrier, wherever they are cut: a message may have several frames, and a
 /// frame may come in several messages, text or binary.
 ///
-/// A body that lies in one message is a part of that message's bytes; other bodies are copied once. Headers are
-/// copied always.
+/// A body that lies in one message is a part of that message's bytes, unless it is less than half of them: it must not
+/// keep what is not counted. Other bodies are copied once, and headers always.
 #[derive(Debug)]
 pub(crate) struct Reader {
     limits: Limits,
@@ -38,6 +41,8 @@ pub(crate) struct Reader {
     whole: Bytes,
     /// The beginning of an incomplete frame, and all behind it.
     joined: BytesMut,
+    /// The length of what bodies are cut from.
+    buffer: usize,
     place: Place,
     /// A frame was refused: nothing behind it is read.
     has_failed: bool,
@@ -61,7 +66,7 @@ struct Place {
 impl Reader {
     pub(crate) fn new(limits: Limits) -> Self {
         let (whole, joined) = (Bytes::new(), BytesMut::new());
-        Reader { limits, version: None, whole, joined, place: Place::default(), has_failed: false }
+        Reader { limits, version: None, whole, joined, buffer: 0, place: Place::default(), has_failed: false }
     }
 
     /// Sets the version that CONNECT has agreed upon, before anything behind CONNECT is read.
@@ -77,9 +82,11 @@ impl Reader {
         let bytes = message.into_bytes();
         if self.held() == 0 {
             self.whole = bytes;
+            self.buffer = self.held();
         } else {
             self.join();
             self.joined.extend_from_slice(&bytes);
+            self.buffer = self.buffer.max(self.held());
         }
     }
 
@@ -155,7 +162,11 @@ impl Reader {
         }
         let Some(length) = self.body_length()? else { return Ok(None) };
         let start = self.place.body;
-        let body = self.take(start + length + 1).slice(start..start + length);
+        let frame = self.take(start + length + 1);
+        let body = match self.buffer > SMALL && length * 2 < self.buffer {
+            true => Bytes::copy_from_slice(&frame[start..start + length]),
+            false => frame.slice(start..start + length),
+        };
         let head = self.place.head.take().expect("the head is read before the body");
         Ok(Some(ClientFrame { command: head.command, headers: head.headers, body }))
     }

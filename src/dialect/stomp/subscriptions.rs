@@ -101,17 +101,9 @@ impl Subscriptions {
         std::mem::take(&mut self.all).into_iter().flat_map(|subscription| subscription.due).collect()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.all.len()
-    }
-
     /// How many messages' ACKs are due.
     pub(crate) fn due(&self) -> usize {
         self.due
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Subscription> {
-        self.all.iter()
     }
 
     /// The subscription with an id.
@@ -182,7 +174,27 @@ impl Subscriptions {
     /// # Errors
     /// Fails if it names a message that was never sent, or one of another subscription.
     pub(crate) fn settle(&mut self, settle: &Settle) -> Result<Vec<Delivery>, Refusal> {
-        let (text, subscription) = match &settle.reference {
+        let Some((subscription, at)) = self.place(settle)? else { return Ok(Vec::new()) };
+        let Subscription { ack, due, .. } = &mut self.all[subscription];
+        let settled: Vec<Delivery> = match ack {
+            AckMode::Client => due.drain(..=at).collect(),
+            AckMode::Auto | AckMode::ClientIndividual => due.remove(at).into_iter().collect(),
+        };
+        self.due -= settled.len();
+        Ok(settled)
+    }
+
+    /// Checks an ACK or a NACK that is to be taken later, with its transaction.
+    ///
+    /// # Errors
+    /// Fails as [`settle`](Self::settle) does. One that passes here is taken there: no message's id comes twice.
+    pub(crate) fn check(&self, settle: &Settle) -> Result<(), Refusal> {
+        self.place(settle).map(drop)
+    }
+
+    /// The places of the subscription and of the message that an ACK names, if that is due.
+    fn place(&self, settle: &Settle) -> Result<Option<(usize, usize)>, Refusal> {
+        let (text, named) = match &settle.reference {
             Reference::Ack(id) => (id, None),
             Reference::Message { id, subscription } => (id, subscription.as_ref()),
         };
@@ -190,19 +202,13 @@ impl Subscriptions {
             Refusal::new("unknown message", "an ACK or NACK names a message that was never sent to this session")
         })?;
         let place = |it: &Subscription| it.due.binary_search_by_key(&id, |delivery| delivery.id).ok();
-        let Some((found, at)) = self.all.iter_mut().find_map(|it| place(it).map(|at| (it, at))) else {
-            return Ok(Vec::new());
-        };
-        if subscription.is_some_and(|named| *named != found.id) {
-            let detail = "an ACK or NACK names a message of another subscription";
-            return Err(Refusal::new("unknown message", detail));
+        let found = self.all.iter().enumerate().find_map(|(nth, it)| Some((nth, place(it)?)));
+        match (found, named) {
+            (Some((nth, _)), Some(named)) if self.all[nth].id != *named => {
+                Err(Refusal::new("unknown message", "an ACK or NACK names a message of another subscription"))
+            }
+            _ => Ok(found),
         }
-        let settled: Vec<Delivery> = match found.ack {
-            AckMode::Client => found.due.drain(..=at).collect(),
-            AckMode::Auto | AckMode::ClientIndividual => found.due.remove(at).into_iter().collect(),
-        };
-        self.due -= settled.len();
-        Ok(settled)
     }
 }
 

@@ -1,6 +1,5 @@
 //! [`Transactions`] that a client has begun.
 
-use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{Reference, Refusal, Send, Settle};
@@ -54,8 +53,7 @@ impl Transactions {
         Ok(())
     }
 
-    /// Adds a request to a transaction. A body is copied, so that it keeps nothing else of the message that it came
-    /// in.
+    /// Adds a request to a transaction.
     ///
     /// # Errors
     /// Fails if there is no such transaction, or all hold too much.
@@ -66,10 +64,6 @@ impl Transactions {
             let detail =
                 format!("all transactions of a session hold at most {} bytes (Stomp::transactions)", self.max_bytes);
             return Err(Refusal::new("transaction too large", detail));
-        }
-        let mut request = request;
-        if let Deferred::Send(send, _) = &mut request {
-            send.content.body = Bytes::copy_from_slice(&send.content.body);
         }
         self.held += bytes;
         self.all[at].bytes += bytes;

@@ -23,8 +23,9 @@ pub(crate) struct QueueLimits {
     pub(crate) messages: usize,
     /// Bytes of the messages of one queue, counted in the same way.
     pub(crate) bytes: usize,
-    /// A message that comes back after so many deliveries is dropped and counted.
-    pub(crate) deliveries: u32,
+    /// A message is dropped and counted when so many consumers have refused it, or have left while it was the first that
+    /// they had not acknowledged.
+    pub(crate) failures: u32,
 }
 
 /// A bound that is reached. The numbers are those of [`QueueLimits`].
@@ -98,8 +99,8 @@ impl<K: Copy + Eq + Hash> Queues<K> {
 
     /// Removes a consumer. Its unacknowledged messages take their old places and will be delivered again.
     pub(crate) fn unsubscribe(&mut self, name: &str, consumer: K) {
-        let deliveries = self.limits.deliveries;
-        let dropped = self.with(name, |queue| queue.remove_consumer(consumer, deliveries));
+        let failures = self.limits.failures;
+        let dropped = self.with(name, |queue| queue.remove_consumer(consumer, failures));
         self.dropped += dropped.unwrap_or(0);
     }
 
@@ -135,8 +136,8 @@ impl<K: Copy + Eq + Hash> Queues<K> {
     /// A delivery was refused: the message takes its old place, and goes to another consumer if one is ready.
     /// Returns false, and changes nothing, if the delivery is not known or has ended.
     pub(crate) fn nack(&mut self, name: &str, tag: u64) -> bool {
-        let (turn, deliveries) = (self.new_number(), self.limits.deliveries);
-        let dropped = self.with(name, |queue| queue.nack(tag, turn, deliveries)).flatten();
+        let (turn, failures) = (self.new_number(), self.limits.failures);
+        let dropped = self.with(name, |queue| queue.nack(tag, turn, failures)).flatten();
         self.dropped += dropped.unwrap_or(0);
         dropped.is_some()
     }
@@ -151,7 +152,7 @@ impl<K: Copy + Eq + Hash> Queues<K> {
         self.bytes
     }
 
-    /// The messages that were dropped, since they were delivered too often.
+    /// The messages that were dropped, since they failed too often.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }

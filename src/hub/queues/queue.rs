@@ -38,6 +38,8 @@ pub(super) struct Queue<K> {
 struct Entry<K> {
     message: Message,
     deliveries: u32,
+    /// How often a consumer has refused it, or left while it was the first that the consumer had not acknowledged.
+    failures: u32,
     /// The consumer that refused it last.
     refused_by: Option<K>,
 }
@@ -92,7 +94,7 @@ impl<K: Copy + Eq + Hash> Queue<K> {
     /// Adds a message, whose number is above all others.
     pub(super) fn push(&mut self, number: u64, message: Message) {
         self.bytes += message.len();
-        self.waiting.insert(number, Entry { message, deliveries: 0, refused_by: None });
+        self.waiting.insert(number, Entry { message, deliveries: 0, failures: 0, refused_by: None });
     }
 
     pub(super) fn add_consumer(&mut self, consumer: K, credit: Option<usize>, turn: u64) {
@@ -102,7 +104,8 @@ impl<K: Copy + Eq + Hash> Queue<K> {
         self.line_up(consumer, turn);
     }
 
-    /// Removes a consumer. Returns how many of its messages were delivered too often.
+    /// Removes a consumer. It may have left for the sake of the first of its messages, which fails; the others it may not
+    /// have looked at. Returns how many failed too often.
     pub(super) fn remove_consumer(&mut self, consumer: K, most: u32) -> u64 {
         let Some(gone) = self.consumers.remove(&consumer) else { return 0 };
         if let Some(turn) = gone.turn {
@@ -111,7 +114,10 @@ impl<K: Copy + Eq + Hash> Queue<K> {
         if self.unconfirmed.is_some_and(|tag| self.handed[&tag].consumer == consumer) {
             self.confirm();
         }
-        gone.unacknowledged.into_iter().map(|tag| self.put_back(tag, most)).sum()
+        let mut unacknowledged = gone.unacknowledged.into_iter();
+        let dropped = unacknowledged.next().map_or(0, |first| self.fail(first, most));
+        unacknowledged.for_each(|tag| self.put_back(tag));
+        dropped
     }
 
     /// Hands the first message to the consumer whose turn it is.
@@ -166,7 +172,7 @@ impl<K: Copy + Eq + Hash> Queue<K> {
         let refused = self.handed.get_mut(&tag)?;
         let consumer = refused.consumer;
         refused.entry.refused_by = Some(consumer);
-        let dropped = self.put_back(tag, most);
+        let dropped = self.fail(tag, most);
         self.line_up(consumer, turn);
         Some(dropped)
     }
@@ -197,11 +203,19 @@ impl<K: Copy + Eq + Hash> Queue<K> {
         Some(ended)
     }
 
-    /// Puts a delivered message back to its place, or drops it if it was delivered so often. Returns how many were
-    /// dropped.
-    fn put_back(&mut self, tag: u64, most: u32) -> u64 {
-        let Some(InFlight { number, entry, .. }) = self.take(tag) else { return 0 };
-        if entry.deliveries >= most {
+    /// Puts a delivered message back to its place.
+    fn put_back(&mut self, tag: u64) {
+        if let Some(InFlight { number, entry, .. }) = self.take(tag) {
+            self.waiting.insert(number, entry);
+        }
+    }
+
+    /// A delivery has failed: its message goes back to its place, or is dropped if it failed so often. Returns how many
+    /// were dropped.
+    fn fail(&mut self, tag: u64, most: u32) -> u64 {
+        let Some(InFlight { number, mut entry, .. }) = self.take(tag) else { return 0 };
+        entry.failures += 1;
+        if entry.failures >= most {
             self.bytes -= entry.message.len();
             return 1;
         }

@@ -67,8 +67,8 @@ pub struct Stats {
     pub event_faults_total: u64,
     /// Frames of clients of [STOMP](crate::Stomp) that were read and not sent on, because a queue was full, for example.
     pub stomp_refused_total: u64,
-    /// Messages of queues of [STOMP](crate::Stomp) that were dropped: delivered 16 times and never acknowledged, or
-    /// bytes for a client that takes texts alone.
+    /// Messages of queues of [STOMP](crate::Stomp) that were dropped: 16 consumers have refused one, or have left with
+    /// it as the first that they had not acknowledged; or bytes for a client that takes texts alone.
     pub stomp_dropped_total: u64,
     /// Of all servers of [`serve`](crate::serve) in this process: connections that could not be accepted.
     pub accept_errors_total: u64,

@@ -25,8 +25,8 @@ use crate::{
 /// The number of brokers so far, which gives each a key space of its own.
 static BROKERS: AtomicU64 = AtomicU64::new(0);
 
-/// A message that nobody acknowledges is delivered so often, and dropped then.
-const DELIVERIES: u32 = 16;
+/// A message is dropped when so many consumers have refused it, or left instead of acknowledging it.
+const FAILURES: u32 = 16;
 
 /// A subscription of a session: the one's number, and the other's id.
 pub(super) type Consumer = (Uuid, u64);
@@ -44,7 +44,7 @@ impl Broker {
             queues: settings.queues,
             messages: settings.queue_messages,
             bytes: settings.queue_bytes,
-            deliveries: DELIVERIES,
+            failures: FAILURES,
         };
         let number = BROKERS.fetch_add(1, Ordering::Relaxed);
         Broker { number, settings, queues: Mutex::new(Queues::new(limits)) }

@@ -269,6 +269,6 @@ impl Inner {
 impl Channels {
     /// The bytes of a client's subscriptions and receipts.
     pub(super) fn held_by_stomp(&self) -> usize {
-        self.stomp.as_ref().map_or(0, |stomp| stomp.held)
+        self.stomp.as_ref().map_or(0, |stomp| stomp.bytes())
     }
 }

@@ -83,6 +83,19 @@ impl Stomp {
         }
     }
 
+    /// The client is gone: nothing is delivered any more, and no request answered. The queues learn it from the session's
+    /// task.
+    pub(in crate::shared) fn clear(&mut self) {
+        drop(self.subscriptions.clear());
+        self.receipts = Vec::new();
+        self.held = 0;
+    }
+
+    /// The bytes of subscriptions, of receipts, and of messages that are not acknowledged.
+    pub(in crate::shared) fn bytes(&self) -> usize {
+        self.held + self.subscriptions.due() * COST
+    }
+
     /// Notes the receipt of a request. Returns the request's id.
     pub(super) fn new_request(&mut self, receipt: ByteString) -> u64 {
         self.requests += 1;

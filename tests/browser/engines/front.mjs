@@ -1,5 +1,5 @@
 // The server that one engine connects to. It serves the page and the scenario, takes the reports, and
-// forwards everything below `/live` to an Anywire server. It can cut what it forwards. It listens on two
+// forwards everything below `/live` and `/sockjs` to an Anywire server. It can cut what it forwards. It listens on two
 // ports, so that a page can have its server on another origin.
 
 import { EventEmitter } from 'node:events'
@@ -8,7 +8,7 @@ import http from 'node:http'
 import net from 'node:net'
 
 const HOST = '127.0.0.1'
-const SCRIPTS = Object.fromEntries(['json.js', 'scenario.js'].map((name) => [`/${name}`, readFileSync(new URL(name, import.meta.url))]))
+const SCRIPTS = Object.fromEntries(['json.js', 'scenario.js', 'sockjs.js'].map((name) => [`/${name}`, readFileSync(new URL(name, import.meta.url))]))
 
 /**
  * The emulator runs no timer while requests follow one another. With this script each request is sent by a
@@ -42,6 +42,14 @@ var RealActive = window.ActiveXObject, RealRequest = window.XMLHttpRequest
 if (RealRequest) window.XMLHttpRequest = taking_turns(function () { return new RealRequest() })
 window.ActiveXObject = taking_turns(function (name) { return new RealActive(name) })`
 
+/** The same for requests by scripts, of clients that ask again within the script that answers. */
+const TAKE_TURNS_BY_SCRIPTS = `
+var head = document.getElementsByTagName('head')[0], insert = head.insertBefore
+head.insertBefore = function (node, next) {
+  setTimeout(function () { insert.call(head, node, next) }, 1)
+  return node
+}`
+
 /** Removes objects and methods that the emulated versions have and the real ones had not. */
 const STRIP = `
 var all = 'every filter forEach indexOf isArray lastIndexOf map reduce reduceRight some'.split(' '), i
@@ -53,13 +61,18 @@ JSON = undefined
 var Uint8Array, ArrayBuffer, Promise
 Uint8Array = ArrayBuffer = Promise = undefined`
 
-const page = (plan, emulated) => `<!doctype html><html><head><title>Anywire</title>${emulated ? `<script>${emulated < 9 ? STRIP : ''}${TAKE_TURNS}</script>` : ''}
-<script src="/json.js"></script><script src="/live/client.js"></script><script src="/scenario.js"></script></head>
-<body><script>scenario(${JSON.stringify(plan)})</script></body></html>`
+/** A page that loads a client and its scenario, and runs it. */
+const page = ({ client, scenario, run, turns }, plan, emulated) => `<!doctype html><html><head><title>Anywire</title>${emulated ? `<script>${emulated < 9 ? STRIP : ''}${TAKE_TURNS}${turns}</script>` : ''}
+<script src="/json.js"></script><script src="${client}"></script><script src="${scenario}"></script></head>
+<body><script>${run}(${JSON.stringify(plan)})</script></body></html>`
+
+const OWN = { client: '/live/client.js', scenario: '/scenario.js', run: 'scenario', turns: '' }
+const SOCKJS = { client: '/sockjs.min.js', scenario: '/sockjs.js', run: 'sockjs.run', turns: TAKE_TURNS_BY_SCRIPTS }
 
 export class Front extends EventEmitter {
   #target
   #plan
+  #build
   #emulated
   #referer
   #servers
@@ -94,17 +107,22 @@ export class Front extends EventEmitter {
     return server
   }
 
-  /** Begins a run: `target` is the Anywire server's port, `plan` is the page's plan. */
-  begin(target, plan) {
+  /**
+   * Begins a run: `target` is the Anywire server's port, `plan` is the page's plan. With `build`, the script of a client
+   * of SockJS, the page runs that one's scenario.
+   */
+  begin(target, plan, build) {
     this.#target = target
-    this.#plan = { base: '', elsewhere: this.elsewhere, ...plan }
+    this.#plan = { base: '', here: this.origin, elsewhere: this.elsewhere, ...plan }
+    this.#build = build
   }
 
   #answer(request, response) {
     const path = request.url.split('?')[0]
     const reply = (type, body) => response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body)
-    if (path.startsWith('/live')) this.#forward(request, response, path)
-    else if (path === '/page') reply('text/html; charset=utf-8', page(this.#plan, this.#emulated))
+    if (/^\/(live|sockjs)(\/|$)/.test(path)) this.#forward(request, response, path)
+    else if (path === '/page') reply('text/html; charset=utf-8', page(this.#build ? SOCKJS : OWN, this.#plan, this.#emulated))
+    else if (path === '/sockjs.min.js' && this.#build) reply('text/javascript; charset=utf-8', this.#build)
     else if (SCRIPTS[path]) reply('text/javascript; charset=utf-8', SCRIPTS[path])
     else if (path === '/plan.js') reply('text/javascript; charset=utf-8', `var plan = ${JSON.stringify(this.#plan)}`)
     else if (path === '/cut') reply('text/plain', this.#cut())

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-// Drives the client through the same scenario in many engines, which engines.mjs lists.
+// Drives the client through the same scenario in many engines, which engines.mjs lists, and the clients of SockJS
+// through theirs in some of them. Those are in the packages of tests/clients.
 //
-//   node tests/browser/engines/run.mjs [--all] [--engine NAME]... [--results]
+//   node tests/browser/engines/run.mjs [--all] [--engine NAME]... [--sockjs] [--results]
 //
-// Without a flag the small set runs. Engines are fetched when first needed, which may take minutes; each may
+// Without a flag the small set runs; --sockjs leaves our own client out. Engines are fetched when first needed, which may take minutes; each may
 // then take ANYWIRE_ENGINE_SECONDS (150). --results writes into tests/browser/RESULTS.md. An engine of the
 // small set that is not available is a failure, any other one is `not run`.
 
@@ -18,7 +19,9 @@ import { startLab } from '../lab.mjs'
 import { writeSection } from '../results.mjs'
 import { ENGINES } from './engines.mjs'
 import { Front } from './front.mjs'
+import { BUILDS } from '../../clients/sockjs-builds.mjs'
 import { apt } from './install.mjs'
+import * as sockjs from './sockjs.mjs'
 import { table } from './table.mjs'
 import { possible } from './transports.mjs'
 
@@ -26,16 +29,21 @@ const SECONDS = Number(process.env.ANYWIRE_ENGINE_SECONDS ?? 150)
 // Not every engine reports a connection that was cut; with this heartbeat the client notices soon enough.
 const USUAL = { 'heartbeat-ms': 5000, 'timeout-ms': 5000 }
 const SHORT = { 'hold-ms': 100 }
+// A poll of SockJS ends with a heartbeat.
+const SHORT_POLLS = { 'heartbeat-ms': 100 }
+
+const COMMAND = 'node tests/browser/engines/run.mjs --all --results'
 
 const { values: flags } = parseArgs({
-  options: { all: { type: 'boolean' }, results: { type: 'boolean' }, engine: { type: 'string', multiple: true } }
+  options: { all: { type: 'boolean' }, results: { type: 'boolean' }, sockjs: { type: 'boolean' }, engine: { type: 'string', multiple: true } }
 })
 
 function chosen() {
   for (const name of flags.engine ?? []) {
     if (!ENGINES[name]) throw new Error(`no such engine: ${name}; there are ${Object.keys(ENGINES).join(', ')}`)
   }
-  return Object.keys(ENGINES).filter((name) => (flags.engine ? flags.engine.includes(name) : flags.all || ENGINES[name].small))
+  const runs = Object.keys(ENGINES).filter((name) => !flags.sockjs || ENGINES[name].sockjs)
+  return runs.filter((name) => (flags.engine ? flags.engine.includes(name) : flags.all || ENGINES[name].small))
 }
 
 const started = new Set()
@@ -65,12 +73,25 @@ async function startDisplay(home) {
   process.env.DISPLAY = `:${String(number).trim()}`
 }
 
-/** Runs the scenario in one engine and returns its last report, which may be incomplete. */
-async function drive(engine, command, surroundings) {
+/** The scenario of our own client in an engine. */
+const ours = (engine) => ({
+  options: engine.shortHold ? SHORT : USUAL,
+  plan: { trials: possible(engine), alone: engine.alone, spares: engine.limits?.spares ? [engine.limits.spares.text] : [] }
+})
+
+/** The scenario of a client of SockJS in an engine. */
+const theirs = (engine, version) => ({
+  options: engine.shortHold ? SHORT_POLLS : {},
+  plan: { trials: sockjs.trials(engine, version) },
+  build: BUILDS[version]()
+})
+
+/** Runs a scenario in one engine and returns its last report, which may be incomplete. */
+async function drive(engine, command, surroundings, { options, plan, build }) {
   const front = await Front.listen(engine)
-  const lab = await startLab({ ...(engine.shortHold ? SHORT : USUAL), origins: front.origin })
+  const lab = await startLab({ ...options, origins: front.origin })
   labs.add(lab.child)
-  front.begin(lab.port, { trials: possible(engine), alone: engine.alone, spares: engine.limits?.spares ? [engine.limits.spares.text] : [] })
+  front.begin(lab.port, plan, build)
   const profile = await mkdtemp(join(surroundings.home, 'profile-'))
   const [program, ...args] = command({ url: `${front.origin}/page`, origin: front.origin, seconds: SECONDS, profile })
   const env = { ...process.env, HOME: profile, XDG_RUNTIME_DIR: profile, QTWEBENGINE_DISABLE_SANDBOX: '1', ...command.env, ...(await command.prepare?.(profile)) }
@@ -108,14 +129,26 @@ function judge(engine, report) {
   return [...broken, outcome('', false, 'by itself'), ...possible(engine).flatMap((trial) => trial.cases.map((name) => outcome(trial.name, trial.across, name)))]
 }
 
+/** The outcomes of a client of SockJS that should have been reported. */
+const judgeTheirs = (engine, version, report) =>
+  sockjs.trials(engine, version).flatMap(({ transport, across, cases }) =>
+    cases.map((name) => {
+      const found = report.cases.find((each) => each.way === transport && each.across === across && each.name === name)
+      return { version, way: transport, across, name, ms: found?.ms ?? 0, failure: found ? found.failure : `never reported (${report.why})` }
+    })
+  )
+
 function print(name, row) {
   console.log(`\n${name}: ${row.engine.stands}`)
   if (row.missing) return console.log(`  ${row.engine.small ? 'FAIL ' : ''}not run: ${row.missing}`)
-  const { chose, way, first, firstBy, bytes, output } = row.report
-  if (output) console.log(output.trim().split('\n').slice(-10).join('\n').replaceAll(/^/gm, '  | '))
-  console.log(`  by itself: ${way ?? chose}; first message after ${first ?? '?'} ms by ${firstBy ?? 'nothing'}; ${bytes ? 'has' : 'has no'} ArrayBuffer`)
-  for (const { way, across, name, ms, failure } of row.outcomes) {
-    console.log(`  ${failure ? 'FAIL' : 'ok  '} ${[way, across && 'across origins', name].filter(Boolean).join(' ')}, ${ms} ms${failure && `: ${failure}`}`)
+  if (row.report) {
+    const { chose, way, first, firstBy, bytes, output } = row.report
+    if (output) console.log(output.trim().split('\n').slice(-10).join('\n').replaceAll(/^/gm, '  | '))
+    console.log(`  by itself: ${way ?? chose}; first message after ${first ?? '?'} ms by ${firstBy ?? 'nothing'}; ${bytes ? 'has' : 'has no'} ArrayBuffer`)
+  }
+  for (const { version, way, across, name, ms, failure } of row.outcomes) {
+    const title = [version && `SockJS ${version}`, way, across && 'across origins', name].filter(Boolean).join(' ')
+    console.log(`  ${failure ? 'FAIL' : 'ok  '} ${title}, ${ms} ms${failure && `: ${failure}`}`)
   }
 }
 
@@ -124,11 +157,18 @@ async function examine(name, surroundings) {
   try {
     const command = await engine.install()
     if (engine.display) await surroundings.display()
-    let report = await drive(engine, command, surroundings)
-    // A host may crash, as Wine's does now and then on a busy machine. A crash that a script causes happens
-    // twice.
-    if (report.fell) report = await drive(engine, command, surroundings)
-    return { name, engine, report, outcomes: judge(engine, report) }
+    const run = async (task) => {
+      const report = await drive(engine, command, surroundings, task)
+      // A host may crash, as Wine's does now and then on a busy machine. A crash that a script causes happens
+      // twice.
+      return report.fell ? drive(engine, command, surroundings, task) : report
+    }
+    const report = flags.sockjs ? null : await run(ours(engine))
+    const outcomes = report ? judge(engine, report) : []
+    for (const version of engine.sockjs ? sockjs.VERSIONS : []) {
+      outcomes.push(...judgeTheirs(engine, version, await run(theirs(engine, version))))
+    }
+    return { name, engine, report, outcomes }
   } catch (error) {
     return { name, engine, missing: error.message, outcomes: [] }
   }
@@ -137,7 +177,7 @@ async function examine(name, surroundings) {
 /** Checks that the scenario and what it needs are ES3: they must run wherever the client does. */
 async function gate() {
   const { parse } = createRequire(new URL('../../../client-js/package.json', import.meta.url))('acorn')
-  for (const name of ['json.js', 'scenario.js', 'drivers/jscript.js']) {
+  for (const name of ['json.js', 'scenario.js', 'sockjs.js', 'drivers/jscript.js']) {
     parse(await readFile(new URL(name, import.meta.url), 'utf8'), { ecmaVersion: 3, allowReserved: 'never', allowReturnOutsideFunction: true })
   }
 }
@@ -169,7 +209,11 @@ async function main() {
   const all = rows.flatMap((row) => row.outcomes)
   const failed = all.filter((each) => each.failure).length + rows.filter((row) => row.missing && row.engine.small).length
   console.log(`\n# pass ${all.filter((each) => !each.failure).length}\n# fail ${failed}`)
-  if (flags.results) await writeSection('Engines', 'node tests/browser/engines/run.mjs --all --results', table(rows))
+  if (flags.results) {
+    const own = ({ version }) => !version
+    if (!flags.sockjs) await writeSection('Engines', COMMAND, table(rows.map((row) => ({ ...row, outcomes: row.outcomes.filter(own) }))))
+    await writeSection('Clients of SockJS', COMMAND, sockjs.table(rows.filter(({ engine }) => engine.sockjs)))
+  }
   process.exitCode = failed || all.length === 0 ? 1 : 0
 }
 

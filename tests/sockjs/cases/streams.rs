@@ -57,6 +57,9 @@ async fn eventsource_transport() {
     assert_eq!(stream.chunk().await, "data: a[\"x\"]\r\n\r\n");
     client.say(&url, r#"["  \u0000\n\r "]"#).await;
     assert_eq!(stream.chunk().await, "data: a[\"  \\u0000\\n\\r \"]\r\n\r\n");
+    // The suite has no such text, but clients decode what comes, and drop what they cannot.
+    client.say(&url, r#"["100% %41 %zz"]"#).await;
+    assert_eq!(stream.chunk().await, "data: a[\"100%25 %2541 %25zz\"]\r\n\r\n");
 }
 
 #[tokio::test]

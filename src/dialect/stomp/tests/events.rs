@@ -62,7 +62,7 @@ fn bytes_elsewhere_cannot_be_told() {
     let within = std::collections::BTreeMap::from([("a", one.clone())]);
     let untold = [
         event("/", None, "x", &within).unwrap(),
-        event("/", None, "x", &[one.clone()]).unwrap(),
+        event("/", None, "x", &vec![one.clone()]).unwrap(),
         event("/", None, "x", &Args((one.clone(), 1))).unwrap(),
         event("/", None, "x", &Args((one, two))).unwrap(),
     ];

@@ -102,10 +102,15 @@ fn obey(request: Request, subscriptions: &mut Subscriptions, transactions: &mut 
         Request::Abort { transaction } => transactions.abort(&transaction).is_ok(),
         Request::Connect(connect) => {
             let auth: serde_json::Value = serde_json::from_str(&connect.auth()).expect("JSON");
-            auth.as_object().expect("an object").len() <= connect.headers.len()
+            auth.as_object().expect("an object").len() <= connect.headers.iter().count()
         }
         Request::Disconnect => true,
     }
+}
+
+/// The words of a refusal before those that quote the client.
+fn reason(refusal: &Refusal) -> Vec<&str> {
+    refusal.detail.split(' ').take(5).collect()
 }
 
 /// The first byte of an input is the version, and how large the pieces are in which the rest comes.
@@ -129,12 +134,12 @@ fn fuzz_stomp() {
                         assert_eq!(answer.headers.get("receipt-id"), Some(&id[..]));
                     }
                 }
-                Err(refusal) => behaviour.note((&refusal.message, refusal.detail.len())),
+                Err(refusal) => behaviour.note(reason(&refusal)),
             }
-            assert!(subscriptions.len() <= 2 && subscriptions.due() <= 3 && transactions.held() <= 1000);
+            assert!(subscriptions.due() <= 3 && transactions.held() <= 1000);
         }
         if let Some(refusal) = refusal {
-            behaviour.note(&refusal.detail);
+            behaviour.note(reason(&refusal));
             let answer = error(version, &refusal.message, &refusal.detail, refusal.receipt.as_deref());
             let answer = reread(version.unwrap_or(V1_0), answer);
             assert_eq!((&answer.command[..], &answer.body[..]), ("ERROR", refusal.detail.as_bytes()));

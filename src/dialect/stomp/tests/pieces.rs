@@ -50,6 +50,38 @@ fn a_faulty_frame_is_refused_wherever_it_is_cut() {
     }
 }
 
+/// The frames of a stream in pieces, and the bytes that are left; or the frames before the one that is refused.
+fn meaning(stream: &[u8], size: usize) -> Result<(Vec<Input>, usize), (Vec<Input>, Refusal)> {
+    let mut reader = Reader::new(LIMITS);
+    reader.set_version(V1_2);
+    let mut inputs = Vec::new();
+    for piece in stream.chunks(size) {
+        reader.push(piece.iter().map(|&byte| if byte == b'^' { 0 } else { byte }).collect::<Vec<u8>>().into());
+        while let Some(input) = reader.next().map_err(|refusal| (inputs.clone(), refusal))? {
+            inputs.extend(Some(input).filter(|input| *input != Input::HeartBeat));
+        }
+    }
+    Ok((inputs, reader.held()))
+}
+
+#[test]
+fn a_damaged_stream_means_the_same_in_any_pieces() {
+    let (mut taken, mut refused) = (0, 0);
+    for at in 0..STREAM.len() {
+        for byte in *b"^\n\r:\\0x\xff" {
+            let (before, behind) = STREAM.split_at(at);
+            for (put, behind) in [(&[byte][..], behind), (&[byte], &behind[1..]), (&[], &behind[1..])] {
+                let damaged = [before, put, behind, b"\n\n^"].concat();
+                let whole = meaning(&damaged, damaged.len());
+                assert_eq!(meaning(&damaged, 1), whole, "{}", damaged.escape_ascii());
+                assert_eq!(meaning(&damaged, 7), whole, "{}", damaged.escape_ascii());
+                *if whole.is_ok() { &mut taken } else { &mut refused } += 1;
+            }
+        }
+    }
+    assert!(taken > 100 && refused > 100, "{taken} were taken, {refused} refused");
+}
+
 #[test]
 fn a_message_can_be_pushed_before_the_last_one_was_read() {
     let mut reader = Reader::new(LIMITS);
@@ -88,6 +120,33 @@ fn a_body_in_one_message_is_not_copied() {
         assert_eq!(frame.body, body);
         assert!(message.contains(&frame.body.as_ptr()));
     }
+}
+
+#[test]
+fn a_body_keeps_no_message_that_is_much_larger() {
+    let filling = vec![b'\n'; 1000];
+    let frame = |length: usize| [b"SEND\n\n".to_vec(), vec![b'x'; length], vec![0]].concat();
+    let limits = Limits { body: 10_000, ..LIMITS };
+    for (length, is_kept) in [(1, false), (64, false), (400, false), (1100, true)] {
+        let bytes = Bytes::from([&frame(length)[..], &filling].concat());
+        let mut reader = Reader::new(limits);
+        reader.push(Message::Binary(bytes.clone()));
+        let Ok(Some(Input::Frame(frame))) = reader.next() else { panic!("a frame") };
+        assert_eq!(reader.next(), Ok(None));
+        assert_eq!((frame.body.len(), !bytes.is_unique()), (length, is_kept));
+    }
+    // In pieces the buffer grows to the length of what is incomplete.
+    let mut reader = Reader::new(limits);
+    reader.push("SE".into());
+    assert_eq!(reader.next(), Ok(None));
+    reader.push([&b"ND\n\nx\0SEND\n\n"[..], &[b'y'; 1100], b"\0"].concat().into());
+    let mut bodies = Vec::new();
+    while let Some(Input::Frame(frame)) = reader.next().unwrap() {
+        bodies.push(frame.body);
+    }
+    drop(reader);
+    assert_eq!(bodies.iter().map(Bytes::len).collect::<Vec<_>>(), [1, 1100]);
+    assert!(bodies[0].is_unique(), "the small one does not share the buffer");
 }
 
 #[test]

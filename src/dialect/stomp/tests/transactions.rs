@@ -1,7 +1,5 @@
 //! Transactions of a session.
 
-use bytes::Bytes;
-
 use super::*;
 
 fn send(body: &'static [u8]) -> Deferred {
@@ -88,14 +86,4 @@ fn they_hold_at_most_so_many_bytes_together() {
     assert!((1..10).contains(&many), "{many}");
     all.abort("t").unwrap();
     all.add("u", send(&[b'x'; 300])).unwrap();
-}
-
-#[test]
-fn a_body_keeps_no_message_that_is_larger() {
-    let message = Bytes::from(vec![b'x'; 1000]);
-    let content = Content { headers: Headers::new(), body: message.slice(..3) };
-    let mut all = Transactions::new(1, 1000);
-    all.begin("t").unwrap();
-    all.add("t", Deferred::Send(Send { destination: "/a".into(), transaction: None, content }, None)).unwrap();
-    assert!(message.is_unique());
 }

@@ -102,6 +102,8 @@ struct Broker {
     reader: Reader,
     version: Option<Version>,
     subscriptions: Subscriptions,
+    /// The numbers of all subscriptions so far.
+    numbers: Vec<u64>,
     transactions: Transactions,
     /// The messages that wait in each queue, and whether they come again.
     queues: BTreeMap<ByteString, VecDeque<(u64, bool)>>,
@@ -117,6 +119,7 @@ impl Broker {
             reader: Reader::new(WIDE),
             version: None,
             subscriptions: Subscriptions::new(10, 100),
+            numbers: Vec::new(),
             transactions: Transactions::new(10, 10_000),
             queues: BTreeMap::new(),
             contents: Vec::new(),
@@ -162,7 +165,7 @@ impl Broker {
                 let key = subscribe.destination.clone();
                 let is_queue = key.starts_with("/queue/");
                 let source = if is_queue { Source::Queue(key.clone()) } else { Source::Room(key.clone()) };
-                self.subscriptions.add(subscribe, source)?;
+                self.numbers.push(self.subscriptions.add(subscribe, source)?);
                 self.pump(&key);
             }
             Request::Unsubscribe { id } => {
@@ -221,8 +224,8 @@ impl Broker {
 
     /// Sends the messages that wait in a queue to its consumer.
     fn pump(&mut self, key: &ByteString) {
-        let is_consumer = |it: &&Subscription| it.queue() == Some(key);
-        let Some(number) = self.subscriptions.iter().find(is_consumer).map(|it| it.number) else { return };
+        let is_consumer = |number: u64| self.subscriptions.get(number).is_some_and(|it| it.queue() == Some(key));
+        let Some(number) = self.numbers.iter().copied().find(|&number| is_consumer(number)) else { return };
         let version = self.version.unwrap();
         while let Some((tag, again)) = self.queues.get_mut(key).and_then(VecDeque::pop_front) {
             let content = &self.contents[tag as usize];

@@ -6,7 +6,7 @@ mod wrong;
 
 use super::*;
 
-const LIMITS: QueueLimits = QueueLimits { queues: 2, messages: 4, bytes: 10, deliveries: 3 };
+const LIMITS: QueueLimits = QueueLimits { queues: 2, messages: 4, bytes: 10, failures: 3 };
 
 /// Consumers: Ann and Bob acknowledge, Eve does not.
 const ANN: u32 = 1;

@@ -32,6 +32,7 @@ pub(super) struct Queue {
 pub(super) struct Message {
     text: String,
     deliveries: u32,
+    failures: u32,
     refused_by: Option<u32>,
     was_given_back: bool,
     pub(super) with: Option<Delivery>,
@@ -93,7 +94,7 @@ impl Model {
 
     pub(super) fn push(&mut self, name: &str, text: String) {
         self.pushed += 1;
-        let message = Message { text, deliveries: 0, refused_by: None, was_given_back: false, with: None };
+        let message = Message { text, deliveries: 0, failures: 0, refused_by: None, was_given_back: false, with: None };
         self.queues.entry(name.to_owned()).or_default().messages.push(message);
     }
 
@@ -166,7 +167,8 @@ impl Model {
         let Some((queue, at)) = self.find(name, tag) else { return false };
         let message = &mut queue.messages[at];
         message.refused_by = message.with.take().map(|with| with.consumer);
-        if message.deliveries >= most {
+        message.failures += 1;
+        if message.failures >= most {
             queue.messages.remove(at);
             self.dropped += 1;
             note(facts, "dropped when refused");
@@ -201,12 +203,15 @@ impl Model {
             note(facts, "somebody leaves with several messages");
         }
         let (before, mut dropped) = (queue.messages.len(), 0);
+        let of_it = queue.messages.iter().filter_map(|message| message.with).filter(|with| with.consumer == key);
+        let first = of_it.map(|with| with.tag).min();
         queue.messages.retain_mut(|message| {
             if message.with.is_none_or(|with| with.consumer != key) {
                 return true;
             }
-            message.with = None;
-            let too_often = consumer.needs_ack && message.deliveries >= most;
+            let fails = message.with.take().map(|with| with.tag) == first;
+            message.failures += u32::from(fails);
+            let too_often = consumer.needs_ack && fails && message.failures >= most;
             dropped += u64::from(too_often);
             consumer.needs_ack && !too_often
         });

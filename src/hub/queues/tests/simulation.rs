@@ -12,7 +12,7 @@ use crate::simulation::random::Random;
 const SEEDS: u64 = 200;
 const STEPS: u64 = 400;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-const LIMITS: QueueLimits = QueueLimits { queues: 3, messages: 8, bytes: 80, deliveries: 3 };
+const LIMITS: QueueLimits = QueueLimits { queues: 3, messages: 8, bytes: 80, failures: 3 };
 
 /// Facts that occur in any two hundred seeds.
 const MUST_HAPPEN: [&str; 20] = [
@@ -122,7 +122,7 @@ impl Run {
         let Some(key) = self.consumer(name, |_| true) else { return Ok(()) };
         self.calls.push(format!("unsubscribe {name} {key}"));
         self.subject.unsubscribe(name, key);
-        self.model.unsubscribe(name, key, LIMITS.deliveries, &mut self.facts);
+        self.model.unsubscribe(name, key, LIMITS.failures, &mut self.facts);
         Ok(())
     }
 
@@ -163,7 +163,7 @@ impl Run {
 
     fn nack(&mut self, name: &str, tag: u64) -> Result<(), String> {
         self.calls.push(format!("nack {name} {tag}"));
-        let expected = self.model.nack(name, tag, LIMITS.deliveries, &mut self.facts);
+        let expected = self.model.nack(name, tag, LIMITS.failures, &mut self.facts);
         same(&self.subject.nack(name, tag), &expected, "nack")
     }
 
@@ -226,7 +226,7 @@ impl Run {
         for name in NAMES.into_iter().filter(|name| self.model.queues.contains_key(*name)).collect::<Vec<_>>() {
             while let Some(key) = self.consumer(name, |_| true) {
                 self.subject.unsubscribe(name, key);
-                self.model.unsubscribe(name, key, LIMITS.deliveries, &mut self.facts);
+                self.model.unsubscribe(name, key, LIMITS.failures, &mut self.facts);
             }
             if !self.model.queues.contains_key(name) {
                 continue;
@@ -238,7 +238,7 @@ impl Run {
                 self.ack(name, handed.tag)?;
             }
             self.subject.unsubscribe(name, u32::MAX - 1);
-            self.model.unsubscribe(name, u32::MAX - 1, LIMITS.deliveries, &mut self.facts);
+            self.model.unsubscribe(name, u32::MAX - 1, LIMITS.failures, &mut self.facts);
         }
         self.counts()?;
         same(&self.subject.counts().0, &0, "what is left")?;

@@ -41,8 +41,8 @@ pub(super) struct Subject {
 
 impl Subject {
     pub(super) fn new(limits: QueueLimits, fault: Option<Fault>) -> Self {
-        let deliveries = if fault == Some(Fault::NoEnd) { u32::MAX } else { limits.deliveries };
-        let queues = Queues::new(QueueLimits { deliveries, ..limits });
+        let failures = if fault == Some(Fault::NoEnd) { u32::MAX } else { limits.failures };
+        let queues = Queues::new(QueueLimits { failures, ..limits });
         Subject { queues, fault, handed: Vec::new(), calls: 0 }
     }
 
