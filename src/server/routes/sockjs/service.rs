@@ -33,15 +33,8 @@ pub(super) const GROWTH: usize = 3;
 /// The server and the settings of these routes.
 pub(super) struct Service<S> {
     pub(super) gateway: Gateway<S>,
-    pub(super) settings: Arc<SockJs>,
+    pub(super) settings: SockJs,
     pub(super) names: Arc<Names>,
-}
-
-impl<S> Clone for Service<S> {
-    fn clone(&self) -> Self {
-        let (gateway, settings, names) = (self.gateway.clone(), self.settings.clone(), self.names.clone());
-        Service { gateway, settings, names }
-    }
 }
 
 /// A request that is refused.
