@@ -188,7 +188,7 @@ fn a_frame_within_its_limits_is_taken_and_one_beyond_is_not() {
     assert_eq!(frame(V1_2, &with_length).unwrap().body.len(), 64);
     let body_too_large = "a body has at most 64 bytes, the limit of messages (Builder::message_limit)";
     assert_eq!(detail(V1_2, with_body(65).as_bytes()), body_too_large);
-    // Neither needs an end to be refused.
+    // They are refused before their ends have come.
     assert_eq!(detail(V1_2, "x".repeat(257).as_bytes()), too_large);
     assert_eq!(detail(V1_2, format!("SEND\n\n{}", "x".repeat(65)).as_bytes()), body_too_large);
 }
