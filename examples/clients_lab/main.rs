@@ -1,5 +1,6 @@
 //! The server that the tests of other people's clients drive: those of Socket.IO at `/socket.io` or,
-//! with the parser of MessagePack, `/msgpack`, those of Engine.IO at `/engine.io`, and those of SockJS at `/sockjs`.
+//! with the parser of MessagePack, `/msgpack`, those of Engine.IO at `/engine.io`, those of SockJS at `/sockjs`, and
+//! those of STOMP at `/stomp`, whose application our own clients reach at `/room`.
 //!
 //! `cargo run --features msgpack --example clients_lab -- --port 8000`. It prints its address.
 
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 mod any;
+mod stomp;
 
 use any::Any;
 
@@ -245,12 +247,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .namespace("/doc-*", events())
         .build();
     let engine = builder().handler(raw).build();
+    let rooms = builder().events(stomp::events()).build();
     let app: Router = Router::new()
         .route("/page", get(Html(PAGE)))
         .merge(live.socketio_with("/socket.io", settings.clone()))
         .merge(live.socketio_with("/msgpack", settings.parser(Parser::MsgPack)))
         .merge(engine.engineio("/engine.io"))
-        .merge(engine.sockjs_with("/sockjs", SockJs::new().binary_as_base64(true)));
+        .merge(engine.sockjs_with("/sockjs", SockJs::new().binary_as_base64(true)))
+        .merge(rooms.stomp_with("/stomp", stomp::settings(Duration::from_millis(interval))))
+        .nest("/room", rooms.routes());
     let listener = anywire::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     anywire::serve(listener, app).await?;
