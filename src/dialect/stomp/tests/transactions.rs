@@ -79,7 +79,7 @@ fn they_hold_at_most_so_many_bytes_together() {
     let held = all.held();
     assert!((400..1000).contains(&held), "{held}");
     let refusal = all.add("u", send(&[b'x'; 600])).expect_err("too much");
-    assert_eq!(refusal.detail, "all transactions of a session hold at most 1000 bytes (Stomp::transactions)");
+    assert_eq!(refusal.detail, "all transactions of a session hold at most 1000 bytes (Builder::message_limit)");
     assert_eq!(all.held(), held);
     // A request without any text counts as well.
     let many = (0..).find(|_| all.add("u", settle("")).is_err()).unwrap();
