@@ -73,7 +73,7 @@ async fn trade(live: Live) {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             price.cents = (price.cents + (random >> 33) % 41).saturating_sub(20).max(100);
             price.number += 1;
-            // Who is slow gets fewer prices, each of them the newest.
+            // A slow client gets fewer prices, each of them the newest.
             live.to(format!("price-{}", price.symbol)).latest(price.symbol).emit("price", &*price);
         }
     }

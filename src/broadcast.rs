@@ -39,6 +39,9 @@ impl Broadcast {
     /// The encoding that `cell` names; `encode` makes it the first time.
     pub(crate) fn encoded(&self, cell: Cell, encode: impl Fn(&Payload) -> Bytes) -> &Bytes {
         let make = || {
+            // A test counts how often.
+            #[cfg(debug_assertions)]
+            tracing::trace!(target: "anywire::encoding", cell = cell.0);
             let bytes = encode(&self.payload);
             self.pool.change(0, bytes.len());
             Encoded { cell, bytes, next: OnceLock::new() }

@@ -31,6 +31,8 @@ mod rooms;
 mod security;
 #[path = "stomp/sentences.rs"]
 mod sentences;
+#[path = "stomp/sessions.rs"]
+mod sessions;
 #[path = "stomp/storm.rs"]
 mod storm;
 mod support;

@@ -35,6 +35,15 @@ declare const canvas: HTMLCanvasElement
 // The modules and globals of other clients.
 declare module 'socket.io-client' { export const io: (url: string, options?: object) => any }
 declare module 'socket.io-msgpack-parser'
+declare module '@stomp/stompjs' {
+  export class Client {
+    constructor(settings: { webSocketFactory: () => import('anywire/socket').Socket })
+    onConnect: () => void
+    subscribe(destination: string, listener: (message: { body: string }) => void): void
+    publish(message: { destination: string, body: string }): void
+    activate(): void
+  }
+}
 declare const SockJS: new (url: string) => WebSocket
 `
 

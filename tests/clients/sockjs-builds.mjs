@@ -53,7 +53,7 @@ function built(entry) {
     numbers.set(path, number)
     const text = readFileSync(path, 'utf8')
     const names = {}
-    // What it reports for its developers is left out, as in its own builds.
+    // Its reports for its developers are left out, as in its own builds.
     for (const [, name] of text.matchAll(/require\('([^']+)'\)/g)) if (name !== 'debug') names[name] = add(resolve(name, path))
     bodies[number] = `[function (require, module, exports) {\n${text}\n}, ${JSON.stringify(names)}]`
     return number

@@ -156,7 +156,9 @@ impl Driver {
         match request {
             Request::Connect(_) => Err(refusal("Already connected", "a connection is opened once").into()),
             Request::Send(mut send) => match send.transaction.take() {
+                // A transaction is done as a whole, so its frames are judged before.
                 Some(transaction) => {
+                    self.judge(&send.destination)?;
                     self.transactions.add(&transaction, Deferred::Send(send, None))?;
                     Ok(true)
                 }
@@ -166,7 +168,10 @@ impl Driver {
             Request::Unsubscribe { id } => self.unsubscribe(&id).map(|()| true),
             Request::Settle(mut settle) => {
                 match settle.transaction.take() {
-                    Some(transaction) => self.transactions.add(&transaction, Deferred::Settle(settle))?,
+                    Some(transaction) => {
+                        self.session.member.shared.check_settle(&settle)?;
+                        self.transactions.add(&transaction, Deferred::Settle(settle))?;
+                    }
                     None => self.settle(&settle)?,
                 }
                 Ok(true)

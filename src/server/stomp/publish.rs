@@ -11,12 +11,19 @@ use super::{
 use crate::{
     dialect::{
         Fault, MESSAGE,
-        stomp::{self, Content, Send, Settle, Version},
+        stomp::{self, Content, Refusal, Send, Settle, Version},
     },
     hub::{Audience, ROOT},
     message::{Message, Text},
     server::api::to::To,
 };
+
+/// A destination to which a client may send, without its beginning.
+pub(super) enum Allowed<'a> {
+    App(&'a str),
+    Topic(&'a str),
+    Queue(&'a str),
+}
 
 impl Driver {
     /// Sends a message. The receipt of an event comes when the handler has answered it. Returns whether the receipt is due.
@@ -38,24 +45,34 @@ impl Driver {
         asks: Option<&ByteString>,
     ) -> Result<bool, Stop> {
         let Send { destination, content, .. } = send;
-        match Destination::of(&destination) {
-            Some(Destination::App(event)) => self.hand(event, content, receipt, asks).await,
-            Some(Destination::Topic(topic)) if self.broker.settings.broker && !self.is_room(topic) => {
-                Ok(self.send_to_topic(topic, &content, receipt))
-            }
-            Some(Destination::Topic(topic)) if self.is_room(topic) => {
-                let detail = "the topic is a room of the application: send to /app/<event>, and its handler decides";
-                Err(refusal("Not allowed", detail).into())
-            }
-            Some(Destination::Queue(queue)) if self.broker.settings.broker => {
+        match self.judge(&destination)? {
+            Allowed::App(event) => self.hand(event, content, receipt, asks).await,
+            Allowed::Topic(topic) => Ok(self.send_to_topic(topic, &content, receipt)),
+            Allowed::Queue(queue) => {
                 let pushed = self.broker.push(&self.session.core, queue, content.encode());
                 Ok(self.sent(pushed, receipt))
             }
-            _ => {
-                let detail =
-                    "one can send to /app/<event> and, if the broker is on, to /topic/<name> and /queue/<name>";
-                Err(refusal("Unknown destination", detail).into())
-            }
+        }
+    }
+
+    /// A destination to which this client may send.
+    ///
+    /// # Errors
+    /// Fails if it may not send there.
+    pub(super) fn judge<'a>(&self, destination: &'a str) -> Result<Allowed<'a>, Refusal> {
+        let has_broker = self.broker.settings.broker;
+        match Destination::of(destination) {
+            Some(Destination::App(event)) => Ok(Allowed::App(event)),
+            Some(Destination::Topic(topic)) if self.is_room(topic) => Err(refusal(
+                "Not allowed",
+                "the topic is a room of the application: send to /app/<event>, and its handler decides",
+            )),
+            Some(Destination::Topic(topic)) if has_broker => Ok(Allowed::Topic(topic)),
+            Some(Destination::Queue(queue)) if has_broker => Ok(Allowed::Queue(queue)),
+            _ => Err(refusal(
+                "Unknown destination",
+                "one can send to /app/<event> and, if the broker is on, to /topic/<name> and /queue/<name>",
+            )),
         }
     }
 

@@ -202,6 +202,14 @@ impl SharedSession {
         Some((subscription, deliveries))
     }
 
+    /// Whether the client may acknowledge or refuse this.
+    ///
+    /// # Errors
+    /// Fails if it was sent no such message.
+    pub(crate) fn check_settle(&self, settle: &Settle) -> Result<(), Refusal> {
+        self.lock().stomp().map_or(Ok(()), |stomp| stomp.subscriptions.check(settle))
+    }
+
     /// The client has acknowledged messages, or refused them. Returns which.
     ///
     /// # Errors

@@ -169,7 +169,10 @@ impl Inner {
         let Some(stomp) = self.stomp() else { return };
         let version = stomp.version();
         let frame = match head.kind {
-            Kind::Connect => stomp::connected(version, &session.public_id(), stomp.beats.agreed()),
+            Kind::Connect => {
+                stomp.beats.begin(now);
+                stomp::connected(version, &session.public_id(), stomp.beats.agreed())
+            }
             Kind::ConnectError => {
                 let fault = Fault::parse(head.data);
                 stomp::error(Some(version), &fault.message, head.data, None)
@@ -192,6 +195,10 @@ impl Inner {
         };
         self.send_as_it_is(session, Payload::from(frame).into());
         self.note_stomp_sent(now);
+        if head.kind == Kind::Connect {
+            // The first heart-beat is due.
+            session.schedule(self);
+        }
     }
 
     /// Sends a fault to those subscriptions that are for them. Returns whether there is one.

@@ -42,6 +42,8 @@ pub(super) struct Beats {
     pub(super) wants: u64,
     pub(super) sent_at: u64,
     pub(super) received_at: u64,
+    /// CONNECTED was sent: before it nobody sends heart-beats.
+    pub(super) begun: bool,
 }
 
 impl Beats {
@@ -50,7 +52,12 @@ impl Beats {
     }
 
     pub(super) fn new(now: u64, sends: u64, wants: u64) -> Self {
-        Beats { sends, wants, sent_at: now, received_at: now }
+        Beats { sends, wants, sent_at: now, received_at: now, begun: false }
+    }
+
+    /// CONNECTED is sent.
+    pub(super) fn begin(&mut self, now: u64) {
+        (self.begun, self.received_at) = (true, now);
     }
 
     /// The heart-beats that both sides have agreed on, as the server states them.
@@ -59,11 +66,11 @@ impl Beats {
     }
 
     pub(super) fn next_sent(&self) -> Option<u64> {
-        (self.sends > 0).then(|| self.sent_at + self.sends)
+        (self.begun && self.sends > 0).then(|| self.sent_at + self.sends)
     }
 
     pub(super) fn silent_at(&self) -> Option<u64> {
-        (self.wants > 0).then(|| self.received_at + PATIENCE * self.wants)
+        (self.begun && self.wants > 0).then(|| self.received_at + PATIENCE * self.wants)
     }
 }
 
