@@ -21,7 +21,9 @@ impl SharedSession {
         place: &mut Option<Place>,
     ) -> Poll<Option<Arrived>> {
         let mut inner = self.lock();
-        let ended = inner.turn.is_ended() || inner.machine.closed().is_some();
+        // What a client of STOMP has sent becomes events as its task reads it, until that task has read all and ends.
+        let reads_on = inner.stomp().is_some();
+        let ended = inner.turn.is_ended() || (inner.machine.closed().is_some() && !reads_on);
         let is_handler = inner.turn.is_polling() && wake_batch::is_turn_of(self.address());
         let Some(channel) = inner.channels.as_mut().and_then(|channels| channels.find(number)) else {
             return Poll::Ready(None);

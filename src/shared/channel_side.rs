@@ -175,7 +175,7 @@ impl Inner {
             connection.clear();
         }
         if let Some(stomp) = &mut channels.stomp {
-            stomp.clear();
+            stomp.drop_receipts();
         }
         for channel in &mut channels.all {
             channel.drop_early();
@@ -352,10 +352,14 @@ impl SharedSession {
         for channel in &mut channels.all {
             channel.over = true;
         }
+        if let Some(stomp) = &mut channels.stomp {
+            stomp.clear();
+        }
         if channels.wake_all() {
             inner.turn.woken();
         }
         inner.wake_senders();
+        self.account(&mut inner);
     }
 
     /// Whether a channel is over.

@@ -130,16 +130,19 @@ class Older extends Peer {
     this.beats = new Queue('a heart-beat')
     this.login = login
     this.waiting = new Map()
-    this.client = Old.over(open())
-    this.client.heartbeat = { outgoing: beats, incoming: beats }
-    this.client.debug = (line) => line.endsWith('PONG') && this.beats.push(true)
-    this.client.onreceipt = ({ headers }) => {
-      this.waiting.get(headers['receipt-id'])?.(headers['receipt-id'])
-      this.waiting.delete(headers['receipt-id'])
+    this.start = () => {
+      this.client = Old.over(open())
+      this.client.heartbeat = { outgoing: beats, incoming: beats }
+      this.client.debug = (line) => line.endsWith('PONG') && this.beats.push(true)
+      this.client.onreceipt = ({ headers }) => {
+        this.waiting.get(headers['receipt-id'])?.(headers['receipt-id'])
+        this.waiting.delete(headers['receipt-id'])
+      }
     }
   }
 
   open() {
+    this.start()
     const connected = new Promise((resolve, reject) => {
       this.client.connect(
         this.login,
@@ -177,6 +180,7 @@ class Older extends Peer {
   }
 
   stop() {
+    if (!this.client) return
     this.client.ws.onclose = null
     this.client.ws.close()
     this.client._cleanUp()

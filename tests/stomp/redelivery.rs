@@ -1,8 +1,10 @@
 //! Messages of queues that come back: they are refused, or their consumer leaves.
 
+use anywire::Stomp;
+
 use super::{
     client::{Client, VERSIONS},
-    site,
+    house, site,
     wire::Wire,
 };
 use crate::support::Site;
@@ -72,6 +74,64 @@ async fn read_all(client: &mut Client) {
         client.ack(message).await;
     }
     client.has_heard_all().await;
+}
+
+/// A connection that ends as soon as it has carried these frames, whose end the server may see before it has obeyed them.
+async fn leave_with(mut client: Client, frames: &[String]) {
+    for frame in frames {
+        client.say(frame).await;
+    }
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_client_acknowledged_as_its_last_is_acknowledged() {
+    for version in VERSIONS {
+        let site = site();
+        let mut sender = Client::connect(&site, "1.2").await;
+        let mut one = Client::connect(&site, version).await;
+        one.subscribe("1", "/queue/q", "client").await;
+        let mut acks = Vec::new();
+        for body in ["a", "b", "c"] {
+            sender.publish("/queue/q", body).await;
+            let message = one.hears(body).await;
+            acks.push(format!("{}\n\n^@", one.settling("ACK", &message)));
+        }
+        let mut two = Client::connect(&site, version).await;
+        two.subscribe("2", "/queue/q", "client").await;
+        leave_with(one, &acks[..2]).await;
+        assert_eq!(two.hears("c").await.header("redelivered"), "true");
+        two.has_heard_all().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_client_sent_as_its_last_is_sent() {
+    for version in VERSIONS {
+        for goodbye in ["", "DISCONNECT\n\n^@"] {
+            let (_live, site) = house(Stomp::new().topic("lobby"));
+            let mut two = Client::connect(&site, "1.2").await;
+            for destination in ["/topic/t", "/topic/lobby"] {
+                two.subscribe(destination, destination, "auto").await;
+            }
+            let one = Client::connect(&site, version).await;
+            let sends = (0..20).map(|n| {
+                let destination = if n % 2 == 0 { "/topic/t" } else { "/app/say" };
+                format!("SEND\ndestination:{destination}\n\nno. {n}^@")
+            });
+            leave_with(one, &sends.chain([goodbye.to_owned()]).collect::<Vec<_>>()).await;
+            let mut heard = Vec::new();
+            for _ in 0..20 {
+                let message = two.message().await;
+                let text = message.text().trim_matches('"');
+                heard.push(text.strip_prefix("no. ").unwrap().parse::<u32>().unwrap());
+            }
+            // Events take their way through the handler.
+            heard.sort_unstable();
+            assert_eq!(heard, (0..20).collect::<Vec<_>>(), "{version}");
+            two.has_heard_all().await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

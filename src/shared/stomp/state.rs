@@ -90,8 +90,15 @@ impl Stomp {
         }
     }
 
-    /// The client is gone: nothing is delivered any more, and no request answered. The queues learn it from the session's
-    /// task.
+    /// The client is gone: no request is answered any more. What it has acknowledged before, the session's task may not
+    /// have read yet.
+    pub(in crate::shared) fn drop_receipts(&mut self) {
+        for (_, receipt) in std::mem::take(&mut self.receipts) {
+            self.held -= COST + receipt.len();
+        }
+    }
+
+    /// The session's task has ended, and has told the queues.
     pub(in crate::shared) fn clear(&mut self) {
         drop(self.subscriptions.clear());
         self.receipts = Vec::new();
