@@ -11,6 +11,8 @@ mod bench;
 mod idle;
 #[path = "costs/socketio.rs"]
 mod socketio;
+#[path = "costs/sockjs.rs"]
+mod sockjs;
 mod support;
 
 use anywire::{Anywire, Data, Events, Reply, Session};

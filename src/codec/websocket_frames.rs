@@ -1,5 +1,10 @@
 //! Writes WebSocket frames (RFC 6455, section 5) as a server does: final, unmasked, without extensions.
 
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::{broadcast::OutMessage, payload::Payload, session::frame::CloseReason};
@@ -62,6 +67,20 @@ impl<'a> SocketBuffer<'a> {
     /// Appends a text message.
     pub(crate) fn text(&mut self, parts: &[&[u8]]) {
         self.put(Opcode::Text, parts);
+    }
+
+    /// Appends a text message that `write` appends. It is written where it stays, unless `expected` was not its length
+    /// and a header of another size is due.
+    pub(crate) fn text_by(&mut self, expected: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        self.end_shared_text();
+        let start = self.out.len();
+        put_header(self.out, Opcode::Text, expected);
+        let behind = self.out.len();
+        write(self.out);
+        let length = self.out.len() - behind;
+        if length != expected {
+            replace_header(self.out, start..behind, length);
+        }
     }
 
     /// Appends a binary message.
@@ -139,12 +158,8 @@ impl<'a> SocketBuffer<'a> {
         let length = self.out.len() - start - 2;
         if length == 0 {
             self.out.truncate(start);
-        } else if length <= 125 {
-            self.out[start + 1] = length as u8;
         } else {
-            let mut header = Vec::with_capacity(MAX_HEADER);
-            put_header(&mut header, Opcode::Text, length);
-            self.out.splice(start..start + 2, header);
+            replace_header(self.out, start..start + 2, length);
         }
     }
 }
@@ -159,76 +174,35 @@ pub(crate) fn encode(payload: &Payload, write: impl FnOnce(&Payload, &mut Socket
 }
 
 fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
-    const FINAL: u8 = 0x80;
-    out.push(FINAL | opcode as u8);
-    if let Ok(length @ ..=125) = u8::try_from(length) {
-        out.push(length);
-    } else if let Ok(length) = u16::try_from(length) {
-        out.push(126);
-        out.extend_from_slice(&length.to_be_bytes());
-    } else {
-        out.push(127);
-        out.extend_from_slice(&(length as u64).to_be_bytes());
+    let (header, size) = header(opcode, length);
+    out.extend_from_slice(&header[..size]);
+}
+
+/// Puts the header of a text frame in the place of another one.
+fn replace_header(out: &mut Vec<u8>, place: Range<usize>, length: usize) {
+    let (header, size) = header(Opcode::Text, length);
+    match place.len() == size {
+        true => out[place].copy_from_slice(&header[..size]),
+        false => drop(out.splice(place, header.into_iter().take(size))),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::Message;
-
-    const HEADERS: [(usize, &[u8]); 5] = [
-        (1, &[0x81, 1]),
-        (125, &[0x81, 125]),
-        (126, &[0x81, 126, 0, 126]),
-        (65_535, &[0x81, 126, 0xff, 0xff]),
-        (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
-    ];
-
-    #[test]
-    fn the_header_states_the_length_in_the_shortest_form() {
-        for (length, header) in HEADERS {
-            let payload = vec![b'x'; length];
-            let (mut whole, mut shared) = (vec![7], vec![7]);
-            SocketBuffer::new(&mut whole).text(&[&payload]);
-            let mut buffer = SocketBuffer::new(&mut shared);
-            for byte in &payload {
-                buffer.shared_text().push(*byte);
-            }
-            assert_eq!(buffer.finish(), None);
-            assert_eq!(whole, [&[7], header, &payload].concat(), "{length}");
-            assert_eq!(shared, whole, "{length}");
-            assert!(header.len() <= MAX_HEADER);
-        }
-    }
-
-    #[test]
-    fn what_is_not_shared_text_ends_it() {
-        let mut out = Vec::new();
-        let mut buffer = SocketBuffer::new(&mut out);
-        buffer.shared_text().extend(b"a1:");
-        buffer.shared_text().extend(b"w:");
-        buffer.text(&[b"m", b"", b"hello"]);
-        buffer.shared_text();
-        buffer.binary(b"\0");
-        buffer.ping(b"1");
-        buffer.shared_text().extend(b"q");
-        buffer.pong(b"");
-        buffer.encoded(&Bytes::from_static(b"\x81\x01z"), &Message::from("z").into());
-        assert_eq!(buffer.finish(), None);
-        assert_eq!(out, b"\x81\x05a1:w:\x81\x06mhello\x82\x01\0\x89\x011\x81\x01q\x8a\0\x81\x01z");
-    }
-
-    #[test]
-    fn the_first_reason_to_close_counts_and_nothing_follows_it() {
-        let mut out = Vec::new();
-        let mut buffer = SocketBuffer::new(&mut out);
-        buffer.binary(b"");
-        assert!(buffer.takes_more(3) && !buffer.takes_more(2));
-        buffer.close(CloseReason::new(1000, "bye"));
-        buffer.close(CloseReason::new(1001, ""));
-        assert!(!buffer.takes_more(3));
-        assert_eq!(buffer.finish(), Some(CloseReason::new(1000, "bye")));
-        assert_eq!(out, b"\x82\0");
-    }
+/// A header, and how many bytes it has.
+fn header(opcode: Opcode, length: usize) -> ([u8; MAX_HEADER], usize) {
+    const FINAL: u8 = 0x80;
+    let mut header = [0; MAX_HEADER];
+    header[0] = FINAL | opcode as u8;
+    let size = if let Ok(length @ ..=125) = u8::try_from(length) {
+        header[1] = length;
+        2
+    } else if let Ok(length) = u16::try_from(length) {
+        header[1] = 126;
+        header[2..4].copy_from_slice(&length.to_be_bytes());
+        4
+    } else {
+        header[1] = 127;
+        header[2..].copy_from_slice(&(length as u64).to_be_bytes());
+        MAX_HEADER
+    };
+    (header, size)
 }

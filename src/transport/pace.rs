@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, error::Elapsed, sleep, timeout, timeout_at};
+use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
 
 use crate::config::LEAST_RATE;
 
@@ -26,7 +26,7 @@ impl Pace {
     /// # Errors
     /// Fails if it does not come in time. Cancel-safe if the input is.
     pub(super) async fn next<F: Future>(&self, input: F) -> Result<F::Output, Elapsed> {
-        timeout_at(self.until, timeout(self.allowance, input)).await?
+        timeout_at(self.until.min(sleep(self.allowance).deadline()), input).await
     }
 
     /// A piece of this many bytes has come.

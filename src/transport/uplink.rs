@@ -36,7 +36,11 @@ pub(crate) enum BodyError {
     TooSlow,
 }
 
-/// Reads a body. It is copied only if it comes in several pieces. It may be silent for `allowance`, and must
+/// A piece of a body is a part of the buffer that its connection reads into, which has up to twice as many bytes.
+const PART: usize = 32 * 1024;
+
+/// Reads a body. A small one is copied, since a message that waits in the session would otherwise hold much more than
+/// counts; a large one only if it comes in several pieces. It may be silent for `allowance`, and must
 /// come at the least rate once that time has passed. With each piece `grow` is called with the beginning of the
 /// body and its length so far, and may refuse that.
 pub(crate) async fn read_body(
@@ -61,7 +65,11 @@ pub(crate) async fn read_body(
             }
         }
     }
-    Ok(whole.unwrap_or_else(|| pieces.freeze()))
+    Ok(match whole {
+        Some(piece) if piece.len() < PART => Bytes::copy_from_slice(&piece),
+        Some(piece) => piece,
+        None => pieces.freeze(),
+    })
 }
 
 /// Hands the frames of a body over to the session. The frames before a malformed one are taken.

@@ -195,13 +195,32 @@ impl Wrapping {
 
     /// The whole of an answer that is one flush.
     pub(crate) fn whole(&self, flush: Vec<u8>) -> Vec<u8> {
-        if self.is_plain() {
-            return flush;
+        if self.only_appends() && !self.has_beginning() {
+            return self.append(flush, true);
         }
         let mut out = Vec::with_capacity(flush.len() + 128);
         self.begin(&mut out);
         self.put(&flush, true, &mut out);
         out
+    }
+
+    /// Whether something goes before the first flush.
+    fn has_beginning(&self) -> bool {
+        !self.row.prelude.is_empty() || self.row.fill.is_some()
+    }
+
+    /// Whether nothing stands before each flush and nothing in it changes, so that it need not be copied.
+    fn only_appends(&self) -> bool {
+        self.row.before.is_empty() && self.row.escape == Escape::None
+    }
+
+    /// Appends to a flush what goes behind it.
+    fn append(&self, mut flush: Vec<u8>, last: bool) -> Vec<u8> {
+        self.push(self.row.after, &mut flush);
+        if last {
+            self.push(self.row.end, &mut flush);
+        }
+        flush
     }
 
     /// Appends what goes before the first flush.
@@ -265,8 +284,9 @@ impl Wrapper {
 
     pub(super) fn wrap(&mut self, flush: Vec<u8>, last: bool) -> Vec<u8> {
         let first = !std::mem::replace(&mut self.begun, true);
-        if self.wrapping.is_plain() && self.padding.is_empty() {
-            return flush;
+        let begins = first && (self.wrapping.has_beginning() || !self.padding.is_empty());
+        if self.wrapping.only_appends() && !begins {
+            return self.wrapping.append(flush, last);
         }
         let mut out = Vec::with_capacity(flush.len() + 64);
         if first {

@@ -26,7 +26,7 @@ const ours = (transport) => ({
 })
 
 /**
- * What may carry STOMP. Over SockJS there are texts only (`isText`), and our session watches itself and outlives its
+ * The carriers of STOMP. Over SockJS there are texts only (`isText`), and our session watches itself and outlives its
  * connections (`isOurs`).
  */
 export const CARRIERS = [

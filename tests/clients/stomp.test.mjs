@@ -282,7 +282,7 @@ const STEPS = {
       const shown = await room.next()
       assert.deepEqual([shown.bytes, shown.headers['content-type'], shown.headers.event], [Buffer.from([0, 255, 10]), 'application/octet-stream', 'shown'])
     }
-    // Who leaves the topic has left the room.
+    // A client that leaves the topic has left the room.
     room.leave()
     await ann.publish('/app/say', 'after')
     bob.emit('say', 'last')

@@ -162,6 +162,7 @@ impl Bench {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let counts = Counts::default();
         let router = Router::new().nest("/live", server.routes()).merge(server.socketio("/live/socket.io"));
+        let router = router.merge(server.sockjs("/live/sockjs"));
         let site = runtime.block_on(async {
             let io = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let site = Site::at(io.local_addr().unwrap());
@@ -220,17 +221,18 @@ pub async fn read(io: &mut dyn Io, buffer: &mut [u8], letter: u8, count: usize) 
 /// Writes messages at once and waits for as many of this letter on each connection, several times. Returns the costs
 /// of the middle one: queues grow at times, and are given back.
 pub fn exchange(bench: &Bench, all: &mut [&mut dyn Io], messages: &[u8], letter: u8, count: usize) -> Costs {
-    let mut buffer = vec![0; 4096];
-    let mut times: Vec<Costs> = (0..20)
-        .map(|_| {
-            bench.costs(async {
-                all[0].write_all(messages).await.unwrap();
-                for io in &mut *all {
-                    read(*io, &mut buffer, letter, count).await;
-                }
-            })
-        })
-        .collect();
+    usual(bench, async |buffer| {
+        all[0].write_all(messages).await.unwrap();
+        for io in &mut *all {
+            read(*io, buffer, letter, count).await;
+        }
+    })
+}
+
+/// The costs of an exchange, which is given a buffer: the middle ones of several times.
+pub fn usual(bench: &Bench, mut exchange: impl AsyncFnMut(&mut [u8])) -> Costs {
+    let mut buffer = vec![0; 16 * 1024];
+    let mut times: Vec<Costs> = (0..20).map(|_| bench.costs(exchange(&mut buffer))).collect();
     times.sort_unstable();
     // The runtime allocates for the rest of its tasks, which is no cost of the exchange.
     times[10] - bench.costs(async {})

@@ -21,7 +21,7 @@ const PRODUCERS: usize = 3;
 const MESSAGES: usize = 200;
 const CONSUMERS: usize = 6;
 
-/// What is known of the messages, by their texts.
+/// The fate of the messages, by their texts.
 #[derive(Default)]
 struct Book {
     /// The RECEIPT of their ACK has come.

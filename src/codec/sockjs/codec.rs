@@ -20,6 +20,10 @@ use crate::{
     },
 };
 
+/// The bytes around a message alone in a body: two brackets, a letter, two quotes, and the end of the line that a
+/// transport appends.
+const AROUND: usize = 6;
+
 #[derive(Debug)]
 pub(crate) struct SockJsCodec {
     /// The largest message that is taken.
@@ -50,6 +54,7 @@ impl SockJsCodec {
     }
 
     fn put_message(&mut self, message: &OutMessage, body: &mut Vec<u8>) {
+        body.reserve(message.len() + AROUND);
         body.extend_from_slice(if self.written == Written::Nothing { b"a[" } else { b"," });
         self.written = Written::Array;
         match message {
@@ -156,7 +161,10 @@ impl BodyCodec for SockJsCodec {
 
 /// Appends a message as a frame of its own.
 fn send(payload: &Payload, out: &mut SocketBuffer<'_>) {
-    let mut string = Vec::new();
-    put_payload(payload, &mut string);
-    out.text(&[b"a[", &string, b"]"]);
+    // Without an escape the length is that of the text and what is around it.
+    out.text_by(payload.len() + "a[\"\"]".len(), |out| {
+        out.extend_from_slice(b"a[");
+        put_payload(payload, out);
+        out.push(b']');
+    });
 }

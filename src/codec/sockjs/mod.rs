@@ -18,6 +18,7 @@
 mod codec;
 mod form;
 mod read;
+mod scan;
 mod strings;
 #[cfg(test)]
 mod tests;

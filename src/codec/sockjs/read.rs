@@ -4,6 +4,8 @@ use bytes::{Buf, Bytes};
 use bytestring::ByteString;
 use serde::de::IgnoredAny;
 
+use super::scan::position;
+
 /// The input is no array of strings, and no string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Broken;
@@ -108,7 +110,7 @@ fn quoted(text: &[u8]) -> Option<Quoted> {
     }
     let (mut at, mut escapes) = (1, false);
     loop {
-        at += text[at..].iter().position(|&byte| matches!(byte, b'"' | b'\\' | ..0x20))?;
+        at += position(&text[at..], |byte| (byte == b'"') | (byte == b'\\') | (byte < 0x20))?;
         match text[at] {
             b'"' => return Some(Quoted { length: at + 1, escapes }),
             b'\\' => {

@@ -2,19 +2,14 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+use super::scan::position;
 use crate::{message::Message, payload::Payload};
 
-/// The bytes at which an escape may be due: those that a JSON string must not have, and the first bytes of characters
-/// that are changed on the way.
-const SUSPECT: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = byte < 0x20 || matches!(byte as u8, b'"' | b'\\' | 0xe2 | 0xef | 0xf0..);
-        byte += 1;
-    }
-    table
-};
+/// Whether an escape may be due at this byte: it is one that a JSON string must not have, or the first of a character
+/// that is changed on the way.
+fn is_suspect(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0xe2) | (byte == 0xef) | (byte >= 0xf0)
+}
 
 /// Appends what a client is told of a message: its text, or the base64 of its bytes.
 pub(super) fn put_payload(payload: &Payload, out: &mut Vec<u8>) {
@@ -34,7 +29,7 @@ pub(super) fn put(text: &str, out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| SUSPECT[usize::from(byte)]) {
+    while let Some(at) = position(rest.as_bytes(), is_suspect) {
         let (before, behind) = rest.split_at(at);
         out.extend_from_slice(before.as_bytes());
         let mut characters = behind.chars();

@@ -62,7 +62,7 @@ impl Transactions {
         let bytes = size(&request);
         if self.held + bytes > self.max_bytes {
             let detail =
-                format!("all transactions of a session hold at most {} bytes (Stomp::transactions)", self.max_bytes);
+                format!("all transactions of a session hold at most {} bytes (Builder::message_limit)", self.max_bytes);
             return Err(Refusal::new("transaction too large", detail));
         }
         self.held += bytes;

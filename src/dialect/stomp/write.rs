@@ -61,7 +61,7 @@ pub(crate) fn message(version: Version, head: MessageHead<'_>, content: &Message
 
 /// CONNECTED, whose headers have no escapes in any version. STOMP 1.0 has no heart-beats.
 pub(crate) fn connected(version: Version, session: &str, heart_beat: (u64, u64)) -> Message {
-    // Neither may split the line.
+    // No character of it may split the line.
     let session = session.replace(['\r', '\n', '\0'], "");
     let mut frame = format!("CONNECTED\nversion:{}\nsession:{session}\nserver:{SERVER}\n", version.name());
     if version > Version::V1_0 {

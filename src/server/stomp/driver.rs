@@ -76,15 +76,9 @@ impl Driver {
     }
 
     pub(super) async fn run(mut self) -> Outcome {
-        let patience = self.session.core.config.open_timeout;
-        let connected = tokio::time::timeout(patience, self.connect()).await;
-        let stopped = match connected {
-            Ok(Ok(())) => self.serve().await,
-            Ok(Err(stop)) => stop,
-            Err(_) => {
-                self.close(reason::NO_CONNECT);
-                return Ok(());
-            }
+        let stopped = match self.connect().await {
+            Ok(()) => self.serve().await,
+            Err(stop) => stop,
         };
         if let Stop::Refused(refusal) = stopped {
             self.refuse(&refusal);
@@ -95,9 +89,14 @@ impl Driver {
         Ok(())
     }
 
-    /// Waits for CONNECT, and for the answer of those who judge it.
+    /// Waits for CONNECT, and for the answer of those who judge it. Each has the open timeout.
     async fn connect(&mut self) -> Result<(), Stop> {
-        let frame = self.frame().await?;
+        let patience = self.session.core.config.open_timeout;
+        let Ok(frame) = tokio::time::timeout(patience, self.frame()).await else {
+            self.close(reason::NO_CONNECT);
+            return Err(Stop::Over);
+        };
+        let frame = frame?;
         let Asked { request, .. } = stomp::read_request(None, frame)?;
         let Request::Connect(connect) = request else { return Err(Stop::Over) };
         self.version = connect.version;

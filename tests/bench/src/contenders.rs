@@ -1,6 +1,6 @@
 //! The rows of the comparison: each is a server and the protocol of its clients.
 
-use crate::clients::{Client, Dial, engineio, native_http, native_ws, raw};
+use crate::clients::{Client, Dial, engineio, native_http, native_ws, raw, sockjs};
 use crate::servers::Server;
 
 /// One row of the tables.
@@ -15,6 +15,12 @@ pub(crate) enum Contender {
     AnywirePoll,
     AnywireSocketIo,
     AnywireSocketIoPoll,
+    SockJsWs,
+    SockJsStream,
+    SockJsPoll,
+    AnywireSockJsWs,
+    AnywireSockJsStream,
+    AnywireSockJsPoll,
 }
 
 impl Contender {
@@ -31,9 +37,15 @@ impl Contender {
             Self::AnywirePoll,
             Self::AnywireSocketIo,
             Self::AnywireSocketIoPoll,
+            Self::SockJsWs,
+            Self::SockJsStream,
+            Self::SockJsPoll,
+            Self::AnywireSockJsWs,
+            Self::AnywireSockJsStream,
+            Self::AnywireSockJsPoll,
         ]
         .into_iter()
-        .filter(|contender| anywire || !matches!(contender.server(), Server::Anywire | Server::AnywireSocketIo))
+        .filter(|contender| anywire || !contender.server().is_anywire())
         .collect()
     }
 
@@ -48,6 +60,12 @@ impl Contender {
             Self::AnywirePoll => "anywire xhr-poll",
             Self::AnywireSocketIo => "anywire socket.io ws",
             Self::AnywireSocketIoPoll => "anywire socket.io polling",
+            Self::SockJsWs => "sockjs-node ws",
+            Self::SockJsStream => "sockjs-node xhr-streaming",
+            Self::SockJsPoll => "sockjs-node xhr",
+            Self::AnywireSockJsWs => "anywire sockjs ws",
+            Self::AnywireSockJsStream => "anywire sockjs xhr-streaming",
+            Self::AnywireSockJsPoll => "anywire sockjs xhr",
         }
     }
 
@@ -58,12 +76,34 @@ impl Contender {
             Self::SocketIo | Self::SocketIoPoll => Server::SocketIo,
             Self::AnywireWs | Self::AnywireStream | Self::AnywirePoll => Server::Anywire,
             Self::AnywireSocketIo | Self::AnywireSocketIoPoll => Server::AnywireSocketIo,
+            Self::SockJsWs | Self::SockJsStream | Self::SockJsPoll => Server::SockJs,
+            Self::AnywireSockJsWs | Self::AnywireSockJsStream | Self::AnywireSockJsPoll => Server::AnywireSockJs,
         }
     }
 
     /// Whether a session is a sequence of HTTP requests, one of them usually parked.
     pub(crate) fn is_http(self) -> bool {
-        matches!(self, Self::AnywireStream | Self::SocketIoPoll | Self::AnywirePoll | Self::AnywireSocketIoPoll)
+        matches!(
+            self,
+            Self::AnywireStream
+                | Self::SocketIoPoll
+                | Self::AnywirePoll
+                | Self::AnywireSocketIoPoll
+                | Self::SockJsStream
+                | Self::SockJsPoll
+                | Self::AnywireSockJsStream
+                | Self::AnywireSockJsPoll
+        )
+    }
+
+    /// Whether its clients speak SockJS. Those are measured apart, since one of their servers needs Node.
+    pub(crate) fn is_sockjs(self) -> bool {
+        matches!(self.server(), Server::SockJs | Server::AnywireSockJs)
+    }
+
+    /// Whether its server writes to sockets by `write`. The other servers never do.
+    pub(crate) fn writes_by_write(self) -> bool {
+        self.server() == Server::SockJs
     }
 
     /// Whether its protocol has events and requests; those over a WebSocket alone are measured.
@@ -80,6 +120,9 @@ impl Contender {
             Self::AnywireWs => Box::new(native_ws::Socket::new(dial)),
             Self::AnywireStream => Box::new(native_http::Http::new(dial, "fetch-stream", true)),
             Self::AnywirePoll => Box::new(native_http::Http::new(dial, "xhr-poll", false)),
+            Self::SockJsWs | Self::AnywireSockJsWs => Box::new(sockjs::Socket::new(dial)),
+            Self::SockJsStream | Self::AnywireSockJsStream => Box::new(sockjs::Http::new(dial, "xhr_streaming")),
+            Self::SockJsPoll | Self::AnywireSockJsPoll => Box::new(sockjs::Http::new(dial, "xhr")),
         }
     }
 }

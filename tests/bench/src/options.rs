@@ -13,7 +13,8 @@ Anywire's benchmark. Build it with --release.
 
   --quick            a smoke run of less than a minute; its figures mean nothing
   --rounds N         rounds, interleaved (5)
-  --only MEASURE     echo, fanout, events, event-room, setup or memory; may be repeated
+  --only MEASURE     echo, fanout, events, event-room, setup or memory, may be repeated;
+                     or sockjs, which needs node and `npm ci` in tests/clients
   --server TEXT      only rows whose name contains TEXT; may be repeated
   --window MS        length of each measured window (1000)
   --out FILE         write the report to FILE too
@@ -35,10 +36,12 @@ pub(crate) enum Measure {
     EventRoom,
     Setup,
     Memory,
+    SockJs,
 }
 
 impl Measure {
-    const ALL: [Self; 6] = [Self::Echo, Self::Fanout, Self::Events, Self::EventRoom, Self::Setup, Self::Memory];
+    /// Those of a run for which none is named: they need no other programs.
+    const USUAL: [Self; 6] = [Self::Echo, Self::Fanout, Self::Events, Self::EventRoom, Self::Setup, Self::Memory];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -48,6 +51,7 @@ impl Measure {
             Self::EventRoom => "event-room",
             Self::Setup => "setup",
             Self::Memory => "memory",
+            Self::SockJs => "sockjs",
         }
     }
 }
@@ -64,9 +68,10 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The time of load before the clock starts, in which caches, allocator and branch predictors settle.
-    pub(crate) fn warm_up(&self) -> Duration {
-        self.window / 4
+    /// The time of load before the clock starts, in which caches, allocator and branch predictors settle. Node
+    /// compiles what is used often, and gets the time for it.
+    pub(crate) fn warm_up(&self, contender: Contender) -> Duration {
+        if contender.server() == Server::SockJs { 3 * self.window } else { self.window / 4 }
     }
 }
 
@@ -92,7 +97,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
         }
     }
     if only.is_empty() {
-        only = Measure::ALL.to_vec();
+        only = Measure::USUAL.to_vec();
     }
     only.sort();
     only.dedup();
@@ -107,8 +112,8 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
 }
 
 fn measure(name: &str) -> Result<Measure> {
-    Measure::ALL
-        .into_iter()
+    let all = Measure::USUAL.into_iter().chain([Measure::SockJs]);
+    all.into_iter()
         .find(|measure| measure.name() == name)
         .with_context(|| format!("no measure is called {name}\n\n{HELP}"))
 }

@@ -16,7 +16,8 @@ const SPARE_FILES: u64 = 500;
 pub(crate) fn run(options: &Options) -> Result<()> {
     host::pin(host::Role::Generator);
     let files = host::raise_file_limit();
-    let is_counting = [Measure::Echo, Measure::Events].iter().any(|measure| options.only.contains(measure));
+    let is_counting =
+        [Measure::Echo, Measure::Events, Measure::SockJs].iter().any(|measure| options.only.contains(measure));
     let counter = if is_counting { Counter::detect() } else { Counter::Missing };
     let load = host::load_average();
     let (ticks, start) = (Ticks::now(), Instant::now());
@@ -57,8 +58,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// The rows that a setting can have.
 fn contenders(options: &Options, setting: Setting) -> Vec<Contender> {
-    let needs_events = matches!(setting, Setting::Events { .. } | Setting::EventRoom { .. });
-    let can = |contender: &Contender| !needs_events || contender.has_events();
+    let can = |contender: &Contender| match setting {
+        Setting::Events { .. } | Setting::EventRoom { .. } => contender.has_events(),
+        Setting::SockJsEcho { .. } => contender.is_sockjs(),
+        Setting::SockJsFanout { streamed: false, .. } => {
+            matches!(contender, Contender::SockJsWs | Contender::AnywireSockJsWs)
+        }
+        Setting::SockJsFanout { streamed: true, .. } => {
+            matches!(contender, Contender::SockJsStream | Contender::AnywireSockJsStream)
+        }
+        _ => !contender.is_sockjs(),
+    };
     options.contenders.iter().copied().filter(can).collect()
 }
 
@@ -82,6 +92,7 @@ fn settings(options: &Options, files: u64) -> Vec<Setting> {
             Measure::Events => settings.extend([1, 16].map(|depth| Setting::Events { depth, size: 32 })),
             Measure::EventRoom => settings.extend([1, 10].map(|burst| Setting::EventRoom { members, burst })),
             Measure::Setup => settings.push(Setting::Setup),
+            Measure::SockJs => settings.extend(sockjs(members)),
             Measure::Memory => {
                 let (sockets, polls) = if options.quick { (1000, 500) } else { (10_000, 2000) };
                 let most = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX);
@@ -99,6 +110,15 @@ fn settings(options: &Options, files: u64) -> Vec<Setting> {
     settings
 }
 
+/// The settings of SockJS. A stream takes two connections for each session, so that there are fewer.
+fn sockjs(members: usize) -> Vec<Setting> {
+    let echoes = [(32, 1), (32, 16), (1024, 1), (1024, 16)].map(|(size, depth)| Setting::SockJsEcho { size, depth });
+    let fanouts = [(false, members), (true, members / 5)]
+        .into_iter()
+        .flat_map(|(streamed, members)| [1, 10].map(|burst| Setting::SockJsFanout { streamed, members, burst }));
+    echoes.into_iter().chain(fanouts).collect()
+}
+
 /// One cell in one round.
 struct Run<'options> {
     options: &'options Options,
@@ -111,12 +131,16 @@ struct Run<'options> {
 impl Run<'_> {
     fn measure(&self, results: &mut Results) -> Result<()> {
         match self.setting {
-            Setting::Echo { depth, size } => self.echo(results, Talk::Messages, depth, size),
+            Setting::Echo { depth, size } | Setting::SockJsEcho { depth, size } => {
+                self.echo(results, Talk::Messages, depth, size)
+            }
             Setting::Events { depth, size } => self.echo(results, Talk::Requests, depth, size),
-            Setting::Fanout { members, burst } => self.fanout(results, Talk::Messages, members, burst),
+            Setting::Fanout { members, burst } | Setting::SockJsFanout { members, burst, .. } => {
+                self.fanout(results, Talk::Messages, members, burst)
+            }
             Setting::EventRoom { members, burst } => self.fanout(results, Talk::Events, members, burst),
             Setting::Setup => {
-                let (window, warm_up) = (self.options.window, self.options.warm_up());
+                let (window, warm_up) = (self.options.window, self.options.warm_up(self.contender));
                 let figures = setup::run(self.contender, window, warm_up)?;
                 self.add(results, &[(Metric::Cpu, figures.cpu), (Metric::Rate, figures.rate)]);
                 Ok(())
@@ -132,12 +156,19 @@ impl Run<'_> {
     }
 
     fn echo(&self, results: &mut Results, talk: Talk, depth: usize, size: usize) -> Result<()> {
-        let spec = echo::Spec { talk, depth, size, window: self.options.window, warm_up: self.options.warm_up() };
+        let spec = echo::Spec {
+            talk,
+            depth,
+            size,
+            window: self.options.window,
+            warm_up: self.options.warm_up(self.contender),
+        };
         let figures = echo::run(self.contender, spec, self.counter)?;
         self.add(
             results,
             &[
                 (Metric::Cpu, figures.cpu),
+                (Metric::Kernel, figures.kernel),
                 (Metric::Rate, figures.rate),
                 (Metric::P50, figures.p50),
                 (Metric::P99, figures.p99),
@@ -164,12 +195,19 @@ impl Run<'_> {
     }
 
     fn fanout(&self, results: &mut Results, talk: Talk, members: usize, burst: u64) -> Result<()> {
-        let spec = fanout::Spec { talk, members, burst, window: self.options.window, warm_up: self.options.warm_up() };
+        let spec = fanout::Spec {
+            talk,
+            members,
+            burst,
+            window: self.options.window,
+            warm_up: self.options.warm_up(self.contender),
+        };
         let figures = fanout::run(self.contender, spec)?;
         self.add(
             results,
             &[
                 (Metric::Cpu, figures.cpu),
+                (Metric::Kernel, figures.kernel),
                 (Metric::Rate, figures.rate),
                 (Metric::P50, figures.p50),
                 (Metric::P99, figures.p99),

@@ -102,6 +102,10 @@ fn a_nul_follows_the_body() {
         assert_eq!(detail(version, b"SEND\ncontent-length:2\n\nabc^"), "no NUL is behind the body of 2 bytes");
         assert_eq!(detail(version, b"SEND\ncontent-length:2\n\na^\n"), "no NUL is behind the body of 2 bytes");
     }
+    for length in [0, 1, 9, 63] {
+        let text = format!("SEND\ncontent-length:{length}\n\n{}^", "x".repeat(length + 1));
+        assert_eq!(detail(V1_2, text.as_bytes()), format!("no NUL is behind the body of {length} bytes"));
+    }
     let refusal = frame(V1_2, "SEND\nreceipt:5\ncontent-length:0\n\nx^").expect_err("a body");
     assert_eq!(refusal.receipt, some("5"));
 }
@@ -180,9 +184,11 @@ fn a_frame_within_its_limits_is_taken_and_one_beyond_is_not() {
     assert_eq!(detail(V1_2, with_bytes(257).as_bytes()), too_large);
     let with_body = |length: usize| format!("SEND\n\n{}^", "x".repeat(length));
     assert_eq!(frame(V1_2, &with_body(64)).unwrap().body.len(), 64);
+    let with_length = format!("SEND\ncontent-length:64\n\n{}^", "x".repeat(64));
+    assert_eq!(frame(V1_2, &with_length).unwrap().body.len(), 64);
     let body_too_large = "a body has at most 64 bytes, the limit of messages (Builder::message_limit)";
     assert_eq!(detail(V1_2, with_body(65).as_bytes()), body_too_large);
-    // Neither needs an end to be refused.
+    // They are refused before their ends have come.
     assert_eq!(detail(V1_2, "x".repeat(257).as_bytes()), too_large);
     assert_eq!(detail(V1_2, format!("SEND\n\n{}", "x".repeat(65)).as_bytes()), body_too_large);
 }

@@ -50,7 +50,7 @@ pub(crate) fn routes_with<S: Clone + Send + Sync + 'static>(
     let config = &gateway.core.config;
     let remembered = millis(config.grace).max(millis(settings.disconnect_delay));
     let names = Arc::new(Names::new(remembered, most_remembered(config.max_sessions)));
-    let service = Service { gateway, settings: Arc::new(settings), names, protocols };
+    let service = Arc::new(Service { gateway, settings, names, protocols });
     let length = mount.len();
     let serve = move |State(state): State<S>, request: Request| {
         let core = service.gateway.core.clone();
@@ -83,37 +83,52 @@ pub(crate) fn routes_with<S: Clone + Send + Sync + 'static>(
 
 impl<S: Clone + Send + Sync + 'static> Service<S> {
     /// Judges a request, and answers it or begins to.
-    async fn serve(self, state: S, parts: Parts, body: axum::body::Body, endpoint: Endpoint, name: String) -> Answer {
+    ///
+    /// The future is not that of an `async fn`, which would hold its arguments twice.
+    fn serve(
+        self: Arc<Self>,
+        state: S,
+        parts: Parts,
+        body: axum::body::Body,
+        endpoint: Endpoint,
+        name: String,
+    ) -> impl Future<Output = Answer> + Send {
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         let kept = self.gateway.hooks.keep(&parts);
-        let answered = match endpoint {
-            Endpoint::Greeting if !self.protocols.is_empty() && handshake::is_asked(&parts) => {
-                return self.open_socket(state, parts, false).await;
-            }
-            Endpoint::Greeting if reads => return Answer::ready(page::greeting()),
-            Endpoint::Iframe if reads => {
-                let origins = &self.core().config.origins;
-                return Answer::ready(page::iframe(&parts, self.settings.script.as_deref(), origins));
-            }
-            _ if parts.method == Method::OPTIONS && endpoint.allows().starts_with("OPTIONS") => {
-                return Answer::ready(preflight(endpoint));
-            }
-            Endpoint::Info if reads => self.gateway.judge(&parts).map_err(Into::into).map(|_| {
-                let websocket = self.serves_sockets();
-                Answer::ready(page::info(websocket, self.settings.cookie))
-            }),
-            Endpoint::Socket | Endpoint::RawSocket if matches!(parts.method, Method::GET | Method::CONNECT) => {
-                return self.open_socket(state, parts, matches!(endpoint, Endpoint::Socket)).await;
-            }
-            Endpoint::Receive(receiver) if parts.method == receiver.method => {
-                self.receive(state, parts, receiver, &name).await
-            }
-            Endpoint::Send(sender) if parts.method == Method::POST => self.take(&parts, body, sender, &name).await,
-            _ => return Answer::ready(wrong_method(endpoint)),
-        };
-        answered.unwrap_or_else(|refusal| {
-            self.gateway.refused("sockjs", &refusal.reason, kept.as_deref());
-            Answer::ready(error(refusal.status, &refusal.reason.text))
-        })
+        async move {
+            let answered = match endpoint {
+                Endpoint::Greeting if !self.protocols.is_empty() && handshake::is_asked(&parts) => {
+                    return Box::pin(self.open_socket(state, parts, false)).await;
+                }
+                Endpoint::Greeting if reads => return Answer::ready(page::greeting()),
+                Endpoint::Iframe if reads => {
+                    let origins = &self.core().config.origins;
+                    return Answer::ready(page::iframe(&parts, self.settings.script.as_deref(), origins));
+                }
+                _ if parts.method == Method::OPTIONS && endpoint.allows().starts_with("OPTIONS") => {
+                    return Answer::ready(preflight(endpoint));
+                }
+                Endpoint::Info if reads => self.gateway.judge(&parts).map_err(Into::into).map(|_| {
+                    let websocket = self.serves_sockets();
+                    Answer::ready(page::info(websocket, self.settings.cookie))
+                }),
+                Endpoint::Socket | Endpoint::RawSocket if matches!(parts.method, Method::GET | Method::CONNECT) => {
+                    // Boxed: a request by which a client receives need not carry the room for it.
+                    let framed = matches!(endpoint, Endpoint::Socket);
+                    return Box::pin(self.open_socket(state, parts, framed)).await;
+                }
+                Endpoint::Receive(receiver) if parts.method == receiver.method => {
+                    self.receive(state, parts, receiver, &name).await
+                }
+                Endpoint::Send(sender) if parts.method == Method::POST => {
+                    Box::pin(self.take(&parts, body, sender, &name)).await
+                }
+                _ => return Answer::ready(wrong_method(endpoint)),
+            };
+            answered.unwrap_or_else(|refusal| {
+                self.gateway.refused("sockjs", &refusal.reason, kept.as_deref());
+                Answer::ready(error(refusal.status, &refusal.reason.text))
+            })
+        }
     }
 }

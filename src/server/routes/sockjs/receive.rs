@@ -32,7 +32,9 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
         let core = self.core();
         let found = self.names.claim(core.runtime.clock().now(), name, |id| core.hub.get(id).is_some());
         let reason = match found {
-            Found::Free(claim) => return Ok(self.open(state, parts, verdict, receiver, wrapping, claim).await),
+            Found::Free(claim) => {
+                return Ok(Box::pin(self.open(state, parts, verdict, receiver, wrapping, claim)).await);
+            }
             Found::Opening => still_open(),
             Found::Gone => interrupted(),
             Found::Session(id) => match core.hub.get(id).map(|member| self.attach(&member, receiver)) {

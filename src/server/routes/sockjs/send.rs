@@ -116,11 +116,11 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
 /// The messages in a body, if it is of a type that is taken.
 fn payload(sender: &Sender, parts: &Parts, data: Bytes) -> Option<Bytes> {
     let content_type = parts.headers.get(header::CONTENT_TYPE).map_or(Ok(""), |value| value.to_str()).ok()?;
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match &*kind {
-        FORM if sender.scripts => sockjs::form_data(&data).map(Into::into),
-        kind => PLAIN.contains(&kind).then_some(data),
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    if sender.scripts && kind.eq_ignore_ascii_case(FORM) {
+        return sockjs::form_data(&data).map(Into::into);
     }
+    PLAIN.iter().any(|plain| kind.eq_ignore_ascii_case(plain)).then_some(data)
 }
 
 fn no_payload() -> Refused {

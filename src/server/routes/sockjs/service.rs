@@ -33,17 +33,10 @@ pub(super) const GROWTH: usize = 3;
 /// The server and the settings of these routes.
 pub(super) struct Service<S> {
     pub(super) gateway: Gateway<S>,
-    pub(super) settings: Arc<SockJs>,
+    pub(super) settings: SockJs,
     pub(super) names: Arc<Names>,
     /// The sub-protocols of the bare WebSocket.
     pub(super) protocols: &'static [&'static str],
-}
-
-impl<S> Clone for Service<S> {
-    fn clone(&self) -> Self {
-        let (gateway, settings, names) = (self.gateway.clone(), self.settings.clone(), self.names.clone());
-        Service { gateway, settings, names, protocols: self.protocols }
-    }
 }
 
 /// A request that is refused.

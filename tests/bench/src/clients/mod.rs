@@ -7,6 +7,7 @@ mod native;
 pub(crate) mod native_http;
 pub(crate) mod native_ws;
 pub(crate) mod raw;
+pub(crate) mod sockjs;
 mod websocket;
 
 use anyhow::Result;

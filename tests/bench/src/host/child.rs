@@ -1,7 +1,7 @@
 //! The server process: it is started, its use of CPU and memory is read, and its own handle ends it.
 
 use crate::servers::{Scene, Server};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -11,6 +11,22 @@ use std::time::Duration;
 pub(crate) struct ServerProcess {
     child: Child,
     pub(crate) address: SocketAddr,
+}
+
+/// CPU time in the kernel's ticks, which are sampled: over a second they are exact to some percent.
+#[derive(Clone, Copy)]
+pub(crate) struct Shares {
+    program: u64,
+    kernel: u64,
+}
+
+impl Shares {
+    /// The percentage of the time since `earlier` that was the kernel's.
+    pub(crate) fn kernel_since(self, earlier: Self) -> f64 {
+        let kernel = self.kernel.saturating_sub(earlier.kernel);
+        let all = kernel + self.program.saturating_sub(earlier.program);
+        100.0 * kernel as f64 / all.max(1) as f64
+    }
 }
 
 impl ServerProcess {
@@ -46,6 +62,19 @@ impl ServerProcess {
         }
         ensure!(nanoseconds > 0, "the kernel keeps no schedstat");
         Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// The CPU time so far, divided between the program and the kernel.
+    pub(crate) fn shares(&self) -> Result<Shares> {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        // The fields behind the name, which may have spaces.
+        let (_, fields) = text.rsplit_once(')').context("no name in stat")?;
+        let ticks: Vec<u64> =
+            fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+        match ticks[..] {
+            [program, kernel] => Ok(Shares { program, kernel }),
+            _ => bail!("no times in stat"),
+        }
     }
 
     /// Resident bytes.

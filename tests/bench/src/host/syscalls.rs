@@ -9,9 +9,10 @@ use std::process::{Child, Command, Stdio};
 
 const READS: [&str; 4] = ["recvfrom", "recvmsg", "read", "readv"];
 const WRITES: [&str; 4] = ["sendto", "sendmsg", "writev", "pwrite64"];
-/// Calls that wake another thread. A `write` goes to an eventfd: sockets are written by `sendto` and
-/// `writev`.
-const WAKES: [&str; 2] = ["write", "futex"];
+/// Calls that wake another thread.
+const WAKES: [&str; 1] = ["futex"];
+/// It goes to an eventfd, and wakes a thread: servers write to sockets by other calls. Node writes to them by this one.
+const WRITE: &str = "write";
 const WAITS: [&str; 2] = ["epoll_wait", "epoll_pwait"];
 
 /// The number of the server's system calls.
@@ -50,7 +51,7 @@ impl Counter {
         let Ok(mut sleeper) = Command::new("sleep").arg("60").spawn() else {
             return false;
         };
-        let works = self.attach(sleeper.id()).and_then(Attached::detach).is_ok();
+        let works = self.attach(sleeper.id(), false).and_then(Attached::detach).is_ok();
         // The sleeper is our own child, started for this test.
         let _ = sleeper.kill();
         let _ = sleeper.wait();
@@ -58,10 +59,11 @@ impl Counter {
     }
 
     /// Begins to count. Returns when the counting has really begun.
-    pub(crate) fn attach(self, pid: u32) -> Result<Attached> {
+    /// `by_write` tells that the process writes to sockets by `write`.
+    pub(crate) fn attach(self, pid: u32, by_write: bool) -> Result<Attached> {
         match self {
-            Self::Perf => attach_perf(pid),
-            Self::Strace => attach_strace(pid),
+            Self::Perf => attach_perf(pid, by_write),
+            Self::Strace => attach_strace(pid, by_write),
             Self::Missing => bail!("neither perf nor strace works here"),
         }
     }
@@ -71,6 +73,7 @@ impl Counter {
 pub(crate) struct Attached {
     child: Child,
     counter: Counter,
+    by_write: bool,
 }
 
 impl Attached {
@@ -88,8 +91,10 @@ impl Attached {
         // strace has no line for a call that never came; perf has one for each, and without any it has
         // failed.
         ensure!(self.counter != Counter::Perf || !counts.is_empty(), "no counts in: {text}");
-        let sum = |names: &[&str]| names.iter().filter_map(|&name| counts.get(name)).sum();
-        Ok(Counts { reads: sum(&READS), writes: sum(&WRITES), wakes: sum(&WAKES), waits: sum(&WAITS) })
+        let sum = |names: &[&str]| names.iter().filter_map(|&name| counts.get(name)).sum::<u64>();
+        let (mut writes, mut wakes) = (sum(&WRITES), sum(&WAKES));
+        *if self.by_write { &mut writes } else { &mut wakes } += sum(&[WRITE]);
+        Ok(Counts { reads: sum(&READS), writes, wakes, waits: sum(&WAITS) })
     }
 }
 
@@ -101,8 +106,8 @@ impl Drop for Attached {
     }
 }
 
-fn attach_perf(pid: u32) -> Result<Attached> {
-    let names = [&READS[..], &WRITES, &WAKES, &WAITS].concat();
+fn attach_perf(pid: u32, by_write: bool) -> Result<Attached> {
+    let names = [&READS[..], &WRITES, &WAKES, &WAITS, &[WRITE]].concat();
     let known = |name: &&&str| {
         ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
             .iter()
@@ -120,7 +125,7 @@ fn attach_perf(pid: u32) -> Result<Attached> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let mut attached = Attached { child, counter: Counter::Perf };
+    let mut attached = Attached { child, counter: Counter::Perf, by_write };
     let mut control = attached.child.stdin.take().context("perf's control")?;
     std::io::Write::write_all(&mut control, b"enable\n")?;
     let mut answers = BufReader::new(attached.child.stdout.take().context("perf's answers")?);
@@ -147,14 +152,14 @@ fn perf_counts(text: &str) -> BTreeMap<String, u64> {
         .collect()
 }
 
-fn attach_strace(pid: u32) -> Result<Attached> {
+fn attach_strace(pid: u32, by_write: bool) -> Result<Attached> {
     let child = Command::new("strace")
         .args(["-c", "-f", "-p", &pid.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()?;
-    let mut attached = Attached { child, counter: Counter::Strace };
+    let mut attached = Attached { child, counter: Counter::Strace, by_write };
     let mut lines = BufReader::new(attached.child.stderr.take().context("strace's output")?);
     let mut line = String::new();
     lines.read_line(&mut line)?;

@@ -27,6 +27,8 @@ pub(crate) struct Spec {
 pub(crate) struct Figures {
     /// CPU time of the server for one message and its answer, µs.
     pub(crate) cpu: f64,
+    /// The kernel's part of it, %.
+    pub(crate) kernel: f64,
     pub(crate) rate: f64,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
@@ -151,14 +153,16 @@ pub(crate) fn run(contender: Contender, spec: Spec, counter: Counter) -> Result<
     run_for(&mut fleet, &mut echo, spec.warm_up)?;
 
     echo.latencies.clear();
-    let (cpu, replies) = (process.cpu()?, echo.replies);
+    let (cpu, shares, replies) = (process.cpu()?, process.shares()?, echo.replies);
     let elapsed = run_for(&mut fleet, &mut echo, spec.window)?;
     let (cpu, replies) = (process.cpu()? - cpu, echo.replies - replies);
+    let kernel = process.shares()?.kernel_since(shares);
     let (p50, p99) = (echo.latencies.quantile(0.5), echo.latencies.quantile(0.99));
     drain(&mut fleet, &mut echo)?;
-    let calls = count(&process, &mut fleet, &mut echo, counter)?;
+    let calls = count(contender, &process, &mut fleet, &mut echo, counter)?;
     Ok(Figures {
         cpu: micros(cpu) / replies.max(1) as f64,
+        kernel,
         rate: replies as f64 / elapsed.as_secs_f64(),
         p50,
         p99,
@@ -169,11 +173,17 @@ pub(crate) fn run(contender: Contender, spec: Spec, counter: Counter) -> Result<
 }
 
 /// The same load once more, under a counter of system calls, which may slow the server down.
-fn count(process: &ServerProcess, fleet: &mut Fleet, echo: &mut Echo, counter: Counter) -> Result<Option<Calls>> {
+fn count(
+    contender: Contender,
+    process: &ServerProcess,
+    fleet: &mut Fleet,
+    echo: &mut Echo,
+    counter: Counter,
+) -> Result<Option<Calls>> {
     if counter == Counter::Missing {
         return Ok(None);
     }
-    let attached = counter.attach(process.pid())?;
+    let attached = counter.attach(process.pid(), contender.writes_by_write())?;
     let (replies, writes) = (echo.replies, fleet.writes);
     start(fleet, echo)?;
     let window = echo.spec.window / 4;

@@ -28,6 +28,8 @@ pub(crate) struct Spec {
 pub(crate) struct Figures {
     /// CPU time of the server for one delivery, µs.
     pub(crate) cpu: f64,
+    /// The kernel's part of it, %.
+    pub(crate) kernel: f64,
     pub(crate) rate: f64,
     /// From the publisher's send to a member's receipt, µs.
     pub(crate) p50: f64,
@@ -154,7 +156,8 @@ pub(crate) fn run(contender: Contender, spec: Spec) -> Result<Figures> {
     }
 
     fanout.latencies.clear();
-    let (cpu, deliveries, start) = (process.cpu()?, fanout.deliveries, Instant::now());
+    let (cpu, shares) = (process.cpu()?, process.shares()?);
+    let (deliveries, start) = (fanout.deliveries, Instant::now());
     let mut bursts = 0;
     while bursts < LEAST || start.elapsed() < spec.window {
         fanout.step(&mut fleet)?;
@@ -164,6 +167,7 @@ pub(crate) fn run(contender: Contender, spec: Spec) -> Result<Figures> {
     let (cpu, deliveries) = (process.cpu()? - cpu, fanout.deliveries - deliveries);
     Ok(Figures {
         cpu: micros(cpu) / deliveries as f64,
+        kernel: process.shares()?.kernel_since(shares),
         rate: deliveries as f64 / elapsed.as_secs_f64(),
         p50: fanout.latencies.quantile(0.5),
         p99: fanout.latencies.quantile(0.99),

@@ -51,7 +51,7 @@ fn head(out: &mut String, options: &Options, context: &Context) {
         "- load average {} before, {} after (two are ours; with others at work latencies mean little)",
         context.load[0], context.load[1]
     );
-    if options.only.contains(&Measure::Echo) || options.only.contains(&Measure::Events) {
+    if [Measure::Echo, Measure::Events, Measure::SockJs].iter().any(|measure| options.only.contains(measure)) {
         let _ = writeln!(out, "- system calls counted by {}", context.counter.name());
     }
     if options.quick {

@@ -13,6 +13,8 @@ pub(crate) enum Setting {
     EventRoom { members: usize, burst: u64 },
     Setup,
     Memory { sockets: usize, polls: usize },
+    SockJsEcho { size: usize, depth: usize },
+    SockJsFanout { streamed: bool, members: usize, burst: u64 },
 }
 
 impl fmt::Display for Setting {
@@ -28,6 +30,11 @@ impl fmt::Display for Setting {
             Self::EventRoom { members, burst } => {
                 write!(f, "events in bursts of {burst} to {members}, 128 B")
             }
+            Self::SockJsEcho { size, depth } => write!(f, "SockJS: echo 64 x {depth}, {size} B"),
+            Self::SockJsFanout { streamed, members, burst } => {
+                let by = if *streamed { "streams" } else { "WebSockets" };
+                write!(f, "SockJS: fan-out in bursts of {burst} to {members} {by}, 128 B")
+            }
             Self::Setup => write!(f, "session opened and closed"),
             Self::Memory { sockets, polls } => {
                 write!(f, "idle sessions, {sockets} on WebSocket, {polls} over HTTP")
@@ -39,6 +46,7 @@ impl fmt::Display for Setting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Metric {
     Cpu,
+    Kernel,
     Rate,
     P50,
     P99,

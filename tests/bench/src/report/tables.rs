@@ -7,9 +7,10 @@ use std::fmt::Write;
 /// A column's title, its metric, and its unit.
 type Column = (&'static str, Metric, f64);
 
-const LOAD: [Column; 4] = [
+const LOAD: [Column; 5] = [
     ("CPU µs", Metric::Cpu, 1.0),
     ("thousand/s", Metric::Rate, 1e-3),
+    ("kernel %", Metric::Kernel, 1.0),
     ("p50 ms", Metric::P50, 1e-3),
     ("p99 ms", Metric::P99, 1e-3),
 ];
@@ -27,17 +28,19 @@ const CALLS: [Column; 6] = [
 /// Writes the tables of one setting.
 pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
     let unit = match setting {
-        Setting::Echo { .. } => "CPU µs a message and its answer",
+        Setting::Echo { .. } | Setting::SockJsEcho { .. } => "CPU µs a message and its answer",
         Setting::Events { .. } => "CPU µs a request and its answer",
-        Setting::Fanout { .. } | Setting::EventRoom { .. } => "CPU µs a delivery",
+        Setting::Fanout { .. } | Setting::EventRoom { .. } | Setting::SockJsFanout { .. } => "CPU µs a delivery",
         Setting::Setup => "CPU µs a session",
         Setting::Memory { .. } => "resident bytes a session",
     };
     let _ = writeln!(out, "\n## {setting} ({unit})\n");
     let columns = match setting {
-        Setting::Echo { .. } => [&LOAD[..], &[LATE]].concat(),
+        Setting::Echo { .. } | Setting::SockJsEcho { .. } => [&LOAD[..], &[LATE]].concat(),
         Setting::Events { .. } => [&LOAD[..], &[LATE, ANSWERS]].concat(),
-        Setting::Fanout { .. } | Setting::EventRoom { .. } => [&LOAD[..], &[LATE]].concat(),
+        Setting::Fanout { .. } | Setting::EventRoom { .. } | Setting::SockJsFanout { .. } => {
+            [&LOAD[..], &[LATE]].concat()
+        }
         Setting::Setup => LOAD[..2].to_vec(),
         Setting::Memory { .. } => vec![("bytes", Metric::Bytes, 1.0)],
     };
@@ -92,8 +95,11 @@ pub(super) fn ratios(out: &mut String, results: &Results) {
         (Contender::AnywireSocketIo, Contender::SocketIo),
         (Contender::AnywireSocketIoPoll, Contender::SocketIoPoll),
         (Contender::Tuned, Contender::SocketIo),
+        (Contender::AnywireSockJsWs, Contender::SockJsWs),
+        (Contender::AnywireSockJsStream, Contender::SockJsStream),
+        (Contender::AnywireSockJsPoll, Contender::SockJsPoll),
     ];
-    let _ = writeln!(out, "\n## Ratios of CPU (of memory in the last row)\n");
+    let _ = writeln!(out, "\n## Ratios of CPU (of memory for idle sessions)\n");
     let titles = pairs.map(|(above, below)| format!("{} / {}", above.name(), below.name()));
     header(out, titles.iter().map(String::as_str));
     for setting in results.settings() {

@@ -44,6 +44,7 @@ pub(super) fn verdict(out: &mut String, results: &Results) {
                 });
             }
             Setting::Memory { .. } => memory(&mut bars, results, setting),
+            Setting::SockJsEcho { .. } | Setting::SockJsFanout { .. } => sockjs(&mut bars, results, setting),
         }
     }
     bars.extend(order(results));
@@ -151,6 +152,29 @@ fn beside_socketio(results: &Results, setting: Setting, limit: f64) -> Bar {
     }
 }
 
+/// The CPU over sockjs-node's, by the same clients and the same transport.
+fn sockjs(bars: &mut Vec<Bar>, results: &Results, setting: Setting) {
+    let fanout = matches!(setting, Setting::SockJsFanout { .. });
+    for (transport, ours, theirs, limit) in [
+        ("WebSocket", Contender::AnywireSockJsWs, Contender::SockJsWs, 0.3),
+        ("xhr_streaming", Contender::AnywireSockJsStream, Contender::SockJsStream, 0.2),
+        ("xhr", Contender::AnywireSockJsPoll, Contender::SockJsPoll, 0.2),
+    ] {
+        let measured = ratio(results, setting, ours, theirs);
+        // A fan-out is measured over one transport.
+        if fanout && measured.is_none() {
+            continue;
+        }
+        bars.push(Bar {
+            rank: "Aim",
+            what: format!("{setting}: CPU / sockjs-node, {transport}"),
+            unit: "x",
+            limit: if fanout { 0.5 } else { limit },
+            measured,
+        });
+    }
+}
+
 fn memory(bars: &mut Vec<Bar>, results: &Results, setting: Setting) {
     for (what, contender, limit) in [
         ("an idle WebSocket session", Contender::AnywireWs, 6000.0),
@@ -170,9 +194,7 @@ fn memory(bars: &mut Vec<Bar>, results: &Results, setting: Setting) {
 
 /// One bar for all messages out of order, over all settings.
 fn order(results: &Results) -> Option<Bar> {
-    let ours = Contender::all().into_iter().filter(|contender| {
-        matches!(contender.server(), crate::servers::Server::Anywire | crate::servers::Server::AnywireSocketIo)
-    });
+    let ours = Contender::all().into_iter().filter(|contender| contender.server().is_anywire());
     let totals: Vec<f64> = ours.filter_map(|contender| results.total(contender, Metric::Late)).collect();
     let total = totals.iter().sum();
     Some(Bar {

@@ -1,7 +1,8 @@
 //! Anywire as its README writes it: all defaults, so with its origin policy and with acknowledgements.
 
 use super::{GREETING, Scene};
-use anywire::{Anywire, Data, Events, Reply, Session};
+use ::anywire::{Anywire, Data, Events, Reply, Session};
+use anyhow::{Result, bail};
 use axum::Router;
 
 const ROOM: &str = "all";
@@ -30,6 +31,16 @@ pub(super) fn socketio(scene: Scene) -> Router {
     };
     // The clients are programs, with an `Origin` of the server's own.
     Anywire::builder().events(events).build().socketio("/socket.io")
+}
+
+/// The same for clients of SockJS, whose messages are texts.
+pub(super) fn sockjs(scene: Scene) -> Result<Router> {
+    let live = match scene {
+        Scene::Echo => Anywire::builder().handler(echo).build(),
+        Scene::Fanout => Anywire::builder().handler(fanout).build(),
+        Scene::Requests | Scene::EventRoom => bail!("SockJS has no events"),
+    };
+    Ok(live.sockjs("/sockjs"))
 }
 
 async fn send_back(Data(text): Data<String>, session: Session) {

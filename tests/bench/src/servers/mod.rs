@@ -5,6 +5,7 @@ mod anywire;
 mod members;
 mod plain;
 mod socketio;
+mod sockjs;
 mod tuned;
 
 use anyhow::{Result, bail};
@@ -26,9 +27,27 @@ pub(crate) enum Server {
     Anywire,
     /// The same with handlers of events, for the clients of Socket.IO.
     AnywireSocketIo,
+    /// sockjs-node, in a process of Node.
+    SockJs,
+    /// Anywire for the clients of SockJS.
+    AnywireSockJs,
 }
 
 impl Server {
+    const ALL: [Self; 7] = [
+        Self::Plain,
+        Self::Tuned,
+        Self::SocketIo,
+        Self::Anywire,
+        Self::AnywireSocketIo,
+        Self::SockJs,
+        Self::AnywireSockJs,
+    ];
+
+    pub(crate) fn is_anywire(self) -> bool {
+        matches!(self, Self::Anywire | Self::AnywireSocketIo | Self::AnywireSockJs)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -36,6 +55,8 @@ impl Server {
             Self::SocketIo => "socketio",
             Self::Anywire => "anywire",
             Self::AnywireSocketIo => "anywire-socketio",
+            Self::SockJs => "sockjs",
+            Self::AnywireSockJs => "anywire-sockjs",
         }
     }
 }
@@ -44,7 +65,7 @@ impl FromStr for Server {
     type Err = anyhow::Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        [Self::Plain, Self::Tuned, Self::SocketIo, Self::Anywire, Self::AnywireSocketIo]
+        Self::ALL
             .into_iter()
             .find(|server| server.name() == name)
             .ok_or_else(|| anyhow::anyhow!("no server is called {name}"))
@@ -92,6 +113,9 @@ impl FromStr for Scene {
 pub(crate) fn serve(server: Server, scene: Scene) -> Result<()> {
     crate::host::pin(crate::host::Role::Server);
     crate::host::raise_file_limit();
+    if server == Server::SockJs {
+        return sockjs::serve(scene);
+    }
     // The runtime is made after the pinning, so that it starts one worker and not one for each CPU.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     std::thread::spawn(|| {
@@ -105,7 +129,7 @@ pub(crate) fn serve(server: Server, scene: Scene) -> Result<()> {
         writeln!(stdout, "{}", listener.local_addr()?)?;
         stdout.flush()?;
         #[cfg(feature = "anywire")]
-        if matches!(server, Server::Anywire | Server::AnywireSocketIo) {
+        if server.is_anywire() {
             return Ok(::anywire::serve(listener, app).await?);
         }
         let listener = listener.tap_io(|stream| {
@@ -125,11 +149,16 @@ fn router(server: Server, scene: Scene) -> Result<Router> {
         Server::Plain => plain::router(scene),
         Server::Tuned => tuned::router(scene),
         Server::SocketIo => socketio::router(scene),
+        Server::SockJs => bail!("this server is another program"),
         #[cfg(feature = "anywire")]
         Server::Anywire => anywire::router(scene),
         #[cfg(feature = "anywire")]
         Server::AnywireSocketIo => anywire::socketio(scene),
+        #[cfg(feature = "anywire")]
+        Server::AnywireSockJs => anywire::sockjs(scene)?,
         #[cfg(not(feature = "anywire"))]
-        Server::Anywire | Server::AnywireSocketIo => bail!("built without the feature `anywire`"),
+        Server::Anywire | Server::AnywireSocketIo | Server::AnywireSockJs => {
+            bail!("built without the feature `anywire`")
+        }
     })
 }
