@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_stream_in_any_pieces() {
-        let stream = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhhh\n\r\n2\r\no\n\r\n7\r\na[\"one\
+        let stream = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhhh\n\r\n2\r\no\n\r\n6\r\na[\"one\
                        \r\n4\r\n\"]\nh\r\n1\r\n\n\r\n0\r\n\r\n";
         for size in 1..=stream.len() {
             let (mut client, mut outputs, mut inbox) = client("xhr_streaming");
