@@ -37,7 +37,7 @@ export const SOCKJS = {
       'xhr-streaming': 'its XMLHttpRequest has no withCredentials, which these clients want for a stream',
       eventsource: 'has no EventSource',
       htmlfile: 'the emulator has no htmlfile',
-      ...all(FRAMES, version < 8 ? 'has no postMessage' : LOST)
+      ...all(FRAMES, version === 9 ? LOST : version === 8 ? 'the emulator has no postMessage' : 'has no postMessage')
     },
     across: {
       'xhr-polling': 'asks no other origin by XMLHttpRequest',
@@ -69,7 +69,7 @@ const barred = ({ cannot = {}, across = {}, oldest = {} }, way) =>
 /** All ways of a version, each with the reason why the engine cannot go it, if there is one. */
 function ways({ sockjs = {} }, version) {
   const each = TRANSPORTS.flatMap((transport) => [false, true].map((across) => ({ version, transport, across })))
-  return each.map((way) => ({ ...way, why: barred(sockjs, way) || barred(everywhere, way) }))
+  return each.map((way) => ({ ...way, why: barred(everywhere, way) || barred(sockjs, way) }))
 }
 
 /** The trials of a version in the engine. */
@@ -103,10 +103,11 @@ export function table(rows) {
   return [
     'The clients of SockJS in the engines that run them, by each transport alone, on loopback and without TLS.',
     '',
-    `A transport has passed when all of these cases have: ${CASES.join(', ')}. Characters is each control character, line separators,`,
-    'surrogates, halves of them, and texts that have a meaning in URLs, forms, JSON, HTML and XML. Order is 200 messages each way. Large is',
-    'more than the limit of a streamed answer, or less in an emulator, which only polls. All run once more with the server on another origin than the page; a result is for both, unless it',
-    'has "across". No engine here has XDomainRequest, so that two transports of Internet Explorer 8 and 9 are not tested.',
+    `A transport has passed when all of these cases have: ${CASES.join(', ')}.`,
+    'Characters is each control character, line separators, surrogates, halves of them, and texts that have a meaning in URLs, forms,',
+    'JSON, HTML and XML. Order is 200 messages each way. Large is more than the limit of a streamed answer, or less in an emulator,',
+    'which only polls. All run once more with the server on another origin than the page; a result is for both, unless it has "across".',
+    'No engine here has XDomainRequest, so that two transports of Internet Explorer 8 and 9 are not tested.',
     '',
     line(['engine', 'client', ...TRANSPORTS.map((name) => `\`${name}\``)]),
     `|${'---|'.repeat(2 + TRANSPORTS.length)}`,
