@@ -21,7 +21,7 @@ impl SharedSession {
         place: &mut Option<Place>,
     ) -> Poll<Option<Arrived>> {
         let mut inner = self.lock();
-        // A frame of STOMP becomes an event when the client's task reads it, until that task has read all and ends.
+        // The frames of a client of STOMP become events as its task reads them, until that task has read all and ends.
         let reads_on = inner.stomp().is_some();
         let ended = inner.turn.is_ended() || (inner.machine.closed().is_some() && !reads_on);
         let is_handler = inner.turn.is_polling() && wake_batch::is_turn_of(self.address());
