@@ -210,6 +210,38 @@ async fn droppable_and_latest_events_reach_a_client_that_keeps_up() {
     client.hears("3").await;
 }
 
+/// A droppable event is skipped for a client that does not read, and the newest value of a key is kept for each of its
+/// subscriptions.
+#[tokio::test(start_paused = true)]
+async fn what_may_be_skipped_ends_no_slow_session() {
+    for version in VERSIONS {
+        let server = builder().outbox(100_000).events(super::application()).build();
+        let (live, settings) = (server.live(), Stomp::new().topic("lobby"));
+        let site = Site::here(Router::new().merge(server.stomp_with("/live", settings)));
+        let mut client = Client::connect(&site, version).await;
+        for id in ["1", "2"] {
+            client.subscribe(id, "/topic/lobby", "auto").await;
+        }
+        let text = "x".repeat(5_000);
+        for nth in 0..300 {
+            live.to("lobby").droppable().emit("frame", &text);
+            live.to("lobby").latest("price").emit("price", format!("{nth} {text}"));
+            tokio::task::yield_now().await;
+        }
+        let stats = live.stats();
+        assert_eq!((stats.slow_total, live.members("lobby").len()), (0, 1));
+        assert!(stats.bytes < 250_000, "{stats:?}");
+        let mut newest = std::collections::BTreeSet::new();
+        while newest.len() < 2 {
+            let message = client.message().await;
+            if message.text().starts_with("\"299 ") {
+                newest.insert(message.header("subscription").to_owned());
+            }
+        }
+        client.has_heard_all().await;
+    }
+}
+
 /// An event that nobody listens for is no error, and not counted as sent.
 #[tokio::test(start_paused = true)]
 async fn an_event_without_a_subscription_is_skipped() {

@@ -7,6 +7,9 @@ use bytestring::ByteString;
 use super::{AckMode, MessageHead, Reference, Refusal, Settle, Subscribe, Version, message};
 use crate::message::Message;
 
+/// A session has at most so many subscriptions to one destination: each message makes a frame for each of them.
+const MOST_ALIKE: usize = 16;
+
 /// The origin of a subscription's messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -70,7 +73,7 @@ impl Subscriptions {
     /// Adds a subscription. Returns its number.
     ///
     /// # Errors
-    /// Fails if its id is taken, or there are too many.
+    /// Fails if its id is taken, or there are too many, in all or to its destination.
     pub(crate) fn add(&mut self, subscribe: Subscribe, source: Source) -> Result<u64, Refusal> {
         let Subscribe { id, has_id, destination, ack, headers: _ } = subscribe;
         if self.find(&id).is_some() {
@@ -78,6 +81,10 @@ impl Subscriptions {
         }
         if self.all.len() >= self.max {
             let detail = format!("a session has at most {} subscriptions (Stomp::subscriptions)", self.max);
+            return Err(Refusal::new("too many subscriptions", detail));
+        }
+        if self.all.iter().filter(|it| it.destination == destination).count() >= MOST_ALIKE {
+            let detail = format!("a session has at most {MOST_ALIKE} subscriptions to one destination");
             return Err(Refusal::new("too many subscriptions", detail));
         }
         self.last_number += 1;

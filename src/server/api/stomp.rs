@@ -127,7 +127,8 @@ impl Stomp {
         self
     }
 
-    /// Sets how many subscriptions a session may have at a time. One more is refused with an ERROR. Default: 100.
+    /// Sets how many subscriptions a session may have at a time, of which at most 16 may be to one destination. One more is
+    /// refused with an ERROR. Default: 100.
     ///
     /// # Panics
     /// Panics if it is 0.

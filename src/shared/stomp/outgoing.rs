@@ -89,18 +89,13 @@ impl SharedSession {
             return Ok(false);
         };
         let mut sent = false;
-        for number in numbers {
-            // A subscription is noted to have a message only if that was sent.
-            match inner.machine.can_send(&Payload::from(content.clone()).into()) {
-                Err(error) if !sent => return Err((error, message)),
-                _ => {}
-            }
+        for (nth, &number) in numbers.iter().enumerate() {
             let Some(frame) = inner.stomp().and_then(|stomp| stomp.frame(number, &content, None)) else { continue };
             let frame = OutMessage::from(Payload::from(frame));
-            let result = match sent {
-                // The others of the same message have no turn of their own: they are no more than the subscriptions.
-                true => inner.machine.send_over_limit(frame).map(|()| true),
-                false => inner.machine.send_as(now, how, frame),
+            let result = match (nth, to, how) {
+                // The sender would send all again. A destination has few subscriptions.
+                (1.., To::Session, WhenBehind::Keep) => inner.machine.send_over_limit(frame).map(|()| true),
+                _ => inner.machine.send_as(now, &how_of(how, number), frame),
             };
             sent |= result.map_err(|error| (error, message.clone()))?;
         }
@@ -245,6 +240,14 @@ impl Stomp {
         let version = self.version();
         let (tag, redelivered) = of_queue.unzip();
         self.subscriptions.deliver(version, number, content, redelivered, tag, &[])
+    }
+}
+
+/// How the message of a subscription is sent: the newest value of a key is one for each subscription.
+fn how_of(how: &WhenBehind, number: u64) -> WhenBehind {
+    match how {
+        WhenBehind::Latest(key) => WhenBehind::Latest(format!("{number} {key}").into()),
+        how => how.clone(),
     }
 }
 

@@ -76,6 +76,17 @@ fn there_are_at_most_so_many_subscriptions() {
 }
 
 #[test]
+fn at_most_sixteen_subscriptions_are_to_one_destination() {
+    let mut all = Subscriptions::new(100, 9);
+    for id in 0..16 {
+        all.add(subscribe(&id.to_string(), "/topic/a", Auto), room("a")).unwrap();
+    }
+    let refusal = all.add(subscribe("x", "/topic/a", Auto), room("a")).expect_err("too many");
+    assert_eq!(refusal.detail, "a session has at most 16 subscriptions to one destination");
+    assert!(all.add(subscribe("x", "/topic/b", Auto), room("b")).is_ok());
+}
+
+#[test]
 fn unsubscribe_matches_an_existing_subscription() {
     let (mut all, number) = one(Auto);
     assert!(all.remove("/queue/q").is_none());
