@@ -82,7 +82,7 @@ async fn enter(Data(person): Data<Person>, live: Live, session: Session) -> Resu
     }
     // A page that was reloaded has the session of the page before it, which is in the room already.
     session.leave(&texts);
-    session.join_since(&texts, None).map_err(|_| Fault::new("full", "There is no room for the last texts."))?;
+    session.join_since(&texts, None).await.map_err(|_| Fault::new("full", "There is no room for the last texts."))?;
     Ok(Reply(live.presence(&people).names()))
 }
 

@@ -90,14 +90,16 @@ impl History {
         self
     }
 
-    /// Keeps no message longer than this. Default: without end.
+    /// Keeps no message longer than this. Default: without end; the engine of a [cluster](crate::guide::many_nodes) keeps it for
+    /// a day then.
     pub fn age(mut self, age: Duration) -> Self {
         self.age = Some(millis(age));
         self
     }
 
     /// Sets the number of rooms whose messages are kept. Beyond it the room that was made first of those that
-    /// nobody is in is forgotten. Rooms with members are always kept. Default: 1,000.
+    /// nobody is in is forgotten. Rooms with members are always kept. Default: 1,000. The engine of a
+    /// [cluster](crate::guide::many_nodes) has bounds of its own instead.
     pub fn rooms(mut self, rooms: usize) -> Self {
         self.rooms = rooms;
         self
@@ -213,6 +215,9 @@ pub(crate) struct Config {
     pub(crate) node: String,
     /// The histories of rooms, by patterns of their names.
     pub(crate) rooms: Vec<(String, History)>,
+    /// Sessions may move to other nodes.
+    #[cfg(feature = "cluster")]
+    pub(crate) movable: bool,
 }
 
 impl Default for Config {
@@ -248,6 +253,8 @@ impl Default for Config {
             kept_headers: Vec::new(),
             node: String::new(),
             rooms: Vec::new(),
+            #[cfg(feature = "cluster")]
+            movable: false,
         }
     }
 }

@@ -56,6 +56,8 @@
 
 mod broadcast;
 mod clock;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod codec;
 mod config;
 mod deadlines;
@@ -66,6 +68,10 @@ pub mod guide;
 mod hub;
 mod ids;
 mod message;
+#[cfg(any(feature = "cluster", test))]
+mod owners;
+#[cfg(any(feature = "cluster", test))]
+mod packed;
 mod packet;
 mod payload;
 mod pool;
@@ -79,6 +85,17 @@ mod transport;
 #[cfg(feature = "typescript")]
 mod typescript;
 
+#[cfg(all(unix, feature = "host"))]
+pub use cluster::Host;
+#[cfg(feature = "nats")]
+pub use cluster::Nats;
+#[cfg(feature = "redis")]
+pub use cluster::Redis;
+#[cfg(feature = "cluster")]
+pub use cluster::{
+    Bus, BusEvent, BusInbox, Claim, Cluster, Directory, EngineError, InProcess, InProcessNode, Order, Past, Place,
+    Publication, RECORDED, Record, Recorded, Retention,
+};
 pub use config::{
     EngineIo, History, Limits, Origins, Overflow, Parser, RateLimit, SlowMember, SockJs, SocketIo, Transport,
 };
@@ -87,13 +104,17 @@ pub use dialect::{
 };
 pub use hub::{Delivered, JoinError, Joined, Position};
 pub use message::{JsonError, Message, Text};
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+pub use server::bind_shared;
 pub use server::{
     Answer, Answered, Answers, Anywire, Auth, AuthRejection, Builder, Concurrent, EventHandler, EventName, Events,
     FromEvent, Handler, Incoming, IntoAnswer, Live, LocalClient, LocalEvent, LocalRequest, Messages, Next, OpenHandler,
     OpenOutcome, Outgoing, Presence, PresenceChange, Received, Refused, RequestError, Requesting, Returned,
-    RoomRequest, SendError, Serve, Server, Session, SessionHandler, SessionId, Stats, Stomp, StompTopic, To,
-    TrySendError, bind, concurrent, serve,
+    RoomRequest, SendError, SendToError, Serve, Server, Session, SessionHandler, SessionId, ShutDown, Stats, Stomp,
+    StompTopic, To, TrySendError, bind, concurrent, serve,
 };
+#[cfg(feature = "cluster")]
+pub use server::{ClusterState, RestoreError, RoomGap, SaveError, Why};
 pub use session::CloseReason;
 #[cfg(feature = "typescript")]
 pub use typescript::{Contract, TypedName, TypedValues};

@@ -32,15 +32,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("message", &[]),
     ("packet", &[]),
     ("payload", &["message", "packet"]),
+    ("packed", &["message", "packet", "payload"]),
     ("config", &[]),
     ("pool", &[]),
     ("broadcast", &["message", "packet", "payload", "pool"]),
     ("clock", &[]),
     ("ids", &[]),
     ("sync", &[]),
+    ("owners", &["config"]),
     ("deadlines", &[]),
     ("guide", &[]),
-    ("session", &["message", "packet", "payload", "broadcast", "config"]),
+    ("session", &["message", "packet", "packed", "payload", "broadcast", "config"]),
     ("codec", &["session::frame", "session::reason", "message", "packet", "payload", "broadcast", "pool"]),
     ("dialect", &["message", "packet"]),
     // the tests' two machines, or the server's half and other people's clients, and their hostile network
@@ -58,6 +60,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "dialect",
             "shared",
             "transport",
+            "owners",
+            "packed",
         ],
     ),
     (
@@ -70,6 +74,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "clock",
             "message",
             "packet",
+            "packed",
             "payload",
             "config",
             "broadcast",
@@ -82,7 +87,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("transport", &["shared", "codec", "message", "config", "broadcast", "pool"]),
     // the tests' fuzzer
     ("fuzz", &["simulation::random"]),
-    ("cluster", &["hub", "message"]),
+    ("cluster", &["message", "packet", "packed", "payload", "config", "clock", "ids", "sync"]),
     ("server", &["*"]),
 ];
 
@@ -102,7 +107,19 @@ const STRANGERS: &[(&str, &[&str])] =
 
 /// Folders and files that hold no clock, no I/O, no lock and no randomness, and what they therefore never
 /// name.
-const PURE: &[&str] = &["session", "codec", "dialect", "deadlines", "shared/turn", "hub/queues"];
+const PURE: &[&str] = &[
+    "session",
+    "codec",
+    "dialect",
+    "deadlines",
+    "shared/turn",
+    "hub/queues",
+    "cluster/asking",
+    "cluster/records",
+    "cluster/rooms",
+    "owners",
+    "server/nodes/moves/pace",
+];
 const IMPURE: &[&str] = &[
     "tokio",
     "tokio_util",

@@ -2,6 +2,9 @@
 //! value that says so. Nothing wrong is taken in silence.
 #![allow(clippy::disallowed_methods)]
 
+#[cfg(feature = "redis")]
+#[path = "bad_arguments/clusters.rs"]
+mod clusters;
 #[path = "bad_arguments/families.rs"]
 mod families;
 mod support;
@@ -110,7 +113,7 @@ async fn a_setting_of_zero_or_without_end_is_a_server_that_answers() {
         let (mut client, session) = open(&server).await;
         client.send("x");
         assert_eq!(client.recv().await, Some("x".into()));
-        session.join_since("r", None).unwrap();
+        session.join_since("r", None).await.unwrap();
         assert_eq!(server.to("r").send("y").sent, 1);
         assert_eq!(client.recv().await, Some("y".into()));
         session.expires_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40));
@@ -153,16 +156,22 @@ async fn sessions() {
     assert_eq!(fails(session.send_latest("key", large.as_str())), "the message or its key is above the limit");
     assert_eq!(session.send_latest(&"k".repeat(257), "x"), Err(SendError::TooLarge));
     assert_eq!(session.send_latest(&"k".repeat(256), "x"), Ok(true));
+    let live = server.live();
+    assert_eq!(fails(live.send_to(session.id(), large.as_str()).await), "the message or its key is above the limit");
+    for nobody in ["", "nobody", "no.body", "\0.00000000-0000-4000-8000-000000000000"] {
+        assert_eq!(fails(live.send_to(nobody, "x").await), "there is no session with this id");
+    }
+    assert_eq!((live.count("").await, live.of("no namespace").count("nobody is here").await), (0, 0));
     let unfit = std::collections::HashMap::from([(vec![1], 1)]);
     assert_eq!(fails(session.send_json(&unfit).await), "the value cannot be written as JSON");
     assert_eq!(fails(Message::json(&unfit)), "key must be a string");
     assert_eq!(fails(Message::from("{").parse_json::<u8>()), "invalid type: map, expected u8 at line 1 column 0");
     let text = "invalid type: string \"secret\", expected u8 at line 1 column 8";
     assert_eq!(fails(Message::from("\"secret\"").parse_json::<u8>()), text, "a value is quoted, as documented");
-    assert_eq!(fails(session.join_since("free", None)), "the room has no history");
-    session.join_since("kept:1", Some("\u{0}not a position")).unwrap();
-    assert_eq!(session.join_since("kept:1", None), Err(JoinError::Member));
-    assert_eq!(fails(session.join_since("kept:1", None)), "the session is in the room already");
+    assert_eq!(fails(session.join_since("free", None).await), "the room has no history");
+    session.join_since("kept:1", Some("\u{0}not a position")).await.unwrap();
+    assert_eq!(session.join_since("kept:1", None).await, Err(JoinError::Member));
+    assert_eq!(fails(session.join_since("kept:1", None).await), "the session is in the room already");
     assert!(session.join_as("kept:1", "") && !session.join_as("kept:1", ""), "a name may be any text");
     assert!(!session.join("kept:1") && !session.leave("elsewhere"));
     assert_eq!((session.header("no such\0header"), session.get::<u8>(), session.remove::<u8>()), (None, None, None));
@@ -177,7 +186,7 @@ async fn sessions() {
     for error in [fails(session.send("x").await), fails(session.try_send("x")), fails(session.send_droppable("x"))] {
         assert_eq!(error, "the session is closed");
     }
-    assert_eq!(fails(session.join_since("kept:2", None)), "the session is closed");
+    assert_eq!(fails(session.join_since("kept:2", None).await), "the session is closed");
     assert_eq!(fails(session.acknowledged().await), "4310 aborted");
     session.close(1000, "after the end");
     assert_eq!(session.close_reason().unwrap().code(), 4310, "a close after the end changes nothing");
@@ -349,6 +358,8 @@ async fn addresses() {
     ] {
         let error = fails(anywire::bind(address).await);
         assert!(error.starts_with(text), "{error}");
+        #[cfg(unix)]
+        assert_eq!(fails(anywire::bind_shared(address).await), error);
     }
     let listener = anywire::bind("127.0.0.1:0").await.unwrap();
     let serve = anywire::serve(listener, axum::Router::new());
@@ -394,6 +405,7 @@ const ANY_VALUE: &[&str] = &[
     "on_open",
     "on_other",
     "on_refused",
+    "on_room_gap",
     "on_subscribe",
     "open_timeout",
     "origins",
@@ -427,6 +439,7 @@ const ANY_VALUE: &[&str] = &[
 #[test]
 fn the_table_is_whole() {
     let (here, families) = (include_str!("bad_arguments.rs"), include_str!("bad_arguments/families.rs"));
+    let clusters = include_str!("bad_arguments/clusters.rs");
     let api = include_str!("public_api.txt");
     let mut missing = BTreeSet::new();
     for line in api.lines() {
@@ -435,7 +448,7 @@ fn the_table_is_whole() {
         let (name, arguments) = (&signature[..end], &signature[open + 1..]);
         let takes = arguments.split("->").next().unwrap().contains(": ");
         let tested = |text: &str| text.contains(&format!(".{name}(")) || text.contains(&format!("::{name}("));
-        let tested = tested(here) || tested(families);
+        let tested = tested(here) || tested(families) || tested(clusters);
         if takes && !tested && !ANY_VALUE.contains(&name) {
             missing.insert(name);
         }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 fn site(events: Events) -> (Site, Live) {
     let server = Anywire::builder().events(events).build();
-    (Site::here(Router::new().nest("/live", server.routes())), server.live())
+    (Site::of(&server, |server| Router::new().nest("/live", server.routes())), server.live())
 }
 
 async fn add(Args((a, b)): Args<(i64, i64)>) -> Reply<i64> {
@@ -106,7 +106,7 @@ async fn a_client_that_lists_no_events_gets_texts_and_cannot_be_asked() {
         }
     };
     let server = Anywire::builder().handler(handler).build();
-    let (site, live) = (Site::here(Router::new().nest("/live", server.routes())), server.live());
+    let (site, live) = (Site::of(&server, |server| Router::new().nest("/live", server.routes())), server.live());
     let mut client = EventClient::open(&site, "").await;
     assert_eq!(client.event().await, "m[\"said\",\"ann\",\"hi\"]");
     assert_eq!(tell.recv().await, Some(Err(RequestError::NotSent(SendError::NoEvents))));
@@ -117,7 +117,7 @@ async fn a_client_that_lists_no_events_gets_texts_and_cannot_be_asked() {
 #[tokio::test]
 async fn a_handler_of_messages_gets_events_as_texts_and_refuses_requests() {
     let server = Anywire::builder().handler(support::echo).build();
-    let site = Site::here(Router::new().nest("/live", server.routes()));
+    let site = Site::of(&server, |server| Router::new().nest("/live", server.routes()));
     let mut client = EventClient::open(&site, "events").await;
     client.send("e2[\"said\",\"hi\"]").await;
     client.send("e27[\"add\",1]").await;

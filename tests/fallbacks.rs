@@ -4,7 +4,9 @@
 mod support;
 
 use anywire::{Anywire, Server, Session};
-use support::{Body, CALLBACK, DOWNLINKS, Payload, Peer, Record, Site, Spelling, Wrap, attempt, echo, site};
+use support::{
+    Body, CALLBACK, DOWNLINKS, Everywhere, Payload, Peer, Record, Site, Spelling, Wrap, attempt, echo, site,
+};
 use tokio::time::Instant;
 
 fn echoes() -> Server {
@@ -62,7 +64,7 @@ async fn every_downlink_and_uplink_carry_every_message() {
             take_by(&mut peer, route, hard_payloads().len()).await;
             assert_eq!(peer.got, hard_payloads(), "{route} and {uplink}");
             assert!(peer.outbox.is_empty(), "{route} and {uplink}: all is acknowledged");
-            let session = server.session(&peer.id).unwrap();
+            let session = server.anywhere(&peer.id).unwrap();
             assert_eq!(session.transport().name(), route);
             peer.switch(); // A new link carries too.
             peer.put("more");
@@ -77,7 +79,7 @@ async fn every_downlink_and_uplink_carry_every_message() {
 #[tokio::test]
 async fn every_downlink_and_uplink_carry_over_sockets() {
     let server = echoes();
-    let site = Site::socket(axum::Router::new().nest("/live", server.routes())).await;
+    let site = Site::socket_of(&server, |server| axum::Router::new().nest("/live", server.routes())).await;
     for (route, _, wrap) in DOWNLINKS {
         for uplink in ["jsonp-send", "form-post"] {
             let mut peer = Peer::open(&site).await;
@@ -336,12 +338,12 @@ async fn a_page_can_live_on_script_tags_alone() {
     peer.upload_by("jsonp-send").await;
     take_by(&mut peer, "jsonp-poll", 3).await;
     assert_eq!(peer.texts(), ["welcome", "first \u{2028} flight", "second"]);
-    assert_eq!(server.len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
     // Auth data does not belong in a URL.
     let body = Body::new(Spelling::Text).with_text('o', &[&1, &1, &attempt()], "token");
     let mut answer = peer.site.send_records("jsonp-poll", "", &body.bytes).await;
     assert!(matches!(answer.all().await[..], [Record::LinkClose(4004, _)]));
-    assert_eq!(server.len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

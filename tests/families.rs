@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use anywire::{Anywire, Data, Events, Origins, Session, Stomp};
+use anywire::{Anywire, Builder, Data, Delivered, Events, Origins, Server, Session, Stomp};
 use axum::Router;
 use futures::StreamExt;
 use support::{EventClient, Site, Socket};
@@ -135,16 +135,19 @@ impl Subscriber for Encodings {
     fn exit(&self, _: &Id) {}
 }
 
-#[tokio::test]
-async fn seven_kinds_of_clients_are_in_one_room_and_each_event_is_written_once_for_each_kind() {
+fn server(set: impl Fn(Builder) -> Builder, delivered: impl Fn(Delivered) + Clone + Send + Sync + 'static) -> Server {
     let events = Events::new()
         .on_open(async |session: Session| {
             session.join("lobby");
         })
-        .on("say", async |Data(text): Data<String>, session: Session| {
-            assert_eq!(session.within("lobby").emit("said", text).sent, KINDS.len() * OF_EACH);
+        .on("say", move |Data(text): Data<String>, session: Session| {
+            delivered(session.within("lobby").emit("said", text));
+            std::future::ready(())
         });
-    let server = Anywire::builder().origins(Origins::Any).events(events).build();
+    set(Anywire::builder().origins(Origins::Any)).events(events).build()
+}
+
+fn site(server: &Server) -> Site {
     let router = Router::new()
         .nest("/live", server.routes())
         .nest("/live/bare", server.raw())
@@ -152,21 +155,18 @@ async fn seven_kinds_of_clients_are_in_one_room_and_each_event_is_written_once_f
         .merge(server.engineio("/live/engine"))
         .merge(server.socketio("/live/socket"))
         .merge(server.stomp_with("/live/stomp", Stomp::new().topic("lobby")));
-    let site = Site::here(router);
-    let mut clients = Vec::new();
-    for kind in KINDS {
-        for _ in 0..OF_EACH {
-            clients.push((kind, kind.open(&site).await));
-        }
-    }
-    support::until("all are in the room", || server.members("lobby").len() == clients.len()).await;
+    Site::here(router)
+}
+
+/// One client of each kind speaks, and all hear it. Each event is written once for each kind, on each node.
+async fn talk(clients: &mut [(Kind, Socket)], nodes: usize) {
     for sender in 0..KINDS.len() {
         let encodings = Encodings::default();
         let counting = tracing::subscriber::set_default(encodings.clone());
         let (kind, socket) = &mut clients[sender * OF_EACH];
         let says = kind.says();
         socket.text(says).await;
-        for (kind, socket) in &mut clients {
+        for (kind, socket) in &mut *clients {
             loop {
                 let heard = text(socket).await;
                 if heard.contains("said") {
@@ -178,6 +178,54 @@ async fn seven_kinds_of_clients_are_in_one_room_and_each_event_is_written_once_f
         drop(counting);
         let counts = encodings.0.lock().unwrap().clone();
         assert_eq!(counts.len(), KINDS.len(), "{says}: {counts:?}");
-        assert!(counts.values().all(|&count| count == 1), "{says}: {counts:?}");
+        assert!(counts.values().all(|&count| count == nodes), "{says}: {counts:?}");
     }
+}
+
+#[tokio::test]
+async fn seven_kinds_of_clients_are_in_one_room_and_each_event_is_written_once_for_each_kind() {
+    let server = server(|builder| builder, |delivered| assert_eq!(delivered.sent, KINDS.len() * OF_EACH));
+    let site = site(&server);
+    let mut clients = Vec::new();
+    for kind in KINDS {
+        for _ in 0..OF_EACH {
+            clients.push((kind, kind.open(&site).await));
+        }
+    }
+    support::until("all are in the room", || server.members("lobby").len() == clients.len()).await;
+    talk(&mut clients, 1).await;
+}
+
+#[cfg(feature = "cluster")]
+#[tokio::test]
+async fn they_are_in_one_room_on_three_nodes_and_each_event_is_written_once_for_each_kind_on_each_node() {
+    let engine = anywire::InProcess::new();
+    let node = || {
+        server(
+            |builder| builder.cluster(engine.clone()),
+            |delivered| assert!(delivered.published && delivered.sent == 0, "{delivered:?}"),
+        )
+    };
+    let servers = [node(), node(), node()];
+    for server in &servers {
+        server.live().ready().await;
+    }
+    let sites = servers.each_ref().map(site);
+    let mut clients = Vec::new();
+    for kind in KINDS {
+        for at in 0..OF_EACH {
+            clients.push((kind, kind.open(&sites[at % sites.len()]).await));
+        }
+    }
+    support::until("all are in the room", || {
+        servers.iter().map(|server| server.members("lobby").len()).sum::<usize>() == clients.len()
+    })
+    .await;
+    support::until("all know each other", || {
+        servers.iter().all(|server| server.live().cluster().unwrap().nodes.len() == servers.len())
+    })
+    .await;
+    // The topics are asked for.
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    talk(&mut clients, servers.len()).await;
 }

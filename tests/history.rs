@@ -37,29 +37,29 @@ async fn a_session_that_joins_later_gets_the_last_messages_and_then_the_live_one
     server.to("chat:1").latest("key").send("fresh only");
     server.all().send("for all that are here");
     let (mut client, session) = open(&server).await;
-    let joined = session.join_since("chat:1", None).unwrap();
+    let joined = session.join_since("chat:1", None).await.unwrap();
     assert_eq!((joined.replayed, joined.complete), (3, false));
     session.within("chat:1").send("e");
     assert_eq!(texts(&mut client), ["b", "c", "d", "e"]);
-    assert_eq!(session.join_since("chat:1", None), Err(JoinError::Member));
+    assert_eq!(session.join_since("chat:1", None).await, Err(JoinError::Member));
     assert!(texts(&mut client).is_empty());
 
     let (mut later, session) = open(&server).await;
-    let since = session.join_since("chat:1", Some(joined.position.as_str())).unwrap();
+    let since = session.join_since("chat:1", Some(joined.position.as_str())).await.unwrap();
     assert_eq!((since.replayed, since.complete), (1, true));
     assert_eq!(texts(&mut later), ["e"]);
     session.leave("chat:1");
-    let again = session.join_since("chat:1", Some(since.position.as_str())).unwrap();
+    let again = session.join_since("chat:1", Some(since.position.as_str())).await.unwrap();
     assert_eq!((again.replayed, again.complete, &again.position), (0, true, &since.position));
     for foreign in ["", "nonsense", "1", "other.0.3"] {
         session.leave("chat:1");
-        let joined = session.join_since("chat:1", Some(foreign)).unwrap();
+        let joined = session.join_since("chat:1", Some(foreign)).await.unwrap();
         assert_eq!((joined.replayed, joined.complete), (3, false), "{foreign:?}");
     }
-    assert_eq!(session.join_since("elsewhere", None), Err(JoinError::NoHistory));
-    assert!(session.join_since("lobby", None).unwrap().complete, "nothing was sent there");
+    assert_eq!(session.join_since("elsewhere", None).await, Err(JoinError::NoHistory));
+    assert!(session.join_since("lobby", None).await.unwrap().complete, "nothing was sent there");
     session.close(1000, "");
-    assert_eq!(session.join_since("chat:2", None), Err(JoinError::Closed));
+    assert_eq!(session.join_since("chat:2", None).await, Err(JoinError::Closed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,8 +71,8 @@ async fn several_rooms_and_excluded_members_find_the_message_in_each_history() {
     server.to_any(["chat:1", "chat:2", "no history"]).send("to both");
     assert_eq!(texts(&mut client), ["to both"]);
     session.leave("chat:1");
-    session.join_since("chat:1", None).unwrap();
-    session.join_since("chat:2", None).unwrap();
+    session.join_since("chat:1", None).await.unwrap();
+    session.join_since("chat:2", None).await.unwrap();
     assert_eq!(texts(&mut client), ["from me", "to both", "to both"]);
 }
 
@@ -94,7 +94,7 @@ async fn a_numbered_message_tells_the_position_behind_it() {
         assert_eq!((delivered.sent, tries), (0, 2));
     }
     let (mut client, session) = open(&server).await;
-    assert!(session.join_since("chat:1", Some(positions[1].as_str())).unwrap().complete);
+    assert!(session.join_since("chat:1", Some(positions[1].as_str())).await.unwrap().complete);
     assert_eq!(texts(&mut client), ["overtakes it".to_owned(), positions[3].to_string()]);
 }
 
@@ -122,11 +122,11 @@ async fn a_history_that_does_not_fit_is_not_replayed_in_part() {
     let (mut client, session) = open(&server).await;
     client.cut();
     session.try_send("y".repeat(60_000)).unwrap();
-    assert_eq!(session.join_since("chat:1", None), Err(JoinError::Full));
+    assert_eq!(session.join_since("chat:1", None).await, Err(JoinError::Full));
     assert!(session.rooms().is_empty());
     client.resume().unwrap();
     assert_eq!(texts(&mut client).len(), 1);
-    assert_eq!(session.join_since("chat:1", None).unwrap().replayed, 5, "an empty outbox takes all of it");
+    assert_eq!(session.join_since("chat:1", None).await.unwrap().replayed, 5, "an empty outbox takes all of it");
     assert_eq!(texts(&mut client).len(), 5);
 }
 
@@ -138,19 +138,19 @@ async fn old_messages_and_the_oldest_rooms_without_members_are_forgotten() {
     server.to("chat:1").send("young");
     tokio::time::sleep(Duration::from_secs(40)).await;
     let (mut client, session) = open(&server).await;
-    let first = session.join_since("chat:1", None).unwrap();
+    let first = session.join_since("chat:1", None).await.unwrap();
     assert_eq!((texts(&mut client), first.complete), (vec!["young".to_owned()], false));
     for room in ["chat:2", "chat:3", "chat:4"] {
         server.to(room).send(room);
     }
-    let kept = |room: &str| {
-        let joined = session.join_since(room, None).unwrap();
+    let kept = async |room: &str| {
+        let joined = session.join_since(room, None).await.unwrap();
         session.leave(room);
         joined.replayed
     };
-    assert_eq!((kept("chat:4"), kept("chat:3"), kept("chat:2")), (1, 0, 0));
+    assert_eq!((kept("chat:4").await, kept("chat:3").await, kept("chat:2").await), (1, 0, 0));
     session.leave("chat:1");
-    assert!(!session.join_since("chat:1", Some("unknown")).unwrap().complete);
+    assert!(!session.join_since("chat:1", Some("unknown")).await.unwrap().complete);
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn who_joins_while_others_send_has_no_hole_and_no_repetition() {
                     let mut got = Vec::new();
                     let mut since = None;
                     while got.len() < MESSAGES {
-                        let joined = session.join_since("r", since.as_deref()).unwrap();
+                        let joined = session.join_since("r", since.as_deref()).await.unwrap();
                         assert!(joined.complete);
                         for _ in 0..20 {
                             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Whose session it is, and for how long: logins that expire, the sessions of a user, transports that are off.
+//! The user of a session, and for how long: logins that expire, the sessions of a user, transports that are off.
 #![allow(clippy::disallowed_methods)]
 
 mod support;
@@ -17,7 +17,7 @@ use axum::{
     body::Body,
     http::{Method, Request, request::Parts},
 };
-use support::{Peer, Record, Site, attempt, site};
+use support::{Everywhere, Peer, Record, Site, attempt, site};
 use tokio::time::{Instant, sleep};
 
 /// Sets the user, and the seconds that the login lasts, from the auth data `user.seconds`.
@@ -49,7 +49,7 @@ async fn a_login_expires_with_its_own_code() {
     let server = server();
     let start = Instant::now();
     let (mut peer, mut socket) = Peer::open_socket_with(&site(&server), &attempt(), "\"ada.5\"").await;
-    let session = server.session(&peer.id).unwrap();
+    let session = server.anywhere(&peer.id).unwrap();
     let (code, text) = socket.closed().await;
     assert_eq!((code, &*text), (4106, "the login has expired"));
     let elapsed = start.elapsed().as_millis();
@@ -57,7 +57,7 @@ async fn a_login_expires_with_its_own_code() {
     assert_eq!(session.close_reason().unwrap().code(), 4106);
     peer.switch();
     assert_eq!(peer.send_poll().await.refusal(410).0, 4106, "later links learn it too");
-    assert!(server.is_empty());
+    assert!(server.everywhere().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,11 +72,11 @@ async fn a_login_is_renewed_taken_away_or_over_at_once() {
         for seconds in [5, 50, 50] {
             for _ in 0..seconds / 5 {
                 sleep(Duration::from_secs(5)).await;
-                if server.session(&peer.id).is_some() {
+                if server.anywhere(&peer.id).is_some() {
                     let _ = peer.upload().await;
                 }
             }
-            lived.push(server.session(&peer.id).is_some());
+            lived.push(server.anywhere(&peer.id).is_some());
         }
         assert_eq!(lived, lives, "{message}");
     }
@@ -174,7 +174,7 @@ async fn each_new_link_is_asked_about_and_no_turn() {
     peer.switch();
     let (code, text) = poll_with(&peer, false).await.refusal(410);
     assert_eq!((code, asked.load(SeqCst)), (4101, 1), "{text}");
-    assert!(server.session(&peer.id).is_some(), "the session goes on");
+    assert!(server.anywhere(&peer.id).is_some(), "the session goes on");
     assert_eq!(poll_with(&peer, true).await.status, 200);
     assert_eq!(asked.load(SeqCst), 2);
     peer.turn = 7;
@@ -216,7 +216,7 @@ async fn the_answer_about_a_link_has_its_time() {
     peer.send("proof").await;
     peer.switch();
     assert_eq!(peer.send_poll().await.refusal(408).0, 4007);
-    assert!(server.session(&peer.id).is_some());
+    assert!(server.anywhere(&peer.id).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,7 +230,7 @@ async fn each_refusal_is_told_with_its_request() {
         })
         .handler(support::echo)
         .build();
-    let site = Site::here(Router::new().nest("/live", server.routes()).nest("/raw", server.raw()));
+    let site = Site::of(&server, |server| Router::new().nest("/live", server.routes()).nest("/raw", server.raw()));
     assert_eq!(site.post("open", "o2,1,an-attempt-of-20-chars,0:").await.status, 400);
     assert_eq!(site.post("send", "u1,a,b,0:").await.status, 410);
     let mut socket = site.websocket("websocket").await;

@@ -10,7 +10,7 @@ use axum::{
     extract::FromRequestParts,
     http::{StatusCode, request::Parts},
 };
-use support::{Body, Payload, Peer, Record, Site, Spelling, attempt, echo, site};
+use support::{Body, Everywhere, Payload, Peer, Record, Site, Spelling, attempt, echo, site};
 use tokio::{sync::Semaphore, time::Instant};
 
 /// A server that sends the auth data of the opening, then echoes.
@@ -73,7 +73,7 @@ async fn a_form_opens_and_a_script_joins() {
     }
     assert_eq!(peer.texts(), ["hello ünïcode\n&=%41", "first\r\nflight 💥"]);
     assert!(peer.outbox.is_empty());
-    assert_eq!(server.len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
     // The secret was used, so the attempt id is spent.
     assert_eq!(refused(&join(&peer.site, 4, &name).await), 4102);
     assert_eq!(peer.site.send_records("form-post", "", &opening).await.status, 410);
@@ -92,7 +92,7 @@ async fn a_join_waits_for_an_opening_that_has_not_come() {
         }
         tokio::time::sleep(Duration::from_secs(9)).await;
         assert!(joins.iter().all(|join| !join.is_finished()));
-        assert_eq!(server.len(), 0);
+        assert_eq!(server.everywhere().len(), 0);
         let auth = if by == "jsonp-poll" { "" } else { "me" };
         let opening = opening(&Peer::new(&site), 1, &name, auth);
         assert_eq!(site.send_records(by, "", &opening).await.status, 200);
@@ -103,7 +103,7 @@ async fn a_join_waits_for_an_opening_that_has_not_come() {
             assert_eq!(records[1], Record::Message(1, Payload::from(format!("hello {auth}"))), "{by}");
         }
         assert_eq!(Instant::now(), before, "{by}: at once");
-        assert_eq!(server.len(), 1);
+        assert_eq!(server.everywhere().len(), 1);
     }
 }
 
@@ -115,7 +115,7 @@ async fn a_join_does_not_wait_for_ever() {
     let before = Instant::now();
     assert_eq!(refused(&join(&site, 1, &name).await), 4007);
     assert_eq!(before.elapsed().as_secs(), 10);
-    assert_eq!(server.len(), 0);
+    assert_eq!(server.everywhere().len(), 0);
     // The join has left nothing behind that would obstruct the opening.
     let opening = opening(&Peer::new(&site), 1, &name, "");
     assert_eq!(site.send_records("form-post", "", &opening).await.status, 200);
@@ -168,8 +168,7 @@ impl FromRequestParts<Arc<Semaphore>> for Closed {
 async fn a_join_is_refused_when_the_opening_is_rejected() {
     let leave = Arc::new(Semaphore::new(0));
     let server = Anywire::builder().handler(|_: Closed, _: Session| async {}).build();
-    let routes = axum::Router::new().nest("/live", server.routes()).with_state(leave.clone());
-    let site = Site::here(routes);
+    let site = Site::of(&server, |server| axum::Router::new().nest("/live", server.routes()).with_state(leave.clone()));
     let name = attempt();
     let tasks: Vec<_> = [("form-post", format!("o1,1,{name},0:")), ("jsonp-poll", format!("j1,2,{name}:"))]
         .map(|(route, head)| {
@@ -189,7 +188,7 @@ async fn a_join_is_refused_when_the_opening_is_rejected() {
     }
     assert_eq!(results[0], (StatusCode::UNAUTHORIZED, Vec::new()));
     assert_eq!(results[1], (StatusCode::OK, vec![Record::LinkClose(4301, "closed".into())]));
-    assert_eq!(server.len(), 0);
+    assert_eq!(server.everywhere().len(), 0);
 }
 
 /// The messages of a form are acknowledged on the downlink, which the client can read.

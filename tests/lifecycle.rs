@@ -9,7 +9,7 @@ use std::{
 };
 
 use anywire::{Anywire, Builder, CloseReason, Server, Session};
-use support::{Peer, Record, Site, Socket, SocketEvent, echo, site, until};
+use support::{Everywhere, Peer, Record, Site, Socket, SocketEvent, echo, site, until};
 use tokio::time::{Instant, advance, sleep};
 
 fn builder() -> Builder {
@@ -67,7 +67,7 @@ impl Ends {
 }
 
 fn only(server: &Server) -> Session {
-    let sessions = server.sessions();
+    let sessions = server.everywhere();
     assert_eq!(sessions.len(), 1);
     sessions[0].clone()
 }
@@ -139,7 +139,7 @@ async fn a_silent_client_loses_its_link_and_after_grace_its_session() {
     let (texts, reason, unacknowledged) = ends.one().await;
     assert_passed(since, 105);
     assert_eq!((texts.len(), reason.code(), unacknowledged), (0, 4103, 0));
-    until("the session is forgotten", || server.is_empty()).await;
+    until("the session is forgotten", || server.everywhere().is_empty()).await;
     assert_passed(since, 105);
 }
 
@@ -192,7 +192,7 @@ async fn a_session_without_a_link_is_kept_for_grace_and_not_longer() {
             assert!(ends.0.lock().unwrap().is_empty());
         } else {
             assert_eq!(ends.one().await.1.code(), 4103);
-            assert!(server.is_empty());
+            assert!(server.everywhere().is_empty());
             for code in [4103, 4100] {
                 let mut socket = peer.attach_socket().await;
                 assert_eq!(socket.closed().await.0, code);
@@ -216,7 +216,7 @@ async fn polls_keep_a_session_as_long_as_they_come() {
         sleep(seconds(59)).await;
     }
     peer.send("here").await;
-    assert_eq!(server.len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
     let since = Instant::now();
     peer.poll().await;
     assert_eq!(ends.one().await.0, ["here"]);
@@ -241,14 +241,14 @@ async fn an_attach_that_has_begun_delays_the_end_of_grace() {
     sender.send(peer.resume().bytes).unwrap();
     assert_eq!(poll.await.unwrap().records(), [Record::Full(1)]);
     peer.send("made it").await;
-    assert_eq!(server.len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
 
     // An attach whose body never comes does not delay it for ever.
     let stuck = axum::body::Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
     sleep(seconds(45)).await;
     peer.switch();
     assert_eq!(peer.site.post(&peer.path("xhr-poll"), stuck).await.refusal(408).0, 4007);
-    until("the session is forgotten", || server.is_empty()).await;
+    until("the session is forgotten", || server.everywhere().is_empty()).await;
     assert_eq!(ends.one().await.0, ["proof", "made it"]);
 }
 
@@ -282,9 +282,9 @@ async fn a_close_of_the_server_follows_its_messages() {
         };
         assert_eq!(peer.texts(), ["0", "1", "2", "3", "4"]);
         assert_eq!(peer.closed.take(), Some((3001, "done é".to_owned())));
-        assert!(server.sessions().is_empty());
+        assert!(server.everywhere().is_empty());
         sleep(seconds(61)).await;
-        assert!(server.is_empty());
+        assert!(server.everywhere().is_empty());
     }
 }
 
@@ -336,9 +336,9 @@ async fn both_may_close_at_once() {
     assert_eq!(peer.closed.as_ref().unwrap().0, 3001);
     socket.text("a1:").await;
     socket.closed().await;
-    assert!(server.sessions().is_empty());
+    assert!(server.everywhere().is_empty());
     sleep(seconds(61)).await;
-    assert!(server.is_empty());
+    assert!(server.everywhere().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -354,13 +354,13 @@ async fn an_abort_ends_at_once_from_either_side() {
     let mut parked = peer.clone();
     parked.turn = 1;
     let poll = tokio::spawn(async move { parked.send_poll().await });
-    tokio::task::yield_now().await;
     let id = only(&server).id();
-    server.session(&id).unwrap().abort();
+    support::until("the poll waits", || server.anywhere(&id).unwrap().is_connected()).await;
+    server.anywhere(&id).unwrap().abort();
     let records = poll.await.unwrap().records();
     assert!(matches!(records.last(), Some(Record::LinkClose(4310, _))), "{records:?}");
     assert_eq!(ends.one().await.1.code(), 4310);
-    assert!(server.session(&id).is_none());
+    assert!(server.anywhere(&id).is_none());
 
     let (_server, site, ends) = watcher(builder());
     let (_, mut socket) = Peer::open_socket(&site).await;
@@ -393,7 +393,7 @@ async fn a_handler_that_panics_ends_its_session_and_no_other() {
     other.put("fine");
     other_socket.flight(&other).await;
     other.take_until(&mut other_socket, 1).await;
-    assert_eq!(server.sessions().len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -472,7 +472,7 @@ async fn a_client_that_never_acknowledges_a_close_keeps_no_session() {
         }
     }
     assert!(since.elapsed() < seconds(300), "{:?}", since.elapsed());
-    assert!(server.sessions().is_empty());
+    assert!(server.everywhere().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

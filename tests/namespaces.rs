@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc};
 
 fn site(builder: Builder<SessionHandler<()>>) -> (Site, Live) {
     let server = builder.build();
-    (Site::here(Router::new().nest("/live", server.routes())), server.live())
+    (Site::of(&server, |server| Router::new().nest("/live", server.routes())), server.live())
 }
 
 /// Opens a namespace, and returns what the server sends.

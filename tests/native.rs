@@ -13,7 +13,7 @@ use std::{
 
 use anywire::{Anywire, Server, Session};
 use axum::{extract::FromRequestParts, http::request::Parts};
-use support::{Body, Payload, Peer, Record, Site, SocketEvent, Spelling, attempt, echo, site};
+use support::{Body, Everywhere, Payload, Peer, Record, Site, SocketEvent, Spelling, attempt, echo, site};
 use tokio::{sync::Semaphore, time::Instant};
 
 /// Greets, then echoes.
@@ -121,7 +121,7 @@ fn gated(gate: &Gate) -> (Server<Gate>, Site) {
         greet(session).await;
     }
     let server = Anywire::builder().handler(handler).build();
-    let site = Site::here(axum::Router::new().nest("/live", server.routes()).with_state(gate.clone()));
+    let site = Site::of(&server, |server| axum::Router::new().nest("/live", server.routes()).with_state(gate.clone()));
     (server, site)
 }
 
@@ -160,7 +160,7 @@ async fn raced_openings_get_one_session_whichever_comes_first() {
         by_socket.take(&socket.records().await);
         assert_eq!((&by_post.id, &by_post.secret), (&by_socket.id, &by_socket.secret), "one session");
         assert_eq!(gate.runs.load(SeqCst), 1, "extractors run once");
-        assert_eq!(server.len(), 1);
+        assert_eq!(server.everywhere().len(), 1);
         by_socket.take_until(&mut socket, 2).await;
         assert_eq!(by_socket.texts(), ["welcome", "flight"], "the flight on both was taken once");
     }
@@ -180,13 +180,13 @@ async fn a_retried_opening_gets_the_same_session_until_its_secret_is_used() {
     assert_eq!(one, two);
     peer.take(&second);
     assert_eq!(peer.texts(), ["welcome", "flight"]);
-    assert_eq!(server.len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
     peer.poll_at_once().await;
     let late = peer.clone().post_open(&attempt, "").await;
     assert_eq!(late.refusal(410).0, 4102);
     let mut socket = peer.clone().send_open(&attempt, "").await;
     assert_eq!(socket.closed().await.0, 4102);
-    assert_eq!(server.len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
     peer.send("still").await;
     peer.poll().await;
     assert_eq!(peer.texts(), ["welcome", "flight", "still"], "the session did not notice");
@@ -254,7 +254,7 @@ async fn a_stream_brings_each_turn_as_it_comes() {
                 peer.take(&records);
                 assert_eq!(peer.got.len(), count, "{records:?}");
             }
-            assert_eq!(server.sessions()[0].transport().name(), route);
+            assert_eq!(server.everywhere()[0].transport().name(), route);
         }
     }
 }
@@ -297,7 +297,7 @@ async fn a_duplicate_is_refused_without_harm_to_the_first() {
     peer.turn = 3;
     let parked = peer.clone();
     let poll = tokio::spawn(async move { parked.send_poll().await });
-    tokio::task::yield_now().await;
+    support::until("the poll waits", || server.everywhere()[0].is_connected()).await;
     assert_eq!(peer.send_poll().await.refusal(409).0, 4001);
     peer.turn = 2;
     assert_eq!(peer.send_poll().await.refusal(409).0, 4002, "a lower turn is late");
@@ -317,9 +317,9 @@ async fn a_higher_turn_takes_the_place_of_the_one_before() {
     let mut peer = Peer::open(&site(&server)).await;
     peer.turn = 1;
     let parked = peer.clone();
-    let before = Instant::now();
     let poll = tokio::spawn(async move { parked.send_poll().await });
-    tokio::task::yield_now().await;
+    support::until("the poll waits", || server.everywhere()[0].is_connected()).await;
+    let before = Instant::now();
     let mut stream = peer.stream("xhr-stream").await;
     let records = poll.await.unwrap().records();
     assert_eq!(records, [Record::Full(0)]);
@@ -338,7 +338,7 @@ async fn a_lower_ordinal_is_late_once_a_higher_one_is_confirmed() {
     let mut old = peer.clone();
     old.ordinal = 1;
     old.turn = 9;
-    support::until("the link is confirmed", || server.sessions()[0].is_connected()).await;
+    support::until("the link is confirmed", || server.everywhere()[0].is_connected()).await;
     peer.put("x");
     socket.flight(&peer).await;
     peer.take_until(&mut socket, 1).await;
@@ -385,7 +385,7 @@ async fn a_session_that_is_unknown_is_followed_by_a_new_one_on_the_same_connecti
     let server = Anywire::builder().handler(echo).build();
     let site = site(&server);
     let mut peer = forgotten(&site).await;
-    let before = server.len();
+    let before = server.everywhere().len();
     let mut socket = peer.attach_socket().await;
     assert!(matches!(socket.records().await[..], [Record::LinkClose(4100, _)]));
     let mut fresh = Peer::new(&site);
@@ -393,7 +393,7 @@ async fn a_session_that_is_unknown_is_followed_by_a_new_one_on_the_same_connecti
     let head = Body::new(Spelling::WebSocket).with_text('o', &[&1, &fresh.ordinal, &attempt()], "");
     socket.body(head).await;
     fresh.take(&socket.records().await);
-    assert_eq!(server.len(), before + 1);
+    assert_eq!(server.everywhere().len(), before + 1);
     socket.text("v:").await;
     fresh.put("hello");
     socket.flight(&fresh).await;

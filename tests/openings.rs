@@ -8,7 +8,7 @@ use axum::{
     Router,
     http::{HeaderMap, Method, Request},
 };
-use support::{Answer, HOST, Log, Peer, Record, Site, attempt, echo, site};
+use support::{Answer, Everywhere, HOST, Log, Peer, Record, Site, attempt, echo, site};
 
 /// Greets with the cookies of the opening.
 fn mirror() -> Server {
@@ -47,7 +47,7 @@ async fn another_opener_does_not_get_the_secret() {
         socket.text(format!("o1,3,{id},0:")).await;
         assert_eq!(socket.closed().await.0, 4102);
     }
-    assert_eq!(server.len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
     let again = open(&site, &id, 4, Some("user=ada")).await.records();
     assert_eq!(again[0], first[0], "the same client gets the same session");
     assert_eq!(open(&site, &attempt(), 1, Some("user=eve")).await.status, 200);
@@ -65,7 +65,7 @@ async fn an_attempt_id_that_could_be_guessed_opens_nothing() {
         socket.text(format!("o1,1,{id},0:")).await;
         assert_eq!(socket.closed().await.0, 4004);
     }
-    assert!(server.is_empty());
+    assert!(server.everywhere().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +97,7 @@ async fn auth_data_that_does_not_fit_is_quoted_nowhere() {
 #[tokio::test(start_paused = true)]
 async fn every_answer_below_the_mount_is_kept_by_nobody() {
     let server = Anywire::builder().handler(echo).build();
-    let site = Site::here(Router::new().nest("/live", server.routes()).nest("/raw", server.raw()));
+    let site = Site::of(&server, |server| Router::new().nest("/live", server.routes()).nest("/raw", server.raw()));
     for (method, path, status) in [
         ("GET", "/live/open", 405),
         ("POST", "/live/eventsource", 405),

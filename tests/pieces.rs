@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use anywire::{Anywire, Server, Session};
-use support::{CALLBACK, Payload, Peer, Record, Wrapped, encode, site};
+use support::{CALLBACK, Everywhere, Payload, Peer, Record, Wrapped, encode, site};
 
 /// Keeps its session and sends nothing.
 async fn silent(session: Session) {
@@ -77,7 +77,7 @@ async fn pieces_in_order_repeated_and_late() {
         }
         let first = part(0);
         assert_refused(&answer_to(&peer, Piece { upload: 7, part: &first, data: pieces[0] }).await, 4004);
-        assert_eq!(server.session(&peer.id).map(|session| session.is_connected()), Some(false));
+        assert_eq!(server.anywhere(&peer.id).map(|session| session.is_connected()), Some(false));
         peer.take(&[Record::Ack(3)]);
         // An upload in one request, and then another in pieces, go on from there.
         peer.put("more");
@@ -145,7 +145,7 @@ async fn pieces_need_the_secret_and_room() {
     // Pieces of an unfinished upload are dropped with the session.
     assert!(answer_to(&peer, piece(4, "0.9", &large)).await.is_empty());
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!(server.len(), 0);
+    assert_eq!(server.everywhere().len(), 0);
     assert_refused(&answer_to(&peer, piece(4, "1.9", &large)).await, 4100);
 }
 
@@ -164,6 +164,6 @@ async fn pieces_count_as_memory() {
         refused.extend(answer_to(peer, Piece { upload: 2, part: "0.9", data: b"x" }).await);
     }
     assert_refused(&refused, 4105);
-    assert_eq!(server.len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
     Peer::open(&site).await;
 }

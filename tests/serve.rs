@@ -110,6 +110,86 @@ async fn stops_gracefully() {
     .await;
 }
 
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: chat.test\r\n\r\n";
+
+/// Connections that were made before the server stopped are served, whether they were accepted, or their request was on its
+/// way.
+#[tokio::test]
+async fn who_has_connected_when_the_server_stops_is_served() {
+    in_time(async {
+        let server = Anywire::builder().handler(welcome).build();
+        let running = run(&server).await;
+        let mut accepted = TcpStream::connect(running.address).await.unwrap();
+        // The server's task runs in between, and has accepted it when another one is answered.
+        let mut other = TcpStream::connect(running.address).await.unwrap();
+        other.write_all(REQUEST).await.unwrap();
+        other.read_u8().await.unwrap();
+        // The server runs on this thread, which connects without a pause: all of these wait to be accepted.
+        let waiting: Vec<_> = (0..100)
+            .map(|_| {
+                use std::io::Write;
+                let mut stream = std::net::TcpStream::connect(running.address).unwrap();
+                stream.write_all(REQUEST).unwrap();
+                stream
+            })
+            .collect();
+        running.stop.send(()).unwrap();
+        for stream in waiting {
+            stream.set_nonblocking(true).unwrap();
+            let mut answer = String::new();
+            TcpStream::from_std(stream).unwrap().read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("page"), "{answer}");
+        }
+        accepted.write_all(REQUEST).await.unwrap();
+        let mut answer = String::new();
+        accepted.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("connection: close") && answer.ends_with("page"), "{answer}");
+        running.served.await.unwrap().unwrap();
+    })
+    .await;
+}
+
+/// An old and a new server share a port. Whoever connects while the old one stops is served by one of them.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_server_stops_beside_a_new_one_on_its_port() {
+    in_time(async {
+        let listener = anywire::bind_shared("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(anywire::bind(address).await.is_err(), "who does not share it does not get it");
+        let app = |name: &'static str| Router::new().route("/", get(move || async move { name }));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let old = anywire::serve(listener, app("old")).with_graceful_shutdown(async { drop(stopped.await) });
+        let old = tokio::spawn(old.into_future());
+        let new = anywire::serve(anywire::bind_shared(address).await.unwrap(), app("new"));
+        let new = tokio::spawn(new.into_future());
+        let ask = move || async move {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: chat.test\r\nconnection: close\r\n\r\n").await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            std::io::Result::Ok(answer)
+        };
+        let (mut stop, mut names, mut failed) = (Some(stop), [0, 0], 0);
+        while stop.is_some() || !old.is_finished() || names[1] < 100 {
+            match ask().await {
+                Ok(answer) if answer.ends_with("old") => names[0] += 1,
+                Ok(answer) if answer.ends_with("new") => names[1] += 1,
+                // The one that came in the moment in which the port was given back.
+                _ => failed += 1,
+            }
+            if names[0] >= 20 {
+                stop.take();
+            }
+        }
+        println!("{names:?} were served by the old and the new server, {failed} by none");
+        assert!(failed <= 1, "{failed} were not served");
+        assert!(ask().await.unwrap().ends_with("new"));
+        new.abort();
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn bytes_that_are_not_http_do_no_harm() {
     in_time(async {

@@ -18,7 +18,9 @@ use axum::{Router, body::Body};
 use futures::{SinkExt, StreamExt};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
-use support::{HOST, Parser, Peer, Record, Records, Site, Socket, SocketEvent, Spelling, attempt, echo, until};
+use support::{
+    Everywhere, HOST, Parser, Peer, Record, Records, Site, Socket, SocketEvent, Spelling, attempt, echo, until,
+};
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -28,7 +30,7 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn socket(server: &Server) -> Site {
-    Site::socket(Router::new().nest("/live", server.routes())).await
+    Site::socket_of(server, |server| Router::new().nest("/live", server.routes())).await
 }
 
 #[tokio::test]
@@ -54,7 +56,7 @@ async fn all_transports_over_http1() {
         socket.flight(&peer).await;
         peer.take_until(&mut socket, 4).await;
         assert_eq!(peer.texts(), ["by poll", "xhr-stream", "fetch-stream", "by WebSocket"]);
-        assert_eq!(server.sessions()[0].transport(), Transport::WebSocket);
+        assert_eq!(server.everywhere()[0].transport(), Transport::WebSocket);
     })
     .await;
 }
@@ -81,7 +83,7 @@ async fn a_parked_poll_whose_client_goes_is_noticed() {
         let site = socket(&server).await;
         let mut peer = Peer::open(&site).await;
         peer.turn = 1;
-        let session = server.sessions()[0].clone();
+        let session = server.everywhere()[0].clone();
         for route in ["xhr-poll", "xhr-stream"] {
             let parked = peer.clone();
             let task = tokio::spawn(async move {
@@ -127,7 +129,7 @@ async fn all_http_transports_over_one_connection_of_http2() {
             peer.turn = 1;
             peers.push(peer);
         }
-        assert_eq!(server.len(), 10);
+        assert_eq!(server.everywhere().len(), 10);
         let mut streams = VecDeque::new();
         for (at, peer) in peers.iter_mut().enumerate() {
             let route = if at % 2 == 0 { "fetch-stream" } else { "xhr-poll" };
@@ -175,7 +177,7 @@ async fn messages_of_one_read_are_answered_by_one_write() {
     in_time(async {
         let server = Anywire::builder().handler(echo).build();
         let (peer, mut socket) = Peer::open_socket(&socket(&server).await).await;
-        until("the session is open", || server.session(&peer.id).is_some()).await;
+        until("the session is open", || server.anywhere(&peer.id).is_some()).await;
         for round in 0..20_u64 {
             socket.io.feed(Message::text(format!("n{}:", round * 16 + 1))).await.unwrap();
             for _ in 0..16 {
@@ -232,7 +234,7 @@ async fn a_client_that_does_not_read_keeps_no_session() {
         let mut peer = Peer::open(&site).await;
         let unread_stream = peer.stream("fetch-stream").await;
         peer.send("go").await;
-        let sessions = server.sessions();
+        let sessions = server.everywhere();
         assert_eq!(sessions.len(), 2);
         until("both have flooded", || flooded.load(SeqCst) == 2).await;
         for session in sessions {
@@ -240,7 +242,7 @@ async fn a_client_that_does_not_read_keeps_no_session() {
             assert_eq!(session.close_reason().unwrap().code(), 4103);
             assert!(session.unacknowledged() > 40, "most messages were still unacknowledged at the end");
         }
-        until("both are forgotten", || server.is_empty()).await;
+        until("both are forgotten", || server.everywhere().is_empty()).await;
         drop((unread, unread_stream));
     })
     .await;
@@ -253,7 +255,7 @@ async fn a_client_that_does_not_read_can_be_disconnected() {
         let site = socket(&server).await;
         let (_, mut unread) = Peer::open_socket(&site).await;
         unread.text("n1:mgo").await;
-        let session = server.sessions()[0].clone();
+        let session = server.everywhere()[0].clone();
         until("it has flooded", || flooded.load(SeqCst) == 1).await;
         assert!(session.buffered_bytes() > 40 << 20);
         session.abort();
@@ -308,7 +310,7 @@ async fn many_clients_at_once_each_get_their_own() {
             client.await.unwrap();
         }
         assert_eq!(done.load(SeqCst), CLIENTS);
-        assert_eq!(server.len(), CLIENTS);
+        assert_eq!(server.everywhere().len(), CLIENTS);
     })
     .await;
 }

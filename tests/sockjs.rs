@@ -18,9 +18,9 @@ mod policy;
 mod sessions;
 mod support;
 
-use anywire::{Anywire, Builder, Origins, Session, SockJs};
+use anywire::{Anywire, Builder, Origins, Server, Session, SockJs};
 use axum::Router;
-use support::echo;
+use support::{echo, nodes};
 
 fn builder() -> Builder {
     Anywire::builder().origins(Origins::Any)
@@ -31,9 +31,14 @@ fn settings() -> SockJs {
 }
 
 /// The services of the published suite.
-fn services() -> Router {
+fn services() -> Vec<Router> {
     let live = builder().handler(echo).build();
     let close = builder().handler(async |session: Session| session.close(3000, "Go away!")).build();
+    let nodes = nodes(&live).into_iter().zip(nodes(&close));
+    nodes.map(|(live, close)| services_of(&live, &close)).collect()
+}
+
+fn services_of(live: &Server, close: &Server) -> Router {
     Router::new()
         .merge(live.sockjs_with("/echo", settings()))
         .merge(live.sockjs_with("/disabled_websocket_echo", settings().websocket(false)))

@@ -98,8 +98,12 @@ enum Any {
 /// STOMP at `/live` with these settings, and on another site native clients of the same server.
 fn houses(settings: Stomp) -> (Live, Site, Site) {
     let server = builder().events(application()).build();
-    let native = Site::here(Router::new().nest("/live", server.routes()));
-    (server.live(), Site::here(Router::new().merge(server.stomp_with("/live", settings))), native)
+    let native = Site::of(&server, |server| Router::new().nest("/live", server.routes()));
+    (
+        server.live(),
+        Site::of(&server, move |server| Router::new().merge(server.stomp_with("/live", settings.clone()))),
+        native,
+    )
 }
 
 fn house(settings: Stomp) -> (Live, Site) {

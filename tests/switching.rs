@@ -7,7 +7,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use anywire::{Anywire, Message, Server, Session, Transport};
-use support::{Peer, Record, Records, Site, Socket, SocketEvent, Spelling, site, until};
+use support::{Everywhere, Peer, Record, Records, Site, Socket, SocketEvent, Spelling, site, until};
 use tokio::sync::mpsc;
 
 /// A server whose handler sends numbers on demand, and records the messages that it receives.
@@ -64,7 +64,7 @@ impl Talker {
     }
 
     fn transport(&self) -> Transport {
-        self.server.sessions()[0].transport()
+        self.server.everywhere()[0].transport()
     }
 
     /// Takes records from a WebSocket until every message of the server has come.
@@ -149,7 +149,7 @@ async fn websocket_poll_stream_websocket() {
         }
         talker.drain_socket(&mut peer, &mut socket).await;
         talker.assert_complete(&peer).await;
-        assert_eq!(talker.server.len(), 1);
+        assert_eq!(talker.server.everywhere().len(), 1);
     }
 }
 
@@ -349,7 +349,7 @@ async fn the_servers_transport_is_that_of_the_link_that_carries() {
     let server = Anywire::builder().handler(support::echo).build();
     let site = site(&server);
     let mut peer = Peer::open(&site).await;
-    let transport = || server.sessions()[0].transport();
+    let transport = || server.everywhere()[0].transport();
     assert_eq!(transport(), Transport::XhrPoll);
     peer.send("confirms").await;
     peer.poll().await;
@@ -362,7 +362,7 @@ async fn the_servers_transport_is_that_of_the_link_that_carries() {
     peer.take_until(&mut socket, 2).await;
     assert_eq!(transport(), Transport::WebSocket);
     drop(socket);
-    support::until("the link is gone", || !server.sessions()[0].is_connected()).await;
+    support::until("the link is gone", || !server.everywhere()[0].is_connected()).await;
     assert_eq!(transport(), Transport::WebSocket, "the last that carried");
     peer.switch();
     peer.take(&peer.send_poll().await.records());

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use anywire::{Anywire, Server, Session};
-use support::{Body, Payload, Peer, Record, Socket, SocketEvent, Spelling, attempt, echo, site};
+use support::{Body, Everywhere, Payload, Peer, Record, Socket, SocketEvent, Spelling, attempt, echo, site};
 
 const TRANSPORTS: [&str; 3] = ["websocket", "open", "jsonp-poll"];
 
@@ -119,7 +119,7 @@ async fn a_page_takes_over_by_each_transport() {
                 }
             }
             assert_eq!(next.texts(), ["two", "three"], "{old} {new}: nothing is missing, nothing comes twice");
-            assert_eq!(server.len(), 1, "{old} {new}");
+            assert_eq!(server.everywhere().len(), 1, "{old} {new}");
         }
     }
 }
@@ -238,7 +238,7 @@ async fn five_pages_in_a_row_take_the_session_over() {
         }
         peer = next;
     }
-    assert_eq!(server.len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -274,7 +274,7 @@ async fn after_the_end_there_is_nothing_to_take_over() {
     let peer = Peer::open(&site(&server)).await;
     let next = reloaded(&peer);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(server.len(), 0);
+    assert_eq!(server.everywhere().len(), 0);
     assert_eq!(refused(&take_over(&next, "open", &attempt()).await.0), 4100);
 }
 

@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::stream;
-use support::{Body, Payload, Peer, Record, Site, Spelling, attempt, echo, form, site};
+use support::{Body, Everywhere, Payload, Peer, Record, Site, Spelling, attempt, echo, form, site};
 
 /// A body of which a piece has come, and which never ends.
 fn unfinished(piece: impl Into<Bytes>) -> HttpBody {
@@ -76,7 +76,7 @@ async fn what_is_beyond_the_first_flight_is_not_taken_and_the_session_lives() {
     while peer.got.len() < 17 {
         peer.poll().await;
     }
-    assert_eq!(server.len(), 1);
+    assert_eq!(server.everywhere().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use anywire::{Anywire, Message, Server, Session};
-use support::{Peer, Record, echo, site};
+use support::{Everywhere, Peer, Record, echo, site};
 
 /// A server whose handlers record the messages that they receive.
 fn keeper() -> (Server, Arc<Mutex<Vec<String>>>) {
@@ -117,7 +117,7 @@ async fn an_attach_and_an_upload_acknowledge() {
         .build();
     let mut peer = Peer::open(&site(&server)).await;
     assert_eq!(peer.received, 10);
-    let session = &server.sessions()[0];
+    let session = &server.everywhere()[0];
     assert_eq!((session.unacknowledged(), session.buffered_bytes()), (10, 650));
     peer.received = 4;
     upload(&peer, 1, &[]).await;

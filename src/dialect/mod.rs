@@ -34,3 +34,5 @@ pub(crate) use list::Arguments;
 pub(crate) use reserved::{MESSAGE, check_name};
 pub(crate) use variant::{event_by_variant, parse_variant};
 pub(crate) use write::{ack, control, event, event_of_text, message_event, not_opened, refused};
+#[cfg(feature = "cluster")]
+pub(crate) use write::{request_id, with_id};

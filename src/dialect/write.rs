@@ -35,6 +35,25 @@ pub(crate) fn event<A: IntoArgs + ?Sized>(
     packet().map_err(JsonError)
 }
 
+/// The id of a request. It is `None` of an event, and of what is neither.
+#[cfg(feature = "cluster")]
+pub(crate) fn request_id(packet: &Packet) -> Option<u64> {
+    // Most events have neither a namespace nor an id, and are none by their second byte.
+    if !packet.is_event() || packet.text().as_bytes().get(1) == Some(&b'[') {
+        return None;
+    }
+    Head::parse(packet.text()).ok().and_then(|head| head.id)
+}
+
+/// The same request with another id. `None` if it is no request.
+#[cfg(feature = "cluster")]
+pub(crate) fn with_id(packet: &Packet, id: u64) -> Option<Packet> {
+    let head = Head::parse(packet.text()).ok().filter(|head| head.kind.is_event() && head.id.is_some())?;
+    let mut text = String::with_capacity(packet.text().len() + 20);
+    Head { id: Some(id), ..head }.write(&mut text);
+    Some(Packet::new(text, packet.attachments().to_vec()))
+}
+
 /// The reply to the request `id`.
 ///
 /// # Errors

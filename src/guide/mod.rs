@@ -12,6 +12,9 @@
 //! | [`back_pressure`] | slow clients; which calls wait, and which are cancel-safe |
 //! | [`life`] | when a session begins and ends, and what it survives |
 //! | [`restarts`] | how a server stops and starts again under its clients |
+//! | [`many_nodes`] | several servers as one: any request on any node, one room on all |
+//! | [`one_machine`] | the same with several processes on one machine, or an old and a new one |
+//! | [`deploys`] | how a new version replaces an old one, and sessions go on |
 //! | [`testing`] | how to test a handler |
 //! | [`limits`] | every bound, its default, and what happens at it |
 //! | [`operating`] | figures, logs, open files, memory, sizing |
@@ -170,6 +173,58 @@ pub mod life {}
 /// [`shutdown`]: crate::Live::shutdown
 /// [`reconnect_rate`]: crate::Builder::reconnect_rate
 pub mod restarts {}
+
+#[cfg_attr(feature = "redis", doc = include_str!("many_nodes.md"))]
+#[cfg_attr(
+    not(feature = "redis"),
+    doc = "The chapter is about the features `cluster` and `redis`, and its examples need them."
+)]
+///
+#[cfg_attr(feature = "redis", doc = "[`Redis`]: crate::Redis")]
+#[cfg_attr(feature = "cluster", doc = "[`InProcess`]: crate::InProcess")]
+#[cfg_attr(feature = "cluster", doc = "[`Bus`]: crate::Bus")]
+#[cfg_attr(feature = "cluster", doc = "[`Directory`]: crate::Directory")]
+#[cfg_attr(feature = "cluster", doc = "[`Cluster::from_env`]: crate::Cluster::from_env")]
+/// [`To::now`]: crate::To::now
+/// [`To::local`]: crate::To::local
+/// [`To`]: crate::To
+/// [`Delivered`]: crate::Delivered
+/// [`on_room_gap`]: crate::Builder::on_room_gap
+/// [`join_since`]: crate::Session::join_since
+/// [`message_limit`]: crate::Builder::message_limit
+/// [`Live::members`]: crate::Live::members
+/// [`Live::count`]: crate::Live::count
+/// [`Live::send_to`]: crate::Live::send_to
+/// [`Live::ready`]: crate::Live::ready
+/// [`Session::set_user`]: crate::Session::set_user
+/// [`authorize`]: crate::Builder::authorize
+/// [`Stats`]: crate::Stats
+pub mod many_nodes {}
+
+#[cfg_attr(all(unix, feature = "host"), doc = include_str!("one_machine.md"))]
+#[cfg_attr(
+    not(all(unix, feature = "host")),
+    doc = "The chapter is about the feature `host`, and its examples need it and a system of UNIX."
+)]
+///
+#[cfg_attr(all(unix, feature = "host"), doc = "[`Host`]: crate::Host")]
+#[cfg_attr(all(unix, feature = "host"), doc = "[`bind_shared`]: crate::bind_shared")]
+#[cfg_attr(all(unix, feature = "host"), doc = "[`Cluster::from_env`]: crate::Cluster::from_env")]
+/// [`serve`]: crate::serve
+pub mod one_machine {}
+
+#[cfg_attr(feature = "cluster", doc = include_str!("deploys.md"))]
+#[cfg_attr(not(feature = "cluster"), doc = "The chapter is about the feature `cluster`, and its examples need it.")]
+///
+/// [`movable`]: crate::Builder::movable
+/// [`save`]: crate::Session::save
+/// [`restored`]: crate::Session::restored
+/// [`recv`]: crate::Session::recv
+/// [`is_moving`]: crate::Session::is_moving
+/// [`moving`]: crate::Session::moving
+/// [`is_draining`]: crate::Live::is_draining
+/// [`shutdown`]: crate::Live::shutdown
+pub mod deploys {}
 
 #[doc = include_str!("testing.md")]
 ///

@@ -4,11 +4,11 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use super::{key::name_of, log::Log};
+use super::{common_log::CommonLog, key::name_of, log::Log, room::Past};
 use crate::{config::History, sync::lock};
 
 /// The histories that rooms have, by the patterns of their names.
@@ -19,6 +19,8 @@ pub(crate) struct Histories {
     /// The number of logs so far.
     logs: AtomicU64,
     rules: Vec<Rule>,
+    /// An engine keeps them for all nodes.
+    are_common: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -44,23 +46,45 @@ impl Histories {
             history: *history,
             kept: Kept { names: Mutex::default(), most: history.rooms },
         };
-        Histories { server, logs: AtomicU64::new(0), rules: rules.iter().map(rule).collect() }
+        let rules = rules.iter().map(rule).collect();
+        Histories { server, logs: AtomicU64::new(0), rules, are_common: AtomicBool::new(false) }
     }
 
     pub(super) fn are_none(&self) -> bool {
         self.rules.is_empty()
     }
 
-    pub(super) fn has(&self, room: &str) -> bool {
-        self.rule(room).is_some()
+    /// Whether a room without members on this node keeps its messages here.
+    pub(super) fn keep(&self, room: &str) -> bool {
+        !self.are_common() && self.rule(room).is_some()
+    }
+
+    pub(super) fn are_common(&self) -> bool {
+        self.are_common.load(Ordering::Relaxed)
+    }
+
+    /// From now on an engine keeps them for all nodes.
+    #[cfg(feature = "cluster")]
+    pub(super) fn make_common(&self) {
+        self.are_common.store(true, Ordering::Relaxed);
+    }
+
+    /// The history of a room.
+    #[cfg(feature = "cluster")]
+    pub(super) fn of(&self, room: &str) -> Option<History> {
+        self.rule(room).map(|rule| rule.history)
     }
 
     /// The log of a room that is being made, if it has a history; and the rooms among which it counts then.
-    pub(super) fn begin(&self, room: &Arc<str>) -> (Option<Box<Log>>, Option<&Kept>) {
+    pub(super) fn begin(&self, room: &Arc<str>) -> (Option<Past>, Option<&Kept>) {
         let Some(rule) = self.rule(room) else { return (None, None) };
+        if self.are_common() {
+            return (Some(Past::Common(Box::new(CommonLog::new(rule.history, room)))), None);
+        }
         rule.kept.push(room.clone());
         let number = self.logs.fetch_add(1, Ordering::Relaxed);
-        (Some(Box::new(Log::new(rule.history, format!("{}.{number}", self.server)))), Some(&rule.kept))
+        let log = Log::new(rule.history, format!("{}.{number}", self.server));
+        (Some(Past::Local(Box::new(log))), Some(&rule.kept))
     }
 
     /// The first rule that fits the name of the room with this key.

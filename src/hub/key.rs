@@ -34,9 +34,10 @@ pub(super) fn everybody_key(namespace: &str) -> String {
 /// The beginning of the keys of topics. Those of rooms are others: a namespace begins with a slash.
 const TOPIC: &str = "\0topic";
 
-/// The key of the room that the subscribers of a broker's topic are in.
-pub(crate) fn topic_key(broker: u64, topic: &str) -> String {
-    format!("{TOPIC}{broker}/{topic}")
+/// The key of the room that the subscribers of a topic are in. `broker` is the name of the topic's broker, which
+/// begins with a slash: all nodes of a cluster have the same.
+pub(crate) fn topic_key(broker: &str, topic: &str) -> String {
+    format!("{TOPIC}{}{broker}{topic}", broker.len())
 }
 
 /// Whether a key is that of a broker's topic.
@@ -50,6 +51,20 @@ pub(super) fn name_of(key: &str) -> Option<&str> {
     match rest.starts_with(MARK) {
         true => Some(rest),
         false => rest.split_once(MARK).map(|(_, name)| name),
+    }
+}
+
+/// The namespace and the name of the room with this key, which has no name if everybody is in it; `None` if it is the
+/// room of a topic.
+#[cfg(feature = "cluster")]
+pub(super) fn parts_of(key: &str) -> Option<(&str, Option<&str>)> {
+    match key.strip_prefix(MARK).filter(|rest| !rest.starts_with(MARK)) {
+        Some(_) if is_topic(key) => None,
+        Some(rest) if rest.starts_with('/') => {
+            Some(rest.split_once(MARK).map_or((rest, None), |(namespace, name)| (namespace, Some(name))))
+        }
+        Some(_) => Some((ROOT, None)),
+        None => Some((ROOT, name_of(key))),
     }
 }
 
@@ -70,7 +85,19 @@ mod tests {
             assert!(!keys[..at].contains(key) && *key != everybody_key("/b"), "{key:?}");
         }
         assert_eq!(name_of(&everybody_key("/b")), None);
-        assert_eq!(name_of(&topic_key(1, "a")), None);
-        assert_ne!(topic_key(1, "1/a"), topic_key(11, "a"));
+        assert_eq!(name_of(&topic_key("/s", "a")), None);
+        assert_ne!(topic_key("/s", "/t/a"), topic_key("/s/t", "/a"));
+        assert_ne!(topic_key("/s", "1"), topic_key("/s1", ""));
+    }
+
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn a_key_tells_namespace_and_name() {
+        for (namespace, name) in [("/", "a"), ("/", "/b\0a"), ("/b", "a"), ("/", "\0/b\0a"), ("/", "\0a"), ("/b", "")] {
+            assert_eq!(parts_of(&room_key(namespace, name)), Some((namespace, Some(name))));
+        }
+        assert_eq!(parts_of(&everybody_key("/b")), Some(("/b", None)));
+        assert_eq!(parts_of("\0all"), Some((ROOT, None)));
+        assert_eq!(parts_of(&topic_key("/s", "a")), None);
     }
 }

@@ -10,6 +10,10 @@ use crate::{broadcast::OutMessage, config::History};
 pub struct Position(String);
 
 impl Position {
+    pub(super) fn new(text: String) -> Self {
+        Position(text)
+    }
+
     /// The position as text.
     pub fn as_str(&self) -> &str {
         &self.0

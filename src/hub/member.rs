@@ -35,6 +35,8 @@ pub(super) struct Membership {
     pub(super) channels: Option<Box<ChannelMembers>>,
     /// The user that the session belongs to.
     pub(super) user: Option<Arc<str>>,
+    /// The session moves to another node, or has come from one: it gets nothing that is sent to everybody for now.
+    pub(super) apart: bool,
     /// The session's handler has returned, or the session was removed from the hub. It joins no more rooms,
     /// because nothing would remove it from them.
     pub(super) gone: bool,

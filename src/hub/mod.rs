@@ -3,10 +3,16 @@
 mod aliases;
 mod audience;
 mod channel;
+#[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only the nodes of a cluster have it"))]
+mod common_log;
 mod histories;
+mod interest;
 mod key;
 mod log;
 mod member;
+#[cfg(feature = "cluster")]
+mod other_nodes;
+mod outcomes;
 mod presence;
 pub(crate) mod queues;
 mod remote;
@@ -35,14 +41,18 @@ use crate::{
 };
 
 use aliases::Aliases;
+#[cfg(feature = "cluster")]
+pub(crate) use common_log::{Name, PastMessage};
 pub(crate) use histories::Histories;
 use key::everybody_key;
 pub(crate) use key::{ROOT, into_room_key, room_key, topic_key};
 pub use log::Position;
 pub(crate) use member::Member;
+use member::Membership;
+pub(crate) use outcomes::Occupancy;
+pub use outcomes::{Delivered, JoinError, Joined};
 pub(crate) use remote::Remote;
-pub(crate) use rooms::{Audience, Occupancy, Target};
-pub use rooms::{Delivered, JoinError, Joined};
+pub(crate) use rooms::{Audience, Target};
 use rooms::{Rooms, SHARDS, deliver_to};
 use users::Users;
 pub(crate) use values::{Value, Values};
@@ -56,6 +66,8 @@ pub(crate) struct Hub {
     rooms: Rooms,
     /// Held while a message is sent to everybody. It comes before all other locks.
     to_everybody: Mutex<()>,
+    /// The sessions that are apart from the others: nothing that is sent to everybody is for them.
+    apart: AtomicUsize,
     watchers: AtomicU64,
     users: Users,
     aliases: Aliases,
@@ -89,6 +101,16 @@ impl Hub {
         remote: Remote,
         set: ChannelSet,
     ) -> Result<Arc<Member>, Remote> {
+        self.insert_with(shared, remote, set, Membership::default())
+    }
+
+    fn insert_with(
+        &self,
+        shared: Arc<SharedSession>,
+        remote: Remote,
+        set: ChannelSet,
+        membership: Membership,
+    ) -> Result<Arc<Member>, Remote> {
         match lock(self.shard(shared.id())).entry(shared.id()) {
             Entry::Occupied(_) => Err(remote),
             Entry::Vacant(place) => {
@@ -97,7 +119,7 @@ impl Hub {
                     remote,
                     channel: None,
                     root_is_channel: set == ChannelSet::All,
-                    rooms: Mutex::default(),
+                    rooms: Mutex::new(membership),
                     values: Mutex::default(),
                 });
                 self.count.fetch_add(1, Ordering::Relaxed);
@@ -159,6 +181,9 @@ impl Hub {
         let user = {
             let mut membership = lock(&member.rooms);
             membership.gone = true;
+            if std::mem::take(&mut membership.apart) {
+                self.apart.fetch_sub(1, Ordering::Relaxed);
+            }
             membership.user.take()
         };
         if let Some(user) = user {
@@ -293,6 +318,11 @@ impl Hub {
         rooms
     }
 
+    /// The number of members of the room with this key.
+    pub(crate) fn count(&self, room: &str) -> usize {
+        self.rooms.count(room)
+    }
+
     /// Returns the members of a room of a namespace, in no order.
     pub(crate) fn members(&self, namespace: &str, room: &str) -> Vec<Arc<Member>> {
         self.members_of(namespace, &room_key(namespace, room))
@@ -309,6 +339,9 @@ impl Hub {
     /// The sessions, or their channels of `/` where that is a channel too.
     pub(super) fn all_in_root(&self) -> Vec<Arc<Member>> {
         let mut all = self.all();
+        if self.apart.load(Ordering::Relaxed) > 0 {
+            all.retain(|member| !lock(&member.rooms).apart);
+        }
         all.retain_mut(|member| match member.root_is_channel {
             false => true,
             true => member.in_namespace(ROOT).map(|channel| *member = channel).is_some(),
@@ -324,7 +357,7 @@ impl Hub {
     /// Sends to an audience. All members get the messages of one room in the same order, and all sessions
     /// those to everybody. The session of a member whose outbox is full ends with the reason `slow`.
     pub(crate) fn deliver(&self, target: &Target, message: &OutMessage, slow: &CloseReason) -> Delivered {
-        match &target.audience {
+        let delivered = match &target.audience {
             Audience::Room(room) => self.rooms.deliver(room, target, message, slow),
             Audience::AnyOf(rooms) => self.rooms.deliver_to_any(rooms, target, message, slow),
             Audience::Everybody => {
@@ -332,10 +365,40 @@ impl Hub {
                 let _in_one_order = lock(&self.to_everybody);
                 deliver_to(self.all_in_root().iter().map(|member| &member.shared), &except, target, message, slow)
             }
+        };
+        if let Some(gathering) = &target.gathering {
+            gathering.delivered();
         }
+        delivered
     }
 
     fn shard(&self, id: Uuid) -> &Mutex<HashMap<Uuid, Arc<Member>>> {
         &self.sessions[usize::from(id.as_bytes()[0]) % SHARDS]
+    }
+}
+
+// Sessions that move.
+#[cfg(feature = "cluster")]
+impl Hub {
+    /// Puts a session in the place of another with its id, which did not leave after all and is retired. At no moment is
+    /// there none. `apart`: as by [`insert_apart`](Self::insert_apart).
+    pub(crate) fn replace(&self, shared: Arc<SharedSession>, remote: Remote, apart: bool) -> Arc<Member> {
+        let id = shared.id();
+        let membership = Membership { apart, ..Membership::default() };
+        self.apart.fetch_add(apart.into(), Ordering::Relaxed);
+        let member = Arc::new(Member {
+            shared,
+            remote,
+            channel: None,
+            root_is_channel: false,
+            rooms: Mutex::new(membership),
+            values: Mutex::default(),
+        });
+        let before = lock(self.shard(id)).insert(id, member.clone());
+        match before {
+            Some(before) => self.retire(&before),
+            None => drop(self.count.fetch_add(1, Ordering::Relaxed)),
+        }
+        member
     }
 }

@@ -36,6 +36,11 @@ impl Presence {
         new
     }
 
+    #[cfg(feature = "cluster")]
+    pub(super) fn name_of(&self, member: Uuid) -> Option<Arc<str>> {
+        self.names.get(&member).cloned()
+    }
+
     /// A member has left.
     pub(super) fn exit(&mut self, member: Uuid) {
         let Some(name) = self.names.remove(&member) else { return };

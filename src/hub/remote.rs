@@ -40,6 +40,19 @@ impl Remote {
         Remote { address, headers: kept.into(), _held: Some(held) }
     }
 
+    /// The headers as they are kept, for another node.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn kept(&self) -> &[u8] {
+        &self.headers
+    }
+
+    /// The remote end of a session that another node has opened. `None` if the headers are more than a node keeps.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn of_moved(address: Option<IpAddr>, kept: &[u8], pool: &Pool) -> Option<Self> {
+        let held = Some(pool.hold(kept.len()));
+        (kept.len() <= MOST).then(|| Remote { address, headers: kept.into(), _held: held })
+    }
+
     /// Returns the first value of a header, or `None` if it is absent or not text. The case of the name does
     /// not matter.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -2,19 +2,21 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    fmt,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     task::Waker,
 };
 
 use uuid::Uuid;
 
 use super::{
+    common_log::Name,
     histories::{Histories, Kept},
+    interest::Interest,
     key::{ROOT, everybody_key},
     log::Position,
-    room::Room,
+    outcomes::{Delivered, JoinError, Joined, Occupancy},
+    room::{Past, Room},
 };
 
 use crate::{
@@ -36,7 +38,9 @@ type Shard = HashMap<Arc<str>, Arc<Mutex<Room>>>;
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
     shards: [Mutex<Shard>; SHARDS],
-    histories: Histories,
+    pub(super) histories: Histories,
+    /// The rooms that other nodes are told of, if there are such.
+    pub(super) interest: OnceLock<Interest>,
 }
 
 /// The receivers of a room send.
@@ -46,6 +50,8 @@ pub(crate) struct Target {
     pub(crate) except: Vec<Uuid>,
     pub(crate) except_rooms: Vec<String>,
     pub(crate) when_behind: WhenBehind,
+    /// The name by which all nodes know the message.
+    pub(crate) name: Option<Name>,
     /// Where the room's history must be for the message to be sent.
     pub(crate) at: Option<Position>,
     /// The time, for histories.
@@ -81,92 +87,9 @@ impl Audience {
     }
 }
 
-/// The outcome of a room send, in numbers of members.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Delivered {
-    /// Members whose outbox took the message. It is on its way to them.
-    pub sent: usize,
-    /// Members that miss the message: it was [droppable](crate::To::droppable) and they are behind, or their
-    /// outbox was full under [`SlowMember::Gap`](crate::SlowMember::Gap). Their clients are informed of the
-    /// gap. So do clients of SockJS if it is [binary](crate::SockJs::binary_as_base64), and they are not informed.
-    pub skipped: usize,
-    /// Members whose outbox was full, and whose sessions ended for it, as [`SlowMember`](crate::SlowMember)
-    /// has it.
-    pub slow: usize,
-    /// The message is above the [limit](crate::Builder::message_limit), and was sent to nobody.
-    pub too_large: bool,
-    /// Another message has taken the position of this one, which was sent to nobody.
-    pub(crate) overtaken: bool,
-}
-
-/// How a session has joined a room with a history, as [`Session::join_since`](crate::Session::join_since)
-/// returns it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Joined {
-    /// The position behind the messages that were replayed. What comes then is behind it.
-    pub position: Position,
-    /// The number of messages that were replayed: they are in the session's outbox.
-    pub replayed: usize,
-    /// No message since the given position is missing. Otherwise some are not kept any more, or the position
-    /// is not one of this room: it is of another process, for example.
-    pub complete: bool,
-}
-
-/// The reason why [`Session::join_since`](crate::Session::join_since) did not join a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum JoinError {
-    /// The room has no history: no pattern of [`Builder::rooms`](crate::Builder::rooms) fits its name.
-    NoHistory,
-    /// The messages to replay do not fit into the session's outbox.
-    Full,
-    /// The session is closed or closing.
-    Closed,
-    /// The session is in the room already.
-    Member,
-}
-
-impl fmt::Display for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            JoinError::NoHistory => "the room has no history",
-            JoinError::Full => "the history does not fit into the outbox",
-            JoinError::Closed => "the session is closed",
-            JoinError::Member => "the session is in the room already",
-        })
-    }
-}
-
-impl std::error::Error for JoinError {}
-
-impl From<SendError> for JoinError {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Full | SendError::NoBytes => JoinError::Full,
-            SendError::Closed | SendError::Exhausted => JoinError::Closed,
-        }
-    }
-}
-
-/// The effect of a join or a leave on whether the room has members.
-///
-/// The effect is found under the room's lock and used after it. Where two calls race, their callers may act
-/// on the effects in the other order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Occupancy {
-    /// The room had no member before.
-    First,
-    /// The room has no member any more.
-    Last,
-    /// The room had other members before and has them still.
-    Same,
-}
-
 impl Rooms {
     pub(super) fn new(histories: Histories) -> Self {
-        Rooms { shards: Default::default(), histories }
+        Rooms { histories, ..Rooms::default() }
     }
 
     /// Whether a room may have a history.
@@ -176,23 +99,31 @@ impl Rooms {
 
     /// Calls `change` with the room of this name, and its name. Makes the room if there is none; afterwards
     /// one that is not needed is removed.
-    fn with_room<R>(&self, name: &str, change: impl FnOnce(&Arc<str>, &mut Room) -> R) -> R {
+    pub(super) fn with_room<R>(&self, name: &str, change: impl FnOnce(&Arc<str>, &mut Room) -> R) -> R {
         let mut made = None;
         let mut shard = lock(self.shard(name));
         let name = match shard.get_key_value(name) {
             Some((name, _)) => name.clone(),
             None => {
                 let name: Arc<str> = name.into();
-                let log;
-                (log, made) = self.histories.begin(&name);
-                shard.insert(name.clone(), Arc::new(Mutex::new(Room::new(log))));
+                let past;
+                (past, made) = self.histories.begin(&name);
+                shard.insert(name.clone(), Arc::new(Mutex::new(Room::new(past))));
                 name
             }
         };
         let room = shard[&name].clone();
         let mut room = lock(&room);
+        let before = made.is_none() && room.is_needed();
+        let members = room.members.all.len();
         let result = change(&name, &mut room);
-        if room.log.is_none() && room.is_deserted() {
+        if room.is_needed() != before {
+            self.note(&name);
+        }
+        if room.members.all.len() != members {
+            self.note_count(&name);
+        }
+        if room.is_forgettable() {
             shard.remove(&name);
         }
         drop((room, shard));
@@ -217,10 +148,9 @@ impl Rooms {
         now: u64,
     ) -> Result<(Arc<str>, Joined), JoinError> {
         self.with_room(room, |name, room| {
-            let log = room.log.as_mut().ok_or(JoinError::NoHistory)?;
-            let position = log.position();
-            let (missed, mut complete) = log.since(now, since);
-            let mut missed: Vec<OutMessage> = missed.cloned().collect();
+            let past = room.past.as_mut().ok_or(JoinError::NoHistory)?;
+            let position = past.position();
+            let (mut missed, mut complete) = past.since(now, since);
             let all = missed.len();
             missed.retain(|message| member.takes(message));
             let replayed = missed.len();
@@ -234,6 +164,12 @@ impl Rooms {
     /// Gives a member that is in the room a name. Returns whether nobody had it there.
     pub(super) fn enter(&self, member: Uuid, room: &str, name: &str) -> bool {
         self.with_room(room, |_, room| room.presence().enter(member, name))
+    }
+
+    /// The name of a member in a room.
+    #[cfg(feature = "cluster")]
+    pub(super) fn name_in(&self, member: Uuid, room: &str) -> Option<Arc<str>> {
+        lock(&*self.room(room)?).name_of(member)
     }
 
     /// The names of a room's members, sorted.
@@ -268,22 +204,54 @@ impl Rooms {
 
     /// The position of the next message of a room that has a history.
     pub(super) fn next_position(&self, room: &str) -> Option<Position> {
-        self.with_room(room, |_, room| room.log.as_ref().map(|log| log.next_position()))
+        self.with_room(room, |_, room| room.past.as_ref().and_then(Past::next_position))
     }
 
     /// Removes a member that is in the room.
     pub(super) fn leave(&self, id: Uuid, room: &str) -> Occupancy {
         let mut shard = lock(self.shard(room));
-        let Some(found) = shard.get(room) else { return Occupancy::Same };
+        let Some((name, found)) = shard.get_key_value(room) else { return Occupancy::Same };
         let (empty, remove) = {
             let mut found = lock(found);
             found.leave(id);
-            (found.members.all.is_empty(), found.log.is_none() && found.is_deserted())
+            if !found.is_needed() {
+                self.note(name);
+            }
+            self.note_count(name);
+            (found.members.all.is_empty(), found.is_forgettable())
         };
         if remove {
             shard.remove(room);
         }
         if empty { Occupancy::Last } else { Occupancy::Same }
+    }
+
+    /// Whether messages of other nodes to this room are for somebody here, or for its history.
+    #[cfg(feature = "cluster")]
+    pub(super) fn are_needed(&self, room: &str) -> bool {
+        self.room(room).is_some_and(|room| lock(&room).is_needed())
+    }
+
+    fn note(&self, room: &Arc<str>) {
+        if let Some(interest) = self.interest.get() {
+            interest.note(room);
+        }
+    }
+
+    fn note_count(&self, room: &Arc<str>) {
+        if let Some(interest) = self.interest.get() {
+            interest.note_count(room);
+        }
+    }
+
+    /// The number of a room's members.
+    pub(super) fn count(&self, room: &str) -> usize {
+        self.room(room).map_or(0, |room| lock(&room).members.all.len())
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(super) fn sessions(&self, room: &str) -> Vec<Arc<SharedSession>> {
+        self.room(room).map(|room| lock(&room).members.all.clone()).unwrap_or_default()
     }
 
     pub(super) fn members(&self, room: &str) -> Vec<Uuid> {
@@ -297,7 +265,7 @@ impl Rooms {
         let except = self.except(target);
         let Some(room) = self.room_to_send_to(room) else { return Delivered::default() };
         let mut room = lock(&room);
-        if target.at.is_some() && target.at != room.log.as_ref().map(|log| log.next_position()) {
+        if target.at.is_some() && target.at != room.past.as_ref().and_then(Past::next_position) {
             return Delivered { overtaken: true, ..Delivered::default() };
         }
         record(&mut room, target, message);
@@ -341,7 +309,7 @@ impl Rooms {
     /// The room of this name. One that has a history keeps a message also when it has no members.
     fn room_to_send_to(&self, room: &str) -> Option<Arc<Mutex<Room>>> {
         let found = self.room(room);
-        if found.is_some() || !self.histories.has(room) {
+        if found.is_some() || !self.histories.keep(room) {
             return found;
         }
         self.with_room(room, |_, _| ());
@@ -354,7 +322,10 @@ impl Rooms {
             let Some(name) = kept.oldest_beyond() else { return };
             let mut shard = lock(self.shard(&name));
             match shard.get(&name).map(|room| lock(room).is_deserted()) {
-                Some(true) => drop(shard.remove(&name)),
+                Some(true) => {
+                    shard.remove(&name);
+                    self.note(&name);
+                }
                 Some(false) => kept.push(name),
                 None => {}
             }
@@ -377,9 +348,9 @@ fn insert(room: &mut Room, member: Arc<SharedSession>) -> Occupancy {
 
 /// Keeps a message in the room's history, if it has one and the message may not be skipped.
 fn record(room: &mut Room, target: &Target, message: &OutMessage) {
-    let Some(log) = &mut room.log else { return };
+    let Some(past) = &mut room.past else { return };
     if target.gathering.is_none() && matches!(target.when_behind, WhenBehind::Keep | WhenBehind::KeepOrSkip) {
-        log.record(target.now, message.clone());
+        past.record(target.now, target.name, message.clone());
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::{Arc, Barrier};
 use uuid::Uuid;
 
 use super::{Hub, Member, Occupancy, ROOT, Remote};
+#[cfg(feature = "cluster")]
+use crate::config::History;
 use crate::{
     pool::Pool,
     shared::{ChannelSet, tests::session_as},
@@ -33,6 +35,76 @@ async fn the_first_in_and_the_last_out_are_reported() {
     assert_eq!(hub.leave(&bob, "lobby"), Some(Occupancy::Last));
     assert_eq!(hub.leave(&bob, "nowhere"), None);
     assert_eq!(hub.join(&ada, "lobby"), Some(Occupancy::First), "it was empty");
+}
+
+#[cfg(feature = "cluster")]
+fn interest(hub: &Hub) -> Vec<(String, bool)> {
+    let mut noted: Vec<_> = hub.take_interest().map(|(room, needed)| (room.to_string(), needed)).collect();
+    noted.sort();
+    noted
+}
+
+#[cfg(feature = "cluster")]
+#[tokio::test]
+async fn a_node_notes_the_rooms_that_it_begins_or_ceases_to_need() {
+    use std::task::{Context, Poll, Waker};
+
+    let hub = Hub::new(super::Histories::new("test".to_owned(), &[("kept:*".to_owned(), History::last(2).rooms(1))]));
+    let (ada, bob) = (member(&hub, 1), member(&hub, 2));
+    hub.join(&ada, "before");
+    assert_eq!(interest(&hub), [], "nobody asked for it");
+    assert_eq!(hub.poll_interest(&Context::from_waker(Waker::noop())), Poll::Pending);
+    hub.note_interest();
+    assert_eq!(hub.poll_interest(&Context::from_waker(Waker::noop())), Poll::Pending);
+    let yes = |room: &str| (room.to_owned(), true);
+    let no = |room: &str| (room.to_owned(), false);
+    hub.join(&ada, "a");
+    hub.join(&ada, "b");
+    assert_eq!(hub.poll_interest(&Context::from_waker(Waker::noop())), Poll::Ready(()));
+    assert_eq!(interest(&hub), [yes("a"), yes("b")]);
+    hub.join(&bob, "a");
+    hub.leave(&ada, "a");
+    hub.names("a");
+    assert_eq!(interest(&hub), [], "somebody is in it before and behind");
+    hub.leave(&bob, "a");
+    hub.join(&bob, "a");
+    assert_eq!(interest(&hub), [yes("a")], "what counts is what is so now");
+    hub.remove(bob.id());
+    hub.retire(&ada);
+    assert_eq!(interest(&hub), [no("a"), no("b"), no("before")]);
+
+    let eve = member(&hub, 3);
+    hub.join_since(&eve, "kept:1", None, 0).unwrap();
+    assert_eq!(interest(&hub), [yes("kept:1")]);
+    hub.leave(&eve, "kept:1");
+    assert_eq!(interest(&hub), [], "its history goes on");
+    assert!(hub.next_position("kept:2").is_some());
+    assert_eq!(interest(&hub), [no("kept:1"), yes("kept:2")], "there may be one without members");
+}
+
+#[cfg(feature = "cluster")]
+#[tokio::test]
+async fn an_interest_wakes_the_task_that_waits_for_it() {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        task::{Context, Wake, Waker},
+    };
+
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let hub = Hub::default();
+    hub.note_interest();
+    let ada = member(&hub, 1);
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(count.clone());
+    assert!(hub.poll_interest(&Context::from_waker(&waker)).is_pending());
+    hub.join(&ada, "a");
+    hub.join(&ada, "b");
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

@@ -1,15 +1,18 @@
 //! The state of one server, which every route and every handle shares.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{
-    Arc, Mutex,
+    Arc, Mutex, OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use uuid::Uuid;
 
 use super::{
-    admission::Admission, counters::Counters, eviction::Eviction, opening::Attempts, parked_requests::ParkedRequests,
-    terms::Terms, tombstones::Tombstones,
+    admission::Admission, counters::Counters, eviction::Eviction, opening::Attempts, other_nodes::OtherNodes,
+    parked_requests::ParkedRequests, terms::Terms, tombstones::Tombstones,
 };
 use crate::{
     config::{Config, is_node_name, millis, size},
@@ -59,8 +62,7 @@ pub(crate) enum Located<'a> {
 impl Located<'_> {
     /// Returns the session if it is on this node.
     ///
-    /// A session of another node counts as absent: a server does not know other nodes yet and forwards no
-    /// request to them.
+    /// A session of another node counts as absent: what concerns it has been forwarded, if the server is one of a cluster.
     pub(crate) fn here(self) -> Option<Arc<Member>> {
         match self {
             Located::Here(member) => Some(member),
@@ -77,7 +79,7 @@ impl Located<'_> {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: Config,
-    params: Arc<ServerParams>,
+    pub(super) params: Arc<ServerParams>,
     pub(crate) hub: Hub,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) attempts: Arc<Attempts>,
@@ -95,6 +97,8 @@ pub(crate) struct Core {
     /// The time before which no further warning is logged.
     quiet_until: AtomicU64,
     ticking: AtomicBool,
+    /// The other nodes, if the server is one of several.
+    nodes: OnceLock<Arc<dyn OtherNodes>>,
     /// The requests that were made of clients, which have numbers of their own.
     pub(crate) questions: AtomicU64,
 }
@@ -145,8 +149,20 @@ impl Core {
             links_end: AtomicU64::new(NEVER),
             quiet_until: AtomicU64::new(0),
             ticking: AtomicBool::new(false),
+            nodes: OnceLock::new(),
             questions: AtomicU64::new(0),
         }
+    }
+
+    /// Makes the server one of several.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn join(&self, nodes: Arc<dyn OtherNodes>) {
+        let _ = self.nodes.set(nodes);
+    }
+
+    /// The other nodes, if the server is one of several.
+    pub(crate) fn nodes(&self) -> Option<&Arc<dyn OtherNodes>> {
+        self.nodes.get()
     }
 
     /// Returns whether the timekeeper must be started. Only the first call returns `true`, and its caller
@@ -155,22 +171,29 @@ impl Core {
         !self.ticking.swap(true, Ordering::Relaxed)
     }
 
-    /// Makes a new session and adds it to the hub.
+    /// Makes a new session and adds it to the hub. One of an attempt has the same number on whichever node of a cluster it
+    /// is made.
+    ///
+    /// # Errors
+    /// Fails if the attempt has a session already, which lives longer than the attempt was remembered.
     pub(crate) fn create(
         &self,
         mut remote: Remote,
         terms: Terms,
         channels: ChannelSet,
         held: Option<Guard>,
-    ) -> Arc<Member> {
+        attempt: Option<&str>,
+    ) -> Result<Arc<Member>, CloseReason> {
+        let of_attempt = self.nodes().zip(attempt).map(|(nodes, attempt)| nodes.session_id(attempt));
         loop {
-            match self.create_as(ids::random(), remote, terms, channels) {
+            match self.create_as(of_attempt.unwrap_or_else(ids::random), remote, terms, channels) {
                 Ok(member) => {
                     member.shared.count(held);
                     self.counters.openings.add(1);
                     self.forget_oldest();
-                    return member;
+                    return Ok(member);
                 }
+                Err(_) if of_attempt.is_some() => return Err(reason::ATTEMPT_USED),
                 Err(given_back) => remote = given_back,
             }
         }
@@ -192,7 +215,7 @@ impl Core {
     }
 
     /// The parameters of the machines of one family of clients.
-    fn machine_config(&self, terms: Terms) -> Arc<session::Config> {
+    pub(super) fn machine_config(&self, terms: Terms) -> Arc<session::Config> {
         let mut known = lock(&self.machine_configs);
         if let Some((_, known)) = known.iter().find(|(known, _)| known.is(terms)) {
             return known.clone();
@@ -233,8 +256,11 @@ impl Core {
     pub(crate) fn find<'a>(&self, id: &'a str) -> Located<'a> {
         let Some((node, id)) = id.rsplit_once('.') else { return Located::Nowhere };
         let Ok(id) = Uuid::try_parse(id) else { return Located::Nowhere };
-        if node == self.config.node {
-            return self.hub.get(id).map_or(Located::Nowhere, Located::Here);
+        // One that has moved here has the name of the node where it was opened.
+        if let Some(member) = self.hub.get(id).filter(|member| member.shared.node() == node) {
+            return Located::Here(member);
+        } else if node == self.config.node {
+            return Located::Nowhere;
         }
         if is_node_name(node) { Located::Elsewhere(node) } else { Located::Nowhere }
     }
@@ -285,22 +311,34 @@ impl Core {
     ///
     /// # Errors
     /// Fails if this server does not have it. A server that shuts down does not know whether its successor
-    /// has it, which may even use the same name, so it asks the client to come back.
+    /// has it, which may even use the same name, so it asks the client to come back; unless its cluster knows that nobody has.
     pub(crate) fn member(&self, id: &str) -> Result<Arc<Member>, CloseReason> {
         self.find(id).here().ok_or_else(|| {
             self.counters.lost_resumes.add(1);
             match self.tombstone(id) {
                 Some(code) => CloseReason::of_ended(code),
-                None if self.is_draining() => reason::DRAINING,
+                None if self.is_draining() && !self.is_nowhere(id) => reason::DRAINING,
                 None => reason::UNKNOWN,
             }
         })
     }
 
-    /// The code with which a session of this node ended that is gone.
+    /// Whether it is known that no node of the cluster has a session.
+    fn is_nowhere(&self, id: &str) -> bool {
+        let number = id.rsplit_once('.').and_then(|(_, number)| Uuid::try_parse(number).ok());
+        let moving = self.nodes().and_then(|nodes| nodes.moving());
+        number.zip(moving).is_some_and(|(number, moving)| moving.is_nowhere(number))
+    }
+
+    /// Whether a session with this id has ended here, as far as that is remembered.
+    pub(crate) fn has_ended(&self, id: &str) -> bool {
+        self.tombstone(id).is_some()
+    }
+
+    /// The code with which a session of this node ended that is gone. One of a cluster may have come from another node.
     fn tombstone(&self, id: &str) -> Option<u16> {
         let (node, id) = id.rsplit_once('.')?;
-        let id = Uuid::try_parse(id).ok().filter(|_| node == self.config.node)?;
+        let id = Uuid::try_parse(id).ok().filter(|_| node == self.config.node || self.nodes().is_some())?;
         lock(&self.tombstones).code(self.runtime.clock().now(), id)
     }
 
@@ -330,6 +368,9 @@ impl Core {
     pub(crate) fn drain(&self, window: u64) {
         let end = self.runtime.clock().now().saturating_add(window);
         self.links_end.store(end.min(NEVER - 1), Ordering::Relaxed);
+        if let Some(nodes) = self.nodes() {
+            nodes.drain(window);
+        }
     }
 
     /// Returns the delay after which a client that attaches now must make another link, or `None` if the
@@ -346,59 +387,5 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         self.runtime.ring();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::session::rules::NATIVE;
-
-    #[tokio::test]
-    async fn an_id_that_is_taken_is_not_given_twice() {
-        let core = Core::new(Config::default());
-        let member = core.create(Remote::default(), core.terms(&NATIVE), ChannelSet::None, None);
-        assert!(core.create_as(member.id(), Remote::default(), core.terms(&NATIVE), ChannelSet::None).is_err());
-        assert!(Arc::ptr_eq(&core.hub.get(member.id()).unwrap(), &member));
-        assert_ne!(core.create(Remote::default(), core.terms(&NATIVE), ChannelSet::None, None).id(), member.id());
-        assert_eq!(core.hub.len(), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_warning_that_anyone_can_cause_is_logged_once_a_minute() {
-        let core = Core::new(Config::default());
-        assert!(core.may_warn());
-        assert!(!core.may_warn());
-        tokio::time::advance(std::time::Duration::from_millis(WARNING_INTERVAL)).await;
-        assert!(core.may_warn());
-    }
-
-    #[tokio::test]
-    async fn a_session_is_here_elsewhere_or_nowhere() {
-        let core = Core::new(Config { node: "here-1".to_owned(), ..Config::default() });
-        let member = core.create(Remote::default(), core.terms(&NATIVE), ChannelSet::None, None);
-        let id = member.shared.public_id();
-        assert!(matches!(core.find(&id), Located::Here(found) if Arc::ptr_eq(&found, &member)));
-        assert!(core.find(&id).here().is_some());
-        let uuid = member.id().simple();
-        assert!(matches!(core.find(&format!("there-2.{uuid}")), Located::Elsewhere("there-2")));
-        assert!(core.find(&format!("there-2.{uuid}")).here().is_none());
-        let unknown = ids::random().simple();
-        let long = "n".repeat(65);
-        for id in [
-            format!("here-1.{unknown}"),
-            format!("here-1.{uuid}0"),
-            format!("there-2.{uuid}0"),
-            format!("there 2.{uuid}"),
-            format!("{long}.{uuid}"),
-            format!(".{uuid}"),
-            uuid.to_string(),
-            "here-1.".to_owned(),
-            String::new(),
-        ] {
-            assert!(matches!(core.find(&id), Located::Nowhere), "{id}");
-        }
-        core.forget(member.id());
-        assert!(matches!(core.find(&id), Located::Nowhere), "it is over");
     }
 }

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use axum::http::{header, request::Parts};
 use bytestring::ByteString;
 
+#[cfg(feature = "cluster")]
+use super::moving::state::Movable;
+pub(super) use super::opened::{Opened, Opening};
 use super::{
-    api::{
-        auth::AuthData,
-        handler::{AnyHandler, Ready, Turns},
-        hooks::Hooks,
-        session::Session,
-    },
+    api::{auth::AuthData, handler::AnyHandler, hooks::Hooks, session::Session},
     core::Core,
+    node_claim::{NodeClaim, claimed_elsewhere},
     opening::Found,
     origin::{self, Asked, Verdict},
+    other_nodes::Claimable,
     refusal::{OpenError, Refusal},
     remote::{peer, remote},
     terms::Terms,
@@ -36,7 +36,8 @@ use crate::{
 /// Opens the sessions of one server. Each of its families of routes has one.
 pub(super) struct Gateway<S> {
     pub(super) core: Arc<Core>,
-    pub(super) handler: AnyHandler<S>,
+    /// A gateway without one serves what other nodes forward.
+    pub(super) handler: Option<AnyHandler<S>>,
     pub(super) hooks: Hooks,
 }
 
@@ -70,42 +71,17 @@ impl Page {
     }
 }
 
-/// A session that an opening got. If this opening made it, it holds the handler that is still to be started.
-///
-/// When it is dropped before the handler was started, it removes the session, because no link will come that
-/// could end it.
-pub(super) struct Opened {
-    pub(super) shared: Arc<SharedSession>,
-    fresh: Option<(Ready, Session)>,
-}
-
-impl Opened {
-    /// A session that another opening made.
-    fn again(member: &Member) -> Self {
-        Opened { shared: member.shared.clone(), fresh: None }
-    }
-
-    /// Starts the handler if this opening made the session. Call it after the opening's messages are in the
-    /// inbox.
-    #[expect(clippy::disallowed_methods, reason = "the one task of a session: its handler's")]
-    pub(super) fn start(&mut self) {
-        if let Some((ready, session)) = self.fresh.take() {
-            let future = (ready.handler)(session.clone());
-            tokio::spawn(Turns::new(session, future));
-        }
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        if let Some((_, session)) = self.fresh.take() {
-            session.core.forget(session.member.id());
-            session.core.hub.retire(&session.member); // No handler will.
-        }
-    }
-}
-
 impl<S> Gateway<S> {
+    /// The gateway for what other nodes forward: it opens no session.
+    pub(super) fn forwarded(&self) -> Gateway<()> {
+        Gateway { core: self.core.clone(), handler: None, hooks: self.hooks.clone() }
+    }
+
+    /// Whether it opens sessions.
+    pub(super) fn opens(&self) -> bool {
+        self.handler.is_some()
+    }
+
     /// Judges whether the page that sends a request may use the server.
     ///
     /// # Errors
@@ -158,8 +134,11 @@ impl<S> Gateway<S> {
     /// Opens a session with an attempt id: the first opening with this id makes the session, and the others
     /// find it.
     ///
-    /// Waits for the extractors, or for another opening with this id. Cancel-safe: the next opening with this
-    /// id makes the session.
+    /// In a cluster it is the first among the openings on all nodes. Where that cannot be known, since the engine does not
+    /// answer, the handler starts only when the client has shown that this session is the one it uses.
+    ///
+    /// Waits for the extractors, or for another opening with this id, and in a cluster for the engine, for a few seconds at
+    /// most. Cancel-safe: the next opening with this id makes the session.
     pub(super) async fn open(
         &self,
         mut parts: Parts,
@@ -167,28 +146,55 @@ impl<S> Gateway<S> {
         page: Page,
         attempt: &ByteString,
         auth: ByteString,
-    ) -> Result<Opened, Refusal> {
+    ) -> Result<Opening, Refusal> {
         self.check_page(page, &mut parts)?;
         let opener = self.core.attempts.opener(&parts.headers);
         let claim = match self.core.attempts.claim(attempt, opener).await? {
-            Found::Session(member) => return Ok(Opened::again(&member)),
+            Found::Session(member) => return Ok(Opening::Here(Opened::again(&member))),
+            Found::First(_) if !self.opens() => return Err(reason::NOT_HERE.into()), // It was forwarded, and is gone.
             Found::First(claim) => claim,
         };
-        match self.create(parts, state, Some(auth), self.core.terms(&NATIVE)).await {
-            Ok(opened) => {
-                if let Some((_, session)) = &opened.fresh {
-                    claim.open(&session.member);
+        let among_nodes = match self.claim_among_nodes(attempt).await {
+            Ok(claim) => claim,
+            Err(decided) => return decided,
+        };
+        let on_proof = among_nodes.as_ref().is_some_and(|claim| !claim.is_certain);
+        let opened = self.create(parts, state, Some(auth), self.core.terms(&NATIVE), (Some(attempt), on_proof)).await;
+        let refusal = match opened {
+            Ok(mut opened) => {
+                opened.decide(claim);
+                if on_proof {
+                    opened.unsure = among_nodes;
+                } else {
+                    NodeClaim::keep(among_nodes);
                 }
-                Ok(opened)
+                return Ok(Opening::Here(opened));
             }
-            // The claim is dropped, so that the client may try again with the same attempt id.
-            Err(OpenError::Refused(refusal)) => Err(refusal),
+            // The claims are dropped, so that the client may try again with the same attempt id.
+            Err(OpenError::Refused(refusal)) if refusal.reason != reason::ATTEMPT_USED => return Err(refusal),
+            Err(OpenError::Refused(refusal)) => refusal,
             Err(rejected) => {
                 let refusal = rejected.into_refusal().await;
                 claim.reject(refusal.clone());
-                Err(refusal)
+                refusal
             }
-        }
+        };
+        NodeClaim::keep(among_nodes);
+        Err(refusal)
+    }
+
+    /// Claims an attempt among the nodes of a cluster; `None` without one. The error is the result of the opening: another
+    /// node has the attempt, or this one takes no session now, and claims nothing.
+    async fn claim_among_nodes(&self, attempt: &ByteString) -> Result<Option<NodeClaim>, Result<Opening, Refusal>> {
+        let Some(nodes) = self.core.nodes() else { return Ok(None) };
+        let elsewhere = match self.core.admit_new() {
+            Ok(()) => match NodeClaim::make(nodes, attempt).await {
+                Ok(claim) => return Ok(Some(claim)),
+                Err(node) => Ok(node),
+            },
+            Err(refusal) => nodes.look(Claimable::Attempt(attempt)).await.ok_or(Refusal::from(refusal)),
+        };
+        Err(elsewhere.map(Opening::Elsewhere))
     }
 
     /// Opens a new session for a client without an attempt id, whose opening cannot be repeated.
@@ -207,7 +213,7 @@ impl<S> Gateway<S> {
         terms: Terms,
     ) -> Result<Opened, OpenError> {
         self.check_page(page, &mut parts)?;
-        self.create(parts, state, auth, terms).await
+        self.create(parts, state, auth, terms, (None, false)).await
     }
 
     /// Fails if the page may not open sessions. Removes the credentials that the browser has added if they are
@@ -228,6 +234,15 @@ impl<S> Gateway<S> {
         Ok(())
     }
 
+    /// The request of a page that has shown a session's secret, without the credentials that the page does not mean.
+    pub(super) fn as_page(&self, mut parts: Parts, page: Page) -> Parts {
+        if self.check_page(page, &mut parts).is_err() {
+            parts.headers.remove(header::COOKIE);
+            parts.headers.remove(header::AUTHORIZATION);
+        }
+        parts
+    }
+
     /// Runs the extractors and makes the session, if the limits allow it.
     async fn create(
         &self,
@@ -235,49 +250,58 @@ impl<S> Gateway<S> {
         state: S,
         auth: Option<ByteString>,
         terms: Terms,
+        (attempt, on_proof): (Option<&ByteString>, bool),
     ) -> Result<Opened, OpenError> {
+        let Some(handler) = &self.handler else { return Err(reason::NOT_HERE.into()) };
         self.core.admit_new()?;
         let now = self.core.runtime.clock().now();
         let held = self.core.admission.open(now, &parts, &self.core.config)?;
         let remote = remote(&parts, &self.core.config, self.core.runtime.pool());
+        #[cfg(feature = "cluster")]
+        let for_moves = auth.clone().filter(|_| attempt.is_some());
         if let Some(auth) = auth {
             parts.extensions.insert(AuthData(auth));
         }
-        let ready = tokio::time::timeout(self.core.config.open_timeout, (self.handler)(parts, state)).await;
+        let ready = tokio::time::timeout(self.core.config.open_timeout, handler(parts, state)).await;
         let ready =
             ready.map_err(|_| reason::TOOK_TOO_LONG)?.map_err(|rejection| OpenError::Rejected(Box::new(rejection)))?;
         self.core.admit_new()?; // Others may have come while the extractors ran.
         self.core.make_room()?;
         timekeeper::ensure(&self.core);
-        let member = self.core.create(remote, terms, ready.channels, held);
+        let attempt = attempt.map(|attempt| &**attempt);
+        let member = self.core.create(remote, terms, ready.channels, held, attempt)?;
         tracing::debug!(session = %member.id(), remote = ?member.remote.address, "opened");
+        #[cfg(feature = "cluster")]
+        for_moves.into_iter().for_each(|auth| Movable::enable(&self.core, &member, ready.channels, auth));
         let shared = member.shared.clone();
         shared.have_channels(ready.channels, self.core.config.channels);
-        let mut opened = Opened { shared, fresh: Some((ready, Session { core: self.core.clone(), member })) };
-        self.ask(&mut opened).await?;
+        let fresh = Some((ready, Session { core: self.core.clone(), member }));
+        let mut opened = Opened { shared, fresh, on_proof, unsure: None };
+        if opened.is_asked_for() {
+            let _hold = GraceHold::of(&opened.shared);
+            opened.ask().await?;
+        }
         Ok(opened)
     }
 
-    /// Lets the application refuse a session that nobody knows of yet, if it wants to be asked.
-    ///
-    /// Waits for the application. Cancel-safe: the session is removed.
-    async fn ask(&self, opened: &mut Opened) -> Result<(), OpenError> {
-        let Some((ready, session)) = &mut opened.fresh else { return Ok(()) };
-        let Some(opening) = ready.opening.take() else { return Ok(()) };
-        let _hold = GraceHold::of(&opened.shared);
-        let judged = tokio::time::timeout(self.core.config.open_timeout, opening(session.clone())).await;
-        judged.map_err(|_| reason::TOOK_TOO_LONG)?.map_err(|refusal| OpenError::Rejected(Box::new(refusal)))
-    }
-
-    /// Finds the session that another request opens with this attempt id. Waits for it for the open timeout.
-    /// Cancel-safe.
+    /// Finds the session that another request opens with this attempt id, on this node or on another one. Waits for it for
+    /// the open timeout. Cancel-safe.
     ///
     /// The origin is not judged: the request brings the attempt id, which only the page that opens has, as a
     /// resume brings the secret.
-    pub(super) async fn join(&self, attempt: &str) -> Result<Opened, Refusal> {
-        let joined = tokio::time::timeout(self.core.config.open_timeout, self.core.attempts.join(attempt)).await;
-        let member = joined.map_err(|_| Refusal::from(reason::NOT_OPENED))??;
-        Ok(Opened::again(&member))
+    pub(super) async fn join(&self, attempt: &str) -> Result<Opening, Refusal> {
+        let here = async { Ok(Opening::Here(Opened::again(&*self.core.attempts.join(attempt).await?))) };
+        let joined = async {
+            // An opening that another node forwards has its attempt here.
+            let Some(nodes) = self.core.nodes().filter(|_| self.opens()) else { return here.await };
+            tokio::select! {
+                biased;
+                here = here => here,
+                node = claimed_elsewhere(&**nodes, attempt) => Ok(Opening::Elsewhere(node)),
+            }
+        };
+        let joined = tokio::time::timeout(self.core.config.open_timeout, joined).await;
+        joined.map_err(|_| Refusal::from(reason::NOT_OPENED))?
     }
 
     /// Asks the application whether a client may make this link, if it is a new one and somebody wants to be asked.
@@ -298,11 +322,7 @@ impl<S> Gateway<S> {
         } else if !member.shared.knows(secret) {
             return Err(reason::WRONG_SECRET);
         }
-        let mut parts = parts();
-        if self.check_page(page, &mut parts).is_err() {
-            parts.headers.remove(header::COOKIE);
-            parts.headers.remove(header::AUTHORIZATION);
-        }
+        let parts = self.as_page(parts(), page);
         let session = Session { core: self.core.clone(), member };
         let judged = tokio::time::timeout(self.core.config.open_timeout, authorize(parts, session)).await;
         if judged.map_err(|_| reason::TOOK_TOO_LONG)? { Ok(()) } else { Err(reason::NOT_AUTHORIZED) }

@@ -12,10 +12,17 @@ mod forwarded;
 mod gateway;
 mod kept_request;
 mod limits;
+#[cfg(feature = "cluster")]
+mod moving;
 mod namespaces;
 mod network;
+mod node_claim;
+#[cfg(feature = "cluster")]
+mod nodes;
+mod opened;
 mod opening;
 mod origin;
+mod other_nodes;
 mod parked_requests;
 mod recovery;
 mod refusal;
@@ -32,8 +39,11 @@ pub use events::{
     OpenOutcome, concurrent,
 };
 
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+pub use api::bind::bind_shared;
 pub use api::{
     auth::{Auth, AuthRejection},
+    bind::bind,
     builder::{Anywire, Builder},
     events::{RequestError, Requesting},
     handler::{Handler, Returned},
@@ -45,11 +55,19 @@ pub use api::{
     presence::{Presence, PresenceChange},
     receiving::{Messages, Received},
     room_requests::{Answers, RoomRequest},
-    sending::{Outgoing, SendError, TrySendError},
-    serve::{Serve, bind, serve},
+    send_error::{SendError, SendToError, TrySendError},
+    sending::Outgoing,
+    serve::{Serve, serve},
     server::Server,
     session::{Session, SessionId},
+    shutdown::ShutDown,
     stats::Stats,
     stomp::{Stomp, StompTopic},
     to::To,
+};
+#[cfg(feature = "cluster")]
+pub use api::{
+    cluster::ClusterState,
+    hooks::RoomGap,
+    moving::{RestoreError, SaveError, Why},
 };

@@ -20,6 +20,9 @@ const MOST_TEXT: usize = 1024;
 /// client's own back-off finds it sooner.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
+/// As [`RETRY_AFTER`], where the session is on another node that is not reached now.
+const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
+
 /// The reason why an opening was refused, and its status where the transport has one.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
@@ -56,9 +59,12 @@ impl Refusal {
     /// Sets this refusal's status on an answer, and with 503 the time after which to try again.
     pub(super) fn apply(&self, response: &mut Response) {
         *response.status_mut() = self.status;
-        if self.status == StatusCode::SERVICE_UNAVAILABLE && self.reason.code != reason::DRAINING.code {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
+        let retry_after = match self.status {
+            StatusCode::SERVICE_UNAVAILABLE if self.reason == reason::UNREACHABLE => RETRY_SOON,
+            StatusCode::SERVICE_UNAVAILABLE if self.reason.code != reason::DRAINING.code => RETRY_AFTER,
+            _ => return,
+        };
+        response.headers_mut().insert(header::RETRY_AFTER, retry_after);
     }
 }
 

@@ -59,6 +59,21 @@ impl Machine {
         Ok(taken)
     }
 
+    /// Notes that `count` messages for the client are lost. It is told of the gap, where messages are numbered: in front of
+    /// the next message, or at once unless it is behind.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn miss(&mut self, now: u64, count: u64) -> Result<(), SendError> {
+        self.may_send()?;
+        if count == 0 || !self.is_numbered() {
+            return Ok(());
+        } else if self.outbox.exhausted(self.skipped() + count) {
+            return Err(SendError::Exhausted);
+        }
+        self.droppables().skipped += count;
+        self.number_waiting(now);
+        Ok(())
+    }
+
     /// As [`send`](Self::send), but leaves a gap if there is no room. Returns whether there was.
     pub(crate) fn send_or_skip(&mut self, message: OutMessage) -> Result<bool, SendError> {
         match self.send(message) {

@@ -193,6 +193,12 @@ impl Values {
         self.queue.iter().map(|value| value.message.share()).sum()
     }
 
+    /// The values with their keys and the last numbers that were given before these began to wait, in their order.
+    #[cfg(any(feature = "cluster", test))]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ByteString, &OutMessage, u64)> {
+        self.queue.iter().map(|value| (&value.key, &value.message, value.behind))
+    }
+
     /// The length of the value whose turn is next, and the last number that was given before its key began to
     /// wait.
     pub(super) fn next(&self) -> Option<(usize, u64)> {

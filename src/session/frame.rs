@@ -203,6 +203,18 @@ impl Names {
         self.0 & name.0 == name.0
     }
 
+    /// The names as a number, for another node.
+    #[cfg(any(feature = "cluster", test))]
+    pub(super) fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The names that another node has written. Those that this one does not know are not kept.
+    #[cfg(any(feature = "cluster", test))]
+    pub(super) fn from_bits(bits: u8) -> Self {
+        Names(bits & (Names::OFFSETS.0 * 2 - 1))
+    }
+
     /// Whether the client has listed its names: a client of an earlier version does not.
     pub(crate) fn are_listed(self) -> bool {
         self.contains(Names::LISTED)

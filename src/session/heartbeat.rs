@@ -78,6 +78,12 @@ impl Heartbeat {
         self.rtt
     }
 
+    /// The round trip that another machine has measured.
+    #[cfg(any(feature = "cluster", test))]
+    pub(super) fn recall(&mut self, rtt: Option<u64>) {
+        self.rtt = rtt;
+    }
+
     /// Any traffic counts as life, unless only answers or pings do.
     pub(crate) fn received(&mut self, now: u64) {
         (self.partial, self.waited) = (0, 0);

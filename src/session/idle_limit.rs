@@ -32,6 +32,28 @@ pub(super) struct IdleLimit {
     unexplained: Option<(u64, NonZeroU32)>,
 }
 
+/// A limit that was learned, and the milliseconds after which it is doubted.
+#[cfg(any(feature = "cluster", test))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LearnedLimit {
+    pub(super) limit: u32,
+    pub(super) doubt_in: u64,
+}
+
+#[cfg(any(feature = "cluster", test))]
+impl IdleLimit {
+    /// The limit, if one was learned.
+    pub(super) fn learned(&self, now: u64) -> Option<LearnedLimit> {
+        let (limit, doubt_in) = (self.learned, self.doubt_at.saturating_sub(now));
+        (limit < u32::MAX).then_some(LearnedLimit { limit, doubt_in })
+    }
+
+    /// The same path has had this limit for another machine.
+    pub(super) fn learn(&mut self, now: u64, learned: LearnedLimit) {
+        (self.learned, self.doubt_at) = (learned.limit, now.saturating_add(learned.doubt_in.min(DOUBT)));
+    }
+}
+
 impl IdleLimit {
     pub(super) fn new() -> Self {
         IdleLimit { learned: u32::MAX, doubt_at: 0, last_cut: 0, similar_cuts: 0, unexplained: None }

@@ -67,9 +67,9 @@ impl FlowState {
 /// The messages that were taken and not yet consumed. It allocates when it is first used.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    queue: VecDeque<Arrival>,
+    pub(super) queue: VecDeque<Arrival>,
     pub(super) received: u64,
-    bytes: usize,
+    pub(super) bytes: usize,
     limit: usize,
     /// A lower limit for as long as memory is short.
     pub(super) pressed: usize,
@@ -78,12 +78,12 @@ pub(crate) struct Inbox {
     unacked_bytes: usize,
     ack_due: bool,
     /// The highest number that was ever acknowledged, on any link.
-    last_ack_sent: u64,
+    pub(super) last_ack_sent: u64,
     /// The number of pauses so far. The last one is in force while `paused`.
-    epoch: u64,
-    paused: bool,
+    pub(super) epoch: u64,
+    pub(super) paused: bool,
     /// Nothing is taken, however much room there is: messages come too fast.
-    held: bool,
+    pub(super) held: bool,
 }
 
 impl Inbox {

@@ -190,6 +190,8 @@ pub(crate) struct Machine {
     pub(super) parks: bool,
     /// Why the session was cut that is parked.
     pub(super) parked: Option<Box<CloseReason>>,
+    /// Another machine goes on with the session.
+    pub(super) given: bool,
     pub(super) over: bool,
 }
 
@@ -233,6 +235,7 @@ impl Machine {
             farewell_due: false,
             parks: false,
             parked: None,
+            given: false,
             over: false,
             config,
         }
@@ -389,11 +392,6 @@ impl Machine {
         } else {
             Ok(())
         }
-    }
-
-    /// Whether the transport must stop reading: the inbox is full, and a message cannot be refused.
-    pub(crate) fn reading_stops(&self) -> bool {
-        !self.is_numbered() && self.is_paused()
     }
 
     /// When a session without a link ends.

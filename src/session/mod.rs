@@ -12,6 +12,8 @@ pub(crate) mod inbox;
 mod intake;
 pub(crate) mod links;
 pub(crate) mod machine;
+#[cfg(any(feature = "cluster", test))]
+pub(crate) mod moving;
 pub(crate) mod outbox;
 mod parking;
 mod pressure;

@@ -63,13 +63,13 @@ impl Entry {
 pub(crate) struct Outbox {
     pub(super) entries: VecDeque<Entry>,
     /// The last number that the other half has acknowledged.
-    acked: u64,
+    pub(super) acked: u64,
     /// The last number in use.
-    last: u64,
+    pub(super) last: u64,
     /// The last number that was ever put on a link. An acknowledgement beyond it is a violation.
     pub(super) sent: u64,
     /// An acknowledgement is requested once this number was sent.
-    ack_requested: u64,
+    pub(super) ack_requested: u64,
     pub(super) bytes: usize,
     /// How many of them are payloads that others share.
     pub(super) shared: usize,

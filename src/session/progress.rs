@@ -48,6 +48,11 @@ impl Machine {
         }
     }
 
+    /// Whether the transport must stop reading: the inbox is full, and a message cannot be refused.
+    pub(crate) fn reading_stops(&self) -> bool {
+        !self.is_numbered() && self.is_paused()
+    }
+
     /// Whether what happens on this link is a sign of life.
     fn counts(&self, id: LinkId) -> bool {
         self.links.get(id).is_some_and(|link| !link.superseded && !link.ignores_input)

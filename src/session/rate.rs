@@ -63,6 +63,41 @@ pub(super) struct Rate {
     pub(super) event: Option<RateEvent>,
 }
 
+/// The part of a limit that a session has used, as times from now on, in nanoseconds; and for how many milliseconds the
+/// client has been above it, if it is.
+#[cfg(any(feature = "cluster", test))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RateLeft {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+    /// The pause ends in so many milliseconds.
+    pub(super) until: u64,
+    pub(super) over_for: Option<u64>,
+}
+
+#[cfg(any(feature = "cluster", test))]
+impl Rate {
+    pub(super) fn left(&self, now: u64) -> RateLeft {
+        let nanoseconds = now.saturating_mul(MILLISECOND);
+        RateLeft {
+            messages: self.messages.full_at.saturating_sub(nanoseconds),
+            bytes: self.bytes.full_at.saturating_sub(nanoseconds),
+            until: self.until.saturating_sub(now),
+            over_for: (self.over_since != NEVER).then(|| now.saturating_sub(self.over_since)),
+        }
+    }
+
+    /// Goes on where a session of another node was.
+    pub(super) fn go_on(&mut self, now: u64, left: RateLeft) {
+        let nanoseconds = now.saturating_mul(MILLISECOND);
+        self.messages.full_at = nanoseconds.saturating_add(left.messages);
+        self.bytes.full_at = nanoseconds.saturating_add(left.bytes);
+        self.until = now.saturating_add(left.until);
+        self.resumed_at = now;
+        self.over_since = left.over_for.map_or(NEVER, |time| now.saturating_sub(time));
+    }
+}
+
 /// An effect of a rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RateEvent {

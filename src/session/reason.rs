@@ -181,7 +181,12 @@ reasons! {
 
     4200 = 503 { TOO_MANY_SESSIONS: "as many sessions as there may be (max_sessions)", }
     4201 = 503 { SHORT_OF_MEMORY: "short of memory: all sessions together hold too much of max_bytes", }
-    4202 = 503 { DRAINING: "the server is going away", }
+    4202 = 503 {
+        DRAINING: "the server is going away",
+        UNREACHABLE: "the session's node cannot be reached; come back",
+        MOVING: "the session moves to another node; come back",
+        NOT_HERE: "another node was asked for an opening that it does not know",
+    }
     4203 = 503 { TOO_FAST: "too fast: more than the rate limit allows (rate_limit)", }
 
     4300 = 403 {

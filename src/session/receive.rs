@@ -11,6 +11,12 @@ use super::{
 };
 
 impl Machine {
+    /// Whether the other half has closed the session, and believes that all was received that it had sent.
+    pub(crate) fn is_closed_there(&self) -> bool {
+        let closed = self.closed.as_deref().filter(|_| !self.aborted_here && self.closing.is_none());
+        closed.is_some_and(|closed| *closed != reason::EXPIRED)
+    }
+
     /// An attach has begun: grace does not end before [`cancel_attach`](Self::cancel_attach). Returns false
     /// after grace has passed: the caller has not shown the secret yet, and must not be able to extend a
     /// session for ever.
@@ -32,8 +38,8 @@ impl Machine {
         // An answer that begins with "nothing is missing" would be wrong for a session that was aborted.
         let ended = self.aborted_here || self.has_sid();
         let aborted = self.closed.as_deref().filter(|reason| ended || reason.code / 100 == 43);
-        if self.is_parked() {
-            return Err(reason::ENDED);
+        if self.given || self.is_parked() {
+            return Err(if self.given { reason::MOVING } else { reason::ENDED });
         } else if self.over || (aborted.is_some() && server && (attach.kind.carries_down() || self.has_sid())) {
             let reason = aborted.filter(|reason| !self.may_open_anew(now, reason));
             return Err(reason.cloned().unwrap_or(reason::ENDED));

@@ -86,6 +86,20 @@ impl Machine {
         self.heartbeat.idle_limit.is_zero()
     }
 
+    /// Server: whether a connection both ways carries the session, or is about to.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn has_connection(&self) -> bool {
+        self.links.iter().any(|link| link.kind == LinkKind::Duplex && link.attached)
+    }
+
+    /// Server: ends the answers of the links over HTTP. Their clients go on with the next turn.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn end_answers(&mut self) {
+        for link in self.links.iter_mut().filter(|link| link.attached) {
+            link.finished |= matches!(link.kind, LinkKind::Poll { .. } | LinkKind::Stream);
+        }
+    }
+
     fn check_links(&mut self, now: u64) {
         let due = |link: &&Link| link.deadline.is_some_and(|deadline| deadline <= now);
         loop {

@@ -3,6 +3,8 @@
 
 use uuid::Uuid;
 
+#[cfg(any(feature = "cluster", test))]
+use crate::packed::{Malformed, Reader, put, put_bytes};
 use crate::session::{CloseReason, LinkId, reason};
 
 /// How often the secret of one page is rotated at most. All of them are remembered.
@@ -30,7 +32,7 @@ pub(crate) enum Credential<'a> {
 }
 
 /// The session's secret, and the one before it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Credentials {
     pub(crate) secret: Uuid,
     /// The secret has been used.
@@ -46,7 +48,7 @@ pub(crate) struct Credentials {
 
 /// The secret before the present one, and those before that. It is accepted until the present one is first used,
 /// which the client may not have received.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Former {
     secret: Uuid,
     replaced: Replaced,
@@ -54,7 +56,7 @@ struct Former {
     older: Vec<Uuid>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Replaced {
     /// This page has taken over, and may repeat its request.
     TakenOver(Box<str>),
@@ -160,6 +162,63 @@ impl Credentials {
     fn replace(&mut self, old: Uuid, replaced: Replaced, older: Vec<Uuid>, next: Uuid) {
         (self.secret, self.in_url, self.stays) = (next, false, false);
         self.former = Some(Box::new(Former { secret: old, replaced, older }));
+    }
+}
+
+/// A session that moves takes its credentials along.
+#[cfg(any(feature = "cluster", test))]
+impl Credentials {
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.secret.as_bytes());
+        let former = u8::from(self.former.is_some()) << 3;
+        out.push(u8::from(self.used) | u8::from(self.in_url) << 1 | u8::from(self.stays) << 2 | former);
+        let Some(former) = self.former.as_deref() else { return };
+        out.extend_from_slice(former.secret.as_bytes());
+        match &former.replaced {
+            Replaced::TakenOver(instance) => {
+                out.push(0);
+                put_bytes(out, instance.as_bytes());
+            }
+            Replaced::Rotated { answers, .. } => {
+                out.push(1);
+                put(out, u64::from(*answers));
+            }
+            Replaced::Spent => out.push(2),
+        }
+        put(out, former.older.len() as u64);
+        former.older.iter().for_each(|secret| out.extend_from_slice(secret.as_bytes()));
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (secret, flags) = (Uuid::from_bytes(*reader.array()?), reader.byte()?);
+        let (used, in_url, stays) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
+        let former = match flags >> 3 {
+            0 => None,
+            1 => Some(Box::new(Former::read(reader)?)),
+            _ => return Err(Malformed),
+        };
+        Ok(Credentials { secret, used, in_url, stays, former })
+    }
+}
+
+#[cfg(any(feature = "cluster", test))]
+impl Former {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let secret = Uuid::from_bytes(*reader.array()?);
+        let replaced = match reader.byte()? {
+            0 => Replaced::TakenOver((&*reader.text()?).into()),
+            // The WebSocket that has stated it does not move: a later request shows which of the two the client has.
+            1 => Replaced::Rotated { socket: None, answers: u32::try_from(reader.number()?).map_err(|_| Malformed)? },
+            2 => Replaced::Spent,
+            _ => return Err(Malformed),
+        };
+        let count = reader.length(16)?;
+        if count > MOST_ROTATIONS {
+            return Err(Malformed);
+        }
+        let older =
+            (0..count).map(|_| reader.array().map(|bytes| Uuid::from_bytes(*bytes))).collect::<Result<_, _>>()?;
+        Ok(Former { secret, replaced, older })
     }
 }
 

@@ -24,7 +24,7 @@ impl SharedSession {
         let mut inner = self.lock();
         let may_receive = inner.receivers.may_receive(*place, cx.waker());
         let arrival = if may_receive { self.take(&mut inner, gaps) } else { None };
-        let ended = inner.turn.is_ended() || (inner.machine.closed().is_some() && inner.machine.arrivals() == 0);
+        let ended = inner.receives_nothing() || (inner.machine.closed().is_some() && inner.machine.arrivals() == 0);
         if arrival.is_some() || ended {
             inner.leave(place.take());
             return Poll::Ready(arrival);
@@ -59,7 +59,7 @@ impl SharedSession {
     }
 
     fn take(&self, inner: &mut Inner, gaps: bool) -> Option<Arrived> {
-        if inner.turn.is_ended() {
+        if inner.receives_nothing() {
             return None;
         }
         let paused = inner.machine.is_paused();
@@ -172,6 +172,19 @@ impl SharedSession {
         Ok(sent)
     }
 
+    /// Notes that `count` messages for the client are lost.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn miss(&self, count: u64) -> Result<(), SendError> {
+        let now = self.runtime.clock.now();
+        let mut inner = self.lock();
+        inner.machine.miss(now, count)?;
+        if inner.machine.take_links_need_wake() {
+            inner.wake_carriers();
+        }
+        self.account(&mut inner);
+        Ok(())
+    }
+
     /// Whether the client takes messages of this kind.
     pub(crate) fn takes(&self, message: &OutMessage) -> bool {
         self.lock().machine.check_kind(message).is_ok()
@@ -218,6 +231,19 @@ impl SharedSession {
         let mut inner = self.lock();
         if let Some(reason) = inner.machine.close_reason() {
             return Poll::Ready(reason.clone());
+        }
+        inner.wait(cx.waker());
+        Poll::Pending
+    }
+
+    /// Waits until the client has shown that it knows the secret, or has closed the session: `true`. `false` if it ends
+    /// before.
+    pub(crate) fn poll_proven(&self, cx: &Context<'_>) -> Poll<bool> {
+        let mut inner = self.lock();
+        // A client may prove it, send, and close it at once, or close it before it was open: what it has sent counts.
+        let proven = inner.machine.is_proven() || inner.machine.is_closed_there();
+        if proven || inner.machine.close_reason().is_some() {
+            return Poll::Ready(proven);
         }
         inner.wait(cx.waker());
         Poll::Pending
@@ -320,6 +346,9 @@ impl SharedSession {
         inner.receivers.wake_all();
         inner.wake_channels();
         inner.wake_idle();
+        if inner.moving {
+            inner.wake_senders(); // One of them waits for the handler's end.
+        }
         drop(inner);
         self.runtime.handler_ends();
     }

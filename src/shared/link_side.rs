@@ -51,6 +51,31 @@ impl SharedSession {
         Ok(id)
     }
 
+    /// Its present link comes by the node that is this process, or straight if that is 0. Returns whether it came by another
+    /// way before.
+    pub(crate) fn come_by(&self, process: u64) -> bool {
+        self.came_by.swap(process, Ordering::Relaxed) != process
+    }
+
+    /// Whether its present link comes by the node that is this process.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn comes_by(&self, process: u64) -> bool {
+        self.came_by.load(Ordering::Relaxed) == process
+    }
+
+    /// The node is about to end by which its client comes. Answers that wait are given now, and the next request comes by
+    /// another node. A session that ends with its connection is closed, if that comes by the node.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn leave_way(&self) {
+        let mut inner = self.lock();
+        if inner.machine.ends_with_its_links() && inner.machine.has_connection() {
+            drop(inner);
+            return self.close(reason::GOING_AWAY);
+        }
+        inner.machine.end_answers();
+        inner.wake_links();
+    }
+
     /// `answered`: HTTP has taken the whole answer of a poll, so that its end is no cut.
     pub(crate) fn detach(&self, link: LinkId, answered: bool) {
         let mut inner = self.lock();

@@ -12,6 +12,8 @@ mod early;
 mod gathering;
 mod handler_side;
 mod link_side;
+#[cfg(feature = "cluster")]
+mod moving;
 mod owed;
 mod pressure;
 pub(crate) mod questions;
@@ -54,14 +56,18 @@ pub(crate) use asking::CannotAsk;
 pub(crate) use channels::{Arrived, Asked as ChannelAsked, ChannelSet};
 pub(crate) use chunked_upload::{Chunk, ChunkOutcome};
 pub(crate) use credentials::{Credential, Credentials};
-pub(crate) use gathering::Gathering;
+pub(crate) use gathering::{Gathered, Gathering, Heard};
+#[cfg(feature = "cluster")]
+pub(crate) use moving::{CannotMove, MovedSession};
 pub(crate) use pressure::{UnderWay, Weight};
-pub(crate) use questions::{End, Outcome as QuestionOutcome};
+pub(crate) use questions::Outcome as QuestionOutcome;
 pub(crate) use receivers::Place;
 pub(crate) use runtime::Runtime;
 #[cfg(feature = "msgpack")]
 pub(crate) use socketio::reason_of;
 pub(crate) use stomp::{Next as StompNext, Opened as StompOpened, Undelivered};
+#[cfg(feature = "cluster")]
+pub(crate) use wake_batch::gather_wakes;
 
 /// The types that the machine's methods take and give, for modules that must not import the machine.
 pub(crate) use crate::session::{
@@ -76,6 +82,8 @@ pub(crate) struct SharedSession {
     runtime: Arc<Runtime>,
     /// The protocol above the messages, if the client speaks one that is not native.
     dialect: OnceLock<Dialect>,
+    /// The process of the node by which its present link comes; 0 if it comes straight.
+    came_by: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -116,6 +124,9 @@ struct Inner {
     accounted: usize,
     /// The session is over: it queues no deadline and counts no bytes any more.
     forgotten: bool,
+    /// Nothing is received any more, since the session is to move to another node; and somebody has learned of that.
+    moving: bool,
+    told: bool,
     /// The session counts as live in [`Runtime`]. One that is parked does not.
     counted: bool,
     /// It counts there among those that are outside of the namespace `/`.
@@ -172,6 +183,8 @@ impl SharedSession {
             scheduled: u64::MAX,
             accounted: 0,
             forgotten: false,
+            moving: false,
+            told: false,
             counted: false,
             nobody: false,
             held: None,
@@ -185,13 +198,19 @@ impl SharedSession {
             page: 0,
             of_former_pages: 0,
         };
-        let shared = SharedSession { id, params, runtime, dialect: OnceLock::new(), inner: Mutex::new(inner) };
+        let (dialect, came_by, inner) = (OnceLock::new(), AtomicU64::new(0), Mutex::new(inner));
+        let shared = SharedSession { id, params, runtime, dialect, came_by, inner };
         shared.settle(&mut shared.lock());
         shared
     }
 
     pub(crate) fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// The name of the node where the session was opened.
+    pub(crate) fn node(&self) -> &str {
+        &self.params.node
     }
 
     /// The id that clients use; it contains the node's name.
@@ -326,6 +345,12 @@ impl Inner {
             }
             _ => {}
         }
+    }
+
+    /// Whether nothing is received any more, although the session may go on.
+    fn receives_nothing(&mut self) -> bool {
+        self.told |= self.moving;
+        self.moving || self.turn.is_ended()
     }
 
     /// Wakes the task that receives next, or all that wait if the session is over.

@@ -32,6 +32,7 @@ impl SharedSession {
         }
         if inner.unproven > 0 && (inner.machine.is_proven() || inner.machine.closed().is_some()) {
             self.runtime.unproven.remove(std::mem::take(&mut inner.unproven));
+            inner.wake_senders(); // One of them may wait for the proof.
         }
         if inner.machine.closed().is_some() {
             inner.questions = None;

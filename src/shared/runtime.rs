@@ -108,6 +108,12 @@ impl Runtime {
         self.live.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A session goes on elsewhere: it has not ended, and is not remembered as one that has.
+    #[cfg(feature = "cluster")]
+    pub(super) fn session_leaves(&self) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(super) fn session_ends(&self, id: Uuid) {
         self.live.fetch_sub(1, Ordering::Relaxed);
         lock(&self.ended).push_back(id);

@@ -133,6 +133,12 @@ impl Turn {
         self.handler == Handler::Ended
     }
 
+    /// Whether the handler has no task yet, or none any more.
+    #[cfg(feature = "cluster")]
+    pub(super) fn has_no_task(&self) -> bool {
+        matches!(self.handler, Handler::NotStarted | Handler::Ended)
+    }
+
     /// Whether the handler is being polled.
     pub(super) fn is_polling(&self) -> bool {
         matches!(self.handler, Handler::Polling { .. })

@@ -39,6 +39,22 @@ pub(super) fn defer(links: &mut [(LinkId, Option<Waker>)]) -> bool {
     })
 }
 
+/// Runs something that sends to many sessions, and wakes their links behind it: each once.
+#[cfg(feature = "cluster")]
+pub(crate) fn gather_wakes<R>(work: impl FnOnce() -> R) -> R {
+    /// Wakes them also if there is a panic.
+    struct Gathered;
+    impl Drop for Gathered {
+        fn drop(&mut self) {
+            end();
+        }
+    }
+    // No session has this address.
+    let begun = BATCH.with_borrow_mut(|batch| batch.turn.is_none() && batch.turn.replace(0).is_none());
+    let _gathered = begun.then_some(Gathered);
+    work()
+}
+
 /// The handler has yielded.
 pub(super) fn end() {
     let mut due = BATCH.with_borrow_mut(|batch| {

@@ -96,8 +96,11 @@ impl World<'_> {
 impl World<'_> {
     /// The server's session that the present client has opened last.
     pub(crate) fn current(&self) -> Option<usize> {
-        let session = *self.server.attempts.get(&self.client.attempt())?;
-        (!self.server.sessions[session].gone).then_some(session)
+        let lives = |session: &usize| {
+            let one = &self.server.sessions[*session];
+            !one.gone && !one.given && one.generation == self.client.generation && one.runs()
+        };
+        self.bound().filter(lives).or_else(|| (0..self.server.sessions.len()).rev().find(lives))
     }
 
     pub(crate) fn server_sends(&mut self) {

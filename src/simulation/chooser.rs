@@ -102,7 +102,7 @@ impl World<'_> {
         let conn = self.connect(wire, spelling, Some(link));
         self.trace(|| format!("client   attaches {attach:?} as {link:?} on #{conn}"));
         let (ordinal, turn) = (attach.ordinal, attach.turn);
-        self.client.chans.push(Chan { link, conn, wire, ordinal, turn, packet: None });
+        self.client.chans.push(Chan { link, conn, wire, ordinal, turn, packet: None, tries: 0 });
         let packet = self.client.half.transmit(self.now, link, Some(head), limit).expect("a head is something to send");
         self.ship_up(conn, packet.clone());
         if wire != LinkKind::Duplex && self.faults_go_on() && self.random.one_in(12) {
@@ -138,9 +138,17 @@ impl World<'_> {
             packet.append_ack(self.scenario.base + 9_000);
         }
         let kept = Some(packet.clone());
-        self.client.chans.push(Chan { link, conn, wire: LinkKind::Upload, ordinal: 0, turn: 0, packet: kept });
+        self.client.chans.push(Chan {
+            link,
+            conn,
+            wire: LinkKind::Upload,
+            ordinal: 0,
+            turn: 0,
+            packet: kept,
+            tries: 0,
+        });
         self.ship_up(conn, packet.clone());
-        self.watch_upload(link);
+        self.watch_upload(link, 0);
         if self.faults_go_on() && self.random.one_in(12) {
             self.note(Fault::DuplicateUpload);
             let wins = self.random.one_in(3);
@@ -148,14 +156,15 @@ impl World<'_> {
         }
     }
 
-    fn watch_upload(&mut self, link: LinkId) {
+    fn watch_upload(&mut self, link: LinkId, tries: u64) {
         let time_limit = self.random.range(200, 900);
-        self.after(time_limit, WorldEvent::UploadDue(link, self.client.half_number()));
+        self.after(time_limit, WorldEvent::UploadDue(link, self.client.half_number(), tries));
     }
 
-    /// An upload has taken too long.
-    pub(crate) fn upload_due(&mut self, link: LinkId, half: u64) {
-        if half == self.client.half_number() {
+    /// An upload has taken too long, unless it was tried again since then.
+    pub(crate) fn upload_due(&mut self, link: LinkId, half: u64, tries: u64) {
+        let awaited = self.client.chans.iter().any(|chan| chan.link == link && chan.tries == tries);
+        if awaited && half == self.client.half_number() {
             self.retry_upload(link);
             self.pump_client();
         }
@@ -174,8 +183,10 @@ impl World<'_> {
             let packet = self.client.chans[at].packet.clone().expect("an upload's body is kept");
             let conn = self.connect(LinkKind::Upload, self.conns[old].spelling, Some(link));
             self.client.chans[at].conn = conn;
+            self.client.chans[at].tries += 1;
+            let tries = self.client.chans[at].tries;
             self.ship_up(conn, packet);
-            self.watch_upload(link);
+            self.watch_upload(link, tries);
         } else {
             self.note(Fault::UploadRebatched);
             self.client.chans.remove(at);

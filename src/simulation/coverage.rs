@@ -56,6 +56,11 @@ counted! {
         StreamHeld, StreamBehind, StreamBuffered, AckRequested, Padded, HeldBack, HeldBackGoesOn,
         HandlerAsks, AskTimedOut, AskedFormerPage, AnswerToFormerPage, RequestUnknown,
         PageLeft, TakenOver, TakeOverRepeated, FormerPageRefused,
+        PeersCut, EngineCut, EngineSlow, EngineSilent, NodeKilled, Unreached, NotNow, LookedUp, WrittenOff,
+        ForwardedOpening, ForwardedResume, ForwardedUpload, OpeningUnknown, OnProof, StartedOnProof, StartedBlind, LoserUnproven, LostItsRace,
+        ClaimOfTheDead, ClaimReleased,
+        Drained, Pushed, StaysThere, NotGiven, Moved, Revived, GiverUnsure, TakerUnsure, TakenBackFirst, ParcelUnwanted,
+        WordLost, WaitsForAMove,
     }
 }
 

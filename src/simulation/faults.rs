@@ -15,6 +15,9 @@ impl World<'_> {
         }
         let pause = self.random.range(1, self.scenario.fault_pause * 2);
         self.after(pause, WorldEvent::Fault);
+        if self.is_cluster() && self.random.one_in(6) {
+            return self.node_fault();
+        }
         match self.random.below(68) {
             0..20 => self.cut_one(),
             20..22 => self.keep_one(),
@@ -24,7 +27,10 @@ impl World<'_> {
             37..40 => self.slow_client(),
             40..43 => self.slow_server(),
             43..45 => self.client_sleeps(),
-            45..47 => self.server_sleeps(),
+            45..47 => {
+                let node = self.any_node();
+                self.node_sleeps(node);
+            }
             47..51 => self.lie(),
             51..53 => self.go_away(),
             53 => self.restart_server(),
@@ -133,7 +139,7 @@ impl World<'_> {
         self.after(0, WorldEvent::ServerReads);
     }
 
-    fn nap(&mut self) -> u64 {
+    pub(super) fn nap(&mut self) -> u64 {
         let longest = if self.random.one_in(4) { self.scenario.grace * 3 } else { self.scenario.timeout * 3 };
         self.now + self.random.range(50, longest)
     }
@@ -143,13 +149,6 @@ impl World<'_> {
         let until = self.nap().max(self.client.asleep_until);
         self.client.asleep_until = until;
         self.at(until, 0, WorldEvent::ClientWakes);
-    }
-
-    fn server_sleeps(&mut self) {
-        self.note(Fault::ServerAsleep);
-        let until = self.nap().max(self.server.asleep_until);
-        self.server.asleep_until = until;
-        self.at(until, 0, WorldEvent::ServerWakes);
     }
 
     /// One half acknowledges what the other has never sent: that violation ends the link.
@@ -177,8 +176,8 @@ impl World<'_> {
     fn restart_server(&mut self) {
         if self.random.one_in(3) {
             self.note(Fault::Restart);
-            self.trace(|| "server   restarts".into());
-            self.restart();
+            let node = self.any_node();
+            self.kill(node);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
 
 /// Whether this reason ends a session at once.
 fn aborts(reason: &CloseReason) -> bool {
-    reason.code / 100 == 43
+    reason.code / 100 == 43 || *reason == reason::ATTEMPT_USED
 }
 
 impl World<'_> {
@@ -35,7 +35,8 @@ impl World<'_> {
 
     /// No half has acknowledged what it has not taken.
     pub(crate) fn check_always(&mut self) {
-        let Some(session) = self.bound().filter(|_| !self.client.lost) else { return };
+        let in_one_piece = |session: &usize| !self.client.lost && !self.server.sessions[*session].given;
+        let Some(session) = self.bound().filter(in_one_piece) else { return };
         let (client, server) = (&self.client.half, &self.server.sessions[session].machine);
         let (client_acked, server_received) = (client.acknowledged(), server.received());
         let (server_acked, client_received) = (server.acknowledged(), client.received());
@@ -98,9 +99,13 @@ impl World<'_> {
 
     /// The server's application takes at most this many arrivals.
     pub(crate) fn server_takes(&mut self, session: usize, most: u64) {
+        if !self.server.sessions[session].runs() || self.is_given_away(session) {
+            return;
+        }
         for _ in 0..most {
             self.skip_answers(session);
             let Some((arrival, page)) = self.server_arrival(session) else { return };
+            self.check_heard(session);
             let mut read = self.server.sessions[session].read;
             let result = self.client_log(self.server.sessions[session].generation).check(&mut read, &arrival);
             self.server.sessions[session].read = read;
@@ -174,10 +179,15 @@ impl World<'_> {
     pub(crate) fn check_server_closed(&mut self, session: usize) {
         let one = &self.server.sessions[session];
         let Some(reason) = one.machine.closed().cloned() else { return };
-        if one.closed_seen {
-            return;
+        let asks = one.on_proof && one.claiming.is_some() && !one.ends.contains(&reason);
+        if one.closed_seen || asks || one.given || self.is_given_away(session) {
+            return; // Or it is not decided yet whether its handler starts.
         }
+        let unproven = one.on_proof && !one.runs();
         self.server.sessions[session].closed_seen = true;
+        if unproven {
+            self.note(Fault::LoserUnproven);
+        }
         self.end_requests(session);
         self.server_takes(session, u64::MAX);
         let one = &self.server.sessions[session];
@@ -269,8 +279,9 @@ impl World<'_> {
             None => session.generation == generation,
         });
         let legal = mine.any(|(_, session)| match reason.code {
-            4100 => session.gone,
+            4100 => session.gone || session.written_off || (session.machine.is_over() && !session.given),
             4103 => session.machine.is_over(),
+            4102 => session.on_proof && session.machine.closed().is_some(),
             _ => false,
         });
         if !legal {

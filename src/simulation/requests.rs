@@ -200,6 +200,10 @@ impl World<'_> {
 
     /// Answers some of the requests that were received, in any order.
     pub(crate) fn server_answers(&mut self, session: usize) {
+        if self.server.sessions[session].given && !self.server.sessions[session].gone {
+            // The handler goes on at the next node.
+            return self.after(100, WorldEvent::ServerAnswers(session));
+        }
         self.server.sessions[session].requests.answering = false;
         if self.server.sessions[session].gone {
             return;

@@ -5,6 +5,7 @@ use super::{
     coverage::Coverage,
     js_client::JsClient,
     js_host::Host,
+    nodes::state::Misrule,
     scenario::Scenario,
     seeds::{self, from_environment, run_seeds},
     state::{Setup, World},
@@ -15,7 +16,7 @@ use crate::session::{
 };
 
 /// Seeds of the normal run.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_000;
 /// Seeds with the shipped client, which is slower behind its pipe.
 const SCRIPT_SEEDS: u64 = 60;
 /// A wrong machine must be caught within this many seeds.
@@ -31,7 +32,7 @@ fn rust_half(sabotage: Option<Sabotage>) -> impl Fn(&Scenario, u64, Option<u64>)
 
 /// Runs one seed. A failure has a text with the tail of what happened.
 fn run_seed(seed: u64, setup: Setup<'_>) -> (Coverage, Result<(), String>) {
-    seeds::run(seed, setup.sabotage.is_none(), |traced| {
+    seeds::run(seed, setup.sabotage.is_none() && setup.misrule.is_none(), |traced| {
         let mut world = World::new(seed, setup, traced);
         let result = seeds::caught(|| world.run());
         world.cover.sent = [world.client.sent, world.server.sent];
@@ -44,7 +45,9 @@ fn every_message_arrives_once_and_in_order() {
     let first = from_environment("ANYWIRE_FIRST_SEED", 1);
     let count = from_environment("ANYWIRE_SEEDS", SEEDS);
     let (cover, failure) = run_seeds(first, count, || {
-        Box::new(|seed| run_seed(seed, Setup { make_half: &rust_half(None), sabotage: None, script: false }))
+        Box::new(|seed| {
+            run_seed(seed, Setup { make_half: &rust_half(None), sabotage: None, misrule: None, script: false })
+        })
     });
     if let Some(failure) = failure {
         panic!("{failure}");
@@ -64,11 +67,25 @@ fn every_wrong_machine_is_caught() {
     let mut missed = Vec::new();
     for &sabotage in Sabotage::ALL {
         let sabotage = Some(sabotage);
-        let setup = Setup { make_half: &rust_half(sabotage), sabotage, script: false };
+        let setup = Setup { make_half: &rust_half(sabotage), sabotage, misrule: None, script: false };
         let caught = (1..=CONTROL_SEEDS).find_map(|seed| run_seed(seed, setup).1.err().map(|why| (seed, why)));
         match caught {
             Some((seed, why)) => println!("{sabotage:?}: caught at seed {seed}: {why}"),
             None => missed.push(sabotage),
+        }
+    }
+    assert!(missed.is_empty(), "not caught within {CONTROL_SEEDS} seeds: {missed:?}");
+}
+
+#[test]
+fn nodes_that_are_wrong_are_caught() {
+    let mut missed = Vec::new();
+    for &misrule in Misrule::ALL {
+        let setup = Setup { make_half: &rust_half(None), sabotage: None, misrule: Some(misrule), script: false };
+        let caught = (1..=CONTROL_SEEDS).find_map(|seed| run_seed(seed, setup).1.err().map(|why| (seed, why)));
+        match caught {
+            Some((seed, why)) => println!("{misrule:?}: caught at seed {seed}: {why}"),
+            None => missed.push(misrule),
         }
     }
     assert!(missed.is_empty(), "not caught within {CONTROL_SEEDS} seeds: {missed:?}");
@@ -90,7 +107,7 @@ fn the_shipped_client_holds_the_promise_too() {
             let make_half = |scenario: &Scenario, _: u64, _: Option<u64>| -> Box<dyn ClientUnderTest> {
                 Box::new(JsClient::new(host.clone(), scenario.base, scenario.outbox))
             };
-            run_seed(seed, Setup { make_half: &make_half, sabotage: None, script: true })
+            run_seed(seed, Setup { make_half: &make_half, sabotage: None, misrule: None, script: true })
         })
     });
     if let Some(failure) = failure {

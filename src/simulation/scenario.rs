@@ -66,6 +66,8 @@ pub(crate) struct Scenario {
     pub(crate) asks_back: u64,
     /// One packet with an event in this many is cut before, in or behind it; 0: none is.
     pub(crate) torn: u64,
+    /// How many nodes there are.
+    pub(crate) nodes: usize,
 }
 
 impl Scenario {
@@ -110,6 +112,7 @@ impl Scenario {
             requests: random.pick(&[0, 3, 8, 20]),
             asks_back: random.pick(&[0, 4, 30]),
             torn: random.pick(&[0, 4, 20]),
+            nodes: random.pick(&[1, 1, 2, 3]),
         }
     }
 

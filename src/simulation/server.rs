@@ -8,9 +8,10 @@ use super::{
     coverage::{Fault, What},
     events::{Way, event_of},
     log::Log,
+    nodes::state::{Attempt, Misrule},
     packet::{Codec, Packet},
     pending::ServerRequests,
-    state::{Cut, ServerSession, Waiting, World, WorldEvent},
+    state::{Parked, ServerSession, Waiting, World, WorldEvent},
 };
 use crate::{
     codec::native::{Head, Spelling},
@@ -33,19 +34,26 @@ fn secret_of(session: usize, rotations: u64) -> Uuid {
 
 // Requests.
 impl World<'_> {
-    pub(crate) fn up_arrives(&mut self, conn: usize, packet: Packet) {
-        if self.is_lost(conn, true) || self.conns[conn].answered {
+    pub(crate) fn up_arrives(&mut self, conn: usize, hop: usize, packet: Packet) {
+        if (hop == 0 && self.is_lost(conn, true)) || (hop > 0 && self.conns[conn].severed) || self.conns[conn].answered
+        {
             return;
         }
-        if packet.order < self.arrived {
-            self.note(Fault::OvertakingLinks);
+        if hop == 0 {
+            if packet.order < self.arrived {
+                self.note(Fault::OvertakingLinks);
+            }
+            self.arrived = self.arrived.max(packet.order);
         }
-        self.arrived = self.arrived.max(packet.order);
-        if self.conns[conn].waiting.is_some() {
+        if hop + 1 < self.conns[conn].way.len() {
+            return self.pass(conn, WorldEvent::Up(conn, hop + 1, packet));
+        }
+        if self.conns[conn].waiting.is_some() || self.conns[conn].parked.is_some() {
             return self.conns[conn].backlog.push(packet);
         }
         self.trace(|| format!("server < #{conn} {packet:?}"));
         let half = packet.half.clone();
+        let as_it_came = packet.clone();
         let (head, frames) = self.conns[conn].codec.decode(packet).expect("the wire corrupts nothing");
         if let Some((session, link)) = self.conns[conn].session {
             self.feed(session, link, frames);
@@ -54,36 +62,54 @@ impl World<'_> {
             }
             self.pump_server(session);
         } else if let Some(head) = head {
-            self.request(conn, head, frames);
+            if hop == 0 && self.conns[conn].link.is_none() {
+                self.note(if matches!(head, Head::Upload { .. }) { Fault::UploadLate } else { Fault::LateRequest });
+            }
+            self.request(conn, head, frames, as_it_came);
         }
     }
 
-    fn request(&mut self, conn: usize, head: Head, frames: Vec<Frame>) {
-        if self.conns[conn].link.is_none() {
-            self.note(if matches!(head, Head::Upload { .. }) { Fault::UploadLate } else { Fault::LateRequest });
+    /// Answers a request that was parked, on the node that has its session.
+    pub(crate) fn serve_parked(&mut self, conn: usize) {
+        let Some(Parked { head, frames, .. }) = self.conns[conn].parked.take() else { return };
+        self.serve(conn, head, frames);
+        if self.conns[conn].waiting.is_none() {
+            for packet in std::mem::take(&mut self.conns[conn].backlog) {
+                self.up_arrives(conn, self.conns[conn].way.len() - 1, packet);
+            }
         }
+    }
+
+    pub(crate) fn refuse_parked(&mut self, conn: usize, reason: CloseReason) {
+        if self.conns[conn].parked.take().is_some() {
+            self.refuse(conn, reason);
+        }
+    }
+
+    fn serve(&mut self, conn: usize, head: Head, frames: Vec<Frame>) {
+        let known = |world: &Self, id: &str| {
+            let mut sessions = world.server.sessions.iter();
+            sessions.position(|session| &*session.grant.id == id && !session.gone)
+        };
         let session = match &head {
-            Head::Open { attempt, .. } => match self.server.attempts.get(&**attempt) {
-                Some(&session) if self.server.sessions[session].spent => {
-                    self.note(Fault::Spent);
-                    return self.refuse(conn, reason::ATTEMPT_USED);
+            Head::Open { attempt, .. } => {
+                let node = self.here(conn);
+                match self.nodes.all[node].attempts.get(&**attempt) {
+                    Some(&Attempt::Session(session)) if self.server.sessions[session].spent => {
+                        self.note(Fault::Spent);
+                        return self.refuse(conn, reason::ATTEMPT_USED);
+                    }
+                    Some(&Attempt::Session(session)) => session,
+                    _ => unreachable!("an opening is served when it has its session"),
                 }
-                Some(&session) => session,
-                None => self.open_session(attempt.to_string()),
-            },
+            }
             Head::Join { .. } => unreachable!("the simulated client opens by itself"),
             Head::TakeOver { token, .. } => {
-                let known = |session: &ServerSession| session.grant.id == token.id && !session.gone;
-                let Some(session) = self.server.sessions.iter().position(known) else {
-                    return self.refuse(conn, reason::UNKNOWN);
-                };
+                let Some(session) = known(self, &token.id) else { return self.refuse(conn, reason::UNKNOWN) };
                 session
             }
             Head::Resume { token, .. } | Head::Upload { token, .. } => {
-                let known = |session: &ServerSession| session.grant.id == token.id && !session.gone;
-                let Some(session) = self.server.sessions.iter().position(known) else {
-                    return self.refuse(conn, reason::UNKNOWN);
-                };
+                let Some(session) = known(self, &token.id) else { return self.refuse(conn, reason::UNKNOWN) };
                 if let Err(reason) = self.verify(conn, session, &token.secret) {
                     return self.refuse(conn, reason);
                 }
@@ -106,7 +132,7 @@ impl World<'_> {
         self.attach_server(conn, session, &head, frames);
     }
 
-    fn open_session(&mut self, attempt: String) -> usize {
+    pub(super) fn open_session(&mut self, attempt: &str, node: usize, on_proof: bool) -> usize {
         let index = self.server.sessions.len();
         let scenario = &self.scenario;
         let grant = Grant {
@@ -131,6 +157,16 @@ impl World<'_> {
             spent: false,
             proven: false,
             gone: false,
+            node,
+            process: self.nodes.all[node].process,
+            born: node,
+            on_proof: on_proof && self.misrule != Some(Misrule::StartsALosersHandler),
+            claiming: None,
+            blind: false,
+            given: false,
+            deed: None,
+            heard: false,
+            written_off: false,
             generation,
             log: Log::new(scenario.base),
             values: HashMap::new(),
@@ -149,63 +185,11 @@ impl World<'_> {
             held_back: None,
             pairs: Vec::new(),
         });
-        self.server.attempts.insert(attempt, index);
         self.cover.sessions += 1;
         index
     }
 
-    /// A slow attach is complete.
-    pub(crate) fn slow_attach(&mut self, conn: usize) {
-        let Some(Waiting { session, counts, head, frames }) = self.conns[conn].waiting.take() else { return };
-        let gone = self.server.sessions[session].gone;
-        match self.admit_slow(conn, session, &head) {
-            _ if gone => self.cancel_attach(session, counts),
-            Ok(()) => {
-                self.attach_server(conn, session, &head, frames);
-                self.server.sessions[session].last_received = self.now;
-                self.cancel_attach(session, counts);
-            }
-            Err(reason) => {
-                self.refuse(conn, reason);
-                self.cancel_unidentified(session, counts);
-            }
-        }
-        for packet in std::mem::take(&mut self.conns[conn].backlog) {
-            self.up_arrives(conn, packet);
-        }
-    }
-
-    /// The credentials are checked when a link attaches: another page may have taken over meanwhile.
-    fn admit_slow(&mut self, conn: usize, session: usize, head: &Head) -> Result<(), CloseReason> {
-        let in_url = self.conns[conn].in_url;
-        let one = &mut self.server.sessions[session];
-        match head {
-            Head::Open { .. } if one.spent => Err(reason::ATTEMPT_USED),
-            Head::TakeOver { instance, token, .. } if !one.credentials.is_repeat(&token.secret, instance) => {
-                one.credentials.verify(&token.secret, in_url).map_err(|_| reason::WRONG_SECRET)
-            }
-            Head::Resume { token, .. } | Head::Upload { token, .. } => self.verify(conn, session, &token.secret),
-            _ => Ok(()),
-        }
-    }
-
-    fn cancel_attach(&mut self, session: usize, counts: bool) {
-        if !counts {
-            return;
-        }
-        self.note_pair(session, What::CancelAttach);
-        let now = self.now;
-        let one = &mut self.server.sessions[session];
-        one.machine.cancel_attach(self.now);
-        one.begun -= 1;
-        if now >= one.quiet_from + self.scenario.grace && one.machine.closed().is_none() {
-            self.cover.fault(Fault::PendingAttachHoldsGrace);
-        }
-        self.server.sessions[session].note_quiet(now);
-        self.pump_server(session);
-    }
-
-    fn attach_server(&mut self, conn: usize, session: usize, head: &Head, frames: Vec<Frame>) {
+    pub(super) fn attach_server(&mut self, conn: usize, session: usize, head: &Head, frames: Vec<Frame>) {
         let wire = self.conns[conn].wire;
         let attach = match *head {
             Head::Open { ordinal, names, .. } => {
@@ -240,6 +224,7 @@ impl World<'_> {
                 match reason.code {
                     4001 => self.note(Fault::DuplicateRefused),
                     4002 => self.note(Fault::LateRefused),
+                    4103 => self.check_server_closed(session), // It may have ended just now.
                     _ => {}
                 }
                 self.refuse(conn, reason);
@@ -272,7 +257,7 @@ impl World<'_> {
         }
     }
 
-    fn verify(&mut self, conn: usize, session: usize, secret: &str) -> Result<(), CloseReason> {
+    pub(super) fn verify(&mut self, conn: usize, session: usize, secret: &str) -> Result<(), CloseReason> {
         let one = &mut self.server.sessions[session];
         let former = one.credentials.secret.simple().to_string() != secret;
         let verified = one.credentials.verify(secret, self.conns[conn].in_url);
@@ -302,7 +287,7 @@ impl World<'_> {
         }
     }
 
-    fn refuse(&mut self, conn: usize, reason: CloseReason) {
+    pub(super) fn refuse(&mut self, conn: usize, reason: CloseReason) {
         self.trace(|| format!("server   refuses #{conn}: {reason}"));
         self.conns[conn].answered = true;
         // A refusal is always encoded as text. Its words are ASCII, which is the same in all encodings.
@@ -346,20 +331,18 @@ impl World<'_> {
     }
 
     pub(crate) fn up_ends(&mut self, conn: usize) {
+        if let Some(Parked { head, .. }) = self.conns[conn].parked.take() {
+            self.conns[conn].answered = true;
+            if let Head::Open { attempt, .. } = head {
+                self.opening_gone(conn, &attempt);
+            }
+        }
         if let Some(Waiting { session, counts, .. }) = self.conns[conn].waiting.take() {
             self.note(Fault::AttachCancelled);
             self.conns[conn].answered = true;
             self.cancel_unidentified(session, counts);
         }
         self.server_drops(conn);
-    }
-
-    /// The client that has begun to attach was not identified, so this was no sign of life.
-    fn cancel_unidentified(&mut self, session: usize, counts: bool) {
-        let before = self.server.sessions[session].quiet_from;
-        self.cancel_attach(session, counts);
-        let since = &mut self.server.sessions[session].quiet_since;
-        *since = since.map(|since| since.min(before));
     }
 
     /// The server is done with a connection.
@@ -384,25 +367,6 @@ impl World<'_> {
         let one = &self.server.sessions[session];
         if !one.gone {
             self.cover.pair(Role::Server, one.machine.state(), what);
-        }
-    }
-
-    /// The server process ends and starts again without its sessions.
-    pub(crate) fn restart(&mut self) {
-        for session in &mut self.server.sessions {
-            session.gone = true;
-            session.conns.clear();
-        }
-        self.server.attempts.clear();
-        for conn in 0..self.conns.len() {
-            let one = &mut self.conns[conn];
-            let known = one.session.take().is_some() | one.waiting.take().is_some();
-            if known {
-                one.answered = true;
-                let silent = self.random.one_in(4);
-                let lost = self.random.one_in(2);
-                self.cut(conn, Cut { up: true, down: true, lost, silent });
-            }
         }
     }
 }

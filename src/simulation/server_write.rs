@@ -13,9 +13,10 @@ const WRITE: usize = 6_000;
 impl World<'_> {
     /// Does everything that a server half asks for now.
     pub(crate) fn pump_server(&mut self, session: usize) {
-        if self.server.sessions[session].gone || self.now < self.server.asleep_until {
+        if self.server.sessions[session].gone || self.server.sessions[session].given || !self.session_runs(session) {
             return;
         }
+        self.see_to_proof(session);
         self.note_numbered(session);
         for conn in self.server.sessions[session].conns.clone() {
             if self.conns[conn].down.stalled_until <= self.now {
@@ -29,7 +30,7 @@ impl World<'_> {
         self.arm_server(session);
     }
 
-    fn pump_conn(&mut self, session: usize, conn: usize) {
+    pub(super) fn pump_conn(&mut self, session: usize, conn: usize) {
         let Some((_, link)) = self.conns[conn].session else { return };
         loop {
             let frames = self.server_frames(conn, session, link);
@@ -145,7 +146,7 @@ impl World<'_> {
 
     pub(crate) fn server_timer(&mut self, session: usize) {
         self.server.sessions[session].armed = None;
-        if self.server.sessions[session].gone {
+        if self.server.sessions[session].gone || self.server.sessions[session].given {
             return;
         }
         self.note_pair(session, What::Timeout);

@@ -8,6 +8,7 @@ use super::{
     client_under_test::ClientUnderTest,
     coverage::Coverage,
     log::Log,
+    nodes::state::{Learnt, Misrule, NodeEvent, Nodes},
     packet::{Codec, Packet},
     pending::{PageRequests, ServerRequests},
     queue::Queue,
@@ -17,6 +18,7 @@ use super::{
 use crate::{
     codec::native::Spelling,
     codec::native::{Head, ResumeToken},
+    owners::{Claiming, Deed, Look},
     payload::Payload,
     session::{
         CloseReason, Frame, Grant, LinkId, LinkKind,
@@ -27,8 +29,14 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) enum WorldEvent {
-    Up(usize, Packet),
+    /// A packet comes to a node: to the first of the connection's way, or to that behind so many others.
+    Up(usize, usize, Packet),
     UpEnd(usize),
+    /// The last node of a connection's way learns that it has ended.
+    PassedEnd(usize),
+    /// Bytes of the last node come to one on the way to the client.
+    PassedDown(usize, usize, Packet),
+    PassedDownEnd(usize, usize),
     Down(usize, Packet),
     DownEnd(usize, bool),
     SlowAttach(usize),
@@ -39,13 +47,15 @@ pub(crate) enum WorldEvent {
     ClientReads,
     ServerReads,
     Chooser,
-    UploadDue(LinkId, u64),
+    /// The link, the client's half, and how often the upload was tried again before.
+    UploadDue(LinkId, u64, u64),
     NextSession(u32),
     ClientAnswers,
     ServerAnswers(usize),
     AskTimeout(usize, u64),
     ClientWakes,
-    ServerWakes,
+    NodeWakes(usize),
+    Node(NodeEvent),
     Fault,
 }
 
@@ -59,6 +69,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) make_half: MakeHalf<'a>,
     /// How both halves are wrong, if they are.
     pub(crate) sabotage: Option<Sabotage>,
+    /// How the nodes are wrong, if they are.
+    pub(crate) misrule: Option<Misrule>,
     /// The client half is the shipped script, which reads encoded packets only.
     pub(crate) script: bool,
 }
@@ -75,8 +87,10 @@ pub(crate) struct World<'a> {
     pub(crate) conns: Vec<Conn>,
     pub(crate) client: Client,
     pub(crate) server: Server,
+    pub(crate) nodes: Nodes,
     pub(crate) make_half: MakeHalf<'a>,
     pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) misrule: Option<Misrule>,
     pub(crate) script: bool,
     /// The time since which no fault occurs.
     pub(crate) calm: Option<u64>,
@@ -97,7 +111,8 @@ pub(crate) struct World<'a> {
     pub(crate) shipped: u64,
     pub(crate) arrived: u64,
     pub(super) client_deferred: Vec<WorldEvent>,
-    pub(super) server_deferred: Vec<WorldEvent>,
+    /// The events that wait until each node wakes.
+    pub(super) node_deferred: Vec<Vec<WorldEvent>>,
 }
 
 /// A link as the client sees it.
@@ -110,6 +125,8 @@ pub(crate) struct Chan {
     pub(crate) turn: u64,
     /// An upload's body, to be sent again unchanged.
     pub(super) packet: Option<Packet>,
+    /// How often that was done.
+    pub(super) tries: u64,
 }
 
 pub(crate) struct Client {
@@ -202,8 +219,26 @@ pub(crate) struct ServerSession {
     pub(super) spent: bool,
     /// The client has attached by the secret, or confirmed a link: it keeps the session for the whole grace time.
     pub(crate) proven: bool,
-    /// A restart of the server has forgotten the session.
+    /// Its process has ended.
     pub(crate) gone: bool,
+    /// The node that has it, and its process.
+    pub(crate) node: usize,
+    pub(crate) process: u64,
+    /// The node where it began, whose name its id has.
+    pub(crate) born: usize,
+    /// Its handler starts when it is proven: another node may have made a session for the same attempt.
+    pub(crate) on_proof: bool,
+    /// It is proven, and its attempt is claimed once more.
+    pub(crate) claiming: Option<Claiming>,
+    /// The engine did not answer even then.
+    pub(crate) blind: bool,
+    /// Its handler has received something.
+    pub(crate) heard: bool,
+    /// It was given away, and no node has it yet.
+    pub(crate) given: bool,
+    pub(crate) deed: Option<Deed>,
+    /// Others were told that it is gone, since its node counted as dead.
+    pub(crate) written_off: bool,
     /// The client's generation that has opened it.
     pub(crate) generation: u32,
     pub(crate) log: Log,
@@ -237,7 +272,6 @@ pub(crate) struct ServerSession {
 #[derive(Default)]
 pub(crate) struct Server {
     pub(crate) sessions: Vec<ServerSession>,
-    pub(crate) attempts: HashMap<String, usize>,
     /// The logs of what the client sent in its earlier sessions.
     pub(crate) client_logs: Vec<Log>,
     /// More is to come.
@@ -246,11 +280,15 @@ pub(crate) struct Server {
     pub(super) count: u64,
     /// The number of requests that all sessions have made.
     pub(crate) asked: u64,
-    pub(crate) asleep_until: u64,
     pub(crate) slow_until: u64,
 }
 
 impl ServerSession {
+    /// Whether its handler has started.
+    pub(crate) fn runs(&self) -> bool {
+        !self.on_proof
+    }
+
     pub(super) fn note_quiet(&mut self, now: u64) {
         let busy = self.begun > 0 || self.downlinks > 0;
         self.quiet_since = match self.quiet_since {
@@ -295,9 +333,32 @@ pub(crate) struct Waiting {
     pub(crate) frames: Vec<Frame>,
 }
 
+/// A request whose node is not known yet, as it came.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    pub(crate) packet: Packet,
+    pub(crate) head: Head,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) since: u64,
+    /// The session was asked for, and does not come.
+    pub(crate) stays: bool,
+    pub(crate) look: Look,
+    /// The place that the node knew when the look began.
+    pub(crate) before: Option<Learnt>,
+    /// The node that was not reached.
+    pub(crate) failed: Option<usize>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) wire: LinkKind,
+    /// The nodes that it passes through: where it comes in, and at last the one that answers it.
+    pub(crate) way: Vec<usize>,
+    /// A link between the nodes of its way is gone.
+    pub(crate) severed: bool,
+    /// When the last packet arrives that nodes pass on, down and up.
+    pub(crate) passed: [u64; 2],
+    pub(crate) parked: Option<Parked>,
     pub(crate) spelling: Option<Spelling>,
     /// The client's link; `None` once the client has given it up, and on copies that belong to no link.
     pub(crate) link: Option<LinkId>,

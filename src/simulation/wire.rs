@@ -19,12 +19,22 @@ impl World<'_> {
 
     pub(crate) fn connect(&mut self, wire: LinkKind, spelling: Option<Spelling>, link: Option<LinkId>) -> usize {
         let blocked = if wire == LinkKind::Duplex { self.sockets_blocked } else { self.http_blocked };
+        let node = self.any_node();
+        let is_down = self.now < self.nodes.all[node].down_until;
+        if is_down {
+            self.after(5, WorldEvent::DownEnd(self.conns.len(), false));
+        }
+        let blocked = blocked || is_down;
         let lane = || Lane { closed: blocked, lost: blocked, ..Lane::default() };
         let delay = if self.random.one_in(8) { self.random.below(200) } else { 0 };
         let keeping = self.keeping(wire);
         let in_url = wire != LinkKind::Duplex && self.random.one_in(3);
         self.conns.push(Conn {
             wire,
+            way: vec![node],
+            severed: false,
+            passed: [0; 2],
+            parked: None,
             spelling,
             link,
             session: None,
@@ -49,7 +59,7 @@ impl World<'_> {
         packet.order = self.shipped;
         self.trace(|| format!("client   #{conn} -> {packet:?}"));
         let torn = self.tear(&mut packet, Way::Up);
-        self.ship(conn, true, WorldEvent::Up(conn, packet));
+        self.ship(conn, true, WorldEvent::Up(conn, 0, packet));
         self.end_torn(conn, torn);
     }
 
@@ -76,8 +86,16 @@ impl World<'_> {
         }
     }
 
-    pub(crate) fn ship_down(&mut self, conn: usize, mut packet: Packet) {
+    pub(crate) fn ship_down(&mut self, conn: usize, packet: Packet) {
         self.trace(|| format!("server   #{conn} -> {packet:?}"));
+        self.passed_down(conn, self.conns[conn].way.len() - 1, packet);
+    }
+
+    /// A packet for the client is at this place of the connection's way, and goes on.
+    pub(crate) fn passed_down(&mut self, conn: usize, hop: usize, mut packet: Packet) {
+        if hop > 0 {
+            return self.pass(conn, WorldEvent::PassedDown(conn, hop - 1, packet));
+        }
         if self.conns[conn].keeping == Keeping::Passes {
             let torn = !self.conns[conn].down.closed && self.tear(&mut packet, Way::Down);
             self.ship(conn, false, WorldEvent::Down(conn, packet));
@@ -144,6 +162,13 @@ impl World<'_> {
 
     /// The answer has ended.
     pub(crate) fn end_down(&mut self, conn: usize) {
+        self.passed_down_end(conn, self.conns[conn].way.len() - 1);
+    }
+
+    pub(crate) fn passed_down_end(&mut self, conn: usize, hop: usize) {
+        if hop > 0 {
+            return self.pass(conn, WorldEvent::PassedDownEnd(conn, hop - 1));
+        }
         self.release(conn, true);
         self.ship(conn, false, WorldEvent::DownEnd(conn, true));
         self.conns[conn].down.closed = true;
@@ -226,12 +251,13 @@ impl World<'_> {
             }
         }
         self.conns[copy].delay = self.random.below(600);
-        self.ship(copy, true, WorldEvent::Up(copy, packet));
+        self.ship(copy, true, WorldEvent::Up(copy, 0, packet));
     }
 
     /// All cuts are noticed, and nothing is blocked any more.
     pub(crate) fn end_faults(&mut self) {
         (self.sockets_blocked, self.http_blocked) = (false, false);
+        self.end_node_faults();
         for conn in 0..self.conns.len() {
             let one = &mut self.conns[conn];
             one.up.stalled_until = 0;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     coverage::{Coverage, Fault},
+    nodes::state::{NodeEvent, Nodes},
     queue::Queue,
     random::Random,
     scenario::Scenario,
@@ -22,26 +23,48 @@ const MANY_EVENTS: u64 = 400_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Client,
-    Server,
+    Node(usize),
     Nowhere,
 }
 
 impl WorldEvent {
-    fn place(&self) -> Place {
+    fn place(&self, world: &World<'_>) -> Place {
         use WorldEvent::*;
         match self {
             Down(..) | DownEnd(..) | ClientTimer | ClientSends | ClientReads | Chooser | UploadDue(..)
             | NextSession(_) | ClientAnswers => Place::Client,
-            Up(..) | UpEnd(_) | SlowAttach(_) | ServerTimer(_) | ServerSends | ServerReads | ServerAnswers(_)
-            | AskTimeout(..) => Place::Server,
-            ClientWakes | ServerWakes | Fault => Place::Nowhere,
+            &Up(conn, hop, _) | &PassedDown(conn, hop, _) | &PassedDownEnd(conn, hop) => {
+                Place::Node(world.conns[conn].way[hop])
+            }
+            &UpEnd(conn) => Place::Node(world.conns[conn].way[0]),
+            &PassedEnd(conn) | &SlowAttach(conn) => Place::Node(world.here(conn)),
+            &ServerTimer(session) | &ServerAnswers(session) | &AskTimeout(session, _) => {
+                Place::Node(world.server.sessions[session].node)
+            }
+            ServerSends | ServerReads => {
+                Place::Node(world.current().map_or(0, |session| world.server.sessions[session].node))
+            }
+            Node(NodeEvent::Answers(ask, _)) => Place::Node(ask.node),
+            &Node(NodeEvent::Beat(node, _)) => Place::Node(node),
+            &Node(NodeEvent::Joins(conn)) => Place::Node(world.here(conn)),
+            &Node(NodeEvent::Told { to, .. }) => Place::Node(to),
+            &Node(
+                NodeEvent::Frozen(session, _) | NodeEvent::NotConfirmed(session, _) | NodeEvent::GivesAgain(session, _),
+            ) => world.nodes.gives.get(&session).map_or(Place::Nowhere, |gives| Place::Node(gives.node)),
+            &Node(
+                NodeEvent::TakesAgain(node, ..)
+                | NodeEvent::AskedLong(node, ..)
+                | NodeEvent::Pushes(node, _)
+                | NodeEvent::DrainEnds(node, _),
+            ) => Place::Node(node),
+            Node(NodeEvent::Does(..)) | ClientWakes | NodeWakes(_) | Fault => Place::Nowhere,
         }
     }
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(seed: u64, setup: Setup<'a>, traced: bool) -> Self {
-        let Setup { make_half, sabotage, script } = setup;
+        let Setup { make_half, sabotage, misrule, script } = setup;
         let mut random = Random::new(seed);
         let mut scenario = Scenario::new(&mut random);
         scenario.encoded |= script;
@@ -61,8 +84,10 @@ impl<'a> World<'a> {
             conns: Vec::new(),
             client,
             server: Server::default(),
+            nodes: Nodes::default(),
             make_half,
             sabotage,
+            misrule,
             script,
             calm: None,
             calm_at: None,
@@ -79,8 +104,9 @@ impl<'a> World<'a> {
             shipped: 0,
             arrived: 0,
             client_deferred: Vec::new(),
-            server_deferred: Vec::new(),
+            node_deferred: Vec::new(),
         };
+        world.start_nodes(world.scenario.nodes);
         world.after(0, WorldEvent::Chooser);
         world.after(0, WorldEvent::Fault);
         world.resume_sending();
@@ -136,14 +162,20 @@ impl<'a> World<'a> {
     }
 
     fn happen(&mut self, what: WorldEvent) {
-        match what.place() {
+        match what.place(self) {
             Place::Client if self.now < self.client.asleep_until => return self.client_deferred.push(what),
-            Place::Server if self.now < self.server.asleep_until => return self.server_deferred.push(what),
+            Place::Node(node) if self.now < self.nodes.all[node].asleep_until => {
+                return self.node_deferred[node].push(what);
+            }
             _ => {}
         }
         match what {
-            WorldEvent::Up(conn, packet) => self.up_arrives(conn, packet),
-            WorldEvent::UpEnd(conn) => self.up_ends(conn),
+            WorldEvent::Up(conn, hop, packet) => self.up_arrives(conn, hop, packet),
+            WorldEvent::UpEnd(conn) => self.ingress_ends(conn),
+            WorldEvent::PassedEnd(conn) => self.up_ends(conn),
+            WorldEvent::PassedDown(conn, hop, packet) => self.passed_down(conn, hop, packet),
+            WorldEvent::PassedDownEnd(conn, hop) => self.passed_down_end(conn, hop),
+            WorldEvent::Node(event) => self.node_event(event),
             WorldEvent::SlowAttach(conn) => self.slow_attach(conn),
             WorldEvent::ServerTimer(session) => self.server_timer(session),
             WorldEvent::ServerSends => self.server_sends(),
@@ -154,7 +186,7 @@ impl<'a> World<'a> {
             WorldEvent::ClientSends => self.client_sends(),
             WorldEvent::ClientReads => self.client_reads(),
             WorldEvent::Chooser => self.choose(),
-            WorldEvent::UploadDue(link, half) => self.upload_due(link, half),
+            WorldEvent::UploadDue(link, half, tries) => self.upload_due(link, half, tries),
             WorldEvent::NextSession(generation) => self.next_session(generation),
             WorldEvent::ClientAnswers => self.client_answers(),
             WorldEvent::ServerAnswers(session) => self.server_answers(session),
@@ -167,9 +199,9 @@ impl<'a> World<'a> {
                     self.pump_client(); // A connection may have ceased to stall meanwhile.
                 }
             }
-            WorldEvent::ServerWakes => {
-                if self.now >= self.server.asleep_until {
-                    let deferred = std::mem::take(&mut self.server_deferred);
+            WorldEvent::NodeWakes(node) => {
+                if self.now >= self.nodes.all[node].asleep_until {
+                    let deferred = std::mem::take(&mut self.node_deferred[node]);
                     self.wake(deferred);
                     (0..self.server.sessions.len()).for_each(|session| self.pump_server(session));
                 }

@@ -43,6 +43,11 @@ impl Link {
         batch::each(read, |frames, malformed| self.shared.input(self.id, frames, malformed))
     }
 
+    /// The session that it is attached to.
+    pub(crate) fn session(&self) -> &SharedSession {
+        &self.shared
+    }
+
     /// Follows the client to the session with which it has gone on. Returns false if the link has not moved.
     pub(super) fn follow(&mut self) -> bool {
         let Some((shared, id)) = self.shared.place_of(self.id) else { return false };

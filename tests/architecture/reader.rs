@@ -49,9 +49,14 @@ fn names_test(tokens: TokenStream) -> bool {
     })
 }
 
+/// The one gate of production code that names tests.
+const FEATURE_OR_TEST: &str = "any (feature = \"cluster\" , test)";
+
 /// `#[cfg(test)]`, `#[cfg(any(test, ..))]`, `#[cfg_attr(not(test), ..)]`, `#[test]`, `#[tokio::test]`.
 fn is_test_gate(attribute: &Attribute) -> bool {
     match &attribute.meta {
+        // Production code of a feature, which the simulation runs without that feature too.
+        Meta::List(list) if list.path.is_ident("cfg") && list.tokens.to_string() == FEATURE_OR_TEST => false,
         Meta::List(list) if list.path.is_ident("cfg") || list.path.is_ident("cfg_attr") => {
             names_test(list.tokens.clone())
         }

@@ -1,7 +1,8 @@
 // The example of a server that is replaced, and one that crashes, while a page sends orders.
 
 import assert from 'node:assert/strict'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { launch, visit } from './browser.mjs'
@@ -18,7 +19,11 @@ before(async () => {
   browser = await launch()
   server = await start('deploy', ['0'])
 })
-after(() => endAll(browser, server))
+after(async () => {
+  await endAll(browser, server)
+  // Where the versions found each other.
+  await rm(`${tmpdir()}/anywire-deploy-${server.port}`, { recursive: true, force: true })
+})
 
 test('orders go on through two deploys and a crash: each is answered', TIMEOUT, async (t) => {
   const page = await visit(browser, `http://127.0.0.1:${server.port}/`)
@@ -29,8 +34,10 @@ test('orders go on through two deploys and a crash: each is answered', TIMEOUT, 
   for (const [version, what] of [[2, 'deploy'], [3, 'deploy'], [4, 'crash']]) {
     await page.click(`#${what}`)
     await answeredBy(version)
-    const { again, wait } = await page.evaluate(() => self.figures)
+    const { again, wait, count, answered } = await page.evaluate(() => self.figures)
     t.diagnostic(`version ${version} after a ${what}: ${again} sent again so far, longest wait ${Math.round(wait)} ms`)
+    // A deploy moves the session: it has counted each order once, and nothing was sent again.
+    if (what === 'deploy') assert.deepEqual([again, count], [0, answered])
   }
   // No order was left out: of all but the last few each has its answer.
   const last = await page.evaluate(() => self.orders.length)

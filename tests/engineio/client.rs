@@ -78,11 +78,11 @@ impl Client {
 
     /// A client of this server, over pipes. No ping comes while a test runs.
     pub fn of(server: &Server, revision: u8) -> Self {
-        Self::of_router(router(server, EngineIo::new()), revision)
+        Self::new(Site::of(server, |server| router(server, EngineIo::new())), revision)
     }
 
     pub fn quick_of(server: &Server, revision: u8) -> Self {
-        Self::of_router(router(server, settings()), revision)
+        Self::new(Site::of(server, |server| router(server, settings())), revision)
     }
 
     pub fn of_router(router: Router, revision: u8) -> Self {
@@ -93,7 +93,7 @@ impl Client {
     pub async fn real(revision: u8) -> Self {
         let site = match std::env::var("ANYWIRE_ENGINEIO") {
             Ok(address) => Site::at(address.parse().expect("ANYWIRE_ENGINEIO is an address with a port")),
-            Err(_) => Site::socket(router(&builder().handler(echo).build(), settings())).await,
+            Err(_) => Site::socket_of(&builder().handler(echo).build(), |server| router(server, settings())).await,
         };
         Self::new(site, revision)
     }

@@ -13,7 +13,7 @@ use crate::{
     builder,
     client::{Client, ending, ending_of, is_pending, sid_of, transport},
     router,
-    support::{HOST, Site, echo, until},
+    support::{Everywhere, HOST, Site, echo, until},
 };
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_poll_that_is_cut_ends_the_session() {
     let sid = client.open().await;
     let query = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
     let request = Request::get(query).header("host", HOST).body(Body::empty()).unwrap();
-    let site = Site::here(router(&server, EngineIo::new()));
+    let site = Site::of(&server, |server| router(server, EngineIo::new()));
     let mut waits = Box::pin(site.send(request));
     assert!(is_pending(&mut waits).await);
     drop(waits);
@@ -114,7 +114,7 @@ async fn a_poll_that_is_cut_ends_the_session() {
 async fn a_connection_that_is_cut_under_a_poll_ends_the_session() {
     use tokio::io::AsyncWriteExt;
     let (server, mut ends) = ending();
-    let client = Client::new(Site::socket(router(&server, EngineIo::new())).await, 4);
+    let client = Client::new(Site::socket_of(&server, |server| router(server, EngineIo::new())).await, 4);
     let sid = client.open().await;
     let mut connection = client.site.connect().await;
     let head = format!("GET /engine.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nhost: {HOST}\r\n\r\n");
@@ -209,7 +209,7 @@ async fn a_close_comes_behind_the_messages() {
         socket.hears("41").await;
         socket.hears("42").await;
         socket.is_closed().await;
-        until("nothing is left", || server.is_empty()).await;
+        until("nothing is left", || server.everywhere().is_empty()).await;
     }
 }
 
@@ -230,7 +230,7 @@ async fn a_close_that_nobody_fetches_ends_all_the_same() {
             pings += 1;
         }
         assert!((4..=25).contains(&pings), "{pings}");
-        until("nothing is left", || server.is_empty()).await;
+        until("nothing is left", || server.everywhere().is_empty()).await;
     }
 }
 
@@ -260,7 +260,7 @@ async fn a_server_that_shuts_down_tells_a_client_that_polls() {
     });
     client.say(&sid, &["4x"]).await;
     waits.await.unwrap().is(200, "4x");
-    let (got, ()) = tokio::join!(client.poll(&sid), server.shutdown(Duration::from_secs(1)));
+    let (got, _) = tokio::join!(client.poll(&sid), server.shutdown(Duration::from_secs(1)));
     got.is(200, "1");
     assert_eq!(ends.recv().await.map(|(code, _)| code), Some(1001));
     assert_eq!(client.handshake().await.status, 503);

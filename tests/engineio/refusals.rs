@@ -7,7 +7,7 @@ use crate::{
     builder,
     client::{Client, sid_of},
     router,
-    support::{HOST, attempt, echo, until},
+    support::{Everywhere, HOST, attempt, echo, until},
 };
 
 fn error(code: u8, message: &str) -> String {
@@ -184,13 +184,13 @@ async fn a_sid_opens_no_other_door_and_no_other_secret_opens_this_one() {
     let client = Client::of(&server, 4);
     let sid = client.open().await;
     let (id, secret) = sid.split_at(sid.len() - 32);
-    assert_eq!(server.session(id).map(|session| session.id().to_string()).as_deref(), Some(id));
-    assert!(server.session(&sid).is_none(), "the application's id is not the sid");
+    assert_eq!(server.anywhere(id).map(|session| session.id().to_string()).as_deref(), Some(id));
+    assert!(server.anywhere(&sid).is_none(), "the application's id is not the sid");
     let other = client.open().await;
     client.poll(&format!("{id}{}", &other[other.len() - 32..])).await.is(400, &error(1, "Session ID unknown"));
 
     // A native session, by what its client knows of it, and the other way round.
-    let site = crate::support::Site::here(router(&server, EngineIo::new()));
+    let site = crate::support::Site::of(&server, |server| router(server, EngineIo::new()));
     let (peer, _socket) = crate::support::Peer::open_socket_with(&site, &attempt(), "").await;
     client.poll(&format!("{}{}", peer.id, peer.secret)).await.is(400, &error(1, "Session ID unknown"));
     let resume = format!("r0:1 1 {id} {secret} 0");
@@ -206,7 +206,7 @@ async fn a_native_request_that_names_a_session_does_not_stand_for_its_upload() {
     let client = Client::of(&server, 4);
     let sid = client.open().await;
     let id = &sid[..sid.len() - 32];
-    let site = crate::support::Site::here(router(&server, EngineIo::new()));
+    let site = crate::support::Site::of(&server, |server| router(server, EngineIo::new()));
     let _waits = site.websocket(&format!("websocket?session={id}")).await;
     client.say(&sid, &["4unharmed"]).await;
     client.hear(&sid, &["4unharmed"]).await;

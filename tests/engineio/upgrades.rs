@@ -150,7 +150,7 @@ async fn what_is_sent_meanwhile_is_in_the_queue_of_the_websocket() {
 /// A client over real sockets whose server does not ping meanwhile.
 async fn unhurried(revision: u8) -> Client {
     let server = builder().handler(echo).build();
-    Client::new(Site::socket(router(&server, EngineIo::new())).await, revision)
+    Client::new(Site::socket_of(&server, |server| router(server, EngineIo::new())).await, revision)
 }
 
 #[tokio::test]

@@ -43,10 +43,9 @@ export class Connection {
     this.flights = 0
     this.requests = []
     this.up = new Line(() => proxy.delay, (item) => this.#fromClient(item))
-    this.down = new Line(() => proxy.delay, (item) => this.#toClient(item))
+    this.down = new Line(() => proxy.delay, (answer) => this.#toClient(answer))
     client.setNoDelay(true)
     client.on('data', (bytes) => {
-      this.#countFlight()
       proxy.emit('received', { connection: this, bytes })
       this.up.push(bytes)
     })
@@ -65,7 +64,7 @@ export class Connection {
 
   /** Answers the client in the server's place. */
   reply(text) {
-    this.down.push(Buffer.from(text, 'latin1'))
+    this.#answer(Buffer.from(text, 'latin1'))
   }
 
   /** From now on nothing that the client sends is forwarded. */
@@ -141,12 +140,14 @@ export class Connection {
 
   // ---- client to server ----
 
+  /** Flights count where they reach the server: only what was there by then can have caused its next answer. */
   #countFlight() {
     if (this.#lastWay !== 'up') this.flights += 1
     this.#lastWay = 'up'
   }
 
   #fromClient(item) {
+    this.#countFlight()
     if (this.#swallowing) return
     if (this.#upFrames) {
       this.#forwardFrames(item)
@@ -198,11 +199,16 @@ export class Connection {
 
   // ---- server to client ----
 
+  #answer(bytes) {
+    this.#lastWay = 'down'
+    this.down.push({ bytes, flights: this.flights })
+  }
+
   #connect() {
     if (this.#server) return this.#server
     const server = this.#proxy.dial()
     this.#server = server
-    server.on('data', (bytes) => this.down.push(bytes))
+    server.on('data', (bytes) => this.#answer(bytes))
     server.on('end', () => this.down.push(null))
     server.on('error', () => {
       if (this.open) this.cut('rst')
@@ -210,12 +216,13 @@ export class Connection {
     return server
   }
 
-  #toClient(item) {
-    if (item === null) {
+  #toClient(answer) {
+    if (answer === null) {
       if (this.#losing) this.cut('rst')
       else this.#client.end()
       return
     }
+    const { bytes: item, flights } = answer
     const seen = this.#answers.push(item)
     if (this.#losing) {
       if (seen.completed > 0 || (this.kind === 'stream' && seen.bodyBytes > 0)) this.cut('rst')
@@ -230,9 +237,8 @@ export class Connection {
       done()
       return
     }
-    this.#lastWay = 'down'
     this.#client.write(item)
-    this.#proxy.look(this, item)
+    this.#proxy.look(this, item, flights)
     if (seen.completed > 0) this.kind = 'idle'
   }
 

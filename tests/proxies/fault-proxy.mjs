@@ -120,20 +120,21 @@ export class FaultProxy extends EventEmitter {
   }
 
   /**
-   * Resolves when `text` has been sent to the client, with the connection and the number of flights on it.
+   * Resolves when `text` has been sent to the client, with the connection and the number of flights that had reached
+   * the server when it sent the text.
    */
   watch(text) {
     const needle = Buffer.from(text)
     return new Promise((resolve) => this.#watches.push({ needle, resolve }))
   }
 
-  look(connection, bytes) {
+  look(connection, bytes, flights) {
     if (this.#watches.length === 0) return
     const longest = Math.max(...this.#watches.map((watch) => watch.needle.length))
     const seen = connection.tail(bytes, longest - 1)
     this.#watches = this.#watches.filter(({ needle, resolve }) => {
       if (!seen.includes(needle)) return true
-      const { id, kind, flights, requests } = connection
+      const { id, kind, requests } = connection
       resolve({ id, kind, flights, requests: [...requests], at: performance.now() })
       return false
     })

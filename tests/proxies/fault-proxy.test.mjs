@@ -257,6 +257,20 @@ test('flights are counted up to a text that is watched for, split or not', async
   assert.deepEqual({ kind, flights, requests }, { kind: 'websocket', flights: 3, requests: ['websocket'] })
 })
 
+test('a flight that leaves while an answer is on its way is not one of those before the answer', async () => {
+  const page = await upgrade()
+  await until(() => page.text().endsWith('\r\n\r\n'), 'an answer')
+  const watched = proxy.watch('needle')
+  const [connection] = proxy.live('websocket')
+  connection.stall(60_000, 'down')
+  page.socket.write('needle')
+  await until(() => connection.down.waiting === 1, 'an echo on its way')
+  page.socket.write('more')
+  await until(() => connection.down.waiting === 2, 'another one')
+  connection.down.resume()
+  assert.equal((await watched).flights, 2)
+})
+
 test('a server that is gone resets its pages; a new one at another port serves them', async () => {
   const target = server.address().port
   const dead = net.createServer()

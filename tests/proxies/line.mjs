@@ -30,6 +30,17 @@ export class Line {
     this.#run()
   }
 
+  /** Holds nothing back any more. */
+  resume() {
+    this.#stalledUntil = 0
+    this.#run()
+  }
+
+  /** How many items are on their way. */
+  get waiting() {
+    return this.#queue.length
+  }
+
   get stalled() {
     return performance.now() < this.#stalledUntil
   }

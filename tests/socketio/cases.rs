@@ -13,7 +13,7 @@ use super::{
 
 /// A client of the suite's application whose WebSocket is open. No ping comes between what is awaited.
 async fn socket() -> Socket {
-    let site = Site::socket(router(&application().build(), EngineIo::new())).await;
+    let site = Site::socket_of(&application().build(), |server| router(server, EngineIo::new())).await;
     opened(&Client::new(site, 4)).await
 }
 

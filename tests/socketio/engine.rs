@@ -11,7 +11,7 @@ use super::{
 
 /// A client of the suite's application, of which nothing is opened.
 async fn real() -> Client {
-    Client::new(Site::socket(router(&application().build(), settings())).await, 4)
+    Client::new(Site::socket_of(&application().build(), |server| router(server, settings())).await, 4)
 }
 
 fn check_open(packet: &str, upgrades: &[&str]) {

@@ -452,9 +452,9 @@ async fn what_a_history_replays_is_not_what_was_heard_before() {
     let events = Events::new().on("again", async |session: Session| {
         session.leave("room");
         session.emit("between", ()).await.unwrap();
-        session.join_since("room", None).unwrap();
+        session.join_since("room", None).await.unwrap();
     });
-    let events = events.on_open(async |session: Session| session.join_since("room", None).map(drop).unwrap());
+    let events = events.on_open(async |session: Session| session.join_since("room", None).await.map(drop).unwrap());
     let server = builder().rooms("room", History::last(10)).events(events).build();
     let (live, client) = (server.live(), Client::of_router(serve(&server, settings()), 4));
     live.to("room").emit("news", 1);

@@ -136,7 +136,8 @@ async fn a_room_of_all_kinds_of_clients_is_asked() {
     const VOTE: Request<String, bool> = Request::new("vote");
     let server = builder().events(events()).build();
     let (live, router) = (server.live(), router(&server, EngineIo::new()));
-    let mut native = EventClient::open(&Site::here(Router::new().nest("/live", server.routes())), "events").await;
+    let mut native =
+        EventClient::open(&Site::of(&server, |server| Router::new().nest("/live", server.routes())), "events").await;
     let mut later = joined(&router, 4).await;
     let mut older = joined(&router, 3).await;
     let mut silent = joined(&router, 4).await;

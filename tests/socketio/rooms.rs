@@ -108,7 +108,7 @@ impl House {
             live: server.live(),
             socketio: router(&server, EngineIo::new()),
             engineio: Router::new().merge(server.engineio("/engine.io")),
-            native: Site::here(Router::new().nest("/live", server.routes())),
+            native: Site::of(&server, |server| Router::new().nest("/live", server.routes())),
             raw: Router::new().nest("/ws", server.raw()),
         }
     }

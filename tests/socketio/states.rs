@@ -208,7 +208,7 @@ async fn a_history_and_a_request_to_a_room_wait_for_the_namespace_too() {
     let door = Door::new();
     let waits = door.clone();
     let events = Events::new().on_open(async move |session: Session| {
-        assert_eq!(session.join_since("log", None).unwrap().replayed, 2);
+        assert_eq!(session.join_since("log", None).await.unwrap().replayed, 2);
         waits.pass().await;
     });
     let (live, mut client) = open(builder().rooms("log", History::last(9)).events(events)).await;

@@ -299,8 +299,11 @@ async fn replay(name: &str, way: Way, differences: Differences) -> (usize, Diffe
     let settings = SocketIo::new().engine(settings(way == Way::Clock));
     #[cfg(feature = "msgpack")]
     let settings = if way == Way::Packed { settings.parser(anywire::Parser::MsgPack) } else { settings };
-    let router = Router::new().merge(application.server.socketio_with("/socket.io", settings));
-    let site = if way == Way::Clock { Site::here(router) } else { Site::socket(router).await };
+    let router = |server: &anywire::Server| Router::new().merge(server.socketio_with("/socket.io", settings.clone()));
+    let site = match way {
+        Way::Clock => Site::of(&application.server, router),
+        _ => Site::socket_of(&application.server, router).await,
+    };
     let client = Client { path: "/socket.io/", ..Client::new(site, 4) };
     let live = application.server.live();
     let replay = Replay::new(client, way == Way::Packed, application, differences);

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use anywire::{Server, SockJs};
 use axum::{
     Router,
     http::{Request, header},
@@ -168,7 +169,7 @@ impl Client {
     pub async fn real() -> Self {
         let site = match std::env::var("ANYWIRE_SOCKJS") {
             Ok(address) => Site::at(address.parse().expect("ANYWIRE_SOCKJS is an address with a port")),
-            Err(_) => Site::socket(services()).await,
+            Err(_) => Site::sockets(services()).await,
         };
         Client { site }
     }
@@ -176,6 +177,16 @@ impl Client {
     /// A server in this process, where tokio's clock may be paused.
     pub fn here(router: Router) -> Self {
         Client { site: Site::here(router) }
+    }
+
+    /// The same for the SockJS routes of a server at `/echo`.
+    pub fn of(server: &Server, settings: &SockJs) -> Self {
+        Client { site: Site::of(server, |server| server.sockjs_with("/echo", settings.clone())) }
+    }
+
+    /// The services of the published suite in this process.
+    pub fn of_services() -> Self {
+        Client { site: Site::among(services()) }
     }
 
     pub async fn connect(&self) -> Connection {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anywire::Session;
+use anywire::{Session, SockJs};
 
 use crate::{
     builder,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 fn small() -> Client {
-    Client::here(builder().message_limit(1000).handler(echo).build().sockjs_with("/echo", settings()))
+    Client::of(&builder().message_limit(1000).handler(echo).build(), &settings())
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,7 +85,7 @@ async fn an_upload_waits_while_the_inbox_is_full() {
         echo(session).await;
     };
     let live = builder().message_limit(1000).inbox(2000).handler(handler).build();
-    let client = Client::here(live.sockjs_with("/echo", settings()));
+    let client = Client::of(&live, &settings());
     let url = client.open("/echo").await;
     let text = "x".repeat(900);
     client.say(&url, &format!("[\"{text}\"]")).await;
@@ -111,7 +111,7 @@ async fn a_name_is_not_longer_than_its_bound() {
 async fn too_many_sessions_are_told_so() {
     let handler = async |session: Session| drop(session.closed().await);
     let live = builder().max_sessions(1).handler(handler).build();
-    let client = Client::here(live.sockjs("/echo"));
+    let client = Client::of(&live, &SockJs::new());
     let first = client.open("/echo").await;
     let (_, mut stream) = client.stream("POST", &format!("{first}/xhr_streaming"), &[]).await;
     assert!(stream.chunk().await.starts_with('h'), "it has come back, so that it gives way to nobody");

@@ -20,7 +20,7 @@ const RECEIVERS: [(&str, &str); 5] =
 #[tokio::test(start_paused = true)]
 async fn another_origin_is_refused_on_every_transport() {
     let live = Anywire::builder().handler(echo).build();
-    let client = Client::here(live.sockjs("/echo"));
+    let client = Client::of(&live, &SockJs::new());
     let foreign = [("origin", "https://evil.test")];
     for (method, path) in RECEIVERS {
         let got = client.ask(method, &format!("{}/{path}", url("/echo")), &foreign, "").await;
@@ -88,7 +88,7 @@ async fn the_script_of_the_iframe_is_beside_the_mount_or_where_the_application_s
 #[tokio::test(start_paused = true)]
 async fn a_listed_origin_may_read_answers_with_credentials() {
     let live = Anywire::builder().origins(Origins::list(["https://page.test"])).handler(echo).build();
-    let client = Client::here(live.sockjs("/echo"));
+    let client = Client::of(&live, &SockJs::new());
     let page = [("origin", "https://page.test")];
     let got = client.ask("POST", &format!("{}/xhr", url("/echo")), &page, "").await;
     got.is(200, "o\n");
@@ -101,7 +101,7 @@ async fn a_listed_origin_may_read_answers_with_credentials() {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_source_of_a_page_without_origin_may_be_read_by_all() {
-    let client = Client::here(crate::services());
+    let client = Client::of_services();
     let null = [("origin", "null")];
     let (head, _) = client.stream("GET", &format!("{}/eventsource", url("/echo")), &null).await;
     assert_eq!(head.header("access-control-allow-origin"), Some("*"));
@@ -113,7 +113,7 @@ async fn an_event_source_of_a_page_without_origin_may_be_read_by_all() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_a_frame_that_every_transport_can_read() {
     let live = builder().handler(async |_: Auth<String>, session: Session| echo(session).await).build();
-    let client = Client::here(live.sockjs("/echo"));
+    let client = Client::of(&live, &SockJs::new());
     for (method, path) in RECEIVERS {
         let (head, mut connection) = client.stream(method, &format!("{}/{path}", url("/echo")), &[]).await;
         assert_eq!(head.status, 200);
@@ -150,7 +150,7 @@ async fn extractors_run_once_and_see_the_request_without_our_parameters() {
 
 #[tokio::test(start_paused = true)]
 async fn cookies_stay_as_they_are_unless_they_cannot_be_sent_back() {
-    let client = Client::here(crate::services());
+    let client = Client::of_services();
     let longest = "x".repeat(257);
     for (sent, set) in [
         ("a=b; JSESSIONID=node1.x-y; c=d", "node1.x-y"),
@@ -167,7 +167,7 @@ async fn cookies_stay_as_they_are_unless_they_cannot_be_sent_back() {
 #[tokio::test(start_paused = true)]
 async fn transports_that_are_not_served() {
     let live = builder().without(Transport::XhrStream).without(Transport::WebSocket).handler(echo).build();
-    let client = Client::here(live.sockjs("/echo"));
+    let client = Client::of(&live, &SockJs::new());
     for (path, status) in [("xhr_streaming", 404), ("xhr", 200)] {
         assert_eq!(client.post(&format!("{}/{path}", url("/echo")), "").await.head.status, status, "{path}");
     }
@@ -175,13 +175,13 @@ async fn transports_that_are_not_served() {
         assert_eq!(client.get(path).await.head.status, 404, "{path}");
     }
     assert!(client.get("/echo/info").await.body.contains("\"websocket\":false"));
-    let refused = Client::here(crate::services()).get("/disabled_websocket_echo/0/0/websocket").await;
+    let refused = Client::of_services().get("/disabled_websocket_echo/0/0/websocket").await;
     assert_eq!(refused.head.status, 404);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_callback_is_a_short_name() {
-    let client = Client::here(builder().handler(echo).build().sockjs_with("/echo", settings()));
+    let client = Client::of(&builder().handler(echo).build(), &settings());
     let name = |length: usize| "x".repeat(length);
     for (path, length, status) in
         [("jsonp", 32, 200), ("jsonp", 33, 500), ("htmlfile", 128, 200), ("htmlfile", 129, 500)]

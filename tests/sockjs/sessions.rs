@@ -19,7 +19,7 @@ const INTERRUPTED: &str = "c[1002,\"Connection interrupted\"]";
 type Ends = mpsc::UnboundedReceiver<(u16, String)>;
 
 /// A server that echoes, in this process, and how its sessions end.
-fn here(settings: SockJs) -> (Client, Ends) {
+fn here(settings: &SockJs) -> (Client, Ends) {
     let (tell, ends) = mpsc::unbounded_channel();
     let handler = async move |session: Session| {
         echo(session.clone()).await;
@@ -27,7 +27,7 @@ fn here(settings: SockJs) -> (Client, Ends) {
         let _ = tell.send((reason.code(), reason.text().to_owned()));
     };
     let live = builder().handler(handler).build();
-    (Client::here(live.sockjs_with("/echo", settings)), ends)
+    (Client::of(&live, settings), ends)
 }
 
 async fn stream(client: &Client, url: &str) -> crate::client::Connection {
@@ -38,7 +38,7 @@ async fn stream(client: &Client, url: &str) -> crate::client::Connection {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_stays_away_is_gone_and_a_late_poll_is_told_so() {
-    let (client, mut ends) = here(settings());
+    let (client, mut ends) = here(&settings());
     let url = client.open("/echo").await;
     tokio::time::sleep(Duration::from_millis(4_900)).await;
     client.say(&url, "[\"in time\"]").await;
@@ -56,7 +56,7 @@ async fn a_client_that_stays_away_is_gone_and_a_late_poll_is_told_so() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cut_ends_the_session_at_once() {
-    let (client, mut ends) = here(settings());
+    let (client, mut ends) = here(&settings());
     let url = url("/echo");
     let mut open = stream(&client, &url).await;
     assert_eq!(open.chunk().await, "o\n");
@@ -67,7 +67,7 @@ async fn a_cut_ends_the_session_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn heartbeats() {
-    let (client, _ends) = here(settings().heartbeat(Duration::from_secs(3)));
+    let (client, _ends) = here(&settings().heartbeat(Duration::from_secs(3)));
     let url = client.open("/echo").await;
     for _ in 0..5 {
         client.hear(&url, "h").await;
@@ -88,7 +88,7 @@ async fn heartbeats() {
 
 #[tokio::test(start_paused = true)]
 async fn a_websocket_that_answers_no_ping_is_closed() {
-    let (client, mut ends) = here(settings().heartbeat(Duration::from_secs(3)));
+    let (client, mut ends) = here(&settings().heartbeat(Duration::from_secs(3)));
     // Nothing is read from it.
     let _socket = client.socket(&format!("{}/websocket", url("/echo"))).await;
     assert_eq!(ends.recv().await.unwrap().0, 4003);
@@ -103,7 +103,7 @@ async fn the_server_closes_behind_what_it_has_sent() {
         }
     };
     let live = builder().handler(handler).build();
-    let client = Client::here(live.sockjs("/echo"));
+    let client = Client::of(&live, &SockJs::new());
     let close = r#"c[3001,"as \"you\" wish"]"#;
     let url = client.open("/echo").await;
     client.say(&url, "[\"x\",\"ignored\"]").await;
@@ -132,14 +132,14 @@ async fn the_server_closes_behind_what_it_has_sent() {
 #[tokio::test(start_paused = true)]
 async fn an_abort_and_a_shutdown_are_told() {
     let live = builder().handler(async |session: Session| drop(session.closed().await)).build();
-    let client = Client::here(live.sockjs("/echo"));
+    let client = Client::of(&live, &SockJs::new());
     let aborted = client.open("/echo").await;
     live.sessions()[0].abort();
     client.hear(&aborted, "c[4310,\"aborted\"]").await;
     let mut open = stream(&client, &url("/echo")).await;
     assert_eq!(open.chunk().await, "o\n");
     live.shutdown(Duration::ZERO).await;
-    assert_eq!(open.chunk().await, "c[4005,\"the server is going away\"]\n");
+    assert_eq!(open.chunk().await, "c[1001,\"the server is going away\"]\n");
     let refused = client.post(&format!("{}/xhr", url("/echo")), "").await;
     refused.is(200, "c[4202,\"the server is going away\"]\n");
     assert_eq!(refused.header("connection"), Some("close"));
@@ -147,7 +147,7 @@ async fn an_abort_and_a_shutdown_are_told() {
 
 #[tokio::test(start_paused = true)]
 async fn many_messages_come_once_and_in_order_by_every_transport() {
-    let (client, _ends) = here(settings());
+    let (client, _ends) = here(&settings());
     let all: Vec<String> = (0..400).map(|n| format!("{n} {}", "é😀\u{2028}\"".repeat(n % 7))).collect();
     let url = client.open("/echo").await;
     let texts = |frame: &str| serde_json::from_str::<Vec<String>>(frame.strip_prefix('a').expect("messages")).unwrap();
@@ -179,7 +179,7 @@ async fn a_session_names_its_transport() {
             let _ = session.send(session.transport().name()).await;
         }
     };
-    let client = Client::here(builder().handler(handler).build().sockjs("/echo"));
+    let client = Client::of(&builder().handler(handler).build(), &SockJs::new());
     let url = client.open("/echo").await;
     client.say(&url, "[\"?\"]").await;
     client.hear(&url, "a[\"xhr-poll\"]").await;
@@ -256,7 +256,7 @@ async fn binary(settings: SockJs) -> (Client, String, mpsc::UnboundedReceiver<(R
         }
     };
     let live = builder().handler(handler).build();
-    let client = Client::here(live.sockjs_with("/echo", settings));
+    let client = Client::of(&live, &settings);
     let url = client.open("/echo").await;
     client.say(&url, "[\"x\"]").await;
     (client, url, told)
@@ -288,14 +288,15 @@ async fn binary_messages_are_base64_by_option_and_bytes_on_the_bare_websocket() 
 async fn a_history_is_replayed_without_what_the_client_does_not_take() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let handler = async move |session: Session| {
-        let _ = tell.send(session.join_since("lobby", None).map(|joined| (joined.replayed, joined.complete)));
+        let _ = tell.send(session.join_since("lobby", None).await.map(|joined| (joined.replayed, joined.complete)));
         let _ = session.closed().await;
     };
     let live = builder().rooms("lobby", anywire::History::last(9)).handler(handler).build();
+    // Where there are several nodes, they are together from here on.
+    let client = Client::of(&live, &SockJs::new());
     live.to("lobby").send("one");
     live.to("lobby").send(Message::from(vec![1]));
     live.to("lobby").send("two");
-    let client = Client::here(live.sockjs("/echo"));
     let url = client.open("/echo").await;
     client.hear(&url, "a[\"one\",\"two\"]").await;
     assert_eq!(told.recv().await.unwrap(), Ok((2, false)));

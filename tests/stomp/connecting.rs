@@ -233,7 +233,7 @@ async fn a_handler_of_messages_serves_a_client_of_stomp() {
             }
         })
         .build();
-    let site = Site::here(Router::new().merge(server.stomp("/live")));
+    let site = Site::of(&server, |server| Router::new().merge(server.stomp("/live")));
     for version in VERSIONS {
         let mut client = Client::connect(&site, version).await;
         client.subscribe("m", "/user/queue/message", "auto").await;

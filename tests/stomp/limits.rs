@@ -128,7 +128,7 @@ async fn messages_in_queues_are_counted() {
 async fn receipts_that_nobody_reads_are_bounded() {
     for version in VERSIONS {
         let server = super::builder().outbox(20_000).events(super::application()).build();
-        let site = crate::support::Site::here(axum::Router::new().merge(server.stomp("/live")));
+        let site = crate::support::Site::of(&server, |server| axum::Router::new().merge(server.stomp("/live")));
         let live = server.live();
         let mut client = Client::connect(&site, version).await;
         let frame = format!("SEND\ndestination:/topic/x\nreceipt:{}\n\n^@", "r".repeat(1_000));

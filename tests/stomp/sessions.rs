@@ -17,7 +17,8 @@ use crate::support::{Site, until};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn site_of(events: Events, settings: Stomp) -> Site {
-    Site::here(Router::new().merge(builder().events(events).build().stomp_with("/live", settings)))
+    let server = builder().events(events).build();
+    Site::of(&server, move |server| Router::new().merge(server.stomp_with("/live", settings.clone())))
 }
 
 /// A login that takes its time makes the client's frames wait, and its heart-beats are not missed meanwhile.
@@ -153,7 +154,7 @@ async fn a_handler_that_returns_ends_the_session() {
             session.send(message).await.unwrap();
         })
         .build();
-    let site = Site::here(Router::new().merge(server.stomp("/live")));
+    let site = Site::of(&server, |server| Router::new().merge(server.stomp("/live")));
     for carrier in CARRIERS {
         let mut client = Client::connect_over(&site, carrier, "1.2", "").await;
         client.subscribe("1", "/user/queue/message", "auto").await;
@@ -179,7 +180,7 @@ async fn a_client_of_stomp_cannot_be_asked() {
 async fn a_slow_subscriber_of_a_topic_holds_nobody_up() {
     for version in VERSIONS {
         let server = builder().outbox(100_000).events(super::application()).build();
-        let (live, site) = (server.live(), Site::here(Router::new().merge(server.stomp("/live"))));
+        let (live, site) = (server.live(), Site::of(&server, |server| Router::new().merge(server.stomp("/live"))));
         let mut slow = Client::connect(&site, version).await;
         let mut quick = Client::connect(&site, version).await;
         for client in [&mut slow, &mut quick] {
@@ -217,7 +218,7 @@ async fn what_may_be_skipped_ends_no_slow_session() {
     for version in VERSIONS {
         let server = builder().outbox(100_000).events(super::application()).build();
         let (live, settings) = (server.live(), Stomp::new().topic("lobby"));
-        let site = Site::here(Router::new().merge(server.stomp_with("/live", settings)));
+        let site = Site::of(&server, move |server| Router::new().merge(server.stomp_with("/live", settings.clone())));
         let mut client = Client::connect(&site, version).await;
         for id in ["1", "2"] {
             client.subscribe(id, "/topic/lobby", "auto").await;

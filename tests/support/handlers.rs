@@ -14,7 +14,7 @@ pub async fn echo(session: Session) {
     }
 }
 
-/// A site that serves these routes in this process.
+/// A site that serves this server in this process.
 pub fn site(server: &Server<()>) -> Site {
-    Site::here(Router::new().nest("/live", server.routes()))
+    Site::of(server, |server| Router::new().nest("/live", server.routes()))
 }

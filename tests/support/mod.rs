@@ -4,6 +4,7 @@
 mod event_client;
 mod handlers;
 mod log;
+mod nodes;
 mod peer;
 mod records;
 mod site;
@@ -13,6 +14,7 @@ mod unwrap;
 pub use event_client::EventClient;
 pub use handlers::{echo, site};
 pub use log::Log;
+pub use nodes::{Everywhere, count, draw, nodes};
 pub use peer::{Peer, attempt};
 pub use records::{Body, Grant, MAX, Parser, Payload, Record, Spelling};
 pub use site::{Answer, HOST, Io, Records, Site, until};

@@ -17,7 +17,12 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::records::{Parser, Record, Spelling};
+use anywire::{Live, Server};
+
+use super::{
+    nodes::{draw, nodes},
+    records::{Parser, Record, Spelling},
+};
 
 pub const HOST: &str = "chat.test";
 
@@ -27,14 +32,17 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 /// The place of the server.
 #[derive(Clone, Debug)]
 enum Place {
-    Here(Router),
-    Socket(SocketAddr),
+    Here(Vec<Router>),
+    Socket(Vec<SocketAddr>),
 }
 
-/// A server's routes below `/live`, and how requests get there.
+/// The routes of a server, or of several nodes of one, below `/live`, and how requests get there: each request and each
+/// connection to a node that is drawn for it.
 #[derive(Clone, Debug)]
 pub struct Site {
     place: Place,
+    /// The nodes, which must have joined their cluster.
+    nodes: Vec<Live>,
     /// The client's address, as a proxy in front of the server would state it.
     forwarded_for: Option<String>,
 }
@@ -68,7 +76,46 @@ impl Answer {
 impl Site {
     /// A server in this process. The router has the server's routes at `/live`.
     pub fn here(router: Router) -> Self {
-        Site { place: Place::Here(router), forwarded_for: None }
+        Site { place: Place::Here(vec![router]), nodes: Vec::new(), forwarded_for: None }
+    }
+
+    /// A server in this process, or its nodes where the tests have several. `router` makes the routes of one.
+    pub fn of<S: Clone + Send + Sync + 'static>(server: &Server<S>, router: impl Fn(&Server<S>) -> Router) -> Self {
+        let nodes = nodes(server);
+        Site { nodes: lives(&nodes), ..Self::among(nodes.iter().map(router).collect()) }
+    }
+
+    /// The same on ports of the loopback interface.
+    pub async fn socket_of<S: Clone + Send + Sync + 'static>(
+        server: &Server<S>,
+        router: impl Fn(&Server<S>) -> Router,
+    ) -> Self {
+        let nodes = nodes(server);
+        Site { nodes: lives(&nodes), ..Self::sockets(nodes.iter().map(router).collect()).await }
+    }
+
+    /// The same node of several for all requests.
+    pub fn node(&self, nth: usize) -> Self {
+        let place = match &self.place {
+            Place::Here(routers) => Place::Here(vec![routers[nth].clone()]),
+            Place::Socket(addresses) => Place::Socket(vec![addresses[nth]]),
+        };
+        Site { place, ..self.clone() }
+    }
+
+    /// Several nodes in this process, by the routes of each.
+    pub fn among(routers: Vec<Router>) -> Self {
+        Site { place: Place::Here(routers), nodes: Vec::new(), forwarded_for: None }
+    }
+
+    /// Several nodes on ports of the loopback interface, by the routes of each.
+    pub async fn sockets(routers: Vec<Router>) -> Self {
+        let mut addresses = Vec::new();
+        for router in routers {
+            let Site { place: Place::Socket(address), .. } = Self::socket(router).await else { unreachable!() };
+            addresses.extend(address);
+        }
+        Site { place: Place::Socket(addresses), nodes: Vec::new(), forwarded_for: None }
     }
 
     /// A server on a port of the loopback interface.
@@ -77,12 +124,12 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-        Site { place: Place::Socket(address), forwarded_for: None }
+        Site { place: Place::Socket(vec![address]), nodes: Vec::new(), forwarded_for: None }
     }
 
     /// A server that already listens at this address.
     pub fn at(address: SocketAddr) -> Self {
-        Site { place: Place::Socket(address), forwarded_for: None }
+        Site { place: Place::Socket(vec![address]), nodes: Vec::new(), forwarded_for: None }
     }
 
     /// The same server, through a proxy that states this address.
@@ -100,15 +147,16 @@ impl Site {
 
     /// A new connection.
     pub async fn connect(&self) -> Box<dyn Io> {
+        self.joined().await;
         match &self.place {
-            Place::Socket(address) => {
-                let stream = TcpStream::connect(address).await.unwrap();
+            Place::Socket(addresses) => {
+                let stream = TcpStream::connect(draw(addresses)).await.unwrap();
                 stream.set_nodelay(true).unwrap();
                 Box::new(stream)
             }
-            Place::Here(router) => {
+            Place::Here(routers) => {
                 let (client, server) = tokio::io::duplex(64 * 1024);
-                let service = TowerToHyperService::new(router.clone());
+                let service = TowerToHyperService::new(draw(routers).clone());
                 let connection = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(server), service)
                     .with_upgrades();
@@ -116,6 +164,13 @@ impl Site {
                 tokio::spawn(async move { drop(connection.await) });
                 Box::new(client)
             }
+        }
+    }
+
+    /// Waits until the nodes have joined their cluster.
+    async fn joined(&self) {
+        for node in &self.nodes {
+            node.ready().await;
         }
     }
 
@@ -127,8 +182,9 @@ impl Site {
 
     /// Sends a request and reads the head of its answer.
     pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.joined().await;
         match &self.place {
-            Place::Here(router) => router.clone().oneshot(request).await.unwrap(),
+            Place::Here(routers) => draw(routers).clone().oneshot(request).await.unwrap(),
             Place::Socket(_) => {
                 let io = TokioIo::new(self.connect().await);
                 let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
@@ -168,6 +224,10 @@ impl Site {
         tokio::spawn(connection);
         sender
     }
+}
+
+fn lives<S: Clone + Send + Sync + 'static>(nodes: &[Server<S>]) -> Vec<Live> {
+    if nodes.len() == 1 { Vec::new() } else { nodes.iter().map(Server::live).collect() }
 }
 
 fn spelling_of(query: Option<&str>) -> Spelling {

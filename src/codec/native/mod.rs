@@ -89,6 +89,16 @@ pub(crate) enum Head {
     TakeOver { version: u64, ordinal: u64, instance: ByteString, token: ResumeToken, names: Names },
 }
 
+impl Head {
+    /// The id of the session that it names, if it names one.
+    pub(crate) fn session(&self) -> Option<&str> {
+        match self {
+            Head::Open { .. } | Head::Join { .. } => None,
+            Head::Resume { token, .. } | Head::Upload { token, .. } | Head::TakeOver { token, .. } => Some(&token.id),
+        }
+    }
+}
+
 /// The credentials with which a request enters a session, and the last number that the client has received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ResumeToken {

@@ -12,6 +12,8 @@ use super::{
     server::Server,
     session::Session,
 };
+#[cfg(feature = "cluster")]
+use crate::{cluster::Cluster, server::nodes::Nodes};
 use crate::{
     config::{Config, History, Origins, Overflow, SlowMember, header_name, is_authority, is_node_name, millis},
     server::{core::Core, events::Events},
@@ -41,7 +43,13 @@ impl Anywire {
     /// # let _ = app;
     /// ```
     pub fn builder() -> Builder {
-        Builder { config: Config::default(), hooks: Hooks::default(), handler: () }
+        Builder {
+            config: Config::default(),
+            hooks: Hooks::default(),
+            #[cfg(feature = "cluster")]
+            cluster: None,
+            handler: (),
+        }
     }
 }
 
@@ -51,6 +59,8 @@ impl Anywire {
 pub struct Builder<H = ()> {
     pub(super) config: Config,
     pub(super) hooks: Hooks,
+    #[cfg(feature = "cluster")]
+    pub(super) cluster: Option<Cluster>,
     pub(super) handler: H,
 }
 
@@ -255,12 +265,29 @@ impl<H> Builder<H> {
     /// and the [latest](crate::To::latest) of a key, are not kept, and neither are those to [all](crate::Live::all)
     /// sessions.
     ///
+    /// In a [cluster](crate::guide::many_nodes) the engine keeps one history for all nodes, if it
+    /// keeps any. It outlives the nodes. Each node has the past of the rooms
+    /// that it has members in. All nodes must have the same patterns and bounds. The engine counts messages that may be
+    /// skipped, and requests, among those that it keeps, though nobody gets them again. If it keeps no histories, each node has one of its
+    /// own, with positions of its own: that of a room begins when a session on that node first joins it, or the node first
+    /// sends to it.
+    ///
     /// # Panics
     /// Panics if a `*` stands elsewhere than at the end.
     pub fn rooms(mut self, pattern: &str, history: History) -> Self {
         let plain = pattern.strip_suffix('*').unwrap_or(pattern);
         assert!(!plain.contains('*'), "a `*` stands at the end of a pattern of rooms, not as in {pattern:?}");
         self.config.rooms.push((pattern.to_owned(), history));
+        self
+    }
+
+    /// Makes the server one node of a cluster: any request may reach any node, and a room is one room on all of them. The
+    /// argument is an engine ([`InProcess`](crate::InProcess), or one of a feature) or a [`Cluster`]. All nodes have the
+    /// same settings, except for their [names](Self::node) and addresses. See the guide's chapter on many nodes. Default:
+    /// the server is alone.
+    #[cfg(feature = "cluster")]
+    pub fn cluster(mut self, cluster: impl Into<Cluster>) -> Self {
+        self.cluster = Some(cluster.into());
         self
     }
 
@@ -333,7 +360,7 @@ impl Builder {
         H: Handler<T, S>,
         S: Clone + Send + Sync + 'static,
     {
-        Builder { config: self.config, hooks: self.hooks, handler: SessionHandler::new(erase(handler)) }
+        self.with(SessionHandler::new(erase(handler)))
     }
 
     /// Sets the handlers of the events of every session, instead of a [`handler`](Self::handler). See
@@ -342,13 +369,35 @@ impl Builder {
     where
         S: Clone + Send + Sync + 'static,
     {
-        Builder { config: self.config, hooks: self.hooks, handler: SessionHandler::new(events.into_handler()) }
+        self.with(SessionHandler::new(events.into_handler()))
+    }
+
+    fn with<H>(self, handler: H) -> Builder<H> {
+        Builder {
+            config: self.config,
+            hooks: self.hooks,
+            #[cfg(feature = "cluster")]
+            cluster: self.cluster,
+            handler,
+        }
     }
 }
 
 impl<S: Clone + Send + Sync + 'static> Builder<SessionHandler<S>> {
     /// Builds the server. Its sessions run on the tokio runtime that serves its routes.
-    pub fn build(self) -> Server<S> {
-        Server::new(Arc::new(Core::new(self.config)), self.handler, self.hooks)
+    #[cfg_attr(not(feature = "cluster"), expect(unused_mut, reason = "a cluster may name the node"))]
+    pub fn build(mut self) -> Server<S> {
+        #[cfg(feature = "cluster")]
+        if let Some(node) = self.cluster.as_mut().and_then(|cluster| cluster.node.take())
+            && self.config.node.is_empty()
+        {
+            self.config.node = node;
+        }
+        let core = Arc::new(Core::new(self.config));
+        #[cfg(feature = "cluster")]
+        if let Some(cluster) = self.cluster {
+            core.join(Nodes::new(&core, cluster, self.hooks.on_room_gap.clone()));
+        }
+        Server::new(core, self.handler, self.hooks)
     }
 }

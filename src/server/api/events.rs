@@ -13,7 +13,7 @@ use std::{
 use futures::future::{Either, select};
 use serde::Serialize;
 
-use super::{receiving::Waiting, sending::SendError, session::Session};
+use super::{receiving::Waiting, send_error::SendError, session::Session};
 use crate::{
     dialect::{
         Arguments, Asks, Fault, FromArgs, Head, IntoArgs, Kind, MAX_ID, Sends, check_name, event, event_by_variant,
@@ -22,7 +22,7 @@ use crate::{
     message::Message,
     packet::Packet,
     payload::Payload,
-    server::events::Incoming,
+    server::{events::Incoming, other_nodes::Absent},
     session::{
         self, Arrival, Names,
         droppable::{LONGEST_KEY, WhenBehind},
@@ -319,9 +319,25 @@ pub enum RequestError {
     Full,
     /// The request was not sent.
     NotSent(SendError),
+    /// The session's node is gone, or cannot be reached any more: only a [request to rooms](crate::To::request) asks
+    /// sessions of other nodes. The request may have been received, and answered.
+    Unreachable,
 }
 
 impl RequestError {
+    /// The reason for a session of another node.
+    pub(super) fn elsewhere(why: Absent) -> Self {
+        match why {
+            Absent::Full => RequestError::Full,
+            Absent::OutboxFull => RequestError::NotSent(SendError::Full),
+            Absent::NoEvents => RequestError::NotSent(SendError::NoEvents),
+            Absent::Closed => RequestError::Closed,
+            Absent::Unknown => RequestError::Unknown,
+            Absent::Timeout => RequestError::Timeout,
+            Absent::Unreachable => RequestError::Unreachable,
+        }
+    }
+
     pub(super) fn of(error: CannotAsk) -> Self {
         match error {
             CannotAsk::Full => RequestError::Full,
@@ -355,6 +371,7 @@ impl fmt::Display for RequestError {
             RequestError::Closed => f.write_str("the session is over"),
             RequestError::Full => f.write_str("too many requests are not answered"),
             RequestError::NotSent(error) => error.fmt(f),
+            RequestError::Unreachable => f.write_str("the node of the session was not reached"),
         }
     }
 }

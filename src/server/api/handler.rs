@@ -49,7 +49,8 @@ pub(crate) type AnyHandler<S> = Arc<dyn Fn(Parts, S) -> Boxed<Result<Ready, Resp
 /// timeout](crate::Builder::open_timeout). If one rejects, the client gets code 4301 with the text of the
 /// rejection, and over HTTP its status.
 ///
-/// The session ends when the handler returns, whatever clones of it live. It may return `()`, or a
+/// The session ends when the handler returns, whatever clones of it live; one that is [to
+/// move](crate::guide::many_nodes) goes on elsewhere. It may return `()`, or a
 /// `Result<(), E>` whose error can be displayed: an `Err` closes the session with code 1011 and a fixed text,
 /// and the error is logged at the level `warn`. A panic closes it with 1011 too.
 ///
@@ -221,6 +222,10 @@ impl Life {
     /// The handler has returned, or panicked, or its runtime is gone. A second call does nothing.
     fn end(&mut self) {
         let Some(ending) = self.ending.take() else { return };
+        #[cfg(feature = "cluster")]
+        if matches!(ending, Ending::Over) && self.session.member.shared.goes_on() {
+            return; // Elsewhere, or here with its client's next request.
+        }
         if matches!(ending, Ending::Panicked) {
             self.session.core.counters.handler_panics.add(1);
         }

@@ -15,7 +15,13 @@ type OnRefused = dyn Fn(&Refused<'_>) + Send + Sync;
 pub(crate) struct Hooks {
     pub(crate) authorize: Option<Arc<Authorize>>,
     pub(super) on_refused: Option<Arc<OnRefused>>,
+    #[cfg(feature = "cluster")]
+    pub(super) on_room_gap: Option<Arc<OnRoomGap>>,
 }
+
+/// Is told of messages to a room that did not come from another node.
+#[cfg(feature = "cluster")]
+pub(crate) type OnRoomGap = dyn Fn(&RoomGap<'_>) + Send + Sync;
 
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,6 +53,34 @@ impl<'a> Refused<'a> {
     /// The request as it came, secrets included: the query of a GET has that of its session.
     pub fn parts(&self) -> &'a Parts {
         self.parts
+    }
+}
+
+/// Messages to a room that another node has sent, and that did not come to this one. See
+/// [`Builder::on_room_gap`](crate::Builder::on_room_gap).
+#[cfg(feature = "cluster")]
+#[derive(Clone, Copy, Debug)]
+pub struct RoomGap<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) room: Option<&'a str>,
+    pub(crate) count: u64,
+}
+
+#[cfg(feature = "cluster")]
+impl<'a> RoomGap<'a> {
+    /// The namespace of the room; `/` are the sessions themselves.
+    pub fn namespace(&self) -> &'a str {
+        self.namespace
+    }
+
+    /// The name of the room; `None` if the messages were for [all](crate::Live::all).
+    pub fn room(&self) -> Option<&'a str> {
+        self.room
+    }
+
+    /// How many messages are missing, at least.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::{live::Live, session::Session};
 use crate::{config::check_close_code, session::CloseReason};
 
-/// Whose session it is.
+/// # The user of a session
 impl Session {
     /// Sets the user that this session belongs to, by any key: a user's id, an account, a device. Another call
     /// replaces it. [`Live::find`] finds the sessions of a user, and [`Live::close_user`] closes them. The key

@@ -1,22 +1,14 @@
 //! A server's sessions and rooms, for use anywhere in the program.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use bytestring::ByteString;
-use tokio::time::{Instant, sleep_until};
 
 use super::{session::Session, to::To};
 use crate::{
-    config::millis,
     hub::{Audience, Member, ROOT, into_room_key},
-    ids,
     server::core::Core,
-    session::{Machine, reason},
-    shared::SharedSession,
 };
-
-/// The time that handlers have to return when the server shuts down.
-const LAST_HANDLERS: Duration = Duration::from_secs(5);
 
 /// A server's sessions and rooms, for use anywhere in the program. Clones are handles to the same server.
 #[derive(Clone)]
@@ -47,7 +39,7 @@ impl Live {
         Live { core: self.core.clone(), namespace: namespace.to_owned().into() }
     }
 
-    /// Starts a send to all members of a room.
+    /// Starts a send to all members of a room, on all nodes of a [cluster](crate::guide::many_nodes).
     pub fn to(&self, room: impl Into<String>) -> To<'_> {
         To::room(&self.core, &self.namespace, room.into())
     }
@@ -59,7 +51,7 @@ impl Live {
         To::new(&self.core, &self.namespace, Audience::any_of(keys.collect()))
     }
 
-    /// Starts a send to all sessions.
+    /// Starts a send to all sessions, on all nodes of a [cluster](crate::guide::many_nodes).
     pub fn all(&self) -> To<'_> {
         To::new(&self.core, &self.namespace, Audience::all_in(&self.namespace))
     }
@@ -70,18 +62,18 @@ impl Live {
         Some(self.handle(member)).filter(|session| !session.is_closed())
     }
 
-    /// Returns all sessions, as of now, without those that are over or were closed here.
+    /// Returns all sessions on this node, as of now, without those that are over or were closed here.
     pub fn sessions(&self) -> Vec<Session> {
         let all = self.core.hub.all_in(&self.namespace).into_iter().map(|member| self.handle(member));
         all.filter(|session| !session.is_closed()).collect()
     }
 
-    /// Returns the members of a room, as of now.
+    /// Returns the members of a room that are on this node, as of now.
     pub fn members(&self, room: &str) -> Vec<Session> {
         self.core.hub.members(&self.namespace, room).into_iter().map(|member| self.handle(member)).collect()
     }
 
-    /// Returns the number of sessions, as [`sessions`](Self::sessions) lists them. One whose connection is
+    /// Returns the number of sessions on this node, as [`sessions`](Self::sessions) lists them. One whose connection is
     /// interrupted counts, and a connection of Socket.IO that has opened no namespace does not. It takes no time for
     /// `/`; for another namespace it looks at each session of it.
     pub fn len(&self) -> usize {
@@ -91,47 +83,24 @@ impl Live {
         }
     }
 
-    /// Returns whether there is no session.
+    /// Returns whether there is no session on this node.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Shuts down gracefully. From now on no new session opens (503, code 4202). Every client is asked to
-    /// make a new link, each at its own moment within `window`; those of other protocols are closed then, and come
-    /// back by themselves. When the window is over, all links end with
-    /// code 4005 and all sessions with them.
-    ///
-    /// Waits for the window, then until the handlers have returned, for at most five seconds more. Not
-    /// cancel-safe: dropped, it leaves a server that takes no new sessions.
-    pub async fn shutdown(&self, window: Duration) {
-        self.core.drain(millis(window));
-        let clock = self.core.runtime.clock();
-        let end = clock.instant(clock.now() + millis(window));
-        for (moment, shared) in self.ask_to_go(window) {
-            sleep_until(moment).await;
-            shared.go_away(0, 0);
+    /// Waits until this node has joined its cluster: all other nodes know of it. The first request has it join too; a node that
+    /// joins before it is asked for serves its first request sooner. Without its engine a node serves by itself, and counts
+    /// as joined after a second. Returns at once if the server is alone. It needs a runtime of tokio. Cancel-safe.
+    pub async fn ready(&self) {
+        if let Some(nodes) = self.core.nodes() {
+            nodes.ready().await;
         }
-        sleep_until(end).await;
-        for member in self.core.hub.all() {
-            member.shared.abort(reason::SHUT_DOWN);
-        }
-        let _ = tokio::time::timeout(LAST_HANDLERS, self.core.runtime.handlers_ended()).await;
     }
 
-    /// Asks all clients to make a new link. Returns those that cannot be asked, and when each of them is to be closed, by
-    /// which it learns the same.
-    fn ask_to_go(&self, window: Duration) -> Vec<(Instant, Arc<SharedSession>)> {
-        let clock = self.core.runtime.clock();
-        let mut others = Vec::new();
-        for member in self.core.hub.all() {
-            let delay = ids::below(millis(window));
-            match member.shared.look(Machine::ends_with_its_links) {
-                false => member.shared.go_away(delay, 0),
-                true => others.push((clock.instant(clock.now() + delay), member.shared.clone())),
-            }
-        }
-        others.sort_by_key(|(moment, _)| *moment);
-        others
+    /// Returns whether the server shuts down: see [`shutdown`](Self::shutdown). A balancer that asks for it sends new clients
+    /// to other servers.
+    pub fn is_draining(&self) -> bool {
+        self.core.is_draining()
     }
 
     fn handle(&self, member: Arc<Member>) -> Session {

@@ -13,18 +13,23 @@ impl Session {
     /// Joins a room that has a [history](crate::Builder::rooms), behind the messages that the client lacks:
     /// those since a position, or all that are kept if it is `None`. They go into the outbox first, as
     /// ordinary messages; what is sent to the room from then on follows, without a hole and without a
-    /// repetition. Does not wait.
+    /// repetition.
     ///
     /// The position is told with each join ([`Joined::position`]) and with each
     /// [numbered](crate::To::send_numbered) message. A page keeps the last one and gives it back when it
     /// joins in a new session. A position that is not one of this room counts as `None`; any text may be
     /// given.
     ///
+    /// Does not wait on a server without a cluster, nor in a room that this node follows already. Otherwise it waits until
+    /// the [cluster's](crate::guide::many_nodes) engine has brought the past of the room; if that takes longer than two
+    /// seconds, the session joins with what this node has, and the outcome is not
+    /// [complete](Joined::complete). Cancel-safe: dropped while it waits, it has done nothing.
+    ///
     /// ```
     /// use anywire::{Anywire, Auth, History, Session};
     ///
     /// async fn chat(Auth(since): Auth<String>, session: Session) {
-    ///     let Ok(joined) = session.join_since("chat:1", Some(&since)) else { return };
+    ///     let Ok(joined) = session.join_since("chat:1", Some(&since)).await else { return };
     ///     if !joined.complete {
     ///         let _ = session.send("some messages are too old").await;
     ///     }
@@ -43,7 +48,14 @@ impl Session {
     /// Fails with a [`JoinError`] if the room has no history, the session is in it already or closed, or the
     /// messages do not fit into the outbox; then nothing was sent. An outbox that is at most half full takes
     /// any history.
-    pub fn join_since(&self, room: &str, position: Option<&str>) -> Result<Joined, JoinError> {
+    pub async fn join_since(&self, room: &str, position: Option<&str>) -> Result<Joined, JoinError> {
+        let key = room_key(self.member.namespace(), room);
+        let followed = self.core.nodes().and_then(|nodes| nodes.follow(&key));
+        // Its topic is not dropped before the session is in it.
+        let _followed = match followed {
+            Some(followed) => Some(followed.await),
+            None => None,
+        };
         self.core.hub.join_since(&self.member, room, position, self.core.runtime.clock().now())
     }
 
@@ -58,7 +70,7 @@ impl Session {
 }
 
 impl Live {
-    /// Returns who is in a room, of those who [joined with a name](Session::join_as).
+    /// Returns who is in a room on this node, of those who [joined with a name](Session::join_as).
     ///
     /// A session whose connection is interrupted is still there: it leaves when it ends, after the
     /// [grace](crate::Builder::grace) time at the latest, or when its handler returns or leaves the room.

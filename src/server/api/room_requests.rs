@@ -4,25 +4,30 @@ use std::{
     fmt,
     future::IntoFuture,
     marker::PhantomData,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use futures::future::{Either, select};
+
 use super::{
     events::{REQUEST_TIMEOUT, RequestError, read_answer},
-    sending::SendError,
+    send_error::SendError,
     session::SessionId,
-    to::To,
+    to::{Reach, To},
 };
 use crate::{
     dialect::{Asks, FromArgs, IntoArgs, MAX_ID, check_name, event},
     hub::Target,
     packet::Packet,
     pool::Held,
-    server::core::Core,
+    server::{
+        core::Core,
+        other_nodes::{AskedElsewhere, ToldElsewhere},
+    },
     session::droppable::WhenBehind,
-    shared::{End, Gathering, QuestionOutcome, SharedSession},
+    shared::{Gathered, Gathering, Heard, QuestionOutcome},
 };
 
 /// # Requests
@@ -37,6 +42,13 @@ impl To<'_> {
     /// whose outbox is full misses the request, and what becomes of its session is set by
     /// [`slow_members`](crate::Builder::slow_members). No history keeps the request.
     ///
+    /// In a [cluster](crate::guide::many_nodes) the members on all nodes are asked: those who are members when the request
+    /// comes to their node, where it has its place among the room's messages. A node that died, is cut off, or that the
+    /// request did not reach is named in [`unreached`](Answers::unreached), unless it had named all its members: then these
+    /// are among the missing. While the cluster's engine is away, that are all other nodes. A session that is just moving
+    /// from one node to another may be left out, or be asked when it has come. With [`local`](Self::local) the members on this
+    /// node alone are asked. At most 1,024 requests of one node wait for others at a time.
+    ///
     /// ```
     /// use anywire::{Live, Request};
     /// use std::time::Duration;
@@ -48,7 +60,7 @@ impl To<'_> {
     ///     for (session, reason) in &votes.missing {
     ///         println!("{session} has no vote: {reason}");
     ///     }
-    ///     votes.missing.is_empty() && votes.values().all(|guilty| *guilty)
+    ///     votes.is_complete() && votes.values().all(|guilty| *guilty)
     /// }
     /// ```
     ///
@@ -61,19 +73,20 @@ impl To<'_> {
         let id = self.core.questions.fetch_add(1, Ordering::Relaxed) % MAX_ID + 1;
         let name = check_name(name.name()).map(|()| name.name()).map_err(|_| SendError::BadName);
         let packet = name.and_then(|name| event(self.namespace, Some(id), name, &data).map_err(|_| SendError::NotJson));
-        let (core, namespace, target) = (self.core.clone(), self.namespace.to_owned(), self.target);
-        RoomRequest { core, namespace, target, id, packet, time: REQUEST_TIMEOUT, answer: PhantomData }
+        let (core, namespace, target, reach) = (self.core.clone(), self.namespace.to_owned(), self.target, self.reach);
+        RoomRequest { core, namespace, target, reach, id, packet, time: REQUEST_TIMEOUT, answer: PhantomData }
     }
 }
 
 /// A request to rooms that was not sent yet, as [`To::request`] returns it. Awaited, it is sent and waits for the
-/// [`Answers`]. Cancel-safe: dropped before, it was not sent; dropped later, what was answered is lost, and the
-/// answers that come then are ignored.
+/// [`Answers`]. Cancel-safe: dropped before, it was not sent; dropped later, what was answered is lost, all nodes forget
+/// the request, and the answers that come then are ignored.
 #[must_use = "a request does nothing until it is awaited"]
 pub struct RoomRequest<R> {
     core: Arc<Core>,
     namespace: String,
     target: Target,
+    reach: Reach,
     id: u64,
     packet: Result<Packet, SendError>,
     time: Duration,
@@ -88,47 +101,35 @@ impl<R: FromArgs> RoomRequest<R> {
         self
     }
 
-    async fn gathered(mut self) -> Answers<R> {
-        let mut answers = Answers { answers: Vec::new(), missing: Vec::new(), not_sent: None };
-        let packet = match self.packet {
+    async fn gathered(self) -> Answers<R> {
+        let RoomRequest { core, namespace, mut target, reach, id, packet, time, .. } = self;
+        let mut answers = Answers::new();
+        let packet = match packet {
             Ok(packet) => packet,
             Err(error) => return Answers { not_sent: Some(error), ..answers },
         };
-        let (gathering, mut ends) = Gathering::new(self.id, self.core.runtime.pool());
-        self.target.gathering = Some(gathering.clone());
-        let delivered =
-            To { core: &self.core, namespace: &self.namespace, target: self.target }.send_payload(packet.into());
-        if delivered.too_large {
-            answers.not_sent = Some(SendError::TooLarge);
-        }
-        let mut asked = Waiting { id: self.id, open: Vec::new(), left: 0, held: Vec::new() };
-        for member in gathering.take_asked() {
-            match member.refused {
-                Some(refused) => {
-                    answers.miss(&member.session, RequestError::of(refused));
-                    asked.open.push(None);
-                }
-                None => {
-                    asked.left += 1;
-                    asked.open.push(Some(member.session));
-                }
+        let mut time = pin!(tokio::time::sleep(time));
+        if let Some(nodes) = core.nodes().filter(|_| reach != Reach::Local) {
+            // Before this node has joined, it does not know whom to ask.
+            if let Either::Right(_) = select(nodes.ready(), &mut time).await {
+                answers.unreached.push(core.config.node.clone());
+                return answers;
             }
         }
-        let all = async {
-            while asked.left > 0 {
-                let Some(end) = ends.recv().await else { break };
-                asked.take(end, &mut answers);
-                self.core.relieve();
-            }
+        let (gathering, here) = Gathering::new(id, core.runtime.pool(), Some(1));
+        target.gathering = Some(gathering);
+        let asked = To { core: &core, namespace: &namespace, target, reach }.ask_payload(id, packet.into());
+        let elsewhere = match asked {
+            Ok(elsewhere) => elsewhere,
+            Err(error) => return Answers { not_sent: Some(error), ..answers },
         };
-        // The time has passed: answers that have come meanwhile still count, and the others are missing.
-        if tokio::time::timeout(self.time, all).await.is_err() {
-            while let Ok(end) = ends.try_recv() {
-                asked.take(end, &mut answers);
-            }
-        }
-        for session in asked.open.iter().flatten() {
-            answers.miss(session, RequestError::Timeout);
+        let mut asked = Asked { core: &core, here: Some(here), elsewhere, held: Vec::new() };
+        let is_late = {
+            let all = pin!(asked.all(&mut answers));
+            matches!(select(all, time).await, Either::Right(_))
+        };
+        if is_late {
+            asked.give_up(&mut answers);
         }
         answers
     }
@@ -149,38 +150,96 @@ impl<R> fmt::Debug for RoomRequest<R> {
     }
 }
 
-/// The sessions that were asked and have not answered. Dropped, it lets them forget the request.
-struct Waiting {
-    id: u64,
-    /// By place; `None` once the request has ended there.
-    open: Vec<Option<Arc<SharedSession>>>,
-    left: usize,
+/// Those who were asked, on this node and on others. Dropped, they forget the request.
+struct Asked<'a> {
+    core: &'a Core,
+    /// `None` once all is heard; likewise `elsewhere`.
+    here: Option<Gathered>,
+    elsewhere: Option<Box<dyn AskedElsewhere>>,
     /// The bytes of the answers count for as long as others are waited for.
     held: Vec<Held>,
 }
 
-impl Waiting {
-    fn take<R: FromArgs>(&mut self, end: End, answers: &mut Answers<R>) {
-        let Some(session) = self.open.get_mut(end.place).and_then(Option::take) else { return };
-        self.left -= 1;
-        session.cancel_question(self.id);
-        match end.outcome {
-            Some(QuestionOutcome::Answered(packet)) => {
-                self.held.push(end.held);
-                answers.answers.push((SessionId::new(&session), read_answer(&packet)));
+impl Asked<'_> {
+    /// Waits until all have answered or are lost.
+    async fn all<R: FromArgs>(&mut self, answers: &mut Answers<R>) {
+        loop {
+            tokio::select! {
+                heard = heard(&mut self.here), if self.here.is_some() => match heard {
+                    Some(heard) => self.hear(heard, answers),
+                    None => self.here = None,
+                },
+                told = told(&mut self.elsewhere), if self.elsewhere.is_some() => match told {
+                    Some(told) => self.learn(told, answers),
+                    None => self.elsewhere = None,
+                },
+                else => return,
             }
-            Some(QuestionOutcome::Unknown) => answers.miss(&session, RequestError::Unknown),
-            None => answers.miss(&session, RequestError::Closed),
+            self.core.relieve();
+        }
+    }
+
+    /// The time has passed: answers that have come meanwhile still count, and the others are missing.
+    fn give_up<R: FromArgs>(&mut self, answers: &mut Answers<R>) {
+        while let Some(heard) = self.here.as_mut().and_then(Gathered::next_now) {
+            self.hear(heard, answers);
+        }
+        for told in self.elsewhere.as_mut().map(|elsewhere| elsewhere.give_up()).unwrap_or_default() {
+            self.learn(told, answers);
+        }
+        if let Some(here) = &self.here {
+            for session in here.open() {
+                answers.miss(SessionId::new(session), RequestError::Timeout);
+            }
+            if !here.is_whole() {
+                answers.unreached.push(self.core.config.node.clone());
+            }
+        }
+    }
+
+    fn hear<R: FromArgs>(&mut self, heard: Heard, answers: &mut Answers<R>) {
+        match heard {
+            Heard::Asked(_) => {}
+            Heard::Refused(session, why) => answers.miss(SessionId::new(&session), RequestError::of(why)),
+            Heard::Whole { lost } => {
+                if lost {
+                    answers.unreached.push(self.core.config.node.clone());
+                }
+            }
+            Heard::Ended { session, outcome, held, .. } => {
+                let session = SessionId::new(&session);
+                match outcome {
+                    Some(QuestionOutcome::Answered(packet)) => {
+                        self.held.push(held);
+                        answers.answers.push((session, read_answer(&packet)));
+                    }
+                    Some(QuestionOutcome::Unknown) => answers.miss(session, RequestError::Unknown),
+                    None => answers.miss(session, RequestError::Closed),
+                }
+            }
+        }
+    }
+
+    fn learn<R: FromArgs>(&mut self, told: ToldElsewhere, answers: &mut Answers<R>) {
+        match told {
+            ToldElsewhere::Answered { session, packet, held } => {
+                self.held.push(held);
+                answers.answers.push((SessionId::elsewhere(session), read_answer(&packet)));
+            }
+            ToldElsewhere::Missing { session, why } => {
+                answers.miss(SessionId::elsewhere(session), RequestError::elsewhere(why));
+            }
+            ToldElsewhere::Unreached(node) => answers.unreached.push(node),
         }
     }
 }
 
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        for session in self.open.iter().flatten() {
-            session.cancel_question(self.id);
-        }
-    }
+async fn heard(here: &mut Option<Gathered>) -> Option<Heard> {
+    here.as_mut()?.next().await
+}
+
+async fn told(elsewhere: &mut Option<Box<dyn AskedElsewhere>>) -> Option<ToldElsewhere> {
+    elsewhere.as_mut()?.next().await
 }
 
 /// The answers of the members of rooms to a [request](To::request), and who is without one.
@@ -194,14 +253,29 @@ pub struct Answers<R> {
     /// session has ended meanwhile ([`RequestError::Closed`]), another page has taken it over
     /// ([`RequestError::Unknown`]), or the member could not be asked: it knows no events
     /// ([`SendError::NoEvents`]), its outbox is full ([`SendError::Full`]), or too many requests wait for its
-    /// answers ([`RequestError::Full`]). Members that were over or closed when the request was sent are not here.
+    /// answers ([`RequestError::Full`]), or its node is gone ([`RequestError::Unreachable`]). Members that were over or
+    /// closed when the request was sent are not here.
     pub missing: Vec<(SessionId, RequestError)>,
-    /// The reason why nobody was asked: no event may have the name, the values cannot be written, or the request is
-    /// above the message limit.
+    /// The names of the nodes that have not told all their members, if they have any: members there may not have been asked,
+    /// and those whose answers are not here are not all among the missing. Only a [cluster](crate::guide::many_nodes) has
+    /// such nodes. The name of this node is here if the request did not come back from the cluster's engine in time, or if
+    /// the node had not joined the cluster.
+    pub unreached: Vec<String>,
+    /// The reason why nobody was asked: no event may have the name, the values cannot be written, the request is
+    /// above the message limit, or 1,024 requests of this node wait for others already ([`SendError::Full`]).
     pub not_sent: Option<SendError>,
 }
 
 impl<R> Answers<R> {
+    fn new() -> Self {
+        Answers { answers: Vec::new(), missing: Vec::new(), unreached: Vec::new(), not_sent: None }
+    }
+
+    /// Whether all members were asked and have answered, or refused.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.unreached.is_empty() && self.not_sent.is_none()
+    }
+
     /// The values that were answered, in the order in which they came.
     pub fn values(&self) -> impl Iterator<Item = &R> {
         self.answers.iter().filter_map(|(_, answer)| answer.as_ref().ok())
@@ -212,7 +286,7 @@ impl<R> Answers<R> {
         self.answers.into_iter().filter_map(|(_, answer)| answer.ok())
     }
 
-    fn miss(&mut self, session: &SharedSession, reason: RequestError) {
-        self.missing.push((SessionId::new(session), reason));
+    fn miss(&mut self, session: SessionId, reason: RequestError) {
+        self.missing.push((session, reason));
     }
 }

@@ -1,15 +1,18 @@
 //! The methods by which a session sends.
 
 use std::{
-    fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use futures::Sink;
 use serde::Serialize;
 
-use super::session::Session;
+use super::{
+    send_error::{SendError, SendToError, TrySendError},
+    session::Session,
+};
 use crate::{
     broadcast::OutMessage,
     config::Overflow,
@@ -17,6 +20,7 @@ use crate::{
     hub::ROOT,
     message::Message,
     payload::Payload,
+    server::core::Core,
     session::{
         self, CloseReason,
         droppable::{LONGEST_KEY, WhenBehind},
@@ -226,75 +230,17 @@ pub(super) fn payload_in(namespace: &str, message: Message) -> Payload {
     }
 }
 
-/// The reason why a message was not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SendError {
-    /// The outbox is full, because the client acknowledges too slowly. Try later, or wait with `send`.
-    Full,
-    /// The session is closed or closing.
-    Closed,
-    /// The message is above the message limit, or its key above 256 bytes.
-    TooLarge,
-    /// The value cannot be written as JSON.
-    NotJson,
-    /// No event may have this name: it is empty, has more than 256 bytes, or is reserved.
-    BadName,
-    /// The client knows no events, so that it cannot answer, and cannot get bytes in an event.
-    NoEvents,
-    /// The client takes no binary messages: it is one of SockJS (see
-    /// [`binary_as_base64`](crate::SockJs::binary_as_base64)).
-    NoBinary,
+/// Sends to a session that is on this node.
+pub(in crate::server) fn send_here(
+    core: &Arc<Core>,
+    id: &str,
+    namespace: &str,
+    payload: Payload,
+) -> Result<(), SendToError> {
+    let member = core.find(id).here().and_then(|member| member.in_namespace(namespace));
+    let session = Session { core: core.clone(), member: member.ok_or(SendToError::Unknown)? };
+    session.offer(payload).map_err(|(error, _)| SendToError::NotSent(error))
 }
-
-/// The reason why [`Session::try_send`] did not send a message, and the message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrySendError {
-    reason: SendError,
-    message: Message,
-}
-
-impl TrySendError {
-    /// The reason.
-    pub fn reason(&self) -> SendError {
-        self.reason
-    }
-
-    /// The message that was not sent.
-    pub fn into_message(self) -> Message {
-        self.message
-    }
-}
-
-impl fmt::Display for TrySendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
-    }
-}
-
-impl std::error::Error for TrySendError {}
-
-impl From<TrySendError> for SendError {
-    fn from(error: TrySendError) -> SendError {
-        error.reason
-    }
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SendError::Full => "the outbox is full",
-            SendError::Closed => "the session is closed",
-            SendError::TooLarge => "the message or its key is above the limit",
-            SendError::NotJson => "the value cannot be written as JSON",
-            SendError::BadName => "no event may have this name",
-            SendError::NoEvents => "the client knows no events",
-            SendError::NoBinary => "the client takes no binary messages",
-        })
-    }
-}
-
-impl std::error::Error for SendError {}
 
 /// A sink of a session's messages, as [`Session::sink`] returns it. A send waits while the outbox is full.
 /// Flushing waits until the outbox has taken everything ([`Session::acknowledged`] waits for the client), and

@@ -13,11 +13,11 @@ use std::{
 
 use axum::Router;
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs},
+    net::{TcpListener, TcpStream},
     sync::watch,
 };
 
-use super::live::Live;
+use super::{bind::BACKLOG, live::Live};
 use crate::{
     clock::Clock,
     server::{
@@ -48,57 +48,6 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// The pause after a connection could not be accepted, for example because the process has no file
 /// descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// The number of connections that may wait to be accepted. When a server starts again, all of its clients
-/// come at once.
-const BACKLOG: u32 = 4096;
-
-/// Listens on an address, for example `"127.0.0.1:8080"` or `("0.0.0.0", 80)`, for [`serve`].
-///
-/// Up to 4,096 connections may wait to be accepted, if the system allows it: tokio's `TcpListener::bind` asks
-/// for 1,024. If the address is a name that stands for several addresses, the first that is free is taken.
-/// Waits for the name to be resolved. Cancel-safe.
-///
-/// # Errors
-/// Fails if the address cannot be resolved or listened on. The error's text names the address and the reason,
-/// for example "port 3000 of 127.0.0.1 is in use".
-pub async fn bind<A: ToSocketAddrs + fmt::Debug>(address: A) -> io::Result<TcpListener> {
-    let named = format!("{address:?}");
-    let resolved = tokio::net::lookup_host(address).await;
-    let addresses = resolved.map_err(|error| explained(&error, format!("{named} is no address: {error}")))?;
-    let mut last = None;
-    for address in addresses {
-        match listen(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = Some((address, error)),
-        }
-    }
-    let Some((address, error)) = last else {
-        return Err(io::Error::new(io::ErrorKind::NotFound, format!("{named} stands for no address")));
-    };
-    let (ip, port) = (address.ip(), address.port());
-    Err(match error.kind() {
-        io::ErrorKind::AddrInUse => explained(&error, format!("port {port} of {ip} is in use")),
-        io::ErrorKind::PermissionDenied => {
-            explained(&error, format!("port {port} of {ip} is not permitted to this user"))
-        }
-        io::ErrorKind::AddrNotAvailable => explained(&error, format!("{ip} is no address of this machine")),
-        _ => explained(&error, format!("cannot listen on {address}: {error}")),
-    })
-}
-
-fn explained(error: &io::Error, text: String) -> io::Error {
-    io::Error::new(error.kind(), text)
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // As tokio's `TcpListener::bind`: on Windows the option means that others may take the port.
-    #[cfg(not(windows))]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
 
 /// Serves an application over HTTP/1.1, WebSocket included, until the program ends, or until the signal of
 /// [`with_graceful_shutdown`](Serve::with_graceful_shutdown).
@@ -163,8 +112,8 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Stops when `signal` is ready: it accepts no more connections and gives its port back at once, so that
-    /// the next process can listen on it. Then the [sessions](Self::sessions) end, then the connections: idle
+    /// Stops when `signal` is ready: it accepts the connections that wait already, which have a second to begin their
+    /// request, and no more, and gives its port back at once, so that the next process can listen on it. Then the [sessions](Self::sessions) end, then the connections: idle
     /// ones at once, and running requests have five seconds.
     ///
     /// Without `sessions` those that are open are cut when the five seconds are over.
@@ -226,17 +175,22 @@ impl Serve {
         let (orders, _) = watch::channel(Order::Serve);
         let mut signal = signal.unwrap_or_else(|| Box::pin(std::future::pending()));
         // The state is set once here, and not for every request.
-        let acceptor = Acceptor::new(listener, app.with_state(()), most);
-        accept(acceptor, &orders, &mut signal).await;
+        let app = app.with_state(());
+        let acceptor = Acceptor::new(app.clone(), most);
+        accept(listener, acceptor, &orders, &mut signal).await;
         tracing::info!(%address, "stopping");
         // Idle connections close now, and the others with their answer: the next request shall reach the next
         // process.
         orders.send_replace(Order::Stop);
         let mut ending: Vec<Boxed<()>> = Vec::new();
         for (live, window) in sessions {
-            ending.push(Box::pin(async move { live.shutdown(window).await }));
+            ending.push(Box::pin(async move {
+                live.shutdown(window).await;
+            }));
         }
         all(ending).await;
+        // Until now other nodes may ask for its routes, also where no connection of its own is left.
+        drop(app);
         let _ = tokio::time::timeout(LAST_REQUESTS, orders.closed()).await;
         Ok(())
     }
@@ -257,13 +211,13 @@ impl fmt::Debug for Serve {
     }
 }
 
-/// Accepts connections until the signal is ready.
-async fn accept(mut acceptor: Acceptor, orders: &watch::Sender<Order>, signal: &mut Boxed<()>) {
+/// Accepts connections until the signal is ready, and then those that wait already.
+async fn accept(listener: TcpListener, mut acceptor: Acceptor, orders: &watch::Sender<Order>, signal: &mut Boxed<()>) {
     loop {
         let accepted = tokio::select! {
             biased;
-            () = &mut *signal => return,
-            accepted = acceptor.listener.accept() => accepted,
+            () = &mut *signal => break,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => acceptor.start(stream, peer, orders),
@@ -274,12 +228,34 @@ async fn accept(mut acceptor: Acceptor, orders: &watch::Sender<Order>, signal: &
                 }
                 acceptor.make_room(orders);
                 tokio::select! {
-                    () = &mut *signal => return,
+                    () = &mut *signal => break,
                     () = tokio::time::sleep(ACCEPT_PAUSE) => {}
                 }
             }
         }
     }
+    if let Err(error) = accept_waiting(listener, &mut acceptor, orders) {
+        tracing::debug!(%error, "connections that waited to be accepted are lost");
+    }
+}
+
+/// Accepts the connections that wait, and gives the port back. The system would reset them, though their clients have
+/// connected. Tokio's own calls do not look again, and would miss one that has come just now.
+fn accept_waiting(listener: TcpListener, acceptor: &mut Acceptor, orders: &watch::Sender<Order>) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    // Somebody may connect without an end.
+    for _ in 0..BACKLOG {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                stream.set_nonblocking(true)?;
+                acceptor.start(TcpStream::from_std(stream)?, peer, orders);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// An action that is done at most once in a while.
@@ -291,7 +267,6 @@ enum Rare {
 }
 
 struct Acceptor {
-    listener: TcpListener,
     app: Router,
     places: Arc<Places>,
     clock: Clock,
@@ -300,8 +275,8 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn new(listener: TcpListener, app: Router, most: Most) -> Self {
-        Acceptor { listener, app, places: Places::new(most), clock: Clock::start(), next: [0; 3] }
+    fn new(app: Router, most: Most) -> Self {
+        Acceptor { app, places: Places::new(most), clock: Clock::start(), next: [0; 3] }
     }
 
     /// Whether it may be done now. It is not asked often enough to matter.

@@ -6,7 +6,7 @@ use axum::Router;
 
 use super::{
     handler::AnyHandler, handlers::SessionHandler, hooks::Hooks, live::Live, presence::Presence, session::Session,
-    stomp::Stomp, to::To,
+    shutdown::ShutDown, stomp::Stomp, to::To,
 };
 use crate::{
     config::{EngineIo, SockJs, SocketIo},
@@ -130,7 +130,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     pub fn socketio_with(&self, path: &str, settings: SocketIo) -> Router<S> {
         check_path(path);
         let Gateway { core, hooks, .. } = self.gateway();
-        let channels = Gateway { core, handler: self.handlers.of_channels(settings.connect_timeout), hooks };
+        let channels = Gateway { core, handler: Some(self.handlers.of_channels(settings.connect_timeout)), hooks };
         routes::socketio::routes(self.gateway(), channels, path, settings)
     }
 
@@ -166,7 +166,8 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     /// chapter [on it](crate::guide::stomp), and [`stomp_with`](Self::stomp_with) for settings.
     ///
     /// A client sends events to the handler at `/app/<event>`. Topics (`/topic/<name>`) and queues (`/queue/<name>`) are
-    /// those of a broker in this process, which needs no handler.
+    /// those of a broker in this process, which needs no handler. In a [cluster](crate::guide::many_nodes) the topics
+    /// of this path are the same on all nodes, and each node has queues of its own.
     ///
     /// # Panics
     /// Panics as [`engineio`](Self::engineio) does.
@@ -188,10 +189,10 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
     pub fn stomp_with(&self, path: &str, settings: Stomp) -> Router<S> {
         check_path(path);
         let sockjs = settings.sockjs.clone();
-        let broker = Arc::new(Broker::new(settings));
+        let broker = Arc::new(Broker::new(path, self.live.core.nodes().is_some(), settings));
         let gateway = |beats: bool| {
             let Gateway { core, hooks, .. } = self.gateway();
-            Gateway { core, handler: self.handlers.of_stomp(broker.clone(), beats), hooks }
+            Gateway { core, handler: Some(self.handlers.of_stomp(broker.clone(), beats)), hooks }
         };
         routes::stomp::routes(gateway(true), gateway(false), path, sockjs)
     }
@@ -201,9 +202,20 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
         self.live.clone()
     }
 
+    #[cfg(feature = "cluster")]
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.live.core
+    }
+
+    /// Another server with the same handlers.
+    #[cfg(feature = "cluster")]
+    pub(super) fn with_core(&self, core: Arc<Core>) -> Self {
+        Server { live: Live::new(core), ..self.clone() }
+    }
+
     pub(in crate::server) fn gateway(&self) -> Gateway<S> {
         let Server { live, handler, hooks, .. } = self.clone();
-        Gateway { core: live.core, handler, hooks }
+        Gateway { core: live.core, handler: Some(handler), hooks }
     }
 }
 
@@ -286,7 +298,7 @@ impl<S> Server<S> {
     }
 
     /// Shuts down gracefully. See [`Live::shutdown`].
-    pub async fn shutdown(&self, window: Duration) {
-        self.live.shutdown(window).await;
+    pub async fn shutdown(&self, window: Duration) -> ShutDown {
+        self.live.shutdown(window).await
     }
 }

@@ -197,6 +197,11 @@ impl SessionId {
         SessionId(shared.public_id())
     }
 
+    /// The id of a session that another node has.
+    pub(super) fn elsewhere(id: ByteString) -> Self {
+        SessionId(id)
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

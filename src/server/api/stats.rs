@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Duration
 
 use super::live::Live;
 use crate::{
-    server::counters::{ACCEPT_ERRORS, CONNECTIONS_REFUSED, WRITE_TIMEOUTS},
+    server::{
+        counters::{ACCEPT_ERRORS, CONNECTIONS_REFUSED, WRITE_TIMEOUTS},
+        other_nodes::Figures,
+    },
     session::{Machine, State},
 };
 
@@ -28,6 +31,12 @@ pub struct Stats {
     pub unacknowledged: usize,
     /// How long the slowest client has acknowledged nothing, of those with more waiting than their session's floor.
     pub acknowledgement_lag: Duration,
+    /// Nodes of the [cluster](crate::guide::many_nodes) that live, this one included; 0 without a cluster.
+    pub cluster_nodes: usize,
+    /// The rooms of this node go on alone, since the cluster's engine is away.
+    pub cluster_split: bool,
+    /// WebSockets that pass through this node to another one, which has their sessions.
+    pub cluster_tunnels: usize,
     /// The last round trip of each session that has measured one, in no order.
     pub round_trips: Vec<Duration>,
     /// Sessions that opened.
@@ -70,6 +79,25 @@ pub struct Stats {
     /// Messages of queues of [STOMP](crate::Stomp) that were dropped: 16 consumers have refused one, or have left with
     /// it as the first that they had not acknowledged; or bytes for a client that takes texts alone.
     pub stomp_dropped_total: u64,
+    /// Messages to rooms that the cluster's engine has taken of this node.
+    pub cluster_published_total: u64,
+    /// Messages to rooms that came from other nodes.
+    pub cluster_received_total: u64,
+    /// Those of them that came late: they were sent while their nodes could not publish.
+    pub cluster_late_total: u64,
+    /// Messages of other nodes to rooms that did not come, at least: [gaps](crate::guide::many_nodes).
+    pub cluster_missed_total: u64,
+    /// Messages to rooms that other nodes do not get, because too much waited for the cluster's engine.
+    pub cluster_refused_total: u64,
+    /// Publications that the cluster's engine brought and that were written by no node that this one understands, and words
+    /// of other nodes about a [request to rooms](crate::To::request) that cannot be.
+    pub cluster_malformed_total: u64,
+    /// Requests that were forwarded to the nodes of their sessions.
+    pub cluster_forwarded_total: u64,
+    /// Sessions that other nodes have taken from this one.
+    pub cluster_moved_total: u64,
+    /// Sessions that this node has taken from others.
+    pub cluster_taken_total: u64,
     /// Of all servers of [`serve`](crate::serve) in this process: connections that could not be accepted.
     pub accept_errors_total: u64,
     /// Of all servers of [`serve`](crate::serve) in this process: connections that were closed because there
@@ -92,6 +120,9 @@ impl Live {
         let now = self.core.runtime.clock().now();
         for member in self.core.hub.all() {
             member.shared.look(|machine| stats.add(now, machine));
+        }
+        if let Some(nodes) = self.core.nodes() {
+            stats.add_cluster(&nodes.figures());
         }
         stats
     }
@@ -179,10 +210,50 @@ impl Live {
         ] {
             counter.absolute(count);
         }
+        if self.core.nodes().is_some() {
+            stats.record_cluster();
+        }
     }
 }
 
 impl Stats {
+    fn add_cluster(&mut self, figures: &Figures) {
+        self.cluster_nodes = figures.names.len();
+        self.cluster_split = figures.split;
+        self.cluster_tunnels = figures.tunnels;
+        self.cluster_published_total = figures.published;
+        self.cluster_received_total = figures.received;
+        self.cluster_late_total = figures.late;
+        self.cluster_missed_total = figures.missed;
+        self.cluster_refused_total = figures.refused;
+        self.cluster_malformed_total = figures.malformed;
+        self.cluster_forwarded_total = figures.forwarded;
+        self.cluster_moved_total = figures.moved;
+        self.cluster_taken_total = figures.taken;
+    }
+
+    #[cfg(feature = "metrics")]
+    fn record_cluster(&self) {
+        use metrics::{counter, gauge};
+
+        gauge!("anywire_cluster_nodes").set(self.cluster_nodes as f64);
+        gauge!("anywire_cluster_split").set(f64::from(u8::from(self.cluster_split)));
+        gauge!("anywire_cluster_tunnels").set(self.cluster_tunnels as f64);
+        for (counter, count) in [
+            (counter!("anywire_cluster_published_total"), self.cluster_published_total),
+            (counter!("anywire_cluster_received_total"), self.cluster_received_total),
+            (counter!("anywire_cluster_late_total"), self.cluster_late_total),
+            (counter!("anywire_cluster_missed_total"), self.cluster_missed_total),
+            (counter!("anywire_cluster_refused_total"), self.cluster_refused_total),
+            (counter!("anywire_cluster_malformed_total"), self.cluster_malformed_total),
+            (counter!("anywire_cluster_forwarded_total"), self.cluster_forwarded_total),
+            (counter!("anywire_cluster_moved_total"), self.cluster_moved_total),
+            (counter!("anywire_cluster_taken_total"), self.cluster_taken_total),
+        ] {
+            counter.absolute(count);
+        }
+    }
+
     fn add(&mut self, now: u64, machine: &Machine) {
         match machine.state() {
             State::Open => *self.connected.entry(machine.transport().name()).or_default() += 1,

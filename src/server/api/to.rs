@@ -4,7 +4,7 @@ use std::{fmt::Display, sync::Arc};
 
 use serde::Serialize;
 
-use super::{sending::payload_in, session::Session};
+use super::{send_error::SendError, sending::payload_in, session::Session};
 use crate::{
     broadcast::OutMessage,
     config::{SlowMember, check_close_code},
@@ -13,7 +13,7 @@ use crate::{
     message::{JsonError, Message},
     packet::Packet,
     payload::Payload,
-    server::core::Core,
+    server::{core::Core, other_nodes::AskedElsewhere},
     session::{
         CloseReason,
         droppable::{LONGEST_KEY, WhenBehind},
@@ -28,6 +28,18 @@ pub struct To<'a> {
     pub(super) core: &'a Arc<Core>,
     pub(super) namespace: &'a str,
     pub(super) target: Target,
+    pub(super) reach: Reach,
+}
+
+/// The nodes that a send reaches, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All members get it in the one order of the room, if the cluster's engine has one.
+    InOrder,
+    /// The members on this node get it at once.
+    Now,
+    /// The members on this node alone get it.
+    Local,
 }
 
 impl<'a> To<'a> {
@@ -37,11 +49,12 @@ impl<'a> To<'a> {
             except: Vec::new(),
             except_rooms: Vec::new(),
             when_behind: WhenBehind::Keep,
+            name: None,
             at: None,
             gathering: None,
             now: if core.hub.has_histories() { core.runtime.clock().now() } else { 0 },
         };
-        To { core, namespace, target }
+        To { core, namespace, target, reach: Reach::InOrder }
     }
 
     /// A send to the members of a room.
@@ -76,11 +89,33 @@ impl<'a> To<'a> {
         self
     }
 
+    /// Sends to the members on this node at once, and to those on other nodes as soon as they are reached: for cursors,
+    /// typing marks and the like. Two members on different nodes may then get this message and others in different
+    /// orders. Otherwise the members on this node get it when it has come back from the [cluster's](crate::guide::many_nodes)
+    /// engine, in the one order that all members have. Without a cluster there is no difference, nor for messages that are
+    /// kept in a [history](crate::Builder::rooms): these have one order.
+    pub fn now(mut self) -> Self {
+        self.reach = Reach::Now;
+        self
+    }
+
+    /// Sends to the members on this node alone. Without a [cluster](crate::guide::many_nodes) these are all. A history that
+    /// the cluster's engine keeps has no such message.
+    pub fn local(mut self) -> Self {
+        self.reach = Reach::Local;
+        self
+    }
+
     /// Sends the message, and returns how many members got it. Never waits: the session of a member whose
     /// outbox is full ends, or what else [`slow_members`](crate::Builder::slow_members) has, unless the message
     /// is [droppable](Self::droppable) or the [latest](Self::latest) of a key. The message is encoded once for
     /// each kind of link. All members get the messages of one room in the same order. A message above the limit
     /// is sent to no member, logged, and [told apart](Delivered::too_large).
+    ///
+    /// In a [cluster](crate::guide::many_nodes) the members on all nodes get it, those on this node as well when it has
+    /// come back from the engine, unless this is the only node; see [`Delivered::published`], [`now`](Self::now) and
+    /// [`local`](Self::local). What is sent to several rooms goes to each of them on its own there: a member that joins or
+    /// leaves one of them at that moment may get it twice, or not.
     ///
     /// Messages that a handler sends before it next awaits leave together, as one write for each member. A
     /// message that is sent from elsewhere leaves at once.
@@ -140,7 +175,37 @@ impl<'a> To<'a> {
         }
     }
 
-    pub(super) fn send_payload(mut self, payload: Payload) -> Delivered {
+    pub(super) fn send_payload(self, payload: Payload) -> Delivered {
+        let Some((to, message, slow)) = self.prepared(payload) else {
+            return Delivered { too_large: true, ..Delivered::default() };
+        };
+        let delivered = match to.core.nodes() {
+            Some(nodes) if to.reach != Reach::Local => nodes.send(&to.target, &message, &slow, to.reach == Reach::Now),
+            _ => to.core.hub.deliver(&to.target, &message, &slow),
+        };
+        to.sent(delivered)
+    }
+
+    /// Sends a request, which has this id, to its audience. The target says where the answers go; the result is what other
+    /// nodes tell of it.
+    pub(super) fn ask_payload(self, id: u64, payload: Payload) -> Result<Option<Box<dyn AskedElsewhere>>, SendError> {
+        let (to, message, slow) = self.prepared(payload).ok_or(SendError::TooLarge)?;
+        match to.core.nodes() {
+            Some(nodes) if to.reach != Reach::Local => {
+                let asked = nodes.ask(id, &to.target, &message, &slow, to.reach == Reach::Now);
+                to.sent(Delivered::default());
+                asked.map_err(|_| SendError::Full)
+            }
+            _ => {
+                let delivered = to.core.hub.deliver(&to.target, &message, &slow);
+                to.sent(delivered);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The message, and the reason for which slow members end. `None` if it is above the limit, which is logged.
+    fn prepared(mut self, payload: Payload) -> Option<(Self, OutMessage, CloseReason)> {
         let policy = self.core.config.slow_members;
         match &self.target.when_behind {
             WhenBehind::Keep if policy == SlowMember::Gap => self.target.when_behind = WhenBehind::KeepOrSkip,
@@ -151,7 +216,10 @@ impl<'a> To<'a> {
             return self.too_large("message", payload.len());
         }
         let message = OutMessage::shared(payload, self.core.runtime.pool());
-        let delivered = self.core.hub.deliver(&self.target, &message, &CloseReason::of_slow_client(policy));
+        Some((self, message, CloseReason::of_slow_client(policy)))
+    }
+
+    fn sent(&self, delivered: Delivered) -> Delivered {
         self.core.counters.room_sends.add(1);
         if delivered.skipped + delivered.slow > 0 {
             self.core.counters.skipped.add(delivered.skipped);
@@ -166,13 +234,18 @@ impl<'a> To<'a> {
     /// [`join_since`](Session::join_since). `message` is called once, and again when another message has taken
     /// the position meanwhile. Otherwise as [`send`](Self::send).
     ///
+    /// In a [cluster](crate::guide::many_nodes) whose engine keeps histories the position is good on all nodes, and only
+    /// another message of this node can take it. Otherwise each node has a history and positions of its own there, and the
+    /// members on this node get the message at once, as with [`now`](Self::now).
+    ///
     /// # Panics
-    /// Panics if the send is not to one room that has a history, or if the message may be skipped.
+    /// Panics if the send is not to one room that has a history, if the message may be skipped, or if it is
+    /// [local](Self::local) and the cluster's engine keeps the history.
     pub fn send_numbered(self, mut message: impl FnMut(&Position) -> Message) -> Delivered {
         let kept = self.target.when_behind == WhenBehind::Keep;
         loop {
             let position = match &self.target.audience {
-                Audience::Room(room) if kept => self.core.hub.next_position(room),
+                Audience::Room(room) if kept => self.next_position(room),
                 _ => None,
             };
             let Some(position) = position else {
@@ -188,9 +261,19 @@ impl<'a> To<'a> {
         }
     }
 
-    fn too_large(&self, what: &str, bytes: usize) -> Delivered {
+    /// The position of the next message to the room with this key, if it has a history.
+    fn next_position(&self, room: &str) -> Option<Position> {
+        let of_all = self.core.nodes().and_then(|nodes| nodes.next_position(room));
+        match of_all {
+            // It is not for the members on this node alone.
+            Some(position) => (self.reach != Reach::Local).then_some(position),
+            None => self.core.hub.next_position(room),
+        }
+    }
+
+    fn too_large<T>(&self, what: &str, bytes: usize) -> Option<T> {
         tracing::warn!(to = ?self.target.audience, what, bytes, "a message above the limit was not sent");
-        Delivered { too_large: true, ..Delivered::default() }
+        None
     }
 
     /// Sends a value as JSON text, as [`send`](Self::send) does.
@@ -206,7 +289,7 @@ impl<'a> To<'a> {
 ///
 /// A command is for the members as of now, each once, without those that are excluded. [`droppable`](Self::droppable) and
 /// [`latest`](Self::latest) mean nothing to it. A member that joins or leaves at the same time may be in it or not.
-/// No command waits.
+/// No command waits. In a [cluster](crate::guide::many_nodes) a command is for the members on this node.
 ///
 /// ```
 /// use anywire::{Live, Session};

@@ -19,7 +19,7 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
     extract::ConnectInfo,
-    http::Request,
+    http::{HeaderValue, Request, StatusCode, header},
     response::Response,
 };
 use futures::FutureExt;
@@ -55,6 +55,10 @@ const HEAD: Duration = Duration::from_secs(30);
 /// How long an answer whose link is over is kept for a peer that takes nothing. A slow line takes some of it
 /// within this time.
 const STUCK: Duration = Duration::from_secs(10);
+
+/// A connection that has just come when the server stops has this time to begin its request: its client sends it in the
+/// belief that it is served.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// A request's head may have this many bytes. A longer one is refused with status 431.
 const HEAD_LIMIT: usize = 32 * 1024;
@@ -100,8 +104,7 @@ pub(crate) async fn run<I: Stream>(
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut timer = pin!(sleep(IDLE));
-    let mut deadline = Deadline::new();
-    let mut stopping = false;
+    let (mut deadline, mut stopping) = (Deadline::new(), false);
     loop {
         let driven = poll_fn(|cx| {
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
@@ -125,7 +128,10 @@ pub(crate) async fn run<I: Stream>(
             changed = orders.changed(), if !stopping => changed.map_or(Order::Stop, |()| *orders.borrow()),
         };
         stopping |= order == Order::Stop;
-        if stopping || order == Order::CloseIdle && state.is_idle() {
+        if order == Order::Stop && state.is_new() {
+            state.set_late();
+            deadline.expect_first_request();
+        } else if stopping || order == Order::CloseIdle && state.is_idle() {
             connection.as_mut().graceful_shutdown();
         }
     }
@@ -142,17 +148,24 @@ fn timed_out(peer: SocketAddr, phase: Phase) {
 struct Deadline {
     phase: Phase,
     passed: bool,
+    idle: Duration,
 }
 
 impl Deadline {
     fn new() -> Self {
-        Deadline { phase: Phase::Idle(0), passed: false }
+        Deadline { phase: Phase::Idle(0), passed: false, idle: IDLE }
+    }
+
+    /// There is little time left for a request to begin, from now on.
+    fn expect_first_request(&mut self) {
+        // The phase is taken for a new one.
+        (self.phase, self.idle) = (Phase::Request, FIRST_REQUEST);
     }
 
     /// Is ready once for each phase that lasts too long, with that phase.
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, phase: Phase) -> Poll<Phase> {
         let time = match phase {
-            Phase::Idle(_) => IDLE,
+            Phase::Idle(_) => self.idle,
             Phase::Head(_) => HEAD,
             Phase::Stuck(_) => STUCK,
             // The timer need not be disturbed for each request.
@@ -186,6 +199,10 @@ fn with_state(mut answer: Response, state: Arc<State>) -> Response<AnswerBody> {
     let carries = link.is_some();
     if let Some(link) = link {
         state.carry(link);
+    }
+    // A WebSocket's answer has another word there.
+    if state.is_late() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     answer.map(|body| AnswerBody { body, carries, state })
 }

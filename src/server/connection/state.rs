@@ -35,6 +35,8 @@ pub(super) enum Phase {
 pub(crate) struct State {
     phase: AtomicU8,
     requests: AtomicUsize,
+    /// The answer to its first request is its last.
+    late: AtomicBool,
     /// A write waits for the peer.
     blocked: AtomicBool,
     /// How much the peer took of writes that waited.
@@ -49,6 +51,7 @@ impl State {
         State {
             phase: AtomicU8::new(IDLE),
             requests: AtomicUsize::new(0),
+            late: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
             link: Mutex::new(None),
@@ -109,6 +112,20 @@ impl State {
             }
             _ => Phase::Request,
         }
+    }
+
+    /// The server has stopped before anything has come of it.
+    pub(super) fn set_late(&self) {
+        self.late.store(true, Relaxed);
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.late.load(Relaxed)
+    }
+
+    /// Whether nothing has come of it yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_idle() && self.requests.load(Relaxed) == 0
     }
 
     /// Whether the connection waits for the first byte of a request.

@@ -6,7 +6,7 @@ use super::reply::{Answer, packet};
 use crate::{
     dialect::Fault,
     packet::Packet,
-    server::api::{sending::SendError, session::Session},
+    server::api::{send_error::SendError, session::Session},
 };
 
 /// Puts an answer into a session's outbox without waiting, unless the page that asked is gone: the number says

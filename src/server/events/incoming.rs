@@ -13,7 +13,7 @@ use crate::{
     dialect::{Args, Arguments, Fault, FromArgs, Head, MESSAGE, event_name, parse_variant, read_args},
     message::{JsonError, Message},
     packet::Packet,
-    server::api::{sending::SendError, session::Session},
+    server::api::{send_error::SendError, session::Session},
 };
 
 /// An event of the client: a name and arguments. It is a request if the client waits for an answer.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     dialect::Fault,
-    server::api::{sending::SendError, session::Session},
+    server::api::{send_error::SendError, session::Session},
 };
 
 /// A handler, and how it runs.

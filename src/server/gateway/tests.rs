@@ -24,7 +24,7 @@ use crate::{
 };
 
 fn gateway<T>(config: Config, handler: impl Handler<T, ()>) -> Gateway<()> {
-    Gateway { core: Arc::new(Core::new(config)), handler: erase(handler), hooks: Hooks::default() }
+    Gateway { core: Arc::new(Core::new(config)), handler: Some(erase(handler)), hooks: Hooks::default() }
 }
 
 fn parts() -> Parts {
@@ -189,7 +189,7 @@ async fn the_application_may_refuse_a_session_before_it_is_open() {
         Err::<(), _>(Fault::new("login", "unknown token"))
     });
     let (core, hooks) = (Arc::new(Core::new(Config::default())), Hooks::default());
-    let gateway = Gateway { core, handler: events.into_handler(), hooks };
+    let gateway = Gateway { core, handler: Some(events.into_handler()), hooks };
     let (status, headers, body) = answer(&gateway, Verdict::Allowed, None).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert_eq!(headers["content-type"], "application/json");

@@ -3,6 +3,7 @@
 mod accept_encoding;
 mod answer;
 mod client;
+mod elsewhere;
 pub(super) mod engineio;
 pub(super) mod native;
 pub(super) mod raw;

@@ -19,6 +19,7 @@ use crate::{
     server::{
         gateway::{Gateway, Opened, Page},
         refusal::{OpenError, guarded},
+        routes::elsewhere,
         terms::Terms,
     },
     session::{Attach, CloseReason, LinkKind, Names, reason, rules::RAW},
@@ -32,6 +33,7 @@ const VERSION: (HeaderName, HeaderValue) = (header::SEC_WEBSOCKET_VERSION, Heade
 /// The one route, at the mount itself.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> Router<S> {
     let serve = move |State(state): State<S>, request: Request| {
+        elsewhere::start(&gateway.core);
         let gateway = gateway.clone();
         async move {
             let (parts, _) = request.into_parts();

@@ -22,8 +22,8 @@ use crate::{
     sync::lock,
 };
 
-/// The number of brokers so far, which gives each a key space of its own.
-static BROKERS: AtomicU64 = AtomicU64::new(0);
+/// The number of brokers so far that are of one server.
+static BROKERS: AtomicU64 = AtomicU64::new(1);
 
 /// A message is dropped when so many consumers have refused it, or left instead of acknowledging it.
 const FAILURES: u32 = 16;
@@ -33,26 +33,31 @@ pub(super) type Consumer = (Uuid, u64);
 
 /// The broker of one mount. The lock of its queues comes before those of sessions.
 pub(crate) struct Broker {
-    number: u64,
+    /// The name of its key space. That of a cluster's broker is the path of its mount, so that all nodes have the same;
+    /// any other one has a number.
+    name: String,
     pub(super) settings: Stomp,
     queues: Mutex<Queues<Consumer>>,
 }
 
 impl Broker {
-    pub(crate) fn new(settings: Stomp) -> Self {
+    pub(crate) fn new(path: &str, of_cluster: bool, settings: Stomp) -> Self {
         let limits = QueueLimits {
             queues: settings.queues,
             messages: settings.queue_messages,
             bytes: settings.queue_bytes,
             failures: FAILURES,
         };
-        let number = BROKERS.fetch_add(1, Ordering::Relaxed);
-        Broker { number, settings, queues: Mutex::new(Queues::new(limits)) }
+        let name = match of_cluster {
+            true => format!("/{}", path.trim_matches('/')),
+            false => format!("/{}", BROKERS.fetch_add(1, Ordering::Relaxed)),
+        };
+        Broker { name, settings, queues: Mutex::new(Queues::new(limits)) }
     }
 
     /// The key of the room of a topic.
     pub(super) fn topic(&self, name: &str) -> String {
-        topic_key(self.number, name)
+        topic_key(&self.name, name)
     }
 
     /// Puts a message into a queue, and delivers what can be delivered.

@@ -3,6 +3,8 @@
 use super::*;
 use crate::packet::Packet;
 use crate::session::droppable::WhenBehind;
+#[cfg(feature = "cluster")]
+use crate::session::{frame::MAX_NUMBER, machine::SendError};
 
 /// A server half with a large outbox.
 fn roomy() -> Pair {
@@ -52,6 +54,38 @@ fn a_run_of_skipped_messages_is_one_gap_in_front_of_the_next_message() {
     assert_eq!(sent_text(&mut pair.server, 2, pair.down), "", "what is skipped costs nothing");
     send(&mut pair.server, "ordinary");
     assert_eq!(sent_text(&mut pair.server, 2, pair.down), "d5-10 m11:ordinary");
+}
+
+#[cfg(feature = "cluster")]
+#[test]
+fn what_is_lost_elsewhere_is_a_gap_at_once_unless_the_client_is_behind() {
+    let mut pair = roomy();
+    pair.server.miss(1, 3).unwrap();
+    assert!(pair.server.take_links_need_wake());
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "d1-3");
+    pair.server.miss(1, 0).unwrap();
+    assert!(!pair.server.take_links_need_wake(), "nothing is lost");
+    (4..=7).for_each(|number| assert!(droppable(&mut pair.server, 1, &number.to_string())));
+    pair.server.miss(1, 2).unwrap();
+    assert!(!pair.server.take_links_need_wake(), "it is behind");
+    assert_eq!(sent_text(&mut pair.server, 1, pair.down), "m4:4 m5:5 m6:6 m7:7 w");
+    pair.server.miss(1, 5).unwrap();
+    acknowledge(&mut pair, 2, 7);
+    assert_eq!(sent_text(&mut pair.server, 2, pair.down), "d8-14", "one run of all");
+    send(&mut pair.server, "next");
+    assert_eq!(sent_text(&mut pair.server, 2, pair.down), "m15:next");
+}
+
+#[cfg(feature = "cluster")]
+#[test]
+fn a_gap_never_uses_up_more_numbers_than_there_are() {
+    let mut pair = roomy();
+    assert_eq!(pair.server.miss(1, MAX_NUMBER), Err(SendError::Exhausted));
+    assert_eq!(pair.server.miss(1, u64::MAX / 2), Err(SendError::Exhausted));
+    pair.server.miss(1, 1 << 32).unwrap();
+    send(&mut pair.server, "goes on");
+    pair.server.close(CloseReason::new(3001, "over"));
+    assert_eq!(pair.server.miss(1, 1), Err(SendError::Closed));
 }
 
 #[test]

@@ -161,3 +161,54 @@ fn input_on_a_replaced_link_is_a_sign_of_life() {
     pair.server.handle_timeout(200 + GRACE);
     assert_eq!((pair.server.closed(), pair.server.poll_timeout()), (None, Some(5_000 + GRACE)));
 }
+
+// A session that moves to another machine keeps the time that its client has.
+
+fn moved(pair: &mut Pair, now: u64) -> Machine {
+    let moved = pair.server.give(now).expect("it can move");
+    Machine::taken(config(Role::Server), None, moved, now).expect("the same family")
+}
+
+#[test]
+fn an_attach_that_was_refused_gives_a_new_grace_at_the_next_machine_too() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    assert!(pair.server.attach(200, resume(0)).is_err());
+    let mut server = moved(&mut pair, 300);
+    assert_eq!(server.poll_timeout(), Some(300 + GRACE));
+    server.handle_timeout(300 + GRACE);
+    assert!(server.is_over(), "once");
+}
+
+#[test]
+fn an_attach_that_has_begun_when_its_session_moves_gives_a_new_grace() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    assert!(pair.server.expect_attach(200));
+    let now = 100 + 5 * GRACE;
+    assert_eq!(moved(&mut pair, now).poll_timeout(), Some(now + GRACE));
+}
+
+#[test]
+fn a_dead_link_whose_transport_does_not_notice_gives_as_much_time_at_the_next_machine() {
+    let mut pair = Pair::opened();
+    pair.server.handle_timeout(INTERVAL);
+    sent_frames(&mut pair.server, INTERVAL, pair.down);
+    let dead = INTERVAL + TIMEOUT;
+    pair.server.handle_timeout(dead);
+    let end = dead + INTERVAL + TIMEOUT + GRACE;
+    assert_eq!(pair.server.poll_timeout(), Some(end));
+    assert_eq!(moved(&mut pair, dead + 10).poll_timeout(), Some(end));
+}
+
+#[test]
+fn what_a_slow_line_needs_is_carried_along() {
+    let mut pair = Pair::opened();
+    pair.cut(100);
+    pair.server.under_way = 5_000;
+    for now in [200, 3_000, 20_000] {
+        let mut server = moved(&mut pair, now);
+        assert_eq!(server.poll_timeout(), Some(100 + 5_000 + GRACE), "moved at {now}");
+        std::mem::swap(&mut pair.server, &mut server);
+    }
+}

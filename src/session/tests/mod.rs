@@ -14,6 +14,8 @@ mod engineio;
 mod fuzz;
 mod grace;
 mod heartbeats;
+#[cfg(feature = "cluster")]
+mod moving;
 mod opening;
 mod parking;
 mod pausing;

@@ -171,6 +171,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         SocketBuffer::new(&mut self.out.bytes).text(&[text.as_bytes()]);
     }
 
+    /// Gives the connection back behind its [first](Self::first) message, once what waits is written, unless it breaks.
+    pub(crate) async fn into_inner(mut self) -> Result<I, NoMessage> {
+        poll_fn(|cx| self.poll_write(cx)).await.map_err(|_| NoMessage::Gone)?;
+        Ok(self.io)
+    }
+
     /// Carries the session until the connection or the link ends. Where the first message was read before,
     /// `rest` is what the codec has left of it, and `early` came behind it.
     ///

@@ -21,12 +21,19 @@ pub(crate) enum Contender {
     AnywireSockJsWs,
     AnywireSockJsStream,
     AnywireSockJsPoll,
+    SocketIoNodes,
+    AnywireNodesWs,
+    AnywireNodesSocketIo,
+    /// A poll that reaches the node of its session.
+    AnywireNodesPoll,
+    /// A poll that reaches the other node, which forwards it.
+    AnywireNodesForwarded,
 }
 
 impl Contender {
     /// All contenders that this build can run, WebSocket first.
     pub(crate) fn all() -> Vec<Self> {
-        let anywire = cfg!(feature = "anywire");
+        let (anywire, nodes) = (cfg!(feature = "anywire"), cfg!(feature = "nodes"));
         [
             Self::Plain,
             Self::Tuned,
@@ -43,9 +50,15 @@ impl Contender {
             Self::AnywireSockJsWs,
             Self::AnywireSockJsStream,
             Self::AnywireSockJsPoll,
+            Self::SocketIoNodes,
+            Self::AnywireNodesWs,
+            Self::AnywireNodesSocketIo,
+            Self::AnywireNodesPoll,
+            Self::AnywireNodesForwarded,
         ]
         .into_iter()
         .filter(|contender| anywire || !contender.server().is_anywire())
+        .filter(|contender| nodes || !contender.server().is_node())
         .collect()
     }
 
@@ -66,6 +79,11 @@ impl Contender {
             Self::AnywireSockJsWs => "anywire sockjs ws",
             Self::AnywireSockJsStream => "anywire sockjs xhr-streaming",
             Self::AnywireSockJsPoll => "anywire sockjs xhr",
+            Self::SocketIoNodes => "socketioxide ws, nodes",
+            Self::AnywireNodesWs => "anywire websocket, nodes",
+            Self::AnywireNodesSocketIo => "anywire socket.io ws, nodes",
+            Self::AnywireNodesPoll => "anywire xhr-poll, direct",
+            Self::AnywireNodesForwarded => "anywire xhr-poll, forwarded",
         }
     }
 
@@ -78,6 +96,9 @@ impl Contender {
             Self::AnywireSocketIo | Self::AnywireSocketIoPoll => Server::AnywireSocketIo,
             Self::SockJsWs | Self::SockJsStream | Self::SockJsPoll => Server::SockJs,
             Self::AnywireSockJsWs | Self::AnywireSockJsStream | Self::AnywireSockJsPoll => Server::AnywireSockJs,
+            Self::SocketIoNodes => Server::SocketIoNode,
+            Self::AnywireNodesWs | Self::AnywireNodesPoll | Self::AnywireNodesForwarded => Server::AnywireNode,
+            Self::AnywireNodesSocketIo => Server::AnywireSocketIoNode,
         }
     }
 
@@ -93,12 +114,24 @@ impl Contender {
                 | Self::SockJsPoll
                 | Self::AnywireSockJsStream
                 | Self::AnywireSockJsPoll
+                | Self::AnywireNodesPoll
+                | Self::AnywireNodesForwarded
         )
     }
 
     /// Whether its clients speak SockJS. Those are measured apart, since one of their servers needs Node.
     pub(crate) fn is_sockjs(self) -> bool {
         matches!(self.server(), Server::SockJs | Server::AnywireSockJs)
+    }
+
+    /// Whether its server is many nodes. Those are measured apart, since they need a server of Redis.
+    pub(crate) fn is_nodes(self) -> bool {
+        self.server().is_node()
+    }
+
+    /// Whether its clients come back to another node than the one that has their sessions.
+    pub(crate) fn is_forwarded(self) -> bool {
+        self == Self::AnywireNodesForwarded
     }
 
     /// Whether its server writes to sockets by `write`. The other servers never do.
@@ -115,11 +148,15 @@ impl Contender {
     pub(crate) fn client(self, dial: &Dial) -> Box<dyn Client> {
         match self {
             Self::Plain | Self::Tuned => Box::new(raw::Raw::new(dial)),
-            Self::SocketIo | Self::AnywireSocketIo => Box::new(engineio::Socket::new(dial)),
+            Self::SocketIo | Self::AnywireSocketIo | Self::SocketIoNodes | Self::AnywireNodesSocketIo => {
+                Box::new(engineio::Socket::new(dial))
+            }
             Self::SocketIoPoll | Self::AnywireSocketIoPoll => Box::new(engineio::Polling::new(dial)),
-            Self::AnywireWs => Box::new(native_ws::Socket::new(dial)),
+            Self::AnywireWs | Self::AnywireNodesWs => Box::new(native_ws::Socket::new(dial)),
             Self::AnywireStream => Box::new(native_http::Http::new(dial, "fetch-stream", true)),
-            Self::AnywirePoll => Box::new(native_http::Http::new(dial, "xhr-poll", false)),
+            Self::AnywirePoll | Self::AnywireNodesPoll | Self::AnywireNodesForwarded => {
+                Box::new(native_http::Http::new(dial, "xhr-poll", false))
+            }
             Self::SockJsWs | Self::AnywireSockJsWs => Box::new(sockjs::Socket::new(dial)),
             Self::SockJsStream | Self::AnywireSockJsStream => Box::new(sockjs::Http::new(dial, "xhr_streaming")),
             Self::SockJsPoll | Self::AnywireSockJsPoll => Box::new(sockjs::Http::new(dial, "xhr")),

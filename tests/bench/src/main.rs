@@ -21,7 +21,7 @@ use options::Command;
 fn main() -> Result<()> {
     match options::parse(std::env::args().skip(1))? {
         Command::Help => print!("{}", options::HELP),
-        Command::Serve(server, scene) => servers::serve(server, scene)?,
+        Command::Serve(server, scene, place) => servers::serve(server, scene, place)?,
         Command::Measure(options) => plan::run(&options)?,
     }
     Ok(())

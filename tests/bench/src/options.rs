@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::contenders::Contender;
-use crate::servers::{Scene, Server};
+use crate::servers::{Place, Scene, Server};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,8 @@ Anywire's benchmark. Build it with --release.
   --quick            a smoke run of less than a minute; its figures mean nothing
   --rounds N         rounds, interleaved (5)
   --only MEASURE     echo, fanout, events, event-room, setup or memory, may be repeated;
-                     or sockjs, which needs node and `npm ci` in tests/clients
+                     or sockjs, which needs node and `npm ci` in tests/clients;
+                     or nodes or forwarded, which need redis-server and --features nodes
   --server TEXT      only rows whose name contains TEXT; may be repeated
   --window MS        length of each measured window (1000)
   --out FILE         write the report to FILE too
@@ -23,7 +24,7 @@ Anywire's benchmark. Build it with --release.
 /// The command to run.
 pub(crate) enum Command {
     Help,
-    Serve(Server, Scene),
+    Serve(Server, Scene, Option<Place>),
     Measure(Options),
 }
 
@@ -37,11 +38,20 @@ pub(crate) enum Measure {
     Setup,
     Memory,
     SockJs,
+    /// Messages to a room on another node.
+    Nodes,
+    /// Polls that reach another node.
+    Forwarded,
 }
 
 impl Measure {
     /// Those of a run for which none is named: they need no other programs.
     const USUAL: [Self; 6] = [Self::Echo, Self::Fanout, Self::Events, Self::EventRoom, Self::Setup, Self::Memory];
+
+    /// Whether system calls are counted too.
+    pub(crate) fn counts_calls(self) -> bool {
+        matches!(self, Self::Echo | Self::Events | Self::SockJs | Self::Forwarded)
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -52,6 +62,8 @@ impl Measure {
             Self::Setup => "setup",
             Self::Memory => "memory",
             Self::SockJs => "sockjs",
+            Self::Nodes => "nodes",
+            Self::Forwarded => "forwarded",
         }
     }
 }
@@ -85,7 +97,11 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} wants a value"));
         match argument.as_str() {
-            "serve" => return Ok(Command::Serve(value()?.parse()?, value()?.parse()?)),
+            "serve" => {
+                let (server, scene) = (value()?.parse()?, value()?.parse()?);
+                let place = arguments.next().map(|place| place.parse()).transpose()?;
+                return Ok(Command::Serve(server, scene, place));
+            }
             "-h" | "--help" => return Ok(Command::Help),
             "--quick" => quick = true,
             "--rounds" => rounds = Some(value()?.parse::<usize>()?.max(1)),
@@ -112,7 +128,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
 }
 
 fn measure(name: &str) -> Result<Measure> {
-    let all = Measure::USUAL.into_iter().chain([Measure::SockJs]);
+    let all = Measure::USUAL.into_iter().chain([Measure::SockJs, Measure::Nodes, Measure::Forwarded]);
     all.into_iter()
         .find(|measure| measure.name() == name)
         .with_context(|| format!("no measure is called {name}\n\n{HELP}"))

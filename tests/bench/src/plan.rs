@@ -4,7 +4,7 @@
 use crate::clients::Talk;
 use crate::contenders::Contender;
 use crate::host::{self, Ticks, syscalls::Counter};
-use crate::load::{echo, fanout, memory, setup};
+use crate::load::{echo, fanout, memory, nodes, setup};
 use crate::options::{Measure, Options};
 use crate::report::{self, Context, Metric, Results, Setting};
 use anyhow::{Result, bail};
@@ -14,10 +14,9 @@ use std::time::Instant;
 const SPARE_FILES: u64 = 500;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    host::pin(host::Role::Generator);
+    host::pin_generator();
     let files = host::raise_file_limit();
-    let is_counting =
-        [Measure::Echo, Measure::Events, Measure::SockJs].iter().any(|measure| options.only.contains(measure));
+    let is_counting = options.only.iter().any(|measure| measure.counts_calls());
     let counter = if is_counting { Counter::detect() } else { Counter::Missing };
     let load = host::load_average();
     let (ticks, start) = (Ticks::now(), Instant::now());
@@ -59,6 +58,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// The rows that a setting can have.
 fn contenders(options: &Options, setting: Setting) -> Vec<Contender> {
     let can = |contender: &Contender| match setting {
+        Setting::NodeRoom { .. } => contender.is_nodes() && !contender.is_http(),
+        Setting::Forwarded { .. } => contender.is_nodes() && contender.is_http(),
+        _ if contender.is_nodes() => false,
         Setting::Events { .. } | Setting::EventRoom { .. } => contender.has_events(),
         Setting::SockJsEcho { .. } => contender.is_sockjs(),
         Setting::SockJsFanout { streamed: false, .. } => {
@@ -93,6 +95,8 @@ fn settings(options: &Options, files: u64) -> Vec<Setting> {
             Measure::EventRoom => settings.extend([1, 10].map(|burst| Setting::EventRoom { members, burst })),
             Measure::Setup => settings.push(Setting::Setup),
             Measure::SockJs => settings.extend(sockjs(members)),
+            Measure::Nodes => settings.extend([1, 16, 256].map(|burst| Setting::NodeRoom { burst })),
+            Measure::Forwarded => settings.extend([1, 16].map(|depth| Setting::Forwarded { size: 32, depth })),
             Measure::Memory => {
                 let (sockets, polls) = if options.quick { (1000, 500) } else { (10_000, 2000) };
                 let most = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX);
@@ -131,14 +135,15 @@ struct Run<'options> {
 impl Run<'_> {
     fn measure(&self, results: &mut Results) -> Result<()> {
         match self.setting {
-            Setting::Echo { depth, size } | Setting::SockJsEcho { depth, size } => {
-                self.echo(results, Talk::Messages, depth, size)
-            }
+            Setting::Echo { depth, size }
+            | Setting::SockJsEcho { depth, size }
+            | Setting::Forwarded { depth, size } => self.echo(results, Talk::Messages, depth, size),
             Setting::Events { depth, size } => self.echo(results, Talk::Requests, depth, size),
             Setting::Fanout { members, burst } | Setting::SockJsFanout { members, burst, .. } => {
                 self.fanout(results, Talk::Messages, members, burst)
             }
             Setting::EventRoom { members, burst } => self.fanout(results, Talk::Events, members, burst),
+            Setting::NodeRoom { burst } => self.node_room(results, burst),
             Setting::Setup => {
                 let (window, warm_up) = (self.options.window, self.options.warm_up(self.contender));
                 let figures = setup::run(self.contender, window, warm_up)?;
@@ -208,6 +213,23 @@ impl Run<'_> {
             &[
                 (Metric::Cpu, figures.cpu),
                 (Metric::Kernel, figures.kernel),
+                (Metric::Rate, figures.rate),
+                (Metric::P50, figures.p50),
+                (Metric::P99, figures.p99),
+                (Metric::Late, figures.late as f64),
+            ],
+        );
+        Ok(())
+    }
+
+    fn node_room(&self, results: &mut Results, burst: u64) -> Result<()> {
+        let (window, warm_up) = (self.options.window, self.options.warm_up(self.contender));
+        let figures = nodes::run(self.contender, nodes::Spec { burst, window, warm_up })?;
+        self.add(
+            results,
+            &[
+                (Metric::Cpu, figures.cpu),
+                (Metric::Redis, figures.redis),
                 (Metric::Rate, figures.rate),
                 (Metric::P50, figures.p50),
                 (Metric::P99, figures.p99),

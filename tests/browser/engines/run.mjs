@@ -25,6 +25,8 @@ import * as sockjs from './sockjs.mjs'
 import { table } from './table.mjs'
 import { possible } from './transports.mjs'
 
+/** The number of engines that run at a time. They mostly wait. */
+const LANES = 2
 const SECONDS = Number(process.env.ANYWIRE_ENGINE_SECONDS ?? 150)
 // Not every engine reports a connection that was cut; with this heartbeat the client notices soon enough.
 const USUAL = { 'heartbeat-ms': 5000, 'timeout-ms': 5000 }
@@ -59,6 +61,15 @@ async function end(child) {
   }
   await gone
   started.delete(child)
+}
+
+let installed = Promise.resolve()
+
+/** Installs what an engine needs. A package manager does one thing at a time. */
+function install(engine) {
+  const command = installed.then(() => engine.install())
+  installed = command.catch(() => {})
+  return command
 }
 
 /** Starts an X server for the engines that need one. It is called once. */
@@ -155,7 +166,7 @@ function print(name, row) {
 async function examine(name, surroundings) {
   const engine = ENGINES[name]
   try {
-    const command = await engine.install()
+    const command = await install(engine)
     if (engine.display) await surroundings.display()
     const run = async (task) => {
       const report = await drive(engine, command, surroundings, task)
@@ -197,11 +208,14 @@ async function main() {
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
   try {
-    for (const name of names) {
-      const row = await examine(name, { home, display: () => (display ??= startDisplay(home)) })
-      rows.push(row)
-      print(name, row)
+    const waiting = names.entries()
+    const lane = async () => {
+      for (const [place, name] of waiting) {
+        rows[place] = await examine(name, { home, display: () => (display ??= startDisplay(home)) })
+        print(name, rows[place])
+      }
     }
+    await Promise.all(Array.from({ length: LANES }, lane))
   } finally {
     for (const child of started) await end(child)
     await rm(home, { recursive: true, force: true, maxRetries: 5 })

@@ -3,9 +3,14 @@
 
 use std::sync::Arc;
 
-use axum::http::{header, request::Parts};
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+};
 
 use super::{
+    answer::Answer,
     params::{self, Carrying, Params},
     refusal::EngineRefusal,
 };
@@ -14,12 +19,13 @@ use crate::dialect::socketio::msgpack;
 use crate::{
     codec::engineio::{Carrier, EngineCodec, Packer, Revision},
     config::{EngineIo, Parser, RecoveryTerms, millis},
-    server::{core::Core, gateway::Gateway, origin::Verdict, terms::Terms},
+    server::{core::Core, gateway::Gateway, origin::Verdict, routes::elsewhere, terms::Terms},
     session::{
-        Stage,
+        Stage, reason,
         rules::{ENGINE_IO_3, ENGINE_IO_4},
     },
     shared::SharedSession,
+    transport::handshake,
 };
 
 /// The meaning of the clients' messages.
@@ -62,6 +68,19 @@ pub(super) struct Engine<S> {
     pub(super) gateway: Gateway<S>,
     pub(super) settings: Arc<EngineIo>,
     pub(super) dialect: Dialect,
+    /// The name of these routes for the nodes of a cluster.
+    pub(super) mount: Arc<str>,
+}
+
+impl<S> Clone for Engine<S> {
+    fn clone(&self) -> Self {
+        Engine {
+            gateway: self.gateway.clone(),
+            settings: self.settings.clone(),
+            dialect: self.dialect,
+            mount: self.mount.clone(),
+        }
+    }
 }
 
 /// A session that a request names by its sid: it has this id, or it has gone on with the connection of the session that
@@ -87,6 +106,44 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
 
     pub(super) fn serves(&self, carrying: Carrying) -> bool {
         !self.core().config.without.contains(&carrying.transport())
+    }
+
+    /// The same for what other nodes forward.
+    pub(super) fn forwarded(&self) -> Engine<()> {
+        Engine {
+            gateway: self.gateway.forwarded(),
+            settings: self.settings.clone(),
+            dialect: self.dialect,
+            mount: self.mount.clone(),
+        }
+    }
+
+    /// The name of the node that has the session which a request names, if it is another one of the cluster.
+    pub(super) fn node_of<'a>(&self, params: &'a Params) -> Option<&'a str> {
+        let id = params.sid.as_deref().and_then(params::session).map(|(id, _)| id);
+        elsewhere::node_of(self.core(), id)
+    }
+
+    /// Has a request answered by another node.
+    pub(super) async fn forward(&self, node: &str, parts: Parts, body: Body) -> Result<Answer, EngineRefusal> {
+        let upgrade = handshake::is_asked(&parts);
+        let forwarded = match parts.method == Method::GET && !upgrade {
+            true => elsewhere::forward_patiently(self.core(), node, &self.mount, parts).await,
+            false => {
+                let request = Request::from_parts(parts, body);
+                elsewhere::forward(self.core(), node, &self.mount, request).await.map_err(|failed| failed.reason)
+            }
+        };
+        let mut response = forwarded.map_err(|reason| match reason {
+            reason if reason.is_session_gone() => EngineRefusal::unknown_sid(),
+            reason if reason == reason::BODY_BROKEN => EngineRefusal::empty(StatusCode::BAD_REQUEST, reason),
+            reason => EngineRefusal::of_opening(reason.into()),
+        })?;
+        if upgrade && response.status().is_client_error() {
+            // A request that concerns a connection does not come from another node.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(Answer::ready(response))
     }
 
     /// The session that a request names, if it names one.

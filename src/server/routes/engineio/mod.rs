@@ -30,7 +30,7 @@ use crate::{
         gateway::Gateway,
         origin::{Asked, Cors},
         refusal::guarded,
-        routes::whole::Whole,
+        routes::{elsewhere, whole::Whole},
     },
 };
 
@@ -41,28 +41,13 @@ where
     S: Clone + Send + Sync + 'static,
 {
     let path = path.trim_end_matches('/');
-    let settings = Arc::new(settings);
+    let mount: Arc<str> = format!("engineio {path}").into();
+    let engine = Engine { gateway, settings: Arc::new(settings), dialect, mount };
+    let forwarded = engine.forwarded();
+    let mounted = elsewhere::mount(engine.core(), &engine.mount, move |request| forwarded.clone().respond((), request));
     let serve = Whole(move |request: Request, state: S| {
-        let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
-        let cors = Cors::of(&gateway.core.config, asked);
-        let preflight = is_preflight(&request);
-        let core = gateway.core.clone();
-        let reusable = request.version() < Version::HTTP_2;
-        let engine = Engine { gateway, settings, dialect };
-        // A parked poll keeps everything that is captured, so the request is not.
-        let answering: Pin<Box<dyn Future<Output = Answer> + Send>> = match preflight {
-            true => Box::pin(std::future::ready(Answer::ready(allow(&request)))),
-            false => Box::pin(engine.serve(state, request)),
-        };
-        async move {
-            let mut response = answering.await.finish(answer::respond).await;
-            cors.apply(response.headers_mut(), preflight);
-            // The client's next request shall reach the server that takes over.
-            if reusable && core.is_draining() {
-                response.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
-            }
-            response
-        }
+        let _mounted = &mounted;
+        engine.clone().respond(state, request)
     });
     let (route, router) = (routing::any(serve), Router::new());
     let router = if path.is_empty() { router } else { router.route(path, route.clone()) };
@@ -85,6 +70,32 @@ fn allow(preflight: &Request) -> Response {
 }
 
 impl<S: Clone + Send + Sync + 'static> Engine<S> {
+    /// Answers a request.
+    fn respond(self, state: S, request: Request) -> impl Future<Output = Response> + Send + use<S> {
+        elsewhere::start(self.core());
+        let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
+        let cors = Cors::of(&self.core().config, asked);
+        let preflight = is_preflight(&request);
+        let core = self.gateway.core.clone();
+        let reusable = request.version() < Version::HTTP_2;
+        // A parked poll keeps everything that is captured, so the request is not.
+        let answering: Pin<Box<dyn Future<Output = Answer> + Send>> = match preflight {
+            true => Box::pin(std::future::ready(Answer::ready(allow(&request)))),
+            false => Box::pin(self.serve(state, request)),
+        };
+        async move {
+            let mut response = answering.await.finish(answer::respond).await;
+            if !elsewhere::is_forwarded(&response) {
+                cors.apply(response.headers_mut(), preflight);
+            }
+            // The client's next request shall reach the server that takes over.
+            if reusable && core.is_draining() {
+                response.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
+            }
+            response
+        }
+    }
+
     /// Judges a request, and answers it or begins to.
     async fn serve(self, state: S, request: Request) -> Answer {
         let (parts, body) = request.into_parts();
@@ -92,6 +103,10 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let upgrade = is_upgrade(&parts);
         let answered = match self.judge(&parts) {
             Err(refusal) => Err(refusal),
+            Ok((params, _)) if self.node_of(&params).is_some() => {
+                let node = self.node_of(&params).unwrap_or_default().to_owned();
+                Box::pin(self.forward(&node, parts, body)).await
+            }
             Ok((mut params, verdict)) => match (self.named(&mut params), upgrade) {
                 (Err(refusal), _) => Err(refusal),
                 (Ok(_), true) if params.carrying != Carrying::WebSocket => {
@@ -104,7 +119,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
                     Err(EngineRefusal::bad_request("this session has another transport"))
                 }
                 (Ok(Some(named)), false) => match parts.method {
-                    Method::GET => poll::answer(&self, named, &params).await,
+                    Method::GET => poll::answer(&self, named, &params, elsewhere::way_of(&parts)).await,
                     Method::POST => upload::take(&self, named, &params, &parts, body).await,
                     _ => Err(EngineRefusal::wrong_method()),
                 },

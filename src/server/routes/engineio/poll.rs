@@ -13,6 +13,7 @@ use super::{
 use crate::{
     codec::BodyCodec,
     config::Transport,
+    server::routes::elsewhere,
     session::{Attach, LinkKind, Stage, reason},
     shared::Credential,
     transport::{FirstFlush, Link, Wait},
@@ -22,11 +23,12 @@ use crate::{
 /// on the other connection, and the poll comes too late behind it.
 const MOVING: Duration = Duration::from_millis(20);
 
-/// Answers a poll, at once or later.
+/// Answers a poll that has come by this way, at once or later.
 pub(super) async fn answer<S: Clone + Send + Sync + 'static>(
     engine: &Engine<S>,
     named: Named,
     params: &Params,
+    way: u64,
 ) -> Result<Answer, EngineRefusal> {
     let mut shared = named.shared.clone();
     let mut stage = named.stage;
@@ -58,6 +60,7 @@ pub(super) async fn answer<S: Clone + Send + Sync + 'static>(
         refused if refused == reason::LATE => EngineRefusal::bad_request("this session has moved to its WebSocket"),
         _ => EngineRefusal::unknown_sid(),
     })?;
+    elsewhere::note_way(engine.core(), way, &link, 1);
     let flush = FirstFlush::new(link, codec, Wait::Anything).of_at_most(params.most_packets);
     Ok(Answer::Flush { flush, wrapping: wrapping_of(params) })
 }

@@ -1,6 +1,6 @@
 //! WebSockets: a session from its handshake on, or the one to which a session moves.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use axum::{body::Body, http::request::Parts, response::Response};
 use hyper::upgrade::OnUpgrade;
@@ -16,8 +16,10 @@ use crate::{
     codec::engineio::{Carrier, EngineCodec},
     config::Transport,
     server::{
+        core::Core,
         gateway::{Opened, Page},
         origin::Verdict,
+        routes::elsewhere,
     },
     session::{Attach, LinkKind, Names, Stage},
     shared::Credential,
@@ -77,7 +79,8 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let shown = (&*id, named.secret());
         self.gateway.authorize(|| parts.clone(), page, shown, None).await.map_err(EngineRefusal::forbidden)?;
         let (codec, limit) = (self.codec(named.revision, Carrier::WebSocket), self.socket_limit());
-        let begun = Box::pin(begin_beside(upgrade, named, codec, limit));
+        let way = (self.gateway.core.clone(), elsewhere::way_of(&parts));
+        let begun = Box::pin(begin_beside(upgrade, named, codec, limit, way));
         tokio::spawn(async move {
             if let Some(run) = begun.await {
                 run.await;
@@ -118,12 +121,21 @@ async fn begin(
 }
 
 /// Waits for the upgraded connection and attaches it beside the polls.
-async fn begin_beside(upgrade: OnUpgrade, named: Named, codec: EngineCodec, limit: usize) -> Option<Run> {
+async fn begin_beside(
+    upgrade: OnUpgrade,
+    named: Named,
+    codec: EngineCodec,
+    limit: usize,
+    (core, way): (Arc<Core>, u64),
+) -> Option<Run> {
     let socket = Socket::new(TokioIo::new(upgrade.await.ok()?), limit);
     let kind = LinkKind::Duplex;
     let attach = Attach { ordinal: 2, turn: 0, kind, opening: false, seen: false, received: 0, names: None };
     match Link::attach(named.shared.clone(), Credential::Sid(named.secret()), attach, Transport::WebSocket) {
-        Ok(link) => Some(Box::pin(socket.run(link, codec, None, Vec::new()))),
+        Ok(link) => {
+            elsewhere::note_way(&core, way, &link, 2);
+            Some(Box::pin(socket.run(link, codec, None, Vec::new())))
+        }
         Err(refused) => {
             socket.close::<EngineCodec>(refused).await;
             None

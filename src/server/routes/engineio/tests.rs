@@ -42,9 +42,12 @@ impl Client {
                 session.send(message).await.unwrap();
             }
         };
-        let gateway =
-            Gateway { core: Arc::new(Core::new(Config::default())), handler: erase(echo), hooks: Hooks::default() };
-        let engine = Engine { gateway, settings: Arc::new(EngineIo::new()), dialect: Dialect::Plain };
+        let gateway = Gateway {
+            core: Arc::new(Core::new(Config::default())),
+            handler: Some(erase(echo)),
+            hooks: Hooks::default(),
+        };
+        let engine = Engine { gateway, settings: Arc::new(EngineIo::new()), dialect: Dialect::Plain, mount: "".into() };
         let eio = if revision == Revision::V3 { 3 } else { 4 };
         let query = format!("EIO={eio}&transport=polling");
         let (parts, params) = asks(&query);
@@ -92,7 +95,7 @@ async fn a_poll_that_crosses_the_probe_is_answered_at_once() {
         let client = Client::open(revision).await;
         let (named, _, params) = client.request();
         let socket = client.socket([Frame::Probe]);
-        let answer = poll::answer(&client.engine, named, &params).await.unwrap();
+        let answer = poll::answer(&client.engine, named, &params, 0).await.unwrap();
         let answered = text(answer).now_or_never();
         assert_eq!(answered, Some((StatusCode::OK, empty.to_owned())));
         drop(socket);
@@ -104,7 +107,7 @@ async fn a_poll_that_crosses_the_confirmation_comes_too_late() {
     let client = Client::open(Revision::V4).await;
     let (named, _, params) = client.request();
     let _socket = client.socket([Frame::Probe, Frame::Confirm]);
-    let refused = poll::answer(&client.engine, named, &params).await.err().unwrap().respond(false);
+    let refused = poll::answer(&client.engine, named, &params, 0).await.err().unwrap().respond(false);
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
 }
 

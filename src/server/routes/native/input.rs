@@ -31,7 +31,7 @@ const UNCOUNTED: usize = 4 * 1024;
 const MODEST: usize = 64 * 1024;
 
 /// The beginning of an input in which its head record must be.
-const BEGINNING: usize = 8 * 1024;
+pub(super) const BEGINNING: usize = 8 * 1024;
 
 /// The factor by which a form may be longer than its data. Encoded twice, one byte of text becomes five, and
 /// the limit is that of base64, where a message takes four thirds of its length.
@@ -45,7 +45,16 @@ pub(super) fn check_auth(auth: &ByteString) -> Result<(), CloseReason> {
     if auth.len() > MOST_AUTH { Err(reason::AUTH_TOO_LARGE) } else { Ok(()) }
 }
 
-/// Reads the input of a request, and returns what counts it while it is there. A request that names a session
+/// The input of a request.
+pub(super) struct Input {
+    pub(super) data: Bytes,
+    /// The body, if another node may have the session, to which it is forwarded then.
+    pub(super) body: Option<Bytes>,
+    /// It counts the input while that is there.
+    pub(super) counted: Counted,
+}
+
+/// Reads the input of a request. A request that names a session
 /// which is not here is refused unread.
 pub(super) async fn read(
     core: &Core,
@@ -54,13 +63,13 @@ pub(super) async fn read(
     body: Body,
     spelling: Spelling,
     by_address: &mut AddressCount<'_>,
-) -> Result<(Bytes, Counted), Refusal> {
+) -> Result<Input, Refusal> {
     if let Some(id) = params::query(parts, "session").filter(|id| !id.is_empty()) {
         core.member(id)?;
     }
     let mut counted = Counted::Nothing;
     if route.is_get() {
-        return Ok((params::data(parts)?, counted));
+        return Ok(Input { data: params::data(parts)?, body: core.nodes().map(|_| Bytes::new()), counted });
     }
     let form = matches!(route, Route::FormPost);
     let grow = |beginning: &[u8], length| {
@@ -79,12 +88,16 @@ pub(super) async fn read(
         BodyError::Broken => reason::BODY_BROKEN,
         BodyError::TooSlow => reason::TOOK_TOO_LONG,
     })?;
+    let whole = core.nodes().map(|_| body.clone());
     if !form {
-        return Ok((body, counted));
+        return Ok(Input { data: body, body: whole, counted });
     }
     let data = params::form(&body)?;
     let limit = if let Counted::Proven(_) = counted { core.config.body_limit() } else { MOST_OPENING };
-    if data.len() > limit { Err(reason::BODY_TOO_LARGE.into()) } else { Ok((data, counted)) }
+    match data.len() > limit {
+        true => Err(reason::BODY_TOO_LARGE.into()),
+        false => Ok(Input { data, body: whole, counted }),
+    }
 }
 
 /// Where the bytes of an input count.
@@ -172,7 +185,7 @@ impl<'a> FirstMessage<'a> {
         FirstMessage { core, by_address: core.admission.read(parts, &core.config), unproven: Unproven::new(core) }
     }
 
-    /// So much of it has come.
+    /// The message has grown to this length.
     ///
     /// # Errors
     /// Fails if the address has too many bytes under way, or if all of them together are too many.

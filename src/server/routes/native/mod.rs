@@ -2,6 +2,7 @@
 
 mod answer;
 mod input;
+mod moving;
 mod params;
 mod request;
 mod table;
@@ -15,13 +16,17 @@ use axum::{
     routing,
 };
 
-use self::{request::Admitting, table::Route};
-use super::{client, whole::Whole};
+use self::{
+    request::Admitting,
+    table::{MOUNT, Route},
+};
+use super::{client, elsewhere, whole::Whole};
 use crate::{
     config::Transport,
     server::{
         gateway::Gateway,
         origin::{Asked, Cors},
+        other_nodes::Way,
         refusal::guarded,
     },
     session::reason,
@@ -30,33 +35,49 @@ use crate::{
 /// Returns the routes of the native protocol, each by its name: a route with a parameter would add it to those
 /// of the path below which the routes are nested, which the application's extractors see.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> Router<S> {
-    // A parked poll keeps everything that this captures, so the request is not captured.
+    let forwarded = gateway.forwarded();
+    let mounted = elsewhere::mount(&gateway.core, MOUNT, move |request| answer(&forwarded, (), request));
     let serve = Whole(move |request: Request, state: S| {
-        let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
-        let cors = Cors::of(&gateway.core.config, asked);
-        let preflight = request.method() == Method::OPTIONS;
-        let core = gateway.core.clone();
-        let reusable = request.version() < Version::HTTP_2;
-        let reply = match preflight {
-            true => Reply::Now(guarded(StatusCode::NO_CONTENT.into_response())),
-            false => dispatch(&gateway, state, request),
-        };
-        async move {
-            let mut response = match reply {
-                Reply::Now(response) => response,
-                Reply::Later(reply) => answer::finish(reply.await).await,
-            };
-            cors.apply(response.headers_mut(), preflight);
-            // The client's next request shall reach the server that takes over.
-            if reusable && core.is_draining() {
-                response.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
-            }
-            response
-        }
+        let _mounted = &mounted;
+        answer(&gateway, state, request)
     });
     let route = routing::any(serve);
     let names = Route::names().chain([Transport::WebSocket.name()]).chain(client::names());
     names.fold(Router::new(), |router, name| router.route(&format!("/{name}"), route.clone()))
+}
+
+/// Answers a request.
+///
+/// A parked poll keeps everything that this captures, so the request is not captured.
+fn answer<S: Clone + Send + Sync + 'static>(
+    gateway: &Gateway<S>,
+    state: S,
+    request: Request,
+) -> impl Future<Output = Response> + Send + use<S> {
+    elsewhere::start(&gateway.core);
+    let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
+    let cors = Cors::of(&gateway.core.config, asked);
+    let preflight = request.method() == Method::OPTIONS;
+    let core = gateway.core.clone();
+    let reusable = request.version() < Version::HTTP_2;
+    let reply = match preflight {
+        true => Reply::Now(guarded(StatusCode::NO_CONTENT.into_response())),
+        false => dispatch(gateway, state, request),
+    };
+    async move {
+        let mut response = match reply {
+            Reply::Now(response) => response,
+            Reply::Later(reply) => answer::finish(reply.await).await,
+        };
+        if !elsewhere::is_forwarded(&response) {
+            cors.apply(response.headers_mut(), preflight);
+        }
+        // The client's next request shall reach the server that takes over.
+        if reusable && core.is_draining() {
+            response.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
+        }
+        response
+    }
 }
 
 /// The answer to a request, at once or later.
@@ -81,11 +102,25 @@ fn dispatch<S: Clone + Send + Sync + 'static>(gateway: &Gateway<S>, state: S, re
         _ if name == Transport::WebSocket.name() && without.contains(&Transport::WebSocket) => {
             answer::refuse(&reason::NOT_SERVED.into())
         }
-        _ if name == Transport::WebSocket.name() => upgrade::serve(gateway.clone(), state, request),
+        _ if name == Transport::WebSocket.name() => {
+            let id = session(&request);
+            match elsewhere::way(&gateway.core, id, !gateway.opens()) {
+                Way::To(node) if !elsewhere::brings(&gateway.core, id) => {
+                    return Reply::Later(Box::pin(upgrade::forward(gateway.clone(), node, state, request)));
+                }
+                // Its first message tells whether the session is to be asked for.
+                _ => upgrade::serve(gateway.clone(), state, request),
+            }
+        }
         None => guarded(StatusCode::NOT_FOUND.into_response()),
         Some(file) if matches!(*request.method(), Method::GET | Method::HEAD) => file.serve(request.headers()),
         Some(_) => wrong_method("GET, HEAD"),
     })
+}
+
+/// The id of the session that a request names in its URL.
+fn session(request: &Request) -> Option<&str> {
+    params::field(request.uri().query()?, "session")
 }
 
 fn wrong_method(allow: &'static str) -> Response {

@@ -53,7 +53,8 @@ fn address(uri: &Uri) -> Uri {
     Uri::from_parts(address).unwrap_or_else(|_| uri.clone())
 }
 
-fn field<'a>(pairs: &'a str, name: &str) -> Option<&'a str> {
+/// A parameter among these pairs, without decoding it.
+pub(super) fn field<'a>(pairs: &'a str, name: &str) -> Option<&'a str> {
     let pairs = pairs.split('&').filter_map(|pair| pair.split_once('='));
     pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
 }

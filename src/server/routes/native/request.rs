@@ -2,14 +2,14 @@
 
 use std::pin::Pin;
 
-use axum::{body::Body, extract::Request, http::request::Parts};
+use axum::{body::Body, extract::Request, http::request::Parts, response::Response};
 use bytes::Bytes;
 
 use super::{
     answer::{Accepted, Answer, ResponseFormat},
-    input::{self, MOST_FIRST_FLIGHT},
-    params,
-    table::{Budget, Downlink, Route},
+    input::{self, Input, MOST_FIRST_FLIGHT},
+    moving, params,
+    table::{Budget, Downlink, MOUNT, Route},
 };
 use crate::{
     codec::{
@@ -20,11 +20,13 @@ use crate::{
     ids,
     server::{
         core::Core,
-        gateway::{Gateway, GraceHold, Opened, Page},
+        gateway::{Gateway, GraceHold, Opened, Opening, Page},
         network::Network,
+        origin::Verdict,
         parked_requests::Parking,
         refusal::Refusal,
         remote,
+        routes::elsewhere,
     },
     session::{Attach, CloseReason, LinkKind, Machine, Names, reason},
     shared::{ChunkOutcome, Credential},
@@ -42,6 +44,29 @@ const NOTHING: Accepted = Accepted::Records(Vec::new(), ContentType::TEXT);
 /// parked request.
 pub(super) type Admitting = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
+/// Why a request is not answered by its session.
+enum Stop {
+    Refused(Refusal),
+    /// The node with this name has the session, whose id is known unless it is being opened.
+    Elsewhere {
+        node: String,
+        id: Option<String>,
+        request: Box<Request>,
+    },
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Stop::Refused(refusal)
+    }
+}
+
+impl From<CloseReason> for Stop {
+    fn from(reason: CloseReason) -> Self {
+        Stop::Refused(reason.into())
+    }
+}
+
 /// Reads and understands a request, and attaches it to its session.
 pub(super) fn admit<S: Clone + Send + Sync + 'static>(
     gateway: Gateway<S>,
@@ -56,14 +81,37 @@ pub(super) fn admit<S: Clone + Send + Sync + 'static>(
             Err(response) => return Answer::Ready(response),
         };
         let kept = gateway.hooks.keep(&parts);
-        match read(&gateway, route, state, parts, body, format.spelling).await {
-            Ok(accepted) => accepted.respond(format, gateway.core.config.stream_budget),
-            Err(refusal) => {
-                gateway.refused(route.name(), &refusal.reason, kept.as_deref());
-                Answer::Ready(Box::new(format.refuse(&refusal)))
-            }
+        let refusal = match read(&gateway, route, state, parts, body, format.spelling).await {
+            Ok(accepted) => return accepted.respond(format, gateway.core.config.stream_budget),
+            Err(Stop::Refused(refusal)) => refusal,
+            Err(Stop::Elsewhere { node, id, request }) => match forward(&gateway.core, &node, id, *request).await {
+                Ok(response) => return Answer::Ready(Box::new(response)),
+                Err(reason) => reason.into(),
+            },
+        };
+        gateway.refused(route.name(), &refusal.reason, kept.as_deref());
+        Answer::Ready(Box::new(format.refuse(&refusal)))
+    })
+}
+
+/// Has a request answered by another node.
+async fn forward(core: &Core, node: &str, id: Option<String>, request: Request) -> Result<Response, CloseReason> {
+    let forwarded = elsewhere::forward_to_owner(core, (node, id.as_deref()), MOUNT, request).await;
+    forwarded.inspect_err(|reason| {
+        if reason.is_session_gone() {
+            core.counters.lost_resumes.add(1);
         }
     })
+}
+
+/// The head of a request and what came with it.
+struct Understood {
+    parts: Parts,
+    verdict: Verdict,
+    head: Head,
+    body: transport::Body<NativeCodec>,
+    /// The body as it came, if another node may have the session.
+    whole: Option<Bytes>,
 }
 
 async fn read<S: Clone + Send + Sync + 'static>(
@@ -73,53 +121,110 @@ async fn read<S: Clone + Send + Sync + 'static>(
     parts: Parts,
     body: Body,
     spelling: Spelling,
-) -> Result<Accepted, Refusal> {
+) -> Result<Accepted, Stop> {
+    let (owner, body) = moving::find(gateway, route, &parts, body, spelling).await?;
+    if let Some(node) = owner {
+        let id = params::query(&parts, "session").map(str::to_owned);
+        return Err(Stop::Elsewhere { node, id, request: Box::new(Request::from_parts(parts, body)) });
+    }
     let verdict = gateway.judge(&parts)?;
     let grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
     let mut by_address = gateway.core.admission.read(&parts, &gateway.core.config);
-    let (body, _counted) = input::read(&gateway.core, route, &parts, body, spelling, &mut by_address).await?;
-    let body = match gather(&gateway.core, route, &parts, body)? {
+    let Input { data, body: whole, counted: _counted } =
+        input::read(&gateway.core, route, &parts, body, spelling, &mut by_address).await?;
+    let body = match gather(&gateway.core, route, &parts, data)? {
         Ok(body) => body,
         Err(accepted) => return Ok(accepted),
     };
-    let (head, mut body) = read_head(NativeCodec::new(spelling, gateway.core.config.message_limit), body)?;
-    match (route, route.opens(), head) {
+    let (head, body) = read_head(NativeCodec::new(spelling, gateway.core.config.message_limit), body)?;
+    if let Some(node) = moving::find_named(gateway, &head).await? {
+        return Err(again(&node, head.session(), parts, whole));
+    }
+    let understood = Understood { parts, verdict, head, body, whole };
+    match understood.head {
+        Head::Open { .. } | Head::Join { .. } => open(gateway, route, state, understood).await,
+        _ => attach(gateway, route, state, grace_hold, understood).await,
+    }
+}
+
+/// The request as it came, for the node that has its session.
+fn again(node: &str, id: Option<&str>, parts: Parts, whole: Option<Bytes>) -> Stop {
+    let request = Box::new(Request::from_parts(parts, Body::from(whole.unwrap_or_default())));
+    Stop::Elsewhere { node: node.to_owned(), id: id.map(str::to_owned), request }
+}
+
+/// Opens a session, or joins its opening.
+async fn open<S: Clone + Send + Sync + 'static>(
+    gateway: &Gateway<S>,
+    route: Route,
+    state: S,
+    understood: Understood,
+) -> Result<Accepted, Stop> {
+    let Understood { parts, verdict, head, mut body, whole } = understood;
+    let way = elsewhere::way_of(&parts);
+    let as_it_came = whole.is_some().then(|| parts.clone());
+    let (opening, transport, terms) = match (route, route.opens(), head) {
         (_, Some(transport), Head::Open { ordinal, attempt, names, auth, .. }) => {
             if route.is_get() && !auth.is_empty() {
                 return Err(reason::AUTH_IN_URL.into());
             }
             input::check_auth(&auth)?;
             let page = Page::of_request(verdict, names);
-            let opened = gateway.open(params::seen(parts), state, page, &attempt, auth).await?;
-            let link = attach_opening(opened, (ordinal, Some(names)), transport, &mut body)?;
-            Ok(match route {
-                // The client cannot read this answer, so nothing may be marked as sent.
-                Route::FormPost => NOTHING,
-                _ => Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None },
-            })
+            let opening = gateway.open(params::seen(parts), state, page, &attempt, auth).await?;
+            (opening, transport, (ordinal, Some(names)))
         }
         (Route::Down(_), Some(transport), Head::Join { ordinal, attempt, .. }) => {
             drop(parts);
-            let opened = gateway.join(&attempt).await?;
-            let link = attach_opening(opened, (ordinal, None), transport, &mut body)?;
-            Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
+            (gateway.join(&attempt).await?, transport, (ordinal, None))
         }
+        _ => return Err(reason::WRONG_HEAD.into()),
+    };
+    let opened = match (opening, as_it_came) {
+        (Opening::Here(opened), _) => opened,
+        (Opening::Elsewhere(node), Some(parts)) => return Err(again(&node, None, parts, whole)),
+        (Opening::Elsewhere(_), None) => return Err(reason::NOT_HERE.into()),
+    };
+    let ordinal = terms.0;
+    let link = attach_opening(opened, terms, transport, &mut body)?;
+    elsewhere::note_way(&gateway.core, way, &link, ordinal);
+    Ok(match route {
+        // The client cannot read this answer, so nothing may be marked as sent.
+        Route::FormPost => NOTHING,
+        _ => Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None },
+    })
+}
+
+/// Attaches to a session that exists.
+async fn attach<S: Clone + Send + Sync + 'static>(
+    gateway: &Gateway<S>,
+    route: Route,
+    state: S,
+    grace_hold: GraceHold,
+    understood: Understood,
+) -> Result<Accepted, Stop> {
+    let Understood { parts, verdict, head, mut body, .. } = understood;
+    match (route, route.opens(), head) {
         (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, names, .. }) => {
             let page = Page::of_request(verdict, names);
             gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), None).await?;
             let attach = resume_attach(ordinal, LinkKind::Opening, token.received, Some(names));
             let link = gateway.take_over(&token.id, &token.secret, &instance, attach, transport)?;
+            elsewhere::note_way(&gateway.core, elsewhere::way_of(&parts), &link, ordinal);
             drop(grace_hold);
+            moving::start(gateway, &token.id, (page, &parts), state).await?;
             let _ = transport::take(&link, &mut body).await;
             Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
         }
         (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, names, .. }) => {
             let page = Page::of_request(verdict, names);
             gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), Some(ordinal)).await?;
-            resume(gateway, row, (ordinal, turn, seen, names), &token, grace_hold, &parts, body).await
+            let link = (ordinal, turn, seen, names);
+            let accepted = resume(gateway, row, link, &token, grace_hold, &parts, body).await?;
+            moving::start(gateway, &token.id, (page, &parts), state).await?;
+            Ok(accepted)
         }
         (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
-            upload(gateway, route, &token, grace_hold, body).await
+            Ok(upload(gateway, route, &token, grace_hold, body).await?)
         }
         _ => Err(reason::WRONG_HEAD.into()),
     }
@@ -174,6 +279,7 @@ async fn resume<S>(
     };
     let attach = Attach { ordinal, turn, kind, opening: false, seen, received: token.received, names: Some(names) };
     let link = gateway.attach(&token.id, &token.secret, attach, row.transport)?;
+    elsewhere::note_way(&gateway.core, elsewhere::way_of(parts), &link, ordinal);
     drop(grace_hold); // From here on the link keeps the grace time from ending.
     // A malformed record ends the link, which then sends the reason.
     let _ = transport::take(&link, &mut body).await;

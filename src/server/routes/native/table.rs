@@ -4,6 +4,9 @@ use axum::http::Method;
 
 use crate::config::Transport;
 
+/// The name of these routes for the nodes of a cluster: all that a server has serve all of its sessions.
+pub(super) const MOUNT: &str = "native";
+
 /// A route over HTTP.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Route {

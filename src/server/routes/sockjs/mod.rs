@@ -1,6 +1,7 @@
 //! SockJS 0.3.3: which request means what.
 
 mod answer;
+mod claims;
 mod names;
 mod page;
 mod receive;
@@ -14,18 +15,20 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, Version, header, request::Parts},
+    response::Response,
     routing,
 };
 
 use self::{
     answer::{Answer, Extras, error, preflight, respond, wrong_method},
+    claims::NodeClaims,
     names::Names,
     service::Service,
     table::Endpoint,
 };
 use crate::{
     config::{SockJs, millis},
-    server::{core::most_remembered, gateway::Gateway},
+    server::{core::most_remembered, gateway::Gateway, routes::elsewhere},
     transport::handshake,
 };
 
@@ -46,42 +49,68 @@ pub(crate) fn routes_with<S: Clone + Send + Sync + 'static>(
     settings: SockJs,
     protocols: &'static [&'static str],
 ) -> Router<S> {
-    let mount = path.trim_end_matches('/').to_owned();
+    let path = path.trim_end_matches('/');
     let config = &gateway.core.config;
     let remembered = millis(config.grace).max(millis(settings.disconnect_delay));
     let names = Arc::new(Names::new(remembered, most_remembered(config.max_sessions)));
-    let service = Arc::new(Service { gateway, settings, names, protocols });
-    let length = mount.len();
+    let claims = NodeClaims::new(&gateway.core, path, &names);
+    let forwarded = Arc::new(Service {
+        gateway: gateway.forwarded(),
+        settings: settings.clone(),
+        names: names.clone(),
+        claims: claims.clone(),
+        protocols,
+    });
+    let length = path.len();
+    let core = gateway.core.clone();
+    let mounted =
+        elsewhere::mount(&core, claims.mount(), move |request| forwarded.clone().respond((), request, length));
+    let service = Arc::new(Service { gateway, settings, names, claims, protocols });
     let serve = move |State(state): State<S>, request: Request| {
-        let core = service.gateway.core.clone();
+        let _mounted = &mounted;
+        service.clone().respond(state, request, length)
+    };
+    let (route, router) = (routing::any(serve), Router::new());
+    let router = if path.is_empty() { router } else { router.route(path, route.clone()) };
+    router.route(&format!("{path}/"), route.clone()).route(&format!("{path}{TAIL}"), route)
+}
+
+impl<S: Clone + Send + Sync + 'static> Service<S> {
+    /// Answers a request to these routes, whose path has this length.
+    fn respond(
+        self: Arc<Self>,
+        state: S,
+        request: Request,
+        length: usize,
+    ) -> impl Future<Output = Response> + Send + use<S> {
+        let core = self.gateway.core.clone();
+        elsewhere::start(&core);
         let reusable = request.version() < Version::HTTP_2;
         let asks = request.method() == Method::OPTIONS;
         let (parts, body) = request.into_parts();
         let below = parts.uri.path().get(length..).unwrap_or_default();
         let found = Endpoint::of(below).map(|(endpoint, name)| (endpoint, name.to_owned()));
-        let extras = found.as_ref().map(|(endpoint, _)| Extras::of(&core, &service.settings, *endpoint, &parts));
+        let extras = found.as_ref().map(|(endpoint, _)| Extras::of(&core, &self.settings, *endpoint, &parts));
         // A parked poll keeps everything that is captured, so the request is not.
         let answering: Pin<Box<dyn Future<Output = Answer> + Send>> = match found {
-            Some((endpoint, name)) => Box::pin(service.clone().serve(state, parts, body, endpoint, name)),
+            Some((endpoint, name)) => Box::pin(self.serve(state, parts, body, endpoint, name)),
             None => Box::pin(async { Answer::ready(error(StatusCode::NOT_FOUND, "there is nothing here\n")) }),
         };
         async move {
             let mut response = answering.await.finish(respond).await;
+            let forwarded = elsewhere::is_forwarded(&response);
             let headers = response.headers_mut();
-            extras.into_iter().for_each(|extras| extras.apply(headers, asks));
+            if !forwarded {
+                extras.into_iter().for_each(|extras| extras.apply(headers, asks));
+            }
             // The client's next request shall reach the server that takes over.
             if reusable && core.is_draining() {
                 headers.entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
             }
             response
         }
-    };
-    let (route, router) = (routing::any(serve), Router::new());
-    let router = if mount.is_empty() { router } else { router.route(&mount, route.clone()) };
-    router.route(&format!("{mount}/"), route.clone()).route(&format!("{mount}{TAIL}"), route)
-}
+    }
 
-impl<S: Clone + Send + Sync + 'static> Service<S> {
     /// Judges a request, and answers it or begins to.
     ///
     /// The future is not that of an `async fn`, which would hold its arguments twice.
@@ -121,7 +150,7 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
                     self.receive(state, parts, receiver, &name).await
                 }
                 Endpoint::Send(sender) if parts.method == Method::POST => {
-                    Box::pin(self.take(&parts, body, sender, &name)).await
+                    Box::pin(self.take(parts, body, sender, &name)).await
                 }
                 _ => return Answer::ready(wrong_method(endpoint)),
             };

@@ -60,6 +60,10 @@ pub(super) struct Claim {
 }
 
 impl Claim {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn open(mut self, now: u64, session: Uuid) {
         self.decided = true;
         let mut inner = lock(&self.names.inner);
@@ -95,6 +99,17 @@ impl Names {
                 Found::Free(Claim { names: self.clone(), name, decided: false })
             }
         }
+    }
+
+    /// The names that have a session, or are about to have one. `is_there` tells whether the server has a session still.
+    pub(super) fn in_use(&self, is_there: impl Fn(Uuid) -> bool) -> Vec<Arc<str>> {
+        let inner = lock(&self.inner);
+        let used = inner.names.iter().filter(|(_, named)| match named {
+            Named::Opening => true,
+            Named::Session(id) => is_there(*id),
+            Named::Gone => false,
+        });
+        used.map(|(name, _)| name.clone()).collect()
     }
 
     /// The session of a name, which the server may have forgotten.

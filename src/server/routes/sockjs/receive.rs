@@ -12,7 +12,7 @@ use super::{
 use crate::{
     codec::sockjs::INTERRUPTED,
     hub::Member,
-    server::{gateway::Page, origin::Verdict, refusal::OpenError},
+    server::{gateway::Page, origin::Verdict, refusal::OpenError, routes::elsewhere},
     session::{Attach, CloseReason, LinkKind, Names, reason, rules::SOCKJS},
     shared::Credential,
     transport::{Link, Wrapping},
@@ -32,13 +32,27 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
         let core = self.core();
         let found = self.names.claim(core.runtime.clock().now(), name, |id| core.hub.get(id).is_some());
         let reason = match found {
+            // Another node takes this one for the node that has the session.
+            Found::Free(_) if !self.gateway.opens() => interrupted(),
             Found::Free(claim) => {
+                if let Some(node) = self.claims.claim(name).await {
+                    drop(claim);
+                    let forwarded = elsewhere::forward_patiently(core, &node, self.claims.mount(), parts);
+                    return match Box::pin(forwarded).await {
+                        Ok(response) => Ok(Answer::ready(response)),
+                        Err(reason) if reason.is_session_gone() => Ok(closed(&interrupted(), receiver, wrapping)),
+                        Err(reason) => Err(reason.into()),
+                    };
+                }
                 return Ok(Box::pin(self.open(state, parts, verdict, receiver, wrapping, claim)).await);
             }
             Found::Opening => still_open(),
             Found::Gone => interrupted(),
             Found::Session(id) => match core.hub.get(id).map(|member| self.attach(&member, receiver)) {
-                Some(Ok(link)) => return Ok(self.carry(link, receiver, wrapping)),
+                Some(Ok(link)) => {
+                    elsewhere::note_way(core, elsewhere::way_of(&parts), &link, 1);
+                    return Ok(self.carry(link, receiver, wrapping));
+                }
                 Some(Err(reason)) if reason == reason::DUPLICATE => still_open(),
                 Some(Err(reason)) => reason,
                 None => interrupted(),
@@ -66,6 +80,7 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
                 let refusal = OpenError::into_refusal(error).await;
                 refusal.log();
                 self.gateway.refused("sockjs", &refusal.reason, kept.as_deref());
+                self.claims.release(claim.name());
                 return closed(&refusal.reason, receiver, wrapping);
             }
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
+    extract::Request,
     http::{StatusCode, header, request::Parts},
 };
 use bytes::Bytes;
@@ -40,17 +41,26 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
     /// While the inbox is full the answer waits, and with it the client's next messages.
     pub(super) async fn take(
         &self,
-        parts: &Parts,
+        parts: Parts,
         body: Body,
         sender: &'static Sender,
         name: &str,
     ) -> Result<Answer, Refused> {
         self.serves(sender.transport)?;
-        self.gateway.judge(parts)?;
+        self.gateway.judge(&parts)?;
         let core = self.core();
-        let member = self.names.session(name).and_then(|id| core.hub.get(id));
-        let (data, _counted) = self.read(parts, body, member.as_ref()).await?;
-        let data = payload(sender, parts, data).ok_or_else(no_payload)?;
+        let named = self.names.session(name);
+        if named.is_none()
+            && let Some(node) = self.claims.look(name).await
+        {
+            return match self.forward(&node, Request::from_parts(parts, body)).await {
+                Err(reason) if reason.is_session_gone() => Err(unknown()),
+                forwarded => Ok(forwarded?),
+            };
+        }
+        let member = named.and_then(|id| core.hub.get(id));
+        let (data, _counted) = self.read(&parts, body, member.as_ref()).await?;
+        let data = payload(sender, &parts, data).ok_or_else(no_payload)?;
         sockjs::check(&data).map_err(|unfit| match unfit {
             Unfit::Broken => Refused::malformed("Broken JSON encoding."),
             Unfit::NoPayload => no_payload(),

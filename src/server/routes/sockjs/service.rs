@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::{
+    extract::Request,
     http::{StatusCode, request::Parts},
     response::IntoResponse,
 };
 
-use super::{answer::Answer, names::Names};
+use super::{answer::Answer, claims::NodeClaims, names::Names};
 use crate::{
     codec::{
         raw::RawCodec,
@@ -17,7 +18,10 @@ use crate::{
     server::{
         core::Core,
         gateway::Gateway,
-        routes::raw::{self, Opening},
+        routes::{
+            elsewhere,
+            raw::{self, Opening},
+        },
         terms::Terms,
     },
     session::{
@@ -35,6 +39,7 @@ pub(super) struct Service<S> {
     pub(super) gateway: Gateway<S>,
     pub(super) settings: SockJs,
     pub(super) names: Arc<Names>,
+    pub(super) claims: NodeClaims,
     /// The sub-protocols of the bare WebSocket.
     pub(super) protocols: &'static [&'static str],
 }
@@ -94,6 +99,12 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
 
     pub(super) fn codec(&self) -> SockJsCodec {
         SockJsCodec::new(self.core().config.message_limit)
+    }
+
+    /// Has a request answered by the node that has its session.
+    pub(super) async fn forward(&self, node: &str, request: Request) -> Result<Answer, CloseReason> {
+        let forwarded = elsewhere::forward(self.core(), node, self.claims.mount(), request).await;
+        forwarded.map(Answer::ready).map_err(|failed| failed.reason)
     }
 
     /// Opens a session that is one WebSocket, with the frames of the protocol or without. Its name does not matter.

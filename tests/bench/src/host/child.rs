@@ -1,6 +1,6 @@
 //! The server process: it is started, its use of CPU and memory is read, and its own handle ends it.
 
-use crate::servers::{Scene, Server};
+use crate::servers::{Place, Scene, Server};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ pub(crate) struct ServerProcess {
 }
 
 /// CPU time in the kernel's ticks, which are sampled: over a second they are exact to some percent.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Shares {
     program: u64,
     kernel: u64,
@@ -31,8 +31,15 @@ impl Shares {
 
 impl ServerProcess {
     pub(crate) fn start(server: Server, scene: Scene) -> Result<Self> {
+        Self::start_at(server, scene, None)
+    }
+
+    /// Starts one server, or one node of several.
+    pub(crate) fn start_at(server: Server, scene: Scene, place: Option<Place>) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", server.name(), scene.name()])
+            .args(place.map(|place| place.to_string()))
+            .envs(super::servers_cpu())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -53,15 +60,7 @@ impl ServerProcess {
 
     /// CPU time of all threads, user and system.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let mut nanoseconds = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.pid()))? {
-            let path = task?.path().join("schedstat");
-            let text = fs::read_to_string(path)?;
-            let first = text.split_whitespace().next().context("empty schedstat")?;
-            nanoseconds += first.parse::<u64>()?;
-        }
-        ensure!(nanoseconds > 0, "the kernel keeps no schedstat");
-        Ok(Duration::from_nanos(nanoseconds))
+        cpu_of(self.pid())
     }
 
     /// The CPU time so far, divided between the program and the kernel.
@@ -83,6 +82,27 @@ impl ServerProcess {
         let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).context("no Rss in smaps_rollup")?;
         let kilobytes: u64 = line.trim_end_matches("kB").trim().parse()?;
         Ok(kilobytes * 1024)
+    }
+}
+
+/// CPU time of all threads of a process, user and system.
+pub(crate) fn cpu_of(pid: u32) -> Result<Duration> {
+    let mut nanoseconds = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let path = task?.path().join("schedstat");
+        let text = fs::read_to_string(path)?;
+        let first = text.split_whitespace().next().context("empty schedstat")?;
+        nanoseconds += first.parse::<u64>()?;
+    }
+    ensure!(nanoseconds > 0, "the kernel keeps no schedstat");
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
+impl std::ops::Add for Shares {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { program: self.program + other.program, kernel: self.kernel + other.kernel }
     }
 }
 

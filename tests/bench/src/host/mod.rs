@@ -1,28 +1,46 @@
 //! Facts of the machine: its CPUs, its limits, and the CPU time that the hypervisor stole.
 
 pub(crate) mod child;
+pub(crate) mod group;
+mod redis;
 pub(crate) mod syscalls;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::fs;
+use std::sync::OnceLock;
 
-/// A process that needs a CPU of its own.
-#[derive(Clone, Copy)]
-pub(crate) enum Role {
-    Server,
-    Generator,
+/// The variable that names the CPU of the servers: they inherit that of the generator, and no other is allowed to them then.
+const SERVERS_CPU: &str = "ANYWIRE_BENCH_CPU";
+
+/// Pins the generator to the last CPU, and itself alone: the servers that it starts have the first. On a machine with one
+/// CPU it does nothing.
+pub(crate) fn pin_generator() {
+    let cpus = allowed_cpus();
+    if let [first, .., last] = cpus[..] {
+        let _ = SERVERS.set(first);
+        pin(last);
+    }
 }
 
-/// Pins this process to the CPU of its role. On a machine with one CPU it does nothing.
-pub(crate) fn pin(role: Role) {
-    let cpus = allowed_cpus();
-    let [first, .., last] = cpus[..] else { return };
+/// Pins this process, a server, to the CPU that the generator has left to it.
+pub(crate) fn pin_server() {
+    if let Some(cpu) = std::env::var(SERVERS_CPU).ok().and_then(|cpu| cpu.parse().ok()) {
+        pin(cpu);
+    }
+}
+
+/// The environment of a server.
+fn servers_cpu() -> Option<(&'static str, String)> {
+    SERVERS.get().map(|cpu| (SERVERS_CPU, cpu.to_string()))
+}
+
+/// The CPU of the servers.
+static SERVERS: OnceLock<usize> = OnceLock::new();
+
+fn pin(cpu: usize) {
     let mut set = CpuSet::new();
-    set.set(match role {
-        Role::Server => first,
-        Role::Generator => last,
-    });
+    set.set(cpu);
     if let Err(error) = sched_setaffinity(None, &set) {
         eprintln!("not pinned to a CPU: {error}");
     }

@@ -51,7 +51,7 @@ impl Counter {
         let Ok(mut sleeper) = Command::new("sleep").arg("60").spawn() else {
             return false;
         };
-        let works = self.attach(sleeper.id(), false).and_then(Attached::detach).is_ok();
+        let works = self.attach(&[sleeper.id()], false).and_then(Attached::detach).is_ok();
         // The sleeper is our own child, started for this test.
         let _ = sleeper.kill();
         let _ = sleeper.wait();
@@ -59,11 +59,11 @@ impl Counter {
     }
 
     /// Begins to count. Returns when the counting has really begun.
-    /// `by_write` tells that the process writes to sockets by `write`.
-    pub(crate) fn attach(self, pid: u32, by_write: bool) -> Result<Attached> {
+    /// `by_write` tells that the processes write to sockets by `write`.
+    pub(crate) fn attach(self, pids: &[u32], by_write: bool) -> Result<Attached> {
         match self {
-            Self::Perf => attach_perf(pid, by_write),
-            Self::Strace => attach_strace(pid, by_write),
+            Self::Perf => attach_perf(pids, by_write),
+            Self::Strace => attach_strace(pids, by_write),
             Self::Missing => bail!("neither perf nor strace works here"),
         }
     }
@@ -106,7 +106,7 @@ impl Drop for Attached {
     }
 }
 
-fn attach_perf(pid: u32, by_write: bool) -> Result<Attached> {
+fn attach_perf(pids: &[u32], by_write: bool) -> Result<Attached> {
     let names = [&READS[..], &WRITES, &WAKES, &WAITS, &[WRITE]].concat();
     let known = |name: &&&str| {
         ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
@@ -120,7 +120,7 @@ fn attach_perf(pid: u32, by_write: bool) -> Result<Attached> {
         // starts the counting.
         .args(["stat", "-x,", "-D", "-1", "--control", "fd:0,1", "-e"])
         .arg(events.join(","))
-        .args(["-p", &pid.to_string()])
+        .args(["-p", &listed(pids)])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -135,6 +135,11 @@ fn attach_perf(pid: u32, by_write: bool) -> Result<Attached> {
     attached.child.stdin = Some(control);
     attached.child.stdout = Some(answers.into_inner());
     Ok(attached)
+}
+
+/// Several processes, as both programs take them.
+fn listed(pids: &[u32]) -> String {
+    pids.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn perf_counts(text: &str) -> BTreeMap<String, u64> {
@@ -152,9 +157,9 @@ fn perf_counts(text: &str) -> BTreeMap<String, u64> {
         .collect()
 }
 
-fn attach_strace(pid: u32, by_write: bool) -> Result<Attached> {
+fn attach_strace(pids: &[u32], by_write: bool) -> Result<Attached> {
     let child = Command::new("strace")
-        .args(["-c", "-f", "-p", &pid.to_string()])
+        .args(["-c", "-f", "-p", &listed(pids)])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

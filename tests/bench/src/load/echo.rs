@@ -5,7 +5,7 @@ use super::payload::Payloads;
 use super::{Latencies, WAIT, micros, open_all, run_for, settle};
 use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
-use crate::host::child::ServerProcess;
+use crate::host::group::Group;
 use crate::host::syscalls::{Counter, Counts};
 use crate::net::{Driver, Fleet};
 use crate::servers::Scene;
@@ -133,8 +133,11 @@ fn drain(fleet: &mut Fleet, echo: &mut Echo) -> Result<()> {
 
 pub(crate) fn run(contender: Contender, spec: Spec, counter: Counter) -> Result<Figures> {
     let scene = if spec.talk == Talk::Requests { Scene::Requests } else { Scene::Echo };
-    let process = ServerProcess::start(contender.server(), scene)?;
-    let mut fleet = Fleet::new(process.address, spec.talk)?;
+    let group = Group::start(contender, scene)?;
+    let mut fleet = Fleet::new(group.first(), spec.talk)?;
+    if contender.is_forwarded() {
+        fleet.come_back_to(group.last());
+    }
     let mut echo = Echo {
         spec,
         payloads: Payloads::new(spec.size),
@@ -148,18 +151,18 @@ pub(crate) fn run(contender: Contender, spec: Spec, counter: Counter) -> Result<
     };
     echo.conversations.resize_with(CLIENTS, Conversation::default);
     open_all(&mut fleet, &mut echo, contender, 0..CLIENTS, |echo| echo.opened)?;
-    settle(&mut fleet, &mut echo, &process)?;
+    settle(&mut fleet, &mut echo, || group.cpu())?;
     start(&mut fleet, &mut echo)?;
     run_for(&mut fleet, &mut echo, spec.warm_up)?;
 
     echo.latencies.clear();
-    let (cpu, shares, replies) = (process.cpu()?, process.shares()?, echo.replies);
+    let (cpu, shares, replies) = (group.cpu()?, group.shares()?, echo.replies);
     let elapsed = run_for(&mut fleet, &mut echo, spec.window)?;
-    let (cpu, replies) = (process.cpu()? - cpu, echo.replies - replies);
-    let kernel = process.shares()?.kernel_since(shares);
+    let (cpu, replies) = (group.cpu()? - cpu, echo.replies - replies);
+    let kernel = group.shares()?.kernel_since(shares);
     let (p50, p99) = (echo.latencies.quantile(0.5), echo.latencies.quantile(0.99));
     drain(&mut fleet, &mut echo)?;
-    let calls = count(contender, &process, &mut fleet, &mut echo, counter)?;
+    let calls = count(contender, &group, &mut fleet, &mut echo, counter)?;
     Ok(Figures {
         cpu: micros(cpu) / replies.max(1) as f64,
         kernel,
@@ -175,7 +178,7 @@ pub(crate) fn run(contender: Contender, spec: Spec, counter: Counter) -> Result<
 /// The same load once more, under a counter of system calls, which may slow the server down.
 fn count(
     contender: Contender,
-    process: &ServerProcess,
+    group: &Group,
     fleet: &mut Fleet,
     echo: &mut Echo,
     counter: Counter,
@@ -183,7 +186,7 @@ fn count(
     if counter == Counter::Missing {
         return Ok(None);
     }
-    let attached = counter.attach(process.pid(), contender.writes_by_write())?;
+    let attached = counter.attach(&group.pids(), contender.writes_by_write())?;
     let (replies, writes) = (echo.replies, fleet.writes);
     start(fleet, echo)?;
     let window = echo.spec.window / 4;

@@ -117,7 +117,7 @@ impl Fanout {
 fn join(fleet: &mut Fleet, fanout: &mut Fanout, contender: Contender, process: &ServerProcess) -> Result<()> {
     let members = fanout.members.len();
     open_all(fleet, fanout, contender, 0..members, |fanout| fanout.opened)?;
-    settle(fleet, fanout, process)?;
+    settle(fleet, fanout, || process.cpu())?;
     for index in 0..members {
         fleet.with(index, |client| client.send(&[GREETING]))?;
         // A few at a time: a server that gets no acknowledgement for a second takes the client's stream for

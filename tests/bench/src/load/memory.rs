@@ -64,7 +64,7 @@ fn settled(
         open_all(fleet, idle, contender, few.clone(), |idle| idle.opened)?;
         drop_uplinks(fleet, idle, few)?;
     }
-    settle(fleet, idle, process)?;
+    settle(fleet, idle, || process.cpu())?;
     for few in split(indices) {
         for index in few.clone() {
             fleet.with(index, |client| client.send(idle.payloads.make(index as u64)))?;
@@ -74,7 +74,7 @@ fn settled(
         }
         drop_uplinks(fleet, idle, few)?;
     }
-    settle(fleet, idle, process)?;
+    settle(fleet, idle, || process.cpu())?;
     process.resident()
 }
 

@@ -1,13 +1,13 @@
-//! The four loads. Each starts a server of its own, verifies every byte that comes back, and returns figures.
+//! The loads. Each starts a server of its own, verifies every byte that comes back, and returns figures.
 
 pub(crate) mod echo;
 pub(crate) mod fanout;
 pub(crate) mod memory;
+pub(crate) mod nodes;
 mod payload;
 pub(crate) mod setup;
 
 use crate::contenders::Contender;
-use crate::host::child::ServerProcess;
 use crate::net::{Driver, Fleet};
 use anyhow::{Context, Result, bail};
 use std::ops::Range;
@@ -47,11 +47,11 @@ fn open_all<D: Driver>(
 /// Waits until the server has nothing left to do. Sessions are open for a client before they are for the
 /// server's handlers: socketioxide answers a connect before its handler has run, and loses the events that
 /// come in between.
-fn settle(fleet: &mut Fleet, driver: &mut dyn Driver, process: &ServerProcess) -> Result<()> {
+fn settle(fleet: &mut Fleet, driver: &mut dyn Driver, cpu: impl Fn() -> Result<Duration>) -> Result<()> {
     for _ in 0..SPANS {
-        let before = process.cpu()?;
+        let before = cpu()?;
         let span = run_for(fleet, driver, SPAN)?;
-        if process.cpu()? - before < span / 25 {
+        if cpu()? - before < span / 25 {
             return Ok(());
         }
     }

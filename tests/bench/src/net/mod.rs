@@ -27,6 +27,7 @@ struct Member {
     client: Box<dyn Client>,
     outputs: Outputs,
     sockets: [Option<Socket>; 2],
+    address: SocketAddr,
 }
 
 /// All clients of one measurement.
@@ -35,6 +36,8 @@ pub(crate) struct Fleet {
     events: Events,
     members: Vec<Option<Member>>,
     dial: Dial,
+    /// Where clients come back, once their sessions are open.
+    then: Option<SocketAddr>,
     scratch: Vec<u8>,
     inbox: Inbox,
     sources: u16,
@@ -50,6 +53,7 @@ impl Fleet {
             events: Events::with_capacity(1024),
             members: Vec::new(),
             dial: Dial::new(address, talk),
+            then: None,
             scratch: vec![0; SCRATCH],
             inbox: Inbox::default(),
             sources: 0,
@@ -58,14 +62,25 @@ impl Fleet {
         })
     }
 
+    /// Has all clients connect anew once their sessions are open, to another node.
+    pub(crate) fn come_back_to(&mut self, address: SocketAddr) {
+        self.then = Some(address);
+    }
+
     /// Begins to open a session in slot `index`, which must be free.
     pub(crate) fn open(&mut self, index: usize, contender: Contender) -> Result<()> {
+        self.open_at(index, contender, self.dial.address)
+    }
+
+    /// The same at one of several nodes.
+    pub(crate) fn open_at(&mut self, index: usize, contender: Contender, address: SocketAddr) -> Result<()> {
         if self.members.len() <= index {
             self.members.resize_with(index + 1, || None);
         }
         ensure!(self.members[index].is_none(), "slot {index} is taken");
-        let mut member =
-            Member { client: contender.client(&self.dial), outputs: Outputs::default(), sockets: [None, None] };
+        let dial = Dial::new(address, self.dial.talk);
+        let (client, outputs) = (contender.client(&dial), Outputs::default());
+        let mut member = Member { client, outputs, sockets: [None, None], address };
         member.client.open(&mut member.outputs);
         self.members[index] = Some(member);
         self.last_event = Instant::now();
@@ -142,6 +157,9 @@ impl Fleet {
             member.client.ended(connection)?;
         }
         if before == Phase::Opening && member.client.phase() == Phase::Open {
+            if let Some(address) = self.then {
+                (member.address, member.sockets) = (address, [None, None]);
+            }
             driver.opened(index, member.client.as_mut())?;
         }
         if !self.inbox.is_empty() {
@@ -166,7 +184,7 @@ impl Fleet {
             if member.sockets[connection].is_none() {
                 self.sources = (self.sources + 1) % socket::SOURCES;
                 let token = Token(index * 2 + connection);
-                let connected = Socket::connect(self.dial.address, self.sources, self.poll.registry(), token)?;
+                let connected = Socket::connect(member.address, self.sources, self.poll.registry(), token)?;
                 member.sockets[connection] = Some(connected);
             }
             if let Some(socket) = member.sockets[connection].as_mut() {

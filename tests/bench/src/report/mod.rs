@@ -8,7 +8,7 @@ pub(crate) use results::{Metric, Results, Setting};
 
 use crate::contenders::Contender;
 use crate::host::syscalls::Counter;
-use crate::options::{Measure, Options};
+use crate::options::Options;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ fn head(out: &mut String, options: &Options, context: &Context) {
         "- load average {} before, {} after (two are ours; with others at work latencies mean little)",
         context.load[0], context.load[1]
     );
-    if [Measure::Echo, Measure::Events, Measure::SockJs].iter().any(|measure| options.only.contains(measure)) {
+    if options.only.iter().any(|measure| measure.counts_calls()) {
         let _ = writeln!(out, "- system calls counted by {}", context.counter.name());
     }
     if options.quick {

@@ -15,6 +15,8 @@ pub(crate) enum Setting {
     Memory { sockets: usize, polls: usize },
     SockJsEcho { size: usize, depth: usize },
     SockJsFanout { streamed: bool, members: usize, burst: u64 },
+    NodeRoom { burst: u64 },
+    Forwarded { size: usize, depth: usize },
 }
 
 impl fmt::Display for Setting {
@@ -35,6 +37,9 @@ impl fmt::Display for Setting {
                 let by = if *streamed { "streams" } else { "WebSockets" };
                 write!(f, "SockJS: fan-out in bursts of {burst} to {members} {by}, 128 B")
             }
+            Self::NodeRoom { burst: 1 } => write!(f, "to a room on another node, 128 B"),
+            Self::NodeRoom { burst } => write!(f, "bursts of {burst} to a room on another node, 128 B"),
+            Self::Forwarded { size, depth } => write!(f, "two nodes: echo 64 x {depth}, {size} B"),
             Self::Setup => write!(f, "session opened and closed"),
             Self::Memory { sockets, polls } => {
                 write!(f, "idle sessions, {sockets} on WebSocket, {polls} over HTTP")
@@ -46,6 +51,7 @@ impl fmt::Display for Setting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Metric {
     Cpu,
+    Redis,
     Kernel,
     Rate,
     P50,

@@ -14,6 +14,14 @@ const LOAD: [Column; 5] = [
     ("p50 ms", Metric::P50, 1e-3),
     ("p99 ms", Metric::P99, 1e-3),
 ];
+const NODES: [Column; 6] = [
+    ("CPU µs", Metric::Cpu, 1.0),
+    ("Redis µs", Metric::Redis, 1.0),
+    ("thousand/s", Metric::Rate, 1e-3),
+    ("p50 ms", Metric::P50, 1e-3),
+    ("p99 ms", Metric::P99, 1e-3),
+    LATE,
+];
 const LATE: Column = ("out of order", Metric::Late, 1.0);
 const ANSWERS: Column = ("of answers", Metric::Answers, 1.0);
 const CALLS: [Column; 6] = [
@@ -32,11 +40,14 @@ pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
         Setting::Events { .. } => "CPU µs a request and its answer",
         Setting::Fanout { .. } | Setting::EventRoom { .. } | Setting::SockJsFanout { .. } => "CPU µs a delivery",
         Setting::Setup => "CPU µs a session",
+        Setting::NodeRoom { .. } => "CPU µs a message: both nodes and both clients; and Redis",
+        Setting::Forwarded { .. } => "CPU µs of both nodes for a message and its answer",
         Setting::Memory { .. } => "resident bytes a session",
     };
     let _ = writeln!(out, "\n## {setting} ({unit})\n");
     let columns = match setting {
-        Setting::Echo { .. } | Setting::SockJsEcho { .. } => [&LOAD[..], &[LATE]].concat(),
+        Setting::Echo { .. } | Setting::SockJsEcho { .. } | Setting::Forwarded { .. } => [&LOAD[..], &[LATE]].concat(),
+        Setting::NodeRoom { .. } => NODES.to_vec(),
         Setting::Events { .. } => [&LOAD[..], &[LATE, ANSWERS]].concat(),
         Setting::Fanout { .. } | Setting::EventRoom { .. } | Setting::SockJsFanout { .. } => {
             [&LOAD[..], &[LATE]].concat()
@@ -98,6 +109,9 @@ pub(super) fn ratios(out: &mut String, results: &Results) {
         (Contender::AnywireSockJsWs, Contender::SockJsWs),
         (Contender::AnywireSockJsStream, Contender::SockJsStream),
         (Contender::AnywireSockJsPoll, Contender::SockJsPoll),
+        (Contender::AnywireNodesWs, Contender::SocketIoNodes),
+        (Contender::AnywireNodesSocketIo, Contender::SocketIoNodes),
+        (Contender::AnywireNodesForwarded, Contender::AnywireNodesPoll),
     ];
     let _ = writeln!(out, "\n## Ratios of CPU (of memory for idle sessions)\n");
     let titles = pairs.map(|(above, below)| format!("{} / {}", above.name(), below.name()));

@@ -45,6 +45,14 @@ pub(super) fn verdict(out: &mut String, results: &Results) {
             }
             Setting::Memory { .. } => memory(&mut bars, results, setting),
             Setting::SockJsEcho { .. } | Setting::SockJsFanout { .. } => sockjs(&mut bars, results, setting),
+            Setting::NodeRoom { burst } => nodes(&mut bars, results, setting, burst),
+            Setting::Forwarded { .. } => bars.push(Bar {
+                rank: "Aim",
+                what: format!("{setting}: CPU of forwarded polls / direct ones"),
+                unit: "x",
+                limit: 2.5,
+                measured: ratio(results, setting, Contender::AnywireNodesForwarded, Contender::AnywireNodesPoll),
+            }),
         }
     }
     bars.extend(order(results));
@@ -172,6 +180,26 @@ fn sockjs(bars: &mut Vec<Bar>, results: &Results, setting: Setting) {
             limit: if fanout { 0.5 } else { limit },
             measured,
         });
+    }
+}
+
+/// Latency and CPU over socketioxide's, both on many nodes.
+fn nodes(bars: &mut Vec<Bar>, results: &Results, setting: Setting, burst: u64) {
+    let limits: &[_] = match burst {
+        1 => &[("p50", Metric::P50, 1.0), ("CPU", Metric::Cpu, 0.9)],
+        16 => &[("p50", Metric::P50, 0.6), ("CPU", Metric::Cpu, 0.3), ("Redis", Metric::Redis, 0.9)],
+        _ => &[("Redis", Metric::Redis, 0.2)],
+    };
+    for (clients, ours) in [("", Contender::AnywireNodesWs), (", both by Socket.IO", Contender::AnywireNodesSocketIo)] {
+        for &(name, metric, limit) in limits {
+            bars.push(Bar {
+                rank: "Aim",
+                what: format!("{setting}: {name} / socketioxide's{clients}"),
+                unit: "x",
+                limit,
+                measured: results.ratio(setting, (ours, metric), (Contender::SocketIoNodes, metric)),
+            });
+        }
     }
 }
 

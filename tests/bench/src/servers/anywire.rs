@@ -8,7 +8,7 @@ use axum::Router;
 const ROOM: &str = "all";
 const EVENT: &str = "e";
 
-pub(super) fn router(scene: Scene) -> Router {
+pub(super) fn router(scene: Scene) -> Result<Router> {
     let live = match scene {
         Scene::Echo => Anywire::builder().handler(echo).build(),
         Scene::Fanout => Anywire::builder().handler(fanout).build(),
@@ -17,20 +17,22 @@ pub(super) fn router(scene: Scene) -> Router {
             let events = Events::new().on_open(enter).on(EVENT, send_on);
             Anywire::builder().events(events).build()
         }
+        Scene::NodeRoom => bail!("one server is not many nodes"),
     };
-    Router::new().nest("/live", live.routes())
+    Ok(Router::new().nest("/live", live.routes()))
 }
 
 /// The same for clients of Socket.IO, whose messages are events.
-pub(super) fn socketio(scene: Scene) -> Router {
+pub(super) fn socketio(scene: Scene) -> Result<Router> {
     let events = Events::new();
     let events = match scene {
         Scene::Echo => events.on(EVENT, send_back),
         Scene::Requests => events.on(EVENT, answer),
         Scene::Fanout | Scene::EventRoom => events.on_open(enter).on(EVENT, send_on),
+        Scene::NodeRoom => bail!("one server is not many nodes"),
     };
     // The clients are programs, with an `Origin` of the server's own.
-    Anywire::builder().events(events).build().socketio("/socket.io")
+    Ok(Anywire::builder().events(events).build().socketio("/socket.io"))
 }
 
 /// The same for clients of SockJS, whose messages are texts.
@@ -38,7 +40,7 @@ pub(super) fn sockjs(scene: Scene) -> Result<Router> {
     let live = match scene {
         Scene::Echo => Anywire::builder().handler(echo).build(),
         Scene::Fanout => Anywire::builder().handler(fanout).build(),
-        Scene::Requests | Scene::EventRoom => bail!("SockJS has no events"),
+        Scene::Requests | Scene::EventRoom | Scene::NodeRoom => bail!("SockJS has no events"),
     };
     Ok(live.sockjs("/sockjs"))
 }

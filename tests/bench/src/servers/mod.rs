@@ -3,14 +3,16 @@
 #[cfg(feature = "anywire")]
 mod anywire;
 mod members;
+mod node;
 mod plain;
 mod socketio;
 mod sockjs;
 mod tuned;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::serve::ListenerExt;
+use std::fmt;
 use std::io::{Read, Write};
 use std::str::FromStr;
 use tokio::net::TcpListener;
@@ -18,6 +20,31 @@ use tokio::net::TcpListener;
 /// A message that begins with this byte is echoed to its sender in the fan-out scene too, so that a
 /// subscriber knows that it has joined.
 pub(crate) const GREETING: u8 = b'?';
+
+/// A client whose message begins with this byte enters the room of many nodes.
+pub(crate) const ENTER: u8 = b'!';
+
+/// A node among others: its number, and the port of the server of Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) node: u8,
+    pub(crate) redis: u16,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.node, self.redis)
+    }
+}
+
+impl FromStr for Place {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (node, redis) = text.split_once('@').context("a place is a number, @ and a port")?;
+        Ok(Self { node: node.parse()?, redis: redis.parse()? })
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
@@ -31,10 +58,16 @@ pub(crate) enum Server {
     SockJs,
     /// Anywire for the clients of SockJS.
     AnywireSockJs,
+    /// One node of socketioxide with its adapter of Redis.
+    SocketIoNode,
+    /// One node of Anywire, on Redis.
+    AnywireNode,
+    /// The same for the clients of Socket.IO.
+    AnywireSocketIoNode,
 }
 
 impl Server {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::Plain,
         Self::Tuned,
         Self::SocketIo,
@@ -42,10 +75,21 @@ impl Server {
         Self::AnywireSocketIo,
         Self::SockJs,
         Self::AnywireSockJs,
+        Self::SocketIoNode,
+        Self::AnywireNode,
+        Self::AnywireSocketIoNode,
     ];
 
     pub(crate) fn is_anywire(self) -> bool {
-        matches!(self, Self::Anywire | Self::AnywireSocketIo | Self::AnywireSockJs)
+        matches!(
+            self,
+            Self::Anywire | Self::AnywireSocketIo | Self::AnywireSockJs | Self::AnywireNode | Self::AnywireSocketIoNode
+        )
+    }
+
+    /// Whether it is one node of several.
+    pub(crate) fn is_node(self) -> bool {
+        matches!(self, Self::SocketIoNode | Self::AnywireNode | Self::AnywireSocketIoNode)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -57,6 +101,9 @@ impl Server {
             Self::AnywireSocketIo => "anywire-socketio",
             Self::SockJs => "sockjs",
             Self::AnywireSockJs => "anywire-sockjs",
+            Self::SocketIoNode => "socketio-node",
+            Self::AnywireNode => "anywire-node",
+            Self::AnywireSocketIoNode => "anywire-socketio-node",
         }
     }
 }
@@ -83,10 +130,12 @@ pub(crate) enum Scene {
     Requests,
     /// It is an event, whose value the server sends on to everybody in an event.
     EventRoom,
+    /// It is an event, whose value the server sends on to those who have entered, on another node.
+    NodeRoom,
 }
 
 impl Scene {
-    const ALL: [Self; 4] = [Self::Echo, Self::Fanout, Self::Requests, Self::EventRoom];
+    const ALL: [Self; 5] = [Self::Echo, Self::Fanout, Self::Requests, Self::EventRoom, Self::NodeRoom];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -94,6 +143,7 @@ impl Scene {
             Self::Fanout => "fanout",
             Self::Requests => "requests",
             Self::EventRoom => "event-room",
+            Self::NodeRoom => "node-room",
         }
     }
 }
@@ -110,8 +160,8 @@ impl FromStr for Scene {
 }
 
 /// Serves until standard input ends, which happens when the generator exits for any reason.
-pub(crate) fn serve(server: Server, scene: Scene) -> Result<()> {
-    crate::host::pin(crate::host::Role::Server);
+pub(crate) fn serve(server: Server, scene: Scene, place: Option<Place>) -> Result<()> {
+    crate::host::pin_server();
     crate::host::raise_file_limit();
     if server == Server::SockJs {
         return sockjs::serve(scene);
@@ -123,7 +173,10 @@ pub(crate) fn serve(server: Server, scene: Scene) -> Result<()> {
         std::process::exit(0);
     });
     runtime.block_on(async {
-        let app = router(server, scene)?;
+        let app = match place {
+            Some(place) => node::router(server, scene, place).await?,
+            None => router(server, scene)?,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let mut stdout = std::io::stdout();
         writeln!(stdout, "{}", listener.local_addr()?)?;
@@ -143,17 +196,18 @@ pub(crate) fn serve(server: Server, scene: Scene) -> Result<()> {
 
 fn router(server: Server, scene: Scene) -> Result<Router> {
     Ok(match server {
-        Server::Plain | Server::Tuned if matches!(scene, Scene::Requests | Scene::EventRoom) => {
+        Server::Plain | Server::Tuned if matches!(scene, Scene::Requests | Scene::EventRoom | Scene::NodeRoom) => {
             bail!("a WebSocket of axum has no events")
         }
         Server::Plain => plain::router(scene),
         Server::Tuned => tuned::router(scene),
-        Server::SocketIo => socketio::router(scene),
+        Server::SocketIo => socketio::router(scene)?,
         Server::SockJs => bail!("this server is another program"),
+        Server::SocketIoNode | Server::AnywireNode | Server::AnywireSocketIoNode => bail!("a node has a place"),
         #[cfg(feature = "anywire")]
-        Server::Anywire => anywire::router(scene),
+        Server::Anywire => anywire::router(scene)?,
         #[cfg(feature = "anywire")]
-        Server::AnywireSocketIo => anywire::socketio(scene),
+        Server::AnywireSocketIo => anywire::socketio(scene)?,
         #[cfg(feature = "anywire")]
         Server::AnywireSockJs => anywire::sockjs(scene)?,
         #[cfg(not(feature = "anywire"))]

@@ -1,6 +1,7 @@
 //! socketioxide with its defaults, with events as in its examples.
 
 use super::{GREETING, Scene};
+use anyhow::{Result, bail};
 use axum::Router;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Data, SocketRef};
@@ -8,7 +9,7 @@ use socketioxide::extract::{AckSender, Data, SocketRef};
 const EVENT: &str = "e";
 const ROOM: &str = "all";
 
-pub(super) fn router(scene: Scene) -> Router {
+pub(super) fn router(scene: Scene) -> Result<Router> {
     let (layer, io) = SocketIo::new_layer();
     match scene {
         Scene::Echo => io.ns("/", async |socket: SocketRef| {
@@ -34,6 +35,7 @@ pub(super) fn router(scene: Scene) -> Router {
                 }
             });
         }),
+        Scene::NodeRoom => bail!("one server is not many nodes"),
     };
-    Router::new().layer(layer)
+    Ok(Router::new().layer(layer))
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/sockjs-node.mjs");
 
 pub(super) fn serve(scene: Scene) -> Result<()> {
-    if matches!(scene, Scene::Requests | Scene::EventRoom) {
+    if matches!(scene, Scene::Requests | Scene::EventRoom | Scene::NodeRoom) {
         bail!("SockJS has no events");
     }
     let error = Command::new("node").args([SCRIPT, scene.name()]).exec();

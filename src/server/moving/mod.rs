@@ -1,0 +1,409 @@
+//! A session moves from one node to another: what is here happens at one of them.
+//!
+//! The node that has it asks its handler to return, and gives the state away as a [`Parcel`]. Another node takes it: the
+//! session has the same id there, and its handler starts with the client's next request. If nobody takes it, the node that
+//! had it takes it again, by the same way.
+
+mod parcel;
+pub(super) mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    future::poll_fn,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use axum::http::request::Parts;
+use bytes::Bytes;
+use uuid::Uuid;
+
+pub(super) use parcel::Parcel;
+use state::{Movable, Stage};
+
+use super::{
+    api::{auth::AuthData, handler::Turns, session::Session},
+    core::Core,
+    gateway::Gateway,
+    opened::asked,
+    other_nodes::{Expected, Parted},
+    refusal::{OpenError, Refusal},
+    terms::Terms,
+    timekeeper,
+};
+use crate::{
+    hub::{Member, Remote},
+    pool::Held,
+    session::{reason, rules::NATIVE},
+    shared::{CannotMove, ChannelSet, ServerParams, SharedSession},
+};
+
+/// A handler has so long to return, once its session is to move.
+const FREEZE: Duration = Duration::from_secs(5);
+
+/// The part of a session's memory that its parcel has besides.
+const MARGIN: usize = 1 << 20;
+
+/// Why a session cannot move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotMovable {
+    /// There is no such session here, or it has ended.
+    Unknown,
+    /// It never can: the server's sessions do not move, or it is of another family, or has namespaces.
+    No,
+    /// It can at another moment.
+    Busy,
+    /// Its handler was told to return, and did not within five seconds.
+    HandlerStays,
+    TooLarge,
+}
+
+/// Why a session was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MoveError {
+    /// No session of a node is such.
+    Malformed,
+    /// There is a session with its id.
+    Held,
+}
+
+/// Whether a session could move, as far as is known without asking its handler to return. Its caller asks that soon.
+pub(super) fn can_move(member: &Member) -> Result<(), NotMovable> {
+    let movable = Movable::of(member).ok_or(NotMovable::No)?;
+    member.shared.can_move().map_err(NotMovable::from)?;
+    let stage = movable.state().stage;
+    let ends = member.shared.moves() || member.shared.close_reason().is_some();
+    let opens = stage == Stage::Runs && member.shared.has_no_handler() && !ends;
+    if opens || matches!(stage, Stage::Starts | Stage::Freezes) { Err(NotMovable::Busy) } else { Ok(()) }
+}
+
+impl From<CannotMove> for NotMovable {
+    fn from(cannot: CannotMove) -> Self {
+        match cannot {
+            CannotMove::Never => NotMovable::No,
+            CannotMove::Now => NotMovable::Busy,
+        }
+    }
+}
+
+/// Asks the handler of a session to return, and then takes the session out of this node.
+///
+/// Waits for the handler, for five seconds at most, and for the rooms. Cancel-safe: if the handler has learned of it and returned, it starts
+/// anew with the client's next request.
+///
+/// # Errors
+/// Fails if the session cannot move. It stays here then. If its handler has learned of it and does not return, nothing
+/// receives for the session until it does.
+#[expect(clippy::disallowed_methods, reason = "a session that is out of its rooms must come back to them")]
+pub(super) async fn freeze(core: &Arc<Core>, id: Uuid) -> Result<Frozen, NotMovable> {
+    let member = core.hub.get(id).ok_or(NotMovable::Unknown)?;
+    can_move(&member)?;
+    if member.shared.moves_bytes() > parcel::MOST - MARGIN {
+        return Err(NotMovable::TooLarge);
+    }
+    let freezing = Freezing::begin(&member)?;
+    let returned = tokio::time::timeout(FREEZE, poll_fn(|cx| member.shared.poll_returned(cx))).await;
+    if returned.is_err() && !member.shared.has_no_handler() {
+        return Err(freezing.fail(core));
+    }
+    let frozen = tokio::spawn(leave(core.clone(), freezing)).await.map_err(|_| NotMovable::Busy)??;
+    if frozen.bytes().len() > parcel::MOST {
+        frozen.revive();
+        return Err(NotMovable::TooLarge);
+    }
+    Ok(frozen)
+}
+
+/// The session, whose handler has returned, leaves its rooms and this node.
+async fn leave(core: Arc<Core>, freezing: Freezing) -> Result<Frozen, NotMovable> {
+    let member = freezing.member.clone();
+    // The client may have ended it meanwhile.
+    if member.shared.can_move() == Err(CannotMove::Never) {
+        core.hub.retire(&member);
+        return Err(NotMovable::Unknown);
+    }
+    member.shared.can_move()?;
+    let parted = part(&core, &member).await?;
+    let Some(frozen) = Frozen::of(&core, &member, &freezing.movable, parted) else {
+        core.hub.retire(&member);
+        return Err(NotMovable::Unknown);
+    };
+    freezing.settle();
+    Ok(frozen)
+}
+
+/// The session leaves its rooms. One that was closed is in none.
+async fn part(core: &Core, member: &Arc<Member>) -> Result<Option<Parted>, NotMovable> {
+    let Some(nodes) = core.nodes().filter(|_| member.shared.close_reason().is_none()) else { return Ok(None) };
+    nodes.part(member).await.map(Some).ok_or(NotMovable::Busy)
+}
+
+/// A session whose handler is to return. Dropped before it has [settled](Self::settle), the session stays.
+struct Freezing {
+    member: Arc<Member>,
+    movable: Arc<Movable>,
+    before: Stage,
+    settled: bool,
+}
+
+impl Freezing {
+    fn begin(member: &Arc<Member>) -> Result<Self, NotMovable> {
+        let movable = Movable::of(member).ok_or(NotMovable::No)?;
+        let before = {
+            let mut state = movable.state();
+            if matches!(state.stage, Stage::Starts | Stage::Freezes) {
+                return Err(NotMovable::Busy);
+            }
+            std::mem::replace(&mut state.stage, Stage::Freezes)
+        };
+        let freezing = Freezing { member: member.clone(), movable, before, settled: false };
+        member.shared.freeze()?;
+        Ok(freezing)
+    }
+
+    /// The handler did not return.
+    fn fail(self, core: &Core) -> NotMovable {
+        let untold = self.member.shared.thaw();
+        if !untold && core.may_warn() {
+            tracing::warn!(
+                session = %self.member.id(),
+                "a handler goes on although its session is to move: within 5 s of a `recv` that gives None, while \
+                 is_moving(), it must return (movable)"
+            );
+        }
+        if untold { NotMovable::Busy } else { NotMovable::HandlerStays }
+    }
+
+    fn settle(mut self) {
+        self.settled = true;
+    }
+}
+
+impl Drop for Freezing {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        match self.before {
+            Stage::Waits => self.member.shared.stays(),
+            _ => drop(self.member.shared.thaw()),
+        }
+        self.movable.state().stage = self.before;
+    }
+}
+
+/// A session that has left its node, and is at none. Dropped, it is [revived](Self::revive).
+pub(super) struct Frozen {
+    core: Arc<Core>,
+    member: Arc<Member>,
+    parcel: Bytes,
+    /// By this it comes back to its rooms.
+    back: Option<Box<dyn Expected>>,
+    settled: bool,
+    _held: Held,
+}
+
+impl Frozen {
+    fn of(core: &Arc<Core>, member: &Arc<Member>, movable: &Movable, parted: Option<Parted>) -> Option<Self> {
+        let (rooms, back) = parted.map_or_else(Default::default, |parted| (parted.positions, Some(parted.back)));
+        let (auth, saved) = {
+            let state = movable.state();
+            (state.auth.clone(), state.latest())
+        };
+        let pool = core.runtime.pool();
+        let remote = Remote::of_moved(member.remote.address, member.remote.kept(), pool)?;
+        let parcel = Parcel {
+            session: member.shared.give()?,
+            remote,
+            user: member.user().map(|user| (*user).to_owned().into()),
+            auth,
+            saved,
+            rooms,
+            questions: core.questions.load(Ordering::Relaxed),
+        };
+        let parcel = parcel.encode();
+        let held = pool.hold(parcel.len());
+        Some(Frozen { core: core.clone(), member: member.clone(), parcel, back, settled: false, _held: held })
+    }
+
+    /// The session in bytes.
+    pub(super) fn bytes(&self) -> Bytes {
+        self.parcel.clone()
+    }
+
+    /// Another node has it now: it is forgotten here.
+    pub(super) fn given(mut self) {
+        self.settled = true;
+        tracing::debug!(session = %self.member.id(), "moved away");
+        self.core.hub.remove(self.member.id());
+        self.member.shared.forget();
+        self.core.hub.retire(&self.member);
+    }
+
+    /// Nobody has taken it: it goes on here, with links that are to come and a handler that starts with the client's next
+    /// request.
+    pub(super) fn revive(self) {}
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let pool = self.core.runtime.pool();
+        let parcel = Parcel::read(&self.parcel, pool).map_err(|_| MoveError::Malformed);
+        let place = (self.member.shared.node(), self.member.id());
+        let rooms = parcel.as_ref().map(|parcel| parcel.rooms().clone()).unwrap_or_default();
+        match (parcel.and_then(|parcel| put(&self.core, place, parcel, true)), self.back.take()) {
+            (Err(error), _) => {
+                tracing::error!(session = %self.member.id(), ?error, "a session was lost as it came back")
+            }
+            // It is done although nobody waits for it.
+            (Ok(member), Some(back)) => drop(back.admit(&member, &rooms)),
+            (Ok(_), None) => {}
+        }
+    }
+}
+
+/// Takes a session that another node has given, under the id that it has had there: the name of a node, and a number. It
+/// has no link, and its handler does not run yet. Unless its [rooms](Parcel::rooms) are empty, it is apart from the others
+/// until the caller has it [admitted](Expected::admit).
+///
+/// # Errors
+/// Fails if there is such a session.
+pub(super) fn take(core: &Arc<Core>, id: (&str, Uuid), parcel: Parcel) -> Result<Arc<Member>, MoveError> {
+    timekeeper::ensure(core);
+    let member = put(core, id, parcel, false)?;
+    tracing::debug!(session = %member.id(), "moved here");
+    Ok(member)
+}
+
+/// Puts a session into the hub; with `again`, in the place of the one that did not leave after all.
+fn put(core: &Arc<Core>, (node, id): (&str, Uuid), parcel: Parcel, again: bool) -> Result<Arc<Member>, MoveError> {
+    let Parcel { session, remote, user, auth, saved, rooms, questions } = parcel;
+    let session_params = session.params();
+    let times = (session_params.interval, session_params.timeout, session_params.grace);
+    let terms = Terms { interval: times.0, timeout: times.1, grace: times.2, ..core.terms(&NATIVE) };
+    let spread = core.params.spread.load(Ordering::Relaxed);
+    let params = ServerParams { node: node.to_owned(), session: session_params, spread: spread.into() };
+    let (config, rate) = (core.machine_config(terms), core.config.rate_limit.clone());
+    let shared = SharedSession::taken(id, session, config, rate, Arc::new(params), core.runtime.clone());
+    let shared = Arc::new(shared.map_err(|_| MoveError::Malformed)?);
+    let apart = !rooms.is_empty();
+    let member = match again {
+        true => core.hub.replace(shared, remote, apart),
+        false if apart => core.hub.insert_apart(shared, remote, ChannelSet::None).map_err(|_| MoveError::Held)?,
+        false => core.hub.insert(shared, remote, ChannelSet::None).map_err(|_| MoveError::Held)?,
+    };
+    Movable::new(auth, saved, true, core.runtime.pool()).keep(&member);
+    core.questions.fetch_max(questions, Ordering::Relaxed);
+    if let Some(user) = user {
+        core.hub.set_user(&member, &user);
+    }
+    Ok(member)
+}
+
+/// Whether a session's handler waits to be started, by the client's next request.
+pub(super) fn is_waiting(member: &Member) -> bool {
+    Movable::of(member).is_some_and(|movable| waits(&movable, member))
+}
+
+fn waits(movable: &Movable, member: &Member) -> bool {
+    let shared = &member.shared;
+    match movable.state().stage {
+        Stage::Waits => shared.close_reason().is_none(),
+        // It was to move, its handler has returned, and nobody has taken it.
+        Stage::Runs => shared.moves() && shared.has_no_handler() && shared.close_reason().is_none(),
+        Stage::Starts | Stage::Freezes => false,
+    }
+}
+
+/// Starts the handler of a session that waits for that. `parts` is the request of its client, which has shown the secret;
+/// the extractors run on it, with the auth data of the opening.
+///
+/// Waits for the extractors, for the open timeout. Cancel-safe: the handler waits still.
+///
+/// # Errors
+/// Fails if an extractor rejects: the session has ended then, with code 4301. It fails also if they take too long, or if this
+/// gateway has no handler: the next request tries again.
+pub(super) async fn start_if_waiting<S>(
+    gateway: &Gateway<S>,
+    member: &Arc<Member>,
+    mut parts: Parts,
+    state: S,
+) -> Result<(), OpenError> {
+    let Some(movable) = Movable::of(member).filter(|movable| waits(movable, member)) else { return Ok(()) };
+    let Some(handler) = &gateway.handler else { return Err(reason::NOT_HERE.into()) };
+    let Some(starting) = Starting::begin(&movable, member) else { return Ok(()) };
+    parts.extensions.insert(AuthData(movable.state().auth.clone()));
+    let ready = tokio::time::timeout(gateway.core.config.open_timeout, handler(parts, state)).await;
+    let session = Session { core: gateway.core.clone(), member: member.clone() };
+    let ready = match ready.map_err(|_| OpenError::from(reason::TOOK_TOO_LONG))? {
+        Ok(mut ready) => asked(&mut ready, &session).await.map(|()| ready),
+        Err(rejection) => Err(OpenError::Rejected(Box::new(rejection))),
+    };
+    match ready {
+        Ok(ready) => {
+            starting.done();
+            member.shared.stays();
+            start(session, ready.handler);
+            Ok(())
+        }
+        Err(OpenError::Rejected(rejection)) => {
+            let refusal: Refusal = OpenError::Rejected(rejection).into_refusal().await;
+            member.shared.abort(refusal.reason.clone());
+            gateway.core.hub.retire(member);
+            Err(OpenError::Refused(refusal))
+        }
+        Err(later) => Err(later),
+    }
+}
+
+type HandlerOf = Box<dyn FnOnce(Session) -> super::api::handler::Boxed<super::api::handler::Outcome> + Send>;
+
+#[expect(clippy::disallowed_methods, reason = "the one task of a session: its handler's")]
+fn start(session: Session, handler: HandlerOf) {
+    tokio::spawn(Turns::new(session.clone(), handler(session)));
+}
+
+/// A handler whose extractors run. Dropped before it is [done](Self::done), the handler waits again.
+struct Starting<'a> {
+    movable: &'a Movable,
+    before: Stage,
+    done: bool,
+}
+
+impl<'a> Starting<'a> {
+    /// `None` if another request has begun that.
+    fn begin(movable: &'a Movable, member: &Member) -> Option<Self> {
+        let mut state = movable.state();
+        let waits = match state.stage {
+            Stage::Waits => true,
+            Stage::Runs => member.shared.moves() && member.shared.has_no_handler(),
+            Stage::Starts | Stage::Freezes => false,
+        };
+        let before = state.stage;
+        waits.then(|| {
+            state.stage = Stage::Starts;
+            Starting { movable, before, done: false }
+        })
+    }
+
+    fn done(mut self) {
+        self.done = true;
+        let mut state = self.movable.state();
+        if self.before == Stage::Runs {
+            state.restart();
+        }
+        state.stage = Stage::Runs;
+    }
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.movable.state().stage = self.before;
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The claims of sessions that have moved: the directory knows which node has each, and decides where it is not clear.
+//!
+//! The value of a claim has a number that grows with each owner, the fence. Who wants to own a session replaces the value that
+//! it knows: of several that try, one succeeds.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::future::join_all;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use crate::{
+    cluster::{Claim, Directory, EngineError, HASH, Purpose, Secret},
+    owners::{Deed, Found, Look, LookStep, Owner, Standing},
+    server::nodes::membership::Membership,
+    sync::lock,
+};
+
+/// The directory has this time to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// For so long the directory knows who has a session, unless that is renewed.
+const KEEP: Duration = Duration::from_secs(180);
+
+/// The claims are renewed this often.
+const RENEW: Duration = Duration::from_secs(60);
+
+/// One call replaces no more values of a directory that are older than this node's deed.
+const MOST_OLD: usize = 3;
+
+/// The claims that are renewed at the same time.
+const AT_A_TIME: usize = 64;
+
+/// The claims of sessions, as this node makes them.
+pub(super) struct Ownership {
+    directory: Arc<dyn Directory>,
+    secret: Secret,
+    membership: Arc<Membership>,
+    /// The sessions that this node has claimed, each with its fence.
+    owned: Mutex<HashMap<Uuid, u64>>,
+}
+
+impl Ownership {
+    pub(super) fn new(directory: Arc<dyn Directory>, secret: Secret, membership: Arc<Membership>) -> Self {
+        Ownership { directory, secret, membership, owned: Mutex::default() }
+    }
+
+    /// The key of a session's claim.
+    pub(super) fn key(&self, session: Uuid) -> [u8; HASH] {
+        self.secret.hash(Purpose::Session, session.as_bytes())
+    }
+
+    /// This process, as it claims sessions.
+    pub(super) fn me(&self) -> Owner {
+        let Membership { name, incarnation, .. } = &*self.membership;
+        Owner { name: name.clone(), incarnation: *incarnation }
+    }
+
+    /// The deed under which this node has a session, if it was ever claimed.
+    pub(super) fn deed(&self, session: Uuid) -> Option<Deed> {
+        let fence = lock(&self.owned).get(&session).copied()?;
+        Some(Deed { fence, owner: self.me() })
+    }
+
+    fn value(&self, fence: u64) -> Bytes {
+        Deed { fence, owner: self.me() }.write().into()
+    }
+
+    /// Becomes the owner of a session behind another one, whose claim has the value `from`. It is also done by a repetition
+    /// of a call whose outcome is not known.
+    pub(super) async fn swap(&self, session: Uuid, from: &[u8], fence: u64) -> Result<Claim, EngineError> {
+        let claim = self.replace(session, from, fence).await?;
+        if claim == Claim::Mine {
+            lock(&self.owned).insert(session, fence);
+        }
+        Ok(claim)
+    }
+
+    /// The same, without a note of it. A directory that has lost its newest values, or was told older ones when it began anew,
+    /// may have a deed below `from`: who had that has given the session away, and so it is replaced.
+    async fn replace(&self, session: Uuid, from: &[u8], fence: u64) -> Result<Claim, EngineError> {
+        let (key, to) = (self.key(session), self.value(fence));
+        let (known, mut from) = (Deed::read(from).map_or(0, |deed| deed.fence), Bytes::copy_from_slice(from));
+        let replaced = async {
+            for _ in 0..MOST_OLD {
+                match self.directory.swap(&key, &from, &to, KEEP).await? {
+                    Claim::Held(held) if Deed::read(&held).is_some_and(|deed| deed.fence < known) => from = held,
+                    claim => return Ok(claim),
+                }
+            }
+            Err(EngineError::new("its values are old, and change"))
+        };
+        timeout(PATIENCE, replaced).await.unwrap_or_else(|_| Err(EngineError::new("it takes too long")))
+    }
+
+    /// Another node has the session now: its claim is the other's. Waits until the directory has forgotten this node's, which an
+    /// engine may have to tell anew otherwise; not for long.
+    pub(super) async fn give(&self, session: Uuid) {
+        let given = lock(&self.owned).remove(&session);
+        if let Some(fence) = given {
+            let (key, value) = (self.key(session), self.value(fence));
+            let _ = timeout(PATIENCE, self.directory.release(&key, &value)).await;
+        }
+    }
+
+    /// The node that has claimed a session, as the directory says. The claim of a node that is dead becomes this node's, so
+    /// that nobody takes the session behind it.
+    ///
+    /// # Errors
+    /// Fails if the directory does not answer.
+    pub(super) async fn look(&self, session: Uuid) -> Result<Found, EngineError> {
+        let looked = async {
+            let (key, mut look, mut step) = (self.key(session), Look::default(), LookStep::Look);
+            loop {
+                step = match step {
+                    LookStep::Look => {
+                        let value = self.directory.look(&key).await?;
+                        look.answered(Ok(value.as_deref()), |owner| self.standing(owner))
+                    }
+                    LookStep::Claim { from, to } => {
+                        let claim = self.directory.swap(&key, &from.write(), &to.write(), KEEP).await?;
+                        look.answered(Ok(held(&claim)), |owner| self.standing(owner))
+                    }
+                    LookStep::List => {
+                        self.membership.look_again().await;
+                        look.listed(self.me(), |owner| self.standing(owner))
+                    }
+                    LookStep::Done(found) => return Ok(found),
+                };
+            }
+        };
+        timeout(PATIENCE, looked).await.unwrap_or_else(|_| Err(EngineError::new("it takes too long")))
+    }
+
+    fn standing(&self, owner: &Owner) -> Standing {
+        let living = self.membership.living();
+        match () {
+            () if owner.incarnation == self.membership.incarnation => Standing::Me,
+            () if living.nodes.iter().any(|info| info.incarnation == owner.incarnation) => Standing::Lives,
+            () if living.joined && !living.away => Standing::Dead,
+            () => Standing::Unclear,
+        }
+    }
+
+    /// Renews the claims of the sessions that live, and ends those of the others, for as long as the server lives.
+    pub(super) async fn run(&self, lives: impl Fn(Uuid) -> bool) {
+        loop {
+            sleep(RENEW).await;
+            let owned: Vec<(Uuid, u64)> = lock(&self.owned).iter().map(|(session, fence)| (*session, *fence)).collect();
+            for some in owned.chunks(AT_A_TIME) {
+                join_all(some.iter().map(|(session, fence)| self.renew(*session, *fence, lives(*session)))).await;
+            }
+        }
+    }
+
+    async fn renew(&self, session: Uuid, fence: u64, lives: bool) {
+        let (key, value) = (self.key(session), self.value(fence));
+        if lives {
+            let renewed = self.replace(session, &value, fence).await;
+            // Its owner may have changed meanwhile, which is told elsewhere.
+            if let Ok(Claim::Held(_)) = renewed
+                && lock(&self.owned).get(&session) == Some(&fence)
+            {
+                tracing::debug!(%session, "the directory knows another owner of a session of this node");
+            }
+        } else {
+            // A claim that could not be given back ends by its time.
+            let _ = timeout(PATIENCE, self.directory.release(&key, &value)).await;
+            let mut owned = lock(&self.owned);
+            if owned.get(&session) == Some(&fence) {
+                owned.remove(&session);
+            }
+        }
+    }
+}
+
+/// The value of a key that another node has claimed; `None` if it is this node's.
+pub(super) fn held(claim: &Claim) -> Option<&[u8]> {
+    match claim {
+        Claim::Mine => None,
+        Claim::Held(value) => Some(value),
+    }
+}

@@ -1,0 +1,86 @@
+//! Where sessions are that are not where their ids say.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{
+    Moving,
+    lab::{Fake, Node, SECRET, three},
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_never_here_is_looked_for_and_found_nowhere() {
+    let (engine, [a, b, _c]) = three().await;
+    let (id, session) = a.open(1, Fake::default());
+    assert_eq!(b.clear_way(&id, false).as_deref(), Some("a"), "its node lives");
+    let unknown = "a.00000000000000000000000000000009";
+    assert_eq!(a.found(unknown, false).await, Ok(None), "it may have moved");
+    assert_eq!(a.moves.moved_to(uuid::Uuid::from_u128(9)), None);
+    assert_eq!(a.clear_way(unknown, false), None, "that is known for a while");
+    sleep(Duration::from_secs(3)).await;
+    engine.cut();
+    let refused = a.found(unknown, false).await;
+    assert_eq!(refused.unwrap_err().code, 4202, "a session that may live is not given up");
+    assert!(a.has(session));
+    for garbage in ["", "a", "a.b", ".00000000000000000000000000000009", "a b.00000000000000000000000000000009"] {
+        assert!(a.clear_way(garbage, true).is_none() && !a.moves.brings(garbage), "{garbage}");
+        a.moves.bring(garbage, SECRET).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_started_again_finds_what_it_had() {
+    let (engine, [a, b, c]) = three().await;
+    let (id, session) = a.open(1, Fake::default());
+    a.drain().await;
+    b.moves.bring(&id, SECRET).await;
+    a.membership.leave().await;
+    drop(a);
+    let a = Node::new(&engine, "a").await;
+    assert_eq!(a.found(&id, false).await, Ok(Some("b".to_owned())), "it may have moved");
+    assert_eq!(a.moves.moved_to(session).as_deref(), Some("b"));
+    // It moves on, and those who know the old place learn of the new one.
+    b.drain().await;
+    c.moves.learn(session, "b");
+    c.moves.bring(&id, SECRET).await;
+    assert!(c.has(session) && !b.has(session));
+    b.membership.leave().await;
+    drop(b);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(a.moves.lost(session, "b").await, Ok(Some("c".to_owned())));
+    assert_eq!(a.moves.moved_to(session).as_deref(), Some("c"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn claims_are_renewed_while_the_session_lives() {
+    let (_engine, [a, b, c]) = three().await;
+    let (id, session) = a.open(1, Fake::default());
+    a.drain().await;
+    b.moves.bring(&id, SECRET).await;
+    drop(a);
+    sleep(Duration::from_secs(1_000)).await;
+    assert_eq!(c.moves.lost(session, "a").await, Ok(Some("b".to_owned())));
+    b.fakes.end(session);
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!(c.moves.lost(session, "b").await, Ok(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_comes_back_to_a_node_that_it_has_left() {
+    let (_engine, [a, b, c]) = three().await;
+    let (id, session) = a.open(1, Fake::default());
+    a.drain().await;
+    b.moves.bring(&id, SECRET).await;
+    assert!(b.has(session));
+    // It waits for its client, whose next link lands elsewhere, and then here again.
+    for _ in 0..3 {
+        for (to, from) in [(&c, &b), (&b, &c)] {
+            to.moves.learn(session, &from.name);
+            to.moves.bring(&id, SECRET).await;
+            sleep(Duration::from_millis(50)).await;
+            assert!(to.has(session) && !from.has(session));
+            assert_eq!((to.moves.moved_to(session), from.moves.moved_to(session)), (None, Some(to.name.clone())));
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The links between this node and the others.
+
+mod connection;
+mod copying;
+mod fault;
+mod figures;
+mod frames;
+mod gathered;
+mod greeting;
+mod internal;
+mod mounts;
+mod peer;
+mod pool;
+mod preface;
+mod serving;
+mod settings;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod tunnel;
+mod uploading;
+
+use std::{
+    fmt,
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::Request,
+    http::{Method, request::Parts},
+    response::Response,
+};
+use futures::future::BoxFuture;
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::watch;
+
+use self::{
+    connection::NotAnswered,
+    fault::Fault,
+    figures::{Counts, Warning},
+    mounts::Mounts,
+    peer::Line,
+    pool::Pool,
+    serving::Serving,
+};
+pub(super) use self::{
+    figures::PeerFigures,
+    tasks::{Executor, Tasks},
+};
+use super::membership::{Living, Membership};
+use crate::{
+    clock::Clock,
+    cluster::{Accept, Secret, Wires},
+    server::other_nodes::{NotForwarded, NotPassedOn, PassedOn, Serve},
+    session::{CloseReason, reason},
+    transport::handshake,
+};
+
+/// The pause before this node tries to listen again.
+const LISTEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Connections that nobody needs are closed this often.
+const TIDY: Duration = Duration::from_secs(15);
+
+/// The links to the other nodes, and what this node serves to them.
+pub(super) struct PeerLinks {
+    wires: Arc<dyn Wires>,
+    secret: Secret,
+    me: u64,
+    clock: Clock,
+    mounts: Arc<Mounts>,
+    client: Arc<Client>,
+    /// They end with the links.
+    _tasks: Tasks,
+    /// It closes with the links.
+    open: watch::Sender<()>,
+}
+
+/// The means to have requests answered by other nodes.
+struct Client {
+    living: watch::Receiver<Arc<Living>>,
+    pool: Pool,
+    counts: Arc<Counts>,
+    tasks: Executor,
+    unreachable: Warning,
+    loops: Warning,
+}
+
+impl PeerLinks {
+    pub(super) fn new(wires: Arc<dyn Wires>, secret: Secret, membership: &Membership) -> Self {
+        Self::of_process(wires, secret, membership.incarnation, membership.watch())
+    }
+
+    fn of_process(wires: Arc<dyn Wires>, secret: Secret, me: u64, living: watch::Receiver<Arc<Living>>) -> Self {
+        let (clock, tasks) = (Clock::start(), Tasks::default());
+        let line = Line { wires: wires.clone(), secret: secret.clone(), me, clock, tasks: tasks.executor() };
+        let client = Arc::new(Client {
+            living,
+            pool: Pool::new(line),
+            counts: Arc::default(),
+            tasks: tasks.executor(),
+            unreachable: Warning::new(clock),
+            loops: Warning::new(clock),
+        });
+        PeerLinks {
+            wires,
+            secret,
+            me,
+            clock,
+            mounts: Arc::default(),
+            client,
+            _tasks: tasks,
+            open: watch::Sender::new(()),
+        }
+    }
+
+    /// Listens for the other nodes, again and again until that succeeds. Returns the address at which they reach this
+    /// node, and the future that serves them for as long as the server lives.
+    pub(super) async fn listen(&self) -> (String, impl Future<Output = ()> + Send + use<>) {
+        let (accept, address) = self.bind().await;
+        let counts = self.client.counts.clone();
+        let serving = Serving::new(self.secret.clone(), self.me, self.mounts.clone(), counts, self.clock);
+        let client = self.client.clone();
+        let tidying = async move {
+            loop {
+                tokio::time::sleep(TIDY).await;
+                let living = client.living();
+                client.pool.tidy(&living);
+            }
+        };
+        (address, async move { tokio::join!(serving.run(accept), tidying).0 })
+    }
+
+    async fn bind(&self) -> (Box<dyn Accept>, String) {
+        let mut warned = false;
+        loop {
+            match self.wires.listen().await {
+                Ok(listening) => return listening,
+                Err(error) => {
+                    if !std::mem::replace(&mut warned, true) {
+                        tracing::warn!(%error, wires = ?self.wires, "this node cannot listen for the other nodes yet");
+                    }
+                    tokio::time::sleep(LISTEN_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves what is forwarded to the routes with this name, while they live.
+    pub(super) fn mount(&self, name: &str, serve: Weak<Serve>) {
+        self.mounts.add(name, serve);
+    }
+
+    /// The figures of the links so far.
+    pub(super) fn figures(&self) -> PeerFigures {
+        self.client.counts.figures()
+    }
+
+    /// Has a request answered by another node.
+    pub(super) fn forward(
+        &self,
+        node: &str,
+        mount: &str,
+        request: Request,
+    ) -> BoxFuture<'static, Result<Response, CloseReason>> {
+        let forwarded = self.forward_or_return(node, mount, request);
+        Box::pin(async move { forwarded.await.map_err(|failed| failed.reason) })
+    }
+
+    /// The same. A request of which nothing was read is given back.
+    pub(super) fn forward_or_return(
+        &self,
+        node: &str,
+        mount: &str,
+        request: Request,
+    ) -> BoxFuture<'static, Result<Response, NotForwarded>> {
+        let (client, node, mount) = (self.client.clone(), node.to_owned(), mount.to_owned());
+        let (parts, body) = request.into_parts();
+        if handshake::is_asked(&parts) {
+            return Box::pin(async move { Ok(client.forward_socket(&node, &mount, parts).await?) });
+        }
+        let request = Request::from_parts(parts, body);
+        Box::pin(async move { client.forward(&node, &mount, request).await })
+    }
+
+    /// Asks the routes with this name on another node something. The result is its answer; `None` if it cannot be reached,
+    /// refuses, or answers more than `most` bytes.
+    ///
+    /// Waits for the answer, without an end. Dropped, the other node learns that nobody waits.
+    pub(super) fn ask(&self, node: &str, mount: &str, what: Bytes, most: usize) -> BoxFuture<'static, Option<Bytes>> {
+        let answer = self.open(node, mount, what);
+        Box::pin(async move { to_bytes(answer.await?, most).await.ok() })
+    }
+
+    /// Asks as [`ask`](Self::ask) does. The result is the answer as it comes, which may go on for long; dropped, the other
+    /// node learns that nobody waits.
+    pub(super) fn open(&self, node: &str, mount: &str, what: Bytes) -> BoxFuture<'static, Option<Body>> {
+        let (client, node, mount) = (self.client.clone(), node.to_owned(), mount.to_owned());
+        let mut request = Request::new(Body::from(what));
+        *request.method_mut() = Method::POST;
+        Box::pin(async move {
+            let answer = client.exchange(&node, &mount, request).await.ok()?;
+            answer.status().is_success().then(|| answer.into_body())
+        })
+    }
+
+    /// Passes a WebSocket on to another node.
+    pub(super) fn pass_on(
+        &self,
+        node: &str,
+        mount: &str,
+        request: Request,
+        socket: PassedOn,
+    ) -> BoxFuture<'static, Result<(), Box<NotPassedOn>>> {
+        let (client, node, mount) = (self.client.clone(), node.to_owned(), mount.to_owned());
+        let mut open = self.open.subscribe();
+        let mut parts = request.into_parts().0;
+        Box::pin(async move {
+            tunnel::prepare_again(&mut parts);
+            let reason = match client.shake(&node, &mount, parts).await {
+                Err(reason) => reason,
+                Ok(mut answer) => match tunnel::accepted(&mut answer) {
+                    None => of_refusal(&answer),
+                    Some(upgrade) => {
+                        let copying = Box::pin(tunnel::run_behind(socket, upgrade, client.counts.clone()));
+                        drop(client);
+                        tokio::select! {
+                            () = copying => {}
+                            _ = open.changed() => {}
+                        }
+                        return Ok(());
+                    }
+                },
+            };
+            Err(Box::new(NotPassedOn { reason, socket }))
+        })
+    }
+}
+
+impl Client {
+    fn living(&self) -> Arc<Living> {
+        self.living.borrow().clone()
+    }
+
+    async fn forward(&self, node: &str, mount: &str, request: Request) -> Result<Response, NotForwarded> {
+        let answer = self.exchange(node, mount, request).await?;
+        self.counts.forwarded.add(1);
+        Ok(answer)
+    }
+
+    /// Has a request answered by another node.
+    async fn exchange(&self, node: &str, mount: &str, request: Request) -> Result<Response, NotForwarded> {
+        let (mut parts, body) = request.into_parts();
+        let hops = self.next_hop(&parts, node, mount)?;
+        let mut stream = match self.pool.stream(&self.living(), node).await {
+            Ok(stream) => stream,
+            Err(fault) => {
+                let request = Some(Box::new(Request::from_parts(parts, body)));
+                return Err(NotForwarded { reason: self.failed(node, fault), request });
+            }
+        };
+        internal::wrap(&mut parts, mount, hops).ok_or(reason::NOT_SERVED)?;
+        let (body, broken) = uploading::watch(body);
+        let mut request = Request::from_parts(parts, body);
+        let mut tried = false;
+        let mut answer = loop {
+            match stream.send(request).await {
+                Ok(answer) => break answer,
+                // A connection may end while a request is on its way to it.
+                Err(NotAnswered::Unsent(unsent)) if !tried => (request, tried) = (*unsent, true),
+                Err(_) if broken.load(Relaxed) => return Err(reason::BODY_BROKEN.into()),
+                Err(_) => return Err(self.failed(node, Fault::Broken).into()),
+            }
+            stream = self.pool.stream(&self.living(), node).await.map_err(|fault| self.failed(node, fault))?;
+        };
+        if internal::take_refused(answer.headers_mut()) {
+            return Err(reason::UNREACHABLE.into());
+        }
+        internal::take_moved(&mut answer);
+        Ok(answer)
+    }
+
+    /// Has a WebSocket served by another node. Waits for its answer; then a task copies bytes.
+    async fn forward_socket(&self, node: &str, mount: &str, mut parts: Parts) -> Result<Response, CloseReason> {
+        let version = parts.version;
+        let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(reason::NO_UPGRADE)?;
+        tunnel::prepare(&mut parts);
+        let mut answer = self.shake(node, mount, parts).await?;
+        match tunnel::accepted(&mut answer) {
+            None => internal::strip_connection(answer.headers_mut()),
+            Some(node) => {
+                tunnel::accept_client(&mut answer, version);
+                self.tasks.start(tunnel::run(upgrade, node, self.counts.clone()));
+            }
+        }
+        self.counts.forwarded.add(1);
+        Ok(answer)
+    }
+
+    /// Repeats the handshake of a WebSocket at another node.
+    async fn shake(&self, node: &str, mount: &str, mut parts: Parts) -> Result<Response, CloseReason> {
+        let hops = self.next_hop(&parts, node, mount)?;
+        internal::wrap(&mut parts, mount, hops).ok_or(reason::NOT_SERVED)?;
+        let wire = self.pool.tunnel(&self.living(), node).await.map_err(|fault| self.failed(node, fault))?;
+        let shaken = tunnel::shake(wire, parts, &self.tasks).await;
+        let mut answer = shaken.map_err(|tunnel::Cut| self.failed(node, Fault::Broken))?;
+        if internal::take_refused(answer.headers_mut()) {
+            return Err(reason::UNREACHABLE);
+        }
+        internal::take_moved(&mut answer);
+        Ok(answer)
+    }
+
+    /// Counts how often a request is forwarded, which is not too often.
+    fn next_hop(&self, parts: &Parts, node: &str, mount: &str) -> Result<u8, CloseReason> {
+        internal::next_hop(parts).ok_or_else(|| {
+            if self.loops.may() {
+                tracing::warn!(node, mount, "a request was forwarded from node to node too often");
+            }
+            reason::UNREACHABLE
+        })
+    }
+
+    /// The reason for a client whose session is on a node that was not reached.
+    fn failed(&self, node: &str, fault: Fault) -> CloseReason {
+        if fault == Fault::Dead {
+            return reason::UNKNOWN;
+        }
+        self.counts.unreachable.add(1);
+        if self.unreachable.may() {
+            tracing::warn!(node, "another node was not reached: {fault}");
+        }
+        reason::UNREACHABLE
+    }
+}
+
+/// Why another node has refused a WebSocket whose handshake was answered here: its session is gone, or it is to come back.
+fn of_refusal(answer: &Response) -> CloseReason {
+    tracing::debug!(status = %answer.status(), "another node refused a WebSocket");
+    if answer.status().as_u16() == reason::status_of(reason::UNKNOWN.code) {
+        reason::UNKNOWN
+    } else {
+        reason::UNREACHABLE
+    }
+}
+
+impl fmt::Debug for PeerLinks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerLinks").field("figures", &self.figures()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,95 @@
+//! SockJS over three nodes: the client draws the name of its session, and any node may get it first.
+
+use std::time::Duration;
+
+use crate::{house::House, sockjs_client::Client};
+
+fn client(house: &House, nth: usize) -> Client {
+    Client { site: house.node(nth) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_and_a_send_reach_different_nodes() {
+    let house = House::of_echoes();
+    let url = client(&house, 0).open("/echo").await;
+    for nth in 0..9 {
+        client(&house, (nth + 1) % 3).say(&url, &format!("[\"{nth}\"]")).await;
+        client(&house, (nth + 2) % 3).hear(&url, &format!("a[\"{nth}\"]")).await;
+    }
+    assert_eq!(house.sessions(), [1, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn scripts_poll_and_send_at_different_nodes() {
+    let house = House::of_echoes();
+    let url = "/echo/000/jsonp-session";
+    client(&house, 0).get(&format!("{url}/jsonp?c=f")).await.is(200, "/**/f(\"o\");\r\n");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let sent = client(&house, 1).ask("POST", &format!("{url}/jsonp_send"), &form, "d=%5B%22x%22%5D").await;
+    sent.is(200, "ok");
+    client(&house, 2).get(&format!("{url}/jsonp?c=f")).await.is(200, "/**/f(\"a[\\\"x\\\"]\");\r\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_name_of_a_stream_is_known_for_as_long_as_it_lives() {
+    let house = House::of_echoes();
+    let url = "/echo/000/long-lived";
+    let (head, mut stream) = client(&house, 0).stream("POST", &format!("{url}/xhr_streaming"), &[]).await;
+    assert_eq!((head.status, stream.chunk().await.len()), (200, 2049));
+    assert_eq!(stream.chunk().await, "o\n");
+    for round in 1..=2 {
+        let until = tokio::time::Instant::now() + Duration::from_secs(1500);
+        while tokio::time::Instant::now() < until {
+            assert_eq!(stream.chunk().await, "h\n");
+        }
+        client(&house, round).say(url, "[\"here\"]").await;
+        let mut frame = stream.chunk().await;
+        while frame == "h\n" {
+            frame = stream.chunk().await;
+        }
+        assert_eq!(frame, "a[\"here\"]\n");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn raced_first_requests_open_one_session() {
+    let house = House::of_echoes();
+    let url = "/echo/000/raced";
+    let polls = (0..3).map(|nth| {
+        let client = client(&house, nth);
+        async move { client.post(&format!("{url}/xhr"), "").await.body }
+    });
+    let mut bodies = futures::future::join_all(polls).await;
+    bodies.sort();
+    assert_eq!(bodies.iter().filter(|body| *body == "o\n").count(), 1, "{bodies:?}");
+    assert_eq!(house.sessions().iter().sum::<usize>(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_nobody_has_are_unknown() {
+    let house = House::of_echoes();
+    for nth in 0..3 {
+        assert_eq!(client(&house, nth).post("/echo/000/nobody/xhr_send", "[\"x\"]").await.head.status, 404);
+    }
+    let url = client(&house, 0).open("/echo").await;
+    house.ready().await;
+    house.handles[0].cut_links();
+    assert_eq!(client(&house, 1).post(&format!("{url}/xhr_send"), "[\"x\"]").await.head.status, 503);
+    house.heal(0).await;
+    client(&house, 1).say(&url, "[\"x\"]").await;
+    client(&house, 2).hear(&url, "a[\"x\"]").await;
+    house.kill(0).await;
+    assert_eq!(client(&house, 1).post(&format!("{url}/xhr_send"), "[\"x\"]").await.head.status, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn websockets_are_sessions_of_the_node_that_they_reach() {
+    let house = House::of_echoes();
+    let mut sockets = Vec::new();
+    for nth in 0..3 {
+        let mut socket = client(&house, nth).socket("/echo/000/one-name/websocket").await;
+        socket.hears("o").await;
+        sockets.push(socket);
+    }
+    assert_eq!(house.sessions(), [1, 1, 1]);
+}
