@@ -140,8 +140,12 @@ for (const [bundle, kind, transports] of [
       `requests for ${MESSAGES} messages: ${requests.join(' ')}; slowest answer ${Math.round(Math.max(...talks.map((each) => each.slowest)))} ms; ` +
         `all took ${Math.round(performance.now() - began)} ms`
     )
-    // Each message takes an upload, and a poll in a tab that polls; the rest is what an idle tab requests.
-    for (const number of requests) assert.ok(number <= 2 * MESSAGES + idle + 5, requests.join())
+    // Each message takes an upload, and a poll in a tab that polls; the rest is what an idle tab requests. An
+    // echo may overtake the answer to its upload, after which a tab with a poll delay polls once more: this
+    // comes now and then, and never more than once a message.
+    const sum = requests.reduce((sum, number) => sum + number)
+    assert.ok(sum <= TABS * (2 * MESSAGES + idle + 5), requests.join())
+    for (const number of requests) assert.ok(number <= 3 * MESSAGES + idle, requests.join())
 
     // Tabs that wait make room when they close.
     for (const tab of tabs.slice(0, PERMITS)) await tab.page.close()
