@@ -105,6 +105,8 @@ pub(crate) struct Link {
     pub(crate) final_ack_sent: bool,
     /// Nothing more is sent on it.
     pub(crate) finished: bool,
+    /// Server: an answer that waits for nothing more. It gets what there is to send, and ends.
+    pub(crate) answer_due: bool,
     /// The client has [probed](super::Frame::Probe) it.
     pub(crate) probed: bool,
     /// It has sent a message, a gap or a close.
@@ -128,7 +130,7 @@ impl Link {
 
     /// Whether a client would miss what was sent on it, were it gone now.
     pub(super) fn is_cut_if_gone(&self) -> bool {
-        let answered = self.kind.has_turns() && self.finished;
+        let answered = self.kind.has_turns() && (self.finished || self.answer_due);
         self.kind.carries_down() && self.confirmed && !self.superseded && !answered
     }
 
@@ -243,6 +245,7 @@ impl Links {
             ignores_input: false,
             final_ack_sent: false,
             finished: false,
+            answer_due: false,
             probed: false,
             wrote: false,
             transport: None,

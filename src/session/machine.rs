@@ -11,7 +11,7 @@ use super::{
     frame::{CloseReason, Names},
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
-    links::{LinkId, Links},
+    links::{Link, LinkId, Links},
     outbox::{Body, Outbox},
     rate::Rate,
     reason,
@@ -314,7 +314,8 @@ impl Machine {
     /// Whether the transport, to which [`transmit`](Self::transmit) gives nothing more, must flush what it has and drop
     /// the link.
     pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
-        self.links.get(id).is_none_or(|link| link.finished || !link.attached || self.must_not_wait(link))
+        let ends = |link: &Link| link.finished || !link.attached || link.answer_due || self.must_not_wait(link);
+        self.links.get(id).is_none_or(ends)
     }
 
     /// Whether the link is no part of the session any more.

@@ -132,6 +132,7 @@ impl Machine {
         if self.config.role == Role::Server
             && let Some(link) = self.links.get(id)
             && link.is_open()
+            && !link.answer_due
             && link.kind != LinkKind::Upload
             && before == Some(link.ordinal)
         {

@@ -96,7 +96,7 @@ impl Machine {
     #[cfg(feature = "cluster")]
     pub(crate) fn end_answers(&mut self) {
         for link in self.links.iter_mut().filter(|link| link.attached) {
-            link.finished |= matches!(link.kind, LinkKind::Poll { .. } | LinkKind::Stream);
+            link.answer_due |= matches!(link.kind, LinkKind::Poll { .. } | LinkKind::Stream);
         }
     }
 
@@ -107,7 +107,7 @@ impl Machine {
             let Some(link) = self.links.get_mut(id) else { return };
             link.deadline = None;
             if self.config.role == Role::Server && matches!(link.kind, LinkKind::Poll { .. }) {
-                link.finished = true;
+                link.answer_due = true;
             } else {
                 self.end_link(now, id, reason::NOT_CONFIRMED);
             }

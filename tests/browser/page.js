@@ -92,7 +92,8 @@
 
     /** The state that helps to understand a failed test. */
     summary() {
-      return { ...this.report(), messages: this.messages.length, events: this.events.slice(-10), trace: this.session.trace().slice(-5) }
+      const { events, trace, ...report } = this.report()
+      return { ...report, messages: this.messages.length, events: events.slice(-10), trace: trace.slice(-5) }
     }
 
     report() {
@@ -101,7 +102,7 @@
       const { received, lost, repeated, disordered, wrong } = tally
       return {
         state, transport, rtt, bufferedAmount, unacknowledged, sent, refused, resumed, unknown, transports, events,
-        tally: { received, lost, repeated, disordered, wrong }
+        trace: this.session.trace(), tally: { received, lost, repeated, disordered, wrong }
       }
     }
   }

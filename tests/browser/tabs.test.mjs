@@ -155,8 +155,9 @@ for (const [bundle, kind, transports] of [
       assert.ok(waiting <= PERMITS, `${waiting} wait`)
     }
     for (const tab of left) {
-      const { resumed, state } = await tab.session.report()
-      assert.deepEqual([state, resumed], ['open', { full: 0, gap: 0, new: 0 }])
+      const { resumed, state, events, trace } = await tab.session.report()
+      const seen = JSON.stringify({ state, resumed, events, trace })
+      assert.deepEqual([state, resumed], ['open', { full: 0, gap: 0, new: 0 }], seen)
       await tab.session.send('last')
       await tab.session.received('last')
       assert.deepEqual(tab.complaints, [])

@@ -125,3 +125,26 @@ fn the_received_number_of_an_attach_is_for_the_server_only() {
     let mut client = client();
     assert!(client.attach(0, Attach { received: 3, ..resume(1) }).is_ok());
 }
+
+#[test]
+fn an_answer_whose_time_is_over_has_all_that_an_answer_must_have() {
+    let mut server = server();
+    let opening = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
+    sent_frames(&mut server, 0, opening);
+    server.detach(0, opening);
+    // Its time may be over before the transport asks for its first frame: another thread keeps the time.
+    let at_once = server.attach(1, turn(1, 1, LinkKind::Poll { hold: 0 })).expect("the next turn");
+    send(&mut server, "a");
+    server.handle_timeout(1);
+    assert!(server.link_is_over(at_once), "it waits for nothing");
+    assert_eq!(sent_text(&mut server, 1, at_once), "sfull0 m1:a");
+    assert!(server.link_is_over(at_once));
+    server.detach(1, at_once);
+
+    let held = server.attach(2, Attach { received: 1, ..turn(1, 2, POLL) }).expect("the next turn");
+    assert_eq!(sent_text(&mut server, 2, held), "sfull0");
+    assert!(!server.link_is_over(held));
+    server.handle_timeout(5_002);
+    assert!(server.link_is_over(held));
+    assert_eq!(sent_text(&mut server, 5_002, held), "");
+}
