@@ -6,6 +6,7 @@
 
 mod claiming;
 mod giving;
+mod keeping;
 mod owner;
 mod seeking;
 mod taking;
@@ -15,6 +16,7 @@ mod tests;
 
 pub(crate) use claiming::{Claiming, Step, Verdict};
 pub(crate) use giving::{Answer, Give, Given, Giver};
+pub(crate) use keeping::{Keep, Keeper};
 pub(crate) use owner::{Deed, Owner};
 pub(crate) use seeking::{Found, Known, Look, LookStep, MOST_HOPS, Place, Seek, Standing, seek};
 pub(crate) use taking::{Take, Taken, Taker};

@@ -58,7 +58,7 @@ counted! {
         PageLeft, TakenOver, TakeOverRepeated, FormerPageRefused,
         PeersCut, EngineCut, EngineSlow, EngineSilent, NodeKilled, Unreached, NotNow, LookedUp, WrittenOff,
         ForwardedOpening, ForwardedResume, ForwardedUpload, OpeningUnknown, OnProof, StartedOnProof, StartedBlind, LoserUnproven, LostItsRace,
-        ClaimOfTheDead, ClaimReleased,
+        ClaimOfTheDead, ClaimReleased, TookClaimBack,
         Drained, Pushed, StaysThere, NotGiven, Moved, Revived, GiverUnsure, TakerUnsure, TakenBackFirst, ParcelUnwanted,
         WordLost, WaitsForAMove,
     }

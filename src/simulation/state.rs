@@ -8,7 +8,7 @@ use super::{
     client_under_test::ClientUnderTest,
     coverage::Coverage,
     log::Log,
-    nodes::state::{Learnt, Misrule, NodeEvent, Nodes},
+    nodes::state::{Kept, Learnt, Misrule, NodeEvent, Nodes},
     packet::{Codec, Packet},
     pending::{PageRequests, ServerRequests},
     queue::Queue,
@@ -237,6 +237,8 @@ pub(crate) struct ServerSession {
     /// It was given away, and no node has it yet.
     pub(crate) given: bool,
     pub(crate) deed: Option<Deed>,
+    /// Its node was not heard for long: it takes the claim back, or has done so at the time.
+    pub(crate) claim_kept: Kept,
     /// Others were told that it is gone, since its node counted as dead.
     pub(crate) written_off: bool,
     /// The client's generation that has opened it.

@@ -1,4 +1,5 @@
 mod claiming;
+mod keeping;
 mod moving;
 mod seeking;
 

@@ -2,7 +2,7 @@
 
 use super::state::{Ask, Asker, Found, Known, Lease, NodeEvent, Wish};
 use crate::{
-    owners::{Answer, Owner},
+    owners::{Answer, Deed, Owner},
     simulation::{
         coverage::Fault,
         state::{World, WorldEvent},
@@ -14,7 +14,7 @@ const BEAT: u64 = 1_000;
 pub(super) const LEASE: u64 = 10_000;
 const REPLACED: u64 = 3 * BEAT;
 const HASTE: u64 = 100;
-const PATIENCE: u64 = 2_000;
+pub(super) const PATIENCE: u64 = 2_000;
 const PATIENCE_WHILE_AWAY: u64 = 200;
 
 impl World<'_> {
@@ -108,7 +108,7 @@ impl World<'_> {
         if let Wish::Claim { from: Some(from), .. } = &ask.wish
             && matches!(found, Found::Held(None))
         {
-            self.check_swapped(&from.clone());
+            self.check_swapped(&ask, &from.clone());
         }
         self.answer(ask, back, if cut { Err(()) } else { Ok(found) });
     }
@@ -153,6 +153,7 @@ impl World<'_> {
             Asker::Giving(session, serial) => self.give_answered(session, serial, &answer),
             Asker::Taking(session, serial) => self.take_answered(ask.node, session, serial, &answer),
             Asker::Seeking(conn) => self.looked(ask.node, conn, &answer),
+            Asker::Keeping(session) => self.keep_answered(ask.node, session, &answer),
         }
     }
 
@@ -177,6 +178,9 @@ impl World<'_> {
         if !one.has_heard || now.saturating_sub(one.heard) >= LEASE / 2 {
             one.joined = false;
             one.known.values_mut().for_each(|known| (known.listed, known.beaten) = (now, now));
+            let owned =
+                self.server.sessions.iter_mut().filter(|session| session.node == node && session.deed.is_some());
+            owned.for_each(|session| session.claim_kept.due = Some(self.now));
         }
         (one.heard, one.has_heard) = (now.max(one.heard), true);
         one.known.retain(|process, _| list.iter().all(|(other, lease)| other != process || !lease.left));
@@ -203,6 +207,7 @@ impl World<'_> {
             let joining = std::mem::take(&mut one.joining);
             joining.into_iter().for_each(|conn| self.route(conn));
         }
+        self.keep_claims(node);
     }
 
     /// Whether a node that is not listed does not live: only who has joined, and hears, can tell.
@@ -247,10 +252,21 @@ impl World<'_> {
         !lives || beaten.is_none_or(|beaten| self.now - beaten + 2 * BEAT >= LEASE)
     }
 
-    /// A claim was taken from the process that had it: only from one that may count as dead.
-    fn check_swapped(&mut self, from: &[u8]) {
-        let Some(owner) = Owner::read(from) else { return };
-        if self.may_count_as_dead(owner.incarnation) {
+    /// A claim was taken from the process that had it: only from one that may count as dead, or by the node that has the
+    /// session. The deed of a session changes hands in a move too.
+    fn check_swapped(&mut self, ask: &Ask, from: &[u8]) {
+        let owner = match ask.asker {
+            Asker::Taking(..) | Asker::Giving(..) => return,
+            Asker::Seeking(_) | Asker::Keeping(_) => Deed::read(from).map(|deed| deed.owner),
+            _ => Owner::read(from),
+        };
+        let Some(owner) = owner.filter(|owner| owner.incarnation != ask.process) else { return };
+        if let Asker::Keeping(session) = ask.asker {
+            let one = &self.server.sessions[session];
+            if one.process != ask.process || one.given || one.gone {
+                self.fail(format!("node {} took the claim of session {session}, which it does not have", ask.node));
+            }
+        } else if self.may_count_as_dead(owner.incarnation) {
             self.note(Fault::ClaimOfTheDead);
         } else {
             self.fail(format!("the claim of {owner:?} was taken although it lives"));

@@ -2,6 +2,7 @@
 
 mod engine;
 mod faults;
+mod keeping;
 mod moving;
 mod opening;
 mod routing;

@@ -1,6 +1,6 @@
 //! A session moves: a node that its client has come to asks its owner for it, which gives it away.
 
-use super::state::{Asker, Found, Gives, Learnt, Misrule, NodeEvent, Stage, Takes, Told, Wish, deed_key};
+use super::state::{Asker, Found, Gives, Kept, Learnt, Misrule, NodeEvent, Stage, Takes, Told, Wish, deed_key};
 use crate::{
     owners::{Answer, Deed, Give, Given, Giver, Owner, Take, Taken, Taker},
     packed::Reader,
@@ -177,6 +177,7 @@ impl World<'_> {
         one.machine = Saboteur::new(machine, self.sabotage);
         (one.credentials, one.node, one.process) = (credentials, node, process);
         (one.given, one.gone, one.deed, one.armed) = (false, false, Some(deed), None);
+        one.claim_kept = Kept::default();
         one.pairs.clear();
         one.held_back = None;
         if !one.requests.owed.is_empty() && !std::mem::replace(&mut one.requests.answering, true) {

@@ -1,7 +1,7 @@
 //! A request comes to a node, which answers it, or passes it on to the node that has its session.
 
 use super::{
-    engine::LEASE,
+    engine::{LEASE, PATIENCE},
     state::{self, Asker, Learnt, NodeEvent, Wish, deed_key, node_of},
 };
 use crate::{
@@ -255,11 +255,14 @@ impl World<'_> {
         if one.gone || (one.machine.is_over() && !one.given) {
             return;
         }
-        // Its node has lost the claim for good when this was said first, and counted as dead then.
+        // Its node had lost the claim when this was said first, and counted as dead then.
         if one.written_off {
             return;
         }
-        if !self.may_count_as_dead(process) {
+        // Another node may have looked just before the claim was taken back, and remembers what it saw.
+        let within = |since: Option<u64>, time| since.is_some_and(|since| self.now < since + time);
+        let lost = within(one.claim_kept.due, LEASE) || within(one.claim_kept.done, PATIENCE + NOWHERE);
+        if !lost && !self.may_count_as_dead(process) {
             return self.fail(format!("session {session} is said to be gone, and its owner lives"));
         }
         self.note(Fault::WrittenOff);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::owners::{Answer, Claiming, Deed, Giver, Owner, Taker};
+use crate::owners::{Answer, Claiming, Deed, Giver, Keeper, Owner, Taker};
 
 /// How the nodes are wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,9 +162,21 @@ pub(crate) enum Asker {
     Proven(usize),
     /// The request on this connection.
     Seeking(usize),
+    /// The owner of a session, which takes its claim back.
+    Keeping(usize),
     /// The owner of a session, and the number of the move.
     Giving(usize, u64),
     Taking(usize, u64),
+}
+
+/// The claim of a session whose node was not heard for so long that others may have taken it.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Since when it is to be taken back.
+    pub(crate) due: Option<u64>,
+    pub(crate) keeper: Option<Keeper>,
+    /// When it was taken back last.
+    pub(crate) done: Option<u64>,
 }
 
 /// A session that its owner gives away.
