@@ -2,6 +2,9 @@
 #![cfg(feature = "cluster")]
 #![allow(unreachable_pub, clippy::disallowed_methods)]
 
+#[cfg(any(feature = "redis", feature = "nats", feature = "host"))]
+#[path = "engines/asked_rooms.rs"]
+mod asked_rooms;
 #[path = "engines/bus.rs"]
 mod bus;
 #[path = "engines/directory.rs"]

@@ -8,6 +8,10 @@ mod ends;
 mod faults;
 #[path = "cluster/house.rs"]
 mod house;
+#[path = "moving_cluster/juror.rs"]
+mod juror;
+#[path = "moving_cluster/requests.rs"]
+mod requests;
 #[path = "moving_cluster/rolling.rs"]
 mod rolling;
 #[path = "moving_cluster/routes.rs"]

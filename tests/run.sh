@@ -271,7 +271,7 @@ recovery_run() {
 # cluster/left_out.txt names. Another ANYWIRE_SEED draws other nodes.
 on_nodes() {
   local status=0 target name skips
-  for target in native switching takeover fallbacks joining openings pieces uploads lifecycle sockets events engineio sockjs; do
+  for target in native switching takeover fallbacks joining openings pieces uploads lifecycle sockets events rooms namespaces engineio sockjs socketio stomp; do
     skips=()
     while read -r name; do skips+=(--skip "$name"); done < <(awk -v target="$target" '$1 == target { print $2 }' tests/cluster/left_out.txt)
     ANYWIRE_NODES=3 ANYWIRE_SEED=${ANYWIRE_SEED:-31} cargo test --no-fail-fast --all-features --test "$target" -- --exact ${skips[@]+"${skips[@]}"} || status=1

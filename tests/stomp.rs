@@ -45,11 +45,11 @@ mod wire;
 
 use std::collections::BTreeMap;
 
-use anywire::{Anywire, Args, Auth, Builder, Data, Events, Fault, Live, Origins, Reply, Session, Stomp};
+use anywire::{Anywire, Args, Auth, Builder, Data, Events, Fault, Origins, Reply, Session, Stomp};
 use axum::Router;
 use bytes::Bytes;
 use serde_json::Value;
-use support::Site;
+use support::{Lives, Site};
 
 /// The headers of CONNECT.
 type Login = BTreeMap<String, String>;
@@ -96,19 +96,24 @@ enum Any {
 }
 
 /// STOMP at `/live` with these settings, and on another site native clients of the same server.
-fn houses(settings: Stomp) -> (Live, Site, Site) {
+fn houses(settings: Stomp) -> (Lives, Site, Site) {
     let server = builder().events(application()).build();
     let native = Site::of(&server, |server| Router::new().nest("/live", server.routes()));
     (
-        server.live(),
+        Lives::of_server(&server),
         Site::of(&server, move |server| Router::new().merge(server.stomp_with("/live", settings.clone()))),
         native,
     )
 }
 
-fn house(settings: Stomp) -> (Live, Site) {
+fn house(settings: Stomp) -> (Lives, Site) {
     let (live, site, _) = houses(settings);
     (live, site)
+}
+
+/// The destinations of the broker that tests try alike. Queues are of one node.
+fn destinations() -> &'static [&'static str] {
+    if support::count() == 1 { &["/topic/x", "/queue/x"] } else { &["/topic/x"] }
 }
 
 /// The site with the default settings.

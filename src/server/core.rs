@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     config::{Config, is_node_name, millis, size},
+    dialect::MAX_ID,
     hub::{Histories, Hub, Member, Remote},
     ids,
     pool::Pool,
@@ -29,6 +30,9 @@ use crate::{
 
 /// The time between two warnings of the same kind, in milliseconds.
 const WARNING_INTERVAL: u64 = 60_000;
+
+/// The bits of a request's id by which nodes tell theirs apart.
+const MARK_BITS: u32 = 20;
 
 /// The number of sessions that are remembered behind their end, however few may live.
 const LEAST_REMEMBERED: usize = 1024;
@@ -99,8 +103,10 @@ pub(crate) struct Core {
     ticking: AtomicBool,
     /// The other nodes, if the server is one of several.
     nodes: OnceLock<Arc<dyn OtherNodes>>,
-    /// The requests that were made of clients, which have numbers of their own.
-    pub(crate) questions: AtomicU64,
+    /// The requests that were made of clients.
+    pub(super) questions: AtomicU64,
+    /// The last digits of the ids of requests, where the server is one of several.
+    mark: u64,
 }
 
 impl Core {
@@ -151,6 +157,7 @@ impl Core {
             ticking: AtomicBool::new(false),
             nodes: OnceLock::new(),
             questions: AtomicU64::new(0),
+            mark: ids::below(1 << MARK_BITS),
         }
     }
 
@@ -163,6 +170,18 @@ impl Core {
     /// The other nodes, if the server is one of several.
     pub(crate) fn nodes(&self) -> Option<&Arc<dyn OtherNodes>> {
         self.nodes.get()
+    }
+
+    /// The id of a new request to clients.
+    ///
+    /// Nodes give different ones: a client whose session has moved may still answer a request that it got at another node,
+    /// and that is no answer to one of this node, which had its id before the session came.
+    pub(crate) fn question(&self) -> u64 {
+        let number = self.questions.fetch_add(1, Ordering::Relaxed);
+        match self.nodes() {
+            None => number % MAX_ID + 1,
+            Some(_) => ((number % (MAX_ID >> MARK_BITS)) << MARK_BITS) + self.mark + 1,
+        }
     }
 
     /// Returns whether the timekeeper must be started. Only the first call returns `true`, and its caller

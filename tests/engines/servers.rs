@@ -11,7 +11,12 @@ use std::{
 use anywire::{Anywire, Cluster, LocalClient, Message, Order, Server as Node, Session};
 use tokio::time::sleep;
 
-use super::kept_rooms::one_history;
+use super::{
+    asked_rooms::{
+        self, all_nodes_ask, each_node_asks_its_own_while_the_engine_is_away, nodes_ask_while_the_engine_is_cut,
+    },
+    kept_rooms::one_history,
+};
 
 /// A server that is the engine of a cluster.
 trait Engine: Sized {
@@ -92,6 +97,9 @@ on_servers![
     rooms_go_on_while_the_server_is_away,
     no_loss_is_silent,
     a_history_is_one_on_all_nodes_whatever_is_cut,
+    a_room_is_asked_on_all_nodes,
+    a_room_is_asked_whatever_is_cut,
+    a_room_is_asked_while_the_server_is_away,
 ];
 
 async fn member(session: Session) {
@@ -110,9 +118,8 @@ impl Seat {
     async fn new(server: &impl Engine, name: &str) -> Self {
         let missed = Arc::<AtomicU64>::default();
         let count = missed.clone();
-        let cluster = server.cluster().peers("127.0.0.1:0", "a secret of the tests");
         let node: Node = Anywire::builder()
-            .cluster(cluster)
+            .cluster(joined(server))
             .node(name)
             .outbox(16 << 20)
             .on_room_gap(move |gap| {
@@ -267,7 +274,35 @@ async fn rooms_go_on_while_the_server_is_away<E: Engine>() {
 
 async fn a_history_is_one_on_all_nodes_whatever_is_cut<E: Engine>() {
     let Some(server) = E::start().await else { return };
-    one_history(|| server.cluster().peers("127.0.0.1:0", "a secret of the tests"), || server.cut()).await;
+    one_history(|| joined(&server), || server.cut()).await;
+}
+
+fn joined(server: &impl Engine) -> Cluster {
+    server.cluster().peers("127.0.0.1:0", "a secret of the tests")
+}
+
+async fn jury(server: &impl Engine) -> Vec<asked_rooms::Node> {
+    vec![
+        asked_rooms::Node::new(joined(server), "node-0", 1).await,
+        asked_rooms::Node::new(joined(server), "node-1", 2).await,
+    ]
+}
+
+async fn a_room_is_asked_on_all_nodes<E: Engine>() {
+    let Some(server) = E::start().await else { return };
+    all_nodes_ask(|| joined(&server)).await;
+}
+
+async fn a_room_is_asked_whatever_is_cut<E: Engine>() {
+    let Some(server) = E::start().await else { return };
+    nodes_ask_while_the_engine_is_cut(jury(&server).await, || server.cut()).await;
+}
+
+async fn a_room_is_asked_while_the_server_is_away<E: Engine>() {
+    let Some(server) = E::start().await else { return };
+    let (jury, server) = (jury(&server).await, std::cell::RefCell::new(server));
+    let (away, back) = (|| server.borrow_mut().kill(), || server.borrow_mut().start_again());
+    each_node_asks_its_own_while_the_engine_is_away(jury, away, back).await;
 }
 
 /// Every message is received once or told to be missed, however often connections are killed.

@@ -1,6 +1,6 @@
 //! Input that a client must not send, and its cost.
 
-use anywire::{Args, Auth, Events, Live, Session};
+use anywire::{Args, Auth, Events, Session};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -8,21 +8,21 @@ use super::{
     Any, application, builder,
     client::{Came, Client, Socket, is_pending},
     join,
-    support::until,
+    support::{Lives, until},
 };
 
 const LIMIT: usize = 1_000_000;
 const PLACEHOLDER: &str = "{\"_placeholder\":true,\"num\":0}";
 
 /// A client of the suite's application that has opened `/`.
-async fn joined() -> (Live, Client, Socket) {
+async fn joined() -> (Lives, Client, Socket) {
     let server = application().build();
     let client = Client::of(&server, 4);
     let mut socket = client.socket().await;
     assert!(socket.text().await.starts_with("0{"));
     join(&mut socket, "/").await;
     socket.hears("42[\"auth\",{}]").await;
-    (server.live(), client, socket)
+    (Lives::of_server(&server), client, socket)
 }
 
 /// The client is served as before.
@@ -125,7 +125,7 @@ async fn an_attachment_comes_behind_its_packet_and_nothing_else_does() {
 #[tokio::test(start_paused = true)]
 async fn a_packet_of_which_attachments_never_come_counts_and_is_given_back() {
     let server = application().build();
-    let (live, client) = (server.live(), Client::quick_of(&server, 4));
+    let (live, client) = (Lives::of_server(&server), Client::quick_of(&server, 4));
     for round in 0..3 {
         let sid = client.open().await;
         client.say(&sid, &["40"]).await;
@@ -165,7 +165,7 @@ async fn an_attachment_comes_within_a_minute_or_the_connection_ends() {
         tell.send(session.close_reason().map(|reason| reason.to_string())).unwrap();
     });
     let server = builder().events(events).build();
-    let live = server.live();
+    let live = Lives::of_server(&server);
     let mut client = Client::of(&server, 4).socket().await;
     assert!(client.text().await.starts_with("0{"));
     join(&mut client, "/").await;
@@ -324,7 +324,7 @@ async fn auth_data_count_while_they_are_judged() {
         waits.acquire().await.unwrap().forget();
     });
     let server = builder().events(Events::new()).namespace("/adm", events).build();
-    let live = server.live();
+    let live = Lives::of_server(&server);
     let mut client = Client::of(&server, 4).socket().await;
     assert!(client.text().await.starts_with("0{"));
     join(&mut client, "/").await;
@@ -356,7 +356,7 @@ async fn events_that_nobody_receives_are_bounded() {
         session.closed().await;
     });
     let server = builder().inbox(INBOX).message_limit(50_000).events(idle).build();
-    let (live, client) = (server.live(), Client::of(&server, 4));
+    let (live, client) = (Lives::of_server(&server), Client::of(&server, 4));
     let sid = client.open().await;
     client.say(&sid, &["40"]).await;
     client.poll(&sid).await;

@@ -11,7 +11,7 @@ use super::{
     application, builder,
     client::{Came, Client, Socket, sid_of},
     recording::Packet,
-    support::until,
+    support::{Lives, until},
 };
 
 /// Reads a message whole: bytes are `{"bytes": [..]}`, and undefined is left out.
@@ -247,9 +247,9 @@ async fn what_is_no_packet_ends_the_connection() {
             _ => unreachable!(),
         }
         socket.is_closed().await;
-        until("the session is gone", || server.is_empty()).await;
+        until("the session is gone", || Lives::of_server(&server).is_empty()).await;
     }
-    assert_eq!(server.live().stats().bytes, 0);
+    assert_eq!(Lives::of_server(&server).stats().bytes, 0);
 }
 
 /// Clients 1 and 2 have no such parser.

@@ -11,19 +11,19 @@ use super::{
     builder,
     client::{Came, Client, Socket},
     join,
-    support::{echo, until},
+    support::{Lives, echo, until},
 };
 
 const BYTES: &str = "451-[\"message\",{\"_placeholder\":true,\"num\":0}]";
 
 /// A client whose `/` is open.
-async fn joined(builder: anywire::Builder<SessionHandler<()>>) -> (anywire::Live, Client, Socket) {
+async fn joined(builder: anywire::Builder<SessionHandler<()>>) -> (Lives, Client, Socket) {
     let server = builder.build();
     let client = Client::of(&server, 4);
     let mut socket = client.socket().await;
     assert!(socket.text().await.starts_with("0{"));
     join(&mut socket, "/").await;
-    (server.live(), client, socket)
+    (Lives::of_server(&server), client, socket)
 }
 
 /// Names the kind of each message that it receives, and sends it back.

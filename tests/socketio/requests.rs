@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anywire::{Answers, Data, EngineIo, Events, Fault, Live, Reply, Request, RequestError, SendError, Session};
+use anywire::{Answers, Data, EngineIo, Events, Fault, Reply, Request, RequestError, SendError, Session};
 use axum::Router;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -12,14 +12,14 @@ use super::{
     builder,
     client::{Came, Client, Socket},
     join, raw, router,
-    support::{EventClient, Site, until},
+    support::{EventClient, Lives, Site, at_rest, count, until},
 };
 
 const PLACEHOLDER: &str = "{\"_placeholder\":true,\"num\":0}";
 
 /// A client of this revision whose `/` is open.
-async fn joined(router: &Router, revision: u8) -> Socket {
-    let mut socket = Client::of_router(router.clone(), revision).socket().await;
+async fn joined(site: &Site, revision: u8) -> Socket {
+    let mut socket = Client::new(site.clone(), revision).socket().await;
     assert!(socket.text().await.starts_with("0{"));
     match revision {
         4 => join(&mut socket, "/").await,
@@ -42,9 +42,9 @@ fn events() -> Events {
         .on("reverse", async |Data(bytes): Data<Bytes>| Reply(bytes.iter().rev().copied().collect::<Bytes>()))
 }
 
-fn house() -> (Live, Router) {
+fn house() -> (Lives, Site) {
     let server = builder().events(events()).namespace("/adm", events()).build();
-    (server.live(), router(&server, EngineIo::new()))
+    (Lives::of_server(&server), Site::of(&server, |server| router(server, EngineIo::new())))
 }
 
 /// The id in a request that the client hears.
@@ -57,8 +57,8 @@ async fn asked(client: &mut Socket, beginning: &str, json: &str) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn the_server_asks_the_client() {
     for revision in [4, 3] {
-        let (live, router) = house();
-        let mut client = joined(&router, revision).await;
+        let (live, site) = house();
+        let mut client = joined(&site, revision).await;
         let session = live.sessions().remove(0);
         let ask = |name: &'static str| -> JoinHandle<Result<Value, RequestError>> {
             let session = session.clone();
@@ -86,8 +86,8 @@ async fn the_server_asks_the_client() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_of_bytes_comes_with_its_attachments() {
-    let (live, router) = house();
-    let mut client = joined(&router, 4).await;
+    let (live, site) = house();
+    let mut client = joined(&site, 4).await;
     join(&mut client, "/adm").await;
     for (namespace, written) in [("/", ""), ("/adm", "/adm,")] {
         let session = live.of(namespace).sessions().remove(0);
@@ -104,8 +104,8 @@ async fn an_answer_of_bytes_comes_with_its_attachments() {
 #[tokio::test(start_paused = true)]
 async fn the_client_asks_and_a_refusal_is_an_answer_with_an_error() {
     for revision in [4, 3] {
-        let (_, router) = house();
-        let mut client = joined(&router, revision).await;
+        let (_, site) = house();
+        let mut client = joined(&site, revision).await;
         client.say("420[\"double\",21]").await;
         client.hears("430[42]").await;
         client.say("421[\"double\",0]").await;
@@ -135,25 +135,28 @@ async fn the_client_asks_and_a_refusal_is_an_answer_with_an_error() {
 async fn a_room_of_all_kinds_of_clients_is_asked() {
     const VOTE: Request<String, bool> = Request::new("vote");
     let server = builder().events(events()).build();
-    let (live, router) = (server.live(), router(&server, EngineIo::new()));
+    let (live, site) = (Lives::of_server(&server), Site::of(&server, |server| router(server, EngineIo::new())));
     let mut native =
         EventClient::open(&Site::of(&server, |server| Router::new().nest("/live", server.routes())), "events").await;
-    let mut later = joined(&router, 4).await;
-    let mut older = joined(&router, 3).await;
-    let mut silent = joined(&router, 4).await;
-    let mut leaves = joined(&router, 4).await;
+    let mut later = joined(&site, 4).await;
+    let mut older = joined(&site, 3).await;
+    let mut silent = joined(&site, 4).await;
+    let mut leaves = joined(&site, 4).await;
     let mut bare = raw::Client::open(&Router::new().nest("/ws", server.raw())).await;
     until("all have joined", || live.members("jury").len() == 6).await;
+    at_rest().await;
     let votes = tokio::spawn(live.to("jury").request(VOTE, "guilty?").within(Duration::from_secs(5)).into_future());
     let (id, packet) = native.asked().await;
     assert_eq!(packet, "[\"vote\",\"guilty?\"]");
+    let mut ids = Vec::new();
     for client in [&mut later, &mut older, &mut silent, &mut leaves] {
-        assert_eq!(asked(client, "42", &packet).await, id, "one packet for all");
+        ids.push(asked(client, "42", &packet).await);
     }
+    assert!(count() > 1 || ids.iter().all(|other| *other == id), "one packet for all on one node");
     native.answer(id, "[true]").await;
-    later.say(&format!("43{id}[false]")).await;
-    later.say(&format!("43{id}[true]")).await;
-    older.say(&format!("43{id}[\"perhaps\"]")).await;
+    later.say(&format!("43{}[false]", ids[0])).await;
+    later.say(&format!("43{}[true]", ids[0])).await;
+    older.say(&format!("43{}[\"perhaps\"]", ids[1])).await;
     leaves.say("1").await;
     let votes: Answers<bool> = votes.await.unwrap();
     assert_eq!((votes.answers.len(), votes.values().filter(|guilty| **guilty).count()), (3, 1));

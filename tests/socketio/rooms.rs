@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-use anywire::{Args, EngineIo, Events, Live, Session};
+use anywire::{Args, EngineIo, Events, Session};
 use axum::Router;
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
@@ -14,7 +14,7 @@ use super::{
     builder,
     client::{Came, Client, RS, Socket, sid_of},
     join, raw, router,
-    support::{EventClient, Site, until},
+    support::{EventClient, Lives, Site, assert_sent, at_rest, until},
 };
 
 /// A member of the room, of one family.
@@ -88,9 +88,9 @@ fn split(revision: u8, mut payload: &str) -> Vec<String> {
 
 /// The routers of a server: Socket.IO, Engine.IO alone, and the others.
 struct House {
-    live: Live,
-    socketio: Router,
-    engineio: Router,
+    live: Lives,
+    socketio: Site,
+    engineio: Site,
     native: Site,
     raw: Router,
 }
@@ -105,16 +105,16 @@ impl House {
             })
             .build();
         House {
-            live: server.live(),
-            socketio: router(&server, EngineIo::new()),
-            engineio: Router::new().merge(server.engineio("/engine.io")),
+            live: Lives::of_server(&server),
+            socketio: Site::of(&server, |server| router(server, EngineIo::new())),
+            engineio: Site::of(&server, |server| Router::new().merge(server.engineio("/engine.io"))),
             native: Site::of(&server, |server| Router::new().nest("/live", server.routes())),
             raw: Router::new().nest("/ws", server.raw()),
         }
     }
 
     async fn socketio(&self, revision: u8) -> Member {
-        let mut socket = Client::of_router(self.socketio.clone(), revision).socket().await;
+        let mut socket = Client::new(self.socketio.clone(), revision).socket().await;
         assert!(socket.text().await.starts_with("0{"));
         match revision {
             4 => join(&mut socket, "/").await,
@@ -124,7 +124,7 @@ impl House {
     }
 
     async fn socketio_by_polls(&self, revision: u8) -> Member {
-        let mut client = Client::of_router(self.socketio.clone(), revision);
+        let mut client = Client::new(self.socketio.clone(), revision);
         client.query.push_str("&b64=1");
         let sid = client.open().await;
         if revision == 4 {
@@ -136,13 +136,13 @@ impl House {
     }
 
     async fn engineio(&self) -> Member {
-        let mut socket = Client::of_router(self.engineio.clone(), 4).socket().await;
+        let mut socket = Client::new(self.engineio.clone(), 4).socket().await;
         sid_of(&socket.text().await);
         Member::Socket(socket)
     }
 
     async fn engineio_by_polls(&self) -> Member {
-        let client = Client::of_router(self.engineio.clone(), 4);
+        let client = Client::new(self.engineio.clone(), 4);
         let sid = client.open().await;
         Member::Polls(client, sid, Vec::new())
     }
@@ -161,6 +161,7 @@ impl House {
             self.engineio_by_polls().await,
         ];
         until("all have joined", || self.live.members("a").len() == members.len()).await;
+        at_rest().await;
         members
     }
 }
@@ -169,9 +170,9 @@ impl House {
 async fn each_member_gets_events_and_messages_in_its_own_spelling() {
     let house = House::new();
     let mut members = house.members().await;
-    assert_eq!(house.live.to("a").emit("tick", Args((1, "a"))).sent, members.len());
-    assert_eq!(house.live.to("a").send("hello").sent, members.len());
-    assert_eq!(house.live.to("a").send(Bytes::from_static(&[1, 2])).sent, members.len());
+    assert_sent(&house.live.to("a").emit("tick", Args((1, "a"))), members.len());
+    assert_sent(&house.live.to("a").send("hello"), members.len());
+    assert_sent(&house.live.to("a").send(Bytes::from_static(&[1, 2])), members.len());
     let json = "[\"tick\",1,\"a\"]";
     let attached = "51-[\"message\",{\"_placeholder\":true,\"num\":0}]";
     let bytes = "bytes[1, 2]";
@@ -215,7 +216,7 @@ async fn an_event_is_serialised_once_for_all_families() {
     let house = House::new();
     let mut members = house.members().await;
     let value = Counted::default();
-    assert_eq!(house.live.to("a").emit("tick", value.clone()).sent, members.len());
+    assert_sent(&house.live.to("a").emit("tick", value.clone()), members.len());
     let expected = format!("[\"tick\",\"{}\"]", "x".repeat(LENGTH));
     for member in &mut members {
         assert_eq!(member.json().await, expected);
@@ -276,7 +277,7 @@ async fn the_lists_and_the_exceptions_know_members_of_all_families() {
     }
     assert_eq!(live.to("a").except_room("a").send("x").sent, 0);
     // A session with no namespace is nobody.
-    let mut nobody = Client::of_router(house.socketio.clone(), 4).socket().await;
+    let mut nobody = Client::new(house.socketio.clone(), 4).socket().await;
     assert!(nobody.text().await.starts_with("0{"));
     assert_eq!((live.sessions().len(), live.len(), live.members("a").len()), (all.len(), all.len(), all.len()));
     assert_eq!((live.all().send("x").sent, live.to("a").send("x").sent), (all.len(), all.len()));
@@ -299,18 +300,21 @@ async fn rooms_of_two_namespaces_are_two_rooms() {
         })
     };
     let server = builder().events(join_room()).namespace("/adm", join_room()).build();
-    let live = server.live();
+    let live = Lives::of_server(&server);
     let mut client = Client::of(&server, 4).socket().await;
     client.text().await;
     join(&mut client, "/adm").await;
-    assert_eq!((live.to("a").send("x").sent, live.of("/adm").to("a").send("adm").sent), (0, 1));
+    at_rest().await;
+    assert_sent(&live.to("a").send("x"), 0);
+    assert_sent(&live.of("/adm").to("a").send("adm"), 1);
     client.hears("42/adm,[\"message\",\"adm\"]").await;
     join(&mut client, "/").await;
+    at_rest().await;
     let session = live.sessions().remove(0);
-    assert_eq!(live.to("a").except(&session).send("x").sent, 0);
-    assert_eq!(live.of("/adm").to("a").emit("tick", ()).sent, 1);
+    assert_sent(&live.to("a").except(&session).send("x"), 0);
+    assert_sent(&live.of("/adm").to("a").emit("tick", ()), 1);
     client.hears("42/adm,[\"tick\"]").await;
-    assert_eq!(live.to("a").emit("tick", ()).sent, 1);
+    assert_sent(&live.to("a").emit("tick", ()), 1);
     client.hears("42[\"tick\"]").await;
     session.close(1000, "");
     client.hears("41").await;

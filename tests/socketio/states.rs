@@ -5,22 +5,22 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-use anywire::{Builder, Data, Events, Fault, History, Live, Session, SessionHandler};
+use anywire::{Builder, Data, Events, Fault, History, Session, SessionHandler};
 use tokio::sync::Semaphore;
 
 use super::{
     application, builder,
     client::{Came, Client, Socket},
     join,
-    support::until,
+    support::{Lives, assert_sent, at_rest, until},
 };
 
 /// A client that has opened Engine.IO, of a server that is looked into.
-async fn open(builder: Builder<SessionHandler<()>>) -> (Live, Socket) {
+async fn open(builder: Builder<SessionHandler<()>>) -> (Lives, Socket) {
     let server = builder.build();
     let mut socket = Client::of(&server, 4).socket().await;
     assert!(socket.text().await.starts_with("0{"));
-    (server.live(), socket)
+    (Lives::of_server(&server), socket)
 }
 
 /// Doors that tests open: each lets one through.
@@ -57,7 +57,7 @@ async fn a_namespace_is_left_and_opened_again() {
         assert_eq!((adm.len(), adm.members("room").len()), (1, 1));
         client.say("41/adm,").await;
         until("it has left", || adm.is_empty() && adm.members("room").is_empty()).await;
-        assert_eq!(adm.all().emit("x", ()).sent, 0);
+        assert_sent(&adm.all().emit("x", ()), 0);
     }
     client.say("42/adm,[\"x\"]").await;
     client.is_closed().await;
@@ -89,6 +89,7 @@ async fn a_client_that_has_left_hears_nothing_of_the_handler_that_still_runs() {
     let answer = client.text().await;
     assert!(answer.starts_with("40/adm,{\"sid\":"), "{answer}");
     until("it is open", || live.of("/adm").members("room").len() == 1).await;
+    at_rest().await;
     live.of("/adm").to("room").emit("tick", 3);
     client.hears("42/adm,[\"tick\",3]").await;
 }
@@ -267,9 +268,10 @@ async fn a_namespace_that_is_open_or_asked_for_is_not_asked_for_again() {
 #[tokio::test(start_paused = true)]
 async fn a_client_without_a_namespace_is_nobody() {
     let (live, mut client) = open(builder().events(Events::new()).namespace("/adm", Events::new())).await;
-    let nobody = |live: &Live| {
+    let nobody = |live: &Lives| {
         assert_eq!((live.len(), live.is_empty(), live.sessions().len()), (0, true, 0));
-        assert_eq!((live.all().send("x").sent, live.all().emit("x", ()).sent), (0, 0));
+        assert_sent(&live.all().send("x"), 0);
+        assert_sent(&live.all().emit("x", ()), 0);
     };
     nobody(&live);
     join(&mut client, "/adm").await;
@@ -278,7 +280,7 @@ async fn a_client_without_a_namespace_is_nobody() {
     client.is_quiet().await;
     join(&mut client, "/").await;
     assert_eq!((live.len(), live.sessions().len()), (1, 1));
-    assert_eq!(live.all().send("x").sent, 1);
+    assert_sent(&live.all().send("x"), 1);
     client.hears("42[\"message\",\"x\"]").await;
     client.say("41").await;
     until("it has left", || live.sessions().is_empty()).await;
@@ -310,7 +312,7 @@ async fn a_namespace_that_was_left_counts_until_its_handler_has_returned() {
 async fn the_number_of_sessions_is_that_of_their_list() {
     let events = || Events::new().on("leave", async |session: Session| session.close(1000, ""));
     let server = builder().events(events()).namespace("/adm", events()).build();
-    let (live, client) = (server.live(), Client::of(&server, 4));
+    let (live, client) = (Lives::of_server(&server), Client::of(&server, 4));
     let agree = async |count: usize| {
         until("the list is so long", || live.sessions().len() == count).await;
         until(&format!("so many are counted, and not {}", live.len()), || live.len() == count).await;

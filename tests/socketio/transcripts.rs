@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anywire::{Args, Builder, EngineIo, Events, Fault, Live, Reply, Server, Session, SocketIo, concurrent};
+use anywire::{Args, Builder, EngineIo, Events, Fault, Reply, Server, Session, SocketIo, concurrent};
 use axum::Router;
 use bytes::Bytes;
 use serde_json::json;
@@ -22,7 +22,7 @@ use super::{
     client::Client,
     recording::event,
     replay::Replay,
-    support::{Site, until},
+    support::{Lives, Site, until},
 };
 
 /// The way in which a transcript is replayed.
@@ -197,11 +197,11 @@ impl Application {
     }
 
     pub async fn cue(&self, cue: Cue) {
-        let live = self.server.live();
+        let live = Lives::of_server(&self.server);
         match cue {
             Cue::Hello => drop(live.all().emit("echo", "from server")),
             Cue::Ask(number) => drop(tokio::spawn(ask_all(live, number, self.tell.clone()))),
-            Cue::Down => drop(tokio::spawn(async move { live.shutdown(Duration::ZERO).await })),
+            Cue::Down => drop(tokio::spawn(async move { live.shut_down().await })),
         }
     }
 
@@ -223,7 +223,7 @@ impl Application {
     }
 }
 
-async fn ask_all(live: Live, number: u64, tell: mpsc::UnboundedSender<String>) {
+async fn ask_all(live: Lives, number: u64, tell: mpsc::UnboundedSender<String>) {
     let asked = live.all().request::<_, _, Args<Vec<Any>>>("q", number).within(Duration::from_secs(1)).await;
     let all = asked.values().count() == live.len();
     let mut first: Vec<String> =
@@ -305,7 +305,7 @@ async fn replay(name: &str, way: Way, differences: Differences) -> (usize, Diffe
         _ => Site::socket_of(&application.server, router).await,
     };
     let client = Client { path: "/socket.io/", ..Client::new(site, 4) };
-    let live = application.server.live();
+    let live = Lives::of_server(&application.server);
     let replay = Replay::new(client, way == Way::Packed, application, differences);
     let (seen, compared, differences, application) = replay.run(name).await;
     until(&format!("the sessions of {name} are over"), || live.is_empty() && live.stats().bytes == 0).await;

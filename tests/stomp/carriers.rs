@@ -6,7 +6,7 @@ use anywire::Stomp;
 
 use super::{
     client::{Client, VERSIONS},
-    house, site,
+    destinations, house, site,
     wire::{CARRIERS, Carrier, Wire},
 };
 use crate::support::Site;
@@ -37,10 +37,12 @@ async fn one_story_over_each_carrier() {
             }
             ann.say("SEND\ndestination:/app/double\nreceipt:d\n\n21^@").await;
             ann.receipt("d").await;
-            ann.say("SUBSCRIBE\nid:q\ndestination:/queue/work\nack:client\n\n^@").await;
-            bob.publish("/queue/work", "job").await;
-            let job = ann.hears("job").await;
-            ann.ack(&job).await;
+            if destinations().len() > 1 {
+                ann.say("SUBSCRIBE\nid:q\ndestination:/queue/work\nack:client\n\n^@").await;
+                bob.publish("/queue/work", "job").await;
+                let job = ann.hears("job").await;
+                ann.ack(&job).await;
+            }
             assert_eq!(live.members("lobby").len(), 2);
             ann.say("DISCONNECT\nreceipt:bye\n\n^@").await;
             ann.receipt("bye").await;
@@ -97,21 +99,22 @@ async fn binary_goes_where_the_carrier_takes_it_and_is_skipped_elsewhere() {
         client.subscribe("q", "/queue/x", "auto").await;
         let skipped = live.stats().skipped_total;
         let mut sender = connect(&site, Carrier::WebSocket, "1.1").await;
-        for destination in ["/topic/x", "/queue/x"] {
+        for destination in destinations() {
             let frame = format!("SEND\ndestination:{destination}\nreceipt:b\ncontent-length:3\n\n");
             sender.bytes(&[frame.as_bytes(), b"\xff\x00\xfe\x00"].concat()).await;
             sender.receipt("b").await;
             sender.publish(destination, "text").await;
         }
         let mut bodies = Vec::new();
-        let most = if matches!(carrier, Carrier::SockJsWebSocket | Carrier::SockJsStream) { 2 } else { 4 };
+        let texts_only = matches!(carrier, Carrier::SockJsWebSocket | Carrier::SockJsStream);
+        let most = destinations().len() * if texts_only { 1 } else { 2 };
         for _ in 0..most {
             bodies.push(client.message().await.body);
         }
         client.has_heard_all().await;
         let texts = bodies.iter().filter(|body| **body == b"text").count();
-        assert_eq!((texts, bodies.len()), (2, most), "{carrier:?}");
-        if most == 2 {
+        assert_eq!((texts, bodies.len()), (destinations().len(), most), "{carrier:?}");
+        if texts_only {
             assert!(live.stats().skipped_total > skipped, "{carrier:?}: it is counted");
         }
     }

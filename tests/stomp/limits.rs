@@ -129,7 +129,7 @@ async fn receipts_that_nobody_reads_are_bounded() {
     for version in VERSIONS {
         let server = super::builder().outbox(20_000).events(super::application()).build();
         let site = crate::support::Site::of(&server, |server| axum::Router::new().merge(server.stomp("/live")));
-        let live = server.live();
+        let live = crate::support::Lives::of_server(&server);
         let mut client = Client::connect(&site, version).await;
         let frame = format!("SEND\ndestination:/topic/x\nreceipt:{}\n\n^@", "r".repeat(1_000));
         let flood = async {

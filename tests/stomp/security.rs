@@ -6,7 +6,7 @@ use axum::Router;
 
 use super::{
     client::{Client, VERSIONS},
-    house, houses, site,
+    destinations, house, houses, site,
 };
 use crate::support::{EventClient, Site};
 
@@ -73,9 +73,8 @@ fn injections(version: &str) -> Vec<String> {
 async fn headers_of_one_client_make_no_headers_or_frames_at_another() {
     for from in VERSIONS {
         for to in VERSIONS {
-            for queue in [false, true] {
+            for destination in destinations() {
                 let site = site();
-                let destination = if queue { "/queue/x" } else { "/topic/x" };
                 let mut receiver = Client::connect(&site, to).await;
                 receiver.subscribe("r", destination, "auto").await;
                 let mut sender = Client::connect(&site, from).await;
@@ -124,10 +123,10 @@ async fn headers_that_only_a_server_sets_cannot_be_forged() {
             receiver.subscribe("mine", "/topic/x", "auto").await;
             receiver.subscribe("q", "/queue/x", "auto").await;
             let mut sender = Client::connect(&site, from).await;
-            for destination in ["/topic/x", "/queue/x"] {
+            for destination in destinations() {
                 sender.say(&format!("SEND\ndestination:{destination}\n{FORGED}\n\nbody^@")).await;
                 let message = receiver.hears("body").await;
-                let subscription = if destination == "/topic/x" { "mine" } else { "q" };
+                let subscription = if *destination == "/topic/x" { "mine" } else { "q" };
                 assert_eq!(message.header("subscription"), subscription);
                 assert_ne!(message.header("message-id"), "7");
                 assert_eq!(message.get("event"), None);

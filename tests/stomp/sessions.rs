@@ -12,7 +12,7 @@ use super::{
     house,
     wire::{CARRIERS, Carrier},
 };
-use crate::support::{Site, until};
+use crate::support::{Lives, Site, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -180,7 +180,8 @@ async fn a_client_of_stomp_cannot_be_asked() {
 async fn a_slow_subscriber_of_a_topic_holds_nobody_up() {
     for version in VERSIONS {
         let server = builder().outbox(100_000).events(super::application()).build();
-        let (live, site) = (server.live(), Site::of(&server, |server| Router::new().merge(server.stomp("/live"))));
+        let (live, site) =
+            (Lives::of_server(&server), Site::of(&server, |server| Router::new().merge(server.stomp("/live"))));
         let mut slow = Client::connect(&site, version).await;
         let mut quick = Client::connect(&site, version).await;
         for client in [&mut slow, &mut quick] {
@@ -217,7 +218,7 @@ async fn droppable_and_latest_events_reach_a_client_that_keeps_up() {
 async fn what_may_be_skipped_ends_no_slow_session() {
     for version in VERSIONS {
         let server = builder().outbox(100_000).events(super::application()).build();
-        let (live, settings) = (server.live(), Stomp::new().topic("lobby"));
+        let (live, settings) = (Lives::of_server(&server), Stomp::new().topic("lobby"));
         let site = Site::of(&server, move |server| Router::new().merge(server.stomp_with("/live", settings.clone())));
         let mut client = Client::connect(&site, version).await;
         for id in ["1", "2"] {

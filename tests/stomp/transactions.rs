@@ -4,7 +4,7 @@ use anywire::Stomp;
 
 use super::{
     client::{Client, VERSIONS},
-    house, site,
+    destinations, house, site,
 };
 
 #[tokio::test(start_paused = true)]
@@ -16,8 +16,8 @@ async fn a_transaction_is_sent_whole_and_in_order_when_it_is_committed() {
         receiver.subscribe("2", "/queue/x", "auto").await;
         let mut sender = Client::connect(&site, version).await;
         sender.ask("BEGIN\ntransaction:t").await;
-        for (nth, kind) in ["topic", "queue", "topic"].into_iter().enumerate() {
-            let head = format!("SEND\ndestination:/{kind}/x\ntransaction:t\nreceipt:{nth}");
+        for (nth, destination) in destinations().iter().cycle().take(3).enumerate() {
+            let head = format!("SEND\ndestination:{destination}\ntransaction:t\nreceipt:{nth}");
             sender.say(&format!("{head}\nfoo:bar\n\n{nth}^@")).await;
             sender.receipt(&nth.to_string()).await;
         }

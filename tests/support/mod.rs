@@ -3,6 +3,7 @@
 
 mod event_client;
 mod handlers;
+mod lives;
 mod log;
 mod nodes;
 mod peer;
@@ -13,6 +14,7 @@ mod unwrap;
 
 pub use event_client::EventClient;
 pub use handlers::{echo, site};
+pub use lives::{Lives, assert_sent, at_rest};
 pub use log::Log;
 pub use nodes::{Everywhere, count, draw, nodes};
 pub use peer::{Peer, attempt};

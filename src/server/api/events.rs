@@ -5,7 +5,6 @@ use std::{
     future::{IntoFuture, poll_fn},
     marker::PhantomData,
     pin::Pin,
-    sync::atomic::Ordering,
     task::Poll,
     time::Duration,
 };
@@ -16,7 +15,7 @@ use serde::Serialize;
 use super::{receiving::Waiting, send_error::SendError, session::Session};
 use crate::{
     dialect::{
-        Arguments, Asks, Fault, FromArgs, Head, IntoArgs, Kind, MAX_ID, Sends, check_name, event, event_by_variant,
+        Arguments, Asks, Fault, FromArgs, Head, IntoArgs, Kind, Sends, check_name, event, event_by_variant,
         event_of_text, read_args,
     },
     message::Message,
@@ -146,7 +145,7 @@ impl Session {
     /// }
     /// ```
     pub fn request<N: Asks<D, R>, D: IntoArgs, R: FromArgs>(&self, name: N, data: D) -> Requesting<R> {
-        let id = self.core.questions.fetch_add(1, Ordering::Relaxed) % MAX_ID + 1;
+        let id = self.core.question();
         let packet = self.packet(name.name(), Some(id), &data);
         Requesting { session: self.clone(), id, packet, time: REQUEST_TIMEOUT, answer: PhantomData }
     }

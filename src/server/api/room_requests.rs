@@ -5,7 +5,7 @@ use std::{
     future::IntoFuture,
     marker::PhantomData,
     pin::{Pin, pin},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use super::{
     to::{Reach, To},
 };
 use crate::{
-    dialect::{Asks, FromArgs, IntoArgs, MAX_ID, check_name, event},
+    dialect::{Asks, FromArgs, IntoArgs, check_name, event},
     hub::Target,
     packet::Packet,
     pool::Held,
@@ -70,7 +70,7 @@ impl To<'_> {
     #[expect(clippy::needless_pass_by_value, reason = "so that data is given as it is at hand, by value or not")]
     pub fn request<N: Asks<D, R>, D: IntoArgs, R: FromArgs>(self, name: N, data: D) -> RoomRequest<R> {
         assert!(self.target.when_behind == WhenBehind::Keep, "a request to a room may not be skipped");
-        let id = self.core.questions.fetch_add(1, Ordering::Relaxed) % MAX_ID + 1;
+        let id = self.core.question();
         let name = check_name(name.name()).map(|()| name.name()).map_err(|_| SendError::BadName);
         let packet = name.and_then(|name| event(self.namespace, Some(id), name, &data).map_err(|_| SendError::NotJson));
         let (core, namespace, target, reach) = (self.core.clone(), self.namespace.to_owned(), self.target, self.reach);

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, Weak},
 };
 
 use axum::{
@@ -16,7 +16,6 @@ use futures::stream;
 
 use crate::{
     cluster::asking::{Key, MOST_NAMED, Question, Said, Why},
-    dialect::MAX_ID,
     server::{
         core::Core,
         nodes::rooms::{AskedHere, NodeRooms},
@@ -44,7 +43,7 @@ async fn answer(core: Weak<Core>, rooms: Weak<NodeRooms>, request: Request) -> R
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let make = || {
-        let id = strong.questions.fetch_add(1, Ordering::Relaxed) % MAX_ID + 1;
+        let id = strong.question();
         Gathering::new(id, strong.runtime.pool(), None)
     };
     let (asked, key) = (rooms.asked().clone(), (publisher, id));

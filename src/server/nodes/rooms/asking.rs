@@ -1,6 +1,6 @@
 //! Requests to rooms: those of this node, which go through the rooms as messages do, and those of other nodes.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::{
         asking::{Fate, Part},
         rooms::{Event, Foreign, Item, Number, Publisher, What},
     },
-    dialect::{MAX_ID, with_id},
+    dialect::with_id,
     hub::{Audience, Target},
     payload::Payload,
     server::core::Core,
@@ -101,7 +101,7 @@ impl NodeRooms {
     pub(super) fn ask_here(&self, core: &Core, room: &Arc<str>, message: &Foreign, id: u64, except: Vec<Uuid>) {
         let Foreign { publisher, n, base, options, payload, late } = message;
         let make = || {
-            let id = core.questions.fetch_add(1, Ordering::Relaxed) % MAX_ID + 1;
+            let id = core.question();
             Gathering::new(id, core.runtime.pool(), None)
         };
         let Some(gathering) = self.asked.reached((*publisher, id), room, *late, make) else {
