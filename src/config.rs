@@ -85,6 +85,10 @@ impl History {
     /// Sets the number of bytes of messages that are kept of each room, besides the number of messages.
     /// Default: 256 KiB. It should be less than the [`outbox`](crate::Builder::outbox), into which they are
     /// replayed.
+    ///
+    /// It bounds what a node has at hand. On a server of Redis or NATS the engine of a [cluster](crate::guide::many_nodes) keeps
+    /// the messages of a room by number and age alone, so that 1,000 messages of 100 kB are 100 MB there; a node reads of them
+    /// what it has a use for. The engines without a server keep little more than this.
     pub fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self

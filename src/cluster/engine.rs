@@ -34,6 +34,9 @@ pub enum Order {
 
 /// Carries bytes to all nodes that want them, at most once. What it loses is found by the nodes themselves, which number
 /// what they publish.
+///
+/// The futures may be dropped at any point. Then what they were to do is done or not, or is done later, as behind an error;
+/// the next call must find the engine in order, whatever was dropped before it.
 pub trait Bus: Send + Sync + 'static {
     /// Publishes a batch, in its order, and behind all batches before it. The result is `Ok` once the engine has taken
     /// all of it. The caller has one batch under way at a time, and publishes it again after an error and a pause, since it
@@ -121,17 +124,28 @@ impl Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Retention {
-    /// The most records. An engine may keep more for a while.
+    /// The most records; nodes give at least 1, and what an engine makes of `0` is for it to say. It may keep more for a
+    /// while.
     pub records: u32,
     /// The age at which a record is dropped, or may be. An engine may drop all of a topic's records at this age of the
     /// last one instead; the nodes look at the age too.
     pub age: Duration,
+    /// The most bytes of records that a node has a use for when it reads a history from its beginning: the newest ones. An
+    /// engine need not keep more, but keeps the last record whatever its size, and may bring more.
+    pub bytes: usize,
 }
 
 impl Retention {
-    /// Bounds of this number of records and this age.
+    /// Bounds of this number of records and this age, and no bound of bytes.
     pub const fn new(records: u32, age: Duration) -> Self {
-        Retention { records, age }
+        Retention { records, age, bytes: usize::MAX }
+    }
+
+    /// Sets the bound of bytes.
+    #[must_use]
+    pub const fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
     }
 }
 
@@ -228,12 +242,13 @@ impl BusInbox {
         (self.0)(event);
     }
 
-    /// A publication has come. It is delivered before this returns.
+    /// A publication has come. It is delivered before this returns, unless another thread delivers at this moment, for
+    /// example to bring a session to its rooms: then that thread delivers it too, behind what it has to deliver before.
     pub fn take(&self, topic: impl Into<Bytes>, body: impl Into<Bytes>) {
         self.tell(BusEvent::Received(topic.into(), body.into()));
     }
 
-    /// A record has come. It is delivered before this returns.
+    /// A record has come. It is delivered as a publication is.
     pub fn take_record(&self, record: Recorded) {
         self.tell(BusEvent::Recorded(record));
     }
@@ -269,36 +284,39 @@ impl fmt::Debug for BusInbox {
 
 /// Knows which nodes live, and which of them was the first to claim a key. Its clock alone counts: those of the nodes may
 /// differ.
+///
+/// All methods wait for the engine, not without an end: one that is away is an error within seconds. The nodes drop their
+/// futures besides when they have waited for long enough. What was asked for by a future that was dropped, as by one that has
+/// failed, is done or not, or is done later. The nodes ask again then, so that each call may come twice.
 pub trait Directory: Send + Sync + 'static {
     /// Renews the lease of this node, and returns the infos of all nodes whose leases have not ended, its own included.
-    /// `id` is the node's process, which no other has; `info` is what the others learn of it.
-    ///
-    /// Waits for the engine, not without an end.
+    /// `id` is the node's process, which no other has; `info` is what the others learn of it. After an error the lease may
+    /// be renewed or not.
     fn beat(&self, id: &[u8], info: &[u8], lease: Duration) -> BoxFuture<'_, Result<Vec<Bytes>, EngineError>>;
 
-    /// Ends the lease of this node.
+    /// Ends the lease of this node, if it has one. After an error it ends by itself at the latest.
     fn leave(&self, id: &[u8]) -> BoxFuture<'_, Result<(), EngineError>>;
 
-    /// Claims a key with this value for a time, unless somebody has claimed it.
-    ///
-    /// Waits for the engine, not without an end. After an error the key may be claimed or not.
+    /// Claims a key with this value for a time, unless somebody has claimed it. After an error the key may be claimed or not.
     fn claim(&self, key: &[u8], value: &[u8], keep: Duration) -> BoxFuture<'_, Result<Claim, EngineError>>;
 
     /// Replaces the value of a key by another one, and its time, if the value is `from`. If the key is free, it is claimed.
+    /// If it has the value `to` already, it is [`Mine`](Claim::Mine), and has the new time. After an error the key has the old
+    /// value or the new one, and a late one may come to it as long as it has the value `from`.
     fn swap(&self, key: &[u8], from: &[u8], to: &[u8], keep: Duration) -> BoxFuture<'_, Result<Claim, EngineError>>;
 
-    /// The value of a key, if it is claimed.
+    /// The value of a key, if it is claimed. It is as of some moment of the call: what was claimed before is seen.
     fn look(&self, key: &[u8]) -> BoxFuture<'_, Result<Option<Bytes>, EngineError>>;
 
-    /// Frees a key, if it has this value.
+    /// Frees a key, if it has this value; otherwise it does nothing, and that is no error. After an error the key is free, or
+    /// has its value until its time is over.
     fn release(&self, key: &[u8], value: &[u8]) -> BoxFuture<'_, Result<(), EngineError>>;
 
     /// Takes notes of a node for a time, each a topic and a value, in place of what the node has noted of that topic
     /// before: for example the number of members that a room has there. An empty value removes a note. `id` is the node's
-    /// process. The caller gives at most 512 notes in one call.
+    /// process. The caller gives at most 512 notes in one call. After an error any of them may be taken or not.
     ///
-    /// Waits for the engine, not without an end. After an error any of them may be taken or not. By default it fails: this
-    /// engine takes no notes, and `Live::count` counts the members on its own node alone.
+    /// By default it fails: this engine takes no notes, and `Live::count` counts the members on its own node alone.
     fn note(&self, id: &[u8], notes: Vec<(Bytes, Bytes)>, keep: Duration) -> BoxFuture<'_, Result<(), EngineError>> {
         let _ = (id, notes, keep);
         Box::pin(async { Err(EngineError::new("this engine takes no notes")) })
@@ -307,7 +325,7 @@ pub trait Directory: Send + Sync + 'static {
     /// The notes of a topic, of all nodes, each the id of a node's process and a value, in no order. Those whose time is
     /// over are left out; those of nodes whose leases have ended need not be, since the caller knows who lives.
     ///
-    /// Waits for the engine, not without an end. By default it fails, as [`note`](Self::note) does.
+    /// By default it fails, as [`note`](Self::note) does.
     fn notes(&self, topic: &[u8]) -> BoxFuture<'_, Result<Vec<(Bytes, Bytes)>, EngineError>> {
         let _ = topic;
         Box::pin(async { Err(EngineError::new("this engine takes no notes")) })

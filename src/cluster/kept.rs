@@ -64,7 +64,10 @@ impl<L: Clone + Send + Sync + 'static> Kept<L> {
 
     fn keep(&self) {
         let mut keeper = lock(&self.keeper);
+        // One that has ended has done so with its runtime, and what it knew is gone.
+        while keeper.try_join_next().is_some() {}
         if keeper.is_empty() {
+            self.state.send_replace(State::New);
             keeper.spawn(keep(self.connect.clone(), self.state.clone()));
         }
     }
@@ -85,5 +88,31 @@ async fn keep<L>(connect: Connect<L>, state: Arc<watch::Sender<State<L>>>) {
         };
         state.send_replace(State::Down(error));
         pauses.wait(was_connected).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_kept_on_each_runtime_on_which_it_is_used() {
+        let made = Arc::new(AtomicU32::new(0));
+        let connect: Connect<u32> = Arc::new({
+            let made = made.clone();
+            move || {
+                let number = made.fetch_add(1, Ordering::Relaxed);
+                Box::pin(async move { Ok((number, Box::pin(std::future::pending()) as Lost)) })
+            }
+        });
+        let kept = Kept::new(connect);
+        for number in 0..3 {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            for _ in 0..2 {
+                assert_eq!(runtime.block_on(kept.link(Duration::ZERO)), Ok(number));
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! milliseconds.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     time::Duration,
 };
 
@@ -13,6 +13,16 @@ use super::engine::{Past, Place, Record, Retention};
 /// The most bytes of records that are read at once. Older ones are left out, which the outcome tells.
 pub(super) const MOST_READ: usize = 32 << 20;
 
+/// A node that reads a history from its beginning may hold so many bytes of records that have come meanwhile, which it looks
+/// for in the answer, and more may be under way to it.
+const UNDER_WAY: usize = 4 << 20;
+
+/// The most bytes that are read of a history at once, if the engine reads `most` of any. What fills a hole behind a place is
+/// not bounded by what is kept at hand.
+pub(super) fn most_read(keep: Retention, after: Option<Place>, most: usize) -> usize {
+    if after.is_some() { most } else { keep.bytes.saturating_add(UNDER_WAY).min(most) }
+}
+
 /// A history is forgotten at the age of its last record, but not before so many milliseconds: who appends a record again
 /// has done so by then.
 pub(super) const SHORTEST_LIFE: u64 = 60_000;
@@ -22,7 +32,7 @@ pub(super) const MOST_PUBLISHERS: usize = 256;
 
 /// The memory that a record takes besides its bytes, and that a topic does.
 const OVERHEAD: usize = 64;
-const TOPIC_OVERHEAD: usize = 300;
+const TOPIC_OVERHEAD: usize = 400;
 
 /// Bounds of all histories together. The history that nobody has written to for the longest time goes first.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +54,8 @@ pub(super) struct Histories {
     topics: HashMap<Bytes, History>,
     /// The topics in the order in which they were written to last.
     by_write: BTreeMap<u64, Bytes>,
+    /// The topics, each with a time at which it is looked at: the end that its history had when it was looked at last.
+    by_end: BTreeSet<(u64, Bytes)>,
     writes: u64,
     bytes: usize,
     /// The epoch that was given last.
@@ -61,6 +73,8 @@ struct History {
     written: u64,
     /// The end of its life, unless more is appended.
     until: u64,
+    /// The time under which it is in `by_end`.
+    looked_at: u64,
     bytes: usize,
 }
 
@@ -96,7 +110,9 @@ impl Histories {
         if !self.topics.contains_key(topic) {
             self.epoch = self.epoch.wrapping_add(1).max(1);
             self.bytes += topic.len() + TOPIC_OVERHEAD;
-            self.topics.insert(topic.clone(), History::new(self.epoch));
+            let until = now.saturating_add(milliseconds(keep.age).max(SHORTEST_LIFE));
+            self.topics.insert(topic.clone(), History::new(self.epoch, until));
+            self.by_end.insert((until, topic.clone()));
         }
         let history = self.topics.get_mut(topic)?;
         if history.publishers.get(publisher).is_some_and(|(last, _)| last >= number) {
@@ -120,13 +136,15 @@ impl Histories {
         let Some(history) = self.topics.get(topic).filter(|history| history.until > now) else {
             return Past::default();
         };
-        let after = after.filter(|place| place.epoch == history.epoch).map_or(0, |place| place.offset);
+        let after = after.filter(|place| place.epoch == history.epoch);
+        let behind = after.map_or(0, |place| place.offset);
         let (mut number, mut bytes) = (history.last, 0);
         let mut records = Vec::new();
+        let most = most_read(keep, after, most);
         for kept in history.records.iter().rev() {
             let age = now.saturating_sub(kept.at);
             bytes += kept.body.len();
-            if number <= after || age >= milliseconds(keep.age) || bytes > most {
+            if number <= behind || age >= milliseconds(keep.age) || bytes > most {
                 break;
             }
             records.push((number, age, kept.body.clone()));
@@ -136,13 +154,20 @@ impl Histories {
         Past { epoch: history.epoch, last: history.last, before: number, records }
     }
 
-    /// Forgets the histories whose time is over and that nobody has written to since.
+    /// Forgets the histories whose time is over, whatever the ages of the others are.
     fn end_the_old(&mut self, now: u64) {
-        while let Some((_, topic)) = self.by_write.first_key_value()
-            && self.topics.get(topic).is_none_or(|history| history.until <= now)
-        {
-            let topic = topic.clone();
-            self.remove(&topic);
+        while let Some((due, topic)) = self.by_end.pop_first() {
+            if due > now {
+                self.by_end.insert((due, topic));
+                return;
+            }
+            match self.topics.get_mut(&topic) {
+                Some(history) if history.until > now => {
+                    history.looked_at = history.until;
+                    self.by_end.insert((history.until, topic));
+                }
+                _ => self.remove(&topic),
+            }
         }
     }
 
@@ -165,14 +190,15 @@ impl Histories {
     fn remove(&mut self, topic: &Bytes) {
         let Some(history) = self.topics.remove(topic) else { return };
         self.by_write.remove(&history.written);
+        self.by_end.remove(&(history.looked_at, topic.clone()));
         self.bytes -= history.bytes + topic.len() + TOPIC_OVERHEAD;
     }
 }
 
 impl History {
-    fn new(epoch: u64) -> Self {
+    fn new(epoch: u64, until: u64) -> Self {
         let (records, publishers) = (VecDeque::new(), HashMap::new());
-        History { epoch, last: 0, records, publishers, written: 0, until: u64::MAX, bytes: 0 }
+        History { epoch, last: 0, records, publishers, written: 0, until, looked_at: until, bytes: 0 }
     }
 
     fn push(&mut self, now: u64, kept: Kept, keep: Retention) {
@@ -181,8 +207,11 @@ impl History {
         self.records.push_back(kept);
         let age = milliseconds(keep.age);
         self.until = now.saturating_add(age.max(SHORTEST_LIFE));
+        let most = keep.bytes.saturating_add(UNDER_WAY);
         while let Some(first) = self.records.front()
-            && (self.records.len() > keep.records as usize || now.saturating_sub(first.at) >= age)
+            && (self.records.len() > keep.records as usize
+                || (self.bytes > most && self.records.len() > 1)
+                || now.saturating_sub(first.at) >= age)
         {
             self.drop_first();
         }

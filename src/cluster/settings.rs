@@ -63,8 +63,12 @@ impl Cluster {
     ///
     /// The links between nodes are not encrypted: a network that others can listen to needs a tunnel.
     ///
+    /// A name is resolved at once, which blocks the thread; the first address that it has counts. That the address is one of
+    /// this machine's is found when the node listens, later: until then the node does not join, and the log says why.
+    ///
     /// # Panics
-    /// Panics if the address is not one of this machine's interfaces and a port, or if the secret has fewer than 16 bytes.
+    /// Panics if there is no such address and port, or if it is one that no interface has (`0.0.0.0`, `[::]`, multicast); or
+    /// if the secret has fewer than 16 bytes.
     pub fn peers(self, address: impl ToSocketAddrs + fmt::Debug, secret: impl AsRef<[u8]>) -> Self {
         match peers(address, secret.as_ref()) {
             Ok(Peers { wires, secret }) => self.with(wires, secret),

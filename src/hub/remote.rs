@@ -46,6 +46,13 @@ impl Remote {
         &self.headers
     }
 
+    /// The same remote end once more.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn again(&self, pool: &Pool) -> Self {
+        let held = Some(pool.hold(self.headers.len()));
+        Remote { address: self.address, headers: self.headers.clone(), _held: held }
+    }
+
     /// The remote end of a session that another node has opened. `None` if the headers are more than a node keeps.
     #[cfg(feature = "cluster")]
     pub(crate) fn of_moved(address: Option<IpAddr>, kept: &[u8], pool: &Pool) -> Option<Self> {

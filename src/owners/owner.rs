@@ -1,4 +1,4 @@
-//! The values of claims in the directory: who has something, and for the how many-eth time it has changed hands.
+//! The values of claims in the directory: who has something, and how often it has changed hands.
 
 use crate::config::is_node_name;
 

@@ -121,7 +121,9 @@ impl Look {
         standing: impl Fn(&Owner) -> Standing,
     ) -> LookStep {
         let Ok(value) = answer else { return LookStep::Done(Found::Unclear) };
-        let Some(deed) = value.and_then(Deed::read) else { return LookStep::Done(Found::Nowhere) };
+        let Some(value) = value else { return LookStep::Done(Found::Nowhere) };
+        // A node of another version may have written it: somebody has the session.
+        let Some(deed) = Deed::read(value) else { return LookStep::Done(Found::Unclear) };
         self.looks += 1;
         match standing(&deed.owner) {
             Standing::Lives => LookStep::Done(Found::At(deed.owner)),

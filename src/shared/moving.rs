@@ -133,11 +133,14 @@ impl SharedSession {
     }
 
     /// Gives the state away. The session is over here, and its links end.
-    pub(crate) fn give(&self) -> Option<MovedSession> {
+    ///
+    /// # Errors
+    /// Fails if the session cannot leave now. Then nothing changes.
+    pub(crate) fn give(&self) -> Result<MovedSession, CannotMove> {
         let mut inner = self.lock();
         let now = self.runtime.clock.now();
-        inner.can_move(self).ok()?;
-        let machine = inner.machine.give(now)?;
+        inner.can_move(self)?;
+        let machine = inner.machine.give(now).ok_or(CannotMove::Now)?;
         if std::mem::take(&mut inner.counted) {
             inner.held = None;
             self.runtime.session_leaves();
@@ -158,7 +161,7 @@ impl SharedSession {
         inner.wake_senders();
         inner.wake_links();
         self.settle(&mut inner);
-        Some(moved)
+        Ok(moved)
     }
 }
 
@@ -235,7 +238,7 @@ impl MovedSession {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let mut values = [0; 7];
         for value in &mut values {
-            // Times are added to others, and a day is longer than all of them.
+            // Times are added to others. This is 34 years, which is longer than any of them.
             *value = reader.number().and_then(|value| if value <= 1 << 40 { Ok(value) } else { Err(Malformed) })?;
         }
         let [interval, timeout, grace, limit, batch, hold, spread] = values;

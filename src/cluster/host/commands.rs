@@ -48,7 +48,10 @@ impl Commands {
     /// Connects, and stays connected.
     pub(super) fn keep(&self) {
         let mut keeper = lock(&self.keeper);
+        // One that has ended has done so with its runtime, and what it knew is gone.
+        while keeper.try_join_next().is_some() {}
         if keeper.is_empty() {
+            self.state.send_replace(State::Connecting);
             keeper.spawn(keep(self.here.clone(), self.tells, self.state.clone()));
         }
     }

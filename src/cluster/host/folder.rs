@@ -23,7 +23,7 @@ use crate::{
 /// The most bytes of the folder's path. Those of its sockets are below 100 then, which all systems take.
 const MOST_PATH: usize = 80;
 
-/// The length of a secret: 61 random bytes' worth of hexadecimal digits are more than anybody guesses.
+/// The length of a secret: 64 hexadecimal digits, of which 61 are random, are more than anybody guesses.
 const SECRET: usize = 64;
 
 /// The epochs whose entries are kept. Who has looked before so many others came would believe in an old one.
@@ -62,6 +62,15 @@ impl Kind {
         let id = u64::from_str_radix(digits, 16).ok()?;
         (self.name(id) == name).then_some(id)
     }
+}
+
+/// Whether a file is one that a process of ours makes before it gives it its name. Others are not ours to take away.
+fn is_draft(name: &str) -> bool {
+    let Some(name) = name.strip_prefix('.') else { return false };
+    let is_secret = name.strip_prefix('s').is_some_and(|digits| {
+        digits.len() == 16 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    });
+    is_secret || [Kind::Member, Kind::Peer, Kind::Engine].iter().any(|kind| kind.id(name).is_some())
 }
 
 /// A sequencer's term. Of several the one with the highest number counts.
@@ -255,7 +264,7 @@ impl Folder {
         Ok(self.entries()?.iter().filter_map(|name| Kind::Member.id(name)).collect())
     }
 
-    /// Takes away what dead processes have left. `drafts` are the files without names that were there the last time.
+    /// Takes away what dead processes have left. `drafts` are those that were there the last time.
     pub(super) async fn sweep(&self, drafts: &mut HashSet<String>) -> io::Result<()> {
         let entries = self.entries()?;
         for name in &entries {
@@ -267,7 +276,7 @@ impl Folder {
                 self.forget(member);
             }
         }
-        let now: HashSet<String> = entries.into_iter().filter(|name| name.starts_with('.')).collect();
+        let now: HashSet<String> = entries.into_iter().filter(|name| is_draft(name)).collect();
         for stale in now.intersection(drafts) {
             let _ = fs::remove_file(self.path.join(stale));
         }
@@ -300,5 +309,29 @@ pub(super) struct Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_is_ours_is_swept_away() {
+        let path = std::env::temp_dir().join(format!("anywire-{:016x}", ids::random().as_u64_pair().0));
+        let (folder, _) = Folder::open(&path).unwrap();
+        let ours = [".m0000000000000001", ".n00000000000000ff", ".e0123456789abcdef", ".s0123456789abcdef"];
+        let others =
+            [".lock", ".env", ".m1", ".s0123456789abcdeg", ".s0123456789abcdef0", ".x0123456789abcdef", "..m1"];
+        for name in ours.iter().chain(&others) {
+            File::create(path.join(name)).unwrap();
+        }
+        let mut drafts = HashSet::new();
+        folder.sweep(&mut drafts).await.unwrap();
+        assert!(ours.iter().all(|name| path.join(name).exists()), "they are there for the first time");
+        folder.sweep(&mut drafts).await.unwrap();
+        let left: Vec<_> = ours.iter().chain(&others).filter(|name| path.join(name).exists()).collect();
+        let _ = fs::remove_dir_all(&path);
+        assert_eq!(left, others.iter().collect::<Vec<_>>());
     }
 }

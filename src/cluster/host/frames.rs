@@ -142,7 +142,7 @@ impl Writer {
     }
 
     fn keep(self, keep: Retention) -> Self {
-        self.number(keep.records.into()).number(milliseconds(keep.age))
+        self.number(keep.records.into()).number(milliseconds(keep.age)).number(keep.bytes as u64)
     }
 
     fn place(self, place: Place) -> Self {
@@ -204,7 +204,8 @@ impl Reader {
 
     fn keep(&mut self) -> Option<Retention> {
         let records = u32::try_from(self.number()?).ok()?;
-        Some(Retention { records, age: Duration::from_millis(self.time()?) })
+        let keep = Retention::new(records, Duration::from_millis(self.time()?));
+        Some(keep.bytes(usize::try_from(self.number()?).unwrap_or(usize::MAX)))
     }
 
     fn place(&mut self) -> Option<Place> {
@@ -342,7 +343,7 @@ mod tests {
 
     fn asks() -> Vec<Ask> {
         let [a, b, c] = ["a", "", "ccc"].map(Bytes::from);
-        let keep = Retention::new(7, Duration::from_millis(9));
+        let keep = Retention::new(7, Duration::from_millis(9)).bytes(11);
         vec![
             Ask::Hello { version: 7, member: u64::MAX },
             Ask::Publish { topic: a.clone(), body: b.clone() },

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::timeout,
+};
 
 use super::{
     folder::{Epoch, Folder, Kind, Socket},
@@ -37,10 +40,11 @@ pub(super) struct Here {
 
 #[derive(Default)]
 struct State {
-    is_present: bool,
+    /// The task that says that this process lives. It ends with its runtime.
+    presence: Option<AbortHandle>,
     /// The server is gone.
     ended: bool,
-    /// The task that says that this process lives, and the sequencer, if it is here.
+    /// That task, and the sequencer, if it is here.
     tasks: JoinSet<()>,
 }
 
@@ -62,10 +66,11 @@ impl Here {
         if state.ended {
             return Err(EngineError::new("the server is gone"));
         }
-        if !state.is_present {
+        if state.presence.as_ref().is_none_or(AbortHandle::is_finished) {
+            // A sequencer that was here has ended with its runtime too.
+            while state.tasks.try_join_next().is_some() {}
             let socket = self.folder.listen(&Kind::Member.name(self.member)).map_err(|error| self.failed(&error))?;
-            state.tasks.spawn(stay(socket));
-            state.is_present = true;
+            state.presence = Some(state.tasks.spawn(stay(socket)));
         }
         Ok(())
     }

@@ -54,16 +54,24 @@ impl Table {
             self.tidy(now);
         }
         let size = key.len() + value.len() + OVERHEAD;
-        self.remove(&key);
-        if self.held.len() >= self.most || self.bytes + size > MOST_BYTES {
+        if !self.has_room(&key, size) {
             self.tidy(now);
-            if self.held.len() >= self.most || self.bytes + size > MOST_BYTES {
+            if !self.has_room(&key, size) {
+                // What the key had stays.
                 return Err(Full);
             }
         }
+        self.remove(&key);
         self.bytes += size;
         self.held.insert(key, Held { value, until });
         Ok(())
+    }
+
+    /// Whether there is room for so many bytes in the place of what the key has.
+    fn has_room(&self, key: &Bytes, size: usize) -> bool {
+        let old = self.held.get(key).map(|held| key.len() + held.value.len() + OVERHEAD);
+        let has_place = old.is_some() || self.held.len() < self.most;
+        has_place && self.bytes - old.unwrap_or(0) + size <= MOST_BYTES
     }
 
     fn remove(&mut self, key: &[u8]) {
@@ -82,6 +90,11 @@ impl Table {
         });
         self.look_at = LOOK_AT.max(self.held.len() * 2);
     }
+}
+
+/// The bytes of a note, with what it takes besides.
+fn size_of_note(key: &(Bytes, Bytes), value: &Bytes) -> usize {
+    key.0.len() + key.1.len() + value.len() + OVERHEAD
 }
 
 /// The processes that live, what each has claimed, and what each has noted.
@@ -110,24 +123,34 @@ impl Memory {
         let until = now.saturating_add(keep);
         for (topic, value) in notes {
             let key = (topic, id.clone());
-            let size = |value: &Bytes| key.0.len() + key.1.len() + value.len() + OVERHEAD;
-            if let Some(old) = self.notes.remove(&key) {
-                self.note_bytes -= size(&old.value);
-            }
             if value.is_empty() {
+                self.remove_note(&key);
                 continue;
             }
-            let size = size(&value);
-            if self.notes.len() >= MOST_NOTES || self.note_bytes + size > MOST_BYTES {
+            let size = size_of_note(&key, &value);
+            if !self.has_room_for_note(&key, size) {
                 self.tidy_notes(now);
-                if self.notes.len() >= MOST_NOTES || self.note_bytes + size > MOST_BYTES {
+                if !self.has_room_for_note(&key, size) {
                     return Err(Full);
                 }
             }
+            self.remove_note(&key);
             self.note_bytes += size;
             self.notes.insert(key, Held { value, until });
         }
         Ok(())
+    }
+
+    fn has_room_for_note(&self, key: &(Bytes, Bytes), size: usize) -> bool {
+        let old = self.notes.get(key).map(|old| size_of_note(key, &old.value));
+        let has_place = old.is_some() || self.notes.len() < MOST_NOTES;
+        has_place && self.note_bytes - old.unwrap_or(0) + size <= MOST_BYTES
+    }
+
+    fn remove_note(&mut self, key: &(Bytes, Bytes)) {
+        if let Some(old) = self.notes.remove(key) {
+            self.note_bytes -= size_of_note(key, &old.value);
+        }
     }
 
     /// The notes of a topic, each an id and a value.
@@ -209,6 +232,17 @@ mod tests {
         assert_eq!(memory.look(100, b"key"), None);
         assert_eq!(memory.tell(100, bytes("key"), bytes("b"), 100), Ok(None));
         assert_eq!(memory.swap(101, bytes("key"), b"a", bytes("c"), 5), Ok(Some(bytes("b"))));
+    }
+
+    #[test]
+    fn a_claim_for_which_there_is_no_room_leaves_what_was_there() {
+        let mut memory = Memory::new();
+        let half = Bytes::from(vec![0; MOST_BYTES / 2]);
+        assert_eq!(memory.swap(0, bytes("a"), b"", bytes("of somebody"), 100), Ok(None));
+        assert_eq!(memory.swap(0, bytes("b"), b"", half.clone(), 100), Ok(None));
+        assert_eq!(memory.swap(1, bytes("a"), b"of somebody", half.clone(), 100), Err(Full));
+        assert_eq!(memory.look(1, b"a"), Some(bytes("of somebody")));
+        assert_eq!(memory.swap(100, bytes("a"), b"", half, 100), Ok(None), "the other one is over");
     }
 
     #[test]

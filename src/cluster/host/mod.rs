@@ -41,6 +41,8 @@ use crate::ids;
 ///
 /// Whoever may use the folder is a node of the cluster: its mode is 0700, and all processes run as its owner. It is one on
 /// this machine, on a file system with sockets and links, such as `/run/app`; nothing may clean it up while a process runs.
+/// The application may have files of its own there, under other names than ours: `secret`, `epoch-` and digits, and a letter
+/// `m`, `n`, `e` or `s` and 16 digits, each also behind a dot.
 /// The processes may be of different versions of an application.
 ///
 /// If 16 MiB wait for a process that takes what is published too slowly, those who publish wait for it, a quarter of a second

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use tokio::sync::Mutex;
 
 use super::{
     bus::Subscriber,
@@ -27,6 +28,8 @@ pub(super) struct Node {
     directory: Commands,
     /// It is made when a history is read first, and apart from the others, which a long one would hold up.
     histories: Commands,
+    /// A history is read when the one before is here: a few long answers at once would be more than may wait for a process.
+    reading: Mutex<()>,
 }
 
 impl Node {
@@ -37,6 +40,7 @@ impl Node {
             publisher: Commands::new(here.clone(), false),
             directory: Commands::new(here.clone(), true),
             histories: Commands::new(here.clone(), false),
+            reading: Mutex::default(),
             here,
         }
     }
@@ -100,6 +104,7 @@ impl Bus for Node {
     fn history(&self, topic: &[u8], keep: Retention, after: Option<Place>) -> BoxFuture<'_, Result<Past, EngineError>> {
         let ask = Ask::History { topic: Bytes::copy_from_slice(topic), keep, after };
         Box::pin(async move {
+            let _alone = self.reading.lock().await;
             match self.histories.ask(ask).await? {
                 Answer::Past(past) => Ok(past),
                 _ => Err(EngineError::new("the sequencer says something unknown")),
@@ -170,5 +175,41 @@ impl Drop for Node {
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").field("folder", &self.here.folder.path()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+
+    use super::*;
+    use crate::{cluster::engine::RECORDED, ids};
+
+    /// A folder of this test, which goes with it.
+    struct Place(std::path::PathBuf);
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn several_long_histories_are_read_at_once() {
+        let place = Place(std::env::temp_dir().join(format!("anywire-{:016x}", ids::random().as_u64_pair().0)));
+        let (folder, _) = Folder::open(&place.0).unwrap();
+        let node = Node::new(Arc::new(folder), 1);
+        let keep = Retention::new(100, Duration::from_secs(3_600));
+        let topics = ["a", "b", "c", "d"].map(|name| Bytes::from([RECORDED, name.as_bytes()].concat()));
+        for topic in &topics {
+            for number in 1..=11 {
+                let record = Record::new(topic.clone(), vec![0; 1_000_000], 1, number, keep);
+                while node.append(vec![record.clone()]).await.is_err() {}
+            }
+        }
+        let read = join_all(topics.iter().map(|topic| node.history(topic, keep, None))).await;
+        for past in read {
+            assert_eq!(past.map(|past| past.records.len()), Ok(11));
+        }
     }
 }

@@ -97,7 +97,8 @@ impl Subscriber {
         let mut state = lock(&self.state);
         let State { wanted, changed, asked, topics, last, .. } = &mut *state;
         let some: Vec<Bytes> = changed.iter().take(TOPICS).cloned().collect();
-        // It is written under the lock, so that it is in the order of the numbers.
+        // It is written under the lock, so that it is in the order of the numbers. A connection that is lost is closed before
+        // its state is forgotten, and this is not called for a closed one: what is noted is of the present connection.
         link.write(|out| {
             for topic in &some {
                 changed.remove(topic);

@@ -41,11 +41,12 @@ const REPLICAS: u64 = 5;
 /// nodes. Members on the sender's own node get a message at once.
 ///
 /// A node has three connections: one for what it publishes, one for what it receives, and one for claims and leases; and one
-/// more for reading histories. They are made anew when they are lost, first at once, then with growing pauses of up to two seconds, and to the next server
-/// if there are several. A server that does not answer is noticed within five seconds. The data are a message for each node
-/// and each new session, which end by themselves; nothing is lost with them that the nodes do not say again. Of several
-/// servers one may learn of a new topic a moment later than the node is told that its own has: what nodes at that server
-/// publish within this moment does not come.
+/// more for reading histories. They are made anew when they are lost, first at once, then with growing pauses of up to two
+/// seconds, and to the next server if there are several. A server that does not answer is noticed within five seconds. The data
+/// are a message for each node and each new session, and one for each node and each room with members there, which is kept for
+/// up to an hour; all end by themselves, and nothing is lost with them that the nodes do not say again. Of several servers one
+/// may learn of a new topic a moment later than the node is told that its own has: what nodes at that server publish within
+/// this moment does not come.
 ///
 /// A message that is larger than the server's `max_payload`, 1 MiB by default, is refused: the other nodes miss it, and
 /// tell their members of the gap. The first one is logged. One that goes into a history needs 1 KiB besides.

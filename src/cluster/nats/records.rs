@@ -25,7 +25,7 @@ use super::{
 use crate::{
     cluster::{
         engine::{EngineError, Past, Place, Record, Recorded, Retention},
-        records::MOST_READ,
+        records::{MOST_READ, most_read},
     },
     ids,
     sync::lock,
@@ -157,7 +157,8 @@ impl Histories {
                 lock(&self.known).insert(keep, Known { epoch, last: 0 });
             }
         }
-        let records: Vec<Appending> = batch.into_iter().filter_map(|record| self.appending(link, record)).collect();
+        let records = batch.into_iter().filter_map(|record| self.appending(link, record).transpose());
+        let records: Vec<Appending> = records.collect::<Result<_, _>>()?;
         // Where the stream may move to another server, a record must not be taken behind one that was not.
         for wave in waves(records, self.replicas > 1) {
             let asking: Vec<Asking> = wave.iter().map(|record| record.asking.clone()).collect();
@@ -174,7 +175,10 @@ impl Histories {
     }
 
     /// The question of a record; `None` if it is too large, which is a hole that others find by the numbers.
-    fn appending(&self, link: &Link, record: Record) -> Option<Appending> {
+    ///
+    /// # Errors
+    /// Fails if its stream was found to be another one meanwhile. The batch comes again then.
+    fn appending(&self, link: &Link, record: Record) -> Result<Option<Appending>, EngineError> {
         let Record { topic, body, publisher, number, keep } = record;
         if !link.takes(&body) {
             if !self.has_refused.swap(true, Ordering::Relaxed) {
@@ -184,13 +188,14 @@ impl Histories {
                      or lower Builder::message_limit"
                 );
             }
-            return None;
+            return Ok(None);
         }
-        let epoch = lock(&self.known).get(&keep)?.epoch;
+        let known = lock(&self.known).get(&keep).copied();
+        let epoch = known.ok_or_else(|| EngineError::new("a history was begun anew"))?.epoch;
         let word = word(&topic);
         let headers = vec![("Nats-Msg-Id", format!("{publisher}.{number}.{word}")), (EPOCH, epoch.to_string())];
         let subject = format!("{}.{word}", self.names(keep).subjects);
-        Some(Appending { topic, keep, asking: Asking { subject, headers, body } })
+        Ok(Some(Appending { topic, keep, asking: Asking { subject, headers, body } }))
     }
 
     /// A record was taken.
@@ -239,8 +244,11 @@ impl Histories {
                 after = None;
                 continue;
             }
-            let has_all = seen.end >= written && kept.back().map_or(0, |(number, _, _)| *number) >= last;
-            if has_all || self.replicas == 1 {
+            // One server knows what it has; but the second question may have been answered before the first one.
+            let is_one = self.replicas == 1;
+            let last = if is_one { seen.last } else { last };
+            let has_last = last < from || kept.back().is_some_and(|(number, _, _)| *number >= last);
+            if has_last && (is_one || seen.end >= written) {
                 return Ok(past_of(kept, &seen, keep, after));
             }
             sleep(PAUSE).await;
@@ -283,7 +291,7 @@ fn past_of(mut kept: Kept, seen: &Seen, keep: Retention, after: Option<Place>) -
     };
     let last = last.max(if after.is_some() { before } else { 0 });
     let mut bytes: usize = kept.iter().map(|(_, _, body)| body.len()).sum();
-    while bytes > MOST_READ
+    while bytes > most_read(keep, after, MOST_READ)
         && let Some((number, _, body)) = kept.pop_front()
     {
         (before, bytes) = (number, bytes - body.len());

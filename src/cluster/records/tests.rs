@@ -107,6 +107,41 @@ fn all_of_them_together_have_bounds() {
 }
 
 #[test]
+fn histories_whose_time_is_over_go_before_one_that_lasts() {
+    let mut histories = Histories { bounds: Bounds { topics: 3, bytes: 10_000 }, ..Histories::default() };
+    let long = Retention::new(9, Duration::from_millis(100 * AGE));
+    histories.append(0, &record("long", 1, 1, long));
+    for (at, topic) in [(0, "a"), (0, "b"), (2 * AGE, "c")] {
+        histories.append(at, &record(topic, 1, 1, keep(9)));
+    }
+    assert_eq!(histories.past(2 * AGE, b"long", long, None, MOST_READ).last, 1, "there is room by what is over");
+    assert_eq!((histories.topics.len(), histories.by_write.len(), histories.by_end.len()), (2, 2, 2));
+    // One that was written to again goes at its new end.
+    histories.append(2 * AGE + AGE / 2, &record("c", 1, 2, keep(9)));
+    histories.append(3 * AGE, &record("d", 1, 1, keep(9)));
+    assert_eq!(histories.topics.len(), 3);
+    histories.append(4 * AGE, &record("long", 1, 2, long));
+    assert_eq!((histories.topics.len(), histories.by_end.len()), (1, 1));
+    histories.remove(&Bytes::from("long"));
+    assert_eq!((histories.bytes, histories.by_end.len()), (0, 0));
+}
+
+#[test]
+fn no_more_bytes_are_kept_than_a_node_has_a_use_for() {
+    let mut histories = Histories::default();
+    let keep = keep(1_000).bytes(2 << 20);
+    for number in 1..=20 {
+        histories.append(0, &Record::new("room", vec![0; 1_000_000], 1, number, keep));
+        assert!(histories.bytes <= (2 << 20) + UNDER_WAY + 1_000, "{}", histories.bytes);
+    }
+    assert_eq!(offsets(&histories.past(0, b"room", keep, None, MOST_READ)), (15..=20).collect::<Vec<_>>());
+    histories.append(0, &Record::new("room", vec![0; 10_000_000], 1, 21, keep));
+    assert_eq!(histories.topics[&b"room"[..]].records.len(), 1, "the last one stays");
+    let place = |bytes| most_read(keep.bytes(bytes), Some(Place::new(1, 1)), MOST_READ);
+    assert_eq!((place(0), place(usize::MAX)), (MOST_READ, MOST_READ), "a hole is filled whatever it has");
+}
+
+#[test]
 fn so_much_is_read_at_once_and_no_more() {
     let mut histories = Histories::default();
     for number in 1..=5 {

@@ -32,10 +32,11 @@ const PREFIX: usize = 64;
 /// ```
 ///
 /// A node has three connections: one for what it publishes, one for what it receives, and one for claims and leases; and one
-/// more for reading histories. They are made anew when they are lost, first at once, then with growing pauses of up to two seconds. A server that does not
-/// answer is noticed within five seconds. One that is a replica now, behind a fail-over, counts as away: give the name or
-/// the address that leads to the one that takes writes. The data are a few keys for each node and each new session, with
-/// times to live; nothing is lost with them that the nodes do not say again.
+/// more for reading histories. They are made anew when they are lost, first at once, then with growing pauses of up to two
+/// seconds. A server that does not answer is noticed within five seconds. One that is a replica now, behind a fail-over, counts
+/// as away: give the name or the address that leads to the one that takes writes. The data are a few keys for each node and
+/// each new session, and one for each room with members, which is kept for up to an hour; all have times to live, and nothing
+/// is lost with them that the nodes do not say again.
 ///
 /// Histories are kept, one key each: their last 256 publishers, and the records, until as many came behind them or until the
 /// age of the last one, which is a minute at least, is over. A script keeps a record and publishes it, so all nodes have the

@@ -132,7 +132,7 @@ impl Bus for Node {
     }
 
     fn history(&self, topic: &[u8], keep: Retention, after: Option<Place>) -> BoxFuture<'_, Result<Past, EngineError>> {
-        let command = records::past(&self.key("history", topic), after, new_epoch());
+        let command = records::past(&self.key("history", topic), keep, after, new_epoch());
         Box::pin(async move {
             let answer: Vec<Bytes> = self.histories.ask(&command).await?;
             let past = records::past_of(&answer, keep);

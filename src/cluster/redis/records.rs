@@ -9,7 +9,7 @@ use redis::Cmd;
 use super::directory::{milliseconds, script};
 use crate::cluster::{
     engine::{Past, Place, Record, Recorded, Retention},
-    records::{MOST_PUBLISHERS, MOST_READ, SHORTEST_LIFE},
+    records::{MOST_PUBLISHERS, MOST_READ, SHORTEST_LIFE, most_read},
 };
 
 /// Keeps records and publishes them, unless their publisher has one of that number or a later one there. The numbers have
@@ -89,7 +89,7 @@ pub(super) fn runs(batch: &[Record]) -> impl Iterator<Item = &[Record]> {
 
 /// Keeps the records of a run in a key, and publishes them on a channel. The epoch is that of a history that is begun.
 pub(super) fn append(key: &[u8], channel: &[u8], epoch: u64, run: &[Record]) -> Cmd {
-    let keep = run.first().map_or(Retention { records: 0, age: Duration::ZERO }, |record| record.keep);
+    let keep = run.first().map_or(Retention::new(0, Duration::ZERO), |record| record.keep);
     let mut command = script(APPEND, key);
     command.arg(epoch).arg(channel).arg(keep.records).arg(milliseconds(keep.age).max(SHORTEST_LIFE));
     command.arg(MOST_PUBLISHERS);
@@ -100,13 +100,13 @@ pub(super) fn append(key: &[u8], channel: &[u8], epoch: u64, run: &[Record]) -> 
 }
 
 /// Reads the records of a key. The epoch is that of a history that has lost its end.
-pub(super) fn past(key: &[u8], after: Option<Place>, epoch: u64) -> Cmd {
+pub(super) fn past(key: &[u8], keep: Retention, after: Option<Place>, epoch: u64) -> Cmd {
     let mut command = script(PAST, key);
     match after {
         Some(Place { epoch, offset }) => command.arg(epoch).arg(offset),
         None => command.arg("").arg(0),
     };
-    command.arg(epoch).arg(MOST_READ).take()
+    command.arg(epoch).arg(most_read(keep, after, MOST_READ)).take()
 }
 
 /// The answer to it, without what is too old; `None` if it is none.

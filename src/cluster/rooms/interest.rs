@@ -60,6 +60,12 @@ impl<M> ClusterRooms<M> {
             let Some(room) = self.rooms.get_mut(&name) else { continue };
             room.changed = false;
             match (room.wanted, room.subscription) {
+                // It was not wanted for a moment, in which nothing was taken of it: it is followed anew.
+                (true, Subscription::On) => {
+                    room.live_since = now;
+                    self.ask_history(now, &name);
+                    continue;
+                }
                 (true, Subscription::Off | Subscription::Failed) => {
                     room.subscription = Subscription::Adding;
                     add.push(room.topic.clone());
@@ -67,6 +73,11 @@ impl<M> ClusterRooms<M> {
                 (false, Subscription::On | Subscription::Failed) => {
                     room.subscription = Subscription::Dropping;
                     drop.push(room.topic.clone());
+                }
+                // It came and went while the engine was busy.
+                (false, Subscription::Off) => {
+                    self.forget_room(&name);
+                    continue;
                 }
                 _ => continue,
             }

@@ -29,6 +29,7 @@ mod interest;
 mod line;
 mod positions;
 mod publisher;
+mod questions;
 mod reading;
 mod receiver;
 mod recorded;

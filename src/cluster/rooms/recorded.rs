@@ -6,14 +6,12 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    recording::{Asking, Question, Recording},
+    recording::{Asking, Recording},
     state::{ClusterRooms, Subscription},
-    types::{Event, HistoryAsk, Loaded},
+    types::{Event, Loaded},
 };
 use crate::cluster::engine::{Past, Place, RECORDED, Recorded};
 
-/// The most questions to the engine at a time.
-const QUESTIONS: usize = 4;
 /// The engine is asked again after this time, which doubles up to the second one.
 const RETRY: u64 = 50;
 const RETRY_MOST: u64 = 1_000;
@@ -115,63 +113,8 @@ impl<M> ClusterRooms<M> {
         }
     }
 
-    fn recording(&mut self, name: &str) -> Option<&mut Recording> {
+    pub(super) fn recording(&mut self, name: &str) -> Option<&mut Recording> {
         self.rooms.get_mut(name)?.recording.as_deref_mut()
-    }
-
-    /// The followed rooms ask for all that has come meanwhile.
-    pub(super) fn ask_histories(&mut self, now: u64) {
-        for name in self.names(|room| room.recording.is_some() && room.subscription == Subscription::On) {
-            self.ask_history(now, &name);
-        }
-    }
-
-    /// The history of a room is asked for, from where this node is.
-    pub(super) fn ask_history(&mut self, now: u64, name: &Arc<str>) {
-        let Some(recording) = self.recording(name) else { return };
-        match &mut recording.question {
-            Some(question) if question.asked.is_some() => question.again = true,
-            question => {
-                let is_queued = question.is_some_and(|question| question.queued);
-                *question = Some(Question::new(now));
-                if !is_queued {
-                    self.asked.ready.push_back(name.clone());
-                }
-            }
-        }
-    }
-
-    /// Whether there is a question to ask the engine, perhaps.
-    pub(crate) fn has_questions(&self) -> bool {
-        !self.asked.ready.is_empty() && self.asked.under_way.len() < QUESTIONS
-    }
-
-    /// The next question to ask the engine, if there is one now.
-    pub(crate) fn poll_history(&mut self, now: u64) -> Option<HistoryAsk> {
-        while self.asked.under_way.len() < QUESTIONS
-            && let Some(name) = self.asked.ready.pop_front()
-        {
-            let number = self.asked.last + 1;
-            if let Some(question) = self.recording(&name).and_then(|recording| recording.question.as_mut()) {
-                question.queued = false;
-            }
-            let is_live = self.rooms.get(&name).is_some_and(|room| room.wanted && room.is_live(&self.line));
-            let Some(room) = self.rooms.get_mut(&name).filter(|_| is_live) else { continue };
-            let Some(recording) = &mut room.recording else { continue };
-            let Some(question) = recording.question.as_mut().filter(|question| question.asked.is_none()) else {
-                continue;
-            };
-            if now < question.due {
-                continue;
-            }
-            let (appended, held) = (recording.appended, recording.held.len());
-            question.asked = Some(Asking { number, appended, held });
-            self.asked.last = number;
-            self.asked.under_way.insert(number, name);
-            let (topic, keep, after) = (room.topic.clone(), recording.keep, recording.place);
-            return Some(HistoryAsk { room: room.name.clone(), topic, keep, after, number });
-        }
-        None
     }
 
     /// The engine has answered a question, or has failed.
@@ -186,7 +129,12 @@ impl<M> ClusterRooms<M> {
         let again = std::mem::take(&mut question.again);
         match past {
             Some(past) => held -= self.answer_came(now, &name, &past, appended, held),
-            None if is_up && now >= question.since + PATIENCE => self.give_up(&name),
+            None if is_up && (recording.given_up || now >= question.since + PATIENCE) => {
+                self.give_up(&name);
+                self.go_on(now, &name, false, held);
+                self.release_old(now, &name, appended);
+                return;
+            }
             None => {
                 question.due = now + (RETRY << question.failures.min(5)).min(RETRY_MOST);
                 question.failures += 1;
@@ -253,6 +201,7 @@ impl<M> ClusterRooms<M> {
     /// Returns how many of the first `asked` records that were held are told.
     fn answer_came(&mut self, now: u64, name: &Arc<str>, past: &Past, appended: u64, asked: usize) -> usize {
         let Some(recording) = self.recording(name) else { return 0 };
+        recording.given_up = false;
         let Some(at) = recording.place else { return self.load(now, name, past, asked) };
         let told = self.tell_old(now, name, past.epoch, asked);
         let is_same = at.epoch == past.epoch;
@@ -265,6 +214,7 @@ impl<M> ClusterRooms<M> {
             recording.move_to(end);
         }
         let (holes, before) = (self.counters.holes, self.events.len());
+        self.take_dropped(now, name, past, if is_same { at.offset } else { 0 });
         for (_, _, body) in past.records.iter().filter(|(offset, ..)| !is_same || *offset > at.offset) {
             self.take(now, name, body);
         }
@@ -311,6 +261,11 @@ impl<M> ClusterRooms<M> {
         let Some(recording) = self.recording(name) else { return 0 };
         let was_loaded = recording.loaded.replace(number).is_some();
         let came = recording.came.take().or(recording.held.front().map(|held| held.place));
+        let held = recording.held.iter().rev().find(|held| held.place.epoch == past.epoch);
+        let reached = held.map_or(0, |held| held.place.offset);
+        // Some of the news were not held, and are dropped already.
+        let is_short =
+            reached < past.before && came.is_some_and(|came| came.epoch == past.epoch && came.offset <= past.before);
         let last = past.records.last().map_or(0, |(offset, ..)| *offset);
         let end = Place::new(past.epoch, past.last.max(last));
         let is_new = |offset: u64| match came {
@@ -339,10 +294,26 @@ impl<M> ClusterRooms<M> {
         if let Some(recording) = self.recording(name) {
             recording.place = Some(end);
         }
+        self.take_dropped(now, name, past, 0);
+        let (holes, before) = (self.counters.holes, self.events.len());
         for (_, _, body) in &past.records[news..] {
             self.take(now, name, body);
         }
+        if is_short && holes == self.counters.holes {
+            self.tell_unknown(name, before);
+        }
         told
+    }
+
+    /// A short history has dropped some of the records already that have come since they were waited for. `after`: those
+    /// behind this number are not told yet.
+    fn take_dropped(&mut self, now: u64, name: &Arc<str>, past: &Past, after: u64) {
+        let Some(recording) = self.recording(name) else { return };
+        let is_dropped = |held: &&Recorded| {
+            held.place.epoch == past.epoch && held.place.offset > after && held.place.offset <= past.before
+        };
+        let dropped: Vec<_> = recording.held.iter().filter(is_dropped).map(|held| held.body.clone()).collect();
+        dropped.iter().for_each(|body| self.take(now, name, body));
     }
 
     fn next_load(&mut self) -> u64 {
@@ -356,6 +327,7 @@ impl<M> ClusterRooms<M> {
         let Some(recording) = self.recording(name) else { return };
         recording.place = None;
         recording.came = None;
+        recording.given_up = true;
         if recording.loaded.is_none() {
             recording.loaded = Some(number);
             let past = Loaded { number, behind: None, messages: Vec::new() };
@@ -364,16 +336,12 @@ impl<M> ClusterRooms<M> {
         self.doubt_all(name);
     }
 
-    /// Asks again where the engine has failed. Returns when to look again.
-    pub(super) fn look_at_history(&mut self, now: u64, name: &Arc<str>) -> Option<u64> {
-        let question = self.recording(name)?.question.as_mut().filter(|question| question.asked.is_none())?;
-        if now < question.due {
-            return Some(question.due);
-        }
-        if !std::mem::replace(&mut question.queued, true) {
-            self.asked.ready.push_back(name.clone());
-        }
-        None
+    /// Own messages that the engine has taken and that have not come in all that time are not waited for either.
+    fn release_old(&mut self, now: u64, name: &Arc<str>, appended: u64) {
+        let Some(room) = self.rooms.get(name) else { return };
+        let young = room.sending.kept.iter().find(|kept| now < kept.at + PATIENCE);
+        let below = young.map_or(appended, |kept| kept.n.min(appended));
+        self.release(name, below, false);
     }
 
     /// The topic is dropped.

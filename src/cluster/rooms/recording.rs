@@ -28,6 +28,8 @@ pub(super) struct Recording {
     /// The life that the history had before this one. What still comes of it is behind the times.
     pub(super) old: Option<u64>,
     pub(super) question: Option<Question>,
+    /// The engine was waited for in vain. It is not waited for again until it answers.
+    pub(super) given_up: bool,
     /// When the last record was taken.
     pub(super) at: u64,
     /// The records that wait for the answer, in order.
@@ -64,7 +66,7 @@ pub(super) struct Asking {
 
 impl Question {
     pub(super) fn new(now: u64) -> Self {
-        Question { since: now, failures: 0, due: now, queued: true, asked: None, again: false }
+        Question { since: now, failures: 0, due: now, queued: false, asked: None, again: false }
     }
 }
 
@@ -84,6 +86,7 @@ impl Recording {
             place: None,
             old: None,
             question: None,
+            given_up: false,
             at: 0,
             held: VecDeque::new(),
             bytes: 0,

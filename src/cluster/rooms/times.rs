@@ -42,6 +42,7 @@ impl<M> ClusterRooms<M> {
         }
         self.stop_waiting(now);
         self.interest_renewed(now);
+        self.questions_renewed(now);
         self.ask_histories(now);
         self.enqueue_waiting();
         if let Some(batch) = &mut self.outgoing.batch {

@@ -56,6 +56,8 @@ fn an_owner_that_lives_is_found_at_once() {
     let (deed, mut look) = (Deed::first(node(1)).write(), Look::default());
     assert_eq!(look.answered(Ok(Some(&deed)), only(&node(1))), LookStep::Done(Found::At(node(1))));
     assert_eq!(look.answered(Ok(None), only(&node(1))), LookStep::Done(Found::Nowhere));
+    let of_another_version = look.answered(Ok(Some(b"none")), only(&node(1)));
+    assert_eq!(of_another_version, LookStep::Done(Found::Unclear), "somebody has claimed it");
     assert_eq!(look.answered(Ok(Some(&deed)), |_| Standing::Me), LookStep::Done(Found::Nowhere));
     assert_eq!(look.answered(Err(()), only(&node(1))), LookStep::Done(Found::Unclear));
 }

@@ -4,6 +4,7 @@
 //! session has the same id there, and its handler starts with the client's next request. If nobody takes it, the node that
 //! had it takes it again, by the same way.
 
+mod freezing;
 mod parcel;
 pub(super) mod state;
 #[cfg(test)]
@@ -19,6 +20,8 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use freezing::Freezing;
+pub(super) use freezing::NotMovable;
 pub(super) use parcel::Parcel;
 use state::{Movable, Stage};
 
@@ -33,10 +36,10 @@ use super::{
     timekeeper,
 };
 use crate::{
-    hub::{Member, Remote},
+    hub::Member,
     pool::Held,
     session::{reason, rules::NATIVE},
-    shared::{CannotMove, ChannelSet, ServerParams, SharedSession},
+    shared::{CannotMove, ChannelSet, MovedSession, ServerParams, SharedSession},
 };
 
 /// A handler has so long to return, once its session is to move.
@@ -44,20 +47,6 @@ const FREEZE: Duration = Duration::from_secs(5);
 
 /// The part of a session's memory that its parcel has besides.
 const MARGIN: usize = 1 << 20;
-
-/// Why a session cannot move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotMovable {
-    /// There is no such session here, or it has ended.
-    Unknown,
-    /// It never can: the server's sessions do not move, or it is of another family, or has namespaces.
-    No,
-    /// It can at another moment.
-    Busy,
-    /// Its handler was told to return, and did not within five seconds.
-    HandlerStays,
-    TooLarge,
-}
 
 /// Why a session was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,15 +65,6 @@ pub(super) fn can_move(member: &Member) -> Result<(), NotMovable> {
     let ends = member.shared.moves() || member.shared.close_reason().is_some();
     let opens = stage == Stage::Runs && member.shared.has_no_handler() && !ends;
     if opens || matches!(stage, Stage::Starts | Stage::Freezes) { Err(NotMovable::Busy) } else { Ok(()) }
-}
-
-impl From<CannotMove> for NotMovable {
-    fn from(cannot: CannotMove) -> Self {
-        match cannot {
-            CannotMove::Never => NotMovable::No,
-            CannotMove::Now => NotMovable::Busy,
-        }
-    }
 }
 
 /// Asks the handler of a session to return, and then takes the session out of this node.
@@ -125,72 +105,37 @@ async fn leave(core: Arc<Core>, freezing: Freezing) -> Result<Frozen, NotMovable
     }
     member.shared.can_move()?;
     let parted = part(&core, &member).await?;
-    let Some(frozen) = Frozen::of(&core, &member, &freezing.movable, parted) else {
-        core.hub.retire(&member);
-        return Err(NotMovable::Unknown);
-    };
-    freezing.settle();
-    Ok(frozen)
+    depart(&core, freezing, parted).await
+}
+
+/// The session, which has left its rooms, leaves this node.
+async fn depart(core: &Arc<Core>, freezing: Freezing, parted: Option<Parted>) -> Result<Frozen, NotMovable> {
+    let member = &freezing.member;
+    match (member.shared.give(), parted) {
+        (Ok(session), parted) => {
+            let frozen = Frozen::of(core, member, &freezing.movable, session, parted);
+            freezing.settle();
+            Ok(frozen)
+        }
+        // It has begun something while it left its rooms: it comes back to them, and stays.
+        (Err(CannotMove::Now), parted) => {
+            if let Some(Parted { positions, back }) = parted {
+                back.admit(member, &positions).await;
+            }
+            Err(NotMovable::Busy)
+        }
+        // It has ended meanwhile.
+        (Err(CannotMove::Never), _) => {
+            core.hub.retire(member);
+            Err(NotMovable::Unknown)
+        }
+    }
 }
 
 /// The session leaves its rooms. One that was closed is in none.
 async fn part(core: &Core, member: &Arc<Member>) -> Result<Option<Parted>, NotMovable> {
     let Some(nodes) = core.nodes().filter(|_| member.shared.close_reason().is_none()) else { return Ok(None) };
     nodes.part(member).await.map(Some).ok_or(NotMovable::Busy)
-}
-
-/// A session whose handler is to return. Dropped before it has [settled](Self::settle), the session stays.
-struct Freezing {
-    member: Arc<Member>,
-    movable: Arc<Movable>,
-    before: Stage,
-    settled: bool,
-}
-
-impl Freezing {
-    fn begin(member: &Arc<Member>) -> Result<Self, NotMovable> {
-        let movable = Movable::of(member).ok_or(NotMovable::No)?;
-        let before = {
-            let mut state = movable.state();
-            if matches!(state.stage, Stage::Starts | Stage::Freezes) {
-                return Err(NotMovable::Busy);
-            }
-            std::mem::replace(&mut state.stage, Stage::Freezes)
-        };
-        let freezing = Freezing { member: member.clone(), movable, before, settled: false };
-        member.shared.freeze()?;
-        Ok(freezing)
-    }
-
-    /// The handler did not return.
-    fn fail(self, core: &Core) -> NotMovable {
-        let untold = self.member.shared.thaw();
-        if !untold && core.may_warn() {
-            tracing::warn!(
-                session = %self.member.id(),
-                "a handler goes on although its session is to move: within 5 s of a `recv` that gives None, while \
-                 is_moving(), it must return (movable)"
-            );
-        }
-        if untold { NotMovable::Busy } else { NotMovable::HandlerStays }
-    }
-
-    fn settle(mut self) {
-        self.settled = true;
-    }
-}
-
-impl Drop for Freezing {
-    fn drop(&mut self) {
-        if self.settled {
-            return;
-        }
-        match self.before {
-            Stage::Waits => self.member.shared.stays(),
-            _ => drop(self.member.shared.thaw()),
-        }
-        self.movable.state().stage = self.before;
-    }
 }
 
 /// A session that has left its node, and is at none. Dropped, it is [revived](Self::revive).
@@ -205,17 +150,22 @@ pub(super) struct Frozen {
 }
 
 impl Frozen {
-    fn of(core: &Arc<Core>, member: &Arc<Member>, movable: &Movable, parted: Option<Parted>) -> Option<Self> {
+    fn of(
+        core: &Arc<Core>,
+        member: &Arc<Member>,
+        movable: &Movable,
+        session: MovedSession,
+        parted: Option<Parted>,
+    ) -> Self {
         let (rooms, back) = parted.map_or_else(Default::default, |parted| (parted.positions, Some(parted.back)));
         let (auth, saved) = {
             let state = movable.state();
             (state.auth.clone(), state.latest())
         };
         let pool = core.runtime.pool();
-        let remote = Remote::of_moved(member.remote.address, member.remote.kept(), pool)?;
         let parcel = Parcel {
-            session: member.shared.give()?,
-            remote,
+            session,
+            remote: member.remote.again(pool),
             user: member.user().map(|user| (*user).to_owned().into()),
             auth,
             saved,
@@ -224,7 +174,7 @@ impl Frozen {
         };
         let parcel = parcel.encode();
         let held = pool.hold(parcel.len());
-        Some(Frozen { core: core.clone(), member: member.clone(), parcel, back, settled: false, _held: held })
+        Frozen { core: core.clone(), member: member.clone(), parcel, back, settled: false, _held: held }
     }
 
     /// The session in bytes.

@@ -34,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The most rooms of which the last count is remembered, for a time without the directory.
 const REMEMBERED: usize = 1_024;
 
+/// The rooms that wait to be noted over which those that need not be are looked for.
+const TIDY_AT: usize = 1_024;
+
 /// A topic that no room is. A node's note of it says that the directory has those of the rooms too.
 const WITNESS: &[u8] = b"\0notes";
 
@@ -49,9 +52,15 @@ pub(super) struct Counts {
 /// The notes that the directory has, and those that it is to get.
 #[derive(Default)]
 struct Notes {
+    /// The counts that the directory has; `UNSURE` where it may have another one.
     noted: BTreeMap<Arc<str>, usize>,
     due: BTreeSet<Arc<str>>,
+    /// It is tidied when more than so many are due.
+    tidy_at: usize,
 }
+
+/// No room has so many members.
+const UNSURE: usize = usize::MAX;
 
 impl Counts {
     pub(super) fn new(core: &Arc<Core>, directory: Arc<dyn Directory>, membership: Arc<Membership>) -> Arc<Self> {
@@ -70,11 +79,8 @@ impl Counts {
                 notes.all_again();
                 renewed = None;
             }
-            let Some(core) = self.core.upgrade() else { return };
-            notes.due.extend(core.hub.take_counted());
-            drop(core);
             let is_look_due = looked.is_none_or(|looked| looked.elapsed() >= LOOK);
-            let outcome = self.turn(&mut notes, is_look_due).await;
+            let Some(outcome) = self.step(&mut notes, is_look_due).await else { return };
             match outcome {
                 Ok(()) if is_look_due => looked = Some(later(&mut renewed)),
                 Ok(()) => {}
@@ -88,6 +94,18 @@ impl Counts {
             }
             told = outcome.is_err();
         }
+    }
+
+    /// Notes what has changed since the last time; `None` if the server is gone.
+    async fn step(&self, notes: &mut Notes, look: bool) -> Option<Result<(), EngineError>> {
+        notes.due.extend(self.core.upgrade()?.hub.take_counted());
+        let outcome = self.turn(notes, look).await;
+        if outcome.is_err() {
+            // It may be away for long, or take no notes at all.
+            let core = self.core.upgrade()?;
+            notes.tidy(|room| core.hub.count(room) > 0);
+        }
+        Some(outcome)
     }
 
     async fn turn(&self, notes: &mut Notes, look: bool) -> Result<(), EngineError> {
@@ -150,7 +168,18 @@ fn later(renewed: &mut Option<Instant>) -> Instant {
 impl Notes {
     /// The directory may have none of them.
     fn all_again(&mut self) {
-        self.due.extend(std::mem::take(&mut self.noted).into_keys());
+        for (room, noted) in &mut self.noted {
+            *noted = UNSURE;
+            self.due.insert(room.clone());
+        }
+    }
+
+    /// Forgets the rooms that are empty and of which the directory has nothing: an empty room needs no note.
+    fn tidy(&mut self, has_members: impl Fn(&str) -> bool) {
+        if self.due.len() > self.tidy_at.max(TIDY_AT) {
+            self.due.retain(|room| self.noted.contains_key(room) || has_members(room));
+            self.tidy_at = 2 * self.due.len();
+        }
     }
 
     /// The next ones that the directory lacks.
@@ -174,10 +203,13 @@ impl Notes {
                 (true, _) => drop(self.noted.insert(room, count)),
                 (false, _) => {
                     // It may have been taken all the same.
-                    self.noted.insert(room.clone(), usize::MAX);
+                    self.noted.insert(room.clone(), UNSURE);
                     self.due.insert(room);
                 }
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

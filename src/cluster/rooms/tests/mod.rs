@@ -4,6 +4,7 @@ mod absent;
 mod chance;
 mod envelope;
 mod history;
+mod interest;
 mod laws;
 mod mover;
 mod movers;

@@ -174,6 +174,30 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for Reject {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_begins_something_as_it_leaves_its_rooms_stays() {
+    let log = Log::default();
+    let (a, b) = two(counting(&log));
+    let mut client = open(&a).await;
+    let member = a.core.hub.get(client.shared.id()).unwrap();
+    let freezing = Freezing::begin(&member).unwrap();
+    poll_fn(|cx| member.shared.poll_returned(cx)).await;
+    let parted = part(&a.core, &member).await.unwrap();
+    assert!(member.rooms().is_empty());
+    let piece = crate::shared::Chunk { upload: 1, at: 0, count: 2, data: b"half" };
+    client.shared.take_chunk(&client.secret, piece, 100).unwrap();
+    assert_eq!(depart(&a.core, freezing, parted).await.err(), Some(NotMovable::Busy));
+    assert_eq!((member.rooms(), member.shared.close_reason()), (vec!["room".to_owned()], None));
+    // Its handler starts again, and can join rooms.
+    client.comes_to(&member).unwrap();
+    start_if_waiting(&a, &member, parts(), ()).await.unwrap();
+    settle().await;
+    a.core.hub.join(&member, "another");
+    assert_eq!(member.rooms().len(), 2);
+    client.shared.take_chunk(&client.secret, crate::shared::Chunk { at: 1, ..piece }, 100).unwrap();
+    assert_eq!(moves(&a, &b, member.id()).await.rooms().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_does_not_move_says_so() {
     let engine = InProcess::new();
     let fixed = node(&engine, Config::default(), counting(&Log::default()));

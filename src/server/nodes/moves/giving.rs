@@ -28,8 +28,14 @@ const RETRY: Duration = Duration::from_millis(500);
 /// A node that asks for a session waits so long for its turn, in milliseconds, if many leave for it. Behind that it asks again.
 const TURN: u64 = 1_000;
 
+/// The time in milliseconds in which the directory should have said who has a session that may have been taken.
+const DECIDING: u64 = 4_000;
+
 /// For so long it is remembered where a session went, in milliseconds. Behind that the directory knows.
 pub(super) const REMEMBERED: u64 = 600_000;
+
+/// The directory has something that is no deed of this version.
+const UNREADABLE: &str = "its claim was written by no node of this version";
 
 /// A session that is about to leave.
 struct Leaving {
@@ -126,15 +132,18 @@ impl State {
         let number = take.session.number;
         let to = Owner { name: take.node.clone(), incarnation: take.process };
         let mut give = giver.answered(&to, taken.map_or(owners::Answer::Unclear, owners::Answer::of));
+        let (late, mut warned) = (self.clock.now() + DECIDING, false);
         let given = loop {
             give = match give {
-                Give::TakeBack { from, to } => match self.owned.swap(number, &from.write(), to.fence).await {
-                    Ok(claim) => giver.taken_back(Ok(held(&claim))),
-                    Err(error) => {
-                        tracing::debug!(session = %number, %error, "it is not known yet who has the session");
-                        giver.taken_back(Err(()))
+                Give::TakeBack { from, to } => {
+                    let answer = self.owned.swap(number, &from.write(), to.fence).await;
+                    let next = giver.taken_back(answer.as_ref().map(held).map_err(|_| ()));
+                    if next == Give::Pause && self.clock.now() >= late && !std::mem::replace(&mut warned, true) {
+                        let why = answer.map_or_else(|error| error.to_string(), |_| UNREADABLE.to_owned());
+                        self.warn(format_args!("the directory does not say whose it is, and nobody serves it: {why}"));
                     }
-                },
+                    next
+                }
                 Give::Done(given) => break given,
                 _ => {
                     sleep(RETRY).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::target::Own;
+use super::{moving::Expecting, target::Own};
 use crate::{
     cluster::rooms::{Carried, Event, Positions},
     hub::Member,
@@ -45,7 +45,8 @@ pub(super) type Gone = Option<Vec<Carried>>;
 /// A session joins rooms, behind what was collected of them.
 #[derive(Debug)]
 pub(super) struct Admit {
-    pub(super) number: u64,
+    /// It is expected until it is there, whether or not anybody waits for that.
+    pub(super) expecting: Expecting,
     pub(super) member: Arc<Member>,
     pub(super) rooms: Vec<Carried>,
     /// The positions of these rooms here.

@@ -13,6 +13,9 @@ use crate::{
 /// The age at which the engine drops messages, if the application does not say one.
 const AGE: Duration = Duration::from_secs(24 * 3600);
 
+/// The bytes that a message takes in a history besides its own, about.
+const ENVELOPE: usize = 64;
+
 /// The histories that this engine keeps.
 pub(super) fn keeping(core: &Arc<Core>, bus: &dyn Bus) -> Keeping {
     if !core.hub.has_histories() {
@@ -26,6 +29,7 @@ pub(super) fn keeping(core: &Arc<Core>, bus: &dyn Bus) -> Keeping {
     Keeping::new(move |room| {
         let history = core.upgrade()?.hub.history_of(room)?;
         let records = u32::try_from(history.messages).unwrap_or(u32::MAX).max(1);
-        Some(Retention::new(records, history.age.map_or(AGE, Duration::from_millis)))
+        let bytes = history.bytes.saturating_add(history.messages.saturating_mul(ENVELOPE));
+        Some(Retention::new(records, history.age.map_or(AGE, Duration::from_millis)).bytes(bytes))
     })
 }

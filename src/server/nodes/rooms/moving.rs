@@ -160,8 +160,8 @@ impl NodeRooms {
 
     pub(super) fn bring_in(&self, core: &Core, admit: Admit) {
         let _alone = write(&self.gate);
-        let Admit { number, member, rooms, here, done } = admit;
-        let mut collected = self.collecting.end(number);
+        let Admit { expecting, member, rooms, here, done } = admit;
+        let mut collected = self.collecting.end(expecting.number);
         let keys: Vec<String> = rooms.iter().map(|room| room.key.to_string()).collect();
         let mut missed = 0;
         for (room, here) in rooms.iter().zip(&here) {
@@ -180,6 +180,8 @@ impl NodeRooms {
             }
         }
         core.hub.together(&member);
+        // Until now the rooms of the session were wanted by this.
+        drop(expecting);
         if missed > 0 {
             core.counters.skipped.add(usize::try_from(missed).unwrap_or(usize::MAX));
             if core.may_warn() {
@@ -223,34 +225,34 @@ impl Expected for Expecting {
     fn admit(self: Box<Self>, member: &Arc<Member>, positions: &Bytes) -> BoxFuture<'static, bool> {
         let admitted = self.enqueue(member, positions);
         Box::pin(async move {
-            let Some(admitted) = admitted else { return false };
-            let done = admitted.await.is_ok();
-            // Until now the rooms of the session were wanted by this.
-            drop(self);
-            done
+            match admitted {
+                Some(admitted) => admitted.await.is_ok(),
+                None => false,
+            }
         })
     }
 }
 
 impl Expecting {
-    fn enqueue(&self, member: &Arc<Member>, positions: &Bytes) -> Option<oneshot::Receiver<()>> {
+    fn enqueue(self, member: &Arc<Member>, positions: &Bytes) -> Option<oneshot::Receiver<()>> {
         let rooms = Carried::read(positions)?;
-        let core = self.rooms.core.upgrade()?;
+        let node = self.rooms.clone();
+        let core = node.core.upgrade()?;
         let (done, admitted) = oneshot::channel();
         {
-            let mut state = lock(&self.rooms.state);
-            let now = self.rooms.clock.now();
+            let mut state = lock(&node.state);
+            let now = node.clock.now();
             state.refresh(&core, now);
             state.settle();
             let here = rooms.iter().map(|room| state.machine.positions(now, &room.key)).collect();
             for room in &rooms {
                 state.machine.follow(now, &room.key, member.id().into_bytes(), &room.positions);
             }
-            let admit = Admit { number: self.number, member: member.clone(), rooms, here, done };
+            let admit = Admit { expecting: self, member: member.clone(), rooms, here, done };
             state.due.push_back(Due::Admit(Box::new(admit)));
         }
-        self.rooms.deliver(&core);
-        self.rooms.kick(true, true);
+        node.deliver(&core);
+        node.kick(true, true);
         Some(admitted)
     }
 }

@@ -106,7 +106,13 @@ impl NodeRooms {
 
     async fn ask_for_topics(&self) {
         loop {
-            let topics = lock(&self.state).machine.poll_interest(self.clock.now());
+            let (topics, asks) = {
+                let mut state = lock(&self.state);
+                (state.machine.poll_interest(self.clock.now()), state.machine.has_questions())
+            };
+            if asks {
+                self.recall.notify_one();
+            }
             let Some((add, drop_these)) = topics else {
                 self.ask.notified().await;
                 continue;

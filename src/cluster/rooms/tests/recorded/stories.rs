@@ -11,7 +11,7 @@ use crate::cluster::{
     rooms::Keeping,
 };
 
-const KEEP: Retention = Retention { records: 3, age: Duration::from_secs(60) };
+const KEEP: Retention = Retention::new(3, Duration::from_secs(60));
 
 struct Story {
     now: u64,
@@ -72,9 +72,30 @@ impl Story {
         asks.len()
     }
 
+    /// The time of the next thing to do comes nearer, and the engine takes all that is published and answers no question. Returns
+    /// how many were asked.
+    fn step_without_answers(&mut self) -> usize {
+        let next = self.node.next_timeout().expect("there is always one");
+        self.now = next.clamp(self.now, self.now + 100);
+        self.node.handle_timeout(self.now);
+        let asks: Vec<_> = std::iter::from_fn(|| self.node.poll_history(self.now)).collect();
+        asks.iter().for_each(|ask| self.node.history_done(self.now, ask.number, None));
+        // The line is there.
+        self.node.line.heard = self.now;
+        while let Some(batch) = self.node.poll_publish(self.now) {
+            for record in self.node.records() {
+                self.engine.append(&record);
+            }
+            batch.iter().for_each(|one| self.node.received(self.now, &one.topic, &one.body));
+            self.node.publish_done(self.now, true);
+        }
+        asks.len()
+    }
+
     fn events(&mut self) -> Vec<String> {
         // The line is looked at by other tests.
-        events(&mut self.node).into_iter().filter(|event| !event.starts_with("split")).collect()
+        let events = events(&mut self.node).into_iter().filter(|event| !event.starts_with("split"));
+        events.map(|event| event.trim_start_matches('~').to_owned()).collect()
     }
 
     fn recording(&self) -> &Recording {
@@ -106,6 +127,29 @@ fn what_the_history_does_not_have_any_more_is_a_gap() {
     story.recorded(&records[5]);
     story.answer();
     assert_eq!(story.events(), ["1", "!2", "4", "5", "6"]);
+}
+
+#[test]
+fn what_a_short_history_has_dropped_while_it_was_asked_for_is_told_if_it_has_come() {
+    let mut story = Story::new();
+    let records = ["1", "2", "3", "4", "5", "6", "7"].map(|text| story.said(text));
+    story.recorded(&records[0]);
+    records[2..].iter().for_each(|record| story.recorded(record));
+    story.answer();
+    assert_eq!(story.events(), ["1", "!1", "3", "4", "5", "6", "7"], "the engine keeps three");
+
+    story.node.set_interest(0, "h", false);
+    story.now = 5_000;
+    story.node.handle_timeout(5_000);
+    assert!(story.node.poll_interest(5_000).is_some());
+    story.node.interest_done(5_000, true);
+    story.node.set_interest(5_000, "h", true);
+    assert!(story.node.poll_interest(5_000).is_some());
+    story.node.interest_done(5_000, true);
+    let news = ["8", "9", "10", "11", "12"].map(|text| story.said(text));
+    news.iter().for_each(|record| story.recorded(record));
+    assert_eq!(story.answer(), 1);
+    assert_eq!(story.events(), ["forgotten", "past 0", "8", "9", "10", "11", "12"]);
 }
 
 #[test]
@@ -142,6 +186,26 @@ fn what_was_appended_before_a_room_is_followed_is_its_past() {
     story.now = 5_000;
     assert_eq!(story.answer(), 1);
     assert_eq!(story.events(), ["past 2", "3"], "the last one has come since its topic is wanted");
+}
+
+#[test]
+fn a_room_that_is_wanted_again_before_its_topic_is_dropped_is_loaded_anew() {
+    let mut story = Story::new();
+    let first = story.said("1");
+    story.recorded(&first);
+    story.node.set_interest(0, "h", false);
+    story.now = 5_000;
+    story.node.handle_timeout(5_000);
+    assert_eq!(story.events(), ["1", "forgotten"]);
+    let unseen = story.said("2");
+    story.recorded(&unseen);
+    // The engine is busy with another call.
+    story.node.set_interest(5_000, "h", true);
+    assert_eq!(story.node.poll_interest(5_000), None, "the engine has the topic still");
+    assert_eq!((story.answer(), story.events()), (1, vec!["past 2".to_owned()]));
+    let next = story.said("3");
+    story.recorded(&next);
+    assert_eq!(story.events(), ["3"]);
 }
 
 #[test]
@@ -184,22 +248,54 @@ fn an_engine_that_does_not_answer_is_not_waited_for_without_end() {
     story.recorded(&records[2]);
     let mut questions = 0;
     while story.recording().question.is_some() {
-        story.now = story.node.next_timeout().expect("there is always one").max(story.now);
         assert!(story.now <= 12_000);
-        story.node.handle_timeout(story.now);
-        for ask in std::iter::from_fn(|| story.node.poll_history(story.now)).collect::<Vec<_>>() {
-            story.node.history_done(story.now, ask.number, None);
-            questions += 1;
-        }
-        // The line is there.
-        story.node.line.heard = story.now;
-        if let Some(batch) = story.node.poll_publish(story.now) {
-            batch.iter().for_each(|one| story.node.received(story.now, &one.topic, &one.body));
-            story.node.publish_done(story.now, true);
-        }
+        questions += story.step_without_answers();
     }
     assert!((8..40).contains(&questions), "{questions}");
     assert_eq!(story.events(), ["1", "!1", "3"]);
+}
+
+#[test]
+fn an_own_message_that_does_not_come_makes_nobody_wait_for_longer() {
+    let mut story = Story::new();
+    send(&mut story.node, 0, "h", "own");
+    let records = ["1", "2", "3"].map(|text| story.said(text));
+    story.recorded(&records[0]);
+    story.recorded(&records[2]);
+    assert_eq!(story.events(), ["1"]);
+    let mut told = Vec::new();
+    while story.now <= 12_000 {
+        story.step_without_answers();
+        told.extend(story.events());
+    }
+    // The engine has the own one, and does not bring it.
+    assert_eq!(told, ["!1", "3", "+own"]);
+    let next = story.said("4");
+    story.recorded(&next);
+    assert_eq!(story.step_without_answers(), 1, "what is missing before it is asked for once");
+    assert_eq!(story.events(), ["4"], "and is not waited for again");
+}
+
+#[test]
+fn a_busy_room_waits_no_longer_than_a_quiet_one_and_asks_no_faster() {
+    let mut story = Story::new();
+    let first = story.said("1");
+    story.said("2");
+    story.recorded(&first);
+    let (mut questions, mut told, mut given_up) = (0, Vec::new(), None);
+    while story.now <= 15_000 {
+        let record = story.said(&format!("{:0>60000}", story.now));
+        story.recorded(&record);
+        questions += story.step_without_answers();
+        told.extend(story.events());
+        if given_up.is_none() && story.node.counters().holes > 0 {
+            given_up = Some(story.now);
+        }
+    }
+    assert!(given_up.is_some_and(|at| at <= 12_000), "{given_up:?}");
+    assert!(questions < 60, "{questions}");
+    let last = told.last().and_then(|text| text.parse::<u64>().ok());
+    assert!(last.is_some_and(|at| at > 14_000), "it goes on: {last:?}");
 }
 
 #[test]

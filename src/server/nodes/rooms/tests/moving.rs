@@ -1,6 +1,11 @@
 //! A session leaves its rooms on one node, and another one comes to them on another node in its place.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
 
 use tokio::time::sleep;
 
@@ -8,6 +13,7 @@ use crate::{
     Anywire, Auth, Builder, History, InProcess, InProcessNode, LocalClient, Server, Session,
     hub::Member,
     server::other_nodes::{Expected, OtherNodes, Parted},
+    sync::lock,
 };
 
 /// A session joins the rooms that its auth data names.
@@ -170,6 +176,43 @@ async fn a_session_that_nobody_takes_comes_back_to_its_rooms() {
     all.sort_unstable();
     assert_eq!(all, ["1", "2", "3", "4", "5"]);
     assert_eq!(a.members("a").len(), 1);
+}
+
+/// A session, and what brings it back to its rooms.
+type Back = (Box<dyn Expected>, Arc<Member>, Bytes);
+
+#[tokio::test(start_paused = true)]
+async fn a_session_comes_back_behind_what_is_delivered_and_though_nobody_waits_for_it() {
+    let back: Arc<Mutex<Option<Back>>> = Arc::default();
+    let nodes = nodes(2, |builder| {
+        let back = back.clone();
+        // This is called while something is delivered.
+        builder.on_room_gap(move |_| {
+            let taken = lock(&back).take();
+            drop(taken.map(|(back, member, positions)| back.admit(&member, &positions)));
+        })
+    })
+    .await;
+    let (mut client, member) = nodes[0].client(&["a"]).await;
+    let _other = nodes[0].client(&["b"]).await;
+    let live = nodes[1].server.live();
+    sleep(Duration::from_millis(100)).await;
+    live.to("b").send("first");
+    sleep(Duration::from_millis(100)).await;
+    let Parted { positions, back: expected } = nodes[0].cluster().part(&member).await.unwrap();
+    live.to("a").send("1");
+    live.all().send("2");
+    sleep(Duration::from_millis(100)).await;
+    *lock(&back) = Some((expected, member, positions));
+    nodes[0].plug.lose_next(1);
+    live.to("b").send("lost");
+    sleep(Duration::from_millis(10)).await;
+    live.to("b").send("last");
+    sleep(Duration::from_millis(100)).await;
+    assert!(lock(&back).is_none(), "it came back");
+    live.to("a").send("3");
+    assert_eq!(all_of(&mut client).await, ["1", "2", "3"]);
+    assert_eq!(nodes[0].server.live().stats().skipped_total, 1, "that of the other room");
 }
 
 #[tokio::test(start_paused = true)]
