@@ -54,8 +54,7 @@ async fn texts(client: &mut LocalClient, count: usize) -> Vec<String> {
 }
 
 /// Messages that are sent to a room while the process that carries them ends reach all members of the others.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rooms_lose_nothing_when_the_sequencer_ends() {
+async fn rooms_lose_nothing(end: impl AsyncFnOnce(Server)) {
     const EACH: usize = 1_000;
     let folder = Folder::new();
     let (first, _) = server(&folder, "first");
@@ -85,7 +84,7 @@ async fn rooms_lose_nothing_when_the_sequencer_ends() {
         })
     });
     sleep(Duration::from_millis(100)).await;
-    drop(first);
+    end(first).await;
     for sent in sending {
         sent.await.unwrap();
     }
@@ -97,6 +96,19 @@ async fn rooms_lose_nothing_when_the_sequencer_ends() {
         }
     }
     assert_eq!((missed_a.load(Ordering::Relaxed), missed_b.load(Ordering::Relaxed)), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_lose_nothing_when_the_sequencer_ends() {
+    rooms_lose_nothing(async |first| drop(first)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_lose_nothing_when_the_sequencer_shuts_down() {
+    rooms_lose_nothing(async |first: Server| {
+        first.live().shutdown(Duration::ZERO).await;
+    })
+    .await;
 }
 
 /// Both serve; the log names the fault. The sockets are those of processes, and no name is in theirs.
