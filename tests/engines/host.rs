@@ -192,7 +192,7 @@ async fn another_node_takes_the_sequencers_place() {
     }
 }
 
-/// What a server says of itself when it shuts down.
+/// The info that a server gives of itself when it shuts down.
 const GOES: &str = r#"{"name":"n","incarnation":"0000000000000001","address":"n","version":1,"draining":true,"window":1,
     "left":false,"beats":1,"knows":[]}"#;
 
@@ -218,7 +218,7 @@ async fn a_sequencer_that_shuts_down_hands_its_place_over() {
             let bus = node.bus.clone();
             tokio::spawn(async move {
                 for n in 0..EACH {
-                    // What is not confirmed is published again, as a server does.
+                    // A server publishes again too, until it is confirmed.
                     let publication = || vec![anywire::Publication::new("room", format!("{name} {n}"))];
                     while bus.publish(publication()).await.is_err() {}
                 }

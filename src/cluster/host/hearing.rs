@@ -131,8 +131,9 @@ mod tests {
 
     #[test]
     fn what_may_be_missing_is_told_before_anything_comes() {
+        type Next = fn(&Hearing);
         let event = || BusEvent::Received("topic".into(), "body".into());
-        let cases: [(&str, fn(&Hearing)); 5] = [
+        let cases: [(&str, Next); 5] = [
             ("the next epoch did not wait", |hearing| hearing.listens(2, false)),
             ("there was one in between", |hearing| hearing.listens(3, true)),
             ("the connection to the next one is lost", |hearing| (hearing.lost(None), hearing.listens(2, true)).1),

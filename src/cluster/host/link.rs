@@ -48,7 +48,7 @@ pub(super) type Note = Box<dyn FnOnce(&Answer) + Send>;
 /// It takes what is published.
 pub(super) type Take = Box<dyn Fn(BusEvent) + Send + Sync>;
 
-/// What a node does with what the sequencer says unasked.
+/// A node's ears for all that the sequencer says unasked.
 pub(super) struct Ears {
     pub(super) take: Take,
     /// Takes the sequencer's place, if this process is one that may have it.

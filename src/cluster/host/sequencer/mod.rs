@@ -128,16 +128,19 @@ impl Sequencer {
             Ask::Ping => self.settle(number).await,
             _ => {}
         }
+        // This process learns of the next epoch by the word of the one that has begun it.
         if !self.is_sure() || (ask == Ask::Begun && !self.is_latest()) {
             return Handled::Over;
         }
-        let now_free = match ask {
+        let news = match ask {
             Ask::Begun => Some(&self.begun),
             Ask::Told => Some(&self.told),
             _ => None,
         };
         let handled = lock(&self.state).handle(self.clock.now(), number, id, ask);
-        now_free.inspect(|changed| changed.notify_one());
+        if let Some(news) = news {
+            news.notify_one();
+        }
         handled
     }
 

@@ -285,17 +285,25 @@ impl State {
                 }
             }
             (_, Ask::Notes { topic }) => Answer::List(self.memory.notes(now, &topic)),
-            (_, ask) => match &mut self.beginning {
-                None => self.decide(now, ask),
-                Some(beginning) if beginning.waiting.len() < MOST_WAITING => {
-                    beginning.waiting.push_back(Waiting { connection: number, id, ask, until: now + PATIENCE });
-                    return Handled::Good;
-                }
-                Some(_) => refusal("too many questions wait for processes that do not answer"),
+            (_, ask) => match self.decide_or_wait(now, number, id, ask) {
+                Some(answer) => answer,
+                None => return Handled::Good,
             },
         };
         self.answer(number, id, &answer);
         Handled::Good
+    }
+
+    /// A question about claims. It waits, and the result is `None`, while some have not told theirs.
+    fn decide_or_wait(&mut self, now: u64, connection: Number, id: u32, ask: Ask) -> Option<Answer> {
+        match &mut self.beginning {
+            None => Some(self.decide(now, ask)),
+            Some(beginning) if beginning.waiting.len() < MOST_WAITING => {
+                beginning.waiting.push_back(Waiting { connection, id, ask, until: now + PATIENCE });
+                None
+            }
+            Some(_) => Some(refusal("too many questions wait for processes that do not answer")),
+        }
     }
 
     /// A question about claims.

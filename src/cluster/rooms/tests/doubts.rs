@@ -1,4 +1,4 @@
-//! What a node makes of a publisher that it hears for the first time behind a cut.
+//! A publisher that a node hears for the first time behind a cut: is anything of it missing?
 
 use super::{pair::Pair, *};
 

@@ -161,7 +161,7 @@ async fn one_that_takes_nothing_is_cut_off_alone() {
     assert!(state.topics.is_empty(), "nobody wants it any more");
 }
 
-/// Who is told that it is in time has missed nothing of the epoch: whatever is published waits for it.
+/// A process that is told so has missed nothing of the epoch: all that is published waits for it.
 #[tokio::test]
 async fn who_listens_before_anything_is_published_is_told_so() {
     let mut state = State::new(0, [1, 2].into(), Histories::default());
@@ -197,7 +197,7 @@ async fn the_last_word_comes_behind_all_that_was_published() {
     assert_eq!(one.hears().await, (NO_ID, publication));
     assert_eq!(one.hears().await, (NO_ID, Answer::Over));
     assert_eq!(two.hears().await, (NO_ID, Answer::Over));
-    // What comes behind it is for the next epoch.
+    // The next epoch is for all that comes behind it.
     for ask in [publish(), Ask::Told, claim("key", "two")] {
         assert_eq!(state.handle(0, two.number, 3, ask), Handled::Over);
     }
