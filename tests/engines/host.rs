@@ -192,6 +192,89 @@ async fn another_node_takes_the_sequencers_place() {
     }
 }
 
+/// The info that a server gives of itself when it shuts down.
+const GOES: &str = r#"{"name":"n","incarnation":"0000000000000001","address":"n","version":1,"draining":true,"window":1,
+    "left":false,"beats":1,"knows":[]}"#;
+
+/// The processes that are the sequencers of all epochs, as far as their sockets are there.
+fn epochs(folder: &Folder) -> usize {
+    folder.names("epoch-").len()
+}
+
+/// All that is published meanwhile reaches all, in one order, and nobody is told that anything may be missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sequencer_that_shuts_down_hands_its_place_over() {
+    const EACH: usize = 300;
+    let folder = Folder::new();
+    let first = Node::with(folder.engine(), &["room"]).await;
+    first.directory.claim(b"first", b"first", LONG).await.unwrap();
+    let (old, young) = (Node::with(folder.engine(), &["room"]).await, Node::with(folder.engine(), &["room"]).await);
+    old.directory.claim(b"old", b"old", LONG).await.unwrap();
+    let mut nodes = [first, old, young];
+    let publishing: Vec<_> = nodes
+        .iter()
+        .enumerate()
+        .map(|(name, node)| {
+            let bus = node.bus.clone();
+            tokio::spawn(async move {
+                for n in 0..EACH {
+                    // A server publishes again too, until it is confirmed.
+                    let publication = || vec![anywire::Publication::new("room", format!("{name} {n}"))];
+                    while bus.publish(publication()).await.is_err() {}
+                }
+            })
+        })
+        .collect();
+    let mut received = [vec![], vec![], vec![]];
+    for (node, received) in nodes.iter_mut().zip(&mut received) {
+        received.extend(node.bodies(EACH / 3).await);
+    }
+    nodes[0].directory.beat(b"first", GOES.as_bytes(), LONG).await.unwrap();
+    assert_eq!(epochs(&folder), 2, "it is handed over before the others learn that the process goes");
+    for published in publishing {
+        published.await.unwrap();
+    }
+    for (node, received) in nodes.iter_mut().zip(&mut received) {
+        node.add(&["end"]).await.unwrap();
+        node.publish_at_last("end", "").await;
+        received.extend(node.until_end().await);
+        assert_eq!(received.iter().collect::<std::collections::HashSet<_>>().len(), 3 * EACH);
+    }
+    // A batch that was published again is at both places for all.
+    assert!(received[0] == received[1] && received[1] == received[2], "they have different orders");
+    // Those that go, each as it does, take nothing with them.
+    let [first, old, mut young] = nodes;
+    for (key, value) in [("first", "first"), ("old", "old")] {
+        let claim = young.directory.claim(key.as_bytes(), b"young", LONG).await.unwrap();
+        assert_eq!(claim, Claim::Held(Bytes::from(value)));
+    }
+    drop((first, old));
+    young.nothing_more().await;
+    assert_eq!(epochs(&folder), 2, "the youngest process was chosen");
+}
+
+/// A process that goes keeps the place until another one comes that can have it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sequencer_without_an_heir_waits_for_one() {
+    let folder = Folder::new();
+    let mut first = Node::with(folder.engine(), &["room"]).await;
+    let mut other = Node::with(folder.engine(), &["room"]).await;
+    // It goes too, and is asked in vain.
+    for node in [&other, &first] {
+        node.directory.beat(b"id", GOES.as_bytes(), LONG).await.unwrap();
+        assert_eq!(epochs(&folder), 1);
+    }
+    let mut new = Node::with(folder.engine(), &["room"]).await;
+    until("it is handed over", async || epochs(&folder) == 2).await;
+    new.publish_at_last("room", "x").await;
+    for node in [&mut first, &mut other, &mut new] {
+        assert_eq!(node.received().await.1, "x");
+    }
+    drop((first, other));
+    new.nothing_more().await;
+    assert_eq!(epochs(&folder), 2);
+}
+
 /// A process that takes nothing is cut off and told, and holds up nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_slow_node_is_cut_off() {

@@ -54,13 +54,11 @@ async fn texts(client: &mut LocalClient, count: usize) -> Vec<String> {
 }
 
 /// Messages that are sent to a room while the process that carries them ends reach all members of the others.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rooms_lose_nothing_when_the_sequencer_ends() {
+async fn rooms_lose_nothing(folder: &Folder, end: impl AsyncFnOnce(Server)) {
     const EACH: usize = 1_000;
-    let folder = Folder::new();
-    let (first, _) = server(&folder, "first");
+    let (first, _) = server(folder, "first");
     first.live().ready().await;
-    let ((a, missed_a), (b, missed_b)) = (server(&folder, "a"), server(&folder, "b"));
+    let ((a, missed_a), (b, missed_b)) = (server(folder, "a"), server(folder, "b"));
     a.live().ready().await;
     b.live().ready().await;
     know_each_other(&[&first, &a, &b], 3).await;
@@ -85,7 +83,7 @@ async fn rooms_lose_nothing_when_the_sequencer_ends() {
         })
     });
     sleep(Duration::from_millis(100)).await;
-    drop(first);
+    end(first).await;
     for sent in sending {
         sent.await.unwrap();
     }
@@ -97,6 +95,23 @@ async fn rooms_lose_nothing_when_the_sequencer_ends() {
         }
     }
     assert_eq!((missed_a.load(Ordering::Relaxed), missed_b.load(Ordering::Relaxed)), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_lose_nothing_when_the_sequencer_ends() {
+    rooms_lose_nothing(&Folder::new(), async |first| drop(first)).await;
+}
+
+/// Its last words are for the next sequencer: the others would not hear them otherwise, and count it as living.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_lose_nothing_when_the_sequencer_shuts_down() {
+    let folder = Folder::new();
+    let shut_down = async |first: Server| {
+        first.live().shutdown(Duration::ZERO).await;
+        assert_eq!(folder.names("epoch-").len(), 2, "another one is the sequencer");
+    };
+    rooms_lose_nothing(&folder, shut_down).await;
+    assert_eq!(folder.names("epoch-").len(), 2);
 }
 
 /// Both serve; the log names the fault. The sockets are those of processes, and no name is in theirs.

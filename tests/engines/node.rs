@@ -75,6 +75,19 @@ impl Node {
         bodies
     }
 
+    /// The publications before one of the topic `end`.
+    #[cfg(feature = "host")]
+    pub async fn until_end(&mut self) -> Vec<Bytes> {
+        let mut bodies = Vec::new();
+        loop {
+            let (topic, body) = self.received().await;
+            if topic == "end" {
+                return bodies;
+            }
+            bodies.push(body);
+        }
+    }
+
     /// The next record, behind which nothing else may have happened.
     pub async fn recorded(&mut self) -> Recorded {
         match self.event().await {

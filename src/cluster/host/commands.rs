@@ -115,7 +115,7 @@ async fn keep(here: Arc<Here>, tells: bool, state: Arc<watch::Sender<State>>) {
     let since = Clock::start();
     let mut lost_at = Some(0);
     loop {
-        let mut was_up = false;
+        let (mut was_up, mut is_over) = (false, false);
         let error = async {
             let (link, mut driver) = here.connect(|_: BusEvent| {}).await?;
             if tells {
@@ -124,15 +124,20 @@ async fn keep(here: Arc<Here>, tells: bool, state: Arc<watch::Sender<State>>) {
             pauses.connected();
             (was_up, lost_at) = (true, None);
             state.send_replace(State::Up(link.clone()));
-            Err::<(), _>(tokio::select! {
+            let error = tokio::select! {
                 error = driver => error,
                 error = link.still_there() => error,
-            })
+            };
+            is_over = link.is_over();
+            Err::<(), _>(error)
         };
         let Err(error) = error.await else { continue };
         let lost = *lost_at.get_or_insert(since.now());
         let is_away = u128::from(since.now() - lost) >= PATIENCE.as_millis();
         state.send_replace(if is_away { State::Down(error) } else { State::Connecting });
-        pauses.wait(was_up).await;
+        // The next sequencer is there, and answers nobody before all have told it what they have.
+        if !is_over {
+            pauses.wait(was_up).await;
+        }
     }
 }

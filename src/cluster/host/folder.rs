@@ -11,6 +11,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, symlink},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use tokio::net::{UnixListener, UnixStream};
@@ -262,6 +263,11 @@ impl Folder {
     /// The processes that live or have left their socket behind.
     pub(super) fn members(&self) -> io::Result<HashSet<u64>> {
         Ok(self.entries()?.iter().filter_map(|name| Kind::Member.id(name)).collect())
+    }
+
+    /// The time at which a process came here, if that can be read.
+    pub(super) fn came(&self, member: u64) -> Option<SystemTime> {
+        fs::symlink_metadata(self.path.join(Kind::Member.name(member))).ok()?.modified().ok()
     }
 
     /// Takes away what dead processes have left. `drafts` are those that were there the last time.

@@ -89,6 +89,8 @@ pub(super) enum Ask {
     Told,
     /// The member has asked for all of its topics.
     Listens,
+    /// The member has taken the sequencer's place, as it was asked to, or will not. It has no answer.
+    Begun,
 }
 
 /// The sequencer says it to a node.
@@ -106,6 +108,12 @@ pub(super) enum Answer {
     Recorded(Recorded),
     Past(Past),
     Refused(Bytes),
+    /// Nothing was published in this epoch before the member listened.
+    InTime,
+    /// The member is asked to take the sequencer's place.
+    TakeOver,
+    /// The last word of an epoch: all that was published in it has been said before.
+    Over,
 }
 
 /// A time as frames have it: in milliseconds, and not none.
@@ -257,6 +265,7 @@ impl Ask {
             Ask::Note { id, topics, values, keep } => begin(11, 128).bytes(id).list(topics).list(values).number(*keep),
             Ask::Notes { topic } => begin(12, 64).bytes(topic),
             Ask::Listens => begin(13, 0),
+            Ask::Begun => begin(17, 0),
             Ask::Append(Record { topic, body, publisher, number, keep }) => begin(14, topic.len() + body.len() + 40)
                 .bytes(topic)
                 .bytes(body)
@@ -295,6 +304,7 @@ impl Ask {
                 keep: from.keep()?,
                 after: Some(from.place()?).filter(|place| place.epoch != 0),
             },
+            17 => Ask::Begun,
             _ => return None,
         };
         from.end((id, ask))
@@ -315,6 +325,9 @@ impl Answer {
                 begin(6, topic.len() + body.len() + 32).bytes(topic).bytes(body).place(*place).number(*before)
             }
             Answer::Past(past) => begin(7, 64).past(past),
+            Answer::InTime => begin(8, 0),
+            Answer::TakeOver => begin(9, 0),
+            Answer::Over => begin(10, 0),
         }
         .end()
     }
@@ -331,6 +344,9 @@ impl Answer {
             5 => Answer::Refused(from.bytes()?),
             6 => Answer::Recorded(from.recorded()?),
             7 => Answer::Past(from.past()?),
+            8 => Answer::InTime,
+            9 => Answer::TakeOver,
+            10 => Answer::Over,
             _ => return None,
         };
         from.end((id, answer))
@@ -362,6 +378,7 @@ mod tests {
             Ask::Notes { topic: a },
             Ask::Listens,
             Ask::Told,
+            Ask::Begun,
         ]
     }
 
@@ -384,7 +401,8 @@ mod tests {
         let recorded = Answer::Recorded(Recorded::new(a.clone(), Bytes::new(), Place::new(1, 2), 1));
         let past = Answer::Past(Past::new(1, 9, 3, vec![(4, 50, a.clone()), (5, 0, Bytes::new())]));
         let value = Answer::Value(Some(a.clone()));
-        for answer in [Answer::Done, Answer::Value(None), value, nodes, publication, recorded, past] {
+        let words = [Answer::Done, Answer::InTime, Answer::TakeOver, Answer::Over];
+        for answer in words.into_iter().chain([Answer::Value(None), value, nodes, publication, recorded, past]) {
             let frame = answer.write(3).unwrap().slice(LENGTH..);
             assert_eq!(Answer::read(frame), Some((3, answer)));
         }

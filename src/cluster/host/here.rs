@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::{
+    sync::watch,
     task::{AbortHandle, JoinSet},
     time::timeout,
 };
@@ -14,9 +15,9 @@ use tokio::{
 use super::{
     folder::{Epoch, Folder, Kind, Socket},
     frames::{Ask, VERSION},
-    link::{ANSWER, Driver, Link, Take, beside, silent},
+    link::{ANSWER, Driver, Ears, Link, beside, silent},
     own::Own,
-    sequencer,
+    sequencer::{self, Process, Seat},
 };
 use crate::{
     cluster::engine::{BusEvent, EngineError},
@@ -30,11 +31,17 @@ const TRIES: usize = 16;
 /// The pause after a member's socket could not be answered.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// A process that goes waits for so long until another one has the sequencer's place.
+const HANDING_OVER: Duration = Duration::from_millis(500);
+
 /// One server's place on this machine.
 pub(super) struct Here {
     pub(super) folder: Arc<Folder>,
     pub(super) member: u64,
     pub(super) own: Arc<Own>,
+    /// This process goes soon: it is not to be the sequencer.
+    retires: watch::Sender<bool>,
+    seat: watch::Sender<Seat>,
     state: Mutex<State>,
 }
 
@@ -50,7 +57,26 @@ struct State {
 
 impl Here {
     pub(super) fn new(folder: Arc<Folder>, member: u64) -> Self {
-        Here { folder, member, own: Arc::new(Own::new()), state: Mutex::default() }
+        let (own, retires, seat) = (Arc::new(Own::new()), watch::Sender::new(false), watch::Sender::new(Seat::Free));
+        Here { folder, member, own, retires, seat, state: Mutex::default() }
+    }
+
+    /// This process goes soon. If the sequencer is here, another process takes its place, which is waited for, if there is
+    /// one: in good order nobody misses anything.
+    pub(super) async fn retire(&self) {
+        let mut seat = self.seat.subscribe();
+        self.retires.send_replace(true);
+        let _ = timeout(HANDING_OVER, seat.wait_for(|seat| *seat != Seat::Taken)).await;
+    }
+
+    /// The sequencer of this epoch goes, and this process takes its place, unless it goes too.
+    fn succeed(&self, number: u64) {
+        if *self.retires.borrow() {
+            return;
+        }
+        if let Err(error) = self.take_over(number + 1) {
+            tracing::warn!(%error, "this process could not take the sequencer's place");
+        }
     }
 
     /// Ends all that this process does for others.
@@ -80,7 +106,10 @@ impl Here {
     }
 
     /// Connects to the sequencer. If there is none, or if it does not answer, this process may become it.
-    pub(super) async fn connect(&self, take: impl Fn(BusEvent) + Send + Sync + Clone + 'static) -> Connected {
+    pub(super) async fn connect(
+        self: &Arc<Self>,
+        take: impl Fn(BusEvent) + Send + Sync + Clone + 'static,
+    ) -> Connected {
         self.be_present()?;
         for _ in 0..TRIES {
             let epoch = self.folder.epoch().map_err(|error| self.failed(&error))?;
@@ -96,7 +125,9 @@ impl Here {
                 }
                 Err(error) => return Err(self.failed(&error)),
             };
-            let (link, mut driver) = Link::open(stream, Box::new(take.clone()) as Take);
+            let here = Arc::downgrade(self);
+            let take_over = Box::new(move || here.upgrade().iter().for_each(|here| here.succeed(number)));
+            let (link, mut driver) = Link::open(stream, number, Ears { take: Box::new(take.clone()), take_over });
             let hello = Ask::Hello { version: VERSION, member: self.member };
             match timeout(ANSWER, beside(&mut driver, link.done(&hello))).await {
                 Ok(Ok(())) => return Ok((link, driver)),
@@ -122,7 +153,9 @@ impl Here {
         if self.folder.begin(number, &name).map_err(|error| self.failed(&error))? {
             let mut state = lock(&self.state);
             if !state.ended {
-                state.tasks.spawn(sequencer::run(self.folder.clone(), number, socket));
+                let (folder, retires, seat) = (self.folder.clone(), self.retires.subscribe(), self.seat.clone());
+                let process = Process { folder, member: self.member, retires, seat };
+                state.tasks.spawn(sequencer::run(process, number, socket));
             }
         }
         Ok(())

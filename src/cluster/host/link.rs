@@ -48,6 +48,13 @@ pub(super) type Note = Box<dyn FnOnce(&Answer) + Send>;
 /// It takes what is published.
 pub(super) type Take = Box<dyn Fn(BusEvent) + Send + Sync>;
 
+/// A node's ears for all that the sequencer says unasked.
+pub(super) struct Ears {
+    pub(super) take: Take,
+    /// Takes the sequencer's place, if this process is one that may have it.
+    pub(super) take_over: Box<dyn Fn() + Send + Sync>,
+}
+
 /// Moves the bytes of a connection. It ends with it, and says why; dropped, it closes the connection.
 pub(super) type Driver = BoxFuture<'static, EngineError>;
 
@@ -56,10 +63,14 @@ pub(super) type Driver = BoxFuture<'static, EngineError>;
 pub(super) struct Link(Arc<Inner>);
 
 struct Inner {
+    /// The number of the sequencer's epoch.
+    epoch: u64,
     outlet: Outlet,
     pending: Mutex<Pending>,
     /// Something has come since it was looked at.
     heard: AtomicBool,
+    /// The last word of the epoch has come.
+    over: AtomicBool,
 }
 
 #[derive(Default)]
@@ -79,16 +90,20 @@ fn lost() -> EngineError {
 }
 
 impl Link {
-    pub(super) fn open(stream: UnixStream, take: Take) -> (Link, Driver) {
-        let inner =
-            Inner { outlet: Outlet::new(MOST_WAITING), pending: Mutex::default(), heard: AtomicBool::new(false) };
-        let link = Link(Arc::new(inner));
+    pub(super) fn open(stream: UnixStream, epoch: u64, ears: Ears) -> (Link, Driver) {
+        let link = Link(Arc::new(Inner {
+            epoch,
+            outlet: Outlet::new(MOST_WAITING),
+            pending: Mutex::default(),
+            heard: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+        }));
         // Whoever asks learns that the connection is gone, also if its driver is dropped before it has run.
         let closing = Closing(link.clone());
         let driver = Box::pin(async move {
             let (read, mut write) = stream.into_split();
             let link = &closing.0;
-            let mut listening = pin!(link.listen(Inlet::new(read), &take));
+            let mut listening = pin!(link.listen(Inlet::new(read), &ears));
             let error = tokio::select! {
                 error = &mut listening => error,
                 // The last words of a sequencer that has ended are heard.
@@ -99,7 +114,7 @@ impl Link {
         (link, driver)
     }
 
-    async fn listen(&self, mut inlet: Inlet, take: &Take) -> io::Error {
+    async fn listen(&self, mut inlet: Inlet, Ears { take, take_over }: &Ears) -> io::Error {
         loop {
             let frame = match inlet.next().await {
                 Ok(frame) => frame,
@@ -109,6 +124,15 @@ impl Link {
             match Answer::read(frame) {
                 Some((NO_ID, Answer::Publication { topic, body })) => take(BusEvent::Received(topic, body)),
                 Some((NO_ID, Answer::Recorded(record))) => take(BusEvent::Recorded(record)),
+                Some((NO_ID, Answer::TakeOver)) => {
+                    take_over();
+                    // A connection that has ended says itself that it has.
+                    let _ = self.say(&Ask::Begun);
+                }
+                Some((NO_ID, Answer::Over)) => {
+                    self.0.over.store(true, Ordering::Relaxed);
+                    return io::Error::other("another process takes the sequencer's place");
+                }
                 Some((id, answer)) => {
                     let asked = lock(&self.0.pending).asked.remove(&id);
                     let Some(Asked { note, answer: waits }) = asked else { continue };
@@ -124,6 +148,16 @@ impl Link {
 
     pub(super) fn is_closed(&self) -> bool {
         lock(&self.0.pending).closed
+    }
+
+    /// The number of the sequencer's epoch.
+    pub(super) fn epoch(&self) -> u64 {
+        self.0.epoch
+    }
+
+    /// Whether the epoch has ended in good order: all that was published in it has come, and another one has begun.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.over.load(Ordering::Relaxed)
     }
 
     /// Ends the connection.

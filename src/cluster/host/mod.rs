@@ -4,6 +4,7 @@ mod bus;
 mod commands;
 mod folder;
 mod frames;
+mod hearing;
 mod here;
 mod link;
 mod memory;
@@ -32,8 +33,9 @@ use crate::ids;
 /// ```
 ///
 /// One of the processes is the **sequencer**: it gives all publications one order, and knows who lives and who has claimed
-/// what. If it ends or is killed, the others notice at once, another one takes its place within milliseconds, and each tells
-/// it what it has; if it is stopped, so that it does not answer, within ten seconds. In between rooms are split.
+/// what. If its process shuts down, it hands its place over to the youngest of the others first, and nobody misses anything.
+/// If it is killed, the others notice at once, another one takes its place within milliseconds, and each tells it what it
+/// has; if it is stopped, so that it does not answer, within ten seconds. In between rooms are split.
 ///
 /// The sequencer keeps histories in its memory: up to 65,536, and 256 MiB, of which those go first that nobody has written to
 /// for the longest time. At most 12 MiB of one are read at once, the newest. They end with the sequencer: behind it they begin

@@ -13,8 +13,9 @@ use super::{
     frames::{Answer, Ask, milliseconds},
     here::Here,
 };
-use crate::cluster::engine::{
-    Bus, BusInbox, Claim, Directory, EngineError, Order, Past, Place, Publication, Record, Retention,
+use crate::cluster::{
+    engine::{Bus, BusInbox, Claim, Directory, EngineError, Order, Past, Place, Publication, Record, Retention},
+    node::NodeInfo,
 };
 
 /// The time for which a publication waits for a connection. Who publishes again and again needs a pause.
@@ -115,10 +116,17 @@ impl Bus for Node {
 
 impl Directory for Node {
     fn beat(&self, id: &[u8], info: &[u8], lease: Duration) -> BoxFuture<'_, Result<Vec<Bytes>, EngineError>> {
+        let goes = NodeInfo::read(info).is_some_and(|info| info.draining || info.left);
         let [id, info] = [id, info].map(Bytes::copy_from_slice);
-        self.ask(Ask::Beat { id, info, lease: milliseconds(lease) }, |answer| match answer {
+        let beat = self.ask(Ask::Beat { id, info, lease: milliseconds(lease) }, |answer| match answer {
             Answer::List(nodes) => Some(nodes),
             _ => None,
+        });
+        Box::pin(async move {
+            if goes {
+                self.here.retire().await;
+            }
+            beat.await
         })
     }
 

@@ -1,7 +1,7 @@
 //! The bytes of a publication: messages of one room, the position of a room's numbers, or a word to all nodes.
 //!
-//! `version kind publisher(8) flags n count back [ago] [options] message..`, where only a position has `ago`, or
-//! `version kind publisher(8) flags number count publisher(8)..` for a word to all. Numbers are varints in their shortest form.
+//! `version kind publisher(8) flags n count back [ago] [options] message..`, where a position has `ago`, and messages have it
+//! if a flag says so, or `version kind publisher(8) flags number count publisher(8)..` for a word to all. Numbers are varints in their shortest form.
 
 use std::sync::Arc;
 
@@ -26,6 +26,7 @@ const NOW: u8 = 4;
 const ASK: u8 = 8;
 const OPTIONS: u8 = 16;
 const ANSWER: u8 = 32;
+const AGO: u8 = 64;
 /// Where the flags are.
 const FLAGS: usize = 10;
 
@@ -68,7 +69,7 @@ pub(super) struct Numbered {
     pub(super) back: u64,
     /// It began a moment ago.
     pub(super) first: bool,
-    /// A position tells how many milliseconds ago the last number was used, at least.
+    /// The number before `n` was used so many milliseconds ago, at least.
     pub(super) ago: u64,
     /// The publisher could not publish when it sent the messages.
     pub(super) late: bool,
@@ -95,13 +96,18 @@ pub(super) fn room<'a>(
 ) -> Bytes {
     let plain = *options == Options::default();
     let flag = |set, flag| if set { flag } else { 0 };
-    let flags = flag(about.late, LATE) | flag(about.now, NOW) | flag(about.first, FIRST) | flag(!plain, OPTIONS);
+    let messages_have_ago = about.count > 0 && about.ago > 0;
+    let flags = flag(about.late, LATE)
+        | flag(about.now, NOW)
+        | flag(about.first, FIRST)
+        | flag(!plain, OPTIONS)
+        | flag(messages_have_ago, AGO);
     let size: usize = messages.clone().map(|message| message.len() + 12).sum();
     let mut out = begin(ROOM, publisher, flags, size + 40);
     put(&mut out, about.n);
     put(&mut out, about.count);
     put(&mut out, about.back);
-    if about.count == 0 {
+    if about.count == 0 || messages_have_ago {
         put(&mut out, about.ago);
     }
     if !plain {
@@ -165,9 +171,9 @@ pub(super) fn read(bytes: &Bytes) -> Result<(Head, Reader<'_>), Malformed> {
         CONTROL if flags & !(ASK | ANSWER) == 0 && count.checked_mul(8) == Some(parts.left() as u64) => {
             About::Control(Word { number: n, ask: is(ASK), answer: is(ANSWER) })
         }
-        ROOM if flags & !(LATE | FIRST | NOW | OPTIONS) == 0 => {
+        ROOM if flags & !(LATE | FIRST | NOW | OPTIONS | AGO) == 0 && (count > 0 || !is(AGO)) => {
             let back = parts.number()?;
-            let ago = if count == 0 { parts.number()? } else { 0 };
+            let ago = if count == 0 || is(AGO) { parts.number()? } else { 0 };
             // All numbers of an envelope, and the one behind it, are numbers.
             if n.checked_add(count).is_none() || back > n {
                 return Err(Malformed);

@@ -19,7 +19,7 @@ const BATCH: usize = 512;
 const RETRY: u64 = 20;
 const RETRY_MOST: u64 = 1_000;
 /// A batch that is under way for longer may have been published at any moment in between.
-const SLOW: u64 = 100;
+pub(super) const SLOW: u64 = 100;
 
 impl<M> ClusterRooms<M> {
     /// Sends to the members of a room on all nodes. `message` comes back in [`Event::Own`], unless the caller delivers it
@@ -213,7 +213,8 @@ impl<M> ClusterRooms<M> {
                 room.sending.queued = true;
                 return true;
             }
-            add_envelope(now, publisher, most, self.settings.position_after, room, batch);
+            let recent = self.settings.position_after;
+            add_envelope(now, publisher, most, recent, self.outgoing.slow_at, room, batch);
         }
         if !std::mem::take(&mut room.sending.position) || room.recording.is_some() {
             return false;
@@ -243,7 +244,15 @@ impl Batch {
 }
 
 /// Adds the next messages of a room that may be one envelope. One with a history has a record for each.
-fn add_envelope<M>(now: u64, publisher: u64, most: usize, recent: u64, room: &mut Room<M>, batch: &mut Batch) {
+fn add_envelope<M>(
+    now: u64,
+    publisher: u64,
+    most: usize,
+    recent: u64,
+    slow_at: u64,
+    room: &mut Room<M>,
+    batch: &mut Batch,
+) {
     let sending = &mut room.sending;
     let Some(first) = sending.waiting.front() else { return };
     let (mut count, mut bytes, mut cost) = (0, 0, 0);
@@ -265,6 +274,11 @@ fn add_envelope<M>(now: u64, publisher: u64, most: usize, recent: u64, room: &mu
     if let Some(numbers) = &mut sending.numbers {
         about.back = first.n - numbers.base;
         about.first = numbers.is_first(now, recent);
+        // Others know by this that they have missed nothing of what was before, unless numbers in between are not published.
+        let quiet = now.saturating_sub(numbers.taken_at.max(slow_at));
+        if about.back > 0 && numbers.taken == first.n && quiet > SLOW {
+            about.ago = quiet;
+        }
         numbers.said = true;
         numbers.taken = first.n + about.count;
         numbers.taken_at = now;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     envelope::{self, About, Malformed, Numbered, Reader, Word},
     followers::exempt,
+    publisher::SLOW,
     state::{ClusterRooms, Doubt, Follower, Heard, Room, Subscription},
     types::{Event, Foreign, Options, Publisher, RoomCounters},
 };
@@ -216,13 +217,16 @@ impl<M> Room<M> {
     /// How many messages of a publisher are missing before these, and how many of these are known.
     fn compare(&self, now: u64, publisher: Publisher, about: &Numbered, long: u64, forget_after: u64) -> (u64, u64) {
         let Some(heard) = self.receiving.heard.get(&publisher) else {
-            let doubt = self.receiving.doubt.filter(|doubt| now < doubt.until).map(|doubt| doubt.from);
-            let gap = match (about.first, doubt) {
+            // All that was used before the doubt, or before this topic came, is no loss: nothing of it was missed.
+            let used_by = now.saturating_sub(about.ago) + SLOW;
+            let may_miss = |from: u64| used_by >= from.max(self.live_since);
+            let is_in_doubt = self.receiving.doubt.is_some_and(|doubt| now < doubt.until && may_miss(doubt.from));
+            let gap = match about.first {
                 // It began a moment ago, and this topic is wanted for longer.
-                (true, doubt) if doubt.is_some() || now >= self.live_since + long => about.back,
-                (false, Some(from)) if about.count > 0 || now.saturating_sub(about.ago) >= from => about.back.min(1),
+                true if is_in_doubt || now >= self.live_since + long => about.back,
+                false if is_in_doubt => about.back.min(1),
                 // It has not forgotten its numbers, so it has used some since this topic is wanted.
-                (false, _) if now >= self.live_since + forget_after + long => about.back.min(1),
+                false if now >= self.live_since + forget_after + long => about.back.min(1),
                 _ => 0,
             };
             return (gap, 0);

@@ -44,6 +44,8 @@ pub(super) enum Handled {
     Good,
     /// A process has much to take. Who has published waits for a moment.
     Pressed,
+    /// The epoch is over, and nothing is done any more.
+    Over,
     /// The other side does not speak as a node does.
     Bad,
 }
@@ -51,6 +53,8 @@ pub(super) enum Handled {
 struct Connection {
     outlet: Arc<Outlet>,
     member: Option<Member>,
+    /// The member has told here what it has.
+    told: bool,
     topics: HashSet<Bytes>,
     /// The connections that have got something of this one, and the number of the last frame there.
     gave: HashMap<Number, u64>,
@@ -82,6 +86,8 @@ pub(super) struct State {
     /// The processes that do not hear what is published yet, and how long they are waited for.
     deaf: HashSet<Member>,
     carries_from: u64,
+    /// The last word is said.
+    over: bool,
     /// These were logged once.
     told_of_full: bool,
     told_of_conflict: bool,
@@ -98,6 +104,7 @@ impl State {
             histories,
             deaf: awaited.clone(),
             carries_from: now + PATIENCE,
+            over: false,
             beginning: Some(Beginning { until: now + TELLING, awaited, waiting: VecDeque::new() }),
             told_of_full: false,
             told_of_conflict: false,
@@ -106,9 +113,27 @@ impl State {
 
     pub(super) fn connected(&mut self, outlet: Arc<Outlet>) -> Number {
         self.last += 1;
-        self.connections
-            .insert(self.last, Connection { outlet, member: None, topics: HashSet::new(), gave: HashMap::new() });
+        let (topics, gave) = (HashSet::new(), HashMap::new());
+        self.connections.insert(self.last, Connection { outlet, member: None, told: false, topics, gave });
+        if self.over {
+            self.say(self.last, &Answer::Over);
+        }
         self.last
+    }
+
+    /// Ends the epoch: each connection has a last word, and nothing is handled any more. Returns the connections, and the
+    /// number of the word there.
+    pub(super) fn end(&mut self) -> Vec<(Arc<Outlet>, u64)> {
+        self.over = true;
+        self.connections.keys().for_each(|number| self.say(*number, &Answer::Over));
+        self.connections.values().map(|connection| (connection.outlet.clone(), connection.outlet.last())).collect()
+    }
+
+    /// The processes that may take this one's place, each with the connection on which it is asked.
+    pub(super) fn heirs(&self, except: Member) -> Vec<(Member, Number)> {
+        let told = self.connections.iter().filter(|(_, connection)| connection.told);
+        let heirs = told.filter_map(|(number, connection)| Some((connection.member?, *number)));
+        heirs.filter(|(member, _)| *member != except).collect()
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -188,6 +213,11 @@ impl State {
         }
     }
 
+    /// Says something that nobody has asked for.
+    pub(super) fn say(&self, number: Number, word: &Answer) {
+        self.answer(number, NO_ID, word);
+    }
+
     fn answer(&self, number: Number, id: u32, answer: &Answer) {
         let Some(connection) = self.connections.get(&number) else { return };
         let frame = answer.write(id).or_else(|| refusal("the answer is longer than the engine carries").write(id));
@@ -204,6 +234,9 @@ impl State {
 
     /// Does what a node asks for.
     pub(super) fn handle(&mut self, now: u64, number: Number, id: u32, ask: Ask) -> Handled {
+        if self.over {
+            return Handled::Over;
+        }
         let Some(connection) = self.connections.get_mut(&number) else { return Handled::Bad };
         let answer = match (connection.member, ask) {
             (None, Ask::Hello { version: VERSION, member }) => {
@@ -228,11 +261,12 @@ impl State {
             }
             (_, Ask::Ping) => Answer::Done,
             (_, Ask::Interest { add, drop }) => self.interest(number, add, drop),
-            (Some(member), Ask::Listens) => {
-                self.deaf.remove(&member);
-                Answer::Done
-            }
+            (_, Ask::Begun) => return Handled::Good,
+            // Nothing is published while there are some that do not listen.
+            (Some(member), Ask::Listens) if self.deaf.remove(&member) => Answer::InTime,
+            (_, Ask::Listens) => Answer::Done,
             (Some(member), Ask::Told) => {
+                connection.told = true;
                 self.told(now, member);
                 Answer::Done
             }
@@ -251,17 +285,25 @@ impl State {
                 }
             }
             (_, Ask::Notes { topic }) => Answer::List(self.memory.notes(now, &topic)),
-            (_, ask) => match &mut self.beginning {
-                None => self.decide(now, ask),
-                Some(beginning) if beginning.waiting.len() < MOST_WAITING => {
-                    beginning.waiting.push_back(Waiting { connection: number, id, ask, until: now + PATIENCE });
-                    return Handled::Good;
-                }
-                Some(_) => refusal("too many questions wait for processes that do not answer"),
+            (_, ask) => match self.decide_or_wait(now, number, id, ask) {
+                Some(answer) => answer,
+                None => return Handled::Good,
             },
         };
         self.answer(number, id, &answer);
         Handled::Good
+    }
+
+    /// A question about claims. It waits, and the result is `None`, while some have not told theirs.
+    fn decide_or_wait(&mut self, now: u64, connection: Number, id: u32, ask: Ask) -> Option<Answer> {
+        match &mut self.beginning {
+            None => Some(self.decide(now, ask)),
+            Some(beginning) if beginning.waiting.len() < MOST_WAITING => {
+                beginning.waiting.push_back(Waiting { connection, id, ask, until: now + PATIENCE });
+                None
+            }
+            Some(_) => Some(refusal("too many questions wait for processes that do not answer")),
+        }
     }
 
     /// A question about claims.

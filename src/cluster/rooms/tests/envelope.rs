@@ -72,6 +72,10 @@ fn envelopes_have_the_bytes_that_they_always_had() {
         "01000000000000000001000700\
         00c801"
     );
+    let behind_a_pause = Numbered { n: 7, count: 1, back: 3, ago: 200, ..Numbered::default() };
+    let messages = [payload("hi")];
+    let behind_a_pause = room(1, &behind_a_pause, &Options::default(), messages.iter());
+    assert_eq!(hex(&behind_a_pause), "0100000000000000000140070103c80100026869");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod absent;
 mod chance;
+mod doubts;
 mod envelope;
 mod history;
 mod interest;

@@ -59,7 +59,7 @@ impl Pair {
     }
 
     /// Publishes one batch of a node. `to` says who gets a publication of a room.
-    fn publish(&mut self, node: usize, to: impl Fn(&Publication) -> [bool; 2]) -> bool {
+    pub(super) fn publish(&mut self, node: usize, to: impl Fn(&Publication) -> [bool; 2]) -> bool {
         let Some(batch) = self.nodes[node].poll_publish(self.now) else { return false };
         if !self.connected[node] {
             self.nodes[node].publish_done(self.now, false);

@@ -160,3 +160,61 @@ async fn one_that_takes_nothing_is_cut_off_alone() {
     state.disconnected(first);
     assert!(state.topics.is_empty(), "nobody wants it any more");
 }
+
+/// A process that is told so has missed nothing of the epoch: all that is published waits for it.
+#[tokio::test]
+async fn who_listens_before_anything_is_published_is_told_so() {
+    let mut state = State::new(0, [1, 2].into(), Histories::default());
+    let mut one = Ear::member(&mut state, 1).await;
+    let mut two = Ear::member(&mut state, 2).await;
+    let mut new = Ear::member(&mut state, 3).await;
+    for ear in [&one, &new] {
+        state.handle(1, ear.number, 2, Ask::Listens);
+    }
+    assert_eq!(one.hears().await, (2, Answer::InTime));
+    assert_eq!(new.hears().await, (2, Answer::Done), "it is not waited for");
+    assert!(!state.carries(PATIENCE - 1));
+    assert!(state.carries(PATIENCE));
+    for ear in [&two, &one] {
+        state.handle(PATIENCE, ear.number, 3, Ask::Listens);
+    }
+    assert_eq!(two.hears().await, (3, Answer::Done), "something may have been published");
+    assert_eq!(one.hears().await, (3, Answer::Done), "this is another connection of it, perhaps");
+}
+
+#[tokio::test]
+async fn the_last_word_comes_behind_all_that_was_published() {
+    let mut state = State::new(0, HashSet::new(), Histories::default());
+    let mut one = Ear::member(&mut state, 1).await;
+    let mut two = Ear::member(&mut state, 2).await;
+    let interest = Ask::Interest { add: vec!["topic".into()], drop: vec![] };
+    state.handle(0, one.number, 2, interest);
+    assert_eq!(one.hears().await, (2, Answer::Done));
+    let publish = || Ask::Publish { topic: "topic".into(), body: "body".into() };
+    state.handle(0, two.number, NO_ID, publish());
+    assert_eq!(state.end().len(), 2);
+    let publication = Answer::Publication { topic: "topic".into(), body: "body".into() };
+    assert_eq!(one.hears().await, (NO_ID, publication));
+    assert_eq!(one.hears().await, (NO_ID, Answer::Over));
+    assert_eq!(two.hears().await, (NO_ID, Answer::Over));
+    // The next epoch is for all that comes behind it.
+    for ask in [publish(), Ask::Told, claim("key", "two")] {
+        assert_eq!(state.handle(0, two.number, 3, ask), Handled::Over);
+    }
+    assert_eq!(two.outlet.last(), 2, "it has heard its greeting and the last word");
+    let mut late = Ear::new(&mut state, 1 << 20);
+    assert_eq!(late.hears().await, (NO_ID, Answer::Over));
+}
+
+#[tokio::test]
+async fn the_heirs_are_those_that_have_told_what_they_have() {
+    let mut state = State::new(0, HashSet::new(), Histories::default());
+    let [here, one, _other] =
+        [Ear::member(&mut state, 1).await, Ear::member(&mut state, 2).await, Ear::member(&mut state, 3).await];
+    for ear in [&here, &one] {
+        state.handle(0, ear.number, 2, Ask::Told);
+    }
+    assert_eq!(state.heirs(1), [(2, one.number)]);
+    state.disconnected(one.number);
+    assert_eq!(state.heirs(1), []);
+}
