@@ -134,8 +134,13 @@ impl OtherNodes for Nodes {
         self.links.mount(name, serve);
     }
 
-    fn forward(&self, node: &str, mount: &str, request: Request) -> BoxFuture<'static, Result<Response, NotForwarded>> {
-        self.links.forward_or_return(node, mount, request)
+    fn forward<'a>(
+        &'a self,
+        node: &'a str,
+        mount: &'a str,
+        request: Request,
+    ) -> BoxFuture<'a, Result<Response, NotForwarded>> {
+        Box::pin(self.links.forward_or_return(node, mount, request))
     }
 
     fn pass_on(
