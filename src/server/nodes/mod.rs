@@ -110,11 +110,11 @@ impl OtherNodes for Nodes {
         if self.started.load(Ordering::Relaxed) || self.started.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (membership, links, rooms) = (self.membership.clone(), self.links.clone(), self.rooms.clone());
+        let (membership, links) = (self.membership.clone(), self.links.clone());
         let (claims, counts, moves) = (self.claims.clone(), self.counts.clone(), self.moves.run());
         let mut tasks = lock(&self.tasks);
         tasks.spawn(async move { claims.run().await });
-        tasks.spawn(async move { rooms.run().await });
+        self.rooms.start(&mut tasks);
         tasks.spawn(async move { counts.run().await });
         tasks.spawn(moves);
         tasks.spawn(self.ways.run());
