@@ -5,7 +5,7 @@ use std::{fmt, io};
 use bytes::Bytes;
 
 /// Most packets fit into this many bytes.
-const FEW: usize = 128;
+const FEW: usize = 256;
 
 /// Bytes that are gathered in place as long as they are few. So a packet is one allocation, of its own size.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Rooms and their members.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, OnceLock},
@@ -262,8 +263,8 @@ impl Rooms {
     /// Sends to the members of one room. All get its messages in one order, because they are sent under the
     /// room's lock.
     pub(super) fn deliver(&self, room: &str, target: &Target, message: &OutMessage, slow: &CloseReason) -> Delivered {
-        let except = self.except(target);
         let Some(room) = self.room_to_send_to(room) else { return Delivered::default() };
+        let except = self.except(target);
         let mut room = lock(&room);
         if target.at.is_some() && target.at != room.past.as_ref().and_then(Past::next_position) {
             return Delivered { overtaken: true, ..Delivered::default() };
@@ -293,13 +294,16 @@ impl Rooms {
     }
 
     /// The sessions that a send excludes, sorted.
-    pub(super) fn except(&self, target: &Target) -> Vec<Uuid> {
+    pub(super) fn except<'a>(&self, target: &'a Target) -> Cow<'a, [Uuid]> {
+        if target.except_rooms.is_empty() && target.except.len() <= 1 {
+            return Cow::Borrowed(&target.except);
+        }
         let mut except = target.except.clone();
         for room in &target.except_rooms {
             except.extend(self.members(room));
         }
         except.sort_unstable();
-        except
+        Cow::Owned(except)
     }
 
     fn room(&self, room: &str) -> Option<Arc<Mutex<Room>>> {

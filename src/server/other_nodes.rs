@@ -251,7 +251,12 @@ pub(crate) trait OtherNodes: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Fails if the node is gone, and its sessions with it (4100), or if it cannot be reached (4202).
-    fn forward(&self, node: &str, mount: &str, request: Request) -> BoxFuture<'static, Result<Response, NotForwarded>>;
+    fn forward<'a>(
+        &'a self,
+        node: &'a str,
+        mount: &'a str,
+        request: Request,
+    ) -> BoxFuture<'a, Result<Response, NotForwarded>>;
 
     /// Passes a WebSocket on to the node that has its session. `request` is its handshake.
     ///

@@ -17,6 +17,8 @@ use crate::{
 /// The time for which a publication waits for a connection. Who publishes again and again needs a pause.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+const PUBLISH: &str = "PUBLISH";
+
 pub(super) struct Node {
     address: String,
     prefix: String,
@@ -92,7 +94,10 @@ impl Bus for Node {
             }
             let mut commands = Pipeline::with_capacity(batch.len());
             for Publication { topic, body } in &batch {
-                commands.cmd("PUBLISH").arg(self.channel(topic)).arg(&body[..]);
+                let channel = self.channel(topic);
+                let mut publish = Cmd::with_capacity(3, PUBLISH.len() + channel.len() + body.len());
+                publish.arg(PUBLISH).arg(channel).arg(&body[..]);
+                commands.add_command(publish);
             }
             // Its answers come while it is written, so the copies alone are kept.
             drop(batch);

@@ -47,6 +47,12 @@ impl<M> ClusterRooms<M> {
         }
     }
 
+    /// Whether there may be topics to ask the engine for now, or to drop.
+    pub(crate) fn has_topics(&self, now: u64) -> bool {
+        let interest = &self.interest;
+        interest.call.is_none() && !interest.changes.is_empty() && interest.retry_at.is_none_or(|retry| now >= retry)
+    }
+
     /// The next topics to ask the engine for, and to drop; `None` while a call is under way or nothing has changed.
     pub(crate) fn poll_interest(&mut self, now: u64) -> Option<(Vec<Bytes>, Vec<Bytes>)> {
         if self.interest.call.is_some() || self.interest.retry_at.is_some_and(|retry| now < retry) {

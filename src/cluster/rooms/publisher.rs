@@ -22,15 +22,15 @@ const RETRY_MOST: u64 = 1_000;
 pub(super) const SLOW: u64 = 100;
 
 impl<M> ClusterRooms<M> {
-    /// Sends to the members of a room on all nodes. `message` comes back in [`Event::Own`], unless the caller delivers it
-    /// now.
+    /// Sends to the members of a room on all nodes. What `message` makes comes back in [`Event::Own`]; it is not called if
+    /// the caller delivers the message now.
     pub(crate) fn send(
         &mut self,
         now: u64,
         room: &str,
         options: &Arc<Options>,
         payload: &Payload,
-        message: M,
+        message: impl FnOnce() -> M,
         when: When,
     ) -> Sent {
         let alone = self.others.is_empty();
@@ -70,7 +70,7 @@ impl<M> ClusterRooms<M> {
         found.look_at(&mut self.timers, now + settle_after);
         self.sequence += 1;
         let refused = (!fits).then_some(cost);
-        found.sending.kept.push_back(Kept { n, sequence: self.sequence, at: now, refused, message });
+        found.sending.kept.push_back(Kept { n, sequence: self.sequence, at: now, refused, message: message() });
         self.kept += 1;
         self.kept_refused += refused.unwrap_or(0);
         if self.kept_refused > self.settings.pending {
@@ -92,13 +92,22 @@ impl<M> ClusterRooms<M> {
     }
 
     /// The caller delivers it, unless something is to be delivered before.
-    fn deliver_now(&mut self, room: &str, n: Option<u64>, message: M, published: bool) -> Sent {
+    fn deliver_now(&mut self, room: &str, n: Option<u64>, message: impl FnOnce() -> M, published: bool) -> Sent {
         if self.events.is_empty() {
             return Sent { deliver_now: true, published, n };
         }
         let room = self.rooms.get(room).map_or_else(|| room.into(), |room| room.name.clone());
-        self.events.push_back(Event::Own { room, n, message, exempt: None, settled: false });
+        self.events.push_back(Event::Own { room, n, message: message(), exempt: None, settled: false });
         Sent { deliver_now: false, published, n }
+    }
+
+    /// Whether there may be something to publish now.
+    pub(crate) fn has_publications(&self) -> bool {
+        let outgoing = &self.outgoing;
+        match &outgoing.batch {
+            Some(batch) => !batch.under_way,
+            None => !outgoing.ready.is_empty() || outgoing.failed.is_some() || self.line.marked_since().is_some(),
+        }
     }
 
     /// The next batch to publish; `None` while one is under way or there is nothing.

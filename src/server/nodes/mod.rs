@@ -110,11 +110,11 @@ impl OtherNodes for Nodes {
         if self.started.load(Ordering::Relaxed) || self.started.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (membership, links, rooms) = (self.membership.clone(), self.links.clone(), self.rooms.clone());
+        let (membership, links) = (self.membership.clone(), self.links.clone());
         let (claims, counts, moves) = (self.claims.clone(), self.counts.clone(), self.moves.run());
         let mut tasks = lock(&self.tasks);
         tasks.spawn(async move { claims.run().await });
-        tasks.spawn(async move { rooms.run().await });
+        self.rooms.start(&mut tasks);
         tasks.spawn(async move { counts.run().await });
         tasks.spawn(moves);
         tasks.spawn(self.ways.run());
@@ -134,8 +134,13 @@ impl OtherNodes for Nodes {
         self.links.mount(name, serve);
     }
 
-    fn forward(&self, node: &str, mount: &str, request: Request) -> BoxFuture<'static, Result<Response, NotForwarded>> {
-        self.links.forward_or_return(node, mount, request)
+    fn forward<'a>(
+        &'a self,
+        node: &'a str,
+        mount: &'a str,
+        request: Request,
+    ) -> BoxFuture<'a, Result<Response, NotForwarded>> {
+        Box::pin(self.links.forward_or_return(node, mount, request))
     }
 
     fn pass_on(

@@ -1,9 +1,8 @@
 //! Requests whose session another node of the cluster has. They are forwarded to it as they came.
 
-use std::{future::ready, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request, http::request::Parts, response::Response};
-use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::{
@@ -173,20 +172,12 @@ pub(super) fn of_second(failed: NotForwarded) -> CloseReason {
 ///
 /// # Errors
 /// Fails if the node is gone, and its sessions with it (4100), or if it cannot be reached (4202).
-pub(super) fn forward(
-    core: &Core,
-    node: &str,
-    mount: &str,
-    request: Request,
-) -> BoxFuture<'static, Result<Response, NotForwarded>> {
-    let Some(nodes) = core.nodes().cloned() else { return Box::pin(ready(Err(reason::UNKNOWN.into()))) };
-    let (node, mount) = (node.to_owned(), mount.to_owned());
-    Box::pin(async move {
-        let _ = tokio::time::timeout(JOINING, nodes.ready()).await;
-        let mut response = nodes.forward(&node, &mount, request).await?;
-        response.extensions_mut().insert(Forwarded);
-        Ok(response)
-    })
+pub(super) async fn forward(core: &Core, node: &str, mount: &str, request: Request) -> Result<Response, NotForwarded> {
+    let Some(nodes) = core.nodes() else { return Err(reason::UNKNOWN.into()) };
+    let _ = tokio::time::timeout(JOINING, nodes.ready()).await;
+    let mut response = nodes.forward(node, mount, request).await?;
+    response.extensions_mut().insert(Forwarded);
+    Ok(response)
 }
 
 /// The same for a request whose body does not matter, of a family whose clients give a session up that is refused once:

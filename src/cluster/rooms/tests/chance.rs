@@ -42,7 +42,7 @@ impl World {
         let node = &mut self.nodes[at];
         let id = self.history.next(node.publisher, room);
         let refused = node.machine.counters().refused;
-        let sent = node.machine.send(self.now, room, &Arc::new(options), &payload(&id.to_string()), id, when);
+        let sent = node.machine.send(self.now, room, &Arc::new(options), &payload(&id.to_string()), || id, when);
         let refused = node.machine.counters().refused > refused;
         let publisher = node.publisher;
         self.history.sent(id, sent, refused, when);

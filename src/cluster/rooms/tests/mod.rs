@@ -39,7 +39,7 @@ fn settings(publisher: u64) -> RoomSettings {
 }
 
 fn send(node: &mut ClusterRooms<String>, now: u64, room: &str, text: &str) -> Sent {
-    let sent = node.send(now, room, &Arc::default(), &payload(text), text.to_owned(), When::InOrder);
+    let sent = node.send(now, room, &Arc::default(), &payload(text), || text.to_owned(), When::InOrder);
     Sent { n: None, ..sent }
 }
 

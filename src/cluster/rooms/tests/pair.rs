@@ -51,8 +51,10 @@ impl Pair {
     }
 
     fn confirm(&mut self, node: usize) -> bool {
+        let has_topics = self.nodes[node].has_topics(self.now);
         let calls = self.nodes[node].poll_interest(self.now);
         if calls.is_some() {
+            assert!(has_topics, "nobody would have looked for these topics");
             self.nodes[node].interest_done(self.now, true);
         }
         calls.is_some()
@@ -60,7 +62,9 @@ impl Pair {
 
     /// Publishes one batch of a node. `to` says who gets a publication of a room.
     pub(super) fn publish(&mut self, node: usize, to: impl Fn(&Publication) -> [bool; 2]) -> bool {
+        let has_publications = self.nodes[node].has_publications();
         let Some(batch) = self.nodes[node].poll_publish(self.now) else { return false };
+        assert!(has_publications, "nobody would have looked for this batch");
         if !self.connected[node] {
             self.nodes[node].publish_done(self.now, false);
             return true;
@@ -153,8 +157,8 @@ fn what_waits_together_is_one_publication() {
     for text in ["1", "2"] {
         pair.send(0, text);
     }
-    pair.nodes[0].send(0, "a", &options, &payload("3"), "3".to_owned(), When::InOrder);
-    pair.nodes[0].send(0, "b", &Arc::default(), &payload("4"), "4".to_owned(), When::InOrder);
+    pair.nodes[0].send(0, "a", &options, &payload("3"), || "3".to_owned(), When::InOrder);
+    pair.nodes[0].send(0, "b", &Arc::default(), &payload("4"), || "4".to_owned(), When::InOrder);
     pair.send(0, "5");
     let batch = pair.nodes[0].poll_publish(0).expect("all that waits");
     let topics: Vec<_> = batch.iter().map(|publication| publication.topic.clone()).collect();
@@ -165,7 +169,7 @@ fn what_waits_together_is_one_publication() {
 #[test]
 fn without_members_and_for_now_nothing_is_waited_for() {
     let mut pair = Pair::new();
-    let now = pair.nodes[0].send(0, "a", &Arc::default(), &payload("1"), "1".to_owned(), When::Now);
+    let now = pair.nodes[0].send(0, "a", &Arc::default(), &payload("1"), || "1".to_owned(), When::Now);
     assert_eq!((now.n, Sent { n: None, ..now }), (Some(0), AT_ONCE));
     assert_eq!(send(&mut pair.nodes[0], 0, "elsewhere", "2"), AT_ONCE);
     pair.run();

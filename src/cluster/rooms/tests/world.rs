@@ -251,7 +251,9 @@ impl World {
                 node.wants.insert(room);
             }
         }
+        let has_topics = node.machine.has_topics(now);
         if let Some((add, drop)) = node.machine.poll_interest(now) {
+            assert!(has_topics, "nobody would have looked for these topics");
             node.wanted.extend(add.iter().cloned());
             node.wanted.retain(|topic| !drop.contains(topic));
             if self.traces {
@@ -270,7 +272,9 @@ impl World {
                 node.machine.interest_done(now, true);
             }
         }
+        let has_publications = self.nodes[at].machine.has_publications();
         if let Some(batch) = self.nodes[at].machine.poll_publish(now) {
+            assert!(has_publications, "nobody would have looked for this batch");
             self.publish(at, batch);
         }
         self.deliver(at);

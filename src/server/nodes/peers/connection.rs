@@ -12,41 +12,47 @@ use std::{
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::Request,
-    http::{Uri, Version, uri},
+    http::{HeaderMap, HeaderValue, Version, header},
     response::Response,
 };
-use hyper::{
-    body::{Frame, Incoming, SizeHint},
-    client::conn::http2::{Builder, SendRequest},
+use h2::{
+    PingPong, Reason, RecvStream,
+    client::{Builder, SendRequest},
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::{Frame, SizeHint};
+use tokio::time::{sleep, timeout};
 
 use super::{
     fault::Fault,
     figures::Counted,
     gathered::Gathered,
     settings::{CONNECTION_WINDOW, HEAD, PING, STREAMS, WINDOW},
-    tasks::Tasks,
+    tasks::{Executor, Tasks},
+    uploading,
 };
 use crate::cluster::Wire;
 
 /// A connection. When it is dropped, the requests that it carries end.
+///
+/// It speaks HTTP/2 without a client of HTTP around it: that one would start a task for each request, which the request's own
+/// task would wait for.
 #[derive(Debug)]
 pub(super) struct Connection {
-    requests: SendRequest<Body>,
+    requests: SendRequest<Bytes>,
     streams: Arc<AtomicUsize>,
-    /// A request could not be sent.
+    /// It has ended, or a request could not be sent.
     broken: Arc<AtomicBool>,
     /// When it had its last request, in milliseconds.
     used: AtomicU64,
-    _tasks: Tasks,
+    tasks: Tasks,
 }
 
 /// A place for one request on a connection.
 pub(super) struct Stream {
-    requests: SendRequest<Body>,
+    requests: SendRequest<Bytes>,
     broken: Arc<AtomicBool>,
     counted: Counted,
+    tasks: Executor,
 }
 
 /// Why a request has no answer.
@@ -60,35 +66,36 @@ pub(super) enum NotAnswered {
 impl Connection {
     /// Begins to speak HTTP/2.
     pub(super) async fn open(wire: Box<dyn Wire>, now: u64) -> Result<Self, Fault> {
-        let tasks = Tasks::default();
-        let mut builder = Builder::new(tasks.executor());
+        let mut builder = Builder::new();
         builder
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(WINDOW)
+            .enable_push(false)
+            .initial_window_size(WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_max_send_streams(STREAMS as usize)
             .max_header_list_size(HEAD)
-            .max_send_buf_size(WINDOW as usize)
-            .keep_alive_interval(PING)
-            .keep_alive_timeout(PING)
-            .keep_alive_while_idle(true)
+            .max_send_buffer_size(WINDOW as usize)
             // Requests that clients give up are no faults of the other node.
             .max_concurrent_reset_streams(STREAMS as usize)
             .max_local_error_reset_streams(None);
-        let (requests, connection) =
-            builder.handshake(TokioIo::new(Gathered::new(wire))).await.map_err(|_| Fault::Broken)?;
-        tasks.start(async {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "the connection to another node ended");
+        let (requests, mut connection) = builder.handshake(Gathered::new(wire)).await.map_err(|_| Fault::Broken)?;
+        let pings = connection.ping_pong().expect("nobody has taken it before");
+        let (streams, broken, tasks) = (Arc::default(), Arc::<AtomicBool>::default(), Tasks::default());
+        let ends = broken.clone();
+        tasks.start(async move {
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "the connection to another node ended");
+                },
+                () = silence(pings) => tracing::debug!("another node gives no sign of life"),
             }
+            ends.store(true, Relaxed);
         });
-        let (streams, broken) = (Arc::default(), Arc::default());
-        Ok(Connection { requests, streams, broken, used: AtomicU64::new(now), _tasks: tasks })
+        Ok(Connection { requests, streams, broken, used: AtomicU64::new(now), tasks })
     }
 
     /// Whether it can carry no more requests.
     pub(super) fn is_closed(&self) -> bool {
-        self.requests.is_closed() || self.broken.load(Relaxed)
+        self.broken.load(Relaxed)
     }
 
     /// The number of requests that are under way.
@@ -105,59 +112,97 @@ impl Connection {
     pub(super) fn stream(&self, now: u64) -> Stream {
         self.used.store(now, Relaxed);
         let counted = Counted::new(&self.streams);
-        Stream { requests: self.requests.clone(), broken: self.broken.clone(), counted }
+        Stream { requests: self.requests.clone(), broken: self.broken.clone(), counted, tasks: self.tasks.executor() }
+    }
+}
+
+/// Asks the other node for signs of life. Returns when there is none.
+async fn silence(mut pings: PingPong) {
+    loop {
+        sleep(PING).await;
+        if !matches!(timeout(PING, pings.ping(h2::Ping::opaque())).await, Ok(Ok(_))) {
+            return;
+        }
     }
 }
 
 impl Stream {
     /// Sends a request. Waits for the head of its answer, whose body comes as it is read. Dropped, the other node learns
     /// that nobody waits.
-    pub(super) async fn send(mut self, mut request: Request) -> Result<Response, NotAnswered> {
-        let mut whole = uri::Parts::default();
-        (whole.scheme, whole.authority) =
-            (Some(uri::Scheme::HTTP), Some(uri::Authority::from_static("node.anywire.internal")));
-        whole.path_and_query = request.uri().path_and_query().cloned();
-        *request.uri_mut() = Uri::from_parts(whole).unwrap_or_default();
-        *request.version_mut() = Version::HTTP_2;
-        match self.requests.try_send_request(request).await {
-            Ok(answer) => {
-                let counted = self.counted;
-                let mut answer = answer.map(|body| Body::new(Counting { body, _counted: counted }));
-                *answer.version_mut() = Version::HTTP_11;
-                Ok(answer)
+    pub(super) async fn send(self, request: Request) -> Result<Response, NotAnswered> {
+        let mut requests = match self.requests.ready().await {
+            Ok(requests) => requests,
+            Err(error) => {
+                tracing::debug!(%error, "a request was not sent to another node");
+                self.broken.store(true, Relaxed);
+                return Err(NotAnswered::Unsent(Box::new(request)));
             }
-            Err(mut error) => {
-                tracing::debug!(error = %error.error(), "a request was not answered by another node");
-                match error.take_message() {
-                    None => Err(NotAnswered::Cut),
-                    Some(request) => {
-                        self.broken.store(true, Relaxed);
-                        Err(NotAnswered::Unsent(Box::new(request)))
-                    }
-                }
-            }
+        };
+        let cut = |error: h2::Error| {
+            tracing::debug!(%error, "a request was not answered by another node");
+            NotAnswered::Cut
+        };
+        let (parts, body) = request.into_parts();
+        let mut head = axum::http::Request::from_parts(parts, ());
+        // A request of this version may name no host, which the other node does not need.
+        *head.version_mut() = Version::HTTP_11;
+        let ends = body.is_end_stream();
+        put_length(head.headers_mut(), body.size_hint().exact().filter(|_| !ends));
+        let (answer, upload) = requests.send_request(head, ends).map_err(cut)?;
+        let uploading = if ends { None } else { uploading::start(body, upload, &self.tasks).await };
+        let (parts, body) = answer.await.map_err(cut)?.into_parts();
+        // The other node may have answered before it has the whole request.
+        if let Some(uploading) = uploading {
+            uploading.go_on();
         }
+        let left = length(&parts.headers);
+        let mut answer = Response::from_parts(parts, Body::new(Answer { body, left, _counted: self.counted }));
+        *answer.version_mut() = Version::HTTP_11;
+        Ok(answer)
     }
+}
+
+/// Tells the length of a body that has one, unless the headers do.
+fn put_length(headers: &mut HeaderMap, length: Option<u64>) {
+    if let Some(length) = length {
+        headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
+}
+
+/// The length of the body, as the headers tell it.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The body of an answer, whose connection is in use for as long as it goes on. HTTP/2 ends it with an empty chunk, which
 /// the other node has not made.
-struct Counting {
-    body: Incoming,
+struct Answer {
+    body: RecvStream,
+    /// The bytes that are still to come, if that is known.
+    left: Option<u64>,
     _counted: Counted,
 }
 
-impl HttpBody for Counting {
+impl HttpBody for Answer {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = h2::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         loop {
-            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-            match &frame {
-                Some(Ok(chunk)) if chunk.data_ref().is_some_and(Bytes::is_empty) => {}
-                _ => return Poll::Ready(frame),
+            let chunk = match ready!(self.body.poll_data(cx)) {
+                Some(Ok(chunk)) => chunk,
+                // So it ends where the other node needed no more of the request.
+                Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            };
+            if chunk.is_empty() {
+                continue;
             }
+            self.left = self.left.map(|left| left.saturating_sub(chunk.len() as u64));
+            // This fails only when the stream has failed, as the next look at it tells.
+            let _ = self.body.flow_control().release_capacity(chunk.len());
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
     }
 
@@ -166,6 +211,6 @@ impl HttpBody for Counting {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

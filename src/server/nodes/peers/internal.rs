@@ -1,6 +1,6 @@
 //! The headers between nodes: what the node that a request has come to tells the one that answers it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, str::FromStr};
 
 use axum::{
     extract::{ConnectInfo, OriginalUri},
@@ -76,11 +76,10 @@ pub(super) fn unwrap(parts: &mut Parts) -> Option<String> {
     let headers = &mut parts.headers;
     let mount = headers.remove(&MOUNT)?;
     let mount = std::str::from_utf8(mount.as_bytes()).ok()?.to_owned();
-    let text = |value: Option<HeaderValue>| value.and_then(|value| value.to_str().ok().map(str::to_owned));
     rename(headers, &HOST, &header::HOST);
-    let client = text(headers.remove(&CLIENT)).and_then(|client| client.parse::<SocketAddr>().ok());
-    let original = text(headers.remove(&ORIGINAL)).and_then(|original| original.parse::<Uri>().ok());
-    let hops = text(headers.remove(&HOPS)).and_then(|hops| hops.parse().ok()).unwrap_or(MOST_HOPS);
+    let client = parsed::<SocketAddr>(headers.remove(&CLIENT));
+    let original = parsed::<Uri>(headers.remove(&ORIGINAL));
+    let hops = parsed(headers.remove(&HOPS)).unwrap_or(MOST_HOPS);
     parts.version = match headers.remove(&HTTP) {
         Some(version) if version == "2" => Version::HTTP_2,
         Some(_) => Version::HTTP_10,
@@ -93,6 +92,11 @@ pub(super) fn unwrap(parts: &mut Parts) -> Option<String> {
         parts.extensions.insert(ConnectInfo(client));
     }
     Some(mount)
+}
+
+/// The value of a header, if it is one that can be read as this.
+fn parsed<T: FromStr>(value: Option<HeaderValue>) -> Option<T> {
+    value?.to_str().ok()?.parse().ok()
 }
 
 /// Gives the values of a header another name, in whose place they come.

@@ -165,8 +165,8 @@ impl PeerLinks {
         mount: &str,
         request: Request,
     ) -> BoxFuture<'static, Result<Response, CloseReason>> {
-        let forwarded = self.forward_or_return(node, mount, request);
-        Box::pin(async move { forwarded.await.map_err(|failed| failed.reason) })
+        let (client, node, mount) = (self.client.clone(), node.to_owned(), mount.to_owned());
+        Box::pin(async move { client.forward(&node, &mount, request).await.map_err(|failed| failed.reason) })
     }
 
     /// The same. A request of which nothing was read is given back.
@@ -175,14 +175,8 @@ impl PeerLinks {
         node: &str,
         mount: &str,
         request: Request,
-    ) -> BoxFuture<'static, Result<Response, NotForwarded>> {
-        let (client, node, mount) = (self.client.clone(), node.to_owned(), mount.to_owned());
-        let (parts, body) = request.into_parts();
-        if handshake::is_asked(&parts) {
-            return Box::pin(async move { Ok(client.forward_socket(&node, &mount, parts).await?) });
-        }
-        let request = Request::from_parts(parts, body);
-        Box::pin(async move { client.forward(&node, &mount, request).await })
+    ) -> impl Future<Output = Result<Response, NotForwarded>> {
+        self.client.forward(node, mount, request)
     }
 
     /// Asks the routes with this name on another node something. The result is its answer; `None` if it cannot be reached,
@@ -245,7 +239,11 @@ impl Client {
     }
 
     async fn forward(&self, node: &str, mount: &str, request: Request) -> Result<Response, NotForwarded> {
-        let answer = self.exchange(node, mount, request).await?;
+        let (parts, body) = request.into_parts();
+        if handshake::is_asked(&parts) {
+            return Ok(self.forward_socket(node, mount, parts).await?);
+        }
+        let answer = self.exchange(node, mount, Request::from_parts(parts, body)).await?;
         self.counts.forwarded.add(1);
         Ok(answer)
     }

@@ -1,6 +1,7 @@
 //! The body of a request on its way to another node.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::{
         Arc,
@@ -10,7 +11,11 @@ use std::{
 };
 
 use axum::body::{Body, Bytes, HttpBody};
+use futures::future::{AbortHandle, Abortable};
+use h2::{Reason, SendStream};
 use hyper::body::{Frame, SizeHint};
+
+use super::tasks::Executor;
 
 /// A body that notes whether it has broken off. Then it is the client that has no answer, and not the other node that
 /// gives none.
@@ -47,5 +52,93 @@ impl HttpBody for Uploading {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// A body that is being sent. Dropped, it is not sent to its end.
+pub(super) struct Upload(Option<AbortHandle>);
+
+impl Upload {
+    /// It is sent to its end, for as long as the other node takes it.
+    pub(super) fn go_on(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(upload) = self.0.take() {
+            upload.abort();
+        }
+    }
+}
+
+/// Sends a body, at once as far as it is there and the other node takes it. A task sends the rest; `None` if there is none.
+pub(super) async fn start(body: Body, stream: SendStream<Bytes>, tasks: &Executor) -> Option<Upload> {
+    let mut sending = Box::pin(send(body, stream));
+    if poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx).is_ready())).await {
+        return None;
+    }
+    let (handle, registration) = AbortHandle::new_pair();
+    let sending = Abortable::new(sending, registration);
+    tasks.start(async move {
+        // Nobody learns of the end: who waits for an answer gets it, or none.
+        let _ = sending.await;
+    });
+    Some(Upload(Some(handle)))
+}
+
+/// Sends a body to its end, or until the other node wants no more of it.
+async fn send(mut body: Body, mut stream: SendStream<Bytes>) {
+    let mut ended = false;
+    while !ended {
+        let chunk = match poll_fn(|cx| poll_chunk(&mut body, &mut stream, cx)).await {
+            Next::Chunk(chunk) => chunk,
+            Next::End => Bytes::new(),
+            Next::Broken => return stream.send_reset(Reason::INTERNAL_ERROR),
+            Next::Unwanted => return,
+        };
+        ended = chunk.is_empty() || body.is_end_stream();
+        if !chunk.is_empty() {
+            // What the other node does not take at once of a chunk waits in the stream, and no other chunk behind it.
+            stream.reserve_capacity(1);
+            while stream.capacity() == 0 {
+                if !matches!(poll_fn(|cx| stream.poll_capacity(cx)).await, Some(Ok(_))) {
+                    return;
+                }
+            }
+        }
+        if stream.send_data(chunk, ended).is_err() {
+            return;
+        }
+    }
+}
+
+/// The next part of a body.
+enum Next {
+    /// It is not empty.
+    Chunk(Bytes),
+    End,
+    Broken,
+    /// The other node has ended the stream.
+    Unwanted,
+}
+
+fn poll_chunk(body: &mut Body, stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Next> {
+    if stream.poll_reset(cx).is_ready() {
+        return Poll::Ready(Next::Unwanted);
+    }
+    loop {
+        let frame = match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            None => return Poll::Ready(Next::End),
+            Some(Err(_)) => return Poll::Ready(Next::Broken),
+            Some(Ok(frame)) => frame,
+        };
+        // No route reads trailers.
+        if let Ok(chunk) = frame.into_data()
+            && !chunk.is_empty()
+        {
+            return Poll::Ready(Next::Chunk(chunk));
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     asked::{AskedHere, AskedOthers},
     delivery::count,
     due::Due,
+    state::Work,
     target::{Own, one_for_each, room_of, target_of},
 };
 use crate::{
@@ -88,7 +89,7 @@ impl NodeRooms {
                     state.due.push_back(Due::Event(event));
                 }
                 drop(state);
-                return self.kick(true, false);
+                return self.kick(Work::SOONER);
             }
         }
         for target in targets {

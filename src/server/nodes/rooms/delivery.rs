@@ -41,16 +41,13 @@ impl NodeRooms {
     /// Calls `change` with the machine as of now, and delivers what is due then. It must not be called under a lock.
     pub(super) fn change<R>(&self, core: &Core, change: impl FnOnce(&mut ClusterRooms<Own>, u64) -> R) -> R {
         let now = self.clock.now();
-        let (result, sooner, asks) = {
+        let (result, work) = {
             let mut state = lock(&self.state);
             state.refresh(core, now);
             let result = change(&mut state.machine, now);
-            (result, state.settle(), state.machine.has_questions())
+            (result, state.settle(now))
         };
-        self.kick(sooner, true);
-        if asks {
-            self.recall.notify_one();
-        }
+        self.kick(work);
         self.deliver(core);
         result
     }

@@ -6,7 +6,11 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::timeout;
 
-use super::{NodeRooms, state::State, target::room_of};
+use super::{
+    NodeRooms,
+    state::{State, Work},
+    target::room_of,
+};
 use crate::{
     broadcast::OutMessage,
     cluster::rooms::{Behind, Foreign, Loaded, Sent},
@@ -52,7 +56,7 @@ impl NodeRooms {
             let number = lock(&rooms.state).want_history(rooms.clock.now(), room.clone());
             let followed = Followed { rooms, number };
             let rooms = &followed.rooms;
-            rooms.kick(true, true);
+            rooms.kick(Work::ALL);
             if timeout(PATIENCE, rooms.is_loaded(&room)).await.is_err() {
                 tracing::debug!(room = &*room, "the cluster's engine has not brought the past of a room in time");
             }
@@ -109,8 +113,11 @@ impl NodeRooms {
     /// The target of a message that the caller delivers now.
     pub(super) fn named<'a>(&self, target: &'a Target, sent: &Sent) -> Cow<'a, Target> {
         match sent.n {
-            Some(n) => Cow::Owned(Target { name: Some(self.name(n)), at: None, ..target.clone() }),
-            None => Cow::Borrowed(target),
+            // Histories alone need the name.
+            Some(n) if self.has_histories => {
+                Cow::Owned(Target { name: Some(self.name(n)), at: None, ..target.clone() })
+            }
+            _ => Cow::Borrowed(target),
         }
     }
 
@@ -165,7 +172,7 @@ impl Drop for Followed {
         let rooms = &self.rooms;
         if let Some(core) = rooms.core.upgrade() {
             lock(&rooms.state).want_no_more(&core, rooms.clock.now(), self.number);
-            rooms.kick(true, true);
+            rooms.kick(Work::ALL);
         }
     }
 }

@@ -26,8 +26,8 @@ use self::{
     collecting::Collecting,
     due::Due,
     keeping::keeping,
-    state::State,
-    target::{Own, one_for_each, options_of, room_of},
+    state::{State, Work},
+    target::{Own, one_for_each, room_of},
 };
 use super::membership::Membership;
 use crate::{
@@ -35,7 +35,7 @@ use crate::{
     clock::Clock,
     cluster::{
         Bus,
-        rooms::{ClusterRooms, Event, Options, RoomSettings, Sent, When},
+        rooms::{ClusterRooms, Event, RoomSettings, Sent, When},
     },
     hub::{Audience, Delivered, Target},
     server::{api::hooks::OnRoomGap, core::Core, other_nodes::Figures},
@@ -62,7 +62,6 @@ pub(super) struct NodeRooms {
     on_room_gap: OnGap,
     /// The engine keeps histories, and there are rooms that have one.
     has_histories: bool,
-    no_options: Arc<Options>,
     /// There may be something to publish.
     publish: Notify,
     /// There may be topics to ask the engine for, or to drop.
@@ -119,7 +118,6 @@ impl NodeRooms {
             membership,
             on_room_gap: OnGap(on_room_gap),
             has_histories: core.hub.shares_histories(),
-            no_options: Arc::default(),
             publish: Notify::new(),
             ask: Notify::new(),
             heard: Notify::new(),
@@ -167,10 +165,10 @@ impl NodeRooms {
     /// Whether a send is for members on this node alone, and nothing that came before it waits. A node that is alone
     /// allocates nothing.
     fn is_straight(&self, core: &Core, target: &Target) -> bool {
-        let mut state = lock(&self.state);
-        if state.refresh(core, self.clock.now()) {
-            let sooner = state.settle();
-            self.kick(sooner, true);
+        let (mut state, now) = (lock(&self.state), self.clock.now());
+        if state.refresh(core, now) {
+            let work = state.settle(now);
+            self.kick(work);
         }
         state.is_idle()
             && match &target.audience {
@@ -249,17 +247,17 @@ impl NodeRooms {
         let now = self.clock.now();
         let own = |target: &Target| Own { target: target.clone(), message: message.clone(), slow: slow.clone() };
         let mut state = lock(&self.state);
-        let told = state.refresh(core, now);
+        state.refresh(core, now);
         if targets.iter().any(|target| state.is_overtaken(target)) {
             return None;
         }
         let send = |target: &Target| {
             let Some(room) = room_of(target) else { return Sent { deliver_now: true, published: false, n: None } };
-            let options = options_of(target).map_or_else(|| self.no_options.clone(), Arc::new);
-            state.machine.send(now, room, &options, message.payload(), own(target), when)
+            let options = state.options_of(target);
+            state.machine.send(now, room, &options, message.payload(), || own(target), when)
         };
         let sent: Vec<Sent> = targets.iter().map(send).collect();
-        let sooner = state.settle();
+        let mut work = state.settle(now);
         let mut caller = true;
         if !at_once && !state.is_idle() {
             caller = false;
@@ -271,9 +269,9 @@ impl NodeRooms {
                 }
             }
         }
-        let waits = !state.due.is_empty() && !state.delivering;
+        work.sooner |= !state.due.is_empty() && !state.delivering;
         drop(state);
-        self.kick(sooner || waits, told || sent.iter().any(|sent| sent.published));
+        self.kick(work);
         Some((sent, caller))
     }
 
@@ -292,15 +290,11 @@ impl NodeRooms {
         }
     }
 
-    /// Wakes the task that looks at the clock, and what it does for the engine.
-    fn kick(&self, sooner: bool, work: bool) {
-        if sooner {
-            self.sooner.notify_one();
-        }
-        if work {
-            self.publish.notify_one();
-            self.ask.notify_one();
-        }
+    /// Wakes the tasks that have something to do.
+    fn kick(&self, work: Work) {
+        let Work { sooner, publish, ask, recall } = work;
+        let all = [(sooner, &self.sooner), (publish, &self.publish), (ask, &self.ask), (recall, &self.recall)];
+        all.into_iter().filter(|(wanted, _)| *wanted).for_each(|(_, task)| task.notify_one());
     }
 
     pub(super) fn figures(&self) -> Figures {

@@ -17,6 +17,7 @@ use super::{
     NodeRooms,
     collecting::Collected,
     due::{Admit, Begin, Due, Part},
+    state::Work,
     target::Own,
 };
 use crate::{
@@ -60,7 +61,7 @@ impl NodeRooms {
         }
         let expecting = self.number()?;
         lock(&self.state).want(self.clock.now(), expecting.number, keys.clone());
-        self.kick(true, true);
+        self.kick(Work::ALL);
         timeout(PATIENCE, self.are_heard(&keys)).await.ok()?;
         let (done, begun) = oneshot::channel();
         let begin = Begin { number: expecting.number, rooms: keys, done };
@@ -243,7 +244,7 @@ impl Expecting {
             let mut state = lock(&node.state);
             let now = node.clock.now();
             state.refresh(&core, now);
-            state.settle();
+            let _ = state.settle(now);
             let here = rooms.iter().map(|room| state.machine.positions(now, &room.key)).collect();
             for room in &rooms {
                 state.machine.follow(now, &room.key, member.id().into_bytes(), &room.positions);
@@ -252,7 +253,7 @@ impl Expecting {
             state.due.push_back(Due::Admit(Box::new(admit)));
         }
         node.deliver(&core);
-        node.kick(true, true);
+        node.kick(Work::ALL);
         Some(admitted)
     }
 }
@@ -262,7 +263,7 @@ impl Drop for Expecting {
         self.rooms.collecting.end(self.number);
         if let Some(core) = self.rooms.core.upgrade() {
             lock(&self.rooms.state).want_no_more(&core, self.rooms.clock.now(), self.number);
-            self.rooms.kick(true, true);
+            self.rooms.kick(Work::ALL);
         }
     }
 }

@@ -6,7 +6,10 @@ use std::{
     task::Poll,
 };
 
-use tokio::{task::yield_now, time::sleep_until};
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::sleep_until,
+};
 
 use super::NodeRooms;
 use crate::{
@@ -17,17 +20,17 @@ use crate::{
 };
 
 impl NodeRooms {
-    /// Publishes and receives, for as long as the server lives.
-    pub(in crate::server::nodes) async fn run(self: &Arc<Self>) {
-        tokio::join!(
-            self.receive(),
-            self.publish(),
-            self.ask_for_topics(),
-            self.keep_time(),
-            self.follow(),
-            self.recall(),
-            self.look_after_requests()
-        );
+    /// Publishes and receives, for as long as the server lives. Each part has a task of its own, since what wakes one of them
+    /// is often nothing to the others.
+    pub(in crate::server::nodes) fn start(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
+        let [a, b, c, d, e, f, g] = std::array::from_fn(|_| self.clone());
+        tasks.spawn(async move { a.receive().await });
+        tasks.spawn(async move { b.publish().await });
+        tasks.spawn(async move { c.ask_for_topics().await });
+        tasks.spawn(async move { d.keep_time().await });
+        tasks.spawn(async move { e.follow().await });
+        tasks.spawn(async move { f.recall().await });
+        tasks.spawn(async move { g.look_after_requests().await });
     }
 
     async fn receive(self: &Arc<Self>) {
@@ -148,7 +151,7 @@ impl NodeRooms {
                 }
             });
             drop(core);
-            // There may be something to publish now, which others do in this task.
+            // There may be something to publish now, before which there is nothing more to do here.
             yield_now().await;
         }
     }

@@ -7,9 +7,13 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{due::Due, target::Own};
+use super::{
+    due::Due,
+    target::{Own, options_of},
+};
 use crate::{
-    cluster::rooms::{ClusterRooms, Publisher},
+    cluster::rooms::{ClusterRooms, Options, Publisher},
+    hub::Target,
     server::{core::Core, nodes::membership::Living},
 };
 
@@ -34,8 +38,29 @@ pub(super) struct State {
     pub(super) failing: bool,
     pub(super) me: Publisher,
     living: watch::Receiver<Arc<Living>>,
+    /// The options of most sends, which say nothing more.
+    plain: Arc<Options>,
+    /// Those of the last send that had some. The sends of one session often have the same.
+    options: Arc<Options>,
     /// The number of those that wanted the histories of rooms so far.
     followers: u64,
+}
+
+/// The tasks that have something to do, or may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work {
+    /// The timekeeper waits for too late a time, or there is something to deliver.
+    pub(super) sooner: bool,
+    pub(super) publish: bool,
+    /// There are topics to ask the engine for, or to drop.
+    pub(super) ask: bool,
+    /// There are histories to ask the engine for.
+    pub(super) recall: bool,
+}
+
+impl Work {
+    pub(super) const SOONER: Work = Work { sooner: true, publish: false, ask: false, recall: false };
+    pub(super) const ALL: Work = Work { sooner: true, publish: true, ask: true, recall: true };
 }
 
 /// The numbers from here on are of those that want the histories of rooms.
@@ -55,6 +80,8 @@ impl State {
             failing: false,
             me,
             living,
+            plain: Arc::default(),
+            options: Arc::default(),
             followers: 0,
         }
     }
@@ -78,6 +105,15 @@ impl State {
             told = true;
         }
         told
+    }
+
+    /// The options that other nodes are told of a send.
+    pub(super) fn options_of(&mut self, target: &Target) -> Arc<Options> {
+        let Some(options) = options_of(target) else { return self.plain.clone() };
+        if *self.options != options {
+            self.options = Arc::new(options);
+        }
+        self.options.clone()
     }
 
     /// The messages of these rooms are wanted for a session that is not there, which has this number.
@@ -109,8 +145,8 @@ impl State {
         }
     }
 
-    /// Takes what the machine has to do. Returns whether the timekeeper waits for too late a time.
-    pub(super) fn settle(&mut self) -> bool {
+    /// Takes what the machine has to do.
+    pub(super) fn settle(&mut self, now: u64) -> Work {
         while let Some(event) = self.machine.poll_event() {
             self.due.push_back(Due::Event(event));
         }
@@ -119,7 +155,12 @@ impl State {
         if sooner {
             self.timeout = next;
         }
-        sooner
+        Work {
+            sooner,
+            publish: self.machine.has_publications(),
+            ask: self.machine.has_topics(now),
+            recall: self.machine.has_questions(),
+        }
     }
 
     /// Whether own members get a message at once, and nothing that came before it waits.

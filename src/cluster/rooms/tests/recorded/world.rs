@@ -126,7 +126,7 @@ impl World {
         node.sent += 1;
         let text = payload(&format!("{} {}", id.0, id.1));
         let when = if self.random.one_in(8) { When::Now } else { When::InOrder };
-        let sent = node.machine.send(self.now, ROOM, &Arc::default(), &text, id, when);
+        let sent = node.machine.send(self.now, ROOM, &Arc::default(), &text, || id, when);
         if sent.deliver_now {
             node.notes.push(Note::Told { id, settled: false });
         }
@@ -259,7 +259,10 @@ impl World {
 
     /// Does what the machine wants.
     fn follow(&mut self, at: usize) {
-        while let Some(batch) = self.nodes[at].machine.poll_publish(self.now) {
+        loop {
+            let has_publications = self.nodes[at].machine.has_publications();
+            let Some(batch) = self.nodes[at].machine.poll_publish(self.now) else { break };
+            assert!(has_publications, "nobody would have looked for this batch");
             let records = self.nodes[at].machine.records();
             self.publish(at, batch, records);
         }
