@@ -12,6 +12,8 @@ mod house;
 mod rolling;
 #[path = "moving_cluster/routes.rs"]
 mod routes;
+#[path = "moving_cluster/sends.rs"]
+mod sends;
 mod support;
 #[path = "moving_cluster/talk.rs"]
 mod talk;

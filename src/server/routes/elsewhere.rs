@@ -83,7 +83,7 @@ pub(super) fn way(core: &Core, id: Option<&str>, forwarded: bool) -> Way {
 
 /// The name of the node that has the session with this id, if it is another one of the cluster; `None` also if none has it.
 ///
-/// Waits until this node has joined, for a move, or for the engine, for some seconds at most. Cancel-safe.
+/// Waits until this node has joined, for two seconds at most, and for a move or the engine, for twelve. Cancel-safe.
 ///
 /// # Errors
 /// Fails if it cannot be found out now (4202).

@@ -209,7 +209,14 @@ impl State {
                 (Seek::Serve | Seek::Gone, _) => return Ok(None),
                 (Seek::Wait, _) => self.settled(session.number, PATIENCE).await,
                 (Seek::Look, _) => self.look(session.number).await?,
+    ///
+    /// A session that is still on its way when the time is up, may be so for as long as the directory is away: the client is
+    /// to come back then.
                 (Seek::ToBirth | Seek::ToOwner, Some(node)) => return Ok(Some(node)),
+        timeout(PATIENCE, self.find_in_steps(session, forwarded)).await.unwrap_or(Err(reason::UNREACHABLE))
+    }
+
+    async fn find_in_steps(&self, session: &SessionId, forwarded: bool) -> Result<Option<String>, CloseReason> {
                 (Seek::ToBirth | Seek::ToOwner | Seek::NotNow, _) => break,
             }
         }

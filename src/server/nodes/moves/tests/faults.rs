@@ -138,6 +138,11 @@ async fn an_engine_that_goes_away_in_between_holds_the_session_up_but_does_not_d
     assert!(began.elapsed() < Duration::from_secs(13), "the client does not wait for ever");
     sleep(Duration::from_secs(30)).await;
     assert!(!a.has(session) && !b.has(session), "nobody knows whose it is");
+    for node in [&a, &b] {
+        let began = Instant::now();
+        assert_eq!(node.found(&id, false).await.unwrap_err().code, 4202);
+        assert!(began.elapsed() < Duration::from_secs(13), "a request does not wait for ever either");
+    }
     *lock(&a.fakes.when_frozen) = None;
     engine.heal();
     sleep(Duration::from_secs(5)).await;
