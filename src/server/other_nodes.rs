@@ -12,6 +12,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use futures::future::BoxFuture;
 use hyper::upgrade::Upgraded;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
@@ -278,6 +279,9 @@ pub(crate) trait OtherNodes: fmt::Debug + Send + Sync {
 
     /// Gives a claim of this node back, so that another one may have it. Never waits.
     fn release(&self, what: Claimable<'_>);
+
+    /// It is counted how often the engine may have lost the claims of this node, so that they are to be made again now.
+    fn losses(&self) -> watch::Receiver<u64>;
 
     /// The number of the session that opens with this attempt id.
     fn session_id(&self, attempt: &str) -> Uuid;
