@@ -99,7 +99,8 @@ impl From<CannotMove> for NotMovable {
 pub(super) async fn freeze(core: &Arc<Core>, id: Uuid) -> Result<Frozen, NotMovable> {
     let member = core.hub.get(id).ok_or(NotMovable::Unknown)?;
     can_move(&member)?;
-    if member.shared.moves_bytes() > parcel::MOST - MARGIN {
+    let user = member.user().map_or(0, |user| user.len());
+    if member.shared.moves_bytes() > parcel::MOST - MARGIN || user > parcel::MOST_TEXT {
         return Err(NotMovable::TooLarge);
     }
     let freezing = Freezing::begin(&member)?;
@@ -107,12 +108,8 @@ pub(super) async fn freeze(core: &Arc<Core>, id: Uuid) -> Result<Frozen, NotMova
     if returned.is_err() && !member.shared.has_no_handler() {
         return Err(freezing.fail(core));
     }
-    let frozen = tokio::spawn(leave(core.clone(), freezing)).await.map_err(|_| NotMovable::Busy)??;
-    if frozen.bytes().len() > parcel::MOST {
-        frozen.revive();
-        return Err(NotMovable::TooLarge);
-    }
-    Ok(frozen)
+    // It may have grown since it was measured, so that its caller looks whether it can be sent.
+    tokio::spawn(leave(core.clone(), freezing)).await.map_err(|_| NotMovable::Busy)?
 }
 
 /// The session, whose handler has returned, leaves its rooms and this node.
@@ -252,7 +249,7 @@ impl Drop for Frozen {
             return;
         }
         let pool = self.core.runtime.pool();
-        let parcel = Parcel::read(&self.parcel, pool).map_err(|_| MoveError::Malformed);
+        let parcel = Parcel::read_back(&self.parcel, pool).map_err(|_| MoveError::Malformed);
         let place = (self.member.shared.node(), self.member.id());
         let rooms = parcel.as_ref().map(|parcel| parcel.rooms().clone()).unwrap_or_default();
         match (parcel.and_then(|parcel| put(&self.core, place, parcel, true)), self.back.take()) {
@@ -290,6 +287,7 @@ fn put(core: &Arc<Core>, (node, id): (&str, Uuid), parcel: Parcel, again: bool) 
     let (config, rate) = (core.machine_config(terms), core.config.rate_limit.clone());
     let shared = SharedSession::taken(id, session, config, rate, Arc::new(params), core.runtime.clone());
     let shared = Arc::new(shared.map_err(|_| MoveError::Malformed)?);
+    shared.hold(core.admission.add(core.runtime.clock().now(), remote.address));
     let apart = !rooms.is_empty();
     let member = match again {
         true => core.hub.replace(shared, remote, apart),
