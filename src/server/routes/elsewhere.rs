@@ -2,7 +2,12 @@
 
 use std::{future::ready, sync::Arc, time::Duration};
 
-use axum::{body::Body, extract::Request, http::request::Parts, response::Response};
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{header, request::Parts},
+    response::Response,
+};
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
@@ -197,8 +202,12 @@ pub(super) async fn forward_patiently(
     core: &Core,
     node: &str,
     mount: &str,
-    parts: Parts,
+    mut parts: Parts,
 ) -> Result<Response, CloseReason> {
+    // The body stays here, and the request must not say that one comes.
+    for header in [header::CONTENT_LENGTH, header::EXPECT] {
+        parts.headers.remove(header);
+    }
     for _ in 1..TRIES {
         match forward(core, node, mount, Request::from_parts(parts.clone(), Body::empty())).await {
             Err(failed) if !failed.reason.is_session_gone() => tokio::time::sleep(PAUSE).await,
