@@ -49,9 +49,15 @@ pub(super) struct Counts {
 /// The notes that the directory has, and those that it is to get.
 #[derive(Default)]
 struct Notes {
+    /// The last number of each room, or [`UNCLEAR`].
     noted: BTreeMap<Arc<str>, usize>,
     due: BTreeSet<Arc<str>>,
+    /// The witness is noted as long as the others are.
+    witnessed: bool,
 }
+
+/// The directory may have any number of a room, or none.
+const UNCLEAR: usize = usize::MAX;
 
 impl Counts {
     pub(super) fn new(core: &Arc<Core>, directory: Arc<dyn Directory>, membership: Arc<Membership>) -> Arc<Self> {
@@ -94,10 +100,13 @@ impl Counts {
         let me = self.membership.incarnation.to_be_bytes();
         if look {
             let witnesses = self.directory.notes(WITNESS).await?;
-            if !witnesses.iter().any(|(id, _)| **id == me) {
+            if notes.witnessed && !witnesses.iter().any(|(id, _)| **id == me) {
                 notes.all_again();
-                self.directory.note(&me, vec![(WITNESS.into(), "1".into())], KEEP).await?;
             }
+        }
+        if !notes.witnessed {
+            self.directory.note(&me, vec![(WITNESS.into(), "1".into())], KEEP).await?;
+            notes.witnessed = true;
         }
         while !notes.due.is_empty() {
             let Some(core) = self.core.upgrade() else { return Ok(()) };
@@ -148,9 +157,13 @@ fn later(renewed: &mut Option<Instant>) -> Instant {
 }
 
 impl Notes {
-    /// The directory may have none of them.
+    /// The directory may have none of them, or is to keep them for longer.
     fn all_again(&mut self) {
-        self.due.extend(std::mem::take(&mut self.noted).into_keys());
+        self.witnessed = false;
+        for (room, noted) in &mut self.noted {
+            *noted = UNCLEAR;
+            self.due.insert(room.clone());
+        }
     }
 
     /// The next ones that the directory lacks.
@@ -174,10 +187,36 @@ impl Notes {
                 (true, _) => drop(self.noted.insert(room, count)),
                 (false, _) => {
                     // It may have been taken all the same.
-                    self.noted.insert(room.clone(), usize::MAX);
+                    self.noted.insert(room.clone(), UNCLEAR);
                     self.due.insert(room);
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(notes: &mut Notes, count: usize) -> Vec<(Arc<str>, usize)> {
+        let batch = notes.next(|_| count);
+        notes.done(batch.clone(), true);
+        batch
+    }
+
+    #[test]
+    fn a_room_that_has_lost_its_last_member_is_noted_once_more_with_all_others() {
+        let (mut notes, room): (Notes, Arc<str>) = (Notes::default(), "a".into());
+        notes.due.insert(room.clone());
+        assert_eq!(turn(&mut notes, 2), [(room.clone(), 2)]);
+        notes.due.insert(room.clone());
+        assert_eq!(turn(&mut notes, 2), [], "the directory has it");
+        notes.all_again();
+        assert_eq!(turn(&mut notes, 2), [(room.clone(), 2)]);
+        notes.all_again();
+        assert_eq!(turn(&mut notes, 0), [(room.clone(), 0)], "the directory may have the old number still");
+        notes.all_again();
+        assert_eq!(turn(&mut notes, 0), [], "an empty room is not remembered");
     }
 }
