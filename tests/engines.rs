@@ -34,6 +34,9 @@ mod machine;
 #[path = "engines/nats.rs"]
 mod nats;
 #[cfg(feature = "nats")]
+#[path = "engines/nats_entry.rs"]
+mod nats_entry;
+#[cfg(feature = "nats")]
 #[path = "engines/nats_server.rs"]
 mod nats_server;
 #[path = "engines/node.rs"]

@@ -16,6 +16,8 @@ mod requests;
 mod rolling;
 #[path = "moving_cluster/routes.rs"]
 mod routes;
+#[path = "moving_cluster/sends.rs"]
+mod sends;
 mod support;
 #[path = "moving_cluster/talk.rs"]
 mod talk;

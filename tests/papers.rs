@@ -138,3 +138,43 @@ fn a_comment_without_a_subject_is_found() {
     let fine = ["//! Whatever", "let what = 1; // What?", "/// Sorted."];
     assert_eq!(riddles(&[&found[..], &fine].concat().join("\n    ")), found);
 }
+
+/// The names between backticks that look like figures: `openings_total`, `cluster_nodes`.
+fn figures(prose: &str) -> Vec<&str> {
+    let is_figure = |name: &&str| {
+        let is_name = name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        is_name && (name.ends_with("_total") || name.starts_with("cluster_"))
+    };
+    let names = prose.split('`').skip(1).step_by(2);
+    names.map(|name| name.strip_prefix("anywire_").unwrap_or(name)).filter(is_figure).collect()
+}
+
+#[test]
+fn figures_that_the_guide_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let stats = fs::read_to_string(root.join("src/server/api/stats.rs")).expect("the figures");
+    let known: BTreeSet<&str> = stats
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(known.len() > 30 && known.contains("openings_total"), "{known:?}");
+    let mut named = 0;
+    for chapter in fs::read_dir(root.join("src/guide")).expect("the guide") {
+        let path = chapter.expect("a chapter").path();
+        let text = prose(&fs::read_to_string(&path).expect("a text"));
+        for figure in figures(&text) {
+            named += 1;
+            assert!(known.contains(figure), "{}: there is no figure `{figure}`", path.display());
+        }
+    }
+    assert!(named > 10, "{named}");
+}
+
+#[test]
+fn a_figure_is_known_by_its_name() {
+    assert_eq!(
+        figures("`a_total`, `anywire_cluster_x` and `cluster::Y`, `A_total` `total`, cluster_z"),
+        ["a_total", "cluster_x"]
+    );
+}

@@ -62,6 +62,13 @@ impl Admission {
         })
     }
 
+    /// Counts a session that another node has opened for this address, for as long as the result lives. It is not refused
+    /// where the address has as many as it may have; the next one that it opens is.
+    #[cfg(feature = "cluster")]
+    pub(super) fn add(&self, now: u64, address: Option<IpAddr>) -> Option<Guard> {
+        Some(Box::new(self.by_address.add(now, Network::of(address?))))
+    }
+
     fn open_by_address(
         &self,
         now: u64,

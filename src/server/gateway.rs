@@ -11,7 +11,6 @@ use bytestring::ByteString;
 
 #[cfg(feature = "cluster")]
 use super::moving::state::Movable;
-pub(super) use super::opened::{Opened, Opening};
 use super::{
     api::{auth::AuthData, handler::AnyHandler, hooks::Hooks, session::Session},
     core::Core,
@@ -24,12 +23,16 @@ use super::{
     terms::Terms,
     timekeeper,
 };
+pub(super) use super::{
+    grace_hold::GraceHold,
+    opened::{Opened, Opening},
+};
 use crate::{
     config::Transport,
     hub::Member,
     ids,
     session::{Attach, CloseReason, LinkKind, Names, reason, rules::NATIVE},
-    shared::{Credential, SharedSession},
+    shared::Credential,
     transport::Link,
 };
 
@@ -375,30 +378,5 @@ impl<S> Gateway<S> {
             member.shared.go_away(delay, ordinal);
         }
         Ok(link)
-    }
-}
-
-/// Keeps the grace time of a session from ending while a request that names it comes in. The request has not
-/// shown the secret yet.
-pub(super) struct GraceHold(Option<Arc<SharedSession>>);
-
-impl GraceHold {
-    /// `session` is the id that the request names, if it names one.
-    pub(super) fn new(core: &Core, session: Option<&str>) -> Self {
-        let member = session.and_then(|id| core.find(id).here());
-        GraceHold(member.filter(|member| member.shared.expect_attach()).map(|member| member.shared.clone()))
-    }
-
-    /// Keeps it for a session that nobody attached to yet.
-    fn of(shared: &Arc<SharedSession>) -> Self {
-        GraceHold(shared.expect_attach().then(|| shared.clone()))
-    }
-}
-
-impl Drop for GraceHold {
-    fn drop(&mut self) {
-        if let Some(shared) = &self.0 {
-            shared.cancel_attach();
-        }
     }
 }

@@ -83,6 +83,12 @@ impl<K: Eq + Hash + Clone> Table<K> {
         Ok(())
     }
 
+    /// Counts a session until [`end`](Self::end), also one beyond the limit.
+    #[cfg(feature = "cluster")]
+    fn add(&mut self, now: u64, key: &K) {
+        self.share(now, key).sessions += 1;
+    }
+
     fn change(&mut self, key: &K, change: impl FnOnce(&mut Share)) {
         if let Some(share) = self.shares.get_mut(key) {
             change(share);
@@ -118,6 +124,13 @@ impl<K: Eq + Hash + Clone> Shares<K> {
     pub(crate) fn open(self: &Arc<Self>, now: u64, key: K) -> Result<SessionShare<K>, Exceeded> {
         lock(&self.0).open(now, &key)?;
         Ok(SessionShare { shares: self.clone(), key })
+    }
+
+    /// Counts a session that was opened elsewhere: it may be one more than its holder may open here.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn add(self: &Arc<Self>, now: u64, key: K) -> SessionShare<K> {
+        lock(&self.0).add(now, &key);
+        SessionShare { shares: self.clone(), key }
     }
 
     /// Counts bytes that are under way: none yet.

@@ -10,6 +10,7 @@ mod events;
 mod eviction;
 mod forwarded;
 mod gateway;
+mod grace_hold;
 mod kept_request;
 mod limits;
 #[cfg(feature = "cluster")]

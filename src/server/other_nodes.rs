@@ -12,6 +12,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use futures::future::BoxFuture;
 use hyper::upgrade::Upgraded;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
@@ -86,8 +87,8 @@ pub(crate) enum Way {
     /// It can be found out: the session is on its way, or only the directory knows where it is. The result is the node, or
     /// `None` for this one.
     ///
-    /// Waits for the move, or for the engine, for some seconds at most. Cancel-safe. It fails if it cannot be found out now
-    /// (4202).
+    /// Waits for the move, or for the engine, for twelve seconds at most in all. Cancel-safe. It fails if it cannot be found
+    /// out now (4202).
     #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only the nodes of a cluster have it"))]
     Open(BoxFuture<'static, Result<Option<String>, CloseReason>>),
 }
@@ -284,6 +285,9 @@ pub(crate) trait OtherNodes: fmt::Debug + Send + Sync {
     /// Gives a claim of this node back, so that another one may have it. Never waits.
     fn release(&self, what: Claimable<'_>);
 
+    /// It is counted how often the engine may have lost the claims of this node, so that they are to be made again now.
+    fn losses(&self) -> watch::Receiver<u64>;
+
     /// The number of the session that opens with this attempt id.
     fn session_id(&self, attempt: &str) -> Uuid;
 
@@ -322,7 +326,7 @@ pub(crate) trait OtherNodes: fmt::Debug + Send + Sync {
 
     /// Sends to a session that another node has. `session` is its id, and the namespace is that of one of its channels.
     ///
-    /// Waits for the other node, for ten seconds at most. Cancel-safe: it may be sent then.
+    /// Waits for the other node, without a limit: its caller has one. Cancel-safe: it may be sent then.
     ///
     /// # Errors
     /// Fails if the other node has no such session, or has not sent it, or cannot be reached.

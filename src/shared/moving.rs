@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Credentials, Inner, Runtime, ServerParams, SharedSession};
+use super::{Credentials, Guard, Inner, Runtime, ServerParams, SharedSession};
 use crate::{
     config::RateLimit,
     packed::{Malformed, Reader, put, put_bytes},
@@ -212,6 +212,14 @@ impl SharedSession {
         shared.settle(&mut inner);
         drop(inner);
         Ok(shared)
+    }
+
+    /// A session that was taken drops `held` when it ends.
+    pub(crate) fn hold(&self, held: Option<Guard>) {
+        let mut inner = self.lock();
+        if inner.counted {
+            inner.held = held;
+        }
     }
 }
 

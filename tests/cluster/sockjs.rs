@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{house::House, sockjs_client::Client};
+use anywire::Anywire;
+
+use crate::{house::House, sockjs_client::Client, support::echo};
 
 fn client(house: &House, nth: usize) -> Client {
     Client { site: house.node(nth) }
@@ -91,5 +93,43 @@ async fn websockets_are_sessions_of_the_node_that_they_reach() {
         socket.hears("o").await;
         sockets.push(socket);
     }
+    assert_eq!(house.sessions(), [1, 1, 1]);
+}
+
+/// The body of a poll does not matter, here or there.
+#[tokio::test(start_paused = true)]
+async fn a_poll_with_a_body_is_forwarded() {
+    let house = House::of_echoes();
+    let url = client(&house, 0).open("/echo").await;
+    client(&house, 0).say(&url, "[\"x\"]").await;
+    let polled = client(&house, 1).post(&format!("{url}/xhr"), "a body").await;
+    assert_eq!((polled.head.status, &*polled.body), (200, "a[\"x\"]\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_has_forgotten_is_told_the_names_again() {
+    let house = House::of_echoes();
+    let url = client(&house, 0).open("/echo").await;
+    house.engine.forget();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    // These have not heard of the name before.
+    client(&house, 1).say(&url, "[\"x\"]").await;
+    client(&house, 2).hear(&url, "a[\"x\"]").await;
+    assert_eq!(house.sessions(), [1, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_node_serves_the_sessions_of_others_and_opens_none() {
+    let house = House::new(3, Anywire::builder().max_sessions(1).handler(echo));
+    let urls = [client(&house, 0).open("/echo").await, client(&house, 1).open("/echo").await];
+    for url in &urls {
+        client(&house, 2).say(url, "[\"x\"]").await;
+    }
+    client(&house, 1).hear(&urls[0], "a[\"x\"]").await;
+    client(&house, 0).hear(&urls[1], "a[\"x\"]").await;
+    let name = "/echo/000/another";
+    let refused = client(&house, 0).post(&format!("{name}/xhr"), "").await;
+    assert!(refused.body.starts_with("c[4200,"), "{}", refused.body);
+    client(&house, 2).post(&format!("{name}/xhr"), "").await.is(200, "o\n");
     assert_eq!(house.sessions(), [1, 1, 1]);
 }

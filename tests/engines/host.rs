@@ -174,7 +174,6 @@ async fn another_node_takes_the_sequencers_place() {
         assert_eq!(directory.claim(other.as_bytes(), other.as_bytes(), LONG).await.unwrap(), Claim::Mine);
     }
     println!("claims again behind {:?}", begun.elapsed());
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     // The claims of the dead are free.
     assert_eq!(others[0].directory.claim(b"first", b"a", LONG).await.unwrap(), Claim::Mine);
     assert_eq!(others[1].directory.claim(b"released", b"b", LONG).await.unwrap(), Claim::Mine);

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anywire::{Bus, BusEvent, BusInbox, Cluster, Directory, EngineError, Publication, Recorded};
@@ -18,6 +18,15 @@ use tokio::{
 
 /// Longer than anything may take here.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for something that a healthy engine does within a moment or some seconds. How long it took is printed: a busy
+/// machine may need more, and only what never ends is a fault.
+pub async fn in_time<T>(what: &str, done: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let done = timeout(3 * PATIENCE, done).await.unwrap_or_else(|_| panic!("it never ends: {what}"));
+    println!("{what}: {:?}", begun.elapsed());
+    done
+}
 
 pub struct Node {
     pub bus: Arc<dyn Bus>,

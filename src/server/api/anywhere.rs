@@ -1,20 +1,22 @@
 //! Sessions and rooms on whatever node of a cluster they are.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
     live::Live,
     send_error::{SendError, SendToError},
-    sending::{payload_in, send_here},
+    sending::{payload_in, send_or_find},
 };
-use crate::{
-    hub::room_key,
-    message::Message,
-    server::{core::Located, other_nodes::Way},
-};
+use crate::{hub::room_key, message::Message, payload::Payload};
 
 /// A session may move while it is looked for, so many times.
 const MOVES: usize = 3;
+
+/// A message to one session has so long, wherever that is, and however often it moves.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// # On all nodes
 impl Live {
@@ -51,8 +53,8 @@ impl Live {
     /// same, by its link. Messages that one task sends to one session, each behind the outcome of the one before, come in
     /// that order.
     ///
-    /// Waits for the other node, for ten seconds at most, but not for room in the outbox. Cancel-safe: dropped while it waits,
-    /// it may have sent the message or not.
+    /// Waits for the other node, and for a session that is on its way between two, for ten seconds at most in all, but not for
+    /// room in the outbox. Cancel-safe: dropped while it waits, it may have sent the message or not.
     ///
     /// # Errors
     /// Fails with a [`SendToError`]: there is no such session, or it takes the message not, or its node is not reached. Only
@@ -78,30 +80,22 @@ impl Live {
         if payload.len() > self.core.config.message_limit {
             return Err(SendToError::NotSent(SendError::TooLarge));
         }
+        let sent = timeout(PATIENCE, self.send_wherever(id, &payload)).await;
+        sent.unwrap_or(Err(SendToError::Unreachable))
+    }
+
+    async fn send_wherever(&self, id: &str, payload: &Payload) -> Result<(), SendToError> {
         for _ in 0..MOVES {
-            let node = match (self.core.find(id), self.find_moved(id).await?) {
-                (Located::Here(_), _) => return send_here(&self.core, id, &self.namespace, payload),
-                (_, Some(Some(node))) => node,
-                (Located::Elsewhere(node), None) => node.to_owned(),
-                (_, Some(None)) | (Located::Nowhere, None) => return Err(SendToError::Unknown),
+            let Some(node) = send_or_find(&self.core, id, &self.namespace, payload, false).await? else {
+                return Ok(());
             };
             let Some(nodes) = self.core.nodes() else { return Err(SendToError::Unknown) };
-            match nodes.send_to(&node, id, &self.namespace, &payload).await {
+            match nodes.send_to(&node, id, &self.namespace, payload).await {
                 Err(SendToError::Unknown) if self.has_moved(id, &node).await? => {}
                 outcome => return outcome,
             }
         }
         Err(SendToError::Unreachable)
-    }
-
-    /// The node that has a session, if sessions may move: it is `Some(None)` if this one has it, or none.
-    async fn find_moved(&self, id: &str) -> Result<Option<Option<String>>, SendToError> {
-        let Some(moving) = self.core.nodes().and_then(|nodes| nodes.moving()) else { return Ok(None) };
-        Ok(Some(match moving.way(id, false) {
-            Way::Here => None,
-            Way::To(node) => Some(node),
-            Way::Open(find) => find.await.map_err(|_| SendToError::Unreachable)?,
-        }))
     }
 
     /// Whether a session that is not at the node where it was looked for is on another one.

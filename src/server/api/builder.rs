@@ -285,6 +285,9 @@ impl<H> Builder<H> {
     /// argument is an engine ([`InProcess`](crate::InProcess), or one of a feature) or a [`Cluster`]. All nodes have the
     /// same settings, except for their [names](Self::node) and addresses. See the guide's chapter on many nodes. Default:
     /// the server is alone.
+    ///
+    /// [`build`](Self::build) panics if it is not set how the nodes reach each other: engines over a network need
+    /// [`Cluster::peers`].
     #[cfg(feature = "cluster")]
     pub fn cluster(mut self, cluster: impl Into<Cluster>) -> Self {
         self.cluster = Some(cluster.into());
@@ -385,6 +388,10 @@ impl Builder {
 
 impl<S: Clone + Send + Sync + 'static> Builder<SessionHandler<S>> {
     /// Builds the server. Its sessions run on the tokio runtime that serves its routes.
+    ///
+    /// # Panics
+    /// Panics if the server is a node of a cluster for which `Cluster::peers` was not called, unless its engine says by itself
+    /// how nodes reach each other.
     #[cfg_attr(not(feature = "cluster"), expect(unused_mut, reason = "a cluster may name the node"))]
     pub fn build(mut self) -> Server<S> {
         #[cfg(feature = "cluster")]

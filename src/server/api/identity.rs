@@ -9,7 +9,8 @@ use crate::{config::check_close_code, session::CloseReason};
 impl Session {
     /// Sets the user that this session belongs to, by any key: a user's id, an account, a device. Another call
     /// replaces it. [`Live::find`] finds the sessions of a user, and [`Live::close_user`] closes them. The key
-    /// is forgotten when the handler has returned; set later, it has no effect.
+    /// is forgotten when the handler has returned; set later, it has no effect. A session whose key has more than 64 KiB does
+    /// not [move](crate::Builder::movable) to another node.
     ///
     /// ```
     /// use anywire::{Auth, Session};

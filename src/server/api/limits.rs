@@ -27,6 +27,9 @@ impl<H> Builder<H> {
     /// they name; without `ConnectInfo` there is none, and no limit. A peer in a loopback, private or
     /// link-local network that is no trusted proxy is exempt, because all clients may come through it; that is
     /// logged once, at the level `warn`, when it goes beyond the limits.
+    ///
+    /// In a [cluster](crate::guide::many_nodes) each node counts its own sessions. One that has moved to a node counts there
+    /// for its address, and is not refused.
     pub fn limits_by_address(mut self, limits: Limits) -> Self {
         self.config.by_address = limits;
         self
@@ -36,6 +39,9 @@ impl<H> Builder<H> {
     /// that opens the session: an API key, say, or the user of a signed cookie. It sees what extractors see,
     /// runs before them, must not block, and returns `None` for a request that has no such limit. Default: no
     /// such limits.
+    ///
+    /// In a [cluster](crate::guide::many_nodes) each node counts the sessions that have opened on it. One that has moved to
+    /// another node counts for no key there.
     ///
     /// ```
     /// use anywire::{Anywire, Limits};

@@ -91,6 +91,10 @@ impl Live {
     /// Waits until this node has joined its cluster: all other nodes know of it. The first request has it join too; a node that
     /// joins before it is asked for serves its first request sooner. Without its engine a node serves by itself, and counts
     /// as joined after a second. Returns at once if the server is alone. It needs a runtime of tokio. Cancel-safe.
+    ///
+    /// Nobody can know of a node that others cannot reach: while the address of `Cluster::peers` cannot be listened on, for
+    /// example since the process before this one has it still, this waits, without a limit. The log has a warning then. A
+    /// program that must serve all the same waits in a timeout.
     pub async fn ready(&self) {
         if let Some(nodes) = self.core.nodes() {
             nodes.ready().await;

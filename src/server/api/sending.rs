@@ -20,7 +20,10 @@ use crate::{
     hub::ROOT,
     message::Message,
     payload::Payload,
-    server::core::Core,
+    server::{
+        core::{Core, Located},
+        other_nodes::{Moving, Way},
+    },
     session::{
         self, CloseReason,
         droppable::{LONGEST_KEY, WhenBehind},
@@ -28,6 +31,9 @@ use crate::{
     },
     shared::SharedSession,
 };
+
+/// So often a message is tried at this node, while its session leaves or comes back.
+const MOST_TURNS: usize = 3;
 
 /// # Sending
 impl Session {
@@ -230,16 +236,49 @@ pub(super) fn payload_in(namespace: &str, message: Message) -> Payload {
     }
 }
 
-/// Sends to a session that is on this node.
-pub(in crate::server) fn send_here(
+/// Sends to a session if it is on this node, or returns the node that has it as far as this one knows. `forwarded`: another
+/// node takes this one for it.
+///
+/// Waits for the end of a move, or for the engine, for some seconds. Cancel-safe.
+///
+/// # Errors
+/// Fails if there is no such session, if it does not take the message, or if it cannot be found out now where it is.
+pub(in crate::server) async fn send_or_find(
     core: &Arc<Core>,
     id: &str,
     namespace: &str,
-    payload: Payload,
-) -> Result<(), SendToError> {
-    let member = core.find(id).here().and_then(|member| member.in_namespace(namespace));
-    let session = Session { core: core.clone(), member: member.ok_or(SendToError::Unknown)? };
-    session.offer(payload).map_err(|(error, _)| SendToError::NotSent(error))
+    payload: &Payload,
+    forwarded: bool,
+) -> Result<Option<String>, SendToError> {
+    let moving = core.nodes().and_then(|nodes| nodes.moving());
+    for _ in 0..MOST_TURNS {
+        // One that is on its way is here, or not, only behind that.
+        let moved = match moving.map(|moving| moving.way(id, forwarded)) {
+            None | Some(Way::Here) => None,
+            Some(Way::To(node)) => Some(node),
+            Some(Way::Open(find)) => find.await.map_err(|_| SendToError::Unreachable)?,
+        };
+        let member = match (core.find(id), moved) {
+            (Located::Here(member), _) => member,
+            (_, Some(node)) => return Ok(Some(node)),
+            (Located::Elsewhere(node), None) if moving.is_none() => return Ok(Some(node.to_owned())),
+            (Located::Elsewhere(_) | Located::Nowhere, None) => return Err(SendToError::Unknown),
+        };
+        let member = member.in_namespace(namespace).ok_or(SendToError::Unknown)?;
+        let outcome = Session { core: core.clone(), member }.offer(payload.clone());
+        match outcome.map_err(|(error, _)| error) {
+            Ok(()) => return Ok(None),
+            // A session that is about to leave takes nothing any more. Behind that it is here again, or elsewhere.
+            Err(SendError::Closed) if is_open(moving, id) => {}
+            Err(error) => return Err(SendToError::NotSent(error)),
+        }
+    }
+    Err(SendToError::Unreachable)
+}
+
+/// Whether a session is not simply here.
+fn is_open(moving: Option<&dyn Moving>, id: &str) -> bool {
+    moving.is_some_and(|moving| !matches!(moving.way(id, true), Way::Here))
 }
 
 /// A sink of a session's messages, as [`Session::sink`] returns it. A send waits while the outbox is full.

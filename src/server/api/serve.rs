@@ -113,8 +113,9 @@ pub struct Serve {
 
 impl Serve {
     /// Stops when `signal` is ready: it accepts the connections that wait already, which have a second to begin their
-    /// request, and no more, and gives its port back at once, so that the next process can listen on it. Then the [sessions](Self::sessions) end, then the connections: idle
-    /// ones at once, and running requests have five seconds.
+    /// request, and no more, and gives its port back at once, so that the next process can listen on it. Then the
+    /// [sessions](Self::sessions) end, then the connections: idle ones at once, and running requests have five
+    /// seconds.
     ///
     /// Without `sessions` those that are open are cut when the five seconds are over.
     pub fn with_graceful_shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {

@@ -6,6 +6,7 @@
 
 mod freezing;
 mod parcel;
+mod starting;
 pub(super) mod state;
 #[cfg(test)]
 mod tests;
@@ -16,29 +17,25 @@ use std::{
     time::Duration,
 };
 
-use axum::http::request::Parts;
 use bytes::Bytes;
 use uuid::Uuid;
 
 use freezing::Freezing;
 pub(super) use freezing::NotMovable;
 pub(super) use parcel::Parcel;
+pub(super) use starting::{is_waiting, start_if_waiting};
 use state::{Movable, Stage};
 
 use super::{
-    api::{auth::AuthData, handler::Turns, session::Session},
     core::Core,
-    gateway::Gateway,
-    opened::asked,
     other_nodes::{Expected, Parted},
-    refusal::{OpenError, Refusal},
     terms::Terms,
     timekeeper,
 };
 use crate::{
     hub::Member,
     pool::Held,
-    session::{reason, rules::NATIVE},
+    session::rules::NATIVE,
     shared::{CannotMove, ChannelSet, MovedSession, ServerParams, SharedSession},
 };
 
@@ -79,7 +76,8 @@ pub(super) fn can_move(member: &Member) -> Result<(), NotMovable> {
 pub(super) async fn freeze(core: &Arc<Core>, id: Uuid) -> Result<Frozen, NotMovable> {
     let member = core.hub.get(id).ok_or(NotMovable::Unknown)?;
     can_move(&member)?;
-    if member.shared.moves_bytes() > parcel::MOST - MARGIN {
+    let user = member.user().map_or(0, |user| user.len());
+    if member.shared.moves_bytes() > parcel::MOST - MARGIN || user > parcel::MOST_TEXT {
         return Err(NotMovable::TooLarge);
     }
     let freezing = Freezing::begin(&member)?;
@@ -87,12 +85,8 @@ pub(super) async fn freeze(core: &Arc<Core>, id: Uuid) -> Result<Frozen, NotMova
     if returned.is_err() && !member.shared.has_no_handler() {
         return Err(freezing.fail(core));
     }
-    let frozen = tokio::spawn(leave(core.clone(), freezing)).await.map_err(|_| NotMovable::Busy)??;
-    if frozen.bytes().len() > parcel::MOST {
-        frozen.revive();
-        return Err(NotMovable::TooLarge);
-    }
-    Ok(frozen)
+    // It may have grown since it was measured, so that its caller looks whether it can be sent.
+    tokio::spawn(leave(core.clone(), freezing)).await.map_err(|_| NotMovable::Busy)?
 }
 
 /// The session, whose handler has returned, leaves its rooms and this node.
@@ -202,7 +196,7 @@ impl Drop for Frozen {
             return;
         }
         let pool = self.core.runtime.pool();
-        let parcel = Parcel::read(&self.parcel, pool).map_err(|_| MoveError::Malformed);
+        let parcel = Parcel::read_back(&self.parcel, pool).map_err(|_| MoveError::Malformed);
         let place = (self.member.shared.node(), self.member.id());
         let rooms = parcel.as_ref().map(|parcel| parcel.rooms().clone()).unwrap_or_default();
         match (parcel.and_then(|parcel| put(&self.core, place, parcel, true)), self.back.take()) {
@@ -240,6 +234,7 @@ fn put(core: &Arc<Core>, (node, id): (&str, Uuid), parcel: Parcel, again: bool) 
     let (config, rate) = (core.machine_config(terms), core.config.rate_limit.clone());
     let shared = SharedSession::taken(id, session, config, rate, Arc::new(params), core.runtime.clone());
     let shared = Arc::new(shared.map_err(|_| MoveError::Malformed)?);
+    shared.hold(core.admission.add(core.runtime.clock().now(), remote.address));
     let apart = !rooms.is_empty();
     let member = match again {
         true => core.hub.replace(shared, remote, apart),
@@ -252,108 +247,4 @@ fn put(core: &Arc<Core>, (node, id): (&str, Uuid), parcel: Parcel, again: bool) 
         core.hub.set_user(&member, &user);
     }
     Ok(member)
-}
-
-/// Whether a session's handler waits to be started, by the client's next request.
-pub(super) fn is_waiting(member: &Member) -> bool {
-    Movable::of(member).is_some_and(|movable| waits(&movable, member))
-}
-
-fn waits(movable: &Movable, member: &Member) -> bool {
-    let shared = &member.shared;
-    match movable.state().stage {
-        Stage::Waits => shared.close_reason().is_none(),
-        // It was to move, its handler has returned, and nobody has taken it.
-        Stage::Runs => shared.moves() && shared.has_no_handler() && shared.close_reason().is_none(),
-        Stage::Starts | Stage::Freezes => false,
-    }
-}
-
-/// Starts the handler of a session that waits for that. `parts` is the request of its client, which has shown the secret;
-/// the extractors run on it, with the auth data of the opening.
-///
-/// Waits for the extractors, for the open timeout. Cancel-safe: the handler waits still.
-///
-/// # Errors
-/// Fails if an extractor rejects: the session has ended then, with code 4301. It fails also if they take too long, or if this
-/// gateway has no handler: the next request tries again.
-pub(super) async fn start_if_waiting<S>(
-    gateway: &Gateway<S>,
-    member: &Arc<Member>,
-    mut parts: Parts,
-    state: S,
-) -> Result<(), OpenError> {
-    let Some(movable) = Movable::of(member).filter(|movable| waits(movable, member)) else { return Ok(()) };
-    let Some(handler) = &gateway.handler else { return Err(reason::NOT_HERE.into()) };
-    let Some(starting) = Starting::begin(&movable, member) else { return Ok(()) };
-    parts.extensions.insert(AuthData(movable.state().auth.clone()));
-    let ready = tokio::time::timeout(gateway.core.config.open_timeout, handler(parts, state)).await;
-    let session = Session { core: gateway.core.clone(), member: member.clone() };
-    let ready = match ready.map_err(|_| OpenError::from(reason::TOOK_TOO_LONG))? {
-        Ok(mut ready) => asked(&mut ready, &session).await.map(|()| ready),
-        Err(rejection) => Err(OpenError::Rejected(Box::new(rejection))),
-    };
-    match ready {
-        Ok(ready) => {
-            starting.done();
-            member.shared.stays();
-            start(session, ready.handler);
-            Ok(())
-        }
-        Err(OpenError::Rejected(rejection)) => {
-            let refusal: Refusal = OpenError::Rejected(rejection).into_refusal().await;
-            member.shared.abort(refusal.reason.clone());
-            gateway.core.hub.retire(member);
-            Err(OpenError::Refused(refusal))
-        }
-        Err(later) => Err(later),
-    }
-}
-
-type HandlerOf = Box<dyn FnOnce(Session) -> super::api::handler::Boxed<super::api::handler::Outcome> + Send>;
-
-#[expect(clippy::disallowed_methods, reason = "the one task of a session: its handler's")]
-fn start(session: Session, handler: HandlerOf) {
-    tokio::spawn(Turns::new(session.clone(), handler(session)));
-}
-
-/// A handler whose extractors run. Dropped before it is [done](Self::done), the handler waits again.
-struct Starting<'a> {
-    movable: &'a Movable,
-    before: Stage,
-    done: bool,
-}
-
-impl<'a> Starting<'a> {
-    /// `None` if another request has begun that.
-    fn begin(movable: &'a Movable, member: &Member) -> Option<Self> {
-        let mut state = movable.state();
-        let waits = match state.stage {
-            Stage::Waits => true,
-            Stage::Runs => member.shared.moves() && member.shared.has_no_handler(),
-            Stage::Starts | Stage::Freezes => false,
-        };
-        let before = state.stage;
-        waits.then(|| {
-            state.stage = Stage::Starts;
-            Starting { movable, before, done: false }
-        })
-    }
-
-    fn done(mut self) {
-        self.done = true;
-        let mut state = self.movable.state();
-        if self.before == Stage::Runs {
-            state.restart();
-        }
-        state.stage = Stage::Runs;
-    }
-}
-
-impl Drop for Starting<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            self.movable.state().stage = self.before;
-        }
-    }
 }

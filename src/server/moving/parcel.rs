@@ -18,8 +18,8 @@ const VERSION: u8 = 1;
 /// No session that moves is larger.
 pub(crate) const MOST: usize = 16 << 20;
 
-/// The most bytes of auth data, and of the name of a user.
-const MOST_TEXT: usize = 64 * 1024;
+/// The most bytes of auth data, and of the key of a user.
+pub(super) const MOST_TEXT: usize = 64 * 1024;
 
 /// A session on its way.
 #[derive(Debug)]
@@ -66,8 +66,13 @@ impl Parcel {
     /// # Errors
     /// Fails if no node of this version has written it.
     pub(crate) fn read(bytes: &Bytes, pool: &Pool) -> Result<Self, Malformed> {
+        if bytes.len() > MOST { Err(Malformed) } else { Self::read_back(bytes, pool) }
+    }
+
+    /// The same for a session that this node has written itself, and that nobody has taken: it may have any size.
+    pub(super) fn read_back(bytes: &Bytes, pool: &Pool) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
-        if bytes.len() > MOST || reader.byte()? != VERSION {
+        if reader.byte()? != VERSION {
             return Err(Malformed);
         }
         let address = reader.slice()?;

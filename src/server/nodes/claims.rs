@@ -15,7 +15,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore},
     time::{error::Elapsed, sleep, timeout},
 };
 use uuid::Uuid;
@@ -48,6 +48,9 @@ const KNOWN_FOR: u64 = 60_000;
 /// Upper bound on the names of which it is known who has them.
 const MOST_KNOWN: usize = 10_000;
 
+/// Upper bound on the looks that ask the directory at the same time. Anybody can name what nobody has.
+const MOST_LOOKS: usize = 64;
+
 /// Upper bound on the claims that wait for their release. Those beyond it end by their time.
 const MOST_RELEASES: usize = 10_000;
 
@@ -70,6 +73,7 @@ struct Inner {
     keep_attempt: Duration,
     clock: Clock,
     known: Mutex<HashMap<Key, Known>>,
+    looks: Semaphore,
     releases: Mutex<HashMap<Key, Release>>,
     /// Something is to be released.
     to_release: Notify,
@@ -110,6 +114,7 @@ impl Claims {
             keep_attempt: config.grace + 2 * config.open_timeout + MARGIN,
             clock: Clock::start(),
             known: Mutex::default(),
+            looks: Semaphore::new(MOST_LOOKS),
             releases: Mutex::default(),
             to_release: Notify::new(),
             released: Notify::new(),
@@ -150,6 +155,7 @@ impl Claims {
                 return Some(node);
             }
             let look = async {
+                let _place = inner.looks.acquire().await;
                 let Some(value) = inner.directory.look(&key).await? else { return Ok(None) };
                 let owner = inner.claimant(&value).await;
                 if let Some(owner) = owner.as_ref().filter(|_| is_name) {

@@ -57,6 +57,8 @@ struct Notes {
     due: BTreeSet<Arc<str>>,
     /// It is tidied when more than so many are due.
     tidy_at: usize,
+    /// The witness is noted as long as the others are.
+    witnessed: bool,
 }
 
 /// No room has so many members.
@@ -112,10 +114,13 @@ impl Counts {
         let me = self.membership.incarnation.to_be_bytes();
         if look {
             let witnesses = self.directory.notes(WITNESS).await?;
-            if !witnesses.iter().any(|(id, _)| **id == me) {
+            if notes.witnessed && !witnesses.iter().any(|(id, _)| **id == me) {
                 notes.all_again();
-                self.directory.note(&me, vec![(WITNESS.into(), "1".into())], KEEP).await?;
             }
+        }
+        if !notes.witnessed {
+            self.directory.note(&me, vec![(WITNESS.into(), "1".into())], KEEP).await?;
+            notes.witnessed = true;
         }
         while !notes.due.is_empty() {
             let Some(core) = self.core.upgrade() else { return Ok(()) };
@@ -166,8 +171,9 @@ fn later(renewed: &mut Option<Instant>) -> Instant {
 }
 
 impl Notes {
-    /// The directory may have none of them.
+    /// The directory may have none of them, or is to keep them for longer.
     fn all_again(&mut self) {
+        self.witnessed = false;
         for (room, noted) in &mut self.noted {
             *noted = UNSURE;
             self.due.insert(room.clone());

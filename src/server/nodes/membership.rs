@@ -269,6 +269,12 @@ impl Log {
             Fault::Namesakes { name, addresses: [one, other] } => {
                 tracing::warn!("two processes are the node {name}, at {one} and at {other}: each needs its own name");
             }
+            Fault::Successor { name, addresses: [one, other] } => {
+                tracing::warn!(
+                    "a process has taken the name of the node {name}, which shuts down, at {one} and at {other}: until that \
+                     one has ended, its sessions may be refused as unknown. The next process needs another name"
+                );
+            }
             Fault::SameAddress { name, address } => {
                 tracing::warn!("the node {name} gives the address of this one, {address}: see Cluster::peers");
             }

@@ -24,7 +24,7 @@ use std::{
 use axum::{extract::Request, response::Response};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::{runtime::Handle, sync::watch, task::JoinSet};
 use uuid::Uuid;
 
 use self::{
@@ -163,6 +163,10 @@ impl OtherNodes for Nodes {
 
     fn release(&self, what: Claimable<'_>) {
         self.claims.release(what);
+    }
+
+    fn losses(&self) -> watch::Receiver<u64> {
+        self.moves.losses()
     }
 
     fn session_id(&self, attempt: &str) -> Uuid {

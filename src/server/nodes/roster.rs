@@ -98,6 +98,8 @@ pub(super) enum Fault {
     TooMany,
     /// Two processes have one name. The addresses are theirs.
     Namesakes { name: String, addresses: [String; 2] },
+    /// A process has the name of one that shuts down: that one's sessions are looked for at the new one.
+    Successor { name: String, addresses: [String; 2] },
     /// Another process gives this node's address as its own.
     SameAddress { name: String, address: String },
     /// A node has not said within the time of a lease that it knows of this one.
@@ -246,21 +248,25 @@ impl Roster {
     /// Finds processes that have what only one may have: a name, or this node's address.
     fn conflicts(&self, now: u64) -> Vec<Fault> {
         let mut faults = Vec::new();
-        // Of this node it is known that it beats. One that drains may be replaced by one with its name.
+        // Of this node it is known that it beats.
         let beating = self.others.values().filter_map(|seen| Some((&*seen.info, seen.first, seen.beaten?)));
         let mut beating: Vec<_> = beating.filter(|(_, _, beaten)| now.saturating_sub(*beaten) < REPLACED).collect();
         for (info, ..) in beating.iter().filter(|(info, ..)| info.address == self.me.address) {
             faults.push(Fault::SameAddress { name: info.name.clone(), address: info.address.clone() });
         }
         beating.push((&self.me, self.first_heard.unwrap_or(now), now));
-        beating.retain(|(info, ..)| !info.draining);
-        beating.sort_by(|(one, ..), (other, ..)| one.name.cmp(&other.name));
+        beating.sort_by_key(|(info, ..)| (&info.name, info.draining));
         for pair in beating.windows(2) {
             let [(one, first, beaten), (other, other_first, other_beaten)] = pair else { continue };
             if one.name == other.name && beaten > other_first && other_beaten > first {
-                let mut addresses = [one.address.clone(), other.address.clone()];
+                let (name, mut addresses) = (one.name.clone(), [one.address.clone(), other.address.clone()]);
                 addresses.sort();
-                faults.push(Fault::Namesakes { name: one.name.clone(), addresses });
+                match (one.draining, other.draining) {
+                    (false, false) => faults.push(Fault::Namesakes { name, addresses }),
+                    (false, true) => faults.push(Fault::Successor { name, addresses }),
+                    // Both go.
+                    (true, _) => {}
+                }
             }
         }
         faults

@@ -2,10 +2,7 @@
 //!
 //! `version id namespace payload`, answered by one byte.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::sync::{Arc, Weak};
 
 use axum::{
     body::{Body, to_bytes},
@@ -14,8 +11,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use bytestring::ByteString;
 use futures::future::BoxFuture;
-use tokio::time::timeout;
 
 use super::peers::PeerLinks;
 use crate::{
@@ -24,7 +21,7 @@ use crate::{
     server::{
         api::{
             send_error::{SendError, SendToError},
-            sending::send_here,
+            sending::send_or_find,
         },
         core::Core,
         other_nodes::Serve,
@@ -36,9 +33,6 @@ use crate::{
 pub(super) const MOUNT: &str = "sends";
 
 const VERSION: u8 = 1;
-
-/// Another node has so long to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The bytes that a message may have besides its content: the id, the namespace, and the lengths of attachments.
 const BESIDES: usize = 64 * 1024;
@@ -57,7 +51,7 @@ const ERRORS: [SendError; 7] = [
     SendError::NoBinary,
 ];
 
-/// Has another node send to one of its sessions.
+/// Has another node send to one of its sessions. Waits for its answer without a limit.
 pub(super) fn send(
     links: &PeerLinks,
     node: &str,
@@ -73,17 +67,17 @@ pub(super) fn send(
     (*request.method_mut(), *request.uri_mut()) = (Method::POST, Uri::from_static("/"));
     let answer = links.forward(node, MOUNT, request);
     Box::pin(async move {
-        let answer = match timeout(PATIENCE, answer).await {
-            Ok(Ok(answer)) => answer,
+        let answer = match answer.await {
+            Ok(answer) => answer,
             // The node is gone, and its sessions with it.
-            Ok(Err(reason)) if reason == reason::UNKNOWN => return Err(SendToError::Unknown),
-            Ok(Err(_)) | Err(_) => return Err(SendToError::Unreachable),
+            Err(reason) if reason == reason::UNKNOWN => return Err(SendToError::Unknown),
+            Err(_) => return Err(SendToError::Unreachable),
         };
-        let outcome = timeout(PATIENCE, to_bytes(answer.into_body(), 1)).await;
-        match outcome.as_ref().map(|outcome| outcome.as_ref().map(|bytes| &**bytes)) {
-            Ok(Ok([SENT])) => Ok(()),
-            Ok(Ok([UNKNOWN])) => Err(SendToError::Unknown),
-            Ok(Ok([error])) => {
+        let outcome = to_bytes(answer.into_body(), 1).await;
+        match outcome.as_ref().map(|bytes| &**bytes) {
+            Ok([SENT]) => Ok(()),
+            Ok([UNKNOWN]) => Err(SendToError::Unknown),
+            Ok([error]) => {
                 let error = ERRORS.get(usize::from(*error) - 2).copied();
                 Err(error.map_or(SendToError::Unreachable, SendToError::NotSent))
             }
@@ -104,13 +98,21 @@ async fn answer(core: Weak<Core>, request: Request) -> Response {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let Some(core) = core.upgrade() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
-    match asked(&core, &body) {
-        Ok(outcome) => Body::from(vec![outcome]).into_response(),
-        Err(Malformed) => StatusCode::BAD_REQUEST.into_response(),
-    }
+    let Ok((session, namespace, payload)) = read(&core, &body) else { return StatusCode::BAD_REQUEST.into_response() };
+    let sent = send_or_find(&core, &session, &namespace, &payload, true).await;
+    let place = |error| ERRORS.iter().position(|known| *known == error).and_then(|place| u8::try_from(place).ok());
+    let outcome = match sent {
+        Ok(None) => SENT,
+        // The node that asks looks for it then.
+        Ok(Some(_)) | Err(SendToError::Unknown) => UNKNOWN,
+        Err(SendToError::NotSent(error)) => place(error).map_or(UNKNOWN, |place| place + 2),
+        Err(SendToError::Unreachable) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    };
+    Body::from(vec![outcome]).into_response()
 }
 
-fn asked(core: &Arc<Core>, body: &Bytes) -> Result<u8, Malformed> {
+/// The session, the namespace and the payload.
+fn read(core: &Core, body: &Bytes) -> Result<(ByteString, ByteString, Payload), Malformed> {
     let mut reader = Reader::new(body);
     if reader.byte()? != VERSION {
         return Err(Malformed);
@@ -121,11 +123,5 @@ fn asked(core: &Arc<Core>, body: &Bytes) -> Result<u8, Malformed> {
     if matches!(&payload, Payload::Event(packet) if !packet.is_event()) {
         return Err(Malformed);
     }
-    let sent = send_here(core, &session, &namespace, payload);
-    let place = |error| ERRORS.iter().position(|known| *known == error).and_then(|place| u8::try_from(place).ok());
-    Ok(match sent {
-        Ok(()) => SENT,
-        Err(SendToError::NotSent(error)) => place(error).map_or(UNKNOWN, |place| place + 2),
-        Err(SendToError::Unknown | SendToError::Unreachable) => UNKNOWN,
-    })
+    Ok((session, namespace, payload))
 }

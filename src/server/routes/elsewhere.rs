@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{body::Body, extract::Request, http::request::Parts, response::Response};
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{header, request::Parts},
+    response::Response,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -82,7 +87,7 @@ pub(super) fn way(core: &Core, id: Option<&str>, forwarded: bool) -> Way {
 
 /// The name of the node that has the session with this id, if it is another one of the cluster; `None` also if none has it.
 ///
-/// Waits until this node has joined, for a move, or for the engine, for some seconds at most. Cancel-safe.
+/// Waits until this node has joined, for two seconds at most, and for a move or the engine, for twelve. Cancel-safe.
 ///
 /// # Errors
 /// Fails if it cannot be found out now (4202).
@@ -188,8 +193,12 @@ pub(super) async fn forward_patiently(
     core: &Core,
     node: &str,
     mount: &str,
-    parts: Parts,
+    mut parts: Parts,
 ) -> Result<Response, CloseReason> {
+    // The body stays here, and the request must not say that one comes.
+    for header in [header::CONTENT_LENGTH, header::EXPECT] {
+        parts.headers.remove(header);
+    }
     for _ in 1..TRIES {
         match forward(core, node, mount, Request::from_parts(parts.clone(), Body::empty())).await {
             Err(failed) if !failed.reason.is_session_gone() => tokio::time::sleep(PAUSE).await,

@@ -222,3 +222,81 @@ async fn what_does_not_move_says_so() {
     client.shared.abort(reason::ABORTED);
     assert_eq!(freeze(&b.core, id).await.err(), Some(NotMovable::No), "it has ended");
 }
+
+/// Sends much when it was told to return.
+fn bulky(user: &str, megabytes: usize) -> impl Handler<(), ()> + use<> {
+    let user = user.to_owned();
+    move |session: Session| {
+        let user = user.clone();
+        async move {
+            session.set_user(&user);
+            while session.recv().await.is_some() {}
+            for _ in 0..megabytes {
+                session.try_send("x".repeat(1 << 20)).unwrap();
+            }
+        }
+    }
+}
+
+/// More than a session may have that moves.
+const MOST_MEGABYTES: usize = (parcel::MOST >> 20) + 1;
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_turns_out_to_be_too_large_goes_on_where_it_was() {
+    let config = || Config { outbox: 64 << 20, message_limit: 2 << 20, ..movable() };
+    for (user, megabytes) in [("ada", MOST_MEGABYTES), (&*"x".repeat(100_000), 0)] {
+        let a = node(&InProcess::new(), config(), bulky(user, megabytes));
+        let mut client = open(&a).await;
+        let id = client.shared.id();
+        drop(freeze(&a.core, id).await);
+        settle().await;
+        let member = a.core.hub.get(id).expect("it is there");
+        assert_eq!(member.shared.close_reason(), None, "it lives");
+        assert_eq!(member.user().as_deref(), Some(user));
+        client.comes_to(&member).unwrap();
+        start_if_waiting(&a, &member, parts(), ()).await.unwrap();
+        settle().await;
+        assert!(client.pulls().len() >= megabytes << 20, "nothing of it is lost");
+    }
+}
+
+fn parts_of(address: &str) -> Parts {
+    let mut parts = parts();
+    let address: std::net::SocketAddr = address.parse().unwrap();
+    parts.extensions.insert(axum::extract::ConnectInfo(address));
+    parts
+}
+
+async fn open_from(gateway: &Gateway<()>, attempt: &str) -> Result<Arc<SharedSession>, u16> {
+    let parts = parts_of("198.51.100.7:1234");
+    let opening = gateway.open(parts, (), Page::OWN, &attempt.into(), "\"key\"".into()).await;
+    match opening {
+        Ok(Opening::Here(mut opened)) => {
+            opened.start();
+            settle().await;
+            Ok(opened.shared.clone())
+        }
+        Ok(_) => panic!("no other node has it"),
+        Err(error) => Err(error.reason.code),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_counts_for_its_address_where_it_has_come() {
+    let config = || Config { by_address: crate::Limits::default().sessions(1), ..movable() };
+    let waits = || |session: Session| async move { while session.recv().await.is_some() {} };
+    let engine = InProcess::new();
+    let (a, b) = (node(&engine, config(), waits()), node(&engine, config(), waits()));
+    let session = open_from(&a, "a first attempt of this test").await.unwrap();
+    assert_eq!(open_from(&a, "a second attempt of this test").await.err(), Some(4200));
+    // It comes back.
+    drop(freeze(&a.core, session.id()).await.unwrap());
+    settle().await;
+    assert_eq!(open_from(&a, "a third attempt of this test").await.err(), Some(4200));
+    let moved = moves(&a, &b, session.id()).await;
+    assert_eq!(open_from(&b, "a fourth attempt of this test").await.err(), Some(4200));
+    assert!(open_from(&a, "a fifth attempt of this test").await.is_ok(), "it is gone from here");
+    moved.shared.abort(reason::ABORTED);
+    settle().await;
+    assert!(open_from(&b, "a sixth attempt of this test").await.is_ok());
+}

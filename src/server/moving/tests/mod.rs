@@ -8,7 +8,7 @@ use std::{
     task::{Context, Waker},
 };
 
-use axum::extract::Request;
+use axum::{extract::Request, http::request::Parts};
 
 use super::*;
 use crate::{
@@ -19,11 +19,12 @@ use crate::{
             handler::{Handler, erase},
             hooks::Hooks,
             moving::Why,
+            session::Session,
         },
-        gateway::{Opening, Page},
+        gateway::{Gateway, Opening, Page},
         nodes::Nodes,
     },
-    session::{Attach, Attached, Frame, LinkId, LinkKind, Outbound, Outcome},
+    session::{Attach, Attached, Frame, LinkId, LinkKind, Outbound, Outcome, reason},
     shared::Credential,
     sync::lock,
 };

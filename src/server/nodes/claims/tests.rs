@@ -337,3 +337,16 @@ async fn who_was_stopped_behind_its_claim_claims_again() {
     assert_eq!(a.claim(ATTEMPT).await, elsewhere("b"));
     running.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_looks_for_what_nobody_has_does_not_ask_all_at_once() {
+    let engine = InProcess::new();
+    let a = node(&engine, "a").await;
+    let delay = Duration::from_millis(100);
+    engine.delay(delay);
+    let names: Vec<String> = (0..256).map(|number| format!("nobody {number}")).collect();
+    let began = Instant::now();
+    let looks = names.iter().map(|name| a.look(Claimable::SockJsName { path: "/echo", name }));
+    assert!(futures::future::join_all(looks).await.iter().all(Option::is_none));
+    assert!(began.elapsed() >= 4 * delay, "{:?}", began.elapsed());
+}

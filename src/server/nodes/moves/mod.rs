@@ -9,6 +9,7 @@ mod table;
 mod taking;
 #[cfg(test)]
 mod tests;
+mod witness;
 mod words;
 
 use std::{
@@ -23,7 +24,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::future::BoxFuture;
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
 use self::{
@@ -83,6 +84,11 @@ impl Moves {
     pub(super) fn run(&self) -> impl Future<Output = ()> + Send + use<> {
         let state = self.state.clone();
         async move { state.owned.run(|session| state.sessions.has(session)).await }
+    }
+
+    /// Tells each time that the directory may have lost what it was told.
+    pub(super) fn losses(&self) -> watch::Receiver<u64> {
+        self.state.owned.losses()
     }
 
     /// The number of sessions that have left, and of those that have come.
@@ -203,7 +209,14 @@ impl State {
     }
 
     /// Finds out where a session is. The result is the node, or `None` if it is here or nowhere.
+    ///
+    /// A session that is still on its way when the time is up, may be so for as long as the directory is away: the client is
+    /// to come back then.
     async fn find(&self, session: &SessionId, forwarded: bool) -> Result<Option<String>, CloseReason> {
+        timeout(PATIENCE, self.find_in_steps(session, forwarded)).await.unwrap_or(Err(reason::UNREACHABLE))
+    }
+
+    async fn find_in_steps(&self, session: &SessionId, forwarded: bool) -> Result<Option<String>, CloseReason> {
         for _ in 0..MOST_STEPS {
             match self.seek(session, forwarded) {
                 (Seek::Serve | Seek::Gone, _) => return Ok(None),

@@ -5,19 +5,26 @@
 
 use std::{
     collections::HashMap,
+    future::ready,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures::future::join_all;
-use tokio::time::{sleep, timeout};
+use futures::{StreamExt, stream};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use uuid::Uuid;
 
+use super::witness::{Told, Witness};
 use crate::{
+    clock::Clock,
     cluster::{Claim, Directory, EngineError, HASH, Purpose, Secret},
+    config::millis,
     owners::{Deed, Found, Look, LookStep, Owner, Standing},
-    server::nodes::membership::Membership,
+    server::nodes::{membership::Membership, roster::LEASE},
     sync::lock,
 };
 
@@ -27,8 +34,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// For so long the directory knows who has a session, unless that is renewed.
 const KEEP: Duration = Duration::from_secs(180);
 
-/// The claims are renewed this often.
-const RENEW: Duration = Duration::from_secs(60);
+/// The claims are renewed this often, in milliseconds, and at once when the directory may have lost them.
+const RENEW: u64 = 60_000;
+
+/// This often it is asked whether the directory has lost them.
+const PACE: Duration = Duration::from_secs(1);
+
+/// The pause behind a renewal that has failed, or that an engine needs which is slow to answer.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// One call replaces no more values of a directory that are older than this node's deed.
 const MOST_OLD: usize = 3;
@@ -41,13 +54,22 @@ pub(super) struct Ownership {
     directory: Arc<dyn Directory>,
     secret: Secret,
     membership: Arc<Membership>,
+    witness: Witness,
     /// The sessions that this node has claimed, each with its fence.
     owned: Mutex<HashMap<Uuid, u64>>,
+    /// It is counted how often the directory may have lost what it was told.
+    losses: watch::Sender<u64>,
 }
 
 impl Ownership {
     pub(super) fn new(directory: Arc<dyn Directory>, secret: Secret, membership: Arc<Membership>) -> Self {
-        Ownership { directory, secret, membership, owned: Mutex::default() }
+        let witness = Witness::new(directory.clone(), membership.clone());
+        Ownership { directory, secret, membership, witness, owned: Mutex::default(), losses: watch::Sender::new(0) }
+    }
+
+    /// Tells each time that the directory may have lost what it was told.
+    pub(super) fn losses(&self) -> watch::Receiver<u64> {
+        self.losses.subscribe()
     }
 
     /// The key of a session's claim.
@@ -98,6 +120,16 @@ impl Ownership {
         timeout(PATIENCE, replaced).await.unwrap_or_else(|_| Err(EngineError::new("it takes too long")))
     }
 
+    /// A session that this node has claimed, and cannot take after all, goes back to its owner, which may not know of that yet.
+    /// Waits for the directory, not for long.
+    pub(super) async fn give_back(&self, session: Uuid, from: &Deed) {
+        let claimed = lock(&self.owned).remove(&session);
+        if let Some(fence) = claimed {
+            let (key, mine, back) = (self.key(session), self.value(fence), from.back().write());
+            let _ = timeout(PATIENCE, self.directory.swap(&key, &mine, &back, KEEP)).await;
+        }
+    }
+
     /// Another node has the session now: its claim is the other's. Waits until the directory has forgotten this node's, which an
     /// engine may have to tell anew otherwise; not for long.
     pub(super) async fn give(&self, session: Uuid) {
@@ -109,7 +141,8 @@ impl Ownership {
     }
 
     /// The node that has claimed a session, as the directory says. The claim of a node that is dead becomes this node's, so
-    /// that nobody takes the session behind it.
+    /// that nobody takes the session behind it. While the directory lacks what other nodes have told it, a session that it
+    /// does not know may be anywhere.
     ///
     /// # Errors
     /// Fails if the directory does not answer.
@@ -130,6 +163,7 @@ impl Ownership {
                         self.membership.look_again().await;
                         look.listed(self.me(), |owner| self.standing(owner))
                     }
+                    LookStep::Done(Found::Nowhere) if !self.witness.of_all().await => return Ok(Found::Unclear),
                     LookStep::Done(found) => return Ok(found),
                 };
             }
@@ -149,16 +183,39 @@ impl Ownership {
 
     /// Renews the claims of the sessions that live, and ends those of the others, for as long as the server lives.
     pub(super) async fn run(&self, lives: impl Fn(Uuid) -> bool) {
+        let clock = Clock::start();
+        let (mut times, mut doubt) = (Renewals::default(), false);
         loop {
-            sleep(RENEW).await;
-            let owned: Vec<(Uuid, u64)> = lock(&self.owned).iter().map(|(session, fence)| (*session, *fence)).collect();
-            for some in owned.chunks(AT_A_TIME) {
-                join_all(some.iter().map(|(session, fence)| self.renew(*session, *fence, lives(*session)))).await;
+            let told = self.witness.look().await;
+            doubt |= told != Told::All;
+            let mut pause = PACE;
+            if times.is_due(clock.now(), told, doubt) {
+                if std::mem::take(&mut doubt) {
+                    self.losses.send_modify(|losses| *losses += 1);
+                }
+                let began = clock.now();
+                let renewed = self.renew_all(&lives).await;
+                // The word that all is told ends before the first of what was told does.
+                let keep = KEEP.saturating_sub(Duration::from_millis(clock.now() - began) + PACE);
+                let done = renewed && self.witness.tell(keep).await;
+                (times, pause) = if done { (Renewals::after(clock.now()), PACE) } else { (Renewals::default(), RETRY) };
             }
+            let wakes = clock.now() + millis(pause);
+            sleep(pause).await;
+            // A process that has slept for long may have counted as dead, and its sessions as anybody's.
+            doubt |= clock.now().saturating_sub(wakes) >= LEASE / 2;
         }
     }
 
-    async fn renew(&self, session: Uuid, fence: u64, lives: bool) {
+    /// Returns whether the directory has taken all of it.
+    async fn renew_all(&self, lives: impl Fn(Uuid) -> bool) -> bool {
+        let owned: Vec<(Uuid, u64)> = lock(&self.owned).iter().map(|(session, fence)| (*session, *fence)).collect();
+        let renewals = owned.into_iter().map(|(session, fence)| self.renew(session, fence, lives(session)));
+        stream::iter(renewals).buffer_unordered(AT_A_TIME).fold(true, |all, renewed| ready(all && renewed)).await
+    }
+
+    /// Returns false if the directory has not answered.
+    async fn renew(&self, session: Uuid, fence: u64, lives: bool) -> bool {
         let (key, value) = (self.key(session), self.value(fence));
         if lives {
             let renewed = self.replace(session, &value, fence).await;
@@ -168,14 +225,36 @@ impl Ownership {
             {
                 tracing::debug!(%session, "the directory knows another owner of a session of this node");
             }
-        } else {
-            // A claim that could not be given back ends by its time.
-            let _ = timeout(PATIENCE, self.directory.release(&key, &value)).await;
-            let mut owned = lock(&self.owned);
-            if owned.get(&session) == Some(&fence) {
-                owned.remove(&session);
-            }
+            return renewed.is_ok();
         }
+        // A claim that could not be given back ends by its time.
+        let _ = timeout(PATIENCE, self.directory.release(&key, &value)).await;
+        let mut owned = lock(&self.owned);
+        if owned.get(&session) == Some(&fence) {
+            owned.remove(&session);
+        }
+        true
+    }
+}
+
+/// The times of the next renewal, in milliseconds.
+#[derive(Clone, Copy, Default)]
+struct Renewals {
+    /// From then on, if there is a doubt whether the directory has all.
+    in_doubt: u64,
+    /// From then on in any case.
+    surely: u64,
+}
+
+impl Renewals {
+    fn after(now: u64) -> Self {
+        Renewals { in_doubt: now + millis(RETRY), surely: now + RENEW }
+    }
+
+    /// A directory that does not answer is not asked for more.
+    fn is_due(self, now: u64, told: Told, doubt: bool) -> bool {
+        let in_time = now >= self.surely || (doubt && now >= self.in_doubt);
+        told == Told::Lacks || (told == Told::All && in_time)
     }
 }
 

@@ -110,7 +110,9 @@ impl State {
             Some(true) => match self.sessions.take(&take.session, parcel, expected).await {
                 Ok(()) => true,
                 Err(error) => {
-                    self.owned.give(number).await;
+                    if let Some(deed) = Deed::read(claim) {
+                        self.owned.give_back(number, &deed).await;
+                    }
                     self.warn(format_args!("this one cannot take it from the node {from}: {error}"));
                     false
                 }

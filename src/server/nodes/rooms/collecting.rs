@@ -14,8 +14,12 @@ use crate::{
     sync::lock,
 };
 
-/// The most bytes that are collected of all rooms. Beyond, the oldest ones of a room are dropped, and counted as a gap.
+/// The most bytes that are collected of all rooms. Beyond, the oldest ones of the rooms that have most are dropped, and counted
+/// as a gap.
 const MOST_BYTES: usize = 8 << 20;
+
+/// The bytes that are left then, so that the rooms need not be compared for each message.
+const LEFT_BYTES: usize = MOST_BYTES / 8 * 7;
 
 /// The bytes that a message takes besides its own.
 const OVERHEAD: usize = 256;
@@ -56,6 +60,7 @@ struct Began {
 #[derive(Debug, Default)]
 struct Room {
     items: VecDeque<Item<Own>>,
+    bytes: usize,
     /// The place of the first one.
     first: u64,
     /// The places at which sessions begin, and how many of them.
@@ -109,13 +114,11 @@ impl Collecting {
         let state = &mut *lock(&self.state);
         let Some(collected) = state.rooms.get_mut(room) else { return };
         let item = item();
+        collected.bytes += size(&item);
         state.bytes += size(&item);
         collected.items.push_back(item);
-        while state.bytes > MOST_BYTES
-            && let Some(dropped) = collected.items.pop_front()
-        {
-            state.bytes -= size(&dropped);
-            collected.first += 1;
+        if state.bytes > MOST_BYTES {
+            state.drop_oldest();
         }
     }
 
@@ -138,7 +141,31 @@ impl Collecting {
     }
 }
 
+impl State {
+    /// Drops the older half of what the largest room has, again and again, until enough is gone.
+    fn drop_oldest(&mut self) {
+        while self.bytes > LEFT_BYTES
+            && let Some(largest) = self.rooms.values_mut().max_by_key(|room| room.bytes)
+        {
+            let left = largest.bytes / 2;
+            let mut dropped = 0;
+            while largest.bytes > left {
+                dropped += largest.drop_first();
+            }
+            self.bytes -= dropped;
+        }
+    }
+}
+
 impl Room {
+    /// Drops the oldest item. Returns its bytes.
+    fn drop_first(&mut self) -> usize {
+        let bytes = self.items.pop_front().map_or(0, |dropped| size(&dropped));
+        self.first += u64::from(bytes > 0);
+        self.bytes -= bytes;
+        bytes
+    }
+
     /// All that came since a place.
     fn since(&self, place: u64) -> Vec<Item<Own>> {
         let dropped = self.first.saturating_sub(place);
@@ -157,11 +184,8 @@ impl Room {
         }
         let needed = self.starts.first_key_value().map_or(u64::MAX, |(place, _)| *place);
         let mut bytes = 0;
-        while self.first < needed
-            && let Some(dropped) = self.items.pop_front()
-        {
-            bytes += size(&dropped);
-            self.first += 1;
+        while self.first < needed && !self.items.is_empty() {
+            bytes += self.drop_first();
         }
         bytes
     }

@@ -188,11 +188,13 @@ fn two_processes_with_one_name_both_live_and_are_told_of_once() {
     assert!(processes(&roster).starts_with(&[4, 1]));
 }
 
+/// Its sessions are looked for at the new process, which does not have them.
 #[test]
-fn who_drains_may_be_replaced_by_its_namesake() {
+fn a_namesake_of_one_that_drains_is_told_of_once() {
     let mut roster = roster();
     let old = NodeInfo { draining: true, ..info("b", 2, &[1]) };
-    assert_eq!(hear(&mut roster, 0, 9000, &[old, info("b", 3, &[1])]), []);
+    let faults = hear(&mut roster, 0, 9000, &[old, info("b", 3, &[1])]);
+    assert!(matches!(&faults[..], [Fault::Successor { name, .. }] if name == "b"), "{faults:?}");
     assert!(roster.living().nodes.iter().any(|info| info.draining));
 }
 

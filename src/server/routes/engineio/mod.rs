@@ -101,13 +101,12 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let (parts, body) = request.into_parts();
         let kept = self.gateway.hooks.keep(&parts);
         let upgrade = is_upgrade(&parts);
-        let answered = match self.judge(&parts) {
-            Err(refusal) => Err(refusal),
-            Ok((params, _)) if self.node_of(&params).is_some() => {
-                let node = self.node_of(&params).unwrap_or_default().to_owned();
-                Box::pin(self.forward(&node, parts, body)).await
-            }
-            Ok((mut params, verdict)) => match (self.named(&mut params), upgrade) {
+        let judged = self.judge(&parts);
+        let elsewhere = judged.as_ref().ok().and_then(|(params, _)| self.node_of(params)).map(str::to_owned);
+        let answered = match (judged, elsewhere) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(_), Some(node)) => Box::pin(self.forward(&node, parts, body)).await,
+            (Ok((mut params, verdict)), None) => match (self.named(&mut params), upgrade) {
                 (Err(refusal), _) => Err(refusal),
                 (Ok(_), true) if params.carrying != Carrying::WebSocket => {
                     Err(EngineRefusal::bad_request("polling needs no upgrade"))

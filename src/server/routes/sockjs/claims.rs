@@ -8,14 +8,20 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
+use tokio::time::timeout;
+
 use super::names::Names;
 use crate::server::{
     core::Core,
-    other_nodes::{Claimable, Claimed},
+    other_nodes::{Claimable, Claimed, OtherNodes},
 };
 
 /// The time between two renewals of the claims: a claim is kept for twice this time.
 const RENEWAL: Duration = Duration::from_secs(300);
+
+/// The claims that are renewed at the same time.
+const AT_A_TIME: usize = 64;
 
 /// The names of one mount, as the nodes of a cluster know them. Without a cluster a name is this node's.
 #[derive(Clone)]
@@ -85,10 +91,12 @@ impl NodeClaims {
         if self.0.renewing.swap(true, Ordering::Relaxed) {
             return;
         }
+        let Some(mut losses) = self.0.nodes().map(|nodes| nodes.losses()) else { return };
         let inner = Arc::downgrade(&self.0);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(RENEWAL).await;
+                // The engine may lose the claims. The counter ends with the server, as all names do.
+                let _ = timeout(RENEWAL, losses.changed()).await;
                 let Some(inner) = inner.upgrade() else { return };
                 if !inner.renew_all().await {
                     return;
@@ -110,11 +118,18 @@ impl Inner {
                 return false;
             }
         }
-        for name in names {
-            let Some(nodes) = self.core.upgrade().and_then(|core| core.nodes().cloned()) else { return false };
-            let _ = nodes.claim(Claimable::SockJsName { path: &self.path, name: &name }).await;
+        for some in names.chunks(AT_A_TIME) {
+            let Some(nodes) = self.nodes() else { return false };
+            let claim = |name: &Arc<str>| nodes.claim(Claimable::SockJsName { path: &self.path, name });
+            let claims: Vec<_> = some.iter().map(claim).collect();
+            drop(nodes);
+            join_all(claims).await;
         }
         true
+    }
+
+    fn nodes(&self) -> Option<Arc<dyn OtherNodes>> {
+        self.core.upgrade()?.nodes().cloned()
     }
 
     fn in_use(&self) -> Vec<Arc<str>> {

@@ -12,7 +12,12 @@ use super::{
 use crate::{
     codec::sockjs::INTERRUPTED,
     hub::Member,
-    server::{gateway::Page, origin::Verdict, refusal::OpenError, routes::elsewhere},
+    server::{
+        gateway::Page,
+        origin::Verdict,
+        refusal::{OpenError, Refusal},
+        routes::elsewhere,
+    },
     session::{Attach, CloseReason, LinkKind, Names, reason, rules::SOCKJS},
     shared::Credential,
     transport::{Link, Wrapping},
@@ -35,7 +40,15 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
             // Another node takes this one for the node that has the session.
             Found::Free(_) if !self.gateway.opens() => interrupted(),
             Found::Free(claim) => {
-                if let Some(node) = self.claims.claim(name).await {
+                // A node that opens nothing claims no names, and another one may have this one.
+                let elsewhere = match core.admit_new() {
+                    Ok(()) => self.claims.claim(name).await,
+                    Err(reason) => match self.claims.look(name).await {
+                        None => return Ok(self.refuse(&reason.into(), Some(&parts), receiver, wrapping)),
+                        node => node,
+                    },
+                };
+                if let Some(node) = elsewhere {
                     drop(claim);
                     let forwarded = elsewhere::forward_patiently(core, &node, self.claims.mount(), parts);
                     return match Box::pin(forwarded).await {
@@ -78,10 +91,8 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
             Ok(opened) => opened,
             Err(error) => {
                 let refusal = OpenError::into_refusal(error).await;
-                refusal.log();
-                self.gateway.refused("sockjs", &refusal.reason, kept.as_deref());
                 self.claims.release(claim.name());
-                return closed(&refusal.reason, receiver, wrapping);
+                return self.refuse(&refusal, kept.as_deref(), receiver, wrapping);
             }
         };
         let kind = if receiver.streams { LinkKind::Stream } else { LinkKind::Opening };
@@ -92,6 +103,12 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
             Ok(link) => self.carry(link, receiver, wrapping),
             Err(reason) => closed(&reason, receiver, wrapping),
         }
+    }
+
+    fn refuse(&self, refusal: &Refusal, parts: Option<&Parts>, receiver: &Receiver, wrapping: Wrapping) -> Answer {
+        refusal.log();
+        self.gateway.refused("sockjs", &refusal.reason, parts);
+        closed(&refusal.reason, receiver, wrapping)
     }
 
     fn attach(&self, member: &Member, receiver: &Receiver) -> Result<Link, CloseReason> {

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Moving,
-    lab::{Fake, SECRET, three},
+    lab::{Fake, Node, SECRET, three},
     lock,
 };
 use crate::cluster::{Claim, Cluster};
@@ -138,6 +138,11 @@ async fn an_engine_that_goes_away_in_between_holds_the_session_up_but_does_not_d
     assert!(began.elapsed() < Duration::from_secs(13), "the client does not wait for ever");
     sleep(Duration::from_secs(30)).await;
     assert!(!a.has(session) && !b.has(session), "nobody knows whose it is");
+    for node in [&a, &b] {
+        let began = Instant::now();
+        assert_eq!(node.found(&id, false).await.unwrap_err().code, 4202);
+        assert!(began.elapsed() < Duration::from_secs(13), "a request does not wait for ever either");
+    }
     *lock(&a.fakes.when_frozen) = None;
     engine.heal();
     sleep(Duration::from_secs(5)).await;
@@ -169,4 +174,29 @@ async fn a_client_that_goes_away_does_not_stop_a_move() {
     assert!(tokio::time::timeout(Duration::from_secs(1), b.moves.bring(&id, SECRET)).await.is_err());
     sleep(Duration::from_secs(2)).await;
     assert!(b.has(session) && !a.has(session));
+}
+
+/// Until the node that has it hears of that, the directory knows whose it is.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_cannot_take_it_and_cannot_say_so_leaves_it_to_the_one_that_has_it() {
+    let (engine, [a, b, c]) = three().await;
+    let d = Node::new(&engine, "d").await;
+    let (id, session) = a.open(1, Fake::default());
+    a.drain().await;
+    b.moves.bring(&id, SECRET).await;
+    drop(a);
+    sleep(Duration::from_secs(12)).await;
+    let place = c.place.clone();
+    *lock(&c.fakes.when_taken) = Some(Box::new(move || place.cut_links()));
+    c.fakes.refuses.store(true, Relaxed);
+    c.moves.learn(session, "b");
+    c.moves.bring(&id, SECRET).await;
+    assert!(!b.has(session) && !c.has(session), "it waits for the word of the other");
+    assert_eq!(d.found(&id, false).await, Ok(Some("b".to_owned())));
+    sleep(Duration::from_secs(8)).await;
+    assert!(b.has(session));
+    // It can go all the same.
+    assert_eq!(d.moves.moved_to(session).as_deref(), Some("b"));
+    d.moves.bring(&id, SECRET).await;
+    assert!(d.has(session) && !b.has(session));
 }

@@ -84,3 +84,59 @@ async fn a_session_comes_back_to_a_node_that_it_has_left() {
         }
     }
 }
+
+/// A session has moved from a node that is dead by now to the second of these; the third has never heard of it.
+async fn moved_away_from_a_dead_node() -> (crate::cluster::InProcess, [Node; 2], String, uuid::Uuid) {
+    let (engine, [a, b, c]) = three().await;
+    let (id, session) = a.open(1, Fake::default());
+    a.drain().await;
+    b.moves.bring(&id, SECRET).await;
+    assert!(b.has(session));
+    drop(a);
+    sleep(Duration::from_secs(12)).await;
+    (engine, [b, c], id, session)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_has_forgotten_ends_no_session() {
+    let (engine, [_b, c], id, session) = moved_away_from_a_dead_node().await;
+    engine.forget();
+    assert_eq!(c.found(&id, false).await.unwrap_err().code, 4202, "not all nodes have told it again what they have");
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(c.found(&id, false).await, Ok(Some("b".to_owned())));
+    assert_eq!(c.moves.lost(uuid::Uuid::from_u128(9), "a").await, Ok(None), "by now one that nobody has is gone");
+    assert_eq!(c.moves.moved_to(session).as_deref(), Some("b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_was_away_for_longer_than_it_keeps_claims_ends_no_session() {
+    let (engine, [_b, c], id, _session) = moved_away_from_a_dead_node().await;
+    engine.cut();
+    sleep(Duration::from_secs(300)).await;
+    engine.heal();
+    while c.membership.living().away {
+        assert_eq!(c.found(&id, false).await.unwrap_err().code, 4202);
+        sleep(Duration::from_millis(10)).await;
+    }
+    for _ in 0..30 {
+        let found = c.moves.lost(uuid::Uuid::from_u128(1), "a").await;
+        assert!(found.is_err() || found == Ok(Some("b".to_owned())), "{found:?}");
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(c.clear_way(&id, false).as_deref(), Some("b"));
+}
+
+/// Another node may have taken what a node had that counted as dead.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_hears_the_directory_again_tells_it_at_once_what_it_has() {
+    let (_engine, [b, c], _id, session) = moved_away_from_a_dead_node().await;
+    let directory = crate::cluster::Cluster::from(c.place.clone()).directory;
+    let key = b.moves.state.owned.key(session);
+    let claim = directory.look(&key).await.unwrap().unwrap();
+    b.place.cut_directory();
+    sleep(Duration::from_secs(5)).await;
+    directory.release(&key, &claim).await.unwrap();
+    b.place.heal();
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(directory.look(&key).await.unwrap(), Some(claim));
+}

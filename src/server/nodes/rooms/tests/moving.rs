@@ -270,3 +270,29 @@ async fn nonsense_is_no_session() {
     nodes[1].server.live().to("a").send("1");
     assert_eq!(all_of(&mut behind).await, ["1"]);
 }
+
+/// Not all that is published while a session is on its way is kept. A room with much of it loses its own.
+#[tokio::test(start_paused = true)]
+async fn a_busy_room_takes_nothing_from_a_quiet_one() {
+    let nodes = nodes(3, |builder| builder.message_limit(2 << 20).outbox(64 << 20)).await;
+    let (_before, member) = nodes[0].client(&["busy", "quiet"]).await;
+    let (mut behind, comer) = nodes[1].comer().await;
+    let live = nodes[2].server.live();
+    sleep(Duration::from_millis(100)).await;
+    let expected = expect(&nodes[1], &nodes[0], &member).await;
+    let parted = nodes[0].cluster().part(&member).await.unwrap();
+    live.to("quiet").send("first");
+    for number in 0..48 {
+        live.to("busy").send(format!("{number} {}", "x".repeat(256 << 10)));
+        sleep(Duration::from_millis(50)).await;
+    }
+    let last = "y".repeat(300 << 10);
+    live.to("quiet").send(&*last);
+    sleep(Duration::from_millis(100)).await;
+    assert!(expected.admit(&comer, &parted.positions).await);
+    let all = all_of(&mut behind).await;
+    let (busy, quiet): (Vec<_>, Vec<_>) = all.iter().partition(|text| text.ends_with('x'));
+    assert!(quiet == ["first", &*last], "{} messages", quiet.len());
+    assert!((1..48).contains(&busy.len()) && busy.last().unwrap().starts_with("47 "), "{}", busy.len());
+    assert_eq!(nodes[1].server.live().stats().skipped_total, 48 - busy.len() as u64, "the gap is told");
+}
