@@ -69,7 +69,7 @@ async fn a_send_reaches_exactly_the_members_that_it_names() {
     let mut expect = async |message: &'static str, delivered: Delivered, who: &[usize]| {
         assert_sent(&delivered, who.len());
         who.iter().for_each(|&at| want[at].push(message));
-        // What several nodes send is in one order only if each waits for the one before.
+        // Sends of several nodes are in one order only if each waits for the one before.
         at_rest().await;
         want.clone()
     };

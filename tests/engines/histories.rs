@@ -14,7 +14,8 @@ use super::node::Node;
 
 type Make<'a> = &'a dyn Fn() -> Cluster;
 
-pub const KEEP: Retention = Retention::new(1_000, Duration::from_secs(60));
+/// No test takes so long that a record goes at its age.
+pub const KEEP: Retention = Retention::new(1_000, Duration::from_secs(3_600));
 
 pub fn topic(name: &str) -> Bytes {
     [RECORDED, name.as_bytes()].concat().into()
