@@ -28,7 +28,7 @@ use super::{
     gathered::Gathered,
     settings::{CONNECTION_WINDOW, HEAD, PING, STREAMS, WINDOW},
     tasks::{Executor, Tasks},
-    uploading,
+    uploading::Upload,
 };
 use crate::cluster::Wire;
 
@@ -148,13 +148,10 @@ impl Stream {
         *head.version_mut() = Version::HTTP_11;
         let ends = body.is_end_stream();
         put_length(head.headers_mut(), body.size_hint().exact().filter(|_| !ends));
-        let (answer, upload) = requests.send_request(head, ends).map_err(cut)?;
-        let uploading = if ends { None } else { uploading::start(body, upload, &self.tasks).await };
-        let (parts, body) = answer.await.map_err(cut)?.into_parts();
-        // The other node may have answered before it has the whole request.
-        if let Some(uploading) = uploading {
-            uploading.go_on();
-        }
+        let (answer, stream) = requests.send_request(head, ends).map_err(cut)?;
+        let mut upload = if ends { Upload::none() } else { Upload::new(body, stream) };
+        let (parts, body) = upload.until(answer).await.map_err(cut)?.into_parts();
+        upload.go_on(&self.tasks);
         let left = length(&parts.headers);
         let mut answer = Response::from_parts(parts, Body::new(Answer { body, left, _counted: self.counted }));
         *answer.version_mut() = Version::HTTP_11;

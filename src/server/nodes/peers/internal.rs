@@ -55,7 +55,9 @@ pub(super) fn wrap(parts: &mut Parts, mount: &str, hops: u8) -> Option<()> {
     headers.insert(&MOUNT, mount);
     headers.insert(&HOPS, HeaderValue::from(u16::from(hops)));
     for (name, value) in [(&ORIGINAL, original), (&CLIENT, client)] {
-        if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
+        if let Some(Ok(mut value)) = value.map(HeaderValue::try_from) {
+            // It is another one for each client. In the table of HTTP/2 it would take the place of what all requests have.
+            value.set_sensitive(true);
             headers.insert(name, value);
         }
     }
@@ -111,6 +113,10 @@ fn rename(headers: &mut HeaderMap, from: &HeaderName, to: &HeaderName) {
 
 /// Removes our headers.
 fn strip(headers: &mut HeaderMap) {
+    // Hardly any client knows them.
+    if !headers.keys().any(|name| name.as_str().starts_with("anywire-")) {
+        return;
+    }
     for name in [&MOUNT, &HOST, &CLIENT, &ORIGINAL, &HTTP, &HOPS, &REFUSED, &MOVED] {
         headers.remove(name);
     }

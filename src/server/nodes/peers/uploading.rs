@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::body::{Body, Bytes, HttpBody};
-use futures::future::{AbortHandle, Abortable};
+use futures::future::BoxFuture;
 use h2::{Reason, SendStream};
 use hyper::body::{Frame, SizeHint};
 
@@ -56,36 +56,37 @@ impl HttpBody for Uploading {
 }
 
 /// A body that is being sent. Dropped, it is not sent to its end.
-pub(super) struct Upload(Option<AbortHandle>);
+pub(super) struct Upload(Option<BoxFuture<'static, ()>>);
 
 impl Upload {
-    /// It is sent to its end, for as long as the other node takes it.
-    pub(super) fn go_on(mut self) {
-        self.0 = None;
+    /// Sends a body.
+    pub(super) fn new(body: Body, stream: SendStream<Bytes>) -> Self {
+        Upload(Some(Box::pin(send(body, stream))))
     }
-}
 
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if let Some(upload) = self.0.take() {
-            upload.abort();
+    /// There is no body to send.
+    pub(super) fn none() -> Self {
+        Upload(None)
+    }
+
+    /// Waits for the answer to a request, and sends its body meanwhile.
+    pub(super) async fn until<T>(&mut self, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        poll_fn(|cx| {
+            if self.0.as_mut().is_some_and(|sending| sending.as_mut().poll(cx).is_ready()) {
+                self.0 = None;
+            }
+            answer.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// A task sends the rest, if there is one: the other node may answer before it has the whole request.
+    pub(super) fn go_on(self, tasks: &Executor) {
+        if let Some(sending) = self.0 {
+            tasks.start(sending);
         }
     }
-}
-
-/// Sends a body, at once as far as it is there and the other node takes it. A task sends the rest; `None` if there is none.
-pub(super) async fn start(body: Body, stream: SendStream<Bytes>, tasks: &Executor) -> Option<Upload> {
-    let mut sending = Box::pin(send(body, stream));
-    if poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx).is_ready())).await {
-        return None;
-    }
-    let (handle, registration) = AbortHandle::new_pair();
-    let sending = Abortable::new(sending, registration);
-    tasks.start(async move {
-        // Nobody learns of the end: who waits for an answer gets it, or none.
-        let _ = sending.await;
-    });
-    Some(Upload(Some(handle)))
 }
 
 /// Sends a body to its end, or until the other node wants no more of it.
@@ -100,7 +101,7 @@ async fn send(mut body: Body, mut stream: SendStream<Bytes>) {
         };
         ended = chunk.is_empty() || body.is_end_stream();
         if !chunk.is_empty() {
-            // What the other node does not take at once of a chunk waits in the stream, and no other chunk behind it.
+            // The stream keeps what the other node does not take at once of a chunk, and gets no other chunk before.
             stream.reserve_capacity(1);
             while stream.capacity() == 0 {
                 if !matches!(poll_fn(|cx| stream.poll_capacity(cx)).await, Some(Ok(_))) {
