@@ -83,7 +83,10 @@ impl Moves {
     /// Keeps the claims of the sessions that have come here, for as long as the server lives.
     pub(super) fn run(&self) -> impl Future<Output = ()> + Send + use<> {
         let state = self.state.clone();
-        async move { state.owned.run(|session| state.sessions.has(session)).await }
+        async move {
+            let lives = |session| state.sessions.has(session);
+            state.owned.run(lives, |session| lives(session) && !state.is_under_way(session)).await;
+        }
     }
 
     /// Tells each time that the directory may have lost what it was told.

@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     cluster::{Claim, Directory, EngineError, HASH, Purpose, Secret},
     config::millis,
-    owners::{Deed, Found, Look, LookStep, Owner, Standing},
+    owners::{Deed, Found, Keep, Keeper, Look, LookStep, Owner, Standing},
     server::nodes::{membership::Membership, roster::LEASE},
     sync::lock,
 };
@@ -181,8 +181,9 @@ impl Ownership {
         }
     }
 
-    /// Renews the claims of the sessions that live, and ends those of the others, for as long as the server lives.
-    pub(super) async fn run(&self, lives: impl Fn(Uuid) -> bool) {
+    /// Renews the claims of the sessions that live, and ends those of the others, for as long as the server lives. `stays`:
+    /// whether a session lives, and is not on its way to another node.
+    pub(super) async fn run(&self, lives: impl Fn(Uuid) -> bool, stays: impl Fn(Uuid) -> bool) {
         let clock = Clock::start();
         let (mut times, mut doubt) = (Renewals::default(), false);
         loop {
@@ -190,11 +191,12 @@ impl Ownership {
             doubt |= told != Told::All;
             let mut pause = PACE;
             if times.is_due(clock.now(), told, doubt) {
-                if std::mem::take(&mut doubt) {
+                let anew = std::mem::take(&mut doubt);
+                if anew {
                     self.losses.send_modify(|losses| *losses += 1);
                 }
                 let began = clock.now();
-                let renewed = self.renew_all(&lives).await;
+                let renewed = self.renew_all(&lives, &stays, anew).await;
                 // The word that all is told ends before the first of what was told does.
                 let keep = KEEP.saturating_sub(Duration::from_millis(clock.now() - began) + PACE);
                 let done = renewed && self.witness.tell(keep).await;
@@ -207,26 +209,51 @@ impl Ownership {
         }
     }
 
-    /// Returns whether the directory has taken all of it.
-    async fn renew_all(&self, lives: impl Fn(Uuid) -> bool) -> bool {
+    /// Returns whether the directory has taken all of it. With `anew`, claims are made again that may be other nodes' by now.
+    async fn renew_all(&self, lives: impl Fn(Uuid) -> bool, stays: impl Fn(Uuid) -> bool, anew: bool) -> bool {
         let owned: Vec<(Uuid, u64)> = lock(&self.owned).iter().map(|(session, fence)| (*session, *fence)).collect();
-        let renewals = owned.into_iter().map(|(session, fence)| self.renew(session, fence, lives(session)));
+        let renewals = owned.into_iter().map(async |(session, fence)| match (lives(session), anew) {
+            (true, true) => self.keep(session, fence, &stays).await,
+            (true, false) => self.renew(session, fence, &stays).await,
+            (false, _) => self.end(session, fence).await,
+        });
         stream::iter(renewals).buffer_unordered(AT_A_TIME).fold(true, |all, renewed| ready(all && renewed)).await
     }
 
     /// Returns false if the directory has not answered.
-    async fn renew(&self, session: Uuid, fence: u64, lives: bool) -> bool {
-        let (key, value) = (self.key(session), self.value(fence));
-        if lives {
-            let renewed = self.replace(session, &value, fence).await;
-            // Its owner may have changed meanwhile, which is told elsewhere.
-            if let Ok(Claim::Held(_)) = renewed
-                && lock(&self.owned).get(&session) == Some(&fence)
-            {
-                tracing::debug!(%session, "the directory knows another owner of a session of this node");
-            }
-            return renewed.is_ok();
+    async fn renew(&self, session: Uuid, fence: u64, stays: impl Fn(Uuid) -> bool) -> bool {
+        match self.replace(session, &self.value(fence), fence).await {
+            Ok(Claim::Held(_)) => self.keep(session, fence, stays).await,
+            renewed => renewed.is_ok(),
         }
+    }
+
+    /// Makes the claim of a session anew that this node has. Returns false if the directory has not answered.
+    async fn keep(&self, session: Uuid, fence: u64, stays: impl Fn(Uuid) -> bool) -> bool {
+        let key = self.key(session);
+        let (mut keeper, mut keep) = Keeper::new(Deed { fence, owner: self.me() });
+        loop {
+            keep = match keep {
+                // It has been given to another node meanwhile, or is being given, which decides itself whose it is.
+                Keep::Swap { .. } if !stays(session) || lock(&self.owned).get(&session) != Some(&fence) => return true,
+                Keep::Swap { from, to } => {
+                    let swapped = timeout(PATIENCE, self.directory.swap(&key, &from.write(), &to.write(), KEEP)).await;
+                    let answer = swapped.ok().and_then(Result::ok);
+                    keeper.swapped(answer.as_ref().map(held).ok_or(()))
+                }
+                Keep::Done(deed) => {
+                    let mut owned = lock(&self.owned);
+                    owned.entry(session).and_modify(|known| *known = deed.fence.max(*known));
+                    return true;
+                }
+                Keep::Later => return false,
+            };
+        }
+    }
+
+    /// Ends the claim of a session that has ended.
+    async fn end(&self, session: Uuid, fence: u64) -> bool {
+        let (key, value) = (self.key(session), self.value(fence));
         // A claim that could not be given back ends by its time.
         let _ = timeout(PATIENCE, self.directory.release(&key, &value)).await;
         let mut owned = lock(&self.owned);

@@ -140,3 +140,20 @@ async fn a_node_that_hears_the_directory_again_tells_it_at_once_what_it_has() {
     sleep(Duration::from_secs(3)).await;
     assert_eq!(directory.look(&key).await.unwrap(), Some(claim));
 }
+
+/// It says that a session is gone whose node it could not reach for long, and so has claimed it.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_another_node_has_taken_comes_back_to_the_node_that_has_the_session() {
+    let (_engine, [b, c], id, session) = moved_away_from_a_dead_node().await;
+    b.place.cut_directory();
+    sleep(Duration::from_secs(12)).await;
+    assert_eq!(c.found(&id, false).await, Ok(None), "its node counts as dead");
+    b.place.heal();
+    sleep(Duration::from_secs(5)).await;
+    assert!(b.has(session));
+    assert_eq!(c.found(&id, false).await, Ok(Some("b".to_owned())));
+    // It is the deed under which it moves on.
+    b.drain().await;
+    c.moves.bring(&id, SECRET).await;
+    assert!(c.has(session) && !b.has(session));
+}
