@@ -8,6 +8,7 @@ use super::{
     Moving,
     lab::{Fake, Node, SECRET, three},
 };
+use crate::owners::Deed;
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_was_never_here_is_looked_for_and_found_nowhere() {
@@ -138,7 +139,9 @@ async fn a_node_that_hears_the_directory_again_tells_it_at_once_what_it_has() {
     directory.release(&key, &claim).await.unwrap();
     b.place.heal();
     sleep(Duration::from_secs(3)).await;
-    assert_eq!(directory.look(&key).await.unwrap(), Some(claim));
+    let [before, after] = [claim, directory.look(&key).await.unwrap().unwrap()].map(|claim| Deed::read(&claim).unwrap());
+    assert_eq!(after.owner, before.owner);
+    assert!(after.fence > before.fence, "a claim that another node has begun to make is too late");
 }
 
 /// It says that a session is gone whose node it could not reach for long, and so has claimed it.
