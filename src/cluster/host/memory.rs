@@ -57,7 +57,7 @@ impl Table {
         if !self.has_room(&key, size) {
             self.tidy(now);
             if !self.has_room(&key, size) {
-                // What the key had stays.
+                // The value that the key had stays.
                 return Err(Full);
             }
         }

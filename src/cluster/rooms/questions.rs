@@ -31,7 +31,7 @@ impl<M> ClusterRooms<M> {
         }
     }
 
-    /// What has failed on the last connection is asked on this one as if for the first time.
+    /// The questions that have failed on the last connection are asked on this one as if for the first time.
     pub(super) fn questions_renewed(&mut self, now: u64) {
         for recording in self.rooms.values_mut().filter_map(|room| room.recording.as_mut()) {
             if let Some(question) = &mut recording.question {

@@ -14,7 +14,7 @@ fn follower(rooms: &[&str]) -> ClusterRooms<String> {
     node
 }
 
-/// What a node publishes to its rooms now.
+/// The publications of a node to its rooms.
 fn published(node: &mut ClusterRooms<String>, now: u64) -> Vec<Publication> {
     let mut all = Vec::new();
     while let Some(batch) = node.poll_publish(now) {

@@ -1,10 +1,10 @@
 //! Things that are done in the order in which they became due: events of the machine, and sessions that come and go.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tokio::sync::oneshot;
 
-use super::{moving::Expecting, target::Own};
+use super::target::Own;
 use crate::{
     cluster::rooms::{Carried, Event, Positions},
     hub::Member,
@@ -45,8 +45,9 @@ pub(super) type Gone = Option<Vec<Carried>>;
 /// A session joins rooms, behind what was collected of them.
 #[derive(Debug)]
 pub(super) struct Admit {
-    /// It is expected until it is there, whether or not anybody waits for that.
-    pub(super) expecting: Expecting,
+    pub(super) number: u64,
+    /// The guard by which it is expected until it is there, whether or not anybody waits for that.
+    pub(super) expecting: Box<dyn fmt::Debug + Send>,
     pub(super) member: Arc<Member>,
     pub(super) rooms: Vec<Carried>,
     /// The positions of these rooms here.

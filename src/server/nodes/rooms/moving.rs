@@ -161,8 +161,8 @@ impl NodeRooms {
 
     pub(super) fn bring_in(&self, core: &Core, admit: Admit) {
         let _alone = write(&self.gate);
-        let Admit { expecting, member, rooms, here, done } = admit;
-        let mut collected = self.collecting.end(expecting.number);
+        let Admit { number, expecting, member, rooms, here, done } = admit;
+        let mut collected = self.collecting.end(number);
         let keys: Vec<String> = rooms.iter().map(|room| room.key.to_string()).collect();
         let mut missed = 0;
         for (room, here) in rooms.iter().zip(&here) {
@@ -249,7 +249,8 @@ impl Expecting {
             for room in &rooms {
                 state.machine.follow(now, &room.key, member.id().into_bytes(), &room.positions);
             }
-            let admit = Admit { expecting: self, member: member.clone(), rooms, here, done };
+            let number = self.number;
+            let admit = Admit { number, expecting: Box::new(self), member: member.clone(), rooms, here, done };
             state.due.push_back(Due::Admit(Box::new(admit)));
         }
         node.deliver(&core);

@@ -139,7 +139,8 @@ async fn a_node_that_hears_the_directory_again_tells_it_at_once_what_it_has() {
     directory.release(&key, &claim).await.unwrap();
     b.place.heal();
     sleep(Duration::from_secs(3)).await;
-    let [before, after] = [claim, directory.look(&key).await.unwrap().unwrap()].map(|claim| Deed::read(&claim).unwrap());
+    let [before, after] =
+        [claim, directory.look(&key).await.unwrap().unwrap()].map(|claim| Deed::read(&claim).unwrap());
     assert_eq!(after.owner, before.owner);
     assert!(after.fence > before.fence, "a claim that another node has begun to make is too late");
 }
