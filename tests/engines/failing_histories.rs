@@ -137,6 +137,11 @@ mod on_nats {
     use super::*;
     use crate::{nats_server::Server, proxy::Proxy};
 
+    /// The stream of the histories with the bounds of these tests.
+    fn stream(records: u32) -> String {
+        format!("anywire-history-{records}-{}", KEEP.age.as_millis())
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn records_outlive_killed_connections() {
         let Some(server) = Server::start("") else { return };
@@ -167,7 +172,7 @@ mod on_nats {
         assert_begins_anew(&mut node, &room, place).await;
         // A stream that is deleted takes its epoch along.
         let place = node.bus.history(&room, KEEP, None).await.map(|past| Place::new(past.epoch, past.last)).unwrap();
-        let deleted = server.ask("$JS.API.STREAM.DELETE.anywire-history-1000-60000", "");
+        let deleted = server.ask(&format!("$JS.API.STREAM.DELETE.{}", stream(KEEP.records)), "");
         assert_eq!(deleted["success"], true, "{deleted}");
         assert_begins_anew(&mut node, &room, place).await;
     }
@@ -190,15 +195,15 @@ mod on_nats {
     #[tokio::test]
     async fn a_stream_of_somebody_else_is_refused() {
         let Some(server) = Server::start("") else { return };
+        let stream = stream(KEEP.records);
         let made = server.ask(
-            "$JS.API.STREAM.CREATE.anywire-history-1000-60000",
-            r#"{"name":"anywire-history-1000-60000","subjects":["else.*"],"storage":"memory"}"#,
+            &format!("$JS.API.STREAM.CREATE.{stream}"),
+            &format!(r#"{{"name":"{stream}","subjects":["else.*"],"storage":"memory"}}"#),
         );
-        assert_eq!(made["config"]["name"], "anywire-history-1000-60000", "{made}");
+        assert_eq!(made["config"]["name"], stream, "{made}");
         let room = topic("room");
         let mut node = follower(server.engine(), &room).await;
-        let expected =
-            "the server's stream anywire-history-1000-60000 is another one: delete it, or set another prefix";
+        let expected = format!("the server's stream {stream} is another one: delete it, or set another prefix");
         assert_eq!(node.bus.append(records(&room, 1, 1..=1)).await.unwrap_err().to_string(), expected);
         assert_eq!(node.bus.history(&room, KEEP, None).await.unwrap_err().to_string(), expected);
         server.say("PUB anywire.room.=00historyroom 1\r\nx");
@@ -207,7 +212,7 @@ mod on_nats {
 
     #[tokio::test]
     async fn a_user_has_the_rights_that_are_documented() {
-        let stream = "anywire-history-1000-60000";
+        let stream = stream(KEEP.records);
         let rights = format!(
             "publish: [\"anywire.>\", \"$JS.API.STREAM.*.{stream}\", \"$JS.API.STREAM.MSG.*.{stream}\", \
              \"$JS.API.DIRECT.GET.{stream}\"], subscribe: \"anywire.>\""
@@ -221,10 +226,10 @@ mod on_nats {
         assert_eq!(node.records(2).await[1].body, "1 2");
         assert_eq!(all(&node, &room).await.records.len(), 2);
         // Other bounds are another stream.
-        let keep = anywire::Retention::new(9, KEEP.age);
+        let (keep, other) = (anywire::Retention::new(9, KEEP.age), self::stream(9));
         let batch = vec![crate::histories::record(&room, 1, 3, keep)];
         let error = node.bus.append(batch).await.unwrap_err().to_string();
-        assert!(error.contains("Permissions Violation") && error.contains("anywire-history-9-60000"), "{error}");
+        assert!(error.contains("Permissions Violation") && error.contains(&other), "{error}");
     }
 
     /// Whichever server a node is at, it finds what was appended at others before.
