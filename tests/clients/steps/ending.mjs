@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { turn } from '../support.mjs'
 
 /** Somebody who hears of the end of others. */
-async function watcher(connect, server) {
+export async function watcher(connect, server) {
   const eve = connect({}, server)
   eve.heard('left')
   await eve.ask('watch')
@@ -13,7 +13,7 @@ async function watcher(connect, server) {
 }
 
 /** Resolves when the server has said that the one of this name is gone. */
-async function left(watcher, name) {
+export async function left(watcher, name) {
   while ((await watcher.next('left'))[0] !== name);
 }
 

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { left, watcher } from './ending.mjs'
 
 const ROUNDS = 20
 /** How many events one who is in the room says each time while the other is away. */
@@ -61,10 +62,14 @@ export default {
   },
 
   async 'a client that leaves is a new one when it is back'({ recovering, connect }) {
-    const ann = connect({}, recovering)
+    const eve = await watcher(connect, recovering)
+    const name = randomUUID()
+    const ann = connect({ name }, recovering)
     await ann.next('connect')
     const { id } = ann.socket
     ann.socket.disconnect()
+    // On another connection it might be back before the server reads that it leaves.
+    await left(eve, name)
     ann.socket.connect()
     await ann.next('connect')
     assert.equal(ann.socket.recovered, false)
