@@ -51,6 +51,11 @@ impl SharedSession {
         self.lock().can_move(self)
     }
 
+    /// Whether the client has shown that it has the answer to its opening.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.look(Machine::is_proven)
+    }
+
     /// The bytes that would leave with the session, about.
     pub(crate) fn moves_bytes(&self) -> usize {
         self.look(|machine| machine.share() + machine.outbox_bytes())

@@ -18,7 +18,9 @@ async fn a_window_too_short_is_made_longer_while_others_take_sessions() {
     let (house, handlers) = counting().await;
     let mut talks = Vec::new();
     for _ in 0..300 {
-        talks.push(Talk::polls(&house.node(0)).await);
+        let mut talk = Talk::polls(&house.node(0)).await;
+        talk.say().await;
+        talks.push(talk);
     }
     let began = Instant::now();
     let report = shut_down(&house, 0, SHORT).await.await.unwrap();
@@ -32,6 +34,15 @@ async fn a_window_too_short_is_made_longer_while_others_take_sessions() {
         talk.say().await;
     }
     assert_eq!((house.sessions()[0], handlers.ended.load(Relaxed)), (0, 0));
+}
+
+/// Its client may open once more, and no other node knows the attempt as that of this session.
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_client_has_no_answer_to_its_opening_is_given_to_nobody() {
+    let (house, _handlers) = counting().await;
+    let _unproven = Talk::polls(&house.node(0)).await;
+    let report = shut_down(&house, 0, SHORT).await.await.unwrap();
+    assert_eq!((report.moved, report.ended, report.cut), (0, 0, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,6 +52,10 @@ impl Sessions for Movable {
         if secret.is_some_and(|secret| !member.shared.knows(secret)) {
             return Err(Stays::WrongSecret);
         }
+        // A client without the answer to its opening may open once more, and this node alone knows that attempt.
+        if secret.is_none() && !member.shared.is_proven() {
+            return Err(Stays::Busy);
+        }
         moving::can_move(&member)?;
         let rooms = core.nodes().map(|nodes| nodes.rooms_of(&member)).unwrap_or_default();
         Ok(Prepared { rooms, waits: moving::is_waiting(&member) })

@@ -28,7 +28,7 @@ impl World<'_> {
         self.nodes.takes.insert((here, session), takes);
         self.trace(|| format!("node {here}   asks node {from} for session {session}"));
         self.after(ASKING, WorldEvent::Node(NodeEvent::AskedLong(here, session, serial)));
-        self.tell(here, from, Told::Ask { session, serial });
+        self.tell(here, from, Told::Ask { session, serial, pushed: conn.is_none() });
     }
 
     /// Says something to another node, unless the link between the two is cut now or meanwhile.
@@ -47,7 +47,7 @@ impl World<'_> {
             return;
         }
         match what {
-            Told::Ask { session, serial } => self.asked_for(to, session, (from, serial)),
+            Told::Ask { session, serial, pushed } => self.asked_for(to, session, (from, serial), pushed),
             Told::Stays { session, serial } => self.stays(to, session, serial),
             Told::Parcel { session, serial, deed, parcel } => self.parcel_came(to, session, serial, (deed, parcel)),
             Told::Push { session } => {
@@ -195,10 +195,12 @@ impl World<'_> {
         self.nodes.gives.get(&session).is_some_and(|gives| gives.node == node)
     }
 
-    fn asked_for(&mut self, here: usize, session: usize, (from, serial): (usize, u64)) {
+    fn asked_for(&mut self, here: usize, session: usize, (from, serial): (usize, u64), pushed: bool) {
         let one = &self.server.sessions[session];
         let has = one.node == here && !one.gone && !one.given && self.nodes.all[here].draining;
-        let may = has && !one.on_proof && one.machine.can_move() && one.requests.handler.is_none();
+        // A client without the answer to its opening may open once more, and this node alone knows that attempt.
+        let proven = !one.on_proof && (!pushed || one.machine.is_proven());
+        let may = has && proven && one.machine.can_move() && one.requests.handler.is_none();
         if !may || self.nodes.gives.contains_key(&session) {
             self.note(Fault::StaysThere);
             return self.tell(here, from, Told::Stays { session, serial });

@@ -215,6 +215,8 @@ pub(crate) enum Told {
     Ask {
         session: usize,
         serial: u64,
+        /// No client has shown the secret.
+        pushed: bool,
     },
     Stays {
         session: usize,
