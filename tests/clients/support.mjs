@@ -21,8 +21,11 @@ export const WAYS = { polling: ['polling'], websocket: ['websocket'], upgrade: [
 /** The server's flags under which a session's heartbeats can be awaited. */
 export const SHORT = { 'heartbeat-ms': 250, 'timeout-ms': 1000 }
 
-/** The server's flag under which clients recover. */
-export const RECOVERING = { 'recovery-ms': 60_000 }
+/**
+ * The server's flags under which clients recover. Heartbeats are frequent, since a client whose WebSocket breaks right
+ * after it has paused its polling for it has no connection any more, and notices that by their absence alone.
+ */
+export const RECOVERING = { 'recovery-ms': 60_000, 'heartbeat-ms': 2000, 'timeout-ms': 5000 }
 
 /** Starts the application. `options` are its flags; the result has its `port` and `origin`, and `stop()`. */
 export async function serve(options = {}) {

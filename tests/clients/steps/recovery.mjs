@@ -12,7 +12,12 @@ const MISSED = 5
 const BREAKS = {
   rst: (proxy) => proxy.live().forEach((connection) => connection.cut('rst')),
   fin: (proxy) => proxy.live().forEach((connection) => connection.cut('fin')),
-  close: (proxy, peer) => peer.socket.io.engine.close()
+  close(proxy, peer) {
+    const { engine } = peer.socket.io
+    // It would close at the end of its upgrade. Then a client keeps the events that its last poll brings, and asks for
+    // them again: its application has them twice, from any server.
+    if (!engine.upgrading && engine.writeBuffer.length === 0) engine.close()
+  }
 }
 
 /** Breaks the connection, until the client has noticed it. */
