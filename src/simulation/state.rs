@@ -276,6 +276,8 @@ pub(crate) struct Server {
     pub(crate) sessions: Vec<ServerSession>,
     /// The logs of what the client sent in its earlier sessions.
     pub(crate) client_logs: Vec<Log>,
+    /// All that the pages have sent which opened, by generation, where another page has taken a session over.
+    pub(crate) opening_logs: HashMap<u32, Log>,
     /// More is to come.
     pub(crate) sending: bool,
     pub(crate) sent: u64,
