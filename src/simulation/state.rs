@@ -239,6 +239,8 @@ pub(crate) struct ServerSession {
     pub(crate) deed: Option<Deed>,
     /// Its node was not heard for long: it takes the claim back, or has done so at the time.
     pub(crate) claim_kept: Kept,
+    /// Its node counted as dead, and another one has taken the claim of its attempt.
+    pub(crate) outlived: bool,
     /// Others were told that it is gone, since its node counted as dead.
     pub(crate) written_off: bool,
     /// The client's generation that has opened it.

@@ -187,19 +187,22 @@ impl World<'_> {
 // Handlers.
 impl World<'_> {
     /// The handler of a session receives something: of all sessions of one attempt only one may have a handler that does,
-    /// unless its process has ended or counted as dead.
+    /// but for those whose process has ended, or counted as dead when another one took its claim.
     pub(crate) fn check_heard(&mut self, session: usize) {
-        let one = &mut self.server.sessions[session];
-        if std::mem::replace(&mut one.heard, true) {
+        if std::mem::replace(&mut self.server.sessions[session].heard, true) {
             return;
         }
-        let (generation, blind) = (one.generation, one.blind);
-        let others = self.server.sessions.iter().enumerate().filter(|(at, other)| {
-            let counts = other.heard && !other.gone && !other.written_off && !other.blind && !blind;
-            *at != session && other.generation == generation && counts
+        let one = &self.server.sessions[session];
+        // Its client has it, or its node has slept and does not know yet that it counted as dead.
+        let may = one.machine.is_proven() || self.may_count_as_dead(one.process);
+        if one.blind || one.outlived && may {
+            return;
+        }
+        let mut others = self.server.sessions.iter().enumerate().filter(|(at, other)| {
+            let counts = other.heard && !other.gone && !other.written_off && !other.blind && !other.outlived;
+            *at != session && other.generation == one.generation && counts
         });
-        let other = others.map(|(at, _)| at).find(|at| !self.may_count_as_dead(self.server.sessions[*at].process));
-        if let Some(other) = other {
+        if let Some(other) = others.next().map(|(at, _)| at) {
             self.fail(format!("the handlers of sessions {other} and {session} have seen the messages of one attempt"));
         }
     }
