@@ -26,7 +26,7 @@ use crate::{
     cluster::{Claim, Directory, EngineError, HASH, Purpose, Secret},
     config::{Config, millis},
     owners::{Claiming, Owner, Step, Verdict},
-    server::other_nodes::{Claimable, Claimed},
+    server::other_nodes::{CLAIM_HOLDS, Claimable, Claimed},
     sync::lock,
 };
 
@@ -56,6 +56,8 @@ const MOST_RELEASES: usize = 10_000;
 
 /// The pause before claims are given back once more that the directory has not taken.
 const RETRY: Duration = Duration::from_millis(500);
+
+const _: () = assert!(CLAIM_HOLDS <= LEASE / 2, "a claim is lost behind a lease, which begins before the claim");
 
 type Key = [u8; HASH];
 
@@ -139,7 +141,7 @@ impl Claims {
                     Claimed::Unknown
                 });
                 // This process may have slept meanwhile. Then it counted as dead, and another one may have its claim.
-                if claimed == Claimed::Unknown || inner.clock.now() - asked < LEASE / 2 {
+                if claimed == Claimed::Unknown || inner.clock.now() - asked < CLAIM_HOLDS {
                     return claimed;
                 }
             }
