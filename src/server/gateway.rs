@@ -154,7 +154,11 @@ impl<S> Gateway<S> {
         let opener = self.core.attempts.opener(&parts.headers);
         let claim = match self.core.attempts.claim(attempt, opener).await? {
             Found::Session(member) => return Ok(Opening::Here(Opened::again(&member))),
-            Found::First(_) if !self.opens() => return Err(reason::NOT_HERE.into()), // It was forwarded, and is gone.
+            // It was forwarded: its session has come from another node, or is gone.
+            Found::First(_) if !self.opens() => {
+                let used = self.core.has_session_of(attempt);
+                return Err(if used { reason::ATTEMPT_USED } else { reason::NOT_HERE }.into());
+            }
             Found::First(claim) => claim,
         };
         let among_nodes = match self.claim_among_nodes(attempt).await {

@@ -290,6 +290,11 @@ pub(crate) struct Server {
 }
 
 impl ServerSession {
+    /// The attempt by which it was opened.
+    pub(crate) fn attempt(&self) -> String {
+        format!("attempt-{}", self.generation)
+    }
+
     /// Whether its handler has started.
     pub(crate) fn runs(&self) -> bool {
         !self.on_proof

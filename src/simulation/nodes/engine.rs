@@ -97,7 +97,10 @@ impl World<'_> {
                     Found::Held(None)
                 }
             },
-            Wish::Look { key } => Found::Held(directory.claims.get(key).cloned()),
+            Wish::Look { key } => {
+                let value = directory.claims.get(key).cloned();
+                if matches!(ask.asker, Asker::Seeking(_)) { Found::Held(value) } else { Found::Deed(value) }
+            }
             Wish::Release { key, value } => {
                 if directory.claims.get(key) == Some(value) {
                     directory.claims.remove(key);
