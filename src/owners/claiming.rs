@@ -23,8 +23,8 @@ pub(crate) enum Step {
     Swap(Vec<u8>),
     /// Have the nodes listed again: an owner that is unknown may have come just now.
     LookAgain,
-    /// Ask the directory for the deed of what the owner has made of its claim: it may have given that away before it ended.
-    /// What never goes to another node has none. Then go on with [`Claiming::looked_for_deed`].
+    /// Ask the directory for the deed of the session that the owner has made of its claim: it may have given that away before
+    /// it ended. There is none of a session that stays. Then go on with [`Claiming::looked_for_deed`].
     LookForDeed,
     Done(Verdict),
 }
