@@ -66,6 +66,11 @@ impl Secret {
         self.mac(purpose, data).verify_slice(hash).is_ok()
     }
 
+    /// The key by which a session that has moved is claimed.
+    pub(crate) fn session_key(&self, session: Uuid) -> [u8; HASH] {
+        self.hash(Purpose::Session, session.as_bytes())
+    }
+
     /// The number of the session that opens with this attempt id, on whichever node: a UUID of version 8.
     pub(crate) fn session_id(&self, attempt: &str) -> Uuid {
         let hash = self.hash(Purpose::SessionId, attempt.as_bytes());

@@ -1,6 +1,6 @@
 //! One claim of what only one node may have.
 
-use super::owner::Owner;
+use super::owner::{Deed, Owner};
 
 /// A claim that changes its owner this often between two looks is left to the others.
 const MOST_SWAPS: usize = 4;
@@ -10,7 +10,7 @@ const MOST_SWAPS: usize = 4;
 pub(crate) struct Claiming {
     me: Owner,
     swaps: usize,
-    /// The value that was found, while the directory is asked once more who lives.
+    /// The value that was found, while the directory is asked who lives, and who has its session.
     found: Option<Vec<u8>>,
 }
 
@@ -23,6 +23,9 @@ pub(crate) enum Step {
     Swap(Vec<u8>),
     /// Have the nodes listed again: an owner that is unknown may have come just now.
     LookAgain,
+    /// Ask the directory for the deed of the session that the owner has made of its claim: it may have given that away before
+    /// it ended. There is none of a session that stays. Then go on with [`Claiming::looked_for_deed`].
+    LookForDeed,
     Done(Verdict),
 }
 
@@ -61,9 +64,20 @@ impl Claiming {
 
     /// The nodes were listed again.
     pub(crate) fn looked_again(&mut self, lives: impl Fn(&Owner) -> bool) -> Step {
-        let Some(value) = self.found.take() else { return Step::Done(Verdict::Unclear) };
-        match Owner::read(&value) {
+        let Some(value) = &self.found else { return Step::Done(Verdict::Unclear) };
+        match Owner::read(value) {
             Some(owner) if lives(&owner) => Step::Done(self.of_living(owner)),
+            _ => Step::LookForDeed,
+        }
+    }
+
+    /// The directory has answered with the deed, if there is one.
+    pub(crate) fn looked_for_deed(&mut self, deed: Option<&[u8]>, lives: impl Fn(&Owner) -> bool) -> Step {
+        let Some(value) = self.found.take() else { return Step::Done(Verdict::Unclear) };
+        match deed.and_then(Deed::read) {
+            Some(Deed { owner, .. }) if owner.name != self.me.name && lives(&owner) => {
+                Step::Done(Verdict::Elsewhere(owner))
+            }
             _ => {
                 self.swaps += 1;
                 Step::Swap(value)

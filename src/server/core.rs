@@ -218,6 +218,11 @@ impl Core {
         }
     }
 
+    /// Whether the session of an attempt is here. It may have been opened on another node.
+    pub(super) fn has_session_of(&self, attempt: &str) -> bool {
+        self.nodes().is_some_and(|nodes| self.hub.get(nodes.session_id(attempt)).is_some())
+    }
+
     /// Forgets the sessions that ended first, if more are remembered than may live at a time. A client that
     /// comes back to one learns that it is unknown.
     fn forget_oldest(&self) {

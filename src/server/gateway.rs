@@ -154,7 +154,11 @@ impl<S> Gateway<S> {
         let opener = self.core.attempts.opener(&parts.headers);
         let claim = match self.core.attempts.claim(attempt, opener).await? {
             Found::Session(member) => return Ok(Opening::Here(Opened::again(&member))),
-            Found::First(_) if !self.opens() => return Err(reason::NOT_HERE.into()), // It was forwarded, and is gone.
+            // It was forwarded: its session has come from another node, or is gone.
+            Found::First(_) if !self.opens() => {
+                let used = self.core.has_session_of(attempt);
+                return Err(if used { reason::ATTEMPT_USED } else { reason::NOT_HERE }.into());
+            }
             Found::First(claim) => claim,
         };
         let among_nodes = match self.claim_among_nodes(attempt).await {
@@ -165,12 +169,10 @@ impl<S> Gateway<S> {
         let opened = self.create(parts, state, Some(auth), self.core.terms(&NATIVE), (Some(attempt), on_proof)).await;
         let refusal = match opened {
             Ok(mut opened) => {
-                opened.decide(claim);
-                if on_proof {
-                    opened.unsure = among_nodes;
-                } else {
-                    NodeClaim::keep(among_nodes);
+                if let Err(node) = opened.claimed_by(among_nodes).await {
+                    return Ok(Opening::Elsewhere(node));
                 }
+                opened.decide(claim);
                 return Ok(Opening::Here(opened));
             }
             // The claims are dropped, so that the client may try again with the same attempt id.
@@ -191,7 +193,7 @@ impl<S> Gateway<S> {
     async fn claim_among_nodes(&self, attempt: &ByteString) -> Result<Option<NodeClaim>, Result<Opening, Refusal>> {
         let Some(nodes) = self.core.nodes() else { return Ok(None) };
         let elsewhere = match self.core.admit_new() {
-            Ok(()) => match NodeClaim::make(nodes, attempt).await {
+            Ok(()) => match NodeClaim::make(nodes, attempt, self.core.runtime.clock()).await {
                 Ok(claim) => return Ok(Some(claim)),
                 Err(node) => Ok(node),
             },

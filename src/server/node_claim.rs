@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 use bytestring::ByteString;
 use tokio::time::{sleep, timeout};
 
-use super::other_nodes::{Claimable, Claimed, OtherNodes};
+use super::other_nodes::{CLAIM_HOLDS, Claimable, Claimed, OtherNodes};
+use crate::clock::Clock;
 
 /// An opening waits for this time until its node has joined the cluster. The others must know of a node before it serves;
 /// behind this time it serves all the same.
@@ -19,6 +20,9 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_m
 pub(super) struct NodeClaim {
     nodes: Arc<dyn OtherNodes>,
     attempt: ByteString,
+    clock: Clock,
+    /// When the engine was asked last.
+    asked: u64,
     /// No other node has claimed the attempt. Otherwise the engine does not answer.
     pub(super) is_certain: bool,
     kept: bool,
@@ -28,10 +32,22 @@ impl NodeClaim {
     /// Claims an attempt, or returns the name of the node that has it.
     ///
     /// Waits for the engine, for a few seconds at most. Cancel-safe: the claim is given back.
-    pub(super) async fn make(nodes: &Arc<dyn OtherNodes>, attempt: &ByteString) -> Result<Self, String> {
+    pub(super) async fn make(nodes: &Arc<dyn OtherNodes>, attempt: &ByteString, clock: Clock) -> Result<Self, String> {
         let _ = timeout(JOINING, nodes.ready()).await;
-        let claim = NodeClaim { nodes: nodes.clone(), attempt: attempt.clone(), is_certain: false, kept: false };
-        claim.ask().await
+        let (nodes, attempt) = (nodes.clone(), attempt.clone());
+        NodeClaim { nodes, attempt, clock, asked: 0, is_certain: false, kept: false }.ask().await
+    }
+
+    /// Whether another node may have taken the claim since it was made.
+    pub(super) fn is_old(&self) -> bool {
+        self.is_certain && self.clock.now() - self.asked >= CLAIM_HOLDS
+    }
+
+    /// The claim, made once more, or the name of the node that has the attempt.
+    ///
+    /// Waits for the engine, for two seconds at most. Cancel-safe: the claim is given back.
+    pub(super) async fn renewed(self) -> Result<Self, String> {
+        self.ask().await
     }
 
     /// Claims an attempt once more whose engine did not answer, and keeps the claim; or returns the name of the node that
@@ -44,6 +60,7 @@ impl NodeClaim {
     }
 
     async fn ask(mut self) -> Result<Self, String> {
+        (self.asked, self.is_certain) = (self.clock.now(), false);
         match self.nodes.claim(Claimable::Attempt(&self.attempt)).await {
             Claimed::Here => self.is_certain = true,
             Claimed::Unknown => {}

@@ -7,6 +7,7 @@ use super::{
         handler::{Boxed, Outcome, Ready, Turns},
         session::Session,
     },
+    grace_hold::GraceHold,
     node_claim::NodeClaim,
     opening::Claim,
     refusal::OpenError,
@@ -38,6 +39,25 @@ impl Opened {
     /// A session that another opening made.
     pub(super) fn again(member: &Member) -> Self {
         Opened { shared: member.shared.clone(), fresh: None, on_proof: false, unsure: None }
+    }
+
+    /// Keeps the claim of its attempt among the nodes, if this is one of several. Extractors and the application may have taken
+    /// so long that it has to be made once more; the error is the name of the node that has the attempt by now.
+    ///
+    /// Waits for the engine then, for two seconds at most. Cancel-safe: the claim is given back.
+    pub(super) async fn claimed_by(&mut self, claim: Option<NodeClaim>) -> Result<(), String> {
+        let Some(mut claim) = claim else { return Ok(()) };
+        if claim.is_old() {
+            let _hold = GraceHold::of(&self.shared);
+            claim = claim.renewed().await?;
+        }
+        self.on_proof = !claim.is_certain;
+        if self.on_proof {
+            self.unsure = Some(claim);
+        } else {
+            NodeClaim::keep(Some(claim));
+        }
+        Ok(())
     }
 
     /// Decides the attempt of this opening: later openings with it find the session.

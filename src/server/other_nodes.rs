@@ -37,6 +37,10 @@ pub(crate) enum Claimable<'a> {
     SockJsName { path: &'a str, name: &'a str },
 }
 
+/// The time in milliseconds for which a claim surely holds since it was asked for, so that what it permits is begun within it.
+/// A process that sleeps, or does not reach the engine, loses its claims behind the time of a lease.
+pub(crate) const CLAIM_HOLDS: u64 = 5_000;
+
 /// The outcome of a claim.
 #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only the nodes of a cluster have it"))]
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,5 +32,6 @@ mod server_slow;
 mod server_write;
 mod socketio;
 mod state;
+mod tests;
 mod wire;
 mod world;

@@ -3,7 +3,7 @@
 use super::{
     coverage::Fault,
     events::{Fate, Way},
-    log::{Log, Sent, brief},
+    log::{Sent, brief},
     pending::is_answer,
     state::World,
 };
@@ -23,14 +23,6 @@ impl World<'_> {
     pub(crate) fn bound(&self) -> Option<usize> {
         let grant = self.client.half.grant()?;
         Some(grant.id.trim_start_matches("id-").parse().expect("our ids are numbered"))
-    }
-
-    pub(crate) fn client_log(&self, generation: u32) -> &Log {
-        if generation == self.client.generation {
-            &self.client.log
-        } else {
-            &self.server.client_logs[generation as usize]
-        }
     }
 
     /// No half has acknowledged what it has not taken.
@@ -107,7 +99,7 @@ impl World<'_> {
             let Some((arrival, page)) = self.server_arrival(session) else { return };
             self.check_heard(session);
             let mut read = self.server.sessions[session].read;
-            let result = self.client_log(self.server.sessions[session].generation).check(&mut read, &arrival);
+            let result = self.client_log(session).check(&mut read, &arrival);
             self.server.sessions[session].read = read;
             if let Err(wrong) = result {
                 return self.fail(format!("at the server: {wrong}"));
@@ -121,7 +113,7 @@ impl World<'_> {
     pub(crate) fn skip_answers(&mut self, session: usize) {
         let one = &self.server.sessions[session];
         let mut read = one.read;
-        self.client_log(one.generation).skip_answers(&mut read, one.requests.taken);
+        self.client_log(session).skip_answers(&mut read, one.requests.taken);
         self.server.sessions[session].read = read;
     }
 }
@@ -211,7 +203,7 @@ impl World<'_> {
         } else if ours {
             (one.machine.acknowledged() != one.log.last()).then(|| "its close was not acknowledged".to_owned())
         } else if theirs {
-            let close = self.client_log(one.generation).close();
+            let close = self.client_log(session).close();
             (Some(one.read) != close).then(|| format!("the client closed with {close:?}, {} is next", one.read))
         } else {
             Some("nobody has closed it".to_owned())

@@ -3,7 +3,7 @@
 use super::{
     coverage::Fault,
     events::{Fate, Way},
-    log::Sent,
+    log::{Log, Sent},
     pending::is_answer,
     state::{Client, Cut, World},
 };
@@ -46,6 +46,17 @@ impl World<'_> {
         self.pump_client();
     }
 
+    /// The log of what the client has sent in a session. A page that takes a session over sends in that one alone. The other
+    /// sessions of the attempt may still get what the page before has sent in its openings.
+    pub(crate) fn client_log(&self, session: usize) -> &Log {
+        let one = &self.server.sessions[session];
+        match self.server.opening_logs.get(&one.generation) {
+            Some(log) if one.requests.page == 0 => log,
+            _ if one.generation == self.client.generation => &self.client.log,
+            _ => &self.server.client_logs[one.generation as usize],
+        }
+    }
+
     /// The name by which the page repeats its request to take over.
     pub(crate) fn instance(&self) -> String {
         format!("page-{}", self.client.page)
@@ -82,7 +93,7 @@ impl World<'_> {
 
     /// Nothing more comes of the messages that the page before has sent and the server has not taken, and answers to
     /// that page are sent without their content.
-    fn forget_former_page(&mut self, session: usize) {
+    pub(super) fn forget_former_page(&mut self, session: usize) {
         let one = &mut self.server.sessions[session];
         let acknowledged = one.machine.acknowledged();
         for payload in one.log.messages(acknowledged, one.log.last()) {
@@ -92,6 +103,7 @@ impl World<'_> {
             one.log.replace_above(acknowledged, &Packet::no_answer().into(), is_answer);
         }
         if one.generation == self.client.generation {
+            self.server.opening_logs.entry(one.generation).or_insert_with(|| self.client.log.clone());
             for sent in self.client.log.truncate(one.machine.received()) {
                 if let Sent::Message(payload) | Sent::Answer(payload) = sent {
                     self.cover.fates.count(Way::Up, &payload, Fate::TakenOver);

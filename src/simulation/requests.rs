@@ -140,7 +140,7 @@ impl World<'_> {
         let one = &mut self.server.sessions[session];
         let Some(packet) = one.machine.take_control() else { return };
         let mut taken = one.requests.taken;
-        let log = self.client_log(self.server.sessions[session].generation);
+        let log = self.client_log(session);
         let checked = log.check_answer(&mut taken, &Payload::Event(packet.clone()));
         let one = &mut self.server.sessions[session];
         one.requests.taken = taken;

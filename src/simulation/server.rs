@@ -167,6 +167,7 @@ impl World<'_> {
             deed: None,
             claim_kept: Kept::default(),
             heard: false,
+            outlived: false,
             written_off: false,
             generation,
             log: Log::new(scenario.base),

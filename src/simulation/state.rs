@@ -239,6 +239,8 @@ pub(crate) struct ServerSession {
     pub(crate) deed: Option<Deed>,
     /// Its node was not heard for long: it takes the claim back, or has done so at the time.
     pub(crate) claim_kept: Kept,
+    /// Its node counted as dead, and another one has taken the claim of its attempt.
+    pub(crate) outlived: bool,
     /// Others were told that it is gone, since its node counted as dead.
     pub(crate) written_off: bool,
     /// The client's generation that has opened it.
@@ -276,6 +278,8 @@ pub(crate) struct Server {
     pub(crate) sessions: Vec<ServerSession>,
     /// The logs of what the client sent in its earlier sessions.
     pub(crate) client_logs: Vec<Log>,
+    /// All that the pages have sent which opened, by generation, where another page has taken a session over.
+    pub(crate) opening_logs: HashMap<u32, Log>,
     /// More is to come.
     pub(crate) sending: bool,
     pub(crate) sent: u64,
@@ -286,6 +290,11 @@ pub(crate) struct Server {
 }
 
 impl ServerSession {
+    /// The attempt by which it was opened.
+    pub(crate) fn attempt(&self) -> String {
+        format!("attempt-{}", self.generation)
+    }
+
     /// Whether its handler has started.
     pub(crate) fn runs(&self) -> bool {
         !self.on_proof

@@ -46,6 +46,25 @@ async fn a_session_whose_client_has_no_answer_to_its_opening_is_given_to_nobody(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_copy_of_an_opening_makes_no_other_session_behind_a_move() {
+    let (house, handlers) = counting().await;
+    let (id, mut peer) = (attempt(), Peer::new(&house.node(0)));
+    peer.put("first");
+    let records = peer.post_open(&id, "").await.records();
+    peer.take(&records);
+    peer.upload().await; // It is proven.
+    let report = shut_down(&house, 0, SHORT).await.await.unwrap();
+    assert_eq!((report.moved, report.ended, report.cut), (1, 0, 0));
+    sleep(Duration::from_secs(3)).await;
+    for node in [1, 2] {
+        let mut late = Peer::new(&house.node(node));
+        late.put("first");
+        assert_eq!(late.post_open(&id, "").await.refusal(410).0, 4102, "node {node}");
+    }
+    assert_eq!((house.sessions().iter().sum::<usize>(), handlers.started.load(Relaxed)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_window_is_not_made_longer_for_what_nobody_takes() {
     let (house, _handlers) = counting().await;
     Talk::polls(&house.node(0)).await.say().await;

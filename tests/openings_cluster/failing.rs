@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     lab::{Node, Seen, builder, noting, open, seconds},
-    support::{Peer, attempt, echo, until},
+    support::{Peer, Record, attempt, echo, until},
 };
 
 /// An extractor that takes for ever while it is told to.
@@ -122,4 +122,49 @@ async fn an_opening_that_was_rejected_is_rejected_on_every_node_without_a_second
         assert_eq!(peer.post_open(&id, "").await.refusal(403).0, 4301);
     }
     assert_eq!(looks.load(Ordering::Relaxed), 1);
+}
+
+/// An extractor that takes twenty seconds.
+struct Long;
+
+impl<S: Sync> FromRequestParts<S> for Long {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        seconds(20).await;
+        Ok(Long)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_lost_the_attempt_while_its_extractors_ran_starts_no_handler() {
+    for is_back in [true, false] {
+        let (engine, seen) = (InProcess::new(), Seen::default());
+        let place = engine.node();
+        let handler = seen.handler();
+        let long = async move |_: Long, session: Session| handler(session).await;
+        let a = builder("a", &place).open_timeout(Duration::from_secs(30)).handler(long).build();
+        let a = Node::of(a).joined().await;
+        let b = noting("b", &engine.node(), &seen).await;
+        let (mut slow, id) = (Peer::new(&a.site), attempt());
+        slow.ordinal = 1;
+        slow.put("first");
+        let opening = tokio::spawn({
+            let id = id.clone();
+            async move { slow.post_open(&id, "").await.records() }
+        });
+        seconds(1).await;
+        place.cut_directory();
+        seconds(12).await;
+        let other = open(&b.site, &id, "first").await;
+        assert!(other.id.starts_with("b."), "a counts as dead: {}", other.id);
+        if is_back {
+            place.heal();
+        }
+        let opened = opening.await.unwrap();
+        let goes_to_other = matches!(&opened[0], Record::New(_, grant) if grant.id == other.id);
+        assert_eq!((goes_to_other, a.server.is_empty()), (is_back, is_back), "{opened:?}");
+        seconds(1).await;
+        assert_eq!(seen.all(), ["runs", "first"]);
+    }
 }

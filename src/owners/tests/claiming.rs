@@ -22,8 +22,28 @@ fn an_owner_is_dead_only_if_it_is_not_listed_a_second_time() {
     assert_eq!(claiming.answered(Some(&value), nobody), Step::LookAgain);
     assert_eq!(claiming.looked_again(listed), Step::Done(Verdict::Elsewhere(node(1))), "it has come just now");
     assert_eq!(claiming.answered(Some(&value), nobody), Step::LookAgain);
-    assert_eq!(claiming.looked_again(nobody), Step::Swap(value));
+    assert_eq!(claiming.looked_again(nobody), Step::LookForDeed);
+    assert_eq!(claiming.looked_for_deed(None, nobody), Step::Swap(value));
     assert_eq!(claiming.answered(None, nobody), Step::Done(Verdict::Here));
+}
+
+#[test]
+fn what_a_dead_owner_has_given_away_is_where_it_went() {
+    let (value, given) = (node(1).write(), Deed::first(node(1)).next(node(2)));
+    let look = || {
+        let mut claiming = Claiming::new(node(0));
+        assert_eq!(claiming.answered(Some(&value), nobody), Step::LookAgain);
+        assert_eq!(claiming.looked_again(nobody), Step::LookForDeed);
+        claiming
+    };
+    let elsewhere = Step::Done(Verdict::Elsewhere(node(2)));
+    assert_eq!(look().looked_for_deed(Some(&given.write()), |owner| *owner == node(2)), elsewhere);
+    let swap = Step::Swap(value.clone());
+    assert_eq!(look().looked_for_deed(Some(&given.write()), nobody), swap, "who got it has died too");
+    let here = given.next(node(0));
+    assert_eq!(look().looked_for_deed(Some(&here.write()), |_| true), swap, "it has come here, where it is known");
+    assert_eq!(look().looked_for_deed(Some(b"no deed"), |_| true), swap);
+    assert_eq!(Claiming::new(node(0)).looked_for_deed(None, nobody), Step::Done(Verdict::Unclear), "nothing was found");
 }
 
 #[test]
@@ -36,7 +56,10 @@ fn what_is_strange_or_never_stays_is_not_ones_own() {
     let mut swaps = 0;
     let end = loop {
         match claiming.answered(Some(&node(1).write()), nobody) {
-            Step::LookAgain => assert!(matches!(claiming.looked_again(nobody), Step::Swap(_))),
+            Step::LookAgain => {
+                assert_eq!(claiming.looked_again(nobody), Step::LookForDeed);
+                assert!(matches!(claiming.looked_for_deed(None, nobody), Step::Swap(_)));
+            }
             end => break end,
         }
         swaps += 1;

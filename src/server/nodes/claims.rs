@@ -26,7 +26,7 @@ use crate::{
     cluster::{Claim, Directory, EngineError, HASH, Purpose, Secret},
     config::{Config, millis},
     owners::{Claiming, Owner, Step, Verdict},
-    server::other_nodes::{Claimable, Claimed},
+    server::other_nodes::{CLAIM_HOLDS, Claimable, Claimed},
     sync::lock,
 };
 
@@ -56,6 +56,8 @@ const MOST_RELEASES: usize = 10_000;
 
 /// The pause before claims are given back once more that the directory has not taken.
 const RETRY: Duration = Duration::from_millis(500);
+
+const _: () = assert!(CLAIM_HOLDS <= LEASE / 2, "a claim is lost behind a lease, which begins before the claim");
 
 type Key = [u8; HASH];
 
@@ -125,21 +127,26 @@ impl Claims {
     /// Claims it, or learns which node has it. A claim of one's own is renewed.
     pub(super) fn claim(&self, what: Claimable<'_>) -> BoxFuture<'static, Claimed> {
         let (inner, key, keep) = (self.0.clone(), self.0.key(what), self.0.keep(what));
-        let is_name = matches!(what, Claimable::SockJsName { .. });
+        let attempt = match what {
+            Claimable::Attempt(attempt) => Some(attempt.to_owned()),
+            Claimable::SockJsName { .. } => None,
+        };
         Box::pin(async move {
-            if is_name && let Some(node) = inner.known(&key) {
+            if attempt.is_none()
+                && let Some(node) = inner.known(&key)
+            {
                 return Claimed::Elsewhere(node);
             }
             loop {
                 let asked = inner.clock.now();
-                let claimed = timeout(inner.patience(), inner.claim(&key, keep, is_name)).await;
+                let claimed = timeout(inner.patience(), inner.claim(&key, keep, attempt.as_deref())).await;
                 let claimed = claimed.unwrap_or_else(|_| Err(EngineError::new("it takes too long")));
                 let claimed = claimed.unwrap_or_else(|error| {
                     inner.warn(&error);
                     Claimed::Unknown
                 });
                 // This process may have slept meanwhile. Then it counted as dead, and another one may have its claim.
-                if claimed == Claimed::Unknown || inner.clock.now() - asked < LEASE / 2 {
+                if claimed == Claimed::Unknown || inner.clock.now() - asked < CLAIM_HOLDS {
                     return claimed;
                 }
             }
@@ -238,6 +245,11 @@ impl Inner {
         }
     }
 
+    /// The key of the deed that the session of an attempt has once it has moved.
+    fn deed_key(&self, attempt: &str) -> Key {
+        self.secret.session_key(self.secret.session_id(attempt))
+    }
+
     fn keep(&self, what: Claimable<'_>) -> Duration {
         match what {
             Claimable::Attempt(_) => self.keep_attempt,
@@ -249,7 +261,8 @@ impl Inner {
         if self.membership.living().away { PATIENCE_WHILE_AWAY } else { PATIENCE }
     }
 
-    async fn claim(&self, key: &Key, keep: Duration, is_name: bool) -> Result<Claimed, EngineError> {
+    /// `attempt`: what is claimed, if it is no name.
+    async fn claim(&self, key: &Key, keep: Duration, attempt: Option<&str>) -> Result<Claimed, EngineError> {
         self.hold(key).await;
         let mut claiming = Claiming::new(self.me.clone());
         let mut step = Step::Claim;
@@ -262,7 +275,15 @@ impl Inner {
                     step = claiming.looked_again(|owner| self.lives(owner));
                     continue;
                 }
-                Step::Done(verdict) => return Ok(self.claimed(key, verdict, is_name)),
+                Step::LookForDeed => {
+                    let deed = match attempt {
+                        Some(attempt) => self.directory.look(&self.deed_key(attempt)).await?,
+                        None => None,
+                    };
+                    step = claiming.looked_for_deed(deed.as_deref(), |owner| self.lives(owner));
+                    continue;
+                }
+                Step::Done(verdict) => return Ok(self.claimed(key, verdict, attempt.is_none())),
             };
             step = match claim {
                 Claim::Mine => claiming.answered(None, |owner| self.lives(owner)),

@@ -5,7 +5,7 @@ use crate::{
     owners::{Answer, Deed, Owner},
     simulation::{
         coverage::Fault,
-        state::{World, WorldEvent},
+        state::{ServerSession, World, WorldEvent},
     },
 };
 
@@ -97,7 +97,10 @@ impl World<'_> {
                     Found::Held(None)
                 }
             },
-            Wish::Look { key } => Found::Held(directory.claims.get(key).cloned()),
+            Wish::Look { key } => {
+                let value = directory.claims.get(key).cloned();
+                if matches!(ask.asker, Asker::Seeking(_)) { Found::Held(value) } else { Found::Deed(value) }
+            }
             Wish::Release { key, value } => {
                 if directory.claims.get(key) == Some(value) {
                     directory.claims.remove(key);
@@ -268,8 +271,19 @@ impl World<'_> {
             }
         } else if self.may_count_as_dead(owner.incarnation) {
             self.note(Fault::ClaimOfTheDead);
+            self.outlive(ask, owner.incarnation);
         } else {
             self.fail(format!("the claim of {owner:?} was taken although it lives"));
         }
+    }
+
+    /// A process has lost the claim of an attempt. If it lives it does not know that, and its session may go on beside the one
+    /// that is made now: its client may have that one.
+    fn outlive(&mut self, ask: &Ask, process: u64) {
+        let Wish::Claim { key, .. } = &ask.wish else { return };
+        let number = key.strip_prefix("attempt-").and_then(|number| number.parse::<u32>().ok());
+        let Some(generation) = number else { return };
+        let outlived = |one: &&mut ServerSession| one.process == process && one.generation == generation;
+        self.server.sessions.iter_mut().filter(outlived).for_each(|one| one.outlived = true);
     }
 }

@@ -1,6 +1,6 @@
 //! Openings: of all that have one attempt id, on whichever nodes, one makes the session.
 
-use super::state::{Asker, Attempt, Found, Misrule, Wish, node_of};
+use super::state::{Asker, Attempt, Found, Misrule, Wish, deed_key, node_of};
 use crate::{
     owners::{Claiming, Step, Verdict},
     session::reason,
@@ -12,9 +12,14 @@ impl World<'_> {
     pub(super) fn open_at(&mut self, conn: usize, attempt: &str) {
         let node = self.here(conn);
         let (forwarded, draining) = (self.conns[conn].way.len() > 1, self.nodes.all[node].draining);
+        let used = forwarded && self.has_session_of(node, attempt);
         match self.nodes.all[node].attempts.get_mut(attempt) {
             Some(Attempt::Session(_)) => return self.serve_parked(conn),
             Some(Attempt::Claimed { others, .. }) => return others.push(conn),
+            None if used => {
+                self.note(Fault::Spent);
+                return self.refuse_parked(conn, reason::ATTEMPT_USED);
+            }
             None if forwarded => {
                 self.note(Fault::OpeningUnknown);
                 return self.refuse_parked(conn, reason::NOT_HERE);
@@ -43,6 +48,10 @@ impl World<'_> {
             Step::Claim => self.ask(node, Wish::Claim { key, from: None, to }, asker),
             Step::Swap(from) => self.ask(node, Wish::Claim { key, from: Some(from), to }, asker),
             Step::LookAgain => self.beat_now(node, asker),
+            Step::LookForDeed => match self.deed_of(attempt) {
+                Some(key) => self.ask(node, Wish::Look { key }, asker),
+                None => self.claim_answered(node, (attempt, serial), Ok(Found::Deed(None))),
+            },
             Step::Done(Verdict::Here) => self.make_session(node, attempt, false),
             Step::Done(Verdict::Unclear | Verdict::Malformed) => self.make_session(node, attempt, true),
             Step::Done(Verdict::Elsewhere(owner)) => {
@@ -54,6 +63,21 @@ impl World<'_> {
                 others.into_iter().for_each(|conn| self.route(conn));
             }
         }
+    }
+
+    /// Whether a node has the session of an attempt, which may have come from another node.
+    fn has_session_of(&self, node: usize, attempt: &str) -> bool {
+        let mut sessions = self.server.sessions.iter();
+        sessions.any(|one| one.node == node && !one.gone && !one.given && one.attempt() == attempt)
+    }
+
+    /// The key of the deed of an attempt's session. In the server all sessions of an attempt have one number, and so one key.
+    fn deed_of(&self, attempt: &str) -> Option<String> {
+        let moved = |session: &usize| {
+            let one = &self.server.sessions[*session];
+            one.deed.is_some() && one.attempt() == attempt
+        };
+        (0..self.server.sessions.len()).rev().find(moved).map(deed_key)
     }
 
     /// The engine has answered a claim, or listed who lives.
@@ -69,6 +93,7 @@ impl World<'_> {
         let step = match answer {
             Err(()) => Step::Done(Verdict::Unclear),
             Ok(Found::Held(held)) => claiming.answered(held.as_deref(), alive),
+            Ok(Found::Deed(deed)) => claiming.looked_for_deed(deed.as_deref(), alive),
             Ok(Found::List(_) | Found::Done) => claiming.looked_again(alive),
         };
         if let Some(Attempt::Claimed { claiming: slot, .. }) = self.nodes.all[node].attempts.get_mut(attempt) {
@@ -139,12 +164,16 @@ impl World<'_> {
 
     fn proof_step(&mut self, session: usize, step: Step) {
         let one = &self.server.sessions[session];
-        let (node, key) = (one.node, format!("attempt-{}", one.generation));
+        let (node, key) = (one.node, one.attempt());
         let (to, asker) = (self.nodes.owner(node).write(), Asker::Proven(session));
         match step {
             Step::Claim => self.ask(node, Wish::Claim { key, from: None, to }, asker),
             Step::Swap(from) => self.ask(node, Wish::Claim { key, from: Some(from), to }, asker),
             Step::LookAgain => self.beat_now(node, asker),
+            Step::LookForDeed => match self.deed_of(&key) {
+                Some(key) => self.ask(node, Wish::Look { key }, asker),
+                None => self.proof_answered(session, Ok(Found::Deed(None))),
+            },
             Step::Done(Verdict::Elsewhere(_)) if self.server.sessions[session].machine.close_reason().is_none() => {
                 self.note(Fault::LostItsRace);
                 let one = &mut self.server.sessions[session];
@@ -169,6 +198,7 @@ impl World<'_> {
         let step = match answer {
             Err(()) => Step::Done(Verdict::Unclear),
             Ok(Found::Held(held)) => claiming.answered(held.as_deref(), alive),
+            Ok(Found::Deed(deed)) => claiming.looked_for_deed(deed.as_deref(), alive),
             Ok(Found::List(_) | Found::Done) => claiming.looked_again(alive),
         };
         self.server.sessions[session].claiming = Some(claiming);
@@ -187,19 +217,22 @@ impl World<'_> {
 // Handlers.
 impl World<'_> {
     /// The handler of a session receives something: of all sessions of one attempt only one may have a handler that does,
-    /// unless its process has ended or counted as dead.
+    /// but for those whose process has ended, or counted as dead when another one took its claim.
     pub(crate) fn check_heard(&mut self, session: usize) {
-        let one = &mut self.server.sessions[session];
-        if std::mem::replace(&mut one.heard, true) {
+        if std::mem::replace(&mut self.server.sessions[session].heard, true) {
             return;
         }
-        let (generation, blind) = (one.generation, one.blind);
-        let others = self.server.sessions.iter().enumerate().filter(|(at, other)| {
-            let counts = other.heard && !other.gone && !other.written_off && !other.blind && !blind;
-            *at != session && other.generation == generation && counts
+        let one = &self.server.sessions[session];
+        // Its client has it, or its node has slept and does not know yet that it counted as dead.
+        let may = one.machine.is_proven() || self.may_count_as_dead(one.process);
+        if one.blind || one.outlived && may {
+            return;
+        }
+        let mut others = self.server.sessions.iter().enumerate().filter(|(at, other)| {
+            let counts = other.heard && !other.gone && !other.written_off && !other.blind && !other.outlived;
+            *at != session && other.generation == one.generation && counts
         });
-        let other = others.map(|(at, _)| at).find(|at| !self.may_count_as_dead(self.server.sessions[*at].process));
-        if let Some(other) = other {
+        if let Some(other) = others.next().map(|(at, _)| at) {
             self.fail(format!("the handlers of sessions {other} and {session} have seen the messages of one attempt"));
         }
     }

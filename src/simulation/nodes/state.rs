@@ -244,6 +244,8 @@ pub(crate) enum Told {
 pub(crate) enum Found {
     /// The value of the key, if it is not the asker's.
     Held(Option<Vec<u8>>),
+    /// The deed of a session that an opening has looked for.
+    Deed(Option<Vec<u8>>),
     List(Vec<(u64, Lease)>),
     Done,
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::witness::{Told, Witness};
 use crate::{
     clock::Clock,
-    cluster::{Claim, Directory, EngineError, HASH, Purpose, Secret},
+    cluster::{Claim, Directory, EngineError, HASH, Secret},
     config::millis,
     owners::{Deed, Found, Keep, Keeper, Look, LookStep, Owner, Standing},
     server::nodes::{membership::Membership, roster::LEASE},
@@ -74,7 +74,7 @@ impl Ownership {
 
     /// The key of a session's claim.
     pub(super) fn key(&self, session: Uuid) -> [u8; HASH] {
-        self.secret.hash(Purpose::Session, session.as_bytes())
+        self.secret.session_key(session)
     }
 
     /// This process, as it claims sessions.
