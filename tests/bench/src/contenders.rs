@@ -6,6 +6,7 @@ use crate::servers::Server;
 /// One row of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Contender {
+    Floor,
     Plain,
     Tuned,
     SocketIo,
@@ -35,6 +36,7 @@ impl Contender {
     pub(crate) fn all() -> Vec<Self> {
         let (anywire, nodes) = (cfg!(feature = "anywire"), cfg!(feature = "nodes"));
         [
+            Self::Floor,
             Self::Plain,
             Self::Tuned,
             Self::SocketIo,
@@ -64,6 +66,7 @@ impl Contender {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Floor => "floor",
             Self::Plain => "axum plain",
             Self::Tuned => "axum tuned",
             Self::SocketIo => "socketioxide ws",
@@ -89,6 +92,7 @@ impl Contender {
 
     pub(crate) fn server(self) -> Server {
         match self {
+            Self::Floor => Server::Floor,
             Self::Plain => Server::Plain,
             Self::Tuned => Server::Tuned,
             Self::SocketIo | Self::SocketIoPoll => Server::SocketIo,
@@ -147,7 +151,7 @@ impl Contender {
     /// A client that has not connected yet.
     pub(crate) fn client(self, dial: &Dial) -> Box<dyn Client> {
         match self {
-            Self::Plain | Self::Tuned => Box::new(raw::Raw::new(dial)),
+            Self::Floor | Self::Plain | Self::Tuned => Box::new(raw::Raw::new(dial)),
             Self::SocketIo | Self::AnywireSocketIo | Self::SocketIoNodes | Self::AnywireNodesSocketIo => {
                 Box::new(engineio::Socket::new(dial))
             }
