@@ -8,6 +8,7 @@ use crate::contenders::Contender;
 use crate::host::group::Group;
 use crate::host::syscalls::{Counter, Counts};
 use crate::net::{Driver, Fleet};
+use crate::row::Row;
 use crate::servers::Scene;
 use anyhow::{Context, Result};
 use std::time::{Duration, Instant};
@@ -131,9 +132,10 @@ fn drain(fleet: &mut Fleet, echo: &mut Echo) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn run(contender: Contender, spec: Spec, counter: Counter) -> Result<Figures> {
+pub(crate) fn run(row: Row, spec: Spec, counter: Counter) -> Result<Figures> {
+    let contender = row.contender;
     let scene = if spec.talk == Talk::Requests { Scene::Requests } else { Scene::Echo };
-    let group = Group::start(contender, scene)?;
+    let group = Group::start(row, scene)?;
     let mut fleet = Fleet::new(group.first(), spec.talk)?;
     if contender.is_forwarded() {
         fleet.come_back_to(group.last());

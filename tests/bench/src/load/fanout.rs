@@ -7,6 +7,7 @@ use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::net::{Driver, Fleet};
+use crate::row::Row;
 use crate::servers::{GREETING, Scene};
 use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
@@ -132,10 +133,11 @@ fn join(fleet: &mut Fleet, fanout: &mut Fanout, contender: Contender, process: &
     Ok(())
 }
 
-pub(crate) fn run(contender: Contender, spec: Spec) -> Result<Figures> {
+pub(crate) fn run(row: Row, spec: Spec) -> Result<Figures> {
+    let contender = row.contender;
     ensure!(spec.burst <= 64, "a burst is counted in 64 bits");
     let scene = if spec.talk == Talk::Events { Scene::EventRoom } else { Scene::Fanout };
-    let process = ServerProcess::start(contender.server(), scene)?;
+    let process = ServerProcess::start(row, scene)?;
     let mut fleet = Fleet::new(process.address, spec.talk)?;
     let mut fanout = Fanout {
         payloads: Payloads::new(SIZE),

@@ -1,5 +1,7 @@
 //! The report: tables of medians with least and most, ratios, and a verdict.
 
+mod before;
+pub(crate) mod goals;
 mod results;
 mod tables;
 mod verdict;
@@ -8,7 +10,7 @@ pub(crate) use results::{Metric, Results, Setting};
 
 use crate::contenders::Contender;
 use crate::host::syscalls::Counter;
-use crate::options::Options;
+use crate::options::{Measure, Options};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -29,7 +31,10 @@ pub(crate) fn render(options: &Options, results: &Results, context: &Context) ->
         tables::setting(&mut out, results, setting);
     }
     tables::ratios(&mut out, results);
-    verdict::verdict(&mut out, results);
+    before::table(&mut out, results);
+    goals::table(&mut out, results);
+    // A run of the goals alone leaves out most of the bars' rows, and that is no news.
+    verdict::verdict(&mut out, results, options.only != [Measure::Goals]);
     failures(&mut out, results);
     out
 }

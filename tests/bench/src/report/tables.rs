@@ -56,10 +56,7 @@ pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
         Setting::Memory { .. } => vec![("bytes", Metric::Bytes, 1.0)],
     };
     table(out, results, setting, &columns);
-    let is_counted = results
-        .contenders(setting)
-        .iter()
-        .any(|&contender| results.spread(setting, contender, Metric::Reads).is_some());
+    let is_counted = results.rows(setting).iter().any(|&row| results.spread(setting, row, Metric::Reads).is_some());
     if is_counted {
         let _ = writeln!(
             out,
@@ -71,10 +68,10 @@ pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
 
 fn table(out: &mut String, results: &Results, setting: Setting, columns: &[Column]) {
     header(out, columns.iter().map(|column| column.0));
-    for contender in results.contenders(setting) {
-        let _ = write!(out, "| {} |", contender.name());
+    for row in results.rows(setting) {
+        let _ = write!(out, "| {} |", row.name());
         for &(_, metric, unit) in columns {
-            let spread = results.spread(setting, contender, metric);
+            let spread = results.spread(setting, row, metric);
             let _ = write!(out, " {} |", shown(spread, unit));
         }
         out.push('\n');
@@ -83,10 +80,10 @@ fn table(out: &mut String, results: &Results, setting: Setting, columns: &[Colum
 
 fn calls(out: &mut String, results: &Results, setting: Setting) {
     header(out, CALLS.iter().map(|column| column.0));
-    for contender in results.contenders(setting) {
-        let _ = write!(out, "| {} |", contender.name());
+    for row in results.rows(setting) {
+        let _ = write!(out, "| {} |", row.name());
         for (_, metric, _) in CALLS {
-            let _ = match results.spread(setting, contender, metric) {
+            let _ = match results.spread(setting, row, metric) {
                 Some(spread) => write!(out, " {:.3} |", spread.median),
                 None => write!(out, " — |"),
             };
@@ -142,11 +139,23 @@ fn header<'title>(out: &mut String, titles: impl Iterator<Item = &'title str>) {
 
 /// A median with least and most, if there is more than one value.
 pub(super) fn shown(spread: Option<Spread>, unit: f64) -> String {
-    let Some(Spread { median, least, most }) = spread else {
+    let Some(Spread { median, least, most, .. }) = spread else {
         return "—".to_owned();
     };
     let [median, least, most] = [median, least, most].map(|value| number(value * unit));
     if least == most { median } else { format!("{median} ({least}–{most})") }
+}
+
+/// What the intervals are.
+pub(super) const INTERVAL: &str =
+    "The interval is that of the median, at 95 %; with fewer than six rounds it is the least and the most.";
+
+/// The interval of a median.
+pub(super) fn range(spread: Option<Spread>) -> String {
+    spread.map_or_else(
+        || "—".to_owned(),
+        |Spread { interval: (low, high), .. }| format!("{}–{}", number(low), number(high)),
+    )
 }
 
 fn number(value: f64) -> String {
