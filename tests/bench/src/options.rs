@@ -17,6 +17,7 @@ Anywire's benchmark. Build it with --release.
   --only MEASURE     echo, fanout, events, event-room, setup or memory, may be repeated;
                      or sockjs, which needs node and `npm ci` in tests/clients;
                      or nodes or forwarded, which need redis-server and --features nodes;
+                     or transports: what a message costs by each of Anywire's;
                      or goals: what the table of goals compares, and no more
   --before PROGRAM   start the servers of Anywire's rows from this other build of the
                      benchmark too, in the same rounds
@@ -46,6 +47,8 @@ pub(crate) enum Measure {
     Nodes,
     /// Polls that reach another node.
     Forwarded,
+    /// All transports of the native protocol.
+    Transports,
     /// What the goals compare. It is the last, since the others may have measured some of it.
     Goals,
 }
@@ -57,7 +60,7 @@ impl Measure {
 
     /// Whether system calls are counted too.
     pub(crate) fn counts_calls(self) -> bool {
-        matches!(self, Self::Echo | Self::Events | Self::SockJs | Self::Forwarded)
+        matches!(self, Self::Echo | Self::Events | Self::SockJs | Self::Forwarded | Self::Transports)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -71,6 +74,7 @@ impl Measure {
             Self::SockJs => "sockjs",
             Self::Nodes => "nodes",
             Self::Forwarded => "forwarded",
+            Self::Transports => "transports",
             Self::Goals => "goals",
         }
     }
@@ -138,7 +142,13 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
 }
 
 fn measure(name: &str) -> Result<Measure> {
-    let all = Measure::USUAL.into_iter().chain([Measure::SockJs, Measure::Nodes, Measure::Forwarded, Measure::Goals]);
+    let all = Measure::USUAL.into_iter().chain([
+        Measure::SockJs,
+        Measure::Nodes,
+        Measure::Forwarded,
+        Measure::Transports,
+        Measure::Goals,
+    ]);
     all.into_iter()
         .find(|measure| measure.name() == name)
         .with_context(|| format!("no measure is called {name}\n\n{HELP}"))

@@ -81,11 +81,12 @@ impl Run<'_> {
         match self.setting {
             Setting::Echo { depth, size }
             | Setting::SockJsEcho { depth, size }
-            | Setting::Forwarded { depth, size } => self.echo(results, Talk::Messages, depth, size),
+            | Setting::Forwarded { depth, size }
+            | Setting::TransportEcho { depth, size } => self.echo(results, Talk::Messages, depth, size),
             Setting::Events { depth, size } => self.echo(results, Talk::Requests, depth, size),
-            Setting::Fanout { members, burst } | Setting::SockJsFanout { members, burst, .. } => {
-                self.fanout(results, Talk::Messages, members, burst)
-            }
+            Setting::Fanout { members, burst }
+            | Setting::SockJsFanout { members, burst, .. }
+            | Setting::TransportFanout { members, burst } => self.fanout(results, Talk::Messages, members, burst),
             Setting::EventRoom { members, burst } => self.fanout(results, Talk::Events, members, burst),
             Setting::NodeRoom { burst } => self.node_room(results, burst),
             Setting::Setup => {
@@ -123,6 +124,8 @@ impl Run<'_> {
                 (Metric::P99, figures.p99),
                 (Metric::Late, figures.late as f64),
                 (Metric::Answers, figures.answers as f64),
+                (Metric::Up, figures.bytes[0]),
+                (Metric::Down, figures.bytes[1]),
             ],
         );
         if let Some(calls) = figures.calls {
@@ -161,6 +164,8 @@ impl Run<'_> {
                 (Metric::P50, figures.p50),
                 (Metric::P99, figures.p99),
                 (Metric::Late, figures.late as f64),
+                (Metric::Up, figures.bytes[0]),
+                (Metric::Down, figures.bytes[1]),
             ],
         );
         Ok(())

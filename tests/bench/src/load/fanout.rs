@@ -35,6 +35,8 @@ pub(crate) struct Figures {
     /// From the publisher's send to a member's receipt, µs.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    /// Bytes of one delivery, up and down.
+    pub(crate) bytes: [f64; 2],
     pub(crate) late: u64,
 }
 
@@ -159,7 +161,7 @@ pub(crate) fn run(row: Row, spec: Spec) -> Result<Figures> {
 
     fanout.latencies.clear();
     let (cpu, shares) = (process.cpu()?, process.shares()?);
-    let (deliveries, start) = (fanout.deliveries, Instant::now());
+    let (deliveries, traffic, start) = (fanout.deliveries, fleet.traffic, Instant::now());
     let mut bursts = 0;
     while bursts < LEAST || start.elapsed() < spec.window {
         fanout.step(&mut fleet)?;
@@ -173,6 +175,7 @@ pub(crate) fn run(row: Row, spec: Spec) -> Result<Figures> {
         rate: deliveries as f64 / elapsed.as_secs_f64(),
         p50: fanout.latencies.quantile(0.5),
         p99: fanout.latencies.quantile(0.99),
+        bytes: fleet.traffic.each_since(traffic, deliveries),
         late: fanout.late,
     })
 }

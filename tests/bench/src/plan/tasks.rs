@@ -45,7 +45,9 @@ fn has(measure: Measure, setting: Setting, contender: Contender) -> bool {
         Setting::SockJsFanout { streamed: true, .. } => {
             matches!(contender, Contender::SockJsStream | Contender::AnywireSockJsStream)
         }
-        _ => !contender.is_sockjs(),
+        Setting::TransportEcho { .. } => contender.is_transport(),
+        Setting::TransportFanout { .. } => contender.is_transport() && contender.is_pushed(),
+        _ => !contender.is_sockjs() && !contender.is_fallback(),
     }
 }
 
@@ -84,6 +86,11 @@ fn settings(measure: Measure, scale: Scale) -> Vec<Setting> {
         Measure::SockJs => sockjs(members),
         Measure::Nodes => [1, 16, 256].map(|burst| Setting::NodeRoom { burst }).to_vec(),
         Measure::Forwarded => [1, 16].map(|depth| Setting::Forwarded { size: 32, depth }).to_vec(),
+        Measure::Transports => {
+            let echoes = [1, 16].map(|depth| Setting::TransportEcho { size: 32, depth });
+            let fanouts = [1, 10].map(|burst| Setting::TransportFanout { members, burst });
+            echoes.into_iter().chain(fanouts).collect()
+        }
         Measure::Goals => {
             let usual = Measure::USUAL.into_iter().flat_map(|measure| settings(measure, scale));
             usual.filter(|&setting| !goals::of(setting).is_empty()).collect()

@@ -4,6 +4,7 @@ mod before;
 pub(crate) mod goals;
 mod results;
 mod tables;
+mod transports;
 mod verdict;
 
 pub(crate) use results::{Metric, Results, Setting};
@@ -31,6 +32,7 @@ pub(crate) fn render(options: &Options, results: &Results, context: &Context) ->
         tables::setting(&mut out, results, setting);
     }
     tables::ratios(&mut out, results);
+    transports::table(&mut out, results);
     before::table(&mut out, results);
     goals::table(&mut out, results);
     // A run of the goals alone leaves out most of the bars' rows, and that is no news.

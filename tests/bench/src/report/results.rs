@@ -18,6 +18,8 @@ pub(crate) enum Setting {
     SockJsFanout { streamed: bool, members: usize, burst: u64 },
     NodeRoom { burst: u64 },
     Forwarded { size: usize, depth: usize },
+    TransportEcho { size: usize, depth: usize },
+    TransportFanout { members: usize, burst: u64 },
 }
 
 impl fmt::Display for Setting {
@@ -41,6 +43,10 @@ impl fmt::Display for Setting {
             Self::NodeRoom { burst: 1 } => write!(f, "to a room on another node, 128 B"),
             Self::NodeRoom { burst } => write!(f, "bursts of {burst} to a room on another node, 128 B"),
             Self::Forwarded { size, depth } => write!(f, "two nodes: echo 64 x {depth}, {size} B"),
+            Self::TransportEcho { size, depth } => write!(f, "transports: echo 64 x {depth}, {size} B"),
+            Self::TransportFanout { members, burst } => {
+                write!(f, "transports: fan-out in bursts of {burst} to {members}, 128 B")
+            }
             Self::Setup => write!(f, "session opened and closed"),
             Self::Memory { sockets, polls } => {
                 write!(f, "idle sessions, {sockets} on WebSocket, {polls} over HTTP")
@@ -66,6 +72,9 @@ pub(crate) enum Metric {
     ReadsPerTurn,
     WritesPerTurn,
     Bytes,
+    /// Bytes that the clients send, and that they receive.
+    Up,
+    Down,
 }
 
 /// The median of some values, and their spread.

@@ -23,6 +23,8 @@ const NODES: [Column; 6] = [
     LATE,
 ];
 const LATE: Column = ("out of order", Metric::Late, 1.0);
+const UP: Column = ("bytes up", Metric::Up, 1.0);
+const DOWN: Column = ("bytes down", Metric::Down, 1.0);
 const ANSWERS: Column = ("of answers", Metric::Answers, 1.0);
 const CALLS: [Column; 6] = [
     ("reads/msg", Metric::Reads, 1.0),
@@ -36,9 +38,14 @@ const CALLS: [Column; 6] = [
 /// Writes the tables of one setting.
 pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
     let unit = match setting {
-        Setting::Echo { .. } | Setting::SockJsEcho { .. } => "CPU µs a message and its answer",
+        Setting::Echo { .. } | Setting::SockJsEcho { .. } | Setting::TransportEcho { .. } => {
+            "CPU µs a message and its answer"
+        }
         Setting::Events { .. } => "CPU µs a request and its answer",
-        Setting::Fanout { .. } | Setting::EventRoom { .. } | Setting::SockJsFanout { .. } => "CPU µs a delivery",
+        Setting::Fanout { .. }
+        | Setting::EventRoom { .. }
+        | Setting::SockJsFanout { .. }
+        | Setting::TransportFanout { .. } => "CPU µs a delivery",
         Setting::Setup => "CPU µs a session",
         Setting::NodeRoom { .. } => "CPU µs a message: both nodes and both clients; and Redis",
         Setting::Forwarded { .. } => "CPU µs of both nodes for a message and its answer",
@@ -47,6 +54,7 @@ pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
     let _ = writeln!(out, "\n## {setting} ({unit})\n");
     let columns = match setting {
         Setting::Echo { .. } | Setting::SockJsEcho { .. } | Setting::Forwarded { .. } => [&LOAD[..], &[LATE]].concat(),
+        Setting::TransportEcho { .. } | Setting::TransportFanout { .. } => [&LOAD[..], &[UP, DOWN, LATE]].concat(),
         Setting::NodeRoom { .. } => NODES.to_vec(),
         Setting::Events { .. } => [&LOAD[..], &[LATE, ANSWERS]].concat(),
         Setting::Fanout { .. } | Setting::EventRoom { .. } | Setting::SockJsFanout { .. } => {

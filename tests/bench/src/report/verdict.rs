@@ -71,6 +71,7 @@ fn bars(results: &Results) -> Vec<Bar> {
                 });
             }
             Setting::Memory { .. } => memory(&mut bars, results, setting),
+            Setting::TransportEcho { .. } | Setting::TransportFanout { .. } => {}
             Setting::SockJsEcho { .. } | Setting::SockJsFanout { .. } => sockjs(&mut bars, results, setting),
             Setting::NodeRoom { burst } => nodes(&mut bars, results, setting, burst),
             Setting::Forwarded { .. } => bars.push(Bar {
