@@ -86,16 +86,19 @@ fn settings(measure: Measure, scale: Scale) -> Vec<Setting> {
         Measure::SockJs => sockjs(members),
         Measure::Nodes => [1, 16, 256].map(|burst| Setting::NodeRoom { burst }).to_vec(),
         Measure::Forwarded => [1, 16].map(|depth| Setting::Forwarded { size: 32, depth }).to_vec(),
-        Measure::Transports => {
-            let echoes = [1, 16].map(|depth| Setting::TransportEcho { size: 32, depth });
-            let fanouts = [1, 10].map(|burst| Setting::TransportFanout { members, burst });
-            echoes.into_iter().chain(fanouts).collect()
-        }
+        Measure::Transports => transports(members),
         Measure::Goals => {
             let usual = Measure::USUAL.into_iter().flat_map(|measure| settings(measure, scale));
             usual.filter(|&setting| !goals::of(setting).is_empty()).collect()
         }
     }
+}
+
+/// The settings of the transports: as many streams as those of SockJS, and as many sessions for all.
+fn transports(members: usize) -> Vec<Setting> {
+    let echoes = [1, 16].map(|depth| Setting::TransportEcho { size: 32, depth });
+    let fanouts = [1, 10].map(|burst| Setting::TransportFanout { members: members / 5, burst });
+    echoes.into_iter().chain(fanouts).collect()
 }
 
 /// The settings of SockJS. A stream takes two connections for each session, so that there are fewer.
@@ -110,7 +113,6 @@ fn sockjs(members: usize) -> Vec<Setting> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
     use std::time::Duration;
 
     fn tasks(only: &[Measure]) -> Vec<Task> {
@@ -125,8 +127,10 @@ mod tests {
         of(&options, u64::MAX)
     }
 
+    #[cfg(feature = "anywire")]
     #[test]
     fn goals_measure_their_rows_and_no_others() {
+        use std::collections::BTreeSet;
         for task in tasks(&[Measure::Goals]) {
             let measured: BTreeSet<_> = task.rows.iter().map(|row| row.contender).collect();
             let goals = goals::of(task.setting);

@@ -87,7 +87,8 @@ impl Connection {
             if buffer.filled().is_empty() {
                 return Poll::Ready(Ok(Turn::End));
             }
-            (own.clear(), all.clear());
+            own.clear();
+            all.clear();
             let turn = if self.rest.is_empty() {
                 let input = buffer.filled_mut();
                 let (used, turn) = self.take(input, own, all)?;
