@@ -42,6 +42,9 @@ async fn run(mut connection: Connection) {
     if let Some(room) = &connection.room {
         room.leave(&connection.outlet);
     }
+    if let Some(outlet) = Arc::into_inner(connection.outlet) {
+        outlet.end();
+    }
 }
 
 /// The end of a turn.

@@ -29,6 +29,11 @@ impl Outlet {
         }
     }
 
+    /// Leaves the end to the reader, which closes the socket: otherwise the writer would end its half by a call of its own.
+    pub(super) fn end(self) {
+        self.writer.forget();
+    }
+
     async fn write_later(self: Arc<Self>) {
         while self.writer.writable().await.is_ok() {
             let mut waiting = lock(&self.waiting);
