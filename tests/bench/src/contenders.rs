@@ -1,11 +1,13 @@
 //! The rows of the comparison: each is a server and the protocol of its clients.
 
-use crate::clients::{Client, Dial, engineio, native_http, native_ws, raw, sockjs};
+use crate::clients::native_ways::Way;
+use crate::clients::{Client, Dial, engineio, native_http, native_ways, native_ws, raw, sockjs};
 use crate::servers::Server;
 
 /// One row of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Contender {
+    Floor,
     Plain,
     Tuned,
     SocketIo,
@@ -13,6 +15,13 @@ pub(crate) enum Contender {
     AnywireStream,
     SocketIoPoll,
     AnywirePoll,
+    AnywireXhrStream,
+    AnywireEventSource,
+    AnywireHtmlFile,
+    AnywireIframe,
+    AnywireMultipart,
+    AnywireJsonp,
+    AnywireShortPoll,
     AnywireSocketIo,
     AnywireSocketIoPoll,
     SockJsWs,
@@ -35,6 +44,7 @@ impl Contender {
     pub(crate) fn all() -> Vec<Self> {
         let (anywire, nodes) = (cfg!(feature = "anywire"), cfg!(feature = "nodes"));
         [
+            Self::Floor,
             Self::Plain,
             Self::Tuned,
             Self::SocketIo,
@@ -42,6 +52,13 @@ impl Contender {
             Self::AnywireStream,
             Self::SocketIoPoll,
             Self::AnywirePoll,
+            Self::AnywireXhrStream,
+            Self::AnywireEventSource,
+            Self::AnywireHtmlFile,
+            Self::AnywireIframe,
+            Self::AnywireMultipart,
+            Self::AnywireJsonp,
+            Self::AnywireShortPoll,
             Self::AnywireSocketIo,
             Self::AnywireSocketIoPoll,
             Self::SockJsWs,
@@ -64,6 +81,7 @@ impl Contender {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Floor => "floor",
             Self::Plain => "axum plain",
             Self::Tuned => "axum tuned",
             Self::SocketIo => "socketioxide ws",
@@ -71,6 +89,13 @@ impl Contender {
             Self::AnywireStream => "anywire fetch-stream",
             Self::SocketIoPoll => "socketioxide polling",
             Self::AnywirePoll => "anywire xhr-poll",
+            Self::AnywireXhrStream => "anywire xhr-stream",
+            Self::AnywireEventSource => "anywire eventsource",
+            Self::AnywireHtmlFile => "anywire htmlfile",
+            Self::AnywireIframe => "anywire iframe",
+            Self::AnywireMultipart => "anywire multipart",
+            Self::AnywireJsonp => "anywire jsonp-poll",
+            Self::AnywireShortPoll => "anywire poll",
             Self::AnywireSocketIo => "anywire socket.io ws",
             Self::AnywireSocketIoPoll => "anywire socket.io polling",
             Self::SockJsWs => "sockjs-node ws",
@@ -89,10 +114,18 @@ impl Contender {
 
     pub(crate) fn server(self) -> Server {
         match self {
+            Self::Floor => Server::Floor,
             Self::Plain => Server::Plain,
             Self::Tuned => Server::Tuned,
             Self::SocketIo | Self::SocketIoPoll => Server::SocketIo,
             Self::AnywireWs | Self::AnywireStream | Self::AnywirePoll => Server::Anywire,
+            Self::AnywireXhrStream
+            | Self::AnywireEventSource
+            | Self::AnywireHtmlFile
+            | Self::AnywireIframe
+            | Self::AnywireMultipart
+            | Self::AnywireJsonp
+            | Self::AnywireShortPoll => Server::Anywire,
             Self::AnywireSocketIo | Self::AnywireSocketIoPoll => Server::AnywireSocketIo,
             Self::SockJsWs | Self::SockJsStream | Self::SockJsPoll => Server::SockJs,
             Self::AnywireSockJsWs | Self::AnywireSockJsStream | Self::AnywireSockJsPoll => Server::AnywireSockJs,
@@ -104,19 +137,47 @@ impl Contender {
 
     /// Whether a session is a sequence of HTTP requests, one of them usually parked.
     pub(crate) fn is_http(self) -> bool {
-        matches!(
+        let is_other = matches!(
             self,
-            Self::AnywireStream
-                | Self::SocketIoPoll
-                | Self::AnywirePoll
+            Self::SocketIoPoll
                 | Self::AnywireSocketIoPoll
                 | Self::SockJsStream
                 | Self::SockJsPoll
                 | Self::AnywireSockJsStream
                 | Self::AnywireSockJsPoll
-                | Self::AnywireNodesPoll
-                | Self::AnywireNodesForwarded
-        )
+        );
+        is_other || self.way().is_some()
+    }
+
+    /// The transport over HTTP by which its clients speak the native protocol.
+    fn way(self) -> Option<&'static Way> {
+        Some(match self {
+            Self::AnywireStream => &native_ways::FETCH_STREAM,
+            Self::AnywirePoll | Self::AnywireNodesPoll | Self::AnywireNodesForwarded => &native_ways::XHR_POLL,
+            Self::AnywireXhrStream => &native_ways::XHR_STREAM,
+            Self::AnywireEventSource => &native_ways::EVENT_SOURCE,
+            Self::AnywireHtmlFile => &native_ways::HTML_FILE,
+            Self::AnywireIframe => &native_ways::IFRAME,
+            Self::AnywireMultipart => &native_ways::MULTIPART,
+            Self::AnywireJsonp => &native_ways::JSONP_POLL,
+            Self::AnywireShortPoll => &native_ways::POLL,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is one of the transports of one server, by the native protocol.
+    pub(crate) fn is_transport(self) -> bool {
+        self.server() == Server::Anywire
+    }
+
+    /// Whether it is a transport of old browsers. Those are measured apart, beside the others.
+    pub(crate) fn is_fallback(self) -> bool {
+        self.is_transport() && !matches!(self, Self::AnywireWs | Self::AnywireStream | Self::AnywirePoll)
+    }
+
+    /// Whether its clients get a message without asking for it.
+    pub(crate) fn is_pushed(self) -> bool {
+        self != Self::AnywireShortPoll
     }
 
     /// Whether its clients speak SockJS. Those are measured apart, since one of their servers needs Node.
@@ -146,20 +207,20 @@ impl Contender {
 
     /// A client that has not connected yet.
     pub(crate) fn client(self, dial: &Dial) -> Box<dyn Client> {
+        if let Some(way) = self.way() {
+            return Box::new(native_http::Http::new(dial, way));
+        }
         match self {
-            Self::Plain | Self::Tuned => Box::new(raw::Raw::new(dial)),
             Self::SocketIo | Self::AnywireSocketIo | Self::SocketIoNodes | Self::AnywireNodesSocketIo => {
                 Box::new(engineio::Socket::new(dial))
             }
             Self::SocketIoPoll | Self::AnywireSocketIoPoll => Box::new(engineio::Polling::new(dial)),
             Self::AnywireWs | Self::AnywireNodesWs => Box::new(native_ws::Socket::new(dial)),
-            Self::AnywireStream => Box::new(native_http::Http::new(dial, "fetch-stream", true)),
-            Self::AnywirePoll | Self::AnywireNodesPoll | Self::AnywireNodesForwarded => {
-                Box::new(native_http::Http::new(dial, "xhr-poll", false))
-            }
             Self::SockJsWs | Self::AnywireSockJsWs => Box::new(sockjs::Socket::new(dial)),
             Self::SockJsStream | Self::AnywireSockJsStream => Box::new(sockjs::Http::new(dial, "xhr_streaming")),
             Self::SockJsPoll | Self::AnywireSockJsPoll => Box::new(sockjs::Http::new(dial, "xhr")),
+            // The servers that are left have no protocol of their own.
+            _ => Box::new(raw::Raw::new(dial)),
         }
     }
 }

@@ -13,6 +13,7 @@ mod net;
 mod options;
 mod plan;
 mod report;
+mod row;
 mod servers;
 
 use anyhow::Result;

@@ -1,9 +1,10 @@
 //! The command line.
 
 use crate::contenders::Contender;
+use crate::row::Row;
 use crate::servers::{Place, Scene, Server};
-use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use anyhow::{Context, Result, bail, ensure};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) const HELP: &str = "\
@@ -12,10 +13,14 @@ Anywire's benchmark. Build it with --release.
   anywire-bench [options]
 
   --quick            a smoke run of less than a minute; its figures mean nothing
-  --rounds N         rounds, interleaved (5)
+  --rounds N         rounds, interleaved (5; 10 for the goals alone)
   --only MEASURE     echo, fanout, events, event-room, setup or memory, may be repeated;
                      or sockjs, which needs node and `npm ci` in tests/clients;
-                     or nodes or forwarded, which need redis-server and --features nodes
+                     or nodes or forwarded, which need redis-server and --features nodes;
+                     or transports: what a message costs by each of Anywire's;
+                     or goals: what the table of goals compares, and no more
+  --before PROGRAM   start the servers of Anywire's rows from this other build of the
+                     benchmark too, in the same rounds
   --server TEXT      only rows whose name contains TEXT; may be repeated
   --window MS        length of each measured window (1000)
   --out FILE         write the report to FILE too
@@ -42,15 +47,20 @@ pub(crate) enum Measure {
     Nodes,
     /// Polls that reach another node.
     Forwarded,
+    /// All transports of the native protocol.
+    Transports,
+    /// What the goals compare. It is the last, since the others may have measured some of it.
+    Goals,
 }
 
 impl Measure {
     /// Those of a run for which none is named: they need no other programs.
-    const USUAL: [Self; 6] = [Self::Echo, Self::Fanout, Self::Events, Self::EventRoom, Self::Setup, Self::Memory];
+    pub(crate) const USUAL: [Self; 6] =
+        [Self::Echo, Self::Fanout, Self::Events, Self::EventRoom, Self::Setup, Self::Memory];
 
     /// Whether system calls are counted too.
     pub(crate) fn counts_calls(self) -> bool {
-        matches!(self, Self::Echo | Self::Events | Self::SockJs | Self::Forwarded)
+        matches!(self, Self::Echo | Self::Events | Self::SockJs | Self::Forwarded | Self::Transports)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -64,6 +74,8 @@ impl Measure {
             Self::SockJs => "sockjs",
             Self::Nodes => "nodes",
             Self::Forwarded => "forwarded",
+            Self::Transports => "transports",
+            Self::Goals => "goals",
         }
     }
 }
@@ -74,7 +86,7 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
     pub(crate) rounds: usize,
     pub(crate) only: Vec<Measure>,
-    pub(crate) contenders: Vec<Contender>,
+    pub(crate) rows: Vec<Row>,
     pub(crate) window: Duration,
     pub(crate) out: Option<PathBuf>,
 }
@@ -94,6 +106,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
     let mut only = Vec::new();
     let mut filters = Vec::new();
     let mut out = None;
+    let mut before = None;
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} wants a value"));
         match argument.as_str() {
@@ -108,6 +121,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
             "--window" => window = Some(Duration::from_millis(value()?.parse()?)),
             "--only" => only.push(measure(&value()?)?),
             "--server" => filters.push(value()?),
+            "--before" => before = Some(program(&value()?)?),
             "--out" => out = Some(PathBuf::from(value()?)),
             _ => bail!("unknown argument {argument}\n\n{HELP}"),
         }
@@ -119,25 +133,45 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
     only.dedup();
     Ok(Command::Measure(Options {
         quick,
-        rounds: rounds.unwrap_or(if quick { 1 } else { 5 }),
+        rounds: rounds.unwrap_or_else(|| usual_rounds(quick, &only)),
         only,
-        contenders: chosen(&filters)?,
+        rows: chosen(&filters, before)?,
         window: window.unwrap_or(Duration::from_millis(if quick { 200 } else { 1000 })),
         out,
     }))
 }
 
 fn measure(name: &str) -> Result<Measure> {
-    let all = Measure::USUAL.into_iter().chain([Measure::SockJs, Measure::Nodes, Measure::Forwarded]);
+    let all = Measure::USUAL.into_iter().chain([
+        Measure::SockJs,
+        Measure::Nodes,
+        Measure::Forwarded,
+        Measure::Transports,
+        Measure::Goals,
+    ]);
     all.into_iter()
         .find(|measure| measure.name() == name)
         .with_context(|| format!("no measure is called {name}\n\n{HELP}"))
 }
 
-fn chosen(filters: &[String]) -> Result<Vec<Contender>> {
-    let wanted =
-        |contender: &Contender| filters.is_empty() || filters.iter().any(|text| contender.name().contains(text));
-    let chosen: Vec<_> = Contender::all().into_iter().filter(wanted).collect();
+fn usual_rounds(quick: bool, only: &[Measure]) -> usize {
+    match only {
+        _ if quick => 1,
+        [Measure::Goals] => 10,
+        _ => 5,
+    }
+}
+
+/// Another build of this program. Its name is kept until this one ends.
+fn program(name: &str) -> Result<&'static Path> {
+    let path = std::path::absolute(name)?;
+    ensure!(path.is_file(), "{name} is no program");
+    Ok(Box::leak(path.into_boxed_path()))
+}
+
+fn chosen(filters: &[String], before: Option<&'static Path>) -> Result<Vec<Row>> {
+    let wanted = |row: &Row| filters.is_empty() || filters.iter().any(|text| row.name().contains(text));
+    let chosen: Vec<_> = Row::all(before).into_iter().filter(wanted).collect();
     if chosen.is_empty() {
         bail!("no server's name contains {}", filters.join(" or "));
     }

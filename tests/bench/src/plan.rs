@@ -1,17 +1,17 @@
-//! The order of the measurements: by round, then by setting, then by contender, so that the rows of one table
-//! are neighbours in time.
+//! The order of the measurements: by round, then by setting, then by row, so that the rows of one table are
+//! neighbours in time.
+
+mod tasks;
 
 use crate::clients::Talk;
-use crate::contenders::Contender;
 use crate::host::{self, Ticks, syscalls::Counter};
 use crate::load::{echo, fanout, memory, nodes, setup};
-use crate::options::{Measure, Options};
+use crate::options::Options;
 use crate::report::{self, Context, Metric, Results, Setting};
+use crate::row::Row;
 use anyhow::{Result, bail};
 use std::time::Instant;
-
-/// File descriptors for other things than sessions.
-const SPARE_FILES: u64 = 500;
+use tasks::Task;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     host::pin_generator();
@@ -21,18 +21,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let load = host::load_average();
     let (ticks, start) = (Ticks::now(), Instant::now());
     let mut results = Results::default();
+    let tasks = tasks::of(options, files);
     for round in 0..options.rounds {
-        for setting in settings(options, files) {
-            // Another contender goes first in each round, since the first finds the machine in another state
-            // than the last.
-            let contenders = contenders(options, setting);
-            for place in 0..contenders.len() {
-                let contender = contenders[(place + round) % contenders.len()];
-                eprintln!("round {} of {}: {setting}, {}", round + 1, options.rounds, contender.name());
-                let run = Run { options, round, setting, contender, counter };
+        for &Task { setting, ref rows } in &tasks {
+            for row in in_turn(rows, round) {
+                eprintln!("round {} of {}: {setting}, {}", round + 1, options.rounds, row.name());
+                let run = Run { options, round, setting, row, counter };
                 if let Err(error) = run.measure(&mut results) {
                     eprintln!("  failed: {error:#}");
-                    results.fail(setting, contender, round, &error);
+                    results.fail(setting, row, round, &error);
                 }
             }
         }
@@ -55,72 +52,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The rows that a setting can have.
-fn contenders(options: &Options, setting: Setting) -> Vec<Contender> {
-    let can = |contender: &Contender| match setting {
-        Setting::NodeRoom { .. } => contender.is_nodes() && !contender.is_http(),
-        Setting::Forwarded { .. } => contender.is_nodes() && contender.is_http(),
-        _ if contender.is_nodes() => false,
-        Setting::Events { .. } | Setting::EventRoom { .. } => contender.has_events(),
-        Setting::SockJsEcho { .. } => contender.is_sockjs(),
-        Setting::SockJsFanout { streamed: false, .. } => {
-            matches!(contender, Contender::SockJsWs | Contender::AnywireSockJsWs)
-        }
-        Setting::SockJsFanout { streamed: true, .. } => {
-            matches!(contender, Contender::SockJsStream | Contender::AnywireSockJsStream)
-        }
-        _ => !contender.is_sockjs(),
-    };
-    options.contenders.iter().copied().filter(can).collect()
-}
-
-fn settings(options: &Options, files: u64) -> Vec<Setting> {
-    let members = if options.quick { 200 } else { 1000 };
-    let mut settings = Vec::new();
-    for measure in &options.only {
-        match measure {
-            Measure::Echo => {
-                for size in [32, 1024] {
-                    for depth in [1, 16] {
-                        settings.push(Setting::Echo { depth, size });
-                    }
-                }
-            }
-            Measure::Fanout => {
-                for burst in [1, 10] {
-                    settings.push(Setting::Fanout { members, burst });
-                }
-            }
-            Measure::Events => settings.extend([1, 16].map(|depth| Setting::Events { depth, size: 32 })),
-            Measure::EventRoom => settings.extend([1, 10].map(|burst| Setting::EventRoom { members, burst })),
-            Measure::Setup => settings.push(Setting::Setup),
-            Measure::SockJs => settings.extend(sockjs(members)),
-            Measure::Nodes => settings.extend([1, 16, 256].map(|burst| Setting::NodeRoom { burst })),
-            Measure::Forwarded => settings.extend([1, 16].map(|depth| Setting::Forwarded { size: 32, depth })),
-            Measure::Memory => {
-                let (sockets, polls) = if options.quick { (1000, 500) } else { (10_000, 2000) };
-                let most = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX);
-                if sockets > most {
-                    eprintln!("{files} open files allow for {most} sessions of {sockets}");
-                }
-                settings.push(Setting::Memory {
-                    sockets: sockets.min(most),
-                    // Each session has up to two connections.
-                    polls: polls.min(most / 2),
-                });
-            }
-        }
+/// The rows in the order of one round. Another one goes first from round to round, since the first finds the machine in
+/// another state than the last; and every second round goes backwards, so that of two neighbours, which may be two builds
+/// of the same, each goes first as often as the other.
+fn in_turn(rows: &[Row], round: usize) -> Vec<Row> {
+    let mut rows = rows.to_vec();
+    if !rows.is_empty() {
+        let first = (round / 2) % rows.len();
+        rows.rotate_left(first);
     }
-    settings
-}
-
-/// The settings of SockJS. A stream takes two connections for each session, so that there are fewer.
-fn sockjs(members: usize) -> Vec<Setting> {
-    let echoes = [(32, 1), (32, 16), (1024, 1), (1024, 16)].map(|(size, depth)| Setting::SockJsEcho { size, depth });
-    let fanouts = [(false, members), (true, members / 5)]
-        .into_iter()
-        .flat_map(|(streamed, members)| [1, 10].map(|burst| Setting::SockJsFanout { streamed, members, burst }));
-    echoes.into_iter().chain(fanouts).collect()
+    if round % 2 == 1 {
+        rows.reverse();
+    }
+    rows
 }
 
 /// One cell in one round.
@@ -128,7 +72,7 @@ struct Run<'options> {
     options: &'options Options,
     round: usize,
     setting: Setting,
-    contender: Contender,
+    row: Row,
     counter: Counter,
 }
 
@@ -137,23 +81,24 @@ impl Run<'_> {
         match self.setting {
             Setting::Echo { depth, size }
             | Setting::SockJsEcho { depth, size }
-            | Setting::Forwarded { depth, size } => self.echo(results, Talk::Messages, depth, size),
+            | Setting::Forwarded { depth, size }
+            | Setting::TransportEcho { depth, size } => self.echo(results, Talk::Messages, depth, size),
             Setting::Events { depth, size } => self.echo(results, Talk::Requests, depth, size),
-            Setting::Fanout { members, burst } | Setting::SockJsFanout { members, burst, .. } => {
-                self.fanout(results, Talk::Messages, members, burst)
-            }
+            Setting::Fanout { members, burst }
+            | Setting::SockJsFanout { members, burst, .. }
+            | Setting::TransportFanout { members, burst } => self.fanout(results, Talk::Messages, members, burst),
             Setting::EventRoom { members, burst } => self.fanout(results, Talk::Events, members, burst),
             Setting::NodeRoom { burst } => self.node_room(results, burst),
             Setting::Setup => {
-                let (window, warm_up) = (self.options.window, self.options.warm_up(self.contender));
-                let figures = setup::run(self.contender, window, warm_up)?;
+                let (window, warm_up) = (self.options.window, self.options.warm_up(self.row.contender));
+                let figures = setup::run(self.row, window, warm_up)?;
                 self.add(results, &[(Metric::Cpu, figures.cpu), (Metric::Rate, figures.rate)]);
                 Ok(())
             }
             Setting::Memory { sockets, polls } => {
-                let is_http = self.contender.is_http();
+                let is_http = self.row.contender.is_http();
                 let sessions = if is_http { polls } else { sockets };
-                let bytes = memory::run(self.contender, sessions)?;
+                let bytes = memory::run(self.row, sessions)?;
                 self.add(results, &[(Metric::Bytes, bytes)]);
                 Ok(())
             }
@@ -166,9 +111,9 @@ impl Run<'_> {
             depth,
             size,
             window: self.options.window,
-            warm_up: self.options.warm_up(self.contender),
+            warm_up: self.options.warm_up(self.row.contender),
         };
-        let figures = echo::run(self.contender, spec, self.counter)?;
+        let figures = echo::run(self.row, spec, self.counter)?;
         self.add(
             results,
             &[
@@ -179,6 +124,8 @@ impl Run<'_> {
                 (Metric::P99, figures.p99),
                 (Metric::Late, figures.late as f64),
                 (Metric::Answers, figures.answers as f64),
+                (Metric::Up, figures.bytes[0]),
+                (Metric::Down, figures.bytes[1]),
             ],
         );
         if let Some(calls) = figures.calls {
@@ -205,9 +152,9 @@ impl Run<'_> {
             members,
             burst,
             window: self.options.window,
-            warm_up: self.options.warm_up(self.contender),
+            warm_up: self.options.warm_up(self.row.contender),
         };
-        let figures = fanout::run(self.contender, spec)?;
+        let figures = fanout::run(self.row, spec)?;
         self.add(
             results,
             &[
@@ -217,14 +164,16 @@ impl Run<'_> {
                 (Metric::P50, figures.p50),
                 (Metric::P99, figures.p99),
                 (Metric::Late, figures.late as f64),
+                (Metric::Up, figures.bytes[0]),
+                (Metric::Down, figures.bytes[1]),
             ],
         );
         Ok(())
     }
 
     fn node_room(&self, results: &mut Results, burst: u64) -> Result<()> {
-        let (window, warm_up) = (self.options.window, self.options.warm_up(self.contender));
-        let figures = nodes::run(self.contender, nodes::Spec { burst, window, warm_up })?;
+        let (window, warm_up) = (self.options.window, self.options.warm_up(self.row.contender));
+        let figures = nodes::run(self.row, nodes::Spec { burst, window, warm_up })?;
         self.add(
             results,
             &[
@@ -241,7 +190,28 @@ impl Run<'_> {
 
     fn add(&self, results: &mut Results, values: &[(Metric, f64)]) {
         for &(metric, value) in values {
-            results.add(self.setting, self.contender, metric, self.round, value);
+            results.add(self.setting, self.row, metric, self.round, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_take_turns() {
+        let rows = Row::all(None);
+        let rows = &rows[..3];
+        let orders: Vec<_> = (0..6).map(|round| in_turn(rows, round)).collect();
+        for (at, &row) in rows.iter().enumerate() {
+            assert_eq!(orders.iter().filter(|order| order[0] == row).count(), 2, "row {at} goes first twice");
+        }
+        let is_before = |order: &[Row]| {
+            let place = |row| order.iter().position(|&other| other == row);
+            place(rows[0]) < place(rows[1])
+        };
+        assert_eq!(orders.iter().filter(|order| is_before(order)).count(), 3);
+        assert!(in_turn(&[], 1).is_empty());
     }
 }

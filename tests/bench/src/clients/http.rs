@@ -22,6 +22,18 @@ pub(super) fn post(dial: &Dial, path: &str, body: &[&[u8]], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a text as `encodeURIComponent` writes it.
+pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in text {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+    }
+}
+
 /// The position in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -159,6 +171,13 @@ fn line_length(input: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn components_are_encoded() {
+        let mut out = Vec::new();
+        encode(b"r1,16:a-Z_0.+ %\xff", &mut out);
+        assert_eq!(out, b"r1%2C16%3Aa-Z_0.%2B%20%25%FF");
+    }
 
     #[test]
     fn answers_in_any_pieces() {

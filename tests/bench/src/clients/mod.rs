@@ -5,10 +5,12 @@ mod event;
 mod http;
 mod native;
 pub(crate) mod native_http;
+pub(crate) mod native_ways;
 pub(crate) mod native_ws;
 pub(crate) mod raw;
 pub(crate) mod sockjs;
 mod websocket;
+mod wrapping;
 
 use anyhow::Result;
 use std::net::SocketAddr;

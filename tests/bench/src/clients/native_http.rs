@@ -3,6 +3,8 @@
 
 use super::http::{self, Answer};
 use super::native::{ORDINAL, Session, Spelling};
+use super::native_ways::{Pace, Way};
+use super::wrapping::{CALLBACK, Unwrapper, Wrapping};
 use super::{Client, Dial, Inbox, Outputs, Phase};
 use anyhow::{Result, ensure};
 use std::collections::VecDeque;
@@ -14,8 +16,8 @@ const UP: usize = 1;
 pub(crate) struct Http {
     dial: Dial,
     phase: Phase,
-    downlink: &'static str,
-    is_stream: bool,
+    way: &'static Way,
+    unwrapper: Unwrapper,
     session: Session,
     answers: [Answer; 2],
     turn: u64,
@@ -31,13 +33,12 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// A client with the downlink `downlink`: a stream, or one flush a request.
-    pub(crate) fn new(dial: &Dial, downlink: &'static str, is_stream: bool) -> Self {
+    pub(crate) fn new(dial: &Dial, way: &'static Way) -> Self {
         Self {
             dial: dial.clone(),
             phase: Phase::Opening,
-            downlink,
-            is_stream,
+            way,
+            unwrapper: Unwrapper::new(way.wrapping),
             session: Session::new(dial.talk),
             answers: [Answer::new(), Answer::new()],
             turn: 0,
@@ -52,8 +53,7 @@ impl Http {
     }
 
     fn path(&self, request: &str) -> String {
-        // A stream is in the bytes spelling, a poll in the text spelling.
-        let bytes = if self.is_stream { "&bytes=1" } else { "" };
+        let bytes = if self.way.has_bytes { "&bytes=1" } else { "" };
         format!("/live/{request}?session={}{bytes}", self.session.id)
     }
 
@@ -61,7 +61,18 @@ impl Http {
         self.turn += 1;
         let Session { id, secret, received, .. } = &self.session;
         let record = format!("r1,{ORDINAL},{},1,{id},{secret},{received}:", self.turn);
-        http::post(&self.dial, &self.path(self.downlink), &[record.as_bytes()], out);
+        let path = self.path(self.way.name);
+        if self.way.is_get {
+            let mut path = path.into_bytes();
+            if self.way.has_callback {
+                path.extend_from_slice(format!("&callback={CALLBACK}").as_bytes());
+            }
+            path.extend_from_slice(b"&data=");
+            http::encode(record.as_bytes(), &mut path);
+            http::get(&self.dial, &String::from_utf8_lossy(&path), out);
+        } else {
+            http::post(&self.dial, &path, &[record.as_bytes()], out);
+        }
         self.session.acked();
         self.is_attached = true;
     }
@@ -87,6 +98,10 @@ impl Http {
         let Session { id, secret, received, .. } = &self.session;
         let mut body = format!("u1,{id},{secret},{received}:").into_bytes();
         self.session.acked();
+        if self.way.by_form {
+            // The answer says nothing, so the server acknowledges on the poll that waits.
+            body.extend_from_slice(b"w:");
+        }
         self.session.control(&mut body);
         body.append(&mut self.head);
         if !self.lengths.is_empty() {
@@ -98,7 +113,14 @@ impl Http {
         {
             body.extend_from_slice(close.as_bytes());
         }
-        http::post(&self.dial, &self.path("send"), &[&body], out);
+        if self.way.by_form {
+            let (mut once, mut twice) = (Vec::new(), b"data=".to_vec());
+            http::encode(&body, &mut once);
+            http::encode(&once, &mut twice);
+            http::post(&self.dial, &self.path("form-post"), &[&twice], out);
+        } else {
+            http::post(&self.dial, &self.path("send"), &[&body], out);
+        }
         self.is_uploading = true;
     }
 
@@ -106,7 +128,37 @@ impl Http {
         let session = &self.session;
         // The next attach of a poll acknowledges by itself.
         let is_acking = session.is_acking && (self.is_attached || self.phase == Phase::Closing);
-        !self.lengths.is_empty() || self.closing.is_some() || session.pong.is_some() || is_acking
+        // What a form has sent is sent again with the next one, unless it is acknowledged by then.
+        let may_send = !self.way.by_form || self.is_taken();
+        let is_sending = may_send && (!self.lengths.is_empty() || self.closing.is_some());
+        is_sending || session.pong.is_some() || is_acking
+    }
+
+    /// Whether the server has acknowledged all that was uploaded.
+    fn is_taken(&self) -> bool {
+        self.session.acknowledged + 1 >= self.first
+    }
+
+    /// Whether the client asks for what there is, though no answer waits for that.
+    fn expects(&self) -> bool {
+        let is_sent = !self.is_uploading && self.lengths.is_empty();
+        self.way.pace != Pace::ShortPoll || (is_sent && self.session.received < self.session.sent)
+    }
+
+    /// Reads the records of an answer, as far as they are complete. The answer to the opening is not wrapped, and neither is
+    /// that to an upload.
+    fn read_records(&mut self, connection: usize, inbox: &mut Inbox) -> Result<()> {
+        let body = &mut self.answers[connection].body;
+        if connection == UP || self.turn == 0 || self.way.wrapping == Wrapping::Plain {
+            let used = self.session.read(body, Spelling::Lengths, inbox)?;
+            body.drain(..used);
+            return Ok(());
+        }
+        let mut records = Vec::new();
+        self.unwrapper.take(body, &mut records)?;
+        let used = self.session.read(&records, Spelling::Lengths, inbox)?;
+        ensure!(used == records.len(), "a flush ends within a record: {}", String::from_utf8_lossy(&records));
+        Ok(())
     }
 
     fn finish(&mut self, connection: usize) -> Result<()> {
@@ -114,10 +166,10 @@ impl Http {
         ensure!(answer.body.is_empty(), "the body ends within a record: {}", String::from_utf8_lossy(&answer.body));
         if connection == UP {
             self.is_uploading = false;
-            let is_taken = self.session.acknowledged + 1 >= self.first;
-            ensure!(is_taken, "the server did not take all of an upload");
+            ensure!(self.way.by_form || self.is_taken(), "the server did not take all of an upload");
         } else {
             self.is_attached = false;
+            self.unwrapper.end();
         }
         Ok(())
     }
@@ -138,7 +190,7 @@ impl Client for Http {
 
     fn open(&mut self, outputs: &mut Outputs) {
         let body = self.session.opening();
-        let path = if self.is_stream { "/live/open?bytes=1" } else { "/live/open" };
+        let path = if self.way.has_bytes { "/live/open?bytes=1" } else { "/live/open" };
         http::post(&self.dial, path, &[body.as_bytes()], &mut outputs.0[DOWN]);
         self.is_attached = true;
     }
@@ -151,9 +203,8 @@ impl Client for Http {
         inbox: &mut Inbox,
     ) -> Result<usize> {
         let progress = self.answers[connection].feed(input)?;
-        let answer = &mut self.answers[connection];
-        let used = self.session.read(&answer.body, Spelling::Lengths, inbox)?;
-        answer.body.drain(..used);
+        self.read_records(connection, inbox)?;
+        let answer = &self.answers[connection];
         if let Some(reason) = &self.session.ended {
             ensure!(self.phase == Phase::Closing, "status {}, the server ended it: {reason}", answer.status);
         }
@@ -161,7 +212,7 @@ impl Client for Http {
             self.finish(connection)?;
             ensure!(progress.used == input.len(), "an answer without a request");
         }
-        let is_ready = !self.is_stream || self.turn > 0;
+        let is_ready = self.way.pace != Pace::Stream || self.turn > 0;
         if self.phase == Phase::Opening && self.session.is_started && is_ready {
             self.phase = Phase::Open;
         }
@@ -198,6 +249,7 @@ impl Client for Http {
 
     fn flush(&mut self, outputs: &mut Outputs) {
         if !self.is_attached
+            && self.expects()
             && self.session.is_started
             && self.session.ended.is_none()
             && matches!(self.phase, Phase::Opening | Phase::Open)

@@ -1,6 +1,7 @@
 //! The server process: it is started, its use of CPU and memory is read, and its own handle ends it.
 
-use crate::servers::{Place, Scene, Server};
+use crate::row::Row;
+use crate::servers::{Place, Scene};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -30,27 +31,28 @@ impl Shares {
 }
 
 impl ServerProcess {
-    pub(crate) fn start(server: Server, scene: Scene) -> Result<Self> {
-        Self::start_at(server, scene, None)
+    pub(crate) fn start(row: Row, scene: Scene) -> Result<Self> {
+        Self::start_at(row, scene, None)
     }
 
     /// Starts one server, or one node of several.
-    pub(crate) fn start_at(server: Server, scene: Scene, place: Option<Place>) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["serve", server.name(), scene.name()])
+    pub(crate) fn start_at(row: Row, scene: Scene, place: Option<Place>) -> Result<Self> {
+        let program = row.program()?;
+        let mut child = Command::new(&program)
+            .args(["serve", row.contender.server().name(), scene.name()])
             .args(place.map(|place| place.to_string()))
             .envs(super::servers_cpu())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("starting the server process")?;
+            .with_context(|| format!("starting {}", program.display()))?;
         let mut line = String::new();
         let stdout = child.stdout.take().context("the server's output")?;
         BufReader::new(stdout).read_line(&mut line)?;
         let address = line.trim().parse();
         // The handle is made before the address is checked, so that a bad address still ends the child.
         let mut process = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        process.address = address.with_context(|| format!("{} server did not start", server.name()))?;
+        process.address = address.with_context(|| format!("the server of {} did not start", row.name()))?;
         Ok(process)
     }
 

@@ -2,7 +2,7 @@
 
 use super::child::{ServerProcess, Shares};
 use super::redis::Redis;
-use crate::contenders::Contender;
+use crate::row::Row;
 use crate::servers::{Place, Scene};
 use anyhow::Result;
 use std::net::SocketAddr;
@@ -16,15 +16,14 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn start(contender: Contender, scene: Scene) -> Result<Self> {
-        let server = contender.server();
-        if !server.is_node() {
-            return Ok(Self { processes: vec![ServerProcess::start(server, scene)?], redis: None });
+    pub(crate) fn start(row: Row, scene: Scene) -> Result<Self> {
+        if !row.contender.is_nodes() {
+            return Ok(Self { processes: vec![ServerProcess::start(row, scene)?], redis: None });
         }
         let redis = Redis::start()?;
         let nodes = (1..=NODES).map(|node| {
             let place = Place { node, redis: redis.port };
-            ServerProcess::start_at(server, scene, Some(place))
+            ServerProcess::start_at(row, scene, Some(place))
         });
         Ok(Self { processes: nodes.collect::<Result<_>>()?, redis: Some(redis) })
     }

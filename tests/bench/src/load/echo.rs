@@ -8,6 +8,7 @@ use crate::contenders::Contender;
 use crate::host::group::Group;
 use crate::host::syscalls::{Counter, Counts};
 use crate::net::{Driver, Fleet};
+use crate::row::Row;
 use crate::servers::Scene;
 use anyhow::{Context, Result};
 use std::time::{Duration, Instant};
@@ -32,6 +33,8 @@ pub(crate) struct Figures {
     pub(crate) rate: f64,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    /// Bytes of one message and its answer, up and down.
+    pub(crate) bytes: [f64; 2],
     /// Answers that came behind the answer to a later message.
     pub(crate) late: u64,
     /// All answers, in the window or not.
@@ -131,9 +134,10 @@ fn drain(fleet: &mut Fleet, echo: &mut Echo) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn run(contender: Contender, spec: Spec, counter: Counter) -> Result<Figures> {
+pub(crate) fn run(row: Row, spec: Spec, counter: Counter) -> Result<Figures> {
+    let contender = row.contender;
     let scene = if spec.talk == Talk::Requests { Scene::Requests } else { Scene::Echo };
-    let group = Group::start(contender, scene)?;
+    let group = Group::start(row, scene)?;
     let mut fleet = Fleet::new(group.first(), spec.talk)?;
     if contender.is_forwarded() {
         fleet.come_back_to(group.last());
@@ -156,10 +160,11 @@ pub(crate) fn run(contender: Contender, spec: Spec, counter: Counter) -> Result<
     run_for(&mut fleet, &mut echo, spec.warm_up)?;
 
     echo.latencies.clear();
-    let (cpu, shares, replies) = (group.cpu()?, group.shares()?, echo.replies);
+    let (cpu, shares, replies, traffic) = (group.cpu()?, group.shares()?, echo.replies, fleet.traffic);
     let elapsed = run_for(&mut fleet, &mut echo, spec.window)?;
     let (cpu, replies) = (group.cpu()? - cpu, echo.replies - replies);
     let kernel = group.shares()?.kernel_since(shares);
+    let bytes = fleet.traffic.each_since(traffic, replies);
     let (p50, p99) = (echo.latencies.quantile(0.5), echo.latencies.quantile(0.99));
     drain(&mut fleet, &mut echo)?;
     let calls = count(contender, &group, &mut fleet, &mut echo, counter)?;
@@ -169,6 +174,7 @@ pub(crate) fn run(contender: Contender, spec: Spec, counter: Counter) -> Result<
         rate: replies as f64 / elapsed.as_secs_f64(),
         p50,
         p99,
+        bytes,
         late: echo.late,
         answers: echo.replies,
         calls,

@@ -7,6 +7,7 @@ use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::net::{Driver, Fleet};
+use crate::row::Row;
 use crate::servers::{GREETING, Scene};
 use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub(crate) struct Figures {
     /// From the publisher's send to a member's receipt, µs.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    /// Bytes of one delivery, up and down.
+    pub(crate) bytes: [f64; 2],
     pub(crate) late: u64,
 }
 
@@ -132,10 +135,11 @@ fn join(fleet: &mut Fleet, fanout: &mut Fanout, contender: Contender, process: &
     Ok(())
 }
 
-pub(crate) fn run(contender: Contender, spec: Spec) -> Result<Figures> {
+pub(crate) fn run(row: Row, spec: Spec) -> Result<Figures> {
+    let contender = row.contender;
     ensure!(spec.burst <= 64, "a burst is counted in 64 bits");
     let scene = if spec.talk == Talk::Events { Scene::EventRoom } else { Scene::Fanout };
-    let process = ServerProcess::start(contender.server(), scene)?;
+    let process = ServerProcess::start(row, scene)?;
     let mut fleet = Fleet::new(process.address, spec.talk)?;
     let mut fanout = Fanout {
         payloads: Payloads::new(SIZE),
@@ -157,7 +161,7 @@ pub(crate) fn run(contender: Contender, spec: Spec) -> Result<Figures> {
 
     fanout.latencies.clear();
     let (cpu, shares) = (process.cpu()?, process.shares()?);
-    let (deliveries, start) = (fanout.deliveries, Instant::now());
+    let (deliveries, traffic, start) = (fanout.deliveries, fleet.traffic, Instant::now());
     let mut bursts = 0;
     while bursts < LEAST || start.elapsed() < spec.window {
         fanout.step(&mut fleet)?;
@@ -171,6 +175,7 @@ pub(crate) fn run(contender: Contender, spec: Spec) -> Result<Figures> {
         rate: deliveries as f64 / elapsed.as_secs_f64(),
         p50: fanout.latencies.quantile(0.5),
         p99: fanout.latencies.quantile(0.99),
+        bytes: fleet.traffic.each_since(traffic, deliveries),
         late: fanout.late,
     })
 }

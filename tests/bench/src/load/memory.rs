@@ -6,6 +6,7 @@ use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::net::{Driver, Fleet};
+use crate::row::Row;
 use crate::servers::Scene;
 use anyhow::{Result, ensure};
 use std::ops::Range;
@@ -41,8 +42,9 @@ impl Driver for Idle {
 }
 
 /// Resident bytes of the server per idle session.
-pub(crate) fn run(contender: Contender, sessions: usize) -> Result<f64> {
-    let process = ServerProcess::start(contender.server(), Scene::Echo)?;
+pub(crate) fn run(row: Row, sessions: usize) -> Result<f64> {
+    let contender = row.contender;
+    let process = ServerProcess::start(row, Scene::Echo)?;
     let mut fleet = Fleet::new(process.address, Talk::Messages)?;
     let mut idle = Idle { payloads: Payloads::new(SIZE), opened: 0, answered: 0 };
     let before = settled(&mut fleet, &mut idle, &process, contender, 0..FIRST)?;

@@ -8,6 +8,7 @@ use crate::contenders::Contender;
 use crate::host::child::cpu_of;
 use crate::host::group::Group;
 use crate::net::{Driver, Fleet};
+use crate::row::Row;
 use crate::servers::{ENTER, GREETING, Scene};
 use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
@@ -131,8 +132,9 @@ impl Room {
     }
 }
 
-pub(crate) fn run(contender: Contender, spec: Spec) -> Result<Figures> {
-    let group = Group::start(contender, Scene::NodeRoom)?;
+pub(crate) fn run(row: Row, spec: Spec) -> Result<Figures> {
+    let contender = row.contender;
+    let group = Group::start(row, Scene::NodeRoom)?;
     let mut fleet = Fleet::new(group.first(), Talk::Events)?;
     let mut room = Room {
         payloads: Payloads::new(SIZE),

@@ -5,6 +5,7 @@ use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
 use crate::net::{Driver, Fleet};
+use crate::row::Row;
 use crate::servers::Scene;
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
@@ -54,8 +55,9 @@ impl Setup {
     }
 }
 
-pub(crate) fn run(contender: Contender, window: Duration, warm_up: Duration) -> Result<Figures> {
-    let process = ServerProcess::start(contender.server(), Scene::Echo)?;
+pub(crate) fn run(row: Row, window: Duration, warm_up: Duration) -> Result<Figures> {
+    let contender = row.contender;
+    let process = ServerProcess::start(row, Scene::Echo)?;
     let mut fleet = Fleet::new(process.address, Talk::Messages)?;
     let mut setup = Setup { free: (0..AT_ONCE).collect(), closed: 0 };
     setup.run_for(&mut fleet, contender, warm_up)?;

@@ -23,6 +23,20 @@ pub(crate) trait Driver {
     fn closed(&mut self, index: usize) -> Result<()>;
 }
 
+/// Bytes that all clients have sent and received, without what TCP adds.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    up: usize,
+    down: usize,
+}
+
+impl Traffic {
+    /// The bytes of one of `messages`, up and down, since `earlier`.
+    pub(crate) fn each_since(self, earlier: Self, messages: u64) -> [f64; 2] {
+        [self.up - earlier.up, self.down - earlier.down].map(|bytes| bytes as f64 / messages.max(1) as f64)
+    }
+}
+
 struct Member {
     client: Box<dyn Client>,
     outputs: Outputs,
@@ -44,6 +58,7 @@ pub(crate) struct Fleet {
     last_event: Instant,
     /// The number of the clients' writes: a server could answer each with one write.
     pub(crate) writes: u64,
+    pub(crate) traffic: Traffic,
 }
 
 impl Fleet {
@@ -59,6 +74,7 @@ impl Fleet {
             sources: 0,
             last_event: Instant::now(),
             writes: 0,
+            traffic: Traffic::default(),
         })
     }
 
@@ -147,7 +163,9 @@ impl Fleet {
         let Some(socket) = member.sockets[connection].as_mut() else {
             return Ok(());
         };
+        let kept = socket.input.len();
         let ended = socket.read(&mut self.scratch, ending)?;
+        self.traffic.down += socket.input.len() - kept;
         if !socket.input.is_empty() {
             let used = member.client.received(connection, &socket.input, &mut member.outputs, &mut self.inbox)?;
             socket.consume(used);
@@ -188,7 +206,10 @@ impl Fleet {
                 member.sockets[connection] = Some(connected);
             }
             if let Some(socket) = member.sockets[connection].as_mut() {
-                self.writes += socket.write(&mut member.outputs.0[connection])?;
+                let output = &mut member.outputs.0[connection];
+                let length = output.len();
+                self.writes += socket.write(output)?;
+                self.traffic.up += length - output.len();
             }
         }
         Ok(())

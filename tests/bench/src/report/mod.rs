@@ -1,14 +1,17 @@
 //! The report: tables of medians with least and most, ratios, and a verdict.
 
+mod before;
+pub(crate) mod goals;
 mod results;
 mod tables;
+mod transports;
 mod verdict;
 
 pub(crate) use results::{Metric, Results, Setting};
 
 use crate::contenders::Contender;
 use crate::host::syscalls::Counter;
-use crate::options::Options;
+use crate::options::{Measure, Options};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -29,7 +32,11 @@ pub(crate) fn render(options: &Options, results: &Results, context: &Context) ->
         tables::setting(&mut out, results, setting);
     }
     tables::ratios(&mut out, results);
-    verdict::verdict(&mut out, results);
+    transports::table(&mut out, results);
+    before::table(&mut out, results);
+    goals::table(&mut out, results);
+    // A run of the goals alone leaves out most of the bars' rows, and that is no news.
+    verdict::verdict(&mut out, results, options.only != [Measure::Goals]);
     failures(&mut out, results);
     out
 }

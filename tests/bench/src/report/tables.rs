@@ -23,6 +23,8 @@ const NODES: [Column; 6] = [
     LATE,
 ];
 const LATE: Column = ("out of order", Metric::Late, 1.0);
+const UP: Column = ("bytes up", Metric::Up, 1.0);
+const DOWN: Column = ("bytes down", Metric::Down, 1.0);
 const ANSWERS: Column = ("of answers", Metric::Answers, 1.0);
 const CALLS: [Column; 6] = [
     ("reads/msg", Metric::Reads, 1.0),
@@ -36,9 +38,14 @@ const CALLS: [Column; 6] = [
 /// Writes the tables of one setting.
 pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
     let unit = match setting {
-        Setting::Echo { .. } | Setting::SockJsEcho { .. } => "CPU µs a message and its answer",
+        Setting::Echo { .. } | Setting::SockJsEcho { .. } | Setting::TransportEcho { .. } => {
+            "CPU µs a message and its answer"
+        }
         Setting::Events { .. } => "CPU µs a request and its answer",
-        Setting::Fanout { .. } | Setting::EventRoom { .. } | Setting::SockJsFanout { .. } => "CPU µs a delivery",
+        Setting::Fanout { .. }
+        | Setting::EventRoom { .. }
+        | Setting::SockJsFanout { .. }
+        | Setting::TransportFanout { .. } => "CPU µs a delivery",
         Setting::Setup => "CPU µs a session",
         Setting::NodeRoom { .. } => "CPU µs a message: both nodes and both clients; and Redis",
         Setting::Forwarded { .. } => "CPU µs of both nodes for a message and its answer",
@@ -47,6 +54,7 @@ pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
     let _ = writeln!(out, "\n## {setting} ({unit})\n");
     let columns = match setting {
         Setting::Echo { .. } | Setting::SockJsEcho { .. } | Setting::Forwarded { .. } => [&LOAD[..], &[LATE]].concat(),
+        Setting::TransportEcho { .. } | Setting::TransportFanout { .. } => [&LOAD[..], &[UP, DOWN, LATE]].concat(),
         Setting::NodeRoom { .. } => NODES.to_vec(),
         Setting::Events { .. } => [&LOAD[..], &[LATE, ANSWERS]].concat(),
         Setting::Fanout { .. } | Setting::EventRoom { .. } | Setting::SockJsFanout { .. } => {
@@ -56,10 +64,7 @@ pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
         Setting::Memory { .. } => vec![("bytes", Metric::Bytes, 1.0)],
     };
     table(out, results, setting, &columns);
-    let is_counted = results
-        .contenders(setting)
-        .iter()
-        .any(|&contender| results.spread(setting, contender, Metric::Reads).is_some());
+    let is_counted = results.rows(setting).iter().any(|&row| results.spread(setting, row, Metric::Reads).is_some());
     if is_counted {
         let _ = writeln!(
             out,
@@ -71,10 +76,10 @@ pub(super) fn setting(out: &mut String, results: &Results, setting: Setting) {
 
 fn table(out: &mut String, results: &Results, setting: Setting, columns: &[Column]) {
     header(out, columns.iter().map(|column| column.0));
-    for contender in results.contenders(setting) {
-        let _ = write!(out, "| {} |", contender.name());
+    for row in results.rows(setting) {
+        let _ = write!(out, "| {} |", row.name());
         for &(_, metric, unit) in columns {
-            let spread = results.spread(setting, contender, metric);
+            let spread = results.spread(setting, row, metric);
             let _ = write!(out, " {} |", shown(spread, unit));
         }
         out.push('\n');
@@ -83,10 +88,10 @@ fn table(out: &mut String, results: &Results, setting: Setting, columns: &[Colum
 
 fn calls(out: &mut String, results: &Results, setting: Setting) {
     header(out, CALLS.iter().map(|column| column.0));
-    for contender in results.contenders(setting) {
-        let _ = write!(out, "| {} |", contender.name());
+    for row in results.rows(setting) {
+        let _ = write!(out, "| {} |", row.name());
         for (_, metric, _) in CALLS {
-            let _ = match results.spread(setting, contender, metric) {
+            let _ = match results.spread(setting, row, metric) {
                 Some(spread) => write!(out, " {:.3} |", spread.median),
                 None => write!(out, " — |"),
             };
@@ -142,11 +147,23 @@ fn header<'title>(out: &mut String, titles: impl Iterator<Item = &'title str>) {
 
 /// A median with least and most, if there is more than one value.
 pub(super) fn shown(spread: Option<Spread>, unit: f64) -> String {
-    let Some(Spread { median, least, most }) = spread else {
+    let Some(Spread { median, least, most, .. }) = spread else {
         return "—".to_owned();
     };
     let [median, least, most] = [median, least, most].map(|value| number(value * unit));
     if least == most { median } else { format!("{median} ({least}–{most})") }
+}
+
+/// What the intervals are.
+pub(super) const INTERVAL: &str =
+    "The interval is that of the median, at 95 %; with fewer than six rounds it is the least and the most.";
+
+/// The interval of a median.
+pub(super) fn range(spread: Option<Spread>) -> String {
+    spread.map_or_else(
+        || "—".to_owned(),
+        |Spread { interval: (low, high), .. }| format!("{}–{}", number(low), number(high)),
+    )
 }
 
 fn number(value: f64) -> String {

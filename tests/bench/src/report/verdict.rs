@@ -16,7 +16,34 @@ struct Bar {
     measured: Option<Spread>,
 }
 
-pub(super) fn verdict(out: &mut String, results: &Results) {
+/// Writes the bars of the settings that were measured; `all` means also those whose rows were not.
+pub(super) fn verdict(out: &mut String, results: &Results, all: bool) {
+    let mut bars = bars(results);
+    bars.retain(|bar| all || bar.measured.is_some());
+    // Musts come before aims; within each the order stays.
+    bars.sort_by_key(|bar| bar.rank != "Must");
+    let _ = writeln!(out, "\n## Verdict\n");
+    let _ = writeln!(out, "| | bar | at most | measured | |");
+    let _ = writeln!(out, "| --- | --- | ---: | ---: | --- |");
+    for bar in bars {
+        let word = match bar.measured {
+            None => "not measured",
+            Some(spread) if spread.median <= bar.limit => "reached",
+            Some(_) => "**not reached**",
+        };
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} {} | {} | {word} |",
+            bar.rank,
+            bar.what,
+            bar.limit,
+            bar.unit,
+            shown(bar.measured, 1.0)
+        );
+    }
+}
+
+fn bars(results: &Results) -> Vec<Bar> {
     let mut bars = Vec::new();
     for setting in results.settings() {
         match setting {
@@ -44,6 +71,7 @@ pub(super) fn verdict(out: &mut String, results: &Results) {
                 });
             }
             Setting::Memory { .. } => memory(&mut bars, results, setting),
+            Setting::TransportEcho { .. } | Setting::TransportFanout { .. } => {}
             Setting::SockJsEcho { .. } | Setting::SockJsFanout { .. } => sockjs(&mut bars, results, setting),
             Setting::NodeRoom { burst } => nodes(&mut bars, results, setting, burst),
             Setting::Forwarded { .. } => bars.push(Bar {
@@ -56,27 +84,7 @@ pub(super) fn verdict(out: &mut String, results: &Results) {
         }
     }
     bars.extend(order(results));
-    // Musts come before aims; within each the order stays.
-    bars.sort_by_key(|bar| bar.rank != "Must");
-    let _ = writeln!(out, "\n## Verdict\n");
-    let _ = writeln!(out, "| | bar | at most | measured | |");
-    let _ = writeln!(out, "| --- | --- | ---: | ---: | --- |");
-    for bar in bars {
-        let word = match bar.measured {
-            None => "not measured",
-            Some(spread) if spread.median <= bar.limit => "reached",
-            Some(_) => "**not reached**",
-        };
-        let _ = writeln!(
-            out,
-            "| {} | {} | {} {} | {} | {word} |",
-            bar.rank,
-            bar.what,
-            bar.limit,
-            bar.unit,
-            shown(bar.measured, 1.0)
-        );
-    }
+    bars
 }
 
 fn ratio(results: &Results, setting: Setting, above: Contender, below: Contender) -> Option<Spread> {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "anywire")]
 mod anywire;
+mod floor;
 mod members;
 mod node;
 mod plain;
@@ -48,6 +49,8 @@ impl FromStr for Place {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
+    /// A bare WebSocket, with nothing but what the kernel and the framing need.
+    Floor,
     Plain,
     Tuned,
     SocketIo,
@@ -67,7 +70,8 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
+        Self::Floor,
         Self::Plain,
         Self::Tuned,
         Self::SocketIo,
@@ -94,6 +98,7 @@ impl Server {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Floor => "floor",
             Self::Plain => "plain",
             Self::Tuned => "tuned",
             Self::SocketIo => "socketio",
@@ -173,14 +178,14 @@ pub(crate) fn serve(server: Server, scene: Scene, place: Option<Place>) -> Resul
         std::process::exit(0);
     });
     runtime.block_on(async {
+        if server == Server::Floor {
+            return floor::serve(listen().await?, scene).await;
+        }
         let app = match place {
             Some(place) => node::router(server, scene, place).await?,
             None => router(server, scene)?,
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let mut stdout = std::io::stdout();
-        writeln!(stdout, "{}", listener.local_addr()?)?;
-        stdout.flush()?;
+        let listener = listen().await?;
         #[cfg(feature = "anywire")]
         if server.is_anywire() {
             return Ok(::anywire::serve(listener, app).await?);
@@ -194,6 +199,15 @@ pub(crate) fn serve(server: Server, scene: Scene, place: Option<Place>) -> Resul
     })
 }
 
+/// Listens, and tells the generator where.
+async fn listen() -> Result<TcpListener> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", listener.local_addr()?)?;
+    stdout.flush()?;
+    Ok(listener)
+}
+
 fn router(server: Server, scene: Scene) -> Result<Router> {
     Ok(match server {
         Server::Plain | Server::Tuned if matches!(scene, Scene::Requests | Scene::EventRoom | Scene::NodeRoom) => {
@@ -202,6 +216,7 @@ fn router(server: Server, scene: Scene) -> Result<Router> {
         Server::Plain => plain::router(scene),
         Server::Tuned => tuned::router(scene),
         Server::SocketIo => socketio::router(scene)?,
+        Server::Floor => bail!("the floor has no router"),
         Server::SockJs => bail!("this server is another program"),
         Server::SocketIoNode | Server::AnywireNode | Server::AnywireSocketIoNode => bail!("a node has a place"),
         #[cfg(feature = "anywire")]
