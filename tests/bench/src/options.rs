@@ -49,7 +49,7 @@ pub(crate) enum Measure {
     Forwarded,
     /// All transports of the native protocol.
     Transports,
-    /// What the goals compare. It is the last, since the others may have measured some of it.
+    /// The rows that the goals compare. It is the last, since the others may have measured some of it.
     Goals,
 }
 

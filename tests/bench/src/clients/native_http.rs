@@ -128,7 +128,7 @@ impl Http {
         let session = &self.session;
         // The next attach of a poll acknowledges by itself.
         let is_acking = session.is_acking && (self.is_attached || self.phase == Phase::Closing);
-        // What a form has sent is sent again with the next one, unless it is acknowledged by then.
+        // The next form sends again all that is not acknowledged by then.
         let may_send = !self.way.by_form || self.is_taken();
         let is_sending = may_send && (!self.lengths.is_empty() || self.closing.is_some());
         is_sending || session.pong.is_some() || is_acking

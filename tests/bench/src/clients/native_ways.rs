@@ -18,14 +18,14 @@ pub(crate) struct Way {
     pub(super) by_form: bool,
 }
 
-/// What one answer brings.
+/// The amount that one answer brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
     /// Flush after flush.
     Stream,
     /// One flush, for which it waits.
     Poll,
-    /// What there is. The client asks when it expects an answer to what it has sent, without a delay.
+    /// All that is ready. The client asks when it expects an answer to what it has sent, without a delay.
     ShortPoll,
 }
 

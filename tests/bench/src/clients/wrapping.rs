@@ -147,7 +147,7 @@ fn unescape(input: &[u8], out: &mut Vec<u8>) -> Result<Option<usize>> {
 mod tests {
     use super::*;
 
-    /// What two answers bring, in pieces of any size.
+    /// Reads two answers, in pieces of any size.
     fn check(wrapping: Wrapping, answer: &str, expected: &str) {
         for size in 1..=answer.len() {
             let mut unwrapper = Unwrapper::new(wrapping);

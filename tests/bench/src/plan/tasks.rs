@@ -21,7 +21,7 @@ pub(super) fn of(options: &Options, files: u64) -> Vec<Task> {
     for &measure in &options.only {
         for setting in settings(measure, scale) {
             let rows = options.rows.iter().copied().filter(|row| has(measure, setting, row.contender));
-            // What is measured for all rows is measured for those of the goals.
+            // A setting that is measured for all rows is measured for those of the goals.
             if tasks.iter().all(|task| task.setting != setting) {
                 tasks.push(Task { setting, rows: rows.collect() });
             }

@@ -154,7 +154,7 @@ pub(super) fn shown(spread: Option<Spread>, unit: f64) -> String {
     if least == most { median } else { format!("{median} ({least}–{most})") }
 }
 
-/// What the intervals are.
+/// The meaning of the intervals.
 pub(super) const INTERVAL: &str =
     "The interval is that of the median, at 95 %; with fewer than six rounds it is the least and the most.";
 

@@ -1,4 +1,4 @@
-//! What a message costs by each transport of the native protocol, in one table.
+//! The cost of a message by each transport of the native protocol, in one table.
 
 use super::results::{Metric, Results, Setting, Spread};
 use super::tables::shown;

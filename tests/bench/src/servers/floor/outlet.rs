@@ -6,7 +6,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 pub(super) struct Outlet {
     writer: OwnedWriteHalf,
-    /// What the kernel did not take yet. While there is something, one task waits to write it.
+    /// Bytes that the kernel did not take yet. While there is something, one task waits to write it.
     waiting: Mutex<Vec<u8>>,
 }
 
