@@ -26,6 +26,13 @@ pub(crate) struct Body<C> {
     pub(crate) rest: Option<Bytes>,
 }
 
+impl<C> Body<C> {
+    /// Lets the rest be memory of its own, where it is a part of a larger buffer.
+    fn set_apart(&mut self) {
+        self.rest = self.rest.take().map(apart);
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
     /// It may not grow further.
@@ -39,8 +46,13 @@ pub(crate) enum BodyError {
 /// A piece of a body is a part of the buffer that its connection reads into, which has up to twice as many bytes.
 const PART: usize = 32 * 1024;
 
-/// Reads a body. A small one is copied, since a message that waits in the session would otherwise hold much more than
-/// counts; a large one only if it comes in several pieces. It may be silent for `allowance`, and must
+/// A body that may wait, or of which a part may. A small one is copied, since it would otherwise hold much more than counts.
+pub(crate) fn apart(body: Bytes) -> Bytes {
+    if body.len() < PART { Bytes::copy_from_slice(&body) } else { body }
+}
+
+/// Reads a body. If it comes in one piece, it is a part of the buffer of its connection, and not to be kept
+/// ([`apart`]); otherwise it is copied. It may be silent for `allowance`, and must
 /// come at the least rate once that time has passed. With each piece `grow` is called with the beginning of the
 /// body and its length so far, and may refuse that.
 pub(crate) async fn read_body(
@@ -65,11 +77,7 @@ pub(crate) async fn read_body(
             }
         }
     }
-    Ok(match whole {
-        Some(piece) if piece.len() < PART => Bytes::copy_from_slice(&piece),
-        Some(piece) => piece,
-        None => pieces.freeze(),
-    })
+    Ok(whole.unwrap_or_else(|| pieces.freeze()))
 }
 
 /// Hands the frames of a body over to the session. The frames before a malformed one are taken.
@@ -85,6 +93,7 @@ pub(crate) async fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<()
             Ok(frame)
         })?;
         if stopped {
+            body.set_apart();
             poll_fn(|cx| if link.reading_stops(cx) { Poll::Pending } else { Poll::Ready(()) }).await;
         } else if left > 0 {
             return Ok(());
