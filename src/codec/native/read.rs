@@ -71,7 +71,7 @@ impl Reader {
                     None => continue,
                 }
             }
-            let end = input.iter().take(MAX_HEAD).position(|&byte| byte == b':');
+            let end = input[..input.len().min(MAX_HEAD)].iter().position(|&byte| byte == b':');
             let head = input.split_to(end.ok_or(Malformed("a record without a colon"))?);
             input.advance(1);
             let mut fields = Fields::new(&head)?;
@@ -256,9 +256,20 @@ impl Reader {
     }
 }
 
+/// Whether each byte is a character of opaque strings and names.
+static FIELD_CHARACTERS: [bool; 256] = {
+    let (mut table, mut at) = ([false; 256], 0);
+    while at < table.len() {
+        let byte = at as u8;
+        table[at] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        at += 1;
+    }
+    table
+};
+
 /// Whether these are characters of opaque strings and names.
 fn has_field_characters(field: &[u8]) -> bool {
-    field.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' | b'.'))
+    field.iter().all(|byte| FIELD_CHARACTERS[usize::from(*byte)])
 }
 
 const MISSING: Unreadable = Malformed("an event whose attachments do not follow it");
