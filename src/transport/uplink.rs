@@ -26,13 +26,6 @@ pub(crate) struct Body<C> {
     pub(crate) rest: Option<Bytes>,
 }
 
-impl<C> Body<C> {
-    /// Lets the rest be memory of its own, where it is a part of a larger buffer.
-    fn set_apart(&mut self) {
-        self.rest = self.rest.take().map(apart);
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
     /// It may not grow further.
@@ -46,7 +39,8 @@ pub(crate) enum BodyError {
 /// A piece of a body is a part of the buffer that its connection reads into, which has up to twice as many bytes.
 const PART: usize = 32 * 1024;
 
-/// A body that may wait, or of which a part may. A small one is copied, since it would otherwise hold much more than counts.
+/// A body that may wait for its session, or of which messages are slices that may. A small one is copied, since it would
+/// otherwise hold much more than counts.
 pub(crate) fn apart(body: Bytes) -> Bytes {
     if body.len() < PART { Bytes::copy_from_slice(&body) } else { body }
 }
@@ -93,7 +87,6 @@ pub(crate) async fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<()
             Ok(frame)
         })?;
         if stopped {
-            body.set_apart();
             poll_fn(|cx| if link.reading_stops(cx) { Poll::Pending } else { Poll::Ready(()) }).await;
         } else if left > 0 {
             return Ok(());

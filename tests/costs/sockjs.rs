@@ -17,7 +17,7 @@ async fn fan_out(session: Session) {
     }
 }
 
-async fn idle(session: Session) {
+pub async fn idle(session: Session) {
     let _session = session;
     std::future::pending::<()>().await;
 }

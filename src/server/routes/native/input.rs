@@ -54,7 +54,8 @@ pub(super) struct Input {
     pub(super) counted: Counted,
 }
 
-/// Reads the input of a request.
+/// Reads the input of a request. It may be a part of the connection's buffer: a session that numbers its messages lets no
+/// input wait, and its messages are copies.
 pub(super) async fn read(
     core: &Core,
     route: Route,
