@@ -9,6 +9,8 @@
 mod bench;
 #[path = "costs/idle.rs"]
 mod idle;
+#[path = "costs/polls.rs"]
+mod polls;
 #[path = "costs/socketio.rs"]
 mod socketio;
 #[path = "costs/sockjs.rs"]

@@ -90,10 +90,16 @@ impl<S> Gateway<S> {
     /// # Errors
     /// Fails if it may not. A request that names no page is judged later, when it opens a session.
     pub(super) fn judge(&self, parts: &Parts) -> Result<Verdict, CloseReason> {
+        let verdict = origin::judge(&self.core.config, Asked::of(parts));
+        self.check(parts, verdict).map(|()| verdict)
+    }
+
+    /// The same for a request that was [judged](origin::judge_for_cors) already.
+    pub(super) fn check(&self, parts: &Parts, verdict: Verdict) -> Result<(), CloseReason> {
         self.check_address(parts);
-        match origin::judge(&self.core.config, Asked::of(parts)) {
-            verdict @ (Verdict::Doubted | Verdict::Refused) => Err(self.refuse(parts, verdict)),
-            verdict => Ok(verdict),
+        match verdict {
+            Verdict::Doubted | Verdict::Refused => Err(self.refuse(parts, verdict)),
+            Verdict::Allowed | Verdict::Listed | Verdict::Foreign | Verdict::Unknown => Ok(()),
         }
     }
 
@@ -333,17 +339,16 @@ impl<S> Gateway<S> {
         if judged.map_err(|_| reason::TOOK_TOO_LONG)? { Ok(()) } else { Err(reason::NOT_AUTHORIZED) }
     }
 
-    /// Attaches a link to the session with this id, if the secret fits.
+    /// Attaches a link to a session, if the secret fits.
     pub(super) fn attach(
         &self,
-        id: &str,
+        member: &Member,
         secret: &str,
         attach: Attach,
         transport: Transport,
     ) -> Result<Link, CloseReason> {
-        let member = self.core.member(id)?;
         tracing::trace!(session = %member.id(), %transport, attach.ordinal, attach.turn, "attach");
-        self.attach_to(&member, Credential::Secret { secret, next: ids::random }, attach, transport)
+        self.attach_to(member, Credential::Secret { secret, next: ids::random }, attach, transport)
     }
 
     /// Attaches the first link of a page that takes the session over from the page before it.

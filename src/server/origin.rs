@@ -65,17 +65,42 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Judges a request. `Sec-Fetch-Site: same-origin` proves a page of our own, since no page can set that header;
-/// no other value of it overrides `Origin`. Where the server's names are given, only they count.
+/// The origin that a request names, and what its pages may do.
+#[derive(Clone, Copy, Debug)]
+struct Named<'a> {
+    value: &'a HeaderValue,
+    may: Verdict,
+}
+
+impl<'a> Named<'a> {
+    fn of(config: &Config, asked: Asked<'a>) -> Option<Self> {
+        let value = asked.headers.get(header::ORIGIN)?;
+        Some(Named { value, may: classify(config, value.to_str().unwrap_or_default(), asked) })
+    }
+}
+
+/// Judges a request.
 pub(crate) fn judge(config: &Config, asked: Asked<'_>) -> Verdict {
+    judge_named(config, asked, Named::of(config, asked))
+}
+
+/// Judges a request, and returns the CORS headers of its answer. Its origin is looked at once for both.
+pub(crate) fn judge_for_cors(config: &Config, asked: Asked<'_>) -> (Verdict, Cors) {
+    let named = Named::of(config, asked);
+    (judge_named(config, asked, named), Cors::of_named(config, named))
+}
+
+/// `Sec-Fetch-Site: same-origin` proves a page of our own, since no page can set that header;
+/// no other value of it overrides `Origin`. Where the server's names are given, only they count.
+fn judge_named(config: &Config, asked: Asked<'_>, named: Option<Named<'_>>) -> Verdict {
     let site = asked.headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes);
     let own = site == Some(b"same-origin");
     if own && config.hosts.is_empty() {
         return Verdict::Allowed;
     }
-    if let Some(origin) = asked.headers.get(header::ORIGIN) {
-        return match classify(config, origin.to_str().unwrap_or_default(), asked) {
-            Verdict::Refused if site.is_none() && config.hosts.is_empty() && origin != "null" => Verdict::Doubted,
+    if let Some(Named { value, may }) = named {
+        return match may {
+            Verdict::Refused if site.is_none() && config.hosts.is_empty() && value != "null" => Verdict::Doubted,
             verdict => verdict,
         };
     }
@@ -134,13 +159,17 @@ fn is_listed(config: &Config, origin: &str) -> bool {
 /// Whether the origin's host and port are those that the request was sent to. The scheme is not compared,
 /// because a server behind a proxy that ends TLS does not know its own scheme.
 fn is_same(config: &Config, origin: &str, asked: Asked<'_>) -> bool {
-    let Some((scheme @ ("http" | "https"), authority)) = origin.split_once("://") else { return false };
+    let (scheme, authority) = match (origin.strip_prefix("http://"), origin.strip_prefix("https://")) {
+        (Some(authority), _) => ("http", authority),
+        (None, Some(authority)) => ("https", authority),
+        (None, None) => return false,
+    };
     let authority = without_port(scheme, authority);
     if !config.hosts.is_empty() {
         return is_named(config, scheme, authority);
     }
-    let hosts = [asked.host(), asked.forwarded_host(config)];
-    hosts.into_iter().flatten().any(|host| without_port(scheme, host).eq_ignore_ascii_case(authority))
+    let is_it = |host| without_port(scheme, host).eq_ignore_ascii_case(authority);
+    asked.host().is_some_and(is_it) || asked.forwarded_host(config).is_some_and(is_it)
 }
 
 /// Whether this is one of the names by which browsers know the server, with either scheme.
@@ -174,11 +203,12 @@ pub(crate) struct Cors {
 
 impl Cors {
     pub(crate) fn of(config: &Config, asked: Asked<'_>) -> Self {
-        let origin = asked
-            .headers
-            .get(header::ORIGIN)
-            .filter(|origin| origin.to_str().is_ok_and(|origin| classify(config, origin, asked) != Verdict::Refused));
-        let copy = |origin: &HeaderValue| HeaderValue::from_bytes(origin.as_bytes()).ok();
+        Self::of_named(config, Named::of(config, asked))
+    }
+
+    fn of_named(config: &Config, named: Option<Named<'_>>) -> Self {
+        let origin = named.filter(|named| named.may != Verdict::Refused).and_then(|named| named.value.to_str().ok());
+        let copy = |origin| HeaderValue::from_str(origin).ok();
         Cors { origin: origin.and_then(copy), credentials: config.origins != Origins::Any }
     }
 

@@ -11,6 +11,6 @@ pub(crate) mod wrapping;
 
 pub(crate) use downlink::{FirstFlush, Wait, counted, stream};
 pub(crate) use link::{Link, LinkWatch};
-pub(crate) use uplink::{Body, BodyError, read_body, settled, take, take_first, upload_answer};
+pub(crate) use uplink::{Body, BodyError, apart, read_body, settled, take, take_first, upload_answer};
 pub(crate) use websocket::{NoMessage, Socket};
 pub(crate) use wrapping::{Wrapper, Wrapping};

@@ -1,7 +1,8 @@
 //! How long a transport waits for input that comes piece by piece over a slow line.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
+use futures::future::poll_immediate;
 use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
 
 use crate::config::LEAST_RATE;
@@ -26,6 +27,11 @@ impl Pace {
     /// # Errors
     /// Fails if it does not come in time. Cancel-safe if the input is.
     pub(super) async fn next<F: Future>(&self, input: F) -> Result<F::Output, Elapsed> {
+        let mut input = pin!(input);
+        // Mostly it is there, and no time need be told.
+        if let Some(output) = poll_immediate(&mut input).await {
+            return Ok(output);
+        }
         timeout_at(self.until.min(sleep(self.allowance).deadline()), input).await
     }
 

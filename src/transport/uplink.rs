@@ -39,8 +39,14 @@ pub(crate) enum BodyError {
 /// A piece of a body is a part of the buffer that its connection reads into, which has up to twice as many bytes.
 const PART: usize = 32 * 1024;
 
-/// Reads a body. A small one is copied, since a message that waits in the session would otherwise hold much more than
-/// counts; a large one only if it comes in several pieces. It may be silent for `allowance`, and must
+/// A body that may wait for its session, or of which messages are slices that may. A small one is copied, since it would
+/// otherwise hold much more than counts.
+pub(crate) fn apart(body: Bytes) -> Bytes {
+    if body.len() < PART { Bytes::copy_from_slice(&body) } else { body }
+}
+
+/// Reads a body. If it comes in one piece, it is a part of the buffer of its connection, and not to be kept
+/// ([`apart`]); otherwise it is copied. It may be silent for `allowance`, and must
 /// come at the least rate once that time has passed. With each piece `grow` is called with the beginning of the
 /// body and its length so far, and may refuse that.
 pub(crate) async fn read_body(
@@ -65,11 +71,7 @@ pub(crate) async fn read_body(
             }
         }
     }
-    Ok(match whole {
-        Some(piece) if piece.len() < PART => Bytes::copy_from_slice(&piece),
-        Some(piece) => piece,
-        None => pieces.freeze(),
-    })
+    Ok(whole.unwrap_or_else(|| pieces.freeze()))
 }
 
 /// Hands the frames of a body over to the session. The frames before a malformed one are taken.

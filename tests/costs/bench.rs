@@ -13,6 +13,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use allocation_counter::AllocationInfo;
 use anywire::Server;
 use axum::{Router, serve::Listener};
 use tokio::{
@@ -26,6 +27,9 @@ use tracing::{
 };
 
 use crate::support::{Io, Site};
+
+/// How often an exchange is measured.
+pub const TIMES: usize = 20;
 
 /// The payload of each message.
 pub const TEXT: &str = "12345678901234567890123456789012";
@@ -176,6 +180,17 @@ impl Bench {
 
     /// The costs of a future, and of what the server does until all its tasks rest.
     pub fn costs(&self, future: impl Future<Output = ()>) -> Costs {
+        let before = self.now(0);
+        let counted = self.measure(future);
+        self.now(counted.count_total) - before
+    }
+
+    /// The bytes that are allocated meanwhile.
+    fn bytes(&self, future: impl Future<Output = ()>) -> u64 {
+        self.measure(future).bytes_total
+    }
+
+    fn measure(&self, future: impl Future<Output = ()>) -> AllocationInfo {
         // A future that is large is boxed by the runtime.
         let mut future = Box::pin(async {
             future.await;
@@ -183,14 +198,22 @@ impl Bench {
                 tokio::task::yield_now().await;
             }
         });
-        let before = self.now(0);
-        let counted = allocation_counter::measure(|| self.runtime.block_on(&mut future));
-        self.now(counted.count_total) - before
+        allocation_counter::measure(|| self.runtime.block_on(&mut future))
     }
 
     fn now(&self, allocations: u64) -> Costs {
         let Counts { locks, reads, writes } = &self.counts;
         Costs { allocations, locks: locks.load(Relaxed), reads: reads.load(Relaxed), writes: writes.load(Relaxed) }
+    }
+}
+
+/// Reads until these bytes have come.
+pub async fn until(io: &mut dyn Io, buffer: &mut [u8], end: &[u8]) {
+    let mut length = 0;
+    while !buffer[..length].windows(end.len()).any(|window| window == end) {
+        let read = io.read(&mut buffer[length..]).await.unwrap();
+        assert!(read > 0, "the connection has ended behind {}", String::from_utf8_lossy(&buffer[..length]));
+        length += read;
     }
 }
 
@@ -229,11 +252,19 @@ pub fn exchange(bench: &Bench, all: &mut [&mut dyn Io], messages: &[u8], letter:
     })
 }
 
+/// The bytes that are allocated in an exchange, which is given a buffer: the middle of several times.
+pub fn usual_bytes(bench: &Bench, mut exchange: impl AsyncFnMut(&mut [u8])) -> u64 {
+    let mut buffer = vec![0; 16 * 1024];
+    let mut times: Vec<u64> = (0..TIMES).map(|_| bench.bytes(exchange(&mut buffer))).collect();
+    times.sort_unstable();
+    times[TIMES / 2] - bench.bytes(async {})
+}
+
 /// The costs of an exchange, which is given a buffer: the middle ones of several times.
 pub fn usual(bench: &Bench, mut exchange: impl AsyncFnMut(&mut [u8])) -> Costs {
     let mut buffer = vec![0; 16 * 1024];
-    let mut times: Vec<Costs> = (0..20).map(|_| bench.costs(exchange(&mut buffer))).collect();
+    let mut times: Vec<Costs> = (0..TIMES).map(|_| bench.costs(exchange(&mut buffer))).collect();
     times.sort_unstable();
     // The runtime allocates for the rest of its tasks, which is no cost of the exchange.
-    times[10] - bench.costs(async {})
+    times[TIMES / 2] - bench.costs(async {})
 }

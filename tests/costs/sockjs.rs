@@ -2,10 +2,10 @@
 
 use anywire::{Anywire, Session};
 use futures::StreamExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::{
-    bench::{Bench, Costs, TEXT, exchange, frames, usual},
+    bench::{Bench, Costs, TEXT, exchange, frames, until, usual},
     echo,
     support::{HOST, Io, Socket},
 };
@@ -17,7 +17,7 @@ async fn fan_out(session: Session) {
     }
 }
 
-async fn idle(session: Session) {
+pub async fn idle(session: Session) {
     let _session = session;
     std::future::pending::<()>().await;
 }
@@ -71,16 +71,6 @@ fn request(name: &str, body: &str) -> Vec<u8> {
          Content-Length: {length}\r\n\r\n"
     );
     [head.as_bytes(), body.as_bytes()].concat()
-}
-
-/// Reads until these bytes have come.
-async fn until(io: &mut dyn Io, buffer: &mut [u8], end: &[u8]) {
-    let mut length = 0;
-    while !buffer[..length].windows(end.len()).any(|window| window == end) {
-        let read = io.read(&mut buffer[length..]).await.unwrap();
-        assert!(read > 0, "the connection has ended behind {}", String::from_utf8_lossy(&buffer[..length]));
-        length += read;
-    }
 }
 
 #[test]

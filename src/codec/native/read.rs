@@ -71,7 +71,7 @@ impl Reader {
                     None => continue,
                 }
             }
-            let end = input.iter().take(MAX_HEAD).position(|&byte| byte == b':');
+            let end = input[..input.len().min(MAX_HEAD)].iter().position(|&byte| byte == b':');
             let head = input.split_to(end.ok_or(Malformed("a record without a colon"))?);
             input.advance(1);
             let mut fields = Fields::new(&head)?;
@@ -256,9 +256,20 @@ impl Reader {
     }
 }
 
+/// Whether each byte is a character of opaque strings and names.
+static FIELD_CHARACTERS: [bool; 256] = {
+    let (mut table, mut at) = ([false; 256], 0);
+    while at < table.len() {
+        let byte = at as u8;
+        table[at] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        at += 1;
+    }
+    table
+};
+
 /// Whether these are characters of opaque strings and names.
 fn has_field_characters(field: &[u8]) -> bool {
-    field.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+    field.iter().all(|byte| FIELD_CHARACTERS[usize::from(*byte)])
 }
 
 const MISSING: Unreadable = Malformed("an event whose attachments do not follow it");
@@ -331,12 +342,13 @@ fn start(fields: &mut Fields<'_>) -> Result<Attached> {
 struct Fields<'a> {
     letter: u8,
     rest: Option<&'a [u8]>,
+    record: &'a Bytes,
 }
 
 impl<'a> Fields<'a> {
-    fn new(head: &'a [u8]) -> Result<Self> {
-        let (&letter, rest) = head.split_first().ok_or(Malformed("a record without a letter"))?;
-        Ok(Fields { letter, rest: Some(rest) })
+    fn new(record: &'a Bytes) -> Result<Self> {
+        let (&letter, rest) = record.split_first().ok_or(Malformed("a record without a letter"))?;
+        Ok(Fields { letter, rest: Some(rest), record })
     }
 
     fn next(&mut self) -> Result<&'a [u8]> {
@@ -369,16 +381,23 @@ impl<'a> Fields<'a> {
     }
 
     /// An opaque string: an attempt, an id or a secret.
-    fn token(&mut self) -> Result<ByteString> {
+    fn opaque(&mut self) -> Result<&'a [u8]> {
         let field = self.next()?;
         if field.is_empty() || field.len() > MAX_TOKEN || !has_field_characters(field) {
             return Err(Malformed("a malformed token"));
         }
-        text(Bytes::copy_from_slice(field))
+        Ok(field)
     }
 
+    /// A copy of an opaque string.
+    fn token(&mut self) -> Result<ByteString> {
+        text(Bytes::copy_from_slice(self.opaque()?))
+    }
+
+    /// The id and the secret are slices of the record: a request needs them until it is attached, and no longer.
     fn resume_token(&mut self) -> Result<ResumeToken> {
-        Ok(ResumeToken { id: self.token()?, secret: self.token()?, received: self.number()? })
+        let mut slice = || text(self.record.slice_ref(self.opaque()?));
+        Ok(ResumeToken { id: slice()?, secret: slice()?, received: self.number()? })
     }
 
     fn names(&mut self) -> Result<Names> {

@@ -17,6 +17,9 @@ use crate::{
 /// From this length on a message is announced, in bytes. Smaller ones take no longer than a heartbeat allows.
 const LARGE: usize = 64 * 1024;
 
+/// Most records without their payloads have no more bytes.
+const MOST_SHORT: usize = 16;
+
 /// Writes the records of one body or link, and counts its messages.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -84,6 +87,8 @@ impl Writer {
 
     /// Appends a message, or an event as it is for a client that knows events or not.
     pub(crate) fn message(&mut self, number: u64, message: &OutMessage, events: bool, out: &mut Vec<u8>) {
+        // Room for its records at once, where a body begins.
+        out.reserve(message.len() + 2 * MOST_SHORT);
         self.count(number, out);
         match message {
             OutMessage::Own(payload) => self.payload(payload, events, out),
@@ -171,6 +176,7 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 fn put_start(out: &mut Vec<u8>, Attached { outcome, received, names, grant, secret }: &Attached) {
+    out.reserve(MOST_SHORT);
     match (outcome, grant) {
         (Outcome::New, Some(grant)) => {
             push(out, format_args!("snew,{received},{},{}", grant.id, grant.secret));

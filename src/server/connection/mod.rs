@@ -114,6 +114,7 @@ pub(crate) async fn run<I: Stream>(
             deadline.poll(cx, timer.as_mut(), phase).map(Err)
         });
         let order = tokio::select! {
+            biased;
             driven = driven => match driven {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => {

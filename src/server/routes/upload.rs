@@ -43,7 +43,7 @@ pub(super) async fn read(
         if length > MODEST { core.admit_more() } else { Ok(()) }
     };
     let data = transport::read_body(body.into_data_stream(), core.config.open_timeout, grow).await?;
-    Ok((data, counted))
+    Ok((transport::apart(data), counted))
 }
 
 /// Reads a small body, for which there is no session.

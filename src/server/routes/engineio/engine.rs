@@ -94,14 +94,14 @@ pub(super) struct Named {
 
 impl<S: Clone + Send + Sync + 'static> Engine<S> {
     /// The checks that all requests pass: the transport, and the origin.
-    pub(super) fn judge(&self, parts: &Parts) -> Result<(Params, Verdict), EngineRefusal> {
+    pub(super) fn judge(&self, parts: &Parts, verdict: Verdict) -> Result<Params, EngineRefusal> {
         let params = Params::of(parts).filter(|params| self.serves(params.carrying));
         let params = params.ok_or_else(EngineRefusal::unknown_transport)?;
         if parts.headers.get(header::ORIGIN).is_some_and(|origin| origin.to_str().is_err()) {
             return Err(EngineRefusal::bad_request("an origin is plain text"));
         }
-        let verdict = self.gateway.judge(parts).map_err(EngineRefusal::forbidden)?;
-        Ok((params, verdict))
+        self.gateway.check(parts, verdict).map_err(EngineRefusal::forbidden)?;
+        Ok(params)
     }
 
     pub(super) fn serves(&self, carrying: Carrying) -> bool {

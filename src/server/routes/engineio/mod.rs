@@ -28,7 +28,7 @@ use crate::{
     config::EngineIo,
     server::{
         gateway::Gateway,
-        origin::{Asked, Cors},
+        origin::{self, Asked, Verdict},
         refusal::guarded,
         routes::{elsewhere, whole::Whole},
     },
@@ -74,14 +74,14 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
     fn respond(self, state: S, request: Request) -> impl Future<Output = Response> + Send + use<S> {
         elsewhere::start(self.core());
         let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
-        let cors = Cors::of(&self.core().config, asked);
+        let (verdict, cors) = origin::judge_for_cors(&self.core().config, asked);
         let preflight = is_preflight(&request);
         let core = self.gateway.core.clone();
         let reusable = request.version() < Version::HTTP_2;
         // A parked poll keeps everything that is captured, so the request is not.
         let answering: Pin<Box<dyn Future<Output = Answer> + Send>> = match preflight {
             true => Box::pin(std::future::ready(Answer::ready(allow(&request)))),
-            false => Box::pin(self.serve(state, request)),
+            false => Box::pin(self.serve(state, request, verdict)),
         };
         async move {
             let mut response = answering.await.finish(answer::respond).await;
@@ -97,16 +97,16 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
     }
 
     /// Judges a request, and answers it or begins to.
-    async fn serve(self, state: S, request: Request) -> Answer {
+    async fn serve(self, state: S, request: Request, verdict: Verdict) -> Answer {
         let (parts, body) = request.into_parts();
         let kept = self.gateway.hooks.keep(&parts);
         let upgrade = is_upgrade(&parts);
-        let judged = self.judge(&parts);
-        let elsewhere = judged.as_ref().ok().and_then(|(params, _)| self.node_of(params)).map(str::to_owned);
+        let judged = self.judge(&parts, verdict);
+        let elsewhere = judged.as_ref().ok().and_then(|params| self.node_of(params)).map(str::to_owned);
         let answered = match (judged, elsewhere) {
             (Err(refusal), _) => Err(refusal),
             (Ok(_), Some(node)) => Box::pin(self.forward(&node, parts, body)).await,
-            (Ok((mut params, verdict)), None) => match (self.named(&mut params), upgrade) {
+            (Ok(mut params), None) => match (self.named(&mut params), upgrade) {
                 (Err(refusal), _) => Err(refusal),
                 (Ok(_), true) if params.carrying != Carrying::WebSocket => {
                     Err(EngineRefusal::bad_request("polling needs no upgrade"))

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::Response,
 };
 
@@ -27,6 +27,17 @@ use crate::{
     shared::UnderWay,
     transport::{self, FirstFlush, Link, Wait, Wrapper, Wrapping, wrapping},
 };
+
+/// The headers of every answer: caches must not keep it, proxies must not compress or buffer it, and browsers must not
+/// guess its type.
+const HEADERS: [(HeaderName, HeaderValue); 3] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
+
+/// The room for headers that an answer gets later: those of CORS, and its length.
+const MORE_HEADERS: usize = 5;
 
 /// The format that a request asks for its answer.
 #[derive(Debug)]
@@ -52,11 +63,13 @@ impl ResponseFormat {
     pub(super) fn of(route: Route, parts: &Parts, origins: &Origins) -> Result<Self, Box<Response>> {
         let style = route.style();
         let bad_callback = || Box::new(refuse(&reason::BAD_CALLBACK.into()));
-        let callback = params::query(parts, "callback");
-        let callback = match callback.filter(|_| matches!(style, Style::Page | Style::Call)) {
-            Some(name) if !params::is_callback(name) => return Err(bad_callback()),
-            name => name,
+        let callback = match style {
+            Style::Page | Style::Call => params::query(parts, "callback"),
+            Style::Plain | Style::Events | Style::Parts | Style::Blank => None,
         };
+        if callback.is_some_and(|name| !params::is_callback(name)) {
+            return Err(bad_callback());
+        }
         let wrapping = match (style, callback) {
             (Style::Plain, _) => Wrapping::new(&wrapping::PLAIN, ""),
             (Style::Events, _) => Wrapping::new(&wrapping::EVENTS, ""),
@@ -72,7 +85,7 @@ impl ResponseFormat {
         Ok(ResponseFormat {
             spelling: if bytes { Spelling::Bytes } else { Spelling::Text },
             wrapping,
-            padding: params::padding(parts),
+            padding: if route.is_stream() { params::padding(parts) } else { 0 },
             always_ok: route.is_get() || params::query(parts, "soft") == Some("1"),
             is_blank: style == Style::Blank,
             has_secret: route.is_get(),
@@ -145,12 +158,9 @@ impl ResponseFormat {
 fn answer(content_type: ContentType, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.reserve(6);
+    headers.reserve(1 + HEADERS.len() + MORE_HEADERS);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type.0));
-    // Caches must not keep it, proxies must not compress or buffer it, and browsers must not guess its type.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.extend(HEADERS);
     response
 }
 
@@ -184,6 +194,7 @@ impl Accepted {
     /// Makes the answer, or names the link that will make it.
     pub(super) fn respond(self, format: ResponseFormat, stream_budget: usize) -> Answer {
         match self {
+            Accepted::Records(records, content_type) if format.is_plain() => Answer::Records(records, content_type),
             Accepted::Records(records, content_type) => {
                 Answer::Ready(Box::new(format.whole(records, content_type, None)))
             }
@@ -203,6 +214,8 @@ impl Accepted {
 pub(super) enum Answer {
     /// The answer is boxed, so that a parked poll does not carry the room for it.
     Ready(Box<Response>),
+    /// The answer is these records.
+    Records(Vec<u8>, ContentType),
     /// The answer is the link's first flush.
     FirstFlush { flush: FirstFlush<NativeCodec>, extras: Option<Box<Extras>> },
 }
@@ -219,6 +232,7 @@ pub(super) fn finish(mut prepared: Answer) -> impl Future<Output = Response> + S
     poll_fn(move |cx| {
         Poll::Ready(match &mut prepared {
             Answer::Ready(response) => std::mem::take(&mut **response),
+            Answer::Records(records, content_type) => answer(*content_type, Body::from(std::mem::take(records))),
             Answer::FirstFlush { flush, extras } => {
                 let (records, content_type, counter) = ready!(flush.poll(cx));
                 match extras.take() {

@@ -54,8 +54,8 @@ pub(super) struct Input {
     pub(super) counted: Counted,
 }
 
-/// Reads the input of a request. A request that names a session
-/// which is not here is refused unread.
+/// Reads the input of a request. It may be a part of the connection's buffer: a session that numbers its messages lets no
+/// input wait, and its messages are copies.
 pub(super) async fn read(
     core: &Core,
     route: Route,
@@ -64,9 +64,6 @@ pub(super) async fn read(
     spelling: Spelling,
     by_address: &mut AddressCount<'_>,
 ) -> Result<Input, Refusal> {
-    if let Some(id) = params::query(parts, "session").filter(|id| !id.is_empty()) {
-        core.member(id)?;
-    }
     let mut counted = Counted::Nothing;
     if route.is_get() {
         return Ok(Input { data: params::data(parts)?, body: core.nodes().map(|_| Bytes::new()), counted });

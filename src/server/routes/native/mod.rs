@@ -1,12 +1,15 @@
 //! The routes of the native protocol and of the client's scripts.
 
 mod answer;
+mod downlink;
 mod input;
 mod moving;
 mod params;
 mod request;
 mod table;
 mod upgrade;
+
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -25,7 +28,7 @@ use crate::{
     config::Transport,
     server::{
         gateway::Gateway,
-        origin::{Asked, Cors},
+        origin::{self, Asked, Verdict},
         other_nodes::Way,
         refusal::guarded,
     },
@@ -35,7 +38,8 @@ use crate::{
 /// Returns the routes of the native protocol, each by its name: a route with a parameter would add it to those
 /// of the path below which the routes are nested, which the application's extractors see.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> Router<S> {
-    let forwarded = gateway.forwarded();
+    let forwarded = Arc::new(gateway.forwarded());
+    let gateway = Arc::new(gateway);
     let mounted = elsewhere::mount(&gateway.core, MOUNT, move |request| answer(&forwarded, (), request));
     let serve = Whole(move |request: Request, state: S| {
         let _mounted = &mounted;
@@ -50,19 +54,19 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> R
 ///
 /// A parked poll keeps everything that this captures, so the request is not captured.
 fn answer<S: Clone + Send + Sync + 'static>(
-    gateway: &Gateway<S>,
+    gateway: &Arc<Gateway<S>>,
     state: S,
     request: Request,
 ) -> impl Future<Output = Response> + Send + use<S> {
     elsewhere::start(&gateway.core);
     let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
-    let cors = Cors::of(&gateway.core.config, asked);
+    let (verdict, cors) = origin::judge_for_cors(&gateway.core.config, asked);
     let preflight = request.method() == Method::OPTIONS;
     let core = gateway.core.clone();
     let reusable = request.version() < Version::HTTP_2;
     let reply = match preflight {
         true => Reply::Now(guarded(StatusCode::NO_CONTENT.into_response())),
-        false => dispatch(gateway, state, request),
+        false => dispatch(gateway, state, request, verdict),
     };
     async move {
         let mut response = match reply {
@@ -86,7 +90,12 @@ enum Reply {
     Later(Admitting),
 }
 
-fn dispatch<S: Clone + Send + Sync + 'static>(gateway: &Gateway<S>, state: S, request: Request) -> Reply {
+fn dispatch<S: Clone + Send + Sync + 'static>(
+    gateway: &Arc<Gateway<S>>,
+    state: S,
+    request: Request,
+    verdict: Verdict,
+) -> Reply {
     let name = request.uri().path().rsplit('/').next().unwrap_or_default();
     let without = &gateway.core.config.without;
     if let Some(route) = Route::of(name) {
@@ -94,7 +103,7 @@ fn dispatch<S: Clone + Send + Sync + 'static>(gateway: &Gateway<S>, state: S, re
             return Reply::Now(answer::refuse(&reason::NOT_SERVED.into()));
         }
         return match request.method() == route.method() {
-            true => Reply::Later(request::admit(gateway.clone(), route, state, request)),
+            true => Reply::Later(request::admit(gateway.clone(), route, state, request, verdict)),
             false => Reply::Now(wrong_method(if route.is_get() { "GET" } else { "POST" })),
         };
     }
@@ -106,10 +115,10 @@ fn dispatch<S: Clone + Send + Sync + 'static>(gateway: &Gateway<S>, state: S, re
             let id = session(&request);
             match elsewhere::way(&gateway.core, id, !gateway.opens()) {
                 Way::To(node) if !elsewhere::brings(&gateway.core, id) => {
-                    return Reply::Later(Box::pin(upgrade::forward(gateway.clone(), node, state, request)));
+                    return Reply::Later(Box::pin(upgrade::forward(gateway.as_ref().clone(), node, state, request)));
                 }
                 // Its first message tells whether the session is to be asked for.
-                _ => upgrade::serve(gateway.clone(), state, request),
+                _ => upgrade::serve(gateway.as_ref().clone(), state, request),
             }
         }
         None => guarded(StatusCode::NOT_FOUND.into_response()),

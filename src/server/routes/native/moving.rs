@@ -32,7 +32,11 @@ pub(super) async fn find<S>(
     body: Body,
     spelling: Spelling,
 ) -> Result<(Option<String>, Body), CloseReason> {
-    let (core, id) = (&gateway.core, params::query(parts, "session"));
+    let core = &gateway.core;
+    if core.nodes().is_none() {
+        return Ok((None, body));
+    }
+    let id = params::query(parts, "session");
     let owner = elsewhere::owner_of(core, id, !gateway.opens()).await?;
     let makes_links = matches!(route, Route::Down(_) | Route::Open);
     if !makes_links || !gateway.opens() || !elsewhere::brings(core, id) {

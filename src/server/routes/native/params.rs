@@ -54,9 +54,17 @@ fn address(uri: &Uri) -> Uri {
 }
 
 /// A parameter among these pairs, without decoding it.
-pub(super) fn field<'a>(pairs: &'a str, name: &str) -> Option<&'a str> {
-    let pairs = pairs.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+pub(super) fn field<'a>(mut pairs: &'a str, name: &str) -> Option<&'a str> {
+    loop {
+        let (pair, rest) = match pairs.split_once('&') {
+            Some((pair, rest)) => (pair, Some(rest)),
+            None => (pairs, None),
+        };
+        if let Some(value) = pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')) {
+            return Some(value);
+        }
+        pairs = rest?;
+    }
 }
 
 /// Returns the data of a GET, which would be the body of a POST.

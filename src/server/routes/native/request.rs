@@ -1,41 +1,37 @@
 //! The native protocol over HTTP: the requests of each route. PROTOCOL.md is the text of the protocol.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use axum::{body::Body, extract::Request, http::request::Parts, response::Response};
 use bytes::Bytes;
 
 use super::{
     answer::{Accepted, Answer, ResponseFormat},
-    input::{self, Input, MOST_FIRST_FLIGHT},
+    downlink,
+    input::{self, Counted, Input, MOST_FIRST_FLIGHT},
     moving, params,
-    table::{Budget, Downlink, MOUNT, Route},
+    table::{MOUNT, Route},
 };
 use crate::{
     codec::{
         ContentType,
         native::{Head, NativeCodec, ResumeToken, Spelling, VERSION},
     },
-    config::{Transport, millis},
+    config::Transport,
+    hub::Member,
     ids,
     server::{
+        admission::AddressCount,
         core::Core,
         gateway::{Gateway, GraceHold, Opened, Opening, Page},
-        network::Network,
         origin::Verdict,
-        parked_requests::Parking,
         refusal::Refusal,
-        remote,
         routes::elsewhere,
     },
-    session::{Attach, CloseReason, LinkKind, Machine, Names, reason},
+    session::{Attach, CloseReason, LinkKind, Names, reason},
     shared::{ChunkOutcome, Credential},
     transport::{self, Link, Wait},
 };
-
-/// Polls that are held for less than this time, in milliseconds, are not held at all, because clients would make
-/// one after the other.
-const LEAST_HOLD: u64 = 100;
 
 /// An answer without a record.
 const NOTHING: Accepted = Accepted::Records(Vec::new(), ContentType::TEXT);
@@ -69,27 +65,32 @@ impl From<CloseReason> for Stop {
 
 /// Reads and understands a request, and attaches it to its session.
 pub(super) fn admit<S: Clone + Send + Sync + 'static>(
-    gateway: Gateway<S>,
+    gateway: Arc<Gateway<S>>,
     route: Route,
     state: S,
     request: Request,
+    verdict: Verdict,
 ) -> Admitting {
+    let (parts, body) = request.into_parts();
+    let format = match ResponseFormat::of(route, &parts, &gateway.core.config.origins) {
+        Ok(format) => format,
+        Err(response) => return Box::pin(std::future::ready(Answer::Ready(response))),
+    };
+    let kept = gateway.hooks.keep(&parts);
+    let mut asking = Asking { gateway, route, state, parts, verdict, spelling: format.spelling };
     Box::pin(async move {
-        let (parts, body) = request.into_parts();
-        let format = match ResponseFormat::of(route, &parts, &gateway.core.config.origins) {
-            Ok(format) => format,
-            Err(response) => return Answer::Ready(response),
-        };
-        let kept = gateway.hooks.keep(&parts);
-        let refusal = match read(&gateway, route, state, parts, body, format.spelling).await {
-            Ok(accepted) => return accepted.respond(format, gateway.core.config.stream_budget),
+        let refusal = match asking.read(body).await {
+            Ok(accepted) => return accepted.respond(format, asking.gateway.core.config.stream_budget),
             Err(Stop::Refused(refusal)) => refusal,
-            Err(Stop::Elsewhere { node, id, request }) => match forward(&gateway.core, &node, id, *request).await {
-                Ok(response) => return Answer::Ready(Box::new(response)),
-                Err(reason) => reason.into(),
-            },
+            Err(Stop::Elsewhere { node, id, request }) => {
+                // Boxed: other requests need not carry the room for it.
+                match Box::pin(forward(&asking.gateway.core, &node, id, *request)).await {
+                    Ok(response) => return Answer::Ready(Box::new(response)),
+                    Err(reason) => reason.into(),
+                }
+            }
         };
-        gateway.refused(route.name(), &refusal.reason, kept.as_deref());
+        asking.gateway.refused(route.name(), &refusal.reason, kept.as_deref());
         Answer::Ready(Box::new(format.refuse(&refusal)))
     })
 }
@@ -104,129 +105,202 @@ async fn forward(core: &Core, node: &str, id: Option<String>, request: Request) 
     })
 }
 
-/// The head of a request and what came with it.
-struct Understood {
+/// A request that is being read. Its parts are here and nowhere else: an `async fn` would hold what it is given twice.
+struct Asking<S> {
+    gateway: Arc<Gateway<S>>,
+    route: Route,
+    state: S,
     parts: Parts,
     verdict: Verdict,
+    spelling: Spelling,
+}
+
+/// A request that was understood: its head record, and what came with it.
+struct Understood<'a> {
     head: Head,
     body: transport::Body<NativeCodec>,
     /// The body as it came, if another node may have the session.
     whole: Option<Bytes>,
+    /// The session that the URL names.
+    named: Option<Arc<Member>>,
+    /// For the session that the URL names, until a link is attached that does the same.
+    hold: Option<GraceHold>,
+    /// They count the body until this is dropped.
+    _counted: (AddressCount<'a>, Counted),
 }
 
-async fn read<S: Clone + Send + Sync + 'static>(
-    gateway: &Gateway<S>,
-    route: Route,
-    state: S,
-    parts: Parts,
-    body: Body,
-    spelling: Spelling,
-) -> Result<Accepted, Stop> {
-    let (owner, body) = moving::find(gateway, route, &parts, body, spelling).await?;
-    if let Some(node) = owner {
-        let id = params::query(&parts, "session").map(str::to_owned);
-        return Err(Stop::Elsewhere { node, id, request: Box::new(Request::from_parts(parts, body)) });
-    }
-    let verdict = gateway.judge(&parts)?;
-    let grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
-    let mut by_address = gateway.core.admission.read(&parts, &gateway.core.config);
-    let Input { data, body: whole, counted: _counted } =
-        input::read(&gateway.core, route, &parts, body, spelling, &mut by_address).await?;
-    let body = match gather(&gateway.core, route, &parts, data)? {
-        Ok(body) => body,
-        Err(accepted) => return Ok(accepted),
-    };
-    let (head, body) = read_head(NativeCodec::new(spelling, gateway.core.config.message_limit), body)?;
-    if let Some(node) = moving::find_named(gateway, &head).await? {
-        return Err(again(&node, head.session(), parts, whole));
-    }
-    let understood = Understood { parts, verdict, head, body, whole };
-    match understood.head {
-        Head::Open { .. } | Head::Join { .. } => open(gateway, route, state, understood).await,
-        _ => attach(gateway, route, state, grace_hold, understood).await,
-    }
-}
-
-/// The request as it came, for the node that has its session.
-fn again(node: &str, id: Option<&str>, parts: Parts, whole: Option<Bytes>) -> Stop {
-    let request = Box::new(Request::from_parts(parts, Body::from(whole.unwrap_or_default())));
-    Stop::Elsewhere { node: node.to_owned(), id: id.map(str::to_owned), request }
-}
-
-/// Opens a session, or joins its opening.
-async fn open<S: Clone + Send + Sync + 'static>(
-    gateway: &Gateway<S>,
-    route: Route,
-    state: S,
-    understood: Understood,
-) -> Result<Accepted, Stop> {
-    let Understood { parts, verdict, head, mut body, whole } = understood;
-    let way = elsewhere::way_of(&parts);
-    let as_it_came = whole.is_some().then(|| parts.clone());
-    let (opening, transport, terms) = match (route, route.opens(), head) {
-        (_, Some(transport), Head::Open { ordinal, attempt, names, auth, .. }) => {
-            if route.is_get() && !auth.is_empty() {
-                return Err(reason::AUTH_IN_URL.into());
+impl<S: Clone + Send + Sync + 'static> Asking<S> {
+    async fn read(&mut self, body: Body) -> Result<Accepted, Stop> {
+        let gateway = self.gateway.clone();
+        let mut understood = match self.understand(&gateway, body).await? {
+            Ok(understood) => understood,
+            Err(accepted) => return Ok(accepted),
+        };
+        // Boxed: polls and uploads need not carry the room for the others.
+        match &understood.head {
+            Head::Open { .. } | Head::Join { .. } => Box::pin(self.open(understood)).await,
+            Head::TakeOver { .. } => Box::pin(self.take_over(understood)).await,
+            Head::Resume { .. } => {
+                let (link, wait, permit) = self.resume(&mut understood).await?;
+                let codec = understood.body.codec;
+                Ok(match wait {
+                    None => Accepted::Stream { link, codec, permit },
+                    Some(wait) => Accepted::Flush { link, codec, wait, permit },
+                })
             }
-            input::check_auth(&auth)?;
-            let page = Page::of_request(verdict, names);
-            let opening = gateway.open(params::seen(parts), state, page, &attempt, auth).await?;
-            (opening, transport, (ordinal, Some(names)))
+            Head::Upload { .. } => {
+                let link = self.upload(&mut understood).await?;
+                Ok(match self.route {
+                    // The client cannot read this answer. An acknowledgement that is due stays due on the other link.
+                    Route::FormPost => NOTHING,
+                    _ => upload_answer(&link, understood.body.codec),
+                })
+            }
         }
-        (Route::Down(_), Some(transport), Head::Join { ordinal, attempt, .. }) => {
-            drop(parts);
-            (gateway.join(&attempt).await?, transport, (ordinal, None))
-        }
-        _ => return Err(reason::WRONG_HEAD.into()),
-    };
-    let opened = match (opening, as_it_came) {
-        (Opening::Here(opened), _) => opened,
-        (Opening::Elsewhere(node), Some(parts)) => return Err(again(&node, None, parts, whole)),
-        (Opening::Elsewhere(_), None) => return Err(reason::NOT_HERE.into()),
-    };
-    let ordinal = terms.0;
-    let link = attach_opening(opened, terms, transport, &mut body)?;
-    elsewhere::note_way(&gateway.core, way, &link, ordinal);
-    Ok(match route {
-        // The client cannot read this answer, so nothing may be marked as sent.
-        Route::FormPost => NOTHING,
-        _ => Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None },
-    })
-}
+    }
 
-/// Attaches to a session that exists.
-async fn attach<S: Clone + Send + Sync + 'static>(
-    gateway: &Gateway<S>,
-    route: Route,
-    state: S,
-    grace_hold: GraceHold,
-    understood: Understood,
-) -> Result<Accepted, Stop> {
-    let Understood { parts, verdict, head, mut body, .. } = understood;
-    match (route, route.opens(), head) {
-        (Route::Open | Route::Down(_), Some(transport), Head::TakeOver { ordinal, instance, token, names, .. }) => {
-            let page = Page::of_request(verdict, names);
-            gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), None).await?;
-            let attach = resume_attach(ordinal, LinkKind::Opening, token.received, Some(names));
-            let link = gateway.take_over(&token.id, &token.secret, &instance, attach, transport)?;
-            elsewhere::note_way(&gateway.core, elsewhere::way_of(&parts), &link, ordinal);
-            drop(grace_hold);
-            moving::start(gateway, &token.id, (page, &parts), state).await?;
-            let _ = transport::take(&link, &mut body).await;
-            Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
+    /// Reads a request as far as its head record, and refuses what is refused by then. A piece of an upload may be
+    /// answered already.
+    async fn understand<'a>(
+        &mut self,
+        gateway: &'a Gateway<S>,
+        body: Body,
+    ) -> Result<Result<Understood<'a>, Accepted>, Stop> {
+        let (core, route, spelling) = (&*gateway.core, self.route, self.spelling);
+        let (owner, body) = moving::find(gateway, route, &self.parts, body, spelling).await?;
+        if let Some(node) = owner {
+            let id = params::query(&self.parts, "session").map(str::to_owned);
+            return Err(Stop::Elsewhere { node, id, request: Box::new(Request::from_parts(self.take_parts(), body)) });
         }
-        (Route::Down(row), _, Head::Resume { ordinal, turn, seen, token, names, .. }) => {
-            let page = Page::of_request(verdict, names);
-            gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), Some(ordinal)).await?;
-            let link = (ordinal, turn, seen, names);
-            let accepted = resume(gateway, row, link, &token, grace_hold, &parts, body).await?;
-            moving::start(gateway, &token.id, (page, &parts), state).await?;
-            Ok(accepted)
+        gateway.check(&self.parts, self.verdict)?;
+        // A request that names a session which is not here is refused unread.
+        let named = params::query(&self.parts, "session").filter(|id| !id.is_empty());
+        let named = named.map(|id| core.member(id)).transpose()?;
+        let hold = named.as_ref().map(|member| GraceHold::of(&member.shared));
+        let mut by_address = core.admission.read(&self.parts, &core.config);
+        let Input { data, body: whole, counted } =
+            input::read(core, route, &self.parts, body, spelling, &mut by_address).await?;
+        let body = match gather(core, route, &self.parts, data)? {
+            Ok(body) => body,
+            Err(accepted) => return Ok(Err(accepted)),
+        };
+        let (head, body) = read_head(NativeCodec::new(spelling, core.config.message_limit), body)?;
+        if let Some(node) = moving::find_named(gateway, &head).await? {
+            return Err(self.again(&node, head.session(), whole));
         }
-        (Route::Send | Route::JsonpSend | Route::FormPost, _, Head::Upload { token, .. }) => {
-            Ok(upload(gateway, route, &token, grace_hold, body).await?)
-        }
-        _ => Err(reason::WRONG_HEAD.into()),
+        Ok(Ok(Understood { head, body, whole, named, hold, _counted: (by_address, counted) }))
+    }
+
+    /// The parts, which nothing here needs any more. They are slices of the buffer that the connection reads into.
+    fn take_parts(&mut self) -> Parts {
+        std::mem::replace(&mut self.parts, Request::new(()).into_parts().0)
+    }
+
+    /// The request as it came, for the node that has its session.
+    fn again(&mut self, node: &str, id: Option<&str>, whole: Option<Bytes>) -> Stop {
+        let request = Box::new(Request::from_parts(self.take_parts(), Body::from(whole.unwrap_or_default())));
+        Stop::Elsewhere { node: node.to_owned(), id: id.map(str::to_owned), request }
+    }
+
+    /// Opens a session, or joins its opening.
+    async fn open(&mut self, understood: Understood<'_>) -> Result<Accepted, Stop> {
+        let Understood { head, mut body, whole, .. } = understood;
+        let (gateway, route) = (self.gateway.clone(), self.route);
+        let way = elsewhere::way_of(&self.parts);
+        let (opening, transport, terms) = match (route, route.opens(), head) {
+            (_, Some(transport), Head::Open { ordinal, attempt, names, auth, .. }) => {
+                if route.is_get() && !auth.is_empty() {
+                    return Err(reason::AUTH_IN_URL.into());
+                }
+                input::check_auth(&auth)?;
+                let page = Page::of_request(self.verdict, names);
+                // They are needed again only if another node has the session.
+                let parts = if whole.is_some() { self.parts.clone() } else { self.take_parts() };
+                let opening = gateway.open(params::seen(parts), self.state.clone(), page, &attempt, auth).await?;
+                (opening, transport, (ordinal, Some(names)))
+            }
+            (Route::Down(_), Some(transport), Head::Join { ordinal, attempt, .. }) => {
+                if whole.is_none() {
+                    drop(self.take_parts());
+                }
+                (gateway.join(&attempt).await?, transport, (ordinal, None))
+            }
+            _ => return Err(reason::WRONG_HEAD.into()),
+        };
+        let opened = match opening {
+            Opening::Here(opened) => opened,
+            Opening::Elsewhere(node) if whole.is_some() => return Err(self.again(&node, None, whole)),
+            Opening::Elsewhere(_) => return Err(reason::NOT_HERE.into()),
+        };
+        let ordinal = terms.0;
+        let link = attach_opening(opened, terms, transport, &mut body)?;
+        elsewhere::note_way(&gateway.core, way, &link, ordinal);
+        Ok(match route {
+            // The client cannot read this answer, so nothing may be marked as sent.
+            Route::FormPost => NOTHING,
+            _ => Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None },
+        })
+    }
+
+    /// Attaches a page that takes the session of an older one over.
+    async fn take_over(&mut self, understood: Understood<'_>) -> Result<Accepted, Stop> {
+        let Understood { head, mut body, hold, .. } = understood;
+        let (gateway, parts) = (&self.gateway, &self.parts);
+        let (Route::Open | Route::Down(_), Some(transport)) = (self.route, self.route.opens()) else {
+            return Err(reason::WRONG_HEAD.into());
+        };
+        let Head::TakeOver { ordinal, instance, token, names, .. } = head else {
+            return Err(reason::WRONG_HEAD.into());
+        };
+        let page = Page::of_request(self.verdict, names);
+        gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), None).await?;
+        let attach = resume_attach(ordinal, LinkKind::Opening, token.received, Some(names));
+        let link = gateway.take_over(&token.id, &token.secret, &instance, attach, transport)?;
+        elsewhere::note_way(&gateway.core, elsewhere::way_of(parts), &link, ordinal);
+        drop(hold);
+        moving::start(gateway, &token.id, (page, parts), self.state.clone()).await?;
+        let _ = transport::take(&link, &mut body).await;
+        Ok(Accepted::Flush { link, codec: body.codec, wait: Wait::Nothing, permit: None })
+    }
+
+    /// Attaches a downlink, and takes what came with it.
+    async fn resume(&mut self, understood: &mut Understood<'_>) -> Result<downlink::Attached, Stop> {
+        let Understood { head, body, named, hold, .. } = understood;
+        let (gateway, parts) = (&self.gateway, &self.parts);
+        let (Route::Down(row), Head::Resume { ordinal, turn, seen, token, names, .. }) = (self.route, &*head) else {
+            return Err(reason::WRONG_HEAD.into());
+        };
+        let page = Page::of_request(self.verdict, *names);
+        gateway.authorize(|| params::seen(parts.clone()), page, (&token.id, &token.secret), Some(*ordinal)).await?;
+        let member = self.member(named.take(), token)?;
+        let attached = downlink::attach(gateway, row, (*ordinal, *turn, *seen, *names), token, &member, parts)?;
+        *hold = None; // From here on the link keeps the grace time from ending.
+        // A malformed record ends the link, which then sends the reason.
+        let _ = transport::take(&attached.0, body).await;
+        moving::start(gateway, &token.id, (page, parts), self.state.clone()).await?;
+        Ok(attached)
+    }
+
+    /// Attaches an upload, and takes its messages.
+    async fn upload(&mut self, understood: &mut Understood<'_>) -> Result<Link, Stop> {
+        let Understood { head, body, named, hold, .. } = understood;
+        let (Route::Send | Route::JsonpSend | Route::FormPost, Head::Upload { token, .. }) = (self.route, &*head)
+        else {
+            return Err(reason::WRONG_HEAD.into());
+        };
+        let member = self.member(named.take(), token)?;
+        let transport = if self.route.is_get() { Transport::JsonpPoll } else { Transport::XhrPoll };
+        let link = self.gateway.attach(&member, &token.secret, uploading(token.received), transport)?;
+        *hold = None;
+        drop((member, self.take_parts()));
+        transport::take(&link, body).await?;
+        Ok(link)
+    }
+
+    /// The session of a token: the one that the URL names, but for a client that errs.
+    fn member(&self, named: Option<Arc<Member>>, token: &ResumeToken) -> Result<Arc<Member>, CloseReason> {
+        let is_named = || params::query(&self.parts, "session") == Some(&*token.id);
+        named.filter(|_| is_named()).map_or_else(|| self.gateway.core.member(&token.id), Ok)
     }
 }
 
@@ -248,77 +322,6 @@ fn gather(core: &Core, route: Route, parts: &Parts, data: Bytes) -> Result<Resul
             Ok(Err(upload_answer(&link, codec)))
         }
     }
-}
-
-async fn resume<S>(
-    gateway: &Gateway<S>,
-    row: &Downlink,
-    (ordinal, turn, seen, names): (u64, u64, bool, Names),
-    token: &ResumeToken,
-    grace_hold: GraceHold,
-    parts: &Parts,
-    mut body: transport::Body<NativeCodec>,
-) -> Result<Accepted, Refusal> {
-    let mut permit = None;
-    let (kind, wait) = match row.budget {
-        // The client has received nothing on this ordinal yet. It wants to know first whether this transport
-        // works.
-        _ if !seen => (LinkKind::Opening, Wait::Nothing),
-        Budget::AtOnce => (LinkKind::Poll { hold: 0 }, Wait::Nothing),
-        Budget::Flush if holds_no_poll(&gateway.core, token) => (LinkKind::Poll { hold: 0 }, Wait::Rest),
-        budget => match acquire(&gateway.core, parts) {
-            Parking::Full => (LinkKind::Poll { hold: 0 }, Wait::Rest),
-            parking => {
-                permit = parking.permit();
-                match budget {
-                    Budget::Bytes => (LinkKind::Stream, Wait::Something),
-                    _ => (LinkKind::Poll { hold: millis(gateway.core.config.hold()) }, Wait::Something),
-                }
-            }
-        },
-    };
-    let attach = Attach { ordinal, turn, kind, opening: false, seen, received: token.received, names: Some(names) };
-    let link = gateway.attach(&token.id, &token.secret, attach, row.transport)?;
-    elsewhere::note_way(&gateway.core, elsewhere::way_of(parts), &link, ordinal);
-    drop(grace_hold); // From here on the link keeps the grace time from ending.
-    // A malformed record ends the link, which then sends the reason.
-    let _ = transport::take(&link, &mut body).await;
-    Ok(match kind {
-        LinkKind::Stream => Accepted::Stream { link, codec: body.codec, permit },
-        _ => Accepted::Flush { link, codec: body.codec, wait, permit },
-    })
-}
-
-/// Returns whether no poll is held: by the server's settings, or because the path to this client is known to
-/// hold no request open.
-fn holds_no_poll(core: &Core, token: &ResumeToken) -> bool {
-    millis(core.config.hold()) < LEAST_HOLD
-        || core.find(&token.id).here().is_some_and(|member| member.shared.look(Machine::idle_limit_is_zero))
-}
-
-/// Returns whether this request may be parked.
-fn acquire(core: &Core, parts: &Parts) -> Parking {
-    let Some(browser) = params::browser(parts) else { return Parking::Uncounted };
-    let address = remote::address(parts, &core.config.trusted_proxies);
-    core.parked.acquire(browser, address.map(Network::of))
-}
-
-async fn upload<S>(
-    gateway: &Gateway<S>,
-    route: Route,
-    token: &ResumeToken,
-    grace_hold: GraceHold,
-    mut body: transport::Body<NativeCodec>,
-) -> Result<Accepted, Refusal> {
-    let transport = if route.is_get() { Transport::JsonpPoll } else { Transport::XhrPoll };
-    let link = gateway.attach(&token.id, &token.secret, uploading(token.received), transport)?;
-    drop(grace_hold);
-    transport::take(&link, &mut body).await?;
-    Ok(match route {
-        // The client cannot read this answer. An acknowledgement that is due stays due on the other link.
-        Route::FormPost => NOTHING,
-        _ => upload_answer(&link, body.codec),
-    })
 }
 
 fn upload_answer(link: &Link, codec: NativeCodec) -> Accepted {

@@ -117,6 +117,11 @@ impl Route {
         self.method() == Method::GET
     }
 
+    /// Returns whether the answer is a stream.
+    pub(super) fn is_stream(self) -> bool {
+        matches!(self, Route::Down(Downlink { budget: Budget::Bytes, .. }))
+    }
+
     /// Returns whether the route serves a transport that is among these.
     pub(super) fn is_of(self, transports: &[Transport]) -> bool {
         match self {

@@ -261,7 +261,7 @@ impl<S: Clone + Send + Sync + 'static> Beginning<S> {
                 let page = Page::of_socket(verdict, *names);
                 gateway.authorize(seen, page, (&token.id, &token.secret), Some(*ordinal)).await?;
                 let attach = Attach { turn: *turn, ..resume_attach(*ordinal, duplex, token.received, Some(*names)) };
-                let link = gateway.attach(&token.id, &token.secret, attach, transport)?;
+                let link = gateway.attach(&*gateway.core.member(&token.id)?, &token.secret, attach, transport)?;
                 self.start(&token.id, page).await?;
                 (link, *ordinal)
             }
