@@ -40,10 +40,7 @@ impl SharedSession {
         if attach.kind != LinkKind::Upload {
             inner.machine.set_transport(id, transport);
         }
-        if inner.links.is_empty() {
-            inner.links.reserve_exact(1);
-        }
-        inner.links.push((id, None));
+        inner.links.add(id);
         // An older request or link may have to end, and what the new one acknowledges may have made room.
         inner.wake_links();
         inner.wake_senders();
@@ -79,7 +76,7 @@ impl SharedSession {
     /// `answered`: HTTP has taken the whole answer of a poll, so that its end is no cut.
     pub(crate) fn detach(&self, link: LinkId, answered: bool) {
         let mut inner = self.lock();
-        inner.links.retain(|(id, _)| *id != link);
+        inner.links.remove(link);
         if answered {
             inner.machine.complete(link);
         }
