@@ -11,7 +11,7 @@ use super::{
     frame::{CloseReason, Names},
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
-    links::{Link, LinkId, Links},
+    links::{LinkId, Links},
     outbox::{Body, Outbox},
     rate::Rate,
     reason,
@@ -305,23 +305,6 @@ impl Machine {
     /// How many messages the other half has not acknowledged; after the end, how many it never did.
     pub(crate) fn unacknowledged(&self) -> usize {
         if self.closed.is_some() { self.unacknowledged } else { self.outbox.unacknowledged() + self.values_waiting() }
-    }
-
-    /// Why the transport must give the link up although it cannot write all that it has.
-    pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
-        let aborted = self.closed.as_deref().filter(|reason| self.over || matches!(reason.code / 100, 40..=43));
-        match self.links.get(id) {
-            None => Some(reason::REPLACED),
-            Some(_) if aborted.is_some() => aborted.cloned(),
-            Some(link) => link.ending.as_deref().cloned(),
-        }
-    }
-
-    /// Whether the transport, to which [`transmit`](Self::transmit) gives nothing more, must flush what it has and drop
-    /// the link.
-    pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
-        let ends = |link: &Link| link.finished || !link.attached || link.answer_due || self.must_not_wait(link);
-        self.links.get(id).is_none_or(ends)
     }
 
     /// Whether the link is no part of the session any more.

@@ -69,6 +69,23 @@ impl Machine {
         self.transmit_data(now, id, true, send)
     }
 
+    /// Why the transport must give the link up although it cannot write all that it has.
+    pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
+        let aborted = self.closed.as_deref().filter(|reason| self.over || matches!(reason.code / 100, 40..=43));
+        match self.links.get(id) {
+            None => Some(reason::REPLACED),
+            Some(_) if aborted.is_some() => aborted.cloned(),
+            Some(link) => link.ending.as_deref().cloned(),
+        }
+    }
+
+    /// Whether the transport, to which [`transmit`](Self::transmit) gives nothing more, must flush what it has and drop
+    /// the link.
+    pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
+        let ends = |link: &Link| link.finished || !link.attached || link.answer_due || self.must_not_wait(link);
+        self.links.get(id).is_none_or(ends)
+    }
+
     /// A frame that carries an acknowledgement is sent: the same need not be sent again.
     fn note(&mut self, id: LinkId, frame: &Frame) {
         if matches!(

@@ -149,6 +149,11 @@ async fn sends_to_other_sessions_in_a_turn_wake_each_of_them_once_at_its_end() {
     assert_eq!(count.0.load(Relaxed), 2, "outside a turn at once");
 }
 
+#[test]
+fn what_a_message_to_a_room_needs_of_a_session_lies_in_four_cache_lines() {
+    assert!(std::mem::offset_of!(super::Inner, machine) + Machine::SENDING <= 4 * 64);
+}
+
 /// Several links carry as long as none is confirmed.
 #[tokio::test(start_paused = true)]
 async fn a_message_wakes_each_link_that_waits_and_none_that_is_gone() {
