@@ -20,6 +20,9 @@ impl LinkId {
 }
 
 impl Machine {
+    /// The first bytes of a machine, in which is what a message needs that is sent.
+    pub(crate) const SENDING: usize = std::mem::offset_of!(Machine, inbox);
+
     /// Whether this ordinal has received the answer to its attach.
     pub(crate) fn seen(&self, ordinal: u64) -> bool {
         self.links.iter().any(|link| link.ordinal == ordinal && link.kind.carries_down() && link.confirmed)

@@ -124,6 +124,12 @@ impl Link {
         }
     }
 
+    /// It has sent all up to this number.
+    pub(super) fn wrote_up_to(&mut self, number: u64) {
+        self.next_to_send = number + 1;
+        self.wrote = true;
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.attached && !self.finished && self.ending.is_none()
     }

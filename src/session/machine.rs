@@ -11,7 +11,7 @@ use super::{
     frame::{CloseReason, Names},
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
-    links::{Link, LinkId, Links},
+    links::{LinkId, Links},
     outbox::{Body, Outbox},
     rate::Rate,
     reason,
@@ -129,67 +129,73 @@ pub(crate) enum SendError {
 /// [`Frame::Ping`](super::Frame::Ping) or `AckRequest`, or that ended the session. After these the caller asks
 /// `poll_timeout` again. After all else (above all `send`, messages and acknowledgements) an old deadline is
 /// early at worst, which does no harm.
+///
+/// # Order of the fields
+///
+/// A message to a room is sent in each of its sessions, and their memory is not in the processor's caches. So the fields
+/// that it needs lie together, behind them those that the link needs which writes it, and then all others.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Machine {
     pub(super) config: Arc<Config>,
-    pub(super) outbox: Outbox,
+    /// This half has closed, with this reason. The reasons are boxed because a live session has none.
+    pub(super) closing: Option<Box<CloseReason>>,
+    pub(super) closed: Option<Box<CloseReason>>,
     /// It is made with the first droppable message that does not go out at once.
     pub(super) droppables: Option<Box<Droppables>>,
+    /// Since when an outbox above the floor has made no progress; `NEVER` while the clock does not run.
+    pub(super) stalled_since: u64,
+    pub(super) outbox: Outbox,
     pub(super) inbox: Inbox,
-    /// How fast messages are taken, if there is a limit.
-    pub(super) rate: Option<Box<Rate>>,
     pub(super) links: Links,
-    /// The transport of the link that carries; between two links, of the last that did.
-    pub(super) transport: Transport,
-    pub(super) heartbeat: Heartbeat,
     /// It is made with the first stream: most sessions never have one.
     pub(super) stream_probe: Option<Box<StreamProbe>>,
     /// The last pause or resume that the other half has sent.
     pub(super) flow_received: FlowState,
+    pub(super) pong_due: Option<u64>,
+    /// The delay of the go away that is due, and the lowest ordinal of a link that may send it.
+    pub(super) go_away_due: Option<(u64, u64)>,
+    /// When an acknowledgement is due of what was taken, while the inbox [owes one](Inbox::owes_ack).
+    pub(super) ack_at: u64,
+    pub(super) probe_due: bool,
     /// The names of the client's last attach.
     pub(super) names: Names,
+    /// The transport of the link that carries; between two links, of the last that did.
+    pub(super) transport: Transport,
+    pub(super) links_need_wake: bool,
+    pub(super) deadline_is_nearer: bool,
     pub(super) opened: bool,
-    /// This half has closed, with this reason. The reasons are boxed because a live session has none.
-    pub(super) closing: Option<Box<CloseReason>>,
-    pub(super) closed: Option<Box<CloseReason>>,
+    pub(super) aborted_here: bool,
+    pub(super) abort_due: bool,
+    pub(super) heartbeat: Heartbeat,
+    /// Where messages are not acknowledged: the bytes sent since anything was received, at most as many as the
+    /// outbox may hold. They may still be on the way.
+    pub(super) unanswered: usize,
+    /// How fast messages are taken, if there is a limit.
+    pub(super) rate: Option<Box<Rate>>,
     /// How many messages were not acknowledged when the session closed.
     pub(super) unacknowledged: usize,
     /// The time since which no link is attached, or the session is closed.
     pub(super) detached_since: u64,
     /// The time in which a slow line brings what the last answer left on the way. Grace begins behind it.
     pub(super) under_way: u64,
-    /// How many attaches have begun that hold off the end of grace.
-    pub(super) pending_attaches: u32,
-    /// When the last of them ended.
+    /// When the last attach ended that had begun.
     pub(super) attach_ended: u64,
-    /// An attach was refused since a link was last attached. Its client exists, so grace begins anew.
-    pub(super) refused: bool,
     /// The last pause or resume that was sent on any link.
     pub(super) flow_sent: FlowState,
-    /// When an acknowledgement is due of what was taken, while the inbox [owes one](Inbox::owes_ack).
-    pub(super) ack_at: u64,
-    pub(super) deadline_is_nearer: bool,
-    pub(super) pong_due: Option<u64>,
-    pub(super) probe_due: bool,
-    pub(super) aborted_here: bool,
-    pub(super) abort_due: bool,
-    /// The delay of the go away that is due, and the lowest ordinal of a link that may send it.
-    pub(super) go_away_due: Option<(u64, u64)>,
     pub(super) events: VecDeque<Event>,
-    pub(super) links_need_wake: bool,
-    /// Where messages are not acknowledged: the bytes sent since anything was received, at most as many as the
-    /// outbox may hold. They may still be on the way.
-    pub(super) unanswered: usize,
-    /// Since when an outbox above the floor has made no progress; `NEVER` while the clock does not run.
-    pub(super) stalled_since: u64,
+    /// Why the session was cut that is parked.
+    pub(super) parked: Option<Box<CloseReason>>,
+    /// How many attaches have begun that hold off the end of grace.
+    pub(super) pending_attaches: u32,
+    /// An attach was refused since a link was last attached. Its client exists, so grace begins anew.
+    pub(super) refused: bool,
     /// An upload of an Engine.IO session is coming in.
     pub(super) uploading: bool,
     /// The client has closed while no poll waited: a poll that it has sent before is answered empty.
     pub(super) farewell_due: bool,
     /// A cut parks the session.
     pub(super) parks: bool,
-    /// Why the session was cut that is parked.
-    pub(super) parked: Option<Box<CloseReason>>,
     /// Another machine goes on with the session.
     pub(super) given: bool,
     pub(super) over: bool,
@@ -299,23 +305,6 @@ impl Machine {
     /// How many messages the other half has not acknowledged; after the end, how many it never did.
     pub(crate) fn unacknowledged(&self) -> usize {
         if self.closed.is_some() { self.unacknowledged } else { self.outbox.unacknowledged() + self.values_waiting() }
-    }
-
-    /// Why the transport must give the link up although it cannot write all that it has.
-    pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
-        let aborted = self.closed.as_deref().filter(|reason| self.over || matches!(reason.code / 100, 40..=43));
-        match self.links.get(id) {
-            None => Some(reason::REPLACED),
-            Some(_) if aborted.is_some() => aborted.cloned(),
-            Some(link) => link.ending.as_deref().cloned(),
-        }
-    }
-
-    /// Whether the transport, to which [`transmit`](Self::transmit) gives nothing more, must flush what it has and drop
-    /// the link.
-    pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
-        let ends = |link: &Link| link.finished || !link.attached || link.answer_due || self.must_not_wait(link);
-        self.links.get(id).is_none_or(ends)
     }
 
     /// Whether the link is no part of the session any more.

@@ -195,14 +195,21 @@ impl Outbox {
         if number > self.last {
             return None; // The common case: all was sent.
         }
-        let first = self.entries.front()?.first;
-        let near = usize::try_from(number.checked_sub(first)?).ok()?;
+        self.entries.get(self.place(number)).filter(|entry| entry.first <= number)
+    }
+
+    /// The entries from that on which holds this number.
+    pub(super) fn entries_from(&self, number: u64) -> impl Iterator<Item = &Entry> {
+        (self.place(number)..).map_while(|at| self.entries.get(at))
+    }
+
+    /// The place of the entry that holds this number, or else of the next one.
+    fn place(&self, number: u64) -> usize {
+        let first = self.entries.front().map_or(number, |front| front.first);
+        let near = usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
         match self.entries.get(near) {
-            Some(entry) if entry.first == number => Some(entry),
-            _ => {
-                let at = self.entries.partition_point(|entry| entry.last() < number);
-                self.entries.get(at).filter(|entry| entry.first <= number)
-            }
+            Some(entry) if entry.first == number => near,
+            _ => self.entries.partition_point(|entry| entry.last() < number),
         }
     }
 

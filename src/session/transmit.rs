@@ -27,12 +27,23 @@ impl From<Option<Frame>> for Next {
 impl Machine {
     /// The next frame to send on this link.
     pub(crate) fn poll_transmit(&mut self, now: u64, id: LinkId) -> Option<Frame> {
-        self.transmit(now, id, |outbound| outbound.into_frame())
+        let mut frame = None;
+        self.transmit(now, id, |outbound| {
+            frame = Some(outbound.into_frame());
+            false
+        });
+        frame
     }
 
-    /// Gives `send` the next frame to send on this link; `None` if there is nothing to send now.
-    pub(crate) fn transmit<R>(&mut self, now: u64, id: LinkId, send: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
-        let sent = match self.next(now, id) {
+    /// Gives `send` what the link sends next: one frame, or the messages that follow each other, until it returns
+    /// false. Returns what it has returned last; `None` if there is nothing to send now.
+    pub(crate) fn transmit(
+        &mut self,
+        now: u64,
+        id: LinkId,
+        mut send: impl FnMut(Outbound<'_>) -> bool,
+    ) -> Option<bool> {
+        let more = match self.next(now, id) {
             Next::Nothing => None,
             Next::Control(frame) => {
                 self.note(id, &frame);
@@ -44,13 +55,35 @@ impl Machine {
         if self.links.get(id).is_none_or(|link| link.kind != LinkKind::Upload) {
             self.heartbeat.sent(now);
         }
-        Some(sent)
+        Some(more)
     }
 
     /// As [`transmit`](Self::transmit), right behind a message and under the same lock: no control frame can
     /// be due, so only data is looked at.
-    pub(crate) fn transmit_run<R>(&mut self, now: u64, id: LinkId, send: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
+    pub(crate) fn transmit_behind(
+        &mut self,
+        now: u64,
+        id: LinkId,
+        send: impl FnMut(Outbound<'_>) -> bool,
+    ) -> Option<bool> {
         self.transmit_data(now, id, true, send)
+    }
+
+    /// Why the transport must give the link up although it cannot write all that it has.
+    pub(crate) fn link_ending(&self, id: LinkId) -> Option<CloseReason> {
+        let aborted = self.closed.as_deref().filter(|reason| self.over || matches!(reason.code / 100, 40..=43));
+        match self.links.get(id) {
+            None => Some(reason::REPLACED),
+            Some(_) if aborted.is_some() => aborted.cloned(),
+            Some(link) => link.ending.as_deref().cloned(),
+        }
+    }
+
+    /// Whether the transport, to which [`transmit`](Self::transmit) gives nothing more, must flush what it has and drop
+    /// the link.
+    pub(crate) fn link_is_over(&self, id: LinkId) -> bool {
+        let ends = |link: &Link| link.finished || !link.attached || link.answer_due || self.must_not_wait(link);
+        self.links.get(id).is_none_or(ends)
     }
 
     /// A frame that carries an acknowledgement is sent: the same need not be sent again.
@@ -168,23 +201,30 @@ impl Machine {
         None
     }
 
-    /// `run`: it is right behind another.
-    fn transmit_data<R>(&mut self, now: u64, id: LinkId, run: bool, send: impl FnOnce(Outbound<'_>) -> R) -> Option<R> {
+    /// `behind`: it is right behind a message.
+    fn transmit_data(
+        &mut self,
+        now: u64,
+        id: LinkId,
+        behind: bool,
+        mut send: impl FnMut(Outbound<'_>) -> bool,
+    ) -> Option<bool> {
         let link = self.links.get_mut(id)?;
         let acked = self.outbox.acked();
         link.next_to_send = link.next_to_send.max(acked + 1);
-        let next_to_send = link.next_to_send;
-        let numbered = self.config.rules.delivery == Delivery::UntilAcknowledged;
-        if numbered && self.requests_ack(now, id, next_to_send) {
+        let from = link.next_to_send;
+        let numbered = self.is_numbered();
+        if numbered && self.requests_ack(now, id, from) {
             return Some(send(Outbound::Frame(Frame::AckRequest)));
         }
         let link = self.links.get_mut(id)?;
-        let entry = if self.flow_received.is_paused() { None } else { self.outbox.entry(link.next_to_send) };
+        let entry = if self.flow_received.is_paused() { None } else { self.outbox.entry(from) };
         let Some(entry) = entry else {
             return self.probe_frame(now, id).map(|frame| send(Outbound::Frame(frame)));
         };
-        let (from, to, cost) = (link.next_to_send, entry.last(), entry.cost());
-        let sent = match &entry.body {
+        let to = entry.last();
+        let more = match &entry.body {
+            Body::Message(_) => return self.transmit_messages(now, id, send),
             // The other half is done when it has the close, and what it sent before must not look lost to it.
             Body::Close(_) if numbered && link.last_ack_sent < self.inbox.received() => {
                 let frame = Frame::Ack { received: self.inbox.received() };
@@ -196,7 +236,7 @@ impl Machine {
                 link.finished = true;
                 return None;
             }
-            Body::Close(_) if run && link.kind == LinkKind::Stream && self.config.rules.cut_ends => return None,
+            Body::Close(_) if behind && link.kind == LinkKind::Stream && self.config.rules.cut_ends => return None,
             Body::Close(reason) if self.config.rules.cut_ends => {
                 link.finished = true;
                 send(Outbound::Frame(Frame::LinkClose(CloseReason::clone(reason))))
@@ -205,22 +245,45 @@ impl Machine {
                 send(Outbound::Frame(Frame::Close { number: from, reason: CloseReason::clone(reason) }))
             }
             Body::Gap { .. } => send(Outbound::Frame(Frame::Gap { from, to })),
-            Body::Message(message) => send(Outbound::message(from, message, self.names)),
         };
-        link.next_to_send = to + 1;
-        link.wrote = true;
-        self.outbox.mark_sent(to);
-        if numbered {
-            self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
-        } else {
-            self.unanswered = (self.unanswered + cost).min(self.config.outbox);
-            let bytes = self.outbox.bytes();
-            self.outbox.acknowledge(to).expect("it was just marked as sent");
-            self.droppables_acknowledged(now, bytes - self.outbox.bytes());
-            self.progressed(now);
-            self.finish_closing(now);
+        link.wrote_up_to(to);
+        self.transmitted(now, id, to, 0);
+        Some(more)
+    }
+
+    /// Gives `send` the messages that follow each other, until it returns false. All else is looked at once for all
+    /// of them, so they end where something else comes in between.
+    fn transmit_messages(&mut self, now: u64, id: LinkId, mut send: impl FnMut(Outbound<'_>) -> bool) -> Option<bool> {
+        let link = self.links.get_mut(id)?;
+        let (mut to, mut cost, mut more) = (link.next_to_send, 0, true);
+        for entry in self.outbox.entries_from(to) {
+            let Body::Message(message) = &entry.body else { break };
+            to = entry.first;
+            cost += entry.cost();
+            more = send(Outbound::message(to, message, self.names));
+            // An acknowledgement is requested right behind this one.
+            if !more || to == self.outbox.ack_requested() {
+                break;
+            }
         }
-        Some(sent)
+        link.wrote_up_to(to);
+        self.transmitted(now, id, to, cost);
+        Some(more)
+    }
+
+    /// The link has sent all up to this number: messages that cost so much, or something else.
+    fn transmitted(&mut self, now: u64, id: LinkId, to: u64, cost: usize) {
+        self.outbox.mark_sent(to);
+        if self.is_numbered() {
+            self.probe_of(id).into_iter().for_each(StreamProbe::frame_sent);
+            return;
+        }
+        self.unanswered = (self.unanswered + cost).min(self.config.outbox);
+        let bytes = self.outbox.bytes();
+        self.outbox.acknowledge(to).expect("it was just marked as sent");
+        self.droppables_acknowledged(now, bytes - self.outbox.bytes());
+        self.progressed(now);
+        self.finish_closing(now);
     }
 
     /// Whether the link sends a request for the acknowledgement that the application waits for, behind everything of

@@ -20,16 +20,19 @@ enum Stage<'a> {
 }
 
 impl Inner {
+    /// Whether a message goes to the client now and as it is, as nearly all do: all channels are open, nothing is kept for
+    /// one or of one, and the message opens or ends none.
+    pub(super) fn goes_as_it_is(&mut self, message: &OutMessage) -> bool {
+        let is_control = matches!(message, OutMessage::Own(Payload::Event(packet)) if packet.is_control());
+        !is_control && self.channels.look_whether_quiet()
+    }
+
     /// Keeps a message of a channel that is being opened. Gives back any other.
     ///
     /// # Errors
     /// Gives it back with the reason if the outbox has no room for all that is kept, or the channel is over: the
     /// client may have asked for the next one of the namespace, and would take the message for one of that.
     pub(super) fn keep_early(&mut self, message: OutMessage) -> Result<Option<OutMessage>, (SendError, OutMessage)> {
-        // Most channels are open, and each member of a room has some.
-        if self.channels.look_whether_quiet() {
-            return Ok(Some(message));
-        }
         match self.opening(&message, message.len() + COST) {
             Err(error) => Err((error, message)),
             Ok(None) => Ok(Some(message)),

@@ -110,17 +110,24 @@ impl SharedSession {
         if self.speaks_stomp() {
             return self.send_to_stomp(inner, &WhenBehind::Keep, message).map(|_| ());
         }
-        let message = match self.keep_parked(inner, &WhenBehind::Keep, message) {
-            Ok(_) => return Ok(()),
-            Err(message) => message,
-        };
-        let Some(message) = inner.keep_early(message)? else { return Ok(()) };
+        let is_plain = inner.goes_as_it_is(&message);
+        let mut message = message;
+        if !is_plain {
+            message = match self.keep_parked(inner, &WhenBehind::Keep, message) {
+                Ok(_) => return Ok(()),
+                Err(message) => message,
+            };
+            let Some(now) = inner.keep_early(message)? else { return Ok(()) };
+            message = now;
+        }
         if let Err(error) = inner.machine.can_send(&message) {
             return Err((error, message));
         }
-        // Behind it a namespace counts as refused or ended, so it must be sent.
-        let Some(message) = inner.spelled(message) else { return Ok(()) };
-        let message = self.with_offset(inner, message);
+        if !is_plain {
+            // Behind it a namespace counts as refused or ended, so it must be sent.
+            let Some(spelled) = inner.spelled(message) else { return Ok(()) };
+            message = self.with_offset(inner, spelled);
+        }
         inner.machine.send_over_limit(message).expect("it can be sent");
         inner.wake_carriers();
         self.account(inner);
@@ -160,12 +167,15 @@ impl SharedSession {
         if self.speaks_stomp() {
             return self.send_to_stomp(&mut inner, how, message).map_err(|(error, _)| error);
         }
-        let message = match self.keep_parked(&mut inner, how, message) {
-            Ok(kept) => return Ok(kept),
-            Err(message) => message,
-        };
-        let Some(message) = inner.outgoing(message).map_err(|(error, _)| error)? else { return Ok(true) };
-        let message = self.with_offset(&inner, message);
+        let mut message = message;
+        if !inner.goes_as_it_is(&message) {
+            message = match self.keep_parked(&mut inner, how, message) {
+                Ok(kept) => return Ok(kept),
+                Err(message) => message,
+            };
+            let Some(outgoing) = inner.outgoing(message).map_err(|(error, _)| error)? else { return Ok(true) };
+            message = self.with_offset(&inner, outgoing);
+        }
         let sent = inner.machine.send_as(now, how, message)?;
         inner.wake_carriers();
         self.account(&mut inner);

@@ -40,10 +40,7 @@ impl SharedSession {
         if attach.kind != LinkKind::Upload {
             inner.machine.set_transport(id, transport);
         }
-        if inner.links.is_empty() {
-            inner.links.reserve_exact(1);
-        }
-        inner.links.push((id, None));
+        inner.links.add(id);
         // An older request or link may have to end, and what the new one acknowledges may have made room.
         inner.wake_links();
         inner.wake_senders();
@@ -79,7 +76,7 @@ impl SharedSession {
     /// `answered`: HTTP has taken the whole answer of a poll, so that its end is no cut.
     pub(crate) fn detach(&self, link: LinkId, answered: bool) {
         let mut inner = self.lock();
-        inner.links.retain(|(id, _)| *id != link);
+        inner.links.remove(link);
         if answered {
             inner.machine.complete(link);
         }
@@ -200,26 +197,29 @@ impl SharedSession {
         let renewed = inner.renewed_for(link);
         let before = inner.machine.acknowledged();
         let Inner { machine, channels, .. } = &mut *inner;
-        let mut logs = channels.as_deref_mut().filter(|channels| channels.recovery.is_some());
+        // Of channels that are quiet there are no logs, and it stays known that they are.
+        let channels = if channels.is_quiet() { None } else { channels.as_deref_mut() };
+        let mut logs = channels.filter(|channels| channels.recovery.is_some());
         let now = self.runtime.clock.now();
-        let (mut timed, mut run) = (false, false);
-        let mut write = |outbound: Outbound<'_>| {
-            if let (Outbound::Message { message, .. }, Some(channels)) = (&outbound, &mut logs) {
-                channels.note_written(message);
-            }
-            timed |= matches!(outbound, Outbound::Frame(Frame::Ping { .. } | Frame::AckRequest));
-            // Behind a message no control frame can be due, and neither behind the numbers of those that were skipped.
-            let is_data = matches!(outbound, Outbound::Message { .. } | Outbound::Frame(Frame::Gap { .. }));
-            (is_data, take(self.complete(secret, renewed, outbound)))
-        };
+        let (mut timed, mut behind) = (false, false);
         let pulled = loop {
-            let sent = match run {
-                true => machine.transmit_run(now, link, &mut write),
-                false => machine.transmit(now, link, &mut write),
+            let is_behind = behind;
+            let write = |outbound: Outbound<'_>| {
+                if let (Outbound::Message { message, .. }, Some(channels)) = (&outbound, &mut logs) {
+                    channels.note_written(message);
+                }
+                timed |= matches!(outbound, Outbound::Frame(Frame::Ping { .. } | Frame::AckRequest));
+                // Behind a message no control frame can be due, and neither behind the numbers of those that were skipped.
+                behind = matches!(outbound, Outbound::Message { .. } | Outbound::Frame(Frame::Gap { .. }));
+                take(self.complete(secret, renewed, outbound))
+            };
+            let sent = match is_behind {
+                true => machine.transmit_behind(now, link, write),
+                false => machine.transmit(now, link, write),
             };
             match sent {
-                Some((is_data, true)) => run = is_data,
-                Some((_, false)) => break PullStatus::More,
+                Some(true) => {}
+                Some(false) => break PullStatus::More,
                 None if machine.link_is_over(link) => break PullStatus::Over,
                 None => {
                     inner.register(link, cx.waker());

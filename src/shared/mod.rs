@@ -12,6 +12,7 @@ mod early;
 mod gathering;
 mod handler_side;
 mod link_side;
+mod link_wakers;
 #[cfg(feature = "cluster")]
 mod moving;
 mod owed;
@@ -41,6 +42,7 @@ use bytestring::ByteString;
 use uuid::Uuid;
 
 use channels::Slot;
+use link_wakers::LinkWakers;
 use questions::Questions;
 use receivers::Receivers;
 use turn::Turn;
@@ -107,46 +109,48 @@ pub(crate) struct ServerParams {
 /// A value that is held for as long as a session counts as live, and then dropped.
 pub(crate) type Guard = Box<dyn Any + Send + Sync>;
 
+/// As in [`Machine`], the fields that a message to a room needs lie together, right before those of the machine.
 #[derive(Debug)]
+#[repr(C)]
 struct Inner {
-    machine: Machine,
     turn: Turn,
-    receivers: Receivers,
-    /// The test client that waits until a task waits for an arrival.
-    idle: Option<Box<Waker>>,
-    links: Vec<(LinkId, Option<Waker>)>,
-    /// The tasks that wait for room in the outbox or for an acknowledgement.
-    senders: Vec<Waker>,
-    credentials: Credentials,
-    /// The deadline that is queued in [`Runtime`]; `u64::MAX` if none is.
-    scheduled: u64,
-    /// This session's part of the byte count in [`Runtime`].
-    accounted: usize,
     /// The session is over: it queues no deadline and counts no bytes any more.
     forgotten: bool,
-    /// Nothing is received any more, since the session is to move to another node; and somebody has learned of that.
-    moving: bool,
-    told: bool,
     /// The session counts as live in [`Runtime`]. One that is parked does not.
     counted: bool,
     /// It counts there among those that are outside of the namespace `/`.
     nobody: bool,
-    /// The places that the session has in other counts, for as long as it counts as live.
-    held: Option<Guard>,
+    /// Nothing is received any more, since the session is to move to another node; and somebody has learned of that.
+    moving: bool,
+    told: bool,
+    links: LinkWakers,
+    /// The namespaces of the session. Servers without namespaces have none.
+    channels: Slot,
+    /// This session's part of the byte count in [`Runtime`].
+    accounted: usize,
+    /// The bytes that are on their way to the session or from it, outside of the machine.
+    under_way: usize,
+    /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
+    chunked: Option<Box<chunked_upload::ChunkedUpload>>,
+    /// The requests that the client has not answered. It is made with the first one.
+    questions: Option<Box<Questions>>,
     /// The session's place among those in [`Runtime`] that are not proven.
     unproven: u64,
+    machine: Machine,
+    receivers: Receivers,
+    credentials: Credentials,
+    /// The deadline that is queued in [`Runtime`]; `u64::MAX` if none is.
+    scheduled: u64,
+    /// The test client that waits until a task waits for an arrival.
+    idle: Option<Box<Waker>>,
+    /// The tasks that wait for room in the outbox or for an acknowledgement.
+    senders: Vec<Waker>,
+    /// The places that the session has in other counts, for as long as it counts as live.
+    held: Option<Guard>,
     /// When the client's login expires; `u64::MAX` if it does not.
     expires: u64,
     /// After our close: the deadline by which the client must have acknowledged more than this number.
     closing: Option<(u64, u64)>,
-    /// The upload that comes in pieces. It is made with the first piece: most sessions never have one.
-    chunked: Option<Box<chunked_upload::ChunkedUpload>>,
-    /// The bytes that are on their way to the session or from it, outside of the machine.
-    under_way: usize,
-    /// The requests that the client has not answered. It is made with the first one.
-    questions: Option<Box<Questions>>,
-    /// The namespaces of the session. Servers without namespaces have none.
-    channels: Slot,
     /// The number of pages that have taken the session over.
     page: u64,
     /// How many arrivals that wait are of pages before the present one.
@@ -177,7 +181,7 @@ impl SharedSession {
             turn: Turn::new(),
             receivers: Receivers::default(),
             idle: None,
-            links: Vec::new(),
+            links: LinkWakers::default(),
             senders: Vec::new(),
             credentials: Credentials::new(secret),
             scheduled: u64::MAX,
@@ -309,12 +313,7 @@ impl Inner {
     /// Keeps the waker of a link until the links are woken.
     fn register(&mut self, link: LinkId, waker: &Waker) {
         self.turn.link_registered();
-        if let Some((_, slot)) = self.links.iter_mut().find(|(id, _)| *id == link) {
-            match slot {
-                Some(old) if old.will_wake(waker) => {}
-                _ => *slot = Some(waker.clone()),
-            }
-        }
+        self.links.keep(link, waker);
     }
 
     /// Keeps the waker of a task until the senders are woken; only once, even if the task is polled again.
@@ -381,11 +380,7 @@ impl Inner {
     }
 
     fn wake_links(&mut self) {
-        for (_, waker) in &mut self.links {
-            if let Some(waker) = waker.take() {
-                waker.wake();
-            }
-        }
+        self.links.take().for_each(Waker::wake);
     }
 
     /// Wakes the links, since there is something to send: now, or when the handler yields.

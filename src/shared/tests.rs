@@ -149,6 +149,42 @@ async fn sends_to_other_sessions_in_a_turn_wake_each_of_them_once_at_its_end() {
     assert_eq!(count.0.load(Relaxed), 2, "outside a turn at once");
 }
 
+#[test]
+fn what_a_message_to_a_room_needs_of_a_session_lies_in_four_cache_lines() {
+    assert!(std::mem::offset_of!(super::Inner, machine) + Machine::SENDING <= 4 * 64);
+}
+
+/// Several links carry as long as none is confirmed.
+#[tokio::test(start_paused = true)]
+async fn a_message_wakes_each_link_that_waits_and_none_that_is_gone() {
+    let session = session();
+    let attach = |ordinal| {
+        let kind = LinkKind::Duplex;
+        let attach = Attach { ordinal, turn: 0, kind, opening: true, seen: false, received: 0, names: None };
+        session.attach(Credential::Attempt, attach, Transport::WebSocket).unwrap()
+    };
+    let links: Vec<(LinkId, Arc<Count>)> = (1..=3).map(|ordinal| (attach(ordinal), Arc::default())).collect();
+    let wait = |(link, count): &(LinkId, Arc<Count>)| {
+        let waker = Waker::from(count.clone());
+        session.pull(*link, &mut Context::from_waker(&waker), |_| true);
+    };
+    let send = || {
+        session.send(Message::from("x").into()).unwrap();
+        links.iter().map(|(_, count)| count.0.swap(0, Relaxed)).collect::<Vec<_>>()
+    };
+    links.iter().for_each(wait);
+    assert_eq!(send(), [1, 1, 1]);
+    links.iter().for_each(wait);
+    session.detach(links[0].0, false);
+    assert_eq!(send(), [0, 1, 1]);
+    links[1..].iter().for_each(wait);
+    session.detach(links[1].0, false);
+    assert_eq!(send(), [0, 0, 1]);
+    let fourth = (attach(4), Arc::default());
+    [&links[2], &fourth].into_iter().for_each(wait);
+    assert_eq!((send(), fourth.1.0.load(Relaxed)), (vec![0, 0, 1], 1));
+}
+
 /// A session whose page has shown the secret, on a WebSocket that has opened it.
 fn opened() -> (SharedSession, LinkId) {
     let session = session();

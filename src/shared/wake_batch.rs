@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, task::Waker};
 
-use super::LinkId;
+use super::link_wakers::LinkWakers;
 
 /// Room for this many wakers is kept between turns.
 const KEEP: usize = 4096;
@@ -30,10 +30,10 @@ pub(super) fn is_turn_of(session: usize) -> bool {
 
 /// Within a turn, keeps the wakers of these links until its end, so that all messages which the handler sends
 /// to a room in one turn are one write for each member. Returns whether a turn is under way.
-pub(super) fn defer(links: &mut [(LinkId, Option<Waker>)]) -> bool {
+pub(super) fn defer(links: &mut LinkWakers) -> bool {
     BATCH.with_borrow_mut(|batch| {
         if batch.turn.is_some() {
-            batch.due.extend(links.iter_mut().filter_map(|(_, waker)| waker.take()));
+            batch.due.extend(links.take());
         }
         batch.turn.is_some()
     })

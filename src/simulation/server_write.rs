@@ -76,16 +76,26 @@ impl World<'_> {
 
     fn server_frames(&mut self, conn: usize, session: usize, link: LinkId) -> Vec<Frame> {
         let one = &mut self.server.sessions[session];
-        let (mut frames, mut size, mut run) = (Vec::new(), 0, false);
-        while size < WRITE
-            && let Some(mut frame) = run
-                .then(|| one.machine.poll_transmit_run(self.now, link))
-                .flatten()
-                .or_else(|| one.machine.poll_transmit(self.now, link))
-        {
-            // As the transports do: what follows a message is pulled as a run.
-            run = matches!(frame, Frame::Message { .. });
-            match &mut frame {
+        let (mut frames, mut size, mut behind) = (Vec::new(), 0, false);
+        while size < WRITE {
+            let mut takes_more = |frame: &Frame| {
+                size += frame_size(frame);
+                size < WRITE
+            };
+            let mut next = Vec::new();
+            if behind {
+                next = one.machine.transmit(self.now, link, true, &mut takes_more);
+            }
+            if next.is_empty() {
+                next = one.machine.transmit(self.now, link, false, takes_more);
+            }
+            // As the transports do: what follows messages is pulled behind them.
+            let Some(last) = next.last() else { break };
+            behind = matches!(last, Frame::Message { .. });
+            frames.extend(next);
+        }
+        for frame in &mut frames {
+            match frame {
                 Frame::Attached(start) if start.outcome == Outcome::New => {
                     one.grant.secret = one.credentials.secret.simple().to_string().into();
                     start.grant = Some(Box::new(one.grant.clone()));
@@ -95,8 +105,6 @@ impl World<'_> {
                 }
                 _ => {}
             }
-            size += frame_size(&frame);
-            frames.push(frame);
         }
         frames
     }

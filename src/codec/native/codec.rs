@@ -42,13 +42,14 @@ impl NativeCodec {
 impl Codec for NativeCodec {
     fn read(&mut self, input: &mut Option<Bytes>) -> Result<Option<Frame>, CloseReason> {
         let Some(records) = input else { return Ok(None) };
-        match self.reader.read(records)? {
+        let record = self.reader.read(records)?;
+        if records.is_empty() {
+            *input = None;
+        }
+        match record {
+            None => Ok(None),
             Some(Record::Frame(frame)) => Ok(Some(frame)),
             Some(Record::Head(_)) => Err(reason::UNEXPECTED),
-            None => {
-                *input = None;
-                Ok(None)
-            }
         }
     }
 

@@ -95,11 +95,37 @@ fn both_directions_survive_any_number_of_cuts() {
 #[test]
 fn messages_in_a_run_are_the_same_as_one_by_one() {
     let mut pair = Pair::opened();
-    send_all(&mut pair.server, 1, 3);
-    let mut sent = vec![pair.server.poll_transmit(1, pair.down).expect("the first message")];
-    sent.extend(std::iter::from_fn(|| pair.server.transmit_run(0, pair.down, |outbound| outbound.into_frame())));
-    assert_eq!(notation(&sent), "m1:1 m2:2 m3:3");
+    send_all(&mut pair.server, 1, 4);
+    let mut sent = Vec::new();
+    for most in [1, 3, 4] {
+        let more = pair.server.transmit(1, pair.down, |outbound| {
+            sent.push(outbound.into_frame());
+            sent.len() < most
+        });
+        assert_eq!((sent.len(), more), (most, Some(false)));
+    }
+    assert_eq!(notation(&sent), "m1:1 m2:2 m3:3 m4:4");
     assert_eq!(sent_text(&mut pair.server, 1, pair.down), "");
+}
+
+#[test]
+fn messages_in_a_run_end_where_an_acknowledgement_is_requested() {
+    let mut pair = Pair::opened();
+    send_all(&mut pair.server, 1, 2);
+    pair.server.flush();
+    send_all(&mut pair.server, 3, 5);
+    let mut flush = || {
+        let mut sent = Vec::new();
+        let more = pair.server.transmit_behind(1, pair.down, |outbound| {
+            sent.push(outbound.into_frame());
+            true
+        });
+        (notation(&sent), more)
+    };
+    assert_eq!(flush(), ("m1:1 m2:2".into(), Some(true)));
+    assert_eq!(flush(), ("w".into(), Some(true)));
+    assert_eq!(flush(), ("m3:3 m4:4 m5:5".into(), Some(true)));
+    assert_eq!(flush(), (String::new(), None));
 }
 
 #[test]

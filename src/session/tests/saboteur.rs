@@ -11,7 +11,7 @@ use crate::{
     packet::Packet,
     payload::Payload,
     session::{
-        Attach, CloseReason, Frame, LinkId, Machine, SendError,
+        Attach, CloseReason, Frame, LinkId, Machine, Outbound, SendError,
         links::Link,
         outbox::{Body, Entry, Outbox},
     },
@@ -270,11 +270,28 @@ impl Saboteur {
         self.spoil(sent, frame)
     }
 
-    /// As [`poll_transmit`](Self::poll_transmit), behind a message.
-    pub(crate) fn poll_transmit_run(&mut self, now: u64, link: LinkId) -> Option<Frame> {
-        let sent = self.machine.outbox.sent;
-        let frame = self.machine.transmit_run(now, link, |outbound| outbound.into_frame())?;
-        self.spoil(sent, frame)
+    /// As [`Machine::transmit`], or behind a message as [`Machine::transmit_behind`], until `takes_more` returns false
+    /// for a frame. Returns the frames.
+    pub(crate) fn transmit(
+        &mut self,
+        now: u64,
+        link: LinkId,
+        behind: bool,
+        mut takes_more: impl FnMut(&Frame) -> bool,
+    ) -> Vec<Frame> {
+        let before = self.machine.outbox.sent;
+        let mut frames = Vec::new();
+        let send = |outbound: Outbound<'_>| {
+            let frame = outbound.into_frame();
+            let more = takes_more(&frame);
+            frames.push(frame);
+            more
+        };
+        match behind {
+            true => self.machine.transmit_behind(now, link, send),
+            false => self.machine.transmit(now, link, send),
+        };
+        frames.into_iter().filter_map(|frame| self.spoil(before, frame)).collect()
     }
 
     /// `sent`: the last number that had been put on a link before this frame.

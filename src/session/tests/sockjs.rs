@@ -6,7 +6,7 @@ use crate::{
     packet::Packet,
     payload::Payload,
     session::{
-        SendError, State,
+        Outbound, SendError, State,
         droppable::WhenBehind,
         reason,
         rules::{SOCKJS, Takes},
@@ -149,10 +149,12 @@ fn a_stream_carries_the_close_in_a_flush_of_its_own() {
     send_all(&mut server, 1, 2);
     server.close(CloseReason::new(3000, "Go away!"));
     let mut flush = Vec::new();
-    flush.extend(server.transmit(10, stream, |frame| frame.into_frame()));
-    while let Some(frame) = server.transmit_run(10, stream, |frame| frame.into_frame()) {
-        flush.push(frame);
-    }
+    let mut send = |outbound: Outbound<'_>| {
+        flush.push(outbound.into_frame());
+        true
+    };
+    assert_eq!(server.transmit(10, stream, &mut send), Some(true));
+    assert_eq!(server.transmit_behind(10, stream, &mut send), None);
     assert_eq!((notation(&flush), server.link_is_over(stream)), ("m1:1 m2:2".into(), false));
     assert_eq!(sent_text(&mut server, 20, stream), "x3000");
     assert!(server.link_is_over(stream));

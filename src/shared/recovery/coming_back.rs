@@ -95,7 +95,9 @@ impl SharedSession {
         now: u64,
     ) -> Option<(LinkId, LinkId)> {
         let links = inner.machine.go_on_with(now, &mut others.machine);
-        inner.links.extend(links.map(|(_, here)| (here, None)));
+        if let Some((_, here)) = links {
+            inner.links.add(here);
+        }
         (inner.counted, inner.held) = (std::mem::take(&mut others.counted), others.held.take());
         inner.credentials = Credentials::of_used(others.credentials.secret);
         self.runtime.unpark(inner.take_ticket());

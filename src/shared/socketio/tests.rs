@@ -4,14 +4,15 @@
 use std::task::{Context, Poll, Waker};
 
 use crate::{
+    broadcast::OutMessage,
     config::Transport,
     dialect::{Fault, not_opened, socketio::Revision},
     message::Message,
     packet::Packet,
     payload::Payload,
     shared::{
-        Attach, ChannelSet, Credential, Frame, LinkId, LinkKind, Names, Outbound, SendError, SharedSession, reason,
-        tests::engineio_session,
+        Attach, ChannelSet, Credential, Frame, LinkId, LinkKind, Names, Outbound, SendError, SharedSession, WhenBehind,
+        reason, tests::engineio_session,
     },
 };
 
@@ -95,6 +96,21 @@ fn pulled(session: &SharedSession, link: LinkId) -> Vec<String> {
         true
     });
     packets
+}
+
+#[test]
+fn what_is_sent_and_written_leaves_it_known_that_the_channels_are_quiet() {
+    let (session, link) = opened(Vec::new());
+    let is_known = || session.lock().channels.is_quiet();
+    let event = || Payload::from(Packet::new("2[\"x\"]", Vec::new()));
+    assert!(!is_known());
+    session.send(event().into()).unwrap();
+    assert!(is_known());
+    assert_eq!(pulled(&session, link), ["2[\"x\"]"]);
+    assert!(is_known());
+    let shared = OutMessage::shared(event(), session.runtime().pool());
+    assert_eq!(session.send_as(&WhenBehind::Keep, shared), Ok(true));
+    assert!(is_known());
 }
 
 #[test]
