@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Remote, Values,
+    joined::JoinedRooms,
     key::{ROOT, name_of},
 };
 use crate::{
@@ -29,8 +30,7 @@ pub(crate) struct Member {
 
 #[derive(Debug, Default)]
 pub(super) struct Membership {
-    /// The keys of the rooms.
-    pub(super) rooms: Vec<Arc<str>>,
+    pub(super) rooms: JoinedRooms,
     /// The channels of the session.
     pub(super) channels: Option<Box<ChannelMembers>>,
     /// The user that the session belongs to.

@@ -7,6 +7,7 @@ mod channel;
 mod common_log;
 mod histories;
 mod interest;
+mod joined;
 mod key;
 mod log;
 mod member;
@@ -218,11 +219,11 @@ impl Hub {
     /// The same with the room's key.
     pub(crate) fn join_key(&self, member: &Arc<Member>, room: &str) -> Option<Occupancy> {
         let mut joined = lock(&member.rooms);
-        if joined.gone || joined.rooms.iter().any(|name| **name == *room) {
+        if joined.gone || joined.rooms.contains(room) {
             return None;
         }
         let (name, occupancy) = self.rooms.join(member.shared.clone(), room);
-        joined.rooms.push(name);
+        joined.rooms.add(name);
         Some(occupancy)
     }
 
@@ -238,11 +239,11 @@ impl Hub {
         let mut membership = lock(&member.rooms);
         if membership.gone {
             return Err(JoinError::Closed);
-        } else if membership.rooms.iter().any(|name| **name == *room) {
+        } else if membership.rooms.contains(room) {
             return Err(JoinError::Member);
         }
         let (name, joined) = self.rooms.join_since(member.shared.clone(), room, since, now)?;
-        membership.rooms.push(name);
+        membership.rooms.add(name);
         Ok(joined)
     }
 
@@ -254,9 +255,9 @@ impl Hub {
         if membership.gone {
             return false;
         }
-        if !membership.rooms.iter().any(|known| **known == *room) {
+        if !membership.rooms.contains(room) {
             let (room, _) = self.rooms.join(member.shared.clone(), room);
-            membership.rooms.push(room);
+            membership.rooms.add(room);
         }
         self.rooms.enter(member.id(), room, name)
     }
@@ -304,16 +305,14 @@ impl Hub {
     /// The same with the room's key.
     pub(crate) fn leave_key(&self, member: &Member, room: &str) -> Option<Occupancy> {
         let mut joined = lock(&member.rooms);
-        let at = joined.rooms.iter().position(|name| **name == *room)?;
-        joined.rooms.swap_remove(at);
-        Some(self.rooms.leave(member.id(), room))
+        joined.rooms.remove(room).then(|| self.rooms.leave(member.id(), room))
     }
 
     /// Removes a member from all its rooms. Returns the rooms that became empty.
     pub(crate) fn leave_all(&self, member: &Member) -> Vec<Arc<str>> {
         // The lock is held to the end, so that a join of the same room comes before this or after it.
         let mut joined = lock(&member.rooms);
-        let mut rooms = std::mem::take(&mut joined.rooms);
+        let mut rooms = joined.rooms.take();
         rooms.retain(|room| self.rooms.leave(member.id(), room) == Occupancy::Last);
         rooms
     }

@@ -176,7 +176,7 @@ impl Hub {
     pub(crate) fn keys(member: &Member) -> Option<Vec<Arc<str>>> {
         let membership = lock(&member.rooms);
         (!membership.gone && membership.channels.as_ref().is_none_or(|channels| channels.0.is_empty()))
-            .then(|| membership.rooms.clone())
+            .then(|| membership.rooms.iter().cloned().collect())
     }
 
     /// Takes a session out of its rooms, and apart from the others. Returns the keys of the rooms and its names in them;
@@ -189,7 +189,7 @@ impl Hub {
         if !std::mem::replace(&mut membership.apart, true) {
             self.apart.fetch_add(1, Ordering::Relaxed);
         }
-        let rooms = std::mem::take(&mut membership.rooms).into_iter();
+        let rooms = membership.rooms.take().into_iter();
         Some(
             rooms
                 .map(|room| {
