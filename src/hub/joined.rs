@@ -14,7 +14,7 @@ const FEW: usize = 16;
 #[derive(Debug)]
 pub(super) enum JoinedRooms {
     Few(Vec<Arc<str>>),
-    // Boxed, so that a member in few rooms is no larger for it.
+    #[expect(clippy::box_collection, reason = "a member in few rooms is no larger for it")]
     Many(Box<HashSet<Arc<str>>>),
 }
 

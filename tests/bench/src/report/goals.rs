@@ -87,7 +87,7 @@ fn judged(measured: Option<Spread>, limit: f64) -> &'static str {
     match measured {
         None => "not measured",
         Some(spread) if spread.median <= limit => "reached",
-        Some(spread) if spread.interval.0 <= limit => "reached within the interval",
+        Some(spread) if spread.interval.0 <= limit => "not decided",
         Some(_) => "**missed**",
     }
 }
@@ -131,11 +131,11 @@ mod tests {
     fn a_goal_is_missed_only_by_its_whole_interval() {
         let judge = |values: &[f64]| judged(Spread::of(values.to_vec()), 1.0);
         assert_eq!(judge(&[0.9, 1.0, 1.2]), "reached");
-        assert_eq!(judge(&[0.9, 1.1, 1.2]), "reached within the interval");
+        assert_eq!(judge(&[0.9, 1.1, 1.2]), "not decided");
         assert_eq!(judge(&[1.1, 1.2, 1.3]), "**missed**");
         // Of ten rounds the interval leaves out the least and the most.
         let ten = |second| [0.5, second, 1.1, 1.1, 1.1, 1.1, 1.1, 1.1, 1.1, 9.0];
-        assert_eq!(judge(&ten(1.0)), "reached within the interval");
+        assert_eq!(judge(&ten(1.0)), "not decided");
         assert_eq!(judge(&ten(1.05)), "**missed**");
         assert_eq!(judged(None, 1.0), "not measured");
     }
