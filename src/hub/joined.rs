@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_few_members_need_takes_no_room_in_all() {
+    fn a_member_in_few_rooms_is_no_larger_for_those_that_are_in_many() {
         assert_eq!(size_of::<JoinedRooms>(), size_of::<Vec<Arc<str>>>());
     }
 }

@@ -102,7 +102,7 @@ impl SharedSession {
         &self,
         inner: &mut Inner,
         channel: Option<u64>,
-        message: OutMessage,
+        mut message: OutMessage,
     ) -> Result<(), (SendError, OutMessage)> {
         if channel.is_some_and(|number| inner.is_over(number)) {
             return Err((SendError::Closed, message));
@@ -111,7 +111,6 @@ impl SharedSession {
             return self.send_to_stomp(inner, &WhenBehind::Keep, message).map(|_| ());
         }
         let is_plain = inner.goes_as_it_is(&message);
-        let mut message = message;
         if !is_plain {
             message = match self.keep_parked(inner, &WhenBehind::Keep, message) {
                 Ok(_) => return Ok(()),
@@ -161,13 +160,12 @@ impl SharedSession {
     }
 
     /// Sends a message. Returns whether it was taken, and not skipped.
-    pub(crate) fn send_as(&self, how: &WhenBehind, message: OutMessage) -> Result<bool, SendError> {
+    pub(crate) fn send_as(&self, how: &WhenBehind, mut message: OutMessage) -> Result<bool, SendError> {
         let now = if *how == WhenBehind::Keep { 0 } else { self.runtime.clock.now() };
         let mut inner = self.lock();
         if self.speaks_stomp() {
             return self.send_to_stomp(&mut inner, how, message).map_err(|(error, _)| error);
         }
-        let mut message = message;
         if !inner.goes_as_it_is(&message) {
             message = match self.keep_parked(&mut inner, how, message) {
                 Ok(kept) => return Ok(kept),
