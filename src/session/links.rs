@@ -124,6 +124,12 @@ impl Link {
         }
     }
 
+    /// Ends it because another link has its place, or it was silent for too long. It waits for nothing any more.
+    pub(super) fn supersede(&mut self, reason: CloseReason) {
+        self.end(reason);
+        (self.superseded, self.deadline) = (true, None);
+    }
+
     /// It has sent all up to this number.
     pub(super) fn wrote_up_to(&mut self, number: u64) {
         self.next_to_send = number + 1;
@@ -311,8 +317,8 @@ impl Links {
     pub(crate) fn fence(&mut self, but: LinkId) {
         self.all.retain(|link| link.id == but || link.attached);
         for link in self.all.iter_mut().filter(|link| link.id != but) {
-            link.end(reason::TAKEN_OVER);
-            (link.ignores_input, link.superseded, link.confirmed) = (true, true, false);
+            link.supersede(reason::TAKEN_OVER);
+            (link.ignores_input, link.confirmed) = (true, false);
         }
     }
 
@@ -349,10 +355,8 @@ impl Links {
         for link in &mut self.all {
             if link.ordinal < ordinal && link.kind.carries_down() {
                 match serve_until {
-                    None => {
-                        link.end(reason::REPLACED);
-                        link.superseded = true;
-                    }
+                    None => link.supersede(reason::REPLACED),
+                    Some(_) if link.superseded => {}
                     Some(_) => link.deadline = serve_until,
                 }
             }
@@ -368,8 +372,7 @@ impl Links {
         let Some(lowest) = lowest.map(|link| link.id) else { return };
         self.all.retain(|link| Some(link.id) != stuck && (link.id != lowest || link.attached));
         if let Some(link) = self.get_mut(lowest) {
-            link.end(reason::REPLACED);
-            link.superseded = true;
+            link.supersede(reason::REPLACED);
         }
     }
 }

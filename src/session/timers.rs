@@ -175,8 +175,7 @@ impl Machine {
         let carrier = self.links.carrier();
         for link in self.links.iter_mut() {
             if link.kind.needs_heartbeat() && carrier.is_none_or(|ordinal| ordinal == link.ordinal) {
-                link.end(reason::HEARTBEAT_TIMEOUT);
-                link.superseded = true;
+                link.supersede(reason::HEARTBEAT_TIMEOUT);
             }
         }
     }

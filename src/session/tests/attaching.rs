@@ -103,6 +103,23 @@ fn too_many_links_push_the_lowest_unconfirmed_one_out() {
 }
 
 #[test]
+fn a_link_that_was_pushed_out_waits_for_nothing() {
+    let mut pair = Pair::opened();
+    let links: Vec<LinkId> = (2..=9).map(|at| pair.client.attach(1, resume(at)).expect("a new link")).collect();
+    let newest = pair.server.attach(1, resume(9)).expect("a new link");
+    let start = sent_frames(&mut pair.server, 1, newest);
+    receive(&mut pair.client, 1, links[7], start);
+    assert_eq!(pair.client.carrier(), Some(9));
+    let deadlines: Vec<_> =
+        pair.client.links.iter().map(|link| (link.ordinal, link.superseded, link.deadline.is_some())).collect();
+    let serves = |ordinal| (ordinal, false, true);
+    let mut expected = vec![serves(1), (2, true, false)];
+    expected.extend((3..9).map(serves));
+    expected.push((9, false, false));
+    assert_eq!(deadlines, expected, "the old ones serve until then, but for the one that was pushed out");
+}
+
+#[test]
 fn input_on_a_link_that_was_replaced_is_ignored() {
     let mut server = server();
     let first = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
