@@ -155,6 +155,11 @@ impl Saboteur {
         self.machine.closed().is_none() && self.machine.links.get(link).is_some_and(|link| !link.ignores_input)
     }
 
+    /// Whether another link has its place.
+    pub(crate) fn is_superseded(&self, link: LinkId) -> bool {
+        self.machine.links.get(link).is_some_and(|link| link.superseded)
+    }
+
     pub(crate) fn take_control(&mut self) -> Option<Packet> {
         if self.sabotage == Some(Sabotage::QueuesAnswers) {
             return None;
