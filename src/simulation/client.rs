@@ -136,11 +136,14 @@ impl World<'_> {
 impl World<'_> {
     /// The client makes a new session after one that has ended.
     pub(crate) fn next_session(&mut self, generation: u32) {
-        if generation != self.client.generation || self.finale {
+        if generation != self.client.generation {
             return;
         }
         for chan in std::mem::take(&mut self.client.chans) {
             self.hang_up(chan.conn);
+        }
+        if self.finale {
+            return;
         }
         let half = (self.make_half)(&self.scenario, self.now, None);
         let mut next = Client::new(half, self.scenario.base, self.client.generation + 1, self.now);

@@ -345,6 +345,10 @@ impl World<'_> {
                 let one = &mut self.server.sessions[session];
                 // Its new owner may have ended before it has learned that it is the owner, or has it only to its end.
                 one.gone |= one.given && !takes;
+                if one.given {
+                    // It ends with its new owner from now on, also before that one goes on with it.
+                    (one.node, one.process) = (to, owner.incarnation);
+                }
             }
         }
         gives.conns.into_iter().for_each(|conn| self.route(conn));
