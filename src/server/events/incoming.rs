@@ -69,6 +69,15 @@ impl Name {
             Name::Copied(name) => name,
         }
     }
+
+    /// The text behind the name, if its place is known.
+    fn rest<'a>(&self, packet: &'a Packet) -> Option<&'a str> {
+        match self {
+            // A quotation mark ends it.
+            Name::At { start, length } => packet.text().get(*start as usize + *length as usize + 1..),
+            Name::Copied(_) => None,
+        }
+    }
 }
 
 impl Incoming {
@@ -184,8 +193,9 @@ impl Incoming {
     fn with_arguments<T>(&self, read: impl FnOnce(Arguments<'_>) -> Result<T, JsonError>) -> Result<T, Fault> {
         let read = match &self.content {
             Content::Nothing(_) => read(Arguments::of_reply("[]", &[])),
-            Content::Event { packet, data, .. } => {
-                read(Arguments::of_event(&packet.text()[*data..], packet.attachments()))
+            Content::Event { packet, name, data } => {
+                let list = &packet.text()[*data..];
+                read(Arguments::of_event(list, packet.attachments()).with_rest(name.rest(packet)))
             }
             Content::Message(Message::Text(text)) => {
                 let list = serde_json::to_string(&[text.as_str()]).expect("text can be written");
