@@ -74,6 +74,9 @@ impl<T: Serialize + ?Sized> IntoArgs for T {
 
 impl<T: DeserializeOwned> FromArgs for T {
     fn read_from(arguments: Arguments<'_>) -> Result<Self, Error> {
+        if let Some(only) = arguments.only() {
+            return Ok(only);
+        }
         let (first,) = <(T,)>::deserialize(arguments)?;
         Ok(first)
     }

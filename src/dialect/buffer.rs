@@ -1,107 +1,98 @@
 //! [`Buffer`], in which a packet is written.
 
-use std::{fmt, io};
+use std::{cell::Cell, fmt};
 
 use bytes::Bytes;
 
-/// Most packets fit into this many bytes.
-const FEW: usize = 256;
+/// The memory of packets that are no longer than this is kept for the next one.
+const FEW: usize = 4096;
 
-/// Bytes that are gathered in place as long as they are few. So a packet is one allocation, of its own size.
+thread_local! {
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Bytes that are gathered in memory which the packets of a thread have one after the other. So a packet is one
+/// allocation, of its own size.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    few: [u8; FEW],
-    /// How many of the few are in use.
-    length: usize,
-    /// All bytes, once they are more than a few.
-    many: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Buffer {
     pub(super) fn new() -> Self {
-        Buffer { few: [0; FEW], length: 0, many: Vec::new() }
+        // A packet may be written while another one is: the values are the application's.
+        Buffer { bytes: SPARE.take() }
     }
 
-    pub(super) fn as_slice(&self) -> &[u8] {
-        if self.many.is_empty() { &self.few[..self.length] } else { &self.many }
-    }
-
-    pub(super) fn extend(&mut self, bytes: &[u8]) {
-        let end = self.length + bytes.len();
-        if !self.many.is_empty() {
-            self.many.extend_from_slice(bytes);
-        } else if let Some(room) = self.few.get_mut(self.length..end) {
-            room.copy_from_slice(bytes);
-            self.length = end;
-        } else {
-            self.many.reserve(2 * end);
-            self.many.extend_from_slice(&self.few[..self.length]);
-            self.many.extend_from_slice(bytes);
+    /// The bytes, in memory of their own size.
+    pub(super) fn finish(mut self) -> Bytes {
+        if self.bytes.capacity() > 2 * FEW {
+            return self.bytes.into_boxed_slice().into();
         }
-    }
-
-    /// Drops all but the first bytes.
-    pub(super) fn truncate(&mut self, length: usize) {
-        self.length = self.length.min(length);
-        self.many.truncate(length);
-    }
-
-    /// Takes the bytes, in memory of their own size.
-    pub(super) fn take(&mut self) -> Bytes {
-        let few = std::mem::take(&mut self.length);
-        if self.many.is_empty() {
-            Bytes::copy_from_slice(&self.few[..few])
-        } else {
-            std::mem::take(&mut self.many).into_boxed_slice().into()
-        }
-    }
-}
-
-impl io::Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        let bytes = Bytes::copy_from_slice(&self.bytes);
+        self.bytes.clear();
+        SPARE.set(self.bytes);
+        bytes
     }
 }
 
 impl fmt::Write for Buffer {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.extend(text.as_bytes());
+        self.bytes.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+
+    fn write_char(&mut self, character: char) -> fmt::Result {
+        // Almost all are digits and brackets, and to copy a slice takes longer.
+        match u8::try_from(character) {
+            Ok(byte @ 0..0x80) => self.bytes.push(byte),
+            _ => self.bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     #[test]
     fn it_holds_what_was_written_however_much() {
-        for piece in [1, 3, FEW - 1, FEW, FEW + 1, 5 * FEW] {
-            for pieces in [0, 1, 2, 5, 200] {
-                let bytes: Vec<u8> = (0..piece * pieces).map(|at| (at % 251) as u8).collect();
-                let mut buffer = Buffer::new();
-                bytes.chunks(piece).for_each(|piece| buffer.extend(piece));
-                assert_eq!(buffer.as_slice(), bytes, "{pieces} of {piece}");
-                assert_eq!(buffer.take(), bytes);
-            }
+        for length in [0, 1, FEW, FEW + 1, 2 * FEW, 2 * FEW + 1, 10 * FEW, 3, 0] {
+            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let mut buffer = Buffer::new();
+            assert_eq!(buffer.bytes, b"", "behind one that was longer");
+            buffer.bytes.extend_from_slice(&bytes);
+            assert_eq!(buffer.finish(), bytes);
         }
     }
 
     #[test]
-    fn its_end_can_be_dropped() {
-        for (before, after) in [(10, 10), (10, 0), (FEW, 1), (3 * FEW, 2 * FEW), (3 * FEW, 1), (3 * FEW, 0)] {
+    fn it_holds_characters() {
+        let mut buffer = Buffer::new();
+        "[9\u{7f}\u{80}é\u{ff}€😀]".chars().for_each(|character| buffer.write_char(character).unwrap());
+        assert_eq!(buffer.finish(), "[9\u{7f}\u{80}é\u{ff}€😀]");
+    }
+
+    #[test]
+    fn one_is_written_while_another_is() {
+        let (mut outer, mut inner) = (Buffer::new(), Buffer::new());
+        outer.bytes.extend_from_slice(b"outer");
+        inner.bytes.extend_from_slice(b"inner");
+        assert_eq!(inner.finish(), "inner");
+        assert_eq!(outer.finish(), "outer");
+    }
+
+    #[test]
+    fn memory_is_kept_for_the_next_one_if_it_is_little() {
+        for (length, is_kept) in [(FEW, true), (3 * FEW, false)] {
             let mut buffer = Buffer::new();
-            buffer.extend(&vec![b'x'; before]);
-            buffer.truncate(after);
-            assert_eq!(buffer.as_slice().len(), after);
-            buffer.extend(b"end");
-            assert_eq!(buffer.take(), [&vec![b'x'; after][..], b"end"].concat());
-            assert!(buffer.as_slice().is_empty());
+            buffer.bytes.extend_from_slice(&vec![b'x'; length]);
+            let capacity = buffer.bytes.capacity();
+            drop(buffer.finish());
+            assert_eq!(SPARE.take().capacity() == capacity, is_kept, "{length}");
         }
     }
 }

@@ -51,27 +51,27 @@ impl ListWriter {
     /// Begins an item, which is written by the two methods below.
     pub(super) fn separate(&mut self) {
         if !std::mem::take(&mut self.is_empty) {
-            self.text.extend(b",");
+            self.text.bytes.push(b',');
         }
     }
 
     /// Appends a part of an item as it is.
     pub(super) fn push_raw(&mut self, json: &str) {
-        self.text.extend(json.as_bytes());
+        self.text.bytes.extend_from_slice(json.as_bytes());
     }
 
     /// Appends a value that is an item or a part of one.
     pub(super) fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let formatter = Placeholders(&mut self.attachments);
-        value.serialize(&mut Serializer::with_formatter(&mut self.text, formatter))
+        value.serialize(&mut Serializer::with_formatter(&mut self.text.bytes, formatter))
     }
 
     /// Appends the only argument of a packet, which is left out if it is the unit.
     pub(super) fn push_single<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        let (length, was_empty) = (self.text.as_slice().len(), self.is_empty);
+        let (length, was_empty) = (self.text.bytes.len(), self.is_empty);
         self.push(value)?;
-        if matches!(&self.text.as_slice()[length..], b"null" | b",null") && is_unit(value) {
-            self.text.truncate(length);
+        if matches!(&self.text.bytes[length..], b"null" | b",null") && is_unit(value) {
+            self.text.bytes.truncate(length);
             self.is_empty = was_empty;
         }
         Ok(())
@@ -83,8 +83,8 @@ impl ListWriter {
     /// Fails if a packet with attachments has data in which an object looks like the place of one, which the
     /// other side would take for it.
     pub(super) fn finish(mut self) -> Result<Packet, Error> {
-        self.text.extend(b"]");
-        let text = ByteString::try_from(self.text.take()).map_err(Error::custom)?;
+        self.text.bytes.push(b']');
+        let text = ByteString::try_from(self.text.finish()).map_err(Error::custom)?;
         let (kind, attachments) = (self.kind, self.attachments);
         if attachments.is_empty() {
             return Ok(Packet::new(text, attachments));

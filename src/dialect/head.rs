@@ -194,35 +194,37 @@ impl<'a> Head<'a> {
             out.write_char(',')?;
         }
         if let Some(id) = self.id {
-            out.write_str(decimal(id, &mut [0; 20]))?;
+            write_decimal(out, id)?;
         }
         out.write_str(self.data)
     }
 }
 
-/// The decimal digits of a number. Each request and each answer has one, and a formatter takes longer than the rest
-/// of the head.
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
-    let mut start = digits.len();
-    while start == digits.len() || number > 0 {
+/// Appends a number. Each request and each answer has one, and a formatter takes longer than the rest of the head.
+fn write_decimal(out: &mut impl fmt::Write, number: u64) -> fmt::Result {
+    let (mut digits, mut start, mut rest) = ([0_u8; 20], 20, number);
+    while start == digits.len() || rest > 0 {
         start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
+        digits[start] = (rest % 10) as u8;
+        rest /= 10;
     }
-    std::str::from_utf8(&digits[start..]).expect("digits are UTF-8")
+    digits[start..].iter().try_for_each(|digit| out.write_char(char::from(b'0' + digit)))
 }
 
 /// The number at the beginning, in decimal digits without leading zeros, and what follows it.
 fn number(text: &str, largest: u64) -> Option<(u64, &str)> {
-    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    let (mut value, mut digits) = (0, 0);
     // The numbers that are allowed have at most 16 digits; the seventeenth is enough to know that one is too
     // large.
-    let digits = text.as_bytes().iter().take(17).take_while(|byte| is_digit(byte)).count();
-    if digits > 1 && text.starts_with('0') {
-        return None;
+    while digits < 17
+        && let Some(digit @ b'0'..=b'9') = bytes.get(digits)
+    {
+        value = 10 * value + u64::from(digit - b'0');
+        digits += 1;
     }
-    let value = text[..digits].parse().ok()?;
-    (value <= largest).then_some((value, &text[digits..]))
+    let is_plain = digits == 1 || (digits > 1 && bytes[0] != b'0');
+    (is_plain && value <= largest).then(|| (value, &text[digits..]))
 }
 
 /// The name of an event: the first item of the list that is its data. What follows is not parsed.
@@ -243,15 +245,14 @@ pub(crate) fn event_name(data: &str) -> Result<Cow<'_, str>, NameError> {
 /// # Errors
 /// Fails if the data does not begin as a list whose first item is a text, or if that is too long for a name.
 pub(crate) fn raw_name(data: &str) -> Result<Cow<'_, str>, NameError> {
-    let blank = [' ', '\t', '\n', '\r'];
-    let item = data.strip_prefix('[').ok_or(NameError::NotText)?.trim_start_matches(blank);
+    let item = behind_blanks(data.strip_prefix('[').ok_or(NameError::NotText)?);
     let text = item.strip_prefix('"').ok_or(NameError::NotText)?;
-    let (mut escaped, mut escapes) = (false, false);
+    let (mut escaped, mut is_plain) = (false, true);
     // An escape has up to six bytes for one of the name.
     let end = text.bytes().take(6 * MAX_NAME + 1).position(|byte| {
         let ends = byte == b'"' && !escaped;
         escaped = byte == b'\\' && !escaped;
-        escapes |= escaped;
+        is_plain &= byte >= b' ' && byte != b'\\';
         ends
     });
     let end = match end {
@@ -259,13 +260,18 @@ pub(crate) fn raw_name(data: &str) -> Result<Cow<'_, str>, NameError> {
         None if text.len() > 6 * MAX_NAME => return Err(NameError::TooLong),
         None => return Err(NameError::NotText),
     };
-    let inner = &text[..end];
-    if !text[end + 1..].trim_start_matches(blank).starts_with([',', ']']) {
+    if !matches!(behind_blanks(&text[end + 1..]).as_bytes().first(), Some(b',' | b']')) {
         return Err(NameError::NotText);
     }
-    if escapes || inner.bytes().any(|byte| byte < b' ') {
+    if !is_plain {
         let quoted = &item[..end + 2];
         return serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| NameError::NotText);
     }
-    Ok(Cow::Borrowed(inner))
+    Ok(Cow::Borrowed(&text[..end]))
+}
+
+/// The text behind what JSON takes for blanks.
+pub(super) fn behind_blanks(text: &str) -> &str {
+    let blanks = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+    &text[blanks..]
 }

@@ -5,12 +5,12 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{
     Deserializer,
-    de::{DeserializeSeed, Error as _, IgnoredAny, SeqAccess, Visitor},
+    de::{DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, SeqAccess, Visitor},
     forward_to_deserialize_any,
 };
 use serde_json::{Error, Value};
 
-use super::tree::Tree;
+use super::{head::behind_blanks, tree::Tree};
 
 /// The arguments of an event or reply before anybody has read them.
 ///
@@ -22,18 +22,39 @@ pub struct Arguments<'a> {
     list: &'a str,
     /// How many items at its beginning are no arguments.
     skip: usize,
+    /// The text behind those, if it is known where they end.
+    rest: Option<&'a str>,
     attachments: &'a [Bytes],
 }
+
+/// An argument in a shorter rest of a list is nested less deep than a list may be.
+const SHORT: usize = 256;
 
 impl<'a> Arguments<'a> {
     /// Those of an event: the list's items behind the name.
     pub(crate) fn of_event(list: &'a str, attachments: &'a [Bytes]) -> Self {
-        Arguments { list, skip: 1, attachments }
+        Arguments { list, skip: 1, rest: None, attachments }
+    }
+
+    /// The same, where `rest` is the part of the list behind the name.
+    pub(crate) fn with_rest(self, rest: Option<&'a str>) -> Self {
+        Arguments { rest, ..self }
     }
 
     /// Those of a reply: all items of the list.
     pub(crate) fn of_reply(list: &'a str, attachments: &'a [Bytes]) -> Self {
-        Arguments { list, skip: 0, attachments }
+        Arguments { list, skip: 0, rest: None, attachments }
+    }
+
+    /// The only argument, read without the list around it. `None` if that is not known to be the same as reading the
+    /// list: most events have one short argument.
+    pub(super) fn only<T: DeserializeOwned>(&self) -> Option<T> {
+        let rest = self.rest.filter(|rest| rest.len() < SHORT && self.attachments.is_empty())?;
+        let argument = rest.strip_prefix(',')?;
+        let mut text = serde_json::Deserializer::from_str(argument);
+        let value = T::deserialize(&mut text).ok()?;
+        let read = text.into_iter::<IgnoredAny>().byte_offset();
+        (behind_blanks(&argument[read..]) == "]").then_some(value)
     }
 
     /// Gives `visitor` the first `length` arguments, or all.

@@ -117,7 +117,11 @@ impl Connection {
     /// # Errors
     /// As [`text`](Self::text).
     pub(crate) fn packet(&mut self, packet: ClientPacket) -> Result<Action, Violation> {
+        let is_plain = packet.is_plain();
         let text = packet.into_text();
+        if is_plain {
+            return self.assemble(self.judge("/"), text, 0);
+        }
         let head = Head::parse(&text).map_err(|_| Violation::Malformed("parse error: not a packet"))?;
         let attachments = head.attachments;
         match head.kind {
@@ -126,11 +130,21 @@ impl Connection {
             Kind::Disconnect => self.disconnect(head.namespace),
             _ => {
                 let judged = self.judge(head.namespace);
-                match self.assembler.head(text, attachments)? {
-                    Some(packet) => judged.map(|open| if open { Action::Packet(packet) } else { Action::Nothing }),
-                    None => Ok(Action::Nothing),
-                }
+                self.assemble(judged, text, attachments)
             }
+        }
+    }
+
+    /// An event or an answer has come, of which so many attachments follow.
+    fn assemble(
+        &mut self,
+        judged: Result<bool, Violation>,
+        text: ByteString,
+        attachments: usize,
+    ) -> Result<Action, Violation> {
+        match self.assembler.head(text, attachments)? {
+            Some(packet) => judged.map(|open| if open { Action::Packet(packet) } else { Action::Nothing }),
+            None => Ok(Action::Nothing),
         }
     }
 

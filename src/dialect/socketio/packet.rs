@@ -61,6 +61,12 @@ impl ClientPacket {
         self.text
     }
 
+    /// Whether it is an event or an answer of the namespace `/` without attachments, as almost all are. To see that
+    /// takes less than to read the head again.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.text.as_bytes()[..], [b'2' | b'3', b'[' | b'0'..=b'9', ..])
+    }
+
     /// A packet that was read before.
     pub(crate) fn of_text(text: ByteString) -> Self {
         ClientPacket { text }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    super::{Args, Fault, FromArgs, IntoArgs, ack, event, refused},
+    super::{Args, Arguments, Fault, FromArgs, IntoArgs, ack, event, refused},
     arguments, packet, read, read_args, refusal,
 };
+use crate::message::JsonError;
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 struct Doc {
@@ -134,6 +135,52 @@ fn broken_json_is_an_error() {
         assert!(read::<Value>(bad).is_err(), "{bad}");
         assert!(read::<Args<(Value,)>>(bad).is_err(), "{bad}");
         assert!(read::<Args<Vec<Value>>>(bad).is_err(), "{bad}");
+    }
+}
+
+/// An argument as it is read alone, if it can be.
+fn alone<T: FromArgs>(rest: &str) -> Result<T, JsonError> {
+    let text = format!("2[\"x\"{rest}");
+    read_args(Arguments::of_event(&text[1..], &[]).with_rest(Some(rest)))
+}
+
+#[test]
+fn an_argument_that_is_read_alone_is_that_of_the_list() {
+    fn same<T: FromArgs + std::fmt::Debug>(rest: &str) {
+        let text = packet(&format!("2[\"x\"{rest}"), &[]);
+        let (alone, of_list) = (alone::<T>(rest), read_args::<T>(arguments(&text)));
+        assert_eq!(format!("{alone:?}"), format!("{of_list:?}"), "{rest}");
+    }
+    let nested = |depth: usize| format!(",{}{}]", "[".repeat(depth), "]".repeat(depth));
+    let long = |length: usize| format!(",\"{}\"]", "x".repeat(length));
+    let mut all: Vec<String> = (120..=130).map(nested).chain((248..=256).map(long)).collect();
+    all.extend(
+        [
+            ",1]",
+            " , 1 ] ",
+            ",1 ]\n",
+            ",1,2]",
+            ",1,]",
+            ",1",
+            ",1]2",
+            ",1]]",
+            ",1}",
+            ",-1]",
+            ",1.5e3]",
+            ",\"\\u0031\"]",
+            "]",
+        ]
+        .map(String::from),
+    );
+    all.extend([",null]", ",[1]]", ",{\"id\":1,\"body\":\"b\"}]", ",tru]", ",\"", ",", "", "1]"].map(String::from));
+    for rest in &all {
+        same::<u32>(rest);
+        same::<Option<u8>>(rest);
+        same::<String>(rest);
+        same::<Value>(rest);
+        same::<()>(rest);
+        same::<Doc>(rest);
+        same::<Args<(Value,)>>(rest);
     }
 }
 

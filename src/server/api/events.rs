@@ -5,7 +5,7 @@ use std::{
     future::{IntoFuture, poll_fn},
     marker::PhantomData,
     pin::Pin,
-    task::Poll,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -156,13 +156,27 @@ impl Session {
     ///
     /// A request is answered by [`Incoming::reply`]; one that is dropped without a reply is refused.
     pub async fn recv_event(&self) -> Option<Incoming> {
-        let mut waiting = Waiting::new(&self.member);
+        let mut waiting = self.waiting();
+        poll_fn(|cx| self.poll_event(cx, &mut waiting)).await
+    }
+
+    /// Begins to wait, for [`poll_event`](Self::poll_event).
+    pub(in crate::server) fn waiting(&self) -> Waiting<'_> {
+        Waiting::new(&self.member)
+    }
+
+    /// The next event of those that [`recv_event`](Self::recv_event) receives.
+    pub(in crate::server) fn poll_event(
+        &self,
+        cx: &mut Context<'_>,
+        waiting: &mut Waiting<'_>,
+    ) -> Poll<Option<Incoming>> {
         loop {
-            let arrived = poll_fn(|cx| waiting.poll_arrival(cx, false)).await?;
+            let Some(arrived) = ready!(waiting.poll_arrival(cx, false)) else { return Poll::Ready(None) };
             if let Arrival::Message(payload) = arrived.arrival
                 && let Some(incoming) = self.incoming(payload, arrived.page)
             {
-                return Some(incoming);
+                return Poll::Ready(Some(incoming));
             }
         }
     }

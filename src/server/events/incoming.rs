@@ -1,6 +1,6 @@
 //! One event of the client, on its way to a handler.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, fmt};
 
 use bytestring::ByteString;
 use serde::de::DeserializeOwned;
@@ -49,9 +49,35 @@ enum Content {
 #[derive(Clone, Debug)]
 enum Name {
     /// Its place in the packet's text.
-    At(Range<usize>),
-    /// The packet has it with escapes.
-    Unescaped(ByteString),
+    At { start: u32, length: u32 },
+    /// The packet has it with escapes, or behind a long way.
+    Copied(Box<str>),
+}
+
+impl Name {
+    /// A name that is a part of a text, at the place where it begins.
+    fn of_part(start: usize, name: &str) -> Self {
+        match (u32::try_from(start), u32::try_from(name.len())) {
+            (Ok(start), Ok(length)) => Name::At { start, length },
+            _ => Name::Copied(name.into()),
+        }
+    }
+
+    fn of<'a>(&'a self, packet: &'a Packet) -> &'a str {
+        match self {
+            Name::At { start, length } => &packet.text()[*start as usize..][..*length as usize],
+            Name::Copied(name) => name,
+        }
+    }
+
+    /// The text behind the name, if its place is known.
+    fn rest<'a>(&self, packet: &'a Packet) -> Option<&'a str> {
+        match self {
+            // A quotation mark ends it.
+            Name::At { start, length } => packet.text().get(*start as usize + *length as usize + 1..),
+            Name::Copied(_) => None,
+        }
+    }
 }
 
 impl Incoming {
@@ -64,10 +90,9 @@ impl Incoming {
         let name = match event_name(head.data) {
             Ok(Cow::Borrowed(name)) => {
                 // It is a part of the text, and so has a place in it.
-                let start = name.as_ptr().addr() - packet.text().as_ptr().addr();
-                Name::At(start..start + name.len())
+                Name::of_part(name.as_ptr().addr() - packet.text().as_ptr().addr(), name)
             }
-            Ok(Cow::Owned(name)) => Name::Unescaped(name.into()),
+            Ok(Cow::Owned(name)) => Name::Copied(name.into()),
             Err(error) => {
                 session.core.counters.event_faults.add(1);
                 tracing::debug!(session = %session.id(), %error, "an event has no valid name");
@@ -100,8 +125,7 @@ impl Incoming {
         match &self.content {
             Content::Nothing(name) => name,
             Content::Message(_) => MESSAGE,
-            Content::Event { packet, name: Name::At(place), .. } => &packet.text()[place.clone()],
-            Content::Event { name: Name::Unescaped(name), .. } => name,
+            Content::Event { packet, name, .. } => name.of(packet),
         }
     }
 
@@ -109,8 +133,8 @@ impl Incoming {
         match &self.content {
             Content::Nothing(name) => ByteString::from_static(name),
             Content::Message(_) => ByteString::from_static(MESSAGE),
-            Content::Event { packet, name: Name::At(_), .. } => packet.text().slice_ref(self.name()),
-            Content::Event { name: Name::Unescaped(name), .. } => name.clone(),
+            Content::Event { packet, name: Name::At { .. }, .. } => packet.text().slice_ref(self.name()),
+            Content::Event { name: Name::Copied(name), .. } => ByteString::from(&**name),
         }
     }
 
@@ -169,8 +193,9 @@ impl Incoming {
     fn with_arguments<T>(&self, read: impl FnOnce(Arguments<'_>) -> Result<T, JsonError>) -> Result<T, Fault> {
         let read = match &self.content {
             Content::Nothing(_) => read(Arguments::of_reply("[]", &[])),
-            Content::Event { packet, data, .. } => {
-                read(Arguments::of_event(&packet.text()[*data..], packet.attachments()))
+            Content::Event { packet, name, data } => {
+                let list = &packet.text()[*data..];
+                read(Arguments::of_event(list, packet.attachments()).with_rest(name.rest(packet)))
             }
             Content::Message(Message::Text(text)) => {
                 let list = serde_json::to_string(&[text.as_str()]).expect("text can be written");
@@ -247,5 +272,16 @@ impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Incoming");
         debug.field("name", &self.name()).field("request", &self.request).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Incoming;
+
+    /// What is longer is copied by a call.
+    #[test]
+    fn an_event_is_moved_in_few_steps() {
+        assert!(size_of::<Incoming>() <= 128, "{}", size_of::<Incoming>());
     }
 }

@@ -1,6 +1,6 @@
 //! [`Events`]: handlers by the names of events.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use axum::http::request::Parts;
 
@@ -66,7 +66,7 @@ use crate::{
 /// ```
 #[must_use]
 pub struct Events<S = ()> {
-    routes: HashMap<Box<str>, Route<S>>,
+    routes: BTreeMap<Box<str>, Route<S>>,
     other: Route<S>,
     layers: Vec<AnyLayer<S>>,
     on_open: Option<AnyOpenHandler<S>>,
@@ -78,7 +78,7 @@ impl<S: Send + Sync + 'static> Events<S> {
     /// Returns a router without handlers.
     pub fn new() -> Self {
         let other = Route::new(0, None, async || Fault::new("unknown", "no such event"));
-        Events { routes: HashMap::new(), other, layers: Vec::new(), on_open: None, on_end: None, on_fault: None }
+        Events { routes: BTreeMap::new(), other, layers: Vec::new(), on_open: None, on_end: None, on_fault: None }
     }
 
     /// Sets the handler of the events of one name. The name is an [`Event`](crate::Event) or a
@@ -229,8 +229,7 @@ impl<S: Send + Sync + 'static> Default for Events<S> {
 
 impl<S> fmt::Debug for Events<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names: Vec<&str> = self.routes.keys().map(AsRef::as_ref).collect();
-        names.sort_unstable();
+        let names: Vec<&str> = self.routes.keys().map(AsRef::as_ref).collect();
         f.debug_struct("Events").field("names", &names).field("layers", &self.layers.len()).finish_non_exhaustive()
     }
 }

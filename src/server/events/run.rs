@@ -10,7 +10,12 @@ use std::{
 
 use futures::{FutureExt, Stream};
 
-use super::{beside::Beside, handler::Boxed, incoming::Incoming, table::Table};
+use super::{
+    beside::Beside,
+    handler::Boxed,
+    incoming::Incoming,
+    table::{Handling, Table},
+};
 use crate::{
     server::{
         api::{handler::Outcome, session::Session},
@@ -24,7 +29,8 @@ use crate::{
 /// The future is not that of an `async fn`, which would hold its arguments twice.
 pub(super) fn run<S: Send + Sync + 'static>(table: Arc<Table<S>>, state: Arc<S>, session: Session) -> Boxed<Outcome> {
     Box::pin(async move {
-        let events = futures::stream::unfold((), async |()| session.recv_event().await.map(|event| (event, ())));
+        let mut waiting = session.waiting();
+        let events = futures::stream::poll_fn(|cx| session.poll_event(cx, &mut waiting));
         run_with(&table, &state, &session, pin!(events)).await;
         Ok(())
     })
@@ -54,16 +60,16 @@ async fn serve<S: Send + Sync + 'static>(
     session: &Session,
     mut events: Pin<&mut (impl Stream<Item = Incoming> + Send)>,
 ) {
-    let mut handling = pin!(None);
+    let mut handling: Option<Handling<'_, S>> = None;
     let mut beside = Beside::new();
     // The event that waits until fewer of its route run.
     let mut waiting: Option<Box<Incoming>> = None;
     poll_fn(|cx| {
         loop {
             beside.poll(cx);
-            if let Some(future) = handling.as_mut().as_pin_mut() {
-                ready!(Future::poll(future, cx));
-                handling.set(None);
+            if let Some(handled) = &mut handling {
+                ready!(handled.poll_unpin(cx));
+                handling = None;
                 continue;
             }
             let event = match waiting.take() {
@@ -75,7 +81,14 @@ async fn serve<S: Send + Sync + 'static>(
             };
             let route = table.route(event.name());
             match route.limit {
-                None => handling.set(Some(table.handle(session, route, event, state))),
+                None => {
+                    let mut handled = table.handle(session, route, event, state);
+                    // One that waits for nothing is not moved.
+                    if handled.poll_unpin(cx).is_pending() {
+                        handling = Some(handled);
+                        return Poll::Pending;
+                    }
+                }
                 Some(limit) if beside.count(route.number) >= limit => {
                     waiting = Some(Box::new(event));
                     return Poll::Pending;

@@ -1,14 +1,18 @@
 //! Which handler an event has.
 
-use std::{collections::HashMap, sync::Arc};
-
-use futures::{
-    FutureExt,
-    future::{Either, ready},
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
+use bytestring::ByteString;
+use futures::future::{BoxFuture, Either, ready as ready_now};
+
 use super::{
-    handler::{AnyEventHandler, EventHandler, erase, limit},
+    asked::Asked,
+    handler::{AnyEventHandler, Boxed, EventHandler, erase, limit},
     incoming::Incoming,
     layer::{Layers, Next},
     opening::AnyOpenHandler,
@@ -38,7 +42,8 @@ impl<S: Send + Sync + 'static> Route<S> {
 
 /// All that a router has, when nothing is added any more.
 pub(super) struct Table<S> {
-    pub(super) routes: HashMap<Box<str>, Route<S>>,
+    /// Ordered: a router has few, and to compare names takes less than to hash one.
+    pub(super) routes: BTreeMap<Box<str>, Route<S>>,
     pub(super) other: Route<S>,
     pub(super) layers: Layers<S>,
     pub(super) on_open: Option<AnyOpenHandler<S>>,
@@ -52,16 +57,13 @@ impl<S: Send + Sync + 'static> Table<S> {
     }
 
     /// Handles one event of a session and answers it.
-    ///
-    /// The future is not that of an `async fn`, which would hold the event twice; it is moved for each event, and so
-    /// holds little. What hardly ever is awaited behind the handler is boxed.
     pub(super) fn handle<'a>(
         &'a self,
         session: &'a Session,
         route: &'a Route<S>,
         mut event: Incoming,
         state: &'a Arc<S>,
-    ) -> impl Future<Output = ()> + Send + 'a {
+    ) -> Handling<'a, S> {
         let asked = event.take_asked();
         let copy = self.on_fault.as_ref().map(|_| Box::new(event.copy()));
         let other = route.name.is_none().then(|| event.shared_name());
@@ -70,40 +72,82 @@ impl<S: Send + Sync + 'static> Table<S> {
         } else {
             Next::new(&self.layers, &route.handler, state).step(event)
         };
-        handler.then(move |answer| {
-            let mut failed = None;
-            if let Err(fault) = &answer {
-                let name = route.name.as_deref().or(other.as_deref()).unwrap_or_default();
-                note(session, name, fault, asked.is_some());
-                failed = copy.map(|mut copy| {
-                    copy.set_fault(fault.clone());
-                    copy
-                });
-            }
-            let answered = match asked {
-                Some(asked) => asked.answer(session, answer),
-                None => Either::Left(ready(Ok(()))),
-            };
-            let id = asked.map(|asked| asked.id);
-            match (answered, failed) {
-                (Either::Left(answered), None) => {
-                    sent(session, id, answered.into_inner());
-                    Either::Left(ready(()))
-                }
-                (answered, failed) => Either::Right(Box::pin(async move {
-                    sent(session, id, answered.await);
-                    if let (Some(on_fault), Some(event)) = (&self.on_fault, failed) {
-                        log(session, "on_fault", on_fault(*event, state.clone()).await);
-                    }
-                })),
-            }
-        })
+        Handling { table: self, session, state, route, asked, other, copy, stage: Stage::Handler(handler) }
     }
 
     /// The session is over.
     pub(super) async fn end(&self, session: &Session, state: &Arc<S>) {
         if let Some(on_end) = &self.on_end {
             log(session, "on_end", on_end(Incoming::of_server(session, "closed"), state.clone()).await);
+        }
+    }
+}
+
+/// An event that is being handled, and answered behind that.
+pub(super) struct Handling<'a, S> {
+    table: &'a Table<S>,
+    session: &'a Session,
+    state: &'a Arc<S>,
+    route: &'a Route<S>,
+    asked: Option<Asked>,
+    /// The name of the event, if the route has none.
+    other: Option<ByteString>,
+    /// The event as `on_fault` gets it, if there is such a handler.
+    copy: Option<Box<Incoming>>,
+    stage: Stage<'a>,
+}
+
+enum Stage<'a> {
+    Handler(Boxed<Answer>),
+    /// There is more to wait for, which there hardly ever is.
+    Rest(BoxFuture<'a, ()>),
+}
+
+impl<S: Send + Sync + 'static> Future for Handling<'_, S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Stage::Handler(handler) = &mut self.stage {
+            let answer = ready!(handler.as_mut().poll(cx));
+            match self.answer(answer) {
+                Some(rest) => self.stage = Stage::Rest(rest),
+                None => return Poll::Ready(()),
+            }
+        }
+        let Stage::Rest(rest) = &mut self.stage else { unreachable!("the handler has returned") };
+        rest.as_mut().poll(cx)
+    }
+}
+
+impl<'a, S: Send + Sync + 'static> Handling<'a, S> {
+    /// Answers the event. Returns what is still to be awaited.
+    fn answer(&mut self, answer: Answer) -> Option<BoxFuture<'a, ()>> {
+        let (table, session, state) = (self.table, self.session, self.state);
+        let mut failed = None;
+        if let Err(fault) = &answer {
+            let name = self.route.name.as_deref().or(self.other.as_deref()).unwrap_or_default();
+            note(session, name, fault, self.asked.is_some());
+            failed = self.copy.take().map(|mut copy| {
+                copy.set_fault(fault.clone());
+                copy
+            });
+        }
+        let id = self.asked.map(|asked| asked.id);
+        let answered = match self.asked {
+            Some(asked) => asked.answer(session, answer),
+            None => Either::Left(ready_now(Ok(()))),
+        };
+        match (answered, failed) {
+            (Either::Left(answered), None) => {
+                sent(session, id, answered.into_inner());
+                None
+            }
+            (answered, failed) => Some(Box::pin(async move {
+                sent(session, id, answered.await);
+                if let (Some(on_fault), Some(event)) = (&table.on_fault, failed) {
+                    log(session, "on_fault", on_fault(*event, state.clone()).await);
+                }
+            })),
         }
     }
 }
