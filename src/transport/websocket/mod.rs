@@ -3,6 +3,7 @@
 //! The framing is tungstenite's, fed from memory: the socket is read into a buffer that all connections of a
 //! worker share, so that an idle connection holds none. A message that comes whole is read without it.
 
+mod closing;
 mod decode;
 mod edges;
 mod framing;
@@ -22,7 +23,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::tungstenite::{Message as WsMessage, protocol::CloseFrame};
+use tokio_tungstenite::tungstenite::Message as WsMessage;
 
 use self::{
     decode::{Decoder, Ended, Unread},
@@ -33,11 +34,7 @@ use self::{
 };
 use super::{Link, batch::MOST_FRAMES, pace::Pace};
 use crate::{
-    codec::{
-        Codec, Violation,
-        websocket_frames::{MAX_CLOSE_TEXT, SocketBuffer},
-    },
-    message::truncate,
+    codec::{Codec, Violation, websocket_frames::SocketBuffer},
     shared::{CloseReason, PullStatus, UnderWay, reason},
 };
 
@@ -46,9 +43,6 @@ const SCRATCH: usize = 64 * 1024;
 
 /// Turns before other tasks of the worker get theirs.
 const TURNS: usize = 4;
-
-/// How long we wait for the other side's close frame before the connection is dropped.
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// This many bytes of pongs may wait for a connection that takes nothing; then nothing more is read from it.
 const PONGS: usize = 16 * 1024;
@@ -214,47 +208,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 Ended::Ours(reason) => Box::pin(self.close::<C>(reason)).await,
             }
         }
-    }
-
-    /// Sends a close frame and lets the client read it.
-    pub(crate) async fn close<C: Codec>(mut self, reason: CloseReason) {
-        let CloseReason { code, text } = C::close_reason(reason);
-        let frame = CloseFrame { code: code.into(), reason: truncate(&text, MAX_CLOSE_TEXT).into() };
-        let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
-        self.framing.close(&mut memory, frame);
-        self.finish(true).await;
-    }
-
-    /// Writes what is left and, if the client has not closed yet, waits a moment until it has: a connection
-    /// that is dropped with unread input may lose what was written last. Where the client's close frame cannot
-    /// be read, because it follows a violation, the end of our direction lets it close at once.
-    async fn finish(mut self, wait: bool) {
-        let closed = poll_fn(|cx| {
-            let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
-            self.framing.flush(&mut memory);
-            loop {
-                if ready!(self.poll_write(cx)).is_err() || !wait {
-                    return Poll::Ready(());
-                }
-                if self.unreadable {
-                    let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
-                }
-                let Ok(chunk) = ready!(self.poll_read(cx, <[u8]>::to_vec)) else { return Poll::Ready(()) };
-                if self.unreadable {
-                    continue;
-                }
-                let mut memory = Memory { input: &chunk, out: &mut self.out.bytes, edges: &mut self.edges };
-                loop {
-                    match self.framing.next(&mut memory) {
-                        Ok(Some(_)) => {}
-                        Ok(None) => break,
-                        Err(_) => return Poll::Ready(()),
-                    }
-                }
-            }
-        });
-        let _ = tokio::time::timeout(CLOSE_WAIT, closed).await;
-        let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
     }
 
     fn poll_turns<C: Codec>(&mut self, cx: &mut Context<'_>, link: &mut Link, codec: &mut C) -> Poll<Ended> {
