@@ -319,7 +319,7 @@ impl Acceptor {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "TCP_NODELAY");
         }
-        tokio::spawn(connection::run(stream, peer, self.app.clone(), place, orders.subscribe()));
+        tokio::spawn(connection::serve(stream, peer, self.app.clone(), place, orders.subscribe()));
     }
 }
 

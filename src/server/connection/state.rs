@@ -2,6 +2,8 @@
 //! task that drives it.
 
 use std::{
+    fmt,
+    pin::Pin,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed},
@@ -15,6 +17,12 @@ use crate::{sync::lock, transport::LinkWatch};
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 const REQUEST: u8 = 2;
+
+/// The future that serves a WebSocket.
+pub(crate) type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The future that begins with an upgraded connection, and returns what serves it.
+pub(super) type Begun = Pin<Box<dyn Future<Output = Option<Run>> + Send>>;
 
 /// The event that a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +39,6 @@ pub(super) enum Phase {
 }
 
 /// The state of one connection. All of it is of one task, so that no order of memory is needed.
-#[derive(Debug)]
 pub(crate) struct State {
     phase: AtomicU8,
     requests: AtomicUsize,
@@ -43,6 +50,8 @@ pub(crate) struct State {
     taken: AtomicUsize,
     /// The link that the present answer carries.
     link: Mutex<Option<LinkWatch>>,
+    /// The future that goes on with the connection once it is upgraded.
+    next: Mutex<Option<Begun>>,
     _place: Place,
 }
 
@@ -55,6 +64,7 @@ impl State {
             blocked: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
             link: Mutex::new(None),
+            next: Mutex::new(None),
             _place: place,
         }
     }
@@ -77,6 +87,15 @@ impl State {
 
     pub(super) fn drop_link(&self) {
         *lock(&self.link) = None;
+    }
+
+    /// The answer makes the connection a WebSocket, with which this goes on.
+    pub(super) fn set_next(&self, next: Begun) {
+        *lock(&self.next) = Some(next);
+    }
+
+    pub(super) fn take_next(&self) -> Option<Begun> {
+        lock(&self.next).take()
     }
 
     /// The application has no more of the answer.
@@ -131,5 +150,11 @@ impl State {
     /// Whether the connection waits for the first byte of a request.
     pub(super) fn is_idle(&self) -> bool {
         self.phase.load(Relaxed) == IDLE && !self.blocked.load(Relaxed)
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("phase", &self.phase).field("requests", &self.requests).finish_non_exhaustive()
     }
 }

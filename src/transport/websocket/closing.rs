@@ -7,26 +7,20 @@ use std::{
     time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-
-use super::{Socket, framing::Memory};
-use crate::{
-    codec::{Codec, websocket_frames::MAX_CLOSE_TEXT},
-    message::truncate,
-    shared::CloseReason,
+use super::{
+    ByteStream, Socket,
+    framing::{Memory, close_frame},
 };
+use crate::{codec::Codec, shared::CloseReason};
 
 /// How long we wait for the other side's close frame before the connection is dropped.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
+impl<I: ByteStream> Socket<I> {
     /// Sends a close frame and lets the client read it.
     pub(crate) async fn close<C: Codec>(mut self, reason: CloseReason) {
-        let CloseReason { code, text } = C::close_reason(reason);
-        let frame = CloseFrame { code: code.into(), reason: truncate(&text, MAX_CLOSE_TEXT).into() };
         let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
-        self.framing.close(&mut memory, frame);
+        self.framing.close(&mut memory, close_frame::<C>(reason));
         self.finish(true).await;
     }
 
@@ -59,6 +53,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             }
         });
         let _ = tokio::time::timeout(CLOSE_WAIT, closed).await;
-        let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+        if !self.io.ends_when_dropped() {
+            let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+        }
     }
 }

@@ -28,7 +28,7 @@ use tokio_tungstenite::tungstenite::Message as WsMessage;
 use self::{
     decode::{Decoder, Ended, Unread},
     edges::Edges,
-    framing::{Framing, Memory, Stop},
+    framing::{Framing, Memory, Stop, close_frame},
     gather::{Gathered, gather},
     output::{Output, WriteStatus},
 };
@@ -70,6 +70,15 @@ pub(crate) enum NoMessage {
     Refused(CloseReason),
 }
 
+/// The byte stream of an upgraded connection.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
+    /// Whether the other side gets all that was written, and learns of the end, when the stream is dropped without a
+    /// shutdown.
+    fn ends_when_dropped(&self) -> bool {
+        false
+    }
+}
+
 /// An upgraded connection with its framing.
 pub(crate) struct Socket<I> {
     io: I,
@@ -92,7 +101,7 @@ pub(crate) struct Socket<I> {
     left: usize,
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
+impl<I: ByteStream> Socket<I> {
     /// Frames an upgraded connection, as the server. Messages larger than `limit` end it.
     pub(crate) fn new(io: I, limit: usize) -> Self {
         let (framing, out) = (Framing::new(limit), Output::default());
@@ -266,12 +275,17 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         moved
     }
 
-    /// Gathers what the session sends and writes it, once.
+    /// Gathers what the session sends and writes it, once. If that is the last, our close frame is a part of it.
     fn write<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> WriteStatus {
         OUTPUT.with_borrow_mut(|out| {
             out.clear();
             out.shrink_to(KEEP);
             let Gathered { pulled, close, shared } = gather(link, cx, codec, out);
+            // Frames that many connections write come behind the bytes, and the close frame behind them.
+            if let (Some(reason), None) = (&close, &shared) {
+                let mut memory = Memory { input: &[], out, edges: &mut self.edges };
+                self.framing.close(&mut memory, close_frame::<C>(reason.clone()));
+            }
             let blocked = !self.out.write(&mut self.io, cx, out, shared);
             match (close, pulled) {
                 (Some(reason), _) => WriteStatus::Last(reason),
