@@ -44,7 +44,7 @@ pub(crate) use self::{
     writes::Stream,
 };
 use self::{
-    state::{Begun, Phase, State},
+    state::{Begun, Phase, State, Steps},
     upgrade::Task,
     writes::TimedStream,
 };
@@ -89,15 +89,8 @@ pub(crate) fn serve<I: Stream>(
     app: Router,
     place: Place,
     orders: watch::Receiver<Order>,
-) -> impl Future<Output = ()> + Send {
-    let requests = Box::pin(requests(io, peer, app, place, orders));
-    async move {
-        if let Some(begun) = requests.await
-            && let Some(run) = begun.await
-        {
-            run.await;
-        }
-    }
+) -> Steps {
+    Steps::Requests(Box::pin(requests(io, peer, app, place, orders)))
 }
 
 /// Serves the requests of one connection. Returns what goes on with it if it became a WebSocket of ours.

@@ -8,7 +8,7 @@ use std::{
         Mutex,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed},
     },
-    task::Context,
+    task::{Context, Poll, ready},
 };
 
 use super::places::Place;
@@ -22,7 +22,35 @@ const REQUEST: u8 = 2;
 pub(crate) type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The future that begins with an upgraded connection, and returns what serves it.
-pub(super) type Begun = Pin<Box<dyn Future<Output = Option<Run>> + Send>>;
+pub(crate) type Begun = Pin<Box<dyn Future<Output = Option<Run>> + Send>>;
+
+/// The steps of a connection, of which only the present one holds memory. It is written out, since an `async fn` would hold
+/// a pointer for each, and a task that is larger than this takes twice as much.
+pub(crate) enum Steps {
+    Requests(Pin<Box<dyn Future<Output = Option<Begun>> + Send>>),
+    Begun(Begun),
+    WebSocket(Run),
+}
+
+impl Future for Steps {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            *self = match &mut *self {
+                Steps::Requests(requests) => match ready!(requests.as_mut().poll(cx)) {
+                    Some(begun) => Steps::Begun(begun),
+                    None => return Poll::Ready(()),
+                },
+                Steps::Begun(begun) => match ready!(begun.as_mut().poll(cx)) {
+                    Some(run) => Steps::WebSocket(run),
+                    None => return Poll::Ready(()),
+                },
+                Steps::WebSocket(run) => return run.as_mut().poll(cx),
+            };
+        }
+    }
+}
 
 /// The event that a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    state::{Run, State},
+    state::{Run, State, Steps},
     writes::TimedStream,
 };
 use crate::transport::ByteStream;
@@ -59,11 +59,7 @@ impl Upgrade {
                     state.set_next(begun);
                 }
             }
-            None => drop(tokio::spawn(async move {
-                if let Some(run) = begun.await {
-                    run.await;
-                }
-            })),
+            None => drop(tokio::spawn(Steps::Begun(begun))),
         }
     }
 }

@@ -191,14 +191,17 @@ impl<I: ByteStream> Socket<I> {
         rest: Option<Bytes>,
         early: Vec<u8>,
     ) -> impl Future<Output = ()> {
-        let mut early = Some(Unread { text: rest, bytes: early.into() });
+        // Boxed: few connections have any.
+        let is_early = rest.is_some() || !early.is_empty();
+        let mut early = is_early.then(|| Box::new(Unread { text: rest, bytes: early.into() }));
         let (mut first, mut link) = (true, link);
         async move {
             let ended = poll_fn(|cx| {
-                if let Some(Unread { text, bytes }) = early.take()
-                    && let Err(ended) = self.input(&link, &mut codec, text, &bytes, Some(&bytes))
-                {
-                    return Poll::Ready(ended);
+                if let Some(early) = early.take() {
+                    let Unread { text, bytes } = *early;
+                    if let Err(ended) = self.input(&link, &mut codec, text, &bytes, Some(&bytes)) {
+                        return Poll::Ready(ended);
+                    }
                 }
                 // The first messages of the handler, and its answers to the first flight, share the first
                 // write.
