@@ -14,9 +14,17 @@ use tokio::net::TcpListener;
 const FIRST: usize = 20;
 const MEASURED: usize = 64;
 
-/// The bytes of heap that a server holds for each session that a client opens, and its tasks. The clients are of another
-/// thread, whose memory does not count.
-fn idle(server: &Server<()>, open: fn(SocketAddr) -> TcpStream) -> (u64, f64) {
+/// The costs of each session.
+struct PerSession {
+    /// The bytes of heap that the server holds.
+    bytes: u64,
+    /// What it has allocated in all.
+    allocations: u64,
+    tasks: f64,
+}
+
+/// The costs of the sessions that clients open. The clients are of another thread, whose memory does not count.
+fn idle(server: &Server<()>, open: fn(SocketAddr) -> TcpStream) -> PerSession {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let app = Router::new().nest("/live", server.routes()).merge(server.socketio("/socket.io"));
     let (listener, address) = runtime.block_on(async {
@@ -41,7 +49,8 @@ fn idle(server: &Server<()>, open: fn(SocketAddr) -> TcpStream) -> (u64, f64) {
     let counted = allocation_counter::measure(|| others = open_all(MEASURED));
     let tasks = (runtime.metrics().num_alive_tasks() - tasks) as f64 / MEASURED as f64;
     drop((first, others));
-    (u64::try_from(counted.bytes_current).unwrap() / MEASURED as u64, tasks)
+    let bytes = u64::try_from(counted.bytes_current).unwrap() / MEASURED as u64;
+    PerSession { bytes, allocations: counted.count_total / MEASURED as u64, tasks }
 }
 
 /// Reads until this text has come, and returns all of it.
@@ -83,6 +92,17 @@ fn open_native(address: SocketAddr) -> TcpStream {
     send(&mut stream, "v:n1:mhello");
     read_until(&mut stream, "mhello");
     send(&mut stream, "a1:");
+    stream
+}
+
+/// The same, which has closed its session, and read the end of the connection.
+fn open_and_close(address: SocketAddr) -> TcpStream {
+    let mut stream = open_native(address);
+    send(&mut stream, "c2,1000,0:");
+    read_until(&mut stream, "a2:");
+    stream.write_all(&[0x88, 0x82, 0, 0, 0, 0, 3, 232]).unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
     stream
 }
 
@@ -133,21 +153,29 @@ fn server() -> Server<()> {
 
 #[test]
 fn a_session_of_socketio_over_a_websocket() {
-    let (bytes, tasks) = idle(&server(), open_socket);
+    let PerSession { bytes, tasks, .. } = idle(&server(), open_socket);
     assert!((1000..=5_300).contains(&bytes), "{bytes} bytes");
     assert_eq!(tasks, 2.0, "the handler's, and the connection's");
 }
 
 #[test]
 fn a_session_over_a_websocket() {
-    let (bytes, tasks) = idle(&Anywire::builder().handler(crate::echo).build(), open_native);
-    assert!((1000..=3_450).contains(&bytes), "{bytes} bytes");
+    let PerSession { bytes, tasks, .. } = idle(&Anywire::builder().handler(crate::echo).build(), open_native);
+    assert!((1000..=3_200).contains(&bytes), "{bytes} bytes");
     assert_eq!(tasks, 2.0, "the handler's, and the connection's");
 }
 
 #[test]
+fn a_session_that_is_opened_and_closed() {
+    let PerSession { allocations, tasks, .. } = idle(&Anywire::builder().handler(crate::echo).build(), open_and_close);
+    // Half of them are of hyper, axum and the headers of the request and of its answer.
+    assert!((30..=80).contains(&allocations), "{allocations} allocations");
+    assert_eq!(tasks, 0.0, "they have ended");
+}
+
+#[test]
 fn a_parked_poll_of_socketio() {
-    let (bytes, _) = idle(&server(), open_poll);
+    let PerSession { bytes, .. } = idle(&server(), open_poll);
     // Two buffers of hyper's are 16,384 of them.
     assert!((16_384..=22_900).contains(&bytes), "{bytes} bytes");
 }

@@ -80,7 +80,8 @@ pub(crate) struct State {
     link: Mutex<Option<LinkWatch>>,
     /// The future that goes on with the connection once it is upgraded.
     next: Mutex<Option<Begun>>,
-    _place: Place,
+    /// An upgraded connection takes it along.
+    place: Mutex<Option<Place>>,
 }
 
 impl State {
@@ -93,7 +94,7 @@ impl State {
             taken: AtomicUsize::new(0),
             link: Mutex::new(None),
             next: Mutex::new(None),
-            _place: place,
+            place: Mutex::new(Some(place)),
         }
     }
 
@@ -126,6 +127,11 @@ impl State {
         lock(&self.next).take()
     }
 
+    /// The place of the connection, which goes on without this state.
+    pub(super) fn take_place(&self) -> Option<Place> {
+        lock(&self.place).take()
+    }
+
     /// The application has no more of the answer.
     pub(super) fn end_request(&self) {
         self.phase.store(IDLE, Relaxed);
@@ -141,11 +147,6 @@ impl State {
 
     pub(super) fn took(&self, bytes: usize) {
         self.taken.fetch_add(bytes, Relaxed);
-    }
-
-    /// Whether the peer keeps a write waiting.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.blocked.load(Relaxed)
     }
 
     /// The event that the connection waits for. The task is woken when the link of a write that waits is over.

@@ -86,7 +86,7 @@ impl From<Upgraded> for UpgradedStream {
         match upgraded.downcast::<TokioIo<TimedStream<TcpStream>>>() {
             Ok(upgrade::Parts { io, read_buf, .. }) => {
                 let early = (!read_buf.is_empty()).then(|| Box::new(read_buf));
-                UpgradedStream::Own { io: io.into_inner(), early }
+                UpgradedStream::Own { io: io.into_inner().upgraded(), early }
             }
             Err(other) => UpgradedStream::Other(TokioIo::new(other)),
         }
