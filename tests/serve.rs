@@ -323,6 +323,28 @@ fn post(path: &str, body: &[u8]) -> Vec<u8> {
     request
 }
 
+/// A client need not await the answer to its handshake. What came with it is not lost.
+#[tokio::test]
+async fn what_comes_with_the_handshake_of_a_websocket_is_read() {
+    in_time(async {
+        let running = run(&Anywire::builder().handler(welcome).build()).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let host = running.address;
+        let handshake = format!(
+            "GET /live/websocket HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        let opening = format!("o1,1,{},0:n1:mearly", attempt());
+        let frame = [&[0x81, 0x80 | opening.len() as u8, 0, 0, 0, 0], opening.as_bytes()].concat();
+        stream.write_all(&[handshake.as_bytes(), &frame].concat()).await.unwrap();
+        let mut got = Vec::new();
+        while !String::from_utf8_lossy(&got).contains("mearly") {
+            assert!(stream.read_buf(&mut got).await.unwrap() > 0, "{}", String::from_utf8_lossy(&got));
+        }
+    })
+    .await;
+}
+
 /// The connections would otherwise stay for ever, with their tasks, descriptors and a megabyte each.
 #[tokio::test(start_paused = true)]
 async fn connections_that_shut_their_window_end() {

@@ -13,6 +13,7 @@ use crate::{broadcast::OutMessage, payload::Payload, session::frame::CloseReason
 enum Opcode {
     Text = 1,
     Binary = 2,
+    Close = 8,
     Ping = 9,
     Pong = 10,
 }
@@ -171,6 +172,14 @@ pub(crate) fn encode(payload: &Payload, write: impl FnOnce(&Payload, &mut Socket
     write(payload, &mut SocketBuffer::new(&mut frames));
     // The spare room would be held and not counted, and bytes with spare room have a header in memory of its own.
     frames.into_boxed_slice().into()
+}
+
+/// Appends a close frame. Its text must fit behind the code.
+pub(crate) fn put_close(out: &mut Vec<u8>, code: u16, text: &str) {
+    debug_assert!(text.len() <= MAX_CLOSE_TEXT);
+    put_header(out, Opcode::Close, 2 + text.len());
+    out.extend_from_slice(&code.to_be_bytes());
+    out.extend_from_slice(text.as_bytes());
 }
 
 fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {

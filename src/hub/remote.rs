@@ -7,6 +7,9 @@ use crate::pool::{Held, Pool};
 /// The most bytes of headers that are kept of one opening request.
 const MOST: usize = 8 * 1024;
 
+/// The room for headers before it grows. Allocators tidy up before they give a kilobyte or more.
+const USUAL: usize = 960;
+
 /// The address of a session's client, and headers of its opening request.
 #[derive(Debug, Default)]
 pub(crate) struct Remote {
@@ -26,7 +29,7 @@ impl Remote {
         pool: &Pool,
     ) -> Self {
         // Most requests have less, and it is cut to its length.
-        let mut kept = Vec::with_capacity(1024);
+        let mut kept = Vec::with_capacity(USUAL);
         for (name, value) in headers {
             if kept.len() + name.len() + value.len() + 2 > MOST {
                 continue;

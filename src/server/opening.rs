@@ -53,8 +53,8 @@ struct Inner {
 enum Attempt {
     /// No opening has begun. Requests that want to join it wait, and the channel closes when it begins.
     Awaited(watch::Sender<()>),
-    /// An opening is under way, and the channel closes when it is decided.
-    Opening(Opener, watch::Receiver<()>),
+    /// An opening is under way. Where others wait for it, the channel closes when it is decided.
+    Opening(Opener, Option<watch::Sender<()>>),
     Open(Opener, Weak<Member>),
     Rejected(Opener, Box<Refusal>),
     /// The attempt was used. It is remembered so that a late copy does not open another session.
@@ -75,7 +75,6 @@ pub(super) struct Claim {
     attempt: Arc<str>,
     opener: Opener,
     decided: bool,
-    _waiting: watch::Sender<()>,
 }
 
 impl Claim {
@@ -96,7 +95,11 @@ impl Claim {
         let again = self.attempts.clock.now() + self.attempts.remembered;
         let mut inner = lock(&self.attempts.inner);
         inner.rejected += usize::from(matches!(attempt, Attempt::Rejected(..)));
-        inner.attempts.insert(self.attempt.clone(), attempt);
+        match inner.attempts.get_mut(&self.attempt) {
+            Some(slot) => *slot = attempt,
+            // This cannot happen: it was inserted when it was claimed.
+            None => drop(inner.attempts.insert(self.attempt.clone(), attempt)),
+        }
         inner.purge.push_back((again, self.attempt.clone()));
         if inner.purge.len() > self.attempts.most
             && let Some((_, oldest)) = inner.purge.pop_front()
@@ -148,12 +151,10 @@ impl Attempts {
                     Progress::Open(member) => return Ok(Found::Session(member)),
                     Progress::Opening(waiting) => waiting,
                     Progress::Unknown => {
-                        let (sender, receiver) = watch::channel(());
                         // The insertion drops the sender on which requests wait that want to join, which
                         // wakes them.
-                        inner.attempts.insert(attempt.clone(), Attempt::Opening(opener, receiver));
-                        let claim = Claim { attempts: self.clone(), attempt, opener, decided: false, _waiting: sender };
-                        return Ok(Found::First(claim));
+                        inner.attempts.insert(attempt.clone(), Attempt::Opening(opener, None));
+                        return Ok(Found::First(Claim { attempts: self.clone(), attempt, opener, decided: false }));
                     }
                 }
             };
@@ -230,7 +231,9 @@ impl Inner {
             {
                 Err(reason::ANOTHER_OPENER.into())
             }
-            Attempt::Opening(_, waiting) => Ok(Progress::Opening(waiting.clone())),
+            Attempt::Opening(_, waiting) => {
+                Ok(Progress::Opening(waiting.get_or_insert_with(|| watch::Sender::new(())).subscribe()))
+            }
             Attempt::Rejected(_, refusal) => Err(Refusal::clone(refusal)),
             Attempt::Spent => Err(reason::ATTEMPT_USED.into()),
             Attempt::Open(_, member) => match member.upgrade() {

@@ -11,7 +11,6 @@ use axum::{extract::Request, response::Response};
 use bytes::Bytes;
 use bytestring::ByteString;
 use futures::future::BoxFuture;
-use hyper::upgrade::Upgraded;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -21,7 +20,7 @@ use crate::{
     packet::Packet,
     payload::Payload,
     pool::Held,
-    server::api::send_error::SendToError,
+    server::{api::send_error::SendToError, connection::UpgradedStream},
     session::CloseReason,
 };
 
@@ -56,7 +55,7 @@ pub(crate) enum Claimed {
 /// A WebSocket whose handshake was answered here, and whose session is on another node.
 #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only the nodes of a cluster have it"))]
 pub(crate) struct PassedOn {
-    pub(crate) connection: Upgraded,
+    pub(crate) connection: UpgradedStream,
     /// The messages that were read already.
     pub(crate) messages: Vec<Bytes>,
     /// The bytes that have come behind them.

@@ -39,7 +39,7 @@ use std::{
 };
 
 use bytestring::ByteString;
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Simple};
 
 use channels::Slot;
 use link_wakers::LinkWakers;
@@ -219,7 +219,12 @@ impl SharedSession {
 
     /// The id that clients use; it contains the node's name.
     pub(crate) fn public_id(&self) -> ByteString {
-        format!("{}.{}", self.params.node, self.id.simple()).into()
+        let node = &self.params.node;
+        let mut id = String::with_capacity(node.len() + 1 + Simple::LENGTH);
+        id.push_str(node);
+        id.push('.');
+        id.push_str(self.id.simple().encode_lower(&mut [0; Simple::LENGTH]));
+        id.into()
     }
 
     pub(crate) fn runtime(&self) -> &Arc<Runtime> {
@@ -252,7 +257,8 @@ impl SharedSession {
     fn complete<'a>(&self, present: Uuid, renewed: Option<Uuid>, mut outbound: Outbound<'a>) -> Outbound<'a> {
         match &mut outbound {
             Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) => {
-                let (id, secret) = (self.public_id(), present.simple().to_string().into());
+                let (id, mut buffer) = (self.public_id(), [0; Simple::LENGTH]);
+                let secret = ByteString::from(&*present.simple().encode_lower(&mut buffer));
                 let params =
                     SessionParams { spread: self.params.spread.load(Ordering::Relaxed), ..self.params.session };
                 *grant = Some(Box::new(Grant { id, secret, params }));

@@ -12,5 +12,5 @@ pub(crate) mod wrapping;
 pub(crate) use downlink::{FirstFlush, Wait, counted, stream};
 pub(crate) use link::{Link, LinkWatch};
 pub(crate) use uplink::{Body, BodyError, apart, read_body, settled, take, take_first, upload_answer};
-pub(crate) use websocket::{NoMessage, Socket};
+pub(crate) use websocket::{ByteStream, NoMessage, Socket};
 pub(crate) use wrapping::{Wrapper, Wrapping};

@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use anywire::{Anywire, Events, Server};
@@ -13,9 +14,17 @@ use tokio::net::TcpListener;
 const FIRST: usize = 20;
 const MEASURED: usize = 64;
 
-/// The bytes of heap that a server holds for each session that a client opens. The clients are of another thread, whose
-/// memory does not count.
-fn idle(server: &Server<()>, open: fn(SocketAddr) -> TcpStream) -> u64 {
+/// The costs of each session.
+struct PerSession {
+    /// The bytes of heap that the server holds.
+    bytes: u64,
+    /// What it has allocated in all.
+    allocations: u64,
+    tasks: f64,
+}
+
+/// The costs of the sessions that clients open. The clients are of another thread, whose memory does not count.
+fn idle(server: &Server<()>, open: fn(SocketAddr) -> TcpStream) -> PerSession {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let app = Router::new().nest("/live", server.routes()).merge(server.socketio("/socket.io"));
     let (listener, address) = runtime.block_on(async {
@@ -35,10 +44,13 @@ fn idle(server: &Server<()>, open: fn(SocketAddr) -> TcpStream) -> u64 {
         })
     };
     let first = open_all(FIRST);
+    let tasks = runtime.metrics().num_alive_tasks();
     let mut others = Vec::new();
     let counted = allocation_counter::measure(|| others = open_all(MEASURED));
+    let tasks = (runtime.metrics().num_alive_tasks() - tasks) as f64 / MEASURED as f64;
     drop((first, others));
-    u64::try_from(counted.bytes_current).unwrap() / MEASURED as u64
+    let bytes = u64::try_from(counted.bytes_current).unwrap() / MEASURED as u64;
+    PerSession { bytes, allocations: counted.count_total / MEASURED as u64, tasks }
 }
 
 /// Reads until this text has come, and returns all of it.
@@ -57,15 +69,46 @@ fn send(stream: &mut TcpStream, text: &str) {
     stream.write_all(&[&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()).unwrap();
 }
 
-/// A client of Socket.IO that has opened `/` over a WebSocket, and got an answer there.
-fn open_socket(address: SocketAddr) -> TcpStream {
+/// Asks for a WebSocket.
+fn upgrade(address: SocketAddr, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     let request = format!(
-        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n\
          User-Agent: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).unwrap();
+    stream
+}
+
+/// A client of our own that has opened a session over a WebSocket, and got an echo.
+fn open_native(address: SocketAddr) -> TcpStream {
+    static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
+    let attempt = ATTEMPTS.fetch_add(1, Relaxed);
+    let mut stream = upgrade(address, "/live/websocket");
+    read_until(&mut stream, "\r\n\r\n");
+    send(&mut stream, &format!("o1,16,{attempt:032x},0:"));
+    read_until(&mut stream, "snew,");
+    send(&mut stream, "v:n1:mhello");
+    read_until(&mut stream, "mhello");
+    send(&mut stream, "a1:");
+    stream
+}
+
+/// The same, which has closed its session, and read the end of the connection.
+fn open_and_close(address: SocketAddr) -> TcpStream {
+    let mut stream = open_native(address);
+    send(&mut stream, "c2,1000,0:");
+    read_until(&mut stream, "a2:");
+    stream.write_all(&[0x88, 0x82, 0, 0, 0, 0, 3, 232]).unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    stream
+}
+
+/// A client of Socket.IO that has opened `/` over a WebSocket, and got an answer there.
+fn open_socket(address: SocketAddr) -> TcpStream {
+    let mut stream = upgrade(address, "/socket.io/?EIO=4&transport=websocket");
     read_until(&mut stream, "maxPayload");
     send(&mut stream, "40");
     read_until(&mut stream, "\"sid\"");
@@ -110,13 +153,29 @@ fn server() -> Server<()> {
 
 #[test]
 fn a_session_of_socketio_over_a_websocket() {
-    let bytes = idle(&server(), open_socket);
+    let PerSession { bytes, tasks, .. } = idle(&server(), open_socket);
     assert!((1000..=5_300).contains(&bytes), "{bytes} bytes");
+    assert_eq!(tasks, 2.0, "the handler's, and the connection's");
+}
+
+#[test]
+fn a_session_over_a_websocket() {
+    let PerSession { bytes, tasks, .. } = idle(&Anywire::builder().handler(crate::echo).build(), open_native);
+    assert!((1000..=3_300).contains(&bytes), "{bytes} bytes");
+    assert_eq!(tasks, 2.0, "the handler's, and the connection's");
+}
+
+#[test]
+fn a_session_that_is_opened_and_closed() {
+    let PerSession { allocations, tasks, .. } = idle(&Anywire::builder().handler(crate::echo).build(), open_and_close);
+    // Half of them are of hyper, axum and the headers of the request and of its answer.
+    assert!((30..=80).contains(&allocations), "{allocations} allocations");
+    assert_eq!(tasks, 0.0, "they have ended");
 }
 
 #[test]
 fn a_parked_poll_of_socketio() {
-    let bytes = idle(&server(), open_poll);
+    let PerSession { bytes, .. } = idle(&server(), open_poll);
     // Two buffers of hyper's are 16,384 of them.
     assert!((16_384..=22_900).contains(&bytes), "{bytes} bytes");
 }

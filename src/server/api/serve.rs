@@ -1,5 +1,8 @@
 //! A plain HTTP/1.1 server, for applications that need no other.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt,
     future::{Future, IntoFuture},
@@ -167,7 +170,7 @@ impl Serve {
         let Serve { listener, app, signal, sessions, most } = self;
         let address = listener.local_addr()?;
         tracing::info!(%address, "serving");
-        limit_unsent(&listener);
+        prepare(&listener);
         if signal.is_none() && !sessions.is_empty() {
             tracing::warn!("sessions() has no effect without with_graceful_shutdown()");
         }
@@ -316,25 +319,30 @@ impl Acceptor {
                 return;
             }
         };
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "TCP_NODELAY");
         }
-        tokio::spawn(connection::run(stream, peer, self.app.clone(), place, orders.subscribe()));
+        tokio::spawn(connection::serve(stream, peer, self.app.clone(), place, orders.subscribe()));
     }
 }
 
-/// Lets the system hold little that was not sent yet: a peer that takes nothing costs less, and a slow one is
-/// seen to take what it does.
+/// Sets what the connections inherit. Small segments leave at once, and the system holds little that was not sent yet: a
+/// peer that takes nothing costs less, and a slow one is seen to take what it does.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn limit_unsent(listener: &TcpListener) {
-    // The connections inherit it.
-    if let Err(error) = socket2::SockRef::from(listener).set_tcp_notsent_lowat(UNSENT) {
+fn prepare(listener: &TcpListener) {
+    let socket = socket2::SockRef::from(listener);
+    if let Err(error) = socket.set_tcp_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+    }
+    if let Err(error) = socket.set_tcp_notsent_lowat(UNSENT) {
         tracing::debug!(%error, "TCP_NOTSENT_LOWAT");
     }
 }
 
+/// Each connection is set by itself.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn limit_unsent(_: &TcpListener) {}
+fn prepare(_: &TcpListener) {}
 
 /// Waits for all of them, at the same time.
 async fn all(mut futures: Vec<Boxed<()>>) {

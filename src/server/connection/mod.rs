@@ -4,6 +4,7 @@ mod places;
 mod state;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod writes;
 
 use std::{
@@ -27,6 +28,7 @@ use hyper::{
     body::{Frame, Incoming, SizeHint},
     server::conn::http1,
     service::service_fn,
+    upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -37,10 +39,13 @@ use tower_service::Service;
 
 pub(crate) use self::{
     places::{Full, Most, Place, Places},
+    state::Run,
+    upgrade::{Upgrade, UpgradedStream},
     writes::Stream,
 };
 use self::{
-    state::{Phase, State},
+    state::{Begun, Phase, State, Steps},
+    upgrade::Task,
     writes::TimedStream,
 };
 use crate::{server::counters::WRITE_TIMEOUTS, transport::LinkWatch};
@@ -76,21 +81,30 @@ pub(crate) enum Order {
     Stop,
 }
 
-/// Serves one connection.
-pub(crate) async fn run<I: Stream>(
+/// Serves one connection, and the WebSocket that it may become. Each of its steps has a box of its own, so that a WebSocket
+/// keeps nothing of the requests before it.
+pub(crate) fn serve<I: Stream>(
+    io: I,
+    peer: SocketAddr,
+    app: Router,
+    place: Place,
+    orders: watch::Receiver<Order>,
+) -> Steps {
+    Steps::Requests(Box::pin(requests(io, peer, app, place, orders)))
+}
+
+/// Serves the requests of one connection. Returns what goes on with it if it became a WebSocket of ours.
+async fn requests<I: Stream>(
     io: I,
     peer: SocketAddr,
     app: Router,
     place: Place,
     mut orders: watch::Receiver<Order>,
-) {
+) -> Option<Begun> {
     let state = Arc::new(State::new(place));
     let io = TokioIo::new(TimedStream::new(io, state.clone()));
     let service = service_fn(|request: Request<Incoming>| {
-        state.begin_request();
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let state = state.clone();
+        let (request, state) = (received(request, peer, &state), state.clone());
         app.clone().call(request).map(|answered| answered.map(|answer| with_state(answer, state)))
     });
     let connection = http1::Builder::new()
@@ -116,10 +130,10 @@ pub(crate) async fn run<I: Stream>(
         let order = tokio::select! {
             biased;
             driven = driven => match driven {
-                Ok(Ok(())) => return,
+                Ok(Ok(())) => return state.take_next(),
                 Ok(Err(error)) => {
                     tracing::debug!(%peer, %error, "connection failed");
-                    return;
+                    return None;
                 }
                 // It ends when the rest of the last answer is written, at once if there is none.
                 Err(Phase::Idle(_)) => Order::CloseIdle,
@@ -138,11 +152,24 @@ pub(crate) async fn run<I: Stream>(
     }
 }
 
-fn timed_out(peer: SocketAddr, phase: Phase) {
+/// A request whose head has come, as the application gets it.
+fn received(request: Request<Incoming>, peer: SocketAddr, state: &Arc<State>) -> Request<Body> {
+    state.begin_request();
+    let mut request = request.map(Body::new);
+    let extensions = request.extensions_mut();
+    extensions.insert(ConnectInfo(peer));
+    if extensions.get::<OnUpgrade>().is_some() {
+        extensions.insert(Task::of(state));
+    }
+    request
+}
+
+fn timed_out(peer: SocketAddr, phase: Phase) -> Option<Begun> {
     if matches!(phase, Phase::Stuck(_)) {
         WRITE_TIMEOUTS.add(1);
     }
     tracing::debug!(%peer, ?phase, "connection timed out");
+    None
 }
 
 /// When a connection has waited for too long.
@@ -201,9 +228,13 @@ fn with_state(mut answer: Response, state: Arc<State>) -> Response<AnswerBody> {
     if let Some(link) = link {
         state.carry(link);
     }
-    // A WebSocket's answer has another word there.
-    if state.is_late() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // A layer of the application may have refused what the route has accepted.
+        drop(state.take_next());
+        // A WebSocket's answer has another word there.
+        if state.is_late() {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
     }
     answer.map(|body| AnswerBody { body, carries, state })
 }

@@ -2,11 +2,13 @@
 //! task that drives it.
 
 use std::{
+    fmt,
+    pin::Pin,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed},
     },
-    task::Context,
+    task::{Context, Poll, ready},
 };
 
 use super::places::Place;
@@ -15,6 +17,40 @@ use crate::{sync::lock, transport::LinkWatch};
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 const REQUEST: u8 = 2;
+
+/// The future that serves a WebSocket.
+pub(crate) type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The future that begins with an upgraded connection, and returns what serves it.
+pub(crate) type Begun = Pin<Box<dyn Future<Output = Option<Run>> + Send>>;
+
+/// The steps of a connection, of which only the present one holds memory. It is written out, since an `async fn` would hold
+/// a pointer for each, and a task that is larger than this takes twice as much.
+pub(crate) enum Steps {
+    Requests(Pin<Box<dyn Future<Output = Option<Begun>> + Send>>),
+    Begun(Begun),
+    WebSocket(Run),
+}
+
+impl Future for Steps {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            *self = match &mut *self {
+                Steps::Requests(requests) => match ready!(requests.as_mut().poll(cx)) {
+                    Some(begun) => Steps::Begun(begun),
+                    None => return Poll::Ready(()),
+                },
+                Steps::Begun(begun) => match ready!(begun.as_mut().poll(cx)) {
+                    Some(run) => Steps::WebSocket(run),
+                    None => return Poll::Ready(()),
+                },
+                Steps::WebSocket(run) => return run.as_mut().poll(cx),
+            };
+        }
+    }
+}
 
 /// The event that a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +67,6 @@ pub(super) enum Phase {
 }
 
 /// The state of one connection. All of it is of one task, so that no order of memory is needed.
-#[derive(Debug)]
 pub(crate) struct State {
     phase: AtomicU8,
     requests: AtomicUsize,
@@ -43,7 +78,10 @@ pub(crate) struct State {
     taken: AtomicUsize,
     /// The link that the present answer carries.
     link: Mutex<Option<LinkWatch>>,
-    _place: Place,
+    /// The future that goes on with the connection once it is upgraded.
+    next: Mutex<Option<Begun>>,
+    /// An upgraded connection takes it along.
+    place: Mutex<Option<Place>>,
 }
 
 impl State {
@@ -55,7 +93,8 @@ impl State {
             blocked: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
             link: Mutex::new(None),
-            _place: place,
+            next: Mutex::new(None),
+            place: Mutex::new(Some(place)),
         }
     }
 
@@ -79,6 +118,20 @@ impl State {
         *lock(&self.link) = None;
     }
 
+    /// The answer makes the connection a WebSocket, with which this goes on.
+    pub(super) fn set_next(&self, next: Begun) {
+        *lock(&self.next) = Some(next);
+    }
+
+    pub(super) fn take_next(&self) -> Option<Begun> {
+        lock(&self.next).take()
+    }
+
+    /// The place of the connection, which goes on without this state.
+    pub(super) fn take_place(&self) -> Option<Place> {
+        lock(&self.place).take()
+    }
+
     /// The application has no more of the answer.
     pub(super) fn end_request(&self) {
         self.phase.store(IDLE, Relaxed);
@@ -94,11 +147,6 @@ impl State {
 
     pub(super) fn took(&self, bytes: usize) {
         self.taken.fetch_add(bytes, Relaxed);
-    }
-
-    /// Whether the peer keeps a write waiting.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.blocked.load(Relaxed)
     }
 
     /// The event that the connection waits for. The task is woken when the link of a write that waits is over.
@@ -131,5 +179,11 @@ impl State {
     /// Whether the connection waits for the first byte of a request.
     pub(super) fn is_idle(&self) -> bool {
         self.phase.load(Relaxed) == IDLE && !self.blocked.load(Relaxed)
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("phase", &self.phase).field("requests", &self.requests).finish_non_exhaustive()
     }
 }

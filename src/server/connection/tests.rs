@@ -49,7 +49,7 @@ impl Served {
         let (orders, _) = watch::channel(Order::Serve);
         let places = Places::new(Most { in_all: 1, of_an_address: 1 });
         let place = places.take(PEER.into()).unwrap();
-        let connection = run(server, (PEER, 1000).into(), app, place, orders.subscribe());
+        let connection = serve(server, (PEER, 1000).into(), app, place, orders.subscribe());
         let end = tokio::spawn(async move {
             connection.await;
             Instant::now()
@@ -240,6 +240,27 @@ fn there_are_no_more_places_than_were_asked_for() {
     drop(near);
     let same = [take("10.1.2.3").unwrap(), take("10.1.2.3").unwrap(), take("10.1.2.3").unwrap()];
     assert_eq!(same.len(), 3, "a machine near by may be a proxy");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_websocket_that_a_layer_refuses_leaves_no_session() {
+    let server = crate::Anywire::builder()
+        .origins(crate::Origins::Same.and_programs())
+        .handler(|session: crate::Session| async move { while session.recv().await.is_some() {} })
+        .build();
+    let refuse = axum::middleware::map_response(async |_: Response| StatusCode::FORBIDDEN);
+    let mut served = Served::new(Router::new().nest("/raw", server.raw()).layer(refuse));
+    served
+        .write(
+            "GET /raw HTTP/1.1\r\nhost: chat.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .await;
+    let mut answer = Vec::new();
+    served.client.read_buf(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 403"), "{}", String::from_utf8_lossy(&answer));
+    // The connection lives on.
+    assert_eq!((server.live().stats().openings_total, server.sessions().len()), (1, 0));
 }
 
 /// Opens a session over this connection, and requests a stream of it that the peer does not read.

@@ -14,7 +14,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::state::State;
+use super::{places::Place, state::State};
 use crate::server::counters::WRITE_TIMEOUTS;
 
 /// A peer that keeps a write waiting must take [`LEAST`] bytes within this time, again and again.
@@ -42,8 +42,28 @@ impl Stream for TcpStream {
 /// There is a timer only while a write waits.
 pub(crate) struct TimedStream<I: Stream> {
     io: I,
-    state: Arc<State>,
+    owner: Owner,
+    /// It is there while a write waits.
     window: Option<Window>,
+}
+
+/// The connection that a stream is of.
+enum Owner {
+    Requests(Arc<State>),
+    /// It is upgraded, and all that is left of it is its place among the others.
+    Upgraded {
+        _place: Place,
+    },
+}
+
+impl Owner {
+    /// The state of a connection that is not upgraded.
+    fn state(&self) -> Option<&State> {
+        match self {
+            Owner::Requests(state) => Some(state),
+            Owner::Upgraded { .. } => None,
+        }
+    }
 }
 
 /// The time within which a peer that keeps a write waiting must take some bytes.
@@ -54,7 +74,15 @@ struct Window {
 
 impl<I: Stream> TimedStream<I> {
     pub(super) fn new(io: I, state: Arc<State>) -> Self {
-        TimedStream { io, state, window: None }
+        TimedStream { io, owner: Owner::Requests(state), window: None }
+    }
+
+    /// The stream of a connection that is upgraded: it gives up the state that it had as one of requests.
+    pub(super) fn upgraded(mut self) -> Self {
+        if let Some(place) = self.owner.state().and_then(State::take_place) {
+            self.owner = Owner::Upgraded { _place: place };
+        }
+        self
     }
 
     /// Judges the result of a write of `offered` bytes.
@@ -73,13 +101,15 @@ impl<I: Stream> TimedStream<I> {
             Poll::Ready(Ok(length)) if length < offered => {
                 if let Some(window) = &mut self.window {
                     window.taken += length;
-                    self.state.took(length);
+                    if let Some(state) = self.owner.state() {
+                        state.took(length);
+                    }
                 }
                 written
             }
             Poll::Ready(_) => {
-                if self.window.take().is_some() {
-                    self.state.unblock();
+                if let (Some(_), Some(state)) = (self.window.take(), self.owner.state()) {
+                    state.unblock();
                 }
                 written
             }
@@ -88,9 +118,11 @@ impl<I: Stream> TimedStream<I> {
 
     /// Is ready when the peer has taken too little in a whole window.
     fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let state = &self.state;
+        let owner = &self.owner;
         let window = self.window.get_or_insert_with(|| {
-            state.block();
+            if let Some(state) = owner.state() {
+                state.block();
+            }
             Window { end: Box::pin(sleep(WINDOW)), taken: 0 }
         });
         loop {
@@ -108,8 +140,10 @@ impl<I: Stream> AsyncRead for TimedStream<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.state.received();
+        if buf.filled().len() > before
+            && let Some(state) = self.owner.state()
+        {
+            state.received();
         }
         read
     }
@@ -146,7 +180,7 @@ impl<I: Stream> AsyncWrite for TimedStream<I> {
 
 impl<I: Stream> Drop for TimedStream<I> {
     fn drop(&mut self) {
-        if self.state.is_blocked() {
+        if self.window.is_some() {
             self.io.reset_when_dropped();
         }
     }

@@ -1,7 +1,5 @@
 //! A bare WebSocket: any client of RFC 6455 reaches the handler, without a protocol of ours.
 
-use std::pin::Pin;
-
 use axum::{
     Router,
     body::Body,
@@ -11,12 +9,12 @@ use axum::{
     routing,
 };
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 
 use crate::{
     codec::{Codec, raw::RawCodec},
     config::Transport,
     server::{
+        connection::{Run, Upgrade, UpgradedStream},
         gateway::{Gateway, Opened, Page},
         refusal::{OpenError, guarded},
         routes::elsewhere,
@@ -63,9 +61,8 @@ pub(super) struct Opening<C> {
     pub(super) protocols: &'static [&'static str],
 }
 
-/// Opens the session, answers the handshake and starts the link's task. If the session is refused, the answer
+/// Opens the session, answers the handshake and begins with the link. If the session is refused, the answer
 /// to the handshake is the refusal: the connection is not upgraded.
-#[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
 pub(super) async fn accept<S: Clone + Send + Sync + 'static, C: Codec>(
     gateway: &Gateway<S>,
     state: S,
@@ -81,27 +78,17 @@ pub(super) async fn accept<S: Clone + Send + Sync + 'static, C: Codec>(
         Err(what) => return Err(CloseReason::malformed(what).into()),
     };
     let response = handshake::with_protocol(response, &parts, opening.protocols);
-    let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(reason::NO_UPGRADE)?;
+    let upgrade = Upgrade::take(&mut parts).ok_or(reason::NO_UPGRADE)?;
     let page = Page::of_socket(verdict, Names::default());
     let opened = gateway.open_new(parts, state, page, None, opening.terms).await?;
-    // The two steps are boxed, so that an idle link does not keep the memory that opening took.
-    let begun = Box::pin(begin(upgrade, opened, opening));
-    tokio::spawn(async move {
-        if let Some(run) = begun.await {
-            run.await;
-        }
-    });
+    upgrade.begin(|upgrade| begin(upgrade, opened, opening));
     Ok(response)
 }
 
 /// Waits for the upgraded connection and attaches it. Returns the future that serves the link; `None` if the
 /// connection does not come: then the session ends, and its handler is not started.
-async fn begin<C: Codec>(
-    upgrade: OnUpgrade,
-    mut opened: Opened,
-    opening: Opening<C>,
-) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-    let io = TokioIo::new(upgrade.await.ok()?);
+async fn begin<C: Codec>(upgrade: OnUpgrade, mut opened: Opened, opening: Opening<C>) -> Option<Run> {
+    let io = UpgradedStream::of(upgrade).await?;
     let attach =
         Attach { ordinal: 1, turn: 0, kind: LinkKind::Duplex, opening: true, seen: false, received: 0, names: None };
     let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket).ok()?;

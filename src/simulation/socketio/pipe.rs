@@ -11,6 +11,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::transport::ByteStream;
+
 /// The bytes that have come and those that are written.
 #[derive(Debug, Default)]
 struct Buffers {
@@ -73,6 +75,8 @@ fn wake(waker: Option<Waker>) {
         waker.wake();
     }
 }
+
+impl ByteStream for Pipe {}
 
 impl AsyncRead for Pipe {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

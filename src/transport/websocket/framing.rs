@@ -1,6 +1,9 @@
 //! Reads WebSocket frames (RFC 6455): messages that are whole at once, all others by tungstenite's framing, which is fed
 //! from memory.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use tokio_tungstenite::tungstenite::{
@@ -11,7 +14,11 @@ use tokio_tungstenite::tungstenite::{
 
 use super::{edges::Edges, whole};
 use crate::{
-    codec::Violation,
+    codec::{
+        Codec, Violation,
+        websocket_frames::{MAX_CLOSE_TEXT, put_close},
+    },
+    message::truncate,
     shared::{CloseReason, reason},
 };
 
@@ -60,17 +67,19 @@ impl io::Write for Memory<'_> {
     }
 }
 
-/// The framing of a server. Tungstenite's is there only while a message comes in pieces, and from the closing of the
-/// connection on: most messages are whole, and most connections are idle.
+/// The framing of a server. Tungstenite's is there only while a message comes in pieces, and from the client's closing of
+/// the connection on: most messages are whole, and most connections are idle.
 pub(super) struct Framing {
     /// Larger messages end the connection.
     limit: usize,
     context: Option<Box<WebSocketContext>>,
+    /// Our close frame was written without tungstenite's framing.
+    closed: bool,
 }
 
 impl Framing {
     pub(super) fn new(limit: usize) -> Self {
-        Framing { limit, context: None }
+        Framing { limit, context: None, closed: false }
     }
 
     pub(super) fn set_limit(&mut self, limit: usize) {
@@ -82,11 +91,12 @@ impl Framing {
 
     /// The next message that the input completes.
     pub(super) fn next(&mut self, memory: &mut Memory<'_>) -> Result<Option<WsMessage>, Stop> {
-        if memory.edges.is_between_messages()
-            && self.is_open()
-            && let Some(message) = whole::take(&mut memory.input, self.limit)
-        {
-            return Ok(Some(message));
+        if memory.edges.is_between_messages() && self.is_open() {
+            if let Some(message) = whole::take(&mut memory.input, self.limit) {
+                return Ok(Some(message));
+            }
+        } else if self.is_closed_here() && memory.edges.is_between_messages() && whole::is_close(memory.input) {
+            return Err(Stop::Closed(reason::NO_STATUS));
         }
         if self.context.is_none() && memory.input.is_empty() {
             return Ok(None);
@@ -110,7 +120,16 @@ impl Framing {
 
     /// Writes a close frame, unless one was written before.
     pub(super) fn close(&mut self, memory: &mut Memory<'_>, frame: CloseFrame) {
-        let _ = self.context().close(memory, Some(frame));
+        match &mut self.context {
+            Some(context) => {
+                let _ = context.close(memory, Some(frame));
+            }
+            None if self.closed => {}
+            None => {
+                put_close(memory.out, frame.code.into(), &frame.reason);
+                self.closed = true;
+            }
+        }
     }
 
     /// Writes the answers to pings and to a close frame that wait.
@@ -131,13 +150,30 @@ impl Framing {
 
     /// Whether no close frame has come or gone.
     fn is_open(&self) -> bool {
-        self.context.as_ref().is_none_or(|context| context.can_read() && context.can_write())
+        match &self.context {
+            Some(context) => context.can_read() && context.can_write(),
+            None => !self.closed,
+        }
+    }
+
+    /// Whether our close frame has gone, and all that came behind it was whole.
+    fn is_closed_here(&self) -> bool {
+        self.closed && self.context.is_none()
     }
 
     fn context(&mut self) -> &mut WebSocketContext {
         let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER).write_buffer_size(0);
         let config = limited(config, self.limit);
-        self.context.get_or_insert_with(|| Box::new(WebSocketContext::new(Role::Server, Some(config))))
+        let closed = self.closed;
+        self.context.get_or_insert_with(|| {
+            let mut context = Box::new(WebSocketContext::new(Role::Server, Some(config)));
+            if closed {
+                // It writes the frame that has gone already, and knows then that it has.
+                let mut gone = Memory { input: &[], out: &mut Vec::new(), edges: &mut Edges::default() };
+                let _ = context.close(&mut gone, None);
+            }
+            context
+        })
     }
 }
 
@@ -145,42 +181,8 @@ fn limited(config: WebSocketConfig, limit: usize) -> WebSocketConfig {
     config.max_message_size(Some(limit)).max_frame_size(Some(limit))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Reads all messages of an input, and returns how many there are and whether tungstenite's framing is left.
-    fn read(framing: &mut Framing, edges: &mut Edges, input: &[u8]) -> (usize, bool) {
-        let mut out = Vec::new();
-        let mut memory = Memory { input, out: &mut out, edges };
-        let mut count = 0;
-        while let Ok(Some(_)) = framing.next(&mut memory) {
-            count += 1;
-        }
-        framing.rest(&mut memory);
-        (count, framing.context.is_some())
-    }
-
-    #[test]
-    fn tungstenite_is_there_only_for_what_comes_in_pieces() {
-        let (mut framing, mut edges) = (Framing::new(100), Edges::default());
-        let whole = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
-        let (first, last) = ([0x01, 0x81, 0, 0, 0, 0, b'h'], [0x80, 0x81, 0, 0, 0, 0, b'i']);
-        let ping = [0x89, 0x80, 0, 0, 0, 0];
-        let close = [0x88, 0x80, 0, 0, 0, 0];
-        for (input, expected) in [
-            (&[][..], (0, false)),
-            (&whole.repeat(3), (3, false)),
-            (&whole[..5], (0, true)),
-            (&[&whole[5..], &whole].concat(), (2, false)),
-            (&first, (0, true)),
-            (&ping, (1, true)),
-            (&[&last[..], &whole].concat(), (2, false)),
-            (&ping, (1, false)),
-            (&close, (0, true)),
-            (&whole, (0, true)),
-        ] {
-            assert_eq!(read(&mut framing, &mut edges, input), expected, "{input:?}");
-        }
-    }
+/// The close frame that tells the reason in the words of a codec.
+pub(super) fn close_frame<C: Codec>(reason: CloseReason) -> CloseFrame {
+    let CloseReason { code, text } = C::close_reason(reason);
+    CloseFrame { code: code.into(), reason: truncate(&text, MAX_CLOSE_TEXT).into() }
 }

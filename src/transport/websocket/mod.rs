@@ -3,6 +3,7 @@
 //! The framing is tungstenite's, fed from memory: the socket is read into a buffer that all connections of a
 //! worker share, so that an idle connection holds none. A message that comes whole is read without it.
 
+mod closing;
 mod decode;
 mod edges;
 mod framing;
@@ -22,22 +23,18 @@ use std::{
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::tungstenite::{Message as WsMessage, protocol::CloseFrame};
+use tokio_tungstenite::tungstenite::Message as WsMessage;
 
 use self::{
     decode::{Decoder, Ended, Unread},
     edges::Edges,
-    framing::{Framing, Memory, Stop},
+    framing::{Framing, Memory, Stop, close_frame},
     gather::{Gathered, gather},
     output::{Output, WriteStatus},
 };
 use super::{Link, batch::MOST_FRAMES, pace::Pace};
 use crate::{
-    codec::{
-        Codec, Violation,
-        websocket_frames::{MAX_CLOSE_TEXT, SocketBuffer},
-    },
-    message::truncate,
+    codec::{Codec, Violation, websocket_frames::SocketBuffer},
     shared::{CloseReason, PullStatus, UnderWay, reason},
 };
 
@@ -46,9 +43,6 @@ const SCRATCH: usize = 64 * 1024;
 
 /// Turns before other tasks of the worker get theirs.
 const TURNS: usize = 4;
-
-/// How long we wait for the other side's close frame before the connection is dropped.
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// This many bytes of pongs may wait for a connection that takes nothing; then nothing more is read from it.
 const PONGS: usize = 16 * 1024;
@@ -76,6 +70,15 @@ pub(crate) enum NoMessage {
     Refused(CloseReason),
 }
 
+/// The byte stream of an upgraded connection.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
+    /// Whether the other side gets all that was written, and learns of the end, when the stream is dropped without a
+    /// shutdown.
+    fn ends_when_dropped(&self) -> bool {
+        false
+    }
+}
+
 /// An upgraded connection with its framing.
 pub(crate) struct Socket<I> {
     io: I,
@@ -98,7 +101,7 @@ pub(crate) struct Socket<I> {
     left: usize,
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
+impl<I: ByteStream> Socket<I> {
     /// Frames an upgraded connection, as the server. Messages larger than `limit` end it.
     pub(crate) fn new(io: I, limit: usize) -> Self {
         let (framing, out) = (Framing::new(limit), Output::default());
@@ -188,14 +191,17 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         rest: Option<Bytes>,
         early: Vec<u8>,
     ) -> impl Future<Output = ()> {
-        let mut early = Some(Unread { text: rest, bytes: early.into() });
+        // Boxed: few connections have any.
+        let is_early = rest.is_some() || !early.is_empty();
+        let mut early = is_early.then(|| Box::new(Unread { text: rest, bytes: early.into() }));
         let (mut first, mut link) = (true, link);
         async move {
             let ended = poll_fn(|cx| {
-                if let Some(Unread { text, bytes }) = early.take()
-                    && let Err(ended) = self.input(&link, &mut codec, text, &bytes, Some(&bytes))
-                {
-                    return Poll::Ready(ended);
+                if let Some(early) = early.take() {
+                    let Unread { text, bytes } = *early;
+                    if let Err(ended) = self.input(&link, &mut codec, text, &bytes, Some(&bytes)) {
+                        return Poll::Ready(ended);
+                    }
                 }
                 // The first messages of the handler, and its answers to the first flight, share the first
                 // write.
@@ -214,47 +220,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 Ended::Ours(reason) => Box::pin(self.close::<C>(reason)).await,
             }
         }
-    }
-
-    /// Sends a close frame and lets the client read it.
-    pub(crate) async fn close<C: Codec>(mut self, reason: CloseReason) {
-        let CloseReason { code, text } = C::close_reason(reason);
-        let frame = CloseFrame { code: code.into(), reason: truncate(&text, MAX_CLOSE_TEXT).into() };
-        let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
-        self.framing.close(&mut memory, frame);
-        self.finish(true).await;
-    }
-
-    /// Writes what is left and, if the client has not closed yet, waits a moment until it has: a connection
-    /// that is dropped with unread input may lose what was written last. Where the client's close frame cannot
-    /// be read, because it follows a violation, the end of our direction lets it close at once.
-    async fn finish(mut self, wait: bool) {
-        let closed = poll_fn(|cx| {
-            let mut memory = Memory { input: &[], out: &mut self.out.bytes, edges: &mut self.edges };
-            self.framing.flush(&mut memory);
-            loop {
-                if ready!(self.poll_write(cx)).is_err() || !wait {
-                    return Poll::Ready(());
-                }
-                if self.unreadable {
-                    let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
-                }
-                let Ok(chunk) = ready!(self.poll_read(cx, <[u8]>::to_vec)) else { return Poll::Ready(()) };
-                if self.unreadable {
-                    continue;
-                }
-                let mut memory = Memory { input: &chunk, out: &mut self.out.bytes, edges: &mut self.edges };
-                loop {
-                    match self.framing.next(&mut memory) {
-                        Ok(Some(_)) => {}
-                        Ok(None) => break,
-                        Err(_) => return Poll::Ready(()),
-                    }
-                }
-            }
-        });
-        let _ = tokio::time::timeout(CLOSE_WAIT, closed).await;
-        let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
     }
 
     fn poll_turns<C: Codec>(&mut self, cx: &mut Context<'_>, link: &mut Link, codec: &mut C) -> Poll<Ended> {
@@ -313,12 +278,17 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         moved
     }
 
-    /// Gathers what the session sends and writes it, once.
+    /// Gathers what the session sends and writes it, once. If that is the last, our close frame is a part of it.
     fn write<C: Codec>(&mut self, cx: &mut Context<'_>, link: &Link, codec: &mut C) -> WriteStatus {
         OUTPUT.with_borrow_mut(|out| {
             out.clear();
             out.shrink_to(KEEP);
             let Gathered { pulled, close, shared } = gather(link, cx, codec, out);
+            // Frames that many connections write come behind the bytes, and the close frame behind them.
+            if let (Some(reason), None) = (&close, &shared) {
+                let mut memory = Memory { input: &[], out, edges: &mut self.edges };
+                self.framing.close(&mut memory, close_frame::<C>(reason.clone()));
+            }
             let blocked = !self.out.write(&mut self.io, cx, out, shared);
             match (close, pulled) {
                 (Some(reason), _) => WriteStatus::Last(reason),

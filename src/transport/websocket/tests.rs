@@ -20,6 +20,8 @@ use crate::{
     },
 };
 
+impl ByteStream for DuplexStream {}
+
 const LIMIT: usize = 70_000;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -206,6 +208,20 @@ async fn a_close_follows_what_was_sent() {
         assert_eq!((u16::from(close.code), close.reason.as_str()), (3000, &*"é".repeat(61)));
         assert!(client.next().await.is_none());
         assert_eq!(next_message(session).await, None);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_close_frame_shares_the_write_of_the_last_message() {
+    play(async |session, mut client| {
+        session.send(Message::from("last").into()).map_err(|(error, _)| error).unwrap();
+        session.close(CloseReason::new(3000, "bye"));
+        let mut bytes = [0; 64];
+        let length = client.read(&mut bytes).await.unwrap();
+        assert_eq!(&bytes[..length], b"\x81\x04last\x88\x05\x0b\xb8bye");
+        client.write_all(&frame(0x88, b"\x0b\xb8")).await.unwrap();
+        assert_eq!(client.read(&mut bytes).await.unwrap(), 0, "the end");
     })
     .await;
 }

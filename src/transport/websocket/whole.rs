@@ -1,11 +1,15 @@
-//! Messages that come whole: in one frame, and in one read. Those of clients almost always do, and are read here
-//! without the framing, each into memory of its own size.
+//! Messages and close frames that come whole: in one frame, and in one read. Those of clients almost always do, and are
+//! read here without the framing, each into memory of its own size.
 
 use tokio_tungstenite::tungstenite::{Message as WsMessage, Utf8Bytes};
 
 const FINAL_TEXT: u8 = 0x81;
 const FINAL_BINARY: u8 = 0x82;
+const FINAL_CLOSE: u8 = 0x88;
 const MASKED: u8 = 0x80;
+
+/// Behind this byte and the next one the length of a longer payload follows.
+const LONG: u8 = MASKED | 126;
 
 /// Takes the message of at most `limit` bytes that the input begins with. `None`, and nothing is taken, if it begins
 /// with anything else: the framing judges that. The framing must be between two messages.
@@ -29,6 +33,15 @@ pub(super) fn take(input: &mut &[u8], limit: usize) -> Option<WsMessage> {
     };
     *input = rest;
     Some(message)
+}
+
+/// Whether the input begins with a close frame. One that answers ours says nothing but that it has come.
+pub(super) fn is_close(input: &[u8]) -> bool {
+    match input {
+        // The length of a control frame stands in one byte. The mask is four.
+        [FINAL_CLOSE, second @ MASKED..LONG, rest @ ..] => rest.len() >= 4 + usize::from(second - MASKED),
+        _ => false,
+    }
 }
 
 fn unmasked(payload: &[u8], mask: [u8; 4]) -> Vec<u8> {

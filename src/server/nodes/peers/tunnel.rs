@@ -14,7 +14,7 @@ use hyper::{
     upgrade::{OnUpgrade, Upgraded},
 };
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::{
     copying,
@@ -95,7 +95,7 @@ pub(super) async fn run(client: OnUpgrade, node: OnUpgrade, counts: Arc<Counts>)
     let _open = Counted::new(&counts.tunnels_open);
     if let Ok((client, node)) = tokio::try_join!(client, node) {
         // The two ends know what it means that the other one is gone.
-        let _ = copy(client, node, &[]).await;
+        let _ = copy(TokioIo::new(client), node, &[]).await;
     }
 }
 
@@ -115,8 +115,8 @@ pub(super) async fn run_behind(socket: PassedOn, node: OnUpgrade, counts: Arc<Co
     }
 }
 
-async fn copy(client: Upgraded, node: Upgraded, early: &[u8]) -> io::Result<()> {
-    let (mut client, mut node) = (TokioIo::new(client), TokioIo::new(node));
+async fn copy<C: AsyncRead + AsyncWrite + Unpin>(mut client: C, node: Upgraded, early: &[u8]) -> io::Result<()> {
+    let mut node = TokioIo::new(node);
     node.write_all(early).await?;
     copying::copy(&mut client, &mut node).await
 }

@@ -1,10 +1,9 @@
 //! WebSockets: a session from its handshake on, or the one to which a session moves.
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use axum::{body::Body, http::request::Parts, response::Response};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 
 use super::{
     answer::Answer,
@@ -16,6 +15,7 @@ use crate::{
     codec::engineio::{Carrier, EngineCodec},
     config::Transport,
     server::{
+        connection::{Run, Upgrade, UpgradedStream},
         core::Core,
         gateway::{Opened, Page},
         origin::Verdict,
@@ -29,12 +29,8 @@ use crate::{
 /// The most that a packet is longer than its message.
 const HEAD_ROOM: usize = 16;
 
-/// The future that serves a link.
-type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 impl<S: Clone + Send + Sync + 'static> Engine<S> {
     /// Opens a session that is one WebSocket.
-    #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
     pub(super) async fn open_socket(
         &self,
         mut parts: Parts,
@@ -51,19 +47,12 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let open = self.open_packet(revision, &sid, &[]).to_text();
         let attach = self.first(revision, LinkKind::Duplex);
         self.set_cookie(&sid, &mut response);
-        // The two steps are boxed, so that an idle link does not keep the memory that opening took.
-        let begun = Box::pin(begin(upgrade, opened, attach, codec, limit, open));
-        tokio::spawn(async move {
-            if let Some(run) = begun.await {
-                run.await;
-            }
-        });
+        upgrade.begin(|upgrade| begin(upgrade, opened, attach, codec, limit, open));
         Ok(Answer::ready(response))
     }
 
     /// Attaches the WebSocket to which a session is about to move. A session that has one already gets no other:
     /// that is closed as soon as it is open, as the reference server does.
-    #[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
     pub(super) async fn upgrade(
         &self,
         mut parts: Parts,
@@ -80,12 +69,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         self.gateway.authorize(|| parts.clone(), page, shown, None).await.map_err(EngineRefusal::forbidden)?;
         let (codec, limit) = (self.codec(named.revision, Carrier::WebSocket), self.socket_limit());
         let way = (self.gateway.core.clone(), elsewhere::way_of(&parts));
-        let begun = Box::pin(begin_beside(upgrade, named, codec, limit, way));
-        tokio::spawn(async move {
-            if let Some(run) = begun.await {
-                run.await;
-            }
-        });
+        upgrade.begin(|upgrade| begin_beside(upgrade, named, codec, limit, way));
         Ok(Answer::ready(response))
     }
 
@@ -95,10 +79,9 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
 }
 
 /// Checks the handshake of a WebSocket, and takes the promise of its connection out of the request.
-fn accept(parts: &mut Parts) -> Result<(Response, OnUpgrade), EngineRefusal> {
+fn accept(parts: &mut Parts) -> Result<(Response, Upgrade), EngineRefusal> {
     let response = handshake::accept(parts).map_err(EngineRefusal::bad_request)?.map(|()| Body::empty());
-    let upgrade = parts.extensions.remove::<OnUpgrade>();
-    let upgrade = upgrade.ok_or_else(|| EngineRefusal::bad_request("this connection cannot upgrade"))?;
+    let upgrade = Upgrade::take(parts).ok_or_else(|| EngineRefusal::bad_request("this connection cannot upgrade"))?;
     Ok((response, upgrade))
 }
 
@@ -112,7 +95,7 @@ async fn begin(
     limit: usize,
     open: String,
 ) -> Option<Run> {
-    let io = TokioIo::new(upgrade.await.ok()?);
+    let io = UpgradedStream::of(upgrade).await?;
     let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach, Transport::WebSocket).ok()?;
     opened.start();
     let mut socket = Socket::new(io, limit);
@@ -128,7 +111,7 @@ async fn begin_beside(
     limit: usize,
     (core, way): (Arc<Core>, u64),
 ) -> Option<Run> {
-    let socket = Socket::new(TokioIo::new(upgrade.await.ok()?), limit);
+    let socket = Socket::new(UpgradedStream::of(upgrade).await?, limit);
     let kind = LinkKind::Duplex;
     let attach = Attach { ordinal: 2, turn: 0, kind, opening: false, seen: false, received: 0, names: None };
     match Link::attach(named.shared.clone(), Credential::Sid(named.secret()), attach, Transport::WebSocket) {

@@ -1,11 +1,8 @@
 //! The native protocol over WebSocket: the handshake, then the session.
 
-use std::pin::Pin;
-
 use axum::{body::Body, extract::Request, http::request::Parts, response::Response};
 use bytes::Bytes;
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::OnUpgrade;
 
 use super::{
     answer::{Answer, refuse},
@@ -21,6 +18,7 @@ use crate::{
     },
     config::{Config, Transport},
     server::{
+        connection::{Run, Upgrade, UpgradedStream},
         gateway::{Gateway, GraceHold, Opening, Page},
         origin::Verdict,
         other_nodes::{NotPassedOn, PassedOn},
@@ -38,8 +36,7 @@ const NAME: &str = "websocket";
 /// Room for records beside a message of the limit.
 const HEAD_ROOM: usize = 64 * 1024;
 
-/// Answers the handshake, and starts the link's task.
-#[expect(clippy::disallowed_methods, reason = "the one task of a WebSocket link")]
+/// Answers the handshake, and begins with the link.
 pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state: S, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let kept = gateway.hooks.keep(&parts);
@@ -50,14 +47,10 @@ pub(super) fn serve<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>, state
             return refuse(&reason.into());
         }
     };
-    // Opening and closing have boxes of their own, so that an idle link does not carry the room for them, nor the task
-    // what opening takes.
-    let begun = Box::pin(begin(Beginning { gateway, state, parts, verdict, kept, unknown: None }, upgrade));
-    tokio::spawn(async move {
-        if let Some(run) = begun.await {
-            run.await;
-        }
-    });
+    // Until the connection is there grace does not end.
+    let grace_hold = GraceHold::new(&gateway.core, params::query(&parts, "session"));
+    let beginning = Beginning { gateway, state, parts, verdict, kept, unknown: None };
+    upgrade.begin(|upgrade| begin(beginning, upgrade, grace_hold));
     response
 }
 
@@ -78,15 +71,12 @@ pub(super) async fn forward<S: Clone + Send + Sync + 'static>(
 }
 
 /// Checks the request, and takes the promise of its connection out of it.
-fn judge<S>(gateway: &Gateway<S>, parts: &mut Parts) -> Result<(Verdict, Response, OnUpgrade), CloseReason> {
+fn judge<S>(gateway: &Gateway<S>, parts: &mut Parts) -> Result<(Verdict, Response, Upgrade), CloseReason> {
     let verdict = gateway.judge_socket(parts)?;
     let response = handshake::accept(parts).map_err(CloseReason::malformed)?.map(|()| Body::empty());
-    let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(reason::NO_UPGRADE)?;
+    let upgrade = Upgrade::take(parts).ok_or(reason::NO_UPGRADE)?;
     Ok((verdict, response, upgrade))
 }
-
-/// The future that serves a link.
-type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection whose first message is to come.
 struct Beginning<S> {
@@ -107,10 +97,13 @@ enum Begun {
 }
 
 /// Waits for the connection and its first frame, and attaches. The result is the future that runs the link.
-async fn begin<S: Clone + Send + Sync + 'static>(beginning: Beginning<S>, upgrade: OnUpgrade) -> Option<Run> {
-    let _grace_hold = GraceHold::new(&beginning.gateway.core, params::query(&beginning.parts, "session"));
-    let upgraded = upgrade.await.ok()?;
-    first(beginning, Socket::new(TokioIo::new(upgraded), MOST_OPENING), Vec::new()).await
+async fn begin<S: Clone + Send + Sync + 'static>(
+    beginning: Beginning<S>,
+    upgrade: OnUpgrade,
+    _grace_hold: GraceHold,
+) -> Option<Run> {
+    let stream = UpgradedStream::of(upgrade).await?;
+    first(beginning, Socket::new(stream, MOST_OPENING), Vec::new()).await
 }
 
 /// Waits for the first message, and attaches. A refusal is sent and the connection closed, but a client whose session is
@@ -118,7 +111,7 @@ async fn begin<S: Clone + Send + Sync + 'static>(beginning: Beginning<S>, upgrad
 /// opens no sessions closes it then: the client makes a new connection.
 async fn first<S: Clone + Send + Sync + 'static>(
     mut beginning: Beginning<S>,
-    mut socket: Socket<TokioIo<Upgraded>>,
+    mut socket: Socket<UpgradedStream>,
     mut early: Vec<u8>,
 ) -> Option<Run> {
     let gateway = beginning.gateway.clone();
@@ -174,14 +167,14 @@ async fn first<S: Clone + Send + Sync + 'static>(
 fn pass_on<S: Clone + Send + Sync + 'static>(
     mut beginning: Beginning<S>,
     (node, id): (String, Option<String>),
-    socket: Socket<TokioIo<Upgraded>>,
+    socket: Socket<UpgradedStream>,
     (message, behind): (Bytes, Vec<u8>),
 ) -> Run {
     Box::pin(async move {
         let Some(nodes) = beginning.gateway.core.nodes().cloned() else { return };
         let Ok(connection) = socket.into_inner().await else { return };
         let request = || Request::from_parts(beginning.parts.clone(), Body::empty());
-        let socket = PassedOn { connection: connection.into_inner(), messages: vec![message], rest: behind.into() };
+        let socket = PassedOn { connection, messages: vec![message], rest: behind.into() };
         let Err(failed) = nodes.pass_on(&node, MOUNT, request(), socket).await else { return };
         let NotPassedOn { reason, socket } = *failed;
         let again = elsewhere::find_again(&beginning.gateway.core, (&node, id.as_deref()), reason).await;
@@ -192,7 +185,7 @@ fn pass_on<S: Clone + Send + Sync + 'static>(
                 NotPassedOn { reason: elsewhere::of_second(failed.reason.into()), socket: failed.socket }
             }
         };
-        let mut socket = Socket::new(TokioIo::new(connection), MOST_OPENING);
+        let mut socket = Socket::new(connection, MOST_OPENING);
         if !beginning.is_open_to(&reason) {
             return beginning.refuse(socket, reason).await;
         }
@@ -210,12 +203,12 @@ impl<S: Clone + Send + Sync + 'static> Beginning<S> {
         self.unknown.is_none() && refusal.is_session_gone() && self.gateway.opens()
     }
 
-    fn tell_unknown(&mut self, socket: &mut Socket<TokioIo<Upgraded>>, refusal: CloseReason) {
+    fn tell_unknown(&mut self, socket: &mut Socket<UpgradedStream>, refusal: CloseReason) {
         socket.put_text(&String::from_utf8_lossy(&write_refusal(&refusal)));
         self.unknown = Some(refusal);
     }
 
-    async fn refuse(self, socket: Socket<TokioIo<Upgraded>>, refusal: CloseReason) {
+    async fn refuse(self, socket: Socket<UpgradedStream>, refusal: CloseReason) {
         Refusal::from(refusal.clone()).log();
         self.gateway.refused(NAME, &refusal, self.kept.as_deref());
         socket.close::<NativeCodec>(refusal).await;

@@ -244,7 +244,7 @@ async fn answered() -> (DuplexStream, Request, PassedOn) {
     super::super::frames::put_text(&mut rest, b"third", [9, 8, 7, 6]);
     let messages = ["first", "second"].map(Bytes::from).into();
     let socket = (socket.into_inner(), Request::from_parts(parts, Body::empty()), upgrade.await.unwrap());
-    (socket.0, socket.1, PassedOn { connection: socket.2, messages, rest: rest.into() })
+    (socket.0, socket.1, PassedOn { connection: socket.2.into(), messages, rest: rest.into() })
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,7 +272,7 @@ async fn what_cannot_be_passed_on_is_given_back_unread() {
         let (mut client, request, socket) = answered().await;
         let refused = a.links.pass_on("b", "m", request, socket).await.err().unwrap();
         assert_eq!((refused.reason, refused.socket.messages.len()), (expected, 2));
-        let mut io = TokioIo::new(refused.socket.connection);
+        let mut io = refused.socket.connection;
         io.write_all(b"here").await.unwrap();
         let mut bytes = [0; 4];
         client.read_exact(&mut bytes).await.unwrap();
