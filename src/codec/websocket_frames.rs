@@ -152,8 +152,16 @@ impl<'a> SocketBuffer<'a> {
         }
     }
 
-    /// Writes the length of the text frame that is open. Few need more than the two bytes that are there.
+    /// Ends what stands before the next frame, if there is anything to end.
+    #[inline]
     fn end_shared_text(&mut self) {
+        if self.open.is_some() || self.shared.is_some() {
+            self.end_open();
+        }
+    }
+
+    /// Writes the length of the text frame that is open. Few need more than the two bytes that are there.
+    fn end_open(&mut self) {
         self.copy_shared();
         let Some(start) = self.open.take() else { return };
         let length = self.out.len() - start - 2;

@@ -66,7 +66,18 @@ impl Machine {
         id: LinkId,
         send: impl FnMut(Outbound<'_>) -> bool,
     ) -> Option<bool> {
+        if self.has_sent_all(id) {
+            return None;
+        }
         self.transmit_data(now, id, true, send)
+    }
+
+    /// Whether the link has sent all messages, and nothing can be due behind them.
+    fn has_sent_all(&self, id: LinkId) -> bool {
+        let all = |link: &Link| link.next_to_send > self.outbox.last();
+        self.stream_probe.is_none()
+            && self.outbox.ack_requested() <= self.outbox.acked()
+            && self.links.get(id).is_none_or(all)
     }
 
     /// Why the transport must give the link up although it cannot write all that it has.

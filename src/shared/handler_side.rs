@@ -129,7 +129,10 @@ impl SharedSession {
         }
         inner.machine.send_over_limit(message).expect("it can be sent");
         inner.wake_carriers();
-        self.account(inner);
+        match is_plain {
+            true => self.account_bytes(inner),
+            false => self.account(inner),
+        }
         Ok(())
     }
 
@@ -166,7 +169,8 @@ impl SharedSession {
         if self.speaks_stomp() {
             return self.send_to_stomp(&mut inner, how, message).map_err(|(error, _)| error);
         }
-        if !inner.goes_as_it_is(&message) {
+        let is_plain = inner.goes_as_it_is(&message);
+        if !is_plain {
             message = match self.keep_parked(&mut inner, how, message) {
                 Ok(kept) => return Ok(kept),
                 Err(message) => message,
@@ -176,7 +180,10 @@ impl SharedSession {
         }
         let sent = inner.machine.send_as(now, how, message)?;
         inner.wake_carriers();
-        self.account(&mut inner);
+        match is_plain {
+            true => self.account_bytes(&mut inner),
+            false => self.account(&mut inner),
+        }
         Ok(sent)
     }
 

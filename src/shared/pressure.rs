@@ -44,6 +44,11 @@ impl SharedSession {
         if std::mem::replace(&mut inner.nobody, nobody) != nobody {
             self.runtime.count_nobody(nobody);
         }
+        self.account_bytes(inner);
+    }
+
+    /// As [`account`](Self::account), where nothing has changed but what the session holds.
+    pub(super) fn account_bytes(&self, inner: &mut Inner) {
         if inner.machine.stall_clock_is_due() {
             inner.machine.start_stall_clock(self.runtime.clock.now());
             self.schedule(inner);

@@ -65,7 +65,11 @@ impl Codec for NativeCodec {
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
         match frame {
             Outbound::Message { number, message, events, .. } => {
-                self.writer.announce(number, message.len(), out.shared_text());
+                let length = message.len();
+                // Almost every message follows one: then no text is begun in which its number would stand.
+                if !self.writer.follows(number, length) {
+                    self.writer.announce(number, length, out.shared_text());
+                }
                 let put = if events { put_event } else { put_plain };
                 match message {
                     OutMessage::Own(payload) => put(payload, out),

@@ -75,6 +75,15 @@ impl Writer {
         self.next = number + 1;
     }
 
+    /// Whether the other half counts to the number of this message of `length` bytes, so that nothing need be
+    /// [announced](Self::announce). If so, it counts as written.
+    #[inline]
+    pub(crate) fn follows(&mut self, number: u64, length: usize) -> bool {
+        let follows = number == self.next && length < LARGE;
+        self.next += u64::from(follows);
+        follows
+    }
+
     /// Announces a message of `length` bytes to a client that cannot see how it comes in: states its number,
     /// and for a large message the length too.
     pub(crate) fn announce(&mut self, number: u64, length: usize, out: &mut Vec<u8>) {
