@@ -2,8 +2,6 @@
 
 use std::{sync::atomic::Ordering, task::Context};
 
-use uuid::Uuid;
-
 use super::{
     Attach, Chunk, ChunkOutcome, CloseReason, Credential, Frame, Inner, LinkId, LinkKind, Names, Outbound, PullStatus,
     SharedSession, reason,
@@ -193,10 +191,9 @@ impl SharedSession {
         mut take: impl FnMut(Outbound<'_>) -> bool,
     ) -> PullStatus {
         let mut inner = self.lock();
-        let secret = inner.credentials.secret;
-        let renewed = inner.renewed_for(link);
         let before = inner.machine.acknowledged();
-        let Inner { machine, channels, .. } = &mut *inner;
+        let Inner { machine, channels, credentials, .. } = &mut *inner;
+        let in_url = machine.link_transport(link).is_none_or(Transport::has_secret_in_url);
         // Of channels that are quiet there are no logs, and it stays known that they are.
         let channels = if channels.is_quiet() { None } else { channels.as_deref_mut() };
         let mut logs = channels.filter(|channels| channels.recovery.is_some());
@@ -204,14 +201,17 @@ impl SharedSession {
         let (mut timed, mut behind) = (false, false);
         let pulled = loop {
             let is_behind = behind;
-            let write = |outbound: Outbound<'_>| {
+            let write = |mut outbound: Outbound<'_>| {
+                if let Outbound::Frame(Frame::Attached(attached)) = &mut outbound {
+                    self.complete(credentials, in_url, attached);
+                }
                 if let (Outbound::Message { message, .. }, Some(channels)) = (&outbound, &mut logs) {
                     channels.note_written(message);
                 }
                 timed |= matches!(outbound, Outbound::Frame(Frame::Ping { .. } | Frame::AckRequest));
                 // Behind a message no control frame can be due, and neither behind the numbers of those that were skipped.
                 behind = matches!(outbound, Outbound::Message { .. } | Outbound::Frame(Frame::Gap { .. }));
-                take(self.complete(secret, renewed, outbound))
+                take(outbound)
             };
             let sent = match is_behind {
                 true => machine.transmit_behind(now, link, write),
@@ -327,11 +327,6 @@ impl SharedSession {
 }
 
 impl Inner {
-    /// The new secret that the answer to this link states, if the client does not have it yet.
-    fn renewed_for(&self, link: LinkId) -> Option<Uuid> {
-        self.credentials.renewed().filter(|_| self.machine.link_transport(link).is_some_and(|t| !t.has_secret_in_url()))
-    }
-
     fn handle_frame(
         &mut self,
         now: u64,

@@ -252,23 +252,22 @@ impl SharedSession {
         look(&self.lock().machine)
     }
 
-    /// Puts the grant into the answer to the first attach, and a new secret into that to a later one. The
-    /// machine does not know the id and the secret.
-    fn complete<'a>(&self, present: Uuid, renewed: Option<Uuid>, mut outbound: Outbound<'a>) -> Outbound<'a> {
-        match &mut outbound {
-            Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, grant, .. })) => {
-                let (id, mut buffer) = (self.public_id(), [0; Simple::LENGTH]);
-                let secret = ByteString::from(&*present.simple().encode_lower(&mut buffer));
+    /// Puts the grant into the answer to the first attach, and a new secret into that to a later one, unless it has the
+    /// secret `in_url`. The machine does not know the id and the secret.
+    fn complete(&self, credentials: &Credentials, in_url: bool, attached: &mut Attached) {
+        match attached {
+            Attached { outcome: Outcome::New, grant, .. } => {
+                let (id, secret) = (self.public_id(), credentials.secret.simple().to_string().into());
                 let params =
                     SessionParams { spread: self.params.spread.load(Ordering::Relaxed), ..self.params.session };
                 *grant = Some(Box::new(Grant { id, secret, params }));
             }
-            Outbound::Frame(Frame::Attached(Attached { secret, names, .. })) if names.contains(Names::ROTATE) => {
+            Attached { secret, names, .. } if names.contains(Names::ROTATE) => {
+                let renewed = credentials.renewed().filter(|_| !in_url);
                 *secret = renewed.map(|renewed| renewed.simple().to_string().into());
             }
-            _ => {}
+            Attached { .. } => {}
         }
-        outbound
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -151,7 +151,8 @@ async fn sends_to_other_sessions_in_a_turn_wake_each_of_them_once_at_its_end() {
 
 #[test]
 fn what_a_message_to_a_room_needs_of_a_session_lies_in_four_cache_lines() {
-    assert!(std::mem::offset_of!(super::Inner, machine) + Machine::SENDING <= 4 * 64);
+    let needed = std::mem::offset_of!(super::Inner, machine) + Machine::SENDING;
+    assert!(needed <= 4 * 64, "{needed} bytes");
 }
 
 /// Several links carry as long as none is confirmed.
