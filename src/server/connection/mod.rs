@@ -7,6 +7,7 @@ mod tests;
 mod writes;
 
 use std::{
+    convert::Infallible,
     future::poll_fn,
     net::SocketAddr,
     pin::{Pin, pin},
@@ -22,7 +23,7 @@ use axum::{
     http::{HeaderValue, Request, StatusCode, header},
     response::Response,
 };
-use futures::FutureExt;
+use futures::{FutureExt, future::Either};
 use hyper::{
     body::{Frame, Incoming, SizeHint},
     server::conn::http1,
@@ -43,7 +44,10 @@ use self::{
     state::{Phase, State},
     writes::TimedStream,
 };
-use crate::{server::counters::WRITE_TIMEOUTS, transport::LinkWatch};
+use crate::{
+    server::{counters::WRITE_TIMEOUTS, routes::native::Shortcut},
+    transport::LinkWatch,
+};
 
 /// How long a connection may wait for a request. Usual proxies close after 60 seconds, and a request must not
 /// meet a connection that is being closed.
@@ -76,11 +80,27 @@ pub(crate) enum Order {
     Stop,
 }
 
+/// The application, and the requests that do not take the way through its router.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) router: Router,
+    pub(crate) shortcuts: Arc<[Shortcut]>,
+}
+
+impl App {
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
+        match self.shortcuts.iter().find(|shortcut| shortcut.takes(&request)) {
+            Some(shortcut) => Either::Left(shortcut.answer(request).map(Ok)),
+            None => Either::Right(self.router.clone().call(request)),
+        }
+    }
+}
+
 /// Serves one connection.
 pub(crate) async fn run<I: Stream>(
     io: I,
     peer: SocketAddr,
-    app: Router,
+    app: App,
     place: Place,
     mut orders: watch::Receiver<Order>,
 ) {
@@ -91,7 +111,7 @@ pub(crate) async fn run<I: Stream>(
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         let state = state.clone();
-        app.clone().call(request).map(|answered| answered.map(|answer| with_state(answer, state)))
+        app.answer(request).map(|answered| answered.map(|answer| with_state(answer, state)))
     });
     let connection = http1::Builder::new()
         // The deadlines are ours: hyper's would be one time for an idle connection and a slow head.

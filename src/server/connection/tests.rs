@@ -49,7 +49,8 @@ impl Served {
         let (orders, _) = watch::channel(Order::Serve);
         let places = Places::new(Most { in_all: 1, of_an_address: 1 });
         let place = places.take(PEER.into()).unwrap();
-        let connection = run(server, (PEER, 1000).into(), app, place, orders.subscribe());
+        let connection =
+            run(server, (PEER, 1000).into(), App { router: app, shortcuts: [].into() }, place, orders.subscribe());
         let end = tokio::spawn(async move {
             connection.await;
             Instant::now()

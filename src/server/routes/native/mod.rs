@@ -6,6 +6,7 @@ mod input;
 mod moving;
 mod params;
 mod request;
+mod shortcut;
 mod table;
 mod upgrade;
 
@@ -19,6 +20,7 @@ use axum::{
     routing,
 };
 
+pub(crate) use self::shortcut::Shortcut;
 use self::{
     answer::Finished,
     request::Admitting,
