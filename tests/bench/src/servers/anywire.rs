@@ -9,6 +9,10 @@ const ROOM: &str = "all";
 const EVENT: &str = "e";
 
 pub(super) fn router(scene: Scene) -> Result<Router> {
+    with_live(scene).map(|(router, _)| router)
+}
+
+pub(super) fn with_live(scene: Scene) -> Result<(Router, ::anywire::Server)> {
     let live = match scene {
         Scene::Echo => Anywire::builder().handler(echo).build(),
         Scene::Fanout => Anywire::builder().handler(fanout).build(),
@@ -19,7 +23,7 @@ pub(super) fn router(scene: Scene) -> Result<Router> {
         }
         Scene::NodeRoom => bail!("one server is not many nodes"),
     };
-    Ok(Router::new().nest("/live", live.routes()))
+    Ok((Router::new().nest("/live", live.routes()), live))
 }
 
 /// The same for clients of Socket.IO, whose messages are events.
