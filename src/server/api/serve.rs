@@ -140,8 +140,9 @@ impl Serve {
         self
     }
 
-    /// Answers the requests of open sessions at once, past the router of the application: what a poll and what it
-    /// sends cost is a quarter less then. `path` is that at which the [routes](Server::routes) of `live` are nested.
+    /// Answers the requests of open sessions at once, past the router of the application: a message to a client that
+    /// polls takes a fifth fewer instructions then. `path` is that at which the [routes](Server::routes) of `live` are
+    /// nested.
     ///
     /// The application's layers do not see these requests: nothing traces, counts or limits them, and their answers
     /// have no headers but Anywire's. Each shows the secret of its session. Openings, WebSockets and the client's
