@@ -6,11 +6,19 @@ mod support;
 use std::{
     future::{Future, IntoFuture},
     net::SocketAddr,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use anywire::{Anywire, Origins, Server, Session};
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{Method, request::Parts},
+    middleware::map_request,
+    routing::get,
+};
 use futures::{SinkExt, StreamExt};
 use support::{Log, Peer, Site, attempt, echo, until};
 use tokio::{
@@ -52,6 +60,63 @@ async fn run(server: &Server) -> Running {
     let serve = anywire::serve(listener, app).with_graceful_shutdown(stopped);
     let served = tokio::spawn(serve.sessions(server, Duration::from_millis(50)).into_future());
     Running { site: Site::at(address), address, stop, served }
+}
+
+/// A server with a shortcut, and the paths that its router has seen.
+async fn run_with_shortcut(server: &Server) -> (Site, Arc<Mutex<Vec<String>>>) {
+    let listener = anywire::bind("127.0.0.1:0").await.unwrap();
+    let site = Site::at(listener.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = seen.clone();
+    let note = map_request(move |request: Request| {
+        let path = request.uri().path().trim_start_matches("/live/").to_owned();
+        noted.lock().unwrap().push(path);
+        std::future::ready(request)
+    });
+    let app = Router::new().nest("/live", server.routes()).layer(note);
+    tokio::spawn(anywire::serve(listener, app).shortcut("/live", server).into_future());
+    (site, seen)
+}
+
+#[tokio::test]
+async fn open_sessions_pass_the_router_by() {
+    in_time(async {
+        let server = Anywire::builder().handler(welcome).build();
+        let (site, seen) = run_with_shortcut(&server).await;
+        let mut peer = Peer::open(&site).await;
+        peer.send("by poll").await;
+        while peer.got.len() < 2 {
+            peer.poll().await;
+        }
+        let mut stream = peer.stream("fetch-stream").await;
+        peer.send("by stream").await;
+        while peer.got.len() < 3 {
+            peer.take(&stream.next().await.unwrap());
+        }
+        assert_eq!(peer.texts(), ["127.0.0.1", "by poll", "by stream"]);
+        // Whatever is no request of an open session finds the router.
+        assert_eq!(site.post("xhr-poll/", "").await.status, 404);
+        assert_eq!(site.ask(site.request(Method::GET, "send").body(Body::empty()).unwrap()).await.status, 405);
+        let mut socket = peer.resume_socket().await;
+        peer.put("by WebSocket");
+        socket.flight(&peer).await;
+        peer.take_until(&mut socket, 4).await;
+        assert_eq!(*seen.lock().unwrap(), ["open", "xhr-poll/", "send", "websocket"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_that_the_application_sees_has_no_shortcut() {
+    in_time(async {
+        let server = Anywire::builder().handler(welcome).authorize(async |_: Parts, _: Session| true).build();
+        let (site, seen) = run_with_shortcut(&server).await;
+        let mut peer = Peer::open(&site).await;
+        peer.send("by poll").await;
+        peer.poll().await;
+        assert_eq!(*seen.lock().unwrap(), ["open", "send", "xhr-poll"]);
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -162,16 +162,28 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// A server by `serve`, with a shortcut. The reads and writes of its connections are not counted.
+    pub fn with_shortcut(server: &Server<()>) -> Self {
+        let router = Router::new().nest("/live", server.routes());
+        let server = server.clone();
+        Self::serving(|listener, _| async move {
+            anywire::serve(listener, router).shortcut("/live", &server).await.unwrap();
+        })
+    }
+
     pub fn of(server: &Server<()>) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let counts = Counts::default();
         let router = Router::new().nest("/live", server.routes()).merge(server.socketio("/live/socket.io"));
         let router = router.merge(server.sockjs("/live/sockjs"));
+        Self::serving(|io, counts| async move { axum::serve(Counted { io, counts }, router).await.unwrap() })
+    }
+
+    fn serving<F: Future<Output = ()> + Send + 'static>(serve: impl FnOnce(TcpListener, Counts) -> F) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let counts = Counts::default();
         let site = runtime.block_on(async {
             let io = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let site = Site::at(io.local_addr().unwrap());
-            let listener = Counted { io, counts: counts.clone() };
-            tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+            tokio::spawn(serve(io, counts.clone()));
             site
         });
         let guard = tracing::subscriber::set_default(Locks(counts.locks.clone()));

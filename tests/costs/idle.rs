@@ -32,7 +32,8 @@ fn idle(server: &Server<()>, open: fn(SocketAddr) -> TcpStream) -> PerSession {
         let address = listener.local_addr().unwrap();
         (listener, address)
     });
-    runtime.spawn(async move { anywire::serve(listener, app).await.unwrap() });
+    let server = server.clone();
+    runtime.spawn(async move { anywire::serve(listener, app).shortcut("/live", &server).await.unwrap() });
     let open_all = |count| {
         runtime.block_on(async {
             let opened = tokio::task::spawn_blocking(move || (0..count).map(|_| open(address)).collect::<Vec<_>>());
@@ -147,6 +148,32 @@ fn open_poll(address: SocketAddr) -> TcpStream {
     stream
 }
 
+/// Our own client over HTTP. Its last poll waits.
+fn open_own_poll(address: SocketAddr) -> TcpStream {
+    static ATTEMPTS: AtomicU64 = AtomicU64::new(1);
+    let mut stream = TcpStream::connect(address).unwrap();
+    let post = |stream: &mut TcpStream, path: &str, body: &str| {
+        let request = format!(
+            "POST /live/{path} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nUser-Agent: test\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+    };
+    post(&mut stream, "open", &format!("o1,16,{:032x},0:", ATTEMPTS.fetch_add(1, Relaxed)));
+    let opened = read_until(&mut stream, "snew,0,");
+    let mut fields = opened.split("snew,0,").nth(1).unwrap().split(',');
+    let (id, secret) = (fields.next().unwrap(), fields.next().unwrap());
+    let path = format!("xhr-poll?session={id}");
+    for turn in 1..=2 {
+        post(&mut stream, &path, &format!("r1,16,{turn},{},{id},{secret},0:", u8::from(turn > 1)));
+        if turn == 1 {
+            read_until(&mut stream, "sfull,");
+        }
+    }
+    stream
+}
+
 fn server() -> Server<()> {
     Anywire::builder().events(Events::new().on("r", crate::answer)).build()
 }
@@ -178,4 +205,11 @@ fn a_parked_poll_of_socketio() {
     let PerSession { bytes, .. } = idle(&server(), open_poll);
     // Two buffers of hyper's are 16,384 of them.
     assert!((16_384..=22_900).contains(&bytes), "{bytes} bytes");
+}
+
+#[test]
+fn a_parked_poll_of_our_own_client() {
+    let bytes = idle(&server(), open_own_poll);
+    // Two buffers of hyper's are 16,384 of them.
+    assert!((16_384..=21_000).contains(&bytes), "{bytes} bytes");
 }

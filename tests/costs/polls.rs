@@ -47,32 +47,47 @@ fn poll(peer: &mut Peer) -> Vec<u8> {
     request(&peer.path("xhr-poll"), &peer.resume().bytes)
 }
 
+/// The costs of an echo of so many messages, and the bytes that it allocates.
+fn echoed(bench: &Bench, count: usize) -> (Costs, u64) {
+    let (mut peer, mut down, mut up) = bench
+        .runtime
+        .block_on(async { (Peer::open(&bench.site).await, bench.site.connect().await, bench.site.connect().await) });
+    bench.runtime.block_on(async { down.write_all(&poll(&mut peer)).await.unwrap() });
+    let rounds: Vec<Round> = (0..2 * TIMES).map(|_| next(&mut peer, count)).collect();
+    let mut rounds = rounds.iter();
+    let records = format!("m{}:{TEXT}", TEXT.len()).repeat(count).into_bytes();
+    let mut exchange = async |buffer: &mut [u8]| {
+        let round = rounds.next().unwrap();
+        up.write_all(&round.send).await.unwrap();
+        until(&mut up, buffer, round.sent.as_bytes()).await;
+        until(&mut down, buffer, &records).await;
+        down.write_all(&round.poll).await.unwrap();
+    };
+    let costs = usual(bench, &mut exchange);
+    (costs, usual_bytes(bench, &mut exchange))
+}
+
 #[test]
 fn an_echo() {
     for count in [1, 16] {
         let bench = Bench::of(&Anywire::builder().handler(echo).build());
-        let (mut peer, mut down, mut up) = bench.runtime.block_on(async {
-            (Peer::open(&bench.site).await, bench.site.connect().await, bench.site.connect().await)
-        });
-        bench.runtime.block_on(async { down.write_all(&poll(&mut peer)).await.unwrap() });
-        let rounds: Vec<Round> = (0..2 * TIMES).map(|_| next(&mut peer, count)).collect();
-        let mut rounds = rounds.iter();
-        let records = format!("m{}:{TEXT}", TEXT.len()).repeat(count).into_bytes();
-        let mut exchange = async |buffer: &mut [u8]| {
-            let round = rounds.next().unwrap();
-            up.write_all(&round.send).await.unwrap();
-            until(&mut up, buffer, round.sent.as_bytes()).await;
-            until(&mut down, buffer, &records).await;
-            down.write_all(&round.poll).await.unwrap();
-        };
-        let costs = usual(&bench, &mut exchange);
-        let bytes = usual_bytes(&bench, &mut exchange);
+        let (costs, bytes) = echoed(&bench, count);
         // Most are of axum, which boxes what it nests and parses the path anew, and of hyper. Of sixteen messages each has
         // memory of its own, and what holds them grows.
         let (allocations, locks, most_bytes) = if count == 1 { (53, 22, 26_000) } else { (80, 52, 31_200) };
         costs.check(Costs { allocations, locks, reads: 2, writes: 2 });
         assert!((1..=most_bytes).contains(&bytes), "{bytes} bytes");
     }
+}
+
+#[test]
+fn an_echo_by_the_shortcut() {
+    let bench = Bench::with_shortcut(&Anywire::builder().handler(echo).build());
+    let (costs, bytes) = echoed(&bench, 1);
+    // Two buffers of hyper's are 16,384 of the bytes.
+    let (allocations, most_bytes) = (32, 24_300);
+    assert!((1..=allocations).contains(&costs.allocations), "{costs:?}");
+    assert!((16_384..=most_bytes).contains(&bytes), "{bytes} bytes");
 }
 
 /// The number of messages that wait.

@@ -85,6 +85,11 @@ impl<'a> RoomGap<'a> {
 }
 
 impl Hooks {
+    /// Whether the application is asked, or told, about the requests of sessions that are open.
+    pub(crate) fn see_requests(&self) -> bool {
+        self.authorize.is_some() || self.on_refused.is_some()
+    }
+
     /// Keeps a copy of a request that may be refused, if somebody wants to be told.
     pub(crate) fn keep(&self, parts: &Parts) -> Option<Box<Parts>> {
         self.on_refused.is_some().then(|| Box::new(parts.clone()))

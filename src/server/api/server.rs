@@ -220,7 +220,7 @@ impl<S: Clone + Send + Sync + 'static> Server<S> {
 }
 
 /// Panics if this is not a path of routes without parameters.
-fn check_path(path: &str) {
+pub(super) fn check_path(path: &str) {
     assert!(
         path.starts_with('/') && !path.contains(['{', '}', '*', '?', '#']),
         "{path:?} is not the path of a route: it begins with a slash, and has no parameters"

@@ -8,6 +8,7 @@ mod upgrade;
 mod writes;
 
 use std::{
+    convert::Infallible,
     future::poll_fn,
     net::SocketAddr,
     pin::{Pin, pin},
@@ -23,7 +24,7 @@ use axum::{
     http::{HeaderValue, Request, StatusCode, header},
     response::Response,
 };
-use futures::FutureExt;
+use futures::{FutureExt, future::Either};
 use hyper::{
     body::{Frame, Incoming, SizeHint},
     server::conn::http1,
@@ -48,7 +49,10 @@ use self::{
     upgrade::Task,
     writes::TimedStream,
 };
-use crate::{server::counters::WRITE_TIMEOUTS, transport::LinkWatch};
+use crate::{
+    server::{counters::WRITE_TIMEOUTS, routes::native::Shortcut},
+    transport::LinkWatch,
+};
 
 /// How long a connection may wait for a request. Usual proxies close after 60 seconds, and a request must not
 /// meet a connection that is being closed.
@@ -81,12 +85,28 @@ pub(crate) enum Order {
     Stop,
 }
 
+/// The application, and the requests that do not take the way through its router.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) router: Router,
+    pub(crate) shortcuts: Arc<[Shortcut]>,
+}
+
+impl App {
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
+        match self.shortcuts.iter().find(|shortcut| shortcut.takes(&request)) {
+            Some(shortcut) => Either::Left(shortcut.answer(request).map(Ok)),
+            None => Either::Right(self.router.clone().call(request)),
+        }
+    }
+}
+
 /// Serves one connection, and the WebSocket that it may become. Each of its steps has a box of its own, so that a WebSocket
 /// keeps nothing of the requests before it.
 pub(crate) fn serve<I: Stream>(
     io: I,
     peer: SocketAddr,
-    app: Router,
+    app: App,
     place: Place,
     orders: watch::Receiver<Order>,
 ) -> Steps {
@@ -97,7 +117,7 @@ pub(crate) fn serve<I: Stream>(
 async fn requests<I: Stream>(
     io: I,
     peer: SocketAddr,
-    app: Router,
+    app: App,
     place: Place,
     mut orders: watch::Receiver<Order>,
 ) -> Option<Begun> {
@@ -105,7 +125,7 @@ async fn requests<I: Stream>(
     let io = TokioIo::new(TimedStream::new(io, state.clone()));
     let service = service_fn(|request: Request<Incoming>| {
         let (request, state) = (received(request, peer, &state), state.clone());
-        app.clone().call(request).map(|answered| answered.map(|answer| with_state(answer, state)))
+        app.answer(request).map(|answered| answered.map(|answer| with_state(answer, state)))
     });
     let connection = http1::Builder::new()
         // The deadlines are ours: hyper's would be one time for an idle connection and a slow head.

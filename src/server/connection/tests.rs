@@ -49,6 +49,7 @@ impl Served {
         let (orders, _) = watch::channel(Order::Serve);
         let places = Places::new(Most { in_all: 1, of_an_address: 1 });
         let place = places.take(PEER.into()).unwrap();
+        let app = App { router: app, shortcuts: [].into() };
         let connection = serve(server, (PEER, 1000).into(), app, place, orders.subscribe());
         let end = tokio::spawn(async move {
             connection.await;

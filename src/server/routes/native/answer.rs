@@ -2,6 +2,8 @@
 
 use std::{
     future::poll_fn,
+    io::{Cursor, Write},
+    sync::LazyLock,
     task::{Poll, ready},
 };
 
@@ -10,6 +12,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::Response,
 };
+use bytes::Bytes;
 
 use super::{
     params,
@@ -22,7 +25,11 @@ use crate::{
     },
     config::Origins,
     ids,
-    server::{origin::Framing, parked_requests::Permit, refusal::Refusal},
+    server::{
+        origin::{Cors, Framing, UsualHeaders},
+        parked_requests::Permit,
+        refusal::Refusal,
+    },
     session::{Frame, Outbound, reason},
     shared::UnderWay,
     transport::{self, FirstFlush, Link, Wait, Wrapper, Wrapping, wrapping},
@@ -38,6 +45,18 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
 
 /// The room for headers that an answer gets later: those of CORS, and its length.
 const MORE_HEADERS: usize = 5;
+
+/// The headers of answers of one flush, without a wrapping: those of texts, and those of bytes. Those of the second half
+/// state a length too, which is still to be set.
+static USUAL: LazyLock<[[UsualHeaders; 2]; 2]> = LazyLock::new(|| {
+    let length = (header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    [&[][..], &[length]].map(|length| {
+        [ContentType::TEXT, ContentType::BYTES].map(|content_type| {
+            let content_type = (header::CONTENT_TYPE, HeaderValue::from_static(content_type.0));
+            UsualHeaders::new(&[&[content_type][..], length, &HEADERS].concat())
+        })
+    })
+});
 
 /// The format that a request asks for its answer.
 #[derive(Debug)]
@@ -164,6 +183,26 @@ fn answer(content_type: ContentType, body: Body) -> Response {
     response
 }
 
+/// A length as the value of a header, which is made of a number by two allocations and of bytes by one.
+fn length(bytes: usize) -> Option<HeaderValue> {
+    let mut digits = Cursor::new([0; 20]);
+    write!(digits, "{bytes}").ok()?;
+    let end = digits.position() as usize;
+    HeaderValue::from_bytes(&digits.get_ref()[..end]).ok()
+}
+
+/// Makes an answer of records without a wrapping, with all its headers. For a router it states its length, which that would
+/// have to insert; the connection itself writes it for less.
+pub(super) fn usual(content_type: ContentType, body: Bytes, cors: Cors, for_router: bool) -> Response {
+    let mut headers = USUAL[usize::from(for_router)][usize::from(content_type == ContentType::BYTES)].with(cors);
+    if for_router && let Some(length) = length(body.len()) {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+    let mut response = Response::new(Body::from(body));
+    *response.headers_mut() = headers;
+    response
+}
+
 /// Makes the answer of a refusal: its status, and one record with the reason.
 pub(super) fn refuse(refusal: &Refusal) -> Response {
     let reason = &refusal.reason;
@@ -226,20 +265,28 @@ pub(super) struct Extras {
     permit: Option<Permit>,
 }
 
+/// An answer that is there.
+pub(super) enum Finished {
+    /// It has the headers of its kind, but for those of CORS.
+    Response(Response),
+    /// Its headers are the [usual](usual) ones.
+    Usual(ContentType, Bytes),
+}
+
 /// Waits for the answer to a request. It holds no more than it needs while it waits: an `async fn` would hold
 /// much of it twice.
-pub(super) fn finish(mut prepared: Answer) -> impl Future<Output = Response> + Send {
+pub(super) fn finish(mut prepared: Answer) -> impl Future<Output = Finished> + Send {
     poll_fn(move |cx| {
         Poll::Ready(match &mut prepared {
-            Answer::Ready(response) => std::mem::take(&mut **response),
-            Answer::Records(records, content_type) => answer(*content_type, Body::from(std::mem::take(records))),
+            Answer::Ready(response) => Finished::Response(std::mem::take(&mut **response)),
+            Answer::Records(records, content_type) => Finished::Usual(*content_type, std::mem::take(records).into()),
             Answer::FirstFlush { flush, extras } => {
                 let (records, content_type, counter) = ready!(flush.poll(cx));
                 match extras.take() {
-                    None => answer(content_type, Body::from(transport::counted(records, counter))),
+                    None => Finished::Usual(content_type, transport::counted(records, counter)),
                     Some(extras) => {
                         drop(extras.permit);
-                        extras.format.whole(records, content_type, counter)
+                        Finished::Response(extras.format.whole(records, content_type, counter))
                     }
                 }
             }

@@ -6,6 +6,7 @@ mod input;
 mod moving;
 mod params;
 mod request;
+mod shortcut;
 mod table;
 mod upgrade;
 
@@ -19,7 +20,9 @@ use axum::{
     routing,
 };
 
+pub(crate) use self::shortcut::Shortcut;
 use self::{
+    answer::Finished,
     request::Admitting,
     table::{MOUNT, Route},
 };
@@ -40,23 +43,24 @@ use crate::{
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway<S>) -> Router<S> {
     let forwarded = Arc::new(gateway.forwarded());
     let gateway = Arc::new(gateway);
-    let mounted = elsewhere::mount(&gateway.core, MOUNT, move |request| answer(&forwarded, (), request));
+    let mounted = elsewhere::mount(&gateway.core, MOUNT, move |request| answer(&forwarded, (), request, false));
     let serve = Whole(move |request: Request, state: S| {
         let _mounted = &mounted;
-        answer(&gateway, state, request)
+        answer(&gateway, state, request, true)
     });
     let route = routing::any(serve);
     let names = Route::names().chain([Transport::WebSocket.name()]).chain(client::names());
     names.fold(Router::new(), |router, name| router.route(&format!("/{name}"), route.clone()))
 }
 
-/// Answers a request.
+/// Answers a request. `for_router`: the answer goes through one.
 ///
 /// A parked poll keeps everything that this captures, so the request is not captured.
 fn answer<S: Clone + Send + Sync + 'static>(
     gateway: &Arc<Gateway<S>>,
     state: S,
     request: Request,
+    for_router: bool,
 ) -> impl Future<Output = Response> + Send + use<S> {
     elsewhere::start(&gateway.core);
     let asked = Asked { headers: request.headers(), uri: request.uri(), extensions: request.extensions() };
@@ -69,13 +73,19 @@ fn answer<S: Clone + Send + Sync + 'static>(
         false => dispatch(gateway, state, request, verdict),
     };
     async move {
-        let mut response = match reply {
-            Reply::Now(response) => response,
+        let finished = match reply {
+            Reply::Now(response) => Finished::Response(response),
             Reply::Later(reply) => answer::finish(reply.await).await,
         };
-        if !elsewhere::is_forwarded(&response) {
-            cors.apply(response.headers_mut(), preflight);
-        }
+        let mut response = match finished {
+            Finished::Usual(content_type, body) => answer::usual(content_type, body, cors, for_router),
+            Finished::Response(mut response) => {
+                if !elsewhere::is_forwarded(&response) {
+                    cors.apply(response.headers_mut(), preflight);
+                }
+                response
+            }
+        };
         // The client's next request shall reach the server that takes over.
         if reusable && core.is_draining() {
             response.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));

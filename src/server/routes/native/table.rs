@@ -131,6 +131,11 @@ impl Route {
         }
     }
 
+    /// Returns whether all requests of the route are of sessions that are open.
+    pub(super) fn is_of_open_sessions(self) -> bool {
+        matches!(self, Route::Send | Route::JsonpSend | Route::Down(_)) && self.opens().is_none()
+    }
+
     /// Returns the transport of a session that opens here, or `None` if no session opens here.
     pub(super) fn opens(self) -> Option<Transport> {
         match self {

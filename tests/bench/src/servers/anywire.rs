@@ -1,4 +1,5 @@
-//! Anywire as its README writes it: all defaults, so with its origin policy and with acknowledgements.
+//! Anywire as its README writes it: all defaults, so with its origin policy and with acknowledgements. The
+//! native protocol has a shortcut.
 
 use super::{GREETING, Scene};
 use ::anywire::{Anywire, Data, Events, Reply, Session};
@@ -9,6 +10,11 @@ const ROOM: &str = "all";
 const EVENT: &str = "e";
 
 pub(super) fn router(scene: Scene) -> Result<Router> {
+    with_live(scene).map(|(router, _)| router)
+}
+
+/// The router, and the server whose open sessions pass it by.
+pub(super) fn with_live(scene: Scene) -> Result<(Router, ::anywire::Server)> {
     let live = match scene {
         Scene::Echo => Anywire::builder().handler(echo).build(),
         Scene::Fanout => Anywire::builder().handler(fanout).build(),
@@ -19,7 +25,7 @@ pub(super) fn router(scene: Scene) -> Result<Router> {
         }
         Scene::NodeRoom => bail!("one server is not many nodes"),
     };
-    Ok(Router::new().nest("/live", live.routes()))
+    Ok((Router::new().nest("/live", live.routes()), live))
 }
 
 /// The same for clients of Socket.IO, whose messages are events.

@@ -188,6 +188,10 @@ pub(crate) fn serve(server: Server, scene: Scene, place: Option<Place>) -> Resul
         let listener = listen().await?;
         #[cfg(feature = "anywire")]
         if server.is_anywire() {
+            if server == Server::Anywire {
+                let (app, live) = anywire::with_live(scene)?;
+                return Ok(::anywire::serve(listener, app).shortcut("/live", &live).await?);
+            }
             return Ok(::anywire::serve(listener, app).await?);
         }
         let listener = listener.tap_io(|stream| {
