@@ -1,10 +1,23 @@
 //! SockJS over three nodes: the client draws the name of its session, and any node may get it first.
 
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use anywire::Anywire;
+use anywire::{Anywire, Session};
+use axum::{extract::FromRequestParts, http::request::Parts};
+use tokio::{task::JoinHandle, time::sleep};
 
-use crate::{house::House, sockjs_client::Client, support::echo};
+use crate::{
+    house::House,
+    sockjs_client::{Client, Got},
+    support::echo,
+};
 
 fn client(house: &House, nth: usize) -> Client {
     Client { site: house.node(nth) }
@@ -111,7 +124,7 @@ async fn an_engine_that_has_forgotten_is_told_the_names_again() {
     let house = House::of_echoes();
     let url = client(&house, 0).open("/echo").await;
     house.engine.forget();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    sleep(Duration::from_secs(3)).await;
     // These have not heard of the name before.
     client(&house, 1).say(&url, "[\"x\"]").await;
     client(&house, 2).hear(&url, "a[\"x\"]").await;
@@ -132,4 +145,73 @@ async fn a_full_node_serves_the_sessions_of_others_and_opens_none() {
     assert!(refused.body.starts_with("c[4200,"), "{}", refused.body);
     client(&house, 2).post(&format!("{name}/xhr"), "").await.is(200, "o\n");
     assert_eq!(house.sessions(), [1, 1, 1]);
+}
+
+/// An extractor that takes as many seconds as the request says.
+struct Takes;
+
+impl<S: Sync> FromRequestParts<S> for Takes {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        if let Some(seconds) = parts.headers.get("x-takes") {
+            sleep(Duration::from_secs(seconds.to_str().unwrap().parse().unwrap())).await;
+        }
+        Ok(Takes)
+    }
+}
+
+/// Three nodes with that extractor, and the number of handlers that all of them have started.
+async fn house_of_takes() -> (House, Arc<AtomicUsize>) {
+    let started = Arc::new(AtomicUsize::new(0));
+    let count = started.clone();
+    let handler = async move |_: Takes, session: Session| {
+        count.fetch_add(1, Ordering::Relaxed);
+        echo(session).await;
+    };
+    let house = House::new(3, Anywire::builder().open_timeout(Duration::from_secs(30)).handler(handler));
+    house.ready().await;
+    (house, started)
+}
+
+/// The first node gets a request that opens a session in so many seconds.
+fn opens_in(house: &House, seconds: &'static str, url: &str) -> JoinHandle<Got> {
+    let (client, url) = (client(house, 0), format!("{url}/xhr"));
+    tokio::spawn(async move { client.ask("POST", &url, &[("x-takes", seconds)], "").await })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_lost_the_name_while_its_extractors_ran_starts_no_handler() {
+    let (house, started) = house_of_takes().await;
+    let url = "/echo/000/lost";
+    let slow = opens_in(&house, "16", url);
+    sleep(Duration::from_secs(1)).await;
+    house.kill(0).await;
+    client(&house, 1).post(&format!("{url}/xhr"), "").await.is(200, "o\n");
+    house.heal(0).await;
+    assert!(!slow.is_finished(), "its extractors run still");
+    client(&house, 1).say(url, "[\"x\"]").await;
+    slow.await.unwrap().is(200, "a[\"x\"]\n");
+    assert_eq!((started.load(Ordering::Relaxed), house.sessions()), (1, vec![0, 1, 0]));
+    // The name is not in use at the first node either.
+    client(&house, 0).say(url, "[\"y\"]").await;
+    client(&house, 0).hear(url, "a[\"y\"]").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_that_takes_long_opens_where_it_began() {
+    let (house, started) = house_of_takes().await;
+    let slow = opens_in(&house, "16", "/echo/000/kept");
+    sleep(Duration::from_secs(15)).await;
+    let other = client(&house, 1).post("/echo/000/kept/xhr", "").await;
+    other.is(200, "c[2010,\"Another connection still open\"]\n");
+    slow.await.unwrap().is(200, "o\n");
+    client(&house, 1).say("/echo/000/kept", "[\"x\"]").await;
+    client(&house, 2).hear("/echo/000/kept", "a[\"x\"]").await;
+    // It opens all the same while the engine is away.
+    let slow = opens_in(&house, "16", "/echo/000/away");
+    sleep(Duration::from_secs(1)).await;
+    house.engine.cut();
+    slow.await.unwrap().is(200, "o\n");
+    assert_eq!((started.load(Ordering::Relaxed), house.sessions()), (2, vec![1, 0, 0]));
 }

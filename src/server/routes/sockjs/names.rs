@@ -56,12 +56,18 @@ pub(super) enum Found {
 pub(super) struct Claim {
     names: Arc<Names>,
     name: Arc<str>,
+    since: u64,
     decided: bool,
 }
 
 impl Claim {
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// When the name was claimed.
+    pub(super) fn since(&self) -> u64 {
+        self.since
     }
 
     pub(super) fn open(mut self, now: u64, session: Uuid) {
@@ -96,7 +102,7 @@ impl Names {
             None => {
                 let name: Arc<str> = name.into();
                 inner.names.insert(name.clone(), Named::Opening);
-                Found::Free(Claim { names: self.clone(), name, decided: false })
+                Found::Free(Claim { names: self.clone(), name, since: now, decided: false })
             }
         }
     }

@@ -1,5 +1,7 @@
 //! A request by which a client receives. The first one of a name opens the session.
 
+use std::sync::Arc;
+
 use axum::http::request::Parts;
 use percent_encoding::percent_decode;
 
@@ -13,13 +15,14 @@ use crate::{
     codec::sockjs::INTERRUPTED,
     hub::Member,
     server::{
-        gateway::Page,
+        gateway::{GraceHold, Page},
         origin::Verdict,
+        other_nodes::CLAIM_HOLDS,
         refusal::{OpenError, Refusal},
         routes::elsewhere,
     },
     session::{Attach, CloseReason, LinkKind, Names, reason, rules::SOCKJS},
-    shared::Credential,
+    shared::{Credential, SharedSession},
     transport::{Link, Wrapping},
 };
 
@@ -50,14 +53,9 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
                 };
                 if let Some(node) = elsewhere {
                     drop(claim);
-                    let forwarded = elsewhere::forward_patiently(core, &node, self.claims.mount(), parts);
-                    return match Box::pin(forwarded).await {
-                        Ok(response) => Ok(Answer::ready(response)),
-                        Err(reason) if reason.is_session_gone() => Ok(closed(&interrupted(), receiver, wrapping)),
-                        Err(reason) => Err(reason.into()),
-                    };
+                    return self.receive_from(&node, parts, receiver, wrapping).await;
                 }
-                return Ok(Box::pin(self.open(state, parts, verdict, receiver, wrapping, claim)).await);
+                return Box::pin(self.open(state, parts, verdict, receiver, wrapping, claim)).await;
             }
             Found::Opening => still_open(),
             Found::Gone => interrupted(),
@@ -74,8 +72,25 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
         Ok(closed(&reason, receiver, wrapping))
     }
 
+    /// Has a request answered by the node that has claimed its name.
+    async fn receive_from(
+        &self,
+        node: &str,
+        parts: Parts,
+        receiver: &'static Receiver,
+        wrapping: Wrapping,
+    ) -> Result<Answer, Refused> {
+        let forwarded = elsewhere::forward_patiently(self.core(), node, self.claims.mount(), parts);
+        match Box::pin(forwarded).await {
+            Ok(response) => Ok(Answer::ready(response)),
+            Err(reason) if reason.is_session_gone() => Ok(closed(&interrupted(), receiver, wrapping)),
+            Err(reason) => Err(reason.into()),
+        }
+    }
+
     /// Opens the session of a name. A client that is refused reads why, by a frame that ends its session before it
-    /// has begun: most of its transports cannot read a status.
+    /// has begun: most of its transports cannot read a status. If another node has got the name while the extractors
+    /// ran, the request is that node's.
     async fn open(
         &self,
         state: S,
@@ -84,7 +99,9 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
         receiver: &'static Receiver,
         wrapping: Wrapping,
         claim: Claim,
-    ) -> Answer {
+    ) -> Result<Answer, Refused> {
+        // Another node may get the name, and the request with it.
+        let came = self.core().nodes().map(|_| parts.clone());
         let kept = self.gateway.hooks.keep(&parts);
         let page = Page::of_request(verdict, Names::default());
         let mut opened = match self.gateway.open_new(parts, state, page, None, self.terms(&SOCKJS)).await {
@@ -92,17 +109,35 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
             Err(error) => {
                 let refusal = OpenError::into_refusal(error).await;
                 self.claims.release(claim.name());
-                return self.refuse(&refusal, kept.as_deref(), receiver, wrapping);
+                return Ok(self.refuse(&refusal, kept.as_deref(), receiver, wrapping));
             }
         };
+        if let Some(parts) = came
+            && let Some(node) = self.lost_to(&claim, &opened.shared).await
+        {
+            drop((opened, claim));
+            return self.receive_from(&node, parts, receiver, wrapping).await;
+        }
         let kind = if receiver.streams { LinkKind::Stream } else { LinkKind::Opening };
         let link = Link::attach(opened.shared.clone(), Credential::Attempt, attach(kind, true), receiver.transport);
         claim.open(self.core().runtime.clock().now(), opened.shared.id());
         opened.start();
-        match link {
+        Ok(match link {
             Ok(link) => self.carry(link, receiver, wrapping),
             Err(reason) => closed(&reason, receiver, wrapping),
+        })
+    }
+
+    /// The node that has the name of a session which is about to start. Extractors and the application may have taken
+    /// so long that the name has to be claimed once more.
+    ///
+    /// Waits for the engine then, for two seconds at most. Cancel-safe: the claim ends by itself.
+    async fn lost_to(&self, claim: &Claim, shared: &Arc<SharedSession>) -> Option<String> {
+        if self.core().runtime.clock().now() - claim.since() < CLAIM_HOLDS {
+            return None;
         }
+        let _hold = GraceHold::of(shared);
+        self.claims.claim(claim.name()).await
     }
 
     fn refuse(&self, refusal: &Refusal, parts: Option<&Parts>, receiver: &Receiver, wrapping: Wrapping) -> Answer {
