@@ -294,14 +294,15 @@ impl Inner {
 
     fn claimed(&self, key: &Key, verdict: Verdict, is_name: bool) -> Claimed {
         match verdict {
-            Verdict::Here => Claimed::Here,
+            // A node that is not listed counts as dead, so that its claim is anybody's.
+            Verdict::Here if self.membership.living().listed => Claimed::Here,
+            Verdict::Here | Verdict::Unclear => Claimed::Unknown,
             Verdict::Elsewhere(owner) => {
                 if is_name {
                     self.learn(*key, &owner);
                 }
                 Claimed::Elsewhere(owner.name)
             }
-            Verdict::Unclear => Claimed::Unknown,
             Verdict::Malformed => {
                 self.warn(&EngineError::new("it has a claim that is none of a node"));
                 Claimed::Unknown

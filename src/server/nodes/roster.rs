@@ -50,6 +50,8 @@ pub(super) struct Living {
     pub(super) joined: bool,
     /// The directory does not answer. The nodes are those that lived last.
     pub(super) away: bool,
+    /// The directory lists this node, and answers. Otherwise others may take its claims for those of a dead one.
+    pub(super) listed: bool,
 }
 
 /// The nodes that the directory has listed, and what this one says of itself.
@@ -178,7 +180,8 @@ impl Roster {
             (&info.name, first, other, info.incarnation).cmp(&(&than.name, than_first, than_other, than.incarnation))
         });
         let nodes = nodes.into_iter().map(|(.., info)| info).collect();
-        Living { nodes, joined: self.joined, away: self.away }
+        let listed = self.first_heard.is_some() && !self.away;
+        Living { nodes, joined: self.joined, away: self.away, listed }
     }
 
     /// An entry of the list.

@@ -224,6 +224,11 @@ impl World<'_> {
         self.now.saturating_sub(self.nodes.all[node].heard) >= 2 * BEAT
     }
 
+    /// Whether the engine lists a node and answers it. Otherwise others may take its claims for those of a dead one.
+    pub(super) fn is_listed(&self, node: usize) -> bool {
+        self.nodes.all[node].has_heard && !self.is_away(node)
+    }
+
     /// Whether this node believes that a process lives.
     pub(super) fn believes_alive(&self, node: usize, process: u64) -> bool {
         let one = &self.nodes.all[node];

@@ -52,7 +52,7 @@ impl World<'_> {
                 Some(key) => self.ask(node, Wish::Look { key }, asker),
                 None => self.claim_answered(node, (attempt, serial), Ok(Found::Deed(None))),
             },
-            Step::Done(Verdict::Here) => self.make_session(node, attempt, false),
+            Step::Done(Verdict::Here) => self.make_session(node, attempt, !self.is_listed(node)),
             Step::Done(Verdict::Unclear | Verdict::Malformed) => self.make_session(node, attempt, true),
             Step::Done(Verdict::Elsewhere(owner)) => {
                 let to = node_of(&owner.name);
@@ -182,7 +182,7 @@ impl World<'_> {
                 self.pump_server(session);
             }
             Step::Done(verdict) => {
-                let blind = verdict != Verdict::Here;
+                let blind = verdict != Verdict::Here || !self.is_listed(node);
                 self.note(if blind { Fault::StartedBlind } else { Fault::StartedOnProof });
                 let one = &mut self.server.sessions[session];
                 (one.on_proof, one.blind) = (false, blind);

@@ -30,7 +30,10 @@ impl std::ops::Deref for Node {
 
 /// A node that has begun to beat.
 fn begin(engine: &InProcess, name: &str) -> Node {
-    let place = engine.node();
+    begin_at(engine.node(), name)
+}
+
+fn begin_at(place: InProcessNode, name: &str) -> Node {
     let directory = Cluster::from(place.clone()).directory;
     let membership = Arc::new(Membership::new(name.to_owned(), directory.clone()));
     let claims = Claims::new(directory, Secret::new("secret"), membership.clone(), &Config::default());
@@ -100,6 +103,22 @@ async fn a_node_that_has_just_come_is_not_taken_for_a_dead_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_was_never_listed_is_not_certain_of_its_claims() {
+    let engine = InProcess::new();
+    let a = node(&engine, "a").await;
+    let b = engine.node();
+    b.cut_directory();
+    let b = begin_at(b, "b");
+    b.0.membership.joined().await; // It serves all the same.
+    b.place.heal();
+    assert_eq!(b.claim(ATTEMPT).await, Claimed::Unknown, "its claim is made, but nobody knows of it");
+    assert_eq!(a.claim(ATTEMPT).await, Claimed::Here, "a takes b for a dead node");
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(b.claim(ATTEMPT).await, elsewhere("a"), "b is listed now, and learns of it");
+    assert_eq!(b.claim(NAME).await, Claimed::Here);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_the_engine_nobody_knows_who_has_it() {
     let engine = InProcess::new();
     let (a, b) = (node(&engine, "a").await, node(&engine, "b").await);
@@ -112,6 +131,7 @@ async fn without_the_engine_nobody_knows_who_has_it() {
     sleep(Duration::from_secs(300)).await;
     assert_eq!(a.look(NAME).await.as_deref(), Some("b"), "what was known of names goes on to hold");
     a.place.heal();
+    sleep(Duration::from_secs(2)).await; // It is listed again.
     assert_eq!(a.claim(ATTEMPT).await, Claimed::Here, "b's claim has ended by its time");
 }
 

@@ -39,7 +39,7 @@ async fn a_node_that_nobody_knows_is_gone() {
     assert_eq!(asked(&a).await.unwrap_err(), reason::UNKNOWN, "its lease is over");
     assert_eq!(a.links.figures().unreachable, 0);
     for (joined, away) in [(false, false), (true, true)] {
-        a.living.send_replace(Arc::new(Living { nodes: vec![], joined, away }));
+        a.living.send_replace(Arc::new(Living { nodes: vec![], joined, away, listed: !away }));
         assert_eq!(asked(&a).await.unwrap_err(), reason::UNREACHABLE, "who hears nothing cannot tell");
     }
 }
@@ -47,7 +47,7 @@ async fn a_node_that_nobody_knows_is_gone() {
 #[tokio::test(start_paused = true)]
 async fn while_the_directory_is_away_the_nodes_are_those_that_lived_last() {
     let (_, a, b) = pair(hello()).await;
-    a.living.send_replace(Arc::new(Living { nodes: vec![b.info.clone()], joined: true, away: true }));
+    a.living.send_replace(Arc::new(Living { nodes: vec![b.info.clone()], joined: true, away: true, listed: false }));
     assert_eq!(asked(&a).await.unwrap(), "hello");
 }
 
@@ -75,7 +75,7 @@ async fn of_two_processes_with_one_name_the_one_that_is_there_is_asked() {
     let mut again = Node::new(&net, "b", 3).await;
     again.serve(Router::new().fallback(|| async { "again" }));
     for nodes in [[old.clone(), again.info.clone()], [again.info.clone(), old]] {
-        a.living.send_replace(Arc::new(Living { nodes: nodes.into(), joined: true, away: false }));
+        a.living.send_replace(Arc::new(Living { nodes: nodes.into(), joined: true, away: false, listed: true }));
         assert_eq!(asked(&a).await.unwrap(), "again");
     }
 }

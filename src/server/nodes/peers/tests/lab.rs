@@ -231,7 +231,7 @@ impl Node {
     /// Knows these nodes, and itself.
     pub(super) fn knows(&self, nodes: &[&Node]) {
         let nodes = nodes.iter().map(|node| node.info.clone()).chain([self.info.clone()]).collect();
-        self.living.send_replace(Arc::new(Living { nodes, joined: true, away: false }));
+        self.living.send_replace(Arc::new(Living { nodes, joined: true, away: false, listed: true }));
     }
 
     /// Forwards a request to the node `b`.
