@@ -209,7 +209,7 @@ fn a_parked_poll_of_socketio() {
 
 #[test]
 fn a_parked_poll_of_our_own_client() {
-    let bytes = idle(&server(), open_own_poll);
+    let PerSession { bytes, .. } = idle(&server(), open_own_poll);
     // Two buffers of hyper's are 16,384 of them.
     assert!((16_384..=21_000).contains(&bytes), "{bytes} bytes");
 }
