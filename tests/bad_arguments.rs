@@ -367,6 +367,12 @@ async fn addresses() {
     let listener = anywire::bind("127.0.0.1:0").await.unwrap();
     let serve = anywire::serve(listener, axum::Router::new());
     assert_eq!(panics(|| serve.max_connections_per_address(0)), "an address has room for one connection at least");
+    let live = server();
+    for path in ["", "live", "/{id}", "/*", "/a?b"] {
+        let serve = anywire::serve(anywire::bind("127.0.0.1:0").await.unwrap(), axum::Router::new());
+        let text = format!("{path:?} is not the path of a route: it begins with a slash, and has no parameters");
+        assert_eq!(panics(|| serve.shortcut(path, &live)), text);
+    }
 }
 
 /// Functions whose arguments cannot be wrong: every value is one, and the documentation says what it does.

@@ -154,7 +154,7 @@ impl ClientUnderTest for RustHalf {
                 self.machine.number_from(start.received);
                 self.last_sent = start.received;
             }
-            // What comes on a link that was pushed out comes in the state of no link.
+            // Frames on a link that was pushed out say nothing of the state.
             if !self.machine.is_superseded(link) {
                 self.note(cover, What::of(&frame));
             }

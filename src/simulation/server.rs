@@ -164,6 +164,7 @@ impl World<'_> {
             claiming: None,
             blind: false,
             given: false,
+            heir: None,
             deed: None,
             claim_kept: Kept::default(),
             heard: false,

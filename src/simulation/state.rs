@@ -236,6 +236,8 @@ pub(crate) struct ServerSession {
     pub(crate) heard: bool,
     /// It was given away, and no node has it yet.
     pub(crate) given: bool,
+    /// The process that has its deed since it was given away: it is lost with that one.
+    pub(crate) heir: Option<u64>,
     pub(crate) deed: Option<Deed>,
     /// Its node was not heard for long: it takes the claim back, or has done so at the time.
     pub(crate) claim_kept: Kept,

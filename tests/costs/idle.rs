@@ -18,7 +18,7 @@ const MEASURED: usize = 64;
 struct PerSession {
     /// The bytes of heap that the server holds.
     bytes: u64,
-    /// What it has allocated in all.
+    /// The number of its allocations in all.
     allocations: u64,
     tasks: f64,
 }

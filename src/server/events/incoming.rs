@@ -279,7 +279,7 @@ impl fmt::Debug for Incoming {
 mod tests {
     use super::Incoming;
 
-    /// What is longer is copied by a call.
+    /// A longer value is copied by a call.
     #[test]
     fn an_event_is_moved_in_few_steps() {
         assert!(size_of::<Incoming>() <= 128, "{}", size_of::<Incoming>());

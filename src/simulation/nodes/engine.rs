@@ -264,7 +264,8 @@ impl World<'_> {
     /// session. The deed of a session changes hands in a move too.
     fn check_swapped(&mut self, ask: &Ask, from: &[u8]) {
         let owner = match ask.asker {
-            Asker::Taking(..) | Asker::Giving(..) => return,
+            Asker::Taking(session, _) => return self.server.sessions[session].heir = Some(ask.process),
+            Asker::Giving(..) => return,
             Asker::Seeking(_) | Asker::Keeping(_) => Deed::read(from).map(|deed| deed.owner),
             _ => Owner::read(from),
         };

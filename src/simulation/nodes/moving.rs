@@ -176,7 +176,7 @@ impl World<'_> {
         let one = &mut self.server.sessions[session];
         one.machine = Saboteur::new(machine, self.sabotage);
         (one.credentials, one.node, one.process) = (credentials, node, process);
-        (one.given, one.gone, one.deed, one.armed) = (false, false, Some(deed), None);
+        (one.given, one.gone, one.heir, one.deed, one.armed) = (false, false, None, Some(deed), None);
         one.claim_kept = Kept::default();
         one.pairs.clear();
         one.held_back = None;
@@ -345,10 +345,6 @@ impl World<'_> {
                 let one = &mut self.server.sessions[session];
                 // Its new owner may have ended before it has learned that it is the owner, or has it only to its end.
                 one.gone |= one.given && !takes;
-                if one.given {
-                    // It ends with its new owner from now on, also before that one goes on with it.
-                    (one.node, one.process) = (to, owner.incarnation);
-                }
             }
         }
         gives.conns.into_iter().for_each(|conn| self.route(conn));

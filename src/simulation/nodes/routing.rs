@@ -262,7 +262,9 @@ impl World<'_> {
         // Another node may have looked just before the claim was taken back, and remembers what it saw.
         let within = |since: Option<u64>, time| since.is_some_and(|since| self.now < since + time);
         let lost = within(one.claim_kept.due, LEASE) || within(one.claim_kept.done, PATIENCE + NOWHERE);
-        if !lost && !self.may_count_as_dead(process) {
+        // It is lost with the node that it was given to, also before that one goes on with it, or the giver knows of it.
+        let ended = one.given && one.heir.is_some_and(|heir| self.may_count_as_dead(heir));
+        if !lost && !ended && !self.may_count_as_dead(process) {
             return self.fail(format!("session {session} is said to be gone, and its owner lives"));
         }
         self.note(Fault::WrittenOff);

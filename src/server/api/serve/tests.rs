@@ -1,4 +1,4 @@
-//! What connections inherit of their listener.
+//! The options that connections inherit of their listener.
 #![cfg(any(target_os = "linux", target_os = "android"))]
 
 use super::*;
