@@ -130,18 +130,20 @@ impl Credentials {
             }
             self.replace(self.secret, Replaced::Rotated { socket: None, answers: 0 }, older, next());
         }
-        if let Some(Former { replaced: Replaced::Rotated { socket: told, answers }, older, .. }) =
-            self.former.as_deref_mut()
-        {
-            (*told, *answers) = (socket.or(*told), *answers + 1);
-            self.stays = *answers > 1 || older.len() + 1 >= MOST_ROTATIONS;
+        if let Some(Former { replaced: Replaced::Rotated { socket: told, .. }, .. }) = self.former.as_deref_mut() {
+            *told = socket.or(*told);
         }
     }
 
-    /// The new secret that the client must be sent, as long as it has not used it.
-    pub(crate) fn renewed(&self) -> Option<Uuid> {
-        let former = self.former.as_deref()?;
-        matches!(former.replaced, Replaced::Rotated { .. }).then_some(self.secret)
+    /// The new secret that an answer to the client must state, as long as it has not used it. The answer may be that to a
+    /// link which attached before the secret was rotated, so that answers count as they are written.
+    pub(crate) fn state_renewed(&mut self) -> Option<Uuid> {
+        let Former { replaced: Replaced::Rotated { answers, .. }, older, .. } = self.former.as_deref_mut()? else {
+            return None;
+        };
+        *answers += 1;
+        self.stays = *answers > 1 || older.len() + 1 >= MOST_ROTATIONS;
+        Some(self.secret)
     }
 
     /// Whether the client has the new secret once it confirms this link.

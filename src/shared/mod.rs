@@ -254,7 +254,7 @@ impl SharedSession {
 
     /// Puts the grant into the answer to the first attach, and a new secret into that to a later one, unless it has the
     /// secret `in_url`. The machine does not know the id and the secret.
-    fn complete(&self, credentials: &Credentials, in_url: bool, attached: &mut Attached) {
+    fn complete(&self, credentials: &mut Credentials, in_url: bool, attached: &mut Attached) {
         match attached {
             Attached { outcome: Outcome::New, grant, .. } => {
                 let (id, secret) = (self.public_id(), credentials.secret.simple().to_string().into());
@@ -263,7 +263,7 @@ impl SharedSession {
                 *grant = Some(Box::new(Grant { id, secret, params }));
             }
             Attached { secret, names, .. } if names.contains(Names::ROTATE) => {
-                let renewed = credentials.renewed().filter(|_| !in_url);
+                let renewed = if in_url { None } else { credentials.state_renewed() };
                 *secret = renewed.map(|renewed| renewed.simple().to_string().into());
             }
             Attached { .. } => {}

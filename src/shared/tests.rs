@@ -323,6 +323,19 @@ fn a_secret_that_was_in_a_url_is_replaced_until_the_new_one_is_used() {
 }
 
 #[test]
+fn a_secret_that_two_answers_state_is_not_replaced_whenever_they_are_written() {
+    for (answers, rotates) in [(1, true), (2, false)] {
+        let mut credentials = super::Credentials::of_used(Uuid::nil());
+        credentials.renew(None, || Uuid::from_u128(1));
+        // The second one is that to a link which attached before, and is written now.
+        (0..answers).for_each(|_| assert_eq!(credentials.state_renewed(), Some(Uuid::from_u128(1))));
+        assert_eq!(credentials.verify(&Uuid::from_u128(1).simple().to_string(), true), Ok(()));
+        credentials.renew(None, || Uuid::from_u128(2));
+        assert_eq!(credentials.secret == Uuid::from_u128(2), rotates, "{answers}");
+    }
+}
+
+#[test]
 fn a_websocket_that_states_the_new_secret_and_is_confirmed_ends_the_old_one() {
     for (confirmed, old) in [(false, Ok(Some(Uuid::max().simple().to_string()))), (true, Err(reason::LATE))] {
         let session = session();

@@ -101,7 +101,7 @@ impl World<'_> {
                     start.grant = Some(Box::new(one.grant.clone()));
                 }
                 Frame::Attached(start) if start.names.contains(Names::ROTATE) && !self.conns[conn].in_url => {
-                    start.secret = one.credentials.renewed().map(|secret| secret.simple().to_string().into());
+                    start.secret = one.credentials.state_renewed().map(|secret| secret.simple().to_string().into());
                 }
                 _ => {}
             }
