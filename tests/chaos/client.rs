@@ -155,24 +155,35 @@ impl Client {
             };
             let wait = match end {
                 End::Stop => break,
-                End::Lost => {
+                // As our client in the browser: a session that was open is replaced at once.
+                End::Lost if self.is_open() => {
                     self.lost();
+                    self.trouble = None;
                     Duration::ZERO
                 }
-                End::Again => Duration::ZERO,
-                End::Later(wait) => wait,
+                End::Lost => {
+                    self.lost();
+                    self.pause()
+                }
+                End::Again => self.pause(),
+                End::Later(wait) => wait + self.pause(),
             };
-            let since = *self.trouble.get_or_insert_with(Instant::now);
-            let longer = (since.elapsed() / 4).clamp(Duration::from_millis(200), Duration::from_secs(10));
-            let random = 0.5 + self.random.below(1_000) as f64 / 2_000.0;
             let mut orders = self.orders.clone();
             tokio::select! {
-                () = sleep(wait + longer.mul_f64(random)) => {}
+                biased;
                 _ = orders.wait_for(|orders| orders.work == Work::Stop) => break,
+                () = sleep(wait) => {}
             }
         }
         self.write_down(false);
         self.diary
+    }
+
+    /// The time until it tries again, in proportion to that since its troubles began.
+    fn pause(&mut self) -> Duration {
+        let since = *self.trouble.get_or_insert_with(Instant::now);
+        let longer = (since.elapsed() / 4).clamp(Duration::from_millis(200), Duration::from_secs(10));
+        longer.mul_f64(0.5 + self.random.below(1_000) as f64 / 2_000.0)
     }
 
     pub(super) fn count(&mut self, what: impl Into<String>) {
@@ -310,7 +321,7 @@ impl Client {
         match code / 100 {
             40 => End::Again,
             41 => End::Lost,
-            42 => End::Later(Duration::from_secs(1)),
+            42 => End::Again,
             _ => panic!("client {}: a link ended with {code}", self.number),
         }
     }

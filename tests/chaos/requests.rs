@@ -184,7 +184,7 @@ impl Client {
     /// Takes an answer; what is to be done, if it is a refusal or the end of the link.
     fn answered(&mut self, answer: &Answer) -> Option<End> {
         match self.take(&answer.records) {
-            Some(End::Later(wait)) => Some(End::Later(wait.max(answer.wait))),
+            Some(End::Again) if !answer.wait.is_zero() => Some(End::Later(answer.wait)),
             None if answer.status != 200 => {
                 self.count(format!("status {}", answer.status));
                 Some(End::Again)
