@@ -23,6 +23,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::time::{sleep, timeout};
 
 use super::{
+    calls::{Begun, Call, Called, Calls},
     fault::Fault,
     figures::Counted,
     gathered::Gathered,
@@ -44,6 +45,7 @@ pub(super) struct Connection {
     broken: Arc<AtomicBool>,
     /// When it had its last request, in milliseconds.
     used: AtomicU64,
+    calls: Calls,
     tasks: Tasks,
 }
 
@@ -52,6 +54,7 @@ pub(super) struct Stream {
     requests: SendRequest<Bytes>,
     broken: Arc<AtomicBool>,
     counted: Counted,
+    calls: Calls,
     tasks: Executor,
 }
 
@@ -90,7 +93,9 @@ impl Connection {
             }
             ends.store(true, Relaxed);
         });
-        Ok(Connection { requests, streams, broken, used: AtomicU64::new(now), tasks })
+        let calls = Calls::default();
+        tasks.start(calls.clone().run(requests.clone()));
+        Ok(Connection { requests, streams, broken, used: AtomicU64::new(now), calls, tasks })
     }
 
     /// Whether it can carry no more requests.
@@ -112,7 +117,8 @@ impl Connection {
     pub(super) fn stream(&self, now: u64) -> Stream {
         self.used.store(now, Relaxed);
         let counted = Counted::new(&self.streams);
-        Stream { requests: self.requests.clone(), broken: self.broken.clone(), counted, tasks: self.tasks.executor() }
+        let (requests, calls) = (self.requests.clone(), self.calls.clone());
+        Stream { requests, broken: self.broken.clone(), counted, calls, tasks: self.tasks.executor() }
     }
 }
 
@@ -127,6 +133,25 @@ async fn silence(mut pings: PingPong) {
 }
 
 impl Stream {
+    /// Sends a request as a call. The result is `None` if it cannot be one.
+    pub(super) fn begin(&self, call: Call<'_>) -> Option<Begun> {
+        self.calls.begin(call)
+    }
+
+    /// Waits for the head of the answer to a call, whose body may come later. The result is `None` if the other node does not
+    /// have the routes. Dropped, the other node learns that nobody waits.
+    pub(super) async fn finish(self, begun: Begun) -> Result<Option<Response>, NotAnswered> {
+        match begun.answer().await.ok_or(NotAnswered::Cut)? {
+            Called::Answered(answer) => Ok(Some(answer)),
+            Called::Refused => Ok(None),
+            Called::Kept(ask, keeping) => {
+                let answer = self.send(ask.map(|()| Body::empty())).await?;
+                drop(keeping);
+                Ok(Some(answer))
+            }
+        }
+    }
+
     /// Sends a request. Waits for the head of its answer, whose body comes as it is read. Dropped, the other node learns
     /// that nobody waits.
     pub(super) async fn send(self, request: Request) -> Result<Response, NotAnswered> {

@@ -15,6 +15,8 @@ const WARNING_INTERVAL: u64 = 60_000;
 pub(in crate::server::nodes) struct PeerFigures {
     /// Requests that other nodes have answered for this one.
     pub(in crate::server::nodes) forwarded: u64,
+    /// Those of them that were calls.
+    pub(in crate::server::nodes) calls: u64,
     /// Requests that this node has answered for others.
     pub(in crate::server::nodes) served: u64,
     /// Requests whose node could not be reached, or was cut off before it had answered.
@@ -31,6 +33,7 @@ pub(in crate::server::nodes) struct PeerFigures {
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) forwarded: Count,
+    pub(super) calls: Count,
     pub(super) served: Count,
     pub(super) unreachable: Count,
     pub(super) refused: Count,
@@ -42,6 +45,7 @@ impl Counts {
     pub(super) fn figures(&self) -> PeerFigures {
         PeerFigures {
             forwarded: self.forwarded.get(),
+            calls: self.calls.get(),
             served: self.served.get(),
             unreachable: self.unreachable.get(),
             refused: self.refused.get(),

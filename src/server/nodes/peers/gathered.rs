@@ -3,19 +3,13 @@
 use std::{
     io,
     io::IoSlice,
-    pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker, ready},
+    pin::Pin,
+    task::{Context, Poll, ready},
 };
 
-use futures::task::AtomicWaker;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    task::yield_now,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::turn::Turn;
 
 /// Bytes that are more than this do not wait, and are not copied.
 const MOST: usize = 16 * 1024;
@@ -27,35 +21,13 @@ pub(super) struct Gathered<W> {
     waiting: Vec<u8>,
     /// The bytes of `waiting` that have left.
     done: usize,
-    turn: Arc<Turn>,
-    waker: Waker,
-    /// A flush waits for the runtime's turn.
-    is_flushing: bool,
-}
-
-/// The end of what the runtime does before it writes.
-#[derive(Default)]
-struct Turn {
-    has_come: AtomicBool,
-    task: AtomicWaker,
-}
-
-impl Wake for Turn {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.has_come.store(true, Ordering::Release);
-        self.task.wake();
-    }
+    /// A flush waits for its end.
+    turn: Turn,
 }
 
 impl<W: AsyncWrite + Unpin> Gathered<W> {
     pub(super) fn new(wire: W) -> Self {
-        let turn = Arc::<Turn>::default();
-        let waker = Waker::from(turn.clone());
-        Gathered { wire, waiting: Vec::new(), done: 0, turn, waker, is_flushing: false }
+        Gathered { wire, waiting: Vec::new(), done: 0, turn: Turn::new() }
     }
 
     /// Writes what waits.
@@ -70,21 +42,6 @@ impl<W: AsyncWrite + Unpin> Gathered<W> {
         self.waiting.clear();
         self.done = 0;
         Poll::Ready(Ok(()))
-    }
-
-    /// Waits until the runtime has nothing else to do.
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.turn.task.register(cx.waker());
-        if !self.is_flushing {
-            self.is_flushing = true;
-            self.turn.has_come.store(false, Ordering::Relaxed);
-            // It wakes when this runtime's worker would sleep. Others that wake this task do not end the turn.
-            let _ = pin!(yield_now()).poll(&mut Context::from_waker(&self.waker));
-        }
-        match self.turn.has_come.load(Ordering::Acquire) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
     }
 }
 
@@ -121,10 +78,10 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Gathered<W> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.waiting.is_empty() {
-            ready!(this.poll_turn(cx));
+            ready!(this.turn.poll(cx));
             ready!(this.poll_drain(cx))?;
         }
-        this.is_flushing = false;
+        this.turn.next();
         Pin::new(&mut this.wire).poll_flush(cx)
     }
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, str::FromStr};
 
 use axum::{
     extract::{ConnectInfo, OriginalUri},
-    http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header, request::Parts, uri::PathAndQuery},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri, Version, header, request::Parts, uri::PathAndQuery},
     response::Response,
 };
 
@@ -25,11 +25,11 @@ static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection"
 
 /// How many times a request was forwarded, as an extension of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Hops(u8);
+pub(super) struct Hops(pub(super) u8);
 
 /// The number of times that a request will have been forwarded with this one; `None` if that is too often.
-pub(super) fn next_hop(parts: &Parts) -> Option<u8> {
-    let hops = parts.extensions.get::<Hops>().map_or(0, |hops| hops.0) + 1;
+pub(super) fn next_hop(extensions: &Extensions) -> Option<u8> {
+    let hops = extensions.get::<Hops>().map_or(0, |hops| hops.0) + 1;
     (hops <= MOST_HOPS).then_some(hops)
 }
 
@@ -114,7 +114,7 @@ fn rename(headers: &mut HeaderMap, from: &HeaderName, to: &HeaderName) {
 /// Removes our headers.
 fn strip(headers: &mut HeaderMap) {
     // Hardly any client knows them.
-    if !headers.keys().any(|name| name.as_str().starts_with("anywire-")) {
+    if !headers.keys().any(is_ours) {
         return;
     }
     for name in [&MOUNT, &HOST, &CLIENT, &ORIGINAL, &HTTP, &HOPS, &REFUSED, &MOVED] {
@@ -127,6 +127,24 @@ pub(super) fn strip_connection(headers: &mut HeaderMap) {
     headers.remove(header::CONNECTION);
     headers.remove(header::UPGRADE);
     strip_connection_but_upgrade(headers);
+}
+
+/// Whether a header of this name is passed on: it is not about one connection alone, and none of ours.
+pub(super) fn passes(name: &HeaderName) -> bool {
+    let of_connection = [
+        &header::CONNECTION,
+        &header::UPGRADE,
+        &KEEP_ALIVE,
+        &PROXY_CONNECTION,
+        &header::TRANSFER_ENCODING,
+        &header::TE,
+        &header::EXPECT,
+    ];
+    !of_connection.contains(&name) && !is_ours(name)
+}
+
+fn is_ours(name: &HeaderName) -> bool {
+    name.as_str().starts_with("anywire-")
 }
 
 fn strip_connection_but_upgrade(headers: &mut HeaderMap) {
@@ -156,8 +174,13 @@ pub(super) fn put_moved(answer: &mut Response) {
 
 /// The node to which the session has moved, as another node tells it, becomes an extension of its answer.
 pub(super) fn take_moved(answer: &mut Response) {
-    let node = answer.headers_mut().remove(&MOVED);
-    if let Some(node) = node.and_then(|node| node.to_str().ok().filter(|name| is_node_name(name)).map(str::to_owned)) {
-        answer.extensions_mut().insert(MovedTo(node));
+    if let Some(node) = answer.headers_mut().remove(&MOVED).and_then(|node| moved(node.as_bytes())) {
+        answer.extensions_mut().insert(node);
     }
+}
+
+/// The node to which the session has moved, if this is the name of one.
+pub(super) fn moved(name: &[u8]) -> Option<MovedTo> {
+    let name = std::str::from_utf8(name).ok().filter(|name| is_node_name(name))?;
+    Some(MovedTo(name.to_owned()))
 }

@@ -1,5 +1,6 @@
 //! The links between this node and the others.
 
+mod calls;
 mod connection;
 mod copying;
 mod fault;
@@ -18,6 +19,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+mod turn;
 mod uploading;
 
 use std::{
@@ -29,7 +31,7 @@ use std::{
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::Request,
-    http::{Method, request::Parts},
+    http::{Extensions, Method, request::Parts},
     response::Response,
 };
 use futures::future::BoxFuture;
@@ -37,7 +39,8 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::watch;
 
 use self::{
-    connection::NotAnswered,
+    calls::{Begun, Call, Short},
+    connection::{NotAnswered, Stream},
     fault::Fault,
     figures::{Counts, Warning},
     mounts::Mounts,
@@ -86,6 +89,14 @@ struct Client {
     tasks: Executor,
     unreachable: Warning,
     loops: Warning,
+}
+
+/// A place for one request on its way to these routes of a node.
+struct Place<'a> {
+    node: &'a str,
+    mount: &'a str,
+    hops: u8,
+    stream: Stream,
 }
 
 impl PeerLinks {
@@ -195,7 +206,8 @@ impl PeerLinks {
         let mut request = Request::new(Body::from(what));
         *request.method_mut() = Method::POST;
         Box::pin(async move {
-            let answer = client.exchange(&node, &mount, request).await.ok()?;
+            let (place, request) = client.place(&node, &mount, request).await.ok()?;
+            let answer = client.exchange(place, request).await.ok()?;
             answer.status().is_success().then(|| answer.into_body())
         })
     }
@@ -243,41 +255,71 @@ impl Client {
         if handshake::is_asked(&parts) {
             return Ok(self.forward_socket(node, mount, parts).await?);
         }
-        let answer = self.exchange(node, mount, Request::from_parts(parts, body)).await?;
+        let (place, request) = self.place(node, mount, Request::from_parts(parts, body)).await?;
+        let (parts, body) = request.into_parts();
+        let answer = match calls::shorten(body).await {
+            Short::Broken => return Err(reason::BODY_BROKEN.into()),
+            Short::Rest(body) => self.exchange(place, Request::from_parts(parts, body)).await?,
+            Short::Whole(body) => {
+                let begun = place.stream.begin(Call { mount, hops: place.hops, parts: &parts, body: &body });
+                match begun {
+                    None => self.exchange(place, Request::from_parts(parts, Body::from(body))).await?,
+                    Some(begun) => {
+                        // They are slices of what its connection has read, and the answer may take long.
+                        drop((parts, body));
+                        let answer = self.finish(place, begun).await?;
+                        self.counts.calls.add(1);
+                        answer
+                    }
+                }
+            }
+        };
         self.counts.forwarded.add(1);
         Ok(answer)
     }
 
-    /// Has a request answered by another node.
-    async fn exchange(&self, node: &str, mount: &str, request: Request) -> Result<Response, NotForwarded> {
+    /// A place for a request to another node. A request that has none is given back.
+    async fn place<'a>(
+        &self,
+        node: &'a str,
+        mount: &'a str,
+        request: Request,
+    ) -> Result<(Place<'a>, Request), NotForwarded> {
+        let hops = self.next_hop(request.extensions(), node, mount)?;
+        match self.pool.stream(&self.living(), node).await {
+            Ok(stream) => Ok((Place { node, mount, hops, stream }, request)),
+            Err(fault) => Err(NotForwarded { reason: self.failed(node, fault), request: Some(Box::new(request)) }),
+        }
+    }
+
+    /// Waits for the answer to a call.
+    async fn finish(&self, Place { node, stream, .. }: Place<'_>, begun: Begun) -> Result<Response, CloseReason> {
+        match stream.finish(begun).await {
+            Ok(Some(answer)) => received(answer),
+            Ok(None) => Err(reason::UNREACHABLE),
+            Err(_) => Err(self.failed(node, Fault::Broken)),
+        }
+    }
+
+    /// Has a request answered by another node on a stream of its own.
+    async fn exchange(&self, place: Place<'_>, request: Request) -> Result<Response, CloseReason> {
+        let Place { node, mount, hops, mut stream } = place;
         let (mut parts, body) = request.into_parts();
-        let hops = self.next_hop(&parts, node, mount)?;
-        let mut stream = match self.pool.stream(&self.living(), node).await {
-            Ok(stream) => stream,
-            Err(fault) => {
-                let request = Some(Box::new(Request::from_parts(parts, body)));
-                return Err(NotForwarded { reason: self.failed(node, fault), request });
-            }
-        };
         internal::wrap(&mut parts, mount, hops).ok_or(reason::NOT_SERVED)?;
         let (body, broken) = uploading::watch(body);
         let mut request = Request::from_parts(parts, body);
         let mut tried = false;
-        let mut answer = loop {
+        let answer = loop {
             match stream.send(request).await {
                 Ok(answer) => break answer,
                 // A connection may end while a request is on its way to it.
                 Err(NotAnswered::Unsent(unsent)) if !tried => (request, tried) = (*unsent, true),
-                Err(_) if broken.load(Relaxed) => return Err(reason::BODY_BROKEN.into()),
-                Err(_) => return Err(self.failed(node, Fault::Broken).into()),
+                Err(_) if broken.load(Relaxed) => return Err(reason::BODY_BROKEN),
+                Err(_) => return Err(self.failed(node, Fault::Broken)),
             }
             stream = self.pool.stream(&self.living(), node).await.map_err(|fault| self.failed(node, fault))?;
         };
-        if internal::take_refused(answer.headers_mut()) {
-            return Err(reason::UNREACHABLE.into());
-        }
-        internal::take_moved(&mut answer);
-        Ok(answer)
+        received(answer)
     }
 
     /// Has a WebSocket served by another node. Waits for its answer; then a task copies bytes.
@@ -299,21 +341,16 @@ impl Client {
 
     /// Repeats the handshake of a WebSocket at another node.
     async fn shake(&self, node: &str, mount: &str, mut parts: Parts) -> Result<Response, CloseReason> {
-        let hops = self.next_hop(&parts, node, mount)?;
+        let hops = self.next_hop(&parts.extensions, node, mount)?;
         internal::wrap(&mut parts, mount, hops).ok_or(reason::NOT_SERVED)?;
         let wire = self.pool.tunnel(&self.living(), node).await.map_err(|fault| self.failed(node, fault))?;
         let shaken = tunnel::shake(wire, parts, &self.tasks).await;
-        let mut answer = shaken.map_err(|tunnel::Cut| self.failed(node, Fault::Broken))?;
-        if internal::take_refused(answer.headers_mut()) {
-            return Err(reason::UNREACHABLE);
-        }
-        internal::take_moved(&mut answer);
-        Ok(answer)
+        received(shaken.map_err(|tunnel::Cut| self.failed(node, Fault::Broken))?)
     }
 
     /// Counts how often a request is forwarded, which is not too often.
-    fn next_hop(&self, parts: &Parts, node: &str, mount: &str) -> Result<u8, CloseReason> {
-        internal::next_hop(parts).ok_or_else(|| {
+    fn next_hop(&self, extensions: &Extensions, node: &str, mount: &str) -> Result<u8, CloseReason> {
+        internal::next_hop(extensions).ok_or_else(|| {
             if self.loops.may() {
                 tracing::warn!(node, mount, "a request was forwarded from node to node too often");
             }
@@ -332,6 +369,15 @@ impl Client {
         }
         reason::UNREACHABLE
     }
+}
+
+/// Takes an answer of another node, unless no route there has made it.
+fn received(mut answer: Response) -> Result<Response, CloseReason> {
+    if internal::take_refused(answer.headers_mut()) {
+        return Err(reason::UNREACHABLE);
+    }
+    internal::take_moved(&mut answer);
+    Ok(answer)
 }
 
 /// Why another node has refused a WebSocket whose handshake was answered here: its session is gone, or it is to come back.

@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::{
+    calls::{self, Answering, Asked},
     figures::{Counts, Warning},
     gathered::Gathered,
     greeting, internal,
@@ -111,10 +112,16 @@ impl Serving {
             // Many clients may give up at the same time. Other servers take that for an attack.
             .max_pending_accept_reset_streams(STREAMS as usize)
             .max_local_error_reset_streams(None);
-        let service = service_fn(move |request| {
-            let answer = self.clone().answer(request, from);
-            async {
-                let mut answer = answer.await?;
+        let answering = Answering::new(self.mounts.clone(), self.counts.clone(), from);
+        let service = service_fn(move |request: Forwarded| {
+            let (serving, answering) = (self.clone(), answering.clone());
+            async move {
+                let (parts, calls) = request.into_parts();
+                let mut answer = match calls::asked(&parts) {
+                    None => serving.answer(Request::from_parts(parts, calls), from).await?,
+                    Some(Asked::All) => answering.open(calls),
+                    Some(Asked::Kept(number)) => answering.take(number).unwrap_or_else(refuse),
+                };
                 internal::strip_connection(answer.headers_mut());
                 Ok::<_, Infallible>(answer)
             }
@@ -151,16 +158,21 @@ impl Serving {
         });
         let Some(answer) = answer else {
             tracing::debug!(mount, "another node asked for routes that are not there");
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            internal::mark_refused(response.headers_mut());
-            return Ok(response);
+            return Ok(refuse());
         };
         drop(self);
         let mut answer = answer.await;
         internal::put_moved(&mut answer);
         Ok(answer)
     }
+}
+
+/// The answer to a request for what is not there.
+fn refuse() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    internal::mark_refused(response.headers_mut());
+    response
 }
 
 /// A request of another node.

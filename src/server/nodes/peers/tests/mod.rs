@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod bodies;
+mod calls;
 mod faults;
 mod lab;
 mod prefaces;
