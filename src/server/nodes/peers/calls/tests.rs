@@ -9,6 +9,7 @@ use axum::{
     response::Response,
 };
 use bytes::{BufMut, Bytes, BytesMut};
+use futures::FutureExt;
 
 use super::{
     frame::{self, Call, Kind, MOST, START},
@@ -166,4 +167,45 @@ fn what_a_frame_cannot_hold_is_not_written() {
     let (parts, _) = Response::builder().header("a", long(400_000)).body(()).unwrap().into_parts();
     assert!(frame::put_answer(1, &parts, b"", &mut out).is_none());
     assert_eq!(out, &b"before"[..]);
+}
+
+/// A call, written as it was read.
+fn again(read: (Bytes, Request)) -> Bytes {
+    let (mount, request) = read;
+    let hops = super::super::internal::next_hop(request.extensions()).unwrap_or(1) - 1;
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).now_or_never().unwrap().unwrap();
+    let mut out = BytesMut::new();
+    let call = Call { mount: std::str::from_utf8(&mount).unwrap_or_default(), hops, parts: &parts, body: &body };
+    match frame::put_call(1, call, &mut out) {
+        Some(()) => only(out).rest,
+        None => Bytes::new(),
+    }
+}
+
+#[test]
+fn fuzz_calls() {
+    crate::fuzz::run("calls", 20_000, |input, behaviour| {
+        let input = Bytes::copy_from_slice(input);
+        let call = frame::read_call(input.clone()).map(again).unwrap_or_default();
+        // What was written is read, and written the same.
+        assert_eq!(call, frame::read_call(call.clone()).map(again).unwrap_or_default());
+        let answer = frame::read_answer(input.clone());
+        behaviour
+            .note((call.len().min(99), answer.map(|answer| (answer.status().as_u16() / 100, answer.headers().len()))));
+        for length in [1, 7, input.len().max(1)] {
+            let (mut reader, mut frames) = (Reader::default(), Vec::new());
+            let ended = input.chunks(length).find_map(|chunk| {
+                reader.feed(Bytes::copy_from_slice(chunk));
+                loop {
+                    match reader.next() {
+                        Ok(Some(frame)) => frames.push((frame.kind as u8, frame.number, frame.rest.len())),
+                        Ok(None) => return None,
+                        Err(Malformed) => return Some(()),
+                    }
+                }
+            });
+            behaviour.note((ended, frames.len().min(4), frames.first().map(|frame| frame.0)));
+        }
+    });
 }
