@@ -188,7 +188,7 @@ fn fuzz_calls() {
     crate::fuzz::run("calls", 20_000, |input, behaviour| {
         let input = Bytes::copy_from_slice(input);
         let call = frame::read_call(input.clone()).map(again).unwrap_or_default();
-        // What was written is read, and written the same.
+        // A call that was written is read, and written the same again.
         assert_eq!(call, frame::read_call(call.clone()).map(again).unwrap_or_default());
         let answer = frame::read_answer(input.clone());
         behaviour
