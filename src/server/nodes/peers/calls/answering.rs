@@ -156,13 +156,13 @@ impl Answers {
             };
             self.reader.feed(frame.into_data().unwrap_or_default());
             while let Some(frame) = self.reader.next()? {
-                self.take(frame)?;
+                self.take(frame, cx)?;
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, Frame { kind, number, rest }: Frame) -> Result<(), Malformed> {
+    fn take(&mut self, Frame { kind, number, rest }: Frame, cx: &mut Context<'_>) -> Result<(), Malformed> {
         match kind {
             Kind::Call => {
                 let (cancel, cancelled) = AbortHandle::new_pair();
@@ -172,6 +172,8 @@ impl Answers {
                 self.under_way.push(Abortable::new(self.answering.answer(number, rest), cancelled));
             }
             Kind::Cancel => {
+                // A call that came with its cancellation begins all the same: a session sees that its client is gone.
+                self.poll_answers(cx);
                 match self.cancels.remove(&number) {
                     Some(cancel) => cancel.abort(),
                     // Its answer may be kept.

@@ -190,6 +190,22 @@ async fn a_call_that_nobody_waits_for_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_is_cancelled_at_once_begins_and_ends() {
+    let (begins, mut begun) = mpsc::unbounded_channel();
+    let poll = async move || {
+        // It is dropped as it ends, and the receiver sees that.
+        let (_ends, ended) = tokio::sync::oneshot::channel::<()>();
+        begins.send(ended).unwrap();
+        std::future::pending::<()>().await;
+    };
+    let (_, a, _b) = pair(Router::new().route("/", route(async || "first")).route("/poll", route(poll))).await;
+    assert_eq!(text(a.forward(get("/")).await.unwrap()).await, "first");
+    assert!(a.forward(get("/poll")).now_or_never().is_none());
+    let ended = timeout(Duration::from_secs(9), begun.recv()).await.unwrap().unwrap();
+    assert!(timeout(Duration::from_secs(9), ended).await.unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_end_with_their_connection_and_others_follow_on_the_next() {
     let tries = Arc::new(AtomicUsize::new(0));
     let router = Router::new().fallback({
