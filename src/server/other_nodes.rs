@@ -357,6 +357,12 @@ pub(crate) trait OtherNodes: fmt::Debug + Send + Sync {
     #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only the nodes of a cluster have it"))]
     fn expect(&self, rooms: &Bytes) -> BoxFuture<'static, Option<Box<dyn Expected>>>;
 
+    /// Waits until this node has received from the engine all that another node had by now, for two seconds at most. A session
+    /// that leaves for that node misses nothing in between then. Returns whether that has come.
+    ///
+    /// Cancel-safe.
+    fn catch_up(&self) -> BoxFuture<'static, bool>;
+
     /// Takes a session out of its rooms, and apart from the others, so that no message to them reaches it here any more. It is
     /// `None`, and nothing has changed, if the session is over or has channels, or if the engine is away.
     ///

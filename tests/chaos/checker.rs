@@ -250,8 +250,28 @@ impl Room<'_> {
             }
         }
         if let Some(one) = before.keys().min() {
+            let (count, pair) = (before.len(), self.two_orders(&counts));
             faults
-                .push(format!("{name}: no one order: {} publications are before themselves, as {one:?}", before.len()));
+                .push(format!("{name}: no one order: {count} publications are before themselves, as {one:?}; {pair}"));
         }
+    }
+
+    /// Two members that received two publications in two orders, and which these are, for the reader.
+    fn two_orders(&self, counts: &impl Fn(&&Publication) -> bool) -> String {
+        let place = |(id, session): (&&str, &&'_ Session)| {
+            let all: Vec<Publication> = publications(session).filter(counts).cloned().collect();
+            let places: HashMap<Publication, usize> = (0..).zip(&all).map(|(at, one)| (one.clone(), at)).collect();
+            ((*id).to_owned(), all, places)
+        };
+        let members: Vec<_> = self.sessions.iter().map(place).collect();
+        for (one, all, _) in &members {
+            for (other, _, places) in &members {
+                let both: Vec<_> = all.iter().filter(|publication| places.contains_key(publication)).collect();
+                if let Some(pair) = both.windows(2).find(|pair| places[pair[0]] > places[pair[1]]) {
+                    return format!("{one} has {:?} before {:?}, {other} behind it", pair[0], pair[1]);
+                }
+            }
+        }
+        "no two members differ".to_owned()
     }
 }

@@ -231,7 +231,7 @@ fn a_publication_comes_twice_in_another_order_or_from_nowhere() {
 
 #[test]
 fn two_members_have_two_orders() {
-    is_found(right, STRICT, "no one order", |history| of(history, "b.1").received.swap(4, 5));
+    is_found(right, STRICT, "behind it", |history| of(history, "b.1").received.swap(4, 5));
     // During a split there may be two.
     let mut history = right();
     of(&mut history, "b.1").received.swap(4, 5);

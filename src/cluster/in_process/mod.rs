@@ -108,6 +108,12 @@ impl InProcessNode {
         }
     }
 
+    /// Brings publications to this node so much later than to the others, in their order, from now on. Default: at the same
+    /// time. What else it asks of the engine is as fast as before.
+    pub fn delay(&self, delay: Duration) {
+        self.shared.state().delay_of(self.number, delay);
+    }
+
     /// Loses the next publications that this node would get, so many; the others get them. Nothing tells the node. The
     /// number replaces what is left of an earlier one.
     pub fn lose_next(&self, publications: u64) {

@@ -4,7 +4,10 @@ use std::{future::pending, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use tokio::{sync::mpsc::unbounded_channel, time::sleep};
+use tokio::{
+    sync::mpsc::unbounded_channel,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{
     state::{Part, Shared, State},
@@ -71,7 +74,10 @@ impl Bus for Node {
         Box::pin(async move {
             let (sender, mut queue) = unbounded_channel();
             self.shared.state().listen_to_bus(self.number, sender);
-            while let Some(event) = queue.recv().await {
+            while let Some((due, event)) = queue.recv().await {
+                if due > Instant::now() {
+                    sleep_until(due).await;
+                }
                 inbox.tell(event);
             }
             // Another server is this node now.

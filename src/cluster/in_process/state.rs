@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use super::wires::{Cutter, Link};
 use crate::{
@@ -48,6 +48,9 @@ pub(super) struct State {
     pub(super) delay: Duration,
 }
 
+/// An event for a node, and when the node gets it.
+pub(super) type Due = (Instant, BusEvent);
+
 /// A value until its end, on the engine's clock.
 struct Held {
     until: u64,
@@ -61,7 +64,9 @@ struct NodeState {
     generation: u64,
     topics: HashSet<Bytes>,
     /// Leads to the node; `None` while it does not listen.
-    queue: Option<UnboundedSender<BusEvent>>,
+    queue: Option<UnboundedSender<Due>>,
+    /// The time after which it gets what is published.
+    delay: Duration,
     /// The last thing that it was told is that it is connected.
     is_whole: bool,
     cut: [bool; 3],
@@ -83,6 +88,14 @@ impl Shared {
 
     pub(super) fn now(&self) -> u64 {
         self.clock.now()
+    }
+}
+
+impl NodeState {
+    fn tell(&self, event: BusEvent) {
+        if let Some(queue) = &self.queue {
+            let _ = queue.send((Instant::now() + self.delay, event));
+        }
     }
 }
 
@@ -115,8 +128,8 @@ impl State {
 
     fn vanish(&mut self, number: u64) {
         let node = self.node(number);
-        let (generation, cut, lose) = (node.generation, node.cut, node.lose);
-        *node = NodeState { generation, cut, lose, ..NodeState::default() };
+        let NodeState { generation, cut, lose, delay, .. } = *node;
+        *node = NodeState { generation, cut, lose, delay, ..NodeState::default() };
     }
 
     pub(super) fn cut_all(&mut self, cut: bool) {
@@ -141,14 +154,14 @@ impl State {
     fn tell(&mut self) {
         for node in self.nodes.values_mut() {
             let is_whole = !self.is_cut && !node.cut[Part::Bus as usize];
-            if let Some(queue) = node.queue.as_ref().filter(|_| node.is_whole != is_whole) {
-                let _ = queue.send(if is_whole { BusEvent::Whole } else { BusEvent::Cut });
+            if node.queue.is_some() && node.is_whole != is_whole {
+                node.tell(if is_whole { BusEvent::Whole } else { BusEvent::Cut });
                 node.is_whole = is_whole;
             }
         }
     }
 
-    pub(super) fn listen_to_bus(&mut self, number: u64, queue: UnboundedSender<BusEvent>) {
+    pub(super) fn listen_to_bus(&mut self, number: u64, queue: UnboundedSender<Due>) {
         let node = self.node(number);
         node.queue = Some(queue);
         node.is_whole = false;
@@ -165,6 +178,10 @@ impl State {
 
     pub(super) fn lose_all(&mut self, publications: u64) {
         self.lose = publications;
+    }
+
+    pub(super) fn delay_of(&mut self, number: u64, delay: Duration) {
+        self.node(number).delay = delay;
     }
 
     pub(super) fn lose(&mut self, number: u64, publications: u64) {
@@ -185,8 +202,8 @@ impl State {
         for node in self.nodes.values_mut().filter(|node| node.is_whole && node.topics.contains(topic)) {
             if node.lose > 0 {
                 node.lose -= 1;
-            } else if let Some(queue) = &node.queue {
-                let _ = queue.send(event.clone());
+            } else {
+                node.tell(event.clone());
             }
         }
     }

@@ -7,7 +7,7 @@ use super::{
     types::{Event, Publisher},
 };
 
-/// The time after which a publisher that has gone is forgotten.
+/// The time after which nothing more is expected of a publisher that has gone.
 pub(super) const GONE: u64 = 10_000;
 
 impl<M> ClusterRooms<M> {
@@ -26,19 +26,19 @@ impl<M> ClusterRooms<M> {
         }
     }
 
-    /// Forgets the numbers of publishers that have gone. What one of them said last may be missing.
-    pub(super) fn forget_gone(&mut self, now: u64) {
+    /// Doubts about publishers that have gone end: what one of them said last may be missing. Their numbers stay as long as
+    /// those of others do, since a node at which a member arrives compares what both nodes have heard.
+    pub(super) fn end_doubts(&mut self, now: u64) {
         while let Some(&(publisher, since)) = self.gone.first().filter(|(_, since)| now >= since + GONE) {
             self.gone.remove(0);
-            let is_silent = |heard: &Heard| heard.at <= since;
-            for name in self.names(|room| room.receiving.heard.get(&publisher).is_some_and(is_silent)) {
+            let is_doubted = |heard: &Heard| heard.doubt && heard.at <= since;
+            for name in self.names(|room| room.receiving.heard.get(&publisher).is_some_and(is_doubted)) {
                 let Some(room) = self.rooms.get_mut(&name) else { continue };
-                if let Some(heard) = room.receiving.heard.remove(&publisher).filter(|heard| heard.doubt) {
-                    self.counters.holes += 1;
-                    let gap =
-                        Event::Gap { room: name, publisher, n: heard.next, base: heard.base, count: 1, exempt: None };
-                    room.receiving.tell(&mut self.events, gap);
-                }
+                let Some(heard) = room.receiving.heard.get_mut(&publisher) else { continue };
+                heard.doubt = false;
+                self.counters.holes += 1;
+                let gap = Event::Gap { room: name, publisher, n: heard.next, base: heard.base, count: 1, exempt: None };
+                room.receiving.tell(&mut self.events, gap);
             }
         }
     }

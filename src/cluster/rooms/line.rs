@@ -40,6 +40,8 @@ pub(super) struct Line {
     pub(super) sound_until: u64,
     /// The number of the last marker.
     number: u64,
+    /// The highest number of a marker that has come back.
+    back: u64,
     wanted: Option<Wanted>,
 }
 
@@ -53,6 +55,7 @@ impl Line {
             heard: now,
             sound_until: now,
             number: 0,
+            back: 0,
             wanted: None,
         }
     }
@@ -88,8 +91,14 @@ impl Line {
         self.wanted.map(|wanted| wanted.said.map_or(wanted.since, |said| said.last + pace))
     }
 
+    /// The highest number of a marker that has come back; 0 if none has.
+    pub(super) fn back(&self) -> u64 {
+        self.back
+    }
+
     /// A marker of ours has come back; `None` if nothing is learnt by it.
     pub(super) fn returned(&mut self, now: u64, number: u64) -> Option<Returned> {
+        self.back = self.back.max(number.min(self.number));
         let wanted = self.wanted?;
         let said = wanted.said.filter(|said| (said.number..=self.number).contains(&number))?;
         self.wanted = (number < wanted.number).then_some(Wanted { since: now, number: self.number + 1, said: None });

@@ -131,6 +131,18 @@ impl<M> ClusterRooms<M> {
         self.counters
     }
 
+    /// Wants a marker: a word to this node itself, behind all that the engine carries now. Returns the number that
+    /// [`marker`](Self::marker) has reached when it is back.
+    pub(crate) fn mark(&mut self, now: u64) -> u64 {
+        self.line.mark(now)
+    }
+
+    /// The number of the last marker that is back. All that other nodes had received when it was wanted has come here too,
+    /// or is known to be missing, if the engine gives all nodes the same order.
+    pub(crate) fn marker(&self) -> u64 {
+        self.line.back()
+    }
+
     /// The time at which [`handle_timeout`](Self::handle_timeout) is to be called.
     pub(crate) fn next_timeout(&self) -> Option<u64> {
         let settings = &self.settings;
@@ -174,7 +186,7 @@ impl<M> ClusterRooms<M> {
         self.answer(now);
         self.ask_again(now);
         self.stop_waiting(now);
-        self.forget_gone(now);
+        self.end_doubts(now);
         self.sweep(now);
         let settings = &self.settings;
         let said = self.line.said_since().filter(|said| now >= said + settings.probe_timeout);

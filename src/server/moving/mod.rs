@@ -80,6 +80,12 @@ pub(super) async fn freeze(core: &Arc<Core>, id: Uuid) -> Result<Frozen, NotMova
     if member.shared.moves_bytes() > parcel::MOST - MARGIN || user > parcel::MOST_TEXT {
         return Err(NotMovable::TooLarge);
     }
+    // The node to which it goes has begun to collect for it, and may be ahead of this one.
+    if let Some(nodes) = core.nodes()
+        && !nodes.catch_up().await
+    {
+        return Err(NotMovable::Busy);
+    }
     let freezing = Freezing::begin(&member)?;
     let returned = tokio::time::timeout(FREEZE, poll_fn(|cx| member.shared.poll_returned(cx))).await;
     if returned.is_err() && !member.shared.has_no_handler() {

@@ -236,6 +236,11 @@ impl OtherNodes for Nodes {
         Box::pin(async move { node.expect(&rooms).await.map(|expected| Box::new(expected) as Box<dyn Expected>) })
     }
 
+    fn catch_up(&self) -> BoxFuture<'static, bool> {
+        let node = self.rooms.clone();
+        Box::pin(async move { node.catch_up().await })
+    }
+
     fn part(&self, member: &Arc<Member>) -> BoxFuture<'static, Option<Parted>> {
         let (node, member) = (self.rooms.clone(), member.clone());
         Box::pin(async move {

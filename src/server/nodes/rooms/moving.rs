@@ -21,7 +21,7 @@ use super::{
     target::Own,
 };
 use crate::{
-    cluster::rooms::{Arrival, Carried, EVERYBODY, Item, Number, Positions, What, read_keys, write_keys},
+    cluster::rooms::{Arrival, Carried, ClusterRooms, EVERYBODY, Item, Number, Positions, What, read_keys, write_keys},
     hub::{Hub, Member},
     server::{core::Core, other_nodes::Expected},
     sync::{lock, write},
@@ -85,17 +85,28 @@ impl NodeRooms {
         number.map(|number| Expecting { rooms: self.clone(), number })
     }
 
+    /// Waits until this node has received all that another one had by now, for two seconds at most. A session that leaves
+    /// for a node that was ahead would miss what lies between. Returns whether that has come.
+    pub(in crate::server::nodes) async fn catch_up(&self) -> bool {
+        let Some(core) = self.core.upgrade() else { return false };
+        let number = self.change(&core, |machine, now| machine.mark(now));
+        drop(core);
+        timeout(PATIENCE, self.heard_so_far(|machine| machine.marker() >= number)).await.is_ok()
+    }
+
     /// Waits until all that is published to these rooms comes.
     async fn are_heard(&self, rooms: &[Arc<str>]) {
+        self.heard_so_far(|machine| rooms.iter().all(|room| machine.is_heard(room))).await;
+    }
+
+    /// Waits until what the engine has confirmed or brought is enough.
+    async fn heard_so_far(&self, is_enough: impl Fn(&ClusterRooms<Own>) -> bool) {
         loop {
             let changed = self.heard.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            {
-                let state = lock(&self.state);
-                if rooms.iter().all(|room| state.machine.is_heard(room)) {
-                    return;
-                }
+            if is_enough(&lock(&self.state).machine) {
+                return;
             }
             changed.await;
         }

@@ -56,13 +56,17 @@ impl NodeRooms {
 
     fn take(&self, core: &Core, event: BusEvent) {
         let is_whole = event == BusEvent::Whole;
-        self.change(core, |machine, now| match event {
-            BusEvent::Received(topic, body) => machine.received(now, &topic, &body),
-            BusEvent::Recorded(record) => machine.recorded(now, record),
-            BusEvent::Cut => machine.cut(now),
-            BusEvent::Whole => machine.whole(now),
+        let is_marked = self.change(core, |machine, now| {
+            let marker = machine.marker();
+            match event {
+                BusEvent::Received(topic, body) => machine.received(now, &topic, &body),
+                BusEvent::Recorded(record) => machine.recorded(now, record),
+                BusEvent::Cut => machine.cut(now),
+                BusEvent::Whole => machine.whole(now),
+            }
+            machine.marker() > marker
         });
-        if is_whole {
+        if is_whole || is_marked {
             self.heard.notify_waiters();
         }
     }

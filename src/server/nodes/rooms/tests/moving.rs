@@ -238,6 +238,67 @@ async fn what_is_missing_is_told() {
     assert_eq!(nodes[1].server.live().stats().skipped_total, 2);
 }
 
+/// The node that gives a session away receives later than the one that takes it: it catches up first.
+#[tokio::test(start_paused = true)]
+async fn a_session_leaves_a_node_that_is_behind() {
+    let nodes = nodes(3, |builder| builder).await;
+    let (mut before, member) = nodes[0].client(&["a"]).await;
+    let (mut behind, comer) = nodes[1].comer().await;
+    let live = nodes[2].server.live();
+    sleep(Duration::from_millis(100)).await;
+    nodes[0].plug.delay(Duration::from_millis(700));
+    for text in ["1", "2"] {
+        live.to("a").send(text);
+    }
+    sleep(Duration::from_millis(100)).await;
+    let expected = expect(&nodes[1], &nodes[0], &member).await;
+    live.to("a").send("3");
+    assert!(nodes[0].cluster().catch_up().await);
+    let parted = nodes[0].cluster().part(&member).await.unwrap();
+    live.to("a").send("4");
+    assert!(expected.admit(&comer, &parted.positions).await);
+    let all: Vec<_> = all_of(&mut before).await.into_iter().chain(all_of(&mut behind).await).collect();
+    assert_eq!(all, ["1", "2", "3", "4"]);
+    assert_eq!(nodes[1].server.live().stats().skipped_total, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_session_leaves_a_node_that_is_too_far_behind() {
+    let nodes = nodes(2, |builder| builder).await;
+    nodes[0].plug.delay(Duration::from_millis(2_500));
+    assert!(!nodes[0].cluster().catch_up().await);
+    nodes[0].plug.delay(Duration::ZERO);
+    sleep(Duration::from_secs(3)).await;
+    assert!(nodes[0].cluster().catch_up().await);
+    nodes[0].plug.cut_bus();
+    assert!(!nodes[0].cluster().catch_up().await);
+}
+
+/// A process that has ended is not forgotten by one node sooner than by another: no gap is told where nothing is missing.
+#[tokio::test(start_paused = true)]
+async fn a_session_moves_while_the_end_of_a_process_is_a_while_ago() {
+    let mut nodes = nodes(3, |builder| builder).await;
+    let (_still, mut member) = nodes[0].client(&["a"]).await;
+    let _other = nodes[1].client(&["a"]).await;
+    let gone = nodes.pop().unwrap();
+    sleep(Duration::from_millis(100)).await;
+    gone.server.live().to("a").send("1");
+    sleep(Duration::from_millis(100)).await;
+    drop(gone);
+    let mut clients = Vec::new();
+    for _ in 0..40 {
+        let (client, comer) = nodes[1].comer().await;
+        let expected = expect(&nodes[1], &nodes[0], &member).await;
+        sleep(Duration::from_secs(1)).await;
+        let parted = nodes[0].cluster().part(&member).await.unwrap();
+        assert!(expected.admit(&comer, &parted.positions).await);
+        assert_eq!(nodes[1].server.live().stats().skipped_total, 0);
+        clients.push(client);
+        nodes.swap(0, 1);
+        member = comer;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_the_engine_nothing_moves() {
     let nodes = nodes(2, |builder| builder).await;
