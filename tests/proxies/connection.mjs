@@ -28,7 +28,7 @@ export class Connection {
   #reader = new RequestReader()
   #answers = new ResponseTracker()
   #upFrames = null
-  #lastWay = null
+  #sent = { flights: 0, answered: true }
   #losing = false
   #swallowing = false
   #armed = { up: null, down: null }
@@ -42,12 +42,12 @@ export class Connection {
     this.open = true
     this.flights = 0
     this.requests = []
-    this.up = new Line(() => proxy.delay, (item) => this.#fromClient(item))
+    this.up = new Line(() => proxy.delay, ({ bytes, flights }) => this.#fromClient(bytes, flights))
     this.down = new Line(() => proxy.delay, (answer) => this.#toClient(answer))
     client.setNoDelay(true)
     client.on('data', (bytes) => {
       proxy.emit('received', { connection: this, bytes })
-      this.up.push(bytes)
+      this.up.push({ bytes, flights: this.#countFlight() })
     })
     // A page never closes one half only.
     client.on('end', () => client.destroy())
@@ -140,14 +140,17 @@ export class Connection {
 
   // ---- client to server ----
 
-  /** Flights count where they reach the server: only what was there by then can have caused its next answer. */
+  /** Returns the number of flights so far: all that the client sends between two answers is one. */
   #countFlight() {
-    if (this.#lastWay !== 'up') this.flights += 1
-    this.#lastWay = 'up'
+    const sent = this.#sent
+    if (sent.answered) sent.flights += 1
+    sent.answered = false
+    return sent.flights
   }
 
-  #fromClient(item) {
-    this.#countFlight()
+  /** `flights` count when they reach the server: only what was there by then can have caused its next answer. */
+  #fromClient(item, flights) {
+    this.flights = flights
     if (this.#swallowing) return
     if (this.#upFrames) {
       this.#forwardFrames(item)
@@ -200,7 +203,6 @@ export class Connection {
   // ---- server to client ----
 
   #answer(bytes) {
-    this.#lastWay = 'down'
     this.down.push({ bytes, flights: this.flights })
   }
 
@@ -238,6 +240,7 @@ export class Connection {
       return
     }
     this.#client.write(item)
+    this.#sent.answered = true
     this.#proxy.look(this, item, flights)
     if (seen.completed > 0) this.kind = 'idle'
   }

@@ -271,6 +271,20 @@ test('a flight that leaves while an answer is on its way is not one of those bef
   assert.equal((await watched).flights, 2)
 })
 
+test('all that leaves before an answer has come is one flight', async () => {
+  const page = await upgrade()
+  await until(() => page.text().endsWith('\r\n\r\n'), 'an answer')
+  const watched = proxy.watch('needle')
+  const [connection] = proxy.live('websocket')
+  connection.stall(60_000, 'down')
+  page.socket.write('more')
+  await until(() => connection.down.waiting === 1, 'an echo on its way')
+  page.socket.write('needle')
+  await until(() => connection.down.waiting === 2, 'another one')
+  connection.down.resume()
+  assert.equal((await watched).flights, 2)
+})
+
 test('a server that is gone resets its pages; a new one at another port serves them', async () => {
   const target = server.address().port
   const dead = net.createServer()

@@ -1,4 +1,4 @@
-// One direction of a connection: bytes come out in order, each after the delay, and none while the line is
+// One direction of a connection: items come out in order, each after the delay, and none while the line is
 // stalled.
 
 export class Line {
@@ -10,8 +10,7 @@ export class Line {
   #closed = false
 
   /**
-   * `delay()` is the present delay in ms; `out(item)` takes each item that has passed: a Buffer, or `null` at
-   * the end.
+   * `delay()` is the present delay in ms; `out(item)` takes each item that has passed.
    */
   constructor(delay, out) {
     this.#delay = delay
