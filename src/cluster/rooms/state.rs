@@ -48,8 +48,8 @@ pub(crate) struct ClusterRooms<M> {
     pub(super) kept_refused: usize,
     /// The order in which messages were kept.
     pub(super) sequence: u64,
-    /// The rooms whose own messages are in doubt until a marker with this number, or a later one, is back.
-    pub(super) settling: Vec<(u64, Arc<str>)>,
+    /// The rooms whose own messages are in doubt, or were.
+    pub(super) settling: BTreeSet<Arc<str>>,
     pub(super) asking: Asking,
     /// The others are waited for behind an outage.
     pub(super) absent: Option<Absent>,
@@ -129,6 +129,17 @@ pub(super) struct Sending<M> {
     pub(super) kept: VecDeque<Kept<M>>,
 }
 
+/// Own messages that are published and have not come back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settling {
+    /// Those with numbers below this one.
+    pub(super) below: u64,
+    /// They are lost if they have not come when a marker with this number, or a later one, is back.
+    pub(super) marker: u64,
+    /// They may have come while the line was cut. Otherwise they are late.
+    pub(super) was_cut: bool,
+}
+
 /// This node's numbers in a room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbers {
@@ -173,7 +184,7 @@ pub(super) struct Receiving<M> {
     /// Something was missed, perhaps, while the line was cut.
     pub(super) doubt: Option<Doubt>,
     /// Own messages below this number may have come while the line was cut. Until that is known, all that comes is held.
-    pub(super) settling: Option<u64>,
+    pub(super) settling: Option<Settling>,
     pub(super) held: VecDeque<Event<M>>,
 }
 
@@ -283,7 +294,7 @@ impl<M> ClusterRooms<M> {
             kept: 0,
             kept_refused: 0,
             sequence: 0,
-            settling: Vec::new(),
+            settling: BTreeSet::new(),
             asking: Asking::default(),
             absent: None,
             before_cut: Vec::new(),

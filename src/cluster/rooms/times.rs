@@ -6,7 +6,7 @@ use super::{
     envelope, followers,
     forgetting::GONE,
     line::Returned,
-    state::{Asking, CONTROL, ClusterRooms, Doubt, Room, Subscription},
+    state::{Asking, CONTROL, ClusterRooms, Doubt, Room, Settling, Subscription},
     types::{Event, Publisher, RoomCounters},
 };
 
@@ -32,7 +32,13 @@ impl<M> ClusterRooms<M> {
         self.settling.clear();
         let number = self.line.mark(now);
         for name in self.names(|room| room.subscription == Subscription::On && room.recording.is_none()) {
-            self.settle(number, &name);
+            // What came before the line was cut once more is before all that was lost then.
+            match self.rooms.get(&name).and_then(|room| room.receiving.settling) {
+                Some(Settling { below, was_cut: true, .. }) => drop(self.release(&name, below, false)),
+                _ => {}
+            }
+            self.settled(&name);
+            self.settle(number, &name, true);
         }
         if again {
             self.doubt(now, self.line.sound_until);
@@ -211,12 +217,15 @@ impl<M> ClusterRooms<M> {
             return;
         }
         let mut lost = returned.lost;
-        for (wanted, name) in std::mem::take(&mut self.settling) {
-            if wanted > number {
-                self.settling.push((wanted, name));
-            } else if let Some(below) = self.rooms.get(&name).and_then(|room| room.receiving.settling) {
-                lost |= self.release(&name, below, false);
-                self.settled(&name);
+        for name in std::mem::take(&mut self.settling) {
+            // Those of before may have come, and later ones be in doubt by now.
+            match self.rooms.get(&name).and_then(|room| room.receiving.settling) {
+                Some(Settling { marker, .. }) if marker > number => drop(self.settling.insert(name)),
+                Some(Settling { below, .. }) => {
+                    lost |= self.release(&name, below, false);
+                    self.settled(&name);
+                }
+                None => {}
             }
         }
         if lost {
@@ -226,17 +235,12 @@ impl<M> ClusterRooms<M> {
     }
 
     /// Own messages of the room that are published and have not come back are in doubt until a marker is back.
-    fn settle(&mut self, number: u64, name: &Arc<str>) {
-        // Messages that came before the line was cut once more are before all that was lost then.
-        if let Some(below) = self.rooms.get(name).and_then(|room| room.receiving.settling) {
-            self.release(name, below, false);
-            self.settled(name);
-        }
+    fn settle(&mut self, marker: u64, name: &Arc<str>, was_cut: bool) {
         let Some(room) = self.rooms.get_mut(name) else { return };
         let taken = room.sending.numbers.map_or(0, |numbers| numbers.taken);
         if room.sending.kept.front().is_some_and(|kept| kept.n < taken) {
-            room.receiving.settling = Some(taken);
-            self.settling.push((number, name.clone()));
+            room.receiving.settling = Some(Settling { below: taken, marker, was_cut });
+            self.settling.insert(name.clone());
         }
     }
 
@@ -380,7 +384,7 @@ impl<M> ClusterRooms<M> {
         let published = room.sending.numbers.is_some_and(|numbers| kept.n < numbers.taken);
         if published && room.is_live(&self.line) && room.receiving.settling.is_none() {
             let number = self.line.mark(now);
-            self.settle(number, name);
+            self.settle(number, name, false);
         }
         Some(now + after)
     }

@@ -55,7 +55,7 @@ impl World {
     fn fault(&mut self, at: usize, alive: usize) {
         let length = self.random.pick(&[5, 300, 900, 2_000, 7_000, 13_000]);
         let end = (self.now + length).min(HEALED);
-        let kind = self.random.below(9);
+        let kind = self.random.below(10);
         self.log(|| format!("fault {kind} at {at} until {end}"));
         let node = &mut self.nodes[at];
         match kind {
@@ -72,6 +72,7 @@ impl World {
             5 if self.now + DEAF < HEALED && self.settings.forget_after > DEAF => node.deaf_until = self.now + DEAF,
             6 if alive > 1 => self.die(at),
             7 if alive < 3 => self.start(),
+            8 => node.late_until = end,
             _ => {
                 // The engine is away for all.
                 for at in 0..self.nodes.len() {

@@ -6,6 +6,7 @@ mod doubts;
 mod envelope;
 mod history;
 mod interest;
+mod late;
 mod laws;
 mod mover;
 mod movers;

@@ -70,6 +70,8 @@ pub(super) struct Node {
     /// Publishing fails, or takes long, up to this time.
     pub(super) failing_until: u64,
     pub(super) slow_until: u64,
+    /// Publications come late to it, up to this time.
+    pub(super) late_until: u64,
     pub(super) lose: u64,
     pub(super) batch: Option<Batch>,
     pub(super) call: Option<(u64, bool, Vec<Bytes>, Vec<Bytes>)>,
@@ -94,6 +96,7 @@ impl Node {
             deaf_until: 0,
             failing_until: 0,
             slow_until: 0,
+            late_until: 0,
             lose: 0,
             batch: None,
             call: None,

@@ -315,7 +315,11 @@ impl World {
         for to in 0..self.nodes.len() {
             // With an order of each sender alone, what a node sends to itself is faster.
             let near = self.order == Order::Sender && to == from;
-            let delay = if near { 0 } else { self.random.below(4) };
+            let delay = match near {
+                true => 0,
+                false if now < self.nodes[to].late_until => self.random.range(200, 900),
+                false => self.random.below(4),
+            };
             let node = &mut self.nodes[to];
             if !node.alive || !node.connected || !node.topics.contains(&publication.topic) {
                 if node.alive && node.wanted.contains(&publication.topic) {
