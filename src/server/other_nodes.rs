@@ -357,8 +357,8 @@ pub(crate) trait OtherNodes: fmt::Debug + Send + Sync {
     #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only the nodes of a cluster have it"))]
     fn expect(&self, rooms: &Bytes) -> BoxFuture<'static, Option<Box<dyn Expected>>>;
 
-    /// Waits until this node has received from the engine all that another node had by now, for two seconds at most. A session
-    /// that leaves for that node misses nothing in between then. Returns whether that has come.
+    /// Waits until this node has received from the engine all that another node had by now, or knows what it has missed, for
+    /// two seconds at most. A session that leaves for that node misses nothing in between then. Returns whether that is so.
     ///
     /// Cancel-safe.
     fn catch_up(&self) -> BoxFuture<'static, bool>;

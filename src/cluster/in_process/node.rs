@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::{
     sync::mpsc::unbounded_channel,
-    time::{Instant, sleep, sleep_until},
+    time::{sleep, sleep_until},
 };
 
 use super::{
@@ -75,8 +75,8 @@ impl Bus for Node {
             let (sender, mut queue) = unbounded_channel();
             self.shared.state().listen_to_bus(self.number, sender);
             while let Some((due, event)) = queue.recv().await {
-                if due > Instant::now() {
-                    sleep_until(due).await;
+                if due > self.shared.now() {
+                    sleep_until(self.shared.instant(due)).await;
                 }
                 inbox.tell(event);
             }

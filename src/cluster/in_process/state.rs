@@ -33,8 +33,8 @@ pub(super) enum Part {
     Links,
 }
 
-#[derive(Default)]
 pub(super) struct State {
+    clock: Clock,
     added: u64,
     nodes: BTreeMap<u64, NodeState>,
     leases: HashMap<Bytes, Held>,
@@ -48,8 +48,8 @@ pub(super) struct State {
     pub(super) delay: Duration,
 }
 
-/// An event for a node, and when the node gets it.
-pub(super) type Due = (Instant, BusEvent);
+/// An event for a node, and when the node gets it, on the engine's clock.
+pub(super) type Due = (u64, BusEvent);
 
 /// A value until its end, on the engine's clock.
 struct Held {
@@ -77,7 +77,8 @@ struct NodeState {
 
 impl Default for Shared {
     fn default() -> Self {
-        Shared { clock: Clock::start(), state: Mutex::default() }
+        let clock = Clock::start();
+        Shared { clock, state: Mutex::new(State::new(clock)) }
     }
 }
 
@@ -89,17 +90,36 @@ impl Shared {
     pub(super) fn now(&self) -> u64 {
         self.clock.now()
     }
+
+    pub(super) fn instant(&self, time: u64) -> Instant {
+        self.clock.instant(time)
+    }
 }
 
 impl NodeState {
-    fn tell(&self, event: BusEvent) {
+    fn tell(&self, now: u64, event: BusEvent) {
         if let Some(queue) = &self.queue {
-            let _ = queue.send((Instant::now() + self.delay, event));
+            let _ = queue.send((now.saturating_add(milliseconds(self.delay)), event));
         }
     }
 }
 
 impl State {
+    fn new(clock: Clock) -> Self {
+        State {
+            clock,
+            added: 0,
+            nodes: BTreeMap::new(),
+            leases: HashMap::new(),
+            claims: HashMap::new(),
+            notes: BTreeMap::new(),
+            histories: Histories::default(),
+            is_cut: false,
+            lose: 0,
+            delay: Duration::ZERO,
+        }
+    }
+
     pub(super) fn add(&mut self) -> u64 {
         let number = self.added;
         self.added += 1;
@@ -152,10 +172,11 @@ impl State {
 
     /// Tells the nodes that listen whether they are connected, if that has changed.
     fn tell(&mut self) {
+        let now = self.clock.now();
         for node in self.nodes.values_mut() {
             let is_whole = !self.is_cut && !node.cut[Part::Bus as usize];
             if node.queue.is_some() && node.is_whole != is_whole {
-                node.tell(if is_whole { BusEvent::Whole } else { BusEvent::Cut });
+                node.tell(now, if is_whole { BusEvent::Whole } else { BusEvent::Cut });
                 node.is_whole = is_whole;
             }
         }
@@ -199,11 +220,12 @@ impl State {
             self.lose -= 1;
             return;
         }
+        let now = self.clock.now();
         for node in self.nodes.values_mut().filter(|node| node.is_whole && node.topics.contains(topic)) {
             if node.lose > 0 {
                 node.lose -= 1;
             } else {
-                node.tell(event.clone());
+                node.tell(now, event.clone());
             }
         }
     }

@@ -32,10 +32,10 @@ impl<M> ClusterRooms<M> {
         self.settling.clear();
         let number = self.line.mark(now);
         for name in self.names(|room| room.subscription == Subscription::On && room.recording.is_none()) {
-            // What came before the line was cut once more is before all that was lost then.
-            match self.rooms.get(&name).and_then(|room| room.receiving.settling) {
-                Some(Settling { below, was_cut: true, .. }) => drop(self.release(&name, below, false)),
-                _ => {}
+            // Messages that came before the line was cut once more are before all that was lost then.
+            let settling = self.rooms.get(&name).and_then(|room| room.receiving.settling);
+            if let Some(Settling { below, was_cut: true, .. }) = settling {
+                self.release(&name, below, false);
             }
             self.settled(&name);
             self.settle(number, &name, true);
@@ -147,6 +147,11 @@ impl<M> ClusterRooms<M> {
     /// or is known to be missing, if the engine gives all nodes the same order.
     pub(crate) fn marker(&self) -> u64 {
         self.line.back()
+    }
+
+    /// Whether this node may have missed something of others that live: they are asked, and have not answered.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.asking.unanswered.iter().any(|publisher| self.others.binary_search(publisher).is_ok())
     }
 
     /// The time at which [`handle_timeout`](Self::handle_timeout) is to be called.

@@ -9,7 +9,7 @@ fn published(pair: &mut Pair, node: usize) -> Vec<Publication> {
     batch
 }
 
-/// What has come to a node is told.
+/// A node receives these publications. Returns what it tells.
 fn come(pair: &mut Pair, node: usize, batch: &[Publication]) -> Vec<String> {
     for publication in batch {
         pair.nodes[node].received(pair.now, &publication.topic, &publication.body);

@@ -27,8 +27,8 @@ pub(super) enum Way {
     Stays,
     /// The other node asks the engine for the topic.
     Asked { to: usize, until: u64 },
-    /// It collects.
-    Begun { to: usize, began: Positions, since: u64, items: Vec<Item<Note>> },
+    /// It collects. The member leaves when this marker has come back to its node.
+    Begun { to: usize, marker: u64, began: Positions, since: u64, items: Vec<Item<Note>> },
     /// The member has left.
     Left { to: usize, began: Positions, since: u64, items: Vec<Item<Note>>, has: Positions },
 }

@@ -87,9 +87,14 @@ impl World {
             }
             Way::Asked { to, .. } => {
                 let began = self.nodes[to].machine.positions(now, room);
-                Way::Begun { to, began, since: now, items: Vec::new() }
+                let marker = self.nodes[at.expect("it is on a node")].machine.mark(now);
+                Way::Begun { to, marker, began, since: now, items: Vec::new() }
             }
-            Way::Begun { to, began, since, items } => {
+            Way::Begun { to, marker, began, since, items } if !self.may_leave(at, marker) => {
+                due = now + 5;
+                if now > since + PATIENCE { Way::Stays } else { Way::Begun { to, marker, began, since, items } }
+            }
+            Way::Begun { to, began, since, items, .. } => {
                 let from = at.expect("it is on a node");
                 let mut has = self.nodes[from].machine.positions(now, room);
                 let id = self.movers[number].id;
@@ -118,6 +123,12 @@ impl World {
                 self.follow(at);
             }
         }
+    }
+
+    /// Whether a node has received all that others had when it was asked for a member.
+    fn may_leave(&self, at: Option<usize>, marker: u64) -> bool {
+        let machine = &self.nodes[at.expect("it is on a node")].machine;
+        machine.marker() >= marker && !machine.is_in_doubt() && !machine.is_split()
     }
 
     fn arrive(&mut self, number: usize, to: usize, arrival: &Arrival<'_>, items: Vec<Item<Note>>) {

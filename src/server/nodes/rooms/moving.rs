@@ -85,13 +85,14 @@ impl NodeRooms {
         number.map(|number| Expecting { rooms: self.clone(), number })
     }
 
-    /// Waits until this node has received all that another one had by now, for two seconds at most. A session that leaves
-    /// for a node that was ahead would miss what lies between. Returns whether that has come.
+    /// Waits until this node has received all that another one had by now, or knows what it has missed, for two seconds at
+    /// most. A session that leaves for a node that was ahead would miss what lies between. Returns whether that is so.
     pub(in crate::server::nodes) async fn catch_up(&self) -> bool {
         let Some(core) = self.core.upgrade() else { return false };
         let number = self.change(&core, |machine, now| machine.mark(now));
         drop(core);
-        timeout(PATIENCE, self.heard_so_far(|machine| machine.marker() >= number)).await.is_ok()
+        let is_sure = |machine: &ClusterRooms<Own>| machine.marker() >= number && !machine.is_in_doubt();
+        timeout(PATIENCE, self.heard_so_far(is_sure)).await.is_ok()
     }
 
     /// Waits until all that is published to these rooms comes.

@@ -56,17 +56,17 @@ impl NodeRooms {
 
     fn take(&self, core: &Core, event: BusEvent) {
         let is_whole = event == BusEvent::Whole;
-        let is_marked = self.change(core, |machine, now| {
-            let marker = machine.marker();
+        let is_sure = self.change(core, |machine, now| {
+            let before = (machine.marker(), machine.is_in_doubt());
             match event {
                 BusEvent::Received(topic, body) => machine.received(now, &topic, &body),
                 BusEvent::Recorded(record) => machine.recorded(now, record),
                 BusEvent::Cut => machine.cut(now),
                 BusEvent::Whole => machine.whole(now),
             }
-            machine.marker() > marker
+            before != (machine.marker(), machine.is_in_doubt())
         });
-        if is_whole || is_marked {
+        if is_whole || is_sure {
             self.heard.notify_waiters();
         }
     }
