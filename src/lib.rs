@@ -75,6 +75,7 @@ mod packed;
 mod packet;
 mod payload;
 mod pool;
+mod seldom;
 mod server;
 mod session;
 mod shared;

@@ -4,7 +4,7 @@
 use super::{
     droppable::Values,
     links::LinkId,
-    machine::{Event, Machine},
+    machine::{Event, Machine, NO_PING},
     outbox::{Body, Outbox},
 };
 use crate::payload::Payload;
@@ -31,7 +31,7 @@ impl Machine {
     /// Whether something waits for an upload.
     pub(crate) fn wants_upload(&self) -> bool {
         let data = self.outbox.acked() < self.outbox.last() && !self.flow_received.is_paused();
-        let control = self.pong_due.is_some() || self.probe_due || self.flow_sent < self.inbox.flow();
+        let control = self.pong_due != NO_PING || self.probe_due || self.flow_sent < self.inbox.flow();
         let lives = self.closed.is_none() && (data || control);
         self.links.carrier_has_turns() && (lives || self.inbox.ack_due() || self.abort_due)
     }
@@ -42,7 +42,7 @@ impl Machine {
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.get_mut()?.pop_front()
     }
 
     /// The messages that are left of a lost session: first those that may or may not have arrived, then those

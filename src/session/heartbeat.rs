@@ -10,6 +10,11 @@ const LONGEST_WAIT: u64 = 150_000;
 /// Any line carries this many bytes in no time.
 const FEW_BYTES: usize = 4096;
 
+/// A time in as few bytes as it needs: no round trip takes 49 days.
+fn short(time: u64) -> u32 {
+    u32::try_from(time).unwrap_or(u32::MAX)
+}
+
 /// The time in milliseconds for which so many bytes are waited for: what the slowest line takes.
 pub(super) fn slow_line(bytes: usize) -> u64 {
     (bytes.saturating_sub(FEW_BYTES) as u64 / LEAST_RATE).min(LONGEST_WAIT)
@@ -27,13 +32,13 @@ pub(crate) struct Heartbeat {
     ping: Ping,
     /// By how much longer than the timeout the answer to a ping may take: the time in which a slow line brings
     /// what was sent before the ping.
-    credit: u64,
+    credit: u32,
     /// For how long requests that are coming in were waited for since something was received.
-    waited: u64,
+    waited: u32,
     /// The bytes that have come since the last frame, and when the first of them came.
     partial: u64,
     partial_since: u64,
-    rtt: Option<u64>,
+    rtt: Option<u32>,
     pub(super) idle_limit: IdleLimit,
 }
 
@@ -70,18 +75,18 @@ impl Heartbeat {
             partial: 0,
             partial_since: now,
             rtt: None,
-            idle_limit: IdleLimit::new(),
+            idle_limit: IdleLimit::default(),
         }
     }
 
     pub(crate) fn rtt(&self) -> Option<u64> {
-        self.rtt
+        self.rtt.map(u64::from)
     }
 
     /// The round trip that another machine has measured.
     #[cfg(any(feature = "cluster", test))]
     pub(super) fn recall(&mut self, rtt: Option<u64>) {
-        self.rtt = rtt;
+        self.rtt = rtt.map(short);
     }
 
     /// Any traffic counts as life, unless only answers or pings do.
@@ -171,7 +176,7 @@ impl Heartbeat {
     pub(crate) fn poll_ping(&mut self, now: u64, before: usize) -> Option<u64> {
         let Ping::Due(_) = self.ping else { return None };
         self.ping = if self.rules == Heartbeats::OneWay { Ping::Idle } else { Ping::Out(now) };
-        self.credit = slow_line(before);
+        self.credit = short(slow_line(before));
         // The id is the time at which the ping leaves, so that the round trip needs no table.
         Some(now)
     }
@@ -180,9 +185,9 @@ impl Heartbeat {
     /// is passed over: the client could put the next ping off for ever.
     pub(crate) fn handle_pong(&mut self, now: u64, id: u64) {
         match (self.rules, self.ping) {
-            (Heartbeats::InSilence, _) if id <= now => self.rtt = Some(now - id),
+            (Heartbeats::InSilence, _) if id <= now => self.rtt = Some(short(now - id)),
             (Heartbeats::Fixed, Ping::Out(since)) => {
-                self.rtt = Some(now.saturating_sub(since));
+                self.rtt = Some(short(now.saturating_sub(since)));
                 self.alive(now);
             }
             _ => {}
@@ -225,15 +230,15 @@ impl Heartbeat {
             }
             // It is spent in steps: a deadline that lies far ahead would also put off the ping that is due
             // after an answer.
-            Ping::Out(since) if self.credit > late => {
-                let step = self.credit.min(late + self.timeout.max(1));
+            Ping::Out(since) if u64::from(self.credit) > late => {
+                let step = self.credit.min(short(late + self.timeout.max(1)));
                 self.credit -= step;
-                self.ping = Ping::Out(since + step);
+                self.ping = Ping::Out(since + u64::from(step));
                 Verdict::Fine
             }
-            Ping::Out(since) if incoming && self.waited < LONGEST_WAIT => {
+            Ping::Out(since) if incoming && u64::from(self.waited) < LONGEST_WAIT => {
                 let step = late + self.timeout.max(1);
-                self.waited += step;
+                self.waited = self.waited.saturating_add(short(step));
                 self.ping = Ping::Out(since + step);
                 Verdict::Fine
             }
@@ -247,9 +252,9 @@ impl Heartbeat {
             self.last_received = now;
             return Verdict::Slept;
         }
-        if incoming && self.waited < LONGEST_WAIT {
+        if incoming && u64::from(self.waited) < LONGEST_WAIT {
             let step = late + self.timeout.max(1);
-            self.waited += step;
+            self.waited = self.waited.saturating_add(short(step));
             self.last_received += step;
             return Verdict::Fine;
         }

@@ -3,6 +3,8 @@
 
 use std::num::NonZeroU32;
 
+use crate::seldom::Seldom;
+
 /// A cut after less silence than this proves nothing about the path, except for a poll, which is silent while
 /// it waits.
 const SILENCE: u64 = 1000;
@@ -18,11 +20,14 @@ const SHORTEST_WAIT: u64 = 500;
 /// holds, one more cut confirms it.
 const DOUBT: u64 = 10 * 60 * 1000;
 
-/// The idle limit of a client's path. Times are milliseconds.
+/// The idle limit of a client's path. Times are milliseconds. Nothing is known of a path whose links were never cut.
+#[derive(Debug, Default)]
+pub(super) struct IdleLimit(Seldom<Learned>);
+
 #[derive(Debug)]
-pub(super) struct IdleLimit {
+struct Learned {
     /// No link is silent for longer; half of the silence after which links are cut.
-    learned: u32,
+    limit: u32,
     doubt_at: u64,
     /// The silence of the last cut that counts, and how many cuts in succession were similar.
     last_cut: u32,
@@ -30,6 +35,12 @@ pub(super) struct IdleLimit {
     /// The ordinal of the link that was cut last, and how long it had been silent, until it is known whether
     /// the client cut it.
     unexplained: Option<(u64, NonZeroU32)>,
+}
+
+impl Default for Learned {
+    fn default() -> Self {
+        Learned { limit: u32::MAX, doubt_at: 0, last_cut: 0, similar_cuts: 0, unexplained: None }
+    }
 }
 
 /// A limit that was learned, and the milliseconds after which it is doubted.
@@ -44,56 +55,56 @@ pub(super) struct LearnedLimit {
 impl IdleLimit {
     /// The limit, if one was learned.
     pub(super) fn learned(&self, now: u64) -> Option<LearnedLimit> {
-        let (limit, doubt_in) = (self.learned, self.doubt_at.saturating_sub(now));
-        (limit < u32::MAX).then_some(LearnedLimit { limit, doubt_in })
+        let learned = self.0.get().filter(|learned| learned.limit < u32::MAX)?;
+        Some(LearnedLimit { limit: learned.limit, doubt_in: learned.doubt_at.saturating_sub(now) })
     }
 
     /// The same path has had this limit for another machine.
     pub(super) fn learn(&mut self, now: u64, learned: LearnedLimit) {
-        (self.learned, self.doubt_at) = (learned.limit, now.saturating_add(learned.doubt_in.min(DOUBT)));
+        let LearnedLimit { limit, doubt_in } = learned;
+        *self.0.make() = Learned { limit, doubt_at: now.saturating_add(doubt_in.min(DOUBT)), ..Learned::default() };
     }
 }
 
 impl IdleLimit {
-    pub(super) fn new() -> Self {
-        IdleLimit { learned: u32::MAX, doubt_at: 0, last_cut: 0, similar_cuts: 0, unexplained: None }
-    }
-
     /// A link that carried has gone before its end, after this silence. Whether it counts is known when the
     /// next link comes.
     pub(super) fn cut(&mut self, ordinal: u64, silence: u64, polling: bool) {
         let Some(after) = u32::try_from(silence).ok().and_then(NonZeroU32::new) else { return };
         if silence >= if polling { POLL_SILENCE } else { SILENCE } {
-            self.unexplained = Some((ordinal, after));
+            self.0.make().unexplained = Some((ordinal, after));
         }
     }
 
     /// A link comes. A client that goes on with the next turn of the link that has gone has ended that link
     /// itself, as when it was woken; a client whose link was cut makes another one.
     pub(super) fn attached(&mut self, now: u64, ordinal: u64) {
-        if let Some((_, after)) = self.unexplained.take().filter(|(cut, _)| ordinal > *cut) {
+        let Some(learned) = self.0.get_mut() else { return };
+        if let Some((_, after)) = learned.unexplained.take().filter(|(cut, _)| ordinal > *cut) {
             let after = after.get();
-            let is_similar = after.abs_diff(self.last_cut) < after / 5;
-            self.similar_cuts = if is_similar { self.similar_cuts.saturating_add(1) } else { 1 };
-            self.last_cut = after;
-            if self.similar_cuts >= RULE {
-                self.learned = self.learned.min(after / 2);
-                self.doubt_at = now + DOUBT;
+            let is_similar = after.abs_diff(learned.last_cut) < after / 5;
+            learned.similar_cuts = if is_similar { learned.similar_cuts.saturating_add(1) } else { 1 };
+            learned.last_cut = after;
+            if learned.similar_cuts >= RULE {
+                learned.limit = learned.limit.min(after / 2);
+                learned.doubt_at = now + DOUBT;
             }
-        } else if now >= self.doubt_at {
-            self.learned = self.learned.saturating_mul(2);
-            self.doubt_at = now + DOUBT;
+        } else if now >= learned.doubt_at {
+            learned.limit = learned.limit.saturating_mul(2);
+            learned.doubt_at = now + DOUBT;
         }
     }
 
     /// Another page has taken the session over, so the cut was its predecessor's end.
     pub(super) fn forget_cut(&mut self) {
-        self.unexplained = None;
+        if let Some(learned) = self.0.get_mut() {
+            learned.unexplained = None;
+        }
     }
 
     /// How long a link may be silent, as far as is known.
     pub(super) fn get(&self) -> u64 {
-        u64::from(self.learned)
+        self.0.get().map_or(u32::MAX, |learned| learned.limit).into()
     }
 
     /// Whether the path keeps no idle request open, so that polls must not wait at all.

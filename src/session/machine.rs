@@ -18,7 +18,7 @@ use super::{
     rules::{Delivery, Rules, Takes},
     stream_probe::StreamProbe,
 };
-use crate::config::Transport;
+use crate::{config::Transport, seldom::Seldom};
 
 /// Which half of a session a machine is. Both work alike, except that they open, attach and ping differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,9 @@ pub(crate) enum State {
 /// The time since which an outbox has made no progress, while it is not above the floor.
 pub(super) const NEVER: u64 = u64::MAX;
 
+/// No id of a ping: those of our protocol are numbers of its own range, and that of Engine.IO is the last of all.
+pub(super) const NO_PING: u64 = u64::MAX - 1;
+
 /// A change that the driver of a client must know. A server's driver reads the state instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -80,6 +83,13 @@ pub(crate) enum Event {
     Lost(CloseReason),
     /// The server goes away. The client makes a new link after this many milliseconds.
     GoAway(u64),
+}
+
+/// The server goes away: the client is to make a new link after so many milliseconds. No link below this ordinal may say so.
+#[derive(Debug)]
+pub(super) struct GoAway {
+    pub(super) delay: u64,
+    pub(super) ordinal: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,9 +162,10 @@ pub(crate) struct Machine {
     pub(super) stream_probe: Option<Box<StreamProbe>>,
     /// The last pause or resume that the other half has sent.
     pub(super) flow_received: FlowState,
-    pub(super) pong_due: Option<u64>,
-    /// The delay of the go away that is due, and the lowest ordinal of a link that may send it.
-    pub(super) go_away_due: Option<(u64, u64)>,
+    /// The id of the ping that is to be answered; `NO_PING` if none is.
+    pub(super) pong_due: u64,
+    /// A go away that is due.
+    pub(super) go_away_due: Option<Box<GoAway>>,
     /// When an acknowledgement is due of what was taken, while the inbox [owes one](Inbox::owes_ack).
     pub(super) ack_at: u64,
     pub(super) probe_due: bool,
@@ -183,7 +194,7 @@ pub(crate) struct Machine {
     pub(super) attach_ended: u64,
     /// The last pause or resume that was sent on any link.
     pub(super) flow_sent: FlowState,
-    pub(super) events: VecDeque<Event>,
+    pub(super) events: Seldom<VecDeque<Event>>,
     /// Why the session was cut that is parked.
     pub(super) parked: Option<Box<CloseReason>>,
     /// How many attaches have begun that hold off the end of grace.
@@ -228,12 +239,12 @@ impl Machine {
             refused: false,
             ack_at: 0,
             deadline_is_nearer: false,
-            pong_due: None,
+            pong_due: NO_PING,
             probe_due: false,
             aborted_here: false,
             abort_due: false,
             go_away_due: None,
-            events: VecDeque::new(),
+            events: Seldom::default(),
             links_need_wake: false,
             unanswered: 0,
             stalled_since: NEVER,
@@ -354,7 +365,7 @@ impl Machine {
         if self.config.rules.cut_ends {
             self.close(reason::GOING_AWAY);
         } else {
-            self.go_away_due = Some((delay, ordinal));
+            self.go_away_due = Some(Box::new(GoAway { delay, ordinal }));
             // The client must know what has arrived before it makes its new link.
             self.inbox.request_ack();
         }

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use super::{
     frame::CloseReason,
     links::{Link, LinkId, LinkKind, Links},
-    machine::{Machine, NEVER},
+    machine::{Machine, NEVER, NO_PING},
     outbox::Body,
     reason,
 };
@@ -49,7 +49,7 @@ impl Machine {
         self.links.renew();
         self.links_need_wake = true;
         self.heartbeat.restart(now);
-        (self.pong_due, self.probe_due, self.go_away_due, self.uploading) = (None, false, None, false);
+        (self.pong_due, self.probe_due, self.go_away_due, self.uploading) = (NO_PING, false, None, false);
         (self.unanswered, self.stalled_since) = (0, NEVER);
         self.shrink();
     }

@@ -242,14 +242,14 @@ impl Machine {
             Frame::Noop if self.has_sid() => Ok(()),
             Frame::Attached(start) if !server => self.handle_attached(now, id, &start),
             Frame::Ping { id, received } if !server => {
-                self.pong_due = Some(id);
+                self.pong_due = id;
                 self.acknowledged_up_to(now, received.unwrap_or_default()).map_err(|()| reason::ACK_BEYOND_SENT)
             }
             Frame::GoAway { delay } if !server => {
                 // Both halves must know what has arrived before there is a new link.
                 self.inbox.request_ack();
                 self.outbox.request_ack();
-                self.events.push_back(Event::GoAway(delay));
+                self.events.make().push_back(Event::GoAway(delay));
                 Ok(())
             }
             // The machine of a client has no use for them.
@@ -335,7 +335,7 @@ impl Machine {
             self.heartbeat.timeout = grant.params.timeout;
         }
         if !std::mem::replace(&mut self.opened, true) {
-            self.events.push_back(Event::Opened);
+            self.events.make().push_back(Event::Opened);
         }
         self.confirm(now, id);
         Ok(())
@@ -387,7 +387,7 @@ impl Machine {
             43 | 44 if self.closed.is_none() && (!server || reason.code == reason::ABORTED.code) => {
                 self.finish(now, reason);
             }
-            41 if !server && self.closed.is_none() => self.events.push_back(Event::Lost(reason)),
+            41 if !server && self.closed.is_none() => self.events.make().push_back(Event::Lost(reason)),
             10 | 43 if self.closed.is_some() => self.over = server,
             _ => {}
         }

@@ -4,7 +4,7 @@ use super::{
     frame::{Attached, CloseReason, Frame, Names, Outbound},
     inbox::Inbox,
     links::{Link, LinkId, LinkKind},
-    machine::{Machine, Role},
+    machine::{Machine, NO_PING, Role},
     outbox::Body,
     reason,
     rules::{Delivery, Heartbeats, Rules},
@@ -188,14 +188,14 @@ impl Machine {
                 Frame::Resume { received, epoch }
             });
         }
-        if let Some(id) = self.pong_due.take() {
-            return Some(Frame::Pong { id, received });
+        if self.pong_due != NO_PING {
+            return Some(Frame::Pong { id: std::mem::replace(&mut self.pong_due, NO_PING), received });
         }
         if std::mem::take(&mut link.reply_due) || self.inbox.ack_due() || ack_rides {
             return Some(Frame::Ack { received });
         }
-        if let Some((delay, _)) = self.go_away_due.take_if(|(_, ordinal)| link.ordinal >= *ordinal) {
-            return Some(Frame::GoAway { delay });
+        if let Some(due) = self.go_away_due.take_if(|due| link.ordinal >= due.ordinal) {
+            return Some(Frame::GoAway { delay: due.delay });
         }
         if std::mem::take(&mut self.probe_due) {
             return Some(Frame::AckRequest);

@@ -155,7 +155,7 @@ impl Machine {
     /// The client has pinged, where it does.
     pub(super) fn answer_ping(&mut self, now: u64, id: u64) -> Result<(), CloseReason> {
         self.heartbeat.pinged(now);
-        self.pong_due = Some(id);
+        self.pong_due = id;
         self.links_need_wake = true;
         Ok(())
     }

@@ -50,6 +50,7 @@ use turn::Turn;
 use crate::{
     config::Transport,
     dialect::socketio::Revision,
+    seldom::Seldom,
     session::{Attached, Grant, Machine, Outcome, SessionParams},
     sync::lock,
 };
@@ -109,6 +110,13 @@ pub(crate) struct ServerParams {
 /// A value that is held for as long as a session counts as live, and then dropped.
 pub(crate) type Guard = Box<dyn Any + Send + Sync>;
 
+/// By this deadline the client must have acknowledged more than this number.
+#[derive(Clone, Copy, Debug)]
+struct Closing {
+    deadline: u64,
+    acknowledged: u64,
+}
+
 /// As in [`Machine`], the fields that a message to a room needs lie together, right before those of the machine.
 #[derive(Debug)]
 #[repr(C)]
@@ -144,13 +152,13 @@ struct Inner {
     /// The test client that waits until a task waits for an arrival.
     idle: Option<Box<Waker>>,
     /// The tasks that wait for room in the outbox or for an acknowledgement.
-    senders: Vec<Waker>,
+    senders: Seldom<Vec<Waker>>,
     /// The places that the session has in other counts, for as long as it counts as live.
     held: Option<Guard>,
     /// When the client's login expires; `u64::MAX` if it does not.
     expires: u64,
-    /// After our close: the deadline by which the client must have acknowledged more than this number.
-    closing: Option<(u64, u64)>,
+    /// The acknowledgement of our close that is awaited.
+    closing: Option<Box<Closing>>,
     /// The number of pages that have taken the session over.
     page: u64,
     /// How many arrivals that wait are of pages before the present one.
@@ -182,7 +190,7 @@ impl SharedSession {
             receivers: Receivers::default(),
             idle: None,
             links: LinkWakers::default(),
-            senders: Vec::new(),
+            senders: Seldom::default(),
             credentials: Credentials::new(secret),
             scheduled: u64::MAX,
             accounted: 0,
@@ -290,7 +298,7 @@ impl SharedSession {
         if inner.forgotten {
             return;
         }
-        let closing = inner.closing.map(|(deadline, _)| deadline);
+        let closing = inner.closing.as_ref().map(|closing| closing.deadline);
         let pieces = inner.chunked.as_ref().and_then(|chunked| chunked.deadline());
         let parked = inner.recovery().and(inner.channels.as_ref()).and_then(|channels| channels.parked_until());
         let owed = inner.owed_deadline();
@@ -323,23 +331,25 @@ impl Inner {
 
     /// Keeps the waker of a task until the senders are woken; only once, even if the task is polled again.
     fn wait(&mut self, waker: &Waker) {
-        if !self.senders.iter().any(|known| known.will_wake(waker)) {
-            self.senders.push(waker.clone());
+        let senders = self.senders.make();
+        if !senders.iter().any(|known| known.will_wake(waker)) {
+            senders.push(waker.clone());
         }
     }
 
     /// Sets the deadline for the acknowledgement of our close. Without it a client that answers pings but
     /// never acknowledges the close would hold the session for ever.
     fn await_close(&mut self, now: u64, grace: u64) {
-        self.closing = Some((now + grace, self.machine.acknowledged()));
+        let acknowledged = self.machine.acknowledged();
+        self.closing = Some(Box::new(Closing { deadline: now + grace, acknowledged }));
     }
 
     fn check_close(&mut self, now: u64, grace: u64) {
         // Where no numbers are acknowledged, a client without a link has not even fetched the close.
         let counts = !self.links.is_empty() || self.machine.ends_with_its_links();
-        match self.closing {
+        match self.closing.as_deref() {
             Some(_) if self.machine.closed().is_some() => self.closing = None,
-            Some((deadline, before)) if deadline <= now => {
+            Some(&Closing { deadline, acknowledged: before }) if deadline <= now => {
                 self.await_close(now, grace);
                 // A client without a link gets the full grace time instead.
                 if self.machine.acknowledged() == before && counts {
@@ -397,7 +407,7 @@ impl Inner {
 
     /// Wakes the tasks that wait for room, and the one that opens channels if none opens any more.
     fn wake_senders(&mut self) {
-        for waker in self.senders.drain(..) {
+        for waker in self.senders.get_mut().into_iter().flat_map(|senders| senders.drain(..)) {
             waker.wake();
         }
         if self.machine.close_reason().is_some()

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Credentials, Guard, Inner, Runtime, ServerParams, SharedSession};
+use super::{Closing, Credentials, Guard, Inner, Runtime, ServerParams, SharedSession};
 use crate::{
     config::RateLimit,
     packed::{Malformed, Reader, put, put_bytes},
@@ -157,7 +157,7 @@ impl SharedSession {
             page: inner.page,
             of_former_pages: inner.of_former_pages,
             expires_in: Some(inner.expires).filter(|at| *at < u64::MAX).map(|at| at.saturating_sub(now)),
-            closing: inner.closing.take().map(|(at, number)| (at.saturating_sub(now), number)),
+            closing: inner.closing.take().map(|closing| (closing.deadline.saturating_sub(now), closing.acknowledged)),
             machine,
         };
         // Their answers go where the session goes, and nobody knows them there.
@@ -204,7 +204,9 @@ impl SharedSession {
         inner.page = moved.page;
         inner.of_former_pages = moved.of_former_pages.min(inner.machine.arrivals());
         inner.expires = moved.expires_in.map_or(u64::MAX, |time| now.saturating_add(time));
-        inner.closing = moved.closing.map(|(time, number)| (now.saturating_add(time), number));
+        inner.closing = moved
+            .closing
+            .map(|(time, acknowledged)| Box::new(Closing { deadline: now.saturating_add(time), acknowledged }));
         if inner.machine.close_reason().is_some() {
             inner.turn.finish();
         } else {

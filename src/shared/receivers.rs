@@ -3,6 +3,8 @@
 
 use std::{collections::VecDeque, task::Waker};
 
+use crate::seldom::Seldom;
+
 /// The place of a task that waits. It keeps the place until it has received something, or gives it up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(u32);
@@ -22,7 +24,7 @@ struct Receiver {
 #[derive(Debug, Default)]
 pub(super) struct Receivers {
     first: Option<Receiver>,
-    others: VecDeque<Receiver>,
+    others: Seldom<VecDeque<Receiver>>,
     next: u32,
 }
 
@@ -53,19 +55,19 @@ impl Receivers {
         let receiver = Receiver { place: new, waker: waker.clone(), woken: false, is_handler };
         match self.first {
             None => self.first = Some(receiver),
-            Some(_) => self.others.push_back(receiver),
+            Some(_) => self.others.make().push_back(receiver),
         }
     }
 
     /// Gives a place up.
     pub(super) fn leave(&mut self, place: Place) {
         if self.first.as_ref().is_some_and(|first| first.place == place) {
-            self.first = self.others.pop_front();
-        } else {
-            self.others.retain(|other| other.place != place);
+            self.first = self.others.get_mut().and_then(VecDeque::pop_front);
+        } else if let Some(others) = self.others.get_mut() {
+            others.retain(|other| other.place != place);
         }
-        if self.others.is_empty() {
-            self.others = VecDeque::new();
+        if self.others.get().is_some_and(VecDeque::is_empty) {
+            self.others.clear();
         }
     }
 
@@ -76,7 +78,7 @@ impl Receivers {
 
     /// Wakes all. Returns whether the handler was woken.
     pub(super) fn wake_all(&mut self) -> bool {
-        self.first.iter_mut().chain(&mut self.others).fold(false, |handler, receiver| receiver.wake() | handler)
+        self.all().fold(false, |handler, receiver| receiver.wake() | handler)
     }
 
     /// Whether a task waits that was not woken.
@@ -84,8 +86,12 @@ impl Receivers {
         self.first.as_ref().is_some_and(|first| !first.woken)
     }
 
+    fn all(&mut self) -> impl Iterator<Item = &mut Receiver> {
+        self.first.iter_mut().chain(self.others.get_mut().into_iter().flatten())
+    }
+
     fn find(&mut self, place: Place) -> Option<&mut Receiver> {
-        self.first.iter_mut().chain(&mut self.others).find(|receiver| receiver.place == place)
+        self.all().find(|receiver| receiver.place == place)
     }
 }
 

@@ -110,7 +110,7 @@ fn a_forbidden_import_is_seen_however_it_is_written() {
             "imports",
             &[("src/session/x.rs", text)],
             2,
-            "session may import only message, packet, packed, payload, broadcast, config;",
+            "session may import only message, packet, packed, payload, broadcast, config, seldom;",
         );
     }
     assert_breaks("imports", &[("src/message.rs", "use crate::clock;")], 1, "message imports nothing of ours");

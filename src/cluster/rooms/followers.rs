@@ -31,6 +31,23 @@ impl<M> ClusterRooms<M> {
         room.receiving.held.is_empty() && heard.is_some_and(|heard| heard.next > n)
     }
 
+    /// Wants a marker: a word to this node itself, behind all that the engine carries now. Returns the number that
+    /// [`marker`](Self::marker) has reached when it is back.
+    pub(crate) fn mark(&mut self, now: u64) -> u64 {
+        self.line.mark(now)
+    }
+
+    /// The number of the last marker that is back. All that other nodes had received when it was wanted has come here too,
+    /// or is known to be missing, if the engine gives all nodes the same order.
+    pub(crate) fn marker(&self) -> u64 {
+        self.line.back()
+    }
+
+    /// Whether this node may have missed something of others that live: they are asked, and have not answered.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.asking.unanswered.iter().any(|publisher| self.others.binary_search(publisher).is_ok())
+    }
+
     /// How far the members of a room here have got, if they have been told all events of this machine.
     pub(crate) fn positions(&self, now: u64, room: &str) -> Positions {
         let Some(room) = self.rooms.get(room) else { return Positions::default() };

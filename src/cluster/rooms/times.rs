@@ -137,23 +137,6 @@ impl<M> ClusterRooms<M> {
         self.counters
     }
 
-    /// Wants a marker: a word to this node itself, behind all that the engine carries now. Returns the number that
-    /// [`marker`](Self::marker) has reached when it is back.
-    pub(crate) fn mark(&mut self, now: u64) -> u64 {
-        self.line.mark(now)
-    }
-
-    /// The number of the last marker that is back. All that other nodes had received when it was wanted has come here too,
-    /// or is known to be missing, if the engine gives all nodes the same order.
-    pub(crate) fn marker(&self) -> u64 {
-        self.line.back()
-    }
-
-    /// Whether this node may have missed something of others that live: they are asked, and have not answered.
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        self.asking.unanswered.iter().any(|publisher| self.others.binary_search(publisher).is_ok())
-    }
-
     /// The time at which [`handle_timeout`](Self::handle_timeout) is to be called.
     pub(crate) fn next_timeout(&self) -> Option<u64> {
         let settings = &self.settings;

@@ -16,7 +16,7 @@ use super::{
     idle_limit::LearnedLimit,
     inbox::{Arrival, FlowState},
     links::{Attach, Link, LinkKind, Links},
-    machine::{Config, Machine, NEVER, Role},
+    machine::{Config, Machine, NEVER, NO_PING, Role},
     outbox::{Body, ENTRY_COST, Entry},
     rate::RateLeft,
     reason,
@@ -208,7 +208,7 @@ impl Machine {
             link.end(reason.clone());
         }
         (self.inbox.bytes, self.stream_probe, self.closing) = (0, None, None);
-        (self.pong_due, self.probe_due, self.go_away_due, self.abort_due) = (None, false, None, false);
+        (self.pong_due, self.probe_due, self.go_away_due, self.abort_due) = (NO_PING, false, None, false);
         self.outbox.acked = self.outbox.last;
         self.inbox.ack_sent();
         self.finish(now, reason);
