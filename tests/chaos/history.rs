@@ -9,6 +9,8 @@ pub(crate) type Phase = u32;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     pub(crate) sessions: BTreeMap<String, Session>,
+    /// How often the rooms of a node went on alone.
+    pub(crate) splits: usize,
 }
 
 /// A session: the half of its client, and that of its handlers.
@@ -65,6 +67,7 @@ impl History {
     /// Reads the diary of a node: a line for each turn of a handler. A line that its end cut short is left out.
     pub(crate) fn read_diary(&mut self, diary: &str) {
         for line in diary.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+            self.splits += usize::from(line == "split");
             let mut fields = line.split(' ');
             let (Some("turn"), Some(id)) = (fields.next(), fields.next()) else { continue };
             let numbers: Vec<u64> = fields.map(|field| field.parse().expect("a diary holds numbers")).collect();

@@ -166,8 +166,9 @@ fn cluster(url: &str) -> Cluster {
 /// The body of the process.
 pub(crate) async fn serve() {
     let set = |name: &str| env::var(name).unwrap();
-    told::tell(&set("CHAOS_NAME"));
     let diary = Diary(Arc::new(OpenOptions::new().create(true).append(true).open(set("CHAOS_DIARY")).unwrap()));
+    let notes = diary.clone();
+    told::tell(&set("CHAOS_NAME"), move || notes.write("split\n"));
     let server: Server = Anywire::builder()
         .cluster(cluster(&set("CHAOS_ENGINE")))
         .node(&set("CHAOS_NAME"))

@@ -14,7 +14,11 @@ use tracing::{
 struct Told {
     name: String,
     level: Level,
+    on_split: Box<dyn Fn() + Send + Sync>,
 }
+
+/// The words of a node whose rooms go on alone.
+const SPLIT: &str = "rooms go on on each node";
 
 /// Whether everything is to be told.
 fn all() -> bool {
@@ -33,10 +37,11 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() % 1_000.0
 }
 
-/// Tells all that is logged from now on.
-pub(crate) fn tell(name: &str) {
+/// Tells all that is logged from now on. `on_split` is called when the rooms of this node go on alone.
+pub(crate) fn tell(name: &str, on_split: impl Fn() + Send + Sync + 'static) {
     let level = if all() { Level::DEBUG } else { Level::ERROR };
-    tracing::subscriber::set_global_default(Told { name: name.to_owned(), level }).unwrap();
+    tracing::subscriber::set_global_default(Told { name: name.to_owned(), level, on_split: Box::new(on_split) })
+        .unwrap();
 }
 
 struct Line(String);
@@ -49,13 +54,20 @@ impl Visit for Line {
 
 impl Subscriber for Told {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("anywire") && *metadata.level() <= self.level && metadata.is_event()
+        metadata.target().starts_with("anywire")
+            && *metadata.level() <= self.level.max(Level::WARN)
+            && metadata.is_event()
     }
 
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(format!("{:.3} {} {}", now(), self.name, event.metadata().level()));
         event.record(&mut line);
-        eprintln!("{}", line.0);
+        if line.0.contains(SPLIT) {
+            (self.on_split)();
+        }
+        if *event.metadata().level() <= self.level {
+            eprintln!("{}", line.0);
+        }
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

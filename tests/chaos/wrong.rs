@@ -39,7 +39,7 @@ fn right() -> History {
         turns: vec![turn(1, first, 1), turn(2, first + 1, 0), turn(3, first + 2, 2)],
         ..Session::default()
     };
-    History { sessions: [("a.1".to_owned(), session(1, 10)), ("b.1".to_owned(), session(2, 20))].into() }
+    History { sessions: [("a.1".to_owned(), session(1, 10)), ("b.1".to_owned(), session(2, 20))].into(), splits: 0 }
 }
 
 /// The same, but the session of the second client was lost behind its second turn. The client goes on in another one.
@@ -267,8 +267,8 @@ fn a_circle_of_three_is_no_order() {
 fn a_diary_is_read_as_it_was_written() {
     let mut history = History::default();
     let written = turn(7, 12, 3);
-    history.read_diary(&format!("begin a.1 new\n{}turn a.1 8 1", written.line("a.1")));
-    assert_eq!(of(&mut history, "a.1").turns, [written]);
+    history.read_diary(&format!("begin a.1 new\nsplit\n{}turn a.1 8 1", written.line("a.1")));
+    assert_eq!((history.splits, &of(&mut history, "a.1").turns), (1, &vec![written]));
     history.add_client("a.1", Session { client: 5, ..Session::default() });
     assert_eq!((of(&mut history, "a.1").client, of(&mut history, "a.1").turns.len()), (5, 1));
 }
