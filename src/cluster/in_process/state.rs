@@ -48,6 +48,9 @@ pub(super) struct State {
     pub(super) delay: Duration,
 }
 
+/// A delay in milliseconds that no process lives to see the end of.
+const NEVER: u64 = 1 << 40;
+
 /// An event for a node, and when the node gets it, on the engine's clock.
 pub(super) type Due = (u64, BusEvent);
 
@@ -99,7 +102,7 @@ impl Shared {
 impl NodeState {
     fn tell(&self, now: u64, event: BusEvent) {
         if let Some(queue) = &self.queue {
-            let _ = queue.send((now.saturating_add(milliseconds(self.delay)), event));
+            let _ = queue.send((now + milliseconds(self.delay).min(NEVER), event));
         }
     }
 }

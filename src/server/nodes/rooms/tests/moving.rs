@@ -270,6 +270,8 @@ async fn no_session_leaves_a_node_that_is_too_far_behind() {
     nodes[0].plug.delay(Duration::ZERO);
     sleep(Duration::from_secs(3)).await;
     assert!(nodes[0].cluster().catch_up().await);
+    nodes[1].plug.delay(Duration::MAX);
+    assert!(nodes[0].cluster().catch_up().await && !nodes[1].cluster().catch_up().await);
     nodes[0].plug.cut_bus();
     assert!(!nodes[0].cluster().catch_up().await);
 }
