@@ -361,6 +361,7 @@ pub(crate) trait OtherNodes: fmt::Debug + Send + Sync {
     /// two seconds at most. A session that leaves for that node misses nothing in between then. Returns whether that is so.
     ///
     /// Cancel-safe.
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only the nodes of a cluster have it"))]
     fn catch_up(&self) -> BoxFuture<'static, bool>;
 
     /// Takes a session out of its rooms, and apart from the others, so that no message to them reaches it here any more. It is
