@@ -349,6 +349,10 @@ pub(crate) trait OtherNodes: fmt::Debug + Send + Sync {
     #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only the nodes of a cluster have it"))]
     fn rooms_of(&self, member: &Member) -> Bytes;
 
+    /// Whether all that is published to these rooms comes to this node.
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only the nodes of a cluster have it"))]
+    fn hears(&self, rooms: &Bytes) -> bool;
+
     /// Expects a session of another node, which is in these rooms: the result is there when all that is published to them from
     /// then on comes to this node.
     ///

@@ -231,6 +231,10 @@ impl OtherNodes for Nodes {
         NodeRooms::rooms_of(member)
     }
 
+    fn hears(&self, rooms: &Bytes) -> bool {
+        self.rooms.hears(rooms)
+    }
+
     fn expect(&self, rooms: &Bytes) -> BoxFuture<'static, Option<Box<dyn Expected>>> {
         let (node, rooms) = (self.rooms.clone(), rooms.clone());
         Box::pin(async move { node.expect(&rooms).await.map(|expected| Box::new(expected) as Box<dyn Expected>) })

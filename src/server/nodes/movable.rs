@@ -57,7 +57,11 @@ impl Sessions for Movable {
             return Err(Stays::Busy);
         }
         moving::can_move(&member)?;
-        let rooms = core.nodes().map(|nodes| nodes.rooms_of(&member)).unwrap_or_default();
+        let nodes = core.nodes();
+        let rooms = nodes.map(|nodes| nodes.rooms_of(&member)).unwrap_or_default();
+        if nodes.is_some_and(|nodes| !nodes.hears(&rooms)) {
+            return Err(Stays::Busy);
+        }
         Ok(Prepared { rooms, waits: moving::is_waiting(&member) })
     }
 

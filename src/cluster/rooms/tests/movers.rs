@@ -69,7 +69,8 @@ impl World {
                 let at = at.expect("it is on a node");
                 let to = self.random.below(self.nodes.len() as u64) as usize;
                 // It may come back to where it is: nobody took it.
-                match self.nodes[to].alive && now < HEALED + 3_000 {
+                let is_heard = self.nodes[at].machine.is_heard(room);
+                match self.nodes[to].alive && is_heard && now < HEALED + 3_000 {
                     true => {
                         self.log(|| format!("mover {number} is to go from {at} to {to}"));
                         Way::Asked { to, until: now + PATIENCE }

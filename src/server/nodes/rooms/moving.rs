@@ -50,6 +50,14 @@ impl NodeRooms {
         write_keys(keys.iter().map(AsRef::as_ref))
     }
 
+    /// Whether all that is published to these rooms comes. Otherwise a session that left would get at the next node, behind
+    /// what it has, what came before its own node had asked.
+    pub(in crate::server::nodes) fn hears(&self, rooms: &Bytes) -> bool {
+        let Some(keys) = read_keys(rooms) else { return false };
+        let state = lock(&self.state);
+        keys.iter().map(AsRef::as_ref).chain([EVERYBODY]).all(|room| state.machine.is_heard(room))
+    }
+
     /// Expects a session that is in these rooms.
     pub(in crate::server::nodes) async fn expect(self: &Arc<Self>, rooms: &Bytes) -> Option<Expecting> {
         let keys = read_keys(rooms)?;

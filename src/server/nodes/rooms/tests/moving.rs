@@ -274,6 +274,12 @@ async fn no_session_leaves_a_node_that_is_too_far_behind() {
     assert!(nodes[0].cluster().catch_up().await && !nodes[1].cluster().catch_up().await);
     nodes[0].plug.cut_bus();
     assert!(!nodes[0].cluster().catch_up().await);
+    let (_client, member) = nodes[0].client(&["new"]).await;
+    let rooms = nodes[0].cluster().rooms_of(&member);
+    assert!(!nodes[0].cluster().hears(&rooms), "the engine has not confirmed it");
+    nodes[0].plug.heal();
+    sleep(Duration::from_secs(3)).await;
+    assert!(nodes[0].cluster().hears(&rooms));
 }
 
 /// A process that has ended is not forgotten by one node sooner than by another: no gap is told where nothing is missing.
