@@ -181,6 +181,8 @@ impl NodeRooms {
             }
             let Some(core) = self.core.upgrade() else { return };
             self.change(&core, |_, _| ());
+            // A node that has gone answers nothing more, and nobody waits for that any longer.
+            self.heard.notify_waiters();
         }
     }
 }

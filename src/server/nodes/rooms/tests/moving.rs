@@ -1,7 +1,10 @@
 //! A session leaves its rooms on one node, and another one comes to them on another node in its place.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -280,6 +283,35 @@ async fn no_session_leaves_a_node_that_is_too_far_behind() {
     nodes[0].plug.heal();
     sleep(Duration::from_secs(3)).await;
     assert!(nodes[0].cluster().hears(&rooms));
+}
+
+/// A node that has been killed has no answer to what was missed behind a cut. It is waited for until it counts as gone.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_gone_is_not_waited_for() {
+    let mut nodes = nodes(3, |builder| builder).await;
+    let gone = nodes.pop().unwrap();
+    let _client = nodes[0].client(&["a"]).await;
+    gone.server.live().to("a").send("1");
+    sleep(Duration::from_millis(100)).await;
+    drop(gone);
+    nodes[0].plug.cut_bus();
+    sleep(Duration::from_millis(100)).await;
+    nodes[0].plug.heal();
+    let (cluster, is_sure) = (nodes[0].cluster(), AtomicBool::new(false));
+    let waits = async {
+        while !cluster.catch_up().await {}
+        is_sure.store(true, Ordering::Relaxed);
+    };
+    let goes = async {
+        sleep(Duration::from_secs(3)).await;
+        while cluster.figures().names.len() > 2 {
+            assert!(!is_sure.load(Ordering::Relaxed), "it is among those that live");
+            sleep(Duration::from_millis(1)).await;
+        }
+        sleep(Duration::from_millis(5)).await;
+        assert!(is_sure.load(Ordering::Relaxed));
+    };
+    tokio::join!(waits, goes);
 }
 
 /// A process that has ended is not forgotten by one node sooner than by another: no gap is told where nothing is missing.
