@@ -2,7 +2,7 @@
 //! one.
 
 use super::payload::Payloads;
-use super::{Latencies, WAIT, micros, open_all, run_for, settle};
+use super::{Latencies, micros, open_all, run_for, settle};
 use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::group::Group;
@@ -129,7 +129,7 @@ fn start(fleet: &mut Fleet, echo: &mut Echo) -> Result<()> {
 fn drain(fleet: &mut Fleet, echo: &mut Echo) -> Result<()> {
     echo.is_running = false;
     while echo.under_way > 0 {
-        fleet.turn(WAIT, echo).with_context(|| format!("{} answers are missing", echo.under_way))?;
+        fleet.turn(echo).with_context(|| format!("{} answers are missing", echo.under_way))?;
     }
     Ok(())
 }
@@ -139,6 +139,9 @@ pub(crate) fn run(row: Row, spec: Spec, counter: Counter) -> Result<Figures> {
     let scene = if spec.talk == Talk::Requests { Scene::Requests } else { Scene::Echo };
     let group = Group::start(row, scene)?;
     let mut fleet = Fleet::new(group.first(), spec.talk)?;
+    if contender.is_nodes() {
+        fleet.sleep(); // Redis has the same CPU.
+    }
     if contender.is_forwarded() {
         fleet.come_back_to(group.last());
     }

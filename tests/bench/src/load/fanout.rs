@@ -2,7 +2,7 @@
 //! one.
 
 use super::payload::Payloads;
-use super::{Latencies, OPENING, WAIT, micros, open_all, settle};
+use super::{Latencies, OPENING, micros, open_all, settle};
 use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
@@ -110,7 +110,7 @@ impl Fanout {
         })?;
         while self.deliveries < whole {
             let missing = whole - self.deliveries;
-            fleet.turn(WAIT, self).with_context(|| format!("{missing} deliveries are missing"))?;
+            fleet.turn(self).with_context(|| format!("{missing} deliveries are missing"))?;
         }
         Ok(())
     }
@@ -126,11 +126,11 @@ fn join(fleet: &mut Fleet, fanout: &mut Fanout, contender: Contender, process: &
         // A few at a time: a server that gets no acknowledgement for a second takes the client's stream for
         // held back.
         while fanout.greeted + OPENING <= index {
-            fleet.turn(WAIT, fanout)?;
+            fleet.turn(fanout)?;
         }
     }
     while fanout.greeted < members {
-        fleet.turn(WAIT, fanout)?;
+        fleet.turn(fanout)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Sessions that have exchanged one message each way and then do nothing.
 
 use super::payload::Payloads;
-use super::{OPENING, WAIT, open_all, settle};
+use super::{OPENING, open_all, settle};
 use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
@@ -72,7 +72,7 @@ fn settled(
             fleet.with(index, |client| client.send(idle.payloads.make(index as u64)))?;
         }
         while idle.answered < few.end {
-            fleet.turn(WAIT, idle)?;
+            fleet.turn(idle)?;
         }
         drop_uplinks(fleet, idle, few)?;
     }
@@ -88,7 +88,7 @@ fn split(indices: Range<usize>) -> impl Iterator<Item = Range<usize>> {
 fn drop_uplinks(fleet: &mut Fleet, idle: &mut Idle, indices: Range<usize>) -> Result<()> {
     for index in indices {
         while !fleet.drop_uplink(index)? {
-            fleet.turn(WAIT, idle)?;
+            fleet.turn(idle)?;
         }
     }
     Ok(())

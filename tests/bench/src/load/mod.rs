@@ -13,8 +13,6 @@ use anyhow::{Context, Result, bail};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// The longest wait for events; short, so that the end of a window is noticed.
-const WAIT: Duration = Duration::from_millis(5);
 /// The most sessions that may be opening at once; well below any listener's backlog.
 const OPENING: usize = 64;
 
@@ -36,7 +34,7 @@ fn open_all<D: Driver>(
             fleet.open(next, contender)?;
             next += 1;
         }
-        fleet.turn(WAIT, driver).with_context(|| {
+        fleet.turn(driver).with_context(|| {
             let (ready, all) = (ready(driver), indices.end);
             format!("{ready} of {all} sessions are ready")
         })?;
@@ -62,7 +60,7 @@ fn settle(fleet: &mut Fleet, driver: &mut dyn Driver, cpu: impl Fn() -> Result<D
 fn run_for(fleet: &mut Fleet, driver: &mut dyn Driver, span: Duration) -> Result<Duration> {
     let start = Instant::now();
     while start.elapsed() < span {
-        fleet.turn(WAIT, driver)?;
+        fleet.turn(driver)?;
     }
     Ok(start.elapsed())
 }

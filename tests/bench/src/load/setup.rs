@@ -1,6 +1,6 @@
 //! Sessions that are opened and, once open, closed in their protocol's own way.
 
-use super::{WAIT, micros, run_for};
+use super::micros;
 use crate::clients::{Client, Inbox, Talk};
 use crate::contenders::Contender;
 use crate::host::child::ServerProcess;
@@ -49,7 +49,7 @@ impl Setup {
             while let Some(index) = self.free.pop() {
                 fleet.open(index, contender)?;
             }
-            fleet.turn(WAIT, self)?;
+            fleet.turn(self)?;
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ pub(crate) fn run(row: Row, window: Duration, warm_up: Duration) -> Result<Figur
     let (cpu, closed) = (process.cpu()? - cpu, setup.closed - closed);
     // Sessions under way end in order, so that a server that cannot close is noticed.
     while setup.free.len() < AT_ONCE {
-        run_for(&mut fleet, &mut setup, WAIT)?;
+        fleet.turn(&mut setup)?;
     }
     Ok(Figures { cpu: micros(cpu) / closed.max(1) as f64, rate: closed as f64 / elapsed.as_secs_f64() })
 }

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// A server that sends nothing for this long, while an answer is awaited, has failed.
 const STALL: Duration = Duration::from_secs(20);
+/// How long a fleet [that sleeps](Fleet::sleep) waits for events at most.
+const WAIT: Duration = Duration::from_millis(5);
 /// The size of the read buffer; large, so that one read takes all that is there.
 const SCRATCH: usize = 256 * 1024;
 
@@ -52,6 +54,7 @@ pub(crate) struct Fleet {
     dial: Dial,
     /// Where clients come back, once their sessions are open.
     then: Option<SocketAddr>,
+    wait: Duration,
     scratch: Vec<u8>,
     inbox: Inbox,
     sources: u16,
@@ -69,6 +72,7 @@ impl Fleet {
             members: Vec::new(),
             dial: Dial::new(address, talk),
             then: None,
+            wait: Duration::ZERO,
             scratch: vec![0; SCRATCH],
             inbox: Inbox::default(),
             sources: 0,
@@ -81,6 +85,13 @@ impl Fleet {
     /// Has all clients connect anew once their sessions are open, to another node.
     pub(crate) fn come_back_to(&mut self, address: SocketAddr) {
         self.then = Some(address);
+    }
+
+    /// Sleeps from now on where nothing has come, since others need this CPU too. Otherwise a fleet asks again at once:
+    /// a server's write would have to wake it on its CPU, which on one machine costs the server an interrupt, and over a
+    /// network costs it nothing.
+    pub(crate) fn sleep(&mut self) {
+        self.wait = WAIT;
     }
 
     /// Begins to open a session in slot `index`, which must be free.
@@ -123,10 +134,10 @@ impl Fleet {
         Ok(true)
     }
 
-    /// Waits at most `wait` for events and handles all of them.
-    pub(crate) fn turn(&mut self, wait: Duration, driver: &mut dyn Driver) -> Result<()> {
+    /// Handles all events that have come.
+    pub(crate) fn turn(&mut self, driver: &mut dyn Driver) -> Result<()> {
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        match self.poll.poll(&mut events, Some(wait)) {
+        match self.poll.poll(&mut events, Some(self.wait)) {
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
         }
