@@ -65,6 +65,15 @@ impl Broadcast {
         Offset::parse(std::str::from_utf8(&found.bytes).ok()?)
     }
 
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The part of it that one session has, if all have equal parts.
+    pub(crate) fn share(self: &Arc<Self>) -> usize {
+        self.held() / Arc::strong_count(self)
+    }
+
     /// The bytes of the message and its encodings.
     fn held(&self) -> usize {
         let mut held = self.payload.len();
@@ -110,15 +119,19 @@ impl OutMessage {
     pub(crate) fn share(&self) -> usize {
         match self {
             OutMessage::Own(_) => 0,
-            OutMessage::Shared(broadcast) => broadcast.held() / Arc::strong_count(broadcast),
+            OutMessage::Shared(broadcast) => broadcast.share(),
+        }
+    }
+
+    pub(crate) fn borrowed(&self) -> OutMessageRef<'_> {
+        match self {
+            OutMessage::Own(payload) => OutMessageRef::Own(payload),
+            OutMessage::Shared(broadcast) => OutMessageRef::Shared(broadcast),
         }
     }
 
     pub(crate) fn payload(&self) -> &Payload {
-        match self {
-            OutMessage::Own(payload) => payload,
-            OutMessage::Shared(broadcast) => &broadcast.payload,
-        }
+        self.borrowed().payload()
     }
 
     /// The payload; a copy if others share it.
@@ -137,6 +150,34 @@ impl OutMessage {
     /// Its length in bytes, which limits count.
     pub(crate) fn len(&self) -> usize {
         self.payload().len()
+    }
+}
+
+/// An [`OutMessage`] that is borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OutMessageRef<'a> {
+    Own(&'a Payload),
+    Shared(&'a Arc<Broadcast>),
+}
+
+impl<'a> OutMessageRef<'a> {
+    pub(crate) fn payload(self) -> &'a Payload {
+        match self {
+            OutMessageRef::Own(payload) => payload,
+            OutMessageRef::Shared(broadcast) => &broadcast.payload,
+        }
+    }
+
+    /// Its length in bytes, which limits count.
+    pub(crate) fn len(self) -> usize {
+        self.payload().len()
+    }
+
+    pub(crate) fn to_owned(self) -> OutMessage {
+        match self {
+            OutMessageRef::Own(payload) => OutMessage::Own(payload.clone()),
+            OutMessageRef::Shared(broadcast) => OutMessage::Shared(broadcast.clone()),
+        }
     }
 }
 

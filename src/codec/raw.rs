@@ -15,7 +15,7 @@ use super::{
     websocket_frames::{SocketBuffer, encode},
 };
 use crate::{
-    broadcast::{Cell, OutMessage},
+    broadcast::{Cell, OutMessageRef},
     message::{Message, Text},
     payload::Payload,
     session::{
@@ -71,9 +71,9 @@ impl Codec for RawCodec {
 
     fn write_socket(&mut self, frame: Outbound<'_>, out: &mut SocketBuffer<'_>) {
         match frame {
-            Outbound::Message { message: OutMessage::Own(payload), .. } => put_message(payload, out),
-            Outbound::Message { message: shared @ OutMessage::Shared(broadcast), .. } => {
-                out.encoded(broadcast.encoded(CELL, |payload| encode(payload, put_message)), shared);
+            Outbound::Message { message: OutMessageRef::Own(payload), .. } => put_message(payload, out),
+            Outbound::Message { message: OutMessageRef::Shared(broadcast), .. } => {
+                out.encoded(broadcast.encoded(CELL, |payload| encode(payload, put_message)), broadcast);
             }
             Outbound::Frame(Frame::Ping { id, .. }) => out.ping(id.to_string().as_bytes()),
             Outbound::Frame(Frame::Pong { id, .. }) => out.pong(id.to_string().as_bytes()),

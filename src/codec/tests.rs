@@ -84,7 +84,7 @@ fn messages_survive<C: Codec>(events: bool, make: impl Fn() -> C) {
                 _ => message.clone().into(),
             };
             writer.write_socket(
-                Outbound::Message { number: at as u64 + 1, message: &message, events, offsets: false },
+                Outbound::Message { number: at as u64 + 1, message: message.borrowed(), events, offsets: false },
                 &mut buffer,
             );
         }

@@ -3,11 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{broadcast::OutMessage, payload::Payload, session::frame::CloseReason};
+use crate::{broadcast::Broadcast, payload::Payload, session::frame::CloseReason};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Opcode {
@@ -34,7 +34,7 @@ pub(crate) const MAX_CLOSE_TEXT: usize = MAX_CONTROL - 2;
 #[derive(Debug)]
 pub(crate) struct SharedFrames {
     pub(crate) bytes: Bytes,
-    _message: OutMessage,
+    _message: Arc<Broadcast>,
 }
 
 /// Collects the frames of one write.
@@ -108,7 +108,7 @@ impl<'a> SocketBuffer<'a> {
 
     /// Appends whole frames of a message that were encoded before. Large ones are not copied, if they stay the
     /// last.
-    pub(crate) fn encoded(&mut self, frames: &Bytes, message: &OutMessage) {
+    pub(crate) fn encoded(&mut self, frames: &Bytes, message: &Arc<Broadcast>) {
         self.end_shared_text();
         match frames.len() >= LARGE {
             true => self.shared = Some(SharedFrames { bytes: frames.clone(), _message: message.clone() }),

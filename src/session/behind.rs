@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use super::{
     droppable::{Droppables, WhenBehind},
     machine::{Machine, SendError},
-    outbox::{Body, ENTRY_COST},
+    outbox::ENTRY_COST,
 };
 use crate::broadcast::OutMessage;
 
@@ -114,7 +114,7 @@ impl Machine {
     pub(super) fn number_all(&mut self) {
         while !self.outbox.exhausted(self.skipped()) {
             let Some(message) = self.droppables.as_mut().and_then(|droppables| droppables.values.pop()) else { break };
-            self.push(Body::Message(message));
+            self.push(message);
         }
         self.number_skipped();
     }
@@ -192,7 +192,7 @@ impl Machine {
     /// followed the last request.
     fn push_droppable(&mut self, now: u64, message: OutMessage) {
         let cost = message.len() + ENTRY_COST;
-        self.push(Body::Message(message));
+        self.push(message);
         let (last, bytes) = (self.outbox.last(), self.outbox.bytes());
         let few = self.outbox.messages_up_to(FEW) <= FEW / 2;
         let most = self.config.droppable_mark;

@@ -71,7 +71,7 @@ impl Outbox {
     fn salvage(self) -> (Vec<Payload>, Vec<Payload>) {
         let sent = self.sent;
         let (mut unknown, mut unsent) = (Vec::new(), Vec::new());
-        for entry in self.entries {
+        for entry in self.entries() {
             if let Body::Message(message) = entry.body {
                 let messages = if entry.first <= sent { &mut unknown } else { &mut unsent };
                 messages.push(message.payload().clone());

@@ -3,7 +3,11 @@
 use bytestring::ByteString;
 
 pub use super::reason::CloseReason;
-use crate::{broadcast::OutMessage, packet::MAX_ATTACHMENTS, payload::Payload};
+use crate::{
+    broadcast::{OutMessage, OutMessageRef},
+    packet::MAX_ATTACHMENTS,
+    payload::Payload,
+};
 
 /// The largest number of a message: 2^53 - 1, the last integer that JavaScript counts exactly.
 pub(crate) const MAX_NUMBER: u64 = (1 << 53) - 1;
@@ -78,7 +82,7 @@ pub(crate) enum Frame {
 pub(crate) enum Outbound<'a> {
     Message {
         number: u64,
-        message: &'a OutMessage,
+        message: OutMessageRef<'a>,
         /// The client knows events. Otherwise it gets an event as a text message.
         events: bool,
         /// The client gets the offset of an event that many share, as its last argument.
@@ -103,14 +107,14 @@ impl<'a> Outbound<'a> {
     }
 
     /// A message for a client that has listed these names.
-    pub(crate) fn message(number: u64, message: &'a OutMessage, names: Names) -> Self {
+    pub(crate) fn message(number: u64, message: OutMessageRef<'a>, names: Names) -> Self {
         let (events, offsets) = (names.contains(Names::EVENTS), names.contains(Names::OFFSETS));
         Outbound::Message { number, message, events, offsets }
     }
 
     pub(crate) fn into_frame(self) -> Frame {
         match self {
-            Outbound::Message { number, message, .. } => Frame::Message { number, message: message.clone() },
+            Outbound::Message { number, message, .. } => Frame::Message { number, message: message.to_owned() },
             Outbound::Frame(frame) => frame,
         }
     }

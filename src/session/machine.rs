@@ -12,13 +12,13 @@ use super::{
     heartbeat::Heartbeat,
     inbox::{Arrival, FlowState, Inbox},
     links::{LinkId, Links},
-    outbox::{Body, Outbox},
+    outbox::Outbox,
     rate::Rate,
     reason,
     rules::{Delivery, Rules, Takes},
     stream_probe::StreamProbe,
 };
-use crate::{config::Transport, seldom::Seldom};
+use crate::{broadcast::OutMessage, config::Transport, seldom::Seldom};
 
 /// Which half of a session a machine is. Both work alike, except that they open, attach and ping differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -347,7 +347,8 @@ impl Machine {
         if self.closed.is_none() && self.closing.is_none() {
             self.closing = Some(Box::new(reason.clone()));
             self.number_all();
-            self.push(Body::Close(Box::new(reason)));
+            self.number_skipped();
+            self.outbox.push_close(reason);
             self.outbox.request_ack();
         }
     }
@@ -379,10 +380,10 @@ impl Machine {
         self.inbox.pop()
     }
 
-    /// Gives something the next number, behind the gap of what was skipped before.
-    pub(super) fn push(&mut self, body: Body) {
+    /// Gives a message the next number, behind the gap of what was skipped before.
+    pub(super) fn push(&mut self, message: OutMessage) {
         self.number_skipped();
-        self.outbox.push(body);
+        self.outbox.push(message);
     }
 
     pub(super) fn may_send(&self) -> Result<(), SendError> {

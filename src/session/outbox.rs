@@ -1,12 +1,23 @@
 //! The messages that are not acknowledged yet.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::frame::{CloseReason, MAX_NUMBER};
-use crate::{broadcast::OutMessage, packet::Packet, payload::Payload};
+use crate::{
+    broadcast::{Broadcast, OutMessage, OutMessageRef},
+    packet::Packet,
+    payload::Payload,
+    seldom::Seldom,
+};
 
 /// The bytes that an entry counts beyond its payload, so that empty messages are bounded too.
 pub(crate) const ENTRY_COST: usize = 64;
+
+/// The most numbers that are not acknowledged.
+pub(super) const MOST_AT_A_TIME: u64 = u32::MAX as u64;
+
+/// Messages leave [`Own`] with their slots.
+const IN_ORDER: &str = "each slot of a message of the session's own has one";
 
 /// Makes room for one element in a queue that has none. The second one makes room for four: most sessions never
 /// have so many at a time, and there are many idle sessions.
@@ -17,43 +28,75 @@ pub(crate) fn reserve_first<T>(queue: &mut VecDeque<T>) {
 }
 
 /// One number of the outbox, or a run of dropped ones.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(super) first: u64,
-    pub(crate) body: Body,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) body: Body<'a>,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) enum Body {
-    Message(OutMessage),
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Body<'a> {
+    Message(OutMessageRef<'a>),
+    Gap,
+    Close(&'a CloseReason),
+}
+
+/// What an entry is kept as. A message to a room puts one into each of its sessions, whose memory is not in the
+/// processor's caches: so it has 16 bytes, and `first` is the lower half of its number.
+#[derive(Debug)]
+pub(super) enum Slot {
+    Shared {
+        first: u32,
+        message: Arc<Broadcast>,
+    },
+    /// The next of [`Own`].
+    Own {
+        first: u32,
+        index: u32,
+    },
     /// It covers all numbers up to `last`.
     Gap {
+        first: u32,
         last: u64,
     },
-    /// It is boxed since it comes once, while the size of an entry counts for every message.
+    Close {
+        first: u32,
+        reason: Box<CloseReason>,
+    },
+}
+
+/// The messages of an outbox that no other session has, in order.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    queue: VecDeque<Payload>,
+    /// How many have left it. It wraps around.
+    pub(super) gone: u32,
+}
+
+/// What has left an outbox.
+pub(super) enum Freed {
+    Message(OutMessage),
+    Gap,
     Close(Box<CloseReason>),
 }
 
-impl Entry {
-    pub(crate) fn last(&self) -> u64 {
-        match self.body {
-            Body::Gap { last } => last,
-            _ => self.first,
+impl Slot {
+    fn first(&self) -> u32 {
+        match *self {
+            Slot::Shared { first, .. }
+            | Slot::Own { first, .. }
+            | Slot::Gap { first, .. }
+            | Slot::Close { first, .. } => first,
         }
     }
+}
 
+impl Entry<'_> {
     pub(super) fn cost(&self) -> usize {
-        match &self.body {
+        match self.body {
             Body::Message(message) => message.len() + ENTRY_COST,
-            Body::Gap { .. } | Body::Close(_) => 0,
-        }
-    }
-
-    /// How many bytes of the cost are a payload that others share.
-    fn shared(&self) -> usize {
-        match &self.body {
-            Body::Message(message) => message.shared_len(),
-            Body::Gap { .. } | Body::Close(_) => 0,
+            Body::Gap | Body::Close(_) => 0,
         }
     }
 }
@@ -61,7 +104,8 @@ impl Entry {
 /// The messages of one direction from the first that is not acknowledged. It allocates when it is first used.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    pub(super) entries: VecDeque<Entry>,
+    pub(super) slots: VecDeque<Slot>,
+    pub(super) own: Seldom<Own>,
     /// The last number that the other half has acknowledged.
     pub(super) acked: u64,
     /// The last number in use.
@@ -80,7 +124,8 @@ impl Outbox {
     /// An outbox whose first message gets the number `base + 1`, and that is full at `limit` bytes.
     pub(crate) fn new(base: u64, limit: usize) -> Self {
         Outbox {
-            entries: VecDeque::new(),
+            slots: VecDeque::new(),
+            own: Seldom::default(),
             acked: base,
             last: base,
             sent: base,
@@ -110,9 +155,9 @@ impl Outbox {
 
     /// This outbox's part of the messages that others share.
     pub(super) fn share(&self) -> usize {
-        let parts = self.entries.iter().map(|entry| match &entry.body {
-            Body::Message(message) => message.share(),
-            Body::Gap { .. } | Body::Close(_) => 0,
+        let parts = self.slots.iter().map(|slot| match slot {
+            Slot::Shared { message, .. } => message.share(),
+            _ => 0,
         });
         parts.sum()
     }
@@ -122,7 +167,7 @@ impl Outbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.slots.is_empty()
     }
 
     /// Whether a message of this length fits. An outbox that is at most half full takes any message, so that
@@ -134,7 +179,7 @@ impl Outbox {
     /// Whether there are four times as many messages in it as would have room if all of them were empty. What was
     /// sent in a namespace before it was open may come at once, and fill it a second time.
     pub(super) fn is_crowded(&self) -> bool {
-        self.entries.len() > 4 * self.limit.div_ceil(ENTRY_COST)
+        self.slots.len() > 4 * self.limit.div_ceil(ENTRY_COST)
     }
 
     fn is_half_full(&self) -> bool {
@@ -148,40 +193,56 @@ impl Outbox {
         }
     }
 
-    /// Whether all numbers are used up, of which `more` are promised. One is reserved for the close.
+    /// Whether all numbers are used up, of which `more` are promised. One is reserved for the close. No more are in use
+    /// at a time than a slot can tell apart.
     pub(crate) fn exhausted(&self, more: u64) -> bool {
-        self.last + more + 1 >= MAX_NUMBER
+        let last = self.last + more + 1;
+        last >= MAX_NUMBER || last - self.acked >= MOST_AT_A_TIME
     }
 
     /// How many messages are not acknowledged, counted up to `most`.
     pub(crate) fn messages_up_to(&self, most: usize) -> usize {
-        self.entries.iter().filter(|entry| matches!(entry.body, Body::Message(_))).take(most).count()
+        self.messages().take(most).count()
     }
 
     /// How many messages are not acknowledged.
     pub(crate) fn unacknowledged(&self) -> usize {
-        self.entries.iter().filter(|entry| matches!(entry.body, Body::Message(_))).count()
+        self.messages().count()
+    }
+
+    fn messages(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| matches!(slot, Slot::Shared { .. } | Slot::Own { .. }))
     }
 
     /// Uses the next numbers for messages that are dropped.
     pub(crate) fn push_gap(&mut self, count: u64) {
         let first = self.last + 1;
         self.last += count;
-        match self.entries.back_mut() {
+        match self.slots.back_mut() {
             _ if count == 0 => {}
             // A run that is already on a link may grow: the new part is sent as a gap of its own.
-            Some(Entry { body: Body::Gap { last }, .. }) => *last = self.last,
-            _ => self.entries.push_back(Entry { first, body: Body::Gap { last: self.last } }),
+            Some(Slot::Gap { last, .. }) => *last = self.last,
+            _ => self.slots.push_back(Slot::Gap { first: low(first), last: self.last }),
         }
     }
 
-    pub(crate) fn push(&mut self, body: Body) {
+    pub(crate) fn push(&mut self, message: OutMessage) {
         self.last += 1;
-        let entry = Entry { first: self.last, body };
-        self.bytes += entry.cost();
-        self.shared += entry.shared();
-        reserve_first(&mut self.entries);
-        self.entries.push_back(entry);
+        let first = low(self.last);
+        self.bytes += message.len() + ENTRY_COST;
+        self.shared += message.shared_len();
+        reserve_first(&mut self.slots);
+        self.slots.push_back(match message {
+            OutMessage::Shared(message) => Slot::Shared { first, message },
+            OutMessage::Own(payload) => Slot::Own { first, index: self.own.make().push(payload) },
+        });
+        self.request_ack_if_half_full();
+    }
+
+    pub(crate) fn push_close(&mut self, reason: CloseReason) {
+        self.last += 1;
+        reserve_first(&mut self.slots);
+        self.slots.push_back(Slot::Close { first: low(self.last), reason: Box::new(reason) });
         self.request_ack_if_half_full();
     }
 
@@ -191,26 +252,59 @@ impl Outbox {
     }
 
     /// The entry that holds this number.
-    pub(crate) fn entry(&self, number: u64) -> Option<&Entry> {
+    pub(crate) fn entry(&self, number: u64) -> Option<Entry<'_>> {
         if number > self.last {
             return None; // The common case: all was sent.
         }
-        self.entries.get(self.place(number)).filter(|entry| entry.first <= number)
+        let slot = self.slots.get(self.place(number))?;
+        Some(self.read(slot)).filter(|entry| entry.first <= number)
+    }
+
+    /// All entries, in order.
+    pub(super) fn entries(&self) -> impl DoubleEndedIterator<Item = Entry<'_>> {
+        self.slots.iter().map(|slot| self.read(slot))
     }
 
     /// The entries from that on which holds this number.
-    pub(super) fn entries_from(&self, number: u64) -> impl Iterator<Item = &Entry> {
-        (self.place(number)..).map_while(|at| self.entries.get(at))
+    pub(super) fn entries_from(&self, number: u64) -> impl Iterator<Item = Entry<'_>> {
+        self.slots.range(self.place(number).min(self.slots.len())..).map(|slot| self.read(slot))
     }
 
-    /// The place of the entry that holds this number, or else of the next one.
+    /// The place of the slot that holds this number, or else of the next one.
     fn place(&self, number: u64) -> usize {
-        let first = self.entries.front().map_or(number, |front| front.first);
-        let near = usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
-        match self.entries.get(near) {
-            Some(entry) if entry.first == number => near,
-            _ => self.entries.partition_point(|entry| entry.last() < number),
+        // The first slot holds the first number that is not acknowledged. It is not looked at: a burst in a room would bring
+        // its memory to the processor for each session.
+        let near = usize::try_from(number.saturating_sub(self.acked + 1)).unwrap_or(usize::MAX);
+        match self.slots.get(near) {
+            Some(slot) if self.number(slot.first()) == number => near,
+            _ => self.slots.partition_point(|slot| self.last_of(slot) < number),
         }
+    }
+
+    /// The number whose lower half this is. None of the outbox is further from the last one than that can tell.
+    fn number(&self, low_half: u32) -> u64 {
+        self.last - u64::from(low(self.last).wrapping_sub(low_half))
+    }
+
+    fn last_of(&self, slot: &Slot) -> u64 {
+        match *slot {
+            Slot::Gap { last, .. } => last,
+            _ => self.number(slot.first()),
+        }
+    }
+
+    fn read<'a>(&'a self, slot: &'a Slot) -> Entry<'a> {
+        let body = match slot {
+            Slot::Shared { message, .. } => Body::Message(OutMessageRef::Shared(message)),
+            Slot::Own { index, .. } => Body::Message(OutMessageRef::Own(self.own_message(*index))),
+            Slot::Gap { .. } => Body::Gap,
+            Slot::Close { reason, .. } => Body::Close(reason),
+        };
+        Entry { first: self.number(slot.first()), last: self.last_of(slot), body }
+    }
+
+    fn own_message(&self, index: u32) -> &Payload {
+        self.own.get().and_then(|own| own.get(index)).expect(IN_ORDER)
     }
 
     /// All up to `number` was put on a link.
@@ -228,13 +322,14 @@ impl Outbox {
             return Ok(false);
         }
         self.acked = received;
-        while let Some(front) = self.entries.front_mut() {
-            if front.last() <= received {
-                self.bytes -= front.cost();
-                self.shared -= front.shared();
-                self.entries.pop_front();
+        while let Some(front) = self.slots.front() {
+            if self.last_of(front) <= received {
+                self.free_first();
             } else {
-                front.first = front.first.max(received + 1);
+                let first = self.number(front.first()).max(received + 1);
+                if let Some(Slot::Gap { first: begin, .. }) = self.slots.front_mut() {
+                    *begin = low(first);
+                }
                 break;
             }
         }
@@ -242,43 +337,112 @@ impl Outbox {
         Ok(true)
     }
 
+    fn free_first(&mut self) {
+        match self.slots.pop_front() {
+            Some(Slot::Shared { message, .. }) => self.uncount(message.payload().len(), message.payload().len()),
+            Some(Slot::Own { .. }) => {
+                let payload = self.own.make().pop().expect(IN_ORDER);
+                self.uncount(payload.len(), 0);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the first entry out.
+    pub(super) fn pop(&mut self) -> Option<Freed> {
+        let freed = match self.slots.pop_front()? {
+            Slot::Shared { message, .. } => Freed::Message(OutMessage::Shared(message)),
+            Slot::Own { .. } => Freed::Message(OutMessage::Own(self.own.make().pop().expect(IN_ORDER))),
+            Slot::Gap { .. } => Freed::Gap,
+            Slot::Close { reason, .. } => Freed::Close(reason),
+        };
+        if let Freed::Message(message) = &freed {
+            self.uncount(message.len(), message.shared_len());
+        }
+        Some(freed)
+    }
+
+    fn uncount(&mut self, length: usize, shared: usize) {
+        self.bytes -= length + ENTRY_COST;
+        self.shared -= shared;
+    }
+
     /// Takes the content out of the answers, and of what ends namespaces. They are for a page that is gone, and the
     /// page that takes over counts its requests anew and opens its namespaces: it would take them for its own. The
     /// numbers stand.
     pub(super) fn void_answers(&mut self) {
-        for entry in &mut self.entries {
-            let (cost, shared) = (entry.cost(), entry.shared());
-            if let Body::Message(message) = &mut entry.body
-                && matches!(message.payload(), Payload::Event(packet) if packet.is_for_one_page())
-            {
-                *message = Payload::from(Packet::no_answer()).into();
-                self.bytes = self.bytes - cost + entry.cost();
-                self.shared -= shared;
+        let is_void = |payload: &Payload| matches!(payload, Payload::Event(packet) if packet.is_for_one_page());
+        self.replace(|_, message| match message {
+            message if is_void(message.payload()) => Payload::from(Packet::no_answer()).into(),
+            message => message,
+        });
+    }
+
+    /// Puts others in the place of messages. The numbers stand.
+    pub(super) fn replace(&mut self, mut change: impl FnMut(u64, OutMessage) -> OutMessage) {
+        let last = self.last;
+        // Each entry goes from the front to the back, so that all come in order again.
+        for _ in 0..self.slots.len() {
+            let Some(Entry { first, last: end, .. }) = self.entries().next() else { break };
+            let Some(freed) = self.pop() else { break };
+            self.last = first - 1;
+            match freed {
+                Freed::Message(message) => self.push(change(first, message)),
+                Freed::Close(reason) => self.push_close(*reason),
+                Freed::Gap => self.slots.push_back(Slot::Gap { first: low(first), last: end }),
             }
+            self.last = last;
         }
     }
 
     /// Takes the messages. Their numbers count as acknowledged, and so do all others that were given.
     pub(super) fn take_messages(&mut self) -> Vec<OutMessage> {
-        let entries = std::mem::take(&mut self.entries);
-        (self.bytes, self.shared, self.acked, self.sent) = (0, 0, self.last, self.last);
-        let messages = entries.into_iter().filter_map(|entry| match entry.body {
-            Body::Message(message) => Some(message),
-            Body::Gap { .. } | Body::Close(_) => None,
-        });
-        messages.collect()
+        let mut messages = Vec::new();
+        while let Some(freed) = self.pop() {
+            if let Freed::Message(message) = freed {
+                messages.push(message);
+            }
+        }
+        (self.acked, self.sent) = (self.last, self.last);
+        messages
     }
 
     /// Drops the messages. The numbers stand.
     pub(crate) fn clear(&mut self) {
-        self.entries = VecDeque::new();
+        self.slots = VecDeque::new();
+        self.own.clear();
         (self.bytes, self.shared) = (0, 0);
     }
 
     /// Gives unused memory back. A busy outbox would only allocate it again, so this is for idle moments.
     pub(crate) fn shrink(&mut self) {
-        if self.entries.is_empty() && self.entries.capacity() > 0 {
-            self.entries = VecDeque::new();
+        if self.slots.is_empty() && self.slots.capacity() > 0 {
+            self.slots = VecDeque::new();
+            self.own.clear();
         }
     }
+}
+
+impl Own {
+    /// Returns the message's index.
+    fn push(&mut self, payload: Payload) -> u32 {
+        let index = self.gone.wrapping_add(low(self.queue.len() as u64));
+        reserve_first(&mut self.queue);
+        self.queue.push_back(payload);
+        index
+    }
+
+    fn get(&self, index: u32) -> Option<&Payload> {
+        self.queue.get(index.wrapping_sub(self.gone) as usize)
+    }
+
+    fn pop(&mut self) -> Option<Payload> {
+        self.gone = self.gone.wrapping_add(1);
+        self.queue.pop_front()
+    }
+}
+
+/// The lower half of a number.
+fn low(number: u64) -> u32 {
+    number as u32
 }

@@ -7,7 +7,6 @@ use super::{
     frame::CloseReason,
     links::{Link, LinkId, LinkKind, Links},
     machine::{Machine, NEVER, NO_PING},
-    outbox::Body,
     reason,
 };
 use crate::broadcast::OutMessage;
@@ -84,7 +83,7 @@ impl Machine {
         std::mem::swap(&mut self.heartbeat, &mut other.heartbeat);
         (self.farewell_due, self.detached_since) = (false, now);
         for (_, message) in other.take_unwritten() {
-            self.push(Body::Message(message));
+            self.push(message);
         }
         let next = self.outbox.acked() + 1;
         if let Some(polls) = other.links.take(|link| link.kind.has_turns()) {

@@ -2,7 +2,7 @@
 
 use super::{
     machine::{Machine, SendError},
-    outbox::{Body, ENTRY_COST},
+    outbox::ENTRY_COST,
     reason,
     rules::Takes,
 };
@@ -12,7 +12,7 @@ impl Machine {
     /// Numbers a message and keeps it until it is acknowledged.
     pub(crate) fn send(&mut self, message: OutMessage) -> Result<(), SendError> {
         self.can_send(&message)?;
-        self.push(Body::Message(message));
+        self.push(message);
         Ok(())
     }
 
@@ -45,7 +45,7 @@ impl Machine {
         }
         messages.iter().try_for_each(|message| self.check_kind(message))?;
         for message in messages {
-            self.outbox.push(Body::Message(message));
+            self.outbox.push(message);
         }
         Ok(())
     }
@@ -63,7 +63,7 @@ impl Machine {
     /// Sends a message however full the outbox is. The caller bounds how many of these there are.
     pub(crate) fn send_over_limit(&mut self, message: OutMessage) -> Result<(), SendError> {
         self.may_send()?;
-        self.push(Body::Message(message));
+        self.push(message);
         Ok(())
     }
 }

@@ -233,8 +233,8 @@ impl Machine {
         let Some(entry) = entry else {
             return self.probe_frame(now, id).map(|frame| send(Outbound::Frame(frame)));
         };
-        let to = entry.last();
-        let more = match &entry.body {
+        let to = entry.last;
+        let more = match entry.body {
             Body::Message(_) => return self.transmit_messages(now, id, send),
             // The other half is done when it has the close, and what it sent before must not look lost to it.
             Body::Close(_) if numbered && link.last_ack_sent < self.inbox.received() => {
@@ -250,12 +250,10 @@ impl Machine {
             Body::Close(_) if behind && link.kind == LinkKind::Stream && self.config.rules.cut_ends => return None,
             Body::Close(reason) if self.config.rules.cut_ends => {
                 link.finished = true;
-                send(Outbound::Frame(Frame::LinkClose(CloseReason::clone(reason))))
+                send(Outbound::Frame(Frame::LinkClose(reason.clone())))
             }
-            Body::Close(reason) => {
-                send(Outbound::Frame(Frame::Close { number: from, reason: CloseReason::clone(reason) }))
-            }
-            Body::Gap { .. } => send(Outbound::Frame(Frame::Gap { from, to })),
+            Body::Close(reason) => send(Outbound::Frame(Frame::Close { number: from, reason: reason.clone() })),
+            Body::Gap => send(Outbound::Frame(Frame::Gap { from, to })),
         };
         link.wrote_up_to(to);
         self.transmitted(now, id, to, 0);
@@ -268,7 +266,7 @@ impl Machine {
         let link = self.links.get_mut(id)?;
         let (mut to, mut cost, mut more) = (link.next_to_send, 0, true);
         for entry in self.outbox.entries_from(to) {
-            let Body::Message(message) = &entry.body else { break };
+            let Body::Message(message) = entry.body else { break };
             to = entry.first;
             cost += entry.cost();
             more = send(Outbound::message(to, message, self.names));

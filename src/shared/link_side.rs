@@ -206,7 +206,7 @@ impl SharedSession {
                     self.complete(credentials, in_url, attached);
                 }
                 if let (Outbound::Message { message, .. }, Some(channels)) = (&outbound, &mut logs) {
-                    channels.note_written(message);
+                    channels.note_written(*message);
                 }
                 timed |= matches!(outbound, Outbound::Frame(Frame::Ping { .. } | Frame::AckRequest));
                 // Behind a message no control frame can be due, and neither behind the numbers of those that were skipped.

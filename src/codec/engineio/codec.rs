@@ -10,7 +10,7 @@ use super::{
     payload4,
 };
 use crate::{
-    broadcast::OutMessage,
+    broadcast::OutMessageRef,
     codec::{
         BodyCodec, Codec, ContentType, Violation,
         close_codes::registered,
@@ -80,7 +80,7 @@ impl EngineCodec {
         }
     }
 
-    fn put_body(&mut self, message: &OutMessage, kind: Kind, body: &mut Vec<u8>) {
+    fn put_body(&mut self, message: OutMessageRef<'_>, kind: Kind, body: &mut Vec<u8>) {
         let written = self.begin(body);
         let packer = self.reader.packer;
         let mut form = if packer.is_some() { Form::BodyPacked } else { Form::Body4 };
@@ -89,8 +89,8 @@ impl EngineCodec {
             Revision::V3 => form = self.form3(written, message.payload(), kind, body),
         }
         match message {
-            OutMessage::Own(payload) => put_messages(form, payload, kind, packer, body),
-            OutMessage::Shared(broadcast) => {
+            OutMessageRef::Own(payload) => put_messages(form, payload, kind, packer, body),
+            OutMessageRef::Shared(broadcast) => {
                 body.extend_from_slice(broadcast.encoded(form.cell(kind), |payload| {
                     let mut bytes = Vec::with_capacity(payload.len() + 16);
                     put_messages(form, payload, kind, packer, &mut bytes);
@@ -148,9 +148,9 @@ impl Codec for EngineCodec {
                     send_messages(form, payload, kind, packer, out);
                 };
                 match message {
-                    OutMessage::Own(payload) => put(payload, out),
-                    OutMessage::Shared(broadcast) => {
-                        out.encoded(broadcast.encoded(form.cell(kind), |payload| encode(payload, put)), message);
+                    OutMessageRef::Own(payload) => put(payload, out),
+                    OutMessageRef::Shared(broadcast) => {
+                        out.encoded(broadcast.encoded(form.cell(kind), |payload| encode(payload, put)), broadcast);
                     }
                 }
             }

@@ -49,7 +49,7 @@ use bytes::Bytes;
 
 use super::ContentType;
 use crate::{
-    broadcast::{Cell, OutMessage},
+    broadcast::{Cell, OutMessageRef},
     packet::{Offset, Packet},
     session::frame::CloseReason,
 };
@@ -121,10 +121,10 @@ pub(super) enum Kind {
 impl Kind {
     /// The content of a message for a client that knows events or not, and that gets offsets or not. A message of
     /// the client's own has its offset already.
-    pub(super) fn of(message: &OutMessage, events: bool, offsets: bool) -> Self {
+    pub(super) fn of(message: OutMessageRef<'_>, events: bool, offsets: bool) -> Self {
         match message {
             _ if !events => Kind::Plain,
-            OutMessage::Shared(broadcast) if offsets => Kind::Events(broadcast.offset()),
+            OutMessageRef::Shared(broadcast) if offsets => Kind::Events(broadcast.offset()),
             _ => Kind::Events(None),
         }
     }

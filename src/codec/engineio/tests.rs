@@ -89,9 +89,12 @@ impl<T: Into<Payload>> From<T> for Said {
 impl Said {
     fn outbound(&self, events: bool) -> Outbound<'_> {
         match self {
-            Said::Message(message) => {
-                Outbound::Message { number: 1, message, events: events && message.is_event(), offsets: false }
-            }
+            Said::Message(message) => Outbound::Message {
+                number: 1,
+                message: message.borrowed(),
+                events: events && message.is_event(),
+                offsets: false,
+            },
             Said::Frame(frame) => Outbound::Frame(frame.clone()),
         }
     }

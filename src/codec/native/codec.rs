@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{Head, Reader, Record, Spelling, Writer};
 use crate::{
-    broadcast::OutMessage,
+    broadcast::OutMessageRef,
     codec::{
         BodyCodec, Codec, ContentType, Violation,
         websocket_frames::{SocketBuffer, encode},
@@ -72,10 +72,10 @@ impl Codec for NativeCodec {
                 }
                 let put = if events { put_event } else { put_plain };
                 match message {
-                    OutMessage::Own(payload) => put(payload, out),
-                    OutMessage::Shared(broadcast) => out.encoded(
+                    OutMessageRef::Own(payload) => put(payload, out),
+                    OutMessageRef::Shared(broadcast) => out.encoded(
                         broadcast.encoded(Spelling::WebSocket.cell(events), |payload| encode(payload, put)),
-                        message,
+                        broadcast,
                     ),
                 }
             }

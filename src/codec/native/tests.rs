@@ -54,7 +54,7 @@ pub(crate) fn put_head(spelling: Spelling, head: &Head, out: &mut Vec<u8>) {
 fn outbound(frame: &Frame) -> Outbound<'_> {
     match frame {
         Frame::Message { number, message } => {
-            Outbound::Message { number: *number, message, events: true, offsets: false }
+            Outbound::Message { number: *number, message: message.borrowed(), events: true, offsets: false }
         }
         other => Outbound::Frame(other.clone()),
     }
@@ -195,12 +195,19 @@ fn frames_are_appended_to_a_body() {
 #[test]
 fn control_records_share_a_message_of_a_websocket() {
     let mut codec = NativeCodec::new(Spelling::WebSocket, LIMIT);
-    let (own, shared) = (Message::from("é").into(), OutMessage::shared(Message::from(vec![0, 1]), &Pool::new(0, 0)));
+    let (own, shared) =
+        (OutMessage::from(Message::from("é")), OutMessage::shared(Message::from(vec![0, 1]), &Pool::new(0, 0)));
     let mut out = Vec::new();
     let mut buffer = SocketBuffer::new(&mut out);
     codec.write_socket(Outbound::Frame(Frame::Ack { received: 7 }), &mut buffer);
-    codec.write_socket(Outbound::Message { number: 4, message: &own, events: true, offsets: false }, &mut buffer);
-    codec.write_socket(Outbound::Message { number: 5, message: &shared, events: true, offsets: false }, &mut buffer);
+    codec.write_socket(
+        Outbound::Message { number: 4, message: own.borrowed(), events: true, offsets: false },
+        &mut buffer,
+    );
+    codec.write_socket(
+        Outbound::Message { number: 5, message: shared.borrowed(), events: true, offsets: false },
+        &mut buffer,
+    );
     codec.write_socket(Outbound::Frame(Frame::AckRequest), &mut buffer);
     codec.write_socket(Outbound::Frame(Frame::Ping { id: 2, received: None }), &mut buffer);
     assert!(buffer.takes_more(usize::MAX));
@@ -274,16 +281,21 @@ fn binary_messages_are_no_records_of_a_websocket() {
 #[test]
 fn a_large_message_of_a_websocket_is_announced_with_its_length() {
     for (length, announced) in [(65_535, "n7:"), (65_536, "n7,65536:")] {
-        for message in [Message::from("x".repeat(length)).into(), Message::from(vec![0; length]).into()] {
+        for message in [Message::from("x".repeat(length)), Message::from(vec![0; length])].map(OutMessage::from) {
             let mut out = Vec::new();
             let mut codec = NativeCodec::new(Spelling::WebSocket, LIMIT);
             let mut buffer = SocketBuffer::new(&mut out);
             codec.write_socket(
-                Outbound::Message { number: 7, message: &message, events: true, offsets: false },
+                Outbound::Message { number: 7, message: message.borrowed(), events: true, offsets: false },
                 &mut buffer,
             );
             codec.write_socket(
-                Outbound::Message { number: 8, message: &Message::from("next").into(), events: true, offsets: false },
+                Outbound::Message {
+                    number: 8,
+                    message: OutMessage::from(Message::from("next")).borrowed(),
+                    events: true,
+                    offsets: false,
+                },
                 &mut buffer,
             );
             assert!(buffer.finish().is_none());

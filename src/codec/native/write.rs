@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::Spelling;
 use crate::{
-    broadcast::OutMessage,
+    broadcast::OutMessageRef,
     codec::ContentType,
     message::Message,
     payload::Payload,
@@ -40,7 +40,7 @@ impl Writer {
     /// Appends a frame to a body, or a frame that is no message to a text message of a WebSocket.
     pub(crate) fn write(&mut self, frame: &Frame, out: &mut Vec<u8>) {
         match frame {
-            Frame::Message { number, message } => self.message(*number, message, true, out),
+            Frame::Message { number, message } => self.message(*number, message.borrowed(), true, out),
             Frame::Gap { from, to } => {
                 put(out, b'd', &[*from, *to]);
                 self.next = 0;
@@ -95,13 +95,13 @@ impl Writer {
     }
 
     /// Appends a message, or an event as it is for a client that knows events or not.
-    pub(crate) fn message(&mut self, number: u64, message: &OutMessage, events: bool, out: &mut Vec<u8>) {
+    pub(crate) fn message(&mut self, number: u64, message: OutMessageRef<'_>, events: bool, out: &mut Vec<u8>) {
         // Room for its records at once, where a body begins.
         out.reserve(message.len() + 2 * MOST_SHORT);
         self.count(number, out);
         match message {
-            OutMessage::Own(payload) => self.payload(payload, events, out),
-            OutMessage::Shared(broadcast) => {
+            OutMessageRef::Own(payload) => self.payload(payload, events, out),
+            OutMessageRef::Shared(broadcast) => {
                 let encoded = broadcast.encoded(self.spelling.cell(events), |payload| {
                     let mut bytes = Vec::with_capacity(payload.len() + 16);
                     self.payload(payload, events, &mut bytes);

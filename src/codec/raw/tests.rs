@@ -1,7 +1,7 @@
 //! The codec of bare WebSockets reads and writes.
 
 use super::*;
-use crate::{codec::tests::frames, pool::Pool};
+use crate::{broadcast::OutMessage, codec::tests::frames, pool::Pool};
 
 const LARGE: usize = 10_000;
 
@@ -66,16 +66,17 @@ fn pings_and_pongs_are_signs_of_life() {
 
 #[test]
 fn nothing_but_messages_is_written_before_the_close() {
-    let (own, shared) = (Message::from("é").into(), OutMessage::shared(Message::from(vec![0, 255]), &Pool::new(0, 0)));
+    let (own, shared) =
+        (OutMessage::from(Message::from("é")), OutMessage::shared(Message::from(vec![0, 255]), &Pool::new(0, 0)));
     let (sent, close) = written(vec![
         Outbound::Frame(Frame::Ack { received: 1 }),
-        Outbound::Message { number: 7, message: &own, events: false, offsets: false },
+        Outbound::Message { number: 7, message: own.borrowed(), events: false, offsets: false },
         Outbound::Frame(Frame::AckRequest),
         Outbound::Frame(Frame::Pause { received: 1, epoch: 1 }),
         Outbound::Frame(Frame::Resume { received: 1, epoch: 1 }),
         Outbound::Frame(Frame::Gap { from: 8, to: 9 }),
-        Outbound::Message { number: 10, message: &shared, events: false, offsets: false },
-        Outbound::Message { number: 11, message: &shared, events: false, offsets: false },
+        Outbound::Message { number: 10, message: shared.borrowed(), events: false, offsets: false },
+        Outbound::Message { number: 11, message: shared.borrowed(), events: false, offsets: false },
         Outbound::Frame(Frame::Confirm),
         Outbound::Frame(Frame::GoAway { delay: 1 }),
         Outbound::Frame(Frame::PollDelay { delay: 1 }),

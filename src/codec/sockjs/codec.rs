@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{OPEN, SOCKET, STRING, TEXT, close_frame, ending, read::Strings, strings::put_payload};
 use crate::{
-    broadcast::OutMessage,
+    broadcast::OutMessageRef,
     codec::{
         BodyCodec, Codec, ContentType, Violation,
         close_codes::registered,
@@ -53,13 +53,13 @@ impl SockJsCodec {
         SockJsCodec { limit, largest, strings, unreadable: false, written: Written::Nothing }
     }
 
-    fn put_message(&mut self, message: &OutMessage, body: &mut Vec<u8>) {
+    fn put_message(&mut self, message: OutMessageRef<'_>, body: &mut Vec<u8>) {
         body.reserve(message.len() + AROUND);
         body.extend_from_slice(if self.written == Written::Nothing { b"a[" } else { b"," });
         self.written = Written::Array;
         match message {
-            OutMessage::Own(payload) => put_payload(payload, body),
-            OutMessage::Shared(broadcast) => {
+            OutMessageRef::Own(payload) => put_payload(payload, body),
+            OutMessageRef::Shared(broadcast) => {
                 body.extend_from_slice(broadcast.encoded(STRING, |payload| {
                     let mut string = Vec::new();
                     put_payload(payload, &mut string);
@@ -107,9 +107,9 @@ impl Codec for SockJsCodec {
             return;
         }
         match frame {
-            Outbound::Message { message: OutMessage::Own(payload), .. } => send(payload, out),
-            Outbound::Message { message: shared @ OutMessage::Shared(broadcast), .. } => {
-                out.encoded(broadcast.encoded(SOCKET, |payload| encode(payload, send)), shared);
+            Outbound::Message { message: OutMessageRef::Own(payload), .. } => send(payload, out),
+            Outbound::Message { message: OutMessageRef::Shared(broadcast), .. } => {
+                out.encoded(broadcast.encoded(SOCKET, |payload| encode(payload, send)), broadcast);
             }
             Outbound::Frame(Frame::Attached(_)) => out.text(&[OPEN.as_bytes()]),
             Outbound::Frame(Frame::Ping { id, .. }) => out.ping(id.to_string().as_bytes()),
@@ -131,7 +131,7 @@ impl BodyCodec for SockJsCodec {
     /// its end.
     fn write(&mut self, frame: Outbound<'_>, body: &mut Vec<u8>) {
         match &frame {
-            Outbound::Message { message, .. } => return self.put_message(message, body),
+            Outbound::Message { message, .. } => return self.put_message(*message, body),
             _ if self.written != Written::Nothing => return,
             Outbound::Frame(Frame::Attached(Attached { outcome: Outcome::New, .. })) => {
                 body.extend_from_slice(OPEN.as_bytes());

@@ -1,7 +1,7 @@
 //! Frames as they are written.
 
 use super::*;
-use crate::message::Message;
+use crate::{broadcast::OutMessage, message::Message, pool::Pool};
 
 const HEADERS: [(usize, &[u8]); 5] = [
     (1, &[0x81, 1]),
@@ -55,7 +55,10 @@ fn what_is_not_shared_text_ends_it() {
     buffer.ping(b"1");
     buffer.shared_text().extend(b"q");
     buffer.pong(b"");
-    buffer.encoded(&Bytes::from_static(b"\x81\x01z"), &Message::from("z").into());
+    let OutMessage::Shared(broadcast) = OutMessage::shared(Message::from("z"), &Pool::new(0, 0)) else {
+        unreachable!()
+    };
+    buffer.encoded(&Bytes::from_static(b"\x81\x01z"), &broadcast);
     assert_eq!(buffer.finish(), None);
     assert_eq!(out, b"\x81\x05a1:w:\x81\x06mhello\x82\x01\0\x89\x011\x81\x01q\x8a\0\x81\x01z");
 }

@@ -20,6 +20,7 @@ use crate::{
         idle_limit::LearnedLimit,
         inbox::Arrival,
         links::LinkKind,
+        outbox::MOST_AT_A_TIME,
         rate::RateLeft,
     },
 };
@@ -159,7 +160,7 @@ impl Outgoing {
             };
             let numbers = if let Kept::Gap(count) = kept { count } else { 1 };
             last += numbers;
-            if numbers == 0 || last > MAX_NUMBER {
+            if numbers == 0 || last > MAX_NUMBER || last - acked >= MOST_AT_A_TIME {
                 return Err(Malformed);
             }
             entries.push(kept);
@@ -173,7 +174,11 @@ impl Outgoing {
         let in_order = acked <= sent && sent <= last && ack_requested <= last && last_droppable <= last;
         let closed = matches!(entries.last(), Some(Kept::Close(_)));
         let nothing_waits = values.is_empty() && skipped == 0;
-        if !in_order || last + skipped >= MAX_NUMBER || (closed && !nothing_waits) {
+        if !in_order
+            || last + skipped >= MAX_NUMBER
+            || last + skipped - acked >= MOST_AT_A_TIME
+            || (closed && !nothing_waits)
+        {
             return Err(Malformed);
         }
         let flow = flow(reader)?;

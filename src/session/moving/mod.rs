@@ -179,10 +179,10 @@ impl Machine {
     }
 
     fn give_outgoing(&mut self) -> Outgoing {
-        let kept = |entry: &Entry| match &entry.body {
+        let kept = |entry: Entry<'_>| match entry.body {
             Body::Message(message) => Kept::Message(message.payload().clone()),
-            Body::Gap { last } => Kept::Gap(last - entry.first + 1),
-            Body::Close(reason) => Kept::Close(CloseReason::clone(reason)),
+            Body::Gap => Kept::Gap(entry.last - entry.first + 1),
+            Body::Close(reason) => Kept::Close(reason.clone()),
         };
         let droppables = self.droppables.as_ref();
         let values = droppables.into_iter().flat_map(|droppables| droppables.values.iter());
@@ -190,7 +190,7 @@ impl Machine {
             acked: self.outbox.acked,
             sent: self.outbox.sent,
             ack_requested: self.outbox.ack_requested,
-            entries: self.outbox.entries.iter().map(kept).collect(),
+            entries: self.outbox.entries().map(kept).collect(),
             values: values.map(|(key, value, behind)| (key.clone(), value.payload().clone(), behind)).collect(),
             skipped: droppables.map_or(0, |droppables| droppables.skipped),
             last_droppable: droppables.map_or(0, |droppables| droppables.last),
@@ -269,11 +269,11 @@ impl Machine {
         (outbox.acked, outbox.last) = (outgoing.acked, outgoing.acked);
         for kept in outgoing.entries {
             match kept {
-                Kept::Message(payload) => outbox.push(Body::Message(payload.into())),
+                Kept::Message(payload) => outbox.push(payload.into()),
                 Kept::Gap(count) => outbox.push_gap(count),
                 Kept::Close(reason) => {
                     self.closing = Some(Box::new(reason.clone()));
-                    outbox.push(Body::Close(Box::new(reason)));
+                    outbox.push_close(reason);
                 }
             }
         }

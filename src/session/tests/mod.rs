@@ -17,6 +17,7 @@ mod heartbeats;
 #[cfg(feature = "cluster")]
 mod moving;
 mod opening;
+mod outbox;
 mod parking;
 mod pausing;
 mod pressure;

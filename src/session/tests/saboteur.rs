@@ -1,7 +1,10 @@
 //! Machines that are wrong on purpose: they show that the simulation notices it. All of it happens from
 //! outside, round a machine that is right.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -13,7 +16,7 @@ use crate::{
     session::{
         Attach, CloseReason, Frame, LinkId, Machine, Outbound, SendError,
         links::Link,
-        outbox::{Body, Entry, Outbox},
+        outbox::{Body, Outbox},
     },
 };
 
@@ -259,8 +262,8 @@ impl Saboteur {
 
     /// The messages above a number, with theirs.
     pub(crate) fn messages_above(&self, number: u64) -> Vec<(u64, Payload)> {
-        let above = self.machine.outbox.entries.iter().rev().take_while(|entry| entry.last() > number);
-        let messages = above.filter_map(|entry| match &entry.body {
+        let above = self.machine.outbox.entries().rev().take_while(|entry| entry.last > number);
+        let messages = above.filter_map(|entry| match entry.body {
             Body::Message(message) => Some((entry.first, message.payload().clone())),
             _ => None,
         });
@@ -340,18 +343,14 @@ fn numbers_of(frame: &Frame) -> Option<(u64, u64)> {
 
 fn free_sent(outbox: &mut Outbox) {
     let sent = outbox.sent;
-    outbox.bytes -= outbox.entries.iter().take_while(|entry| entry.last() <= sent).map(Entry::cost).sum::<usize>();
-    outbox.entries.retain(|entry| entry.last() > sent);
+    while outbox.entries().next().is_some_and(|entry| entry.last <= sent) {
+        outbox.pop();
+    }
 }
 
 /// Gives these numbers their first content again.
 fn restore(outbox: &mut Outbox, messages: Vec<(u64, Payload)>) {
-    for (number, payload) in messages {
-        let is_answer = matches!(&payload, Payload::Event(packet) if packet.is_answer());
-        if let Some(entry) = outbox.entries.iter_mut().find(|entry| is_answer && entry.first == number) {
-            outbox.bytes -= entry.cost();
-            entry.body = Body::Message(OutMessage::Own(payload));
-            outbox.bytes += entry.cost();
-        }
-    }
+    let is_answer = |payload: &Payload| matches!(payload, Payload::Event(packet) if packet.is_answer());
+    let answers: BTreeMap<_, _> = messages.into_iter().filter(|(_, payload)| is_answer(payload)).collect();
+    outbox.replace(|number, message| answers.get(&number).map_or(message, |payload| payload.clone().into()));
 }

@@ -4,7 +4,7 @@ use bytestring::ByteString;
 
 use super::Recovery;
 use crate::{
-    broadcast::OutMessage,
+    broadcast::{OutMessage, OutMessageRef},
     dialect::{Head, socketio::Size},
     packet::Offset,
     payload::Payload,
@@ -17,7 +17,7 @@ use crate::{
 impl SharedSession {
     /// A message with its offset, if the client gets offsets.
     pub(in crate::shared) fn with_offset(&self, inner: &Inner, message: OutMessage) -> OutMessage {
-        if inner.recovery().is_none() || !matches!(event_of(&message), Some(Head { id: None, .. })) {
+        if inner.recovery().is_none() || !matches!(event_of(message.payload()), Some(Head { id: None, .. })) {
             return message;
         }
         let next = || self.runtime.next_offset();
@@ -65,7 +65,7 @@ impl Inner {
         if channels.all.iter().all(|channel| channel.parked.is_none()) {
             return None;
         }
-        let head = event_of(message)?;
+        let head = event_of(message.payload())?;
         // The first one of the namespace is that whose handler runs.
         let channel = channels.all.iter_mut().find(|channel| channel.namespace == *head.namespace);
         channel.filter(|channel| channel.parked.is_some())
@@ -73,7 +73,7 @@ impl Inner {
 
     /// Keeps a message that was not written in the log of its channel. Returns the number of a request.
     pub(super) fn keep_unwritten(&mut self, key: Option<&ByteString>, message: OutMessage) -> Option<u64> {
-        let id = event_of(&message)?.id;
+        let id = event_of(message.payload())?.id;
         self.parked_channel(&message)?.keep(key, message);
         id
     }
@@ -81,10 +81,10 @@ impl Inner {
 
 impl Channels {
     /// The client is being sent a message. It may not get it.
-    pub(in crate::shared) fn note_written(&mut self, message: &OutMessage) {
-        let Some(Head { id: None, namespace, .. }) = event_of(message) else { return };
+    pub(in crate::shared) fn note_written(&mut self, message: OutMessageRef<'_>) {
+        let Some(Head { id: None, namespace, .. }) = event_of(message.payload()) else { return };
         if let Some(channel) = self.all.iter_mut().find(|channel| !channel.over && channel.namespace == *namespace) {
-            channel.keep(None, message.clone());
+            channel.keep(None, message.to_owned());
         }
     }
 
@@ -108,9 +108,9 @@ impl Channel {
 }
 
 /// The head of an event, or of a message as the event that it becomes.
-fn event_of(message: &OutMessage) -> Option<Head<'_>> {
+fn event_of(payload: &Payload) -> Option<Head<'_>> {
     const MESSAGE: &str = "2[\"message\"]";
-    let text = match message.payload() {
+    let text = match payload {
         Payload::Message(_) => MESSAGE,
         Payload::Event(packet) => packet.text(),
     };
@@ -120,7 +120,9 @@ fn event_of(message: &OutMessage) -> Option<Head<'_>> {
 fn offset_of(message: &OutMessage) -> Option<Offset> {
     match message {
         OutMessage::Shared(broadcast) => broadcast.offset(),
-        OutMessage::Own(Payload::Event(packet)) if matches!(event_of(message), Some(Head { id: None, .. })) => {
+        OutMessage::Own(payload @ Payload::Event(packet))
+            if matches!(event_of(payload), Some(Head { id: None, .. })) =>
+        {
             packet.offset()
         }
         OutMessage::Own(_) => None,

@@ -218,7 +218,7 @@ impl Saboteur {
 
     fn spoil(&mut self, outbound: Outbound<'_>) -> Vec<Word> {
         match outbound {
-            Outbound::Message { message, events, .. } => self.words(message.clone(), events),
+            Outbound::Message { message, events, .. } => self.words(message.to_owned(), events),
             Outbound::Frame(frame) => self.control(frame),
         }
     }
@@ -262,7 +262,9 @@ fn is_connect(message: &OutMessage) -> bool {
 impl Word {
     fn outbound(&self) -> Outbound<'_> {
         match self {
-            Word::Message(message, events) => Outbound::Message { number: 0, message, events: *events, offsets: false },
+            Word::Message(message, events) => {
+                Outbound::Message { number: 0, message: message.borrowed(), events: *events, offsets: false }
+            }
             Word::Frame(frame) => Outbound::Frame(frame.clone()),
         }
     }
@@ -317,7 +319,8 @@ impl BodyCodec for Saboteur {
     fn finish(&mut self, body: &mut Vec<u8>) -> ContentType {
         let withheld = self.notes().withheld.take();
         if let Some((message, events)) = withheld {
-            self.codec.write(Outbound::Message { number: 0, message: &message, events, offsets: false }, body);
+            self.codec
+                .write(Outbound::Message { number: 0, message: message.borrowed(), events, offsets: false }, body);
         }
         self.codec.finish(body)
     }

@@ -254,9 +254,14 @@ fn a_message_for_a_client_that_knows_only_events_is_an_event() {
             let (mut socket, mut out) = (EngineCodec::new(revision, LIMIT, Carrier::WebSocket), Vec::new());
             let mut buffer = SocketBuffer::new(&mut out);
             for message in &said {
-                codec.write(Outbound::Message { number: 1, message, events: true, offsets: false }, &mut body);
-                socket
-                    .write_socket(Outbound::Message { number: 1, message, events: true, offsets: false }, &mut buffer);
+                codec.write(
+                    Outbound::Message { number: 1, message: message.borrowed(), events: true, offsets: false },
+                    &mut body,
+                );
+                socket.write_socket(
+                    Outbound::Message { number: 1, message: message.borrowed(), events: true, offsets: false },
+                    &mut buffer,
+                );
             }
             codec.finish(&mut body);
             assert_eq!(buffer.finish(), None);
@@ -286,8 +291,14 @@ fn an_offset_is_written_for_the_clients_that_get_offsets_alone() {
             let (mut socket, mut out) = (EngineCodec::new(V4, LIMIT, Carrier::WebSocket), Vec::new());
             let mut buffer = SocketBuffer::new(&mut out);
             for message in &messages {
-                codec.write(Outbound::Message { number: 1, message, events: true, offsets }, &mut body);
-                socket.write_socket(Outbound::Message { number: 1, message, events: true, offsets }, &mut buffer);
+                codec.write(
+                    Outbound::Message { number: 1, message: message.borrowed(), events: true, offsets },
+                    &mut body,
+                );
+                socket.write_socket(
+                    Outbound::Message { number: 1, message: message.borrowed(), events: true, offsets },
+                    &mut buffer,
+                );
             }
             codec.finish(&mut body);
             assert_eq!(buffer.finish(), None);

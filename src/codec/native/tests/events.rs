@@ -32,9 +32,11 @@ fn the_attachments_of_an_event_are_the_next_messages_of_a_websocket() {
     assert_eq!(read_all(&messages, LIMIT), Ok(vec![event.clone()]));
     let mut out = Vec::new();
     let mut buffer = SocketBuffer::new(&mut out);
-    let message = event.into();
-    NativeCodec::new(Spelling::WebSocket, LIMIT)
-        .write_socket(Outbound::Message { number: 1, message: &message, events: true, offsets: false }, &mut buffer);
+    let message = OutMessage::from(event);
+    NativeCodec::new(Spelling::WebSocket, LIMIT).write_socket(
+        Outbound::Message { number: 1, message: message.borrowed(), events: true, offsets: false },
+        &mut buffer,
+    );
     assert_eq!(buffer.finish(), None);
     let written: Vec<_> = frames(&out).into_iter().map(|(opcode, payload)| (opcode == 2, payload)).collect();
     assert_eq!(written, messages.map(|(binary, bytes)| (binary, Bytes::from_static(bytes))));
@@ -94,12 +96,16 @@ fn a_client_that_knows_no_events_gets_the_json_as_a_text() {
     for message in [message, shared] {
         for (spelling, wire) in [(Spelling::Text, "n1:m5:[\"é\"]"), (Spelling::Bytes, "n1:m6:[\"é\"]")] {
             let mut out = Vec::new();
-            NativeCodec::new(spelling, LIMIT)
-                .write(Outbound::Message { number: 1, message: &message, events: false, offsets: false }, &mut out);
+            NativeCodec::new(spelling, LIMIT).write(
+                Outbound::Message { number: 1, message: message.borrowed(), events: false, offsets: false },
+                &mut out,
+            );
             assert_eq!(String::from_utf8_lossy(&out), wire);
             out.clear();
-            NativeCodec::new(spelling, LIMIT)
-                .write(Outbound::Message { number: 1, message: &message, events: true, offsets: false }, &mut out);
+            NativeCodec::new(spelling, LIMIT).write(
+                Outbound::Message { number: 1, message: message.borrowed(), events: true, offsets: false },
+                &mut out,
+            );
             assert_eq!(String::from_utf8_lossy(&out), wire.replace("m5:", "e6:2").replace("m6:", "e7:2"));
         }
     }

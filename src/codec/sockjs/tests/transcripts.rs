@@ -40,7 +40,7 @@ fn written(frame: &str) -> String {
         let (texts, violation) = read(strings);
         assert_eq!(violation, None, "{frame}");
         for text in texts {
-            codec.write(Outbound::message(1, &message(&text), Names::default()), &mut body);
+            codec.write(Outbound::message(1, message(&text).borrowed(), Names::default()), &mut body);
         }
     } else if let Some(rest) = frame.strip_prefix('c') {
         let (code, text): (u16, String) = serde_json::from_str(rest).unwrap();

@@ -28,7 +28,7 @@ fn socket(codec: &mut SockJsCodec, frames_written: Vec<Outbound<'_>>) -> (Vec<(u
 }
 
 fn said(message: &OutMessage) -> Outbound<'_> {
-    Outbound::message(1, message, Names::default())
+    Outbound::message(1, message.borrowed(), Names::default())
 }
 
 #[test]
