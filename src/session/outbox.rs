@@ -1,105 +1,26 @@
 //! The messages that are not acknowledged yet.
 
-use std::{collections::VecDeque, sync::Arc};
+mod slots;
+
+use std::collections::VecDeque;
 
 use super::frame::{CloseReason, MAX_NUMBER};
 use crate::{
-    broadcast::{Broadcast, OutMessage, OutMessageRef},
+    broadcast::{OutMessage, OutMessageRef},
     packet::Packet,
     payload::Payload,
     seldom::Seldom,
 };
 
-/// The bytes that an entry counts beyond its payload, so that empty messages are bounded too.
-pub(crate) const ENTRY_COST: usize = 64;
+use slots::low;
+pub(crate) use slots::{Body, ENTRY_COST, Entry, reserve_first};
+pub(super) use slots::{Freed, Own, Slot};
 
 /// The most numbers that are not acknowledged.
 pub(super) const MOST_AT_A_TIME: u64 = u32::MAX as u64;
 
 /// Messages leave [`Own`] with their slots.
 const IN_ORDER: &str = "each slot of a message of the session's own has one";
-
-/// Makes room for one element in a queue that has none. The second one makes room for four: most sessions never
-/// have so many at a time, and there are many idle sessions.
-pub(crate) fn reserve_first<T>(queue: &mut VecDeque<T>) {
-    if queue.capacity() == 0 {
-        queue.reserve_exact(1);
-    }
-}
-
-/// One number of the outbox, or a run of dropped ones.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry<'a> {
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-    pub(crate) body: Body<'a>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Body<'a> {
-    Message(OutMessageRef<'a>),
-    Gap,
-    Close(&'a CloseReason),
-}
-
-/// What an entry is kept as. A message to a room puts one into each of its sessions, whose memory is not in the
-/// processor's caches: so it has 16 bytes, and `first` is the lower half of its number.
-#[derive(Debug)]
-pub(super) enum Slot {
-    Shared {
-        first: u32,
-        message: Arc<Broadcast>,
-    },
-    /// The next of [`Own`].
-    Own {
-        first: u32,
-        index: u32,
-    },
-    /// It covers all numbers up to `last`.
-    Gap {
-        first: u32,
-        last: u64,
-    },
-    Close {
-        first: u32,
-        reason: Box<CloseReason>,
-    },
-}
-
-/// The messages of an outbox that no other session has, in order.
-#[derive(Debug, Default)]
-pub(super) struct Own {
-    queue: VecDeque<Payload>,
-    /// How many have left it. It wraps around.
-    pub(super) gone: u32,
-}
-
-/// What has left an outbox.
-pub(super) enum Freed {
-    Message(OutMessage),
-    Gap,
-    Close(Box<CloseReason>),
-}
-
-impl Slot {
-    fn first(&self) -> u32 {
-        match *self {
-            Slot::Shared { first, .. }
-            | Slot::Own { first, .. }
-            | Slot::Gap { first, .. }
-            | Slot::Close { first, .. } => first,
-        }
-    }
-}
-
-impl Entry<'_> {
-    pub(super) fn cost(&self) -> usize {
-        match self.body {
-            Body::Message(message) => message.len() + ENTRY_COST,
-            Body::Gap | Body::Close(_) => 0,
-        }
-    }
-}
 
 /// The messages of one direction from the first that is not acknowledged. It allocates when it is first used.
 #[derive(Debug)]
@@ -421,28 +342,4 @@ impl Outbox {
             self.own.clear();
         }
     }
-}
-
-impl Own {
-    /// Returns the message's index.
-    fn push(&mut self, payload: Payload) -> u32 {
-        let index = self.gone.wrapping_add(low(self.queue.len() as u64));
-        reserve_first(&mut self.queue);
-        self.queue.push_back(payload);
-        index
-    }
-
-    fn get(&self, index: u32) -> Option<&Payload> {
-        self.queue.get(index.wrapping_sub(self.gone) as usize)
-    }
-
-    fn pop(&mut self) -> Option<Payload> {
-        self.gone = self.gone.wrapping_add(1);
-        self.queue.pop_front()
-    }
-}
-
-/// The lower half of a number.
-fn low(number: u64) -> u32 {
-    number as u32
 }
