@@ -10,6 +10,9 @@ const LONGEST_WAIT: u64 = 150_000;
 /// Any line carries this many bytes in no time.
 const FEW_BYTES: usize = 4096;
 
+/// No round trip was measured.
+const NO_RTT: u32 = u32::MAX;
+
 /// A time in as few bytes as it needs: no round trip takes 49 days.
 fn short(time: u64) -> u32 {
     u32::try_from(time).unwrap_or(u32::MAX)
@@ -23,8 +26,8 @@ pub(super) fn slow_line(bytes: usize) -> u64 {
 /// The server half pings and awaits an answer; the client half expects traffic. Times are milliseconds.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
-    pub(crate) interval: u64,
-    pub(crate) timeout: u64,
+    interval: u32,
+    timeout: u32,
     rules: Heartbeats,
     /// When something came that counts as life.
     last_received: u64,
@@ -38,7 +41,8 @@ pub(crate) struct Heartbeat {
     /// The bytes that have come since the last frame, and when the first of them came.
     partial: u64,
     partial_since: u64,
-    rtt: Option<u32>,
+    /// The last round trip; `NO_RTT` before the first.
+    rtt: u32,
     pub(super) idle_limit: IdleLimit,
 }
 
@@ -64,8 +68,8 @@ pub(crate) enum Verdict {
 impl Heartbeat {
     pub(crate) fn new(rules: Heartbeats, interval: u64, timeout: u64, now: u64) -> Self {
         Heartbeat {
-            interval,
-            timeout,
+            interval: short(interval),
+            timeout: short(timeout),
             rules,
             last_received: now,
             last_sent: now,
@@ -74,19 +78,34 @@ impl Heartbeat {
             waited: 0,
             partial: 0,
             partial_since: now,
-            rtt: None,
+            rtt: NO_RTT,
             idle_limit: IdleLimit::default(),
         }
     }
 
+    /// The time without traffic after which the server pings.
+    pub(crate) fn interval(&self) -> u64 {
+        self.interval.into()
+    }
+
+    /// The time after a ping in which something must come.
+    pub(crate) fn timeout(&self) -> u64 {
+        self.timeout.into()
+    }
+
+    /// Client: the times that the server has granted.
+    pub(crate) fn set_times(&mut self, interval: u64, timeout: u64) {
+        (self.interval, self.timeout) = (short(interval), short(timeout));
+    }
+
     pub(crate) fn rtt(&self) -> Option<u64> {
-        self.rtt.map(u64::from)
+        (self.rtt != NO_RTT).then(|| self.rtt.into())
     }
 
     /// The round trip that another machine has measured.
     #[cfg(any(feature = "cluster", test))]
     pub(super) fn recall(&mut self, rtt: Option<u64>) {
-        self.rtt = rtt.map(short);
+        self.rtt = rtt.map_or(NO_RTT, short);
     }
 
     /// Any traffic counts as life, unless only answers or pings do.
@@ -122,7 +141,7 @@ impl Heartbeat {
             self.partial_since = now;
         }
         self.partial += bytes;
-        if now <= self.partial_since + self.timeout + self.partial / LEAST_RATE {
+        if now <= self.partial_since + self.timeout() + self.partial / LEAST_RATE {
             match self.rules {
                 Heartbeats::InSilence => self.alive(now),
                 Heartbeats::Fixed => self.put_off(now),
@@ -185,9 +204,9 @@ impl Heartbeat {
     /// is passed over: the client could put the next ping off for ever.
     pub(crate) fn handle_pong(&mut self, now: u64, id: u64) {
         match (self.rules, self.ping) {
-            (Heartbeats::InSilence, _) if id <= now => self.rtt = Some(short(now - id)),
+            (Heartbeats::InSilence, _) if id <= now => self.rtt = short(now - id),
             (Heartbeats::Fixed, Ping::Out(since)) => {
-                self.rtt = Some(short(now.saturating_sub(since)));
+                self.rtt = short(now.saturating_sub(since));
                 self.alive(now);
             }
             _ => {}
@@ -197,13 +216,13 @@ impl Heartbeat {
     /// When the server half must check again.
     pub(crate) fn deadline(&self) -> u64 {
         match (self.rules, self.ping) {
-            (Heartbeats::ByClient, _) => self.last_received + self.interval + self.timeout,
-            (Heartbeats::Fixed, Ping::Idle) => self.last_received + self.interval,
-            (Heartbeats::OneWay, Ping::Idle) => self.last_sent + self.interval,
+            (Heartbeats::ByClient, _) => self.last_received + self.interval() + self.timeout(),
+            (Heartbeats::Fixed, Ping::Idle) => self.last_received + self.interval(),
+            (Heartbeats::OneWay, Ping::Idle) => self.last_sent + self.interval(),
             // Whoever does not fetch its ping does not answer it either.
-            (Heartbeats::Fixed, Ping::Due(since)) | (_, Ping::Out(since)) => since + self.timeout,
-            (_, Ping::Idle) => self.last_received.min(self.last_sent) + self.interval.min(self.idle_limit.get()),
-            (_, Ping::Due(since)) => since + self.interval + self.timeout,
+            (Heartbeats::Fixed, Ping::Due(since)) | (_, Ping::Out(since)) => since + self.timeout(),
+            (_, Ping::Idle) => self.last_received.min(self.last_sent) + self.interval().min(self.idle_limit.get()),
+            (_, Ping::Due(since)) => since + self.interval() + self.timeout(),
         }
     }
 
@@ -223,7 +242,7 @@ impl Heartbeat {
                 self.ping = Ping::Due(now);
                 Verdict::Fine
             }
-            Ping::Due(_) | Ping::Out(_) if late > self.timeout => {
+            Ping::Due(_) | Ping::Out(_) if late > self.timeout() => {
                 self.last_received = now;
                 self.ping = Ping::Due(now);
                 Verdict::Slept
@@ -231,13 +250,13 @@ impl Heartbeat {
             // It is spent in steps: a deadline that lies far ahead would also put off the ping that is due
             // after an answer.
             Ping::Out(since) if u64::from(self.credit) > late => {
-                let step = self.credit.min(short(late + self.timeout.max(1)));
+                let step = self.credit.min(short(late + self.timeout().max(1)));
                 self.credit -= step;
                 self.ping = Ping::Out(since + u64::from(step));
                 Verdict::Fine
             }
             Ping::Out(since) if incoming && u64::from(self.waited) < LONGEST_WAIT => {
-                let step = late + self.timeout.max(1);
+                let step = late + self.timeout().max(1);
                 self.waited = self.waited.saturating_add(short(step));
                 self.ping = Ping::Out(since + step);
                 Verdict::Fine
@@ -248,12 +267,12 @@ impl Heartbeat {
 
     /// The same where the client pings: its ping has not come in time.
     fn check_client(&mut self, now: u64, late: u64, incoming: bool) -> Verdict {
-        if late > self.timeout {
+        if late > self.timeout() {
             self.last_received = now;
             return Verdict::Slept;
         }
         if incoming && u64::from(self.waited) < LONGEST_WAIT {
-            let step = late + self.timeout.max(1);
+            let step = late + self.timeout().max(1);
             self.waited = self.waited.saturating_add(short(step));
             self.last_received += step;
             return Verdict::Fine;
@@ -272,9 +291,9 @@ impl Heartbeat {
         if now < deadline {
             return Verdict::Fine;
         }
-        if now - deadline > self.timeout {
+        if now - deadline > self.timeout() {
             // The other half gets one more timeout, in which it can answer a probe.
-            self.last_received = (now + self.timeout).saturating_sub(span);
+            self.last_received = (now + self.timeout()).saturating_sub(span);
             return Verdict::Slept;
         }
         Verdict::Dead

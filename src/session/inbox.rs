@@ -64,26 +64,28 @@ impl FlowState {
     }
 }
 
-/// The messages that were taken and not yet consumed. It allocates when it is first used.
+/// The messages that were taken and not yet consumed. It allocates when it is first used. The fields come in the order in
+/// which a message to a room needs them; see [`Machine`](super::machine::Machine).
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Inbox {
-    pub(super) queue: VecDeque<Arrival>,
-    pub(super) received: u64,
     pub(super) bytes: usize,
-    limit: usize,
-    /// A lower limit for as long as memory is short.
-    pub(super) pressed: usize,
-    delivery: Delivery,
-    unacked_messages: u32,
-    unacked_bytes: usize,
-    ack_due: bool,
-    /// The highest number that was ever acknowledged, on any link.
-    pub(super) last_ack_sent: u64,
+    pub(super) received: u64,
     /// The number of pauses so far. The last one is in force while `paused`.
     pub(super) epoch: u64,
+    unacked_bytes: usize,
+    unacked_messages: u32,
+    delivery: Delivery,
+    ack_due: bool,
     pub(super) paused: bool,
     /// Nothing is taken, however much room there is: messages come too fast.
     pub(super) held: bool,
+    /// The highest number that was ever acknowledged, on any link.
+    pub(super) last_ack_sent: u64,
+    pub(super) queue: VecDeque<Arrival>,
+    limit: usize,
+    /// A lower limit for as long as memory is short.
+    pub(super) pressed: usize,
 }
 
 impl Inbox {

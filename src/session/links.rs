@@ -1,5 +1,7 @@
 //! The links of a session: which are attached, which are confirmed, and which one carries.
 
+use smallvec::SmallVec;
+
 use super::frame::{CloseReason, Names, Outcome};
 use super::inbox::FlowState;
 use super::reason;
@@ -10,6 +12,9 @@ const MAX_LINKS: usize = 8;
 
 /// A pause or resume is sent on this many turns of a link, since all but one of the answers may be lost.
 const FLOW_TURNS: u8 = 3;
+
+/// A link that waits for nothing which has a time.
+pub(super) const NO_DEADLINE: u64 = u64::MAX;
 
 /// Names one attachment within its session. No id is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,49 +77,53 @@ pub(crate) struct Attach {
     pub(crate) names: Option<Names>,
 }
 
+/// The fields come in the order in which a message to a room needs them; see [`Machine`](super::machine::Machine).
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Link {
     pub(crate) id: LinkId,
-    pub(crate) ordinal: u64,
-    pub(crate) turn: u64,
-    pub(crate) kind: LinkKind,
     /// False between two turns.
     pub(crate) attached: bool,
     pub(crate) confirmed: bool,
+    /// Nothing more is sent on it.
+    pub(crate) finished: bool,
+    /// Server: the link was silent for too long, or another one has replaced it. Its transport may notice
+    /// that late.
+    pub(crate) superseded: bool,
     /// The answer to the attach, until it is sent (server) or received (client).
     pub(crate) pending_outcome: Option<Outcome>,
     /// Client: a confirmation must be sent. Server: an upload, or a poll that requests an acknowledgement,
     /// must be answered.
     pub(crate) reply_due: bool,
-    /// The next number to send here.
-    pub(crate) next_to_send: u64,
-    pub(crate) flow_sent: FlowState,
-    /// The pause or resume that the link has sent last, and on how many turns.
-    pub(crate) flow_turns: (FlowState, u8),
-    pub(crate) ack_request_sent_for: u64,
-    /// Server: the link was silent for too long, or another one has replaced it. Its transport may notice
-    /// that late.
-    pub(crate) superseded: bool,
-    /// Why it ends, until that is sent.
-    pub(crate) ending: Option<Box<CloseReason>>,
-    /// The last acknowledgement that was sent here.
-    pub(crate) last_ack_sent: u64,
-    /// Nothing is read on the link after a violation.
-    pub(crate) ignores_input: bool,
-    /// The last acknowledgement of a closed session was sent here.
-    pub(crate) final_ack_sent: bool,
-    /// Nothing more is sent on it.
-    pub(crate) finished: bool,
     /// Server: an answer that waits for nothing more. It gets what there is to send, and ends.
     pub(crate) answer_due: bool,
     /// The client has [probed](super::Frame::Probe) it.
     pub(crate) probed: bool,
     /// It has sent a message, a gap or a close.
     pub(super) wrote: bool,
+    /// Nothing is read on the link after a violation.
+    pub(crate) ignores_input: bool,
+    /// The last acknowledgement of a closed session was sent here.
+    pub(crate) final_ack_sent: bool,
     /// The transport that made it, once it has attached.
     pub(crate) transport: Option<Transport>,
-    /// When a poll is answered empty, or a link that is not confirmed is ended.
-    pub(crate) deadline: Option<u64>,
+    /// On how many turns [`flow_turned`](Self::flow_turned) was sent.
+    pub(crate) flow_turns: u8,
+    pub(crate) kind: LinkKind,
+    /// The next number to send here.
+    pub(crate) next_to_send: u64,
+    pub(crate) flow_sent: FlowState,
+    /// Why it ends, until that is sent.
+    pub(crate) ending: Option<Box<CloseReason>>,
+    pub(crate) ack_request_sent_for: u64,
+    pub(crate) ordinal: u64,
+    /// The last acknowledgement that was sent here.
+    pub(crate) last_ack_sent: u64,
+    pub(crate) turn: u64,
+    /// The pause or resume that the link has sent last.
+    pub(crate) flow_turned: FlowState,
+    /// When a poll is answered empty, or a link that is not confirmed is ended; [`NO_DEADLINE`] if it waits as it is.
+    pub(crate) deadline: u64,
 }
 
 impl Link {
@@ -127,7 +136,7 @@ impl Link {
     /// Ends it because another link has its place, or it was silent for too long. It waits for nothing any more.
     pub(super) fn supersede(&mut self, reason: CloseReason) {
         self.end(reason);
-        (self.superseded, self.deadline) = (true, None);
+        (self.superseded, self.deadline) = (true, NO_DEADLINE);
     }
 
     /// It has sent all up to this number.
@@ -154,18 +163,20 @@ impl Link {
 
 /// The links of a session. At most a handful, so a scan is the fastest look-up.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Links {
-    pub(super) all: Vec<Link>,
-    next: u32,
+    /// One has its place here: a session has one over a WebSocket, and between two uploads one over HTTP.
+    pub(super) all: SmallVec<[Link; 1]>,
     /// The highest ordinal that was ever confirmed: a lower one comes late.
     pub(super) highest_confirmed: u64,
+    next: u32,
     /// Server: the client has shown that it received the secret, or that it needs none.
     pub(super) proven: bool,
 }
 
 impl Links {
     pub(crate) fn new() -> Self {
-        Links { all: Vec::new(), next: 0, highest_confirmed: 0, proven: false }
+        Links { all: SmallVec::new(), highest_confirmed: 0, next: 0, proven: false }
     }
 
     pub(crate) fn get(&self, id: LinkId) -> Option<&Link> {
@@ -219,24 +230,22 @@ impl Links {
     pub(crate) fn add(&mut self, attach: Attach, next_to_send: u64, flow_sent: FlowState) -> &mut Link {
         self.next += 1;
         let mut confirmed = attach.kind == LinkKind::Upload;
-        let mut flow_turns = (flow_sent, 0);
+        let (mut flow_turned, mut flow_turns) = (flow_sent, 0);
         let mut flow_sent = flow_sent;
         if attach.kind.carries_down() {
             if let Some(at) = self.all.iter().position(|link| link.ordinal == attach.ordinal && link.kind.has_turns()) {
                 let before = self.all.remove(at);
                 confirmed = before.confirmed;
-                flow_turns = before.flow_turns;
+                (flow_turned, flow_turns) = (before.flow_turned, before.flow_turns);
                 // Otherwise every poll would repeat the pause or resume and be answered at once.
-                if flow_turns.1 >= FLOW_TURNS {
-                    flow_sent = flow_turns.0;
+                if flow_turns >= FLOW_TURNS {
+                    flow_sent = flow_turned;
                 }
             }
             if self.all.iter().filter(|link| link.kind.carries_down() && !link.is_ending()).count() >= MAX_LINKS {
                 self.end_lowest();
             }
         }
-        // A session has one link over a WebSocket and two over HTTP: a vector that doubles would make room
-        // for four.
         self.all.reserve_exact(1);
         self.all.push(Link {
             id: LinkId(self.next),
@@ -249,6 +258,7 @@ impl Links {
             reply_due: false,
             next_to_send,
             flow_sent,
+            flow_turned,
             flow_turns,
             ack_request_sent_for: 0,
             superseded: false,
@@ -261,7 +271,7 @@ impl Links {
             probed: false,
             wrote: false,
             transport: None,
-            deadline: None,
+            deadline: NO_DEADLINE,
         });
         self.all.last_mut().expect("a link was just pushed")
     }
@@ -284,9 +294,10 @@ impl Links {
         if link.kind.has_turns() && link.ordinal >= self.highest_confirmed {
             link.attached = false;
             link.finished = true;
-            link.deadline = None;
+            link.deadline = NO_DEADLINE;
         } else {
             self.all.remove(at);
+            self.all.shrink_to_fit();
         }
     }
 
@@ -304,7 +315,7 @@ impl Links {
         let Some(link) = self.get_mut(id) else { return };
         link.deadline = match link.kind {
             LinkKind::Poll { .. } => link.deadline,
-            _ => None,
+            _ => NO_DEADLINE,
         };
         let ordinal = link.ordinal;
         if ordinal >= self.highest_confirmed {
@@ -357,7 +368,7 @@ impl Links {
                 match serve_until {
                     None => link.supersede(reason::REPLACED),
                     Some(_) if link.superseded => {}
-                    Some(_) => link.deadline = serve_until,
+                    Some(until) => link.deadline = until,
                 }
             }
         }

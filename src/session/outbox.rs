@@ -132,7 +132,7 @@ impl Outbox {
     }
 
     fn messages(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().filter(|slot| matches!(slot, Slot::Shared { .. } | Slot::Own { .. }))
+        self.slots.iter().filter(|slot| matches!(slot, Slot::Shared { .. } | Slot::Alone { .. } | Slot::Own { .. }))
     }
 
     /// Uses the next numbers for messages that are dropped.
@@ -152,9 +152,11 @@ impl Outbox {
         let first = low(self.last);
         self.bytes += message.len() + ENTRY_COST;
         self.shared += message.shared_len();
+        let is_alone = self.slots.capacity() == 0;
         reserve_first(&mut self.slots);
         self.slots.push_back(match message {
             OutMessage::Shared(message) => Slot::Shared { first, message },
+            OutMessage::Own(payload) if is_alone => Slot::Alone { first, payload: Box::new(payload) },
             OutMessage::Own(payload) => Slot::Own { first, index: self.own.make().push(payload) },
         });
         self.request_ack_if_half_full();
@@ -172,27 +174,18 @@ impl Outbox {
         self.ack_requested = self.last;
     }
 
-    /// The entry that holds this number.
-    pub(crate) fn entry(&self, number: u64) -> Option<Entry<'_>> {
-        if number > self.last {
-            return None; // The common case: all was sent.
-        }
-        let slot = self.slots.get(self.place(number))?;
-        Some(self.read(slot)).filter(|entry| entry.first <= number)
-    }
-
     /// All entries, in order.
     pub(super) fn entries(&self) -> impl DoubleEndedIterator<Item = Entry<'_>> {
         self.slots.iter().map(|slot| self.read(slot))
     }
 
-    /// The entries from that on which holds this number.
-    pub(super) fn entries_from(&self, number: u64) -> impl Iterator<Item = Entry<'_>> {
-        self.slots.range(self.place(number).min(self.slots.len())..).map(|slot| self.read(slot))
+    /// The entries from this [place](Self::place) on.
+    pub(super) fn entries_at(&self, at: usize) -> impl Iterator<Item = Entry<'_>> {
+        (at..).map_while(|at| self.slots.get(at)).map(|slot| self.read(slot))
     }
 
-    /// The place of the slot that holds this number, or else of the next one.
-    fn place(&self, number: u64) -> usize {
+    /// The place of the entry that holds this number, or else of the next one.
+    pub(super) fn place(&self, number: u64) -> usize {
         // The first slot holds the first number that is not acknowledged. It is not looked at: a burst in a room would bring
         // its memory to the processor for each session.
         let near = usize::try_from(number.saturating_sub(self.acked + 1)).unwrap_or(usize::MAX);
@@ -217,6 +210,7 @@ impl Outbox {
     fn read<'a>(&'a self, slot: &'a Slot) -> Entry<'a> {
         let body = match slot {
             Slot::Shared { message, .. } => Body::Message(OutMessageRef::Shared(message)),
+            Slot::Alone { payload, .. } => Body::Message(OutMessageRef::Own(payload)),
             Slot::Own { index, .. } => Body::Message(OutMessageRef::Own(self.own_message(*index))),
             Slot::Gap { .. } => Body::Gap,
             Slot::Close { reason, .. } => Body::Close(reason),
@@ -261,6 +255,7 @@ impl Outbox {
     fn free_first(&mut self) {
         match self.slots.pop_front() {
             Some(Slot::Shared { message, .. }) => self.uncount(message.payload().len(), message.payload().len()),
+            Some(Slot::Alone { payload, .. }) => self.uncount(payload.len(), 0),
             Some(Slot::Own { .. }) => {
                 let payload = self.own.make().pop().expect(IN_ORDER);
                 self.uncount(payload.len(), 0);
@@ -273,6 +268,7 @@ impl Outbox {
     pub(super) fn pop(&mut self) -> Option<Freed> {
         let freed = match self.slots.pop_front()? {
             Slot::Shared { message, .. } => Freed::Message(OutMessage::Shared(message)),
+            Slot::Alone { payload, .. } => Freed::Message(OutMessage::Own(*payload)),
             Slot::Own { .. } => Freed::Message(OutMessage::Own(self.own.make().pop().expect(IN_ORDER))),
             Slot::Gap { .. } => Freed::Gap,
             Slot::Close { reason, .. } => Freed::Close(reason),

@@ -2,10 +2,11 @@
 //! the link of another session then.
 
 use bytestring::ByteString;
+use smallvec::SmallVec;
 
 use super::{
     frame::CloseReason,
-    links::{Link, LinkId, LinkKind, Links},
+    links::{Link, LinkId, LinkKind, Links, NO_DEADLINE},
     machine::{Machine, NEVER, NO_PING},
     reason,
 };
@@ -88,7 +89,13 @@ impl Machine {
         let next = self.outbox.acked() + 1;
         if let Some(polls) = other.links.take(|link| link.kind.has_turns()) {
             // A poll that waits there is answered there, and the next one comes here.
-            self.links.put(Link { next_to_send: next, attached: false, finished: true, deadline: None, ..polls });
+            self.links.put(Link {
+                next_to_send: next,
+                attached: false,
+                finished: true,
+                deadline: NO_DEADLINE,
+                ..polls
+            });
         }
         let moved = other.links.take(|link| link.kind == LinkKind::Duplex && link.is_open()).map(|link| {
             let before = link.id;
@@ -105,7 +112,7 @@ impl Machine {
 impl Links {
     /// Drops all links. No id is used twice all the same.
     fn renew(&mut self) {
-        (self.all, self.highest_confirmed) = (Vec::new(), 0);
+        (self.all, self.highest_confirmed) = (SmallVec::new(), 0);
     }
 
     fn take(&mut self, is: impl Fn(&Link) -> bool) -> Option<Link> {

@@ -4,7 +4,7 @@ use super::{
     frame::{Attached, CloseReason, Frame, Outcome},
     heartbeat::slow_line,
     inbox::FlowState,
-    links::{Attach, Link, LinkId, LinkKind},
+    links::{Attach, Link, LinkId, LinkKind, NO_DEADLINE},
     machine::{Event, Machine, Role},
     reason,
     rules::Rivals,
@@ -75,9 +75,10 @@ impl Machine {
             let outcome = if attach.opening { Outcome::New } else { Outcome::Full };
             link.pending_outcome = self.config.rules.announce.then_some(outcome);
             link.deadline = match attach.kind {
-                LinkKind::Poll { hold } if server => Some(now + hold.min(self.heartbeat.idle_limit.get())),
-                LinkKind::Opening if server => None,
-                _ => (!link.confirmed).then_some(now + self.config.confirm_timeout),
+                LinkKind::Poll { hold } if server => now + hold.min(self.heartbeat.idle_limit.get()),
+                LinkKind::Opening if server => NO_DEADLINE,
+                _ if link.confirmed => NO_DEADLINE,
+                _ => now + self.config.confirm_timeout,
             };
         }
         if server && (attach.seen || !self.config.rules.confirm) {
@@ -327,12 +328,11 @@ impl Machine {
         self.acknowledged_up_to(now, start.received).map_err(|()| reason::ACK_BEYOND_SENT)?;
         if let Some(link) = self.links.get_mut(id) {
             link.pending_outcome = None;
-            link.deadline = None;
+            link.deadline = NO_DEADLINE;
             link.reply_due = link.kind == LinkKind::Duplex;
         }
         if let Some(grant) = &start.grant {
-            self.heartbeat.interval = grant.params.interval;
-            self.heartbeat.timeout = grant.params.timeout;
+            self.heartbeat.set_times(grant.params.interval, grant.params.timeout);
         }
         if !std::mem::replace(&mut self.opened, true) {
             self.events.make().push_back(Event::Opened);

@@ -3,7 +3,7 @@
 use super::{
     heartbeat::Verdict,
     inbox::{ACK_DELAY, ACK_QUIET},
-    links::{Link, LinkKind},
+    links::{Link, LinkKind, NO_DEADLINE},
     machine::{Config, Machine, Role},
     reason,
 };
@@ -15,7 +15,7 @@ impl Machine {
         if self.over {
             return Some(0);
         }
-        let links = self.links.iter().filter_map(|link| link.deadline).min();
+        let links = self.links.iter().map(|link| link.deadline).filter(|deadline| *deadline < NO_DEADLINE).min();
         let own = match self.config.role {
             _ if self.closed.is_some() => Some(self.detached_since + self.remembered()),
             _ if self.is_parked() => None,
@@ -101,11 +101,11 @@ impl Machine {
     }
 
     fn check_links(&mut self, now: u64) {
-        let due = |link: &&Link| link.deadline.is_some_and(|deadline| deadline <= now);
+        let due = |link: &&Link| link.deadline < NO_DEADLINE && link.deadline <= now;
         loop {
             let Some(id) = self.links.iter().find(due).map(|link| link.id) else { return };
             let Some(link) = self.links.get_mut(id) else { return };
-            link.deadline = None;
+            link.deadline = NO_DEADLINE;
             if self.config.role == Role::Server && matches!(link.kind, LinkKind::Poll { .. }) {
                 link.answer_due = true;
             } else {
@@ -187,7 +187,7 @@ impl Machine {
         match link.kind {
             _ if !link.is_open() => None,
             LinkKind::Poll { hold } => Some(hold + self.config.timeout),
-            _ => Some(self.heartbeat.interval + self.heartbeat.timeout),
+            _ => Some(self.heartbeat.interval() + self.heartbeat.timeout()),
         }
     }
 }

@@ -178,8 +178,8 @@ impl Machine {
         let link = self.links.get_mut(id)?;
         if link.flow_sent < flow && numbered {
             link.flow_sent = flow;
-            let turns = if link.flow_turns.0 == flow { link.flow_turns.1 } else { 0 };
-            link.flow_turns = (flow, turns + 1);
+            let turns = if link.flow_turned == flow { link.flow_turns } else { 0 };
+            (link.flow_turned, link.flow_turns) = (flow, turns + 1);
             self.flow_sent = flow;
             let epoch = flow.epoch();
             return Some(if flow.is_paused() {
@@ -229,13 +229,16 @@ impl Machine {
             return Some(send(Outbound::Frame(Frame::AckRequest)));
         }
         let link = self.links.get_mut(id)?;
-        let entry = if self.flow_received.is_paused() { None } else { self.outbox.entry(from) };
+        // The common case is that all was sent.
+        let may_send = from <= self.outbox.last() && !self.flow_received.is_paused();
+        let at = if may_send { self.outbox.place(from) } else { 0 };
+        let entry = self.outbox.entries_at(at).next().filter(|entry| may_send && entry.first <= from);
         let Some(entry) = entry else {
             return self.probe_frame(now, id).map(|frame| send(Outbound::Frame(frame)));
         };
         let to = entry.last;
         let more = match entry.body {
-            Body::Message(_) => return self.transmit_messages(now, id, send),
+            Body::Message(_) => return self.transmit_messages(now, id, at, send),
             // The other half is done when it has the close, and what it sent before must not look lost to it.
             Body::Close(_) if numbered && link.last_ack_sent < self.inbox.received() => {
                 let frame = Frame::Ack { received: self.inbox.received() };
@@ -260,12 +263,18 @@ impl Machine {
         Some(more)
     }
 
-    /// Gives `send` the messages that follow each other, until it returns false. All else is looked at once for all
-    /// of them, so they end where something else comes in between.
-    fn transmit_messages(&mut self, now: u64, id: LinkId, mut send: impl FnMut(Outbound<'_>) -> bool) -> Option<bool> {
+    /// Gives `send` the messages that follow each other from this place on, until it returns false. All else is looked at
+    /// once for all of them, so they end where something else comes in between.
+    fn transmit_messages(
+        &mut self,
+        now: u64,
+        id: LinkId,
+        at: usize,
+        mut send: impl FnMut(Outbound<'_>) -> bool,
+    ) -> Option<bool> {
         let link = self.links.get_mut(id)?;
         let (mut to, mut cost, mut more) = (link.next_to_send, 0, true);
-        for entry in self.outbox.entries_from(to) {
+        for entry in self.outbox.entries_at(at) {
             let Body::Message(message) = entry.body else { break };
             to = entry.first;
             cost += entry.cost();

@@ -390,7 +390,7 @@ impl Inner {
                 self.credentials.take_over(secret, instance, next());
                 self.chunked = None;
                 self.page += 1;
-                self.of_former_pages = self.machine.arrivals();
+                self.of_former_pages = u32::try_from(self.machine.arrivals()).unwrap_or(u32::MAX);
                 if let Some(mut questions) = self.questions.take() {
                     questions.give_up();
                 }

@@ -131,6 +131,8 @@ struct Inner {
     /// Nothing is received any more, since the session is to move to another node; and somebody has learned of that.
     moving: bool,
     told: bool,
+    /// How many arrivals that wait are of pages before the present one.
+    of_former_pages: u32,
     links: LinkWakers,
     /// The namespaces of the session. Servers without namespaces have none.
     channels: Slot,
@@ -142,10 +144,10 @@ struct Inner {
     chunked: Option<Box<chunked_upload::ChunkedUpload>>,
     /// The requests that the client has not answered. It is made with the first one.
     questions: Option<Box<Questions>>,
-    /// The session's place among those in [`Runtime`] that are not proven.
-    unproven: u64,
     machine: Machine,
     receivers: Receivers,
+    /// The session's place among those in [`Runtime`] that are not proven.
+    unproven: u64,
     credentials: Credentials,
     /// The deadline that is queued in [`Runtime`]; `u64::MAX` if none is.
     scheduled: u64,
@@ -161,8 +163,6 @@ struct Inner {
     closing: Option<Box<Closing>>,
     /// The number of pages that have taken the session over.
     page: u64,
-    /// How many arrivals that wait are of pages before the present one.
-    of_former_pages: usize,
 }
 
 /// Why [`SharedSession::pull`] has returned.

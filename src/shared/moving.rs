@@ -155,7 +155,7 @@ impl SharedSession {
             // A client that comes here meanwhile shows that it is the session's, and learns that this moves.
             credentials: inner.credentials.clone(),
             page: inner.page,
-            of_former_pages: inner.of_former_pages,
+            of_former_pages: inner.of_former_pages as usize,
             expires_in: Some(inner.expires).filter(|at| *at < u64::MAX).map(|at| at.saturating_sub(now)),
             closing: inner.closing.take().map(|closing| (closing.deadline.saturating_sub(now), closing.acknowledged)),
             machine,
@@ -202,7 +202,8 @@ impl SharedSession {
         let mut inner = shared.lock();
         inner.credentials = moved.credentials;
         inner.page = moved.page;
-        inner.of_former_pages = moved.of_former_pages.min(inner.machine.arrivals());
+        let former = moved.of_former_pages.min(inner.machine.arrivals());
+        inner.of_former_pages = u32::try_from(former).unwrap_or(u32::MAX);
         inner.expires = moved.expires_in.map_or(u64::MAX, |time| now.saturating_add(time));
         inner.closing = moved
             .closing

@@ -10,7 +10,7 @@ use crate::shared::{CloseReason, Frame};
 
 /// The most frames that a task hands over before other tasks get their turn: two batches, which take some ten
 /// microseconds.
-pub(super) const MOST_FRAMES: usize = 2 * FRAMES;
+pub(super) const MOST_FRAMES: u32 = 2 * FRAMES as u32;
 
 /// A batch has at most this many frames.
 const FRAMES: usize = 64;

@@ -83,7 +83,7 @@ pub(crate) async fn take<C: Codec>(link: &Link, body: &mut Body<C>) -> Result<()
         let mut left = MOST_FRAMES;
         let stopped = link.input(|| {
             let frame = if left > 0 { body.codec.read(&mut body.rest)? } else { None };
-            left -= usize::from(frame.is_some());
+            left -= u32::from(frame.is_some());
             Ok(frame)
         })?;
         if stopped {

@@ -98,6 +98,10 @@ impl ByteStream for UpgradedStream {
         // The system sends all that was written, and the end. TLS and HTTP/2 need a word of their own.
         matches!(self, UpgradedStream::Own { .. })
     }
+
+    fn has_nothing_to_read(&self) -> bool {
+        matches!(self, UpgradedStream::Own { io, early: None } if io.has_nothing_to_read())
+    }
 }
 
 impl AsyncRead for UpgradedStream {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
     time::{Sleep, sleep},
 };
@@ -70,6 +70,13 @@ impl Owner {
 struct Window {
     end: Pin<Box<Sleep>>,
     taken: usize,
+}
+
+impl TimedStream<TcpStream> {
+    /// Whether the runtime knows of nothing to read. It asks no system call, and registers no waker.
+    pub(super) fn has_nothing_to_read(&self) -> bool {
+        self.io.try_io(Interest::READABLE, || Ok(())).is_err()
+    }
 }
 
 impl<I: Stream> TimedStream<I> {

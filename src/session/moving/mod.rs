@@ -15,7 +15,7 @@ use super::{
     frame::{CloseReason, Names},
     idle_limit::LearnedLimit,
     inbox::{Arrival, FlowState},
-    links::{Attach, Link, LinkKind, Links},
+    links::{Attach, Link, LinkKind, Links, NO_DEADLINE},
     machine::{Config, Machine, NEVER, NO_PING, Role},
     outbox::{Body, ENTRY_COST, Entry},
     rate::RateLeft,
@@ -204,7 +204,7 @@ impl Machine {
         self.links.all.retain(|link| link.attached);
         for link in &mut self.links.all {
             (link.ignores_input, link.superseded, link.final_ack_sent) = (true, true, true);
-            (link.pending_outcome, link.deadline, link.reply_due) = (None, None, false);
+            (link.pending_outcome, link.deadline, link.reply_due) = (None, NO_DEADLINE, false);
             link.end(reason.clone());
         }
         (self.inbox.bytes, self.stream_probe, self.closing) = (0, None, None);
@@ -305,8 +305,8 @@ impl Links {
             turn: link.turn,
             kind: link.kind,
             confirmed: link.confirmed,
-            flow: Flow::of(link.flow_turns.0),
-            flow_turns: link.flow_turns.1,
+            flow: Flow::of(link.flow_turned),
+            flow_turns: link.flow_turns,
         };
         let turns = between.map(turned).collect();
         MovedLinks { transport, highest_confirmed: self.highest_confirmed, proven: self.proven, turns }
@@ -326,7 +326,7 @@ impl Links {
             };
             let link = self.add(attach, next_to_send, FlowState::START);
             (link.attached, link.finished, link.confirmed) = (false, true, turned.confirmed);
-            link.flow_turns = (turned.flow.state(), turned.flow_turns);
+            (link.flow_turned, link.flow_turns) = (turned.flow.state(), turned.flow_turns);
         }
     }
 }

@@ -42,6 +42,11 @@ pub(in crate::session) enum Slot {
         first: u32,
         message: Arc<Broadcast>,
     },
+    /// A message of the session's own, which has no [`Own`] yet: idle sessions have one message or none.
+    Alone {
+        first: u32,
+        payload: Box<Payload>,
+    },
     /// The next of [`Own`].
     Own {
         first: u32,
@@ -77,6 +82,7 @@ impl Slot {
     pub(super) fn first(&self) -> u32 {
         match *self {
             Slot::Shared { first, .. }
+            | Slot::Alone { first, .. }
             | Slot::Own { first, .. }
             | Slot::Gap { first, .. }
             | Slot::Close { first, .. } => first,

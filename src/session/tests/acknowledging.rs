@@ -185,7 +185,7 @@ fn at_times(machine: &mut Machine, link: LinkId, times: &[u64]) -> Vec<String> {
 #[test]
 fn a_server_acknowledges_within_a_second_of_the_first_message() {
     let mut pair = Pair::opened();
-    pair.server.heartbeat.interval = HOUR;
+    pair.server.heartbeat.set_times(HOUR, pair.server.heartbeat.timeout());
     receive(&mut pair.server, 100, pair.down, [numbered(1, "x")]);
     assert_eq!(pair.server.poll_timeout(), Some(100 + ACK_DELAY));
     assert!(pair.server.take_deadline_is_nearer(), "the caller must ask for the deadline");
@@ -212,7 +212,7 @@ fn an_acknowledgement_that_is_nearly_due_goes_with_what_is_sent() {
 #[test]
 fn a_client_acknowledges_when_it_is_quiet() {
     let mut pair = Pair::opened();
-    pair.client.heartbeat.interval = HOUR;
+    pair.client.heartbeat.set_times(HOUR, pair.client.heartbeat.timeout());
     for (number, now) in [(1, 0), (2, 1_000), (3, 2_000)] {
         assert_eq!(at_times(&mut pair.client, pair.up, &[now]), [""]);
         receive(&mut pair.client, now, pair.up, [numbered(number, "x")]);

@@ -282,7 +282,7 @@ fn anything_else_on_a_candidate_ends_it_alone() {
 #[test]
 fn a_candidate_has_its_time() {
     let mut server = polled();
-    server.heartbeat.interval = HOUR;
+    server.heartbeat.set_times(HOUR, server.heartbeat.timeout());
     let waits = poll(&mut server, 10);
     let socket = candidate(&mut server, 10);
     receive(&mut server, 20, socket, [Frame::Probe]);

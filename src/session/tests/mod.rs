@@ -224,7 +224,7 @@ impl Streaming {
     /// Opened by a POST; the stream is its turn 1, which began `gap` ms after the opening's answer had ended.
     fn opened(gap: u64) -> Streaming {
         let (mut client, mut server) = (client(), server());
-        server.heartbeat.interval = HOUR;
+        server.heartbeat.set_times(HOUR, server.heartbeat.timeout());
         let up = client.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
         let down = server.attach(0, Attach { kind: LinkKind::Opening, ..opens(1) }).expect("a new link");
         let start = sent_frames(&mut server, 0, down);

@@ -7,7 +7,7 @@ use crate::config::RateLimit;
 
 fn limited(limit: RateLimit) -> Pair {
     let mut pair = Pair::opened();
-    pair.server.heartbeat.interval = HOUR;
+    pair.server.heartbeat.set_times(HOUR, pair.server.heartbeat.timeout());
     pair.server.limit_rate(limit);
     pair
 }

@@ -40,7 +40,7 @@ fn a_message_is_done_once_it_is_on_the_link() {
 #[test]
 fn nothing_is_ever_acknowledged() {
     let (mut server, link) = raw();
-    server.heartbeat.interval = HOUR;
+    server.heartbeat.set_times(HOUR, server.heartbeat.timeout());
     assert!(server.handle_frame(10, link, plain("x")).is_ok());
     assert!(!server.take_deadline_is_nearer());
     assert_eq!(server.poll_timeout().map(|deadline| deadline >= HOUR), Some(true));

@@ -77,17 +77,29 @@ pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
     fn ends_when_dropped(&self) -> bool {
         false
     }
+
+    /// Whether a task that waits for something to read still waits for it, as far as that can be told without the
+    /// registration of a waker.
+    fn has_nothing_to_read(&self) -> bool {
+        false
+    }
 }
 
-/// An upgraded connection with its framing.
+/// An upgraded connection with its framing. The fields come in the order in which a message to a room needs them, as its
+/// sessions are not in the processor's caches.
+#[repr(C)]
 pub(crate) struct Socket<I> {
     io: I,
-    framing: Framing,
-    edges: Edges,
     /// The bytes that the connection did not take yet.
     out: Output,
     /// How many bytes of it are answers of the framing's own.
     pongs: usize,
+    /// The number of frames that may come before other tasks of the worker get their turn.
+    left: u32,
+    /// The task is woken when there is something to read.
+    awaits_input: bool,
+    /// The framing has met a violation, behind which it can read nothing.
+    unreadable: bool,
     /// The bytes of a message that is not complete yet.
     partial: usize,
     /// The guard that counts the bytes that wait here, once they are many.
@@ -95,10 +107,8 @@ pub(crate) struct Socket<I> {
     /// Input that was read and is not decoded yet, because the session can take no more. While there is
     /// any, the connection is not read.
     unread: Option<Box<Unread>>,
-    /// The framing has met a violation, behind which it can read nothing.
-    unreadable: bool,
-    /// The number of frames that may come before other tasks of the worker get their turn.
-    left: usize,
+    framing: Framing,
+    edges: Edges,
 }
 
 impl<I: ByteStream> Socket<I> {
@@ -107,15 +117,16 @@ impl<I: ByteStream> Socket<I> {
         let (framing, out) = (Framing::new(limit), Output::default());
         Socket {
             io,
-            framing,
-            edges: Edges::default(),
             out,
             pongs: 0,
+            left: MOST_FRAMES,
+            awaits_input: false,
+            unreadable: false,
             partial: 0,
             counted: None,
             unread: None,
-            unreadable: false,
-            left: MOST_FRAMES,
+            framing,
+            edges: Edges::default(),
         }
     }
 
@@ -307,8 +318,14 @@ impl<I: ByteStream> Socket<I> {
         if let Some(unread) = self.unread.take() {
             return Poll::Ready(self.input(link, codec, unread.text, &unread.bytes, Some(&unread.bytes)));
         }
+        // The session has woken the task, and its waker is known to the connection.
+        if self.awaits_input && self.io.has_nothing_to_read() {
+            return Poll::Pending;
+        }
         INPUT.with_borrow_mut(|buffer| {
-            let length = ready!(read(&mut self.io, cx, buffer))?;
+            let polled = read(&mut self.io, cx, buffer);
+            self.awaits_input = polled.is_pending();
+            let length = ready!(polled)?;
             Poll::Ready(self.input(link, codec, None, &buffer[..length], None))
         })
     }
@@ -334,7 +351,7 @@ impl<I: ByteStream> Socket<I> {
                 return Ok(None);
             }
             let frame = decoder.next_frame();
-            frames += usize::from(!matches!(frame, Ok(None)));
+            frames += u32::from(!matches!(frame, Ok(None)));
             frame
         });
         self.left -= frames;

@@ -84,12 +84,12 @@ async fn a_client_that_sends_many_messages_at_once_leaves_others_their_turn() {
             // `join!` lets the connection and this script begin by turns, so that the connection may come twice
             // between two turns of the script.
             tokio::task::yield_now().await;
-            let mut at_once = 0;
+            let mut at_once: u32 = 0;
             while session.try_message().is_some() {
                 at_once += 1;
             }
             assert!(at_once <= 2 * MOST_FRAMES, "{at_once} at once");
-            (taken, turns) = (taken + at_once, turns + 1);
+            (taken, turns) = (taken + at_once as usize, turns + 1);
             assert!(turns < MANY, "{taken} have come");
         }
     })
