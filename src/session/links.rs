@@ -297,8 +297,12 @@ impl Links {
             link.deadline = NO_DEADLINE;
         } else {
             self.all.remove(at);
-            self.all.shrink_to_fit();
         }
+    }
+
+    /// Gives unused memory back. An upload needs it again: this is for sessions that have none for long.
+    pub(super) fn shrink(&mut self) {
+        self.all.shrink_to_fit();
     }
 
     /// The link is confirmed, so links of lower ordinals are not needed any more. A server ends them. A

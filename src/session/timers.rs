@@ -46,6 +46,7 @@ impl Machine {
             Role::Client => self.check_client(now),
         }
         self.shrink();
+        self.links.shrink();
     }
 
     /// Gives unused memory of empty boxes back.

@@ -73,8 +73,8 @@ fn an_echo() {
         let bench = Bench::of(&Anywire::builder().handler(echo).build());
         let (costs, bytes) = echoed(&bench, count);
         // Most are of axum, which boxes what it nests and parses the path anew, and of hyper. Of sixteen messages each has
-        // memory of its own, and what holds them grows.
-        let (allocations, locks, most_bytes) = if count == 1 { (53, 22, 26_000) } else { (80, 52, 31_200) };
+        // memory of its own, and what holds them grows, twice for those that go out: the outbox holds none between two turns.
+        let (allocations, locks, most_bytes) = if count == 1 { (54, 22, 26_000) } else { (86, 52, 31_200) };
         costs.check(Costs { allocations, locks, reads: 2, writes: 2 });
         assert!((1..=most_bytes).contains(&bytes), "{bytes} bytes");
     }
@@ -85,7 +85,7 @@ fn an_echo_by_the_shortcut() {
     let bench = Bench::with_shortcut(&Anywire::builder().handler(echo).build());
     let (costs, bytes) = echoed(&bench, 1);
     // Two buffers of hyper's are 16,384 of the bytes.
-    let (allocations, most_bytes) = (32, 24_300);
+    let (allocations, most_bytes) = (33, 24_300);
     assert!((1..=allocations).contains(&costs.allocations), "{costs:?}");
     assert!((16_384..=most_bytes).contains(&bytes), "{bytes} bytes");
 }

@@ -103,9 +103,9 @@ fn an_echo_over_http() {
             // Most are of hyper and axum. Of sixteen messages each has memory of its own, and what holds them grows.
             let allocations = match (streams, count) {
                 (true, 1) => 20,
-                (true, _) => 43,
-                (false, 1) => 39,
-                (false, _) => 68,
+                (true, _) => 44,
+                (false, 1) => 40,
+                (false, _) => 74,
             };
             let (locks, reads) = (if count == 1 { 17 } else { 47 }, if streams { 1 } else { 2 });
             costs.check(Costs { allocations, locks, reads, writes: 2 });

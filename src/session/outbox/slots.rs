@@ -34,7 +34,7 @@ pub(crate) enum Body<'a> {
     Close(&'a CloseReason),
 }
 
-/// What an entry is kept as. A message to a room puts one into each of its sessions, whose memory is not in the
+/// An entry as it is kept. A message to a room puts one into each of its sessions, whose memory is not in the
 /// processor's caches: so it has 16 bytes, and `first` is the lower half of its number.
 #[derive(Debug)]
 pub(in crate::session) enum Slot {
@@ -71,7 +71,7 @@ pub(in crate::session) struct Own {
     pub(in crate::session) gone: u32,
 }
 
-/// What has left an outbox.
+/// An entry that has left an outbox.
 pub(in crate::session) enum Freed {
     Message(OutMessage),
     Gap,

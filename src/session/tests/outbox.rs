@@ -15,7 +15,7 @@ use crate::{
     simulation::random::Random,
 };
 
-/// What the outbox is to hold: the first and the last number of each entry, and its payload.
+/// The content that an outbox is to have: the first and the last number of each entry, and its payload.
 type Model = VecDeque<(u64, u64, Option<Payload>)>;
 
 fn is_as(outbox: &Outbox, model: &Model) {
