@@ -9,6 +9,7 @@ mod edges;
 mod framing;
 mod gather;
 mod output;
+mod running;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -189,48 +190,6 @@ impl<I: ByteStream> Socket<I> {
     pub(crate) async fn into_inner(mut self) -> Result<I, NoMessage> {
         poll_fn(|cx| self.poll_write(cx)).await.map_err(|_| NoMessage::Gone)?;
         Ok(self.io)
-    }
-
-    /// Carries the session until the connection or the link ends. Where the first message was read before,
-    /// `rest` is what the codec has left of it, and `early` came behind it.
-    ///
-    /// The future is not that of an `async fn`, which would hold its arguments twice.
-    pub(crate) fn run<C: Codec>(
-        mut self,
-        link: Link,
-        mut codec: C,
-        rest: Option<Bytes>,
-        early: Vec<u8>,
-    ) -> impl Future<Output = ()> {
-        // Boxed: few connections have any.
-        let is_early = rest.is_some() || !early.is_empty();
-        let mut early = is_early.then(|| Box::new(Unread { text: rest, bytes: early.into() }));
-        let (mut first, mut link) = (true, link);
-        async move {
-            let ended = poll_fn(|cx| {
-                if let Some(early) = early.take() {
-                    let Unread { text, bytes } = *early;
-                    if let Err(ended) = self.input(&link, &mut codec, text, &bytes, Some(&bytes)) {
-                        return Poll::Ready(ended);
-                    }
-                }
-                // The first messages of the handler, and its answers to the first flight, share the first
-                // write.
-                if first && (!link.has_turned(cx) || link.awaits_turn(cx)) {
-                    return Poll::Pending;
-                }
-                first = false;
-                self.poll_turns(cx, &mut link, &mut codec)
-            })
-            .await;
-            drop(link);
-            match ended {
-                Ended::Broken => {}
-                // Boxed: an open link need not carry the room for its end.
-                Ended::Theirs => Box::pin(self.finish(false)).await,
-                Ended::Ours(reason) => Box::pin(self.close::<C>(reason)).await,
-            }
-        }
     }
 
     fn poll_turns<C: Codec>(&mut self, cx: &mut Context<'_>, link: &mut Link, codec: &mut C) -> Poll<Ended> {
