@@ -66,9 +66,10 @@ impl Machine {
         self.may_send()?;
         if count == 0 || !self.is_numbered() {
             return Ok(());
-        } else if self.outbox.exhausted(self.skipped() + count) {
+        } else if self.outbox.uses_up(self.skipped() + count) {
             return Err(SendError::Exhausted);
         }
+        let count = self.outbox.lost(count, self.skipped());
         self.droppables().skipped += count;
         self.number_waiting(now);
         Ok(())

@@ -117,8 +117,20 @@ impl Outbox {
     /// Whether all numbers are used up, of which `more` are promised. One is reserved for the close. No more are in use
     /// at a time than a slot can tell apart.
     pub(crate) fn exhausted(&self, more: u64) -> bool {
-        let last = self.last + more + 1;
-        last >= MAX_NUMBER || last - self.acked >= MOST_AT_A_TIME
+        self.uses_up(more) || self.last + more + 1 - self.acked >= MOST_AT_A_TIME
+    }
+
+    /// Whether `more` numbers and that of the close are as many as there are.
+    pub(crate) fn uses_up(&self, more: u64) -> bool {
+        self.last + more + 1 >= MAX_NUMBER
+    }
+
+    /// The length of a run of lost messages, of which so many are said to be lost and `more` are promised. It leaves half of
+    /// the numbers that slots can tell apart to messages. It is at least one, so that no loss is silent.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn lost(&self, said: u64, more: u64) -> u64 {
+        let in_use = self.last + more - self.acked;
+        said.min((MOST_AT_A_TIME / 2).saturating_sub(in_use).max(1))
     }
 
     /// How many messages are not acknowledged, counted up to `most`.
